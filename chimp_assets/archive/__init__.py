@@ -1,0 +1,1 @@
+"""Videos to frames: discover, probe, decode, shards, frame store. Knows neither dagster nor torch."""

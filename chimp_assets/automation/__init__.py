@@ -1,0 +1,1 @@
+"""WHEN it happens: sensors, schedules and jobs, each with its reason."""

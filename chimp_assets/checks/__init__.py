@@ -1,0 +1,1 @@
+"""WHAT must hold: asset checks, one file per asset file."""

@@ -1,0 +1,547 @@
+"""Every table of the product, in SQLAlchemy Core: the one description that migrations, views and queries agree with.
+
+Belongs here: tables, keys, constraints, indexes, the two column types of our own and the identifiers that are computed.
+Does not belong here: connections (`engine`), statements (`events`, `queue`, `bulk`) and views (`sql/views`).
+
+Conventions: singular snake_case; integer keys; times UTC; boxes are fractions of the displayed picture (rotation and
+pixel aspect applied; x right, y down; x, y is the top left corner); every closed vocabulary is a CHECK.
+Tracks and shards have computed keys (`track_id_of`, `shard_id_of`), so that a step that is killed and run again, or run
+in another home, writes the same rows.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Date,
+    Dialect,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Table,
+    Unicode,
+    UniqueConstraint,
+)
+from sqlalchemy.types import TypeDecorator
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_name)s",
+    }
+)
+
+TRACKS_PER_VIDEO = 1 << 20
+SHARDS_PER_VIDEO = 1 << 12
+
+VIDEO_STATES = ("registered", "decoded", "tracked", "failed", "retired")
+RECORDED_AT_SOURCES = ("container", "file_name", "file_time", "user")
+TRACK_STATES = ("live", "split", "merged", "junk")
+SEXES = ("F", "M", "U")
+DEPART_TYPES = ("D", "E", "P", "O")
+ANNOTATION_KINDS = (
+    "identify",
+    "unknown",
+    "new_individual",
+    "not_animal",
+    "bad_box",
+    "cannot_tell",
+    "skip",
+    "box",
+    "split",
+    "merge",
+    "same",
+    "different",
+    "retract",
+)
+LANES = ("typical", "boundary", "rare", "novel", "audit", "repeat", "pairs", "import", "free")
+MODEL_TASKS = ("detector", "embedder", "head")
+MODEL_STATES = ("candidate", "champion", "refused", "retired")
+SPLITS = ("train", "validation", "test")
+ITEM_STATES = ("pending", "leased", "answered", "skipped", "withdrawn")
+ROLES = ("viewer", "volunteer", "reviewer", "expert", "admin")
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A moment in UTC. Aware in Python, stored without a zone, microseconds kept on every database."""
+
+    impl = sa.DateTime
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> Any:
+        if dialect.name == "mssql":
+            from sqlalchemy.dialects.mssql import DATETIME2
+
+            return dialect.type_descriptor(DATETIME2(6))
+        return dialect.type_descriptor(sa.DateTime())
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"{value!r} has no time zone; times are UTC and say so")
+        return value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else value.replace(tzinfo=UTC)
+
+
+# SQLite gives a table an automatic key only when its type is spelt INTEGER.
+BigKey = BigInteger().with_variant(Integer, "sqlite")
+Real = Float(24)
+Double = Float(53)
+
+
+def track_id_of(video_id: int, ordinal: int) -> int:
+    """Key of the ordinal-th track of a video (from 0). Below 2**53 for video_id < 2**33, so exact in JavaScript."""
+    if not 0 <= ordinal < TRACKS_PER_VIDEO:
+        raise ValueError(f"video {video_id}: track ordinal {ordinal} is outside 0..{TRACKS_PER_VIDEO - 1}")
+    return video_id * TRACKS_PER_VIDEO + ordinal
+
+
+def shard_id_of(video_id: int, part: int) -> int:
+    """Key of the part-th shard of a video (from 0)."""
+    if not 0 <= part < SHARDS_PER_VIDEO:
+        raise ValueError(f"video {video_id}: shard part {part} is outside 0..{SHARDS_PER_VIDEO - 1}")
+    return video_id * SHARDS_PER_VIDEO + part
+
+
+def _one_of(column: str, allowed: tuple[str, ...]) -> CheckConstraint:
+    return CheckConstraint(sa.column(column).in_(allowed), name=f"{column}_known")
+
+
+def _fk(target: str) -> ForeignKey:
+    return ForeignKey(target)
+
+
+counter = Table(
+    "counter",
+    metadata,
+    Column("name", Unicode(40), primary_key=True),
+    Column("value", BigInteger, nullable=False),
+    CheckConstraint("value >= 0", name="not_negative"),
+    comment="one row per gapless number; updated inside the transaction that uses the number",
+)
+
+bundle = Table(
+    "bundle",
+    metadata,
+    Column("bundle_id", BigKey, primary_key=True),
+    Column("bundle_key", Unicode(100), nullable=False, unique=True, comment="[a-z0-9_-]+; the Dagster partition"),
+    Column("folder", Unicode(1000), nullable=False, comment="folder inside the archive"),
+    Column("attempts", Integer, nullable=False, server_default="0", comment="runs begun since the last that finished"),
+    Column("created_at", UtcDateTime, nullable=False),
+    CheckConstraint("attempts >= 0", name="attempts_not_negative"),
+)
+
+video = Table(
+    "video",
+    metadata,
+    Column("video_id", BigKey, primary_key=True),
+    Column("bundle_id", BigInteger, _fk("bundle.bundle_id"), nullable=False),
+    Column("uri", Unicode(800), nullable=False, comment="path inside the archive, with forward slashes"),
+    Column("version", Integer, nullable=False, comment="1, and one more for each replacement of the file"),
+    Column("content_hash", Unicode(64), comment="blake2b-256 of the bytes, hexadecimal; null until read"),
+    Column("bytes", BigInteger, nullable=False),
+    Column("etag", Unicode(200), nullable=False, comment="what the listing said: changes when the file changes"),
+    Column("recorded_at", UtcDateTime),
+    Column("recorded_at_source", Unicode(20)),
+    Column("site", Unicode(100)),
+    Column("camera", Unicode(100)),
+    Column("duration_s", Double),
+    Column("width", Integer, comment="displayed: after rotation and pixel aspect"),
+    Column("height", Integer, comment="displayed: after rotation and pixel aspect"),
+    Column("sar_num", Integer),
+    Column("sar_den", Integer),
+    Column("rotation", SmallInteger, comment="degrees clockwise that display applies: 0, 90, 180, 270"),
+    Column("avg_fps", Double),
+    Column("codec", Unicode(40)),
+    Column("time_base_num", Integer),
+    Column("time_base_den", Integer),
+    Column("n_frames", Integer, nullable=False, server_default="0", comment="kept frames"),
+    Column("state", Unicode(12), nullable=False),
+    Column("error", Unicode(2000), comment="what was lost and why, in words; may be set on a usable video"),
+    Column("discovered_at", UtcDateTime, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+    UniqueConstraint("uri", "version", name="uq_video_uri_version"),
+    _one_of("state", VIDEO_STATES),
+    _one_of("recorded_at_source", RECORDED_AT_SOURCES),
+    CheckConstraint("version >= 1", name="version_from_one"),
+    CheckConstraint("bytes >= 0", name="bytes_not_negative"),
+    CheckConstraint("rotation in (0, 90, 180, 270)", name="rotation_quarter_turns"),
+    Index("ix_video_bundle_state", "bundle_id", "state"),
+    Index("ix_video_recorded_at", "recorded_at"),
+)
+
+frame_shard = Table(
+    "frame_shard",
+    metadata,
+    Column("shard_id", BigInteger, primary_key=True, autoincrement=False, comment="shard_id_of(video_id, part)"),
+    Column("video_id", BigInteger, _fk("video.video_id"), nullable=False, index=True),
+    Column("uri", Unicode(500), nullable=False, unique=True, comment="path inside the store"),
+    Column("bytes", BigInteger, nullable=False),
+    Column("content_hash", Unicode(64), nullable=False),
+    CheckConstraint("bytes > 0", name="bytes_positive"),
+)
+
+frame = Table(
+    "frame",
+    metadata,
+    Column("video_id", BigInteger, _fk("video.video_id"), primary_key=True, autoincrement=False),
+    Column("frame_no", Integer, primary_key=True, autoincrement=False, comment="counts kept frames from 0"),
+    Column("pts", BigInteger, nullable=False, comment="presentation time in the stream's time base: the truth"),
+    Column("time_s", Double, nullable=False, comment="seconds since the first picture of the video"),
+    Column("shard_id", BigInteger, _fk("frame_shard.shard_id"), nullable=False),
+    Column("byte_offset", BigInteger, nullable=False, comment="of the JPEG inside the shard"),
+    Column("byte_length", Integer, nullable=False),
+    CheckConstraint("frame_no >= 0", name="frame_no_not_negative"),
+    CheckConstraint("byte_offset >= 0", name="byte_offset_not_negative"),
+    CheckConstraint("byte_length > 0", name="byte_length_positive"),
+)
+
+split_assignment = Table(
+    "split_assignment",
+    metadata,
+    Column("video_id", BigInteger, _fk("video.video_id"), primary_key=True, autoincrement=False),
+    Column("day_key", Unicode(150), nullable=False, index=True, comment="camera and recording day: never split apart"),
+    Column("split", Unicode(10), nullable=False),
+    Column("assigned_at", UtcDateTime, nullable=False),
+    _one_of("split", SPLITS),
+)
+
+individual = Table(
+    "individual",
+    metadata,
+    Column("individual_id", BigKey, primary_key=True),
+    Column("anim_id", Unicode(40), nullable=False, unique=True, comment="SokweDB AnimID: free unique upper-case text"),
+    Column("name", Unicode(200)),
+    Column("sex", Unicode(1), nullable=False, server_default="U"),
+    Column("birth_date", Date),
+    Column("bd_min", Date),
+    Column("bd_max", Date),
+    Column("mom_id", BigInteger, _fk("individual.individual_id")),
+    Column("dad_id", BigInteger, _fk("individual.individual_id")),
+    Column("entry_date", Date),
+    Column("depart_date", Date),
+    Column("depart_type", Unicode(1), comment="D death, E emigration, P permanent disappearance, O end of observation"),
+    Column("provisional", Boolean, nullable=False, server_default=sa.false()),
+    Column("created_at", UtcDateTime, nullable=False),
+    _one_of("sex", SEXES),
+    _one_of("depart_type", DEPART_TYPES),
+    CheckConstraint("anim_id = upper(anim_id)", name="anim_id_upper_case"),
+    CheckConstraint("bd_min <= bd_max", name="birth_window_in_order"),
+    CheckConstraint("depart_date >= entry_date", name="depart_after_entry"),
+    CheckConstraint("mom_id <> individual_id and dad_id <> individual_id", name="not_own_parent"),
+)
+
+individual_alias = Table(
+    "individual_alias",
+    metadata,
+    Column("alias_id", BigKey, primary_key=True),
+    Column("individual_id", BigInteger, _fk("individual.individual_id"), nullable=False, index=True),
+    Column("alias", Unicode(200), nullable=False, unique=True),
+    Column("valid_from", Date),
+    Column("valid_to", Date),
+    CheckConstraint("valid_to >= valid_from", name="validity_in_order"),
+)
+
+community = Table(
+    "community",
+    metadata,
+    Column("community_id", BigKey, primary_key=True),
+    Column("comm_id", Unicode(40), nullable=False, unique=True, comment="SokweDB CommID"),
+    Column("name", Unicode(200)),
+)
+
+community_membership = Table(
+    "community_membership",
+    metadata,
+    Column("membership_id", BigKey, primary_key=True),
+    Column("individual_id", BigInteger, _fk("individual.individual_id"), nullable=False, index=True),
+    Column("community_id", BigInteger, _fk("community.community_id"), nullable=False),
+    Column("start_date", Date, nullable=False),
+    Column("end_date", Date),
+    UniqueConstraint("individual_id", "start_date", name="uq_community_membership_individual_start"),
+    CheckConstraint("end_date >= start_date", name="membership_in_order"),
+)
+
+app_user = Table(
+    "app_user",
+    metadata,
+    Column("user_id", BigKey, primary_key=True),
+    Column("name", Unicode(100), nullable=False, unique=True),
+    Column("role", Unicode(12), nullable=False),
+    Column("password_hash", Unicode(300)),
+    Column("disabled", Boolean, nullable=False, server_default=sa.false()),
+    Column("created_at", UtcDateTime, nullable=False),
+    _one_of("role", ROLES),
+)
+
+user_session = Table(
+    "user_session",
+    metadata,
+    Column("session_id", Unicode(64), primary_key=True, comment="hash of the token; the token itself is never stored"),
+    Column("user_id", BigInteger, _fk("app_user.user_id"), nullable=False, index=True),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
+    Column("revoked_at", UtcDateTime),
+)
+
+audit_event = Table(
+    "audit_event",
+    metadata,
+    Column("audit_event_id", BigKey, primary_key=True),
+    Column("user_id", BigInteger, _fk("app_user.user_id")),
+    Column("action", Unicode(100), nullable=False),
+    Column("subject", Unicode(300), nullable=False),
+    Column("detail", Unicode(4000), comment="JSON: old and new value"),
+    Column("at", UtcDateTime, nullable=False, index=True),
+)
+
+training_set = Table(
+    "training_set",
+    metadata,
+    Column("training_set_id", BigKey, primary_key=True),
+    Column("task", Unicode(10), nullable=False),
+    Column("watermark_seq", BigInteger, nullable=False, comment="every annotation up to this seq was read"),
+    Column("split_seed", BigInteger, nullable=False),
+    Column("n_tracks", Integer, nullable=False),
+    Column("n_classes", Integer, nullable=False),
+    Column("member_uri", Unicode(500), nullable=False),
+    Column("member_hash", Unicode(64), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False, index=True),
+    _one_of("task", MODEL_TASKS),
+)
+
+model = Table(
+    "model",
+    metadata,
+    Column("model_id", BigKey, primary_key=True),
+    Column("task", Unicode(10), nullable=False),
+    Column("version", Integer, nullable=False, comment="counts the models of a task from 1"),
+    Column("parent_id", BigInteger, _fk("model.model_id"), comment="a head's embedder; a fine-tuned model's start"),
+    Column("name", Unicode(200), nullable=False),
+    Column("checkpoint_uri", Unicode(500), comment="safetensors inside the store; null where there is nothing learned"),
+    Column("checkpoint_hash", Unicode(64)),
+    Column("training_set_id", BigInteger, _fk("training_set.training_set_id")),
+    Column("state", Unicode(10), nullable=False),
+    Column("reason", Unicode(2000), comment="why it was promoted or refused"),
+    Column("config", Unicode(4000), nullable=False, comment="JSON: everything needed to build it again"),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("decided_at", UtcDateTime),
+    UniqueConstraint("task", "version", name="uq_model_task_version"),
+    _one_of("task", MODEL_TASKS),
+    _one_of("state", MODEL_STATES),
+    CheckConstraint(
+        "(checkpoint_uri is null and checkpoint_hash is null)"
+        " or (checkpoint_uri is not null and checkpoint_hash is not null)",
+        name="checkpoint_has_hash",
+    ),
+    Index("ix_model_task_state", "task", "state"),
+    # At most one champion of each task, whatever two runs do at once.
+    Index(
+        "uq_model_champion",
+        "task",
+        unique=True,
+        sqlite_where=sa.text("state = 'champion'"),
+        postgresql_where=sa.text("state = 'champion'"),
+        mssql_where=sa.text("state = 'champion'"),
+    ),
+)
+
+track = Table(
+    "track",
+    metadata,
+    Column("track_id", BigInteger, primary_key=True, autoincrement=False, comment="track_id_of(video_id, ordinal)"),
+    Column("video_id", BigInteger, _fk("video.video_id"), nullable=False),
+    Column("first_frame_no", Integer, nullable=False),
+    Column("last_frame_no", Integer, nullable=False),
+    Column("n_detections", Integer, nullable=False),
+    Column("quality", Real, nullable=False, comment="0 to 1: length, score, size, smoothness"),
+    Column("model_id", BigInteger, _fk("model.model_id"), nullable=False, comment="the detector"),
+    Column("state", Unicode(8), nullable=False),
+    Column("parent_track_id", BigInteger, _fk("track.track_id")),
+    _one_of("state", TRACK_STATES),
+    CheckConstraint("last_frame_no >= first_frame_no", name="frames_in_order"),
+    CheckConstraint("n_detections > 0", name="has_detections"),
+    Index("ix_track_video_state", "video_id", "state"),
+)
+
+detection = Table(
+    "detection",
+    metadata,
+    Column("video_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("frame_no", Integer, primary_key=True, autoincrement=False),
+    Column("detection_no", SmallInteger, primary_key=True, autoincrement=False),
+    Column("track_id", BigInteger, _fk("track.track_id"), nullable=False),
+    Column("x", Real, nullable=False),
+    Column("y", Real, nullable=False),
+    Column("w", Real, nullable=False),
+    Column("h", Real, nullable=False),
+    Column("score", Real, nullable=False),
+    sa.ForeignKeyConstraint(["video_id", "frame_no"], ["frame.video_id", "frame.frame_no"], name="fk_detection_frame"),
+    CheckConstraint("x >= 0 and y >= 0 and x <= 1 and y <= 1", name="corner_in_picture"),
+    CheckConstraint("w > 0 and h > 0 and w <= 1 and h <= 1", name="size_in_picture"),
+    CheckConstraint("score >= 0 and score <= 1", name="score_is_share"),
+    Index("ix_detection_track", "track_id", "frame_no"),
+)
+
+embedding_file = Table(
+    "embedding_file",
+    metadata,
+    Column("model_id", BigInteger, _fk("model.model_id"), primary_key=True, autoincrement=False),
+    Column("bundle_id", BigInteger, _fk("bundle.bundle_id"), primary_key=True, autoincrement=False),
+    Column("uri", Unicode(500), nullable=False, comment="safetensors inside the store: f16 [n, d], i64 track_id [n]"),
+    Column("content_hash", Unicode(64), nullable=False),
+    Column("n_tracks", Integer, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    comment="which embeddings exist: the row is written after its file",
+)
+
+prediction = Table(
+    "prediction",
+    metadata,
+    Column("model_id", BigInteger, _fk("model.model_id"), primary_key=True, autoincrement=False),
+    Column("track_id", BigInteger, _fk("track.track_id"), primary_key=True, autoincrement=False),
+    Column("rank", SmallInteger, primary_key=True, autoincrement=False),
+    Column("individual_id", BigInteger, _fk("individual.individual_id"), nullable=False),
+    Column("probability", Real, nullable=False, comment="calibrated"),
+    CheckConstraint("rank between 1 and 5", name="rank_1_to_5"),
+    CheckConstraint("probability >= 0 and probability <= 1", name="probability_is_share"),
+    Index("ix_prediction_individual", "individual_id", "model_id", "rank", "probability"),
+)
+
+track_score = Table(
+    "track_score",
+    metadata,
+    Column("model_id", BigInteger, _fk("model.model_id"), primary_key=True, autoincrement=False),
+    Column("track_id", BigInteger, _fk("track.track_id"), primary_key=True, autoincrement=False),
+    Column("margin", Real, nullable=False, comment="probability of rank 1 minus rank 2"),
+    Column("max_logit", Real, nullable=False),
+    Column("novelty", Real, nullable=False, comment="1 minus the cosine to the nearest labelled track"),
+    Column("entropy", Real, nullable=False, comment="nats"),
+    Column("is_unknown", Boolean, nullable=False, comment="max_logit lies below the head's unknown threshold"),
+)
+
+acquisition_round = Table(
+    "acquisition_round",
+    metadata,
+    Column("round_id", BigKey, primary_key=True),
+    Column("policy", Unicode(4000), nullable=False, comment="JSON: phase, shares, caps"),
+    Column("seed", BigInteger, nullable=False),
+    Column("embedder_model_id", BigInteger, _fk("model.model_id"), nullable=False),
+    Column("head_model_id", BigInteger, _fk("model.model_id"), comment="null in the cold phase"),
+    Column("watermark_seq", BigInteger, nullable=False, comment="labels up to this seq were known to the plan"),
+    Column("n_pool", Integer, nullable=False, comment="tracks the plan could choose from"),
+    Column("created_at", UtcDateTime, nullable=False),
+)
+
+acquisition_queue = Table(
+    "acquisition_queue",
+    metadata,
+    Column("item_id", BigKey, primary_key=True),
+    Column("round_id", BigInteger, _fk("acquisition_round.round_id"), nullable=False),
+    Column("track_id", BigInteger, _fk("track.track_id"), nullable=False),
+    Column("lane", Unicode(10), nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("propensity", Double, nullable=False, comment="chance that this plan asked this track, given its lane"),
+    Column("reason", Unicode(500), nullable=False, comment="why this is asked, for a person"),
+    Column("state", Unicode(10), nullable=False),
+    Column("leased_by", BigInteger, _fk("app_user.user_id")),
+    Column("leased_until", UtcDateTime),
+    UniqueConstraint("round_id", "track_id", name="uq_acquisition_queue_round_track"),
+    _one_of("lane", LANES),
+    _one_of("state", ITEM_STATES),
+    CheckConstraint("propensity > 0 and propensity <= 1", name="propensity_is_chance"),
+    Index("ix_acquisition_queue_state", "state", "round_id", "position"),
+    Index("ix_acquisition_queue_track", "track_id", "state"),
+)
+
+annotation = Table(
+    "annotation",
+    metadata,
+    Column("annotation_id", Unicode(36), primary_key=True, comment="the client's UUID"),
+    Column("seq", BigInteger, nullable=False, unique=True, comment="gapless, in commit order"),
+    Column("kind", Unicode(16), nullable=False),
+    Column("track_id", BigInteger, _fk("track.track_id"), index=True),
+    Column("other_track_id", BigInteger, _fk("track.track_id"), comment="merge, same, different"),
+    Column("individual_id", BigInteger, _fk("individual.individual_id"), index=True),
+    Column("video_id", BigInteger, _fk("video.video_id")),
+    Column("frame_no", Integer, comment="box; and where a split begins"),
+    Column("x", Real),
+    Column("y", Real),
+    Column("w", Real),
+    Column("h", Real),
+    Column("supersedes", Unicode(36), _fk("annotation.annotation_id"), index=True),
+    Column("annotator_id", BigInteger, _fk("app_user.user_id"), nullable=False),
+    Column("lane", Unicode(10), nullable=False),
+    Column("propensity", Double),
+    Column("item_id", BigInteger, _fk("acquisition_queue.item_id")),
+    Column("shown", Unicode(4000), comment="JSON: what the annotator saw"),
+    Column("note", Unicode(2000)),
+    Column("seconds", Real, comment="from shown to answered"),
+    Column("client_time", UtcDateTime),
+    Column("server_time", UtcDateTime, nullable=False),
+    Column(
+        "fingerprint", LargeBinary(32), nullable=False, comment="blake2b of the content: an id never changes meaning"
+    ),
+    _one_of("kind", ANNOTATION_KINDS),
+    _one_of("lane", LANES),
+    CheckConstraint("seq >= 1", name="seq_from_one"),
+    CheckConstraint(
+        "kind not in ('identify', 'new_individual') or (individual_id is not null and track_id is not null)",
+        name="identity_is_complete",
+    ),
+    CheckConstraint(
+        "kind not in ('unknown', 'not_animal', 'bad_box', 'cannot_tell', 'skip') or track_id is not null",
+        name="answer_has_track",
+    ),
+    CheckConstraint("kind <> 'retract' or supersedes is not null", name="retract_names_its_event"),
+    CheckConstraint(
+        "kind not in ('merge', 'same', 'different') or (track_id is not null and other_track_id is not null)",
+        name="pair_is_complete",
+    ),
+    CheckConstraint("kind <> 'split' or (track_id is not null and frame_no is not null)", name="split_is_complete"),
+    CheckConstraint(
+        "kind <> 'box' or (video_id is not null and frame_no is not null and x is not null and y is not null"
+        " and w is not null and h is not null)",
+        name="box_is_complete",
+    ),
+    CheckConstraint("seconds >= 0", name="seconds_not_negative"),
+    CheckConstraint("propensity > 0 and propensity <= 1", name="propensity_is_chance"),
+    comment="append-only: one decision of one person",
+)
+
+evaluation_metric = Table(
+    "evaluation_metric",
+    metadata,
+    Column("metric_id", BigKey, primary_key=True),
+    Column("model_id", BigInteger, _fk("model.model_id"), nullable=False),
+    Column("dataset", Unicode(40), nullable=False, comment="audit, audit_test_days, out_of_fold ..."),
+    Column("watermark_seq", BigInteger, nullable=False, comment="labels up to this seq were used"),
+    Column("slice_kind", Unicode(40), nullable=False, server_default="all"),
+    Column("slice_value", Unicode(200), nullable=False, server_default=""),
+    Column("name", Unicode(60), nullable=False),
+    Column("value", Double, nullable=False),
+    Column("ci_low", Double),
+    Column("ci_high", Double),
+    Column("n", Integer, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    UniqueConstraint(
+        "model_id", "dataset", "watermark_seq", "slice_kind", "slice_value", "name", name="uq_evaluation_metric_what"
+    ),
+)

@@ -1,0 +1,30 @@
+"""The one base of every error that a user may see. Rooms subclass it at their boundary; nothing else belongs here."""
+
+from __future__ import annotations
+
+
+class ChimpError(Exception):
+    """Something the user can mend: one sentence that says what was tried and what is wrong, and the remedy.
+
+    The command line prints both and exits with 2; the web page shows both; a traceback is never needed to act on it.
+    """
+
+    def __init__(self, sentence: str, remedy: str = "") -> None:
+        super().__init__(sentence)
+        self.sentence = sentence
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.sentence} {self.remedy}".strip()
+
+    def __reduce__(self) -> tuple[type[ChimpError], tuple[str, str]]:
+        # Errors travel from the decoding processes to their parent.
+        return type(self), (self.sentence, self.remedy)
+
+
+class SettingsError(ChimpError):
+    """A setting is missing, misspelt or impossible."""
+
+
+class FullDiskError(ChimpError):
+    """There is no room left to write; what was committed before stays, and the step can be run again."""

@@ -1,0 +1,220 @@
+"""Typed settings: the environment (`CHIMP_*`) first, then `chimp.toml` in CHIMP_HOME, then the defaults below.
+
+Belongs here: every knob a user may turn, with its unit and the reason of its default, and where shipped files lie.
+Does not belong here: anything that opens a connection, creates a folder or reads the environment at import.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from chimp_assets.errors import SettingsError
+
+TOML_NAME = "chimp.toml"
+
+
+class _Section(BaseModel):
+    """A table of chimp.toml. Unknown keys are errors: a misspelt setting must never be silently ignored."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ArchiveSettings(_Section):
+    """How the archive is listed."""
+
+    bundle_videos: int = Field(
+        200, ge=1, le=10_000, description="videos in a bundle: a bundle's run should take minutes"
+    )
+    suffixes: tuple[str, ...] = Field(
+        (
+            ".mp4", ".mov", ".avi", ".mkv", ".m4v", ".mpg", ".mpeg", ".mts", ".m2ts", ".ts", ".wmv", ".flv",
+            ".webm", ".3gp", ".ogv", ".mxf", ".dv", ".vob", ".264", ".avc", ".hevc",
+        ),
+        description="file name endings that are listed as videos; others are counted and left alone",
+    )  # fmt: skip
+    timezone: str = Field("UTC", description="IANA zone of camera clocks, used where a file does not say its own")
+
+
+class DecodeSettings(_Section):
+    """Which frames are kept and how they are stored."""
+
+    policy: Literal["fps", "keyframe"] = "fps"
+    fps: float = Field(5.0, gt=0, le=120, description="kept frames a second; a tracker needs boxes that still overlap")
+    longest_side: int = Field(640, ge=64, le=8192, description="stored pictures are scaled down to this, never up")
+    jpeg_quality: int = Field(85, ge=30, le=100)
+    shard_bytes: int = Field(64 * 1024 * 1024, ge=64 * 1024, description="a shard is closed when it is this long")
+    max_pixels: int = Field(8192 * 8192, ge=1, description="larger pictures are refused before memory is taken")
+    max_duration_s: float = Field(48 * 3600.0, gt=0)
+    workers: int = Field(2, ge=1, le=256, description="decoding processes; each takes one video and one thread")
+
+
+class DetectSettings(_Section):
+    """What proposes boxes and how boxes become tracks."""
+
+    detector: Literal["motion", "torchvision"] = "motion"
+    weights: str | None = Field(None, description="torchvision detector: path of a .safetensors or .pth state dict")
+    min_score: float = Field(0.25, ge=0, le=1, description="boxes below are not handed to the tracker")
+    min_track_detections: int = Field(4, ge=1, description="shorter tracks are kept as junk and never asked about")
+    min_quality: float = Field(0.2, ge=0, le=1, description="tracks below are junk")
+    max_gap_s: float = Field(1.2, gt=0, description="a track survives this long without a box")
+
+
+class EmbedSettings(_Section):
+    """How a track becomes a vector."""
+
+    backbone: str = Field("resnet18", description="a torchvision classification model")
+    weights: Literal["auto", "imagenet", "self_supervised"] = "auto"
+    dimensions: int = Field(128, ge=8, le=4096)
+    crop_side: int = Field(96, ge=32, le=512, description="pixels; crops are padded to a square and scaled to this")
+    crops_per_track: int = Field(5, ge=1, le=32, description="the best crops of a track, spread in time")
+    min_tracks: int = Field(20, ge=2, description="self-supervision waits for this many live tracks")
+    epochs: int = Field(12, ge=1, description="passes over the sampled crops of self-supervision")
+    max_crops: int = Field(20_000, ge=64, description="crops that self-supervision samples from the archive")
+
+
+class HeadSettings(_Section):
+    """How few labels become names."""
+
+    min_labels: int = Field(12, ge=2, description="labelled training tracks before a first head is fitted")
+    min_new_labels: int = Field(20, ge=1, description="new labels since the last training set before the next")
+    cool_down_s: float = Field(60.0, ge=0, description="shortest time between two trainings")
+    unknown_false_alarm: float = Field(0.05, gt=0, lt=1, description="share of known animals called unknown")
+    l2_grid: tuple[float, ...] = Field((0.1, 1.0, 10.0), description="penalties tried by grouped cross-validation")
+
+
+class GateSettings(_Section):
+    """When a candidate may replace the champion."""
+
+    min_audit_labels: int = Field(8, ge=1, description="answered audit tracks before any model is promoted")
+    tolerance: float = Field(0.02, ge=0, le=1, description="accuracy that may be lost to noise")
+    confidence: float = Field(0.9, gt=0.5, lt=1, description="refused if it is worse than the tolerance this surely")
+    slice_tolerance: float = Field(0.15, ge=0, le=1, description="accuracy that a protected slice may lose")
+    min_slice: int = Field(8, ge=1, description="slices with fewer audit tracks are shown, not enforced")
+    bootstrap: int = Field(2000, ge=100)
+
+
+class AcquisitionSettings(_Section):
+    """What the expert is asked, in which proportion."""
+
+    batch: int = Field(100, ge=1, le=10_000, description="items of one plan")
+    low_water: int = Field(20, ge=0, description="a new plan is made when fewer items are waiting")
+    audit_reserve: float = Field(
+        0.2, gt=0, lt=1, description="share of all tracks, drawn once by hash, that only the audit lane may ask"
+    )
+    cold_shares: dict[str, float] = Field({"typical": 0.75, "audit": 0.25})
+    warm_shares: dict[str, float] = Field({"boundary": 0.75, "audit": 0.25})
+    warm_accuracy: float = Field(0.3, ge=0, le=1, description="audit accuracy from which the boundary lane takes over")
+    identity_cap: float = Field(0.25, gt=0, le=1, description="largest share of a batch predicted as one individual")
+    lease_minutes: float = Field(15.0, gt=0)
+
+    @model_validator(mode="after")
+    def _shares_are_shares(self) -> Self:
+        for name, shares in (("cold_shares", self.cold_shares), ("warm_shares", self.warm_shares)):
+            if any(v < 0 for v in shares.values()) or not 0.999 <= sum(shares.values()) <= 1.001:
+                raise ValueError(f"{name} must be positive and add up to 1, not {shares}")
+            if shares.get("audit", 0) <= 0:
+                raise ValueError(f"{name} needs an audit share above 0: nothing else measures the truth")
+        return self
+
+
+class ScoreSettings(_Section):
+    """The budget of re-scoring after a promotion."""
+
+    tracks_per_run: int = Field(500_000, ge=1, description="a run stops after the bundle that passes this")
+
+
+class Settings(BaseSettings):
+    """Everything a run needs to know. Immutable; made by `load_settings`, never at import."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="CHIMP_", env_nested_delimiter="__", extra="forbid", frozen=True, toml_file=None
+    )
+
+    home: Path = Path("chimp_home")
+    archive_url: str | None = None
+    store_url: str = ""
+    database_url: str = ""
+    seed: int = Field(20, description="every random choice derives from it")
+    archive: ArchiveSettings = ArchiveSettings()
+    decode: DecodeSettings = DecodeSettings()
+    detect: DetectSettings = DetectSettings()
+    embed: EmbedSettings = EmbedSettings()
+    head: HeadSettings = HeadSettings()
+    gate: GateSettings = GateSettings()
+    acquisition: AcquisitionSettings = AcquisitionSettings()
+    score: ScoreSettings = ScoreSettings()
+
+    @model_validator(mode="after")
+    def _home_fills_what_is_not_said(self) -> Self:
+        home = self.home.expanduser().resolve()
+        object.__setattr__(self, "home", home)
+        if not self.store_url:
+            object.__setattr__(self, "store_url", (home / "store").as_uri())
+        if not self.database_url:
+            object.__setattr__(self, "database_url", f"sqlite:///{home / 'chimp.db'}")
+        return self
+
+    @property
+    def dagster_home(self) -> Path:
+        """Where Dagster keeps its instance: runs, events, schedules."""
+        return self.home / "dagster"
+
+    @property
+    def secret_free_database_url(self) -> str:
+        """The database address with its password hidden, for messages and metadata."""
+        from sqlalchemy import make_url
+
+        return make_url(self.database_url).render_as_string(hide_password=True)
+
+
+def home_from_environment() -> Path:
+    """CHIMP_HOME, else `./chimp_home`, absolute."""
+    return Path(os.environ.get("CHIMP_HOME") or "chimp_home").expanduser().resolve()
+
+
+def load_settings(home: Path | str | None = None, **overrides: Any) -> Settings:
+    """Settings of a home. overrides win over the environment, which wins over chimp.toml. Raises SettingsError."""
+    root = Path(home).expanduser().resolve() if home is not None else home_from_environment()
+    toml = root / TOML_NAME
+
+    class _OfThisHome(Settings):
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,
+            file_secret_settings: PydanticBaseSettingsSource,
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            sources = [init_settings, env_settings]
+            if toml.is_file():
+                sources.append(TomlConfigSettingsSource(settings_cls, toml_file=toml))
+            return tuple(sources)
+
+    try:
+        return _OfThisHome(home=root, **overrides)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "settings"
+        raise SettingsError(
+            f"The setting {where} cannot be used: {first['msg']}.",
+            f"Mend it in {toml} or in the environment (CHIMP_{where.upper().replace('.', '__')}).",
+        ) from None
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{toml} is not valid TOML: {error}.", "Mend the line it names.") from None
+
+
+def shipped_file(name: str) -> Path:
+    """Path of a file or folder that ships with the product (`sql`, `dagster.yaml`), from a checkout or a wheel."""
+    package = Path(__file__).resolve().parent
+    for root in (package.parent, package / "shipped"):
+        if (root / name).exists():
+            return root / name
+    raise SettingsError(f"{name} is missing from this installation.", "Install chimp-assets again.")
