@@ -1,0 +1,171 @@
+"""What is still to be done, asked of SQL: the questions behind every sensor and behind the foreground commands.
+
+Each question is level-triggered: it looks at what is there, never at what has just changed, so that no event can be
+missed and a crash at any moment leaves the question with the same answer.
+Does not belong here: doing the work, and Dagster's view of what is running.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+
+from chimp_assets.database import schema as t
+from chimp_assets.database.engine import Database
+from chimp_assets.settings import Settings
+
+MAX_ATTEMPTS = 3
+"""Runs that a bundle gets before a person must look: without a limit one broken tape asks for runs for ever."""
+
+ENOUGH_TRACKS_TO_EMBED = 5_000
+"""With so many live tracks the embedder need not wait until the whole archive is tracked."""
+
+
+@dataclass(frozen=True)
+class Due:
+    """Whether something should be done now, and the reason in words."""
+
+    due: bool
+    reason: str
+
+
+def bundle_keys(conn: sa.Connection) -> list[str]:
+    """All bundle keys, oldest first: the order in which Dagster must know them."""
+    return list(conn.scalars(sa.select(t.bundle.c.bundle_key).order_by(t.bundle.c.bundle_id)))
+
+
+def unfinished_bundles(conn: sa.Connection, max_attempts: int | None = MAX_ATTEMPTS) -> list[str]:
+    """Bundles with a video that is registered or decoded, oldest first; without those that used up their attempts."""
+    waiting = sa.exists().where(
+        t.video.c.bundle_id == t.bundle.c.bundle_id, t.video.c.state.in_(("registered", "decoded"))
+    )
+    statement = sa.select(t.bundle.c.bundle_key).where(waiting).order_by(t.bundle.c.bundle_id)
+    if max_attempts is not None:
+        statement = statement.where(t.bundle.c.attempts < max_attempts)
+    return list(conn.scalars(statement))
+
+
+def exhausted_bundles(conn: sa.Connection) -> list[str]:
+    """Unfinished bundles that used up their attempts: a person must look at their runs."""
+    return [key for key in unfinished_bundles(conn, None) if key not in set(unfinished_bundles(conn))]
+
+
+def begin_attempt(database: Database, bundle_key: str) -> None:
+    """Counts a run of a bundle at its start, so that a run that is killed has been counted."""
+    with database.write() as conn:
+        conn.execute(
+            t.bundle.update().where(t.bundle.c.bundle_key == bundle_key).values(attempts=t.bundle.c.attempts + 1)
+        )
+
+
+def finish_attempt(database: Database, bundle_key: str) -> None:
+    """Forgets the attempts of a bundle whose run came to its end."""
+    with database.write() as conn:
+        conn.execute(t.bundle.update().where(t.bundle.c.bundle_key == bundle_key).values(attempts=0))
+
+
+def allow_new_attempts(database: Database, keys: Iterable[str]) -> None:
+    """Gives exhausted bundles their attempts back, because a person asked for it."""
+    with database.write() as conn:
+        conn.execute(t.bundle.update().where(t.bundle.c.bundle_key.in_(list(keys))).values(attempts=0))
+
+
+def embedder_due(conn: sa.Connection, settings: Settings) -> Due:
+    """A first embedder is due when there is none, tracks are many enough and no bundle is still on its way."""
+    has_one = conn.scalar(sa.select(sa.func.count()).where(t.model.c.task == "embedder", t.model.c.state == "champion"))
+    if has_one:
+        return Due(False, "an embedder is there")
+    live = conn.scalar(sa.select(sa.func.count()).select_from(t.track).where(t.track.c.state == "live")) or 0
+    if live < settings.embed.min_tracks:
+        return Due(False, f"{live} live tracks, {settings.embed.min_tracks} are needed")
+    unfinished = len(unfinished_bundles(conn))
+    if unfinished and live < ENOUGH_TRACKS_TO_EMBED:
+        return Due(False, f"{unfinished} bundles are still on their way")
+    return Due(True, f"{live} live tracks and no embedder")
+
+
+def labels_due(conn: sa.Connection, settings: Settings, now: datetime) -> Due:
+    """Whether enough labels have landed since the last head was fitted, and the cool-down is over.
+
+    Compares the watermark (annotation.seq) of the newest training set that became a model with the newest answer.
+    A training set without a model is a training that failed: it is tried MAX_ATTEMPTS times at the same watermark.
+    """
+    from chimp_assets.database.events import effective_answers
+
+    head_sets = sa.select(t.model.c.training_set_id).where(
+        t.model.c.task == "head", t.model.c.training_set_id.is_not(None)
+    )
+    trained_to = (
+        conn.scalar(
+            sa.select(sa.func.max(t.training_set.c.watermark_seq)).where(
+                t.training_set.c.training_set_id.in_(head_sets)
+            )
+        )
+        or 0
+    )
+    newest = conn.execute(
+        sa.select(t.training_set.c.watermark_seq, t.training_set.c.created_at)
+        .where(t.training_set.c.task == "head")
+        .order_by(t.training_set.c.training_set_id.desc())
+        .limit(1)
+    ).first()
+    answer = effective_answers().subquery()
+    named = answer.c.kind.in_(("identify", "new_individual"))
+    trainable = answer.c.lane != "audit"
+    total = conn.scalar(sa.select(sa.func.count()).select_from(answer).where(named, trainable)) or 0
+    if total < settings.head.min_labels:
+        return Due(False, f"{total} names outside the audit, {settings.head.min_labels} are needed for a first head")
+    seq = conn.scalar(sa.select(sa.func.coalesce(sa.func.max(t.annotation.c.seq), 0))) or 0
+    fresh = conn.scalar(
+        sa.select(sa.func.count()).where(
+            t.annotation.c.seq > trained_to, t.annotation.c.lane != "audit", t.annotation.c.kind != "skip"
+        )
+    )
+    fresh = fresh or 0
+    if fresh < settings.head.min_new_labels and trained_to > 0:
+        return Due(False, f"{fresh} new labels, {settings.head.min_new_labels} are awaited")
+    if newest is not None:
+        since = now - newest.created_at
+        if since < timedelta(seconds=settings.head.cool_down_s):
+            return Due(False, f"the last training began {since.total_seconds():.0f} s ago (cool-down)")
+        failed = conn.scalar(
+            sa.select(sa.func.count()).where(
+                t.training_set.c.task == "head",
+                t.training_set.c.watermark_seq == seq,
+                t.training_set.c.training_set_id.not_in(head_sets),
+            )
+        )
+        if (failed or 0) >= MAX_ATTEMPTS:
+            return Due(False, f"training failed {failed} times on the labels up to seq {seq}; see its runs")
+    return Due(True, f"{fresh} new labels up to seq {seq}, last trained to {trained_to}")
+
+
+def queue_due(conn: sa.Connection, settings: Settings) -> Due:
+    """A plan is due when few items wait and something is new since the last plan: labels, models or embeddings."""
+    embedder = conn.scalar(
+        sa.select(t.model.c.model_id).where(t.model.c.task == "embedder", t.model.c.state == "champion")
+    )
+    if embedder is None:
+        return Due(False, "no embedder yet")
+    embedded_at = conn.scalar(
+        sa.select(sa.func.max(t.embedding_file.c.created_at)).where(t.embedding_file.c.model_id == embedder)
+    )
+    if embedded_at is None:
+        return Due(False, "no track has an embedding yet")
+    last = conn.execute(sa.select(t.acquisition_round).order_by(t.acquisition_round.c.round_id.desc()).limit(1)).first()
+    if last is None:
+        return Due(True, "nothing has been planned yet")
+    waiting = conn.scalar(sa.select(sa.func.count()).where(t.acquisition_queue.c.state.in_(("pending", "leased"))))
+    waiting = waiting or 0
+    head = conn.scalar(sa.select(t.model.c.model_id).where(t.model.c.task == "head", t.model.c.state == "champion"))
+    if (last.head_model_id, last.embedder_model_id) != (head, embedder):
+        return Due(True, "the plan was made with an older model")
+    if waiting >= max(settings.acquisition.low_water, 1):
+        return Due(False, f"{waiting} items are waiting")
+    seq = conn.scalar(sa.select(sa.func.coalesce(sa.func.max(t.annotation.c.seq), 0))) or 0
+    if seq == last.watermark_seq and embedded_at <= last.created_at:
+        return Due(False, f"{waiting} items are waiting and nothing is new since the last plan")
+    return Due(True, f"{waiting} items are waiting, {settings.acquisition.low_water} is low water")

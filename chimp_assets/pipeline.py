@@ -1,0 +1,189 @@
+"""The steps of the flow in plain Python: what an asset, a command and the demo do alike, each safe to run again.
+
+Belongs here: calling the rooms in their order for one bundle, one training, one re-scoring.
+Does not belong here: dagster, printing, and the work itself. torch and av are imported inside the functions.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from chimp_assets.database import work
+from chimp_assets.errors import ChimpError
+from chimp_assets.home import Home
+
+Progress = Callable[[str, int, int], None]
+"""(what, done, total): called from time to time by long steps."""
+
+
+class TrainingError(ChimpError):
+    """The training process ended badly."""
+
+
+@contextmanager
+def attempt(home: Home, bundle_key: str) -> Iterator[None]:
+    """Counts a run of a bundle: begun when entered, forgotten when left without an error."""
+    work.begin_attempt(home.database, bundle_key)
+    yield
+    work.finish_attempt(home.database, bundle_key)
+
+
+def training_command(home: Home, training_set_id: int) -> list[str]:
+    """The command line of the training process: the same here, on Azure ML and on Kubernetes."""
+    return [
+        sys.executable,
+        "-m",
+        "chimp_assets.vision.train",
+        "--home",
+        str(home.settings.home),
+        "--training-set",
+        str(training_set_id),
+    ]
+
+
+def train_in_own_process(home: Home, training_set_id: int) -> int:
+    """Fits a head in a process of its own and returns its model_id. Raises TrainingError with the process's words."""
+    done = subprocess.run(  # noqa: S603 (our own interpreter and module)
+        training_command(home, training_set_id), env=home.environment(), capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        raise TrainingError(
+            f"Training on set {training_set_id} failed: {last}", "Run it again with --debug to see more."
+        )
+    return int(json.loads(done.stdout.strip().splitlines()[-1])["model_id"])
+
+
+@dataclass(frozen=True)
+class Retrained:
+    """What one retraining led to."""
+
+    training_set_id: int
+    model_id: int
+    promoted: bool
+    reason: str
+
+
+def retrain(home: Home, progress: Progress | None = None) -> Retrained:
+    """Training set, head, evaluation, gate; re-scoring and a new plan follow a promotion."""
+    from chimp_assets.vision.datasets import build_training_set
+    from chimp_assets.vision.evaluate import evaluate_head
+    from chimp_assets.vision.gate import decide
+
+    tell = progress or (lambda what, done, total: None)
+    tell("training set", 0, 4)
+    training_set_id = build_training_set(home.database, home.store, home.settings)
+    tell("training", 1, 4)
+    model_id = train_in_own_process(home, training_set_id)
+    tell("evaluation", 2, 4)
+    evaluate_head(home.database, home.store, model_id, home.settings)
+    tell("gate", 3, 4)
+    verdict = decide(home.database, home.store, model_id, home.settings)
+    tell("gate", 4, 4)
+    return Retrained(training_set_id, model_id, verdict.promoted, verdict.reason)
+
+
+@dataclass(frozen=True)
+class Rescored:
+    """What one budgeted re-scoring did; `left` bundles wait for the next run."""
+
+    bundles: list[str]
+    embedded_tracks: int
+    predicted_tracks: int
+    left: int
+
+
+def rescore(home: Home, progress: Progress | None = None, budget: int | None = None) -> Rescored:
+    """Embeddings and predictions of the champions for bundles that lack them, until the budget of tracks is spent.
+
+    budget: tracks; None takes settings.score.tracks_per_run. A run stops after the bundle that passes it.
+    """
+    from chimp_assets.vision.embedding import embed_bundle
+    from chimp_assets.vision.predict import predict_bundles, unscored_bundles
+
+    limit = home.settings.score.tracks_per_run if budget is None else budget
+    with home.database.read() as conn:
+        waiting = unscored_bundles(conn)
+    done: list[str] = []
+    embedded = predicted = 0
+    for number, key in enumerate(waiting):
+        if progress:
+            progress(f"score {key}", number, len(waiting))
+        embedded += embed_bundle(home.database, home.store, key, home.settings).n_tracks
+        predicted += predict_bundles(home.database, home.store, [key], home.settings).n_tracks
+        done.append(key)
+        if max(embedded, predicted) >= limit:
+            break
+    if progress and waiting:
+        progress("score", len(done), len(waiting))
+    return Rescored(done, embedded, predicted, len(waiting) - len(done))
+
+
+@dataclass(frozen=True)
+class Ingested:
+    """What a foreground ingest did, counted from SQL at its end."""
+
+    listed: int
+    new: int
+    bundles: int
+    frames: int
+    tracks: int
+    failed: list[tuple[str, str]]
+    embedder_model_id: int | None
+    round_id: int | None
+    why_no_plan: str | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """For the machine-readable line."""
+        return {**self.__dict__, "failed": [{"uri": uri, "error": error} for uri, error in self.failed]}
+
+
+def ingest(home: Home, progress: Progress | None = None) -> Ingested:
+    """Discovery to predictions in the foreground. May be interrupted at any moment and run again."""
+    from chimp_assets.archive.discover import discover
+    from chimp_assets.archive.ingest import decode_bundle
+    from chimp_assets.planning import replan
+    from chimp_assets.vision.embedder import fit_embedder
+    from chimp_assets.vision.tracking import track_bundle
+
+    settings, database, store = home.settings, home.database, home.store
+    tell = progress or (lambda what, done, total: None)
+    tell("listing the archive", 0, 1)
+    found = discover(database, home.archive, settings)
+    tell("listing the archive", 1, 1)
+    with database.read() as conn:
+        waiting = work.unfinished_bundles(conn, None)
+    frames = tracks = 0
+    failed: list[tuple[str, str]] = []
+    for key in waiting:
+        with attempt(home, key):
+            decoded = decode_bundle(database, home.archive, store, key, settings, progress)
+            tracked = track_bundle(database, store, key, settings, progress)
+        frames += decoded.frames
+        tracks += tracked.tracks
+        failed += [*decoded.failed, *tracked.failed]
+    with database.read() as conn:
+        due = work.embedder_due(conn, settings)
+    embedder = fit_embedder(database, store, settings, progress) if due.due else None
+    while rescore(home, progress).left:
+        pass
+    with database.read() as conn:
+        plan_due = work.queue_due(conn, settings)
+    report = replan(database, store, settings) if plan_due.due else None
+    return Ingested(
+        listed=found.listed,
+        new=found.new,
+        bundles=len(waiting),
+        frames=frames,
+        tracks=tracks,
+        failed=failed,
+        embedder_model_id=embedder,
+        round_id=report.round_id if report else None,
+        why_no_plan=None if report else plan_due.reason,
+    )

@@ -1,0 +1,39 @@
+"""HOW the assets reach the world: one resource that opens the home, one that runs heavy steps in processes of their own.
+
+Belongs here: Dagster resources. Does not belong here: the home itself (`home`), or anything imported from torch, av or
+azure: loading the definitions must stay as quick as importing dagster.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+from pydantic import PrivateAttr
+
+if TYPE_CHECKING:
+    from chimp_assets.home import Home
+
+
+class HomeResource(dg.ConfigurableResource):
+    """The home of this deployment: settings, database, store and archive, opened when first asked for.
+
+    `path` empty means CHIMP_HOME of the process that runs the step, read at that moment and not at import.
+    """
+
+    path: str = ""
+    _home: Any = PrivateAttr(default=None)
+
+    def open(self) -> Home:
+        """The home, opened once for each process. Raises ChimpError with a remedy."""
+        if self._home is None:
+            from chimp_assets.home import Home
+
+            self._home = Home.open(self.path or os.environ.get("CHIMP_HOME") or None)
+        return self._home
+
+
+def build_resources(**overrides: Any) -> dict[str, Any]:
+    """The resources by name; overrides replace them in tests and other deployments."""
+    return {"home": HomeResource(), "compute": dg.PipesSubprocessClient(), **overrides}
