@@ -1,10 +1,8 @@
-"""HOW the assets reach the world: one resource that opens the home, one that runs heavy steps in processes of their own.
+"""HOW the assets reach the world: one resource that opens the home, one that runs heavy steps in their own process.
 
 Belongs here: Dagster resources. Does not belong here: the home itself (`home`), or anything imported from torch, av or
 azure: loading the definitions must stay as quick as importing dagster.
 """
-
-from __future__ import annotations
 
 import os
 from typing import TYPE_CHECKING, Any
@@ -25,7 +23,7 @@ class HomeResource(dg.ConfigurableResource):
     path: str = ""
     _home: Any = PrivateAttr(default=None)
 
-    def open(self) -> Home:
+    def open(self) -> "Home":
         """The home, opened once for each process. Raises ChimpError with a remedy."""
         if self._home is None:
             from chimp_assets.home import Home

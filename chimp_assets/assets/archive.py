@@ -1,0 +1,56 @@
+"""The archive of video and the frames kept of it.
+
+Belongs here: the external archive and the decoding asset. Does not belong here: how a video is decoded (`archive`).
+"""
+
+import dagster as dg
+
+from chimp_assets.assets.parts import OPERATORS, bars, bundles, markdown_table, png_markdown
+from chimp_assets.resources import HomeResource
+
+video_files = dg.AssetSpec(
+    "video_files",
+    group_name="archive",
+    kinds={"video"},
+    owners=OPERATORS,
+    description="The archive: a folder or a container of video files, listed into `bundle` and `video` rows. "
+    "External: nothing here writes to it. A replaced file is a new version, a vanished one is retired.",
+)
+
+
+@dg.asset(
+    deps=[video_files],
+    partitions_def=bundles,
+    backfill_policy=dg.BackfillPolicy.multi_run(max_partitions_per_run=1),
+    group_name="archive",
+    kinds={"python", "ffmpeg"},
+    owners=OPERATORS,
+    pool="decode",
+    code_version="1",
+    retry_policy=dg.RetryPolicy(max_retries=2, delay=5, backoff=dg.Backoff.EXPONENTIAL),
+)
+def frames(context: dg.AssetExecutionContext, home: HomeResource) -> dg.MaterializeResult:
+    """Kept pictures of a bundle's videos: JPEGs in tar shards, and a `frame` row for each, written after its bytes.
+
+    A damaged video yields what can be decoded and says so in its row; it never stops its bundle.
+    """
+    from chimp_assets.archive.ingest import decode_bundle
+    from chimp_assets.database import work
+
+    opened = home.open()
+    work.begin_attempt(opened.database, context.partition_key)
+    done = decode_bundle(opened.database, opened.archive, opened.store, context.partition_key, opened.settings)
+    return dg.MaterializeResult(
+        metadata={
+            "dagster/row_count": done.frames,
+            "videos": done.videos,
+            "bytes": done.bytes,
+            "seconds": done.seconds,
+            "failed": len(done.failed),
+            "failed_files": markdown_table([{"file": uri, "error": error} for uri, error in done.failed]),
+            "outcome": png_markdown(
+                bars(["decoded", "failed"], [done.videos - len(done.failed), len(done.failed)], "Videos", "videos"),
+                "videos decoded and failed",
+            ),
+        }
+    )

@@ -1,0 +1,54 @@
+"""What people said, and the training set cut from it.
+
+Belongs here: the external label tables and the training set. Does not belong here: how events are recorded
+(`database.events`) or members are chosen (`vision.datasets`).
+"""
+
+import dagster as dg
+
+from chimp_assets.assets.parts import EXPERTS, OPERATORS
+from chimp_assets.resources import HomeResource
+
+annotations = dg.AssetSpec(
+    "annotations",
+    group_name="labels",
+    kinds={"table"},
+    owners=EXPERTS,
+    description="The table `annotation`: append-only decisions of people, numbered without gaps in commit order. "
+    "External: only people write here, through `database.events.record_events`.",
+)
+
+individuals = dg.AssetSpec(
+    "individuals",
+    group_name="labels",
+    kinds={"table"},
+    owners=EXPERTS,
+    description="The table `individual`: who may be named, with SokweDB names. External.",
+)
+
+
+@dg.asset(
+    deps=[annotations, individuals],
+    group_name="labels",
+    kinds={"table"},
+    owners=OPERATORS,
+    code_version="1",
+)
+def training_set(home: HomeResource) -> dg.MaterializeResult:
+    """The labels a head may learn from, up to a watermark: person's answers outside the audit and outside test days."""
+    from chimp_assets.vision.datasets import build_training_set, describe_training_set
+
+    opened = home.open()
+    training_set_id = build_training_set(opened.database, opened.store, opened.settings)
+    with opened.database.read() as conn:
+        row = describe_training_set(conn, training_set_id)
+    return dg.MaterializeResult(
+        metadata={
+            "dagster/row_count": row.n_tracks,
+            "training_set_id": training_set_id,
+            "watermark_seq": row.watermark_seq,
+            "classes": row.n_classes,
+            "members": row.member_uri,
+            "members_hash": row.member_hash,
+        }
+    )

@@ -1,0 +1,44 @@
+"""Animals found and followed: detections and tracks of a bundle.
+
+Does not belong here: detectors and trackers (`vision`).
+"""
+
+import dagster as dg
+
+from chimp_assets.assets.archive import frames
+from chimp_assets.assets.parts import OPERATORS, bars, bundles, markdown_table, png_markdown
+from chimp_assets.resources import HomeResource
+
+
+@dg.asset(
+    deps=[frames],
+    partitions_def=bundles,
+    backfill_policy=dg.BackfillPolicy.multi_run(max_partitions_per_run=1),
+    group_name="vision",
+    kinds={"python", "opencv"},
+    owners=OPERATORS,
+    pool="detect",
+    code_version="1",
+)
+def tracks(context: dg.AssetExecutionContext, home: HomeResource) -> dg.MaterializeResult:
+    """Boxes proposed by the detector and linked over time: `detection` and `track` rows. Junk is kept and counted."""
+    from chimp_assets.database import work
+    from chimp_assets.vision.tracking import track_bundle
+
+    opened = home.open()
+    done = track_bundle(opened.database, opened.store, context.partition_key, opened.settings)
+    work.finish_attempt(opened.database, context.partition_key)
+    return dg.MaterializeResult(
+        metadata={
+            "dagster/row_count": done.tracks,
+            "videos": done.videos,
+            "junk": done.junk,
+            "detections": done.detections,
+            "seconds": done.seconds,
+            "failed": len(done.failed),
+            "failed_files": markdown_table([{"file": uri, "error": error} for uri, error in done.failed]),
+            "outcome": png_markdown(
+                bars(["live", "junk"], [done.tracks - done.junk, done.junk], "Tracks", "tracks"), "live and junk tracks"
+            ),
+        }
+    )

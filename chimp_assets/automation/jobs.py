@@ -1,0 +1,102 @@
+"""The jobs: which assets are made together, and the two that are work on many bundles at once.
+
+Each has its reason. Steps of a run follow each other in one process (`in_process`): a process for each step would cost
+seconds of imports and no step here can run beside another. Heavy training still runs in its own process, by Pipes.
+Does not belong here: when they run (`sensors`, `schedules`).
+"""
+
+import dagster as dg
+
+from chimp_assets.assets.acquisition import PLAN_KEY, plan_metadata
+from chimp_assets.assets.parts import bundles
+from chimp_assets.resources import HomeResource
+
+MODELS_TAG = {"chimp/models": "write"}
+"""Runs with this tag follow each other (dagster.yaml): two trainings would fight for one champion."""
+
+ingest_bundle = dg.define_asset_job(
+    "ingest_bundle",
+    selection=dg.AssetSelection.assets("frames", "tracks", "embeddings", "predictions"),
+    partitions_def=bundles,
+    executor_def=dg.in_process_executor,
+    description="One bundle from video to predictions. One run for a bundle, because starting a run costs seconds.",
+)
+
+fit_embedder = dg.define_asset_job(
+    "fit_embedder",
+    selection=dg.AssetSelection.assets("embedder"),
+    executor_def=dg.in_process_executor,
+    tags=MODELS_TAG,
+    description="The first embedder. Rare: every new embedder means that all tracks are embedded again.",
+)
+
+retrain = dg.define_asset_job(
+    "retrain",
+    selection=dg.AssetSelection.assets("training_set", "head_checkpoint", "evaluation", "champion_head"),
+    executor_def=dg.in_process_executor,
+    tags=MODELS_TAG,
+    description="Labels to verdict: training set, candidate head, evaluation on the audit, promotion or refusal.",
+)
+
+replan = dg.define_asset_job(
+    "replan",
+    selection=dg.AssetSelection.keys(PLAN_KEY),
+    executor_def=dg.in_process_executor,
+    tags=MODELS_TAG,
+    description="A new ranked queue from what is known now.",
+)
+
+nightly = dg.define_asset_job(
+    "nightly",
+    selection=dg.AssetSelection.assets("evaluation") | dg.AssetSelection.all_asset_checks(),
+    executor_def=dg.in_process_executor,
+    tags=MODELS_TAG,
+    description="The champion measured again on all audit answers so far, and every check of the whole database.",
+)
+
+
+@dg.op(description="Embeddings and predictions of the champions for bundles that lack them, within the budget.")
+def score_waiting_bundles(context: dg.OpExecutionContext, home: HomeResource) -> int:
+    """Returns how many bundles wait for the next run."""
+    from chimp_assets.pipeline import rescore as rescore_bundles
+
+    done = rescore_bundles(home.open(), lambda what, now, total: context.log.info(f"{what}: {now} of {total}"))
+    for key in done.bundles:
+        context.log_event(
+            dg.AssetMaterialization(
+                "predictions", partition=key, description="scored by a new champion within the re-scoring budget"
+            )
+        )
+    context.add_output_metadata(
+        {"bundles": len(done.bundles), "tracks": done.predicted_tracks, "bundles waiting": done.left}
+    )
+    return done.left
+
+
+@dg.op(description="A new plan, made once the last bundle has been scored, so that the queue follows the new champion.")
+def plan_after_scoring(context: dg.OpExecutionContext, home: HomeResource, bundles_waiting: int) -> None:
+    """Plans if nothing waits; a plan from half-scored bundles would favour the scored ones."""
+    from chimp_assets.database import work
+    from chimp_assets.planning import replan as plan_again
+
+    opened = home.open()
+    with opened.database.read() as conn:
+        due = work.queue_due(conn, opened.settings)
+    if bundles_waiting or not due.due:
+        context.log.info(f"No new plan: {f'{bundles_waiting} bundles wait' if bundles_waiting else due.reason}.")
+        return
+    report = plan_again(opened.database, opened.store, opened.settings)
+    context.log_event(dg.AssetMaterialization(PLAN_KEY, metadata=plan_metadata(report)))
+
+
+@dg.job(
+    executor_def=dg.in_process_executor,
+    tags=MODELS_TAG,
+    description="A new champion reaches the archive: a budget of tracks a run, then a new plan. Never a fan-out.",
+)
+def rescore() -> None:
+    """Score what waits, then plan."""
+    plan_after_scoring(score_waiting_bundles())
+
+
+JOBS = [ingest_bundle, fit_embedder, retrain, rescore, replan, nightly]

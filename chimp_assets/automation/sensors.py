@@ -1,0 +1,182 @@
+"""The sensors: each asks one level-triggered question of SQL, and requests at most a few runs for it.
+
+Discovery adds bundles and requests no runs. What runs next is asked of SQL and not of declarative automation, which
+evaluates every partition of every asset at every tick and never asks for partitions that are there at its first tick.
+Does not belong here: the questions (`database.work`) and the brakes (`brakes`).
+"""
+
+import os
+from datetime import UTC, datetime
+
+import dagster as dg
+
+from chimp_assets.assets.parts import bundles
+from chimp_assets.automation import jobs
+from chimp_assets.automation.brakes import BUNDLE_TAG, bundles_in_flight, held, in_flight
+from chimp_assets.resources import HomeResource
+
+LISTING_BUDGET_S = 40.0
+"""Dagster ends a tick after 60 s; a listing that needs longer goes on at the next tick."""
+
+RUNS_PER_TICK = 10
+"""Runs requested at once: the queue stays short enough for new labels to be seen between bundles."""
+
+
+def _seconds(name: str, default: int) -> int:
+    """Least time between two ticks. The demo shortens it; nothing else should need to."""
+    return int(os.environ.get(f"CHIMP_SENSOR_{name}_S", default))
+
+
+def _ask(job_name: str, reason: str) -> dg.RunRequest:
+    return dg.RunRequest(job_name=job_name, tags={"chimp/reason": reason[:200]})
+
+
+def build_sensors() -> list[dg.SensorDefinition]:
+    """All sensors. A function, because their intervals are settings and an import must not read the environment."""
+    running = dg.DefaultSensorStatus.RUNNING
+
+    @dg.sensor(minimum_interval_seconds=_seconds("NEW_VIDEOS", 60), default_status=running)
+    def new_videos(context: dg.SensorEvaluationContext, home: HomeResource) -> dg.SensorResult | dg.SkipReason:
+        """Lists the archive into `bundle` and `video` rows and tells Dagster of new bundles. Requests no runs.
+
+        A listing that fails fails the tick and changes nothing: it is not an empty archive.
+        """
+        from chimp_assets.archive.discover import discover
+        from chimp_assets.database import work
+
+        opened = home.open()
+        if not opened.settings.archive_url:
+            return dg.SkipReason("No archive is set: `chimp ingest FOLDER`, or archive_url in chimp.toml.")
+        found = discover(opened.database, opened.archive, opened.settings, deadline_s=LISTING_BUDGET_S)
+        with opened.database.read() as conn:
+            keys = work.bundle_keys(conn)
+        known = set(context.instance.get_dynamic_partitions("bundle"))
+        missing = [key for key in keys if key not in known]
+        changed = found.new + found.replaced + found.retired
+        if not missing and not changed:
+            return dg.SkipReason(f"{found.listed} videos listed, nothing new.")
+        return dg.SensorResult(
+            dynamic_partitions_requests=[bundles.build_add_request(missing)] if missing else [],
+            asset_events=[
+                dg.AssetMaterialization(
+                    "video_files",
+                    metadata={
+                        "listed": found.listed,
+                        "new": found.new,
+                        "replaced": found.replaced,
+                        "retired": found.retired,
+                        "other_files": found.ignored,
+                        "waiting": found.waiting,
+                    },
+                )
+            ]
+            if changed
+            else [],
+        )
+
+    @dg.sensor(
+        jobs=[jobs.ingest_bundle],
+        minimum_interval_seconds=_seconds("UNFINISHED_BUNDLES", 30),
+        default_status=running,
+    )
+    def unfinished_bundles(context: dg.SensorEvaluationContext, home: HomeResource) -> dg.SensorResult | dg.SkipReason:
+        """One run for each bundle that holds unfinished videos and is not in flight, oldest first, a few at a time."""
+        from chimp_assets.database import work
+
+        opened = home.open()
+        with opened.database.read() as conn:
+            waiting = work.unfinished_bundles(conn)
+            exhausted = work.exhausted_bundles(conn) if not waiting else []
+        flying = bundles_in_flight(context.instance, jobs.ingest_bundle.name)
+        known = set(context.instance.get_dynamic_partitions("bundle"))
+        free = max(RUNS_PER_TICK - len(flying), 0)
+        ready = [key for key in waiting if key not in flying and key in known][:free]
+        if not ready:
+            given_up = f" {len(exhausted)} bundles failed too often: {', '.join(exhausted[:5])}." if exhausted else ""
+            return dg.SkipReason(f"{len(waiting)} unfinished bundles, {len(flying)} in flight.{given_up}")
+        return dg.SensorResult(
+            run_requests=[
+                dg.RunRequest(job_name=jobs.ingest_bundle.name, partition_key=key, tags={BUNDLE_TAG: key})
+                for key in ready
+            ]
+        )
+
+    @dg.sensor(
+        jobs=[jobs.fit_embedder], minimum_interval_seconds=_seconds("FIRST_EMBEDDER", 30), default_status=running
+    )
+    def first_embedder(context: dg.SensorEvaluationContext, home: HomeResource) -> dg.RunRequest | dg.SkipReason:
+        """The first embedder, once the tracks of the archive (or enough of them) are there."""
+        from chimp_assets.database import work
+
+        opened = home.open()
+        with opened.database.read() as conn:
+            due = work.embedder_due(conn, opened.settings)
+        why_not = None if not due.due else held(context.instance, jobs.fit_embedder.name, [jobs.ingest_bundle.name])
+        if not due.due or why_not:
+            return dg.SkipReason(why_not or due.reason)
+        return _ask(jobs.fit_embedder.name, due.reason)
+
+    @dg.sensor(jobs=[jobs.retrain], minimum_interval_seconds=_seconds("NEW_LABELS", 15), default_status=running)
+    def new_labels(context: dg.SensorEvaluationContext, home: HomeResource) -> dg.RunRequest | dg.SkipReason:
+        """Retrains when enough labels have landed. Level-triggered on the watermark: a label that lands during a
+        training is seen at the next tick, whatever happened between."""
+        from chimp_assets.database import work
+
+        opened = home.open()
+        with opened.database.read() as conn:
+            due = work.labels_due(conn, opened.settings, datetime.now(UTC))
+        why_not = None if not due.due else held(context.instance, jobs.retrain.name)
+        if not due.due or why_not:
+            return dg.SkipReason(why_not or due.reason)
+        return _ask(jobs.retrain.name, due.reason)
+
+    @dg.sensor(jobs=[jobs.rescore], minimum_interval_seconds=_seconds("CHAMPION_CHANGED", 15), default_status=running)
+    def champion_changed(context: dg.SensorEvaluationContext, home: HomeResource) -> dg.RunRequest | dg.SkipReason:
+        """Bundles without embeddings or predictions of the champions: one budgeted run at a time until none is left."""
+        from chimp_assets.vision.stale import unscored_bundles
+
+        opened = home.open()
+        with opened.database.read() as conn:
+            waiting = unscored_bundles(conn)
+        if not waiting:
+            return dg.SkipReason("Every bundle is scored by the champions.")
+        why_not = held(context.instance, jobs.rescore.name, [jobs.fit_embedder.name])
+        if why_not:
+            return dg.SkipReason(why_not)
+        return _ask(jobs.rescore.name, f"{len(waiting)} bundles lack embeddings or predictions of the champions")
+
+    @dg.sensor(jobs=[jobs.replan], minimum_interval_seconds=_seconds("QUEUE_LOW", 15), default_status=running)
+    def queue_low(context: dg.SensorEvaluationContext, home: HomeResource) -> dg.RunRequest | dg.SkipReason:
+        """A new plan when the queue runs low, unless a training or a re-scoring is about to make a better one."""
+        from chimp_assets.database import work
+        from chimp_assets.vision.stale import unscored_bundles
+
+        opened = home.open()
+        with opened.database.read() as conn:
+            due = work.queue_due(conn, opened.settings)
+            training = work.labels_due(conn, opened.settings, datetime.now(UTC))
+            unscored = unscored_bundles(conn)
+        if not due.due:
+            return dg.SkipReason(due.reason)
+        if training.due or unscored:
+            return dg.SkipReason("a training or a re-scoring comes first, and plans at its end")
+        coming = in_flight(context.instance, [jobs.retrain.name, jobs.rescore.name])
+        why_not = f"{coming[0]} is queued or running" if coming else held(context.instance, jobs.replan.name)
+        if why_not:
+            return dg.SkipReason(why_not)
+        return _ask(jobs.replan.name, due.reason)
+
+    @dg.run_failure_sensor(default_status=running, monitored_jobs=[*jobs.JOBS])
+    def run_failed(context: dg.RunFailureSensorContext, home: HomeResource) -> None:
+        """Writes each failed run into `audit_event`, where `chimp status` and the progress page show it."""
+        from chimp_assets.database.people import record_audit_event
+
+        run = context.dagster_run
+        record_audit_event(
+            home.open().database,
+            action="run_failed",
+            subject=f"{run.job_name} {run.tags.get(BUNDLE_TAG, '')}".strip(),
+            detail={"run_id": run.run_id, "message": context.failure_event.message or ""},
+        )
+
+    return [new_videos, unfinished_bundles, first_embedder, new_labels, champion_changed, queue_low, run_failed]

@@ -1,0 +1,136 @@
+"""What must hold in the database beyond its constraints: each question returns the rows that break it, capped.
+
+Belongs here: invariants that span rows or tables. Does not belong here: how they are shown (`checks`, `doctor`).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import sqlalchemy as sa
+
+from chimp_assets.database import schema as t
+
+SAMPLE = 20
+"""Offending rows shown; more are not read."""
+
+
+def _in_bundle(bundle_key: str) -> sa.Select[tuple[int]]:
+    return (
+        sa.select(t.video.c.video_id)
+        .join(t.bundle, t.bundle.c.bundle_id == t.video.c.bundle_id)
+        .where(t.bundle.c.bundle_key == bundle_key)
+    )
+
+
+def videos_whose_frames_do_not_count(conn: sa.Connection, bundle_key: str) -> list[tuple[int, int, int]]:
+    """(video_id, n_frames said by the video, rows in `frame`) where they differ, in usable videos of a bundle."""
+    counted = (
+        sa.select(t.video.c.video_id, t.video.c.n_frames, sa.func.count(t.frame.c.frame_no).label("rows"))
+        .outerjoin(t.frame, t.frame.c.video_id == t.video.c.video_id)
+        .where(t.video.c.video_id.in_(_in_bundle(bundle_key)), t.video.c.state.in_(("decoded", "tracked")))
+        .group_by(t.video.c.video_id, t.video.c.n_frames)
+        .subquery()
+    )
+    rows = conn.execute(sa.select(counted).where(counted.c.n_frames != counted.c.rows).limit(SAMPLE))
+    return [(row.video_id, row.n_frames, row.rows) for row in rows]
+
+
+def frames_outside_their_shard(conn: sa.Connection, bundle_key: str) -> list[tuple[int, int]]:
+    """(video_id, frame_no) of pictures that would lie beyond the end of their shard."""
+    rows = conn.execute(
+        sa.select(t.frame.c.video_id, t.frame.c.frame_no)
+        .join(t.frame_shard, t.frame_shard.c.shard_id == t.frame.c.shard_id)
+        .where(
+            t.frame.c.video_id.in_(_in_bundle(bundle_key)),
+            t.frame.c.byte_offset + t.frame.c.byte_length > t.frame_shard.c.bytes,
+        )
+        .limit(SAMPLE)
+    )
+    return [(row.video_id, row.frame_no) for row in rows]
+
+
+def tracks_whose_detections_do_not_count(conn: sa.Connection, bundle_key: str) -> list[tuple[int, int, int]]:
+    """(track_id, n_detections said by the track, rows in `detection`) where they differ."""
+    counted = (
+        sa.select(t.track.c.track_id, t.track.c.n_detections, sa.func.count(t.detection.c.frame_no).label("rows"))
+        .outerjoin(t.detection, t.detection.c.track_id == t.track.c.track_id)
+        .where(t.track.c.video_id.in_(_in_bundle(bundle_key)), t.track.c.state.in_(("live", "junk")))
+        .group_by(t.track.c.track_id, t.track.c.n_detections)
+        .subquery()
+    )
+    rows = conn.execute(sa.select(counted).where(counted.c.n_detections != counted.c.rows).limit(SAMPLE))
+    return [(row.track_id, row.n_detections, row.rows) for row in rows]
+
+
+def gap_in_annotation_numbers(conn: sa.Connection) -> tuple[int, int]:
+    """(largest seq, rows): equal where the numbering has no gap."""
+    row = conn.execute(
+        sa.select(sa.func.coalesce(sa.func.max(t.annotation.c.seq), 0), sa.func.count(t.annotation.c.seq))
+    ).one()
+    return int(row[0]), int(row[1])
+
+
+def leaked_members(conn: sa.Connection, track_ids: np.ndarray) -> list[int]:
+    """Of these training tracks, those whose video is in the test split or that the audit lane ever asked.
+
+    track_ids: i64 [n]; returns at most SAMPLE of them.
+    """
+    leaked: list[int] = []
+    for start in range(0, len(track_ids), 500):
+        some = [int(i) for i in track_ids[start : start + 500]]
+        test_day = (
+            sa.select(t.track.c.track_id)
+            .join(t.split_assignment, t.split_assignment.c.video_id == t.track.c.video_id)
+            .where(t.track.c.track_id.in_(some), t.split_assignment.c.split == "test")
+        )
+        audited = sa.select(t.annotation.c.track_id).where(
+            t.annotation.c.track_id.in_(some), t.annotation.c.lane == "audit"
+        )
+        leaked += conn.scalars(test_day.union(audited)).all()
+        if len(leaked) >= SAMPLE:
+            break
+    return leaked[:SAMPLE]
+
+
+def predictions_that_do_not_add_up(conn: sa.Connection, model_id: int) -> list[tuple[int, float]]:
+    """(track_id, sum of probabilities) above 1 (beyond rounding) for a head."""
+    total = sa.func.sum(t.prediction.c.probability)
+    rows = conn.execute(
+        sa.select(t.prediction.c.track_id, total.label("total"))
+        .where(t.prediction.c.model_id == model_id)
+        .group_by(t.prediction.c.track_id)
+        .having(total > 1.001)
+        .limit(SAMPLE)
+    )
+    return [(row.track_id, row.total) for row in rows]
+
+
+def items_that_should_not_wait(conn: sa.Connection) -> list[int]:
+    """item_id of waiting items whose track is no longer live or was already answered by a person."""
+    from chimp_assets.database.events import effective_answers
+
+    answered = effective_answers().subquery()
+    rows = conn.scalars(
+        sa.select(t.acquisition_queue.c.item_id)
+        .join(t.track, t.track.c.track_id == t.acquisition_queue.c.track_id)
+        .outerjoin(answered, answered.c.track_id == t.acquisition_queue.c.track_id)
+        .where(
+            t.acquisition_queue.c.state == "pending",
+            t.acquisition_queue.c.lane != "repeat",
+            sa.or_(t.track.c.state != "live", answered.c.track_id.is_not(None)),
+        )
+        .limit(SAMPLE)
+    )
+    return list(rows)
+
+
+def failed_videos(conn: sa.Connection, bundle_key: str | None = None) -> list[tuple[str, str]]:
+    """(uri, reason) of videos that failed, and of usable ones that lost something, in order of their uri."""
+    statement = (
+        sa.select(t.video.c.uri, t.video.c.error)
+        .where(t.video.c.error.is_not(None), t.video.c.state != "retired")
+        .order_by(t.video.c.uri)
+    )
+    if bundle_key is not None:
+        statement = statement.where(t.video.c.video_id.in_(_in_bundle(bundle_key)))
+    return [(row.uri, row.error) for row in conn.execute(statement)]
