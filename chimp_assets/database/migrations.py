@@ -1,0 +1,116 @@
+"""Which schema a database has, and bringing it to ours.
+
+Belongs here: running the one Alembic history (`sql/migrations`) and judging what is found. Does not belong here: tables
+(`schema`) and what a migration does (its own file).
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from chimp_assets.database.engine import Database, DatabaseError
+from chimp_assets.database.schema import metadata
+from chimp_assets.database.views import create_views, drop_views
+from chimp_assets.settings import shipped_file
+
+State = Literal["empty", "behind", "head", "newer"]
+
+# Any number: two upgrades of one PostgreSQL database take turns on it.
+_UPGRADE_LOCK = 6_081_960
+
+
+def upgrade(db: Database) -> list[str]:
+    """Bring the database to this version's schema; returns the revisions applied, [] if there was nothing to do.
+
+    One transaction: a fault leaves the schema as it was. The views are made anew with every revision. Creates an SQLite
+    file, never its folder. Raises DatabaseError when the folder is missing, the database is newer than this version or
+    holds tables of the same names that are not ours.
+    """
+    if db.file is not None:
+        if not db.file.parent.is_dir():
+            raise DatabaseError(f"The folder {db.file.parent} does not exist.", "Make it first, or run chimp init.")
+        try:
+            db.file.touch()
+        except OSError as error:
+            raise DatabaseError(f"{db.file} cannot be made: {error.strerror}.", "Check its permissions.") from None
+    config = _config()
+    script = ScriptDirectory.from_config(config)
+    with db.write() as conn:
+        _take_turn(conn)
+        state, current = _state(conn, script, db)
+        if state == "newer":
+            raise _newer(db)
+        if state == "head":
+            return []
+        drop_views(conn)
+        config.attributes["connection"] = conn
+        command.upgrade(config, "head")
+        create_views(conn)
+    between = script.iterate_revisions("head", current or "base")
+    return [revision.revision for revision in reversed(list(between))]
+
+
+def state_of(db: Database) -> State:
+    """empty: nothing of ours there (or no SQLite file yet); behind, head, newer: against this version's schema.
+
+    Raises DatabaseError when there are tables of our names without a migration history.
+    """
+    if db.file is not None and not db.file.is_file():
+        return "empty"
+    with db.read() as conn:
+        return _state(conn, ScriptDirectory.from_config(_config()), db)[0]
+
+
+def require_head(db: Database) -> None:
+    """Raises DatabaseError, with the remedy, unless the database has exactly this version's schema."""
+    state = state_of(db)
+    if state == "empty":
+        raise DatabaseError(f"The database {db.safe_url} is empty.", "Run chimp db upgrade.")
+    if state == "behind":
+        raise DatabaseError(
+            f"The database {db.safe_url} was made by an older version of Chimp Assets.", "Run chimp db upgrade."
+        )
+    if state == "newer":
+        raise _newer(db)
+
+
+def _newer(db: Database) -> DatabaseError:
+    return DatabaseError(
+        f"The database {db.safe_url} was made by a newer version of Chimp Assets.", "Install a newer chimp-assets."
+    )
+
+
+def _config() -> Config:
+    config = Config()
+    folder = str(shipped_file("sql") / "migrations")
+    config.set_main_option("script_location", folder.replace("%", "%%"))
+    return config
+
+
+def _state(conn: sa.Connection, script: ScriptDirectory, db: Database) -> tuple[State, str | None]:
+    heads = MigrationContext.configure(conn).get_current_heads()
+    if not heads:
+        ours = sorted(set(sa.inspect(conn).get_table_names()) & set(metadata.tables))
+        if ours:
+            raise DatabaseError(
+                f"The database {db.safe_url} holds tables named {', '.join(ours[:3])} that have no migration history.",
+                "Use an empty database, or restore a backup of the whole one.",
+            )
+        return "empty", None
+    known = {revision.revision for revision in script.walk_revisions()}
+    if len(heads) > 1 or heads[0] not in known:
+        return "newer", heads[0]
+    return ("head" if heads[0] == script.get_current_head() else "behind"), heads[0]
+
+
+def _take_turn(conn: sa.Connection) -> None:
+    if conn.dialect.name == "postgresql":
+        conn.execute(sa.select(sa.func.pg_advisory_xact_lock(_UPGRADE_LOCK)))
+    elif conn.dialect.name == "mssql":
+        conn.exec_driver_sql((shipped_file("sql") / "azure" / "lock_upgrade.sql").read_text(encoding="utf-8"))

@@ -1,0 +1,143 @@
+"""Who may teach and who must judge: the audit reserve of tracks and the train, validation and test split of videos.
+
+Belongs here: the two assignments that keep the measured accuracy honest. Both are fixed at first sight and never drawn
+again. Does not belong here: what is asked (`acquisition`) and what is trained (`vision`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import sqlalchemy as sa
+from numpy.typing import NDArray
+
+from chimp_assets.database.bulk import insert_rows
+from chimp_assets.database.counters import take_numbers
+from chimp_assets.database.schema import bundle, split_assignment, video
+
+SPLIT_SHARES = {"train": 0.7, "validation": 0.1, "test": 0.2}
+PAGE = 5_000
+DAY_KEY_LENGTH = 150
+
+_U64 = np.uint64
+
+
+def hash01(track_ids: NDArray[np.integer], seed: int) -> NDArray[np.float64]:
+    """A fixed pseudo-random number of each track. track_ids: i64 [n]; returns f64 [n] in [0, 1).
+
+    splitmix64 (Steele, Lea, Flood 2014) of the track and the mixed seed: the same on every machine, whatever the order.
+    """
+    offset = _splitmix64(np.array([seed % (1 << 64)], dtype=_U64))[0]
+    keys = np.ascontiguousarray(track_ids, dtype=np.int64).view(_U64)
+    mixed = _splitmix64(_splitmix64(keys) ^ offset)
+    return (mixed >> _U64(11)).astype(np.float64) * 2.0**-53
+
+
+def audit_reserve_mask(track_ids: NDArray[np.integer], seed: int, share: float) -> NDArray[np.bool_]:
+    """Which tracks only the audit lane may ask. track_ids: i64 [n]; share in (0, 1); returns bool [n].
+
+    A simple random sample of all tracks, past and future: membership depends on nothing but the seed and the track.
+    Raises ValueError if share lies outside 0..1.
+    """
+    if not 0 <= share <= 1:
+        raise ValueError(f"audit share {share} is outside 0..1")
+    return hash01(track_ids, seed) < share
+
+
+def assign_splits(conn: sa.Connection, seed: int, timezone: str = "UTC") -> int:
+    """Give each video without a split its split; returns the rows added. conn: inside a write transaction.
+
+    Videos of one site, camera and local recording day stay together (neighbouring clips show the same scene: split
+    apart, they would leak); where the day is unknown, videos of one folder do. A known group keeps its split; a new one
+    goes where most videos are missing against 70/10/20. timezone: IANA zone in which a day begins.
+    """
+    take_numbers(conn, "split_assignment", 0)  # two discoveries at once take turns
+    zone = ZoneInfo(timezone)
+    counts = dict.fromkeys(SPLIT_SHARES, 0)
+    for name, n in conn.execute(
+        sa.select(split_assignment.c.split, sa.func.count()).group_by(split_assignment.c.split)
+    ):
+        counts[name] = n
+    added = 0
+    for page in _pages_without_split(conn):
+        groups: dict[str, list[int]] = {}
+        for row in page:
+            groups.setdefault(_day_key(row, zone), []).append(row.video_id)
+        known = _splits_of_days(conn, list(groups))
+        ids: list[int] = []
+        keys: list[str] = []
+        splits: list[str] = []
+        for key, members in groups.items():
+            split = known.get(key) or _most_missing(counts, len(members), key, seed)
+            counts[split] += len(members)
+            ids += members
+            keys += [key] * len(members)
+            splits += [split] * len(members)
+        now = [datetime.now(UTC)] * len(ids)
+        added += insert_rows(
+            conn, split_assignment, {"video_id": ids, "day_key": keys, "split": splits, "assigned_at": now}
+        )
+    return added
+
+
+def _splitmix64(keys: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    with np.errstate(over="ignore"):
+        z = keys + _U64(0x9E3779B97F4A7C15)
+        z = (z ^ (z >> _U64(30))) * _U64(0xBF58476D1CE4E5B9)
+        z = (z ^ (z >> _U64(27))) * _U64(0x94D049BB133111EB)
+        return z ^ (z >> _U64(31))
+
+
+def _pages_without_split(conn: sa.Connection) -> Iterator[list[sa.Row]]:
+    last = -1
+    while True:
+        rows = list(
+            conn.execute(
+                sa.select(video.c.video_id, video.c.site, video.c.camera, video.c.recorded_at, bundle.c.folder)
+                .join(bundle, bundle.c.bundle_id == video.c.bundle_id)
+                .where(video.c.video_id > last)
+                .where(~sa.exists().where(split_assignment.c.video_id == video.c.video_id))
+                .order_by(video.c.video_id)
+                .limit(PAGE)
+            )
+        )
+        if not rows:
+            return
+        yield rows
+        last = rows[-1].video_id
+
+
+def _day_key(row: sa.Row, zone: ZoneInfo) -> str:
+    if row.recorded_at is None:
+        key = f"unknown-day:{row.folder}"
+    else:
+        day = row.recorded_at.astimezone(zone).date().isoformat()
+        key = f"{day}|{row.site or ''}|{row.camera or ''}" if row.site or row.camera else f"{day}|folder:{row.folder}"
+    if len(key) <= DAY_KEY_LENGTH:
+        return key
+    digest = hashlib.blake2b(key.encode(), digest_size=8).hexdigest()
+    return f"{key[: DAY_KEY_LENGTH - 17]}#{digest}"
+
+
+def _splits_of_days(conn: sa.Connection, keys: list[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for start in range(0, len(keys), 500):
+        query = sa.select(split_assignment.c.day_key, split_assignment.c.split).where(
+            split_assignment.c.day_key.in_(keys[start : start + 500])
+        )
+        found.update({key: split for key, split in conn.execute(query.distinct())})
+    return found
+
+
+def _most_missing(counts: dict[str, int], size: int, key: str, seed: int) -> str:
+    total = sum(counts.values()) + size
+
+    def deficit(split: str) -> tuple[float, bytes]:
+        tie = hashlib.blake2b(f"{seed}|{key}|{split}".encode(), digest_size=8).digest()
+        return round(SPLIT_SHARES[split] * total - counts[split], 6), tie
+
+    return max(SPLIT_SHARES, key=deficit)
