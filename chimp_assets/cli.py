@@ -1,0 +1,387 @@
+"""The `chimp` command: every step of the product for people who do not write Python.
+
+Belongs here: arguments, options, printing. Does not belong here: the work; each command is a few calls.
+Errors are one sentence and a remedy with exit code 2; `chimp --debug ...` shows the traceback as well.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from chimp_assets.errors import ChimpError, SettingsError
+
+app = typer.Typer(
+    name="chimp",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    help="From an archive of wildlife video to a database of who was seen where, when and with whom.",
+)
+labels = typer.Typer(no_args_is_help=True, help="Labels as CSV files.")
+individuals = typer.Typer(no_args_is_help=True, help="Who may be named.")
+users = typer.Typer(no_args_is_help=True, help="People who label.")
+database = typer.Typer(no_args_is_help=True, help="The database.")
+app.add_typer(labels, name="labels")
+app.add_typer(individuals, name="individuals")
+app.add_typer(users, name="user")
+app.add_typer(database, name="db")
+
+Json = Annotated[bool, typer.Option("--json", help="Print one machine-readable line at the end, and no bars.")]
+
+DEMO_HOME = Path("demo_home")
+
+_USAGE_ERROR: Any = typer.BadParameter.__bases__[0]
+"""A wrong command line. Typer keeps this class private and shows only its children."""
+
+
+@app.callback()
+def _everywhere(
+    context: typer.Context, debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False
+) -> None:
+    context.obj = {"debug": debug}
+
+
+@app.command()
+def init(
+    archive: Annotated[str | None, typer.Argument(help="Folder or az://container/prefix of your videos.")] = None,
+    json: Json = False,
+) -> None:
+    """Make CHIMP_HOME: settings, database, store, Dagster's instance. Run again it changes nothing that is there."""
+    from chimp_assets import console
+    from chimp_assets.home import init_home
+
+    home = init_home(archive_url=_archive_url(archive) if archive else None)
+    if json:
+        console.say_json({"home": str(home.settings.home), "database": home.settings.secret_free_database_url})
+        return
+    console.out.print(f"The home is {home.settings.home}; its settings are in chimp.toml.", highlight=False)
+    console.out.print("Next: `chimp ingest FOLDER` for your videos, then `chimp up` for the web UI.", highlight=False)
+
+
+@app.command()
+def doctor(json: Json = False) -> None:
+    """Say of each part of the home whether it is well, and what to do where it is not. Exit code 2 if one is ill."""
+    from chimp_assets import console
+    from chimp_assets.doctor import examine
+    from chimp_assets.home import Home
+
+    findings = examine(Home.open())
+    if json:
+        console.say_json({"findings": [vars(finding) for finding in findings]})
+    else:
+        console.show_findings(findings)
+    if any(finding.verdict == "ill" for finding in findings):
+        raise typer.Exit(2)
+
+
+@app.command()
+def ingest(
+    archive: Annotated[str | None, typer.Argument(help="Folder or az://container/prefix; else the one set.")] = None,
+    json: Json = False,
+) -> None:
+    """From the archive to predictions and a queue, in the foreground. Interrupt it at any moment and run it again."""
+    from chimp_assets import console, pipeline
+    from chimp_assets.home import init_home, load_settings, remember_archive
+
+    home = init_home()
+    if archive is not None:
+        url = _archive_url(archive)
+        _check_archive(url)
+        known = load_settings(home.settings.home).archive_url
+        if known is not None and known != url:
+            raise SettingsError(
+                f"This home belongs to the archive {known}, so {url} cannot be added to it.",
+                "Choose another home with CHIMP_HOME, or if the archive has moved, change archive_url in chimp.toml.",
+            )
+        home = remember_archive(home, url)
+    with console.progress_bar(json) as tell:
+        done = pipeline.ingest(home, tell)
+    if json:
+        console.say_json(done.as_dict())
+        return
+    console.out.print(
+        f"{done.listed} files listed, {done.new} new; {done.frames:,} frames kept and {done.tracks:,} tracks followed "
+        f"in {done.bundles} bundles.",
+        highlight=False,
+    )
+    if done.failed:
+        console.out.print(console.failed_table(done.failed))
+    console.out.print(
+        "The queue is filled: `chimp up`, or `chimp status`."
+        if done.round_id
+        else f"No new plan was made: {done.why_no_plan}."
+    )
+
+
+@app.command()
+def status(
+    failed: Annotated[
+        bool, typer.Option("--failed", help="Only the files that failed, with reason and remedy.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """What the home holds: videos, frames, tracks, labels, models, the queue, and what failed."""
+    from chimp_assets import console
+    from chimp_assets.database.status import status_of
+    from chimp_assets.home import Home
+
+    with Home.open().database.read() as conn:
+        now = status_of(conn)
+    if json:
+        console.say_json(now.as_dict())
+    else:
+        console.show_status(now, failed_only=failed)
+
+
+@app.command()
+def retrain(json: Json = False) -> None:
+    """Fit a head on the labels there are, measure it on the audit, promote or refuse it; then score and plan."""
+    from chimp_assets import console, pipeline
+    from chimp_assets.home import Home
+    from chimp_assets.planning import replan as plan_again
+
+    home = Home.open()
+    with console.progress_bar(json) as tell:
+        done = pipeline.retrain(home, tell)
+        while done.promoted and pipeline.rescore(home, tell).left:
+            pass
+    if done.promoted:
+        plan_again(home.database, home.store, home.settings)
+    if json:
+        console.say_json(vars(done))
+        return
+    console.out.print(f"Head {done.model_id} was {'promoted' if done.promoted else 'refused'}: {done.reason}")
+
+
+@app.command()
+def score(json: Json = False) -> None:
+    """Embeddings and predictions of the champions wherever they are missing."""
+    from chimp_assets import console, pipeline
+    from chimp_assets.home import Home
+
+    home = Home.open()
+    bundles = tracks = 0
+    with console.progress_bar(json) as tell:
+        while True:
+            done = pipeline.rescore(home, tell)
+            bundles, tracks = bundles + len(done.bundles), tracks + done.predicted_tracks
+            if not done.left:
+                break
+    if json:
+        console.say_json({"bundles": bundles, "tracks": tracks})
+    else:
+        console.out.print(f"{tracks:,} tracks of {bundles} bundles scored.")
+
+
+@app.command()
+def replan(json: Json = False) -> None:
+    """Rank the queue anew from what is known now."""
+    from chimp_assets import console
+    from chimp_assets.home import Home
+    from chimp_assets.planning import replan as plan_again
+
+    home = Home.open()
+    report = plan_again(home.database, home.store, home.settings)
+    if json:
+        console.say_json(vars(report))
+    else:
+        lanes = ", ".join(f"{n} {lane}" for lane, n in report.lanes.items()) or "nothing left to ask"
+        console.out.print(
+            f"Round {report.round_id} ({report.phase}): {lanes}, from a pool of {report.n_pool:,} tracks."
+        )
+
+
+@app.command()
+def up(
+    host: Annotated[str, typer.Option(help="Address to listen on; the default is this machine only.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port of the web UI.")] = 3000,
+) -> None:
+    """Start the web UI and the daemon that does everything by itself; Ctrl-C stops them all."""
+    from chimp_assets import console, supervisor
+    from chimp_assets.home import Home
+
+    home = Home.open()
+    _ = home.database
+    port = supervisor.free_port(port)
+    commands = {"daemon": supervisor.daemon_arguments(), "web": supervisor.web_arguments(host, port)}
+    console.out.print(f"Web UI:  http://{host}:{port}", highlight=False)
+    console.out.print(f"Home:    {home.settings.home}", highlight=False)
+    console.out.print(f"Logs:    {home.settings.home / 'logs'}", highlight=False)
+    console.out.print("The daemon watches the archive and the labels. Ctrl-C stops everything.", highlight=False)
+    with supervisor.running(home, commands) as children:
+        try:
+            supervisor.watch(children)
+        except KeyboardInterrupt:
+            console.out.print("Stopping ...")
+    console.out.print("All processes have stopped; nothing is lost. `chimp up` goes on where they were.")
+
+
+@app.command()
+def demo(
+    home: Annotated[Path, typer.Option(help="Folder of the demo; kept, so that you can look around.")] = DEMO_HOME,
+    faces: Annotated[Path | None, typer.Option(help="Folder with a folder of face photos for each individual.")] = None,
+    rounds: Annotated[int, typer.Option(min=1, help="Trainings to wait for.")] = 3,
+    json: Json = False,
+) -> None:
+    """Watch the whole loop on a generated archive: real video, real daemon, a simulated expert who sometimes errs."""
+    from chimp_assets.demo.run import run_demo
+
+    run_demo(home, faces=faces, rounds=rounds, json=json)
+
+
+@labels.command("import")
+def labels_import(
+    file: Annotated[Path, typer.Argument(help="CSV; columns in sql/README.md.")],
+    annotator: Annotated[str | None, typer.Option(help="Who said so, where the file has no annotator column.")] = None,
+    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Store the good rows and list the bad ones.")] = False,
+    json: Json = False,
+) -> None:
+    """Store labels from a CSV file. A bad row is named by line and column, and then nothing of the file is stored."""
+    from chimp_assets import console
+    from chimp_assets.database.label_files import import_labels
+    from chimp_assets.home import Home
+
+    report = import_labels(Home.open().database, file, annotator or "expert", skip_bad=skip_bad)
+    if json:
+        console.say_json(
+            {"stored": report.stored, "duplicates": report.duplicates, "skipped": [vars(row) for row in report.skipped]}
+        )
+        return
+    console.out.print(f"{report.stored} labels stored, {report.duplicates} were there already.")
+    for row in report.skipped:
+        console.out.print(
+            f"left out: line {row.line}, column {row.column}: {row.message}", highlight=False, markup=False
+        )
+
+
+@labels.command("export")
+def labels_export(
+    file: Annotated[Path, typer.Argument(help="CSV file to write.")],
+    all_events: Annotated[bool, typer.Option("--all-events", help="Every decision, not only those in effect.")] = False,
+    json: Json = False,
+) -> None:
+    """Write the labels in effect (or every decision ever) into a CSV file that `labels import` reads."""
+    from chimp_assets import console
+    from chimp_assets.database.label_files import export_labels
+    from chimp_assets.home import Home
+
+    rows = export_labels(Home.open().database, file, all_events=all_events)
+    if json:
+        console.say_json({"rows": rows, "file": str(file)})
+    else:
+        console.out.print(f"{rows} labels written to {file}.", highlight=False)
+
+
+@individuals.command("import")
+def individuals_import(
+    file: Annotated[Path, typer.Argument(help="CSV with anim_id and any of name, sex, birth_date, mom, dad.")],
+    json: Json = False,
+) -> None:
+    """Add individuals or change what is known of them, from a CSV file; by anim_id."""
+    from chimp_assets import console
+    from chimp_assets.database.individual_files import import_individuals
+    from chimp_assets.home import Home
+
+    added, changed = import_individuals(Home.open().database, file)
+    if json:
+        console.say_json({"added": added, "changed": changed})
+    else:
+        console.out.print(f"{added} individuals added, {changed} changed.")
+
+
+@users.command("add")
+def user_add(
+    name: str, role: Annotated[str, typer.Option(help="viewer, volunteer, reviewer, expert or admin")] = "volunteer"
+) -> None:
+    """Add a person who may label."""
+    from chimp_assets import console
+    from chimp_assets.database.people import add_user
+    from chimp_assets.home import Home
+
+    add_user(Home.open().database, name, role)
+    console.out.print(f"{name} may now label as {role}.", highlight=False, markup=False)
+
+
+@users.command("list")
+def user_list(json: Json = False) -> None:
+    """Who may label."""
+    from chimp_assets import console
+    from chimp_assets.database.people import list_users
+    from chimp_assets.home import Home
+
+    people = list_users(Home.open().database)
+    if json:
+        console.say_json({"users": [vars(person) for person in people]})
+        return
+    for person in people:
+        mark = " (disabled)" if person.disabled else ""
+        console.out.print(f"{person.name}: {person.role}{mark}", highlight=False, markup=False)
+
+
+@users.command("disable")
+def user_disable(name: str) -> None:
+    """Let a person label no more; what they said stays."""
+    from chimp_assets import console
+    from chimp_assets.database.people import disable_user
+    from chimp_assets.home import Home
+
+    disable_user(Home.open().database, name)
+    console.out.print(f"{name} may no longer label; their labels stay.", highlight=False, markup=False)
+
+
+@database.command("upgrade")
+def db_upgrade(json: Json = False) -> None:
+    """Bring the database to this version of the code, and make its views anew."""
+    from chimp_assets import console
+    from chimp_assets.database.engine import Database
+    from chimp_assets.database.migrations import upgrade
+    from chimp_assets.settings import load_settings
+
+    applied = upgrade(Database(load_settings().database_url))
+    if json:
+        console.say_json({"applied": applied})
+    else:
+        console.out.print(f"Applied {', '.join(applied)}." if applied else "The database was up to date.")
+
+
+def _archive_url(text: str) -> str:
+    """What the user typed, as an address: a folder becomes an absolute path."""
+    return text if "://" in text else str(Path(text).expanduser().resolve())
+
+
+def _check_archive(url: str) -> None:
+    """Refuses a folder that is not there before it is written into chimp.toml. Raises ArchiveError."""
+    from chimp_assets.archive.store import BlobStore
+
+    BlobStore.open(url)
+
+
+def main() -> None:
+    """Entry point: errors of the user become one sentence and exit code 2."""
+    debug = "--debug" in sys.argv[1:]
+    try:
+        code = app(standalone_mode=False)
+        raise SystemExit(code if isinstance(code, int) else 0)
+    except ChimpError as error:
+        if debug:
+            raise
+        from chimp_assets.console import say_error
+
+        say_error(error)
+        raise SystemExit(2) from None
+    except (KeyboardInterrupt, typer.Abort):
+        sys.stderr.write("Interrupted. What was committed stays; run the same command again to go on.\n")
+        raise SystemExit(130) from None
+    except Exception as error:
+        if not isinstance(error, _USAGE_ERROR):
+            raise
+        error.show()
+        raise SystemExit(error.exit_code) from None
+
+
+if __name__ == "__main__":
+    main()

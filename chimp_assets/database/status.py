@@ -1,0 +1,120 @@
+"""Numbers for people: what the home holds, in a handful of queries.
+
+Does not belong here: how they are printed (`cli`), what is due (`work`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from chimp_assets.database import schema as t
+from chimp_assets.database.invariants import failed_videos
+
+
+@dataclass(frozen=True)
+class HeadStatus:
+    """One head: its verdict and its audit accuracy with the 95 % interval, where it was measured."""
+
+    model_id: int
+    version: int
+    state: str
+    reason: str | None
+    n_labels: int
+    audit_top1: float | None
+    ci_low: float | None
+    ci_high: float | None
+    n_audit: int
+
+
+@dataclass(frozen=True)
+class Status:
+    """A home at a glance."""
+
+    videos: dict[str, int]
+    hours: float
+    frames: int
+    shard_bytes: int
+    tracks: dict[str, int]
+    individuals: int
+    labels: dict[str, int]
+    queue: dict[str, int]
+    heads: list[HeadStatus]
+    failed: list[tuple[str, str]]
+    failed_runs: list[tuple[datetime, str, str]] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For the machine-readable line."""
+        return asdict(self)
+
+
+def _counts(conn: sa.Connection, column: sa.Column[Any]) -> dict[str, int]:
+    return {key: n for key, n in conn.execute(sa.select(column, sa.func.count()).group_by(column).order_by(column))}
+
+
+def head_history(conn: sa.Connection) -> list[HeadStatus]:
+    """Every head in order, with its newest audit accuracy."""
+    metric = t.evaluation_metric
+    newest = (
+        sa.select(metric.c.model_id, sa.func.max(metric.c.metric_id).label("metric_id"))
+        .where(metric.c.dataset == "audit", metric.c.slice_kind == "all", metric.c.name == "top1")
+        .group_by(metric.c.model_id)
+        .subquery()
+    )
+    rows = conn.execute(
+        sa.select(
+            t.model.c.model_id,
+            t.model.c.version,
+            t.model.c.state,
+            t.model.c.reason,
+            t.training_set.c.n_tracks,
+            metric.c.value,
+            metric.c.ci_low,
+            metric.c.ci_high,
+            metric.c.n,
+        )
+        .outerjoin(t.training_set, t.training_set.c.training_set_id == t.model.c.training_set_id)
+        .outerjoin(newest, newest.c.model_id == t.model.c.model_id)
+        .outerjoin(metric, metric.c.metric_id == newest.c.metric_id)
+        .where(t.model.c.task == "head")
+        .order_by(t.model.c.version)
+    )
+    return [
+        HeadStatus(r.model_id, r.version, r.state, r.reason, r.n_tracks or 0, r.value, r.ci_low, r.ci_high, r.n or 0)
+        for r in rows
+    ]
+
+
+def status_of(conn: sa.Connection) -> Status:
+    """Everything that `chimp status` shows."""
+    usable = t.video.c.state.in_(("decoded", "tracked"))
+    seconds, frames = conn.execute(
+        sa.select(
+            sa.func.coalesce(sa.func.sum(t.video.c.duration_s), 0.0),
+            sa.func.coalesce(sa.func.sum(t.video.c.n_frames), 0),
+        ).where(usable)
+    ).one()
+    return Status(
+        videos=_counts(conn, t.video.c.state),
+        hours=float(seconds) / 3600,
+        frames=int(frames),
+        shard_bytes=int(conn.scalar(sa.select(sa.func.coalesce(sa.func.sum(t.frame_shard.c.bytes), 0))) or 0),
+        tracks=_counts(conn, t.track.c.state),
+        individuals=conn.scalar(sa.select(sa.func.count()).select_from(t.individual)) or 0,
+        labels=_counts(conn, t.annotation.c.lane),
+        queue=_counts(conn, t.acquisition_queue.c.state),
+        heads=head_history(conn),
+        failed=failed_videos(conn),
+        failed_runs=[
+            (row.at, row.subject, row.detail or "")
+            for row in conn.execute(
+                sa.select(t.audit_event.c.at, t.audit_event.c.subject, t.audit_event.c.detail)
+                .where(t.audit_event.c.action == "run_failed")
+                .order_by(t.audit_event.c.audit_event_id.desc())
+                .limit(5)
+            )
+        ],
+    )

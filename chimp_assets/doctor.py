@@ -1,0 +1,119 @@
+"""`chimp doctor`: is each part of a home well, and if not, what to do. One line for each part.
+
+Belongs here: looking. Does not belong here: mending; a doctor that repairs hides what broke.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from chimp_assets.errors import ChimpError
+from chimp_assets.home import Home
+
+LOW_DISK_BYTES = 5 * 1024**3
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line: what was looked at, how it is, and the remedy where it is not well."""
+
+    part: str
+    verdict: Literal["well", "warning", "ill"]
+    says: str
+    remedy: str = ""
+
+
+def _database(home: Home) -> Finding:
+    from chimp_assets.database.migrations import state_of
+
+    state = state_of(home.database)
+    return Finding("database", "well", f"{home.settings.secret_free_database_url} is reachable and {state}")
+
+
+def _store(home: Home) -> Finding:
+    key = "doctor/write-test"
+    home.store.put(key, b"written by chimp doctor")
+    home.store.delete(key)
+    return Finding("store", "well", f"{home.settings.store_url} can be written")
+
+
+def _archive(home: Home) -> Finding:
+    if not home.settings.archive_url:
+        return Finding("archive", "warning", "no archive is set", "Say `chimp ingest FOLDER`, or set archive_url.")
+    first = next(iter(home.archive.list("")), None)
+    if first is None:
+        return Finding("archive", "warning", f"{home.settings.archive_url} is empty", "Put videos there.")
+    return Finding("archive", "well", f"{home.settings.archive_url} can be read")
+
+
+def _disk(home: Home) -> Finding:
+    free = shutil.disk_usage(home.settings.home).free
+    says = f"{free / 1024**3:.1f} GiB free where {home.settings.home} lies"
+    if free < LOW_DISK_BYTES:
+        return Finding("disk", "warning", says, "Free some space before a long ingest.")
+    return Finding("disk", "well", says)
+
+
+def _weights(home: Home) -> Finding:
+    from chimp_assets.vision.embedder import imagenet_weights_path
+
+    wanted = home.settings.embed.weights
+    if wanted == "self_supervised":
+        return Finding("weights", "well", "self-supervised by setting: none needed")
+    found = imagenet_weights_path(home.settings.embed.backbone)
+    if found is not None:
+        return Finding("weights", "well", f"ImageNet weights of {home.settings.embed.backbone} are at {found}")
+    return Finding(
+        "weights",
+        "ill" if wanted == "imagenet" else "well",
+        f"ImageNet weights of {home.settings.embed.backbone} are not on this machine; they are downloaded when wanted"
+        + ("" if wanted == "imagenet" else ", and without them the archive's own crops teach the embedder"),
+        "Connect to the internet once, or set embed.weights to auto." if wanted == "imagenet" else "",
+    )
+
+
+def _codecs(home: Home) -> Finding:
+    import av
+
+    needed = {"h264", "hevc", "mpeg4", "mpeg2video", "mjpeg", "vp9", "av1"}
+    missing = sorted(needed - set(av.codecs_available))
+    if missing:
+        return Finding("codecs", "warning", f"this build of FFmpeg lacks {', '.join(missing)}", "Install av again.")
+    return Finding("codecs", "well", f"PyAV {av.__version__} decodes {', '.join(sorted(needed))}")
+
+
+def _labels(home: Home) -> Finding:
+    from chimp_assets.database.invariants import gap_in_annotation_numbers
+
+    with home.database.read() as conn:
+        largest, rows = gap_in_annotation_numbers(conn)
+    if largest != rows:
+        return Finding(
+            "labels", "ill", f"{rows} annotations but the last number is {largest}", "Restore the newest backup."
+        )
+    return Finding("labels", "well", f"{rows} annotations, numbered without a gap")
+
+
+def examine(home: Home) -> list[Finding]:
+    """Looks at each part; an error of one part is its finding and does not hide the others."""
+    parts: list[tuple[str, Callable[[Home], Finding]]] = [
+        ("database", _database),
+        ("labels", _labels),
+        ("store", _store),
+        ("archive", _archive),
+        ("disk", _disk),
+        ("weights", _weights),
+        ("codecs", _codecs),
+    ]
+    findings = []
+    for part, look in parts:
+        try:
+            findings.append(look(home))
+        except ChimpError as error:
+            findings.append(Finding(part, "ill", error.sentence, error.remedy))
+        except Exception as error:  # a doctor that crashes helps nobody: the finding carries the error
+            findings.append(Finding(part, "ill", f"{type(error).__name__}: {error}", "See `chimp --debug doctor`."))
+    return findings
