@@ -1,0 +1,327 @@
+"""What a video file says of itself: size as displayed, rotation, rate, codec, time of recording; and how to open it.
+
+Belongs here: opening a file safely, its facts, and how a decoded picture must be turned to be seen as it was filmed.
+Does not belong here: which frames are kept (`decode`), and what a file's name says (`discover`).
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import av
+import av.error
+
+from chimp_assets.errors import ChimpError
+
+# Demuxers of video files. Playlists, scripts and network formats are refused: they would read other files or hosts.
+_FORMATS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,avi,matroska,webm,mpeg,mpegts,asf,flv,live_flv,ogg,mxf,dv,h264,hevc,m4v,mpegvideo,vc1"
+)
+_OPEN_OPTIONS = {"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
+_DISPLAY_MATRIX = "DISPLAYMATRIX"
+# QuickTime's own key says the zone of the camera; creation_time is UTC by the standard.
+_TIME_KEYS = ("com.apple.quicktime.creationdate", "creation_time", "date", "DateTimeOriginal")
+# AVI's IDIT chunk: "Mon May 06 13:27:00 2013".
+_TIME_FORMATS = ("%a %b %d %H:%M:%S %Y", "%Y:%m:%d %H:%M:%S", "%Y/%m/%d %H:%M:%S", "%Y/%m/%d/ %H:%M")
+
+Readable = Path | BinaryIO
+
+
+class UnreadableVideo(ChimpError):
+    """A file is not a video that can be read; the sentence says why."""
+
+
+@dataclass(frozen=True)
+class Orientation:
+    """How a decoded picture is turned for display: first transposed, then mirrored along x, then along y."""
+
+    transposed: bool = False
+    mirror_x: bool = False
+    mirror_y: bool = False
+
+    @property
+    def clockwise(self) -> int:
+        """Degrees clockwise (0, 90, 180, 270) that display applies, before any mirroring along x."""
+        if self.transposed:
+            # Transposing and then mirroring x is a quarter turn clockwise; mirroring y instead is one the other way.
+            return 270 if self.mirror_y else 90
+        return 180 if self.mirror_y else 0
+
+    def applied(self, picture: Any) -> Any:
+        """The picture (u8 [h, w, 3]) as displayed: a view, not a copy."""
+        if self.transposed:
+            picture = picture.swapaxes(0, 1)
+        return picture[:: -1 if self.mirror_y else 1, :: -1 if self.mirror_x else 1]
+
+
+UPRIGHT = Orientation()
+QUARTER_RIGHT = Orientation(transposed=True, mirror_x=True)
+UPSIDE_DOWN = Orientation(mirror_x=True, mirror_y=True)
+QUARTER_LEFT = Orientation(transposed=True, mirror_y=True)
+
+
+@dataclass(frozen=True)
+class VideoFacts:
+    """What is known of a video once its first picture was decoded.
+
+    width and height are as displayed, in square pixels: rotation and pixel aspect applied. rotation: degrees clockwise
+    that display applies. duration_s: what the container claims, seconds. time_base: seconds of one pts tick.
+    created_at has no zone if the file names none.
+    """
+
+    duration_s: float | None
+    width: int
+    height: int
+    sar_num: int
+    sar_den: int
+    rotation: int
+    avg_fps: float | None
+    codec: str
+    time_base_num: int
+    time_base_den: int
+    created_at: datetime | None
+    n_video_streams: int
+
+
+@contextmanager
+def opened(source: Readable) -> Iterator[tuple[Any, Any]]:
+    """The container and its video stream (PyAV), one thread. Raises UnreadableVideo."""
+    name = _name_of(source)
+    try:
+        container = av.open(
+            str(source) if isinstance(source, Path) else source, options=_OPEN_OPTIONS, metadata_errors="replace"
+        )
+    except (av.error.FFmpegError, OSError, ValueError) as error:
+        raise UnreadableVideo(f"{name} cannot be opened as a video: {_why_not_open(source, error)}.", _REMEDY) from None
+    with container:
+        stream = best_stream(container)
+        if stream is None:
+            kinds = sorted({str(s.type) for s in container.streams})
+            raise UnreadableVideo(
+                f"{name} holds no video that can be decoded; it has {', '.join(kinds) or 'no streams'}.", _REMEDY
+            )
+        # Slices give nothing on normal files and the default can hang under concurrency; videos are the parallelism.
+        stream.codec_context.thread_count = 1
+        yield container, stream
+
+
+_REMEDY = "Play the file to see whether it is whole; if it plays, convert it to MP4 (H.264) and put that in its place."
+
+
+def best_stream(container: Any) -> Any | None:
+    """The video stream that players would show, never a cover picture; None if there is none."""
+    best = container.streams.best("video")
+    streams = [s for s in container.streams.video if not _is_picture(s) and s.codec_context is not None]
+    return best if best in streams else (streams[0] if streams else None)
+
+
+def probe(source: Readable, max_pixels: int | None = None) -> VideoFacts:
+    """Facts of a video; decodes its first picture, since only that knows its orientation.
+
+    Raises UnreadableVideo, also if no picture can be decoded or if pictures have more than max_pixels.
+    """
+    with opened(source) as (container, stream):
+        limit_pixels(stream, max_pixels, _name_of(source))
+        first = next(decoded_pictures(container, stream, None), None)
+        if first is None:
+            raise UnreadableVideo(
+                f"{_name_of(source)} has no picture that can be decoded.",
+                "It may be encrypted, cut off at its start or damaged: look for another copy.",
+            )
+        return facts_of(container, stream, first)
+
+
+def created_at(source: Readable) -> datetime | None:
+    """When the container says it was recorded; nothing is decoded. No zone if it names none. Raises UnreadableVideo."""
+    with opened(source) as (container, stream):
+        return _created_at(container, stream)
+
+
+def facts_of(container: Any, stream: Any, first: Any) -> VideoFacts:
+    """Facts of an open video whose first decoded frame is given."""
+    orientation = orientation_of(first)
+    sar = pixel_aspect(stream)
+    width, height = displayed_size(first.width, first.height, sar, orientation)
+    rate = stream.average_rate or stream.guessed_rate
+    return VideoFacts(
+        duration_s=duration_of(container, stream),
+        width=width,
+        height=height,
+        sar_num=sar.numerator,
+        sar_den=sar.denominator,
+        rotation=orientation.clockwise,
+        avg_fps=float(rate) if rate else None,
+        codec=str(stream.codec_context.name)[:40],
+        time_base_num=stream.time_base.numerator,
+        time_base_den=stream.time_base.denominator,
+        created_at=_created_at(container, stream),
+        n_video_streams=sum(not _is_picture(s) for s in container.streams.video),
+    )
+
+
+def limit_pixels(stream: Any, max_pixels: int | None, name: str) -> None:
+    """Refuse larger pictures before memory is taken for them: those announced now and those of a later header."""
+    if max_pixels is None:
+        return
+    context = stream.codec_context
+    if context.width * context.height > max_pixels:
+        raise UnreadableVideo(
+            f"{name} has pictures of {context.width} x {context.height}, more than the limit of {max_pixels} pixels.",
+            "If it is a real video, raise decode.max_pixels.",
+        )
+    context.options = {**context.options, "max_pixels": str(max_pixels)}
+
+
+def duration_of(container: Any, stream: Any) -> float | None:
+    """Seconds that the container claims for its pictures; None if it claims nothing."""
+    if stream.duration:
+        return float(stream.duration * stream.time_base)
+    if container.duration:
+        return float(container.duration / av.time_base)
+    return None
+
+
+def pixel_aspect(stream: Any) -> Fraction:
+    """Width of a pixel divided by its height. 1 where the file says nothing or nonsense."""
+    sar = stream.sample_aspect_ratio
+    if not sar or not Fraction(1, 10) <= sar <= 10:
+        return Fraction(1)
+    return Fraction(sar)
+
+
+def orientation_of(frame: Any) -> Orientation:
+    """How display turns this frame, from its display matrix; the nearest quarter turn if it is something else.
+
+    libavutil/display.h: nine 32-bit numbers a b u c d v x y w; a point (p, q) is shown at (a p + c q, b p + d q).
+    """
+    try:
+        matrix = next((bytes(item) for item in frame.side_data if _DISPLAY_MATRIX in str(item.type)), None)
+    except ValueError:
+        # PyAV 18 cannot list side data of a kind it does not know (EXIF); its own reading of the angle still works.
+        return {1: QUARTER_LEFT, 2: UPSIDE_DOWN, 3: QUARTER_RIGHT}.get(round(frame.rotation / 90) % 4, UPRIGHT)
+    if matrix is None:
+        return UPRIGHT
+    a, b, _, c, d, *_ = struct.unpack("=9i", matrix[:36])
+    if abs(b) + abs(c) > abs(a) + abs(d):
+        return Orientation(True, c < 0, b < 0)
+    return Orientation(False, a < 0, d < 0)
+
+
+def displayed_size(width: int, height: int, sar: Fraction, orientation: Orientation) -> tuple[int, int]:
+    """Pixels (width, height) of the displayed picture, square pixels: the width is stretched, as players do."""
+    stretched = max(1, round(width * sar))
+    return (height, stretched) if orientation.transposed else (stretched, height)
+
+
+class Losses:
+    """What was lost while a stream was read. Counts only; `decode` puts them into words."""
+
+    def __init__(self) -> None:
+        self.bad_packets = 0
+        self.corrupt_pictures = 0
+        self.read_error: str | None = None
+        # End of the last packet that could be read, seconds on the stream's own clock.
+        self.read_until_s: float | None = None
+
+
+# A demuxer that fails this often in a row has nothing more to give.
+_READ_ATTEMPTS = 50
+
+
+def decoded_pictures(container: Any, stream: Any, losses: Losses | None) -> Iterator[Any]:
+    """Every picture that decodes, in the order of display (PyAV VideoFrame), stepping over damage.
+
+    Pictures that the decoder itself calls damaged are counted and left out: what it invented is not what was filmed.
+    """
+    losses = losses or Losses()
+    for packet in _packets(container, stream, losses):
+        try:
+            frames = packet.decode()
+        except (av.error.FFmpegError, ValueError, OSError) as error:
+            if isinstance(error, av.error.EOFError):
+                return
+            losses.bad_packets += 1
+            continue
+        for frame in frames:
+            if frame.is_corrupt:
+                losses.corrupt_pictures += 1
+            else:
+                yield frame
+
+
+def _packets(container: Any, stream: Any, losses: Losses) -> Iterator[Any]:
+    failures = 0
+    while failures < _READ_ATTEMPTS:
+        try:
+            # Ends with an empty packet that makes the decoder hand out what it still holds.
+            for packet in container.demux(stream):
+                failures = 0
+                at = packet.pts if packet.pts is not None else packet.dts
+                if at is not None and packet.time_base:
+                    until = float((at + (packet.duration or 0)) * packet.time_base)
+                    losses.read_until_s = max(until, losses.read_until_s or until)
+                yield packet
+            return
+        except av.error.EOFError:
+            return
+        except av.error.InvalidDataError as error:
+            failures += 1
+            losses.read_error = _plain(error)
+        except (av.error.FFmpegError, OSError) as error:
+            losses.read_error = _plain(error)
+            return
+
+
+def _is_picture(stream: Any) -> bool:
+    return bool(stream.disposition & type(stream.disposition).attached_pic)
+
+
+def _created_at(container: Any, stream: Any) -> datetime | None:
+    for key in _TIME_KEYS:
+        for metadata in (container.metadata, stream.metadata):
+            found = parsed_time(metadata.get(key, ""))
+            if found is not None:
+                return found
+    return None
+
+
+def parsed_time(text: str) -> datetime | None:
+    """A moment written in a container, or None if it is none or a clock that was never set (before 1990)."""
+    text = text.strip()
+    found: datetime | None = None
+    try:
+        # A bare year or day says when at most; a recording time has hours.
+        found = datetime.fromisoformat(text) if len(text) > 10 else None
+    except ValueError:
+        for form in _TIME_FORMATS:
+            try:
+                found = datetime.strptime(text, form)
+                break
+            except ValueError:
+                continue
+    if found is None or found.year < 1990:
+        return None
+    return found.astimezone(UTC) if found.tzinfo else found
+
+
+def _name_of(source: Readable) -> str:
+    return source.name if isinstance(source, Path) else Path(str(getattr(source, "name", "the file"))).name
+
+
+def _why_not_open(source: Readable, error: Exception) -> str:
+    if isinstance(source, Path) and source.is_file() and source.stat().st_size == 0:
+        return "it is empty"
+    if isinstance(error, av.error.InvalidDataError | av.error.ArgumentError):
+        return "its content is damaged, incomplete or no video at all"
+    return _plain(error)
+
+
+def _plain(error: Exception) -> str:
+    return str(getattr(error, "strerror", None) or error).strip().rstrip(".")
