@@ -105,11 +105,11 @@ def rescore(home: Home, progress: Progress | None = None, budget: int | None = N
     budget: tracks; None takes settings.score.tracks_per_run. A run stops after the bundle that passes it.
     """
     from chimp_assets.vision.embedding import embed_bundle
-    from chimp_assets.vision.predict import predict_bundles, unscored_bundles
+    from chimp_assets.vision.predict import predict_bundles
 
     limit = home.settings.score.tracks_per_run if budget is None else budget
     with home.database.read() as conn:
-        waiting = unscored_bundles(conn)
+        waiting = work.unscored_bundles(conn)
     done: list[str] = []
     embedded = predicted = 0
     for number, key in enumerate(waiting):

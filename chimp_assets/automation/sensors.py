@@ -133,7 +133,7 @@ def build_sensors() -> list[dg.SensorDefinition]:
     @dg.sensor(jobs=[jobs.rescore], minimum_interval_seconds=_seconds("CHAMPION_CHANGED", 15), default_status=running)
     def champion_changed(context: dg.SensorEvaluationContext, home: HomeResource) -> dg.RunRequest | dg.SkipReason:
         """Bundles without embeddings or predictions of the champions: one budgeted run at a time until none is left."""
-        from chimp_assets.vision.stale import unscored_bundles
+        from chimp_assets.database.work import unscored_bundles
 
         opened = home.open()
         with opened.database.read() as conn:
@@ -149,7 +149,7 @@ def build_sensors() -> list[dg.SensorDefinition]:
     def queue_low(context: dg.SensorEvaluationContext, home: HomeResource) -> dg.RunRequest | dg.SkipReason:
         """A new plan when the queue runs low, unless a training or a re-scoring is about to make a better one."""
         from chimp_assets.database import work
-        from chimp_assets.vision.stale import unscored_bundles
+        from chimp_assets.database.work import unscored_bundles
 
         opened = home.open()
         with opened.database.read() as conn:

@@ -169,3 +169,46 @@ def queue_due(conn: sa.Connection, settings: Settings) -> Due:
     if seq == last.watermark_seq and embedded_at <= last.created_at:
         return Due(False, f"{waiting} items are waiting and nothing is new since the last plan")
     return Due(True, f"{waiting} items are waiting, {settings.acquisition.low_water} is low water")
+
+
+def unscored_bundles(conn: sa.Connection) -> list[str]:
+    """Bundles that the champions have not finished: live tracks without an embedding file of the champion embedder, an
+    embedding file older than its videos, or (where there is a champion head) live tracks without a score of it.
+
+    Oldest first; empty while there is no embedder.
+    """
+    champions = {
+        task: model_id
+        for task, model_id in conn.execute(
+            sa.select(t.model.c.task, t.model.c.model_id).where(t.model.c.state == "champion")
+        )
+    }
+    if "embedder" not in champions:
+        return []
+    file = t.embedding_file.alias()
+    live = (
+        sa.select(sa.literal(1))
+        .select_from(t.track.join(t.video, t.video.c.video_id == t.track.c.video_id))
+        .where(t.video.c.bundle_id == t.bundle.c.bundle_id, t.track.c.state == "live", t.video.c.state == "tracked")
+    )
+    newer = sa.exists().where(
+        t.video.c.bundle_id == t.bundle.c.bundle_id,
+        t.video.c.state == "tracked",
+        t.video.c.updated_at > file.c.created_at,
+    )
+    waiting = sa.or_(sa.and_(live.exists(), file.c.model_id.is_(None)), newer)
+    if "head" in champions:
+        scored = sa.exists().where(
+            t.track_score.c.model_id == champions["head"], t.track_score.c.track_id == t.track.c.track_id
+        )
+        waiting = sa.or_(waiting, live.where(~scored).exists())
+    return list(
+        conn.scalars(
+            sa.select(t.bundle.c.bundle_key)
+            .outerjoin(
+                file, sa.and_(file.c.bundle_id == t.bundle.c.bundle_id, file.c.model_id == champions["embedder"])
+            )
+            .where(waiting)
+            .order_by(t.bundle.c.bundle_id)
+        )
+    )

@@ -1,0 +1,237 @@
+"""`chimp demo`: the real daemon and its sensors drive everything; this module only plays the expert and shows progress.
+
+Belongs here: the demo's settings, its stages on the screen, when it ends.
+Does not belong here: any step of the flow. What the demo shows, the daemon did, exactly as in `chimp up`.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import sqlalchemy as sa
+from rich.live import Live
+from rich.table import Table
+
+from chimp_assets import console, supervisor
+from chimp_assets.database import schema as t
+from chimp_assets.database import work
+from chimp_assets.database.status import Status, status_of
+from chimp_assets.errors import ChimpError
+from chimp_assets.home import Home, init_home
+
+PATIENCE_S = 240.0
+"""Without any change in the database for so long, something is wrong and the demo says where to look."""
+
+DEMO_TOML = """\
+# Settings of the demo: a small archive, an expert with little patience.
+archive_url = "{archive}"
+
+[archive]
+bundle_videos = 20
+
+[decode]
+longest_side = 640
+
+[acquisition]
+batch = 40
+low_water = 4
+audit_reserve = 0.25
+cold_shares = {{ typical = 0.7, audit = 0.3 }}
+warm_shares = {{ boundary = 0.7, audit = 0.3 }}
+
+[head]
+min_labels = 10
+min_new_labels = 16
+cool_down_s = 2.0
+
+[gate]
+min_audit_labels = 6
+"""
+
+SENSOR_SECONDS = {
+    name: "2"
+    for name in (
+        "CHIMP_SENSOR_NEW_VIDEOS_S",
+        "CHIMP_SENSOR_UNFINISHED_BUNDLES_S",
+        "CHIMP_SENSOR_FIRST_EMBEDDER_S",
+        "CHIMP_SENSOR_NEW_LABELS_S",
+        "CHIMP_SENSOR_CHAMPION_CHANGED_S",
+        "CHIMP_SENSOR_QUEUE_LOW_S",
+    )
+}
+
+
+class DemoError(ChimpError):
+    """The demo cannot start or does not move on."""
+
+
+@dataclass
+class Story:
+    """What has happened so far, for the screen."""
+
+    started: float = field(default_factory=time.monotonic)
+    lines: list[str] = field(default_factory=list)
+
+    def tell(self, line: str) -> None:
+        """Adds a line once."""
+        if not self.lines or self.lines[-1] != line:
+            self.lines.append(line)
+            if not console.err.is_terminal:
+                console.err.print(f"{time.monotonic() - self.started:4.0f} s  {line}", highlight=False, markup=False)
+
+
+def run_demo(folder: Path, faces: Path | None, rounds: int, json: bool) -> None:
+    """Generates the archive, starts the daemon, answers as the expert, and ends with the report.
+
+    Run again on the same folder it starts where it was; finished, it only shows the report. Raises DemoError.
+    """
+    from chimp_assets.demo.archive import make_archive
+    from chimp_assets.demo.report import build_report, show_report
+
+    folder = folder.resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    with _only_one(folder):
+        story = Story()
+        truth_file = folder / "truth.json"
+        if not truth_file.exists():
+            story.tell("making an archive of real H.264 video, with animals whose names only the truth file knows")
+            with console.progress_bar(json) as tell:
+                make_archive(folder / "archive", truth_file, faces=faces, progress=tell)
+        home = init_home(folder, toml=DEMO_TOML.format(archive=folder / "archive"))
+        with home.database.read() as conn:
+            finished = _decided(conn) >= rounds and _settled(conn, home)
+        if not finished:
+            _drive(home, truth_file, rounds, story)
+        report = build_report(home.database, home.store, home.settings, truth_file, folder / "learning_curve.png")
+        if json:
+            console.say_json(report.as_dict())
+        else:
+            show_report(report, console.out)
+            console.out.print(
+                "\nNext: `make up` opens this demo in the web UI (assets, runs, plots, sensors)."
+                "\n      `make up` and then new files in the archive folder: the daemon sees them by itself."
+                "\n      `chimp ingest FOLDER` starts a home of your own with your videos.",
+                highlight=False,
+            )
+
+
+def _drive(home: Home, truth_file: Path, rounds: int, story: Story) -> None:
+    """Keeps the daemon up and the expert answering until the wanted trainings are decided and the queue is ranked."""
+    from chimp_assets.demo.archive import ArchiveTruth
+    from chimp_assets.demo.expert import SimulatedExpert
+
+    expert = SimulatedExpert(home.database, ArchiveTruth.load(truth_file), seed=home.settings.seed)
+    story.tell("starting Dagster's daemon: from here on sensors decide what runs")
+    last_change, last_seen = time.monotonic(), ""
+    commands = {"daemon": supervisor.daemon_arguments()}
+    with supervisor.running(home, commands, **SENSOR_SECONDS) as children, _screen() as live:
+        while True:
+            down = supervisor.fallen(children)
+            if down is not None:
+                raise supervisor.fell(down)
+            with home.database.read() as conn:
+                now = status_of(conn)
+                settled = _settled(conn, home)
+                trainable = work.labels_due(conn, home.settings, _now()).due
+                models = dict(conn.execute(sa.select(t.model.c.task, sa.func.count()).group_by(t.model.c.task)).all())
+            _narrate(story, now, models)
+            live.update(_picture(now, story))
+            decided = sum(head.state != "candidate" for head in now.heads)
+            if decided >= rounds and settled:
+                story.tell(f"{decided} trainings decided and the queue is ranked by the champion: enough for a demo")
+                return
+            waiting = now.queue.get("pending", 0)
+            if waiting and not trainable and decided < rounds and settled:
+                counts = expert.answer_queue(waiting)
+                story.tell("the expert answered " + ", ".join(f"{n} {kind}" for kind, n in sorted(counts.items())))
+            seen = repr(now)
+            if seen != last_seen:
+                last_change, last_seen = time.monotonic(), seen
+            if time.monotonic() - last_change > PATIENCE_S:
+                raise DemoError(
+                    f"Nothing has changed for {PATIENCE_S:.0f} s, so the demo stops; what it did so far is kept.",
+                    f"The log is {children[0].log}; `make up` shows the runs. `make demo` goes on from here.",
+                )
+            time.sleep(1.0)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _decided(conn: sa.Connection) -> int:
+    decided = t.model.c.state != "candidate"
+    return conn.scalar(sa.select(sa.func.count()).where(t.model.c.task == "head", decided)) or 0
+
+
+def _settled(conn: sa.Connection, home: Home) -> bool:
+    """Whether no candidate waits, every bundle is scored, and the newest plan was made with today's champions."""
+    candidates = conn.scalar(sa.select(sa.func.count()).where(t.model.c.task == "head", t.model.c.state == "candidate"))
+    head = conn.scalar(sa.select(t.model.c.model_id).where(t.model.c.task == "head", t.model.c.state == "champion"))
+    last = conn.execute(
+        sa.select(t.acquisition_round.c.head_model_id, t.acquisition_round.c.round_id)
+        .order_by(t.acquisition_round.c.round_id.desc())
+        .limit(1)
+    ).first()
+    return bool(last) and not candidates and last.head_model_id == head and not work.unscored_bundles(conn)
+
+
+def _narrate(story: Story, now: Status, models: dict[str, int]) -> None:
+    registered = sum(now.videos.values())
+    done = now.videos.get("tracked", 0) + now.videos.get("failed", 0)
+    if registered and not models.get("embedder"):
+        story.tell(f"{done} of {registered} videos are decoded and tracked: {now.frames:,} frames")
+    if models.get("embedder") and not now.heads:
+        story.tell(f"the embedder is there; {sum(now.queue.values())} tracks have been chosen for the expert")
+    for head in now.heads:
+        if head.state != "candidate" and not any(line.startswith(f"head {head.version} ") for line in story.lines):
+            verdict = "was refused" if head.state == "refused" else "was promoted"
+            story.tell(f"head {head.version} ({head.n_labels} labels) {verdict}: {head.reason}")
+
+
+def _picture(now: Status, story: Story) -> Table:
+    table = Table(title=f"Chimp Assets demo, {time.monotonic() - story.started:.0f} s", title_justify="left", box=None)
+    table.add_column()
+    table.add_column(overflow="fold")
+    for name, value in (
+        ("videos", ", ".join(f"{n} {state}" for state, n in now.videos.items())),
+        ("frames", f"{now.frames:,}"),
+        ("tracks", ", ".join(f"{n} {state}" for state, n in now.tracks.items())),
+        ("labels", ", ".join(f"{n} {lane}" for lane, n in now.labels.items())),
+        ("queue", ", ".join(f"{n} {state}" for state, n in now.queue.items())),
+        ("models", ", ".join(f"head {head.version} {head.state}" for head in now.heads)),
+    ):
+        table.add_row(name, value or "-")
+    for line in story.lines[-8:]:
+        table.add_row("", f"[dim]{line}[/]".replace("[/]", "[/]"))
+    return table
+
+
+@contextmanager
+def _screen() -> Iterator[Live]:
+    """A live table on a terminal; elsewhere the story is told line by line."""
+    live = Live(console=console.err, refresh_per_second=2, transient=False)
+    if not console.err.is_terminal:
+        yield live
+        return
+    with live:
+        yield live
+
+
+@contextmanager
+def _only_one(folder: Path) -> Iterator[None]:
+    """Two demos in one folder would answer each other's questions."""
+    with (folder / "demo.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise DemoError(
+                f"Another demo is running in {folder}.", "Wait for it, or choose another folder with --home."
+            ) from None
+        yield
