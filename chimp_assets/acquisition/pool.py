@@ -1,0 +1,154 @@
+"""What a plan may choose from (`TrackPool`), the linear head it asks (`Head`), and drawing rows without listing them.
+
+Belongs here: the two records, what they check, and which rows each kind of lane may ask.
+Does not belong here: where the arrays come from (`chimp_assets.planning`), scores, selectors, SQL, torch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+CHUNK_ROWS = 16_384
+"""Most embedding rows that are turned into f32 at once: what keeps memory at the embeddings plus a few megabytes."""
+
+UNLABELLED = -1
+PROVISIONAL = -2  # an animal, but not one of the known individuals
+CANNOT_TELL = -3
+JUNK = -4  # not an animal, or a bad box
+IN_FLIGHT = -5  # somebody is looking at it now
+
+BLOCK_ROWS = 65_536
+
+I8Array = npt.NDArray[np.int8]
+I32Array = npt.NDArray[np.int32]
+I64Array = npt.NDArray[np.int64]
+F16Array = npt.NDArray[np.float16]
+F32Array = npt.NDArray[np.float32]
+F64Array = npt.NDArray[np.float64]
+BoolArray = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class TrackPool:
+    """Every live track that has an embedding, as row-aligned arrays; N tracks, D dimensions.
+
+    emb      f16 [N, D], rows of length 1 (a memory map will do)
+    track    i64 [N], strictly increasing SQL keys: the same tracks make the same pool whatever order they came in
+    state    i32 [N], >= 0 an individual, else UNLABELLED, PROVISIONAL, CANNOT_TELL, JUNK or IN_FLIGHT
+    value    f32 [N], boxes that one answer names
+    reserve  bool [N], the audit reserve: only the audit lane may ask these
+    test_day bool [N], tracks of test videos: no training lane may ask these
+
+    Raises ValueError where shapes, dtypes or the order of the keys disagree.
+    """
+
+    emb: F16Array
+    track: I64Array
+    state: I32Array
+    value: F32Array
+    reserve: BoolArray
+    test_day: BoolArray
+
+    def __post_init__(self) -> None:
+        if self.emb.ndim != 2 or self.emb.dtype != np.float16:
+            raise ValueError(f"emb must be f16 [N, D], not {self.emb.dtype} {self.emb.shape}")
+        for name, dtype in (
+            ("track", np.int64),
+            ("state", np.int32),
+            ("value", np.float32),
+            ("reserve", np.bool_),
+            ("test_day", np.bool_),
+        ):
+            column = getattr(self, name)
+            if column.shape != (len(self.emb),) or column.dtype != dtype:
+                raise ValueError(
+                    f"{name} must be {np.dtype(dtype)} [{len(self.emb)}], not {column.dtype} {column.shape}"
+                )
+        if not bool(np.all(self.track[1:] > self.track[:-1])):
+            raise ValueError("track must be strictly increasing: a track may be in the pool once")
+
+    def __len__(self) -> int:
+        return len(self.track)
+
+    def may_train(self) -> BoolArray:
+        """Rows that training lanes may ask: no answer yet, not in flight, not reserved, not of a test day. bool [N]."""
+        rows = self.state == UNLABELLED
+        rows &= ~self.reserve
+        rows &= ~self.test_day
+        return rows
+
+    def may_audit(self) -> BoolArray:
+        """Rows that the audit lane may ask: the reserve's tracks without an answer and not in flight. bool [N]."""
+        return (self.state == UNLABELLED) & self.reserve
+
+    def covered(self) -> BoolArray:
+        """Rows whose surroundings the training lanes have asked about already, in flight included. bool [N].
+
+        Audit answers do not count: no model learns from them.
+        """
+        rows = self.state != UNLABELLED
+        rows &= ~self.reserve
+        rows &= ~self.test_day
+        return rows
+
+
+@dataclass(frozen=True)
+class Head:
+    """A linear classifier on embeddings: probabilities are softmax((emb @ weight.T + bias) / temperature).
+
+    weight f32 [C, D], bias f32 [C], temperature > 0; version says which model it was; names [C] are for people and may
+    be empty. Raises ValueError where they disagree.
+    """
+
+    weight: F32Array
+    bias: F32Array
+    temperature: float = 1.0
+    version: int = 0
+    names: tuple[str, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        if self.weight.ndim != 2 or self.bias.shape != (len(self.weight),):
+            raise ValueError(f"weight [C, D] and bias [C] disagree: {self.weight.shape} and {self.bias.shape}")
+        if not self.temperature > 0:
+            raise ValueError(f"temperature must be above 0, not {self.temperature}")
+        if self.names and len(self.names) != len(self.weight):
+            raise ValueError(f"{len(self.names)} names for {len(self.weight)} classes")
+
+    @property
+    def n_classes(self) -> int:
+        """C."""
+        return len(self.weight)
+
+    def name_of(self, class_no: int) -> str:
+        """What a person calls a class; its number where nobody named it."""
+        return self.names[class_no] if self.names else f"class {class_no}"
+
+
+def rows_where(mask: BoolArray, ordinals: I64Array) -> I64Array:
+    """Rows of the ordinals[i]-th True of mask (from 0, in any order), without listing all of them. i64 [k].
+
+    Raises IndexError if there are not so many.
+    """
+    n_blocks = -(-len(mask) // BLOCK_ROWS)
+    counts = np.fromiter(
+        (np.count_nonzero(mask[i * BLOCK_ROWS : (i + 1) * BLOCK_ROWS]) for i in range(n_blocks)), np.int64, n_blocks
+    )
+    ends = np.cumsum(counts)
+    if len(ordinals) and (int(ordinals.min()) < 0 or not len(ends) or int(ordinals.max()) >= ends[-1]):
+        raise IndexError("an ordinal lies beyond the last True")
+    block = np.searchsorted(ends, ordinals, side="right")
+    rows = np.empty(len(ordinals), np.int64)
+    for b in np.unique(block):
+        inside = np.flatnonzero(mask[b * BLOCK_ROWS : (b + 1) * BLOCK_ROWS])
+        here = block == b
+        rows[here] = b * BLOCK_ROWS + inside[ordinals[here] - (ends[b] - counts[b])]
+    return rows
+
+
+def draw_rows(mask: BoolArray, k: int, rng: np.random.Generator) -> I64Array:
+    """A simple random sample without replacement of the True rows, in random order; all of them if k is more. i64."""
+    n = int(np.count_nonzero(mask))
+    return rows_where(mask, rng.choice(n, size=min(k, n), replace=False) if n else np.empty(0, np.int64))
