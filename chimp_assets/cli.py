@@ -278,7 +278,7 @@ def labels_export(
 
 @individuals.command("import")
 def individuals_import(
-    file: Annotated[Path, typer.Argument(help="CSV with anim_id and any of name, sex, birth_date, mom, dad.")],
+    file: Annotated[Path, typer.Argument(help="CSV with anim_id and any of name, sex, birth_date, mom_id, dad_id.")],
     json: Json = False,
 ) -> None:
     """Add individuals or change what is known of them, from a CSV file; by anim_id."""
@@ -286,11 +286,11 @@ def individuals_import(
     from chimp_assets.database.individual_files import import_individuals
     from chimp_assets.home import Home
 
-    added, changed = import_individuals(Home.open().database, file)
+    done = import_individuals(Home.open().database, file)
     if json:
-        console.say_json({"added": added, "changed": changed})
+        console.say_json(vars(done))
     else:
-        console.out.print(f"{added} individuals added, {changed} changed.")
+        console.out.print(f"{done.added} individuals added, {done.updated} changed.")
 
 
 @users.command("add")
