@@ -219,8 +219,10 @@ class Database:
             )
         if code.startswith("SQLITE_IOERR"):
             return DatabaseError(f"The database {self.safe_url} met a disk error: {words}.", "Check the disk.")
-        unreachable = isinstance(error, sa.exc.OperationalError) and self.dialect != "sqlite"
-        if unreachable and (error.connection_invalidated or not code or code[:2] in ("08", "28", "3D", "57", "HY")):
+        lost = isinstance(error, sa.exc.OperationalError) and (
+            error.connection_invalidated or not code or code[:2] in ("08", "28", "3D", "57", "HY")
+        )
+        if lost and self.dialect != "sqlite":
             return DatabaseError(
                 f"The database {self.safe_url} cannot be reached: {words}.",
                 "Check that the server runs and that CHIMP_DATABASE_URL is right.",

@@ -13,7 +13,14 @@ from chimp_assets.database.engine import DatabaseError
 from chimp_assets.settings import shipped_file
 
 # In the order in which they can be made: each uses only tables and those before it.
-VIEW_NAMES: tuple[str, ...] = ()
+VIEW_NAMES = (
+    "v_effective_answer",
+    "v_track_identity",
+    "v_frame_identity",
+    "v_sighting",
+    "v_together",
+    "v_label_audit",
+)
 
 
 def load_view(name: str) -> str:

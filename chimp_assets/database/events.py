@@ -1,0 +1,544 @@
+"""Label events: the append-only record of what people decided, and the answer that stands for each track.
+
+Belongs here: judging, numbering and storing events; what they do to the queue item that asked; the effective answer.
+Does not belong here: files of labels (`label_files`), claims (`queue`), pages (`web`).
+
+An event is never changed or removed. Its id is made by the client, so that sending it twice stores it once; it is
+refused only when storing it would say something that cannot be true, and then the reason is a sentence for its author.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+import sqlalchemy as sa
+
+from chimp_assets.database.bulk import insert_one, insert_rows
+from chimp_assets.database.counters import take_numbers
+from chimp_assets.database.engine import Database
+from chimp_assets.database.schema import (
+    ANNOTATION_KINDS,
+    LANES,
+    acquisition_queue,
+    annotation,
+    app_user,
+    frame,
+    individual,
+    individual_alias,
+    track,
+    video,
+)
+
+# What may be the effective answer of a track. A skip is an event, never an answer.
+ANSWER_KINDS = ("identify", "unknown", "new_individual", "not_animal", "bad_box", "cannot_tell")
+NAMING_KINDS = ("identify", "new_individual")
+PAIR_KINDS = ("merge", "same", "different")
+# Whose answer stands when several people answered one track: a smaller number wins, then the later answer.
+ROLE_ORDER = {"expert": 0, "admin": 1, "reviewer": 1}
+OTHER_ROLES = 2
+# These may take back what somebody else said.
+CORRECTING_ROLES = ("expert", "admin", "reviewer")
+COUNTER = "annotation"
+
+_LOOKUP = 500
+
+
+@dataclass(frozen=True)
+class LabelEvent:
+    """One decision as the client sends it. Boxes are fractions of the displayed picture; times say their zone.
+
+    annotation_id: a UUID made by the client. annotator: a user's name. anim_id: the individual of `identify` (code or
+    alias) and of `new_individual` (made from annotation_id where it is not given). supersedes: what a `retract` takes
+    back. item_id: the queue item that asked; it, not the client, says lane and propensity. shown: JSON.
+    """
+
+    annotation_id: str
+    kind: str
+    annotator: str
+    lane: str = "free"
+    track_id: int | None = None
+    other_track_id: int | None = None
+    anim_id: str | None = None
+    name: str | None = None
+    video_id: int | None = None
+    frame_no: int | None = None
+    x: float | None = None
+    y: float | None = None
+    w: float | None = None
+    h: float | None = None
+    supersedes: str | None = None
+    propensity: float | None = None
+    item_id: int | None = None
+    shown: str | None = None
+    note: str | None = None
+    seconds: float | None = None
+    client_time: datetime | None = None
+
+
+@dataclass(frozen=True)
+class EventResult:
+    """What became of one event. seq: its number if it is stored (now or before). reason: why it is rejected."""
+
+    annotation_id: str
+    status: Literal["stored", "duplicate", "rejected"]
+    seq: int | None = None
+    reason: str | None = None
+
+
+class _Rejection(Exception):
+    """The sentence that an event's author reads."""
+
+
+class _NothingStored(Exception):
+    """Leaves the transaction, so that it is rolled back."""
+
+    def __init__(self, results: list[EventResult]) -> None:
+        super().__init__()
+        self.results = results
+
+
+def record_events(db: Database, events: Sequence[LabelEvent], all_or_nothing: bool = False) -> list[EventResult]:
+    """Store events in one transaction, in their order; returns one result for each, in the same order.
+
+    `seq` is taken inside the transaction, gapless and in commit order. An event whose id is known is `duplicate` if it
+    decides the same, else `rejected` ("id_reused: ..."). Answers mark the item that asked and the waiting items of
+    their track `answered`, a skip `skipped`; a retraction reopens them if no other answer stands.
+    all_or_nothing: one rejected event keeps the new ones of the batch from being stored.
+    """
+
+    def work(conn: sa.Connection) -> list[EventResult]:
+        results = record_in(conn, events)
+        if all_or_nothing and any(result.status == "rejected" for result in results):
+            raise _NothingStored(results)
+        return results
+
+    try:
+        return db.transact(work)
+    except _NothingStored as left:
+        reason = "another event of the same batch was rejected"
+        return [
+            EventResult(result.annotation_id, "rejected", None, reason) if result.status == "stored" else result
+            for result in left.results
+        ]
+
+
+def record_in(conn: sa.Connection, events: Sequence[LabelEvent]) -> list[EventResult]:
+    """`record_events` inside the caller's write transaction, for those who store many batches or none."""
+    next_seq = take_numbers(conn, COUNTER, 0)  # from here on no other transaction stores events
+    facts = _Facts.of(conn, events)
+    results: list[EventResult] = []
+    rows: list[dict[str, Any]] = []
+    for event in events:
+        try:
+            row, earlier_seq = _judge(conn, event, facts)
+        except _Rejection as rejection:
+            results.append(EventResult(event.annotation_id, "rejected", None, str(rejection)))
+            continue
+        if row is None:
+            results.append(EventResult(event.annotation_id, "duplicate", earlier_seq))
+            continue
+        row["seq"] = next_seq + len(rows)
+        rows.append(row)
+        facts.learn(row)
+        results.append(EventResult(event.annotation_id, "stored", row["seq"]))
+    if rows:
+        take_numbers(conn, COUNTER, len(rows))
+        insert_rows(conn, annotation, {column.name: [row[column.name] for row in rows] for column in annotation.c})
+        _settle_items(conn, facts)
+    return results
+
+
+def last_seq(conn: sa.Connection) -> int:
+    """The number of the newest event; 0 if there is none. Who has read up to it has read all before it."""
+    return int(conn.execute(sa.select(sa.func.coalesce(sa.func.max(annotation.c.seq), 0))).scalar_one())
+
+
+def effective_answers(watermark_seq: int | None = None) -> sa.Select[Any]:
+    """The answer that stands for each answered track, as of a watermark (None: now).
+
+    Columns: track_id, annotation_id, seq, kind (one of ANSWER_KINDS), individual_id, lane, annotator_id, propensity.
+    Retracted answers do not count; of the others the best role wins (expert; admin and reviewer; others), then the
+    newest. `sql/views/v_effective_answer.sql` says the same without a watermark.
+    """
+    taken_back = annotation.alias("taken_back")
+    retracted = sa.exists().where(taken_back.c.kind == "retract", taken_back.c.supersedes == annotation.c.annotation_id)
+    if watermark_seq is not None:
+        retracted = retracted.where(taken_back.c.seq <= watermark_seq)
+    role_order = sa.case(ROLE_ORDER, value=app_user.c.role, else_=OTHER_ROLES)
+    place = sa.func.row_number().over(
+        partition_by=annotation.c.track_id, order_by=[role_order, annotation.c.seq.desc()]
+    )
+    standing = (
+        sa.select(
+            annotation.c.track_id,
+            annotation.c.annotation_id,
+            annotation.c.seq,
+            annotation.c.kind,
+            annotation.c.individual_id,
+            annotation.c.lane,
+            annotation.c.annotator_id,
+            annotation.c.propensity,
+            place.label("place"),
+        )
+        .join(app_user, app_user.c.user_id == annotation.c.annotator_id)
+        .where(annotation.c.kind.in_(ANSWER_KINDS), ~retracted)
+    )
+    if watermark_seq is not None:
+        standing = standing.where(annotation.c.seq <= watermark_seq)
+    ranked = standing.subquery("ranked")
+    return sa.select(*(column for column in ranked.c if column.name != "place")).where(ranked.c.place == 1)
+
+
+def provisional_anim_id(annotation_id: str) -> str:
+    """The code of a new individual whose finder gave none: the same for the same event, wherever it is replayed."""
+    return f"NEW-{hashlib.blake2b(annotation_id.encode(), digest_size=4).hexdigest().upper()}"
+
+
+@dataclass
+class _Item:
+    track_id: int
+    lane: str
+    propensity: float
+    state: str
+    round_id: int
+
+
+@dataclass
+class _Facts:
+    """What the database knows about the things that a batch of events names; grows as events are accepted."""
+
+    users: dict[str, tuple[int, str, bool]] = field(default_factory=dict)
+    tracks: dict[int, tuple[int, int, int]] = field(default_factory=dict)
+    videos: set[int] = field(default_factory=set)
+    individuals: dict[str, int] = field(default_factory=dict)
+    known: dict[str, dict[str, Any]] = field(default_factory=dict)
+    retracted: set[str] = field(default_factory=set)
+    items: dict[int, _Item] = field(default_factory=dict)
+    settled: dict[int, str] = field(default_factory=dict)
+    reopened: set[int] = field(default_factory=set)
+
+    @classmethod
+    def of(cls, conn: sa.Connection, events: Sequence[LabelEvent]) -> _Facts:
+        facts = cls()
+        ids = {_canonical(event.annotation_id) for event in events} | {
+            _canonical(event.supersedes) for event in events if event.supersedes
+        }
+        a = annotation.c
+        columns = (a.annotation_id, a.seq, a.kind, a.track_id, a.item_id, a.annotator_id, a.fingerprint)
+        for row in _rows(conn, lambda part: sa.select(*columns).where(a.annotation_id.in_(part)), ids):
+            facts.known[row.annotation_id] = dict(row._mapping)
+        facts.retracted = {
+            row.supersedes
+            for row in _rows(
+                conn, lambda part: sa.select(a.supersedes).where(a.kind == "retract", a.supersedes.in_(part)), ids
+            )
+        }
+        names = {event.annotator for event in events}
+        u = app_user.c
+        for row in _rows(
+            conn, lambda part: sa.select(u.name, u.user_id, u.role, u.disabled).where(u.name.in_(part)), names
+        ):
+            facts.users[row.name] = (row.user_id, row.role, bool(row.disabled))
+        track_ids = {i for event in events for i in (event.track_id, event.other_track_id) if i is not None}
+        t = track.c
+        for row in _rows(
+            conn,
+            lambda part: sa.select(t.track_id, t.video_id, t.first_frame_no, t.last_frame_no).where(
+                t.track_id.in_(part)
+            ),
+            track_ids,
+        ):
+            facts.tracks[row.track_id] = (row.video_id, row.first_frame_no, row.last_frame_no)
+        video_ids = {event.video_id for event in events if event.video_id is not None}
+        v = video.c.video_id
+        facts.videos = {row.video_id for row in _rows(conn, lambda part: sa.select(v).where(v.in_(part)), video_ids)}
+        facts._load_individuals(conn, {_code(event) for event in events if event.kind in NAMING_KINDS} - {""})
+        facts._load_items(conn, events)
+        return facts
+
+    def _load_individuals(self, conn: sa.Connection, codes: set[str]) -> None:
+        n, i = individual_alias.c, individual.c
+        upper = sa.func.upper(n.alias)
+        for row in _rows(
+            conn, lambda part: sa.select(upper.label("alias"), n.individual_id).where(upper.in_(part)), codes
+        ):
+            self.individuals[row.alias] = row.individual_id
+        # A code wins over an alias of somebody else.
+        for row in _rows(conn, lambda part: sa.select(i.anim_id, i.individual_id).where(i.anim_id.in_(part)), codes):
+            self.individuals[row.anim_id] = row.individual_id
+
+    def _load_items(self, conn: sa.Connection, events: Sequence[LabelEvent]) -> None:
+        targets = [self.known.get(_canonical(event.supersedes)) for event in events if event.kind == "retract"]
+        item_ids = {event.item_id for event in events if event.item_id is not None}
+        item_ids |= {row["item_id"] for row in targets if row and row["item_id"] is not None}
+        live_of = {event.track_id for event in events if event.track_id is not None}
+        done_of = {row["track_id"] for row in targets if row and row["track_id"] is not None}
+        q = acquisition_queue.c
+        columns = (q.item_id, q.round_id, q.track_id, q.lane, q.propensity, q.state)
+
+        def of_tracks(states: tuple[str, ...]) -> Callable[[list[Any]], sa.Select[Any]]:
+            return lambda part: sa.select(*columns).where(q.track_id.in_(part), q.state.in_(states))
+
+        for rows in (
+            _rows(conn, lambda part: sa.select(*columns).where(q.item_id.in_(part)), item_ids),
+            _rows(conn, of_tracks(("pending", "leased")), live_of),
+            _rows(conn, of_tracks(("answered", "skipped")), done_of),
+        ):
+            for row in rows:
+                self.items[row.item_id] = _Item(row.track_id, row.lane, row.propensity, row.state, row.round_id)
+
+    def learn(self, row: dict[str, Any]) -> None:
+        """An event was accepted: later events of the batch see it, and the queue items it settles are noted."""
+        self.known[row["annotation_id"]] = row
+        kind, track_id = row["kind"], row["track_id"]
+        if kind == "retract":
+            target = self.known[row["supersedes"]]
+            self.retracted.add(row["supersedes"])
+            self._reopen(target["item_id"], target["track_id"])
+            return
+        state = "skipped" if kind == "skip" else "answered"
+        touched = {row["item_id"]} if row["item_id"] is not None else set()
+        if kind in ANSWER_KINDS or kind == "skip":
+            touched |= {
+                item_id
+                for item_id, item in self.items.items()
+                if item.track_id == track_id and item.state in ("pending", "leased")
+            }
+        for item_id in touched:
+            self.items[item_id].state = self.settled[item_id] = state
+            self.reopened.discard(item_id)
+
+    def _reopen(self, item_id: int | None, track_id: int | None) -> None:
+        done = {i: item for i, item in self.items.items() if item.state in ("answered", "skipped")}
+        if item_id is None:
+            # The answer came unasked: the newest item that it had settled is asked again.
+            item_id = max((i for i, item in done.items() if item.track_id == track_id), default=None)
+        if item_id in done:
+            self.items[item_id].state = "pending"
+            self.settled.pop(item_id, None)
+            self.reopened.add(item_id)
+
+
+def _judge(conn: sa.Connection, event: LabelEvent, facts: _Facts) -> tuple[dict[str, Any] | None, int | None]:
+    """The row of a new event, or (None, seq) of one that is already stored. Raises _Rejection."""
+    row = _meaning(event, facts)
+    known = facts.known.get(row["annotation_id"])
+    if known is not None:
+        if bytes(known["fingerprint"]) == _fingerprint(row):
+            return None, known["seq"]
+        raise _Rejection("id_reused: an event with this id is already stored and decides something else")
+    _check_sender(event, row, facts)
+    _check_extras(event)
+    _check_subject(conn, event, row, facts)
+    item = facts.items.get(event.item_id) if event.item_id is not None else None
+    if event.item_id is not None and (item is None or item.track_id not in (row["track_id"], row["other_track_id"])):
+        raise _Rejection(f"queue item {event.item_id} does not ask about this track")
+    if event.kind in NAMING_KINDS and row["individual_id"] is None:
+        row["individual_id"] = _new_individual(conn, event, facts)
+    return row | {
+        "lane": item.lane if item else event.lane,
+        "propensity": item.propensity if item else event.propensity,
+        "item_id": event.item_id,
+        "shown": event.shown,
+        "note": event.note,
+        "seconds": event.seconds,
+        "client_time": event.client_time,
+        "server_time": datetime.now(UTC),
+        "fingerprint": _fingerprint(row),
+    }, None
+
+
+def _meaning(event: LabelEvent, facts: _Facts) -> dict[str, Any]:
+    """What an event decides, as columns; nothing is checked. A retraction is about the track of what it takes back."""
+    user = facts.users.get(event.annotator)
+    supersedes = _canonical(event.supersedes) if event.supersedes else None
+    target = facts.known.get(supersedes or "") if event.kind == "retract" else None
+    return {
+        "annotation_id": _canonical(event.annotation_id),
+        "kind": event.kind,
+        "track_id": target["track_id"] if target else event.track_id,
+        "other_track_id": event.other_track_id,
+        "individual_id": facts.individuals.get(_code(event)) if event.kind in NAMING_KINDS else None,
+        "video_id": event.video_id,
+        "frame_no": event.frame_no,
+        "x": event.x,
+        "y": event.y,
+        "w": event.w,
+        "h": event.h,
+        "supersedes": supersedes,
+        "annotator_id": user[0] if user else None,
+    }
+
+
+def _fingerprint(row: dict[str, Any]) -> bytes:
+    # Only what was decided: the same decision with another note or time is the same decision.
+    text = json.dumps([row[name] for name in _MEANING], separators=(",", ":"))
+    return hashlib.blake2b(text.encode(), digest_size=32).digest()
+
+
+_MEANING = (
+    "annotation_id", "kind", "track_id", "other_track_id", "individual_id", "video_id", "frame_no", "x", "y", "w", "h",
+    "supersedes", "annotator_id",
+)  # fmt: skip
+
+
+def _check_sender(event: LabelEvent, row: dict[str, Any], facts: _Facts) -> None:
+    try:
+        uuid.UUID(event.annotation_id)
+    except (ValueError, AttributeError, TypeError):
+        raise _Rejection(f"{event.annotation_id!r} is not a UUID") from None
+    if event.kind not in ANNOTATION_KINDS:
+        raise _Rejection(f"{event.kind!r} is not a kind of answer; there are {', '.join(ANNOTATION_KINDS)}")
+    if event.lane not in LANES:
+        raise _Rejection(f"{event.lane!r} is not a lane; there are {', '.join(LANES)}")
+    if row["annotator_id"] is None:
+        raise _Rejection(f"there is no user {event.annotator!r}")
+    _, role, disabled = facts.users[event.annotator]
+    if disabled:
+        raise _Rejection(f"the user {event.annotator!r} is disabled")
+    if role == "viewer":
+        raise _Rejection(f"the user {event.annotator!r} may look but not answer")
+
+
+def _check_extras(event: LabelEvent) -> None:
+    if event.seconds is not None and not (math.isfinite(event.seconds) and event.seconds >= 0):
+        raise _Rejection(f"{event.seconds} is not a number of seconds")
+    if event.propensity is not None and not 0 < event.propensity <= 1:
+        raise _Rejection(f"propensity {event.propensity} is not a chance between 0 and 1")
+    if event.client_time is not None and event.client_time.tzinfo is None:
+        raise _Rejection("client_time has no time zone")
+    if event.note is not None and len(event.note) > 2000:
+        raise _Rejection("the note is longer than 2000 characters")
+    if event.shown is not None:
+        try:
+            json.loads(event.shown)
+        except ValueError:
+            raise _Rejection("'shown' is not JSON") from None
+        if len(event.shown) > 4000:
+            raise _Rejection("'shown' is longer than 4000 characters")
+
+
+def _check_subject(conn: sa.Connection, event: LabelEvent, row: dict[str, Any], facts: _Facts) -> None:
+    if row["supersedes"] is not None and row["supersedes"] not in facts.known:
+        raise _Rejection(f"there is no event {row['supersedes']} to take back or replace")
+    for track_id in (event.track_id, event.other_track_id):
+        if track_id is not None and track_id not in facts.tracks:
+            raise _Rejection(f"there is no track {track_id}")
+    if event.video_id is not None and event.video_id not in facts.videos:
+        raise _Rejection(f"there is no video {event.video_id}")
+    if event.track_id is not None and event.video_id not in (None, facts.tracks[event.track_id][0]):
+        raise _Rejection(f"track {event.track_id} is not in video {event.video_id}")
+    if event.anim_id and event.kind not in NAMING_KINDS:
+        raise _Rejection(f"an answer of kind {event.kind!r} cannot name an individual")
+    if event.kind == "retract":
+        _check_retraction(event, row, facts)
+    elif event.kind in PAIR_KINDS:
+        if event.track_id is None or event.other_track_id is None or event.track_id == event.other_track_id:
+            raise _Rejection(f"{event.kind!r} needs two different tracks")
+    elif event.kind == "box":
+        _check_box(conn, event)
+    elif event.track_id is None:
+        raise _Rejection(f"an answer of kind {event.kind!r} needs a track")
+    elif event.kind == "split":
+        _, first, last = facts.tracks[event.track_id]
+        if event.frame_no is None or not first < event.frame_no <= last:
+            raise _Rejection(f"track {event.track_id} can be split at frames {first + 1} to {last}")
+    elif event.kind == "identify" and row["individual_id"] is None:
+        raise _Rejection(f"there is no individual {_code(event)!r}" if event.anim_id else "identify needs an anim_id")
+
+
+def _check_retraction(event: LabelEvent, row: dict[str, Any], facts: _Facts) -> None:
+    if row["supersedes"] is None:
+        raise _Rejection("a retraction must name the event it takes back")
+    target = facts.known[row["supersedes"]]
+    if target["kind"] == "retract":
+        raise _Rejection("a retraction cannot be taken back; answer again instead")
+    if row["supersedes"] in facts.retracted:
+        raise _Rejection("this event was already taken back")
+    user_id, role, _ = facts.users[event.annotator]
+    if target["annotator_id"] != user_id and role not in CORRECTING_ROLES:
+        raise _Rejection("only an expert, a reviewer or an administrator may take back somebody else's answer")
+
+
+def _check_box(conn: sa.Connection, event: LabelEvent) -> None:
+    if event.video_id is None or event.frame_no is None:
+        raise _Rejection("a box needs a video and a frame")
+    x, y, w, h = event.x, event.y, event.w, event.h
+    if x is None or y is None or w is None or h is None:
+        raise _Rejection("a box needs x, y, w and h")
+    # A box drawn to the very edge may pass it by a rounding.
+    inside = x >= 0 and y >= 0 and w > 0 and h > 0 and x + w <= 1.0001 and y + h <= 1.0001
+    if not inside:  # also true of NaN
+        raise _Rejection("the box must lie inside the picture, in fractions from 0 to 1")
+    there = sa.select(frame.c.frame_no).where(frame.c.video_id == event.video_id, frame.c.frame_no == event.frame_no)
+    if conn.execute(there).first() is None:
+        raise _Rejection(f"video {event.video_id} has no frame {event.frame_no}")
+
+
+def _new_individual(conn: sa.Connection, event: LabelEvent, facts: _Facts) -> int:
+    code = _code(event)
+    if len(code) > 40:
+        raise _Rejection("an anim_id has at most 40 characters")
+    if event.name is not None and len(event.name) > 200:
+        raise _Rejection("a name has at most 200 characters")
+    made = insert_one(
+        conn, individual, anim_id=code, name=event.name or None, provisional=True, created_at=datetime.now(UTC)
+    )
+    facts.individuals[code] = made
+    return made
+
+
+def _settle_items(conn: sa.Connection, facts: _Facts) -> None:
+    q = acquisition_queue
+    for state in ("answered", "skipped"):
+        ids = [item_id for item_id, settled in facts.settled.items() if settled == state]
+        for part in _parts(ids):
+            conn.execute(
+                sa.update(q).where(q.c.item_id.in_(part)).values(state=state, leased_by=None, leased_until=None)
+            )
+    if not facts.reopened:
+        return
+    tracks = {facts.items[item_id].track_id for item_id in facts.reopened}
+    answers = effective_answers().subquery()
+    answered = {
+        row.track_id
+        for row in _rows(conn, lambda part: sa.select(answers.c.track_id).where(answers.c.track_id.in_(part)), tracks)
+    }
+    for part in _parts(sorted(facts.reopened)):
+        waiting = [item_id for item_id in part if facts.items[item_id].track_id not in answered]
+        conn.execute(
+            sa.update(q).where(q.c.item_id.in_(waiting)).values(state="pending", leased_by=None, leased_until=None)
+        )
+
+
+def _code(event: LabelEvent) -> str:
+    code = (event.anim_id or "").strip().upper()
+    return provisional_anim_id(_canonical(event.annotation_id)) if not code and event.kind == "new_individual" else code
+
+
+def _canonical(identifier: str | None) -> str:
+    """A UUID in its one spelling; what is not a UUID stays as it is and is rejected later."""
+    try:
+        return str(uuid.UUID(identifier))
+    except (ValueError, AttributeError, TypeError):
+        return str(identifier)
+
+
+def _parts(values: Sequence[Any]) -> Iterator[list[Any]]:
+    for start in range(0, len(values), _LOOKUP):
+        yield list(values[start : start + _LOOKUP])
+
+
+def _rows(
+    conn: sa.Connection, statement: Callable[[list[Any]], sa.Select[Any]], values: Iterable[Any]
+) -> Iterator[Any]:
+    """Rows of statement(part) for parts of the values: databases limit the number of parameters."""
+    for part in _parts(sorted(values)):
+        yield from conn.execute(statement(part))

@@ -1,0 +1,216 @@
+"""The queue of questions: writing a round of a plan, claiming items and giving them back.
+
+Belongs here: rows of `acquisition_round` and `acquisition_queue` and their leases. Does not belong here: what is worth
+asking (`acquisition`, `planning`) and what an answer does to its item (`events`).
+
+A lease only keeps two people from doing the same work; a late answer is never refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import sqlalchemy as sa
+from numpy.typing import NDArray
+
+from chimp_assets.database.bulk import insert_one, insert_rows
+from chimp_assets.database.counters import take_numbers
+from chimp_assets.database.engine import Database
+from chimp_assets.database.people import user_id_of
+from chimp_assets.database.schema import LANES, acquisition_queue, acquisition_round
+
+MAX_CLAIM = 1_000
+REASON_LENGTH = 500
+# Rows somebody else is claiming are passed over; READCOMMITTEDLOCK because READPAST is refused under Azure SQL's
+# default of row versions without it (learn.microsoft.com, "Table hints"). An untested wish: the WHERE below is right
+# without it.
+_MSSQL_HINT = "WITH (UPDLOCK, ROWLOCK, READPAST, READCOMMITTEDLOCK)"
+
+_PARAMETERS = 500
+_Q = acquisition_queue.c
+
+
+@dataclass(frozen=True)
+class QueueItem:
+    """One question that was claimed: which track, why, in which lane, with which chance of having been asked."""
+
+    item_id: int
+    round_id: int
+    track_id: int
+    lane: str
+    position: int
+    propensity: float
+    reason: str
+
+
+def write_round(
+    db: Database,
+    *,
+    policy: str,
+    seed: int,
+    embedder_model_id: int,
+    head_model_id: int | None = None,
+    watermark_seq: int,
+    n_pool: int,
+    track_ids: NDArray[np.int64] | Sequence[int],
+    lanes: Sequence[str],
+    propensity: NDArray[np.float64] | Sequence[float],
+    reasons: Sequence[str],
+) -> int:
+    """Store a plan and make it the one that is asked; returns the round_id. One transaction.
+
+    Items that wait in earlier rounds, or whose lease has run out, are withdrawn; leased ones stay with their people.
+    policy: JSON; track_ids: i64 [b], distinct; lanes: of LANES; propensity: f64 [b] in (0, 1]; reasons are cut at 500
+    characters. Raises ValueError when these do not fit together.
+    """
+    n = len(track_ids)
+    unknown = set(lanes) - set(LANES)
+    if unknown or not len(lanes) == len(propensity) == len(reasons) == n:
+        raise ValueError(f"a plan of {n} tracks with {len(lanes)} lanes (unknown: {sorted(unknown)}), ...")
+    if len(set(np.asarray(track_ids, dtype=np.int64).tolist())) != n:
+        raise ValueError("a plan asks about a track once")
+
+    def work(conn: sa.Connection) -> int:
+        take_numbers(conn, "acquisition_round", 1)  # two plans at once take turns, or both would be asked
+        now = datetime.now(UTC)
+        conn.execute(
+            sa.update(acquisition_queue)
+            .where(_is_free(now))
+            .values(state="withdrawn", leased_by=None, leased_until=None)
+        )
+        round_id = insert_one(
+            conn,
+            acquisition_round,
+            policy=policy,
+            seed=seed,
+            embedder_model_id=embedder_model_id,
+            head_model_id=head_model_id,
+            watermark_seq=watermark_seq,
+            n_pool=n_pool,
+            created_at=now,
+        )
+        insert_rows(
+            conn,
+            acquisition_queue,
+            {
+                "round_id": [round_id] * n,
+                "track_id": track_ids,
+                "lane": lanes,
+                "position": list(range(n)),
+                "propensity": propensity,
+                "reason": [reason[:REASON_LENGTH] for reason in reasons],
+                "state": ["pending"] * n,
+            },
+        )
+        return round_id
+
+    return db.transact(work)
+
+
+def claim(
+    db: Database,
+    user: str,
+    n: int,
+    lease_minutes: float,
+    lanes: Collection[str] | None = None,
+    exclude: Collection[int] = (),
+) -> list[QueueItem]:
+    """Lease up to n items to a user, in the order of the plan, the newest round first.
+
+    The user's own unanswered items come first, unless they are in `exclude` (on the screen or in the outbox already):
+    so a claim whose answer was lost, or a page that was loaded anew, gets the same items. All leases of the user that
+    are returned or excluded run `lease_minutes` from now. Items whose lease has run out are free. lanes: only these.
+    No item is given to two people at once. Raises PeopleError for an unknown or disabled user.
+    """
+    if not 1 <= n <= MAX_CLAIM:
+        raise ValueError(f"n is {n}, not 1 to {MAX_CLAIM}")
+
+    def work(conn: sa.Connection) -> list[QueueItem]:
+        user_id = user_id_of(conn, user)
+        now = datetime.now(UTC)
+        until = now + timedelta(minutes=lease_minutes)
+        held = set(_ids(conn, sa.and_(_Q.state == "leased", _Q.leased_by == user_id), lanes, MAX_CLAIM))
+        wanted = sorted(held - set(exclude))[:n]
+        for part in _parts(sorted(set(wanted) | (held & set(exclude)))):
+            conn.execute(
+                sa.update(acquisition_queue)
+                .where(_Q.item_id.in_(part), _Q.state == "leased", _Q.leased_by == user_id)
+                .values(leased_until=until)
+            )
+        free = _ids(conn, _is_free(now), lanes, n - len(wanted)) if len(wanted) < n else []
+        for part in _parts(free):
+            # The state again: right even where a database ignored the lock hints of the select.
+            conn.execute(
+                sa.update(acquisition_queue)
+                .where(_Q.item_id.in_(part), _is_free(now))
+                .values(state="leased", leased_by=user_id, leased_until=until)
+            )
+        return _leased_items(conn, user_id, [*wanted, *free])
+
+    return db.transact(work)
+
+
+def release(db: Database, user: str) -> int:
+    """Give back all items leased to a user; returns how many. Raises PeopleError for an unknown user."""
+
+    def work(conn: sa.Connection) -> int:
+        user_id = user_id_of(conn, user, even_disabled=True)
+        given_back = conn.execute(
+            sa.update(acquisition_queue)
+            .where(_Q.state == "leased", _Q.leased_by == user_id)
+            .values(state="pending", leased_by=None, leased_until=None)
+        )
+        return given_back.rowcount
+
+    return db.transact(work)
+
+
+def pending_count(conn: sa.Connection) -> int:
+    """Items that anybody could claim now: waiting, or with a lease that has run out."""
+    return int(
+        conn.execute(
+            sa.select(sa.func.count()).select_from(acquisition_queue).where(_is_free(datetime.now(UTC)))
+        ).scalar_one()
+    )
+
+
+def _is_free(now: datetime) -> sa.ColumnElement[bool]:
+    return sa.or_(_Q.state == "pending", sa.and_(_Q.state == "leased", _Q.leased_until < now))
+
+
+def _claimable(which: sa.ColumnElement[bool], lanes: Collection[str] | None, limit: int) -> sa.Select[tuple[int]]:
+    """item_id of the first items, locked; those that another transaction has locked are passed over."""
+    statement = (
+        sa.select(_Q.item_id)
+        .where(which)
+        .order_by(_Q.round_id.desc(), _Q.position)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+        .with_hint(acquisition_queue, _MSSQL_HINT, "mssql")
+    )
+    return statement.where(_Q.lane.in_(sorted(lanes))) if lanes is not None else statement
+
+
+def _ids(conn: sa.Connection, which: sa.ColumnElement[bool], lanes: Collection[str] | None, limit: int) -> list[int]:
+    return list(conn.scalars(_claimable(which, lanes, limit)))
+
+
+def _leased_items(conn: sa.Connection, user_id: int, item_ids: list[int]) -> list[QueueItem]:
+    """Those of the items that are now this user's, in the order of the plan."""
+    columns = (_Q.item_id, _Q.round_id, _Q.track_id, _Q.lane, _Q.position, _Q.propensity, _Q.reason)
+    items = [
+        QueueItem(*row)
+        for part in _parts(item_ids)
+        for row in conn.execute(
+            sa.select(*columns).where(_Q.item_id.in_(part), _Q.state == "leased", _Q.leased_by == user_id)
+        )
+    ]
+    return sorted(items, key=lambda item: (-item.round_id, item.position))
+
+
+def _parts(values: list[int]) -> Iterator[list[int]]:
+    for start in range(0, len(values), _PARAMETERS):
+        yield values[start : start + _PARAMETERS]
