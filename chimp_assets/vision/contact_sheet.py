@@ -1,0 +1,84 @@
+"""A page of small pictures of one video with its boxes and track numbers, for people who want to see what was found.
+
+Belongs here: drawing from SQL and shards. Does not belong here: finding anything.
+"""
+
+from __future__ import annotations
+
+import colorsys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import sqlalchemy as sa
+from numpy.typing import NDArray
+
+from chimp_assets.archive.pictures import PictureError, read_frames
+from chimp_assets.archive.store import BlobStore
+from chimp_assets.database import schema
+from chimp_assets.database.engine import Database
+
+_WIDTH = 320
+_JUNK_COLOUR = (150, 150, 150)
+
+
+def contact_sheet(
+    db: Database, store: BlobStore, video_id: int, out: Path, columns: int = 6, pictures: int = 24
+) -> Path:
+    """Writes a PNG of up to `pictures` frames spread evenly; live tracks in colours, junk in grey. Returns out.
+
+    Numbers are the ordinals of the tracks in their video. Raises PictureError if the video has no frames.
+    """
+    with db.read() as conn:
+        frame_nos = list(
+            conn.scalars(
+                sa.select(schema.frame.c.frame_no).where(schema.frame.c.video_id == video_id).order_by("frame_no")
+            )
+        )
+        if not frame_nos:
+            raise PictureError(f"Video {video_id} has no pictures.", "Ingest it first.")
+        spread = np.unique(np.linspace(0, len(frame_nos) - 1, min(pictures, len(frame_nos))).round().astype(int))
+        chosen = [frame_nos[index] for index in spread]
+        boxes = _boxes(conn, video_id, chosen)
+    tiles = [_tile(rgb, frame_no, time_s, boxes) for frame_no, time_s, rgb in read_frames(db, store, video_id, chosen)]
+    height = max(tile.shape[0] for tile in tiles)
+    blank = np.zeros((height, _WIDTH, 3), np.uint8)
+    rows = []
+    for start in range(0, len(tiles), columns):
+        row = [np.vstack([tile, blank[tile.shape[0] :]]) for tile in tiles[start : start + columns]]
+        rows.append(np.hstack(row + [blank] * (min(columns, len(tiles)) - len(row))))
+    encoded = cv2.imencode(".png", cv2.cvtColor(np.vstack(rows), cv2.COLOR_RGB2BGR))[1]
+    out.write_bytes(encoded.tobytes())
+    return out
+
+
+def _boxes(conn: sa.Connection, video_id: int, frame_nos: list[int]) -> dict[int, list[sa.Row]]:
+    detection, track = schema.detection.c, schema.track.c
+    statement = sa.select(
+        detection.frame_no, detection.x, detection.y, detection.w, detection.h, detection.track_id, track.state
+    ).join_from(schema.detection, schema.track, detection.track_id == track.track_id)
+    found: dict[int, list[sa.Row]] = {}
+    for row in conn.execute(statement.where(detection.video_id == video_id, detection.frame_no.in_(frame_nos))):
+        found.setdefault(int(row.frame_no), []).append(row)
+    return found
+
+
+def _tile(rgb: NDArray[np.uint8], frame_no: int, time_s: float, boxes: dict[int, list[sa.Row]]) -> NDArray[np.uint8]:
+    height = max(1, round(_WIDTH * rgb.shape[0] / rgb.shape[1]))
+    tile = cv2.resize(rgb, (_WIDTH, height), interpolation=cv2.INTER_AREA)
+    for row in boxes.get(frame_no, []):
+        ordinal = int(row.track_id) % schema.TRACKS_PER_VIDEO
+        colour = _JUNK_COLOUR if row.state == "junk" else _colour(ordinal)
+        x, y = round(row.x * _WIDTH), round(row.y * height)
+        corner = (round((row.x + row.w) * _WIDTH), round((row.y + row.h) * height))
+        cv2.rectangle(tile, (x, y), corner, colour, 1)
+        cv2.putText(tile, str(ordinal), (x + 2, max(9, y - 2)), cv2.FONT_HERSHEY_SIMPLEX, 0.35, colour, 1)
+    label = f"{frame_no}  {time_s:.1f} s"
+    cv2.putText(tile, label, (3, height - 4), cv2.FONT_HERSHEY_SIMPLEX, 0.35, (255, 255, 255), 1)
+    return np.asarray(tile, np.uint8)
+
+
+def _colour(ordinal: int) -> tuple[int, int, int]:
+    # Steps of the golden ratio around the colour wheel: neighbours in number differ most.
+    red, green, blue = colorsys.hsv_to_rgb(ordinal * 0.618 % 1, 0.9, 1.0)
+    return int(red * 255), int(green * 255), int(blue * 255)

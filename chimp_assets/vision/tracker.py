@@ -1,0 +1,141 @@
+"""Boxes of single frames linked into tracks: one track is one animal followed through one video.
+
+Belongs here: linking, with a maintained library's ByteTrack. Does not belong here: proposing boxes (`detector`),
+judging tracks (`quality`), pictures and SQL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+F32 = NDArray[np.float32]
+
+_BUFFER = 0.25
+"""Boxes are widened by this share for matching: at five frames a second a walking animal leaves its own box, and
+buffered overlap (C-BIoU, Yang et al., WACV 2023) still finds it."""
+_LEAST_OVERLAP = 0.15
+_SURE = 0.4
+"""Boxes below are only used to continue a track (the second stage of ByteTrack, Zhang et al., ECCV 2022)."""
+_SPAWNS = 0.25
+"""Boxes below never begin a track."""
+
+
+@dataclass(frozen=True)
+class LinkedTrack:
+    """One animal through one video.
+
+    frame_nos: i32 [n] ascending; boxes: f32 [n, 4] x, y, w, h as fractions; scores: f32 [n] in [0, 1].
+    """
+
+    frame_nos: NDArray[np.int32]
+    boxes: F32
+    scores: F32
+
+
+def link(
+    boxes: Iterator[tuple[int, F32]], frame_rate: float, max_gap_s: float, spawn_score: float = _SPAWNS
+) -> list[LinkedTrack]:
+    """Tracks of one video, ordered by first frame, then by x.
+
+    boxes: (frame_no, f32 [k, 5] x, y, w, h in fractions and score), frame_no ascending; numbers that are missing count
+    as frames without boxes. frame_rate: kept frames a second, above 0. max_gap_s: a track survives this long without a
+    box. Boxes that end in no track are dropped; every box ends in at most one. Same boxes, same tracks.
+    Raises ValueError if frame_rate or max_gap_s is not positive, or frame_no does not ascend.
+    """
+    if not (frame_rate > 0 and max_gap_s > 0):
+        raise ValueError(f"frame_rate {frame_rate} and max_gap_s {max_gap_s} must be positive")
+    from supervision import Detections
+    from trackers import BIoU, ByteTrackTracker
+
+    patience = max(1, round(max_gap_s * frame_rate))
+    tracker = ByteTrackTracker(
+        lost_track_buffer=patience,
+        # The library counts its buffer in frames of 30 a second; at 30 one buffered frame is one of ours.
+        frame_rate=30.0,
+        track_activation_threshold=spawn_score,
+        minimum_consecutive_frames=1,
+        minimum_iou_threshold=_LEAST_OVERLAP,
+        high_conf_det_threshold=min(_SURE, max(spawn_score, 0.0) + 0.15),
+        iou=BIoU(buffer_ratio=_BUFFER),
+    )
+    paths: dict[int, list[tuple[int, F32]]] = {}
+    loose: dict[int, list[F32]] = {}
+    previous: int | None = None
+    for frame_no, found in boxes:
+        if previous is not None and frame_no <= previous:
+            raise ValueError(f"frame {frame_no} comes after frame {previous}")
+        missing = 0 if previous is None else frame_no - previous - 1
+        for _ in range(min(missing, patience + 1)):
+            tracker.update(Detections.empty())
+        previous = frame_no
+        rows = np.asarray(found, np.float64).reshape(-1, 5)
+        if not len(rows):
+            tracker.update(Detections.empty())
+            continue
+        linked = tracker.update(
+            Detections(
+                xyxy=np.concatenate([rows[:, :2], rows[:, :2] + rows[:, 2:4]], axis=1) * _SCALE,
+                confidence=rows[:, 4],
+                data={"row": np.arange(len(rows))},
+            )
+        )
+        for row, track in zip(linked.data["row"], linked.tracker_id, strict=True):
+            box = np.asarray(found[row], np.float32)
+            if track < 0:
+                loose.setdefault(frame_no, []).append(box)
+            else:
+                paths.setdefault(int(track), []).append((frame_no, box))
+    for key in sorted(paths):
+        _take_first_box(paths[key], loose, patience)
+    tracks = [_track(part) for path in paths.values() for part in _cut_at_jumps(path)]
+    return sorted(tracks, key=lambda t: (int(t.frame_nos[0]), float(t.boxes[0, 0]), float(t.boxes[0, 1])))
+
+
+_SCALE = 1000.0
+"""The library's motion noise is tuned for pixels; fractions are handed to it as a picture of this side."""
+
+
+def _take_first_box(path: list[tuple[int, F32]], loose: dict[int, list[F32]], patience: int) -> None:
+    """Gives a track the box that began it: the library names a track only at its second box."""
+    first_no, first = path[0]
+    for frame_no in range(first_no - 1, first_no - patience - 2, -1):
+        near = [(_overlap(box, first, _BUFFER), number) for number, box in enumerate(loose.get(frame_no, []))]
+        if near and max(near)[0] >= _LEAST_OVERLAP:
+            path.insert(0, (frame_no, loose[frame_no].pop(max(near)[1])))
+            return
+
+
+def _overlap(one: F32, other: F32, buffer: float) -> float:
+    """Intersection over union of two boxes (x, y, w, h ...), each widened by a share of its size on every side."""
+    low1, high1 = one[:2] - buffer * one[2:4], one[:2] + (1 + buffer) * one[2:4]
+    low2, high2 = other[:2] - buffer * other[2:4], other[:2] + (1 + buffer) * other[2:4]
+    shared = np.clip(np.minimum(high1, high2) - np.maximum(low1, low2), 0, None).prod()
+    return float(shared / ((high1 - low1).prod() + (high2 - low2).prod() - shared))
+
+
+def _cut_at_jumps(path: list[tuple[int, F32]]) -> list[list[tuple[int, F32]]]:
+    """Parts of a path between jumps: places where boxes fail for a while and go on without touching the last one.
+
+    Two animals in one track make a wrong name out of a right answer; one animal in two tracks costs one more answer.
+    """
+    parts = [path[:1]]
+    for (before_no, before), (frame_no, box) in pairwise(path):
+        touching = _overlap(before, box, 0.0) > 0
+        if frame_no - before_no > 1 and not touching:
+            parts.append([])
+        parts[-1].append((frame_no, box))
+    return parts
+
+
+def _track(path: list[tuple[int, F32]]) -> LinkedTrack:
+    rows = np.stack([box for _, box in path])
+    return LinkedTrack(
+        np.array([frame_no for frame_no, _ in path], np.int32),
+        np.ascontiguousarray(rows[:, :4], np.float32),
+        np.ascontiguousarray(rows[:, 4], np.float32),
+    )

@@ -1,0 +1,232 @@
+"""From the stored pictures of a bundle to rows of `track` and `detection`.
+
+Belongs here: which videos are tracked, calling detector, tracker and quality, one transaction a video.
+Does not belong here: how boxes are found (`motion`, `detector`), linked (`tracker`) and judged (`quality`).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import numpy as np
+import sqlalchemy as sa
+from numpy.typing import NDArray
+
+from chimp_assets.archive.pictures import PictureError, read_frames
+from chimp_assets.archive.store import BlobStore, MissingBlobError
+from chimp_assets.database import schema
+from chimp_assets.database.bulk import insert_rows
+from chimp_assets.database.engine import Database
+from chimp_assets.database.schema import track_id_of
+from chimp_assets.errors import ChimpError
+from chimp_assets.settings import DetectSettings, Settings
+from chimp_assets.vision.detector import Detector, detector_of, register_detector
+from chimp_assets.vision.motion import FrameBoxes
+from chimp_assets.vision.quality import track_quality
+from chimp_assets.vision.tracker import LinkedTrack, link
+
+Progress = Callable[[str, int, int], None]
+
+
+class TrackingError(ChimpError):
+    """A video's tracks cannot be written."""
+
+
+class AnsweredTracksError(TrackingError):
+    """The video has tracks that people were asked about; they are not replaced."""
+
+
+@dataclass
+class BundleTracks:
+    """What tracking a bundle wrote. tracks counts junk too; failed: (uri, sentence and remedy)."""
+
+    videos: int = 0
+    tracks: int = 0
+    junk: int = 0
+    detections: int = 0
+    seconds: float = 0.0
+    failed: list[tuple[str, str]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class JudgedTrack:
+    """A linked track with its quality in [0, 1] and its state, `live` or `junk`."""
+
+    linked: LinkedTrack
+    quality: float
+    state: str
+
+
+def track_bundle(
+    db: Database, store: BlobStore, bundle_key: str, settings: Settings, progress: Progress | None = None
+) -> BundleTracks:
+    """Detect and link in every decoded video of a bundle. May be killed at any moment and run again.
+
+    Each video is one transaction: what an earlier run left is deleted, tracks and detections are written, the state
+    becomes `tracked`. A video whose pictures cannot be read becomes `failed` with a sentence and does not stop the
+    bundle. Raises DetectorError if there is no detector, StoreError and FullDiskError if the store is away or full.
+    """
+    began = time.monotonic()
+    done = BundleTracks()
+    with db.read() as conn:
+        videos = _decoded_videos(conn, bundle_key)
+    if not videos:
+        return done
+    detector = detector_of(settings)
+    model_id = register_detector(db, detector)
+    for number, (video_id, uri) in enumerate(videos):
+        if progress:
+            progress(f"track {bundle_key}", number, len(videos))
+        try:
+            tracks = track_video(db, store, video_id, detector, settings.detect)
+            _write(db, video_id, tracks, model_id)
+        except (PictureError, MissingBlobError) as error:
+            _note(db, video_id, "failed", str(error))
+            done.failed.append((uri, str(error)))
+            continue
+        except AnsweredTracksError as error:
+            _note(db, video_id, "tracked", str(error))
+            done.failed.append((uri, str(error)))
+            continue
+        done.videos += 1
+        done.tracks += len(tracks)
+        done.junk += sum(track.state == "junk" for track in tracks)
+        done.detections += sum(len(track.linked.frame_nos) for track in tracks)
+    if progress:
+        progress(f"track {bundle_key}", len(videos), len(videos))
+    done.seconds = time.monotonic() - began
+    return done
+
+
+def track_video(
+    db: Database, store: BlobStore, video_id: int, detector: Detector, settings: DetectSettings
+) -> list[JudgedTrack]:
+    """Tracks of one video, ordered by first frame, then by x; nothing is written. Memory: boxes, and one window.
+
+    Raises PictureError or StoreError if its pictures cannot be read.
+    """
+    with db.read() as conn:
+        frame_rate = frame_rate_of(conn, video_id)
+    pictures = read_frames(db, store, video_id)
+    linked = link(_sure_boxes(detector.detect(pictures), settings.min_score), frame_rate, settings.max_gap_s)
+    return [judge(track, frame_rate, settings) for track in linked]
+
+
+def judge(track: LinkedTrack, frame_rate: float, settings: DetectSettings) -> JudgedTrack:
+    """Quality and state of a track: junk if it is too short or too poor to be asked about."""
+    quality = track_quality(track.frame_nos, track.boxes, track.scores, frame_rate)
+    good = len(track.frame_nos) >= settings.min_track_detections and quality >= settings.min_quality
+    return JudgedTrack(track, quality, "live" if good else "junk")
+
+
+def frame_rate_of(conn: sa.Connection, video_id: int) -> float:
+    """Kept frames a second of a video, from its rows; 1.0 where there are too few to tell."""
+    frame = schema.frame.c
+    n, first, last = conn.execute(
+        sa.select(sa.func.count(), sa.func.min(frame.time_s), sa.func.max(frame.time_s)).where(
+            frame.video_id == video_id
+        )
+    ).one()
+    return (n - 1) / (last - first) if n > 1 and last > first else 1.0
+
+
+def _sure_boxes(found: Iterator[FrameBoxes], min_score: float) -> Iterator[FrameBoxes]:
+    for frame_no, boxes in found:
+        yield frame_no, boxes[boxes[:, 4] >= min_score]
+
+
+def _decoded_videos(conn: sa.Connection, bundle_key: str) -> list[tuple[int, str]]:
+    video, bundle = schema.video.c, schema.bundle.c
+    rows = conn.execute(
+        sa.select(video.video_id, video.uri)
+        .join_from(schema.video, schema.bundle, video.bundle_id == bundle.bundle_id)
+        .where(bundle.bundle_key == bundle_key, video.state == "decoded")
+        .order_by(video.video_id)
+    )
+    return [(int(video_id), uri) for video_id, uri in rows]
+
+
+def _write(db: Database, video_id: int, tracks: list[JudgedTrack], model_id: int) -> None:
+    """One transaction: leftovers out, tracks and detections in, state `tracked`."""
+    track_columns = _track_columns(video_id, tracks, model_id)
+    detection_columns = _detection_columns(video_id, tracks)
+
+    def write(conn: sa.Connection) -> None:
+        _delete_leftovers(conn, video_id)
+        insert_rows(conn, schema.track, track_columns)
+        insert_rows(conn, schema.detection, detection_columns)
+        conn.execute(
+            sa.update(schema.video)
+            .where(schema.video.c.video_id == video_id)
+            .values(state="tracked", updated_at=datetime.now(UTC))
+        )
+
+    db.transact(write)
+
+
+def _delete_leftovers(conn: sa.Connection, video_id: int) -> None:
+    """Removes tracks of an earlier run and what models said of them. Raises AnsweredTracksError if they were asked."""
+    track = schema.track
+    old = sa.select(track.c.track_id).where(track.c.video_id == video_id)
+    for asked in (
+        sa.select(sa.func.count()).where(schema.annotation.c.track_id.in_(old)),
+        sa.select(sa.func.count()).where(schema.annotation.c.other_track_id.in_(old)),
+        sa.select(sa.func.count()).where(schema.acquisition_queue.c.track_id.in_(old)),
+    ):
+        if conn.scalar(asked):
+            raise AnsweredTracksError(
+                f"Video {video_id} was to be tracked anew, but people were asked about its tracks, so they stay.",
+                "Register the file as a new version if its tracks must change.",
+            )
+    for table in (schema.prediction, schema.track_score):
+        conn.execute(sa.delete(table).where(table.c.track_id.in_(old)))
+    conn.execute(sa.delete(schema.detection).where(schema.detection.c.video_id == video_id))
+    conn.execute(sa.delete(track).where(track.c.video_id == video_id))
+
+
+def _track_columns(video_id: int, tracks: list[JudgedTrack], model_id: int) -> dict[str, list[object]]:
+    return {
+        "track_id": [track_id_of(video_id, ordinal) for ordinal in range(len(tracks))],
+        "video_id": [video_id] * len(tracks),
+        "first_frame_no": [int(track.linked.frame_nos[0]) for track in tracks],
+        "last_frame_no": [int(track.linked.frame_nos[-1]) for track in tracks],
+        "n_detections": [len(track.linked.frame_nos) for track in tracks],
+        "quality": [track.quality for track in tracks],
+        "model_id": [model_id] * len(tracks),
+        "state": [track.state for track in tracks],
+    }
+
+
+def _detection_columns(video_id: int, tracks: list[JudgedTrack]) -> dict[str, NDArray[np.generic]]:
+    """Rows ordered by frame; within a frame boxes are numbered in the order of their tracks."""
+    linked = [track.linked for track in tracks]
+    frame_nos = np.concatenate([np.zeros(0, np.int64), *(t.frame_nos for t in linked)]).astype(np.int64)
+    ordinals = np.repeat(np.arange(len(linked)), [len(t.frame_nos) for t in linked]).astype(np.int64)
+    boxes = np.concatenate([np.zeros((0, 4), np.float32), *(t.boxes for t in linked)])
+    scores = np.concatenate([np.zeros(0, np.float32), *(t.scores for t in linked)])
+    order = np.lexsort((ordinals, frame_nos))
+    frame_nos, ordinals, boxes, scores = frame_nos[order], ordinals[order], boxes[order], scores[order]
+    first_of_frame = np.searchsorted(frame_nos, frame_nos, side="left")
+    return {
+        "video_id": np.full(len(order), video_id, np.int64),
+        "frame_no": frame_nos,
+        "detection_no": np.arange(len(order)) - first_of_frame,
+        "track_id": ordinals + track_id_of(video_id, 0),
+        "x": boxes[:, 0],
+        "y": boxes[:, 1],
+        "w": boxes[:, 2],
+        "h": boxes[:, 3],
+        "score": scores,
+    }
+
+
+def _note(db: Database, video_id: int, state: str, error: str) -> None:
+    with db.write() as conn:
+        conn.execute(
+            sa.update(schema.video)
+            .where(schema.video.c.video_id == video_id)
+            .values(state=state, error=error[:2000], updated_at=datetime.now(UTC))
+        )
