@@ -100,8 +100,13 @@ class BlobStore:
             "Use file:///folder, a path, or az://container/prefix.",
         )
 
+    @property
+    def is_shareable(self) -> bool:
+        """Whether another process can open it too."""
+        return not self.url.startswith("memory:")
+
     def __reduce__(self) -> tuple[Any, tuple[str]]:
-        if self.url.startswith("memory:"):
+        if not self.is_shareable:
             raise StoreError("A memory store cannot be sent to another process.", "Use a folder.")
         return BlobStore.open, (self.url,)
 
@@ -310,6 +315,10 @@ class _Folder:
         try:
             facts = (self._root / key).stat()
         except (FileNotFoundError, NotADirectoryError):
+            if not self._root.is_dir():  # the whole disk is gone, not this file
+                raise StoreError(
+                    f"The folder {self._root} does not exist.", "Check that its disk is mounted."
+                ) from None
             return None
         except OSError as error:
             raise _of_os_error(error, str(self._root), key, "read") from error

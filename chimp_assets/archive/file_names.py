@@ -1,0 +1,101 @@
+"""What the path of a video says: when and where it was recorded, whether it is a video, and its folder's short name.
+
+Belongs here: rules about names. Does not belong here: what is inside a file (`probe`), rows (`discover`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from datetime import datetime
+from pathlib import PurePosixPath
+
+_YEAR = r"(?<!\d)(?P<year>(?:19|20)\d\d)"
+_DATE = (
+    rf"{_YEAR}(?P<sep>[-_. ])(?P<month>\d{{1,2}})(?P=sep)(?P<day>\d{{1,2}})(?!\d)",
+    rf"{_YEAR}(?P<month>\d\d)(?P<day>\d\d)(?!\d)",
+)
+# Hours and minutes only with something between them: cameras put bare numbers such as _0027 there to count clips.
+_TIME = re.compile(
+    r"[T_ .-]*(?:(?P<h>[01]\d|2[0-3])[-_:.h](?P<m>[0-5]\d)(?:[-_:.m](?P<s>[0-5]\d))?"
+    r"|(?P<h2>[01]\d|2[0-3])(?P<m2>[0-5]\d)(?P<s2>[0-5]\d))(?!\d)"
+)
+_DATES = tuple(re.compile(p) for p in _DATE)
+_COMPACT = re.compile(rf"{_YEAR}(?P<month>\d\d)(?P<day>\d\d)(?P<h>[01]\d|2[0-3])(?P<m>[0-5]\d)(?P<s>[0-5]\d)(?!\d)")
+_SLUG_LENGTH = 80
+
+
+def is_video_name(key: str, suffixes: tuple[str, ...]) -> bool:
+    """Whether a path is listed as a video: a known ending, and no hidden file or folder (`._clip.mp4`, `.Trashes`)."""
+    path = PurePosixPath(key)
+    return path.suffix.lower() in suffixes and not any(part.startswith(".") for part in path.parts)
+
+
+def time_of_name(key: str) -> datetime | None:
+    """The moment of recording that the file's name or, failing that, its nearest dated folder says. No zone.
+
+    Midnight where only the day is said. None if nothing is, or before 1990.
+    """
+    path = PurePosixPath(key)
+    for text in (path.stem, *reversed(path.parts[:-1])):
+        found = _time_in(text)
+        if found is not None:
+            return found
+    return None
+
+
+def place_of(key: str) -> tuple[str | None, str | None]:
+    """(site, camera): the first and the last folder of the path that is not a date, each cut at 100 letters.
+
+    A path with one such folder has it as both; a file at the top has neither.
+    """
+    folders = [part for part in PurePosixPath(key).parts[:-1] if not _is_date(part)]
+    if not folders:
+        return None, None
+    return folders[0][:100], folders[-1][:100]
+
+
+def slug_of(folder: str) -> str:
+    """A short name of a folder, `[a-z0-9_-]+`; different folders may share one, see `distinct_slug_of`."""
+    plain = unicodedata.normalize("NFKD", folder).encode("ascii", "ignore").decode().lower()
+    slug = re.sub(r"[^a-z0-9_-]+", "-", plain.replace("/", "_")).strip("-_")
+    if folder and (not slug or len(slug) > _SLUG_LENGTH):
+        return distinct_slug_of(folder)
+    return slug or "top"
+
+
+def distinct_slug_of(folder: str) -> str:
+    """A short name that no other folder has."""
+    plain = unicodedata.normalize("NFKD", folder).encode("ascii", "ignore").decode().lower()
+    slug = re.sub(r"[^a-z0-9_-]+", "-", plain.replace("/", "_")).strip("-_")[: _SLUG_LENGTH - 9]
+    return f"{slug or 'folder'}-{hashlib.blake2b(folder.encode(), digest_size=4).hexdigest()}"
+
+
+def _is_date(part: str) -> bool:
+    return any((match := date.fullmatch(part)) and _moment(match) is not None for date in _DATES)
+
+
+def _time_in(text: str) -> datetime | None:
+    for match in _COMPACT.finditer(text):
+        found = _moment(match, match["h"], match["m"], match["s"])
+        if found is not None:
+            return found
+    for date in _DATES:
+        for match in date.finditer(text):
+            time = _TIME.match(text, match.end())
+            clock = (time["h"] or time["h2"], time["m"] or time["m2"], time["s"] or time["s2"]) if time else ()
+            found = _moment(match, *clock)
+            if found is not None:
+                return found
+    return None
+
+
+def _moment(date: re.Match[str], hour: str = "0", minute: str = "0", second: str | None = "0") -> datetime | None:
+    try:
+        found = datetime(
+            int(date["year"]), int(date["month"]), int(date["day"]), int(hour), int(minute), int(second or 0)
+        )
+    except ValueError:
+        return None
+    return found if found.year >= 1990 else None
