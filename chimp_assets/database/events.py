@@ -84,16 +84,21 @@ class LabelEvent:
 
 @dataclass(frozen=True)
 class EventResult:
-    """What became of one event. seq: its number if it is stored (now or before). reason: why it is rejected."""
+    """What became of one event. seq: its number if it is stored (now or before). reason, field: why it is rejected."""
 
     annotation_id: str
     status: Literal["stored", "duplicate", "rejected"]
     seq: int | None = None
     reason: str | None = None
+    field: str | None = None
 
 
 class _Rejection(Exception):
-    """The sentence that an event's author reads."""
+    """The sentence that an event's author reads, and the field it is about."""
+
+    def __init__(self, field_name: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.field = field_name
 
 
 class _NothingStored(Exception):
@@ -139,7 +144,7 @@ def record_in(conn: sa.Connection, events: Sequence[LabelEvent]) -> list[EventRe
         try:
             row, earlier_seq = _judge(conn, event, facts)
         except _Rejection as rejection:
-            results.append(EventResult(event.annotation_id, "rejected", None, str(rejection)))
+            results.append(EventResult(event.annotation_id, "rejected", None, str(rejection), rejection.field))
             continue
         if row is None:
             results.append(EventResult(event.annotation_id, "duplicate", earlier_seq))
@@ -333,13 +338,15 @@ def _judge(conn: sa.Connection, event: LabelEvent, facts: _Facts) -> tuple[dict[
     if known is not None:
         if bytes(known["fingerprint"]) == _fingerprint(row):
             return None, known["seq"]
-        raise _Rejection("id_reused: an event with this id is already stored and decides something else")
+        raise _Rejection(
+            "annotation_id", "id_reused: an event with this id is already stored and decides something else"
+        )
     _check_sender(event, row, facts)
     _check_extras(event)
     _check_subject(conn, event, row, facts)
     item = facts.items.get(event.item_id) if event.item_id is not None else None
     if event.item_id is not None and (item is None or item.track_id not in (row["track_id"], row["other_track_id"])):
-        raise _Rejection(f"queue item {event.item_id} does not ask about this track")
+        raise _Rejection("item_id", f"queue item {event.item_id} does not ask about this track")
     if event.kind in NAMING_KINDS and row["individual_id"] is None:
         row["individual_id"] = _new_individual(conn, event, facts)
     return row | {
@@ -379,13 +386,15 @@ def _meaning(event: LabelEvent, facts: _Facts) -> dict[str, Any]:
 
 def _fingerprint(row: dict[str, Any]) -> bytes:
     # Only what was decided: the same decision with another note or time is the same decision.
-    text = json.dumps([row[name] for name in _MEANING], separators=(",", ":"))
+    # supersedes decides something only in a retraction; elsewhere it is a remark.
+    taken_back = row["supersedes"] if row["kind"] == "retract" else None
+    text = json.dumps([*(row[name] for name in _MEANING), taken_back], separators=(",", ":"))
     return hashlib.blake2b(text.encode(), digest_size=32).digest()
 
 
 _MEANING = (
     "annotation_id", "kind", "track_id", "other_track_id", "individual_id", "video_id", "frame_no", "x", "y", "w", "h",
-    "supersedes", "annotator_id",
+    "annotator_id",
 )  # fmt: skip
 
 
@@ -393,101 +402,105 @@ def _check_sender(event: LabelEvent, row: dict[str, Any], facts: _Facts) -> None
     try:
         uuid.UUID(event.annotation_id)
     except (ValueError, AttributeError, TypeError):
-        raise _Rejection(f"{event.annotation_id!r} is not a UUID") from None
+        raise _Rejection("annotation_id", f"{event.annotation_id!r} is not a UUID") from None
     if event.kind not in ANNOTATION_KINDS:
-        raise _Rejection(f"{event.kind!r} is not a kind of answer; there are {', '.join(ANNOTATION_KINDS)}")
+        raise _Rejection("kind", f"{event.kind!r} is not a kind of answer; there are {', '.join(ANNOTATION_KINDS)}")
     if event.lane not in LANES:
-        raise _Rejection(f"{event.lane!r} is not a lane; there are {', '.join(LANES)}")
+        raise _Rejection("lane", f"{event.lane!r} is not a lane; there are {', '.join(LANES)}")
     if row["annotator_id"] is None:
-        raise _Rejection(f"there is no user {event.annotator!r}")
+        raise _Rejection("annotator", f"there is no user {event.annotator!r}")
     _, role, disabled = facts.users[event.annotator]
     if disabled:
-        raise _Rejection(f"the user {event.annotator!r} is disabled")
+        raise _Rejection("annotator", f"the user {event.annotator!r} is disabled")
     if role == "viewer":
-        raise _Rejection(f"the user {event.annotator!r} may look but not answer")
+        raise _Rejection("annotator", f"the user {event.annotator!r} may look but not answer")
 
 
 def _check_extras(event: LabelEvent) -> None:
     if event.seconds is not None and not (math.isfinite(event.seconds) and event.seconds >= 0):
-        raise _Rejection(f"{event.seconds} is not a number of seconds")
+        raise _Rejection("seconds", f"{event.seconds} is not a number of seconds")
     if event.propensity is not None and not 0 < event.propensity <= 1:
-        raise _Rejection(f"propensity {event.propensity} is not a chance between 0 and 1")
+        raise _Rejection("propensity", f"propensity {event.propensity} is not a chance between 0 and 1")
     if event.client_time is not None and event.client_time.tzinfo is None:
-        raise _Rejection("client_time has no time zone")
+        raise _Rejection("client_time", "client_time has no time zone")
     if event.note is not None and len(event.note) > 2000:
-        raise _Rejection("the note is longer than 2000 characters")
+        raise _Rejection("note", "the note is longer than 2000 characters")
     if event.shown is not None:
         try:
             json.loads(event.shown)
         except ValueError:
-            raise _Rejection("'shown' is not JSON") from None
+            raise _Rejection("shown", "'shown' is not JSON") from None
         if len(event.shown) > 4000:
-            raise _Rejection("'shown' is longer than 4000 characters")
+            raise _Rejection("shown", "'shown' is longer than 4000 characters")
 
 
 def _check_subject(conn: sa.Connection, event: LabelEvent, row: dict[str, Any], facts: _Facts) -> None:
     if row["supersedes"] is not None and row["supersedes"] not in facts.known:
-        raise _Rejection(f"there is no event {row['supersedes']} to take back or replace")
+        raise _Rejection("supersedes", f"there is no event {row['supersedes']} to take back or replace")
     for track_id in (event.track_id, event.other_track_id):
         if track_id is not None and track_id not in facts.tracks:
-            raise _Rejection(f"there is no track {track_id}")
+            raise _Rejection("track_id", f"there is no track {track_id}")
     if event.video_id is not None and event.video_id not in facts.videos:
-        raise _Rejection(f"there is no video {event.video_id}")
+        raise _Rejection("video_id", f"there is no video {event.video_id}")
     if event.track_id is not None and event.video_id not in (None, facts.tracks[event.track_id][0]):
-        raise _Rejection(f"track {event.track_id} is not in video {event.video_id}")
+        raise _Rejection("video_id", f"track {event.track_id} is not in video {event.video_id}")
     if event.anim_id and event.kind not in NAMING_KINDS:
-        raise _Rejection(f"an answer of kind {event.kind!r} cannot name an individual")
+        raise _Rejection("anim_id", f"an answer of kind {event.kind!r} cannot name an individual")
     if event.kind == "retract":
         _check_retraction(event, row, facts)
     elif event.kind in PAIR_KINDS:
         if event.track_id is None or event.other_track_id is None or event.track_id == event.other_track_id:
-            raise _Rejection(f"{event.kind!r} needs two different tracks")
+            raise _Rejection("other_track_id", f"{event.kind!r} needs two different tracks")
     elif event.kind == "box":
         _check_box(conn, event)
     elif event.track_id is None:
-        raise _Rejection(f"an answer of kind {event.kind!r} needs a track")
+        raise _Rejection("track_id", f"an answer of kind {event.kind!r} needs a track")
     elif event.kind == "split":
         _, first, last = facts.tracks[event.track_id]
         if event.frame_no is None or not first < event.frame_no <= last:
-            raise _Rejection(f"track {event.track_id} can be split at frames {first + 1} to {last}")
+            raise _Rejection("frame_no", f"track {event.track_id} can be split at frames {first + 1} to {last}")
     elif event.kind == "identify" and row["individual_id"] is None:
-        raise _Rejection(f"there is no individual {_code(event)!r}" if event.anim_id else "identify needs an anim_id")
+        raise _Rejection(
+            "anim_id", f"there is no individual {_code(event)!r}" if event.anim_id else "identify needs an anim_id"
+        )
 
 
 def _check_retraction(event: LabelEvent, row: dict[str, Any], facts: _Facts) -> None:
     if row["supersedes"] is None:
-        raise _Rejection("a retraction must name the event it takes back")
+        raise _Rejection("supersedes", "a retraction must name the event it takes back")
     target = facts.known[row["supersedes"]]
     if target["kind"] == "retract":
-        raise _Rejection("a retraction cannot be taken back; answer again instead")
+        raise _Rejection("supersedes", "a retraction cannot be taken back; answer again instead")
     if row["supersedes"] in facts.retracted:
-        raise _Rejection("this event was already taken back")
+        raise _Rejection("supersedes", "this event was already taken back")
     user_id, role, _ = facts.users[event.annotator]
     if target["annotator_id"] != user_id and role not in CORRECTING_ROLES:
-        raise _Rejection("only an expert, a reviewer or an administrator may take back somebody else's answer")
+        raise _Rejection(
+            "annotator", "only an expert, a reviewer or an administrator may take back somebody else's answer"
+        )
 
 
 def _check_box(conn: sa.Connection, event: LabelEvent) -> None:
     if event.video_id is None or event.frame_no is None:
-        raise _Rejection("a box needs a video and a frame")
+        raise _Rejection("frame_no", "a box needs a video and a frame")
     x, y, w, h = event.x, event.y, event.w, event.h
     if x is None or y is None or w is None or h is None:
-        raise _Rejection("a box needs x, y, w and h")
+        raise _Rejection("x", "a box needs x, y, w and h")
     # A box drawn to the very edge may pass it by a rounding.
     inside = x >= 0 and y >= 0 and w > 0 and h > 0 and x + w <= 1.0001 and y + h <= 1.0001
     if not inside:  # also true of NaN
-        raise _Rejection("the box must lie inside the picture, in fractions from 0 to 1")
+        raise _Rejection("x", "the box must lie inside the picture, in fractions from 0 to 1")
     there = sa.select(frame.c.frame_no).where(frame.c.video_id == event.video_id, frame.c.frame_no == event.frame_no)
     if conn.execute(there).first() is None:
-        raise _Rejection(f"video {event.video_id} has no frame {event.frame_no}")
+        raise _Rejection("frame_no", f"video {event.video_id} has no frame {event.frame_no}")
 
 
 def _new_individual(conn: sa.Connection, event: LabelEvent, facts: _Facts) -> int:
     code = _code(event)
     if len(code) > 40:
-        raise _Rejection("an anim_id has at most 40 characters")
+        raise _Rejection("anim_id", "an anim_id has at most 40 characters")
     if event.name is not None and len(event.name) > 200:
-        raise _Rejection("a name has at most 200 characters")
+        raise _Rejection("name", "a name has at most 200 characters")
     made = insert_one(
         conn, individual, anim_id=code, name=event.name or None, provisional=True, created_at=datetime.now(UTC)
     )
