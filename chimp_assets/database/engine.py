@@ -212,6 +212,8 @@ class Database:
                 f"The database {self.safe_url} was held by another process for {BUSY_TIMEOUT_S:.0f} seconds.",
                 "See what else is writing (chimp status), then run the step again.",
             )
+        if code == "SQLITE_READONLY" and self.file is not None and os.access(self.file, os.W_OK):
+            return None  # a write inside `read`: our mistake, not the user's to mend
         if code in ("SQLITE_CANTOPEN", "SQLITE_NOTADB", "SQLITE_CORRUPT", "SQLITE_READONLY", "SQLITE_PERM"):
             return DatabaseError(
                 f"The database {self.safe_url} cannot be used: {words}.",
