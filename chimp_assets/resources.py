@@ -31,6 +31,12 @@ class HomeResource(dg.ConfigurableResource):
             self._home = Home.open(self.path or os.environ.get("CHIMP_HOME") or None)
         return self._home
 
+    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
+        """Lets the database connections of a step or of a sensor's tick go with it."""
+        if self._home is not None and "database" in vars(self._home):
+            self._home.database.dispose()
+        self._home = None
+
 
 def build_resources(**overrides: Any) -> dict[str, Any]:
     """The resources by name; overrides replace them in tests and other deployments."""

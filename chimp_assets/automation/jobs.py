@@ -8,7 +8,6 @@ Does not belong here: when they run (`sensors`, `schedules`).
 import dagster as dg
 
 from chimp_assets.assets.acquisition import PLAN_KEY, plan_metadata
-from chimp_assets.assets.parts import bundles
 from chimp_assets.resources import HomeResource
 
 MODELS_TAG = {"chimp/models": "write"}
@@ -17,7 +16,6 @@ MODELS_TAG = {"chimp/models": "write"}
 ingest_bundle = dg.define_asset_job(
     "ingest_bundle",
     selection=dg.AssetSelection.assets("frames", "tracks", "embeddings", "predictions"),
-    partitions_def=bundles,
     executor_def=dg.in_process_executor,
     description="One bundle from video to predictions. One run for a bundle, because starting a run costs seconds.",
 )
@@ -40,7 +38,7 @@ retrain = dg.define_asset_job(
 
 replan = dg.define_asset_job(
     "replan",
-    selection=dg.AssetSelection.keys(PLAN_KEY),
+    selection=dg.AssetSelection.assets(PLAN_KEY),
     executor_def=dg.in_process_executor,
     tags=MODELS_TAG,
     description="A new ranked queue from what is known now.",

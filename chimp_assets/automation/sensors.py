@@ -35,27 +35,37 @@ def build_sensors() -> list[dg.SensorDefinition]:
     """All sensors. A function, because their intervals are settings and an import must not read the environment."""
     running = dg.DefaultSensorStatus.RUNNING
 
-    @dg.sensor(minimum_interval_seconds=_seconds("NEW_VIDEOS", 60), default_status=running)
+    @dg.sensor(
+        minimum_interval_seconds=_seconds("NEW_VIDEOS", 60),
+        default_status=running,
+        description="Lists the archive into `bundle` and `video` rows and tells Dagster of new bundles. Requests "
+        "no runs. A listing that fails fails the tick and changes nothing: it is not an empty "
+        "archive.",
+    )
     def new_videos(context: dg.SensorEvaluationContext, home: HomeResource) -> dg.SensorResult | dg.SkipReason:
-        """Lists the archive into `bundle` and `video` rows and tells Dagster of new bundles. Requests no runs.
-
-        A listing that fails fails the tick and changes nothing: it is not an empty archive.
-        """
         from chimp_assets.archive.discover import discover
         from chimp_assets.database import work
 
         opened = home.open()
         if not opened.settings.archive_url:
             return dg.SkipReason("No archive is set: `chimp ingest FOLDER`, or archive_url in chimp.toml.")
-        found = discover(opened.database, opened.archive, opened.settings, deadline_s=LISTING_BUDGET_S)
+        found = discover(
+            opened.database,
+            opened.archive,
+            opened.settings,
+            deadline_s=LISTING_BUDGET_S,
+            after=context.cursor or None,
+        )
         with opened.database.read() as conn:
             keys = work.bundle_keys(conn)
         known = set(context.instance.get_dynamic_partitions("bundle"))
         missing = [key for key in keys if key not in known]
-        changed = found.new + found.replaced + found.retired
+        changed = found.new + found.replaced + found.returned + found.retired
         if not missing and not changed:
-            return dg.SkipReason(f"{found.listed} videos listed, nothing new.")
+            nothing = f"{found.listed} videos listed, {found.waiting} still being written, nothing new."
+            return dg.SensorResult(skip_reason=nothing, cursor=found.resume_after or "")
         return dg.SensorResult(
+            cursor=found.resume_after or "",
             dynamic_partitions_requests=[bundles.build_add_request(missing)] if missing else [],
             asset_events=[
                 dg.AssetMaterialization(
@@ -64,6 +74,7 @@ def build_sensors() -> list[dg.SensorDefinition]:
                         "listed": found.listed,
                         "new": found.new,
                         "replaced": found.replaced,
+                        "returned": found.returned,
                         "retired": found.retired,
                         "other_files": found.ignored,
                         "waiting": found.waiting,
@@ -78,9 +89,10 @@ def build_sensors() -> list[dg.SensorDefinition]:
         jobs=[jobs.ingest_bundle],
         minimum_interval_seconds=_seconds("UNFINISHED_BUNDLES", 30),
         default_status=running,
+        description="One run for each bundle that holds unfinished videos and is not in flight, oldest first, a "
+        "few at a time.",
     )
     def unfinished_bundles(context: dg.SensorEvaluationContext, home: HomeResource) -> dg.SensorResult | dg.SkipReason:
-        """One run for each bundle that holds unfinished videos and is not in flight, oldest first, a few at a time."""
         from chimp_assets.database import work
 
         opened = home.open()
@@ -102,10 +114,12 @@ def build_sensors() -> list[dg.SensorDefinition]:
         )
 
     @dg.sensor(
-        jobs=[jobs.fit_embedder], minimum_interval_seconds=_seconds("FIRST_EMBEDDER", 30), default_status=running
+        jobs=[jobs.fit_embedder],
+        minimum_interval_seconds=_seconds("FIRST_EMBEDDER", 30),
+        default_status=running,
+        description="The first embedder, once the tracks of the archive (or enough of them) are there.",
     )
     def first_embedder(context: dg.SensorEvaluationContext, home: HomeResource) -> dg.RunRequest | dg.SkipReason:
-        """The first embedder, once the tracks of the archive (or enough of them) are there."""
         from chimp_assets.database import work
 
         opened = home.open()
@@ -116,10 +130,14 @@ def build_sensors() -> list[dg.SensorDefinition]:
             return dg.SkipReason(why_not or due.reason)
         return _ask(jobs.fit_embedder.name, due.reason)
 
-    @dg.sensor(jobs=[jobs.retrain], minimum_interval_seconds=_seconds("NEW_LABELS", 15), default_status=running)
+    @dg.sensor(
+        jobs=[jobs.retrain],
+        minimum_interval_seconds=_seconds("NEW_LABELS", 15),
+        default_status=running,
+        description="Retrains when enough labels have landed. Level-triggered on the watermark: a label that "
+        "lands during a training is seen at the next tick, whatever happened between.",
+    )
     def new_labels(context: dg.SensorEvaluationContext, home: HomeResource) -> dg.RunRequest | dg.SkipReason:
-        """Retrains when enough labels have landed. Level-triggered on the watermark: a label that lands during a
-        training is seen at the next tick, whatever happened between."""
         from chimp_assets.database import work
 
         opened = home.open()
@@ -130,9 +148,14 @@ def build_sensors() -> list[dg.SensorDefinition]:
             return dg.SkipReason(why_not or due.reason)
         return _ask(jobs.retrain.name, due.reason)
 
-    @dg.sensor(jobs=[jobs.rescore], minimum_interval_seconds=_seconds("CHAMPION_CHANGED", 15), default_status=running)
+    @dg.sensor(
+        jobs=[jobs.rescore],
+        minimum_interval_seconds=_seconds("CHAMPION_CHANGED", 15),
+        default_status=running,
+        description="Bundles without embeddings or predictions of the champions: one budgeted run at a time until "
+        "none is left.",
+    )
     def champion_changed(context: dg.SensorEvaluationContext, home: HomeResource) -> dg.RunRequest | dg.SkipReason:
-        """Bundles without embeddings or predictions of the champions: one budgeted run at a time until none is left."""
         from chimp_assets.database.work import unscored_bundles
 
         opened = home.open()
@@ -145,9 +168,14 @@ def build_sensors() -> list[dg.SensorDefinition]:
             return dg.SkipReason(why_not)
         return _ask(jobs.rescore.name, f"{len(waiting)} bundles lack embeddings or predictions of the champions")
 
-    @dg.sensor(jobs=[jobs.replan], minimum_interval_seconds=_seconds("QUEUE_LOW", 15), default_status=running)
+    @dg.sensor(
+        jobs=[jobs.replan],
+        minimum_interval_seconds=_seconds("QUEUE_LOW", 15),
+        default_status=running,
+        description="A new plan when the queue runs low, unless a training or a re-scoring is about to make a "
+        "better one.",
+    )
     def queue_low(context: dg.SensorEvaluationContext, home: HomeResource) -> dg.RunRequest | dg.SkipReason:
-        """A new plan when the queue runs low, unless a training or a re-scoring is about to make a better one."""
         from chimp_assets.database import work
         from chimp_assets.database.work import unscored_bundles
 
@@ -166,9 +194,12 @@ def build_sensors() -> list[dg.SensorDefinition]:
             return dg.SkipReason(why_not)
         return _ask(jobs.replan.name, due.reason)
 
-    @dg.run_failure_sensor(default_status=running, monitored_jobs=[*jobs.JOBS])
+    @dg.run_failure_sensor(
+        default_status=running,
+        monitored_jobs=[*jobs.JOBS],
+        description="Writes each failed run into `audit_event`, where `chimp status` and the progress page show it.",
+    )
     def run_failed(context: dg.RunFailureSensorContext, home: HomeResource) -> None:
-        """Writes each failed run into `audit_event`, where `chimp status` and the progress page show it."""
         from chimp_assets.database.people import record_audit_event
 
         run = context.dagster_run
