@@ -26,6 +26,7 @@ from chimp_assets.archive.probe import (
     opened,
     orientation_of,
     pixel_aspect,
+    refuse_larger,
 )
 from chimp_assets.settings import DecodeSettings
 
@@ -68,7 +69,7 @@ def decode_frames(source: Readable, settings: DecodeSettings, on_problem: OnProb
         losses = Losses()
         clock = _Clock(stream)
         keep = _Grid(settings.fps, float(stream.time_base) / 2)
-        picture_of = _Converter(stream, settings, on_problem)
+        picture_of = _Converter(stream, settings, name, on_problem)
         n = 0
         decoded = 0
         for frame in decoded_pictures(container, stream, losses):
@@ -156,7 +157,8 @@ class _Grid:
 class _Converter:
     """Frames to JPEGs of one size: that of the first picture as displayed, scaled down to the longest side."""
 
-    def __init__(self, stream: Any, settings: DecodeSettings, on_problem: OnProblem) -> None:
+    def __init__(self, stream: Any, settings: DecodeSettings, name: str, on_problem: OnProblem) -> None:
+        self._name = name
         self._sar = pixel_aspect(stream)
         self._settings = settings
         self._on_problem = on_problem
@@ -167,6 +169,7 @@ class _Converter:
     def __call__(self, frame: Any) -> bytes:
         orientation = orientation_of(frame)
         source = (frame.width, frame.height, orientation)
+        refuse_larger(frame.width, frame.height, self._settings.max_pixels, self._name)
         if self._source is None:
             width, height = displayed_size(frame.width, frame.height, self._sar, orientation)
             scale = min(1.0, self._settings.longest_side / max(width, height))

@@ -113,7 +113,7 @@ def decode_video(job: DecodeJob, beat: Beat = lambda: None) -> DecodedVideo:
     with _local_file(job, beat) as (path, content_hash):
         facts = probe(path, job.settings.max_pixels)
         if facts.n_video_streams > 1:
-            problems.append(f"It has {facts.n_video_streams} pictures side by side; only the best was read.")
+            problems.append(f"It has {facts.n_video_streams} video streams; only the one that players show was read.")
         writer = ShardWriter(job.store, job.bundle_key, job.video_id, job.settings.shard_bytes)
         last_beat = time.monotonic()
         for kept in decode_frames(path, job.settings, problems.append):

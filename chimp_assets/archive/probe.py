@@ -171,12 +171,18 @@ def limit_pixels(stream: Any, max_pixels: int | None, name: str) -> None:
     if max_pixels is None:
         return
     context = stream.codec_context
-    if context.width * context.height > max_pixels:
+    refuse_larger(context.width, context.height, max_pixels, name)
+    # The decoder counts the padding of its buffers too; what it lets through, `refuse_larger` looks at again.
+    context.options = {**context.options, "max_pixels": str(2 * max_pixels + (1 << 20))}
+
+
+def refuse_larger(width: int, height: int, max_pixels: int, name: str) -> None:
+    """Raises UnreadableVideo if pictures of this size are more than the limit allows."""
+    if width * height > max_pixels:
         raise UnreadableVideo(
-            f"{name} has pictures of {context.width} x {context.height}, more than the limit of {max_pixels} pixels.",
+            f"{name} has pictures of {width} x {height}, more than the limit of {max_pixels} pixels.",
             "If it is a real video, raise decode.max_pixels.",
         )
-    context.options = {**context.options, "max_pixels": str(max_pixels)}
 
 
 def duration_of(container: Any, stream: Any) -> float | None:

@@ -91,7 +91,6 @@ class ShardWriter:
         self._buffer += _END
         content_hash = hashlib.blake2b(self._buffer, digest_size=32).hexdigest()
         uri = shard_uri(self._bundle_key, self._video_id, part, content_hash)
-        with memoryview(self._buffer) as view:
-            self._store.put(uri, view)
+        self._store.put(uri, memoryview(self._buffer))
         self._shards.append(Shard(part, uri, len(self._buffer), content_hash))
-        self._buffer = bytearray()
+        self._buffer = bytearray()  # not cleared: the store may still hold the old one

@@ -139,7 +139,12 @@ class BlobStore:
         """
         if len(starts) != len(lengths):
             raise ValueError(f"{len(starts)} starts but {len(lengths)} lengths")
-        found = self._backend.get_ranges(checked_key(key), starts, lengths) if len(starts) else []
+        asked = [i for i, length in enumerate(lengths) if length]
+        found = [b""] * len(starts)
+        if asked:
+            pieces = self._backend.get_ranges(checked_key(key), [starts[i] for i in asked], [lengths[i] for i in asked])
+            for i, piece in zip(asked, pieces, strict=True):
+                found[i] = piece
         for piece, start, length in zip(found, starts, lengths, strict=True):
             if len(piece) != length:
                 raise StoreError(
@@ -167,7 +172,8 @@ class BlobStore:
 
     def local_path(self, key: str) -> Path | None:
         """Where this blob lies or would lie in the file system; None if the store is not a folder."""
-        return None if self._root is None else self._root / checked_key(key)
+        key = checked_key(key)
+        return None if self._root is None else self._root / key
 
     def open_reader(self, key: str) -> BinaryIO:
         """The blob as a seekable binary file. Raises MissingBlobError."""
@@ -527,7 +533,9 @@ class _Objects:
         try:
             for page in obstore.list(self._store, prefix or None, offset=after, chunk_size=1000):
                 for meta in page:
-                    yield self._info(meta)
+                    # obstore drops a slash at the end of the offset, and with it comes before more keys.
+                    if after is None or meta["path"] > after:
+                        yield self._info(meta)
         except ChimpError:
             raise
         except Exception as error:
