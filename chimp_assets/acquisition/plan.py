@@ -29,10 +29,10 @@ AUDIT = "audit"
 MOST_CELLS = 512
 """TypiClust caps its clusters at 500: beyond, cells are too small for density to mean anything."""
 
-COLD_CANDIDATES = 16_384
-"""Drawn at random from what may be asked: k-means and densities of these take half a second, whatever the pool."""
+COLD_CANDIDATES = 8_192
+"""Drawn at random from what may be asked: k-means and densities of these take half a CPU second, whatever the pool."""
 
-COVERED_SAMPLE = 4_096
+COVERED_SAMPLE = 2_048
 """Tracks asked before, drawn at random, that mark cells as covered."""
 
 

@@ -1,0 +1,31 @@
+"""`python -m benchmarks [ROWS...]`: measures rows of the performance table; all of them without ROWS."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Iterator
+
+from benchmarks.harness import Row, show
+
+ROWS = {"P7": "benchmarks.p7_write_predictions", "P8": "benchmarks.p8_plan"}
+"""Rows that are measured so far; each module has `measure() -> Iterator[Row]`."""
+
+
+def main(wanted: list[str]) -> int:
+    """Measure and print. Exit code 2 for an unknown row; a target that is missed is no error."""
+    unknown = [name for name in wanted if name.upper() not in ROWS]
+    if unknown:
+        print(f"No benchmark is called {', '.join(unknown)}. There are: {', '.join(ROWS)}.", file=sys.stderr)
+        return 2
+
+    def measured() -> Iterator[Row]:
+        for name in [name.upper() for name in wanted] or ROWS:
+            yield from importlib.import_module(ROWS[name]).measure()
+
+    show(measured())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

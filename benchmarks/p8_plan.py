@@ -1,0 +1,137 @@
+"""P8: plan 100 of 300,000 and 1,000,000 tracks (128 dimensions, 300 individuals), cold and warm, and its memory.
+
+Each pool lives in a process of its own, so that its peak memory is its own. Peers, on the same pool: `floor`, numpy's
+argpartition of N ready-made margins (what choosing alone costs), and `plain`, softmax margins of everything in chunks
+of 16,384 rows, then argpartition (what margin sampling costs without cells, lanes, caps or propensities).
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from benchmarks.harness import Row, Timing, cores, timed
+from chimp_assets.acquisition.plan import Policy, plan
+from chimp_assets.acquisition.pool import CHUNK_ROWS, UNLABELLED, Head, TrackPool
+
+SECONDS = {300_000: 1.0, 1_000_000: 2.5}
+EXTRA_MIB = 200
+DIMENSIONS, CLASSES, BATCH = 128, 300, 100
+WARM = Policy("warm", {"boundary": 0.75, "audit": 0.25})
+COLD = Policy("cold", {"typical": 0.75, "audit": 0.25})
+
+
+def measure() -> Iterator[Row]:
+    """Rows of each pool size: warm, cold, memory."""
+    for n, seconds in SECONDS.items():
+        found = json.loads(
+            subprocess.run(
+                [sys.executable, "-m", "benchmarks.p8_plan", str(n)], check=True, stdout=subprocess.PIPE, text=True
+            ).stdout
+        )
+        timing = {name: Timing(**values) for name, values in found["timing"].items()}
+        floors = {name: timing[name].wall_s for name in ("floor", "plain")}
+        for phase in ("warm", "cold"):
+            own = timing[phase]
+            peers = floors if phase == "warm" else {"floor": floors["floor"]}
+            yield Row(
+                "P8",
+                f"plan {BATCH} of {n:,} tracks, {phase} (CPU {own.cpu_s:.2f} s)",
+                own.wall_s,
+                "s",
+                peers,
+                {name: own.wall_s / value for name, value in peers.items()},
+                f"<= {seconds} s on 2 cores",
+                own.wall_s <= seconds,
+                own.runs,
+                own.spread,
+                cores(),
+            )
+        extra = found["peak_mib"] - found["embeddings_mib"]
+        yield Row(
+            "P8",
+            f"memory of planning {n:,} tracks beyond the embeddings",
+            extra,
+            "MiB",
+            {"embeddings": found["embeddings_mib"], "before planning": found["before_mib"] - found["embeddings_mib"]},
+            {"embeddings": extra / found["embeddings_mib"]},
+            f"<= {EXTRA_MIB} MiB, the process and its libraries included",
+            extra <= EXTRA_MIB,
+            1,
+            0.0,
+            cores(),
+        )
+
+
+def synthetic_pool(n: int, seed: int = 20) -> tuple[TrackPool, Head]:
+    """n tracks of 300 individuals, sizes by Zipf's law, and a head that is often unsure. 5 % are labelled."""
+    rng = np.random.default_rng(seed)
+    centres = rng.standard_normal((CLASSES, DIMENSIONS), dtype=np.float32)
+    centres /= np.linalg.norm(centres, axis=1, keepdims=True)
+    share = 1 / np.arange(1, CLASSES + 1)
+    emb = np.empty((n, DIMENSIONS), np.float16)
+    for low in range(0, n, CHUNK_ROWS):
+        rows = min(CHUNK_ROWS, n - low)
+        who = rng.choice(CLASSES, rows, p=share / share.sum())
+        chunk = centres[who] + rng.standard_normal((rows, DIMENSIONS), dtype=np.float32) * np.float32(0.12)
+        emb[low : low + rows] = chunk / np.linalg.norm(chunk, axis=1, keepdims=True)
+    state = np.full(n, UNLABELLED, np.int32)
+    state[rng.choice(n, n // 20, replace=False)] = 0
+    pool = TrackPool(
+        emb,
+        np.arange(n, dtype=np.int64),
+        state,
+        np.ones(n, np.float32),
+        rng.random(n, dtype=np.float32) < 0.2,
+        rng.random(n, dtype=np.float32) < 0.2,
+    )
+    return pool, Head(centres * 12, np.zeros(CLASSES, np.float32), temperature=1.3)
+
+
+def _plain(pool: TrackPool, head: Head) -> np.ndarray:
+    margin = np.empty(len(pool), np.float32)
+    for low in range(0, len(pool), CHUNK_ROWS):
+        logits = (pool.emb[low : low + CHUNK_ROWS].astype(np.float32) @ head.weight.T + head.bias) / head.temperature
+        probability = np.exp(logits - logits.max(axis=1, keepdims=True))
+        probability /= probability.sum(axis=1, keepdims=True)
+        two = np.partition(probability, -2, axis=1)[:, -2:]
+        margin[low : low + CHUNK_ROWS] = two[:, 1] - two[:, 0]
+    return np.argpartition(margin, BATCH)[:BATCH]
+
+
+def _peak_mib() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def _measure_one(n: int) -> dict[str, Any]:
+    pool, head = synthetic_pool(n)
+    before = _peak_mib()
+    for policy in (WARM, COLD):
+        plan(pool, head, policy, BATCH, np.random.default_rng(0))
+    peak = _peak_mib()
+    ready = np.random.default_rng(0).random(n, dtype=np.float32)
+    timing = timed(
+        {
+            "warm": lambda: plan(pool, head, WARM, BATCH, np.random.default_rng(1)),
+            "cold": lambda: plan(pool, head, COLD, BATCH, np.random.default_rng(1)),
+            "plain": lambda: _plain(pool, head),
+            "floor": lambda: np.argpartition(ready, BATCH)[:BATCH],
+        }
+    )
+    return {
+        "timing": {name: asdict(value) for name, value in timing.items()},
+        "embeddings_mib": pool.emb.nbytes / 2**20,
+        "before_mib": before,
+        "peak_mib": peak,
+    }
+
+
+if __name__ == "__main__":
+    print(json.dumps(_measure_one(int(sys.argv[1]))))
