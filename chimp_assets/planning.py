@@ -1,0 +1,340 @@
+"""From SQL and the store to a plan, and back: fills a `TrackPool`, lets `acquisition` choose, writes the round.
+
+Belongs here: reading live tracks, answers, leases, splits, embeddings and the champion head; the choice of the phase.
+Does not belong here: how tracks are chosen (`acquisition`), when a plan is due (`database.work`).
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import sqlalchemy as sa
+
+from chimp_assets.acquisition.plan import LaneError, Phase, Policy, plan
+from chimp_assets.acquisition.pool import (
+    CANNOT_TELL,
+    CHUNK_ROWS,
+    IN_FLIGHT,
+    JUNK,
+    PROVISIONAL,
+    UNLABELLED,
+    BoolArray,
+    F16Array,
+    F32Array,
+    Head,
+    I32Array,
+    I64Array,
+    TrackPool,
+)
+from chimp_assets.database import schema as t
+from chimp_assets.database.events import NAMING_KINDS, effective_answers, last_seq
+from chimp_assets.database.queue import write_round
+from chimp_assets.database.splits import audit_reserve_mask
+from chimp_assets.errors import ChimpError
+
+if TYPE_CHECKING:
+    from chimp_assets.archive.store import BlobStore
+    from chimp_assets.database.engine import Database
+    from chimp_assets.settings import Settings
+    from chimp_assets.vision.checkpoint import ModelRow
+
+PAGE = 50_000
+
+SKIP_ROUNDS = 3
+"""Training lanes leave a track alone for so many rounds after a skip: chosen again at once, it would be skipped again.
+
+The audit lane does ask again: an audit without the tracks that people skip would measure only the easy ones.
+"""
+
+
+class PlanningError(ChimpError):
+    """A plan cannot be made from what is there."""
+
+
+@dataclass(frozen=True)
+class PlanReport:
+    """What a plan did. lanes: items of each lane; n_pool: tracks that could be asked; why: the reason of the phase;
+    without_embedding: live tracks that could not be considered because they have no (finite) embedding yet."""
+
+    round_id: int
+    lanes: dict[str, int]
+    phase: Phase
+    n_pool: int
+    seconds: float
+    why: str
+    without_embedding: int
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What SQL knows of the live tracks, in one snapshot; columns as in TrackPool, labels up to watermark_seq."""
+
+    track: I64Array
+    value: F32Array
+    state: I32Array
+    reserve: BoolArray
+    test_day: BoolArray
+    watermark_seq: int
+
+
+def build_pool(db: Database, store: BlobStore, settings: Settings) -> TrackPool:
+    """Every live track that the champion embedder has embedded. Raises PlanningError where there is no embedder.
+
+    state comes from the effective answers; leased tracks are IN_FLIGHT; value is the number of boxes. Memory: the
+    embeddings (f16) and some 20 bytes a track.
+    """
+    from chimp_assets.vision.checkpoint import champion
+
+    with db.read() as conn:
+        embedder = champion(conn, "embedder")
+        known = _read_known(conn, settings)
+    return _pool(db, store, _required(embedder), known)
+
+
+def replan(
+    db: Database, store: BlobStore, settings: Settings, batch: int | None = None, seed: int | None = None
+) -> PlanReport:
+    """Plan the next batch and make it the queue. The same labels, models, leases and seed give the same items.
+
+    batch, seed: instead of settings.acquisition.batch and settings.seed. Raises PlanningError where there is no
+    embedder, or where the settings name a lane that cannot be planned; nothing is written then.
+    """
+    from chimp_assets.vision.checkpoint import champion
+
+    began = time.perf_counter()
+    batch = settings.acquisition.batch if batch is None else batch
+    seed = settings.seed if seed is None else seed
+    with db.read() as conn:
+        embedder = _required(champion(conn, "embedder"))
+        head_row = champion(conn, "head")
+        known = _read_known(conn, settings)
+        accuracy = _audit_accuracy(conn, head_row.model_id) if head_row else None
+        names = _names(conn)
+    pool = _pool(db, store, embedder, known)
+    head, phase, why = _phase(store, settings, embedder, head_row, accuracy, names)
+    shares = settings.acquisition.warm_shares if phase == "warm" else settings.acquisition.cold_shares
+    policy = Policy(phase, shares, settings.acquisition.identity_cap)
+    # The watermark makes rounds independent of each other: with one stream of random numbers for all of them, the
+    # second audit sample would lie beside the first.
+    rng = np.random.default_rng([seed % (1 << 63), known.watermark_seq])
+    try:
+        made = plan(pool, head, policy, batch, rng)
+    except LaneError as error:
+        raise PlanningError(
+            f"The {phase} plan cannot be made: {error}.", f"Mend acquisition.{phase}_shares in chimp.toml."
+        ) from None
+    n_pool = int(np.count_nonzero(pool.may_train())) + int(np.count_nonzero(pool.may_audit()))
+    round_id = write_round(
+        db,
+        policy=json.dumps({**asdict(policy), "batch": batch, "why": why}, sort_keys=True),
+        seed=seed,
+        embedder_model_id=embedder.model_id,
+        # Also in the cold phase: the plan knew this head, and found it too weak.
+        head_model_id=head_row.model_id if head_row else None,
+        watermark_seq=known.watermark_seq,
+        n_pool=n_pool,
+        track_ids=pool.track[made.rows],
+        lanes=made.lanes,
+        propensity=made.propensity,
+        reasons=made.reasons,
+    )
+    return PlanReport(
+        round_id=round_id,
+        lanes={lane: made.lanes.count(lane) for lane in sorted(set(made.lanes))},
+        phase=phase,
+        n_pool=n_pool,
+        seconds=time.perf_counter() - began,
+        why=why,
+        without_embedding=len(known.track) - len(pool),
+    )
+
+
+def _required(embedder: ModelRow | None) -> ModelRow:
+    if embedder is None:
+        raise PlanningError(
+            "Nothing can be planned: there is no embedder yet.",
+            "It is fitted when enough tracks are there; see chimp status.",
+        )
+    return embedder
+
+
+def _phase(
+    store: BlobStore,
+    settings: Settings,
+    embedder: ModelRow,
+    head_row: ModelRow | None,
+    accuracy: float | None,
+    names: dict[int, str],
+) -> tuple[Head | None, Phase, str]:
+    """The head to ask, if it is good enough to be asked."""
+    if head_row is None:
+        return None, "cold", "there is no head yet"
+    if head_row.parent_id != embedder.model_id:
+        return None, "cold", f"head {head_row.model_id} belongs to another embedder"
+    if accuracy is None:
+        return None, "cold", f"head {head_row.model_id} has no audit accuracy yet"
+    if accuracy < settings.acquisition.warm_accuracy:
+        least = settings.acquisition.warm_accuracy
+        return None, "cold", f"head {head_row.model_id} names {accuracy:.0%} of the audit right, below {least:.0%}"
+    head = _load_head(store, head_row, names)
+    if head.n_classes < 2:
+        return None, "cold", f"head {head_row.model_id} knows one individual"
+    return head, "warm", f"head {head_row.model_id} names {accuracy:.0%} of the audit right"
+
+
+def _load_head(store: BlobStore, row: ModelRow, names: dict[int, str]) -> Head:
+    from chimp_assets.vision.checkpoint import load_checkpoint
+
+    assert row.checkpoint_uri is not None  # a head is a file
+    assert row.checkpoint_hash is not None
+    tensors, config = load_checkpoint(store, row.checkpoint_uri, row.checkpoint_hash)
+    classes = tensors["classes"].numpy().tolist()
+    return Head(
+        weight=tensors["W"].float().numpy(),
+        bias=tensors["b"].float().numpy(),
+        temperature=float(config["temperature"]),
+        version=row.model_id,
+        names=tuple(names.get(c, str(c)) for c in classes),
+    )
+
+
+def _audit_accuracy(conn: sa.Connection, model_id: int) -> float | None:
+    metric = t.evaluation_metric.c
+    value = conn.scalar(
+        sa.select(metric.value)
+        .where(
+            metric.model_id == model_id, metric.dataset == "audit", metric.slice_kind == "all", metric.name == "top1"
+        )
+        .order_by(metric.metric_id.desc())
+        .limit(1)
+    )
+    return None if value is None else float(value)
+
+
+def _names(conn: sa.Connection) -> dict[int, str]:
+    rows = conn.execute(sa.select(t.individual.c.individual_id, t.individual.c.name, t.individual.c.anim_id))
+    return {row.individual_id: f"{row.name} ({row.anim_id})" if row.name else row.anim_id for row in rows}
+
+
+def _read_known(conn: sa.Connection, settings: Settings) -> _Known:
+    """One snapshot: answers and leases belong to the same moment as the watermark."""
+    watermark = last_seq(conn)
+    split = t.split_assignment.c.split
+    # A video without a split (there should be none) is closed to training rather than open to leakage.
+    closed = sa.case((split.in_(("train", "validation")), 0), else_=1)
+    track, boxes, test_day = _columns(
+        conn,
+        sa.select(t.track.c.track_id, t.track.c.n_detections, closed)
+        .join(t.video, t.video.c.video_id == t.track.c.video_id)
+        .outerjoin(t.split_assignment, t.split_assignment.c.video_id == t.track.c.video_id)
+        .where(t.track.c.state == "live", t.video.c.state == "tracked")
+        .order_by(t.track.c.track_id),
+    )
+    reserve = audit_reserve_mask(track, settings.seed, settings.acquisition.audit_reserve)
+    state = np.full(len(track), UNLABELLED, np.int32)
+    skipped = _places(track, _columns(conn, _recently_skipped())[0])
+    state[skipped[~reserve[skipped]]] = IN_FLIGHT
+    leased = _columns(conn, _leased(datetime.now(UTC)))[0]
+    state[_places(track, leased)] = IN_FLIGHT
+    answered, meaning = _columns(conn, _answers(watermark))
+    here, place = _found(track, answered)
+    state[place[here]] = meaning[here]
+    return _Known(track, boxes.astype(np.float32), state, reserve, test_day.astype(bool), watermark)
+
+
+def _answers(watermark_seq: int) -> sa.Select[Any]:
+    """Track and state of each effective answer: the individual, or what kept it from having one."""
+    answer = effective_answers(watermark_seq).subquery("answer")
+    meaning = sa.case(
+        (answer.c.kind.in_(NAMING_KINDS), answer.c.individual_id),
+        (answer.c.kind == "unknown", PROVISIONAL),
+        (answer.c.kind == "cannot_tell", CANNOT_TELL),
+        else_=JUNK,
+    )
+    return sa.select(answer.c.track_id, meaning)
+
+
+def _leased(now: datetime) -> sa.Select[Any]:
+    item = t.acquisition_queue.c
+    return sa.select(item.track_id).where(item.state == "leased", item.leased_until >= now).distinct()
+
+
+def _recently_skipped() -> sa.Select[Any]:
+    item = t.acquisition_queue.c
+    newest = sa.select(sa.func.coalesce(sa.func.max(t.acquisition_round.c.round_id), 0)).scalar_subquery()
+    return sa.select(item.track_id).where(item.state == "skipped", item.round_id > newest - SKIP_ROUNDS).distinct()
+
+
+def _columns(conn: sa.Connection, query: sa.Select[Any]) -> list[I64Array]:
+    """A query of integer columns as arrays i64 [n], read in pages."""
+    parts: list[list[I64Array]] = [[] for _ in query.selected_columns]
+    for page in _pages(conn, query):
+        for part, column in zip(parts, zip(*page, strict=True), strict=True):
+            part.append(np.array(column, np.int64))
+    return [np.concatenate(part) if part else np.empty(0, np.int64) for part in parts]
+
+
+def _pages(conn: sa.Connection, query: sa.Select[Any]) -> Iterator[Sequence[sa.Row[Any]]]:
+    yield from conn.execute(query, execution_options={"yield_per": PAGE}).partitions()
+
+
+def _found(track: I64Array, wanted: I64Array) -> tuple[BoolArray, I64Array]:
+    """Whether each wanted track is there, and its row if it is. track: i64 [n], increasing."""
+    if len(track) == 0:
+        return np.zeros(len(wanted), bool), np.zeros(len(wanted), np.int64)
+    place = np.minimum(np.searchsorted(track, wanted), len(track) - 1)
+    return track[place] == wanted, place
+
+
+def _places(track: I64Array, wanted: I64Array) -> I64Array:
+    """Rows of those wanted tracks that are there."""
+    here, place = _found(track, wanted)
+    return place[here]
+
+
+def _pool(db: Database, store: BlobStore, embedder: ModelRow, known: _Known) -> TrackPool:
+    emb, have = _embeddings(db, store, embedder, known.track)
+    if have.all():
+        return TrackPool(emb, known.track, known.state, known.value, known.reserve, known.test_day)
+    return TrackPool(
+        _compacted(emb, have),
+        known.track[have],
+        known.state[have],
+        known.value[have],
+        known.reserve[have],
+        known.test_day[have],
+    )
+
+
+def _embeddings(db: Database, store: BlobStore, embedder: ModelRow, track: I64Array) -> tuple[F16Array, BoolArray]:
+    """Embeddings f16 [n, D] of tracks in their order, and whether each has one; rows without are undefined."""
+    from chimp_assets.vision.embedding import read_embeddings
+
+    emb: F16Array | None = None
+    have = np.zeros(len(track), bool)
+    for _, track_ids, embedding in read_embeddings(db, store, embedder.model_id):
+        if emb is None:
+            emb = np.empty((len(track), embedding.shape[1]), np.float16)
+        for low in range(0, len(track_ids), CHUNK_ROWS):
+            ids, rows = track_ids[low : low + CHUNK_ROWS], embedding[low : low + CHUNK_ROWS]
+            here, place = _found(track, ids)
+            here &= np.isfinite(rows).all(axis=1)
+            emb[place[here]] = rows[here]
+            have[place[here]] = True
+    return (np.empty((len(track), 1), np.float16) if emb is None else emb), have
+
+
+def _compacted(emb: F16Array, keep: BoolArray) -> F16Array:
+    """The kept rows, moved to the front in place: a copy would double the largest array there is."""
+    end = 0
+    for low in range(0, len(emb), CHUNK_ROWS):
+        rows = emb[low : low + CHUNK_ROWS][keep[low : low + CHUNK_ROWS]]
+        emb[end : end + len(rows)] = rows
+        end += len(rows)
+    return emb[:end]

@@ -1,0 +1,330 @@
+"""Planning joins SQL, store and acquisition: what the expert is asked follows from what is known, and nothing else."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from types import ModuleType
+from uuid import uuid4
+
+import numpy as np
+import pytest
+import sqlalchemy as sa
+
+from chimp_assets.acquisition.pool import CANNOT_TELL, IN_FLIGHT, JUNK, PROVISIONAL, UNLABELLED
+from chimp_assets.database import schema as t
+from chimp_assets.database.events import LabelEvent, last_seq, record_events
+from chimp_assets.database.people import upsert_individuals
+from chimp_assets.database.queue import claim
+from chimp_assets.database.splits import audit_reserve_mask
+from chimp_assets.home import Home
+from chimp_assets.planning import PlanningError, build_pool, replan
+from chimp_assets.vision.checkpoint import register_model, save_checkpoint
+from chimp_assets_tests.rows import THEN, add_bundle, add_model, add_track, add_video
+
+DETECTOR, EMBEDDER = 1, 2
+DIMENSIONS = 8
+
+
+class World:
+    """A home with two bundles: ten train videos and two test videos of five live tracks each, all embedded."""
+
+    def __init__(self, home: Home) -> None:
+        self.home, self.db = home, home.database
+        self.settings = home.settings
+        add_model(self.db, DETECTOR, "detector")
+        add_model(self.db, EMBEDDER, "embedder")
+        self.tracks: list[int] = []
+        self.test_tracks: list[int] = []
+        for bundle_id in (1, 2):
+            add_bundle(self.db, bundle_id)
+        for video_id in range(1, 13):
+            split = "test" if video_id > 10 else "validation" if video_id == 10 else "train"
+            add_video(self.db, video_id, 1 + video_id % 2, "tracked", split)
+            for ordinal in range(5):
+                track_id = add_track(self.db, video_id, ordinal)
+                self.tracks.append(track_id)
+                if split == "test":
+                    self.test_tracks.append(track_id)
+        upsert_individuals(self.db, [{"anim_id": "FF", "name": "Fifi"}, {"anim_id": "FI", "name": "Fred"}])
+        rng = np.random.default_rng(0)
+        self.embeddings = {track: unit(rng.standard_normal(DIMENSIONS)) for track in self.tracks}
+
+    @property
+    def reserve(self) -> set[int]:
+        ids = np.array(self.tracks)
+        return set(ids[audit_reserve_mask(ids, self.settings.seed, self.settings.acquisition.audit_reserve)].tolist())
+
+    @property
+    def open_to_training(self) -> list[int]:
+        return [track for track in self.tracks if track not in self.reserve and track not in self.test_tracks]
+
+    def read_embeddings(
+        self, db: object, store: object, embedder_id: int, bundle_keys: object = None
+    ) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+        """In the place of vision.embedding.read_embeddings: odd videos' tracks, then even ones', not in track order."""
+        assert embedder_id == EMBEDDER
+        for odd in (1, 0):
+            ids = [track for track in self.embeddings if track // t.TRACKS_PER_VIDEO % 2 == odd]
+            yield f"site-{2 - odd:04d}", np.array(ids), np.stack([self.embeddings[i] for i in ids]).astype(np.float16)
+
+    def answer(self, kind: str, track_id: int, anim_id: str | None = None, lane: str = "typical") -> str:
+        event = LabelEvent(str(uuid4()), kind, "expert", lane=lane, track_id=track_id, anim_id=anim_id)
+        (result,) = record_events(self.db, [event])
+        assert result.status == "stored", result
+        return event.annotation_id
+
+    def individual_id(self, anim_id: str) -> int:
+        with self.db.read() as conn:
+            return conn.scalar(sa.select(t.individual.c.individual_id).where(t.individual.c.anim_id == anim_id))
+
+    def items(self) -> list[tuple[int, str, float, str]]:
+        """Waiting items in their order."""
+        q = t.acquisition_queue.c
+        with self.db.read() as conn:
+            rows = conn.execute(
+                sa.select(q.track_id, q.lane, q.propensity, q.reason)
+                .where(q.state == "pending")
+                .order_by(q.round_id, q.position)
+            )
+            return [tuple(row) for row in rows]
+
+    def add_head(self, accuracy: float | None, embedder: int = EMBEDDER) -> int:
+        """A champion head that tells FF from FI by the first dimension."""
+        weight = np.zeros((2, DIMENSIONS), np.float32)
+        weight[:, 0] = [5, -5]
+        uri, digest = save_checkpoint(
+            self.home.store,
+            "models/head",
+            {
+                "W": weight,
+                "b": np.zeros(2, np.float32),
+                "classes": np.array([self.individual_id("FF"), self.individual_id("FI")]),
+            },
+            {"temperature": 1.0},
+        )
+        model_id = register_model(
+            self.db, "head", "test", {"temperature": 1.0}, uri, digest, parent_id=embedder, state="champion"
+        )
+        if accuracy is not None:
+            with self.db.write() as conn:
+                conn.execute(
+                    sa.insert(t.evaluation_metric).values(
+                        model_id=model_id, dataset="audit", watermark_seq=0, slice_kind="all", slice_value="",
+                        name="top1", value=accuracy, n=10, created_at=THEN,
+                    )
+                )  # fmt: skip
+        return model_id
+
+
+@pytest.fixture
+def world(home: Home, monkeypatch: pytest.MonkeyPatch) -> World:
+    made = World(home)
+    fake = ModuleType("chimp_assets.vision.embedding")
+    fake.read_embeddings = made.read_embeddings  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "chimp_assets.vision.embedding", fake)
+    return made
+
+
+def unit(vector: np.ndarray) -> np.ndarray:
+    return vector / np.linalg.norm(vector)
+
+
+def test_the_pool_says_of_each_track_what_people_said(world: World) -> None:
+    """A wrong state asks again what is answered, or never asks what is open."""
+    a, b, c, d, e, f, g = world.open_to_training[:7]
+    world.answer("identify", a, "FI")
+    world.answer("unknown", b)
+    world.answer("cannot_tell", c)
+    world.answer("not_animal", d)
+    world.answer("bad_box", e)
+    taken_back = world.answer("identify", f, "FF")
+    record_events(world.db, [LabelEvent(str(uuid4()), "retract", "expert", supersedes=taken_back)])
+    pool = build_pool(world.db, world.home.store, world.settings)
+    state = dict(zip(pool.track.tolist(), pool.state.tolist(), strict=True))
+    assert [state[i] for i in (a, b, c, d, e, f, g)] == [
+        world.individual_id("FI"), PROVISIONAL, CANNOT_TELL, JUNK, JUNK, UNLABELLED, UNLABELLED,
+    ]  # fmt: skip
+    assert pool.value.tolist() == [4.0] * 60
+
+
+def test_embeddings_lie_beside_their_own_tracks(world: World) -> None:
+    """Bundles come in another order than tracks: one shift and every name would be wrong."""
+    pool = build_pool(world.db, world.home.store, world.settings)
+    assert pool.track.tolist() == sorted(world.tracks)
+    for track, row in zip(pool.track.tolist(), pool.emb, strict=True):
+        np.testing.assert_array_equal(row, world.embeddings[track].astype(np.float16))
+
+
+def test_reserve_and_test_days_are_marked(world: World) -> None:
+    """They are what keeps the measured accuracy honest."""
+    pool = build_pool(world.db, world.home.store, world.settings)
+    assert set(pool.track[pool.reserve].tolist()) == world.reserve
+    assert set(pool.track[pool.test_day].tolist()) == set(world.test_tracks)
+    assert 0 < len(world.reserve) < 30
+
+
+def test_tracks_without_a_usable_embedding_are_left_out_and_counted(world: World) -> None:
+    """A missing row must not shift the others, and must not vanish without a word."""
+    gone, broken = world.open_to_training[0], world.open_to_training[3]
+    del world.embeddings[gone]
+    world.embeddings[broken] = np.full(DIMENSIONS, np.nan)
+    pool = build_pool(world.db, world.home.store, world.settings)
+    assert set(world.tracks) - set(pool.track.tolist()) == {gone, broken}
+    for track, row in zip(pool.track.tolist(), pool.emb, strict=True):
+        np.testing.assert_array_equal(row, world.embeddings[track].astype(np.float16))
+    assert replan(world.db, world.home.store, world.settings, batch=5).without_embedding == 2
+
+
+def test_junk_and_retired_videos_are_not_in_the_pool(world: World) -> None:
+    """An embedding outlives its track: files are replaced later than rows."""
+    junk = world.tracks[0]
+    with world.db.write() as conn:
+        conn.execute(t.track.update().where(t.track.c.track_id == junk).values(state="junk"))
+        conn.execute(t.video.update().where(t.video.c.video_id == 2).values(state="retired"))
+    tracks = set(build_pool(world.db, world.home.store, world.settings).track.tolist())
+    assert tracks == {i for i in world.tracks if i != junk and i // t.TRACKS_PER_VIDEO != 2}
+
+
+def test_a_plan_is_stored_as_it_was_made(world: World) -> None:
+    """Lane, propensity and reason must be beside the track they belong to; estimates rest on the propensity."""
+    report = replan(world.db, world.home.store, world.settings, batch=12)
+    items = world.items()
+    assert report.phase == "cold"
+    assert report.lanes == {"audit": 3, "typical": 9}
+    assert report.n_pool == len(world.open_to_training) + len(world.reserve)
+    for track, lane, propensity, reason in items:
+        if lane == "audit":
+            assert track in world.reserve
+            assert propensity == pytest.approx(3 / len(world.reserve))
+            assert "random" in reason
+        else:
+            assert track in world.open_to_training
+            assert propensity == 1.0
+            assert "typical" in reason
+    with world.db.read() as conn:
+        row = conn.execute(sa.select(t.acquisition_round)).one()
+        assert (row.seed, row.embedder_model_id, row.head_model_id) == (world.settings.seed, EMBEDDER, None)
+        assert (row.watermark_seq, row.n_pool) == (last_seq(conn), report.n_pool)
+    assert json.loads(row.policy) == {
+        "batch": 12,
+        "identity_cap": 0.25,
+        "phase": "cold",
+        "shares": {"audit": 0.25, "typical": 0.75},
+        "why": "there is no head yet",
+    }
+
+
+def test_the_same_knowledge_gives_the_same_plan_and_another_seed_another(world: World) -> None:
+    """A queue that reshuffles itself cannot be explained, and a study cannot be repeated."""
+    replan(world.db, world.home.store, world.settings, batch=12)
+    first = world.items()
+    replan(world.db, world.home.store, world.settings, batch=12)
+    assert world.items() == first
+    replan(world.db, world.home.store, world.settings, batch=12, seed=99)
+    assert world.items() != first
+
+
+def test_leased_tracks_are_not_planned_again_and_expired_leases_are(world: World) -> None:
+    """Two people must not be asked the same at once, and a closed browser must not hold a track for ever."""
+    replan(world.db, world.home.store, world.settings, batch=12)
+    held = {item.track_id for item in claim(world.db, "expert", 4, lease_minutes=15)}
+    pool = build_pool(world.db, world.home.store, world.settings)
+    assert set(pool.track[pool.state == IN_FLIGHT].tolist()) == held
+    replan(world.db, world.home.store, world.settings, batch=12)
+    assert not held & {item[0] for item in world.items()}
+    with world.db.write() as conn:
+        conn.execute(
+            t.acquisition_queue.update().where(t.acquisition_queue.c.state == "leased").values(leased_until=THEN)
+        )
+    pool = build_pool(world.db, world.home.store, world.settings)
+    assert not (pool.state == IN_FLIGHT).any()
+
+
+def test_a_skipped_track_rests_unless_the_audit_needs_it(world: World) -> None:
+    """Typical tracks are chosen by rule: a skipped one would come first in every following plan."""
+    replan(world.db, world.home.store, world.settings, batch=12)
+    items = claim(world.db, "expert", 12, lease_minutes=15)
+    skipped = next(item for item in items if item.lane == "typical")
+    audited = next(item for item in items if item.lane == "audit")
+    for item in (skipped, audited):
+        record_events(
+            world.db,
+            [LabelEvent(str(uuid4()), "skip", "expert", lane=item.lane, track_id=item.track_id, item_id=item.item_id)],
+        )
+    pool = build_pool(world.db, world.home.store, world.settings)
+    state = dict(zip(pool.track.tolist(), pool.state.tolist(), strict=True))
+    assert state[skipped.track_id] == IN_FLIGHT
+    assert state[audited.track_id] == UNLABELLED
+    for _ in range(3):
+        replan(world.db, world.home.store, world.settings, batch=2)
+    pool = build_pool(world.db, world.home.store, world.settings)
+    assert pool.state[pool.track == skipped.track_id].tolist() == [UNLABELLED]
+
+
+def test_everything_is_asked_once_until_nothing_is_left(world: World) -> None:
+    """Over all rounds: no track twice, no test day in a training lane, and an end."""
+    asked: list[tuple[int, str]] = []
+    while True:
+        report = replan(world.db, world.home.store, world.settings, batch=16)
+        if not report.lanes:
+            break
+        for track, lane, _, _ in world.items():
+            asked.append((track, lane))
+            world.answer("identify", track, "FF", lane)
+    tracks = [track for track, _ in asked]
+    assert len(tracks) == len(set(tracks))
+    assert {track for track, lane in asked if lane == "audit"} == world.reserve
+    assert {track for track, lane in asked if lane == "typical"} == set(world.open_to_training)
+
+
+def test_a_good_head_turns_the_plan_to_the_boundary(world: World) -> None:
+    """The switch from typical to doubtful tracks is where most labels are saved."""
+    head = world.add_head(accuracy=0.6)
+    report = replan(world.db, world.home.store, world.settings, batch=8)
+    assert report.phase == "warm"
+    assert report.lanes == {"audit": 2, "boundary": 6}
+    boundary = [(track, reason) for track, lane, _, reason in world.items() if lane == "boundary"]
+    doubt = {track: abs(world.embeddings[track][0]) for track in world.open_to_training}
+    nearest = sorted(doubt, key=lambda track: doubt[track])[:8]  # 1.25 candidates a pick
+    assert {track for track, _ in boundary} <= set(nearest)
+    assert all("Fifi (FF)" in reason and "Fred (FI)" in reason for _, reason in boundary)
+    with world.db.read() as conn:
+        assert conn.scalar(sa.select(t.acquisition_round.c.head_model_id)) == head
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "embedder", "why"),
+    [(0.1, EMBEDDER, "below 30%"), (None, EMBEDDER, "no audit accuracy"), (0.9, DETECTOR, "another embedder")],
+)
+def test_a_head_that_cannot_be_trusted_leaves_the_plan_cold(
+    world: World, accuracy: float | None, embedder: int, why: str
+) -> None:
+    """Margins of a head that knows nothing are worse than chance. The round still says which head it knew: otherwise
+    a plan would always look older than the champion and be made anew for ever."""
+    head = world.add_head(accuracy, embedder)
+    report = replan(world.db, world.home.store, world.settings, batch=8)
+    assert report.phase == "cold"
+    assert why in report.why
+    with world.db.read() as conn:
+        assert conn.scalar(sa.select(t.acquisition_round.c.head_model_id)) == head
+
+
+def test_without_an_embedder_there_is_a_sentence_and_no_round(world: World) -> None:
+    """The first minutes of every archive."""
+    with world.db.write() as conn:
+        conn.execute(t.model.update().where(t.model.c.task == "embedder").values(state="retired"))
+    with pytest.raises(PlanningError, match="no embedder"):
+        replan(world.db, world.home.store, world.settings)
+    with world.db.read() as conn:
+        assert conn.scalar(sa.select(sa.func.count()).select_from(t.acquisition_round)) == 0
+
+
+def test_a_lane_that_nobody_can_plan_is_named_with_its_setting(world: World) -> None:
+    """A misspelt share in chimp.toml."""
+    acquisition = world.settings.acquisition.model_copy(update={"cold_shares": {"typcal": 0.5, "audit": 0.5}})
+    settings = world.settings.model_copy(update={"acquisition": acquisition})
+    with pytest.raises(PlanningError, match="typcal") as caught:
+        replan(world.db, world.home.store, settings)
+    assert "cold_shares" in caught.value.remedy
