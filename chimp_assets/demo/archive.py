@@ -213,7 +213,8 @@ def _encode(file: Path, pictures: Iterator[np.ndarray], plan: ClipPlan) -> None:
         stream.codec_context.thread_count = 1
         stream.options = {"preset": "veryfast", "crf": "23", "bf": "2", "g": str(2 * plan.fps)}
         for picture in pictures:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+            planes = cv2.cvtColor(picture, cv2.COLOR_RGB2YUV_I420)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(planes, format="yuv420p")))
         container.mux(stream.encode(None))
 
 

@@ -54,8 +54,10 @@ class Figure:
         self._scaled_fur = self.fur  # of the last size that was drawn
 
     def draw(self, pose: Pose) -> tuple[np.ndarray, tuple[float, float]]:
-        """Picture f32 [h, w, 4] RGBA, colours premultiplied 0 to 255, alpha 0 to 1; and (x, y) in it of the point on the ground
-        below the animal, pixels."""
+        """The animal, and (x, y) in the picture of the point on the ground below it, pixels.
+
+        Picture: f32 [h, w, 4] RGBA, colours premultiplied 0 to 255, alpha 0 to 1.
+        """
         size = pose.length
         width, height = round(_WIDTH * size), round(_HEIGHT * size)
         joints = _joints(pose)
@@ -181,13 +183,14 @@ def _lay(
         sprite = cv2.resize(sprite, (SIDE // 2, SIDE // 2), interpolation=cv2.INTER_AREA)
         matrix[:, :2] *= 2
     warped = cv2.warpAffine(sprite, matrix, (right - left, bottom - top), flags=cv2.INTER_LINEAR).astype(np.float32)
-    warped[..., 3] /= 255
-    warped[..., :3] *= light * warped[..., 3:]
+    alpha = warped[..., 3] * np.float32(1 / 255)
+    warped[..., 3] = 1 / light
+    warped *= cv2.merge([alpha * np.float32(light)] * 4)
     _over(picture, warped, left, top)
 
 
 def _over(picture: np.ndarray, layer: np.ndarray, left: int, top: int) -> None:
     """Porter and Duff's over of two premultiplied f32 RGBA pictures, in place."""
     below = picture[top : top + layer.shape[0], left : left + layer.shape[1]]
-    below *= 1 - layer[..., 3:]
+    below *= cv2.merge([1 - layer[..., 3]] * 4)
     below += layer

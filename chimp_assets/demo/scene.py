@@ -68,24 +68,26 @@ class Place:
         """Picture u8 [height, width, 3] RGB at a time, and what it shows of each layer, in their order."""
         shift = _shift(time_s, weather)
         picture = self._moved(self.back, time_s, weather, shift, 1.0).astype(np.float32)
-        fore = self._moved(self.fore, time_s + 0.7, weather, shift, 2.2).astype(np.float32)
-        fore_alpha = fore[..., 3] * np.float32(1 / 255)
+        *fore, cover = cv2.split(self._moved(self.fore, time_s + 0.7, weather, shift, 2.2))
+        fore_alpha = cover * np.float32(1 / 255)
 
         order = sorted(range(len(layers)), key=lambda i: layers[i].ground)
         for i in order:
             _lay(picture, layers[i], shift)
-        picture *= (1 - fore_alpha)[..., None]
-        picture += fore[..., :3]
+        open_sky = 1 - fore_alpha
+        picture *= cv2.merge([open_sky] * 3)
+        cv2.add(picture, cv2.merge(fore), dst=picture, dtype=cv2.CV_32F)
 
         hidden = fore_alpha
         seen: dict[int, Seen] = {}
         for i in reversed(order):
             seen[i] = _seen(layers[i], shift, hidden)
-        light = np.array(weather.sun) * (1 + weather.cloud / (1 + np.exp(-3 * (time_s - weather.cloud_at_s))))
-        picture *= light.astype(np.float32)
+        cloud = 1 + weather.cloud / (1 + float(np.exp(-3 * (time_s - weather.cloud_at_s))))
+        cv2.multiply(picture, (*(part * cloud for part in weather.sun), 1.0), dst=picture)
         dy, dx = (index * 37) % 64, (index * 23) % 64
-        picture += weather.noise * self._noise[dy : dy + self.height, dx : dx + self.width]
-        return np.clip(picture, 0, 255).astype(np.uint8), [seen[i] for i in range(len(layers))]
+        noise = self._noise[dy : dy + self.height, dx : dx + self.width]
+        grainy = cv2.addWeighted(picture, 1.0, noise, weather.noise, 0.0, dtype=cv2.CV_8U)  # saturates
+        return grainy, [seen[i] for i in range(len(layers))]
 
     def _moved(
         self, layer: np.ndarray, time_s: float, weather: Weather, shift: tuple[float, float], much: float
@@ -135,8 +137,9 @@ def _lay(picture: np.ndarray, layer: Layer, shift: tuple[float, float]) -> None:
         return
     part = layer.picture[y0 - top : y1 - top, x0 - left : x1 - left]
     below = picture[y0:y1, x0:x1]
-    below *= 1 - part[..., 3:]
-    below += part[..., :3]
+    red, green, blue, alpha = cv2.split(part)
+    below *= cv2.merge([1 - alpha] * 3)
+    below += cv2.merge([red, green, blue])
 
 
 def _seen(layer: Layer, shift: tuple[float, float], hidden: np.ndarray) -> Seen:

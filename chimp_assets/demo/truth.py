@@ -1,4 +1,4 @@
-"""What really is in a generated archive: who, where and when. Read by the simulated expert and by tests, by nothing else.
+"""What really is in a generated archive: who, where and when. Only the simulated expert and tests read it.
 
 Belongs here: the records of the truth and their JSON form. Does not belong here: how the archive is made (`archive`),
 and anything that the model side could read: the file lies outside the archive.
@@ -78,12 +78,12 @@ class ArchiveTruth:
         return next((video for video in self.videos if video.uri == uri), None)
 
     def individual_rows(self, newcomers: bool = False) -> list[dict[str, Any]]:
-        """The cast as rows for `individual` (mothers before children; mom is an anim_id).
+        """The cast as rows for `database.people.upsert_individuals` (mothers before children; mom_id is an anim_id).
 
         Without newcomers: what a research group knows before the archive is looked at.
         """
         return [
-            {"anim_id": i.anim_id, "name": i.name, "sex": i.sex, "birth_date": i.birth_date, "mom": i.mom}
+            {"anim_id": i.anim_id, "name": i.name, "sex": i.sex, "birth_date": i.birth_date, "mom_id": i.mom}
             for i in self.individuals
             if newcomers or not i.newcomer
         ]

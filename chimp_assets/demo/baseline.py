@@ -1,0 +1,161 @@
+"""What the same expert's time would have bought with tracks drawn at random: the yardstick of the demo.
+
+Belongs here: heads fitted on random tracks of the training pool, and every head judged on the same audit answers.
+Does not belong here: anything that is stored: nothing here writes to the database or the store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import sqlalchemy as sa
+
+from chimp_assets.database import schema as t
+from chimp_assets.database.engine import Database
+from chimp_assets.database.events import NAMING_KINDS, effective_answers
+from chimp_assets.database.splits import audit_reserve_mask
+from chimp_assets.demo.expert import SimulatedExpert
+
+if TYPE_CHECKING:
+    from chimp_assets.archive.store import BlobStore
+    from chimp_assets.settings import HeadSettings, Settings
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Right answers on the audit tracks. low, high: 95 % Wilson interval."""
+
+    right: int
+    n: int
+
+    @property
+    def accuracy(self) -> float:
+        """0 to 1; NaN without audit tracks."""
+        return self.right / self.n if self.n else float("nan")
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Wilson 1927 at 95 %; (0, 1) without audit tracks."""
+        if not self.n:
+            return 0.0, 1.0
+        z2, p = 1.96**2, self.accuracy
+        middle = (p + z2 / (2 * self.n)) / (1 + z2 / self.n)
+        half = 1.96 / (1 + z2 / self.n) * float(np.sqrt(p * (1 - p) / self.n + z2 / (4 * self.n**2)))
+        return max(0.0, middle - half), min(1.0, middle + half)
+
+
+@dataclass(frozen=True)
+class RandomBaseline:
+    """Audit accuracy of heads fitted on n_labels random answers: mean over draws, and the 95 % of draws around it."""
+
+    n_labels: int
+    mean: float
+    low: float
+    high: float
+    draws: int
+    n_audit: int
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What all heads are fitted on and judged by. Rows of one kind belong together.
+
+    pool: live tracks with embeddings that a training lane may ask: outside the audit reserve and the test days.
+    audit: tracks of the reserve that were asked by the audit lane and got a name.
+    """
+
+    pool_track: np.ndarray
+    pool_emb: np.ndarray
+    pool_day: np.ndarray
+    audit_emb: np.ndarray
+    audit_name: np.ndarray
+
+
+def read_ground(db: Database, store: BlobStore, settings: Settings, embedder_id: int) -> Ground:
+    """The pool and the audit of today's database. Embeddings f32 [n, d]; tracks i64 [n]; names str [n]."""
+    from chimp_assets.vision.embedding import read_embeddings
+
+    tracks, vectors = [np.empty(0, np.int64)], []
+    for _, track_ids, embedding in read_embeddings(db, store, embedder_id):
+        tracks.append(np.asarray(track_ids, np.int64))
+        vectors.append(np.asarray(embedding, np.float32))
+    track = np.concatenate(tracks)
+    emb = np.concatenate(vectors) if vectors else np.empty((0, 1), np.float32)
+    row_of = {int(track_id): row for row, track_id in enumerate(track)}
+
+    answer = effective_answers().subquery("answer")
+    with db.read() as conn:
+        live = conn.execute(
+            sa.select(t.track.c.track_id, t.split_assignment.c.split, t.split_assignment.c.day_key)
+            .join(t.split_assignment, t.split_assignment.c.video_id == t.track.c.video_id)
+            .where(t.track.c.state == "live")
+            .order_by(t.track.c.track_id)
+        ).all()
+        audited = conn.execute(
+            sa.select(answer.c.track_id, t.individual.c.anim_id)
+            .join(t.individual, t.individual.c.individual_id == answer.c.individual_id)
+            .where(answer.c.lane == "audit", answer.c.kind.in_(NAMING_KINDS))
+            .order_by(answer.c.track_id)
+        ).all()
+    live = [row for row in live if row.track_id in row_of]
+    ids = np.array([row.track_id for row in live], np.int64)
+    reserve = audit_reserve_mask(ids, settings.seed, settings.acquisition.audit_reserve)
+    in_pool = ~reserve & np.array([row.split != "test" for row in live], bool)
+    days = {day: number for number, day in enumerate(sorted({row.day_key for row in live}))}
+    audited = [row for row in audited if row.track_id in row_of]
+    return Ground(
+        pool_track=ids[in_pool],
+        pool_emb=emb[[row_of[i] for i in ids[in_pool].tolist()]],
+        pool_day=np.array([days[row.day_key] for row in live], np.int64)[in_pool],
+        audit_emb=emb[[row_of[row.track_id] for row in audited]],
+        audit_name=np.array([row.anim_id for row in audited], dtype=object),
+    )
+
+
+def judge(ground: Ground, weight: np.ndarray, bias: np.ndarray, names: Sequence[str]) -> Judged:
+    """A head's first choices against the audit answers; a name that the head cannot know counts as wrong.
+
+    weight: f32 [C, d]; bias: f32 [C]; names: the anim_id of each class.
+    """
+    if not len(names) or not len(ground.audit_name):
+        return Judged(0, len(ground.audit_name))
+    chosen = np.array(list(names), dtype=object)[np.argmax(ground.audit_emb @ weight.T + bias, axis=1)]
+    return Judged(int((chosen == ground.audit_name).sum()), len(ground.audit_name))
+
+
+def random_labels_baseline(
+    ground: Ground, expert: SimulatedExpert, settings: HeadSettings, n_labels: int, seeds: Sequence[int]
+) -> RandomBaseline:
+    """Heads fitted on n_labels tracks drawn at random from the pool and answered by the expert, one for each seed.
+
+    A draw costs what a question costs: a track without an animal or a name is asked and teaches nothing, as in the
+    product. If the pool is smaller than n_labels all of it is asked.
+    """
+    scores = []
+    for seed in seeds:
+        rng = np.random.default_rng([seed, 601])
+        rows = rng.permutation(len(ground.pool_track))[:n_labels]
+        scores.append(_fit_and_judge(ground, expert, settings, np.sort(rows), seed).accuracy)
+    low, high = np.quantile(scores, [0.025, 0.975])
+    return RandomBaseline(
+        n_labels, float(np.mean(scores)), float(low), float(high), len(scores), len(ground.audit_name)
+    )
+
+
+def _fit_and_judge(
+    ground: Ground, expert: SimulatedExpert, settings: HeadSettings, rows: np.ndarray, seed: int
+) -> Judged:
+    from chimp_assets.vision.head import fit_head
+
+    answers = expert.answers(ground.pool_track[rows].tolist())
+    told = [answers[int(track_id)].anim_id for track_id in ground.pool_track[rows]]
+    rows = rows[[name is not None for name in told]]
+    names = sorted({name for name in told if name is not None})
+    if len(names) < 2:
+        return judge(ground, np.zeros((len(names), ground.audit_emb.shape[1]), np.float32), np.zeros(len(names)), names)
+    y = np.array([names.index(name) for name in told if name is not None], np.int64)
+    fitted = fit_head(ground.pool_emb[rows], y, ground.pool_day[rows], settings, seed)
+    return judge(ground, np.asarray(fitted.W), np.asarray(fitted.b), [names[c] for c in np.asarray(fitted.classes)])

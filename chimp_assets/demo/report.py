@@ -1,0 +1,291 @@
+"""The demo's report: what the product did, read from SQL, and how right it was, read from the truth.
+
+Belongs here: gathering the numbers, the tables for people, the learning curve, the JSON form.
+Does not belong here: running anything (`run`) and the random yardstick itself (`baseline`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from chimp_assets.database import schema as t
+from chimp_assets.database.engine import Database
+from chimp_assets.database.events import ANSWER_KINDS
+from chimp_assets.database.status import HeadStatus, Status, status_of
+from chimp_assets.database.views import load_query
+from chimp_assets.demo.baseline import Ground, Judged, RandomBaseline, judge, random_labels_baseline, read_ground
+from chimp_assets.demo.expert import SimulatedExpert
+from chimp_assets.demo.truth import ArchiveTruth
+
+if TYPE_CHECKING:
+    from chimp_assets.archive.store import BlobStore
+    from chimp_assets.settings import Settings
+
+DRAWS = 10
+"""Random draws of the baseline at each point: enough for a mean, and a few seconds each for a demo's archive."""
+
+
+@dataclass(frozen=True)
+class HeadLine:
+    """One training: what it had cost the expert, what it achieved on today's audit, and the random yardstick."""
+
+    version: int
+    state: str
+    reason: str
+    asked: int
+    """Answers in training lanes that the training could read; audit answers teach nothing and are counted apart."""
+    today: Judged
+    random: RandomBaseline | None
+
+
+@dataclass(frozen=True)
+class Naming:
+    """Tracks that got a name, against the truth (which only this report may read)."""
+
+    by_person: int
+    by_model: int
+    by_model_right: int
+    unknown: int
+    unlabelled: int
+    nobody: int
+    """Live tracks that show no animal, or two mixed about equally."""
+
+
+@dataclass(frozen=True)
+class DemoReport:
+    """The demo in numbers. visits: stays of an animal in a video that the truth knows of; found: with a live track."""
+
+    status: Status
+    asked: int
+    audited: int
+    n_audit: int
+    visits: int
+    visits_found: int
+    naming: Naming
+    heads: list[HeadLine]
+    together: list[dict[str, Any]]
+    curve: str | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """The JSON form."""
+        tree = asdict(self)
+        for line, head in zip(tree["heads"], self.heads, strict=True):
+            low, high = head.today.interval
+            line["today"] = {"accuracy": head.today.accuracy, "ci_low": low, "ci_high": high, **line["today"]}
+        return tree
+
+
+def build_report(
+    db: Database, store: BlobStore, settings: Settings, truth_file: Path, curve: Path | None, draws: int = DRAWS
+) -> DemoReport:
+    """Reads everything, fits the random baselines, draws the learning curve to `curve`. Writes nothing else."""
+    truth = ArchiveTruth.load(truth_file)
+    expert = SimulatedExpert(db, truth, settings.seed)
+    with db.read() as conn:
+        status = status_of(conn)
+        by_lane = Counter(dict(_answers_by_lane(conn, None)))
+        asked_by = {h.model_id: _asked_before(conn, h.model_id) for h in status.heads}
+        embedder = conn.scalar(
+            sa.select(t.model.c.model_id).where(t.model.c.task == "embedder", t.model.c.state == "champion")
+        )
+        together = [
+            dict(row)
+            for row in conn.execute(
+                sa.text(load_query("fred_with_mother")),
+                {"child": "FI", "mother": "FF", "max_age_years": None, "min_family": 0, "limit": 3},
+            ).mappings()
+        ]
+    ground = read_ground(db, store, settings, embedder) if embedder is not None else None
+    heads = [_head_line(db, store, settings, ground, expert, h, asked_by[h.model_id], draws) for h in status.heads]
+    visits, found, naming = _against_truth(db, expert, truth)
+    report = DemoReport(
+        status=status,
+        asked=sum(n for lane, n in by_lane.items() if lane != "audit"),
+        audited=by_lane["audit"],
+        n_audit=len(ground.audit_name) if ground is not None else 0,
+        visits=visits,
+        visits_found=found,
+        naming=naming,
+        heads=heads,
+        together=together,
+        curve=str(curve) if curve is not None and heads else None,
+    )
+    if report.curve is not None:
+        draw_curve(heads, Path(report.curve))
+    return report
+
+
+def _answers_by_lane(conn: sa.Connection, watermark_seq: int | None) -> list[tuple[str, int]]:
+    a = t.annotation.c
+    statement = sa.select(a.lane, sa.func.count()).where(a.kind.in_(ANSWER_KINDS)).group_by(a.lane)
+    if watermark_seq is not None:
+        statement = statement.where(a.seq <= watermark_seq)
+    return [(lane, n) for lane, n in conn.execute(statement)]
+
+
+def _asked_before(conn: sa.Connection, model_id: int) -> int:
+    watermark = conn.scalar(
+        sa.select(t.training_set.c.watermark_seq)
+        .join(t.model, t.model.c.training_set_id == t.training_set.c.training_set_id)
+        .where(t.model.c.model_id == model_id)
+    )
+    return sum(n for lane, n in _answers_by_lane(conn, watermark or 0) if lane != "audit")
+
+
+def _head_line(
+    db: Database,
+    store: BlobStore,
+    settings: Settings,
+    ground: Ground | None,
+    expert: SimulatedExpert,
+    head: HeadStatus,
+    asked: int,
+    draws: int,
+) -> HeadLine:
+    if ground is None or not len(ground.audit_name):
+        return HeadLine(head.version, head.state, head.reason or "", asked, Judged(0, 0), None)
+    seeds = [settings.seed * 1000 + draw for draw in range(draws)]
+    yardstick = random_labels_baseline(ground, expert, settings.head, asked, seeds) if asked else None
+    today = _judge_stored(db, store, ground, head.model_id)
+    return HeadLine(head.version, head.state, head.reason or "", asked, today, yardstick)
+
+
+def _judge_stored(db: Database, store: BlobStore, ground: Ground, model_id: int) -> Judged:
+    from chimp_assets.vision.checkpoint import load_checkpoint, model_of
+
+    with db.read() as conn:
+        row = model_of(conn, model_id)
+        names: dict[int, str] = dict(
+            conn.execute(sa.select(t.individual.c.individual_id, t.individual.c.anim_id)).tuples().all()
+        )
+    if row.checkpoint_uri is None or row.checkpoint_hash is None:
+        return Judged(0, 0)
+    tensors, _ = load_checkpoint(store, row.checkpoint_uri, row.checkpoint_hash)
+    classes = [names[int(c)] for c in tensors["classes"].tolist()]
+    return judge(ground, tensors["W"].float().numpy(), tensors["b"].float().numpy(), classes)
+
+
+def _against_truth(db: Database, expert: SimulatedExpert, truth: ArchiveTruth) -> tuple[int, int, Naming]:
+    """(visits in the truth, visits with a live track of their own, names against the truth)."""
+    v = sa.table("v_track_identity", *(sa.column(c) for c in ("track_id", "video_id", "anim_id", "source", "status")))
+    with db.read() as conn:
+        rows = conn.execute(
+            sa.select(v.c.track_id, v.c.anim_id, v.c.source, v.c.status, t.video.c.uri).join(
+                t.video, t.video.c.video_id == v.c.video_id
+            )
+        ).all()
+    really = expert.really(row.track_id for row in rows)
+    by_model = [row for row in rows if row.source == "model" and row.status == "identified"]
+    found = {(row.uri, really[row.track_id].anim_id) for row in rows if really[row.track_id].kind == "identify"}
+    visits = {(video.uri, animal.anim_id) for video in truth.videos for animal in video.animals}
+    naming = Naming(
+        by_person=sum(row.source == "person" and row.status == "identified" for row in rows),
+        by_model=len(by_model),
+        by_model_right=sum(row.anim_id == really[row.track_id].anim_id for row in by_model),
+        unknown=sum(row.status == "unknown" for row in rows),
+        unlabelled=sum(row.status == "unlabelled" for row in rows),
+        nobody=sum(really[row.track_id].kind != "identify" for row in rows),
+    )
+    return len(visits), len(visits & found), naming
+
+
+def show_report(report: DemoReport, console: Console) -> None:
+    """Tables for people."""
+    status, naming = report.status, report.naming
+    console.print("\n[bold]What the demo did[/]")
+    facts = Table(box=None, show_header=False)
+    facts.add_column(style="dim")
+    facts.add_column(overflow="fold")
+    usable = sum(status.tracks.values()) - status.tracks.get("junk", 0)
+    for name, value in (
+        ("videos", ", ".join(f"{n} {state}" for state, n in status.videos.items())),
+        ("frames", f"{status.frames:,} from {status.hours * 60:.0f} minutes"),
+        ("tracks", ", ".join(f"{n} {state}" for state, n in status.tracks.items())),
+        ("animals seen", f"{report.visits_found} of {report.visits} true visits have a track"),
+        ("asked", f"{report.asked} of {usable} tracks to teach, {report.audited} to check"),
+        ("lanes", ", ".join(f"{n} {lane}" for lane, n in status.labels.items())),
+        (
+            "named",
+            f"{naming.by_person} tracks by the expert; {naming.by_model} by the model, of which"
+            f" {naming.by_model_right} rightly ({_share(naming.by_model_right, naming.by_model)});"
+            f" {naming.unknown} unknown, {naming.unlabelled} without a name",
+        ),
+    ):
+        facts.add_row(name, value or "-")
+    console.print(facts)
+    if report.heads:
+        console.print(_head_table(report))
+    if report.together:
+        best = report.together[0]
+        console.print(
+            f"Fred (FI) with his mother Fifi (FF): {escape(str(best['video_uri']))} at {best['time_s']:.1f} s,"
+            f" probability {best['joint_probability']:.2f}.",
+            highlight=False,
+        )
+    for uri, error in status.failed:
+        console.print(f"[yellow]not usable[/]  {escape(uri)}: {escape(error)}", highlight=False)
+    if report.curve:
+        console.print(f"Learning curve: {escape(report.curve)}", highlight=False)
+
+
+def _head_table(report: DemoReport) -> Table:
+    table = Table(title=f"Trainings, all judged on the same {report.n_audit} audit answers", title_justify="left")
+    for column in ("head", "asked", "right on audit", "95 % interval", f"random tracks ({DRAWS} draws)", "verdict"):
+        table.add_column(column, overflow="fold")
+    for head in report.heads:
+        low, high = head.today.interval
+        yardstick = head.random
+        table.add_row(
+            str(head.version),
+            str(head.asked),
+            _share(head.today.right, head.today.n),
+            f"{low:.0%} to {high:.0%}" if head.today.n else "-",
+            f"{yardstick.mean:.0%} ({yardstick.low:.0%} to {yardstick.high:.0%})" if yardstick else "-",
+            escape(f"{head.state}: {head.reason}" if head.reason else head.state),
+        )
+    return table
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{part / whole:.0%}" if whole else "-"
+
+
+def draw_curve(heads: list[HeadLine], file: Path) -> None:
+    """Audit accuracy against what the expert was asked, beside random tracks, as a PNG under 100 kB."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 4.2), dpi=110, layout="constrained")
+    axes = figure.add_subplot()
+    judged = [head for head in heads if head.today.n]
+    asked = [head.asked for head in judged]
+    right = [head.today.accuracy for head in judged]
+    ends = [head.today.interval for head in judged]
+    bars = [
+        [max(0.0, r - low) for r, (low, _) in zip(right, ends, strict=True)],
+        [max(0.0, high - r) for r, (_, high) in zip(right, ends, strict=True)],
+    ]
+    axes.errorbar(asked, right, yerr=bars, marker="o", capsize=3, color="#1b6ca8", label="asked by the product (95 %)")
+    yardsticks = [head.random for head in judged if head.random is not None]
+    if yardsticks:
+        x = [y.n_labels for y in yardsticks]
+        axes.plot(x, [y.mean for y in yardsticks], marker="s", color="#b8562f", label="random tracks, mean of draws")
+        low, high = [y.low for y in yardsticks], [y.high for y in yardsticks]
+        axes.fill_between(x, low, high, color="#b8562f", alpha=0.18, label="95 % of draws")
+    for head in judged:
+        if head.state == "refused":
+            axes.annotate("refused", (head.asked, head.today.accuracy), textcoords="offset points", xytext=(6, -12))
+    n = judged[0].today.n if judged else 0
+    axes.set(xlabel="tracks the expert was asked to teach", ylabel=f"right on {n} audit tracks", ylim=(0, 1.02))
+    axes.grid(alpha=0.3)
+    if judged:
+        axes.legend(loc="lower right")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(file)
