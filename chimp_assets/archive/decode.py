@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import simplejpeg
 from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
@@ -28,7 +28,9 @@ from chimp_assets.archive.probe import (
     pixel_aspect,
     refuse_larger,
 )
-from chimp_assets.settings import DecodeSettings
+
+if TYPE_CHECKING:
+    from chimp_assets.settings import DecodeSettings
 
 OnProblem = Callable[[str], None]
 

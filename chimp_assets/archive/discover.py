@@ -18,8 +18,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import sqlalchemy as sa
 
 from chimp_assets.archive.file_names import distinct_slug_of, is_video_name, place_of, slug_of, time_of_name
-from chimp_assets.archive.store import BlobInfo, BlobStore, MissingBlobError, StoreError
-from chimp_assets.archive.workers import Beat, Worker, WorkerDied, WorkerFailed
+from chimp_assets.archive.reading import recorded_at
+from chimp_assets.archive.store import BlobInfo, BlobStore, StoreError
+from chimp_assets.archive.workers import Worker, WorkerDied, WorkerFailed
 from chimp_assets.database import bulk, schema, splits
 from chimp_assets.database.counters import take_numbers
 from chimp_assets.database.engine import Database
@@ -205,28 +206,14 @@ class _Probes:
 
     def created_at(self, key: str) -> datetime | None:
         if not self._archive.is_shareable:
-            return _created_at((self._archive, key))
+            return recorded_at((self._archive, key))
         if self._worker is None:
             self._worker = self._stack.enter_context(Worker(stall_s=60.0))
         try:
-            found: datetime | None = self._worker.call(_created_at, (self._archive, key))
+            found: datetime | None = self._worker.call(recorded_at, (self._archive, key))
         except (WorkerDied, WorkerFailed):
             return None
         return found
-
-
-def _created_at(place: tuple[BlobStore, str], beat: Beat = lambda: None) -> datetime | None:
-    from chimp_assets.archive.probe import UnreadableVideo, created_at
-
-    archive, key = place
-    path = archive.local_path(key)
-    try:
-        if path is not None:
-            return created_at(path)
-        with archive.open_reader(key) as file:
-            return created_at(file)
-    except (UnreadableVideo, MissingBlobError):
-        return None
 
 
 @dataclass(frozen=True)
@@ -272,8 +259,8 @@ def _take_page(
             else:
                 found.unchanged += 1
         else:
-            recorded_at, source = _recorded_at(info, probes, zone, at)
-            fresh.append(_NewVideo(info, recorded_at, source, row))
+            moment, source = _recorded_at(info, probes, zone, at)
+            fresh.append(_NewVideo(info, moment, source, row))
     if not (fresh or touched or returned):
         return
 

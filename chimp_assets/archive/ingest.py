@@ -1,7 +1,7 @@
 """Videos of a bundle to shards and rows: every file, damaged or not, ends in a state that says what became of it.
 
-Belongs here: decoding one video to shards, the processes that do it side by side, and the one transaction per video.
-Does not belong here: which files exist (`discover`), which pictures are kept (`decode`), what is in them (`vision`).
+Belongs here: the processes that decode side by side, and the one transaction per video.
+Does not belong here: which files exist (`discover`), reading one file (`reading`), what is in the pictures (`vision`).
 
 Bytes before rows: a video's shards lie in the store before its rows are written, in one transaction. Names of shards
 follow from their content, so that a run that was killed at any point and is started again writes the same files over.
@@ -9,18 +9,12 @@ follow from their content, so that a run that was killed at any point and is sta
 
 from __future__ import annotations
 
-import errno
-import hashlib
 import logging
-import tempfile
 import time
-from array import array
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path, PurePosixPath
 from queue import SimpleQueue
 from typing import Any
 
@@ -28,59 +22,21 @@ import numpy as np
 import sqlalchemy as sa
 
 from chimp_assets.archive.discover import ArchiveError
-from chimp_assets.archive.shards import Shard, ShardWriter
-from chimp_assets.archive.store import READ_BLOCK, BlobStore, MissingBlobError, StoreError
-from chimp_assets.archive.workers import Beat, Worker, WorkerDied, WorkerFailed
+from chimp_assets.archive.reading import DecodedVideo, DecodeJob, GoneVideo, decode_video
+from chimp_assets.archive.shards import ShardError
+from chimp_assets.archive.store import BlobStore, StoreError
+from chimp_assets.archive.workers import Worker, WorkerDied, WorkerFailed
 from chimp_assets.database import bulk, schema
 from chimp_assets.database.engine import Database
 from chimp_assets.errors import ChimpError, FullDiskError
-from chimp_assets.settings import DecodeSettings, Settings
+from chimp_assets.settings import Settings
 
 log = logging.getLogger(__name__)
 
 Progress = Callable[[str, int, int], None]
 
-_BEAT_S = 1.0
 _STALE_S = 3600.0
 _ERROR_LENGTH = 2000
-
-
-class GoneVideo(ChimpError):
-    """The file that was listed is no longer there, or another lies in its place."""
-
-
-@dataclass(frozen=True)
-class DecodeJob:
-    """One video to decode. uri, etag: as discovered; everything a child process needs."""
-
-    video_id: int
-    uri: str
-    etag: str
-    bundle_key: str
-    archive: BlobStore
-    store: BlobStore
-    settings: DecodeSettings
-
-
-@dataclass(frozen=True)
-class DecodedVideo:
-    """What decoding one video gave: facts, shards that lie in the store, one array element per kept frame.
-
-    frame_no i32 [n], pts i64 [n], time_s f64 [n], part i32 [n], byte_offset i64 [n], byte_length i32 [n].
-    columns: values for the row of `video`. problems: what was lost, in sentences.
-    """
-
-    video_id: int
-    content_hash: str
-    columns: dict[str, Any]
-    shards: list[Shard]
-    frame_no: np.ndarray
-    pts: np.ndarray
-    time_s: np.ndarray
-    part: np.ndarray
-    byte_offset: np.ndarray
-    byte_length: np.ndarray
-    problems: list[str]
 
 
 @dataclass
@@ -97,62 +53,6 @@ class BundleDecode:
     seconds: float = 0.0
     failed: list[tuple[str, str]] = field(default_factory=list)
     partial: list[tuple[str, str]] = field(default_factory=list)
-
-
-def decode_video(job: DecodeJob, beat: Beat = lambda: None) -> DecodedVideo:
-    """Read one archive file, write its shards, return its rows. No database. Memory: one shard and a few pictures.
-
-    Raises UnreadableVideo or ShardError (the file's fault), GoneVideo, and StoreError or FullDiskError (not its fault).
-    """
-    from chimp_assets.archive.decode import decode_frames
-    from chimp_assets.archive.probe import probe
-
-    problems: list[str] = []
-    frame_no, part, byte_length = array("i"), array("i"), array("i")
-    pts, byte_offset, time_s = array("q"), array("q"), array("d")
-    with _local_file(job, beat) as (path, content_hash):
-        facts = probe(path, job.settings.max_pixels)
-        if facts.n_video_streams > 1:
-            problems.append(f"It has {facts.n_video_streams} video streams; only the one that players show was read.")
-        writer = ShardWriter(job.store, job.bundle_key, job.video_id, job.settings.shard_bytes)
-        last_beat = time.monotonic()
-        for kept in decode_frames(path, job.settings, problems.append):
-            place = writer.add(kept.frame_no, kept.jpeg)
-            frame_no.append(kept.frame_no)
-            pts.append(kept.pts)
-            time_s.append(kept.time_s)
-            part.append(place.part)
-            byte_offset.append(place.byte_offset)
-            byte_length.append(place.byte_length)
-            if time.monotonic() - last_beat > _BEAT_S:
-                beat()
-                last_beat = time.monotonic()
-        _still_there(job)
-        shards = writer.close()
-    return DecodedVideo(
-        video_id=job.video_id,
-        content_hash=content_hash,
-        columns={
-            "duration_s": facts.duration_s,
-            "width": facts.width,
-            "height": facts.height,
-            "sar_num": facts.sar_num,
-            "sar_den": facts.sar_den,
-            "rotation": facts.rotation,
-            "avg_fps": facts.avg_fps,
-            "codec": facts.codec,
-            "time_base_num": facts.time_base_num,
-            "time_base_den": facts.time_base_den,
-        },
-        shards=shards,
-        frame_no=np.frombuffer(frame_no, np.int32),
-        pts=np.frombuffer(pts, np.int64),
-        time_s=np.frombuffer(time_s, np.float64),
-        part=np.frombuffer(part, np.int32),
-        byte_offset=np.frombuffer(byte_offset, np.int64),
-        byte_length=np.frombuffer(byte_length, np.int32),
-        problems=problems,
-    )
 
 
 def decode_bundle(
@@ -174,6 +74,11 @@ def decode_bundle(
     store.sweep_partial(f"shards/{bundle_key}", _STALE_S)
     jobs = _jobs(db, archive, store, bundle_key, settings)
     for done, (job, result) in enumerate(_decoded(jobs, settings.decode.workers), 1):
+        if isinstance(result, DecodedVideo) and len(result.shards) > schema.SHARDS_PER_VIDEO:
+            result = ShardError(
+                f"{job.uri} needs {len(result.shards)} shards, more than the {schema.SHARDS_PER_VIDEO} of a video.",
+                "Raise decode.shard_bytes or lower decode.fps.",
+            )
         if isinstance(result, DecodedVideo):
             _keep(db, store, job, result, outcome)
         else:
@@ -264,61 +169,6 @@ def _unexpected(job: DecodeJob, short: str) -> ChimpError:
         f"{job.uri} could not be decoded for a reason that this program does not know ({short}).",
         "Convert the file to MP4 (H.264), and report this with the file.",
     )
-
-
-@contextmanager
-def _local_file(job: DecodeJob, beat: Beat) -> Iterator[tuple[Path, str]]:
-    """The video as a file of this machine, and blake2b-256 of its bytes."""
-    _still_there(job)
-    path = job.archive.local_path(job.uri)
-    if path is not None:
-        yield path, _hashed(job, lambda block: beat())
-        return
-    with tempfile.TemporaryDirectory(prefix="chimp-") as folder:
-        path = Path(folder) / PurePosixPath(job.uri).name
-        yield path, _fetched(job, path, beat)
-
-
-def _fetched(job: DecodeJob, path: Path, beat: Beat) -> str:
-    try:
-        with path.open("wb") as target:
-
-            def take(block: bytes) -> None:
-                target.write(block)
-                beat()
-
-            return _hashed(job, take)
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise FullDiskError(
-                f"There is no room left in {path.parent}: {job.uri} could not be fetched.",
-                "Free some space, or set TMPDIR to a larger disk, and run this again.",
-            ) from error
-        raise
-
-
-def _hashed(job: DecodeJob, take: Callable[[bytes], None]) -> str:
-    digest = hashlib.blake2b(digest_size=32)
-    try:
-        with job.archive.open_reader(job.uri) as source:
-            while block := source.read(READ_BLOCK):
-                digest.update(block)
-                take(block)
-    except MissingBlobError:
-        raise _gone(job) from None
-    return digest.hexdigest()
-
-
-def _still_there(job: DecodeJob) -> None:
-    found = job.archive.head(job.uri)
-    if found is None:
-        raise _gone(job)
-    if found.etag != job.etag:
-        raise GoneVideo(f"{job.uri} was changed after it was listed.", "The next listing takes the new file.")
-
-
-def _gone(job: DecodeJob) -> GoneVideo:
-    return GoneVideo(f"{job.uri} is no longer in the archive.", "The next listing takes it up again if it comes back.")
 
 
 def _keep(db: Database, store: BlobStore, job: DecodeJob, decoded: DecodedVideo, outcome: BundleDecode) -> None:

@@ -11,7 +11,6 @@ import tarfile
 from dataclasses import dataclass
 
 from chimp_assets.archive.store import BlobStore
-from chimp_assets.database.schema import SHARDS_PER_VIDEO
 from chimp_assets.errors import ChimpError
 
 _BLOCK = 512
@@ -83,11 +82,6 @@ class ShardWriter:
 
     def _flush(self) -> None:
         part = len(self._shards)
-        if part >= SHARDS_PER_VIDEO:
-            raise ShardError(
-                f"Video {self._video_id} needs more than {SHARDS_PER_VIDEO} shards.",
-                "Raise decode.shard_bytes or lower decode.fps.",
-            )
         self._buffer += _END
         content_hash = hashlib.blake2b(self._buffer, digest_size=32).hexdigest()
         uri = shard_uri(self._bundle_key, self._video_id, part, content_hash)
