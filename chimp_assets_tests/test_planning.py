@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Iterator
-from types import ModuleType
 from uuid import uuid4
 
 import numpy as np
 import pytest
 import sqlalchemy as sa
+from safetensors.numpy import save
 
 from chimp_assets.acquisition.pool import CANNOT_TELL, IN_FLIGHT, JUNK, PROVISIONAL, UNLABELLED
 from chimp_assets.database import schema as t
@@ -20,7 +18,7 @@ from chimp_assets.database.queue import claim
 from chimp_assets.database.splits import audit_reserve_mask
 from chimp_assets.home import Home
 from chimp_assets.planning import PlanningError, build_pool, replan
-from chimp_assets.vision.checkpoint import register_model, save_checkpoint
+from chimp_assets.vision.checkpoint import content_hash, register_model, save_checkpoint
 from chimp_assets_tests.rows import THEN, add_bundle, add_model, add_track, add_video
 
 DETECTOR, EMBEDDER = 1, 2
@@ -50,6 +48,7 @@ class World:
         upsert_individuals(self.db, [{"anim_id": "FF", "name": "Fifi"}, {"anim_id": "FI", "name": "Fred"}])
         rng = np.random.default_rng(0)
         self.embeddings = {track: unit(rng.standard_normal(DIMENSIONS)) for track in self.tracks}
+        self.write_embeddings()
 
     @property
     def reserve(self) -> set[int]:
@@ -60,14 +59,23 @@ class World:
     def open_to_training(self) -> list[int]:
         return [track for track in self.tracks if track not in self.reserve and track not in self.test_tracks]
 
-    def read_embeddings(
-        self, db: object, store: object, embedder_id: int, bundle_keys: object = None
-    ) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
-        """In the place of vision.embedding.read_embeddings: odd videos' tracks, then even ones', not in track order."""
-        assert embedder_id == EMBEDDER
-        for odd in (1, 0):
-            ids = [track for track in self.embeddings if track // t.TRACKS_PER_VIDEO % 2 == odd]
-            yield f"site-{2 - odd:04d}", np.array(ids), np.stack([self.embeddings[i] for i in ids]).astype(np.float16)
+    def write_embeddings(self) -> None:
+        """The files and rows that embed_bundle writes: odd videos are bundle 2's, so files are not in track order."""
+        for bundle_id in (1, 2):
+            ids = [track for track in self.tracks if 1 + track // t.TRACKS_PER_VIDEO % 2 == bundle_id]
+            ids = [track for track in ids if track in self.embeddings]
+            rows = np.stack([self.embeddings[i] for i in ids]).astype(np.float16)
+            content = save({"embedding": rows, "track_id": np.array(ids)})
+            uri = f"embeddings/{EMBEDDER}/site-{bundle_id:04d}-{content_hash(content)[:8]}.safetensors"
+            self.home.store.put(uri, content)
+            with self.db.write() as conn:
+                conn.execute(sa.delete(t.embedding_file).where(t.embedding_file.c.bundle_id == bundle_id))
+                conn.execute(
+                    sa.insert(t.embedding_file).values(
+                        model_id=EMBEDDER, bundle_id=bundle_id, uri=uri, content_hash=content_hash(content),
+                        n_tracks=len(ids), created_at=THEN,
+                    )
+                )  # fmt: skip
 
     def answer(self, kind: str, track_id: int, anim_id: str | None = None, lane: str = "typical") -> str:
         event = LabelEvent(str(uuid4()), kind, "expert", lane=lane, track_id=track_id, anim_id=anim_id)
@@ -119,12 +127,8 @@ class World:
 
 
 @pytest.fixture
-def world(home: Home, monkeypatch: pytest.MonkeyPatch) -> World:
-    made = World(home)
-    fake = ModuleType("chimp_assets.vision.embedding")
-    fake.read_embeddings = made.read_embeddings  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "chimp_assets.vision.embedding", fake)
-    return made
+def world(home: Home) -> World:
+    return World(home)
 
 
 def unit(vector: np.ndarray) -> np.ndarray:
@@ -170,6 +174,7 @@ def test_tracks_without_a_usable_embedding_are_left_out_and_counted(world: World
     gone, broken = world.open_to_training[0], world.open_to_training[3]
     del world.embeddings[gone]
     world.embeddings[broken] = np.full(DIMENSIONS, np.nan)
+    world.write_embeddings()
     pool = build_pool(world.db, world.home.store, world.settings)
     assert set(world.tracks) - set(pool.track.tolist()) == {gone, broken}
     for track, row in zip(pool.track.tolist(), pool.emb, strict=True):

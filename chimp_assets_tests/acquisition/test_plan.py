@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -179,6 +181,16 @@ def test_a_lane_that_cannot_be_planned_is_named() -> None:
         plan(pool, None, Policy("warm", {"boundry": 0.5, "audit": 0.5}), 4, np.random.default_rng(0))
     with pytest.raises(LaneError, match="head"):
         plan(pool, None, WARM, 4, np.random.default_rng(0))
+
+
+def test_acquisition_knows_neither_torch_nor_sql() -> None:
+    """It must stay usable from a notebook and cheap to load: torch alone takes seconds."""
+    loaded = (
+        "import sys, chimp_assets.acquisition.plan;"
+        "print([m for m in ('torch', 'sqlalchemy', 'dagster') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", loaded], check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == "[]"
 
 
 def _items(made: Plan) -> list[tuple[int, str, float, str]]:
