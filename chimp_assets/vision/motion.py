@@ -1,7 +1,8 @@
 """Boxes around what moves of its own accord, found without labels and without weights.
 
-Belongs here: the motion detector: alignment of a shaking camera, background, appearance learned from what moves, boxes.
-Does not belong here: linking boxes into tracks (`tracker`), and where pictures come from.
+Belongs here: the motion detector: its windows, the colours learned from what moves, masks, boxes.
+Does not belong here: the background and what differs from it (`background`), linking boxes into tracks (`tracker`),
+and where pictures come from.
 
 The method is a light form of Papazoglou and Ferrari, "Fast object segmentation in unconstrained video", ICCV 2013:
 motion finds the animal roughly, the colours of what moved are learned from the window itself, and both together find
@@ -18,6 +19,16 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from chimp_assets.vision.background import (
+    align,
+    aligned_lab,
+    contrast_to,
+    local_noise,
+    match_light,
+    median_without,
+    temporal_median,
+)
+
 Picture = tuple[int, float, NDArray[np.uint8]]
 FrameBoxes = tuple[int, NDArray[np.float32]]
 F32 = NDArray[np.float32]
@@ -25,8 +36,11 @@ F32 = NDArray[np.float32]
 # Lab bins of the colour models: fine in lightness, since camera traps are often nearly colourless at night.
 _BINS = (22, 16, 16)
 _MIN_SIDE = 16
-_MIN_CORNERS = 12
-_IDENTITY = np.array([[1.0, 0, 0], [0, 1.0, 0]])
+_WORSE = 0.5
+"""Log likelihood by which the background must be more like an animal before a picture counts as uncovered ground."""
+_SPECK = np.ones((3, 3), np.uint8)
+_HOLE = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (13, 13))
+_BODY = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (7, 7))
 
 
 @dataclass(frozen=True)
@@ -47,6 +61,8 @@ class MotionConfig:
     """log likelihood ratio of colours of moving things against colours of the background"""
     noise_floor: float = 2.0
     """grey levels: compression noise of a perfectly still scene"""
+    neck: float = 0.65
+    """bodies that touch are cut apart where they join by less than this share of their thickness"""
     reach: float = 0.012
     """share of the longest side: parts of one body are not farther apart than this"""
     fragment: float = 0.2
@@ -132,14 +148,8 @@ def window_boxes(window: list[_Small], knobs: MotionConfig, first: int, last: in
         return
     grey = [cv2.cvtColor(small.rgb, cv2.COLOR_RGB2GRAY) for small in window]
     warps = align(grey)
-    lab, valid = _aligned_lab(window, warps)
-    background = temporal_median(lab)
-    if _match_light(lab, background):
-        background = temporal_median(lab)
-    contrast = _contrast(lab, background, valid)
-    noise = _local_noise(contrast, knobs.noise_floor)
-    contrast /= noise
-    likeness = _animal_likeness(lab, background, contrast, knobs)
+    lab, valid = aligned_lab([small.rgb for small in window], warps)
+    contrast, likeness = _evidence(lab, valid, knobs)
     half = np.stack([cv2.resize(c, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA) for c in contrast])
     step = _lasting_step([small.time_s for small in window], knobs.lasting_s)
     for index in range(first, last):
@@ -149,142 +159,71 @@ def window_boxes(window: list[_Small], knobs: MotionConfig, first: int, last: in
         yield window[index].frame_no, _unwarp(boxes, warps[index], mask.shape)
 
 
-def align(grey: list[NDArray[np.uint8]]) -> list[NDArray[np.float64]]:
-    """Similarity transforms [2, 3] that lay each picture on the middle one of the window.
+def _evidence(lab: NDArray[np.uint8], valid: NDArray[np.bool_], knobs: MotionConfig) -> tuple[F32, F32]:
+    """Contrast in units of local noise and likeness to an animal, both f32 [n, h, w].
 
-    Sparse Lucas-Kanade flow of corners, then RANSAC, so that an animal that fills part of the picture does not pull
-    the camera with it. A picture that no transform brings closer (too few corners, another scene, a camera that stood
-    still) keeps the identity.
+    Two passes: an animal that stays in one place for most of the window is in the median at first, and the ground it
+    uncovers would look like motion. The first pass tells the two apart by their colours; the second looks at each
+    pixel only while no animal hides it.
     """
-    reference = grey[len(grey) // 2]
-    corners = cv2.goodFeaturesToTrack(reference, 200, 0.005, max(4, reference.shape[1] // 40))
-    if corners is None or len(corners) < _MIN_CORNERS:
-        return [_IDENTITY] * len(grey)
-    return [_warp_onto(reference, corners, picture) for picture in grey]
-
-
-def _warp_onto(reference: NDArray[np.uint8], corners: F32, picture: NDArray[np.uint8]) -> NDArray[np.float64]:
-    moved, found, _ = cv2.calcOpticalFlowPyrLK(reference, picture, corners, None, winSize=(13, 13), maxLevel=2)
-    kept = found[:, 0] == 1
-    if kept.sum() < _MIN_CORNERS:
-        return _IDENTITY
-    if np.median(np.abs(moved[kept] - corners[kept])) < 0.1:
-        return _IDENTITY
-    warp, inliers = cv2.estimateAffinePartial2D(
-        moved[kept], corners[kept], method=cv2.RANSAC, ransacReprojThreshold=0.8, maxIters=300
-    )
-    if warp is None or inliers.sum() < _MIN_CORNERS:
-        return _IDENTITY
-    height, width = reference.shape
-    warped = cv2.warpAffine(picture, warp, (width, height), borderMode=cv2.BORDER_REPLICATE)
-    if _distance(reference, warped) > 0.95 * _distance(reference, picture):
-        return _IDENTITY
-    return np.asarray(warp, np.float64)
-
-
-def _distance(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
-    """Mean difference in grey levels, cut at 24 so that an animal in one of them counts little."""
-    return float(np.minimum(cv2.absdiff(one, other), 24).mean())
-
-
-def _aligned_lab(window: list[_Small], warps: list[NDArray[np.float64]]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-    """Aligned, slightly blurred Lab pictures u8 [n, h, w, 3], and where each one has pixels."""
-    height, width = window[0].rgb.shape[:2]
-    lab = np.empty((len(window), height, width, 3), np.uint8)
-    valid = np.ones((len(window), height, width), bool)
-    for index, (small, warp) in enumerate(zip(window, warps, strict=True)):
-        picture = small.rgb
-        if warp is not _IDENTITY:
-            picture = cv2.warpAffine(picture, warp, (width, height), borderMode=cv2.BORDER_REPLICATE)
-            white = np.full((height, width), 255, np.uint8)
-            valid[index] = cv2.erode(cv2.warpAffine(white, warp, (width, height)), np.ones((5, 5), np.uint8)) == 255
-        lab[index] = cv2.GaussianBlur(cv2.cvtColor(picture, cv2.COLOR_RGB2LAB), (0, 0), 1.0)
-    return lab, valid
-
-
-def _match_light(lab: NDArray[np.uint8], background: NDArray[np.uint8]) -> bool:
-    """Brings every picture to the light of the background, in place; says whether any needed it.
-
-    Clouds, exposure and white balance change whole pictures. For each channel a line is laid through the median
-    difference of the darker and of the lighter half of the background: an animal on a part of it does not bend it.
-    """
-    few = background[::3, ::3].reshape(-1, 3)
-    darker = few[:, 0] < np.median(few[:, 0])
-    if darker.all() or not darker.any():
-        return False
-    centres = np.stack([few[darker].mean(0), few[~darker].mean(0)])
-    changed = False
-    for picture in lab:
-        gap = few.astype(np.int16) - picture[::3, ::3].reshape(-1, 3)
-        shifts = np.stack([np.median(gap[darker], axis=0), np.median(gap[~darker], axis=0)])
-        if np.abs(shifts).max() < 2:
-            continue
-        changed = True
-        span = centres[1] - centres[0]
-        slope = np.where(np.abs(span) > 12, (shifts[1] - shifts[0]) / np.where(span == 0, 1, span), 0)
-        slope = np.clip(slope, -0.5, 0.5)
-        levels = np.arange(256)[:, None]
-        table = np.clip(levels + shifts.mean(0) + slope * (levels - centres.mean(0)), 0, 255).astype(np.uint8)
-        cv2.LUT(picture, table.reshape(1, 256, 3), dst=picture)
-    return changed
-
-
-def temporal_median(lab: NDArray[np.uint8], most: int = 33) -> NDArray[np.uint8]:
-    """Median over time of u8 [n, h, w, 3], from at most `most` pictures spread evenly."""
-    chosen = lab[np.unique(np.linspace(0, len(lab) - 1, min(most, len(lab))).round().astype(int))]
-    middle = len(chosen) // 2
-    flat = np.ascontiguousarray(chosen.reshape(len(chosen), -1).T)
-    flat.partition(middle, axis=1)
-    return np.ascontiguousarray(flat[:, middle]).reshape(lab.shape[1:])
-
-
-def _contrast(lab: NDArray[np.uint8], background: NDArray[np.uint8], valid: NDArray[np.bool_]) -> F32:
-    """Difference to the background in grey levels, f32 [n, h, w]; what a pixel of swaying texture explains is nothing.
-
-    A value counts only as far as it lies outside the values of the background within one pixel around: half a pixel
-    of misalignment at an edge then changes nothing (Barnich and Van Droogenbroeck, ViBe, 2011, use the same idea).
-    """
-    kernel = np.ones((3, 3), np.uint8)
-    high, low = cv2.dilate(background, kernel), cv2.erode(background, kernel)
-    contrast = np.empty(lab.shape[:3], np.float32)
-    for index, picture in enumerate(lab):
-        outside = cv2.max(cv2.subtract(picture, high), cv2.subtract(low, picture))
-        plain = cv2.absdiff(picture, background)
-        both = cv2.addWeighted(outside, 0.6, plain, 0.4, 0)
-        light, a, b = cv2.split(both)
-        worst = cv2.max(light, cv2.convertScaleAbs(cv2.max(a, b), alpha=1.5))
-        contrast[index] = cv2.GaussianBlur(worst, (0, 0), 1.0)
-    contrast[~valid] = 0
-    return contrast
-
-
-def _local_noise(contrast: F32, floor: float) -> F32:
-    """What the surroundings usually differ by, f32 [h, w]: foliage in wind is noisier than a rock.
-
-    Median over time, then over a wide neighbourhood, so that an animal that moves on the spot is not called noise.
-    """
-    height, width = contrast.shape[1:]
-    typical = np.percentile(contrast[:: max(1, len(contrast) // 16)], 60, axis=0).astype(np.float32)
-    coarse = cv2.resize(typical, (max(8, width // 4), max(8, height // 4)), interpolation=cv2.INTER_AREA)
-    levels = np.clip(coarse * 8, 0, 255).astype(np.uint8)
-    wide = cv2.medianBlur(levels, 2 * (min(levels.shape) // 4) + 1).astype(np.float32) / 8
-    wide = cv2.GaussianBlur(wide, (0, 0), 3)
-    return np.maximum(cv2.resize(wide, (width, height)), floor).astype(np.float32)
-
-
-def _animal_likeness(lab: NDArray[np.uint8], background: NDArray[np.uint8], contrast: F32, knobs: MotionConfig) -> F32:
-    """Log likelihood ratio of each pixel's colour under what moved against the background, f32 [n, h, w]."""
+    background = temporal_median(lab)
+    if match_light(lab, background):
+        background = temporal_median(lab)
     bins = _colour_bins(lab)
+    contrast = contrast_to(lab, background, valid)
+    noise = local_noise(contrast, knobs.noise_floor)
+    contrast /= noise
+    ratio = _colour_ratio(bins, background, contrast, knobs)
+    if ratio is None:
+        return contrast, np.zeros(contrast.shape, np.float32)
+    likeness = _smooth_lookup(ratio, bins)
+    still = _smooth_lookup(ratio, _colour_bins(background[None]))[0]
+    uncovered = _uncovered(contrast, likeness, still, knobs)
+    animal = (contrast > knobs.strong * 0.7) & ~uncovered
+    # Where an animal is in the background, the pictures with that animal have no contrast, but its colours.
+    animal |= uncovered.any(axis=0) & ~uncovered & (likeness > still - _WORSE)
+    hidden = np.stack([cv2.dilate(picture.astype(np.uint8), _BODY) for picture in animal]) > 0
+    behind = median_without(lab, hidden, background)
+    contrast = contrast_to(lab, behind, valid)
+    contrast /= noise
+    ratio = _colour_ratio(bins, behind, contrast, knobs)
+    if ratio is None:
+        return contrast, likeness
+    likeness = _smooth_lookup(ratio, bins)
+    still = _smooth_lookup(ratio, _colour_bins(behind[None]))[0]
+    contrast[_uncovered(contrast, likeness, still, knobs)] = 0
+    return contrast, likeness
+
+
+def _uncovered(contrast: F32, likeness: F32, still: F32, knobs: MotionConfig) -> NDArray[np.bool_]:
+    """Where a picture shows the ground and the background an animal, bool [n, h, w].
+
+    There the background is more like an animal than the picture. Stones and leaves of unusual colours inside such a
+    place were uncovered with it: small holes are closed.
+    """
+    places = ((contrast > knobs.strong / 2) & (likeness < still - _WORSE)).astype(np.uint8)
+    places = [cv2.morphologyEx(cv2.morphologyEx(p, cv2.MORPH_OPEN, _SPECK), cv2.MORPH_CLOSE, _HOLE) for p in places]
+    return (np.stack(places) > 0) | (likeness < still - _WORSE)
+
+
+def _colour_ratio(
+    bins: NDArray[np.int32], background: NDArray[np.uint8], contrast: F32, knobs: MotionConfig
+) -> F32 | None:
+    """Log likelihood ratio of each colour bin under what moved against the background; None if nothing moved."""
     n_bins = int(np.prod(_BINS))
-    moving = contrast > knobs.strong
+    # Only bodies teach colours: specks of swaying leaves are opened away first.
+    moving = (
+        np.stack([cv2.morphologyEx((c > knobs.strong).astype(np.uint8), cv2.MORPH_OPEN, _BODY) for c in contrast]) > 0
+    )
     moved = np.bincount(bins[moving], minlength=n_bins)
     if moved.sum() < 4 * knobs.min_area * moving[0].size:
-        return np.zeros(contrast.shape, np.float32)
+        return None
     quiet = np.median(contrast[:: max(1, len(contrast) // 9)], axis=0) < 0.5 * knobs.lively
-    still_bins = _colour_bins(background[None])[0]
-    # What an animal uncovers looks like motion too, but its colours are those of the background around it.
-    still = np.bincount(still_bins[quiet], minlength=n_bins)
-    ratio = np.log((_spread(moved) + 2e-5) / (_spread(still) + 2e-5)).astype(np.float32)
+    still = np.bincount(_colour_bins(background[None])[0][quiet], minlength=n_bins)
+    return np.asarray(np.log((_spread(moved) + 2e-5) / (_spread(still) + 2e-5)), np.float32)
+
+
+def _smooth_lookup(ratio: F32, bins: NDArray[np.int32]) -> F32:
     return np.stack([cv2.GaussianBlur(ratio[picture], (0, 0), 1.2) for picture in bins])
 
 
@@ -339,14 +278,11 @@ def _boxes(mask: NDArray[np.uint8], contrast: F32, lively: F32, likeness: F32, k
     size = mask.size
     if mask.sum() > knobs.max_area * size:
         return np.zeros((0, 5), np.float32)
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
     found = []
-    for part in range(1, count):
-        x, y, w, h, area = stats[part]
-        if area < knobs.min_area * size:
-            continue
+    for x, y, inside in _bodies(mask, knobs):
+        h, w = inside.shape
+        area = int(inside.sum())
         here = np.s_[y : y + h, x : x + w]
-        inside = labels[here] == part
         evidence = np.maximum(contrast[here], lively[here])[inside]
         # A part is kept when some of it moves for certain; faint parts alone are shadows and ripples.
         if (evidence > knobs.strong).sum() < 0.3 * knobs.min_area * size and evidence.max() < knobs.lively:
@@ -357,6 +293,41 @@ def _boxes(mask: NDArray[np.uint8], contrast: F32, lively: F32, likeness: F32, k
         found.append((x, y, w, h, sureness * (0.7 + 0.1 * colour) * min(1.0, 0.5 + filled)))
     boxes = np.array(found, np.float32).reshape(-1, 5)
     return absorb_fragments(boxes, reach=knobs.reach * max(mask.shape), share=knobs.fragment)
+
+
+def _bodies(mask: NDArray[np.uint8], knobs: MotionConfig) -> Iterator[tuple[int, int, NDArray[np.bool_]]]:
+    """Connected parts of a mask that are large enough, cut where two bodies only touch: x, y, bool [h, w] of the box."""
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
+    for part in range(1, count):
+        x, y, w, h, area = (int(value) for value in stats[part])
+        if area < knobs.min_area * mask.size:
+            continue
+        for piece in cut_at_necks(labels[y : y + h, x : x + w] == part, knobs.neck):
+            if piece.sum() < knobs.min_area * mask.size:
+                continue
+            rows, columns = np.flatnonzero(piece.any(axis=1)), np.flatnonzero(piece.any(axis=0))
+            top, left = int(rows[0]), int(columns[0])
+            yield x + left, y + top, piece[top : rows[-1] + 1, left : columns[-1] + 1]
+
+
+def cut_at_necks(part: NDArray[np.bool_], neck: float) -> list[NDArray[np.bool_]]:
+    """The bodies in one connected part, bool [h, w] each: cut where it is narrow between two thick places.
+
+    Two places are bodies of their own if each is at least 0.6 times as thick as the thickest and what joins them is
+    thinner than `neck` times the thinner of the two (a watershed on the distance to the edge).
+    """
+    depth = cv2.distanceTransform(np.pad(part.astype(np.uint8), 1), cv2.DIST_L2, 3)[1:-1, 1:-1]
+    thickest = float(depth.max())
+    if thickest < 4:
+        return [part]
+    count, labels = cv2.connectedComponents((depth > 0.6 * neck * thickest).astype(np.uint8))
+    peaks = [float(depth[labels == core].max()) for core in range(1, count)]
+    cores = [core for core, peak in enumerate(peaks, start=1) if peak >= 0.6 * thickest]
+    if len(cores) < 2:
+        return [part]
+    away = [cv2.distanceTransform((labels != core).astype(np.uint8), cv2.DIST_L2, 3) for core in cores]
+    nearest = np.argmin(away, axis=0)
+    return [part & (nearest == number) for number in range(len(cores))]
 
 
 def absorb_fragments(boxes: F32, reach: float, share: float) -> F32:
