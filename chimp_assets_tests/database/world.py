@@ -117,7 +117,7 @@ def add_video(conn: sa.Connection, video_id: int, tracks: int, frames: int, **ch
                 "frame_no": numbers,
                 "detection_no": [ordinal] * frames,
                 "track_id": [track_id] * frames,
-                "x": [0.3 * ordinal] * frames,
+                "x": [0.1 * ordinal] * frames,
                 "y": [0.5] * frames,
                 "w": [0.25] * frames,
                 "h": [0.25] * frames,
@@ -157,7 +157,7 @@ def plan(db: Database, track_ids: list[int], lane: str = "typical", **more: Any)
 def predict(db: Database, track_id: int, probabilities: dict[str, float], unknown: bool = False) -> None:
     """What the champion head says about a track."""
     with db.write() as conn:
-        ids = dict(conn.execute(sa.select(s.individual.c.anim_id, s.individual.c.individual_id)).tuples().all())
+        ids = {row.anim_id: row.individual_id for row in conn.execute(sa.select(s.individual))}
         ranked = sorted(probabilities.items(), key=lambda pair: -pair[1])
         for rank, (anim_id, probability) in enumerate(ranked, start=1):
             conn.execute(
@@ -186,4 +186,7 @@ def item_states(db: Database) -> dict[int, str]:
     """State of the queue by track, of the newest round."""
     q = s.acquisition_queue.c
     with db.read() as conn:
-        return dict(conn.execute(sa.select(q.track_id, q.state).order_by(q.round_id)).tuples().all())
+        return {
+            row.track_id: row.state
+            for row in conn.execute(sa.select(q.track_id, q.state).order_by(q.round_id, q.position))
+        }
