@@ -189,18 +189,15 @@ def _phase(
 
 
 def _load_head(store: BlobStore, row: ModelRow, names: dict[int, str]) -> Head:
-    from chimp_assets.vision.checkpoint import load_checkpoint
+    from chimp_assets.vision.head import load_head
 
-    assert row.checkpoint_uri is not None  # a head is a file
-    assert row.checkpoint_hash is not None
-    tensors, config = load_checkpoint(store, row.checkpoint_uri, row.checkpoint_hash)
-    classes = tensors["classes"].numpy().tolist()
+    head = load_head(store, row)
     return Head(
-        weight=tensors["W"].float().numpy(),
-        bias=tensors["b"].float().numpy(),
-        temperature=float(config["temperature"]),
+        weight=head.W,
+        bias=head.b,
+        temperature=head.temperature,
         version=row.model_id,
-        names=tuple(names.get(c, str(c)) for c in classes),
+        names=tuple(names.get(c, str(c)) for c in head.classes.tolist()),
     )
 
 

@@ -19,6 +19,7 @@ from chimp_assets.database.splits import audit_reserve_mask
 from chimp_assets.home import Home
 from chimp_assets.planning import PlanningError, build_pool, replan
 from chimp_assets.vision.checkpoint import content_hash, register_model, save_checkpoint
+from chimp_assets.vision.head import Head, head_tensors
 from chimp_assets_tests.rows import THEN, add_bundle, add_model, add_track, add_video
 
 DETECTOR, EMBEDDER = 1, 2
@@ -102,19 +103,10 @@ class World:
         """A champion head that tells FF from FI by the first dimension."""
         weight = np.zeros((2, DIMENSIONS), np.float32)
         weight[:, 0] = [5, -5]
-        uri, digest = save_checkpoint(
-            self.home.store,
-            "models/head",
-            {
-                "W": weight,
-                "b": np.zeros(2, np.float32),
-                "classes": np.array([self.individual_id("FF"), self.individual_id("FI")]),
-            },
-            {"temperature": 1.0},
-        )
-        model_id = register_model(
-            self.db, "head", "test", {"temperature": 1.0}, uri, digest, parent_id=embedder, state="champion"
-        )
+        classes = np.array([self.individual_id("FF"), self.individual_id("FI")])
+        head = Head(weight, np.zeros(2, np.float32), classes, 1.0, -1e9, weight.astype(np.float16), classes.copy())
+        uri, digest = save_checkpoint(self.home.store, "models/head", head_tensors(head), {})
+        model_id = register_model(self.db, "head", "test", {}, uri, digest, parent_id=embedder, state="champion")
         if accuracy is not None:
             with self.db.write() as conn:
                 conn.execute(
