@@ -1,0 +1,245 @@
+"""Model files and model rows: what was learned, under which hash, and which model of a task is the champion.
+
+Belongs here: writing and reading checkpoints (safetensors only: a model file must never be able to run code) and the
+life of a row of `model` (candidate, champion, refused, retired).
+Does not belong here: building networks (`embedder`), fitting (`head`, `self_supervision`), deciding (`gate`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import sqlalchemy as sa
+
+from chimp_assets.database import schema
+from chimp_assets.errors import ChimpError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from chimp_assets.archive.store import BlobStore
+    from chimp_assets.database.engine import Database
+
+CONFIG_LIMIT = 4000  # characters; the width of model.config
+
+
+class ModelError(ChimpError):
+    """A model cannot be fitted, found or used; the sentence says which and why."""
+
+
+class ModelFileError(ModelError):
+    """A checkpoint is missing, changed since it was written, or no safetensors file."""
+
+
+@dataclass(frozen=True)
+class ModelRow:
+    """One row of `model`, with its config read from JSON."""
+
+    model_id: int
+    task: str
+    version: int
+    name: str
+    parent_id: int | None
+    training_set_id: int | None
+    checkpoint_uri: str | None
+    checkpoint_hash: str | None
+    state: str
+    reason: str | None
+    config: dict[str, Any]
+
+
+def content_hash(content: bytes) -> str:
+    """blake2b-256 of bytes, 64 hexadecimal digits: the hash of every file in the store."""
+    return hashlib.blake2b(content, digest_size=32).hexdigest()
+
+
+def save_checkpoint(
+    store: BlobStore, key_prefix: str, tensors: Mapping[str, Tensor | np.ndarray], config: Mapping[str, Any]
+) -> tuple[str, str]:
+    """Write tensors and config as one safetensors file. Returns (uri, blake2b-256 in hexadecimal).
+
+    The uri is `<key_prefix>-<first 12 digits of the hash>.safetensors`, so equal content has one name, a killed step
+    that is run again writes the same file, and a file is never replaced by another. The bytes are deterministic.
+    """
+    import torch
+    from safetensors.torch import save
+
+    whole = {
+        name: (tensor if isinstance(tensor, torch.Tensor) else torch.from_numpy(np.ascontiguousarray(tensor)))
+        .detach()
+        .cpu()
+        .contiguous()
+        for name, tensor in sorted(tensors.items())
+    }
+    content = save(whole, metadata={"config": json.dumps(dict(config), sort_keys=True)})
+    digest = content_hash(content)
+    uri = f"{key_prefix}-{digest[:12]}.safetensors"
+    store.put(uri, content)
+    return uri, digest
+
+
+def load_checkpoint(store: BlobStore, uri: str, expected_hash: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Tensors (CPU) and config of a checkpoint. Raises ModelFileError if it is missing, changed or malformed."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    content = read_checked(store, uri, expected_hash)
+    try:
+        tensors = load(content)
+        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+        config = json.loads(header.get("__metadata__", {}).get("config", "{}"))
+    except (SafetensorError, ValueError, KeyError) as error:
+        raise ModelFileError(
+            f"The model file {uri} is not a safetensors file: {error}.", "Restore it from a backup or train again."
+        ) from error
+    return tensors, config
+
+
+def read_checked(store: BlobStore, uri: str, expected_hash: str) -> bytes:
+    """Bytes of a file of the store whose hash SQL knows. Raises ModelFileError if it is missing or has changed."""
+    if store.head(uri) is None:
+        raise ModelFileError(f"The model file {uri} is missing from the store.", "Restore it, or train again.")
+    content = store.get(uri)
+    digest = content_hash(content)
+    if digest != expected_hash:
+        raise ModelFileError(
+            f"The model file {uri} has changed since it was written (hash {digest[:12]}, expected"
+            f" {expected_hash[:12]}).",
+            "Restore it from a backup or train again; it was not used.",
+        )
+    return content
+
+
+def register_model(
+    db: Database,
+    task: str,
+    name: str,
+    config: Mapping[str, Any],
+    checkpoint_uri: str | None = None,
+    checkpoint_hash: str | None = None,
+    parent_id: int | None = None,
+    training_set_id: int | None = None,
+    state: str = "candidate",
+) -> int:
+    """Add a row of `model` and return its id; versions count from 1 within a task.
+
+    A new champion retires the old one in the same transaction. Raises ValueError if the config does not fit its column.
+    """
+    text = json.dumps(dict(config), sort_keys=True)
+    if len(text) > CONFIG_LIMIT:
+        raise ValueError(f"the config of a {task} takes {len(text)} characters of JSON; {CONFIG_LIMIT} fit")
+    now = datetime.now(UTC)
+    model = schema.model
+    with db.write() as conn:
+        version = (
+            conn.execute(
+                sa.select(sa.func.coalesce(sa.func.max(model.c.version), 0)).where(model.c.task == task)
+            ).scalar_one()
+            + 1
+        )
+        if state == "champion":
+            _retire_champion(conn, task, now)
+        result = conn.execute(
+            sa.insert(model).values(
+                task=task,
+                version=version,
+                name=name,
+                parent_id=parent_id,
+                training_set_id=training_set_id,
+                checkpoint_uri=checkpoint_uri,
+                checkpoint_hash=checkpoint_hash,
+                state=state,
+                config=text,
+                created_at=now,
+                decided_at=now if state == "champion" else None,
+            )
+        )
+        key = result.inserted_primary_key
+        assert key is not None
+        return int(key[0])
+
+
+def champion(conn: sa.Connection, task: str) -> ModelRow | None:
+    """The champion of a task, or None."""
+    model = schema.model
+    row = conn.execute(sa.select(model).where(model.c.task == task, model.c.state == "champion")).one_or_none()
+    return None if row is None else _model_row(row)
+
+
+def model_of(conn: sa.Connection, model_id: int) -> ModelRow:
+    """A model by its key. Raises ModelError if there is none."""
+    row = conn.execute(sa.select(schema.model).where(schema.model.c.model_id == model_id)).one_or_none()
+    if row is None:
+        raise ModelError(f"There is no model {model_id}.", "`chimp status` lists the models.")
+    return _model_row(row)
+
+
+def candidates(conn: sa.Connection, task: str) -> list[int]:
+    """Keys of the models of a task that wait for a verdict, oldest first."""
+    c = schema.model.c
+    return list(conn.scalars(sa.select(c.model_id).where(c.task == task, c.state == "candidate").order_by(c.model_id)))
+
+
+def newest_model(conn: sa.Connection, task: str) -> ModelRow | None:
+    """The model of a task made last, whatever its state, or None."""
+    c = schema.model.c
+    newest = sa.select(sa.func.max(c.version)).where(c.task == task).scalar_subquery()
+    row = conn.execute(sa.select(schema.model).where(c.task == task, c.version == newest)).one_or_none()
+    return None if row is None else _model_row(row)
+
+
+def promote(db: Database, model_id: int, reason: str) -> None:
+    """Make a model the champion of its task; the old champion retires in the same transaction."""
+    now = datetime.now(UTC)
+    with db.write() as conn:
+        row = model_of(conn, model_id)
+        if row.state == "champion":
+            return
+        _retire_champion(conn, row.task, now)
+        _decide(conn, model_id, "champion", reason, now)
+
+
+def refuse(db: Database, model_id: int, reason: str) -> None:
+    """Mark a candidate refused, with the reason. Raises ModelError for a champion: only a promotion ends its term."""
+    with db.write() as conn:
+        if model_of(conn, model_id).state == "champion":
+            raise ModelError(f"Model {model_id} is the champion and cannot be refused.", "Promote another model.")
+        _decide(conn, model_id, "refused", reason, datetime.now(UTC))
+
+
+def _retire_champion(conn: sa.Connection, task: str, now: datetime) -> None:
+    model = schema.model
+    conn.execute(
+        sa.update(model)
+        .where(model.c.task == task, model.c.state == "champion")
+        .values(state="retired", decided_at=now)
+    )
+
+
+def _decide(conn: sa.Connection, model_id: int, state: str, reason: str, now: datetime) -> None:
+    model = schema.model
+    conn.execute(
+        sa.update(model).where(model.c.model_id == model_id).values(state=state, reason=reason[:2000], decided_at=now)
+    )
+
+
+def _model_row(row: sa.Row[Any]) -> ModelRow:
+    return ModelRow(
+        model_id=int(row.model_id),
+        task=row.task,
+        version=int(row.version),
+        name=row.name,
+        parent_id=row.parent_id,
+        training_set_id=row.training_set_id,
+        checkpoint_uri=row.checkpoint_uri,
+        checkpoint_hash=row.checkpoint_hash,
+        state=row.state,
+        reason=row.reason,
+        config=json.loads(row.config),
+    )

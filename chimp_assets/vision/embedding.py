@@ -1,0 +1,245 @@
+"""The embedding files: one for each bundle and embedder, written after its bundle was tracked.
+
+Belongs here: embedding a bundle, whether its file is still true, reading files in a stream.
+Does not belong here: the embedder (`embedder`), what is learned from embeddings (`head`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import numpy as np
+import sqlalchemy as sa
+
+from chimp_assets.database import schema
+from chimp_assets.vision.checkpoint import ModelError, ModelFileError, champion, content_hash, model_of, read_checked
+
+if TYPE_CHECKING:
+    from chimp_assets.archive.store import BlobStore
+    from chimp_assets.database.engine import Database
+    from chimp_assets.settings import Settings
+
+
+@dataclass(frozen=True)
+class BundleEmbeddings:
+    """What embedding a bundle wrote. skipped: live tracks without a single detection, which have no vector."""
+
+    n_tracks: int
+    uri: str
+    skipped: int
+
+
+def embed_bundle(
+    db: Database,
+    store: BlobStore,
+    bundle_key: str,
+    settings: Settings,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> BundleEmbeddings:
+    """Embed the live tracks of a bundle with the champion embedder and replace the bundle's file and row.
+
+    The file is a safetensors file {embedding: f16 [n, d] unit vectors, track_id: i64 [n] ascending}. A file that is
+    still true is kept as it is. Crop side and crops per track are the embedder's, whatever the settings say today.
+    Memory: one bundle's vectors and the crops of tracks alive at once. Raises ModelError without a champion embedder or
+    for an unknown bundle.
+    """
+    from safetensors.numpy import save
+
+    from chimp_assets.vision.crops import read_crops
+    from chimp_assets.vision.embedder import load_embedder
+
+    # Taken before the tracks are read: a video that is tracked meanwhile makes the file stale.
+    began = datetime.now(UTC)
+    with db.read() as conn:
+        model = champion(conn, "embedder")
+        if model is None:
+            raise ModelError("There is no embedder.", "Fit one first: `chimp ingest` does when tracks are enough.")
+        bundle_id = _bundle_id(conn, bundle_key)
+        fresh = _fresh_file(conn, store, model.model_id, bundle_id)
+        live = _live_tracks(conn, bundle_id)
+    if fresh is not None:
+        return BundleEmbeddings(fresh.n_tracks, fresh.uri, len(live) - fresh.n_tracks)
+    embedder = load_embedder(store, model)
+    videos = sorted({video_id for _, video_id in live})
+    vectors: dict[int, np.ndarray] = {}
+    for number, video_id in enumerate(videos):
+        for track in read_crops(db, store, video_id, model.config["crops_per_track"], embedder.crop_side):
+            vectors[track.track_id] = embedder.embed_track(track.crops).astype(np.float16)
+        if progress is not None:
+            progress(f"embed {bundle_key}", number + 1, len(videos))
+    track_id = np.array(sorted(vectors), dtype=np.int64)
+    embedding = np.stack([vectors[i] for i in track_id]) if vectors else np.zeros((0, embedder.dimensions), np.float16)
+    content = save({"embedding": embedding, "track_id": track_id})
+    digest = content_hash(content)
+    uri = f"embeddings/{model.model_id}/{bundle_key}-{digest[:8]}.safetensors"
+    store.put(uri, content)
+    replaced = _write_row(db, model.model_id, bundle_id, uri, digest, len(track_id), began)
+    if replaced is not None and replaced != uri:
+        store.delete(replaced)
+    return BundleEmbeddings(len(track_id), uri, len(live) - len(track_id))
+
+
+def is_stale(db: Database, store: BlobStore, bundle_key: str) -> bool:
+    """Whether the live tracks of a bundle differ from the champion embedder's file (or there is none).
+
+    False while there is no embedder: nothing can be done about it yet.
+    """
+    with db.read() as conn:
+        model = champion(conn, "embedder")
+        if model is None:
+            return False
+        return _fresh_file(conn, store, model.model_id, _bundle_id(conn, bundle_key)) is None
+
+
+def read_embeddings(
+    db: Database, store: BlobStore, embedder_id: int, bundle_keys: Collection[str] | None = None
+) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    """(bundle_key, track_id i64 [n] ascending, embedding f16 [n, d]) of each bundle that has a file, oldest first.
+
+    bundle_keys: only these. Memory: one file. Raises ModelFileError if a file is missing or has changed.
+    """
+    file = schema.embedding_file.c
+    statement = (
+        sa.select(schema.bundle.c.bundle_key, schema.bundle.c.bundle_id)
+        .join_from(schema.embedding_file, schema.bundle, schema.bundle.c.bundle_id == file.bundle_id)
+        .where(file.model_id == embedder_id)
+        .order_by(file.bundle_id)
+    )
+    with db.read() as conn:
+        keys = conn.execute(statement).all()
+    wanted = None if bundle_keys is None else set(bundle_keys)
+    for key, bundle_id in keys:
+        if wanted is None or key in wanted:
+            yield key, *_read_current(db, store, embedder_id, bundle_id)
+
+
+def embeddings_of_tracks(
+    db: Database, store: BlobStore, embedder_id: int, track_ids: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Embeddings of some tracks: found i64 [k], rows of track_ids that have one; embedding f32 [k, d].
+
+    Reads only the files of their bundles, one at a time. Raises ModelError if the embedder is unknown.
+    """
+    with db.read() as conn:
+        dimensions = int(model_of(conn, embedder_id).config["dimensions"])
+        keys = _bundles_of(conn, track_ids)
+    order = np.argsort(track_ids, kind="stable")
+    wanted = np.asarray(track_ids, dtype=np.int64)[order]
+    rows, parts = [], []
+    for _, ids, embedding in read_embeddings(db, store, embedder_id, keys):
+        place = np.searchsorted(ids, wanted)
+        hit = place < len(ids)
+        hit[hit] = ids[place[hit]] == wanted[hit]
+        rows.append(order[hit])
+        parts.append(embedding[place[hit]].astype(np.float32))
+    if not rows:
+        return np.zeros(0, dtype=np.int64), np.zeros((0, dimensions), dtype=np.float32)
+    found = np.concatenate(rows)
+    in_order = np.argsort(found, kind="stable")
+    return found[in_order], np.concatenate(parts)[in_order]
+
+
+def _read_current(db: Database, store: BlobStore, embedder_id: int, bundle_id: int) -> tuple[np.ndarray, np.ndarray]:
+    """The file that the row names now; once more if it was replaced between reading the row and the file."""
+    from safetensors.numpy import load
+
+    file = schema.embedding_file
+    statement = sa.select(file).where(file.c.model_id == embedder_id, file.c.bundle_id == bundle_id)
+    uri = None
+    while True:
+        with db.read() as conn:
+            row = conn.execute(statement).one()
+        try:
+            content = load(read_checked(store, row.uri, row.content_hash))
+            return content["track_id"], content["embedding"]
+        except ModelFileError:
+            if row.uri == uri:
+                raise
+            uri = row.uri
+
+
+def _write_row(
+    db: Database, model_id: int, bundle_id: int, uri: str, digest: str, n_tracks: int, began: datetime
+) -> str | None:
+    """Replace the row of a bundle; returns the uri that it named before."""
+    file = schema.embedding_file
+
+    def write(conn: sa.Connection) -> str | None:
+        here = (file.c.model_id == model_id) & (file.c.bundle_id == bundle_id)
+        before = conn.scalar(sa.select(file.c.uri).where(here))
+        conn.execute(sa.delete(file).where(here))
+        conn.execute(
+            sa.insert(file).values(
+                model_id=model_id,
+                bundle_id=bundle_id,
+                uri=uri,
+                content_hash=digest,
+                n_tracks=n_tracks,
+                created_at=began,
+            )
+        )
+        return before
+
+    return db.transact(write)
+
+
+def _fresh_file(
+    conn: sa.Connection, store: BlobStore, model_id: int, bundle_id: int
+) -> sa.Row[tuple[object, ...]] | None:
+    """The row of a bundle's file if the file holds exactly the live tracks and no video was tracked since."""
+    from safetensors.numpy import load
+
+    file, video = schema.embedding_file, schema.video
+    row = conn.execute(sa.select(file).where(file.c.model_id == model_id, file.c.bundle_id == bundle_id)).one_or_none()
+    if row is None:
+        return None
+    newest = conn.scalar(
+        sa.select(sa.func.max(video.c.updated_at)).where(video.c.bundle_id == bundle_id, video.c.state == "tracked")
+    )
+    if newest is not None and newest > row.created_at:
+        return None
+    try:
+        held = load(read_checked(store, row.uri, row.content_hash))["track_id"]
+    except ModelFileError:
+        return None
+    live = np.array([track_id for track_id, _ in _live_tracks(conn, bundle_id)], dtype=np.int64)
+    return row if np.array_equal(held, live) else None
+
+
+def _live_tracks(conn: sa.Connection, bundle_id: int) -> list[tuple[int, int]]:
+    """(track_id, video_id) of the live tracks of a bundle, ascending."""
+    track, video = schema.track, schema.video
+    rows = conn.execute(
+        sa.select(track.c.track_id, track.c.video_id)
+        .join(video, video.c.video_id == track.c.video_id)
+        .where(video.c.bundle_id == bundle_id, track.c.state == "live")
+        .order_by(track.c.track_id)
+    )
+    return [(int(row.track_id), int(row.video_id)) for row in rows]
+
+
+def _bundle_id(conn: sa.Connection, bundle_key: str) -> int:
+    found = conn.scalar(sa.select(schema.bundle.c.bundle_id).where(schema.bundle.c.bundle_key == bundle_key))
+    if found is None:
+        raise ModelError(f"There is no bundle {bundle_key!r}.", "`chimp status` lists the bundles.")
+    return int(found)
+
+
+def _bundles_of(conn: sa.Connection, track_ids: np.ndarray) -> list[str]:
+    track, video, bundle = schema.track, schema.video, schema.bundle
+    keys: set[str] = set()
+    for start in range(0, len(track_ids), 500):
+        some = [int(i) for i in track_ids[start : start + 500]]
+        keys.update(
+            conn.scalars(
+                sa.select(bundle.c.bundle_key)
+                .join(video, video.c.bundle_id == bundle.c.bundle_id)
+                .join(track, track.c.video_id == video.c.video_id)
+                .where(track.c.track_id.in_(some))
+                .distinct()
+            )
+        )
+    return sorted(keys)
