@@ -206,7 +206,11 @@ def _audit_accuracy(conn: sa.Connection, model_id: int) -> float | None:
     value = conn.scalar(
         sa.select(metric.value)
         .where(
-            metric.model_id == model_id, metric.dataset == "audit", metric.slice_kind == "all", metric.name == "top1"
+            metric.model_id == model_id,
+            metric.dataset == "audit",
+            metric.slice_kind == "all",
+            metric.name == "top1",
+            metric.n > 0,
         )
         .order_by(metric.metric_id.desc())
         .limit(1)
