@@ -104,19 +104,22 @@ def rescore(home: Home, progress: Progress | None = None, budget: int | None = N
 
     budget: tracks; None takes settings.score.tracks_per_run. A run stops after the bundle that passes it.
     """
+    from chimp_assets.vision.checkpoint import champion
     from chimp_assets.vision.embedding import embed_bundle
     from chimp_assets.vision.predict import predict_bundles
 
     limit = home.settings.score.tracks_per_run if budget is None else budget
     with home.database.read() as conn:
         waiting = work.unscored_bundles(conn)
+        has_head = champion(conn, "head") is not None
     done: list[str] = []
     embedded = predicted = 0
     for number, key in enumerate(waiting):
         if progress:
             progress(f"score {key}", number, len(waiting))
         embedded += embed_bundle(home.database, home.store, key, home.settings).n_tracks
-        predicted += predict_bundles(home.database, home.store, [key], home.settings).n_tracks
+        if has_head:
+            predicted += predict_bundles(home.database, home.store, [key], home.settings).n_tracks
         done.append(key)
         if max(embedded, predicted) >= limit:
             break

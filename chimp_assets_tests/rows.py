@@ -106,13 +106,15 @@ def add_embedding_file(db: Database, model_id: int, bundle_id: int, n_tracks: in
         )  # fmt: skip
 
 
-def name_tracks(db: Database, track_ids: list[int], anim_id: str = "FF", lane: str = "typical") -> None:
-    """The expert names tracks, as the page will."""
+def name_tracks(db: Database, track_ids: list[int], lane: str = "typical") -> None:
+    """The expert names tracks Fifi and Fred in turn, as the page will."""
     results = record_events(
         db,
         [
-            LabelEvent(str(uuid4()), "new_individual", "expert", lane=lane, track_id=track_id, anim_id=anim_id)
-            for track_id in track_ids
+            LabelEvent(
+                str(uuid4()), "new_individual", "expert", lane=lane, track_id=track_id, anim_id=("FF", "FI")[n % 2]
+            )
+            for n, track_id in enumerate(track_ids)
         ],
     )
     assert all(result.status == "stored" for result in results), results

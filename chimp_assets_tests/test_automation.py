@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from chimp_assets.automation.brakes import BUNDLE_TAG, held, keeps_failing
 from chimp_assets.database import schema as t
 from chimp_assets.database import work
+from chimp_assets.database.people import record_audit_event
 from chimp_assets.definitions import build_definitions
 from chimp_assets.resources import HomeResource
 from chimp_assets_tests.rows import (
@@ -184,17 +185,20 @@ def test_a_training_waits_for_new_labels_and_for_the_cool_down(home, tick):
 
 
 def test_a_training_that_left_no_model_is_tried_again_but_not_for_ever(home, tick):
-    """A watermark taken by a training that crashed must not hide its labels."""
+    """A watermark taken by a training that crashed must not hide its labels, nor be tried a thousand times a day."""
     tracks = _labelled_home(home)
-    name_tracks(home.database, tracks[:20])
-    _trained(home, watermark=20, minutes_ago=10, with_model=False)
-    assert len(tick("new_labels").run_requests) == 1
+    name_tracks(home.database, tracks[:24])
+    _trained(home, watermark=24, minutes_ago=10, with_model=False)
+    for _ in range(work.MAX_ATTEMPTS):
+        assert len(tick("new_labels").run_requests) == 1
+        record_audit_event(home.database, "run_failed", "retrain", {"message": "it died"})
 
-    for _ in range(work.MAX_ATTEMPTS - 1):
-        _trained(home, watermark=20, minutes_ago=10, with_model=False)
     result = tick("new_labels")
     assert not result.run_requests
     assert "failed" in result.skip_reason.skip_message
+
+    name_tracks(home.database, tracks[24:])
+    assert len(tick("new_labels").run_requests) == 1
 
 
 def test_the_first_embedder_waits_for_the_tracks_of_the_archive(home, tick):
@@ -218,7 +222,7 @@ def test_a_new_champion_leads_to_one_budgeted_run_until_every_bundle_is_scored(h
     add_embedding_file(home.database, 2, 1, len(tracks))
     assert not tick("champion_changed").run_requests
 
-    add_model(home.database, 3, "head")
+    add_model(home.database, 3, "head", parent_id=2)
     assert [r.job_name for r in tick("champion_changed").run_requests] == ["rescore"]
 
     with home.database.write() as conn:

@@ -5,6 +5,8 @@ seconds of imports and no step here can run beside another. Heavy training still
 Does not belong here: when they run (`sensors`, `schedules`).
 """
 
+from typing import Any
+
 import dagster as dg
 
 from chimp_assets.assets.acquisition import PLAN_KEY, plan_metadata
@@ -97,4 +99,4 @@ def rescore() -> None:
     plan_after_scoring(score_waiting_bundles())
 
 
-JOBS = [ingest_bundle, fit_embedder, retrain, rescore, replan, nightly]
+JOBS: list[Any] = [ingest_bundle, fit_embedder, retrain, rescore, replan, nightly]

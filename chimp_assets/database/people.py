@@ -133,6 +133,12 @@ def upsert_individuals(db: Database, rows: Iterable[Mapping[str, Any]]) -> Upser
     return UpsertedIndividuals(added, len(checked) - added)
 
 
+def record_audit_event(db: Database, action: str, subject: str, detail: dict[str, Any]) -> None:
+    """Writes what happened to whom, by nobody in particular; texts are cut to the width of their columns."""
+    with db.write() as conn:
+        _write_audit(conn, action[:100], subject[:300], {key: str(value)[:1500] for key, value in detail.items()})
+
+
 def _insert_user(conn: sa.Connection, name: str, role: str) -> int:
     user_id = insert_one(conn, app_user, name=name, role=role, created_at=datetime.now(UTC))
     _write_audit(conn, "user.add", name, {"role": role})

@@ -11,10 +11,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import numpy as np
 import sqlalchemy as sa
 
 from chimp_assets.database import schema as t
 from chimp_assets.database.engine import Database
+from chimp_assets.database.events import NAMING_KINDS, effective_answers
+from chimp_assets.database.splits import audit_reserve_mask
 from chimp_assets.settings import Settings
 
 MAX_ATTEMPTS = 3
@@ -90,11 +93,10 @@ def embedder_due(conn: sa.Connection, settings: Settings) -> Due:
 def labels_due(conn: sa.Connection, settings: Settings, now: datetime) -> Due:
     """Whether enough labels have landed since the last head was fitted, and the cool-down is over.
 
-    Compares the watermark (annotation.seq) of the newest training set that became a model with the newest answer.
-    A training set without a model is a training that failed: it is tried MAX_ATTEMPTS times at the same watermark.
+    Compares the watermark (annotation.seq) of the newest training set that became a model with the newest answer, so
+    that a training that died takes no label with it. One that died MAX_ATTEMPTS times on the same labels is left alone
+    until more labels come.
     """
-    from chimp_assets.database.events import effective_answers
-
     head_sets = sa.select(t.model.c.training_set_id).where(
         t.model.c.task == "head", t.model.c.training_set_id.is_not(None)
     )
@@ -106,41 +108,57 @@ def labels_due(conn: sa.Connection, settings: Settings, now: datetime) -> Due:
         )
         or 0
     )
+    seq = conn.scalar(sa.select(sa.func.coalesce(sa.func.max(t.annotation.c.seq), 0))) or 0
+    fresh = (
+        conn.scalar(
+            sa.select(sa.func.count()).where(
+                t.annotation.c.seq > trained_to, t.annotation.c.lane != "audit", t.annotation.c.kind != "skip"
+            )
+        )
+        or 0
+    )
+    if fresh == 0 or (trained_to > 0 and fresh < settings.head.min_new_labels):
+        return Due(False, f"{fresh} new labels, {settings.head.min_new_labels} are awaited")
+    labels, classes = _teaching_labels(conn, settings)
+    if labels < settings.head.min_labels or classes < 2:
+        return Due(
+            False,
+            f"{labels} labels of {classes} individuals may teach, a first head needs {settings.head.min_labels} of 2",
+        )
     newest = conn.execute(
-        sa.select(t.training_set.c.watermark_seq, t.training_set.c.created_at)
+        sa.select(t.training_set.c.training_set_id, t.training_set.c.watermark_seq, t.training_set.c.created_at)
         .where(t.training_set.c.task == "head")
         .order_by(t.training_set.c.training_set_id.desc())
         .limit(1)
     ).first()
-    answer = effective_answers().subquery()
-    named = answer.c.kind.in_(("identify", "new_individual"))
-    trainable = answer.c.lane != "audit"
-    total = conn.scalar(sa.select(sa.func.count()).select_from(answer).where(named, trainable)) or 0
-    if total < settings.head.min_labels:
-        return Due(False, f"{total} names outside the audit, {settings.head.min_labels} are needed for a first head")
-    seq = conn.scalar(sa.select(sa.func.coalesce(sa.func.max(t.annotation.c.seq), 0))) or 0
-    fresh = conn.scalar(
-        sa.select(sa.func.count()).where(
-            t.annotation.c.seq > trained_to, t.annotation.c.lane != "audit", t.annotation.c.kind != "skip"
-        )
-    )
-    fresh = fresh or 0
-    if fresh < settings.head.min_new_labels and trained_to > 0:
-        return Due(False, f"{fresh} new labels, {settings.head.min_new_labels} are awaited")
     if newest is not None:
         since = now - newest.created_at
         if since < timedelta(seconds=settings.head.cool_down_s):
             return Due(False, f"the last training began {since.total_seconds():.0f} s ago (cool-down)")
-        failed = conn.scalar(
+        failures = conn.scalar(
             sa.select(sa.func.count()).where(
-                t.training_set.c.task == "head",
-                t.training_set.c.watermark_seq == seq,
-                t.training_set.c.training_set_id.not_in(head_sets),
+                t.audit_event.c.action == "run_failed",
+                t.audit_event.c.subject == "retrain",
+                t.audit_event.c.at > newest.created_at,
             )
         )
-        if (failed or 0) >= MAX_ATTEMPTS:
-            return Due(False, f"training failed {failed} times on the labels up to seq {seq}; see its runs")
+        if newest.watermark_seq == seq > trained_to and (failures or 0) >= MAX_ATTEMPTS:
+            return Due(False, f"training failed {failures} times on the labels up to seq {seq}; see its runs")
     return Due(True, f"{fresh} new labels up to seq {seq}, last trained to {trained_to}")
+
+
+def _teaching_labels(conn: sa.Connection, settings: Settings) -> tuple[int, int]:
+    """(tracks, individuals) that a training set made now would hold, give or take tracks that were cut or joined."""
+    answer = effective_answers().subquery("answer")
+    rows = conn.execute(
+        sa.select(answer.c.track_id, answer.c.individual_id)
+        .join(t.track, t.track.c.track_id == answer.c.track_id)
+        .join(t.split_assignment, t.split_assignment.c.video_id == t.track.c.video_id)
+        .where(answer.c.kind.in_(NAMING_KINDS), answer.c.lane != "audit", t.split_assignment.c.split != "test")
+    ).all()
+    track_id = np.array([row.track_id for row in rows], np.int64)
+    teaches = ~audit_reserve_mask(track_id, settings.seed, settings.acquisition.audit_reserve)
+    return int(teaches.sum()), len({row.individual_id for row, yes in zip(rows, teaches, strict=True) if yes})
 
 
 def queue_due(conn: sa.Connection, settings: Settings) -> Due:
@@ -173,18 +191,20 @@ def queue_due(conn: sa.Connection, settings: Settings) -> Due:
 
 def unscored_bundles(conn: sa.Connection) -> list[str]:
     """Bundles that the champions have not finished: live tracks without an embedding file of the champion embedder, an
-    embedding file older than its videos, or (where there is a champion head) live tracks without a score of it.
+    embedding file older than its videos, or (where the champion head was fitted on that embedder) live tracks that it
+    has not scored.
 
     Oldest first; empty while there is no embedder.
     """
     champions = {
-        task: model_id
-        for task, model_id in conn.execute(
-            sa.select(t.model.c.task, t.model.c.model_id).where(t.model.c.state == "champion")
+        row.task: row
+        for row in conn.execute(
+            sa.select(t.model.c.task, t.model.c.model_id, t.model.c.parent_id).where(t.model.c.state == "champion")
         )
     }
     if "embedder" not in champions:
         return []
+    embedder, head = champions["embedder"], champions.get("head")
     file = t.embedding_file.alias()
     live = (
         sa.select(sa.literal(1))
@@ -197,17 +217,15 @@ def unscored_bundles(conn: sa.Connection) -> list[str]:
         t.video.c.updated_at > file.c.created_at,
     )
     waiting = sa.or_(sa.and_(live.exists(), file.c.model_id.is_(None)), newer)
-    if "head" in champions:
+    if head is not None and head.parent_id == embedder.model_id:
         scored = sa.exists().where(
-            t.track_score.c.model_id == champions["head"], t.track_score.c.track_id == t.track.c.track_id
+            t.track_score.c.model_id == head.model_id, t.track_score.c.track_id == t.track.c.track_id
         )
         waiting = sa.or_(waiting, live.where(~scored).exists())
     return list(
         conn.scalars(
             sa.select(t.bundle.c.bundle_key)
-            .outerjoin(
-                file, sa.and_(file.c.bundle_id == t.bundle.c.bundle_id, file.c.model_id == champions["embedder"])
-            )
+            .outerjoin(file, sa.and_(file.c.bundle_id == t.bundle.c.bundle_id, file.c.model_id == embedder.model_id))
             .where(waiting)
             .order_by(t.bundle.c.bundle_id)
         )

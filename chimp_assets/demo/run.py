@@ -17,6 +17,7 @@ from pathlib import Path
 import sqlalchemy as sa
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from chimp_assets import console, supervisor
 from chimp_assets.database import schema as t
@@ -123,8 +124,8 @@ def run_demo(folder: Path, faces: Path | None, rounds: int, json: bool) -> None:
 
 def _drive(home: Home, truth_file: Path, rounds: int, story: Story) -> None:
     """Keeps the daemon up and the expert answering until the wanted trainings are decided and the queue is ranked."""
-    from chimp_assets.demo.archive import ArchiveTruth
     from chimp_assets.demo.expert import SimulatedExpert
+    from chimp_assets.demo.truth import ArchiveTruth
 
     expert = SimulatedExpert(home.database, ArchiveTruth.load(truth_file), seed=home.settings.seed)
     story.tell("starting Dagster's daemon: from here on sensors decide what runs")
@@ -139,8 +140,8 @@ def _drive(home: Home, truth_file: Path, rounds: int, story: Story) -> None:
                 now = status_of(conn)
                 settled = _settled(conn, home)
                 trainable = work.labels_due(conn, home.settings, _now()).due
-                models = dict(conn.execute(sa.select(t.model.c.task, sa.func.count()).group_by(t.model.c.task)).all())
-            _narrate(story, now, models)
+                has_embedder = bool(conn.scalar(sa.select(sa.func.count()).where(t.model.c.task == "embedder")))
+            _narrate(story, now, has_embedder)
             live.update(_picture(now, story))
             decided = sum(head.state != "candidate" for head in now.heads)
             if decided >= rounds and settled:
@@ -179,15 +180,15 @@ def _settled(conn: sa.Connection, home: Home) -> bool:
         .order_by(t.acquisition_round.c.round_id.desc())
         .limit(1)
     ).first()
-    return bool(last) and not candidates and last.head_model_id == head and not work.unscored_bundles(conn)
+    return last is not None and not candidates and last.head_model_id == head and not work.unscored_bundles(conn)
 
 
-def _narrate(story: Story, now: Status, models: dict[str, int]) -> None:
+def _narrate(story: Story, now: Status, has_embedder: bool) -> None:
     registered = sum(now.videos.values())
     done = now.videos.get("tracked", 0) + now.videos.get("failed", 0)
-    if registered and not models.get("embedder"):
+    if registered and not has_embedder:
         story.tell(f"{done} of {registered} videos are decoded and tracked: {now.frames:,} frames")
-    if models.get("embedder") and not now.heads:
+    if has_embedder and not now.heads:
         story.tell(f"the embedder is there; {sum(now.queue.values())} tracks have been chosen for the expert")
     for head in now.heads:
         if head.state != "candidate" and not any(line.startswith(f"head {head.version} ") for line in story.lines):
@@ -209,7 +210,7 @@ def _picture(now: Status, story: Story) -> Table:
     ):
         table.add_row(name, value or "-")
     for line in story.lines[-8:]:
-        table.add_row("", f"[dim]{line}[/]".replace("[/]", "[/]"))
+        table.add_row("", Text(line, style="dim"))
     return table
 
 
