@@ -248,6 +248,26 @@ def test_fred_is_found_with_his_mother_most_certain_first(db: Database) -> None:
     assert ask(db, "fred_with_mother", **FRED_WITH_MOTHER | {"mother": "GM"}) == []
 
 
+def test_two_individuals_are_found_when_one_follows_the_other(db: Database) -> None:
+    """'A with B within t seconds' is the commonest question; who asks for 1 second must not get 3, nor miss a touch."""
+    make_world(db, videos=2, tracks=3, frames=31)
+    record_events(db, [event("identify", track(v, o), name) for v in (1, 2) for o, name in ((0, "FF"), (1, "GM"))])
+    with db.write() as conn:
+        # In video 1 Fifi leaves at 1 s and Gremlin comes at 3 s; in video 2 both stay.
+        c = s.track.c
+        conn.execute(sa.update(s.track).where(c.track_id == track(1, 0)).values(last_frame_no=5))
+        conn.execute(sa.update(s.track).where(c.track_id == track(1, 1)).values(first_frame_no=15))
+
+    def found(one: str, other: str, seconds: float) -> list[tuple[int, float]]:
+        rows = ask(db, "together_within", one=one, other=other, seconds=seconds, limit=10)
+        return [(row.video_id, pytest.approx(row.gap_s)) for row in rows]
+
+    assert found("FF", "GM", 0) == found("FF", "GM", 1.9) == [(2, 0.0)]
+    assert found("FF", "GM", 2.1) == found("GM", "FF", 2.1) == [(2, 0.0), (1, 2.0)]
+    assert found("FF", "FI", 100) == []
+    assert len(ask(db, "together_within", one="FF", other="GM", seconds=10, limit=1)) == 1
+
+
 # Words that one of the three databases does not know. What is left is not proof, but these are what people write.
 FOREIGN = {
     r"\|\|": "SQL Server joins text with +",

@@ -49,52 +49,57 @@ FROM (
             SELECT
                 child.probability * mother.probability AS joint_probability,
                 CASE WHEN child.source = 'person' AND mother.source = 'person' THEN 1 ELSE 0 END AS human_reviewed,
-                (
-                    SELECT COUNT(DISTINCT kin.individual_id)
-                    FROM v_frame_identity AS kin
-                    INNER JOIN individual AS k ON k.individual_id = kin.individual_id
-                    WHERE
-                        kin.video_id = child.video_id
-                        AND kin.frame_no = child.frame_no
-                        AND k.individual_id NOT IN (c.individual_id, m.individual_id)
-                        AND (k.mom_id = m.individual_id OR k.individual_id = m.mom_id OR k.individual_id = c.dad_id)
-                ) AS n_family,
-                CAST(SUBSTRING(CAST(child.recorded_at AS VARCHAR(30)), 1, 4) AS FLOAT)
+                COALESCE(family.n, 0) AS n_family,
+                CAST(SUBSTRING(CAST(v.recorded_at AS VARCHAR(30)), 1, 4) AS FLOAT)
                 - CAST(SUBSTRING(CAST(c.birth_date AS VARCHAR(30)), 1, 4) AS INTEGER)
                 + (
-                    CAST(SUBSTRING(CAST(child.recorded_at AS VARCHAR(30)), 6, 2) AS INTEGER)
+                    CAST(SUBSTRING(CAST(v.recorded_at AS VARCHAR(30)), 6, 2) AS INTEGER)
                     - CAST(SUBSTRING(CAST(c.birth_date AS VARCHAR(30)), 6, 2) AS INTEGER)
                 ) / CAST(12 AS FLOAT)
                 + (
-                    CAST(SUBSTRING(CAST(child.recorded_at AS VARCHAR(30)), 9, 2) AS INTEGER)
+                    CAST(SUBSTRING(CAST(v.recorded_at AS VARCHAR(30)), 9, 2) AS INTEGER)
                     - CAST(SUBSTRING(CAST(c.birth_date AS VARCHAR(30)), 9, 2) AS INTEGER)
                 ) / CAST(365.25 AS FLOAT) AS age_years,
                 v.uri AS video_uri,
                 v.site,
                 v.camera,
-                child.recorded_at,
-                child.time_s,
-                child.video_id,
-                child.frame_no,
+                v.recorded_at,
+                f.time_s,
+                dc.video_id,
+                dc.frame_no,
                 s.uri AS shard_uri,
                 f.byte_offset,
                 f.byte_length,
-                child.x AS child_x,
-                child.y AS child_y,
-                child.w AS child_w,
-                child.h AS child_h,
-                mother.x AS mother_x,
-                mother.y AS mother_y,
-                mother.w AS mother_w,
-                mother.h AS mother_h
-            FROM v_frame_identity AS child
-            INNER JOIN v_frame_identity AS mother
-                ON mother.video_id = child.video_id AND mother.frame_no = child.frame_no
+                dc.x AS child_x,
+                dc.y AS child_y,
+                dc.w AS child_w,
+                dc.h AS child_h,
+                dm.x AS mother_x,
+                dm.y AS mother_y,
+                dm.w AS mother_w,
+                dm.h AS mother_h
+            FROM v_track_identity AS child
+            INNER JOIN v_track_identity AS mother ON mother.video_id = child.video_id
+            INNER JOIN detection AS dc ON dc.track_id = child.track_id
+            INNER JOIN detection AS dm ON dm.track_id = mother.track_id AND dm.frame_no = dc.frame_no
             INNER JOIN individual AS c ON c.individual_id = child.individual_id
-            INNER JOIN individual AS m ON m.individual_id = mother.individual_id
             INNER JOIN video AS v ON v.video_id = child.video_id
-            INNER JOIN frame AS f ON f.video_id = child.video_id AND f.frame_no = child.frame_no
+            INNER JOIN frame AS f ON f.video_id = dc.video_id AND f.frame_no = dc.frame_no
             INNER JOIN frame_shard AS s ON s.shard_id = f.shard_id
+            LEFT OUTER JOIN (
+                SELECT
+                    dk.video_id,
+                    dk.frame_no,
+                    COUNT(DISTINCT kin.individual_id) AS n
+                FROM individual AS c
+                INNER JOIN individual AS m ON m.anim_id = :mother
+                INNER JOIN individual AS k
+                    ON k.mom_id = m.individual_id OR k.individual_id = m.mom_id OR k.individual_id = c.dad_id
+                INNER JOIN v_track_identity AS kin ON kin.individual_id = k.individual_id
+                INNER JOIN detection AS dk ON dk.track_id = kin.track_id
+                WHERE c.anim_id = :child AND k.individual_id <> c.individual_id AND k.individual_id <> m.individual_id
+                GROUP BY dk.video_id, dk.frame_no
+            ) AS family ON family.video_id = dc.video_id AND family.frame_no = dc.frame_no
             WHERE child.anim_id = :child AND mother.anim_id = :mother
         ) AS shown
         WHERE

@@ -2,7 +2,7 @@
 -- time_s counts from the first picture of the video; recorded_at (UTC) is the video's beginning; boxes are fractions of
 -- the displayed picture. individual_id is null where nobody knows.
 SELECT
-    d.video_id,
+    ti.video_id,
     d.frame_no,
     f.time_s,
     v.recorded_at,
@@ -19,4 +19,4 @@ SELECT
 FROM v_track_identity AS ti
 INNER JOIN detection AS d ON d.track_id = ti.track_id
 INNER JOIN frame AS f ON f.video_id = d.video_id AND f.frame_no = d.frame_no
-INNER JOIN video AS v ON v.video_id = d.video_id
+INNER JOIN video AS v ON v.video_id = ti.video_id
