@@ -67,6 +67,7 @@ class Ground:
     audit: tracks of the reserve that were asked by the audit lane and got a name.
     """
 
+    embedder_id: int
     pool_track: np.ndarray
     pool_emb: np.ndarray
     pool_day: np.ndarray
@@ -107,6 +108,7 @@ def read_ground(db: Database, store: BlobStore, settings: Settings, embedder_id:
     days = {day: number for number, day in enumerate(sorted({row.day_key for row in live}))}
     audited = [row for row in audited if row.track_id in row_of]
     return Ground(
+        embedder_id=embedder_id,
         pool_track=ids[in_pool],
         pool_emb=emb[[row_of[i] for i in ids[in_pool].tolist()]],
         pool_day=np.array([days[row.day_key] for row in live], np.int64)[in_pool],
@@ -157,5 +159,5 @@ def _fit_and_judge(
     if len(names) < 2:
         return judge(ground, np.zeros((len(names), ground.audit_emb.shape[1]), np.float32), np.zeros(len(names)), names)
     y = np.array([names.index(name) for name in told if name is not None], np.int64)
-    fitted = fit_head(ground.pool_emb[rows], y, ground.pool_day[rows], settings, seed)
-    return judge(ground, np.asarray(fitted.W), np.asarray(fitted.b), [names[c] for c in np.asarray(fitted.classes)])
+    head = fit_head(ground.pool_emb[rows], y, ground.pool_day[rows], settings, seed).head
+    return judge(ground, head.W, head.b, [names[c] for c in head.classes])

@@ -141,7 +141,7 @@ def _visitors(
     visits_of_newcomer = set(rng.permutation(last_day)[: max(2, len(last_day) // 2)].tolist())
     chosen = []
     for index in range(len(slots)):
-        size = int(rng.choice([1, 2, 3], p=[0.2, 0.48, 0.32]))
+        size = int(rng.choice([1, 2, 3, 4], p=[0.12, 0.4, 0.33, 0.15]))
         group: list[str] = [newcomer.anim_id] if index in visits_of_newcomer else []
         while len(group) < size:
             first = turns.pop(0) if turns else residents[rng.choice(len(residents), p=weight / weight.sum())]

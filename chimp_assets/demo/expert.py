@@ -160,21 +160,30 @@ class SimulatedExpert:
 
     def _record(self, items: list[QueueItem]) -> Counter[str]:
         answers = self.answers(item.track_id for item in items)
+        ids = {item.item_id: self._event_id(item) for item in items}
         with self.db.read() as conn:
             known = set(conn.scalars(sa.select(t.individual.c.anim_id)))
+            # An answer that is sent again must say what it said: the first sight of an animal stays the first.
+            said: dict[str, str] = {
+                row.annotation_id: row.kind
+                for row in conn.execute(
+                    sa.select(t.annotation.c.annotation_id, t.annotation.c.kind).where(
+                        t.annotation.c.annotation_id.in_(list(ids.values()))
+                    )
+                )
+            }
         names = {i.anim_id: i.name for i in self.truth.individuals}
         events = []
         for item in items:
             answer = answers[item.track_id]
             kind = answer.kind
-            if kind == "identify" and answer.anim_id not in known:
+            if answer.anim_id is not None and answer.anim_id not in known:
                 kind = "new_individual"
-                known.add(str(answer.anim_id))
+                known.add(answer.anim_id)
+            kind = said.get(ids[item.item_id], kind)
             events.append(
                 LabelEvent(
-                    annotation_id=str(
-                        uuid.uuid5(_NAMESPACE, f"{self.seed}|{self.name}|{item.item_id}|{item.track_id}")
-                    ),
+                    annotation_id=ids[item.item_id],
                     kind=kind,
                     annotator=self.name,
                     lane=item.lane,
@@ -194,6 +203,9 @@ class SimulatedExpert:
                 "This is a fault of the simulated expert; please report it.",
             )
         return Counter(event.kind for event in events)
+
+    def _event_id(self, item: QueueItem) -> str:
+        return str(uuid.uuid5(_NAMESPACE, f"{self.seed}|{self.name}|{item.item_id}|{item.track_id}"))
 
     def _seconds(self, track_id: int) -> float:
         """A plausible time to answer, 2 to 9 s: simulated like the rest, and the same on every run."""

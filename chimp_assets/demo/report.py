@@ -159,18 +159,19 @@ def _head_line(
 
 
 def _judge_stored(db: Database, store: BlobStore, ground: Ground, model_id: int) -> Judged:
-    from chimp_assets.vision.checkpoint import load_checkpoint, model_of
+    from chimp_assets.vision.checkpoint import model_of
+    from chimp_assets.vision.head import load_head
 
     with db.read() as conn:
         row = model_of(conn, model_id)
-        names: dict[int, str] = dict(
-            conn.execute(sa.select(t.individual.c.individual_id, t.individual.c.anim_id)).tuples().all()
-        )
-    if row.checkpoint_uri is None or row.checkpoint_hash is None:
-        return Judged(0, 0)
-    tensors, _ = load_checkpoint(store, row.checkpoint_uri, row.checkpoint_hash)
-    classes = [names[int(c)] for c in tensors["classes"].tolist()]
-    return judge(ground, tensors["W"].float().numpy(), tensors["b"].float().numpy(), classes)
+        names: dict[int, str] = {
+            key: anim_id
+            for key, anim_id in conn.execute(sa.select(t.individual.c.individual_id, t.individual.c.anim_id))
+        }
+    if row.parent_id != ground.embedder_id:
+        return Judged(0, 0)  # it reads the vectors of an older embedder
+    head = load_head(store, row)
+    return judge(ground, head.W, head.b, [names[int(c)] for c in head.classes])
 
 
 def _against_truth(db: Database, expert: SimulatedExpert, truth: ArchiveTruth) -> tuple[int, int, Naming]:

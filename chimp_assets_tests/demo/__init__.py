@@ -1,0 +1,1 @@
+"""Tests of the demo's archive, expert, baseline and report."""
