@@ -174,23 +174,21 @@ def _read_weights(file: Path) -> tuple[dict[str, torch.Tensor], dict[str, str], 
         raise DetectorError(f"There is no weights file {file}.", "Mend detect.weights.")
     with file.open("rb") as opened:
         digest = hashlib.file_digest(opened, lambda: hashlib.blake2b(digest_size=32)).hexdigest()
-    metadata: dict[str, str] = {}
-    try:
-        if file.suffix == ".safetensors":
+    if file.suffix == ".safetensors":
+        try:
             with safe_open(file, framework="pt") as tensors:
-                metadata = tensors.metadata() or {}
                 state = {key: tensors.get_tensor(key) for key in tensors.keys()}  # noqa: SIM118 (not a mapping)
-        else:
-            state = torch.load(file, map_location="cpu", weights_only=True)
-            state = state.get("model", state.get("state_dict", state)) if isinstance(state, dict) else {}
-    except (SafetensorError, RuntimeError, OSError, EOFError, ValueError, KeyError) as error:
-        raise _not_weights(file, error) from error
-    except Exception as error:
-        # torch.load reports foreign files with exceptions of its unpickler, which have no common base.
-        if type(error).__module__ in ("_pickle", "pickle"):
+                return state, tensors.metadata() or {}, digest
+        except (SafetensorError, OSError, ValueError) as error:
             raise _not_weights(file, error) from error
-        raise
-    return state, metadata, digest
+    try:
+        state = torch.load(file, map_location="cpu", weights_only=True)
+    except Exception as error:
+        # Reading a foreign file as a pickle fails with whatever its bytes happen to mean; there is no common base.
+        raise _not_weights(file, error) from error
+    if not isinstance(state, dict):
+        raise _not_weights(file, TypeError(f"it holds a {type(state).__name__}"))
+    return state.get("model", state.get("state_dict", state)), {}, digest
 
 
 def _not_weights(file: Path, error: Exception) -> DetectorError:

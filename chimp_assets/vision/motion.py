@@ -201,9 +201,10 @@ def _uncovered(contrast: F32, likeness: F32, still: F32, knobs: MotionConfig) ->
     There the background is more like an animal than the picture. Stones and leaves of unusual colours inside such a
     place were uncovered with it: small holes are closed.
     """
-    places = ((contrast > knobs.strong / 2) & (likeness < still - _WORSE)).astype(np.uint8)
-    places = [cv2.morphologyEx(cv2.morphologyEx(p, cv2.MORPH_OPEN, _SPECK), cv2.MORPH_CLOSE, _HOLE) for p in places]
-    return (np.stack(places) > 0) | (likeness < still - _WORSE)
+    worse = likeness < still - _WORSE
+    places = ((contrast > knobs.strong / 2) & worse).astype(np.uint8)
+    closed = [cv2.morphologyEx(cv2.morphologyEx(p, cv2.MORPH_OPEN, _SPECK), cv2.MORPH_CLOSE, _HOLE) for p in places]
+    return (np.stack(closed) > 0) | worse
 
 
 def _colour_ratio(
@@ -296,7 +297,7 @@ def _boxes(mask: NDArray[np.uint8], contrast: F32, lively: F32, likeness: F32, k
 
 
 def _bodies(mask: NDArray[np.uint8], knobs: MotionConfig) -> Iterator[tuple[int, int, NDArray[np.bool_]]]:
-    """Connected parts of a mask that are large enough, cut where two bodies only touch: x, y, bool [h, w] of the box."""
+    """Connected parts of a mask that are large enough, cut where two bodies only touch: x, y, bool [h, w] of each."""
     count, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
     for part in range(1, count):
         x, y, w, h, area = (int(value) for value in stats[part])

@@ -11,16 +11,15 @@ from numpy.typing import NDArray
 
 _ENOUGH_SECONDS = 1.5
 _ENOUGH_SIDE = 0.12
-_WEIGHTS = {"length": 1.0, "score": 1.0, "size": 1.0, "coverage": 0.5, "smoothness": 1.0}
+_WEIGHTS = {"length": 0.5, "score": 0.5, "size": 0.5, "coverage": 0.25, "smoothness": 0.5}
 
 
 def track_quality(
     frame_nos: NDArray[np.integer], boxes: NDArray[np.floating], scores: NDArray[np.floating], frame_rate: float
 ) -> float:
-    """Weighted geometric mean of `quality_parts`, in [0, 1]: one hopeless part makes a hopeless track."""
+    """Product of the `quality_parts`, each to the power of its weight, in [0, 1]: one hopeless part is enough."""
     parts = quality_parts(frame_nos, boxes, scores, frame_rate)
-    total = sum(_WEIGHTS.values())
-    return float(np.exp(sum(_WEIGHTS[name] * np.log(max(part, 1e-6)) for name, part in parts.items()) / total))
+    return float(np.prod([part ** _WEIGHTS[name] for name, part in parts.items()]))
 
 
 def quality_parts(
