@@ -11,13 +11,19 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from pathlib import PurePosixPath
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import sqlalchemy as sa
 
-from chimp_assets.archive.file_names import distinct_slug_of, is_video_name, place_of, slug_of, time_of_name
+from chimp_assets.archive.file_names import (
+    bundle_folder_of,
+    distinct_slug_of,
+    is_video_name,
+    place_of,
+    slug_of,
+    time_of_name,
+)
 from chimp_assets.archive.reading import recorded_at
 from chimp_assets.archive.store import BlobInfo, BlobStore, StoreError
 from chimp_assets.archive.workers import Worker, WorkerDied, WorkerFailed
@@ -370,8 +376,7 @@ class _Bundles:
         self.new_keys: list[str] = []
 
     def place(self, uri: str) -> int:
-        folder = str(PurePosixPath(uri).parent)
-        folder = "" if folder == "." else folder[:_FOLDER_LENGTH]
+        folder = bundle_folder_of(uri)[:_FOLDER_LENGTH]
         if folder not in self._open:
             self._open[folder] = self._last_of(folder) or self._next_of(folder, None)
         bundle_id, key, n = self._open[folder]

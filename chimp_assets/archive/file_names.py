@@ -35,7 +35,7 @@ def is_video_name(key: str, suffixes: tuple[str, ...]) -> bool:
 def time_of_name(key: str) -> datetime | None:
     """The moment of recording that the file's name or, failing that, its nearest dated folder says. No zone.
 
-    Midnight where only the day is said. None if nothing is, or before 1990.
+    Midnight where only the day is said. None if nothing is, or before 1960, when the oldest field studies began.
     """
     path = PurePosixPath(key)
     for text in (path.stem, *reversed(path.parts[:-1])):
@@ -54,6 +54,18 @@ def place_of(key: str) -> tuple[str | None, str | None]:
     if not folders:
         return None, None
     return folders[0][:100], folders[-1][:100]
+
+
+def bundle_folder_of(key: str) -> str:
+    """The folder whose videos are bundled together: the file's own, without the dated folders at its end.
+
+    A camera that starts a folder every day would otherwise make thousands of bundles of three videos each, and a run
+    costs seconds to start. The empty text is the top.
+    """
+    folders = list(PurePosixPath(key).parts[:-1])
+    while folders and _is_date(folders[-1]):
+        folders.pop()
+    return "/".join(folders)
 
 
 def slug_of(folder: str) -> str:
@@ -98,4 +110,4 @@ def _moment(date: re.Match[str], hour: str = "0", minute: str = "0", second: str
         )
     except ValueError:
         return None
-    return found if found.year >= 1990 else None
+    return found if found.year >= 1960 else None

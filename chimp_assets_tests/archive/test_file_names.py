@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chimp_assets.archive.file_names import distinct_slug_of, is_video_name, place_of, slug_of, time_of_name
+from chimp_assets.archive.file_names import (
+    bundle_folder_of,
+    distinct_slug_of,
+    is_video_name,
+    place_of,
+    slug_of,
+    time_of_name,
+)
 
 
 @pytest.mark.parametrize(
@@ -62,3 +69,18 @@ def test_slugs_are_partition_names(folder):
     """Dagster's partition keys and the path of a shard must hold any folder's name."""
     for slug in (slug_of(folder), distinct_slug_of(folder)):
         assert re.fullmatch(r"[a-z0-9_-]{1,90}", slug)
+
+
+@pytest.mark.parametrize(
+    ("key", "folder"),
+    [
+        ("gombe/cam1/2013-05-06/a.mp4", "gombe/cam1"),
+        ("gombe/cam1/2013/2013-05-06/a.mp4", "gombe/cam1/2013"),
+        ("gombe/2013-05-06/cam1/a.mp4", "gombe/2013-05-06/cam1"),
+        ("2013-05-06/a.mp4", ""),
+        ("a.mp4", ""),
+    ],
+)
+def test_a_folder_for_each_day_does_not_make_a_bundle_for_each_day(key, folder):
+    """Three videos a day and camera would be ten thousand runs for what a hundred can do."""
+    assert bundle_folder_of(key) == folder
