@@ -24,6 +24,8 @@ _TIME = re.compile(
 _DATES = tuple(re.compile(p) for p in _DATE)
 _COMPACT = re.compile(rf"{_YEAR}(?P<month>\d\d)(?P<day>\d\d)(?P<h>[01]\d|2[0-3])(?P<m>[0-5]\d)(?P<s>[0-5]\d)(?!\d)")
 _SLUG_LENGTH = 80
+# Where clocks begin that nobody has set: Unix, and the FAT file system of memory cards.
+_UNSET_CLOCKS = {(1, 1, 1970), (1, 1, 1980)}
 
 
 def is_video_name(key: str, suffixes: tuple[str, ...]) -> bool:
@@ -35,7 +37,8 @@ def is_video_name(key: str, suffixes: tuple[str, ...]) -> bool:
 def time_of_name(key: str) -> datetime | None:
     """The moment of recording that the file's name or, failing that, its nearest dated folder says. No zone.
 
-    Midnight where only the day is said. None if nothing is, or before 1960, when the oldest field studies began.
+    Midnight where only the day is said. None if nothing is, or before 1960, when the oldest field studies began,
+    or the day on which an unset clock begins.
     """
     path = PurePosixPath(key)
     for text in (path.stem, *reversed(path.parts[:-1])):
@@ -110,4 +113,4 @@ def _moment(date: re.Match[str], hour: str = "0", minute: str = "0", second: str
         )
     except ValueError:
         return None
-    return found if found.year >= 1960 else None
+    return found if found.year >= 1960 and (found.month, found.day, found.year) not in _UNSET_CLOCKS else None
