@@ -57,8 +57,8 @@ def make_archive(
     individuals: int = 10,
     cameras: int = 3,
     days: int = 4,
-    clips: int = 30,
-    seconds: float = 8,
+    clips: int = 48,
+    seconds: float = 6,
     faces: Path | None = None,
     progress: Progress | None = None,
     workers: int | None = None,
@@ -247,8 +247,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--individuals", type=int, default=10)
     parser.add_argument("--cameras", type=int, default=3)
     parser.add_argument("--days", type=int, default=4)
-    parser.add_argument("--clips", type=int, default=30)
-    parser.add_argument("--seconds", type=float, default=8)
+    parser.add_argument("--clips", type=int, default=48)
+    parser.add_argument("--seconds", type=float, default=6)
     parser.add_argument("--faces", type=Path, help="a folder with one folder of face pictures for each individual")
     options = vars(parser.parse_args(arguments))
     options["truth_file"] = options.pop("truth")

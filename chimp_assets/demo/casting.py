@@ -173,7 +173,7 @@ def _way(rng: np.random.Generator, n: int, fps: int, look: Look, width: int, hei
     heading = 1 if rng.random() < 0.5 else -1
     speed = float(rng.uniform(0.11, 0.21)) * width / fps
     x = -0.12 * width if heading > 0 else 1.12 * width
-    if rng.random() < 0.4:
+    if rng.random() < 0.5:
         x = float(rng.uniform(0.1, 0.9)) * width
     wait = int(rng.uniform(0, 0.22) * n)
     if follows is not None:
