@@ -15,6 +15,7 @@ import simplejpeg
 from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
 
 from chimp_assets.archive.probe import (
+    UPRIGHT,
     Losses,
     Orientation,
     Readable,
@@ -53,11 +54,14 @@ class KeptFrame:
     jpeg: bytes
 
 
-def decode_frames(source: Readable, settings: DecodeSettings, on_problem: OnProblem) -> Iterator[KeptFrame]:
+def decode_frames(
+    source: Readable, settings: DecodeSettings, on_problem: OnProblem, beat: Callable[[], None] = lambda: None
+) -> Iterator[KeptFrame]:
     """The kept pictures of a video, in the order of display. Memory: a few pictures, however long the video is.
 
     Policy `fps`: a picture is kept when it is the first at or after a point of the grid k / fps, counted from the first
-    picture. Policy `keyframe`: every picture that decodes by itself. on_problem hears, as sentences, what was lost.
+    picture. Policy `keyframe`: every picture that decodes by itself. on_problem hears, as sentences, what was lost;
+    beat is called for each packet read.
     Raises UnreadableVideo if nothing can be decoded or if a limit of the settings is passed.
     """
     with opened(source) as (container, stream):
@@ -74,7 +78,7 @@ def decode_frames(source: Readable, settings: DecodeSettings, on_problem: OnProb
         picture_of = _Converter(stream, settings, name, on_problem)
         n = 0
         decoded = 0
-        for frame in decoded_pictures(container, stream, losses):
+        for frame in decoded_pictures(container, stream, losses, beat):
             decoded += 1
             pts, time_s = clock.read(frame)
             _refuse_longer(time_s, settings, name)
@@ -165,23 +169,15 @@ class _Converter:
         self._settings = settings
         self._on_problem = on_problem
         self._reformatter = VideoReformatter()
-        self._source: tuple[int, int, Orientation] | None = None
+        self._source: tuple[int, int, int] | None = None  # width, height, rotation of the last frame
+        self._orientation: Orientation = UPRIGHT
         self._size = (0, 0)  # stored, as displayed
 
     def __call__(self, frame: Any) -> bytes:
-        orientation = orientation_of(frame)
-        source = (frame.width, frame.height, orientation)
-        refuse_larger(frame.width, frame.height, self._settings.max_pixels, self._name)
-        if self._source is None:
-            width, height = displayed_size(frame.width, frame.height, self._sar, orientation)
-            scale = min(1.0, self._settings.longest_side / max(width, height))
-            self._size = (max(1, round(width * scale)), max(1, round(height * scale)))
-        elif source != self._source:
-            self._on_problem(
-                f"Its pictures change from {self._source[0]} x {self._source[1]} to {frame.width} x {frame.height}"
-                " or turn on the way; later ones were fitted to the first."
-            )
-        self._source = source
+        source = (frame.width, frame.height, frame.rotation)
+        if source != self._source:
+            self._turn_to(frame, source)
+        orientation = self._orientation
         width, height = self._size[::-1] if orientation.transposed else self._size
         converted = self._reformatter.reformat(
             frame,
@@ -199,6 +195,22 @@ class _Converter:
             picture, quality=self._settings.jpeg_quality, colorspace="RGB", colorsubsampling="420"
         )
         return jpeg
+
+    def _turn_to(self, frame: Any, source: tuple[int, int, int]) -> None:
+        refuse_larger(frame.width, frame.height, self._settings.max_pixels, self._name)
+        # Asked only when something changed: a frame whose side data was looked at is part of a reference cycle, and
+        # megabytes of pictures would wait for the garbage collector.
+        self._orientation = orientation_of(frame)
+        if self._source is None:
+            width, height = displayed_size(frame.width, frame.height, self._sar, self._orientation)
+            scale = min(1.0, self._settings.longest_side / max(width, height))
+            self._size = (max(1, round(width * scale)), max(1, round(height * scale)))
+        else:
+            self._on_problem(
+                f"Its pictures change from {self._source[0]} x {self._source[1]} to {frame.width} x {frame.height}"
+                " or turn on the way; later ones were fitted to the first."
+            )
+        self._source = source
 
 
 def _matrix_of(frame: Any) -> Any:

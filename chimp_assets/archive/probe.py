@@ -7,7 +7,7 @@ Does not belong here: which frames are kept (`decode`), and what a file's name s
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -241,13 +241,18 @@ class Losses:
 _READ_ATTEMPTS = 50
 
 
-def decoded_pictures(container: Any, stream: Any, losses: Losses | None) -> Iterator[Any]:
+def decoded_pictures(
+    container: Any, stream: Any, losses: Losses | None, beat: Callable[[], None] = lambda: None
+) -> Iterator[Any]:
     """Every picture that decodes, in the order of display (PyAV VideoFrame), stepping over damage.
+
+    beat is called for each packet read.
 
     Pictures that the decoder itself calls damaged are counted and left out: what it invented is not what was filmed.
     """
     losses = losses or Losses()
     for packet in _packets(container, stream, losses):
+        beat()
         try:
             frames = packet.decode()
         except (av.error.FFmpegError, ValueError, OSError) as error:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from chimp_assets.settings import DecodeSettings
 
 _BEAT_S = 1.0
+_PROBLEMS = 20
 
 
 class GoneVideo(ChimpError):
@@ -80,6 +81,11 @@ def decode_video(job: DecodeJob, beat: Beat = lambda: None) -> DecodedVideo:
     from chimp_assets.archive.probe import probe
 
     problems: list[str] = []
+
+    def tell(sentence: str) -> None:
+        if sentence not in problems and len(problems) < _PROBLEMS:
+            problems.append(sentence)
+
     frame_no, part, byte_length = array("i"), array("i"), array("i")
     pts, byte_offset, time_s = array("q"), array("q"), array("d")
     with _local_file(job, beat) as (path, content_hash):
@@ -87,8 +93,7 @@ def decode_video(job: DecodeJob, beat: Beat = lambda: None) -> DecodedVideo:
         if facts.n_video_streams > 1:
             problems.append(f"It has {facts.n_video_streams} video streams; only the one that players show was read.")
         writer = ShardWriter(job.store, job.bundle_key, job.video_id, job.settings.shard_bytes)
-        last_beat = time.monotonic()
-        for kept in decode_frames(path, job.settings, problems.append):
+        for kept in decode_frames(path, job.settings, tell, _now_and_then(beat)):
             place = writer.add(kept.frame_no, kept.jpeg)
             frame_no.append(kept.frame_no)
             pts.append(kept.pts)
@@ -96,9 +101,6 @@ def decode_video(job: DecodeJob, beat: Beat = lambda: None) -> DecodedVideo:
             part.append(place.part)
             byte_offset.append(place.byte_offset)
             byte_length.append(place.byte_length)
-            if time.monotonic() - last_beat > _BEAT_S:
-                beat()
-                last_beat = time.monotonic()
         _still_there(job)
         shards = writer.close()
     return DecodedVideo(
@@ -125,6 +127,20 @@ def decode_video(job: DecodeJob, beat: Beat = lambda: None) -> DecodedVideo:
         byte_length=np.frombuffer(byte_length, np.int32),
         problems=problems,
     )
+
+
+def _now_and_then(beat: Beat) -> Beat:
+    """Beats at most once a second, however often it is called."""
+    last = time.monotonic()
+
+    def maybe() -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last > _BEAT_S:
+            last = now
+            beat()
+
+    return maybe
 
 
 def recorded_at(place: tuple[BlobStore, str], beat: Beat = lambda: None) -> datetime | None:

@@ -1,5 +1,6 @@
 """Decoding: which pictures are kept, that they are shown as filmed, and what damage costs."""
 
+import gc
 from fractions import Fraction
 
 import av
@@ -174,6 +175,35 @@ def test_damage_in_the_middle_costs_only_the_pictures_there(tmp_path):
     # What is kept is what was filmed at that time: nothing invented, nothing shifted.
     wrong = [k for k, s in zip(kept, shown, strict=True) if number_of(s) != round(k.time_s * 25) % 26]
     assert len(wrong) <= 10
+
+
+def test_pictures_that_change_their_size_on_the_way_are_fitted_and_told(tmp_path):
+    """A detector that compares neighbouring pictures needs them of one size; a camera that changed its mode is rare."""
+    small = make_clip(tmp_path / "small.h264", 10)
+    large = make_clip(tmp_path / "large.h264", 10, size=(320, 192))
+    both = tmp_path / "both.264"
+    both.write_bytes(small.read_bytes() + large.read_bytes())
+    kept, shown, problems = decoded(both, fps=25)
+    assert {s.shape for s in shown} == {(96, 160, 3)}
+    assert [number_of(s) for s in shown] == [*range(10), *range(10)]
+    assert [k.time_s for k in kept] == pytest.approx([n / 25 for n in range(20)])
+    assert problems == [
+        "Its pictures change from 160 x 96 to 320 x 192 or turn on the way; later ones were fitted to the first."
+    ]
+
+
+def test_pictures_are_let_go_without_the_garbage_collector(tmp_path):
+    """Looking at the side data of each frame made reference cycles: 800 MB of pictures waited to be collected."""
+    path = make_clip(tmp_path / "v.mp4", 60)
+    gc.collect()
+    gc.disable()
+    try:
+        most = 0
+        for _ in decode_frames(path, DecodeSettings(fps=25), print):
+            most = max(most, sum(isinstance(thing, av.VideoFrame) for thing in gc.get_objects()))
+    finally:
+        gc.enable()
+    assert 0 < most < 20
 
 
 def test_a_clock_that_jumps_back_goes_on():

@@ -19,6 +19,7 @@ from chimp_assets.archive.store import BlobStore, StoreError
 from chimp_assets.database import schema
 from chimp_assets.errors import FullDiskError
 from chimp_assets_tests.archive.clips import make_clip, number_of
+from chimp_assets_tests.archive.dying import dies_on_some
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -180,13 +181,6 @@ def test_a_run_killed_in_the_middle_and_started_again_equals_an_undisturbed_one(
     assert everything(killed) == everything(undisturbed)
 
 
-def dies_on_some(job, beat):
-    """A decoder with a bug in native code; runs in the child."""
-    if job.uri in ("cam/1.mp4", "cam/3.mp4"):
-        os.abort()
-    return decode_video(job, beat)
-
-
 def test_a_file_that_kills_its_process_does_not_stop_the_bundle(make_place, filmed, monkeypatch):
     """One hostile file would otherwise hold every run of its bundle at the same place, for ever."""
     place = make_place(decode={"workers": 2})
@@ -196,7 +190,7 @@ def test_a_file_that_kills_its_process_does_not_stop_the_bundle(make_place, film
     assert sorted(failed) == ["cam/1.mp4", "cam/3.mp4", "cam/text.mp4"]
     assert "SIGABRT" in failed["cam/1.mp4"]
     with place.db.read() as conn:
-        states = dict(conn.execute(sa.select(schema.video.c.uri, schema.video.c.state)).tuples().all())
+        states = dict(conn.execute(sa.select(schema.video.c.uri, schema.video.c.state)).all())
     assert states["cam/1.mp4"] == states["cam/3.mp4"] == "failed"
     assert states["cam/0.mp4"] == states["cam/2.mp4"] == states["cam/cut.mp4"] == "decoded"
 
