@@ -1,0 +1,167 @@
+"""The commands as a stranger meets them: sentences, exit codes, machine-readable lines."""
+
+import json
+import sys
+
+import pytest
+import sqlalchemy as sa
+
+from chimp_assets import cli
+from chimp_assets.database import schema as t
+from chimp_assets.home import init_home
+from chimp_assets.settings import TOML_NAME
+from chimp_assets_tests.rows import add_bundle, add_model, add_track, add_video
+
+
+@pytest.fixture
+def chimp(monkeypatch, capsys, tmp_path):
+    """Runs a command in the home of the test: (exit code, printed, complained)."""
+    monkeypatch.setenv("CHIMP_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["chimp", *arguments])
+        with pytest.raises(SystemExit) as left:
+            cli.main()
+        said = capsys.readouterr()
+        return int(left.value.code or 0), said.out, said.err
+
+    return run
+
+
+def test_a_command_without_a_home_says_how_to_make_one(chimp):
+    code, _, complained = chimp("status")
+    assert code == 2
+    assert "chimp init" in complained
+    assert "Traceback" not in complained
+
+
+def test_an_unknown_command_is_a_usage_error_and_no_traceback(chimp):
+    code, _, complained = chimp("statsu")
+    assert code == 2
+    assert "No such command" in complained
+
+
+def test_init_makes_a_home_and_run_again_keeps_what_is_there(chimp, tmp_path):
+    assert chimp("init")[0] == 0
+    toml = tmp_path / "home" / TOML_NAME
+    toml.write_text("seed = 5\n")
+    code, said, _ = chimp("init", "--json")
+    assert code == 0
+    assert json.loads(said)["home"] == str(tmp_path / "home")
+    assert toml.read_text() == "seed = 5\n"
+    assert (tmp_path / "home" / "dagster" / "dagster.yaml").exists()
+
+
+def test_status_of_a_fresh_home_is_readable_by_people_and_machines(chimp):
+    chimp("init")
+    code, said, _ = chimp("status")
+    assert code == 0
+    assert "videos" in said
+    code, said, _ = chimp("status", "--json")
+    assert json.loads(said)["frames"] == 0
+
+
+def test_the_doctor_names_what_is_ill_and_what_to_do(chimp, tmp_path, monkeypatch):
+    chimp("init")
+    code, said, _ = chimp("doctor")
+    assert code == 0, said
+    for part in ("database", "store", "archive", "disk", "weights", "codecs", "labels"):
+        assert part in said
+
+    monkeypatch.setenv("CHIMP_STORE_URL", (tmp_path / "gone").as_uri())
+    code, said, _ = chimp("doctor", "--json")
+    assert code == 2
+    ill = [finding for finding in json.loads(said)["findings"] if finding["verdict"] == "ill"]
+    assert [finding["part"] for finding in ill] == ["store"]
+    assert ill[0]["remedy"]
+
+
+def test_an_unknown_database_scheme_is_one_sentence(chimp, monkeypatch):
+    chimp("init")
+    monkeypatch.setenv("CHIMP_DATABASE_URL", "oracle://somewhere/db")
+    code, _, complained = chimp("status")
+    assert code == 2
+    assert "oracle" in complained
+    assert "sqlite:///" in complained
+
+
+def test_a_database_newer_than_the_code_is_refused_in_words(chimp, tmp_path):
+    chimp("init")
+    engine = sa.create_engine(f"sqlite:///{tmp_path / 'home' / 'chimp.db'}")
+    with engine.begin() as conn:
+        conn.execute(sa.text("update alembic_version set version_num = '9999'"))
+    engine.dispose()
+    code, _, complained = chimp("status")
+    assert code == 2
+    assert "newer" in complained
+
+
+def _one_track(home_folder):
+    home = init_home(home_folder)
+    add_bundle(home.database, 1)
+    add_model(home.database, 1, "detector")
+    add_video(home.database, 1, 1, "tracked")
+    return home, add_track(home.database, 1, 0)
+
+
+def test_a_label_for_an_unknown_track_or_individual_stores_nothing_and_names_line_and_column(chimp, tmp_path):
+    home, track_id = _one_track(tmp_path / "home")
+    file = tmp_path / "labels.csv"
+    file.write_text(f"track_id,kind,anim_id\n{track_id},unknown,\n999,unknown,\n{track_id},identify,NOBODY\n")
+
+    code, _, complained = chimp("labels", "import", str(file))
+
+    assert code == 2
+    said = " ".join(complained.split())
+    assert "line 3" in said
+    assert "track_id" in said
+    assert "line 4" in said
+    assert "anim_id" in said
+    with home.database.read() as conn:
+        assert conn.scalar(sa.select(sa.func.count()).select_from(t.annotation)) == 0
+
+    code, said, _ = chimp("labels", "import", str(file), "--skip-bad", "--json")
+    assert code == 0
+    answer = json.loads(said)
+    assert answer["stored"] == 1
+    assert [row["line"] for row in answer["skipped"]] == [3, 4]
+
+
+def test_individuals_are_imported_with_their_mothers(chimp, tmp_path):
+    home = init_home(tmp_path / "home")
+    file = tmp_path / "individuals.csv"
+    file.write_text("anim_id,name,sex,birth_date,mom_id\nfi,Fred,M,1971-03-01,FF\nff,Fifi,F,1958-07-01,\n")
+    assert chimp("individuals", "import", str(file))[0] == 0
+    child, mother = t.individual.alias(), t.individual.alias()
+    with home.database.read() as conn:
+        pair = conn.execute(
+            sa.select(child.c.anim_id, mother.c.anim_id.label("mother")).join(
+                mother, mother.c.individual_id == child.c.mom_id
+            )
+        ).one()
+    assert tuple(pair) == ("FI", "FF")
+
+    file.write_text("anim_id,sex\nxx,female\n")
+    code, _, complained = chimp("individuals", "import", str(file))
+    assert code == 2
+    assert "sex" in complained
+
+
+def test_a_checkpoint_whose_hash_does_not_match_is_refused(chimp, tmp_path):
+    """A model file that was changed or cut off must not name animals."""
+    home, _ = _one_track(tmp_path / "home")
+    home.store.put("models/embedder/e.safetensors", b"not what was recorded")
+    add_model(home.database, 2, "embedder", checkpoint_uri="models/embedder/e.safetensors", checkpoint_hash="0" * 64)
+    code, _, complained = chimp("score")
+    assert code == 2
+    assert "e.safetensors" in complained
+    assert "Traceback" not in complained
+
+
+def test_people_can_be_added_listed_and_disabled(chimp, tmp_path):
+    init_home(tmp_path / "home")
+    assert chimp("user", "add", "jane", "--role", "expert")[0] == 0
+    assert chimp("user", "disable", "jane")[0] == 0
+    assert "jane: expert (disabled)" in chimp("user", "list")[1]
+    assert chimp("user", "add", "joe", "--role", "king")[0] == 2
