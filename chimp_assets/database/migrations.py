@@ -6,6 +6,7 @@ Belongs here: running the one Alembic history (`sql/migrations`) and judging wha
 
 from __future__ import annotations
 
+import csv
 from typing import Literal
 
 import sqlalchemy as sa
@@ -52,6 +53,8 @@ def upgrade(db: Database) -> list[str]:
         config.attributes["connection"] = conn
         command.upgrade(config, "head")
         create_views(conn)
+        if conn.dialect.name == "sqlite":
+            _tell_planner(conn)
     between = script.iterate_revisions("head", current or "base")
     return [revision.revision for revision in reversed(list(between))]
 
@@ -107,6 +110,22 @@ def _state(conn: sa.Connection, script: ScriptDirectory, db: Database) -> tuple[
     if len(heads) > 1 or heads[0] not in known:
         return "newer", heads[0]
     return ("head" if heads[0] == script.get_current_head() else "behind"), heads[0]
+
+
+def _tell_planner(conn: sa.Connection) -> None:
+    """Give SQLite the shape of a typical archive, so that its plans are good without anybody running ANALYZE.
+
+    Other databases look at their tables by themselves. Unlooked at, SQLite joins the views from the wrong end: the
+    cookbook took 12 s instead of 0.06 s on 600,000 boxes. sqlite.org/optoverview.html, "Manual Control Of Query Plans".
+    """
+    conn.exec_driver_sql("PRAGMA analysis_limit=100")
+    conn.exec_driver_sql("ANALYZE")  # makes the table
+    statistics = sa.table("sqlite_stat1", sa.column("tbl"), sa.column("idx"), sa.column("stat"))
+    with (shipped_file("sql") / "sqlite" / "planner_statistics.csv").open(encoding="utf-8", newline="") as text:
+        rows = [{"tbl": row["table"], "idx": row["index"], "stat": row["statistics"]} for row in csv.DictReader(text)]
+    conn.execute(sa.delete(statistics))
+    conn.execute(sa.insert(statistics), rows)
+    conn.exec_driver_sql("ANALYZE sqlite_schema")  # reads them
 
 
 def _take_turn(conn: sa.Connection) -> None:

@@ -15,6 +15,7 @@ from chimp_assets.settings import shipped_file
 # In the order in which they can be made: each uses only tables and those before it.
 VIEW_NAMES = (
     "v_effective_answer",
+    "v_named_track",
     "v_track_identity",
     "v_frame_identity",
     "v_sighting",

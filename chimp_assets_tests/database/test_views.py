@@ -268,6 +268,31 @@ def test_two_individuals_are_found_when_one_follows_the_other(db: Database) -> N
     assert len(ask(db, "together_within", one="FF", other="GM", seconds=10, limit=1)) == 1
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT * FROM v_together WHERE anim_id_a = 'FF' AND anim_id_b = 'FI'",
+        "SELECT * FROM v_together WHERE individual_a = 1 AND individual_b = 2",
+        "SELECT * FROM v_frame_identity WHERE video_id = 7",
+        "SELECT * FROM v_frame_identity WHERE anim_id = 'FF'",
+        "SELECT * FROM v_sighting WHERE individual_id = 1",
+        "SELECT * FROM v_track_identity WHERE track_id = 7",
+        load_query("fred_with_mother"),
+        load_query("together_within"),
+    ],
+    ids=lambda statement: " ".join(statement.split()[-8:])[:60],
+)
+def test_sqlite_reads_no_large_table_from_end_to_end(sqlite_db: Database, statement: str) -> None:
+    """Without statistics of the tables it joined from the wrong end: 12 s instead of 0.06 s on 600,000 boxes."""
+    parameters = FRED_WITH_MOTHER | {"one": "FF", "other": "FI", "seconds": 1}
+    names = re.findall(r"(?<![:\w]):([a-z_]+)", statement)
+    with sqlite_db.read() as conn:
+        steps = conn.execute(sa.text(f"EXPLAIN QUERY PLAN {statement}"), {name: parameters[name] for name in names})
+        plan = [row.detail for row in steps]
+    whole = [step for step in plan if re.match(r"SCAN (d|da|db|dc|dm|dk|f|fa|fb|la|lb|detection|frame|p)\b", step)]
+    assert whole == [], "\n".join(plan)
+
+
 # Words that one of the three databases does not know. What is left is not proof, but these are what people write.
 FOREIGN = {
     r"\|\|": "SQL Server joins text with +",

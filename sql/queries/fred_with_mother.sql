@@ -78,8 +78,8 @@ FROM (
                 dm.y AS mother_y,
                 dm.w AS mother_w,
                 dm.h AS mother_h
-            FROM v_track_identity AS child
-            INNER JOIN v_track_identity AS mother ON mother.video_id = child.video_id
+            FROM v_named_track AS child
+            INNER JOIN v_named_track AS mother ON mother.video_id = child.video_id
             INNER JOIN detection AS dc ON dc.track_id = child.track_id
             INNER JOIN detection AS dm ON dm.track_id = mother.track_id AND dm.frame_no = dc.frame_no
             INNER JOIN individual AS c ON c.individual_id = child.individual_id
@@ -95,7 +95,7 @@ FROM (
                 INNER JOIN individual AS m ON m.anim_id = :mother
                 INNER JOIN individual AS k
                     ON k.mom_id = m.individual_id OR k.individual_id = m.mom_id OR k.individual_id = c.dad_id
-                INNER JOIN v_track_identity AS kin ON kin.individual_id = k.individual_id
+                INNER JOIN v_named_track AS kin ON kin.individual_id = k.individual_id
                 INNER JOIN detection AS dk ON dk.track_id = kin.track_id
                 WHERE c.anim_id = :child AND k.individual_id <> c.individual_id AND k.individual_id <> m.individual_id
                 GROUP BY dk.video_id, dk.frame_no

@@ -46,8 +46,8 @@ FROM (
             b.track_id AS track_other,
             fb.time_s AS first_s_other,
             lb.time_s AS last_s_other
-        FROM v_track_identity AS a
-        INNER JOIN v_track_identity AS b ON b.video_id = a.video_id
+        FROM v_named_track AS a
+        INNER JOIN v_named_track AS b ON b.video_id = a.video_id
         INNER JOIN track AS ta ON ta.track_id = a.track_id
         INNER JOIN track AS tb ON tb.track_id = b.track_id
         INNER JOIN frame AS fa ON fa.video_id = ta.video_id AND fa.frame_no = ta.first_frame_no

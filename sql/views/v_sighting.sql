@@ -1,6 +1,6 @@
 -- Who was seen in which video, and for how long. One row: an individual in a video.
 -- first_s and last_s count seconds from the first picture; the moment of day is recorded_at (UTC) plus these.
--- seconds_visible: frames with the animal, each standing for the mean time between kept frames of its video.
+-- Probabilities are weighed by boxes. seconds_visible: frames with the animal, each standing for the mean time between kept frames of its video.
 SELECT
     s.individual_id,
     s.anim_id,
@@ -22,19 +22,20 @@ SELECT
     s.human_reviewed
 FROM (
     SELECT
-        fi.individual_id,
-        fi.anim_id,
-        fi.video_id,
-        MIN(fi.time_s) AS first_s,
-        MAX(fi.time_s) AS last_s,
-        COUNT(DISTINCT fi.track_id) AS n_tracks,
-        COUNT(DISTINCT fi.frame_no) AS n_frames,
-        MIN(fi.probability) AS min_probability,
-        AVG(fi.probability) AS mean_probability,
-        MAX(CASE WHEN fi.source = 'person' THEN 1 ELSE 0 END) AS human_reviewed
-    FROM v_frame_identity AS fi
-    WHERE fi.individual_id IS NOT NULL
-    GROUP BY fi.individual_id, fi.anim_id, fi.video_id
+        n.individual_id,
+        n.anim_id,
+        n.video_id,
+        MIN(f.time_s) AS first_s,
+        MAX(f.time_s) AS last_s,
+        COUNT(DISTINCT n.track_id) AS n_tracks,
+        COUNT(DISTINCT d.frame_no) AS n_frames,
+        MIN(n.probability) AS min_probability,
+        AVG(n.probability) AS mean_probability,
+        MAX(CASE WHEN n.source = 'person' THEN 1 ELSE 0 END) AS human_reviewed
+    FROM v_named_track AS n
+    INNER JOIN detection AS d ON d.track_id = n.track_id
+    INNER JOIN frame AS f ON f.video_id = n.video_id AND f.frame_no = d.frame_no
+    GROUP BY n.individual_id, n.anim_id, n.video_id
 ) AS s
 INNER JOIN video AS v ON v.video_id = s.video_id
 LEFT OUTER JOIN frame AS first_frame ON first_frame.video_id = v.video_id AND first_frame.frame_no = 0

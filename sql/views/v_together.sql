@@ -17,8 +17,8 @@ SELECT
     b.probability AS probability_b,
     a.probability * b.probability AS joint_probability,
     CASE WHEN a.source = 'person' AND b.source = 'person' THEN 1 ELSE 0 END AS human_reviewed
-FROM v_track_identity AS a
-INNER JOIN v_track_identity AS b ON b.video_id = a.video_id AND b.individual_id > a.individual_id
+FROM v_named_track AS a
+INNER JOIN v_named_track AS b ON b.video_id = a.video_id AND b.individual_id > a.individual_id
 INNER JOIN detection AS da ON da.track_id = a.track_id
 INNER JOIN detection AS db ON db.track_id = b.track_id AND db.frame_no = da.frame_no
 INNER JOIN frame AS f ON f.video_id = da.video_id AND f.frame_no = da.frame_no

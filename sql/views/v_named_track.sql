@@ -1,0 +1,45 @@
+-- Tracks that have a name. One row: a live track, of a video that is in the archive, of which somebody knows who it is.
+-- A person's answer first (source 'person', probability 1); else the champion head's first rank (source 'model'), unless
+-- the head finds the animal unknown to it. A model never overrules a person.
+-- Two exclusive parts, so that a condition on the individual reaches an index in each.
+SELECT
+    t.track_id,
+    t.video_id,
+    i.individual_id,
+    i.anim_id,
+    'person' AS source,
+    CAST(1.0 AS FLOAT) AS probability,
+    e.annotation_id,
+    CAST(NULL AS BIGINT) AS model_id
+FROM v_effective_answer AS e
+INNER JOIN track AS t ON t.track_id = e.track_id
+INNER JOIN video AS v ON v.video_id = t.video_id
+INNER JOIN individual AS i ON i.individual_id = e.individual_id
+WHERE e.kind IN ('identify', 'new_individual') AND t.state = 'live' AND v.state <> 'retired'
+UNION ALL
+SELECT
+    t.track_id,
+    t.video_id,
+    i.individual_id,
+    i.anim_id,
+    'model' AS source,
+    CAST(p.probability AS FLOAT) AS probability,
+    CAST(NULL AS VARCHAR(36)) AS annotation_id,
+    p.model_id
+FROM prediction AS p
+INNER JOIN model AS m ON m.model_id = p.model_id
+INNER JOIN track AS t ON t.track_id = p.track_id
+INNER JOIN video AS v ON v.video_id = t.video_id
+INNER JOIN individual AS i ON i.individual_id = p.individual_id
+WHERE
+    p.rank = 1
+    AND m.task = 'head'
+    AND m.state = 'champion'
+    AND t.state = 'live'
+    AND v.state <> 'retired'
+    AND NOT EXISTS (
+        SELECT 1
+        FROM track_score AS s
+        WHERE s.model_id = p.model_id AND s.track_id = p.track_id AND CAST(s.is_unknown AS INTEGER) = 1
+    )
+    AND NOT EXISTS (SELECT 1 FROM v_effective_answer AS e WHERE e.track_id = p.track_id)
