@@ -15,7 +15,7 @@ from chimp_assets.demo.faces import SIDE, Look, draw_face, draw_skull
 
 # A figure's picture in body lengths: as wide as a stride, as high as a sitting adult with its head.
 _WIDTH, _HEIGHT, _GROUND = 2.3, 2.0, 1.85
-_HEAD_RADIUS = 0.44  # larger than life, so that a face still has some thirty pixels
+_HEAD_RADIUS = 0.48  # larger than life, so that a face still has some thirty pixels
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,11 @@ _SKINS = np.array(
     [[58, 44, 40], [92, 66, 54], [134, 98, 78], [176, 134, 110], [206, 160, 138], [112, 74, 62], [150, 120, 104]],
     dtype=np.float64,
 )
-_COATS = np.array([[30, 27, 26], [44, 36, 31], [62, 48, 38], [52, 51, 54], [26, 26, 31]], dtype=np.float64)
+# Coats run from black over brown to grey; a coat alone never names anybody, but it helps as it does in the field.
+_COATS = np.array(
+    [[26, 25, 28], [44, 36, 31], [74, 52, 36], [62, 60, 60], [100, 92, 84], [96, 62, 38], [34, 33, 38], [118, 96, 70]],
+    dtype=np.float64,
+)
 
 
 @dataclass(frozen=True)
@@ -83,7 +87,7 @@ def new_look(rng: np.random.Generator) -> Look:
     return Look(
         skin=skin,
         muzzle=muzzle,
-        coat=np.clip(_COATS[rng.integers(len(_COATS))] * rng.uniform(0.85, 1.2) + rng.normal(0, 1, 3), 12, 110),
+        coat=np.clip(_COATS[rng.integers(len(_COATS))] * rng.uniform(0.85, 1.2) + rng.normal(0, 1, 3), 12, 150),
         ear=np.clip(skin * rng.uniform(0.7, 1.2), 20, 230),
         brow_height=float(rng.uniform(-0.42, -0.26)),
         brow_thickness=float(rng.uniform(0.07, 0.2)),
