@@ -1,6 +1,7 @@
 """How Alembic reaches the database: over the connection that `chimp_assets.database.migrations` hands in.
 
-`alembic` itself works too, for writing a new revision: set CHIMP_DATABASE_URL and give `-x url=...` or nothing.
+A new revision is written by hand, beside the first: the tests compare what it makes with `chimp_assets.database.schema`
+on SQLite and on PostgreSQL, and name what is missing.
 """
 
 from alembic import context
