@@ -53,6 +53,8 @@ class Naming:
     by_person: int
     by_model: int
     by_model_right: int
+    by_model_nobody: int
+    """Named by the model though they show no animal, or two mixed about equally: never right."""
     unknown: int
     unlabelled: int
     nobody: int
@@ -191,6 +193,7 @@ def _against_truth(db: Database, expert: SimulatedExpert, truth: ArchiveTruth) -
         by_person=sum(row.source == "person" and row.status == "identified" for row in rows),
         by_model=len(by_model),
         by_model_right=sum(row.anim_id == really[row.track_id].anim_id for row in by_model),
+        by_model_nobody=sum(really[row.track_id].kind != "identify" for row in by_model),
         unknown=sum(row.status == "unknown" for row in rows),
         unlabelled=sum(row.status == "unlabelled" for row in rows),
         nobody=sum(really[row.track_id].kind != "identify" for row in rows),
@@ -216,7 +219,8 @@ def show_report(report: DemoReport, console: Console) -> None:
         (
             "named",
             f"{naming.by_person} tracks by the expert; {naming.by_model} by the model, of which"
-            f" {naming.by_model_right} rightly ({_share(naming.by_model_right, naming.by_model)});"
+            f" {naming.by_model_right} rightly ({_share(naming.by_model_right, naming.by_model)}) and"
+            f" {naming.by_model_nobody} show no single animal;"
             f" {naming.unknown} unknown, {naming.unlabelled} without a name",
         ),
     ):
@@ -232,14 +236,15 @@ def show_report(report: DemoReport, console: Console) -> None:
             highlight=False,
         )
     for uri, error in status.failed:
-        console.print(f"[yellow]not usable[/]  {escape(uri)}: {escape(error)}", highlight=False)
+        console.print(f"[yellow]damaged[/]  {escape(uri)}: {escape(error)}", highlight=False)
     if report.curve:
         console.print(f"Learning curve: {escape(report.curve)}", highlight=False)
 
 
 def _head_table(report: DemoReport) -> Table:
     table = Table(title=f"Trainings, all judged on the same {report.n_audit} audit answers", title_justify="left")
-    for column in ("head", "asked", "right on audit", "95 % interval", f"random tracks ({DRAWS} draws)", "verdict"):
+    draws = max((head.random.draws for head in report.heads if head.random), default=0)
+    for column in ("head", "asked", "right on audit", "95 % interval", f"random tracks ({draws} draws)", "verdict"):
         table.add_column(column, overflow="fold")
     for head in report.heads:
         low, high = head.today.interval
