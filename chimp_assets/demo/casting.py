@@ -143,6 +143,7 @@ def _visitors(
     for index in range(len(slots)):
         size = int(rng.choice([1, 2, 3, 4], p=[0.12, 0.4, 0.33, 0.15]))
         group: list[str] = [newcomer.anim_id] if index in visits_of_newcomer else []
+        size = min(size, len(group) + len(residents))
         while len(group) < size:
             first = turns.pop(0) if turns else residents[rng.choice(len(residents), p=weight / weight.sum())]
             family = [r.anim_id for r in residents if r.mom == first.anim_id or r.anim_id == first.mom]
