@@ -58,8 +58,8 @@ def _start(home: Home, name: str, arguments: list[str], extra: Mapping[str, str]
     log = logs / f"{name}.log"
     out: IO[bytes]
     with log.open("ab") as out:
-        process = subprocess.Popen(  # noqa: S603 (our own interpreter and modules)
-            [sys.executable, "-m", *arguments],
+        process = subprocess.Popen(  # noqa: S603 (commands of our own environment)
+            arguments,
             env={**home.environment(), **extra},
             stdin=subprocess.DEVNULL,
             stdout=out,
@@ -69,14 +69,22 @@ def _start(home: Home, name: str, arguments: list[str], extra: Mapping[str, str]
     return Child(name, process, log)
 
 
+def _command(name: str) -> str:
+    """A command that was installed beside this Python. Raises SupervisorError."""
+    path = Path(sys.executable).parent / name
+    if not path.exists():
+        raise SupervisorError(f"{name} is not installed beside {sys.executable}.", "Install chimp-assets again.")
+    return str(path)
+
+
 def daemon_arguments() -> list[str]:
     """The daemon: sensors, schedules, run queue."""
-    return ["dagster", "daemon", "run", "-w", str(shipped_file("workspace.yaml"))]
+    return [_command("dagster-daemon"), "run", "-w", str(shipped_file("workspace.yaml"))]
 
 
 def web_arguments(host: str, port: int) -> list[str]:
     """Dagster's web UI."""
-    return ["dagster_webserver", "-w", str(shipped_file("workspace.yaml")), "-h", host, "-p", str(port)]
+    return [_command("dagster-webserver"), "-w", str(shipped_file("workspace.yaml")), "-h", host, "-p", str(port)]
 
 
 def stop(children: list[Child]) -> None:
