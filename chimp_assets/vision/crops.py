@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 # The square is longer than the box by this share: boxes of motion cut off ears and limbs.
 CONTEXT = 0.1
+PADDING = (110, 110, 110)
 EDGE = 0.01  # a box that comes nearer to the border of the picture is probably cut off by it
 CUT_OFF_WEIGHT = 0.25
 
@@ -69,7 +70,7 @@ def crop_square(picture: np.ndarray, box: tuple[float, float, float, float], sid
     """Cut a box out of a picture as a square. picture: u8 [h, w, 3]; box: fractions; returns u8 [side, side, 3].
 
     The square is centred on the box and as long as its longer side and some context. What lies outside the picture is
-    mirrored in, so that no border of one colour tells where in the picture the animal was.
+    grey: mirroring the border would give a face two more eyes.
     """
     height, width = picture.shape[:2]
     x, y, w, h = box
@@ -79,7 +80,7 @@ def crop_square(picture: np.ndarray, box: tuple[float, float, float, float], sid
     above, before = max(0, -top), max(0, -left)
     below, after = length - above - cut.shape[0], length - before - cut.shape[1]
     if above or before or below > 0 or after > 0:
-        cut = cv2.copyMakeBorder(cut, above, max(0, below), before, max(0, after), cv2.BORDER_REFLECT)
+        cut = cv2.copyMakeBorder(cut, above, max(0, below), before, max(0, after), cv2.BORDER_CONSTANT, value=PADDING)
     shrink = cut.shape[0] > side
     return cv2.resize(cut, (side, side), interpolation=cv2.INTER_AREA if shrink else cv2.INTER_LINEAR)
 

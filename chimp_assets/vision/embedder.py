@@ -8,9 +8,11 @@ Does not belong here: learning without labels (`self_supervision`), reading crop
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 import socket
+import sys
 import urllib.error
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -179,7 +181,8 @@ def load_imagenet(network: nn.Module, backbone: str) -> bool:
     socket.setdefaulttimeout(DOWNLOAD_TIMEOUT_S)  # torch.hub sets none: a firewall that drops packets would hold us
     try:
         weights = torchvision.models.get_model_weights(backbone).DEFAULT
-        state = weights.get_state_dict(progress=False, check_hash=True)
+        with contextlib.redirect_stdout(sys.stderr):  # it announces downloads where commands print their one JSON line
+            state = weights.get_state_dict(progress=False, check_hash=True)
     except (urllib.error.URLError, OSError, RuntimeError, ValueError) as error:
         log.warning("The ImageNet weights of %s cannot be had (%s).", backbone, error)
         return False

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import scipy.optimize
 import scipy.special
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from chimp_assets.vision.checkpoint import ModelError, ModelFileError, ModelRow, load_checkpoint
 
@@ -30,6 +31,7 @@ VALIDATION_ROWS = 20_000
 NO_THRESHOLD = float(np.finfo(np.float32).min)
 MIN_ROWS_FOR_THRESHOLD = 8
 CHUNK = 16_384
+SMALL_PROBLEM = 50_000_000  # rows times dimensions times classes
 
 
 @dataclass(frozen=True)
@@ -215,7 +217,10 @@ def _fit(x: np.ndarray, target: np.ndarray, n_classes: int, l2: float) -> tuple[
         return value + 0.5e-3 * float((b**2).sum()), np.concatenate([gradient_w.ravel(), gradient_b])
 
     start = np.zeros(n_classes * d + n_classes)
-    found = scipy.optimize.minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 300})
+    # Small products gain nothing from threads and lose tenfold where other processes want the cores too.
+    threads = 1 if n * d * n_classes < SMALL_PROBLEM else None
+    with threadpool_limits(threads):
+        found = scipy.optimize.minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 300})
     w = found.x[: n_classes * d].reshape(n_classes, d) * STRETCH
     return w, found.x[n_classes * d :]
 

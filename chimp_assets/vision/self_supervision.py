@@ -121,7 +121,8 @@ def fit_projection(features: np.ndarray, track: np.ndarray, dimensions: int) -> 
 
     The scatter within tracks (pose, light, background) is whitened and the d directions that differ most between tracks
     are kept (Fisher 1936; with sets of equal but unknown class: relevant component analysis, Bar-Hillel et al. 2005).
-    Rows beyond the rank of the features are zero. Raises ValueError with fewer than 2 tracks.
+    Rows beyond what the features and the number of tracks can tell are zero. Raises ValueError with fewer than 2
+    tracks.
     """
     if len(np.unique(track)) < 2:
         raise ValueError("a projection needs two tracks or more")
@@ -129,13 +130,15 @@ def fit_projection(features: np.ndarray, track: np.ndarray, dimensions: int) -> 
     centred = features - mean
     basis = _principal_axes(centred)
     reduced = centred @ basis.T
-    within = reduced - _track_means(reduced, track)
-    total_scatter = reduced.T @ reduced / len(reduced)
+    means = _track_means(reduced, track)
+    within = reduced - means
+    between_scatter = means.T @ means / len(reduced)
     within_scatter = within.T @ within / len(reduced)
     rank = len(basis)
-    within_scatter += SHRINKAGE * np.trace(total_scatter) / rank * np.eye(rank)
-    _, directions = scipy.linalg.eigh(total_scatter, within_scatter)
-    kept = directions[:, ::-1][:, :dimensions].T @ basis
+    within_scatter += SHRINKAGE * (np.trace(between_scatter) + np.trace(within_scatter)) / rank * np.eye(rank)
+    _, directions = scipy.linalg.eigh(between_scatter, within_scatter)
+    n_kept = min(dimensions, rank, len(np.unique(track)) - 1)  # t means span t - 1 directions; the rest is rounding
+    kept = directions[:, ::-1][:, :n_kept].T @ basis
     weight = np.zeros((dimensions, features.shape[1]), dtype=np.float32)
     weight[: len(kept)] = kept
     return mean.astype(np.float32), weight

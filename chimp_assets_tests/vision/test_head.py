@@ -1,0 +1,131 @@
+"""A head from few labels: right, calibrated, honest about the unknown."""
+
+import numpy as np
+import pytest
+
+from chimp_assets.settings import HeadSettings
+from chimp_assets.vision.checkpoint import ModelError, register_model, save_checkpoint
+from chimp_assets.vision.head import NO_THRESHOLD, fit_head, head_tensors, load_head
+
+SETTINGS = HeadSettings()
+
+
+def vectors(per_class: int = 12, classes: int = 4, noise: float = 0.5, d: int = 16, seed: int = 0):
+    """Unit vectors f32 around class centres, their class ids (10, 20, ...) and days."""
+    rng = np.random.default_rng(seed)
+    centre = np.linalg.qr(rng.normal(size=(d, classes)))[0].T
+    y = np.repeat(np.arange(classes), per_class)
+    x = centre[y] + noise * rng.normal(size=(len(y), d)) / np.sqrt(d) * 2
+    x /= np.linalg.norm(x, axis=1, keepdims=True)
+    return x.astype(np.float32), (y + 1) * 10, np.tile(np.arange(per_class) % 6, classes)
+
+
+def test_a_head_names_new_rows_of_its_classes():
+    """Rows of W in another order than `classes` would name every animal wrongly."""
+    x, y, days = vectors()
+    head = fit_head(x, y, days, SETTINGS, 0).head
+    new, truth, _ = vectors(seed=0, per_class=12)
+    assert head.classes.tolist() == [10, 20, 30, 40]
+    assert (head.classes[head.logits(new.astype(np.float16)).argmax(1)] == truth).mean() > 0.95
+    assert np.allclose(head.probabilities(head.logits(new)).sum(1), 1, atol=1e-5)
+    assert np.all(head.novelty(x) < 0.01)
+
+
+def test_two_fits_give_the_same_bits():
+    """The same labels must give the same head, or its hash means nothing."""
+    x, y, days = vectors()
+    one, two = (fit_head(x, y, days, SETTINGS, 3).head for _ in range(2))
+    assert all(
+        np.array_equal(a, b) for a, b in zip(head_tensors(one).values(), head_tensors(two).values(), strict=True)
+    )
+
+
+def test_a_class_with_one_label_can_be_found_again():
+    """A rare individual seen once must not be drowned by those seen fifty times."""
+    x, y, days = vectors(per_class=20, noise=0.3)
+    keep = (y != 40) | (np.arange(len(y)) == np.nonzero(y == 40)[0][0])
+    head = fit_head(x[keep], y[keep], days[keep], SETTINGS, 0).head
+    left = ~keep
+    assert (head.classes[head.logits(x[left]).argmax(1)] == 40).mean() > 0.7
+
+
+def test_days_never_stand_on_both_sides_of_a_fold():
+    """Frames of one day look alike: with rows split freely a head that learned days looks perfect."""
+    rng = np.random.default_rng(1)
+    day_looks = rng.normal(size=(12, 16))
+    days = np.repeat(np.arange(12), 5)
+    y = np.repeat(rng.permutation(np.repeat([1, 2, 3], 4)), 5)  # identity is nothing but the day's look
+    x = day_looks[days] + 0.01 * rng.normal(size=(60, 16))
+    x = (x / np.linalg.norm(x, axis=1, keepdims=True)).astype(np.float32)
+    report = fit_head(x, y, days, SETTINGS, 0).out_of_fold
+    assert report.folds == "group"
+    assert report.accuracy < 0.7
+    assert fit_head(x, y, np.zeros(60, dtype=np.int64), SETTINGS, 0).out_of_fold.accuracy > 0.95
+
+
+def test_a_class_seen_on_one_day_only_counts_as_missed_and_as_new():
+    """Leaving such rows out of the accuracy would flatter the model exactly where it is weak."""
+    x, y, days = vectors()
+    days = np.where(y == 40, 99, days)
+    report = fit_head(x, y, days, SETTINGS, 0).out_of_fold
+    assert report.n == len(y)
+    assert report.n_new == 12
+    assert report.accuracy <= 0.75
+
+
+def test_the_probabilities_are_as_right_as_they_say():
+    """Few labels make an overconfident head; the temperature must undo it, or the unknown and the easy look alike."""
+    x, y, days = vectors(per_class=30, noise=1.6)
+    head = fit_head(x, y, days, SETTINGS, 0).head
+    # Fresh rows around the same centres.
+    rng = np.random.default_rng(9)
+    centre = np.stack([x[y == c].mean(0) for c in head.classes])
+    truth = rng.integers(0, 4, 2000)
+    new = centre[truth] / np.linalg.norm(centre[truth], axis=1, keepdims=True)
+    new = new + 1.6 * rng.normal(size=new.shape) / np.sqrt(16) * 2
+    logits = head.logits((new / np.linalg.norm(new, axis=1, keepdims=True)).astype(np.float32))
+    probability = head.probabilities(logits)
+    assert abs(probability.max(1).mean() - (logits.argmax(1) == truth).mean()) < 0.1
+
+
+def test_about_the_wanted_share_of_known_animals_is_called_unknown():
+    """A threshold on fitted rows instead of held-out rows calls most new tracks unknown."""
+    x, y, days = vectors(per_class=60, noise=0.8)
+    half = np.arange(len(y)) % 2 == 0
+    head = fit_head(x[half], y[half], days[half], HeadSettings(unknown_false_alarm=0.1), 0).head
+    assert 0.02 < head.is_unknown(head.logits(x[~half])).mean() < 0.25
+    assert head.is_unknown(head.logits(-x.mean(0, keepdims=True) * 0)).all()
+
+
+def test_without_anything_to_judge_by_nothing_is_unknown_and_all_numbers_are_finite():
+    """-inf in a checkpoint fails the check that guards it; a threshold from two rows is noise."""
+    x, y, _ = vectors(per_class=1, classes=3)
+    fit = fit_head(x, y, np.arange(3), SETTINGS, 0)
+    assert fit.head.unknown_threshold == NO_THRESHOLD
+    assert not fit.head.is_unknown(fit.head.logits(x)).any()
+    assert all(np.isfinite(np.asarray(t, dtype=np.float64)).all() for t in head_tensors(fit.head).values())
+
+
+def test_one_class_and_broken_vectors_are_refused_in_words():
+    """A head of one class gives every track the same name with certainty."""
+    x, y, days = vectors(classes=1)
+    with pytest.raises(ModelError, match="name one class"):
+        fit_head(x, y, days, SETTINGS, 0)
+    x, y, days = vectors()
+    x[3, 3] = np.nan
+    with pytest.raises(ValueError, match="finite"):
+        fit_head(x, y, days, SETTINGS, 0)
+
+
+def test_a_head_comes_back_from_its_file(home):
+    """Rounding W to half precision on the way would move close decisions."""
+    x, y, days = vectors()
+    head = fit_head(x, y, days, SETTINGS, 0).head
+    uri, digest = save_checkpoint(home.store, "models/head/h", head_tensors(head), {})
+    from chimp_assets.vision.checkpoint import model_of
+
+    model_id = register_model(home.database, "head", "h", {}, uri, digest)
+    with home.database.read() as conn:
+        again = load_head(home.store, model_of(conn, model_id))
+    assert np.array_equal(again.logits(x), head.logits(x))
+    assert (again.temperature, again.unknown_threshold) == (head.temperature, head.unknown_threshold)
