@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 from rich.live import Live
@@ -87,8 +88,10 @@ class Story:
                 console.err.print(f"{time.monotonic() - self.started:4.0f} s  {line}", highlight=False, markup=False)
 
 
-def run_demo(folder: Path, faces: Path | None, rounds: int, json: bool) -> None:
+def run_demo(folder: Path, faces: Path | None, rounds: int, json: bool, **filming: Any) -> None:
     """Generates the archive, starts the daemon, answers as the expert, and ends with the report.
+
+    filming: of `make_archive`, where another archive than the default one is wanted.
 
     Run again on the same folder it starts where it was; finished, it only shows the report. Raises DemoError.
     """
@@ -103,7 +106,7 @@ def run_demo(folder: Path, faces: Path | None, rounds: int, json: bool) -> None:
         if not truth_file.exists():
             story.tell("making an archive of real H.264 video, with animals whose names only the truth file knows")
             with console.progress_bar(json) as tell:
-                make_archive(folder / "archive", truth_file, faces=faces, progress=tell)
+                make_archive(folder / "archive", truth_file, faces=faces, progress=tell, **filming)
         home = init_home(folder, toml=DEMO_TOML.format(archive=folder / "archive"))
         with home.database.read() as conn:
             finished = _decided(conn) >= rounds and _settled(conn, home)
@@ -186,8 +189,8 @@ def _settled(conn: sa.Connection, home: Home) -> bool:
 def _narrate(story: Story, now: Status, has_embedder: bool) -> None:
     registered = sum(now.videos.values())
     done = now.videos.get("tracked", 0) + now.videos.get("failed", 0)
-    if registered and not has_embedder:
-        story.tell(f"{done} of {registered} videos are decoded and tracked: {now.frames:,} frames")
+    if registered and not has_embedder and (done % 10 == 0 or done == registered):
+        story.tell(f"{done} of {registered} videos are tracked")
     if has_embedder and not now.heads:
         story.tell(f"the embedder is there; {sum(now.queue.values())} tracks have been chosen for the expert")
     for head in now.heads:
