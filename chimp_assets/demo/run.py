@@ -41,7 +41,7 @@ bundle_videos = 20
 longest_side = 640
 
 [acquisition]
-batch = 40
+batch = 32
 low_water = 4
 audit_reserve = 0.25
 cold_shares = {{ typical = 0.7, audit = 0.3 }}
@@ -49,7 +49,7 @@ warm_shares = {{ boundary = 0.7, audit = 0.3 }}
 
 [head]
 min_labels = 10
-min_new_labels = 16
+min_new_labels = 10
 cool_down_s = 2.0
 
 [gate]
@@ -143,6 +143,7 @@ def _drive(home: Home, truth_file: Path, rounds: int, story: Story) -> None:
                 now = status_of(conn)
                 settled = _settled(conn, home)
                 trainable = work.labels_due(conn, home.settings, _now()).due
+                plannable = work.queue_due(conn, home.settings).due
                 has_embedder = bool(conn.scalar(sa.select(sa.func.count()).where(t.model.c.task == "embedder")))
             _narrate(story, now, has_embedder)
             live.update(_picture(now, story))
@@ -154,6 +155,9 @@ def _drive(home: Home, truth_file: Path, rounds: int, story: Story) -> None:
             if waiting and not trainable and decided < rounds and settled:
                 counts = expert.answer_queue(waiting)
                 story.tell("the expert answered " + ", ".join(f"{n} {kind}" for kind, n in sorted(counts.items())))
+            elif not waiting and not trainable and not plannable and settled:
+                story.tell(f"every track has been asked after {decided} trainings: the archive is small")
+                return
             seen = repr(now)
             if seen != last_seen:
                 last_change, last_seen = time.monotonic(), seen
