@@ -43,7 +43,7 @@ def _plain(text: str) -> str:
 
 @contextmanager
 def progress_bar(quiet: bool = False) -> Iterator[Tell]:
-    """A progress callback that draws one bar for each kind of step. quiet draws nothing."""
+    """A progress callback that draws one bar for each kind of step, its first word. quiet draws nothing."""
     if quiet:
         yield lambda what, done, total: None
         return
@@ -58,9 +58,11 @@ def progress_bar(quiet: bool = False) -> Iterator[Tell]:
         tasks: dict[str, Any] = {}
 
         def tell(what: str, done: int, total: int) -> None:
-            if what not in tasks:
-                tasks[what] = bars.add_task(what, total=total)
-            bars.update(tasks[what], completed=done, total=total)
+            # One bar for each kind of step: an archive has thousands of bundles.
+            kind = what.split(maxsplit=1)[0]
+            if kind not in tasks:
+                tasks[kind] = bars.add_task(what, total=total)
+            bars.update(tasks[kind], description=what, completed=done, total=total)
 
         yield tell
 

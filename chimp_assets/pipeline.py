@@ -147,6 +147,11 @@ class Ingested:
         return {**self.__dict__, "failed": [{"uri": uri, "error": error} for uri, error in self.failed]}
 
 
+def _under(tell: Progress, title: str) -> Progress:
+    """A progress that is told under one title, whatever its step is working on."""
+    return lambda what, done, total: tell(title, done, total)
+
+
 def ingest(home: Home, progress: Progress | None = None) -> Ingested:
     """Discovery to predictions in the foreground. May be interrupted at any moment and run again."""
     from chimp_assets.archive.discover import discover
@@ -164,13 +169,20 @@ def ingest(home: Home, progress: Progress | None = None) -> Ingested:
         waiting = work.unfinished_bundles(conn, None)
     frames = tracks = 0
     failed: list[tuple[str, str]] = []
-    for key in waiting:
+    for number, key in enumerate(waiting, start=1):
+        bundle = f"bundle {number} of {len(waiting)}, {key}"
         with attempt(home, key):
-            decoded = decode_bundle(database, home.archive, store, key, settings, progress)
-            tracked = track_bundle(database, store, key, settings, progress)
+            decoded = decode_bundle(
+                database, home.archive, store, key, settings,
+                _under(tell, f"decode {bundle}"),
+            )  # fmt: skip
+            tracked = track_bundle(
+                database, store, key, settings,
+                _under(tell, f"track {bundle}"),
+            )  # fmt: skip
         frames += decoded.frames
         tracks += tracked.tracks
-        failed += [*decoded.failed, *tracked.failed]
+        failed += [*decoded.failed, *decoded.partial, *tracked.failed]
     with database.read() as conn:
         due = work.embedder_due(conn, settings)
     embedder = fit_embedder(database, store, settings, progress) if due.due else None
