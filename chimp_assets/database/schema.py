@@ -444,7 +444,7 @@ acquisition_round = Table(
     Column("policy", Unicode(4000), nullable=False, comment="JSON: phase, shares, caps"),
     Column("seed", BigInteger, nullable=False),
     Column("embedder_model_id", BigInteger, _fk("model.model_id"), nullable=False),
-    Column("head_model_id", BigInteger, _fk("model.model_id"), comment="null in the cold phase"),
+    Column("head_model_id", BigInteger, _fk("model.model_id"), comment="null where there was none"),
     Column("watermark_seq", BigInteger, nullable=False, comment="labels up to this seq were known to the plan"),
     Column("n_pool", Integer, nullable=False, comment="tracks the plan could choose from"),
     Column("created_at", UtcDateTime, nullable=False),

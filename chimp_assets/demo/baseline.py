@@ -150,8 +150,6 @@ def random_labels_baseline(
 def _fit_and_judge(
     ground: Ground, expert: SimulatedExpert, settings: HeadSettings, rows: np.ndarray, seed: int
 ) -> Judged:
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
-
     from chimp_assets.vision.head import fit_head
 
     answers = expert.answers(ground.pool_track[rows].tolist())
@@ -161,8 +159,5 @@ def _fit_and_judge(
     if len(names) < 2:
         return judge(ground, np.zeros((len(names), ground.audit_emb.shape[1]), np.float32), np.zeros(len(names)), names)
     y = np.array([names.index(name) for name in told if name is not None], np.int64)
-    # These matrices are tiny: on two cores the threads of the linear algebra wait for each other ten times as long
-    # as they calculate.
-    with threadpool_limits(limits=1, user_api="blas"):
-        head = fit_head(ground.pool_emb[rows], y, ground.pool_day[rows], settings, seed).head
+    head = fit_head(ground.pool_emb[rows], y, ground.pool_day[rows], settings, seed).head
     return judge(ground, head.W, head.b, [names[c] for c in head.classes])

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import scipy.optimize
 import scipy.special
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from threadpoolctl import threadpool_limits
 
 from chimp_assets.vision.checkpoint import ModelError, ModelFileError, ModelRow, load_checkpoint
 

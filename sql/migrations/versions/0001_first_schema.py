@@ -301,7 +301,7 @@ def upgrade() -> None:
         sa.Column("policy", sa.Unicode(length=4000), nullable=False, comment="JSON: phase, shares, caps"),
         sa.Column("seed", sa.BigInteger(), nullable=False),
         sa.Column("embedder_model_id", sa.BigInteger(), nullable=False),
-        sa.Column("head_model_id", sa.BigInteger(), nullable=True, comment="null in the cold phase"),
+        sa.Column("head_model_id", sa.BigInteger(), nullable=True, comment="null where there was none"),
         sa.Column(
             "watermark_seq", sa.BigInteger(), nullable=False, comment="labels up to this seq were known to the plan"
         ),
