@@ -293,3 +293,14 @@ def test_three_failures_within_an_hour_stop_the_asking(home, instance, tick):
 
     instance.create_run_for_job(job, status=dg.DagsterRunStatus.SUCCESS)
     assert len(tick("new_labels").run_requests) == 1
+
+
+@pytest.mark.parametrize("job", ["nightly", "rescore"])
+def test_the_jobs_that_nobody_watches_run_on_an_empty_home(home, instance, job):
+    """A nightly run that needs a partition, a model or a label fails every night of a new home."""
+    definitions = build_definitions(home=HomeResource(path=str(home.settings.home)))
+    result = definitions.resolve_job_def(job).execute_in_process(instance=instance)
+    assert result.success
+    checks = [e for e in result.all_events if e.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION]
+    assert all(e.asset_check_evaluation_data.passed for e in checks)
+    assert bool(checks) == (job == "nightly")
