@@ -85,18 +85,19 @@ def ingest(
 ) -> None:
     """From the archive to predictions and a queue, in the foreground. Interrupt it at any moment and run it again."""
     from chimp_assets import console, pipeline
-    from chimp_assets.home import init_home, load_settings, remember_archive
+    from chimp_assets.home import Home, init_home, load_settings, remember_archive
 
     home = init_home()
     if archive is not None:
         url = _archive_url(archive)
-        _check_archive(url)
         known = load_settings(home.settings.home).archive_url
         if known is not None and known != url:
             raise SettingsError(
                 f"This home belongs to the archive {known}, so {url} cannot be added to it.",
                 "Choose another home with CHIMP_HOME, or if the archive has moved, change archive_url in chimp.toml.",
             )
+        opened = Home(load_settings(home.settings.home, archive_url=url))
+        _ = opened.archive  # a folder that is not there must not be written into chimp.toml
         home = remember_archive(home, url)
     with console.progress_bar(json) as tell:
         done = pipeline.ingest(home, tell)
@@ -351,13 +352,6 @@ def db_upgrade(json: Json = False) -> None:
 def _archive_url(text: str) -> str:
     """What the user typed, as an address: a folder becomes an absolute path."""
     return text if "://" in text else str(Path(text).expanduser().resolve())
-
-
-def _check_archive(url: str) -> None:
-    """Refuses a folder that is not there before it is written into chimp.toml. Raises ArchiveError."""
-    from chimp_assets.archive.store import BlobStore
-
-    BlobStore.open(url)
 
 
 def main() -> None:

@@ -74,15 +74,14 @@ class Home:
     @cached_property
     def archive(self) -> BlobStore:
         """The archive of video, read only. Raises ArchiveError if none is named or it cannot be read."""
-        from chimp_assets.archive.discover import ArchiveError
-        from chimp_assets.archive.store import BlobStore
+        from chimp_assets.archive.discover import ArchiveError, open_archive
 
         if not self.settings.archive_url:
             raise ArchiveError(
                 "No archive is set, so there is no video to read.",
                 f"Say `chimp ingest FOLDER`, or set archive_url in {self.settings.home / TOML_NAME}.",
             )
-        return BlobStore.open(self.settings.archive_url)
+        return open_archive(self.settings)
 
     def environment(self) -> dict[str, str]:
         """The environment of a child process that works in this home."""

@@ -30,6 +30,9 @@ from chimp_assets.home import Home, init_home
 PATIENCE_S = 240.0
 """Without any change in the database for so long, something is wrong and the demo says where to look."""
 
+LAST_RUNS_S = 60.0
+"""At the end, runs that are still writing their last lines get so long."""
+
 DEMO_TOML = """\
 # Settings of the demo: a small archive, an expert with little patience.
 archive_url = "{archive}"
@@ -150,14 +153,14 @@ def _drive(home: Home, truth_file: Path, rounds: int, story: Story) -> None:
             decided = sum(head.state != "candidate" for head in now.heads)
             if decided >= rounds and settled:
                 story.tell(f"{decided} trainings decided and the queue is ranked by the champion: enough for a demo")
-                return
+                break
             waiting = now.queue.get("pending", 0)
             if waiting and not trainable and decided < rounds and settled:
                 counts = expert.answer_queue(waiting)
                 story.tell("the expert answered " + ", ".join(f"{n} {kind}" for kind, n in sorted(counts.items())))
             elif not waiting and not trainable and not plannable and settled:
                 story.tell(f"every track has been asked after {decided} trainings: the archive is small")
-                return
+                break
             seen = repr(now)
             if seen != last_seen:
                 last_change, last_seen = time.monotonic(), seen
@@ -167,6 +170,19 @@ def _drive(home: Home, truth_file: Path, rounds: int, story: Story) -> None:
                     f"The log is {children[0].log}; `make up` shows the runs. `make demo` goes on from here.",
                 )
             time.sleep(1.0)
+        _let_runs_end(home)
+
+
+def _let_runs_end(home: Home) -> None:
+    """Waits until Dagster has nothing queued or running: a run that is cut off at its last line counts as failed."""
+    import dagster as dg
+
+    from chimp_assets.automation.brakes import IN_FLIGHT
+
+    deadline = time.monotonic() + LAST_RUNS_S
+    with dg.DagsterInstance.from_config(str(home.settings.dagster_home)) as instance:
+        while time.monotonic() < deadline and instance.get_runs_count(dg.RunsFilter(statuses=IN_FLIGHT)):
+            time.sleep(0.5)
 
 
 def _now() -> datetime:
