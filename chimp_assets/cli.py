@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from chimp_assets.errors import ChimpError, SettingsError
+from chimp_assets.errors import ChimpError
 
 app = typer.Typer(
     name="chimp",
@@ -85,20 +85,11 @@ def ingest(
 ) -> None:
     """From the archive to predictions and a queue, in the foreground. Interrupt it at any moment and run it again."""
     from chimp_assets import console, pipeline
-    from chimp_assets.home import Home, init_home, load_settings, remember_archive
+    from chimp_assets.home import init_home, remember_archive
 
     home = init_home()
     if archive is not None:
-        url = _archive_url(archive)
-        known = load_settings(home.settings.home).archive_url
-        if known is not None and known != url:
-            raise SettingsError(
-                f"This home belongs to the archive {known}, so {url} cannot be added to it.",
-                "Choose another home with CHIMP_HOME, or if the archive has moved, change archive_url in chimp.toml.",
-            )
-        opened = Home(load_settings(home.settings.home, archive_url=url))
-        _ = opened.archive  # a folder that is not there must not be written into chimp.toml
-        home = remember_archive(home, url)
+        home = remember_archive(home, _archive_url(archive))
     with console.progress_bar(json) as tell:
         done = pipeline.ingest(home, tell)
     if json:

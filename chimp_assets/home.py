@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import sqlalchemy as sa
+
 from chimp_assets.database.engine import Database
+from chimp_assets.database.schema import video
 from chimp_assets.errors import ChimpError, FullDiskError, SettingsError
 from chimp_assets.settings import TOML_NAME, Settings, load_settings, shipped_file
 
@@ -123,13 +127,28 @@ def init_home(home: Path | str | None = None, archive_url: str | None = None, to
 
 
 def remember_archive(home: Home, archive_url: str) -> Home:
-    """The same home with archive_url written into its chimp.toml, where none was set before."""
+    """The same home with this archive, also in its chimp.toml.
+
+    Raises SettingsError if videos of another archive are in it: they would look vanished and all be retired. Raises
+    ArchiveError if the archive cannot be opened. Nothing is written then.
+    """
+    opened = Home.open(home.settings.home, archive_url=archive_url)
+    _ = opened.archive
+    known = home.settings.archive_url
+    if known == archive_url:
+        return opened
+    with home.database.read() as conn:
+        has_videos = conn.execute(sa.select(video.c.video_id).limit(1)).first() is not None
+    if known is not None and has_videos:
+        raise SettingsError(
+            f"This home belongs to the archive {known}, so {archive_url} cannot be added to it.",
+            "Choose another home with CHIMP_HOME, or if the archive has moved, change archive_url in chimp.toml.",
+        )
     toml = home.settings.home / TOML_NAME
-    if home.settings.archive_url is None:
-        lines = [line for line in toml.read_text().splitlines() if not line.startswith("# archive_url")]
-        quoted = archive_url.replace("\\", "\\\\").replace('"', '\\"')
-        _write_whole(toml, "\n".join([f'archive_url = "{quoted}"', *lines]) + "\n")
-    return Home.open(home.settings.home, archive_url=archive_url)
+    lines = [line for line in toml.read_text().splitlines() if not re.match(r"(# )?archive_url\b", line)]
+    quoted = archive_url.replace("\\", "\\\\").replace('"', '\\"')
+    _write_whole(toml, "\n".join([f'archive_url = "{quoted}"', *lines]) + "\n")
+    return opened
 
 
 def home_error(root: Path, error: OSError) -> ChimpError:

@@ -170,6 +170,9 @@ def test_a_missing_and_an_empty_archive_are_sentences_and_leave_no_trace(tmp_pat
 
     (tmp_path / "empty").mkdir()
     _refused(_ingest(folder, tmp_path / "empty"), "holds no video")
+    # A folder that was mistaken for the archive must not bind the home to it.
+    (tmp_path / "also empty").mkdir()
+    _refused(_ingest(folder, tmp_path / "also empty"), "also empty holds no video")
 
 
 def test_a_second_archive_in_the_same_home_is_refused(undisturbed, tmp_path):
