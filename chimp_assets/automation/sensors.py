@@ -156,11 +156,11 @@ def build_sensors() -> list[dg.SensorDefinition]:
         "none is left.",
     )
     def champion_changed(context: dg.SensorEvaluationContext, home: HomeResource) -> dg.RunRequest | dg.SkipReason:
-        from chimp_assets.database.work import unscored_bundles
+        from chimp_assets.database import work
 
         opened = home.open()
         with opened.database.read() as conn:
-            waiting = unscored_bundles(conn)
+            waiting = work.unscored_bundles(conn)
         if not waiting:
             return dg.SkipReason("Every bundle is scored by the champions.")
         why_not = held(context.instance, jobs.rescore.name, [jobs.fit_embedder.name])
@@ -177,13 +177,12 @@ def build_sensors() -> list[dg.SensorDefinition]:
     )
     def queue_low(context: dg.SensorEvaluationContext, home: HomeResource) -> dg.RunRequest | dg.SkipReason:
         from chimp_assets.database import work
-        from chimp_assets.database.work import unscored_bundles
 
         opened = home.open()
         with opened.database.read() as conn:
             due = work.queue_due(conn, opened.settings)
             training = work.labels_due(conn, opened.settings, datetime.now(UTC))
-            unscored = unscored_bundles(conn)
+            unscored = work.unscored_bundles(conn)
         if not due.due:
             return dg.SkipReason(due.reason)
         if training.due or unscored:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import sqlalchemy as sa
 
-from chimp_assets.database import schema, work
+from chimp_assets.database import schema
 from chimp_assets.database.bulk import insert_rows
 from chimp_assets.vision.checkpoint import ModelError, champion
 from chimp_assets.vision.embedding import embed_bundle, is_stale, read_embeddings
@@ -119,11 +119,6 @@ def predict_bundles(
         if progress is not None:
             progress("score", done, len(bundle_keys))
     return Predicted(done, n_tracks, n_rows, n_unknown, list(bundle_keys[done:]), round(time.monotonic() - began, 3))
-
-
-def unscored_bundles(conn: sa.Connection) -> list[str]:
-    """Bundles that the champions have not finished (`database.work.unscored_bundles`)."""
-    return work.unscored_bundles(conn)
 
 
 def _write_bundle(

@@ -10,6 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from chimp_assets.database import schema, work
+from chimp_assets.database.work import unscored_bundles
 from chimp_assets.settings import load_settings
 from chimp_assets.vision.checkpoint import ModelError, champion, model_of, promote, register_model
 from chimp_assets.vision.datasets import build_training_set
@@ -18,7 +19,7 @@ from chimp_assets.vision.embedding import embed_bundle
 from chimp_assets.vision.evaluate import NEW, evaluate_head, heads_to_evaluate, judge_audit
 from chimp_assets.vision.gate import decide
 from chimp_assets.vision.head import fit_head, head_tensors, load_head
-from chimp_assets.vision.predict import predict_bundles, score_tracks, unscored_bundles
+from chimp_assets.vision.predict import predict_bundles, score_tracks
 from chimp_assets.vision.train import main, train_head
 from chimp_assets_tests.vision.animals import answer, make_animals, teaching_and_audit
 
