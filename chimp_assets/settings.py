@@ -95,7 +95,7 @@ class GateSettings(_Section):
     tolerance: float = Field(0.02, ge=0, le=1, description="accuracy that may be lost to noise")
     confidence: float = Field(0.9, gt=0.5, lt=1, description="refused if it is worse than the tolerance this surely")
     slice_tolerance: float = Field(0.15, ge=0, le=1, description="accuracy that a protected slice may lose")
-    min_slice: int = Field(8, ge=1, description="slices with fewer audit tracks are shown, not enforced")
+    min_slice: int = Field(12, ge=1, description="slices with fewer audit tracks are shown, not enforced")
     bootstrap: int = Field(2000, ge=100)
 
 

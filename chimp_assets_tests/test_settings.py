@@ -69,4 +69,4 @@ def test_every_setting_of_the_demo_is_known(tmp_path):
     from chimp_assets.demo.run import DEMO_TOML
 
     (tmp_path / TOML_NAME).write_text(DEMO_TOML.format(archive=Path("/videos")))
-    assert load_settings(tmp_path).acquisition.batch == 32
+    assert load_settings(tmp_path).acquisition.batch == 36

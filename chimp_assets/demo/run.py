@@ -30,6 +30,9 @@ from chimp_assets.home import Home, init_home
 PATIENCE_S = 240.0
 """Without any change in the database for so long, something is wrong and the demo says where to look."""
 
+CLIPS = 60
+"""Good files of the archive: enough tracks for three rounds of questions."""
+
 LAST_RUNS_S = 60.0
 """At the end, runs that are still writing their last lines get so long."""
 
@@ -44,11 +47,12 @@ bundle_videos = 20
 longest_side = 640
 
 [acquisition]
-batch = 32
+batch = 36
 low_water = 4
-audit_reserve = 0.25
-cold_shares = {{ typical = 0.7, audit = 0.3 }}
-warm_shares = {{ boundary = 0.7, audit = 0.3 }}
+# A third of all is asked only to measure: a demo must show its truth with few tracks. An institute needs less.
+audit_reserve = 0.33
+cold_shares = {{ typical = 0.62, audit = 0.38 }}
+warm_shares = {{ boundary = 0.62, audit = 0.38 }}
 
 [head]
 min_labels = 10
@@ -109,7 +113,7 @@ def run_demo(folder: Path, faces: Path | None, rounds: int, json: bool, **filmin
         if not truth_file.exists():
             story.tell("making an archive of real H.264 video, with animals whose names only the truth file knows")
             with console.progress_bar(json) as tell:
-                make_archive(folder / "archive", truth_file, faces=faces, progress=tell, **filming)
+                make_archive(folder / "archive", truth_file, faces=faces, progress=tell, **{"clips": CLIPS, **filming})
         home = init_home(folder, toml=DEMO_TOML.format(archive=folder / "archive"))
         with home.database.read() as conn:
             finished = _decided(conn) >= rounds and _settled(conn, home)
@@ -121,9 +125,9 @@ def run_demo(folder: Path, faces: Path | None, rounds: int, json: bool, **filmin
         else:
             show_report(report, console.out)
             console.out.print(
-                "\nNext: `make up` opens this demo in the web UI (assets, runs, plots, sensors)."
-                "\n      `make up` and then new files in the archive folder: the daemon sees them by itself."
-                "\n      `chimp ingest FOLDER` starts a home of your own with your videos.",
+                "\nNext:"
+                "\n  make up              this demo in the web UI: assets, runs, plots, sensors"
+                "\n  chimp ingest FOLDER  your own videos, in a home of their own (.venv/bin/chimp)",
                 highlight=False,
             )
 
