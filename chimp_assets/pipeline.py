@@ -91,9 +91,13 @@ def retrain(home: Home, progress: Progress | None = None) -> Retrained:
 
 @dataclass(frozen=True)
 class Rescored:
-    """What one budgeted re-scoring did; `left` bundles wait for the next run."""
+    """What one budgeted re-scoring did; `left` bundles wait for the next run.
+
+    bundles: those that the champions have embedded now; with_predictions: whether there was a head to score them too.
+    """
 
     bundles: list[str]
+    with_predictions: bool
     embedded_tracks: int
     predicted_tracks: int
     left: int
@@ -125,7 +129,7 @@ def rescore(home: Home, progress: Progress | None = None, budget: int | None = N
             break
     if progress and waiting:
         progress("score", len(done), len(waiting))
-    return Rescored(done, embedded, predicted, len(waiting) - len(done))
+    return Rescored(done, has_head, embedded, predicted, len(waiting) - len(done))
 
 
 @dataclass(frozen=True)

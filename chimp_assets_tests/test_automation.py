@@ -33,8 +33,9 @@ def tick(home, instance):
     """Evaluates a sensor by name against the home and the instance."""
     repository = build_definitions().get_repository_def()
 
-    def evaluate(name: str) -> dg.SensorResult:
+    def evaluate(name: str, cursor: str | None = None) -> dg.SensorResult:
         with dg.build_sensor_context(
+            cursor=cursor,
             instance=instance,
             repository_def=repository,
             sensor_name=name,
@@ -156,6 +157,15 @@ def test_enough_labels_start_one_training_and_the_question_stays_until_it_is_ans
     job = build_definitions().get_repository_def().get_job("retrain")
     instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED)
     assert not tick("new_labels").run_requests
+
+
+def test_what_people_wrote_shows_in_the_graph_once_for_each_change(home, tick):
+    """The event log is never purged: a row in it at every tick would outgrow the archive."""
+    name_tracks(home.database, _labelled_home(home)[:3])
+    first = tick("new_labels")
+    told = {event.asset_key.to_user_string(): event.metadata["dagster/row_count"].value for event in first.asset_events}
+    assert told == {"annotations": 3, "individuals": 2}
+    assert not tick("new_labels", cursor=first.cursor).asset_events
 
 
 def _trained(home, watermark: int, minutes_ago: float, with_model: bool = True):

@@ -65,12 +65,12 @@ def score_waiting_bundles(context: dg.OpExecutionContext, home: HomeResource) ->
     from chimp_assets.pipeline import rescore as rescore_bundles
 
     done = rescore_bundles(home.open(), lambda what, now, total: context.log.info(f"{what}: {now} of {total}"))
+    made = ["embeddings", "predictions"] if done.with_predictions else ["embeddings"]
     for key in done.bundles:
-        context.log_event(
-            dg.AssetMaterialization(
-                "predictions", partition=key, description="scored by a new champion within the re-scoring budget"
+        for asset in made:
+            context.log_event(
+                dg.AssetMaterialization(asset, partition=key, description="by the champions, within the budget")
             )
-        )
     context.add_output_metadata(
         {"bundles": len(done.bundles), "tracks": done.predicted_tracks, "bundles waiting": done.left}
     )

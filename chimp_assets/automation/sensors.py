@@ -5,6 +5,7 @@ evaluates every partition of every asset at every tick and never asks for partit
 Does not belong here: the questions (`database.work`) and the brakes (`brakes`).
 """
 
+import json
 import os
 from datetime import UTC, datetime
 
@@ -137,16 +138,26 @@ def build_sensors() -> list[dg.SensorDefinition]:
         description="Retrains when enough labels have landed. Level-triggered on the watermark: a label that "
         "lands during a training is seen at the next tick, whatever happened between.",
     )
-    def new_labels(context: dg.SensorEvaluationContext, home: HomeResource) -> dg.RunRequest | dg.SkipReason:
+    def new_labels(context: dg.SensorEvaluationContext, home: HomeResource) -> dg.SensorResult:
         from chimp_assets.database import work
 
         opened = home.open()
         with opened.database.read() as conn:
             due = work.labels_due(conn, opened.settings, datetime.now(UTC))
+            rows = work.label_rows(conn)
         why_not = None if not due.due else held(context.instance, jobs.retrain.name)
-        if not due.due or why_not:
-            return dg.SkipReason(why_not or due.reason)
-        return _ask(jobs.retrain.name, due.reason)
+        asked = due.due and not why_not
+        # What people wrote shows in the graph too: an event for each table that has grown since the last tick.
+        before = json.loads(context.cursor) if context.cursor else {}
+        grown = [table for table, count in rows.items() if count and count != before.get(table)]
+        return dg.SensorResult(
+            run_requests=[_ask(jobs.retrain.name, due.reason)] if asked else [],
+            skip_reason=None if asked else dg.SkipReason(why_not or due.reason),
+            asset_events=[
+                dg.AssetMaterialization(table, metadata={"dagster/row_count": rows[table]}) for table in grown
+            ],
+            cursor=json.dumps(rows),
+        )
 
     @dg.sensor(
         jobs=[jobs.rescore],

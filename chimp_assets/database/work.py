@@ -147,6 +147,14 @@ def labels_due(conn: sa.Connection, settings: Settings, now: datetime) -> Due:
     return Due(True, f"{fresh} new labels up to seq {seq}, last trained to {trained_to}")
 
 
+def label_rows(conn: sa.Connection) -> dict[str, int]:
+    """Rows of the tables that people write, by the name of their asset. seq is gapless, so its largest is the count."""
+    return {
+        "annotations": conn.scalar(sa.select(sa.func.coalesce(sa.func.max(t.annotation.c.seq), 0))) or 0,
+        "individuals": conn.scalar(sa.select(sa.func.count()).select_from(t.individual)) or 0,
+    }
+
+
 def _teaching_labels(conn: sa.Connection, settings: Settings) -> tuple[int, int]:
     """(tracks, individuals) that a training set made now would hold, give or take tracks that were cut or joined."""
     answer = effective_answers().subquery("answer")
