@@ -27,9 +27,9 @@ MARKS = {"well": "[green]well   [/]", "warning": "[yellow]warning[/]", "ill": "[
 
 def say_error(error: ChimpError) -> None:
     """One sentence and the remedy, on the error stream."""
-    err.print(f"[red]{_plain(error.sentence)}[/]")
+    err.print(f"[red]{_plain(error.sentence)}[/]", soft_wrap=True, highlight=False)
     if error.remedy:
-        err.print(_plain(error.remedy))
+        err.print(_plain(error.remedy), soft_wrap=True, highlight=False)
 
 
 def say_json(answer: dict[str, Any]) -> None:

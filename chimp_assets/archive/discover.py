@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import unquote
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import sqlalchemy as sa
@@ -142,7 +143,7 @@ def discover(
     complete = not found.deadline_hit
     if complete and after is None and found.listed == 0:
         raise ArchiveError(
-            f"{archive.url} holds no video ({found.ignored} other files"
+            f"{unquote(archive.url)} holds no video ({found.ignored} other files"
             + (f"; {len(unreadable)} places cannot be read)." if unreadable else ")."),
             "Check that it is the right folder and that its disk is mounted; archive.suffixes says what a video is.",
         )
