@@ -70,9 +70,10 @@ def progress_bar(quiet: bool = False) -> Iterator[Tell]:
 def show_findings(findings: list[Finding]) -> None:
     """The doctor's lines."""
     for finding in findings:
-        out.print(f"{MARKS[finding.verdict]} {finding.part:<9} {_plain(finding.says)}", highlight=False)
+        line = f"{MARKS[finding.verdict]} {finding.part:<9} {_plain(finding.says)}"
+        out.print(line, highlight=False, soft_wrap=True)
         if finding.remedy:
-            out.print(f"                  [dim]{_plain(finding.remedy)}[/]", highlight=False)
+            out.print(f"                  [dim]{_plain(finding.remedy)}[/]", highlight=False, soft_wrap=True)
 
 
 def _head_line(head: HeadStatus) -> tuple[str, str, str, str, str]:

@@ -30,7 +30,7 @@ def _database(home: Home) -> Finding:
     from chimp_assets.database.migrations import state_of
 
     state = state_of(home.database)
-    return Finding("database", "well", f"{home.settings.secret_free_database_url} is reachable and {state}")
+    return Finding("database", "well", f"{home.settings.secret_free_database_url} is reachable and at {state}")
 
 
 def _store(home: Home) -> Finding:
