@@ -92,7 +92,7 @@ def test_a_bundle_whose_runs_keep_dying_is_given_up_and_named(home, instance, ti
     assert not result.run_requests
     assert "cursed" in result.skip_reason.skip_message
 
-    work.allow_new_attempts(home.database, ["cursed"])
+    work.finish_attempt(home.database, "cursed")
     assert len(tick("unfinished_bundles").run_requests) == 1
 
 

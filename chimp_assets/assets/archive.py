@@ -47,7 +47,10 @@ def frames(context: dg.AssetExecutionContext, home: HomeResource) -> dg.Material
             "bytes": done.bytes,
             "seconds": done.seconds,
             "failed": len(done.failed),
-            "failed_files": markdown_table([{"file": uri, "error": error} for uri, error in done.failed]),
+            "lost_something": len(done.partial),
+            "failed_files": markdown_table(
+                [{"file": uri, "error": error} for uri, error in [*done.failed, *done.partial]]
+            ),
             "outcome": png_markdown(
                 bars(["decoded", "failed"], [done.videos - len(done.failed), len(done.failed)], "Videos", "videos"),
                 "videos decoded and failed",

@@ -7,7 +7,6 @@ Does not belong here: doing the work, and Dagster's view of what is running.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -68,12 +67,6 @@ def finish_attempt(database: Database, bundle_key: str) -> None:
     """Forgets the attempts of a bundle whose run came to its end."""
     with database.write() as conn:
         conn.execute(t.bundle.update().where(t.bundle.c.bundle_key == bundle_key).values(attempts=0))
-
-
-def allow_new_attempts(database: Database, keys: Iterable[str]) -> None:
-    """Gives exhausted bundles their attempts back, because a person asked for it."""
-    with database.write() as conn:
-        conn.execute(t.bundle.update().where(t.bundle.c.bundle_key.in_(list(keys))).values(attempts=0))
 
 
 def embedder_due(conn: sa.Connection, settings: Settings) -> Due:
