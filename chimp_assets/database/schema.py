@@ -104,6 +104,12 @@ class UtcDateTime(TypeDecorator[datetime]):
 BigKey = BigInteger().with_variant(Integer, "sqlite")
 Real = Float(24)
 Double = Float(53)
+# Compared by code points everywhere, as Python does: a listing is compared with SQL range by range.
+Path = (
+    Unicode(800)
+    .with_variant(Unicode(800, collation="C"), "postgresql")
+    .with_variant(Unicode(800, collation="Latin1_General_100_BIN2"), "mssql")
+)
 
 
 def track_id_of(video_id: int, ordinal: int) -> int:
@@ -145,6 +151,7 @@ bundle = Table(
     Column("folder", Unicode(1000), nullable=False, comment="folder inside the archive"),
     Column("attempts", Integer, nullable=False, server_default="0", comment="runs begun since the last that finished"),
     Column("created_at", UtcDateTime, nullable=False),
+    Column("changed_at", UtcDateTime, comment="when tracks of it last came or went; null while there are none"),
     CheckConstraint("attempts >= 0", name="attempts_not_negative"),
 )
 
@@ -153,7 +160,7 @@ video = Table(
     metadata,
     Column("video_id", BigKey, primary_key=True),
     Column("bundle_id", BigInteger, _fk("bundle.bundle_id"), nullable=False),
-    Column("uri", Unicode(800), nullable=False, comment="path inside the archive, with forward slashes"),
+    Column("uri", Path, nullable=False, comment="path inside the archive, with forward slashes"),
     Column("version", Integer, nullable=False, comment="1, and one more for each replacement of the file"),
     Column("content_hash", Unicode(64), comment="blake2b-256 of the bytes, hexadecimal; null until read"),
     Column("bytes", BigInteger, nullable=False),
@@ -172,9 +179,14 @@ video = Table(
     Column("codec", Unicode(40)),
     Column("time_base_num", Integer),
     Column("time_base_den", Integer),
+    Column("interlaced", Boolean, comment="fields were woven in the file; kept pictures are deinterlaced"),
+    Column("color_transfer", Unicode(20), comment="as the file names it; smpte2084 and arib-std-b67 are HDR"),
     Column("n_frames", Integer, nullable=False, server_default="0", comment="kept frames"),
+    Column("decode_s", Double, comment="seconds that decoding it took, all its processes together"),
     Column("state", Unicode(12), nullable=False),
     Column("error", Unicode(2000), comment="what was lost and why, in words; may be set on a usable video"),
+    Column("note", Unicode(1000), comment="how kept pictures differ from those in the file, in words"),
+    Column("duplicate_of_video_id", BigInteger, _fk("video.video_id"), comment="the same bytes; this row is retired"),
     Column("discovered_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
     UniqueConstraint("uri", "version", name="uq_video_uri_version"),
@@ -184,6 +196,8 @@ video = Table(
     CheckConstraint("bytes >= 0", name="bytes_not_negative"),
     CheckConstraint("rotation in (0, 90, 180, 270)", name="rotation_quarter_turns"),
     Index("ix_video_bundle_state", "bundle_id", "state"),
+    Index("ix_video_state_bundle", "state", "bundle_id"),
+    Index("ix_video_bytes", "bytes", "content_hash"),
     Index("ix_video_recorded_at", "recorded_at"),
 )
 
@@ -435,6 +449,16 @@ track_score = Table(
     Column("novelty", Real, nullable=False, comment="1 minus the cosine to the nearest labelled track"),
     Column("entropy", Real, nullable=False, comment="nats"),
     Column("is_unknown", Boolean, nullable=False, comment="max_logit lies below the head's unknown threshold"),
+)
+
+bundle_score = Table(
+    "bundle_score",
+    metadata,
+    Column("model_id", BigInteger, _fk("model.model_id"), primary_key=True, autoincrement=False),
+    Column("bundle_id", BigInteger, _fk("bundle.bundle_id"), primary_key=True, autoincrement=False),
+    Column("n_tracks", Integer, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    comment="which bundles a head has scored: the row is written with the last of their track_score rows",
 )
 
 acquisition_round = Table(

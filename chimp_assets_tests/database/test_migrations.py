@@ -20,11 +20,13 @@ from chimp_assets.database.migrations import require_head, state_of, upgrade
 from chimp_assets.database.schema import counter, metadata
 from chimp_assets.settings import shipped_file
 
+REVISIONS = ["0001", "0002"]
+
 
 def test_an_empty_database_is_brought_to_the_head_once(bare_db: Database) -> None:
     """A second upgrade must find nothing to do."""
     assert state_of(bare_db) == "empty"
-    assert upgrade(bare_db) == ["0001"]
+    assert upgrade(bare_db) == REVISIONS
     assert state_of(bare_db) == "head"
     assert upgrade(bare_db) == []
     require_head(bare_db)
@@ -88,7 +90,7 @@ def test_an_older_schema_is_refused_with_the_command_that_mends_it(
     with pytest.raises(DatabaseError) as caught:
         require_head(db)
     assert "chimp db upgrade" in caught.value.remedy
-    assert upgrade(db) == ["0002"]
+    assert upgrade(db) == ["0003"]
     with db.read() as conn:
         assert "later" in {column["name"] for column in sa.inspect(conn).get_columns("counter")}
         assert set(sa.inspect(conn).get_view_names()) == set(views.VIEW_NAMES)
@@ -133,32 +135,32 @@ def test_two_upgrades_at_once_take_turns(bare_db: Database) -> None:
         applied = list(threads.map(upgrade, databases))
     for database in databases:
         database.dispose()
-    assert sorted(applied) == [[], [], ["0001"]]
+    assert sorted(applied) == [[], [], REVISIONS]
     with bare_db.read() as conn:
         assert conn.scalar(sa.select(sa.func.count()).select_from(counter)) == 3
 
 
-def test_the_first_migration_is_statements_that_sql_server_knows() -> None:
+def test_the_migrations_are_statements_that_sql_server_knows() -> None:
     """No SQL Server runs here: at least every statement must compile for it."""
     statements: list[str] = []
     context = MigrationContext.configure(
         dialect_name="mssql", opts={"as_sql": True, "output_buffer": _Lines(statements)}
     )
     context.dialect.default_schema_name = "dbo"  # else it is asked of the server
-    spec = importlib.util.spec_from_file_location(
-        "first", shipped_file("sql") / "migrations" / "versions" / "0001_first_schema.py"
-    )
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
     with Operations.context(context):
-        module.upgrade()
+        for path in sorted((shipped_file("sql") / "migrations" / "versions").glob("0*.py")):
+            spec = importlib.util.spec_from_file_location(path.stem, path)
+            assert spec is not None
+            assert spec.loader is not None
+            module = importlib.util.module_from_spec(spec)
+            spec.loader.exec_module(module)
+            module.upgrade()
     text = "".join(statements)
     assert text.count("CREATE TABLE ") == len(metadata.tables)
     assert "DATETIME2(6)" in text
     assert "WHERE state = 'champion'" in text
     assert "BIGINT NOT NULL IDENTITY" in text
+    assert "ALTER COLUMN uri NVARCHAR(800) COLLATE Latin1_General_100_BIN2 NOT NULL" in text
 
 
 class _Lines:
@@ -175,8 +177,8 @@ class _Lines:
 def _with_second_revision(monkeypatch: pytest.MonkeyPatch, folder: Path, body: str) -> None:
     """The shipped history and one revision more, as a later version of the product would have it."""
     shutil.copytree(shipped_file("sql"), folder / "sql")
-    (folder / "sql" / "migrations" / "versions" / "0002_later.py").write_text(
-        "import sqlalchemy as sa\nfrom alembic import op\nrevision = '0002'\ndown_revision = '0001'\n"
+    (folder / "sql" / "migrations" / "versions" / "0003_later.py").write_text(
+        "import sqlalchemy as sa\nfrom alembic import op\nrevision = '0003'\ndown_revision = '0002'\n"
         f"branch_labels = None\ndepends_on = None\ndef upgrade():\n    {body}\n"
     )
     monkeypatch.setattr("chimp_assets.database.migrations.shipped_file", lambda name: folder / name)
