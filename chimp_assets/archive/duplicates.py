@@ -1,0 +1,108 @@
+"""The same bytes twice in the archive: a copy that is not decoded, and a file that was moved and keeps its tracks.
+
+Belongs here: which rows have the bytes of a new file, and what becomes of the two rows.
+Does not belong here: reading and hashing files (`reading`), what a listing shows (`discover`).
+
+One row of `video` holds the frames, tracks, labels and split of some bytes, for ever. A second file with these bytes is
+a `retired` row that names it; when the first file is gone, the row that holds everything takes the place of the second.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any, Literal
+
+import sqlalchemy as sa
+
+from chimp_assets.database import schema
+from chimp_assets.database.counters import take_numbers
+
+_SOME = 500
+_ACTIVE = ("decoded", "tracked")
+
+
+def twins(conn: sa.Connection, sizes: Iterable[int]) -> dict[int, dict[str, int]]:
+    """bytes to {content_hash: video_id} of videos of these sizes that have frames and are no duplicates themselves.
+
+    Of several with the same bytes the one whose file is there, else the oldest. Sizes without any are left out.
+    """
+    video = schema.video.c
+    found: dict[int, dict[str, int]] = {}
+    asked = sorted(set(sizes))
+    for start in range(0, len(asked), _SOME):
+        rows = conn.execute(
+            sa.select(video.bytes, video.content_hash, video.video_id)
+            .where(video.bytes.in_(asked[start : start + _SOME]), video.content_hash.is_not(None), *_holds_frames())
+            # The last one stays in the dictionary: the active one, and of equals the oldest.
+            .order_by(sa.case((video.state == "retired", 0), else_=1), video.video_id.desc())
+        )
+        for row in rows:
+            found.setdefault(row.bytes, {})[row.content_hash] = row.video_id
+    return found
+
+
+def settle_twin(
+    conn: sa.Connection, video_id: int, twin_id: int, content_hash: str, at: datetime
+) -> Literal["duplicate", "moved"] | None:
+    """Write what became of a registered video whose bytes are its twin's. conn: inside a write transaction.
+
+    "duplicate": the twin's file is there too, and this row is retired. "moved": the twin's file was gone or replaced,
+    and the twin has taken this row's place in the archive (path, version, when and where), with its tracks, labels
+    and split; this row is retired in the twin's old place. None if either row is no longer what it was: nothing is
+    written, and decoding the bundle again decides.
+    """
+    take_numbers(conn, "discovery", 0)  # a listing, or another copy of the same file, takes turns with this
+    video = schema.video.c
+    new = conn.execute(sa.select(schema.video).where(video.video_id == video_id, video.state == "registered")).first()
+    twin = conn.execute(
+        sa.select(schema.video).where(video.video_id == twin_id, video.content_hash == content_hash, *_holds_frames())
+    ).first()
+    if new is None or twin is None:
+        return None
+    values: dict[str, Any] = {
+        "state": "retired",
+        "duplicate_of_video_id": twin_id,
+        "content_hash": content_hash,
+        "error": None,
+        "updated_at": at,
+    }
+    if twin.state in _ACTIVE:
+        _write(conn, video_id, **values)
+        return "duplicate"
+    # No path has an empty part, so this one is free; (uri, version) is unique at every moment.
+    _write(conn, video_id, uri=f"//{video_id}")
+    _write(conn, twin_id, uri=new.uri, version=new.version, etag=new.etag, **_place_of(new, twin))
+    _write(conn, video_id, uri=twin.uri, version=twin.version, etag=twin.etag, **values)
+    bring_back(conn, twin_id, at)
+    return "moved"
+
+
+def bring_back(conn: sa.Connection, video_id: int, at: datetime) -> None:
+    """A retired video whose file is there again goes on from the step that its rows prove."""
+    state = "registered"
+    for table, reached in ((schema.track, "tracked"), (schema.frame, "decoded")):
+        if conn.execute(sa.select(table.c.video_id).where(table.c.video_id == video_id).limit(1)).first():
+            state = reached
+            break
+    values: dict[str, Any] = {"state": state, "duplicate_of_video_id": None, "updated_at": at}
+    if state == "registered":
+        values["error"] = None
+    _write(conn, video_id, **values)
+
+
+def _holds_frames() -> tuple[sa.ColumnElement[bool], ...]:
+    video = schema.video.c
+    return (video.state.in_((*_ACTIVE, "retired")), video.n_frames > 0, video.duplicate_of_video_id.is_(None))
+
+
+def _place_of(new: sa.Row[Any], twin: sa.Row[Any]) -> dict[str, Any]:
+    """Where and when the file was recorded, as its new path says; what a person said of it stays."""
+    place = {"site": new.site, "camera": new.camera}
+    if twin.recorded_at_source != "user":
+        place |= {"recorded_at": new.recorded_at, "recorded_at_source": new.recorded_at_source}
+    return place
+
+
+def _write(conn: sa.Connection, video_id: int, **values: Any) -> None:
+    conn.execute(sa.update(schema.video).where(schema.video.c.video_id == video_id).values(**values))
