@@ -1,67 +1,54 @@
 """Named bytes in a folder or in Azure Blob storage: the archive that is read and the store that is written.
 
-Belongs here: opening a store by its address, atomic writes, range reads, sorted listings, and one error type for all.
-Does not belong here: what the bytes mean (`shards`, `pictures`), and which rows must agree with them (`ingest`).
-
-Folders are read through the file system itself, because obstore's LocalStore lists in no order, refuses names such as
-`clip#1`, does not reach the disk before it returns (a row could then outlive its bytes) and hides the error number of a
-full disk. Everything else goes through obstore.
+Belongs here: what users of a store call, and opening one by its address.
+Does not belong here: how each kind does it (`folders`, `objects`, `azure`), what the bytes mean (`shards`, `pictures`),
+and which rows must agree with them (`ingest`).
 """
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import io
-import os
-import secrets
+import re
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import IO, Any, BinaryIO, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import unquote, urlsplit
 
-from chimp_assets.errors import ChimpError, FullDiskError
+from chimp_assets.archive.blobs import (
+    READ_BLOCK,
+    Backend,
+    BlobInfo,
+    MissingBlobError,
+    OnUnreadable,
+    ReplacedBlobError,
+    Source,
+    StoreError,
+    checked_key,
+    missing,
+)
+from chimp_assets.archive.folders import PARTIAL_PREFIX, Folder, Identity
 
-# Ranges that lie closer than this are read as one: a gap costs less than a second request (or a second seek).
-COALESCE_GAP = 64 * 1024
-# One read never takes more than this at once, whatever was asked.
-READ_BLOCK = 8 * 1024 * 1024
-PARTIAL_PREFIX = ".part-"
-_FULL = {errno.ENOSPC, errno.EDQUOT}
+if TYPE_CHECKING:
+    from chimp_assets.archive.objects import Objects
 
-Source = bytes | bytearray | memoryview | Path | BinaryIO
-OnUnreadable = Callable[[str, str], None]
+__all__ = [
+    "READ_BLOCK",
+    "BlobInfo",
+    "BlobStore",
+    "MissingBlobError",
+    "ReplacedBlobError",
+    "StoreError",
+    "checked_key",
+]
 
-
-class StoreError(ChimpError):
-    """A store cannot be opened, read or written, or a key is not one."""
-
-
-class MissingBlobError(StoreError):
-    """There is nothing under this key, though the store itself can be read."""
-
-
-@dataclass(frozen=True)
-class BlobInfo:
-    """What a listing says of one blob. size in bytes; etag changes when the content may have; modified is UTC."""
-
-    key: str
-    size: int
-    etag: str
-    modified: datetime
-
-
-class _Backend(Protocol):
-    def put(self, key: str, source: Source) -> None: ...
-    def get_range(self, key: str, start: int, length: int) -> bytes: ...
-    def get_ranges(self, key: str, starts: Sequence[int], lengths: Sequence[int]) -> list[bytes]: ...
-    def head(self, key: str) -> BlobInfo | None: ...
-    def list(self, prefix: str, after: str | None, on_unreadable: OnUnreadable | None) -> Iterator[BlobInfo]: ...
-    def delete(self, key: str) -> None: ...
+# Asked for when a container is opened: any answer but a refusal says that it can be read.
+_NO_SUCH_BLOB = "chimp-assets-is-this-here"
+# 3 to 63 small letters, digits and hyphens; `$root` and `$web` are Azure's own.
+_CONTAINER = re.compile(r"\$?[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
 
 
 class BlobStore:
@@ -70,7 +57,7 @@ class BlobStore:
     Keys are relative paths with forward slashes. Picklable: the address travels, the connection is made anew.
     """
 
-    def __init__(self, url: str, backend: _Backend, root: Path | None) -> None:
+    def __init__(self, url: str, backend: Backend, root: Path | None) -> None:
         self.url = url
         self._backend = backend
         self._root = root
@@ -79,36 +66,49 @@ class BlobStore:
     def open(cls, url: str, create: bool = False) -> BlobStore:
         """The store at `file:///folder`, a plain path, `az://container/prefix` or `memory://name` (this process only).
 
-        create makes a missing folder. Azure credentials and endpoints are read from the environment (AZURE_*).
-        Raises StoreError if the address is not one of these, or if the folder is missing or cannot be read.
+        create makes a missing folder. Account and credential of Azure are read from the environment (`azure`), and one
+        request shows whether they are good. Raises StoreError if the address is not one of these, or if what it names
+        is missing or cannot be read.
         """
         parts = urlsplit(url)
         # A single letter is a Windows drive, not a scheme.
         scheme = parts.scheme if len(parts.scheme) > 1 else ""
         if scheme in ("", "file"):
             root = _root_of(url)
-            backend: _Backend = _Folder(root, create)
-            return cls(root.as_uri(), backend, root)
+            return cls(root.as_uri(), Folder(root, create), root)
         if scheme == "az":
-            return cls(url, _Objects(_azure(parts.netloc, parts.path.strip("/")), url), None)
+            from chimp_assets.archive.azure import FIRST_RETRY
+
+            _azure(url, FIRST_RETRY).head(_NO_SUCH_BLOB)
+            return cls._again(url, None)
         if scheme == "memory":
             from obstore.store import MemoryStore
 
-            return cls(url, _Objects(MemoryStore(), url), None)
+            from chimp_assets.archive.objects import Objects, explain_memory
+
+            return cls(url, Objects(MemoryStore(), url, explain_memory(url)), None)
         raise StoreError(
             f"{url} is not the address of a store.",
             "Use file:///folder, a path, or az://container/prefix.",
         )
+
+    @classmethod
+    def _again(cls, url: str, identity: Identity | None) -> BlobStore:
+        """A store that was opened before, here or in the parent process: the same folder, or a connection anew."""
+        if url.startswith("az:"):
+            return cls(url, _azure(url), None)
+        root = _root_of(url)
+        return cls(url, Folder(root, identity=identity), root)
 
     @property
     def is_shareable(self) -> bool:
         """Whether another process can open it too."""
         return not self.url.startswith("memory:")
 
-    def __reduce__(self) -> tuple[Any, tuple[str]]:
+    def __reduce__(self) -> tuple[Any, tuple[str, Identity | None]]:
         if not self.is_shareable:
             raise StoreError("A memory store cannot be sent to another process.", "Use a folder.")
-        return BlobStore.open, (self.url,)
+        return BlobStore._again, (self.url, self._backend.identity if isinstance(self._backend, Folder) else None)
 
     def __repr__(self) -> str:
         return f"BlobStore({self.url!r})"
@@ -124,7 +124,7 @@ class BlobStore:
         """All bytes of a blob. Raises MissingBlobError."""
         found = self.head(key)
         if found is None:
-            raise _missing(self.url, key)
+            raise missing(self.url, key)
         return self.get_range(key, 0, found.size)
 
     def get_range(self, key: str, start: int, length: int) -> bytes:
@@ -152,6 +152,14 @@ class BlobStore:
                     "Restore it from a backup, or ingest its video again.",
                 )
         return found
+
+    def download(self, key: str, path: Path, on_block: Callable[[], None]) -> str:
+        """Fetch a blob into a new local file; returns blake2b-256 of its bytes, hexadecimal. Memory: at most 64 MiB.
+
+        on_block is called for every block, and every second while none comes. Raises MissingBlobError (also if the blob
+        is replaced meanwhile), FullDiskError if path has no room, StoreError; the file is removed then.
+        """
+        return self._backend.download(checked_key(key), path, on_block)
 
     def head(self, key: str) -> BlobInfo | None:
         """What a listing would say of this blob, or None if there is none."""
@@ -182,10 +190,11 @@ class BlobStore:
             try:
                 return path.open("rb")
             except OSError as error:
-                raise _of_os_error(error, self.url, key, "read") from error
+                assert isinstance(self._backend, Folder)
+                raise self._backend.failed(error, key, "read") from error
         found = self.head(key)
         if found is None:
-            raise _missing(self.url, key)
+            raise missing(self.url, key)
         return io.BufferedReader(_BlobReader(self, key, found.size), buffer_size=256 * 1024)
 
     def content_hash(self, key: str) -> str:
@@ -212,27 +221,6 @@ class BlobStore:
         return swept
 
 
-def checked_key(key: str) -> str:
-    """The key itself. Raises StoreError if it could leave the store or cannot be written down."""
-    reason = ""
-    if not key or key.startswith("/") or key.endswith("/"):
-        reason = "is empty or begins or ends with a slash"
-    elif any(part in ("", ".", "..") for part in key.split("/")):
-        reason = "has an empty, '.' or '..' part"
-    elif any(ord(c) < 32 or ord(c) == 127 for c in key):
-        reason = "has a control character"
-    elif sys.platform == "win32" and ("\\" in key or ":" in key):
-        reason = "has a backslash or a colon"
-    else:
-        try:
-            key.encode()
-        except UnicodeEncodeError:
-            reason = "is not valid text"
-    if reason:
-        raise StoreError(f"{key!r} cannot be used inside a store: it {reason}.", "Rename the file or folder.")
-    return key
-
-
 def _root_of(url: str) -> Path:
     if not url.startswith("file:"):
         return Path(url).expanduser().absolute()
@@ -247,314 +235,27 @@ def _root_of(url: str) -> Path:
     return Path(path)
 
 
-def _missing(where: str, key: str) -> MissingBlobError:
-    return MissingBlobError(f"{key} is missing from {where}.", "Restore it, or list the archive again.")
+def _azure(url: str, retry: Mapping[str, Any] | None = None) -> Objects:
+    from chimp_assets.archive.azure import RETRY, account_of, explained, open_container
+    from chimp_assets.archive.objects import Objects
+
+    container, prefix = _container_and_prefix(url)
+    account = account_of()
+    store = open_container(account, container, prefix, retry or RETRY)
+    return Objects(store, url, partial(explained, account, container, url))
 
 
-def _of_os_error(error: OSError, where: str, key: str, verb: str) -> ChimpError:
-    if error.errno in _FULL:
-        return FullDiskError(
-            f"There is no room left in {where}: {key} could not be written.",
-            "Free some space and run this again; what was stored before is safe.",
-        )
-    if isinstance(error, FileNotFoundError | NotADirectoryError):
-        return _missing(where, key)
-    return StoreError(
-        f"{key or 'The folder'} in {where} could not be {verb}: {error.strerror or error}.",
-        "Check that the disk is mounted and that you may use it.",
-    )
-
-
-class _Folder:
-    """A folder of the file system as a store."""
-
-    def __init__(self, root: Path, create: bool) -> None:
-        self._root = root
-        try:
-            if create:
-                root.mkdir(parents=True, exist_ok=True)
-            with os.scandir(root):
-                pass
-        except OSError as error:
-            if isinstance(error, FileNotFoundError):
-                raise StoreError(f"The folder {root} does not exist.", "Create it, or mend the address.") from None
-            raise _of_os_error(error, str(root), "", "opened") from error
-
-    def put(self, key: str, source: Source) -> None:
-        path = self._root / key
-        partial = path.with_name(f"{PARTIAL_PREFIX}{os.getpid()}-{secrets.token_hex(6)}")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                with partial.open("wb") as file:
-                    _copy(source, file)
-                    file.flush()
-                    os.fsync(file.fileno())
-                partial.replace(path)
-                _sync_folder(path.parent)
-            finally:
-                partial.unlink(missing_ok=True)
-        except OSError as error:
-            raise _of_os_error(error, str(self._root), key, "written") from error
-
-    def get_range(self, key: str, start: int, length: int) -> bytes:
-        try:
-            with (self._root / key).open("rb", buffering=0) as file:
-                return _read_at(file, start, length)
-        except OSError as error:
-            raise _of_os_error(error, str(self._root), key, "read") from error
-
-    def get_ranges(self, key: str, starts: Sequence[int], lengths: Sequence[int]) -> list[bytes]:
-        found: list[bytes] = [b""] * len(starts)
-        try:
-            with (self._root / key).open("rb", buffering=0) as file:
-                for first, last, members in _coalesced(starts, lengths):
-                    block = memoryview(_read_at(file, first, last - first))
-                    for i in members:
-                        begin = starts[i] - first
-                        found[i] = bytes(block[begin : begin + lengths[i]])
-        except OSError as error:
-            raise _of_os_error(error, str(self._root), key, "read") from error
-        return found
-
-    def head(self, key: str) -> BlobInfo | None:
-        try:
-            facts = (self._root / key).stat()
-        except (FileNotFoundError, NotADirectoryError):
-            if not self._root.is_dir():  # the whole disk is gone, not this file
-                raise StoreError(
-                    f"The folder {self._root} does not exist.", "Check that its disk is mounted."
-                ) from None
-            return None
-        except OSError as error:
-            raise _of_os_error(error, str(self._root), key, "read") from error
-        return _blob_info(key, facts) if _is_file(facts) else None
-
-    def list(self, prefix: str, after: str | None, on_unreadable: OnUnreadable | None) -> Iterator[BlobInfo]:
-        top = self._root / prefix if prefix else self._root
-        if prefix and not top.is_dir():
-            return
-        yield from self._walk(top, f"{prefix}/" if prefix else "", after, on_unreadable, ())
-
-    def _walk(
-        self,
-        folder: Path,
-        base: str,
-        after: str | None,
-        on_unreadable: OnUnreadable | None,
-        above: tuple[tuple[int, int], ...],
-    ) -> Iterator[BlobInfo]:
-        def unreadable(key: str, error: OSError | StoreError) -> None:
-            if on_unreadable is None:
-                if isinstance(error, StoreError):
-                    raise error
-                raise _of_os_error(error, str(self._root), key, "read") from error
-            on_unreadable(key, error.sentence if isinstance(error, StoreError) else (error.strerror or str(error)))
-
-        try:
-            here = folder.stat()
-            identity = (here.st_dev, here.st_ino)
-            if identity in above:  # a link that leads back up
-                return
-            with os.scandir(folder) as entries:
-                # A folder sorts as its keys do: with its slash.
-                names = sorted((e.name + "/", e) if e.is_dir() else (e.name, e) for e in entries)
-        except OSError as error:
-            unreadable(base.rstrip("/"), error)
-            return
-        for name, entry in names:
-            key = base + name
-            if name.startswith(PARTIAL_PREFIX):
-                continue
-            try:
-                checked_key(key.rstrip("/"))
-            except StoreError as error:
-                unreadable(key.rstrip("/"), error)
-                continue
-            if name.endswith("/"):
-                if after is None or key > after or after.startswith(key):
-                    yield from self._walk(Path(entry.path), key, after, on_unreadable, (*above, identity))
-            elif after is None or key > after:
-                try:
-                    facts = entry.stat()
-                except FileNotFoundError:  # gone since the folder was read, or a link to nothing
-                    continue
-                except OSError as error:
-                    unreadable(key, error)
-                    continue
-                if _is_file(facts):
-                    yield _blob_info(key, facts)
-
-    def delete(self, key: str) -> None:
-        try:
-            (self._root / key).unlink(missing_ok=True)
-        except NotADirectoryError:
-            return
-        except OSError as error:
-            raise _of_os_error(error, str(self._root), key, "deleted") from error
-
-
-def _is_file(facts: os.stat_result) -> bool:
-    import stat
-
-    return stat.S_ISREG(facts.st_mode)
-
-
-def _blob_info(key: str, facts: os.stat_result) -> BlobInfo:
-    # No inode: a file that a backup brought back with its time is the same file.
-    etag = f"{facts.st_mtime_ns:x}-{facts.st_size:x}"
-    return BlobInfo(key, facts.st_size, etag, datetime.fromtimestamp(facts.st_mtime, UTC))
-
-
-def _copy(source: Source, target: IO[bytes]) -> None:
-    if isinstance(source, bytes | bytearray | memoryview):
-        target.write(source)
-    elif isinstance(source, Path):
-        with source.open("rb") as file:
-            _copy(file, target)
-    else:
-        while block := source.read(READ_BLOCK):
-            target.write(block)
-
-
-def _sync_folder(folder: Path) -> None:
-    if sys.platform == "win32":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _read_at(file: io.FileIO, start: int, length: int) -> bytes:
-    file.seek(start)
-    pieces = []
-    while length > 0 and (piece := file.read(min(length, READ_BLOCK))):
-        pieces.append(piece)
-        length -= len(piece)
-    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
-
-
-def _coalesced(starts: Sequence[int], lengths: Sequence[int]) -> Iterator[tuple[int, int, list[int]]]:
-    """(first byte, end, indices of the ranges inside), in the order of the bytes; none longer than needed."""
-    first, end = 0, 0
-    members: list[int] = []
-    for i in sorted(range(len(starts)), key=lambda i: starts[i]):
-        stop = starts[i] + lengths[i]
-        if members and starts[i] <= end + COALESCE_GAP and max(end, stop) - first <= READ_BLOCK:
-            end = max(end, stop)
-        else:
-            if members:
-                yield first, end, members
-            first, end, members = starts[i], stop, []
-        members.append(i)
-    if members:
-        yield first, end, members
-
-
-def _azure(container: str, prefix: str) -> Any:
-    from obstore.store import AzureStore
-
+def _container_and_prefix(url: str) -> tuple[str, str]:
+    # Not by urlsplit: a prefix may hold `#` and `?`, and is no URL.
+    container, _, prefix = url.removeprefix("az://").partition("/")
     if not container:
-        raise StoreError("The address az:// names no container.", "Write az://container/prefix.")
-    try:
-        return AzureStore(container, prefix=prefix or None)
-    except Exception as error:
+        raise StoreError(f"The address {url} names no container.", "Write az://container/prefix.")
+    if not _CONTAINER.fullmatch(container):
         raise StoreError(
-            f"The Azure container {container} cannot be opened: {_first_line(error)}.",
-            "Set AZURE_STORAGE_ACCOUNT_NAME and one of AZURE_STORAGE_ACCOUNT_KEY, AZURE_STORAGE_SAS_KEY or a login.",
-        ) from error
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0].rstrip(".")
-
-
-class _Objects:
-    """A store that obstore speaks to."""
-
-    def __init__(self, store: Any, url: str) -> None:
-        self._store = store
-        self._url = url
-
-    def _failed(self, error: Exception, key: str, verb: str) -> ChimpError:
-        if isinstance(error, FileNotFoundError):
-            return _missing(self._url, key)
-        return StoreError(
-            f"{key or 'The container'} in {self._url} could not be {verb}: {_first_line(error)}.",
-            "Check the network, the container's name and the AZURE_* credentials.",
+            f"{container} cannot be the name of an Azure container.",
+            "Write az://container/prefix; the account is named by AZURE_STORAGE_ACCOUNT_NAME.",
         )
-
-    def put(self, key: str, source: Source) -> None:
-        import obstore
-
-        try:
-            obstore.put(self._store, key, source)
-        except Exception as error:
-            raise self._failed(error, key, "written") from error
-
-    def get_range(self, key: str, start: int, length: int) -> bytes:
-        import obstore
-
-        try:
-            return bytes(obstore.get_range(self._store, key, start=start, length=length))
-        except Exception as error:
-            found = self.head(key)
-            if found is not None and start >= found.size:  # services answer 416 where a file answers nothing
-                return b""
-            raise self._failed(error, key, "read") from error
-
-    def get_ranges(self, key: str, starts: Sequence[int], lengths: Sequence[int]) -> list[bytes]:
-        import obstore
-
-        try:
-            found = obstore.get_ranges(
-                self._store, key, starts=[int(s) for s in starts], lengths=[int(n) for n in lengths]
-            )
-            return [bytes(piece) for piece in found]
-        except Exception as error:
-            raise self._failed(error, key, "read") from error
-
-    def head(self, key: str) -> BlobInfo | None:
-        import obstore
-
-        try:
-            return self._info(obstore.head(self._store, key))
-        except FileNotFoundError:
-            return None
-        except Exception as error:
-            raise self._failed(error, key, "read") from error
-
-    def list(self, prefix: str, after: str | None, on_unreadable: OnUnreadable | None) -> Iterator[BlobInfo]:
-        import obstore
-
-        try:
-            for page in obstore.list(self._store, prefix or None, offset=after, chunk_size=1000):
-                for meta in page:
-                    # obstore drops a slash at the end of the offset, and with it comes before more keys.
-                    if after is None or meta["path"] > after:
-                        yield self._info(meta)
-        except ChimpError:
-            raise
-        except Exception as error:
-            raise self._failed(error, prefix, "listed") from error
-
-    def delete(self, key: str) -> None:
-        import obstore
-
-        try:
-            obstore.delete(self._store, key)
-        except FileNotFoundError:
-            return
-        except Exception as error:
-            raise self._failed(error, key, "deleted") from error
-
-    @staticmethod
-    def _info(meta: Any) -> BlobInfo:
-        etag = (meta["e_tag"] or "").strip('"') or f"{meta['last_modified'].timestamp():.6f}-{meta['size']:x}"
-        return BlobInfo(meta["path"], meta["size"], etag, meta["last_modified"].astimezone(UTC))
+    return container, prefix.strip("/")
 
 
 class _BlobReader(io.RawIOBase):

@@ -1,0 +1,304 @@
+"""A folder of the file system as a store.
+
+Belongs here: atomic writes that reach the disk, sorted walks, and telling a missing file from a disk that was removed.
+Does not belong here: keys and addresses (`blobs`, `store`).
+
+Folders are read through the file system itself, because obstore's LocalStore lists in no order, refuses names such as
+`clip#1`, does not reach the disk before it returns (a row could then outlive its bytes) and hides the error number of a
+full disk.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import io
+import os
+import secrets
+import stat
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO
+
+from chimp_assets.archive.blobs import (
+    READ_BLOCK,
+    BlobInfo,
+    OnUnreadable,
+    Source,
+    StoreError,
+    checked_key,
+    coalesced,
+    missing,
+)
+from chimp_assets.errors import ChimpError, FullDiskError
+
+PARTIAL_PREFIX = ".part-"
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+_FORBIDDEN = {errno.EACCES, errno.EPERM}
+
+Identity = tuple[int, int]
+
+
+class Folder:
+    """A store below root. identity: which folder lay there when the store was first opened; None: whatever does now.
+
+    An empty mount point looks like a folder without files. By the identity, a disk that was taken away is an error and
+    not a thousand vanished videos, also in a child process that opens the same store later.
+    """
+
+    def __init__(self, root: Path, create: bool = False, identity: Identity | None = None) -> None:
+        self._root = root
+        try:
+            if create:
+                root.mkdir(parents=True, exist_ok=True)
+            with os.scandir(root):
+                pass
+            self.identity = identity or _identity(root)
+        except OSError as error:
+            if identity is not None:
+                raise self._removed() from None
+            if isinstance(error, FileNotFoundError):
+                raise StoreError(f"The folder {root} does not exist.", "Create it, or mend the address.") from None
+            raise of_os_error(error, str(root), "", "opened") from error
+        self._require_root()
+
+    def put(self, key: str, source: Source) -> None:
+        path = self._root / key
+        partial = path.with_name(f"{PARTIAL_PREFIX}{os.getpid()}-{secrets.token_hex(6)}")
+        # Making the folders of the key must not make the root anew, on the disk below a removed one.
+        self._require_root()
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                with partial.open("wb") as file:
+                    _copy(source, file)
+                    file.flush()
+                    os.fsync(file.fileno())
+                partial.replace(path)
+                _sync_folder(path.parent)
+            finally:
+                partial.unlink(missing_ok=True)
+        except OSError as error:
+            raise self.failed(error, key, "written") from error
+
+    def get_range(self, key: str, start: int, length: int) -> bytes:
+        try:
+            with (self._root / key).open("rb", buffering=0) as file:
+                return _read_at(file, start, length)
+        except OSError as error:
+            raise self.failed(error, key, "read") from error
+
+    def get_ranges(self, key: str, starts: Sequence[int], lengths: Sequence[int]) -> list[bytes]:
+        found: list[bytes] = [b""] * len(starts)
+        try:
+            with (self._root / key).open("rb", buffering=0) as file:
+                for first, last, members in coalesced(starts, lengths):
+                    block = memoryview(_read_at(file, first, last - first))
+                    for i in members:
+                        begin = starts[i] - first
+                        found[i] = bytes(block[begin : begin + lengths[i]])
+        except OSError as error:
+            raise self.failed(error, key, "read") from error
+        return found
+
+    def download(self, key: str, path: Path, on_block: Callable[[], None]) -> str:
+        digest = hashlib.blake2b(digest_size=32)
+        try:
+            source = (self._root / key).open("rb", buffering=0)
+        except OSError as error:
+            raise self.failed(error, key, "read") from error
+        with source, new_file(path, key) as target:
+            while True:
+                try:
+                    block = source.read(READ_BLOCK)
+                except OSError as error:
+                    raise self.failed(error, key, "read") from error
+                if not block:
+                    return digest.hexdigest()
+                digest.update(block)
+                target.write(block)
+                on_block()
+
+    def head(self, key: str) -> BlobInfo | None:
+        try:
+            facts = (self._root / key).stat()
+        except (FileNotFoundError, NotADirectoryError):
+            self._require_root()  # else the whole disk is gone, not this file
+            return None
+        except OSError as error:
+            raise self.failed(error, key, "read") from error
+        return _blob_info(key, facts) if stat.S_ISREG(facts.st_mode) else None
+
+    def list(self, prefix: str, after: str | None, on_unreadable: OnUnreadable | None) -> Iterator[BlobInfo]:
+        self._require_root()
+        top = self._root / prefix if prefix else self._root
+        if not prefix or top.is_dir():
+            yield from self._walk(top, f"{prefix}/" if prefix else "", after, on_unreadable, ())
+        # A disk that went while it was read looked like files that vanished one by one.
+        self._require_root()
+
+    def _walk(
+        self,
+        folder: Path,
+        base: str,
+        after: str | None,
+        on_unreadable: OnUnreadable | None,
+        above: tuple[Identity, ...],
+    ) -> Iterator[BlobInfo]:
+        def unreadable(key: str, error: OSError | StoreError) -> None:
+            self._require_root()
+            if on_unreadable is None:
+                if isinstance(error, StoreError):
+                    raise error
+                raise of_os_error(error, str(self._root), key, "read") from error
+            on_unreadable(key, error.sentence if isinstance(error, StoreError) else (error.strerror or str(error)))
+
+        try:
+            here = folder.stat()
+            identity = (here.st_dev, here.st_ino)
+            if identity in above:  # a link that leads back up
+                return
+            with os.scandir(folder) as entries:
+                # A folder sorts as its keys do: with its slash.
+                names = sorted((e.name + "/", e) if e.is_dir() else (e.name, e) for e in entries)
+        except OSError as error:
+            unreadable(base.rstrip("/"), error)
+            return
+        for name, entry in names:
+            key = base + name
+            if name.startswith(PARTIAL_PREFIX):
+                continue
+            try:
+                checked_key(key.rstrip("/"))
+            except StoreError as error:
+                unreadable(key.rstrip("/"), error)
+                continue
+            if name.endswith("/"):
+                if after is None or key > after or after.startswith(key):
+                    yield from self._walk(Path(entry.path), key, after, on_unreadable, (*above, identity))
+            elif after is None or key > after:
+                try:
+                    facts = entry.stat()
+                except FileNotFoundError:  # gone since the folder was read, or a link to nothing
+                    self._require_root()
+                    continue
+                except OSError as error:
+                    unreadable(key, error)
+                    continue
+                if stat.S_ISREG(facts.st_mode):
+                    yield _blob_info(key, facts)
+
+    def delete(self, key: str) -> None:
+        try:
+            (self._root / key).unlink(missing_ok=True)
+        except NotADirectoryError:
+            return
+        except OSError as error:
+            raise self.failed(error, key, "deleted") from error
+
+    def failed(self, error: OSError, key: str, verb: str) -> ChimpError:
+        """The error to raise where the file system refused something."""
+        if isinstance(error, FileNotFoundError | NotADirectoryError):
+            self._require_root()
+        return of_os_error(error, str(self._root), key, verb)
+
+    def _require_root(self) -> None:
+        """Raises StoreError if the folder that was opened is no longer there."""
+        try:
+            if _identity(self._root) == self.identity:
+                return
+        except OSError as error:
+            if not isinstance(error, FileNotFoundError | NotADirectoryError):
+                raise of_os_error(error, str(self._root), "", "read") from error
+        raise self._removed()
+
+    def _removed(self) -> StoreError:
+        return StoreError(
+            f"The folder {self._root} is no longer there: its disk was removed, or it was moved or made anew.",
+            "Connect or mount the disk and run the same command again; what was stored before is safe.",
+        )
+
+
+def of_os_error(error: OSError, where: str, key: str, verb: str) -> ChimpError:
+    """What the operating system said while key was to be verb (`read`, `written`), as a sentence with a remedy."""
+    if error.errno in _FULL:
+        return FullDiskError(
+            f"There is no room left in {where}: {key} could not be written.",
+            "Free some space and run this again; what was stored before is safe.",
+        )
+    if isinstance(error, FileNotFoundError | NotADirectoryError):
+        return missing(where, key)
+    sentence = f"{key or 'The folder'} in {where} could not be {verb}: {error.strerror or error}."
+    if error.errno == errno.EROFS:
+        return StoreError(sentence, "Mount the disk so that it can be written, or name another place in the settings.")
+    if error.errno in _FORBIDDEN:
+        return StoreError(sentence, "Give your user the right to do so, then run the same command again.")
+    return StoreError(sentence, "Check that the disk is mounted and that you may use it.")
+
+
+@contextmanager
+def new_file(path: Path, key: str) -> Iterator[IO[bytes]]:
+    """A new local file to write a copy of key into; removed again if anything fails.
+
+    Raises FullDiskError if there is no room, StoreError if it cannot be written.
+    """
+    try:
+        with path.open("wb") as file:
+            yield file
+    except BaseException as error:
+        path.unlink(missing_ok=True)
+        if not isinstance(error, OSError) or isinstance(error, BrokenPipeError):  # the pipe is the caller's
+            raise
+        if error.errno in _FULL:
+            raise FullDiskError(
+                f"There is no room left in {path.parent}: {key} could not be fetched.",
+                "Free some space, or set TMPDIR to a larger disk, and run this again.",
+            ) from error
+        raise StoreError(
+            f"{key} could not be copied to {path.parent}: {error.strerror or error}.",
+            "Set TMPDIR to a folder that you may write to, and run this again.",
+        ) from error
+
+
+def _identity(folder: Path) -> Identity:
+    facts = folder.stat()
+    return facts.st_dev, facts.st_ino
+
+
+def _blob_info(key: str, facts: os.stat_result) -> BlobInfo:
+    # No inode: a file that a backup brought back with its time is the same file.
+    etag = f"{facts.st_mtime_ns:x}-{facts.st_size:x}"
+    return BlobInfo(key, facts.st_size, etag, datetime.fromtimestamp(facts.st_mtime, UTC))
+
+
+def _copy(source: Source, target: IO[bytes]) -> None:
+    if isinstance(source, bytes | bytearray | memoryview):
+        target.write(source)
+    elif isinstance(source, Path):
+        with source.open("rb") as file:
+            _copy(file, target)
+    else:
+        while block := source.read(READ_BLOCK):
+            target.write(block)
+
+
+def _sync_folder(folder: Path) -> None:
+    if sys.platform == "win32":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _read_at(file: io.FileIO, start: int, length: int) -> bytes:
+    file.seek(start)
+    pieces = []
+    while length > 0 and (piece := file.read(min(length, READ_BLOCK))):
+        pieces.append(piece)
+        length -= len(piece)
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
