@@ -38,6 +38,12 @@ class ArchiveSettings(_Section):
         ),
         description="file name endings that are listed as videos; others are counted and left alone",
     )  # fmt: skip
+    files_per_tick: int = Field(
+        10_000,
+        ge=500,
+        description="a sensor's listing rests after so many files as before (about 0.3 s of CPU) and goes on a minute "
+        "later; new files keep it going",
+    )
     timezone: str = Field("UTC", description="IANA zone of camera clocks, used where a file does not say its own")
 
 
@@ -51,7 +57,16 @@ class DecodeSettings(_Section):
     shard_bytes: int = Field(64 * 1024 * 1024, ge=64 * 1024, description="a shard is closed when it is this long")
     max_pixels: int = Field(8192 * 8192, ge=1, description="larger pictures are refused before memory is taken")
     max_duration_s: float = Field(48 * 3600.0, gt=0)
-    workers: int = Field(2, ge=1, le=256, description="decoding processes; each takes one video and one thread")
+    workers: int = Field(
+        2,
+        ge=0,
+        le=256,
+        description="decoding processes, one thread each; 0: in this process, where a crash ends the run",
+    )
+    split_s: float = Field(120.0, gt=0, description="longer videos are decoded in parts by several processes at once")
+    stall_s: float = Field(
+        300.0, ge=1, description="a decoding process without progress for so long has hung and is ended"
+    )
 
 
 class DetectSettings(_Section):

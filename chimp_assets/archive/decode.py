@@ -1,45 +1,43 @@
-"""Which pictures of a video are kept, and their JPEGs, as displayed: rotated, square pixels, scaled down.
+"""Which pictures of a video are kept, and their JPEGs: the two sampling policies, over a whole video or a part of it.
 
-Belongs here: the two sampling policies, the conversion of a kept picture, and the words for what damage cost.
-Does not belong here: opening and probing (`probe`), packing (`shards`), rows and processes (`ingest`).
+Belongs here: sampling by time, clocks that jump, the JPEGs, and the words for what damage cost.
+Does not belong here: opening and probing (`probe`), what a picture looks like (`conversion`), how a video is cut into
+parts (`segments`), packing (`shards`), rows and processes (`ingest`).
 """
 
 from __future__ import annotations
 
+import hashlib
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import simplejpeg
-from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
 
+from chimp_assets.archive.conversion import Converter, Deinterlacer, Shape, is_hdr
 from chimp_assets.archive.probe import (
-    UPRIGHT,
     Losses,
-    Orientation,
     Readable,
-    UnreadableVideo,
+    UnevenPart,
     decoded_pictures,
-    displayed_size,
     duration_of,
     limit_pixels,
     opened,
-    orientation_of,
     pixel_aspect,
-    refuse_larger,
+    refuse_longer,
+    unreadable_pictures,
 )
 
 if TYPE_CHECKING:
     from chimp_assets.settings import DecodeSettings
 
-OnProblem = Callable[[str], None]
+Beat = Callable[[], None]
 
-# AREA weighs every source pixel, so that small patterns do not alias; exact rounding, so that every machine stores the
-# same bytes (4 % of the conversion).
-_SCALING = Interpolation.AREA | Interpolation.ACCURATE_RND | Interpolation.BITEXACT
-# Where a file does not say its colour matrix, players take BT.709 from this height on and BT.601 below.
-_HD_HEIGHT = 720
+_SENTENCES = 20
+_INTERLACED = "Its pictures are interlaced and were deinterlaced."
+_HDR = "Its pictures have a high dynamic range and were mapped to that of ordinary screens."
 
 
 @dataclass(frozen=True)
@@ -54,60 +52,178 @@ class KeptFrame:
     jpeg: bytes
 
 
+@dataclass
+class DecodeReport:
+    """What there is to say of a decoding beside its pictures.
+
+    problems: what was lost, where and why. notes: how kept pictures differ from those in the file. pictures: decoded in
+    all. ends: digests of the pictures at both ends of a part, empty where there was none.
+    """
+
+    problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    pictures: int = 0
+    ends: tuple[str, str] = ("", "")
+
+    def problem(self, sentence: str) -> None:
+        """Say something once; of very many things, the first."""
+        if sentence not in self.problems and len(self.problems) < _SENTENCES:
+            self.problems.append(sentence)
+
+    def note(self, sentence: str) -> None:
+        """As `problem`, for what is not a loss."""
+        if sentence not in self.notes and len(self.notes) < _SENTENCES:
+            self.notes.append(sentence)
+
+
+@dataclass(frozen=True)
+class Part:
+    """A stretch of a video between two key pictures: after start up to and with end (pts; None: of the whole video).
+
+    first_pts: of the video's first picture, from which time counts. shape: how the video's pictures are stored.
+    n_pictures: how many the stretch must give.
+    """
+
+    start: int | None
+    end: int | None
+    first_pts: int
+    n_pictures: int
+    shape: Shape
+
+
 def decode_frames(
-    source: Readable, settings: DecodeSettings, on_problem: OnProblem, beat: Callable[[], None] = lambda: None
+    source: Readable,
+    settings: DecodeSettings,
+    report: DecodeReport,
+    beat: Beat = lambda: None,
+    part: Part | None = None,
 ) -> Iterator[KeptFrame]:
     """The kept pictures of a video, in the order of display. Memory: a few pictures, however long the video is.
 
     Policy `fps`: a picture is kept when it is the first at or after a point of the grid k / fps, counted from the first
-    picture. Policy `keyframe`: every picture that decodes by itself. on_problem hears, as sentences, what was lost;
-    beat is called for each packet read.
-    Raises UnreadableVideo if nothing can be decoded or if a limit of the settings is passed.
+    picture. Policy `keyframe`: every picture that decodes by itself. report is filled on the way; beat is called for
+    each packet read. part: only the pictures of this part, frame_no counted from 0 in it.
+    Raises UnreadableVideo if nothing can be decoded or if a limit of the settings is passed, and UnevenPart.
     """
     with opened(source) as (container, stream):
         name = str(getattr(source, "name", "the file"))
         limit_pixels(stream, settings.max_pixels, name)
         claimed = duration_of(container, stream)
-        _refuse_longer(claimed, settings, name)
+        refuse_longer(claimed, settings.max_duration_s, name)
         keyframes_only = settings.policy == "keyframe"
+        losses = Losses()
+        pictures = decoded_pictures(container, stream, losses, beat, part.start if part else None)
         if keyframes_only:
             stream.codec_context.skip_frame = "NONKEY"
-        losses = Losses()
-        clock = _Clock(stream)
-        keep = _Grid(settings.fps, float(stream.time_base) / 2)
-        picture_of = _Converter(stream, settings, name, on_problem)
+        if part is not None:
+            pictures = _inside(pictures, part, losses, report)
+        clock = _Clock(stream, part, settings.max_duration_s)
+        entered_s = clock.seconds_at(part.start) if part and part.start is not None else None
+        keep = _Grid(settings.fps, float(stream.time_base) / 2, entered_s)
+        render = _Renderer(stream, settings, name, report, part.shape if part else None)
         n = 0
-        decoded = 0
-        for frame in decoded_pictures(container, stream, losses, beat):
-            decoded += 1
+        for before, frame, after in _with_neighbours(pictures):
+            if part is not None and frame.pts == part.start:  # belongs to the part before
+                continue
+            report.pictures += 1
             pts, time_s = clock.read(frame)
-            _refuse_longer(time_s, settings, name)
+            refuse_longer(time_s, settings.max_duration_s, name)
             if keyframes_only:
                 if not frame.key_frame:  # some decoders cannot skip
                     continue
-            elif not keep(time_s):
+                yield KeptFrame(n, pts, time_s, render.alone(frame))
+            elif keep(time_s):
+                yield KeptFrame(n, pts, time_s, render.between(before, frame, after))
+            else:
                 continue
-            yield KeptFrame(n, pts, time_s, picture_of(frame))
             n += 1
-        if clock.jumps:
-            on_problem(f"Its clock jumps back {clock.jumps} times; time was counted on.")
-        for sentence in _told(losses, claimed, stream, container):
-            on_problem(sentence)
-        if n == 0:
-            what = "no picture" if decoded == 0 else "no key picture"
-            raise UnreadableVideo(
-                f"{name} has {what} that can be decoded"
-                f" ({losses.bad_packets} damaged packets, {losses.corrupt_pictures} damaged pictures).",
-                "It may be encrypted, cut off at its start or damaged: look for another copy.",
-            )
+            if part is not None and frame.pts == part.end:
+                break
+        for sentence in _told(losses, clock, claimed, stream, container):
+            report.problem(sentence)
+        if n == 0 and part is None:
+            raise unreadable_pictures(name, losses, "key picture" if report.pictures else "picture")
 
 
-def _refuse_longer(seconds: float | None, settings: DecodeSettings, name: str) -> None:
-    if seconds is not None and seconds > settings.max_duration_s:
-        raise UnreadableVideo(
-            f"{name} lasts {seconds / 3600:.1f} hours, longer than the limit of {settings.max_duration_s / 3600:.1f}.",
-            "Cut the file, or raise decode.max_duration_s if its clock is right.",
+def _with_neighbours(frames: Iterable[Any]) -> Iterator[tuple[Any | None, Any, Any | None]]:
+    """Each frame with the one before and the one after it."""
+    before = frame = None
+    for after in frames:
+        if frame is not None:
+            yield before, frame, after
+        before, frame = frame, after
+    if frame is not None:
+        yield before, frame, None
+
+
+def _inside(frames: Iterable[Any], part: Part, losses: Losses, report: DecodeReport) -> Iterator[Any]:
+    """The frames of a part and one on either side, which its ends are compared and deinterlaced with.
+
+    Raises UnevenPart where they do not come as the packets promised.
+    """
+    last: int | None = None
+    for frame in frames:
+        if frame.pts is None or (last is not None and frame.pts <= last):
+            raise UnevenPart("its pictures do not come in the order of their times")
+        if part.start is not None and last is None:
+            if frame.pts < part.start:  # shown before the key picture, and needs what came before it to be decoded
+                losses.forget()
+                continue
+            if frame.pts > part.start:
+                raise UnevenPart("it cannot be entered at its key picture")
+            losses.forget()
+            report.ends = (_digest(frame), "")
+        elif last is None and frame.pts != part.first_pts:
+            raise UnevenPart("its first picture is another one")
+        last = frame.pts
+        if last == part.end:
+            report.ends = (report.ends[0], _digest(frame))
+        yield frame
+        if part.end is not None and frame.pts > part.end:
+            return
+
+
+def _digest(frame: Any) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    for plane in frame.planes:
+        # The bytes between the lines are not part of the picture.
+        lines = np.frombuffer(plane, np.uint8)[: plane.height * plane.line_size].reshape(plane.height, -1)
+        digest.update(lines[:, : plane.width].tobytes())
+    return digest.hexdigest()
+
+
+class _Renderer:
+    """Frames to JPEGs."""
+
+    def __init__(
+        self, stream: Any, settings: DecodeSettings, name: str, report: DecodeReport, shape: Shape | None
+    ) -> None:
+        self._convert = Converter(
+            pixel_aspect(stream), settings.longest_side, settings.max_pixels, name, report.problem, shape
         )
+        self._deinterlace = Deinterlacer()
+        self._quality = settings.jpeg_quality
+        self._report = report
+
+    def between(self, before: Any | None, frame: Any, after: Any | None) -> bytes:
+        """The JPEG of a frame whose neighbours are known."""
+        if not frame.interlaced_frame:
+            return self._jpeg(frame, None)
+        return self._jpeg(frame, self._deinterlace.between(before, frame, after))
+
+    def alone(self, frame: Any) -> bytes:
+        """The JPEG of a frame whose neighbours were not decoded."""
+        return self._jpeg(frame, self._deinterlace.alone(frame) if frame.interlaced_frame else None)
+
+    def _jpeg(self, frame: Any, deinterlaced: Any | None) -> bytes:
+        if deinterlaced is not None:
+            self._report.note(_INTERLACED)
+        if is_hdr(frame):
+            self._report.note(_HDR)
+        jpeg: bytes = simplejpeg.encode_jpeg(
+            self._convert(frame, deinterlaced), quality=self._quality, colorspace="RGB", colorsubsampling="420"
+        )
+        return jpeg
 
 
 class _Clock:
@@ -116,123 +232,79 @@ class _Clock:
     # Stamps that go back by less are jitter of the muxer, not a new clock.
     _JITTER_S = 0.5
 
-    def __init__(self, stream: Any) -> None:
+    def __init__(self, stream: Any, part: Part | None, longest_s: float) -> None:
         rate = stream.guessed_rate or stream.average_rate or 25
         self._base = stream.time_base
         self._step = max(1, round(1 / (rate * self._base)))
-        self._first: int | None = None
-        self._last = 0
-        self._offset = 0  # added to the file's clock since it last jumped back
+        self._longest_s = longest_s
+        self._first: int | None = None if part is None else part.first_pts
+        self._last = (part.start if part and part.start is not None else self._first) or 0
+        self._fresh = part is None or part.start is None  # no picture was read yet
+        self._offset = 0  # added to the file's clock since it last jumped
         self.jumps = 0
+        self.first_jump_s = 0.0
+
+    def seconds_at(self, pts: int) -> float:
+        """Seconds from the first picture to this one."""
+        return float((pts - (self._first or 0)) * self._base)
 
     def read(self, frame: Any) -> tuple[int, float]:
         """(pts as the file has it, seconds since the first picture); the seconds grow from picture to picture."""
         stamp = frame.pts if frame.pts is not None else frame.dts
-        if self._first is None:
-            self._first = self._last = stamp or 0
+        if self._fresh:
+            self._fresh = False
+            if self._first is None:
+                self._first = stamp or 0
+            self._last = self._first
             return self._first, 0.0
         at = self._last + self._step if stamp is None else stamp + self._offset
-        if at <= self._last:
-            if float((self._last - at) * self._base) > self._JITTER_S:
-                self.jumps += 1
-                self._offset += self._last + self._step - at
-                at = self._last + self._step
-            else:
-                at = self._last + 1
+        gap_s = float((at - self._last) * self._base)
+        # A clock that leaps further than any video lasts has not measured time, it was set anew.
+        if -gap_s > self._JITTER_S or gap_s > self._longest_s:
+            if not self.jumps:
+                self.first_jump_s = self.seconds_at(self._last)
+            self.jumps += 1
+            self._offset += self._last + self._step - at
+            at = self._last + self._step
+        elif at <= self._last:
+            at = self._last + 1
         self._last = at
-        return at if stamp is None else stamp, float((at - self._first) * self._base)
+        return at if stamp is None else stamp, self.seconds_at(at)
 
 
 class _Grid:
     """Says of each time whether it is the first at or after a point of the grid k / fps."""
 
-    def __init__(self, fps: float, tolerance_s: float) -> None:
+    def __init__(self, fps: float, tolerance_s: float, seen_s: float | None) -> None:
+        """seen_s: the last time that was asked about before, if any."""
         self._fps = fps
         # Time stamps are rounded to ticks: half a tick before the point is on the point.
         self._tolerance_s = tolerance_s
-        self._passed = -1
+        self._passed = -1 if seen_s is None else self._point(seen_s)
+
+    def _point(self, time_s: float) -> int:
+        return math.floor((time_s + self._tolerance_s) * self._fps)
 
     def __call__(self, time_s: float) -> bool:
-        point = math.floor((time_s + self._tolerance_s) * self._fps)
+        point = self._point(time_s)
         if point <= self._passed:
             return False
         self._passed = point
         return True
 
 
-class _Converter:
-    """Frames to JPEGs of one size: that of the first picture as displayed, scaled down to the longest side."""
-
-    def __init__(self, stream: Any, settings: DecodeSettings, name: str, on_problem: OnProblem) -> None:
-        self._name = name
-        self._sar = pixel_aspect(stream)
-        self._settings = settings
-        self._on_problem = on_problem
-        self._reformatter = VideoReformatter()
-        self._source: tuple[int, int, int] | None = None  # width, height, rotation of the last frame
-        self._orientation: Orientation = UPRIGHT
-        self._size = (0, 0)  # stored, as displayed
-
-    def __call__(self, frame: Any) -> bytes:
-        source = (frame.width, frame.height, frame.rotation)
-        if source != self._source:
-            self._turn_to(frame, source)
-        orientation = self._orientation
-        width, height = self._size[::-1] if orientation.transposed else self._size
-        converted = self._reformatter.reformat(
-            frame,
-            width=width,
-            height=height,
-            format="rgb24",
-            src_colorspace=_matrix_of(frame),
-            interpolation=_SCALING,
-            threads=1,
-        )
-        picture = orientation.applied(converted.to_ndarray())
-        if not picture.flags.c_contiguous:
-            picture = picture.copy()
-        jpeg: bytes = simplejpeg.encode_jpeg(
-            picture, quality=self._settings.jpeg_quality, colorspace="RGB", colorsubsampling="420"
-        )
-        return jpeg
-
-    def _turn_to(self, frame: Any, source: tuple[int, int, int]) -> None:
-        refuse_larger(frame.width, frame.height, self._settings.max_pixels, self._name)
-        # Asked only when something changed: a frame whose side data was looked at is part of a reference cycle, and
-        # megabytes of pictures would wait for the garbage collector.
-        self._orientation = orientation_of(frame)
-        if self._source is None:
-            width, height = displayed_size(frame.width, frame.height, self._sar, self._orientation)
-            scale = min(1.0, self._settings.longest_side / max(width, height))
-            self._size = (max(1, round(width * scale)), max(1, round(height * scale)))
-        else:
-            self._on_problem(
-                f"Its pictures change from {self._source[0]} x {self._source[1]} to {frame.width} x {frame.height}"
-                " or turn on the way; later ones were fitted to the first."
-            )
-        self._source = source
-
-
-def _matrix_of(frame: Any) -> Any:
-    """The colour matrix to convert with, or None where the frame says it itself."""
-    if frame.colorspace != _UNSPECIFIED_MATRIX or frame.format.is_rgb:
-        return None
-    return Colorspace.ITU709 if frame.height >= _HD_HEIGHT else Colorspace.ITU601
-
-
-# AVCOL_SPC_UNSPECIFIED of libavutil/pixfmt.h.
-_UNSPECIFIED_MATRIX = 2
-
-
-def _told(losses: Losses, claimed: float | None, stream: Any, container: Any) -> Iterator[str]:
-    """What was lost, in sentences."""
-    if losses.bad_packets:
-        yield f"{losses.bad_packets} damaged packets could not be decoded."
-    if losses.corrupt_pictures:
-        yield f"{losses.corrupt_pictures} damaged pictures were left out."
-    if losses.read_error:
-        yield f"Reading met damage: {losses.read_error}."
+def _told(losses: Losses, clock: _Clock, claimed: float | None, stream: Any, container: Any) -> Iterator[str]:
+    """What was lost and where, in sentences. Seconds count from the beginning of the stream."""
     start = float(stream.start_time * stream.time_base) if stream.start_time else 0.0
+    if losses.bad_packets.n:
+        yield f"{losses.bad_packets.n} damaged packets could not be decoded{losses.bad_packets.where(start)}."
+    if losses.corrupt_pictures.n:
+        yield f"{losses.corrupt_pictures.n} damaged pictures were left out{losses.corrupt_pictures.where(start)}."
+    if losses.read_error:
+        until = "" if losses.read_until_s is None else f" after {max(0.0, losses.read_until_s - start):.1f} s"
+        yield f"Reading met damage{until}: {losses.read_error}."
+    if clock.jumps:
+        yield f"Its clock jumps {clock.jumps} times, first after {clock.first_jump_s:.1f} s; time was counted on."
     # Only the stream's own duration is evidence: the container's may be that of the sound.
     alone = len(container.streams) == 1
     if claimed and losses.read_until_s is not None and (stream.duration or alone):

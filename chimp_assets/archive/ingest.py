@@ -1,7 +1,7 @@
 """Videos of a bundle to shards and rows: every file, damaged or not, ends in a state that says what became of it.
 
-Belongs here: the processes that decode side by side, and the one transaction per video.
-Does not belong here: which files exist (`discover`), reading one file (`reading`), what is in the pictures (`vision`).
+Belongs here: the one transaction per video, and what a bundle came to.
+Does not belong here: which files exist (`discover`), the processes (`decoders`), what is in the pictures (`vision`).
 
 Bytes before rows: a video's shards lie in the store before its rows are written, in one transaction. Names of shards
 follow from their content, so that a run that was killed at any point and is started again writes the same files over.
@@ -9,33 +9,31 @@ follow from their content, so that a run that was killed at any point and is sta
 
 from __future__ import annotations
 
-import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
 
+from chimp_assets.archive.decoders import decoded
 from chimp_assets.archive.discover import ArchiveError
-from chimp_assets.archive.reading import DecodedVideo, DecodeJob, GoneVideo, decode_video
+from chimp_assets.archive.duplicates import settle_twin, twins
+from chimp_assets.archive.reading import DecodedVideo, DecodeJob, GoneVideo, SameBytes
 from chimp_assets.archive.shards import ShardError
-from chimp_assets.archive.store import BlobStore, StoreError
-from chimp_assets.archive.workers import Worker, WorkerDied, WorkerFailed
+from chimp_assets.archive.store import BlobStore
 from chimp_assets.database import bulk, schema
+from chimp_assets.database.counters import take_numbers
 from chimp_assets.database.engine import Database
-from chimp_assets.errors import ChimpError, FullDiskError
+from chimp_assets.errors import ChimpError
 from chimp_assets.settings import Settings
-
-log = logging.getLogger(__name__)
 
 Progress = Callable[[str, int, int], None]
 
 _STALE_S = 3600.0
+_OVERTAKEN = "Its row changed while it was decoded; the next listing decides."
 _ERROR_LENGTH = 2000
 
 
@@ -43,14 +41,17 @@ _ERROR_LENGTH = 2000
 class BundleDecode:
     """What became of a bundle. videos: decoded now; frames and bytes: stored now; seconds: wall time.
 
-    failed: (uri, error) of files that gave nothing or are gone; partial: (uri, what was lost) of files that gave less
-    than they announce. Videos that were done before are in neither.
+    video_seconds: how long the decoded videos last. failed: (uri, error) of files that gave nothing or are gone;
+    partial: (uri, what was lost) of files that gave less than they announce; duplicates: (uri, uri of the video with
+    the same bytes) of files that were moved or copied. Videos that were done before are in none.
     """
 
     videos: int = 0
     frames: int = 0
     bytes: int = 0
     seconds: float = 0.0
+    video_seconds: float = 0.0
+    duplicates: list[tuple[str, str]] = field(default_factory=list)
     failed: list[tuple[str, str]] = field(default_factory=list)
     partial: list[tuple[str, str]] = field(default_factory=list)
 
@@ -73,7 +74,7 @@ def decode_bundle(
     outcome = BundleDecode()
     store.sweep_partial(f"shards/{bundle_key}", _STALE_S)
     jobs = _jobs(db, archive, store, bundle_key, settings)
-    for done, (job, result) in enumerate(_decoded(jobs, settings.decode.workers), 1):
+    for done, (job, result) in enumerate(decoded(jobs, lambda length: _twins(db, length)), 1):
         if isinstance(result, DecodedVideo) and len(result.shards) > schema.SHARDS_PER_VIDEO:
             result = ShardError(
                 f"{job.uri} needs {len(result.shards)} shards, more than the {schema.SHARDS_PER_VIDEO} of a video.",
@@ -81,6 +82,8 @@ def decode_bundle(
             )
         if isinstance(result, DecodedVideo):
             _keep(db, store, job, result, outcome)
+        elif isinstance(result, SameBytes):
+            _keep_twin(db, job, result, outcome)
         else:
             _give_up(db, job, result, outcome)
         if progress is not None:
@@ -96,87 +99,31 @@ def _jobs(db: Database, archive: BlobStore, store: BlobStore, bundle_key: str, s
         if bundle_id is None:
             raise ArchiveError(f"There is no bundle {bundle_key}.", "List the archive first (chimp ingest).")
         rows = conn.execute(
-            sa.select(video.video_id, video.uri, video.etag)
+            sa.select(video.video_id, video.uri, video.etag, video.bytes)
             .where(video.bundle_id == bundle_id, video.state == "registered")
             .order_by(video.video_id)
         ).all()
-    return [DecodeJob(r.video_id, r.uri, r.etag, bundle_key, archive, store, settings.decode) for r in rows]
+    return [
+        DecodeJob(r.video_id, r.uri, r.etag, r.bytes, bundle_key, archive, store, settings.decode, {}) for r in rows
+    ]
 
 
-Outcome = DecodedVideo | ChimpError
-
-
-def _decoded(jobs: Sequence[DecodeJob], workers: int) -> Iterator[tuple[DecodeJob, Outcome]]:
-    """Each job with what it gave, in the order in which they end. Raises what is not the video's fault."""
-    n = min(workers, len(jobs))
-    if n <= 1:
-        for job in jobs:
-            yield job, _attempt(job, decode_video)
-        return
-    idle: SimpleQueue[Worker] = SimpleQueue()
-    children = [Worker() for _ in range(n)]
-    for child in children:
-        idle.put(child)
-
-    def in_child(job: DecodeJob) -> Outcome:
-        child = idle.get()
-        try:
-            return _attempt(job, lambda job: child.call(decode_video, job))
-        finally:
-            idle.put(child)
-
-    threads = ThreadPoolExecutor(n, thread_name_prefix="decode")
-    try:
-        waiting = iter(jobs)
-        running: dict[Future[Outcome], DecodeJob] = {}
-        while True:
-            # Only as many results as there are children may wait for the database.
-            while len(running) < 2 * n and (following := next(waiting, None)) is not None:
-                running[threads.submit(in_child, following)] = following
-            if not running:
-                return
-            ended, _ = wait(running, return_when=FIRST_COMPLETED)
-            for future in sorted(ended, key=lambda f: running[f].video_id):
-                yield running.pop(future), future.result()
-    finally:
-        for child in children:
-            child.close()
-        threads.shutdown(wait=True, cancel_futures=True)
-
-
-def _attempt(job: DecodeJob, decode: Callable[[DecodeJob], DecodedVideo]) -> Outcome:
-    try:
-        return decode(job)
-    except (StoreError, FullDiskError):
-        raise
-    except ChimpError as error:
-        return error
-    except WorkerDied as death:
-        return ChimpError(
-            f"Reading {job.uri} ended its process ({death.how}); nothing of it was kept.",
-            "Convert the file to MP4 (H.264) and put that in its place.",
-        )
-    except WorkerFailed as failure:
-        log.error("decoding %s failed unexpectedly\n%s", job.uri, failure.text)
-        return _unexpected(job, failure.short)
-    except Exception as error:
-        log.exception("decoding %s failed unexpectedly", job.uri)
-        return _unexpected(job, f"{type(error).__name__}: {error}")
-
-
-def _unexpected(job: DecodeJob, short: str) -> ChimpError:
-    return ChimpError(
-        f"{job.uri} could not be decoded for a reason that this program does not know ({short}).",
-        "Convert the file to MP4 (H.264), and report this with the file.",
-    )
+def _twins(db: Database, length: int) -> dict[str, int]:
+    with db.read() as conn:
+        return twins(conn, [length]).get(length, {})
 
 
 def _keep(db: Database, store: BlobStore, job: DecodeJob, decoded: DecodedVideo, outcome: BundleDecode) -> None:
     """Write the rows of a decoded video, all or none."""
     lost = _shortened(decoded.problems)
 
-    def write(conn: sa.Connection) -> list[str] | None:
+    def write(conn: sa.Connection) -> list[str] | SameBytes | None:
         frame, shard = schema.frame.c, schema.frame_shard.c
+        # A copy of this file may have been decoded elsewhere at the same time.
+        take_numbers(conn, "discovery", 0)
+        twin_id = twins(conn, [job.bytes]).get(job.bytes, {}).get(decoded.content_hash)
+        if twin_id is not None and twin_id != job.video_id:
+            return SameBytes(twin_id, decoded.content_hash)
         taken = _settle(
             conn,
             job,
@@ -219,16 +166,38 @@ def _keep(db: Database, store: BlobStore, job: DecodeJob, decoded: DecodedVideo,
         return before
 
     before = db.transact(write)
+    if isinstance(before, SameBytes):
+        for one in decoded.shards:
+            store.delete(one.uri)
+        _keep_twin(db, job, before, outcome)
+        return
     if before is None:
-        outcome.failed.append((job.uri, "Its row changed while it was decoded; the next listing decides."))
+        outcome.failed.append((job.uri, _OVERTAKEN))
         return
     for uri in set(before) - {s.uri for s in decoded.shards}:
         store.delete(uri)
     outcome.videos += 1
     outcome.frames += len(decoded.frame_no)
     outcome.bytes += sum(s.bytes for s in decoded.shards)
+    outcome.video_seconds += decoded.columns["duration_s"] or float(decoded.time_s[-1])
     if lost:
         outcome.partial.append((job.uri, lost))
+
+
+def _keep_twin(db: Database, job: DecodeJob, same: SameBytes, outcome: BundleDecode) -> None:
+    """Write that a file holds the bytes of a video that is known."""
+
+    def write(conn: sa.Connection) -> str | None:
+        video = schema.video.c
+        uri = conn.scalar(sa.select(video.uri).where(video.video_id == same.twin_id))
+        settled = settle_twin(conn, job.video_id, same.twin_id, same.content_hash, datetime.now(UTC))
+        return uri if settled else None
+
+    uri = db.transact(write)
+    if uri is None:
+        outcome.failed.append((job.uri, _OVERTAKEN))
+    else:
+        outcome.duplicates.append((job.uri, uri))
 
 
 def _give_up(db: Database, job: DecodeJob, error: ChimpError, outcome: BundleDecode) -> None:

@@ -22,7 +22,8 @@ from chimp_assets.errors import ChimpError
 
 # Demuxers of video files. Playlists, scripts and network formats are refused: they would read other files or hosts.
 _FORMATS = (
-    "mov,mp4,m4a,3gp,3g2,mj2,avi,matroska,webm,mpeg,mpegts,asf,flv,live_flv,ogg,mxf,dv,h264,hevc,m4v,mpegvideo,vc1"
+    "mov,mp4,m4a,3gp,3g2,mj2,avi,matroska,webm,mpeg,mpegts,asf,flv,live_flv,ogg,mxf,dv,h264,hevc,m4v,mpegvideo,vc1,"
+    "ivf,obu,gif"
 )
 _OPEN_OPTIONS = {"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
 _DISPLAY_MATRIX = "DISPLAYMATRIX"
@@ -36,6 +37,10 @@ Readable = Path | BinaryIO
 
 class UnreadableVideo(ChimpError):
     """A file is not a video that can be read; the sentence says why."""
+
+
+class UnevenPart(Exception):
+    """A part of a video does not decode as it would in one pass: the whole must be decoded in one pass."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +78,7 @@ class VideoFacts:
 
     width and height are as displayed, in square pixels: rotation and pixel aspect applied. rotation: degrees clockwise
     that display applies. duration_s: what the container claims, seconds. time_base: seconds of one pts tick.
-    created_at has no zone if the file names none.
+    created_at has no zone if the file names none. color_transfer: as libavutil names it; None if the file is silent.
     """
 
     duration_s: float | None
@@ -88,6 +93,8 @@ class VideoFacts:
     time_base_den: int
     created_at: datetime | None
     n_video_streams: int
+    interlaced: bool
+    color_transfer: str | None
 
 
 @contextmanager
@@ -129,12 +136,10 @@ def probe(source: Readable, max_pixels: int | None = None) -> VideoFacts:
     """
     with opened(source) as (container, stream):
         limit_pixels(stream, max_pixels, _name_of(source))
-        first = next(decoded_pictures(container, stream, None), None)
+        losses = Losses()
+        first = next(decoded_pictures(container, stream, losses), None)
         if first is None:
-            raise UnreadableVideo(
-                f"{_name_of(source)} has no picture that can be decoded.",
-                "It may be encrypted, cut off at its start or damaged: look for another copy.",
-            )
+            raise unreadable_pictures(_name_of(source), losses)
         return facts_of(container, stream, first)
 
 
@@ -163,7 +168,40 @@ def facts_of(container: Any, stream: Any, first: Any) -> VideoFacts:
         time_base_den=stream.time_base.denominator,
         created_at=_created_at(container, stream),
         n_video_streams=sum(not _is_picture(s) for s in container.streams.video),
+        interlaced=bool(first.interlaced_frame),
+        color_transfer=_TRANSFERS.get(first.color_trc),
     )
+
+
+# AVColorTransferCharacteristic of libavutil/pixfmt.h; 2 is "unspecified".
+_TRANSFERS = {
+    1: "bt709", 4: "gamma22", 5: "gamma28", 6: "smpte170m", 7: "smpte240m", 8: "linear", 9: "log100", 10: "log316",
+    11: "iec61966-2-4", 12: "bt1361e", 13: "iec61966-2-1", 14: "bt2020-10", 15: "bt2020-12", 16: "smpte2084",
+    17: "smpte428", 18: "arib-std-b67",
+}  # fmt: skip
+
+
+def unreadable_pictures(name: str, losses: Losses, what: str = "picture") -> UnreadableVideo:
+    """Why a file that opens gave no picture (or no `key picture`)."""
+    if losses.encrypted:
+        return UnreadableVideo(
+            f"{name} is encrypted: its pictures cannot be decoded without the key.",
+            "Put an unencrypted copy in its place.",
+        )
+    return UnreadableVideo(
+        f"{name} has no {what} that can be decoded"
+        f" ({losses.bad_packets.n} damaged packets, {losses.corrupt_pictures.n} damaged pictures).",
+        "It may be encrypted, cut off at its start or damaged: look for another copy.",
+    )
+
+
+def refuse_longer(seconds: float | None, longest_s: float, name: str) -> None:
+    """Raises UnreadableVideo if a video lasts longer than the limit allows."""
+    if seconds is not None and seconds > longest_s:
+        raise UnreadableVideo(
+            f"{name} lasts {seconds / 3600:.1f} hours, longer than the limit of {longest_s / 3600:.1f}.",
+            "Cut the file, or raise decode.max_duration_s if its clock is right.",
+        )
 
 
 def limit_pixels(stream: Any, max_pixels: int | None, name: str) -> None:
@@ -226,15 +264,43 @@ def displayed_size(width: int, height: int, sar: Fraction, orientation: Orientat
     return (height, stretched) if orientation.transposed else (stretched, height)
 
 
-class Losses:
-    """What was lost while a stream was read. Counts only; `decode` puts them into words."""
+class Lost:
+    """Things of one kind that were lost: how many, and the seconds of the stream's own clock they lie between."""
 
     def __init__(self) -> None:
-        self.bad_packets = 0
-        self.corrupt_pictures = 0
+        self.n = 0
+        self._first_s: float | None = None
+        self._last_s: float | None = None
+
+    def add(self, at_s: float | None) -> None:
+        """Count one; at_s: where, if that is known."""
+        self.n += 1
+        if at_s is not None:
+            self._first_s = at_s if self._first_s is None else min(self._first_s, at_s)
+            self._last_s = at_s if self._last_s is None else max(self._last_s, at_s)
+
+    def where(self, start_s: float) -> str:
+        """` at 3.2 s` or ` between 3.2 and 4.0 s`, counted from start_s; empty if it is not known."""
+        if self._first_s is None or self._last_s is None:
+            return ""
+        first, last = (f"{max(0.0, at - start_s):.1f}" for at in (self._first_s, self._last_s))
+        return f" at {first} s" if first == last else f" between {first} and {last} s"
+
+
+class Losses:
+    """What was lost while a stream was read; `decode` puts it into words."""
+
+    def __init__(self) -> None:
+        self.bad_packets = Lost()
+        self.corrupt_pictures = Lost()
         self.read_error: str | None = None
         # End of the last packet that could be read, seconds on the stream's own clock.
         self.read_until_s: float | None = None
+        self.encrypted = False
+
+    def forget(self) -> None:
+        """Damage so far does not count: the pictures that it is about were not wanted."""
+        self.bad_packets, self.corrupt_pictures = Lost(), Lost()
 
 
 # A demuxer that fails this often in a row has nothing more to give.
@@ -242,27 +308,36 @@ _READ_ATTEMPTS = 50
 
 
 def decoded_pictures(
-    container: Any, stream: Any, losses: Losses | None, beat: Callable[[], None] = lambda: None
+    container: Any,
+    stream: Any,
+    losses: Losses | None,
+    beat: Callable[[], None] = lambda: None,
+    start: int | None = None,
 ) -> Iterator[Any]:
     """Every picture that decodes, in the order of display (PyAV VideoFrame), stepping over damage.
 
-    beat is called for each packet read.
+    beat is called for each packet read. start: begin with the key picture of this pts; pictures that are shown before
+    it may come first. Raises UnevenPart if there is none.
 
     Pictures that the decoder itself calls damaged are counted and left out: what it invented is not what was filmed.
     """
     losses = losses or Losses()
-    for packet in _packets(container, stream, losses):
+    packets = _packets(container, stream, losses)
+    if start is not None:
+        packets = _from_key_picture(container, stream, losses, start)
+    for packet in packets:
         beat()
         try:
             frames = packet.decode()
         except (av.error.FFmpegError, ValueError, OSError) as error:
             if isinstance(error, av.error.EOFError):
                 return
-            losses.bad_packets += 1
+            losses.bad_packets.add(_seconds_of(packet))
+            losses.encrypted = losses.encrypted or _is_encrypted(packet)
             continue
         for frame in frames:
             if frame.is_corrupt:
-                losses.corrupt_pictures += 1
+                losses.corrupt_pictures.add(frame.time)
             else:
                 yield frame
 
@@ -274,9 +349,9 @@ def _packets(container: Any, stream: Any, losses: Losses) -> Iterator[Any]:
             # Ends with an empty packet that makes the decoder hand out what it still holds.
             for packet in container.demux(stream):
                 failures = 0
-                at = packet.pts if packet.pts is not None else packet.dts
-                if at is not None and packet.time_base:
-                    until = float((at + (packet.duration or 0)) * packet.time_base)
+                at = _seconds_of(packet)
+                if at is not None:
+                    until = at + float((packet.duration or 0) * packet.time_base)
                     losses.read_until_s = max(until, losses.read_until_s or until)
                 yield packet
             return
@@ -288,6 +363,39 @@ def _packets(container: Any, stream: Any, losses: Losses) -> Iterator[Any]:
         except (av.error.FFmpegError, OSError) as error:
             losses.read_error = _plain(error)
             return
+
+
+# Seeking by time lands where the container believes the time to be; from further back it cannot miss.
+_SEEK_BACK_S = (0, 10, 120)
+
+
+def _from_key_picture(container: Any, stream: Any, losses: Losses, start: int) -> Iterator[Any]:
+    for back_s in _SEEK_BACK_S:
+        try:
+            container.seek(start - int(back_s / stream.time_base), stream=stream, backward=True)
+        except (av.error.FFmpegError, OSError):
+            continue
+        packets = _packets(container, stream, losses)
+        for packet in packets:
+            if packet.pts == start and packet.is_keyframe:
+                yield packet
+                yield from packets
+                return
+            if packet.pts is not None and packet.is_keyframe and packet.pts > start:
+                break
+    raise UnevenPart("its key picture is not found by its time")
+
+
+def _seconds_of(packet: Any) -> float | None:
+    at = packet.pts if packet.pts is not None else packet.dts
+    return None if at is None or not packet.time_base else float(at * packet.time_base)
+
+
+def _is_encrypted(packet: Any) -> bool:
+    try:
+        return bool(packet.has_sidedata("encryption_info"))
+    except (ValueError, AttributeError):
+        return False
 
 
 def _is_picture(stream: Any) -> bool:

@@ -1,35 +1,35 @@
-"""What child processes do with one archive file: decode it to shards, or ask it when it was recorded.
+"""What child processes do with one archive file: decode it to shards, or a part of it, or ask when it was recorded.
 
 Belongs here: work on one file without a database. Light to import: a child that needs SQLAlchemy starts a second later.
-Does not belong here: rows and states (`ingest`, `discover`), the processes themselves (`workers`).
+Does not belong here: rows and states (`ingest`, `discover`), who does what (`decoders`), the processes (`workers`).
 """
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import tempfile
 import time
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from chimp_assets.archive.shards import Shard, ShardWriter
-from chimp_assets.archive.store import READ_BLOCK, BlobStore, MissingBlobError
+from chimp_assets.archive.store import BlobStore, MissingBlobError
 from chimp_assets.archive.workers import Beat
-from chimp_assets.errors import ChimpError, FullDiskError
+from chimp_assets.errors import ChimpError
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from chimp_assets.archive.decode import Part
     from chimp_assets.settings import DecodeSettings
 
 _BEAT_S = 1.0
-_PROBLEMS = 20
+_BLOCK = 8 * 1024 * 1024
 
 
 class GoneVideo(ChimpError):
@@ -38,15 +38,47 @@ class GoneVideo(ChimpError):
 
 @dataclass(frozen=True)
 class DecodeJob:
-    """One video to decode. uri, etag: as discovered; everything a child process needs."""
+    """One video to decode; everything a child process needs. uri, etag, bytes: as discovered.
+
+    twins: content hash to video_id of videos with as many bytes: a file that turns out to be one of them is not decoded
+    again. scratch: a folder for what waits on disk while a long video is decoded in parts; None: in one pass.
+    """
 
     video_id: int
     uri: str
     etag: str
+    bytes: int
     bundle_key: str
     archive: BlobStore
     store: BlobStore
     settings: DecodeSettings
+    twins: dict[str, int]
+    scratch: Path | None = None
+
+    def as_message(self) -> dict[str, Any]:
+        """For another process."""
+        return {
+            **self.__dict__,
+            "archive": self.archive.url,
+            "store": self.store.url,
+            "settings": self.settings.model_dump(),
+            "scratch": None if self.scratch is None else str(self.scratch),
+        }
+
+    @classmethod
+    def of_message(cls, message: dict[str, Any]) -> DecodeJob:
+        """What `as_message` gave. Opens both stores."""
+        from chimp_assets.settings import DecodeSettings
+
+        return cls(
+            **{
+                **message,
+                "archive": BlobStore.open(message["archive"]),
+                "store": BlobStore.open(message["store"]),
+                "settings": DecodeSettings(**message["settings"]),
+                "scratch": None if message["scratch"] is None else Path(message["scratch"]),
+            }
+        )
 
 
 @dataclass(frozen=True)
@@ -57,7 +89,6 @@ class DecodedVideo:
     columns: values for the row of `video`. problems: what was lost, in sentences.
     """
 
-    video_id: int
     content_hash: str
     columns: dict[str, Any]
     shards: list[Shard]
@@ -70,43 +101,45 @@ class DecodedVideo:
     problems: list[str]
 
 
-def decode_video(job: DecodeJob, beat: Beat = lambda: None) -> DecodedVideo:
+@dataclass(frozen=True)
+class SameBytes:
+    """The file is a copy of another one that is known: nothing was decoded."""
+
+    twin_id: int
+    content_hash: str
+
+
+@dataclass(frozen=True)
+class LongVideo:
+    """A video to be decoded in parts. path: where it lies on this machine. seconds: spent on finding that out."""
+
+    content_hash: str
+    columns: dict[str, Any]
+    problems: list[str]
+    path: Path
+    parts: list[Part]
+    seconds: float
+
+
+def decode_video(job: DecodeJob, beat: Beat = lambda: None) -> DecodedVideo | SameBytes | LongVideo:
     """Read one archive file, write its shards, return its rows. No database. Memory: one shard and a few pictures.
 
     Raises UnreadableVideo (the file's fault), GoneVideo, and StoreError or FullDiskError (not its fault).
     """
-    import numpy as np
-
-    from chimp_assets.archive.decode import decode_frames
+    from chimp_assets.archive.decode import DecodeReport, decode_frames
     from chimp_assets.archive.probe import probe
+    from chimp_assets.archive.segments import plan_parts
 
-    problems: list[str] = []
-
-    def tell(sentence: str) -> None:
-        if sentence not in problems and len(problems) < _PROBLEMS:
-            problems.append(sentence)
-
-    frame_no, part, byte_length = array("i"), array("i"), array("i")
-    pts, byte_offset, time_s = array("q"), array("q"), array("d")
-    with _local_file(job, beat) as (path, content_hash):
+    began = time.monotonic()
+    gently = _now_and_then(beat)
+    with _local_file(job, gently) as (path, content_hash):
+        if content_hash in job.twins:
+            return SameBytes(job.twins[content_hash], content_hash)
         facts = probe(path, job.settings.max_pixels)
+        report = DecodeReport()
         if facts.n_video_streams > 1:
-            problems.append(f"It has {facts.n_video_streams} video streams; only the one that players show was read.")
-        writer = ShardWriter(job.store, job.bundle_key, job.video_id, job.settings.shard_bytes)
-        for kept in decode_frames(path, job.settings, tell, _now_and_then(beat)):
-            place = writer.add(kept.frame_no, kept.jpeg)
-            frame_no.append(kept.frame_no)
-            pts.append(kept.pts)
-            time_s.append(kept.time_s)
-            part.append(place.part)
-            byte_offset.append(place.byte_offset)
-            byte_length.append(place.byte_length)
-        _still_there(job)
-        shards = writer.close()
-    return DecodedVideo(
-        video_id=job.video_id,
-        content_hash=content_hash,
-        columns={
+            report.problem(f"It has {facts.n_video_streams} video streams; only the one that players show was read.")
+        columns = {
             "duration_s": facts.duration_s,
             "width": facts.width,
             "height": facts.height,
@@ -117,16 +150,97 @@ def decode_video(job: DecodeJob, beat: Beat = lambda: None) -> DecodedVideo:
             "codec": facts.codec,
             "time_base_num": facts.time_base_num,
             "time_base_den": facts.time_base_den,
-        },
-        shards=shards,
-        frame_no=np.frombuffer(frame_no, np.int32),
-        pts=np.frombuffer(pts, np.int64),
-        time_s=np.frombuffer(time_s, np.float64),
-        part=np.frombuffer(part, np.int32),
-        byte_offset=np.frombuffer(byte_offset, np.int64),
-        byte_length=np.frombuffer(byte_length, np.int32),
-        problems=problems,
-    )
+            "interlaced": facts.interlaced,
+            "color_transfer": facts.color_transfer,
+        }
+        if job.scratch is not None:
+            parts = plan_parts(path, job.settings, gently)
+            if parts:
+                spent = time.monotonic() - began
+                return LongVideo(content_hash, columns, report.problems, path, parts, spent)
+        packer = Packer(job)
+        for kept in decode_frames(path, job.settings, report, gently):
+            packer.add(kept.pts, kept.time_s, kept.jpeg)
+        return packer.decoded(content_hash, columns, report.problems, report.notes, time.monotonic() - began)
+
+
+class Packer:
+    """Collects the kept pictures of one video into shards and the arrays of its rows. Memory: one shard."""
+
+    def __init__(self, job: DecodeJob) -> None:
+        self._job = job
+        self._writer = ShardWriter(job.store, job.bundle_key, job.video_id, job.settings.shard_bytes)
+        self._part, self._byte_length = array("i"), array("i")
+        self._pts, self._byte_offset, self._time_s = array("q"), array("q"), array("d")
+
+    def add(self, pts: int, time_s: float, jpeg: bytes) -> None:
+        """Take the next picture. Raises FullDiskError or StoreError when a full shard cannot be put."""
+        place = self._writer.add(len(self._pts), jpeg)
+        self._pts.append(pts)
+        self._time_s.append(time_s)
+        self._part.append(place.part)
+        self._byte_offset.append(place.byte_offset)
+        self._byte_length.append(place.byte_length)
+
+    def decoded(
+        self, content_hash: str, columns: dict[str, Any], problems: list[str], notes: list[str], seconds: float
+    ) -> DecodedVideo:
+        """Put the last shard; the whole of the video. Raises GoneVideo if the file changed meanwhile."""
+        import numpy as np
+
+        _require_still_there(self._job)
+        shards = self._writer.close()
+        return DecodedVideo(
+            content_hash=content_hash,
+            columns={**columns, "note": " ".join(notes)[:1000] or None, "decode_s": seconds},
+            shards=shards,
+            frame_no=np.arange(len(self._pts), dtype=np.int32),
+            pts=np.frombuffer(self._pts, np.int64),
+            time_s=np.frombuffer(self._time_s, np.float64),
+            part=np.frombuffer(self._part, np.int32),
+            byte_offset=np.frombuffer(self._byte_offset, np.int64),
+            byte_length=np.frombuffer(self._byte_length, np.int32),
+            problems=problems,
+        )
+
+
+def decode_video_message(message: dict[str, Any], beat: Beat) -> dict[str, Any]:
+    """`decode_video` for another process: answers what `outcome_of_message` reads."""
+    outcome = decode_video(DecodeJob.of_message(message), beat)
+    if isinstance(outcome, SameBytes):
+        return {"same_bytes": asdict(outcome)}
+    if isinstance(outcome, LongVideo):
+        parts = [asdict(part) for part in outcome.parts]
+        return {"long_video": {**outcome.__dict__, "path": str(outcome.path), "parts": parts}}
+    return {"decoded_video": {**outcome.__dict__, "shards": [asdict(shard) for shard in outcome.shards]}}
+
+
+def outcome_of_message(answer: dict[str, Any]) -> DecodedVideo | SameBytes | LongVideo:
+    """What `decode_video_message` answered."""
+    from chimp_assets.archive.segments import part_of_message
+
+    if "same_bytes" in answer:
+        return SameBytes(**answer["same_bytes"])
+    if "long_video" in answer:
+        found = answer["long_video"]
+        parts = [part_of_message(part) for part in found["parts"]]
+        return LongVideo(**{**found, "path": Path(found["path"]), "parts": parts})
+    found = answer["decoded_video"]
+    return DecodedVideo(**{**found, "shards": [Shard(**shard) for shard in found["shards"]]})
+
+
+def decode_part_message(message: dict[str, Any], beat: Beat) -> dict[str, Any]:
+    """One part of a long video for another process: {"part": DecodedPart} or {"uneven": why}."""
+    from chimp_assets.archive.probe import UnevenPart
+    from chimp_assets.archive.segments import decode_part, part_of_message
+    from chimp_assets.settings import DecodeSettings
+
+    part, settings = part_of_message(message["part"]), DecodeSettings(**message["settings"])
+    try:
+        done = decode_part(Path(message["path"]), settings, part, Path(message["jpegs"]), _now_and_then(beat))
+    except UnevenPart as uneven:
+        return {"uneven": str(uneven)}
+    return {"part": done.as_message()}
 
 
 def _now_and_then(beat: Beat) -> Beat:
@@ -158,54 +272,51 @@ def recorded_at(place: tuple[BlobStore, str], beat: Beat = lambda: None) -> date
         return None
 
 
+def recorded_at_message(message: dict[str, str], beat: Beat) -> str | None:
+    """`recorded_at` for another process: archive (its address) and uri; answers ISO 8601."""
+    found = recorded_at((BlobStore.open(message["archive"]), message["uri"]), beat)
+    return None if found is None else found.isoformat()
+
+
 @contextmanager
 def _local_file(job: DecodeJob, beat: Beat) -> Iterator[tuple[Path, str]]:
-    """The video as a file of this machine, and blake2b-256 of its bytes."""
-    _still_there(job)
+    """The video as a file of this machine, and blake2b-256 of its bytes. What lies in `scratch` goes when that goes."""
+    _require_still_there(job)
     path = job.archive.local_path(job.uri)
     if path is not None:
-        yield path, _hashed(job, lambda block: beat())
-        return
-    with tempfile.TemporaryDirectory(prefix="chimp-") as folder:
-        path = Path(folder) / PurePosixPath(job.uri).name
-        yield path, _fetched(job, path, beat)
+        yield path, _hashed(job, beat)
+    elif job.scratch is not None:
+        yield _fetched(job, job.scratch, beat)
+    else:
+        with tempfile.TemporaryDirectory(prefix="chimp-") as folder:
+            yield _fetched(job, Path(folder), beat)
 
 
-def _fetched(job: DecodeJob, path: Path, beat: Beat) -> str:
+def _fetched(job: DecodeJob, folder: Path, beat: Beat) -> tuple[Path, str]:
+    path = folder / PurePosixPath(job.uri).name  # its own name: some formats are told by their ending
     try:
-        with path.open("wb") as target:
-
-            def take(block: bytes) -> None:
-                target.write(block)
-                beat()
-
-            return _hashed(job, take)
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise FullDiskError(
-                f"There is no room left in {path.parent}: {job.uri} could not be fetched.",
-                "Free some space, or set TMPDIR to a larger disk, and run this again.",
-            ) from error
-        raise
+        return path, job.archive.download(job.uri, path, beat)
+    except MissingBlobError:
+        raise _gone(job) from None
 
 
-def _hashed(job: DecodeJob, take: Callable[[bytes], None]) -> str:
+def _hashed(job: DecodeJob, beat: Beat) -> str:
     digest = hashlib.blake2b(digest_size=32)
     try:
         with job.archive.open_reader(job.uri) as source:
-            while block := source.read(READ_BLOCK):
+            while block := source.read(_BLOCK):
                 digest.update(block)
-                take(block)
+                beat()
     except MissingBlobError:
         raise _gone(job) from None
     return digest.hexdigest()
 
 
-def _still_there(job: DecodeJob) -> None:
+def _require_still_there(job: DecodeJob) -> None:
     found = job.archive.head(job.uri)
     if found is None:
         raise _gone(job)
-    if found.etag != job.etag:
+    if found.etag[:200] != job.etag:
         raise GoneVideo(f"{job.uri} was changed after it was listed.", "The next listing takes the new file.")
 
 

@@ -1,16 +1,18 @@
 """Child processes that read video files: one that dies takes nothing with it but the call it was busy with.
 
 Belongs here: starting a child, calling a function in it, noticing that it died or hangs.
-Does not belong here: what is called (`ingest`, `discover`), and what a death means for a video.
+Does not belong here: what is called (`reading`, `segments`), and what a death means for a video (`ingest`).
 
 Children are started with a fresh interpreter rather than through multiprocessing, which would import the parent's main
-module again: under Dagster that is Dagster, seconds and 150 MB a child.
+module again: under Dagster that is Dagster, seconds and 150 MB a child. What travels between the two is JSON and plain
+arrays, never pickle: a child reads files that strangers made, and a file that takes it over must not take the parent.
 """
 
 from __future__ import annotations
 
+import importlib
+import json
 import os
-import pickle
 import signal
 import struct
 import subprocess
@@ -21,12 +23,17 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import IO, Any
 
+import numpy as np
+
 from chimp_assets.errors import ChimpError
 
 Beat = Callable[[], None]
 # A child that says nothing for this long hangs: it beats about once a second while it works.
 STALL_S = 600.0
 _LENGTH = struct.Struct("<Q")
+# Numbers only: an array of objects would be pickle by another name.
+_KINDS = "biuf"
+_ARRAY = "array"
 _START = "from chimp_assets.archive.workers import serve; serve()"
 
 
@@ -61,15 +68,17 @@ class Worker:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
 
-    def call(self, function: Callable[[Any, Beat], Any], argument: Any) -> Any:
-        """function(argument, beat) in the child. function is importable by name; it calls beat at least once a minute.
+    def call(self, function: Callable[[Any, Beat], Any], message: Any) -> Any:
+        """function(message, beat) in the child. function is importable by name; it calls beat at least once a minute.
 
-        Raises the function's ChimpError, WorkerFailed for any other exception in it, and WorkerDied.
+        message and answer: what JSON knows (tuples become lists) and arrays of numbers.
+        Raises the function's ChimpError (its own class where that is one of archive's or a full disk), WorkerFailed for
+        any other exception in it, and WorkerDied.
         """
         child = self._started()
         assert child.stdin is not None
         assert child.stdout is not None
-        request = pickle.dumps((function, argument))
+        request: list[bytes] | None = _packed({"call": [function.__module__, function.__qualname__], "with": message})
         hung = threading.Event()
         while True:
             watchdog = threading.Timer(self._stall_s, _end_hung, (child, hung))
@@ -78,19 +87,21 @@ class Worker:
             try:
                 if request:
                     _send(child.stdin, request)
-                    request = b""
+                    request = None
                 answer = _receive(child.stdout)
-            except OSError:
+            except (OSError, ValueError):
                 answer = None
+                child.kill()  # what it says is no answer
             finally:
                 watchdog.cancel()
             if answer is None:
                 raise WorkerDied(self._bury(child, hung.is_set()))
-            kind, value = pickle.loads(answer)  # noqa: S301 - written by our own child
-            if kind == "result":
-                return value
-            if kind == "error":
-                raise value
+            if "result" in answer:
+                return answer["result"]
+            if "refused" in answer:
+                raise _error_of(answer["refused"])
+            if "failed" in answer:
+                raise WorkerFailed(*(str(text) for text in answer["failed"]))
 
     def close(self) -> None:
         """End the child, whatever it does."""
@@ -145,18 +156,84 @@ def _close_pipes(child: subprocess.Popen[bytes]) -> None:
                 continue
 
 
-def _send(pipe: IO[bytes], content: bytes) -> None:
-    pipe.write(_LENGTH.pack(len(content)) + content)
+def _packed(message: Any) -> list[bytes]:
+    """A message as parts: JSON, then the bytes of each array that it mentions."""
+    arrays: list[bytes] = []
+
+    def array(value: Any) -> Any:
+        if isinstance(value, np.generic):
+            return value.item()
+        if not isinstance(value, np.ndarray) or value.dtype.kind not in _KINDS:
+            raise TypeError(f"{type(value).__name__} cannot be sent to another process")
+        arrays.append(value.tobytes())
+        return {_ARRAY: len(arrays), "dtype": value.dtype.str, "shape": value.shape}
+
+    head = json.dumps(message, default=array).encode()
+    return [head, *arrays]
+
+
+def _unpacked(parts: list[bytes]) -> Any:
+    """Raises ValueError if the parts are no message."""
+
+    def array(found: dict[str, Any]) -> Any:
+        if set(found) != {_ARRAY, "dtype", "shape"}:
+            return found
+        kind = np.dtype(str(found["dtype"]))
+        if kind.kind not in _KINDS:
+            raise ValueError(f"arrays of {kind} are not taken")
+        return np.frombuffer(parts[int(found[_ARRAY])], kind).reshape(found["shape"])
+
+    try:
+        return json.loads(parts[0], object_hook=array)
+    except (IndexError, TypeError, KeyError) as error:
+        raise ValueError(str(error)) from None
+
+
+def _send(pipe: IO[bytes], parts: list[bytes]) -> None:
+    pipe.write(_LENGTH.pack(len(parts)))
+    for part in parts:
+        pipe.write(_LENGTH.pack(len(part)))
+        pipe.write(part)
     pipe.flush()
 
 
-def _receive(pipe: IO[bytes]) -> bytes | None:
-    head = pipe.read(_LENGTH.size)
-    if len(head) < _LENGTH.size:
+def _receive(pipe: IO[bytes]) -> Any:
+    """The next message; None where the other side has closed the pipe."""
+    count = _number(pipe)
+    if not count or count > _PARTS:
         return None
-    length = _LENGTH.unpack(head)[0]
-    content = pipe.read(length)
-    return content if len(content) == length else None
+    parts = []
+    for _ in range(count):
+        length = _number(pipe)
+        if length is None or length > _PART_BYTES:
+            return None
+        part = pipe.read(length)
+        if len(part) < length:
+            return None
+        parts.append(part)
+    return _unpacked(parts)
+
+
+# No message is larger; a child that says so has lost its mind.
+_PARTS = 100
+_PART_BYTES = 1 << 30
+
+
+def _number(pipe: IO[bytes]) -> int | None:
+    head = pipe.read(_LENGTH.size)
+    return int(_LENGTH.unpack(head)[0]) if len(head) == _LENGTH.size else None
+
+
+def _error_of(told: Any) -> ChimpError:
+    """The child's error, of its own class if that is one that callers tell apart."""
+    name, sentence, remedy = (str(text) for text in told)
+    known = {kind.__name__: kind for kind in _kinds_below(ChimpError) if kind.__module__.startswith("chimp_assets.")}
+    return known.get(name, ChimpError)(sentence, remedy)
+
+
+def _kinds_below(kind: type[ChimpError]) -> list[type[ChimpError]]:
+    below = [child for one in kind.__subclasses__() for child in _kinds_below(one)]
+    return [kind, *below]
 
 
 def serve() -> None:
@@ -168,16 +245,17 @@ def serve() -> None:
     requests = sys.stdin.buffer
     while (request := _receive(requests)) is not None:
         try:
-            function, argument = pickle.loads(request)  # noqa: S301 - written by our own parent
-            answer = ("result", function(argument, lambda: _send(answers, pickle.dumps(("beat", None)))))
+            module, name = request["call"]
+            function = getattr(importlib.import_module(module), name)
+            answer = {"result": function(request["with"], lambda: _send(answers, _packed({"beat": 1})))}
+            parts = _packed(answer)
         except BrokenPipeError:
             return
         except ChimpError as error:
-            answer = ("error", error)
+            parts = _packed({"refused": [type(error).__name__, error.sentence, error.remedy]})
         except Exception as error:
-            short = f"{type(error).__name__}: {error}"
-            answer = ("error", WorkerFailed(short, traceback.format_exc()))
+            parts = _packed({"failed": [f"{type(error).__name__}: {error}", traceback.format_exc()]})
         try:
-            _send(answers, pickle.dumps(answer))
+            _send(answers, parts)
         except BrokenPipeError:
             return

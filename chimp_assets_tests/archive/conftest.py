@@ -47,4 +47,4 @@ def make_place(tmp_path, archive_folder):
 @pytest.fixture
 def place(make_place):
     """A home that decodes in this process: starting children costs a test more than its work."""
-    return make_place(decode={"workers": 1})
+    return make_place(decode={"workers": 0})

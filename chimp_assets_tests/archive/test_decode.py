@@ -10,7 +10,7 @@ import simplejpeg
 from av.video.frame import PictureType
 
 from chimp_assets.archive import decode as decode_module
-from chimp_assets.archive.decode import decode_frames
+from chimp_assets.archive.decode import DecodeReport, decode_frames
 from chimp_assets.archive.probe import (
     QUARTER_LEFT,
     QUARTER_RIGHT,
@@ -39,9 +39,9 @@ UP = [TOP_LEFT, TOP_RIGHT, BOTTOM_LEFT, BOTTOM_RIGHT]
 
 def decoded(path, **settings):
     """(kept frames, decoded pictures, problems)."""
-    problems = []
-    kept = list(decode_frames(path, DecodeSettings(**settings), problems.append))
-    return kept, [simplejpeg.decode_jpeg(k.jpeg) for k in kept], problems
+    report = DecodeReport()
+    kept = list(decode_frames(path, DecodeSettings(**settings), report))
+    return kept, [simplejpeg.decode_jpeg(k.jpeg) for k in kept], report.problems
 
 
 def test_the_first_picture_at_or_after_each_grid_point_is_kept(tmp_path):
@@ -199,7 +199,7 @@ def test_pictures_are_let_go_without_the_garbage_collector(tmp_path):
     gc.disable()
     try:
         most = 0
-        for _ in decode_frames(path, DecodeSettings(fps=25), print):
+        for _ in decode_frames(path, DecodeSettings(fps=25), DecodeReport()):
             most = max(most, sum(isinstance(thing, av.VideoFrame) for thing in gc.get_objects()))
     finally:
         gc.enable()
@@ -216,10 +216,26 @@ def test_a_clock_that_jumps_back_goes_on():
         def __init__(self, pts):
             self.pts, self.dts = pts, None
 
-    clock = decode_module._Clock(Stream())
+    clock = decode_module._Clock(Stream(), None, 3600.0)
     times = [clock.read(Frame(p))[1] for p in (500, 504, 508, 0, 4, 8, None, 7)]
     assert times == pytest.approx([0, 0.04, 0.08, 0.12, 0.16, 0.2, 0.24, 0.25])
-    assert clock.jumps == 1
+    assert (clock.jumps, clock.first_jump_s) == (1, pytest.approx(0.08))
+
+
+def test_a_clock_that_leaps_further_than_any_video_lasts_goes_on():
+    """One wild stamp would refuse the whole file as too long."""
+
+    class Stream:
+        time_base, guessed_rate, average_rate = Fraction(1, 100), Fraction(25), None
+
+    class Frame:
+        def __init__(self, pts):
+            self.pts, self.dts = pts, None
+
+    clock = decode_module._Clock(Stream(), None, 3600.0)
+    times = [clock.read(Frame(p))[1] for p in (0, 4, 9_000_000, 9_000_004, 12)]
+    assert times == pytest.approx([0, 0.04, 0.08, 0.12, 0.16])
+    assert clock.jumps == 2
 
 
 @pytest.mark.parametrize(

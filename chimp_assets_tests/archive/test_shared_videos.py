@@ -5,7 +5,7 @@ import csv
 import pytest
 import simplejpeg
 
-from chimp_assets.archive.decode import decode_frames
+from chimp_assets.archive.decode import DecodeReport, decode_frames
 from chimp_assets.archive.probe import UnreadableVideo, probe
 from chimp_assets.settings import DecodeSettings
 from chimp_assets_tests.paths import SHARED_DATA
@@ -49,12 +49,12 @@ def test_each_file_is_decoded_as_displayed_or_refused_in_words(folder, row):
     settings = DecodeSettings(fps=2, longest_side=160)
     if row["file"] in HOPELESS:
         with pytest.raises(UnreadableVideo) as told:
-            list(decode_frames(path, settings, print))
+            list(decode_frames(path, settings, DecodeReport()))
         assert told.value.sentence.startswith(row["file"])
         assert told.value.remedy
         return
     facts = probe(path)
-    shown = [simplejpeg.decode_jpeg(k.jpeg) for k in decode_frames(path, settings, print)]
+    shown = [simplejpeg.decode_jpeg(k.jpeg) for k in decode_frames(path, settings, DecodeReport())]
     assert shown
     assert len({s.shape for s in shown}) == 1
     if row["file"] in TWO_STREAMS:

@@ -1,0 +1,246 @@
+"""The processes that decode a bundle: which takes which video, and a long video in parts over all of them.
+
+Belongs here: handing jobs to children, putting parts together, what a death means for a video, scratch folders.
+Does not belong here: reading one file (`reading`), cutting (`segments`), rows (`ingest`), pipes (`workers`).
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import shutil
+import tempfile
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+from chimp_assets.archive.reading import (
+    DecodedVideo,
+    DecodeJob,
+    LongVideo,
+    Packer,
+    SameBytes,
+    decode_part_message,
+    decode_video,
+    decode_video_message,
+    outcome_of_message,
+)
+from chimp_assets.archive.store import StoreError
+from chimp_assets.archive.workers import Worker, WorkerDied, WorkerFailed
+from chimp_assets.errors import ChimpError, FullDiskError
+
+log = logging.getLogger(__name__)
+
+Outcome = DecodedVideo | SameBytes | ChimpError
+
+_SCRATCH = "chimp-decode-"
+
+
+def decoded(jobs: Sequence[DecodeJob], twins: Callable[[int], dict[str, int]]) -> Iterator[tuple[DecodeJob, Outcome]]:
+    """Each job with what it gave, in the order in which they end. Raises what is not the video's fault.
+
+    twins(bytes): content hash to video_id of known videos of this length; asked when a job begins, and two files of one
+    length never run at once, so that copies in one bundle find each other.
+    """
+    if not jobs:
+        return
+    settings = jobs[0].settings
+    if settings.workers == 0:
+        for job in jobs:
+            whole = replace(job, twins=twins(job.bytes))
+            yield job, _attempt(whole, lambda one: _whole(decode_video(one)))
+        return
+    with _scratch_folder() as scratch, _Crew(settings.workers, settings.stall_s) as crew:
+        waiting = deque(jobs)
+        running: dict[Future[Outcome], DecodeJob] = {}
+        while waiting or running:
+            # Only as many results as there are children may wait for the database.
+            while len(running) < 2 * settings.workers:
+                lengths = {job.bytes for job in running.values()}
+                following = next((job for job in waiting if job.bytes not in lengths), None)
+                if following is None:
+                    break
+                waiting.remove(following)
+                job = replace(following, twins=twins(following.bytes), scratch=scratch / str(following.video_id))
+                running[crew.threads.submit(_attempt, job, crew.decode)] = job
+            ended, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in sorted(ended, key=lambda f: running[f].video_id):
+                job = running[future]
+                yield job, future.result()
+                del running[future]
+
+
+class _Crew:
+    """A set of children and the threads that wait for them."""
+
+    def __init__(self, n: int, stall_s: float) -> None:
+        self._n = n
+        self._children = [Worker(stall_s) for _ in range(n)]
+        self._idle: SimpleQueue[Worker] = SimpleQueue()
+        for child in self._children:
+            self._idle.put(child)
+        self.threads = ThreadPoolExecutor(n, thread_name_prefix="decode")
+        self._part_threads = ThreadPoolExecutor(n, thread_name_prefix="decode-part")
+        # One at a time: it uses all children anyway, and its shard is held in this process.
+        self._one_long_video = threading.Lock()
+
+    def __enter__(self) -> _Crew:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for child in self._children:
+            child.close()
+        self.threads.shutdown(wait=True, cancel_futures=True)
+        self._part_threads.shutdown(wait=True, cancel_futures=True)
+
+    def decode(self, job: DecodeJob) -> DecodedVideo | SameBytes:
+        """Decode a video in one child, or a long one in parts in several."""
+        assert job.scratch is not None
+        _make(job.scratch)
+        try:
+            found = outcome_of_message(self._call(decode_video_message, job.as_message()))
+            if not isinstance(found, LongVideo):
+                return found
+            with self._one_long_video:
+                whole = self._in_parts(job, found)
+            if whole is not None:
+                return whole
+            return _whole(outcome_of_message(self._call(decode_video_message, replace(job, scratch=None).as_message())))
+        finally:
+            shutil.rmtree(job.scratch, ignore_errors=True)
+
+    def _call(self, function: Callable[..., Any], message: dict[str, Any]) -> Any:
+        child = self._idle.get()
+        try:
+            return child.call(function, message)
+        finally:
+            self._idle.put(child)
+
+    def _in_parts(self, job: DecodeJob, video: LongVideo) -> DecodedVideo | None:
+        """The whole video from its parts; None if they do not fit together."""
+        from chimp_assets.archive.probe import UnevenPart
+        from chimp_assets.archive.segments import DecodedPart, merged_notes, require_seamless
+
+        assert job.scratch is not None
+        packer = Packer(job)
+        done: list[DecodedPart] = []
+        coming = iter(enumerate(video.parts))
+        pending: deque[tuple[Path, Future[Any]]] = deque()
+        try:
+            while True:
+                # A part waits on disk until those before it are packed: not more of them than keep the children busy.
+                while len(pending) < 2 * self._n and (following := next(coming, None)) is not None:
+                    number, part = following
+                    jpegs = job.scratch / f"{number:06d}.jpegs"
+                    message = {
+                        "path": str(video.path),
+                        "settings": job.settings.model_dump(),
+                        "part": asdict(part),
+                        "jpegs": str(jpegs),
+                    }
+                    pending.append((jpegs, self._part_threads.submit(self._call, decode_part_message, message)))
+                if not pending:
+                    break
+                jpegs, future = pending.popleft()
+                answer = future.result()
+                if "uneven" in answer:
+                    raise UnevenPart(answer["uneven"])
+                decoded_part = DecodedPart.of_message(answer["part"])
+                require_seamless(done[-1] if done else None, decoded_part)
+                _pack(packer, decoded_part, jpegs)
+                done.append(decoded_part)
+        except (UnevenPart, WorkerDied, WorkerFailed, OSError) as error:
+            if isinstance(error, OSError):
+                _refuse_full_disk(error, job.scratch)
+            log.info("%s is decoded in one pass: %s", job.uri, error)
+            return None
+        finally:
+            for _, future in pending:
+                future.cancel()
+            wait([future for _, future in pending])
+        seconds = video.seconds + sum(part.seconds for part in done)
+        return packer.decoded(video.content_hash, video.columns, video.problems, merged_notes(done), seconds)
+
+
+def _pack(packer: Packer, part: Any, jpegs: Path) -> None:
+    with jpegs.open("rb") as file:
+        for pts, time_s, length in zip(part.pts, part.time_s, part.byte_length, strict=True):
+            packer.add(int(pts), float(time_s), file.read(int(length)))
+    jpegs.unlink()
+
+
+def _whole(found: DecodedVideo | SameBytes | LongVideo) -> DecodedVideo | SameBytes:
+    assert not isinstance(found, LongVideo), "a job without scratch was put off"
+    return found
+
+
+def _attempt(job: DecodeJob, decode: Callable[[DecodeJob], DecodedVideo | SameBytes]) -> Outcome:
+    try:
+        return decode(job)
+    except (StoreError, FullDiskError):
+        raise
+    except ChimpError as error:
+        return error
+    except WorkerDied as death:
+        return ChimpError(
+            f"Reading {job.uri} ended its process ({death.how}); nothing of it was kept.",
+            "Convert the file to MP4 (H.264) and put that in its place.",
+        )
+    except WorkerFailed as failure:
+        log.error("decoding %s failed unexpectedly\n%s", job.uri, failure.text)
+        return _unexpected(job, failure.short)
+    except Exception as error:
+        log.exception("decoding %s failed unexpectedly", job.uri)
+        return _unexpected(job, f"{type(error).__name__}: {error}")
+
+
+def _unexpected(job: DecodeJob, short: str) -> ChimpError:
+    return ChimpError(
+        f"{job.uri} could not be decoded for a reason that this program does not know ({short}).",
+        "Convert the file to MP4 (H.264), and report this with the file.",
+    )
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir()
+    except OSError as error:
+        _refuse_full_disk(error, folder)
+        raise
+
+
+def _refuse_full_disk(error: OSError, folder: Path) -> None:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        raise FullDiskError(
+            f"There is no room left in {folder.parent}, where long videos wait while they are decoded.",
+            "Free some space, or set TMPDIR to a larger disk, and run this again.",
+        ) from error
+
+
+@contextmanager
+def _scratch_folder() -> Iterator[Path]:
+    """A folder for what waits on disk. Those of processes that were killed are removed first."""
+    parent = Path(tempfile.gettempdir())
+    for left in parent.glob(f"{_SCRATCH}*"):
+        owner = left.name.removeprefix(_SCRATCH).split("-")[0]
+        if owner.isdigit() and not _is_running(int(owner)):
+            shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=f"{_SCRATCH}{os.getpid()}-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True

@@ -1,0 +1,170 @@
+"""A long video cut at key pictures, so that several processes decode it at once and give the rows of one single pass.
+
+Belongs here: where to cut, decoding one part, putting the parts together, and noticing that they do not fit.
+Does not belong here: the processes (`workers`), who decodes what (`ingest`), pictures (`decode`).
+
+The cut is proved, not assumed: the picture at each cut is decoded from both sides and compared, and every part must
+give as many pictures as its packets promise. Where anything is uneven (damage, missing times, a codec that needs more
+than its key picture), UnevenPart says so and the video is decoded in one pass.
+"""
+
+from __future__ import annotations
+
+import time
+from array import array
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from chimp_assets.archive.conversion import Shape, shape_of
+from chimp_assets.archive.decode import DecodeReport, Part, decode_frames
+from chimp_assets.archive.probe import (
+    Orientation,
+    UnevenPart,
+    decoded_pictures,
+    duration_of,
+    limit_pixels,
+    opened,
+    pixel_aspect,
+)
+
+if TYPE_CHECKING:
+    from chimp_assets.settings import DecodeSettings
+
+# A part is at least this long (below, opening the file costs more than it saves) and at most that (its JPEGs wait on
+# disk until its turn comes).
+_SHORTEST_S, _LONGEST_S = 15.0, 600.0
+# Parts for each process: the last ones finish at about the same time.
+_ROUNDS = 4
+
+
+@dataclass(frozen=True)
+class DecodedPart:
+    """What a part gave. pts i64 [n], time_s f64 [n], byte_length i32 [n] of its JPEGs, which lie in a row in a file."""
+
+    pts: np.ndarray
+    time_s: np.ndarray
+    byte_length: np.ndarray
+    report: DecodeReport
+    seconds: float
+
+    def as_message(self) -> dict[str, Any]:
+        """For another process."""
+        return {**self.__dict__, "report": asdict(self.report)}
+
+    @classmethod
+    def of_message(cls, message: dict[str, Any]) -> DecodedPart:
+        """What `as_message` gave."""
+        report = DecodeReport(**message["report"])
+        report.ends = (str(report.ends[0]), str(report.ends[1]))
+        return cls(**{**message, "report": report})
+
+
+def part_of_message(message: dict[str, Any]) -> Part:
+    """A Part as `dataclasses.asdict` and JSON give it."""
+    shape = message["shape"]
+    source = tuple(int(n) for n in shape["source"])
+    whole = Shape(**{**shape, "source": source, "orientation": Orientation(**shape["orientation"])})
+    return Part(**{**message, "shape": whole})
+
+
+def plan_parts(path: Path, settings: DecodeSettings, beat: Callable[[], None]) -> list[Part]:
+    """Where to cut a video; empty if it is short, has no key pictures or gives a reason to doubt its times.
+
+    Reads all packets and decodes one picture: about 1 % of the work of decoding.
+    """
+    with opened(path) as (container, stream):
+        limit_pixels(stream, settings.max_pixels, path.name)
+        claimed = duration_of(container, stream)
+        if claimed is None or not settings.split_s <= claimed <= settings.max_duration_s:
+            return []
+        first = next(decoded_pictures(container, stream, None, beat), None)
+        if first is None or first.pts is None:
+            return []
+        shape = shape_of(first, pixel_aspect(stream), settings.longest_side)
+        first_pts = int(first.pts)
+        seconds = float(stream.time_base)
+    stamps, keys = _packet_times(path, beat)
+    if stamps is None:
+        return []
+    shown = np.sort(stamps[stamps >= first_pts])
+    keys = np.sort(keys[keys > first_pts])
+    if len(shown) < 2 or (np.diff(shown) <= 0).any():
+        return []
+    if (shown[-1] - first_pts) * seconds < 0.9 * claimed:  # it ends before its time: to be told by one pass
+        return []
+    length_s = min(max(claimed / (_ROUNDS * settings.workers), _SHORTEST_S), _LONGEST_S)
+    cuts: list[int] = []
+    at = first_pts
+    for key in keys:
+        # The last part is no stub.
+        if (key - at) * seconds >= length_s and (shown[-1] - key) * seconds >= _SHORTEST_S / 2:
+            cuts.append(int(key))
+            at = int(key)
+    if not cuts:
+        return []
+    parts = []
+    for start, end in zip([None, *cuts], [*cuts, None], strict=True):
+        after = 0 if start is None else int(np.searchsorted(shown, start, "right"))
+        until = len(shown) if end is None else int(np.searchsorted(shown, end, "right"))
+        parts.append(Part(start, end, first_pts, until - after, shape))
+    return parts
+
+
+def _packet_times(path: Path, beat: Callable[[], None]) -> tuple[np.ndarray | None, np.ndarray]:
+    """(pts of all packets, pts of those with a key picture), i64; None if any is damaged or has none."""
+    import av.error
+
+    stamps, keys = array("q"), array("q")
+    with opened(path) as (container, stream):
+        try:
+            for packet in container.demux(stream):
+                beat()
+                if packet.size == 0 or packet.is_discard:
+                    continue
+                if packet.pts is None or packet.is_corrupt:
+                    return None, np.empty(0, np.int64)
+                stamps.append(packet.pts)
+                if packet.is_keyframe:
+                    keys.append(packet.pts)
+        except (av.error.FFmpegError, OSError):
+            return None, np.empty(0, np.int64)
+    return np.frombuffer(stamps, np.int64), np.frombuffer(keys, np.int64)
+
+
+def decode_part(path: Path, settings: DecodeSettings, part: Part, jpegs: Path, beat: Callable[[], None]) -> DecodedPart:
+    """Decode one part; its JPEGs are written one after the other to the file `jpegs`. Raises UnevenPart."""
+    began = time.monotonic()
+    pts, time_s, byte_length = array("q"), array("d"), array("i")
+    report = DecodeReport()
+    with jpegs.open("wb") as file:
+        for kept in decode_frames(path, settings, report, beat, part):
+            file.write(kept.jpeg)
+            pts.append(kept.pts)
+            time_s.append(kept.time_s)
+            byte_length.append(len(kept.jpeg))
+    if report.problems:
+        raise UnevenPart(report.problems[0])
+    if settings.policy == "fps" and report.pictures != part.n_pictures:
+        raise UnevenPart(f"a part of it gives {report.pictures} pictures instead of {part.n_pictures}")
+    return DecodedPart(
+        np.frombuffer(pts, np.int64),
+        np.frombuffer(time_s, np.float64),
+        np.frombuffer(byte_length, np.int32),
+        report,
+        time.monotonic() - began,
+    )
+
+
+def require_seamless(before: DecodedPart | None, after: DecodedPart) -> None:
+    """Raises UnevenPart unless the picture between two parts decoded to the same pixels from both sides."""
+    if before is not None and (not after.report.ends[0] or before.report.ends[1] != after.report.ends[0]):
+        raise UnevenPart("the picture at a cut is not the same from both sides")
+
+
+def merged_notes(parts: Sequence[DecodedPart]) -> list[str]:
+    """The notes of all parts, each once."""
+    return list(dict.fromkeys(note for part in parts for note in part.report.notes))
