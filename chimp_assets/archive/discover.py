@@ -1,13 +1,17 @@
-"""Which videos the archive holds: compares its listing with SQL and writes the difference.
+"""Which videos the archive holds: compares its listing with SQL, range by range, and writes the difference.
 
-Belongs here: new, replaced, vanished and returned files; bundles; where and when a video was recorded.
-Does not belong here: reading pictures (`ingest`), asking for runs (automation), rules about names (`file_names`).
+Belongs here: new, replaced, vanished and returned files; where and when a video was recorded.
+Does not belong here: reading pictures (`ingest`), asking for runs (automation), rules about names (`file_names`), rows
+of new videos (`register`), what becomes of two files with the same bytes (`duplicates`).
+
+Listing and SQL are both in the order of code points, so that what lies between two listed names is compared with the
+rows between the same two names, and a call costs what it lists, however large the archive is.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -17,18 +21,13 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import sqlalchemy as sa
 
-from chimp_assets.archive.file_names import (
-    bundle_folder_of,
-    distinct_slug_of,
-    is_video_name,
-    place_of,
-    slug_of,
-    time_of_name,
-)
-from chimp_assets.archive.reading import recorded_at
+from chimp_assets.archive.duplicates import bring_back
+from chimp_assets.archive.file_names import is_video_name, time_of_name
+from chimp_assets.archive.reading import recorded_at, recorded_at_message
+from chimp_assets.archive.register import NewVideo, register, version_of
 from chimp_assets.archive.store import BlobInfo, BlobStore, StoreError
 from chimp_assets.archive.workers import Worker, WorkerDied, WorkerFailed
-from chimp_assets.database import bulk, schema, splits
+from chimp_assets.database import schema, splits
 from chimp_assets.database.counters import take_numbers
 from chimp_assets.database.engine import Database
 from chimp_assets.errors import ChimpError
@@ -39,7 +38,6 @@ SETTLE_S = 2.0
 _PAGE = 500
 _PROBLEMS = 100
 _URI_LENGTH = 800
-_FOLDER_LENGTH = 1000
 
 
 class ArchiveError(ChimpError):
@@ -50,23 +48,29 @@ class ArchiveError(ChimpError):
 class Discovery:
     """What a listing found. All numbers count video files.
 
-    listed = new + replaced + unchanged + returned + waiting. retired: known videos whose file vanished. ignored: files
-    that are no videos by their name. waiting: files still being written. returned: retired ones that are back.
-    problems: folders and names that could not be read, at most 100. resume_after: where to go on if deadline_hit.
+    listed = new + replaced + unchanged + duplicates + returned + waiting. duplicates: another listed file holds the
+    same bytes. returned: retired ones that are back. waiting: files still being written. retired: known videos whose
+    file vanished. ignored: files that are no videos by their name. problems: folders and names that could not be read,
+    at most 100. resume_after: where the next call goes on; None if the end of the archive was reached.
     """
 
     listed: int = 0
     new: int = 0
     replaced: int = 0
     unchanged: int = 0
+    duplicates: int = 0
     returned: int = 0
     retired: int = 0
     ignored: int = 0
     waiting: int = 0
     new_bundles: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
-    deadline_hit: bool = False
     resume_after: str | None = None
+
+    @property
+    def changed(self) -> int:
+        """Videos that are not what they were before."""
+        return self.new + self.replaced + self.returned + self.retired
 
 
 def utc_now() -> datetime:
@@ -92,6 +96,7 @@ def discover(
     settings: Settings,
     *,
     deadline_s: float | None = None,
+    quiet_files: int | None = None,
     after: str | None = None,
     now: Callable[[], datetime] = utc_now,
     sleep: Callable[[float], None] = time.sleep,
@@ -99,58 +104,276 @@ def discover(
     """List the archive and write what changed: bundles, videos (state `registered`), retirements, splits.
 
     Files come in the order of their paths, so an archive gets the same ids in every home. A changed file becomes a new
-    version; the same bytes with a new date stay the same video. deadline_s: stop after about so many seconds;
-    resume_after of the result is then `after` of the next call. Videos retire only where the listing was complete.
-    Raises ArchiveError if the archive cannot be read or holds no video, in which case nothing is retired.
+    version; the same bytes with a new date stay the same video. The call stops after about deadline_s seconds, or when
+    the last quiet_files files (videos and others) were as before; resume_after of the result is then `after` of the
+    next call. Videos retire only inside what was listed, never below a folder that could not be read.
+    Memory: one page of files. Raises ArchiveError if the archive cannot be read or holds no video; what was compared
+    before stays written, and nothing retires that was not listed.
     """
-    zone = _zone_of(settings)
     found = Discovery()
-    unreadable: list[str] = []
-    seen = _Seen(db)
     ends_at = None if deadline_s is None else time.monotonic() + deadline_s
-    last = after
-
-    def on_unreadable(path: str, reason: str) -> None:
-        unreadable.append(path)
-        if len(found.problems) < _PROBLEMS:
-            found.problems.append(f"{path or 'The archive folder'}: {reason}")
-
     with ExitStack() as stack:
-        probes = _Probes(archive, stack)
-        patience = _Patience(archive, now, sleep)
-        page: list[BlobInfo] = []
+        comparison = _Comparison(
+            db,
+            archive,
+            settings,
+            found,
+            after,
+            probes=_Probes(archive, stack),
+            patience=_Patience(archive, now, sleep),
+            now=now,
+        )
         try:
-            for info in archive.list("", after, on_unreadable):
-                last = info.key
-                if not is_video_name(info.key, settings.archive.suffixes):
-                    found.ignored += 1
-                elif len(info.key) > _URI_LENGTH:
-                    on_unreadable(info.key, f"its path is longer than {_URI_LENGTH} letters")
-                else:
-                    page.append(info)
-                    found.listed += 1
-                if len(page) >= _PAGE:
-                    _take_page(db, archive, settings, zone, page, found, seen, probes, patience, now())
-                    page = []
-                if ends_at is not None and time.monotonic() > ends_at:
-                    found.deadline_hit = True
-                    found.resume_after = last
+            for info in archive.list("", after, comparison.hide):
+                comparison.add(info)
+                late = ends_at is not None and time.monotonic() > ends_at
+                if late or (quiet_files is not None and comparison.quiet >= quiet_files):
+                    found.resume_after = info.key
                     break
         except StoreError as error:
             raise ArchiveError(f"The archive cannot be listed: {error.sentence}", error.remedy) from error
-        if page:
-            _take_page(db, archive, settings, zone, page, found, seen, probes, patience, now())
-    complete = not found.deadline_hit
-    if complete and after is None and found.listed == 0:
-        raise ArchiveError(
-            f"{unquote(archive.url)} holds no video ({found.ignored} other files"
-            + (f"; {len(unreadable)} places cannot be read)." if unreadable else ")."),
-            "Check that it is the right folder and that its disk is mounted; archive.suffixes says what a video is.",
-        )
-    found.retired = _retire_vanished(db, seen, after, last if found.deadline_hit else None, unreadable, now())
-    with db.write() as conn:
-        splits.assign_splits(conn, settings.seed, settings.archive.timezone)
+        comparison.compare(upto=found.resume_after)
+    with db.read() as conn:
+        missing = splits.are_missing(conn)
+    if missing:
+        with db.write() as conn:
+            splits.assign_splits(conn, settings.seed, settings.archive.timezone)
     return found
+
+
+class _Comparison:
+    """Compares what is listed with the rows in the same range of names, a page at a time.
+
+    quiet: files listed since the last difference.
+    """
+
+    def __init__(
+        self,
+        db: Database,
+        archive: BlobStore,
+        settings: Settings,
+        found: Discovery,
+        after: str | None,
+        *,
+        probes: _Probes,
+        patience: _Patience,
+        now: Callable[[], datetime],
+    ) -> None:
+        self.quiet = 0
+        self._db = db
+        self._archive = archive
+        self._settings = settings
+        self._zone = _zone_of(settings)
+        self._found = found
+        self._probes = probes
+        self._patience = patience
+        self._now = now
+        self._after = after  # everything up to this name has been compared
+        self._last = after
+        self._in_order = True
+        self._holds_a_video = False
+        self._hidden: list[str] = []
+        self._page: list[BlobInfo] = []
+        self._files = 0  # of the page, with those that are no videos
+
+    def hide(self, path: str, reason: str) -> None:
+        """A folder or name that cannot be read: what lies there is not known to be gone."""
+        self._hidden.append(path)
+        if len(self._found.problems) < _PROBLEMS:
+            self._found.problems.append(f"{path or 'The archive folder'}: {reason}")
+
+    def add(self, info: BlobInfo) -> None:
+        """Take one listed file; compares when a page is full."""
+        if self._last is not None and info.key <= self._last and self._in_order:
+            # No store should; if one does, what looked vanished may still come, and nothing more may be retired.
+            self._in_order = False
+            self.hide(info.key, "it was listed out of order, so vanished files are not noticed")
+        self._last = info.key
+        self._files += 1
+        if not is_video_name(info.key, self._settings.archive.suffixes):
+            self._found.ignored += 1
+        elif len(info.key) > _URI_LENGTH:
+            self.hide(info.key, f"its path is longer than {_URI_LENGTH} letters")
+        else:
+            self._page.append(info)
+            self._found.listed += 1
+            self._holds_a_video = True
+        if self._files >= _PAGE:
+            self.compare(upto=info.key)
+
+    def compare(self, upto: str | None) -> None:
+        """Write the differences between the page and the rows up to a name (None: to the end)."""
+        if not self._holds_a_video:
+            _require_a_video(self._archive, self._settings)
+            self._holds_a_video = True
+        before = self._found.changed
+        known, gone = self._known(upto)
+        self._take(known)
+        self._retire(gone, upto)
+        self.quiet = 0 if self._found.changed > before else self.quiet + self._files
+        self._page, self._files, self._after = [], 0, upto
+
+    def _known(self, upto: str | None) -> tuple[dict[str, Any], list[int]]:
+        """The latest versions of the files of the page, and the video_ids of the range whose file was not listed."""
+        listed = {info.key for info in self._page}
+        known: dict[str, Any] = {}
+        gone: list[int] = []
+        with self._db.read() as conn:
+            if not self._in_order:
+                return _latest_versions(conn, listed), []
+            for row in conn.execute(_versions().where(*_between(self._after, upto)).execution_options(yield_per=_PAGE)):
+                if row.uri in listed:
+                    known[row.uri] = row
+                elif row.state != "retired" and not self._is_hidden(row.uri):
+                    gone.append(row.video_id)
+        return known, gone
+
+    def _is_hidden(self, uri: str) -> bool:
+        return any(place in ("", uri) or uri.startswith(place + "/") for place in self._hidden)
+
+    def _take(self, known: dict[str, Any]) -> None:
+        found, at = self._found, self._now()
+        fresh: list[NewVideo] = []
+        touched: list[tuple[int, str]] = []
+        back: list[Any] = []
+        for info in self._page:
+            row = known.get(info.key)
+            if row is None or row.etag != info.etag:
+                if not self._patience.settled(info):
+                    found.waiting += 1
+                    continue
+                if row is None or not _same_bytes(self._archive, info, row):
+                    fresh.append(self._new_video(info, row, at))
+                    continue
+                touched.append((row.video_id, info.etag))
+            if row.state != "retired":
+                found.unchanged += 1
+            elif row.duplicate_of_video_id is not None and row.original_state != "retired":
+                found.duplicates += 1
+            else:
+                back.append(row)
+        if fresh or touched or back:
+            self._write(fresh, touched, back, at)
+
+    def _write(self, fresh: list[NewVideo], touched: list[tuple[int, str]], back: list[Any], at: datetime) -> None:
+        def write(conn: sa.Connection) -> tuple[list[str], list[NewVideo]]:
+            take_numbers(conn, "discovery", 0)  # two discoveries at once take turns
+            video = schema.video.c
+            for video_id, etag in touched:
+                conn.execute(sa.update(schema.video).where(video.video_id == video_id).values(etag=etag))
+            # Whoever had the turn before may have written the same.
+            now_known = _latest_versions(conn, [v.info.key for v in fresh] + [row.uri for row in back])
+            for row in back:
+                if _is_still(row, now_known.get(row.uri)):
+                    bring_back(conn, row.video_id, at)
+            added = [v for v in fresh if version_of(now_known.get(v.info.key)) == version_of(v.replaces)]
+            return register(conn, self._settings.archive.bundle_videos, added, at), added
+
+        new_bundles, added = self._db.transact(write)
+        self._found.new_bundles += new_bundles
+        self._found.returned += len(back)
+        self._found.unchanged += len(fresh) - len(added)
+        self._found.new += sum(v.replaces is None for v in added)
+        self._found.replaced += sum(v.replaces is not None for v in added)
+
+    def _new_video(self, info: BlobInfo, replaces: Any | None, at: datetime) -> NewVideo:
+        moment, source = _recorded_at(info, self._probes, self._zone, at)
+        return NewVideo(info, moment, source, replaces)
+
+    def _retire(self, gone: Sequence[int], upto: str | None) -> None:
+        video = schema.video.c
+        for start in range(0, len(gone), _PAGE):
+            some = gone[start : start + _PAGE]
+
+            def write(conn: sa.Connection, some: Sequence[int] = some) -> int:
+                take_numbers(conn, "discovery", 0)  # a video that moved meanwhile has left the range
+                changed = conn.execute(
+                    sa.update(schema.video)
+                    .where(video.video_id.in_(some), video.state != "retired", *_between(self._after, upto))
+                    .values(state="retired", updated_at=self._now())
+                )
+                return changed.rowcount
+
+            self._found.retired += self._db.transact(write)
+
+
+def _require_a_video(archive: BlobStore, settings: Settings) -> None:
+    """Raises ArchiveError if there is no video anywhere: an unmounted disk is an empty folder, not a lost archive."""
+    others = 0
+    hidden: list[str] = []
+    for info in archive.list("", None, lambda path, reason: hidden.append(path)):
+        if is_video_name(info.key, settings.archive.suffixes):
+            return
+        others += 1
+    raise ArchiveError(
+        f"{unquote(archive.url)} holds no video ({others} other files"
+        + (f"; {len(hidden)} places cannot be read)." if hidden else ")."),
+        "Check that it is the right folder and that its disk is mounted; archive.suffixes says what a video is.",
+    )
+
+
+def _versions() -> sa.Select[Any]:
+    """What is known of each version of each file, in the order of the listing; the latest version comes last."""
+    video, original = schema.video.c, schema.video.alias("original")
+    return (
+        sa.select(
+            video.video_id,
+            video.bundle_id,
+            video.uri,
+            video.version,
+            video.etag,
+            video.bytes,
+            video.content_hash,
+            video.state,
+            video.duplicate_of_video_id,
+            original.c.state.label("original_state"),
+        )
+        .outerjoin_from(schema.video, original, original.c.video_id == video.duplicate_of_video_id)
+        .order_by(video.uri, video.version)
+    )
+
+
+def _between(after: str | None, upto: str | None) -> list[sa.ColumnElement[bool]]:
+    """Names in (after, upto]; None is no limit."""
+    uri = schema.video.c.uri
+    return [*([] if after is None else [uri > after]), *([] if upto is None else [uri <= upto])]
+
+
+def _latest_versions(conn: sa.Connection, uris: Iterable[str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    wanted = sorted(uris)
+    for start in range(0, len(wanted), _PAGE):
+        rows = conn.execute(_versions().where(schema.video.c.uri.in_(wanted[start : start + _PAGE])))
+        found.update({row.uri: row for row in rows})
+    return found
+
+
+def _is_still(before: Any, now: Any | None) -> bool:
+    return now is not None and (now.video_id, now.state, now.original_state) == (
+        before.video_id,
+        before.state,
+        before.original_state,
+    )
+
+
+def _same_bytes(archive: BlobStore, info: BlobInfo, row: Any) -> bool:
+    """Whether only the date of a file changed (copied, restored), which must not cost its tracks and labels."""
+    return (
+        row.content_hash is not None
+        and row.bytes == info.size
+        and bool(archive.content_hash(info.key) == row.content_hash)
+    )
+
+
+def _recorded_at(info: BlobInfo, probes: _Probes, zone: ZoneInfo, at: datetime) -> tuple[datetime, str]:
+    """When a video was recorded (UTC) and who says so: the container, else the name, else the file's date."""
+    latest = at + timedelta(days=1)
+    for source, said in (("container", probes.created_at(info.key)), ("file_name", time_of_name(info.key))):
+        if said is not None:
+            moment = (said if said.tzinfo else said.replace(tzinfo=zone)).astimezone(UTC)
+            if moment <= latest:  # a clock in the future was never set
+                return moment, source
+    return info.modified, "file_time"
 
 
 def _zone_of(settings: Settings) -> ZoneInfo:
@@ -161,23 +384,6 @@ def _zone_of(settings: Settings) -> ZoneInfo:
             f"archive.timezone is {settings.archive.timezone}, which is no time zone.",
             "Write an IANA name such as Africa/Dar_es_Salaam.",
         ) from None
-
-
-class _Seen:
-    """Which known videos were in the listing: a byte for each id, so that ten million cost 10 MB."""
-
-    def __init__(self, db: Database) -> None:
-        with db.read() as conn:
-            top = conn.execute(sa.select(sa.func.max(schema.video.c.video_id))).scalar()
-        self._marks = bytearray((top or 0) + 1)
-
-    def add(self, video_id: int) -> None:
-        if video_id < len(self._marks):
-            self._marks[video_id] = 1
-
-    def is_vanished(self, video_id: int) -> bool:
-        """Known before the listing began, and not in it."""
-        return video_id < len(self._marks) and not self._marks[video_id]
 
 
 class _Patience:
@@ -217,258 +423,7 @@ class _Probes:
         if self._worker is None:
             self._worker = self._stack.enter_context(Worker(stall_s=60.0))
         try:
-            found: datetime | None = self._worker.call(recorded_at, (self._archive, key))
+            found = self._worker.call(recorded_at_message, {"archive": self._archive.url, "uri": key})
         except (WorkerDied, WorkerFailed):
             return None
-        return found
-
-
-@dataclass(frozen=True)
-class _NewVideo:
-    info: BlobInfo
-    recorded_at: datetime
-    source: str
-    replaces: Any | None  # the row of the version before
-
-
-def _take_page(
-    db: Database,
-    archive: BlobStore,
-    settings: Settings,
-    zone: ZoneInfo,
-    page: Sequence[BlobInfo],
-    found: Discovery,
-    seen: _Seen,
-    probes: _Probes,
-    patience: _Patience,
-    at: datetime,
-) -> None:
-    with db.read() as conn:
-        known = _latest_versions(conn, [info.key for info in page])
-    fresh: list[_NewVideo] = []
-    touched: list[tuple[Any, str]] = []
-    returned: list[Any] = []
-    for info in page:
-        row = known.get(info.key)
-        if row is not None:
-            seen.add(row.video_id)
-        if row is not None and row.etag == info.etag:
-            if row.state == "retired":
-                returned.append(row)
-            else:
-                found.unchanged += 1
-        elif not patience.settled(info):
-            found.waiting += 1
-        elif row is not None and _same_bytes(archive, info, row):
-            touched.append((row, info.etag))
-            if row.state == "retired":
-                returned.append(row)
-            else:
-                found.unchanged += 1
-        else:
-            moment, source = _recorded_at(info, probes, zone, at)
-            fresh.append(_NewVideo(info, moment, source, row))
-    if not (fresh or touched or returned):
-        return
-
-    def write(conn: sa.Connection) -> list[str]:
-        take_numbers(conn, "discovery", 0)  # two discoveries at once take turns
-        video = schema.video.c
-        for row, etag in touched:
-            conn.execute(sa.update(schema.video).where(video.video_id == row.video_id).values(etag=etag))
-        for row in returned:
-            _bring_back(conn, row.video_id, at)
-        # Whoever had the turn before may have written the same.
-        now_known = _latest_versions(conn, [v.info.key for v in fresh])
-        added = [v for v in fresh if _version(now_known.get(v.info.key)) == _version(v.replaces)]
-        return _insert(conn, settings, added, at)
-
-    found.new_bundles += db.transact(write)
-    found.returned += len(returned)
-    found.new += sum(v.replaces is None for v in fresh)
-    found.replaced += sum(v.replaces is not None for v in fresh)
-
-
-def _version(row: Any | None) -> int:
-    return 0 if row is None else int(row.version)
-
-
-def _latest_versions(conn: sa.Connection, uris: list[str]) -> dict[str, Any]:
-    video = schema.video.c
-    if not uris:
-        return {}
-    rows = conn.execute(
-        sa.select(
-            video.video_id,
-            video.bundle_id,
-            video.uri,
-            video.version,
-            video.etag,
-            video.bytes,
-            video.content_hash,
-            video.state,
-        )
-        .where(video.uri.in_(uris))
-        .order_by(video.version)
-    )
-    return {row.uri: row for row in rows}
-
-
-def _same_bytes(archive: BlobStore, info: BlobInfo, row: Any) -> bool:
-    """Whether only the date of a file changed (copied, restored), which must not cost its tracks and labels."""
-    return (
-        row.content_hash is not None
-        and row.bytes == info.size
-        and bool(archive.content_hash(info.key) == row.content_hash)
-    )
-
-
-def _recorded_at(info: BlobInfo, probes: _Probes, zone: ZoneInfo, at: datetime) -> tuple[datetime, str]:
-    """When a video was recorded (UTC) and who says so: the container, else the name, else the file's date."""
-    latest = at + timedelta(days=1)
-    for source, said in (("container", probes.created_at(info.key)), ("file_name", time_of_name(info.key))):
-        if said is not None:
-            moment = (said if said.tzinfo else said.replace(tzinfo=zone)).astimezone(UTC)
-            if moment <= latest:  # a clock in the future was never set
-                return moment, source
-    return info.modified, "file_time"
-
-
-def _insert(conn: sa.Connection, settings: Settings, videos: Sequence[_NewVideo], at: datetime) -> list[str]:
-    """Rows of new videos and of the bundles they need; versions they replace retire. Returns new bundle keys."""
-    if not videos:
-        return []
-    for old in (v.replaces for v in videos if v.replaces is not None):
-        conn.execute(
-            sa.update(schema.video)
-            .where(schema.video.c.video_id == old.video_id)
-            .values(state="retired", updated_at=at)
-        )
-    bundles = _Bundles(conn, settings.archive.bundle_videos, at)
-    places = [place_of(v.info.key) for v in videos]
-    columns: dict[str, list[Any]] = {
-        # A new version stays in the bundle of the old one: only that bundle runs again.
-        "bundle_id": [v.replaces.bundle_id if v.replaces is not None else bundles.place(v.info.key) for v in videos],
-        "uri": [v.info.key for v in videos],
-        "version": [_version(v.replaces) + 1 for v in videos],
-        "bytes": [v.info.size for v in videos],
-        "etag": [v.info.etag[:200] for v in videos],
-        "recorded_at": [v.recorded_at for v in videos],
-        "recorded_at_source": [v.source for v in videos],
-        "site": [site for site, _ in places],
-        "camera": [camera for _, camera in places],
-        "n_frames": [0] * len(videos),
-        "state": ["registered"] * len(videos),
-        "discovered_at": [at] * len(videos),
-        "updated_at": [at] * len(videos),
-    }
-    bulk.insert_rows(conn, schema.video, columns)
-    return bundles.new_keys
-
-
-class _Bundles:
-    """Finds the bundle of each new video: its folder's last one, or the next when that is full."""
-
-    def __init__(self, conn: sa.Connection, size: int, at: datetime) -> None:
-        self._conn = conn
-        self._size = size
-        self._at = at
-        self._open: dict[str, tuple[int, str, int]] = {}  # folder: bundle_id, key, videos in it
-        self.new_keys: list[str] = []
-
-    def place(self, uri: str) -> int:
-        folder = bundle_folder_of(uri)[:_FOLDER_LENGTH]
-        if folder not in self._open:
-            self._open[folder] = self._last_of(folder) or self._next_of(folder, None)
-        bundle_id, key, n = self._open[folder]
-        if n >= self._size:
-            bundle_id, key, n = self._next_of(folder, key)
-        self._open[folder] = (bundle_id, key, n + 1)
-        return bundle_id
-
-    def _last_of(self, folder: str) -> tuple[int, str, int] | None:
-        bundle = schema.bundle.c
-        rows = self._conn.execute(
-            sa.select(bundle.bundle_id, bundle.bundle_key, bundle.folder)
-            .where(bundle.folder == folder)
-            .order_by(bundle.bundle_id.desc())
-        )
-        # Some databases compare without regard to case.
-        row = next((r for r in rows if r.folder == folder), None)
-        if row is None:
-            return None
-        n = self._conn.execute(
-            sa.select(sa.func.count()).select_from(schema.video).where(schema.video.c.bundle_id == row.bundle_id)
-        ).scalar_one()
-        return row.bundle_id, row.bundle_key, n
-
-    def _next_of(self, folder: str, full: str | None) -> tuple[int, str, int]:
-        if full is not None:
-            name, number = full.rsplit("-", 1)
-            key = f"{name}-{int(number) + 1:04d}"
-        else:
-            key = f"{slug_of(folder)}-0001"
-        taken = sa.select(schema.bundle.c.bundle_id).where(schema.bundle.c.bundle_key == key)
-        if self._conn.execute(taken).first() is not None:  # another folder has the same short name
-            key = f"{distinct_slug_of(folder)}-{key.rsplit('-', 1)[1]}"
-        bundle_id = bulk.insert_one(
-            self._conn, schema.bundle, bundle_key=key, folder=folder, attempts=0, created_at=self._at
-        )
-        self.new_keys.append(key)
-        return bundle_id, key, 0
-
-
-def _bring_back(conn: sa.Connection, video_id: int, at: datetime) -> None:
-    """A retired video whose file is there again goes on from the step that its rows prove."""
-    state = "registered"
-    for table, reached in ((schema.track, "tracked"), (schema.frame, "decoded")):
-        if conn.execute(sa.select(table.c.video_id).where(table.c.video_id == video_id).limit(1)).first():
-            state = reached
-            break
-    values: dict[str, Any] = {"state": state, "updated_at": at}
-    if state == "registered":
-        values["error"] = None
-    conn.execute(sa.update(schema.video).where(schema.video.c.video_id == video_id).values(values))
-
-
-def _retire_vanished(
-    db: Database, seen: _Seen, after: str | None, last: str | None, unreadable: Sequence[str], at: datetime
-) -> int:
-    """Retire known videos of the listed range (after, last] that were not listed; not where folders were unreadable."""
-    retired = 0
-    for page in _active_videos(db):
-        gone = [
-            row.video_id
-            for row in page
-            if seen.is_vanished(row.video_id)
-            and (after is None or row.uri > after)
-            and (last is None or row.uri <= last)
-            and not any(place in ("", row.uri) or row.uri.startswith(place + "/") for place in unreadable)
-        ]
-        if gone:
-            video = schema.video.c
-            with db.write() as conn:
-                changed = conn.execute(
-                    sa.update(schema.video)
-                    .where(video.video_id.in_(gone), video.state != "retired")
-                    .values(state="retired", updated_at=at)
-                )
-                retired += changed.rowcount
-    return retired
-
-
-def _active_videos(db: Database) -> Iterator[Sequence[Any]]:
-    video = schema.video.c
-    last = -1
-    while True:
-        with db.read() as conn:
-            rows = conn.execute(
-                sa.select(video.video_id, video.uri)
-                .where(video.video_id > last, video.state != "retired")
-                .order_by(video.video_id)
-                .limit(_PAGE)
-            ).all()
-        if not rows:
-            return
-        yield rows
-        last = rows[-1].video_id
+        return None if found is None else datetime.fromisoformat(found)

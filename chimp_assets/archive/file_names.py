@@ -30,8 +30,7 @@ _UNSET_CLOCKS = {(1, 1, 1970), (1, 1, 1980)}
 
 def is_video_name(key: str, suffixes: tuple[str, ...]) -> bool:
     """Whether a path is listed as a video: a known ending, and no hidden file or folder (`._clip.mp4`, `.Trashes`)."""
-    path = PurePosixPath(key)
-    return path.suffix.lower() in suffixes and not any(part.startswith(".") for part in path.parts)
+    return key.lower().endswith(suffixes) and not key.startswith(".") and "/." not in key
 
 
 def time_of_name(key: str) -> datetime | None:

@@ -55,14 +55,14 @@ def build_sensors() -> list[dg.SensorDefinition]:
             opened.archive,
             opened.settings,
             deadline_s=LISTING_BUDGET_S,
+            quiet_files=opened.settings.archive.files_per_tick,
             after=context.cursor or None,
         )
         with opened.database.read() as conn:
             keys = work.bundle_keys(conn)
         known = set(context.instance.get_dynamic_partitions("bundle"))
         missing = [key for key in keys if key not in known]
-        changed = found.new + found.replaced + found.returned + found.retired
-        if not missing and not changed:
+        if not missing and not found.changed:
             nothing = f"{found.listed} videos listed, {found.waiting} still being written, nothing new."
             return dg.SensorResult(skip_reason=nothing, cursor=found.resume_after or "")
         return dg.SensorResult(
@@ -82,7 +82,7 @@ def build_sensors() -> list[dg.SensorDefinition]:
                     },
                 )
             ]
-            if changed
+            if found.changed
             else [],
         )
 

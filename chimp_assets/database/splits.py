@@ -48,6 +48,16 @@ def audit_reserve_mask(track_ids: NDArray[np.integer], seed: int, share: float) 
     return hash01(track_ids, seed) < share
 
 
+def are_missing(conn: sa.Connection) -> bool:
+    """Whether a video has no split yet. Costs two looks at the end of an index.
+
+    Videos get their ids in the order in which they are committed (discoveries take turns) and their splits in the order
+    of their ids, so the newest video tells.
+    """
+    newest = conn.scalar(sa.select(sa.func.max(video.c.video_id)))
+    return newest is not None and newest > _last_with_split(conn)
+
+
 def assign_splits(conn: sa.Connection, seed: int, timezone: str = "UTC") -> int:
     """Give each video without a split its split; returns the rows added. conn: inside a write transaction.
 
@@ -92,15 +102,18 @@ def _splitmix64(keys: NDArray[np.uint64]) -> NDArray[np.uint64]:
         return z ^ (z >> _U64(31))
 
 
+def _last_with_split(conn: sa.Connection) -> int:
+    return conn.scalar(sa.select(sa.func.max(split_assignment.c.video_id))) or 0
+
+
 def _pages_without_split(conn: sa.Connection) -> Iterator[list[sa.Row]]:
-    last = -1
+    last = _last_with_split(conn)
     while True:
         rows = list(
             conn.execute(
                 sa.select(video.c.video_id, video.c.site, video.c.camera, video.c.recorded_at, bundle.c.folder)
                 .join(bundle, bundle.c.bundle_id == video.c.bundle_id)
                 .where(video.c.video_id > last)
-                .where(~sa.exists().where(split_assignment.c.video_id == video.c.video_id))
                 .order_by(video.c.video_id)
                 .limit(PAGE)
             )

@@ -2,6 +2,7 @@
 
 import os
 import re
+import tracemalloc
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -9,11 +10,14 @@ import sqlalchemy as sa
 
 from chimp_assets.archive import discover as discover_module
 from chimp_assets.archive.discover import SETTLE_S, ArchiveError, discover, open_archive
+from chimp_assets.archive.duplicates import settle_twin
 from chimp_assets.archive.ingest import decode_bundle
+from chimp_assets.archive.store import BlobInfo, StoreError
 from chimp_assets.database import schema
 from chimp_assets_tests.archive.clips import make_clip
 
 YEAR_2020 = 1_577_836_800
+THEN = datetime(2020, 1, 1, tzinfo=UTC)
 
 
 def put(folder, name, content=b"no video", at=YEAR_2020):
@@ -206,7 +210,7 @@ def test_a_listing_that_meets_its_deadline_goes_on_where_it_stopped(place, archi
         part = found(place, deadline_s=0, after=after)
         calls, retired, new = calls + 1, retired + part.retired, new + part.new
         assert part.listed <= 1
-        if not part.deadline_hit:
+        if part.resume_after is None:
             break
         after = part.resume_after
     assert (calls, retired, new) == (5, 2, 1)
@@ -268,3 +272,171 @@ def test_videos_of_one_camera_and_day_share_a_split(place, archive_folder, monke
     assert len(rows) == 60
     assert len(set(rows)) == 20
     assert {split for _, split in rows} == {"train", "validation", "test"}
+
+
+def settle_copy(place, video_id, twin_id):
+    """What an ingest does when the bytes of a registered video turn out to be its twin's."""
+    content_hash = next(r.content_hash for r in videos(place) if r.video_id == twin_id)
+    return place.db.transact(lambda conn: settle_twin(conn, video_id, twin_id, content_hash, datetime.now(UTC)))
+
+
+def test_a_copy_takes_the_place_of_its_original_when_that_vanishes(place, archive_folder):
+    """A card copied twice: when somebody tidies the first copy away, the tracks must live on in the second."""
+    path = make_clip(archive_folder / "cam" / "1.mp4", 5)
+    os.utime(path, (YEAR_2020, YEAR_2020))
+    found(place)
+    decode_bundle(place.db, place.archive, place.store, "cam-0001", place.settings)
+    copy = put(archive_folder, "other/copy.mp4", path.read_bytes())
+    assert found(place).new == 1
+    assert settle_copy(place, 2, 1) == "duplicate"
+    later = found(place)
+    assert (later.listed, later.unchanged, later.duplicates, later.changed) == (2, 1, 1, 0)
+    path.unlink()
+    assert found(place).retired == 1
+    again = found(place)
+    assert (again.returned, again.retired) == (1, 0)
+    assert [(r.uri, r.state) for r in videos(place)] == [("cam/1.mp4", "retired"), ("other/copy.mp4", "registered")]
+    assert settle_copy(place, 2, 1) == "moved"
+    assert [(r.uri, r.state) for r in videos(place)] == [("other/copy.mp4", "decoded"), ("cam/1.mp4", "retired")]
+    assert found(place).unchanged == 1
+    # And the first one again: now that is the copy.
+    put(archive_folder, "cam/1.mp4", copy.read_bytes())
+    back = found(place)
+    assert (back.unchanged, back.duplicates, back.changed) == (1, 1, 0)
+
+
+def test_a_quiet_listing_stops_after_its_share_and_goes_on_at_the_next_call(place, archive_folder, monkeypatch):
+    """A sensor lists every minute for years: most of its calls must cost next to nothing."""
+    without_probing(monkeypatch)
+    monkeypatch.setattr(discover_module, "_PAGE", 2)
+    for n in range(9):
+        put(archive_folder, f"cam/{n}.mp4")
+    # New files: on it goes, whatever the share.
+    assert found(place, quiet_files=2).new == 9
+    first = found(place, quiet_files=4)
+    assert (first.listed, first.unchanged, first.resume_after) == (4, 4, "cam/3.mp4")
+    put(archive_folder, "cam/5a.mp4")
+    (archive_folder / "cam" / "4.mp4").unlink()
+    (archive_folder / "cam" / "1.mp4").unlink()
+    second = found(place, quiet_files=4, after=first.resume_after)
+    assert (second.new, second.retired, second.resume_after) == (1, 1, None)
+    assert [r.uri for r in videos(place) if r.state == "retired"] == ["cam/4.mp4"]
+    third = found(place, quiet_files=4)
+    assert third.retired == 1
+
+
+class Listing:
+    """An archive that only lists. keys: what it lists; an exception among them is raised at that point."""
+
+    url = "az://fake/archive"
+    is_shareable = False
+
+    def __init__(self, keys):
+        self.keys = keys
+        self.listed = 0
+
+    def list(self, prefix="", after=None, on_unreadable=None):
+        for key in self.keys():
+            if isinstance(key, Exception):
+                raise key
+            if after is None or key > after:
+                self.listed += 1
+                yield BlobInfo(key, 10, "e", datetime(2020, 1, 1, tzinfo=UTC))
+
+
+@pytest.mark.slow
+def test_a_hundred_thousand_files_are_listed_in_parts_that_hold_one_page(place, monkeypatch):
+    """Holding every known name would take hundreds of megabytes from a process that does nothing."""
+    without_probing(monkeypatch)
+    settings = place.settings.model_copy(
+        update={"archive": place.settings.archive.model_copy(update={"bundle_videos": 10_000})}
+    )
+    archive = Listing(lambda: (f"cam/{n:06d}.mp4" for n in range(100_000)))
+    assert discover(place.db, archive, settings).new == 100_000
+    calls, after, unchanged = 0, None, 0
+    while calls == 0 or after is not None:
+        part = discover(place.db, archive, settings, quiet_files=10_000, after=after)
+        calls, after, unchanged = calls + 1, part.resume_after, unchanged + part.unchanged
+        assert part.listed <= 10_000
+        assert part.changed == 0
+    assert (calls, unchanged) == (11, 100_000)
+    tracemalloc.start()
+    try:
+        assert discover(place.db, archive, settings).unchanged == 100_000
+        assert tracemalloc.get_traced_memory()[1] < 10e6
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_page_that_fails_in_the_middle_is_not_the_end_of_the_archive(place, monkeypatch):
+    """The network breaks at file 1,200 of 2,000: the other 800 are not gone, and the first 1,000 are known."""
+    without_probing(monkeypatch)
+    names = [f"cam/{n:04d}.mp4" for n in range(2_000)]
+    discover(place.db, Listing(lambda: iter(names)), place.settings)
+    broken = Listing(lambda: iter([*names[1:1200], StoreError("The listing broke off.", "Check the network.")]))
+    with pytest.raises(ArchiveError, match="broke off"):
+        discover(place.db, broken, place.settings)
+    assert [r.uri for r in videos(place) if r.state == "retired"] == ["cam/0000.mp4"]
+
+
+def test_a_disk_that_goes_away_between_two_parts_of_a_listing_retires_nothing(place, archive_folder, monkeypatch):
+    """The second part would find an empty folder, and the end of the archive."""
+    without_probing(monkeypatch)
+    monkeypatch.setattr(discover_module, "_PAGE", 1)
+    for n in range(4):
+        put(archive_folder, f"cam/{n}.mp4")
+    found(place)
+    first = found(place, quiet_files=2)
+    for n in range(4):
+        (archive_folder / "cam" / f"{n}.mp4").unlink()
+    with pytest.raises(ArchiveError, match="holds no video"):
+        found(place, after=first.resume_after)
+    assert {r.state for r in videos(place)} == {"registered"}
+
+
+def test_a_store_that_lists_out_of_order_loses_no_video(place, monkeypatch):
+    """Azure accounts with folders of their own sort `a/` before `a-b/`; a video that comes late is not vanished."""
+    without_probing(monkeypatch)
+    monkeypatch.setattr(discover_module, "_PAGE", 2)
+    names = ["a/1.mp4", "a/2.mp4", "a-b/1.mp4", "a-b/2.mp4", "c/1.mp4"]
+    archive = Listing(lambda: iter(names))
+    assert discover(place.db, archive, place.settings).new == 5
+    again = discover(place.db, archive, place.settings)
+    assert {r.state for r in videos(place)} == {"registered"}
+    assert any("out of order" in problem for problem in again.problems)
+
+
+def test_a_listing_reads_only_the_rows_of_what_it_lists(place, archive_folder, monkeypatch):
+    """Reading every row of a large archive at each tick would take the whole tick."""
+    without_probing(monkeypatch)
+    with place.db.write() as conn:
+        conn.execute(sa.insert(schema.bundle).values(bundle_id=1, bundle_key="b-0001", folder="b", created_at=THEN))
+        conn.execute(
+            sa.insert(schema.video),
+            [
+                {
+                    "video_id": n, "bundle_id": 1, "uri": f"b/{n:05d}.mp4", "version": 1, "bytes": 1, "etag": "e",
+                    "state": "registered", "discovered_at": THEN, "updated_at": THEN,
+                }
+                for n in range(1, 20_001)
+            ],
+        )  # fmt: skip
+        conn.execute(
+            sa.insert(schema.split_assignment).values(video_id=20_000, day_key="d", split="train", assigned_at=THEN)
+        )
+    archive = Listing(lambda: (f"b/{n:05d}.mp4" for n in range(1, 20_001)))
+    read = []
+
+    @sa.event.listens_for(place.db.engine, "after_cursor_execute")
+    def count(conn, cursor, statement, parameters, context, many):
+        if statement.startswith(("BEGIN", "PRAGMA")):
+            return
+        plan = conn.connection.driver_connection.execute(f"EXPLAIN QUERY PLAN {statement}", parameters).fetchall()
+        read.append((statement.split()[0], " ".join(step[-1] for step in plan)))
+
+    part = discover(place.db, archive, place.settings, quiet_files=1_000, after="b/05000.mp4")
+    assert (part.listed, part.unchanged, part.resume_after) == (1_000, 1_000, "b/06000.mp4")
+    assert {verb for verb, _ in read} == {"SELECT"}
+    assert len(read) <= 6
+    # The newest row is a look at the end of an index, which SQLite calls a search.
+    assert not [plan for _, plan in read if "SCAN" in plan]
