@@ -5,10 +5,11 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+AZURITE := .azurite
 UV_VERSION := 0.13.9
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test up lint bench lock clean
+.PHONY: help demo test azurite up lint bench lock clean
 
 help: ## what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 14
@@ -25,8 +26,19 @@ $(READY): requirements.lock pyproject.toml
 demo: $(READY) ## the whole loop on a generated archive, with a simulated expert, in at most 8 minutes
 	@$(BIN)/chimp demo
 
-test: $(READY) ## the tests
+test: $(READY) azurite ## the tests
 	@$(BIN)/python -m pytest -q
+
+# The emulator of Azure Blob storage, for the tests only. Without npm they say what they skip.
+azurite:
+	@if command -v npm >/dev/null; then $(MAKE) -s $(AZURITE)/.ready; else echo "npm is not installed: the tests against Azurite are skipped" >&2; fi
+
+$(AZURITE)/.ready: chimp_assets_tests/azure/package-lock.json
+	@echo "Installing what chimp_assets_tests/azure/package-lock.json names into $(AZURITE) ..."
+	@mkdir -p $(AZURITE)
+	@cp chimp_assets_tests/azure/package.json chimp_assets_tests/azure/package-lock.json $(AZURITE)/
+	@cd $(AZURITE) && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
 
 up: $(READY) ## web UI and daemon on the home that CHIMP_HOME names (after a demo: the demo's)
 	@CHIMP_HOME=$${CHIMP_HOME:-$$(test -d chimp_home && echo chimp_home || echo demo_home)} $(BIN)/chimp up
@@ -43,4 +55,4 @@ lock: $(READY) ## write requirements.lock anew from pyproject.toml
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 --group dev pyproject.toml -o requirements.lock
 
 clean: ## forget the environment and the demo; your own home stays
-	@rm -rf $(VENV) demo_home
+	@rm -rf $(VENV) $(AZURITE) demo_home

@@ -53,6 +53,8 @@ class Objects:
         self._explain = explain
 
     def put(self, key: str, source: Source) -> None:
+        if "\\" in key:  # an address turns it into a slash
+            raise StoreError(f"{key} cannot be written to {self._url}: it has a backslash.", "Rename it.")
         try:
             self._put(key, source)
         except Exception as error:
