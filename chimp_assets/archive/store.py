@@ -30,7 +30,7 @@ from chimp_assets.archive.blobs import (
     checked_key,
     missing,
 )
-from chimp_assets.archive.folders import PARTIAL_PREFIX, Folder, Identity
+from chimp_assets.archive.folders import PARTIAL_PREFIX, Folder
 
 if TYPE_CHECKING:
     from chimp_assets.archive.objects import Objects
@@ -80,7 +80,7 @@ class BlobStore:
             from chimp_assets.archive.azure import FIRST_RETRY
 
             _azure(url, FIRST_RETRY).head(_NO_SUCH_BLOB)
-            return cls._again(url, None)
+            return cls(url, _azure(url), None)
         if scheme == "memory":
             from obstore.store import MemoryStore
 
@@ -92,23 +92,33 @@ class BlobStore:
             "Use file:///folder, a path, or az://container/prefix.",
         )
 
-    @classmethod
-    def _again(cls, url: str, identity: Identity | None) -> BlobStore:
-        """A store that was opened before, here or in the parent process: the same folder, or a connection anew."""
-        if url.startswith("az:"):
-            return cls(url, _azure(url), None)
-        root = _root_of(url)
-        return cls(url, Folder(root, identity=identity), root)
-
     @property
     def is_shareable(self) -> bool:
         """Whether another process can open it too."""
         return not self.url.startswith("memory:")
 
-    def __reduce__(self) -> tuple[Any, tuple[str, Identity | None]]:
+    def as_message(self) -> dict[str, Any]:
+        """This store for another process, in plain values without secrets: `of_message` opens it there."""
         if not self.is_shareable:
             raise StoreError("A memory store cannot be sent to another process.", "Use a folder.")
-        return BlobStore._again, (self.url, self._backend.identity if isinstance(self._backend, Folder) else None)
+        return {"url": self.url, "folder": list(self._backend.identity) if isinstance(self._backend, Folder) else None}
+
+    @classmethod
+    def of_message(cls, message: dict[str, Any]) -> BlobStore:
+        """The store that another process had opened: the same folder still, or a connection anew.
+
+        Unlike `open` it asks the service nothing, so that a pause of the service is waited out by the first read.
+        Raises StoreError if another folder lies there now.
+        """
+        url: str = message["url"]
+        if url.startswith("az:"):
+            return cls(url, _azure(url), None)
+        root = _root_of(url)
+        device, number = message["folder"]
+        return cls(url, Folder(root, identity=(device, number)), root)
+
+    def __reduce__(self) -> tuple[Any, tuple[dict[str, Any]]]:
+        return BlobStore.of_message, (self.as_message(),)
 
     def __repr__(self) -> str:
         return f"BlobStore({self.url!r})"

@@ -1,1 +1,1 @@
-"""Azure Blob storage against Azurite, Microsoft's emulator: a real server that is started, stopped and started again."""
+"""Azure Blob storage against Azurite, Microsoft's emulator: a real server, stopped and started again."""

@@ -1,4 +1,4 @@
-"""Azurite as a test needs it: on a free port, in a folder of its own, stopped and started again, with its log of requests.
+"""Azurite as a test needs it: on a free port, in a folder of its own, stopped and started again, its requests counted.
 
 Belongs here: the server process, its credentials, and containers. Does not belong here: what is tested with it.
 """
@@ -67,8 +67,8 @@ class Azurite:
         assert node is not None
         with self._log.open("ab") as log:
             self._server = subprocess.Popen(
-                [node, str(_MAIN), "--blobHost", "127.0.0.1", "--blobPort", str(self.port), "--disableTelemetry", "--blobKeepAliveTimeout", "1",
-                 "--location", str(self._folder / "blobs")],
+                [node, str(_MAIN), "--blobHost", "127.0.0.1", "--blobPort", str(self.port),
+                 "--disableTelemetry", "--blobKeepAliveTimeout", "1", "--location", str(self._folder / "blobs")],
                 cwd=self._folder, stdout=log, stderr=log,
             )  # fmt: skip
         ends_at = time.monotonic() + 60

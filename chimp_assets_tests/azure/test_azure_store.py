@@ -314,7 +314,7 @@ def test_an_expired_sas_says_since_when(with_sas, azurite):
     sas = azurite.sas(lasts=timedelta(hours=-1))
     secret = sas.split("sig=")[1]
     _says(lambda: BlobStore.open(with_sas(sas)), "the SAS expired on", secret=secret)
-    store = BlobStore._again(with_sas(sas), None)
+    store = BlobStore.of_message({"url": with_sas(sas), "folder": None})
     for use in _uses(store):
         _says(use, "the SAS expired on", secret=secret)
 
