@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from chimp_assets.database import schema as t
 from chimp_assets.database.engine import Database
 from chimp_assets.database.events import LabelEvent, record_events
+from chimp_assets.database.stamps import mark_changed
 
 THEN = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
 
@@ -73,9 +74,11 @@ def add_model(db: Database, model_id: int, task: str, state: str = "champion", *
 
 
 def add_track(db: Database, video_id: int, ordinal: int, state: str = "live", detector: int = 1) -> int:
-    """A track with a box on each of the first four frames; returns its track_id."""
+    """A track with a box on each of the first four frames; returns its track_id. Its bundle has changed."""
     track_id = t.track_id_of(video_id, ordinal)
     with db.write() as conn:
+        bundle_id = conn.execute(sa.select(t.video.c.bundle_id).where(t.video.c.video_id == video_id)).scalar_one()
+        mark_changed(conn, bundle_id)
         conn.execute(
             sa.insert(t.track).values(
                 track_id=track_id, video_id=video_id, first_frame_no=0, last_frame_no=3, n_detections=4, quality=0.8,

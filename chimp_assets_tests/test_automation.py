@@ -10,6 +10,7 @@ from chimp_assets.automation.brakes import BUNDLE_TAG, held, keeps_failing
 from chimp_assets.database import schema as t
 from chimp_assets.database import work
 from chimp_assets.database.people import record_audit_event
+from chimp_assets.database.stamps import changed_at, stamp_of_work
 from chimp_assets.definitions import build_definitions
 from chimp_assets.resources import HomeResource
 from chimp_assets_tests.rows import (
@@ -236,12 +237,11 @@ def test_a_new_champion_leads_to_one_budgeted_run_until_every_bundle_is_scored(h
     assert [r.job_name for r in tick("champion_changed").run_requests] == ["rescore"]
 
     with home.database.write() as conn:
-        for track_id in tracks:
-            conn.execute(
-                sa.insert(t.track_score).values(
-                    model_id=3, track_id=track_id, margin=0.1, max_logit=1.0, novelty=0.2, entropy=0.3, is_unknown=False
-                )
+        conn.execute(
+            sa.insert(t.bundle_score).values(
+                model_id=3, bundle_id=1, n_tracks=len(tracks), created_at=stamp_of_work(conn, 1, changed_at(conn, 1))
             )
+        )
     assert not tick("champion_changed").run_requests
 
 

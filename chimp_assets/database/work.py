@@ -8,7 +8,7 @@ Does not belong here: doing the work, and Dagster's view of what is running.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import sqlalchemy as sa
@@ -41,10 +41,7 @@ def bundle_keys(conn: sa.Connection) -> list[str]:
 
 def unfinished_bundles(conn: sa.Connection, max_attempts: int | None = MAX_ATTEMPTS) -> list[str]:
     """Bundles with a video that is registered or decoded, oldest first; without those that used up their attempts."""
-    waiting = sa.exists().where(
-        t.video.c.bundle_id == t.bundle.c.bundle_id, t.video.c.state.in_(("registered", "decoded"))
-    )
-    statement = sa.select(t.bundle.c.bundle_key).where(waiting).order_by(t.bundle.c.bundle_id)
+    statement = _unfinished()
     if max_attempts is not None:
         statement = statement.where(t.bundle.c.attempts < max_attempts)
     return list(conn.scalars(statement))
@@ -52,7 +49,48 @@ def unfinished_bundles(conn: sa.Connection, max_attempts: int | None = MAX_ATTEM
 
 def exhausted_bundles(conn: sa.Connection) -> list[str]:
     """Unfinished bundles that used up their attempts: a person must look at their runs."""
-    return [key for key in unfinished_bundles(conn, None) if key not in set(unfinished_bundles(conn))]
+    return list(conn.scalars(_unfinished().where(t.bundle.c.attempts >= MAX_ATTEMPTS)))
+
+
+def _unfinished() -> sa.Select[tuple[str]]:
+    # Two looks into the index (state, bundle_id) for each bundle, however many videos wait.
+    waiting = [
+        sa.exists().where(t.video.c.state == state, t.video.c.bundle_id == t.bundle.c.bundle_id)
+        for state in ("registered", "decoded")
+    ]
+    return sa.select(t.bundle.c.bundle_key).where(sa.or_(*waiting)).order_by(t.bundle.c.bundle_id)
+
+
+@dataclass(frozen=True)
+class Retried:
+    """What a retry takes up again: videos that had failed, and bundles whose runs had been given up."""
+
+    videos: int
+    bundles: int
+
+
+def retry_failed(database: Database) -> Retried:
+    """Make failed videos `registered` again and forget the attempts of their bundles and of those given up.
+
+    Whatever decodes next takes them: the foreground, or the sensor of a running daemon.
+    """
+
+    def write(conn: sa.Connection) -> Retried:
+        failed = sa.select(t.video.c.bundle_id).where(t.video.c.state == "failed")
+        bundles = conn.execute(
+            sa.update(t.bundle)
+            .where(sa.or_(t.bundle.c.bundle_id.in_(failed), t.bundle.c.attempts >= MAX_ATTEMPTS))
+            .where(t.bundle.c.attempts > 0)
+            .values(attempts=0)
+        ).rowcount
+        videos = conn.execute(
+            sa.update(t.video)
+            .where(t.video.c.state == "failed")
+            .values(state="registered", error=None, updated_at=datetime.now(UTC))
+        ).rowcount
+        return Retried(videos, bundles)
+
+    return database.transact(write)
 
 
 def begin_attempt(database: Database, bundle_key: str) -> None:
@@ -74,7 +112,9 @@ def embedder_due(conn: sa.Connection, settings: Settings) -> Due:
     has_one = conn.scalar(sa.select(sa.func.count()).where(t.model.c.task == "embedder", t.model.c.state == "champion"))
     if has_one:
         return Due(False, "an embedder is there")
-    live = conn.scalar(sa.select(sa.func.count()).select_from(t.track).where(t.track.c.state == "live")) or 0
+    # Counted no further than it matters.
+    some = sa.select(t.track.c.track_id).where(t.track.c.state == "live").limit(ENOUGH_TRACKS_TO_EMBED).subquery()
+    live = conn.scalar(sa.select(sa.func.count()).select_from(some)) or 0
     if live < settings.embed.min_tracks:
         return Due(False, f"{live} live tracks, {settings.embed.min_tracks} are needed")
     unfinished = len(unfinished_bundles(conn))
@@ -191,11 +231,11 @@ def queue_due(conn: sa.Connection, settings: Settings) -> Due:
 
 
 def unscored_bundles(conn: sa.Connection) -> list[str]:
-    """Bundles that the champions have not finished: live tracks without an embedding file of the champion embedder, an
-    embedding file older than its videos, or (where the champion head was fitted on that embedder) live tracks that it
-    has not scored.
+    """Bundles that the champions have not finished: tracks without an embedding file of the champion embedder, or one
+    older than the last change of its tracks, or (where the champion head was fitted on that embedder) the same of its
+    scores.
 
-    Oldest first; empty while there is no embedder.
+    Oldest first; empty while there is no embedder. Reads one row of each bundle, never tracks.
     """
     champions = {
         row.task: row
@@ -206,28 +246,23 @@ def unscored_bundles(conn: sa.Connection) -> list[str]:
     if "embedder" not in champions:
         return []
     embedder, head = champions["embedder"], champions.get("head")
-    file = t.embedding_file.alias()
-    live = (
-        sa.select(sa.literal(1))
-        .select_from(t.track.join(t.video, t.video.c.video_id == t.track.c.video_id))
-        .where(t.video.c.bundle_id == t.bundle.c.bundle_id, t.track.c.state == "live", t.video.c.state == "tracked")
-    )
-    newer = sa.exists().where(
-        t.video.c.bundle_id == t.bundle.c.bundle_id,
-        t.video.c.state == "tracked",
-        t.video.c.updated_at > file.c.created_at,
-    )
-    waiting = sa.or_(sa.and_(live.exists(), file.c.model_id.is_(None)), newer)
+    joined, waiting = _out_of_date(t.bundle, t.embedding_file, embedder.model_id)
     if head is not None and head.parent_id == embedder.model_id:
-        scored = sa.exists().where(
-            t.track_score.c.model_id == head.model_id, t.track_score.c.track_id == t.track.c.track_id
-        )
-        waiting = sa.or_(waiting, live.where(~scored).exists())
+        joined, unscored = _out_of_date(joined, t.bundle_score, head.model_id)
+        waiting = sa.or_(waiting, unscored)
     return list(
         conn.scalars(
             sa.select(t.bundle.c.bundle_key)
-            .outerjoin(file, sa.and_(file.c.bundle_id == t.bundle.c.bundle_id, file.c.model_id == embedder.model_id))
-            .where(waiting)
+            .select_from(joined)
+            .where(t.bundle.c.changed_at.is_not(None), waiting)
             .order_by(t.bundle.c.bundle_id)
         )
     )
+
+
+def _out_of_date(
+    bundles: sa.FromClause, table: sa.Table, model_id: int
+) -> tuple[sa.FromClause, sa.ColumnElement[bool]]:
+    """The bundles joined to their row of a model, and whether that is missing or before the last change of tracks."""
+    joined = bundles.outerjoin(table, sa.and_(table.c.model_id == model_id, table.c.bundle_id == t.bundle.c.bundle_id))
+    return joined, sa.or_(table.c.model_id.is_(None), table.c.created_at < t.bundle.c.changed_at)

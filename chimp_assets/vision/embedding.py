@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
 import sqlalchemy as sa
 
-from chimp_assets.database import schema
+from chimp_assets.database import schema, stamps
 from chimp_assets.vision.checkpoint import ModelError, ModelFileError, champion, content_hash, model_of, read_checked
 
 if TYPE_CHECKING:
@@ -51,13 +51,12 @@ def embed_bundle(
     from chimp_assets.vision.crops import read_crops
     from chimp_assets.vision.embedder import load_embedder
 
-    # Taken before the tracks are read: a video that is tracked meanwhile makes the file stale.
-    began = datetime.now(UTC)
     with db.read() as conn:
         model = champion(conn, "embedder")
         if model is None:
             raise ModelError("There is no embedder.", "Fit one first: `chimp ingest` does when tracks are enough.")
         bundle_id = _bundle_id(conn, bundle_key)
+        seen = stamps.changed_at(conn, bundle_id)  # a video that is tracked after this makes the file stale
         fresh = _fresh_file(conn, store, model.model_id, bundle_id)
         live = _live_tracks(conn, bundle_id)
     if fresh is not None:
@@ -76,7 +75,7 @@ def embed_bundle(
     digest = content_hash(content)
     uri = f"embeddings/{model.model_id}/{bundle_key}-{digest[:8]}.safetensors"
     store.put(uri, content)
-    replaced = _write_row(db, model.model_id, bundle_id, uri, digest, len(track_id), began)
+    replaced = _write_row(db, model.model_id, bundle_id, uri, digest, len(track_id), seen)
     if replaced is not None and replaced != uri:
         store.delete(replaced)
     return BundleEmbeddings(len(track_id), uri, len(live) - len(track_id))
@@ -162,7 +161,7 @@ def _read_current(db: Database, store: BlobStore, embedder_id: int, bundle_id: i
 
 
 def _write_row(
-    db: Database, model_id: int, bundle_id: int, uri: str, digest: str, n_tracks: int, began: datetime
+    db: Database, model_id: int, bundle_id: int, uri: str, digest: str, n_tracks: int, seen: datetime | None
 ) -> str | None:
     """Replace the row of a bundle; returns the uri that it named before."""
     file = schema.embedding_file
@@ -178,7 +177,7 @@ def _write_row(
                 uri=uri,
                 content_hash=digest,
                 n_tracks=n_tracks,
-                created_at=began,
+                created_at=stamps.stamp_of_work(conn, bundle_id, seen),
             )
         )
         return before
@@ -189,17 +188,15 @@ def _write_row(
 def _fresh_file(
     conn: sa.Connection, store: BlobStore, model_id: int, bundle_id: int
 ) -> sa.Row[tuple[object, ...]] | None:
-    """The row of a bundle's file if the file holds exactly the live tracks and no video was tracked since."""
+    """The row of a bundle's file if the file holds exactly the live tracks and none came or went since."""
     from safetensors.numpy import load
 
-    file, video = schema.embedding_file, schema.video
+    file = schema.embedding_file
     row = conn.execute(sa.select(file).where(file.c.model_id == model_id, file.c.bundle_id == bundle_id)).one_or_none()
     if row is None:
         return None
-    newest = conn.scalar(
-        sa.select(sa.func.max(video.c.updated_at)).where(video.c.bundle_id == bundle_id, video.c.state == "tracked")
-    )
-    if newest is not None and newest > row.created_at:
+    changed = stamps.changed_at(conn, bundle_id)
+    if changed is not None and changed > row.created_at:
         return None
     try:
         held = load(read_checked(store, row.uri, row.content_hash))["track_id"]
@@ -219,6 +216,14 @@ def _live_tracks(conn: sa.Connection, bundle_id: int) -> list[tuple[int, int]]:
         .order_by(track.c.track_id)
     )
     return [(int(row.track_id), int(row.video_id)) for row in rows]
+
+
+def embedded_at(conn: sa.Connection, model_id: int, bundle_key: str) -> datetime | None:
+    """As of when a bundle's file holds the embedder's vectors; None if there is none."""
+    file = schema.embedding_file.c
+    return conn.scalar(
+        sa.select(file.created_at).where(file.model_id == model_id, file.bundle_id == _bundle_id(conn, bundle_key))
+    )
 
 
 def _bundle_id(conn: sa.Connection, bundle_key: str) -> int:

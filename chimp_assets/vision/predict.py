@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,7 +18,7 @@ import sqlalchemy as sa
 from chimp_assets.database import schema
 from chimp_assets.database.bulk import insert_rows
 from chimp_assets.vision.checkpoint import ModelError, champion
-from chimp_assets.vision.embedding import embed_bundle, is_stale, read_embeddings
+from chimp_assets.vision.embedding import embed_bundle, embedded_at, is_stale, read_embeddings
 from chimp_assets.vision.head import CHUNK, Head, load_head
 
 if TYPE_CHECKING:
@@ -110,8 +111,11 @@ def predict_bundles(
             break
         if is_stale(db, store, key):
             embed_bundle(db, store, key, settings)
+        with db.read() as conn:  # before the file is read: what comes later makes the scores stale, never fresh
+            as_of = embedded_at(conn, embedder.model_id, key)
         for _, track_id, embedding in read_embeddings(db, store, embedder.model_id, [key]):
-            rows, unknown = _write_bundle(db, model.model_id, key, head, track_id, embedding)
+            assert as_of is not None
+            rows, unknown = _write_bundle(db, model.model_id, key, head, track_id, embedding, as_of)
             n_rows += rows
             n_unknown += unknown
             n_tracks += len(track_id)
@@ -122,7 +126,13 @@ def predict_bundles(
 
 
 def _write_bundle(
-    db: Database, model_id: int, bundle_key: str, head: Head, track_id: np.ndarray, embedding: np.ndarray
+    db: Database,
+    model_id: int,
+    bundle_key: str,
+    head: Head,
+    track_id: np.ndarray,
+    embedding: np.ndarray,
+    as_of: datetime,
 ) -> tuple[int, int]:
     def write(conn: sa.Connection) -> tuple[int, int]:
         live = _live(conn, bundle_key)
@@ -158,9 +168,17 @@ def _write_bundle(
                 },
             )
             unknown += int(scores.is_unknown.sum())
+        _say_scored(conn, model_id, bundle_key, int(kept.sum()), as_of)
         return rows, unknown
 
     return db.transact(write)
+
+
+def _say_scored(conn: sa.Connection, model_id: int, bundle_key: str, n_tracks: int, as_of: datetime) -> None:
+    bundle, score = schema.bundle, schema.bundle_score
+    bundle_id = conn.execute(sa.select(bundle.c.bundle_id).where(bundle.c.bundle_key == bundle_key)).scalar_one()
+    conn.execute(sa.delete(score).where(score.c.model_id == model_id, score.c.bundle_id == bundle_id))
+    conn.execute(sa.insert(score).values(model_id=model_id, bundle_id=bundle_id, n_tracks=n_tracks, created_at=as_of))
 
 
 def _tracks_of(bundle_key: str) -> sa.Select[tuple[int]]:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from chimp_assets.archive.pictures import PictureError, read_frames
 from chimp_assets.archive.store import BlobStore, MissingBlobError
-from chimp_assets.database import schema
+from chimp_assets.database import schema, stamps
 from chimp_assets.database.bulk import insert_rows
 from chimp_assets.database.engine import Database
 from chimp_assets.database.schema import track_id_of
@@ -150,12 +150,14 @@ def _decoded_videos(conn: sa.Connection, bundle_key: str) -> list[tuple[int, str
 
 
 def _write(db: Database, video_id: int, tracks: list[JudgedTrack], model_id: int) -> None:
-    """One transaction: leftovers out, tracks and detections in, state `tracked`."""
+    """One transaction: leftovers out, tracks and detections in, state `tracked`, and the bundle says it changed."""
     track_columns = _track_columns(video_id, tracks, model_id)
     detection_columns = _detection_columns(video_id, tracks)
 
     def write(conn: sa.Connection) -> None:
-        _delete_leftovers(conn, video_id)
+        if _delete_leftovers(conn, video_id) or tracks:
+            bundle_of = sa.select(schema.video.c.bundle_id).where(schema.video.c.video_id == video_id)
+            stamps.mark_changed(conn, conn.execute(bundle_of).scalar_one())
         insert_rows(conn, schema.track, track_columns)
         insert_rows(conn, schema.detection, detection_columns)
         conn.execute(
@@ -167,8 +169,11 @@ def _write(db: Database, video_id: int, tracks: list[JudgedTrack], model_id: int
     db.transact(write)
 
 
-def _delete_leftovers(conn: sa.Connection, video_id: int) -> None:
-    """Removes tracks of an earlier run and what models said of them. Raises AnsweredTracksError if they were asked."""
+def _delete_leftovers(conn: sa.Connection, video_id: int) -> int:
+    """Removes tracks of an earlier run and what models said of them; returns how many.
+
+    Raises AnsweredTracksError if people were asked about them.
+    """
     track = schema.track
     old = sa.select(track.c.track_id).where(track.c.video_id == video_id)
     for asked in (
@@ -184,7 +189,7 @@ def _delete_leftovers(conn: sa.Connection, video_id: int) -> None:
     for table in (schema.prediction, schema.track_score):
         conn.execute(sa.delete(table).where(table.c.track_id.in_(old)))
     conn.execute(sa.delete(schema.detection).where(schema.detection.c.video_id == video_id))
-    conn.execute(sa.delete(track).where(track.c.video_id == video_id))
+    return conn.execute(sa.delete(track).where(track.c.video_id == video_id)).rowcount
 
 
 def _track_columns(video_id: int, tracks: list[JudgedTrack], model_id: int) -> dict[str, list[object]]:

@@ -42,7 +42,11 @@ def make_animals(home: Home, videos: int = 20, bundles: int = 2, test_every: int
         for bundle_id in range(1, bundles + 1):
             conn.execute(
                 sa.insert(s.bundle).values(
-                    bundle_id=bundle_id, bundle_key=f"site-{bundle_id:04d}", folder=f"f{bundle_id}", created_at=START
+                    bundle_id=bundle_id,
+                    bundle_key=f"site-{bundle_id:04d}",
+                    folder=f"f{bundle_id}",
+                    created_at=START,
+                    changed_at=START,
                 )
             )
         for video_id in range(1, videos + 1):

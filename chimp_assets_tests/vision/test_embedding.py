@@ -1,12 +1,11 @@
 """The embedding file of a bundle: complete, unit vectors, true to SQL, safe to make again."""
 
-from datetime import UTC, datetime, timedelta
-
 import numpy as np
 import pytest
 import sqlalchemy as sa
 
 from chimp_assets.database import schema, work
+from chimp_assets.database.stamps import mark_changed
 from chimp_assets.settings import load_settings
 from chimp_assets.vision.checkpoint import ModelError, ModelFileError, champion
 from chimp_assets.vision.embedder import fit_embedder
@@ -75,8 +74,7 @@ def test_a_file_is_stale_after_its_tracks_changed_and_only_then(home, filmed):
     assert store.head(old.uri) is None
     assert not is_stale(db, store, "site-0001")
     with db.write() as conn:
-        later = datetime.now(UTC) + timedelta(seconds=5)
-        conn.execute(sa.update(schema.video).where(schema.video.c.video_id == 3).values(updated_at=later))
+        mark_changed(conn, 1)  # other boxes under the same track numbers
     assert is_stale(db, store, "site-0001")
     with db.read() as conn:
         assert "site-0001" in work.unscored_bundles(conn)
