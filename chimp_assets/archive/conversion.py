@@ -20,8 +20,8 @@ from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
 from chimp_assets.archive.probe import UPRIGHT, Orientation, displayed_size, orientation_of, refuse_larger
 
 # AREA weighs every source pixel, so that small patterns do not alias; exact rounding, so that every machine stores the
-# same bytes (4 % of the conversion).
-_SCALING = Interpolation.AREA | Interpolation.ACCURATE_RND | Interpolation.BITEXACT
+# same bytes; colour at full width, since swscale's short cut makes every picture darker by 1 to 3 of 255.
+_SCALING = Interpolation.AREA | Interpolation.ACCURATE_RND | Interpolation.BITEXACT | Interpolation.FULL_CHR_H_INT
 # Where a file does not say its colour matrix, players take BT.709 from this height on and BT.601 below.
 _HD_HEIGHT = 720
 # AVCOL_SPC_UNSPECIFIED, AVCOL_TRC_SMPTE2084 and AVCOL_TRC_ARIB_STD_B67 of libavutil/pixfmt.h.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -117,35 +117,32 @@ def decode_frames(
             stream.codec_context.skip_frame = "NONKEY"
         if part is not None:
             pictures = _inside(pictures, part, losses, report)
-        clock = _Clock(stream, part, settings.max_duration_s)
+        clock = Clock(stream, part, settings.max_duration_s)
         entered_s = clock.seconds_at(part.start) if part and part.start is not None else None
         keep = _Grid(settings.fps, float(stream.time_base) / 2, entered_s)
         render = _Renderer(stream, settings, name, report, part.shape if part else None)
         n = 0
-        for before, frame, after in _with_neighbours(pictures):
+        for before, frame, after in with_neighbours(pictures):
             if part is not None and frame.pts == part.start:  # belongs to the part before
                 continue
             report.pictures += 1
             pts, time_s = clock.read(frame)
             refuse_longer(time_s, settings.max_duration_s, name)
-            if keyframes_only:
-                if not frame.key_frame:  # some decoders cannot skip
-                    continue
-                yield KeptFrame(n, pts, time_s, render.alone(frame))
-            elif keep(time_s):
-                yield KeptFrame(n, pts, time_s, render.between(before, frame, after))
-            else:
-                continue
-            n += 1
+            wanted = frame.key_frame if keyframes_only else keep(time_s)  # some decoders cannot skip
+            if wanted:
+                jpeg = render.alone(frame) if keyframes_only else render.between(before, frame, after)
+                yield KeptFrame(n, pts, time_s, jpeg)
+                n += 1
             if part is not None and frame.pts == part.end:
                 break
-        for sentence in _told(losses, clock, claimed, stream, container):
+        to_the_end = part is None or part.end is None
+        for sentence in _told(losses, clock, claimed if to_the_end else None, stream, container):
             report.problem(sentence)
         if n == 0 and part is None:
             raise unreadable_pictures(name, losses, "key picture" if report.pictures else "picture")
 
 
-def _with_neighbours(frames: Iterable[Any]) -> Iterator[tuple[Any | None, Any, Any | None]]:
+def with_neighbours(frames: Iterable[Any]) -> Generator[tuple[Any | None, Any, Any | None], None, None]:
     """Each frame with the one before and the one after it."""
     before = frame = None
     for after in frames:
@@ -226,7 +223,7 @@ class _Renderer:
         return jpeg
 
 
-class _Clock:
+class Clock:
     """Reads the time of each picture. Where a file gives none, or jumps back, time goes on by one picture."""
 
     # Stamps that go back by less are jitter of the muxer, not a new clock.
@@ -293,7 +290,7 @@ class _Grid:
         return True
 
 
-def _told(losses: Losses, clock: _Clock, claimed: float | None, stream: Any, container: Any) -> Iterator[str]:
+def _told(losses: Losses, clock: Clock, claimed: float | None, stream: Any, container: Any) -> Iterator[str]:
     """What was lost and where, in sentences. Seconds count from the beginning of the stream."""
     start = float(stream.start_time * stream.time_base) if stream.start_time else 0.0
     if losses.bad_packets.n:

@@ -188,6 +188,11 @@ def unreadable_pictures(name: str, losses: Losses, what: str = "picture") -> Unr
             f"{name} is encrypted: its pictures cannot be decoded without the key.",
             "Put an unencrypted copy in its place.",
         )
+    if losses.read_until_s is None and not losses.bad_packets.n:
+        return UnreadableVideo(
+            f"{name} describes a video but holds no pictures of it.",
+            "It may be the first piece of a stream, or cut off: look for another copy.",
+        )
     return UnreadableVideo(
         f"{name} has no {what} that can be decoded"
         f" ({losses.bad_packets.n} damaged packets, {losses.corrupt_pictures.n} damaged pictures).",
@@ -369,12 +374,17 @@ def _packets(container: Any, stream: Any, losses: Losses) -> Iterator[Any]:
 _SEEK_BACK_S = (0, 10, 120)
 
 
+def seek_before(container: Any, stream: Any, pts: int) -> None:
+    """Go to a key picture at or before this time. Raises UnevenPart if the file cannot be searched by time."""
+    try:
+        container.seek(pts, stream=stream, backward=True)
+    except (av.error.FFmpegError, OSError):
+        raise UnevenPart("it cannot be searched by time") from None
+
+
 def _from_key_picture(container: Any, stream: Any, losses: Losses, start: int) -> Iterator[Any]:
     for back_s in _SEEK_BACK_S:
-        try:
-            container.seek(start - int(back_s / stream.time_base), stream=stream, backward=True)
-        except (av.error.FFmpegError, OSError):
-            continue
+        seek_before(container, stream, start - int(back_s / stream.time_base))
         packets = _packets(container, stream, losses)
         for packet in packets:
             if packet.pts == start and packet.is_keyframe:

@@ -216,7 +216,7 @@ def test_a_clock_that_jumps_back_goes_on():
         def __init__(self, pts):
             self.pts, self.dts = pts, None
 
-    clock = decode_module._Clock(Stream(), None, 3600.0)
+    clock = decode_module.Clock(Stream(), None, 3600.0)
     times = [clock.read(Frame(p))[1] for p in (500, 504, 508, 0, 4, 8, None, 7)]
     assert times == pytest.approx([0, 0.04, 0.08, 0.12, 0.16, 0.2, 0.24, 0.25])
     assert (clock.jumps, clock.first_jump_s) == (1, pytest.approx(0.08))
@@ -232,7 +232,7 @@ def test_a_clock_that_leaps_further_than_any_video_lasts_goes_on():
         def __init__(self, pts):
             self.pts, self.dts = pts, None
 
-    clock = decode_module._Clock(Stream(), None, 3600.0)
+    clock = decode_module.Clock(Stream(), None, 3600.0)
     times = [clock.read(Frame(p))[1] for p in (0, 4, 9_000_000, 9_000_004, 12)]
     assert times == pytest.approx([0, 0.04, 0.08, 0.12, 0.16])
     assert clock.jumps == 2

@@ -1,0 +1,160 @@
+"""Any picture of an archived file by its time, at full size: for a person who wants to see what lies between the kept
+frames, or the detail that scaling took.
+
+Belongs here: finding one picture in a file. Does not belong here: stored pictures (`pictures`), sampling (`decode`).
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+import sqlalchemy as sa
+
+from chimp_assets.archive.conversion import Converter, Deinterlacer
+from chimp_assets.archive.decode import Clock, with_neighbours
+from chimp_assets.archive.probe import (
+    UnevenPart,
+    UnreadableVideo,
+    decoded_pictures,
+    limit_pixels,
+    opened,
+    pixel_aspect,
+    seek_before,
+)
+from chimp_assets.archive.store import BlobStore
+from chimp_assets.database import schema
+from chimp_assets.database.engine import Database
+from chimp_assets.errors import ChimpError
+from chimp_assets.settings import DecodeSettings
+
+
+@dataclass(frozen=True)
+class OriginalFrame:
+    """A picture of the file itself. pts in the stream's time base; time_s since the first picture; picture u8 [h, w, 3]
+    RGB as displayed, unscaled but for square pixels.
+    """
+
+    pts: int
+    time_s: float
+    picture: np.ndarray
+
+
+def read_original(
+    db: Database, archive: BlobStore, video_id: int, time_s: float, settings: DecodeSettings
+) -> OriginalFrame:
+    """The picture that a player shows time_s seconds after the first one: the last that is not later.
+
+    Reads the archive's file, so the file must still be there, and be the one that was decoded.
+    Raises ChimpError if the video is unknown or its file is gone or another; UnreadableVideo; StoreError.
+    """
+    video = schema.video.c
+    with db.read() as conn:
+        row = conn.execute(
+            sa.select(video.uri, video.etag, video.state, video.time_base_num, video.time_base_den).where(
+                video.video_id == video_id
+            )
+        ).first()
+        steady = row is not None and _is_steady(conn, video_id, time_s, row)
+    if row is None:
+        raise ChimpError(f"There is no video {video_id}.", "Take a video_id from the table video.")
+    found = archive.head(row.uri)
+    if row.state == "retired" or found is None or found.etag[:200] != row.etag:
+        raise ChimpError(
+            f"The file of video {video_id}, {row.uri}, is gone or was replaced.",
+            "Its kept frames are still in the store; bring the file back for what lies between them.",
+        )
+    path = archive.local_path(row.uri)
+    if path is not None:
+        return original_at(path, time_s, settings, search=steady)
+    with tempfile.TemporaryDirectory(prefix="chimp-") as folder:
+        path = Path(folder) / PurePosixPath(row.uri).name
+        archive.download(row.uri, path, lambda: None)
+        return original_at(path, time_s, settings, search=steady)
+
+
+def _is_steady(conn: sa.Connection, video_id: int, time_s: float, video: Any) -> bool:
+    """Whether the clock of the file has not jumped before this time, as the kept frames around it tell."""
+    frame = schema.frame.c
+    of_video = sa.select(frame.pts, frame.time_s).where(frame.video_id == video_id)
+    first = conn.execute(of_video.where(frame.frame_no == 0)).first()
+    after = conn.execute(of_video.where(frame.time_s >= time_s).order_by(frame.frame_no).limit(1)).first()
+    last = conn.execute(of_video.order_by(frame.frame_no.desc()).limit(1)).first()
+    if first is None or last is None or not video.time_base_den:
+        return False
+    at = after or last
+    tick = video.time_base_num / video.time_base_den
+    return bool(abs((at.pts - first.pts) * tick - at.time_s) < tick)
+
+
+# The search lands at a key picture; where times are loose it may lie after the picture that is wanted.
+_SEARCH_BACK_S = (0.0, 2.0, 20.0)
+
+
+def original_at(path: Path, time_s: float, settings: DecodeSettings, search: bool = True) -> OriginalFrame:
+    """`read_original` for a file of this machine. Decodes from a key picture before; from the beginning where the file
+    cannot be searched by time, or search is False. Raises UnreadableVideo, also if time_s is negative or not a number.
+    """
+    if not time_s >= 0:
+        raise UnreadableVideo(f"{time_s} s is no time in {path.name}.", "Times count from 0, the first picture.")
+    for back_s in _SEARCH_BACK_S if search else ():
+        try:
+            return _found(path, time_s, settings, back_s)
+        except UnevenPart:
+            continue
+    return _found(path, time_s, settings, None)
+
+
+def _found(path: Path, time_s: float, settings: DecodeSettings, back_s: float | None) -> OriginalFrame:
+    searched = back_s is not None
+    with opened(path) as (container, stream):
+        limit_pixels(stream, settings.max_pixels, path.name)
+        clock = Clock(stream, None, settings.max_duration_s)
+        pictures: Iterable[Any] = decoded_pictures(container, stream, None)
+        if back_s is not None:
+            first = next(iter(pictures), None)
+            if first is None or first.pts is None:
+                raise UnevenPart("its first picture has no time")
+            clock.read(first)
+            target = first.pts + round(time_s / stream.time_base)
+            if target > first.pts:
+                seek_before(container, stream, max(first.pts, target - round(back_s / stream.time_base)))
+                pictures = _trusted(decoded_pictures(container, stream, None), first.pts, target)
+            else:
+                pictures = [first]
+        shown: tuple[Any, Any, Any] | None = None
+        at: tuple[int, float] = (0, 0.0)
+        # Half a tick: times that were rounded to ticks name their picture.
+        latest = time_s + float(stream.time_base) / 2
+        with closing(with_neighbours(pictures)) as trios:
+            for trio in trios:
+                pts, seconds = (trio[1].pts, clock.seconds_at(trio[1].pts)) if searched else clock.read(trio[1])
+                if seconds > latest and shown is not None:
+                    break
+                shown, at = trio, (pts, seconds)
+        if shown is None:
+            raise UnreadableVideo(
+                f"{path.name} has no picture that can be decoded.", "It may be damaged: look for another copy."
+            )
+        before, frame, after = shown
+        convert = Converter(pixel_aspect(stream), None, settings.max_pixels, path.name, lambda sentence: None)
+        woven = frame.interlaced_frame
+        picture = convert(frame, Deinterlacer().between(before, frame, after) if woven else None)
+        return OriginalFrame(*at, picture)
+
+
+def _trusted(frames: Iterable[Any], first: int, target: int) -> Iterable[Any]:
+    """The frames after a search by time. Raises UnevenPart where they show that it missed or that times are odd."""
+    last: int | None = None
+    for frame in frames:
+        if frame.pts is None or (last is not None and frame.pts <= last):
+            raise UnevenPart("its pictures do not come in the order of their times")
+        if last is None and (frame.pts > target or frame.pts < first):
+            raise UnevenPart("the search landed elsewhere")
+        last = frame.pts
+        yield frame
