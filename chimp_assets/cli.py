@@ -81,27 +81,46 @@ def doctor(json: Json = False) -> None:
 @app.command()
 def ingest(
     archive: Annotated[str | None, typer.Argument(help="Folder or az://container/prefix; else the one set.")] = None,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Take up failed videos and given-up bundles again, after a repair.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """From the archive to predictions and a queue, in the foreground. Interrupt it at any moment and run it again."""
     from chimp_assets import console, pipeline
+    from chimp_assets.database import work
+    from chimp_assets.database.pace import Pace, pace_of
     from chimp_assets.home import init_home, remember_archive
 
     home = init_home()
     if archive is not None:
         home = remember_archive(home, _archive_url(archive))
-    with console.progress_bar(json) as tell:
+    retried = work.Retried(0, 0)
+    if retry_failed:
+        retried = work.retry_failed(home.database)
+        if not json:
+            console.out.print(
+                f"{retried.videos:,} failed videos are tried again"
+                + (f", and {retried.bundles:,} bundles that had been given up." if retried.bundles else "."),
+                highlight=False,
+            )
+
+    def pace() -> Pace:
+        with home.database.read() as conn:
+            return pace_of(conn, home.settings.decode.workers)
+
+    with console.progress_bar(json, pace) as tell:
         done = pipeline.ingest(home, tell)
     if json:
-        console.say_json(done.as_dict())
+        console.say_json({**done.as_dict(), "retried": retried.videos, "pace": vars(pace())})
         return
     console.out.print(
         f"{done.listed} files listed, {done.new} new; {done.frames:,} frames kept and {done.tracks:,} tracks followed "
-        f"in {done.bundles} bundles.",
+        f"in {done.bundles} bundles."
+        + (f" {done.duplicates:,} of them are duplicates or have moved." if done.duplicates else ""),
         highlight=False,
     )
-    if done.failed:
-        console.out.print(console.failed_table(done.failed))
+    console.show_failed(done.failed)
     console.out.print(
         "The queue is filled: `chimp up`, or `chimp status`."
         if done.round_id
@@ -112,21 +131,26 @@ def ingest(
 @app.command()
 def status(
     failed: Annotated[
-        bool, typer.Option("--failed", help="Only the files that failed, with reason and remedy.")
+        bool, typer.Option("--failed", help="Every file that failed or lost something, with reason and remedy.")
     ] = False,
     json: Json = False,
 ) -> None:
     """What the home holds: videos, frames, tracks, labels, models, the queue, and what failed."""
     from chimp_assets import console
-    from chimp_assets.database.status import status_of
+    from chimp_assets.database.status import failures_of, status_of
     from chimp_assets.home import Home
 
-    with Home.open().database.read() as conn:
-        now = status_of(conn)
+    home = Home.open()
+    with home.database.read() as conn:
+        if failed:
+            failures = failures_of(conn)
+            console.say_json(failures.as_dict()) if json else console.show_failures(failures)
+            return
+        now = status_of(conn, home.settings.decode.workers)
     if json:
         console.say_json(now.as_dict())
     else:
-        console.show_status(now, failed_only=failed)
+        console.show_status(now)
 
 
 @app.command()

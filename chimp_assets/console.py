@@ -6,15 +6,28 @@ Does not belong here: what the commands do (`cli`).
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.padding import Padding
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Column, Table
+from rich.text import Text
 
-from chimp_assets.database.status import HeadStatus, Status
+from chimp_assets.database.pace import Pace
+from chimp_assets.database.status import Failures, HeadStatus, Status
 from chimp_assets.doctor import Finding
 from chimp_assets.errors import ChimpError
 from chimp_assets.pipeline import Progress as Tell
@@ -41,30 +54,96 @@ def _plain(text: str) -> str:
     return text.replace("[", "\\[")
 
 
+class _Remaining(ProgressColumn):
+    """The pace of decoding where there is one, else what the bar's own clock estimates."""
+
+    def __init__(self) -> None:
+        super().__init__(Column(no_wrap=True))
+        self._clock = TimeRemainingColumn()
+
+    def render(self, task: Task) -> Text:
+        pace = task.fields.get("pace")
+        return Text(pace, style="progress.remaining") if pace else self._clock.render(task)
+
+
+# The pace is a sum over all videos: it may take this share of the time, and is not asked more often than this.
+_PACE_SHARE = 0.02
+_PACE_S = 2.0
+
+
+class _PaceText:
+    """The pace in words, asked again when it is old enough."""
+
+    def __init__(self, ask: Callable[[], Pace]) -> None:
+        self._ask = ask
+        self._again_at = 0.0
+        self._words = ""
+
+    def __str__(self) -> str:
+        began = time.monotonic()
+        if began >= self._again_at:
+            pace = self._ask()
+            self._words = ", ".join(_words_of_pace(pace)) if pace.speed else ""
+            ended = time.monotonic()
+            self._again_at = ended + max(_PACE_S, (ended - began) / _PACE_SHARE)
+        return self._words
+
+
 @contextmanager
-def progress_bar(quiet: bool = False) -> Iterator[Tell]:
-    """A progress callback that draws one bar for each kind of step, its first word. quiet draws nothing."""
+def progress_bar(quiet: bool = False, pace: Callable[[], Pace] | None = None) -> Iterator[Tell]:
+    """A progress callback that draws one bar for each kind of step, its first word. quiet draws nothing.
+
+    pace: asked now and then for the bar of decoding.
+    """
     if quiet:
         yield lambda what, done, total: None
         return
     with Progress(
         TextColumn("{task.description}"),
-        BarColumn(),
+        BarColumn(bar_width=None, table_column=Column(ratio=1)),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
-        TimeRemainingColumn(),
+        _Remaining(),
         console=err,
+        expand=True,
     ) as bars:
         tasks: dict[str, Any] = {}
+        words = _PaceText(pace) if pace else None
 
         def tell(what: str, done: int, total: int) -> None:
             # One bar for each kind of step: an archive has thousands of bundles.
             kind = what.split(maxsplit=1)[0]
             if kind not in tasks:
                 tasks[kind] = bars.add_task(what, total=total)
-            bars.update(tasks[kind], description=what, completed=done, total=total)
+            shown = str(words) if words and kind == "decode" else ""
+            bars.update(tasks[kind], description=what, completed=done, total=total, pace=shown)
 
         yield tell
+
+
+def _words_of_pace(pace: Pace) -> list[str]:
+    words = [f"{_hours(pace.hours_done)} done"]
+    if pace.speed:
+        words.append(f"{pace.speed:,.0f}x" if pace.speed >= 10 else f"{pace.speed:.1f}x")
+    if pace.seconds_left:
+        words.append(f"{_duration(pace.seconds_left)} left")
+    return words
+
+
+def _hours(hours: float) -> str:
+    return f"{hours:,.1f} h" if hours >= 1 else f"{hours * 60:.1f} min"
+
+
+def _duration(seconds: float) -> str:
+    """Seconds as a person says them: 40 s, 12 min, 3 h 20 min, 5 days."""
+    minutes = round(seconds / 60)
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if minutes < 60:
+        return f"{minutes} min"
+    if minutes < 48 * 60:
+        return f"{minutes // 60} h {minutes % 60:02d} min"
+    return f"{minutes / 60 / 24:.0f} days"
 
 
 def show_findings(findings: list[Finding]) -> None:
@@ -95,38 +174,99 @@ def head_table(heads: list[HeadStatus]) -> Table:
     return table
 
 
-def failed_table(failed: list[tuple[str, str]]) -> Table:
-    """Files that could not be read, or not whole, and why."""
-    table = Table(title="Files that failed or lost something", title_justify="left")
-    table.add_column("file", overflow="fold")
-    table.add_column("what happened, and what to do", overflow="fold")
-    for uri, error in failed:
-        table.add_row(_plain(uri), _plain(error))
-    return table
+FILES_SHOWN = 10
+"""Files that an ingest names at its end; `chimp status --failed` names all."""
 
 
-def show_status(status: Status, failed_only: bool = False) -> None:
+def show_failed(failed: list[tuple[str, str]]) -> None:
+    """What an ingest could not read, or not whole, and why."""
+    if not failed:
+        return
+    out.print(f"{len(failed):,} files failed or lost something:")
+    _show_files(failed[:FILES_SHOWN])
+    if len(failed) > FILES_SHOWN:
+        out.print(f"... and {len(failed) - FILES_SHOWN:,} more: `chimp status --failed`")
+
+
+def _show_files(files: list[tuple[str, str]]) -> None:
+    for uri, error in files:
+        out.print(Padding(Text(uri, style="bold"), (0, 0, 0, 2)))
+        out.print(Padding(Text(error), (0, 0, 0, 6)))
+
+
+def show_status(status: Status) -> None:
     """A home at a glance."""
-    if not failed_only:
-        facts = Table(show_header=False, box=None)
-        for name, value in (
-            ("videos", _counts(status.videos)),
-            ("hours", f"{status.hours:.2f}"),
-            ("frames", f"{status.frames:,} ({status.shard_bytes / 1e6:,.1f} MB of shards)"),
-            ("tracks", _counts(status.tracks)),
-            ("individuals", str(status.individuals)),
-            ("labels by lane", _counts(status.labels)),
-            ("queue", _counts(status.queue)),
-        ):
-            facts.add_row(name, value)
-        out.print(facts)
-        if status.heads:
-            out.print(head_table(status.heads))
-        for at, subject, _ in status.failed_runs:
-            out.print(f"[red]run failed[/] {at:%Y-%m-%d %H:%M} UTC: {_plain(subject)}")
-    if status.failed:
-        out.print(failed_table(status.failed))
-    elif failed_only:
+    facts = Table(show_header=False, box=None)
+    facts.add_column(no_wrap=True)
+    facts.add_column()
+    for name, value in (
+        ("videos", _counts(status.videos)),
+        ("video", f"{_hours(status.hours)} decoded{_hours_left(status.pace)}"),
+        ("frames", f"{status.frames:,} ({status.shard_bytes / 1e6:,.1f} MB of shards)"),
+        ("speed", _speed(status.pace)),
+        ("tracks", _counts(status.tracks)),
+        ("individuals", str(status.individuals)),
+        ("labels by lane", _counts(status.labels)),
+        ("queue", _counts(status.queue)),
+        ("failures", _failures(status)),
+    ):
+        facts.add_row(name, value)
+    out.print(facts)
+    if status.heads:
+        out.print(head_table(status.heads))
+    for at, subject, _ in status.failed_runs:
+        out.print(f"[red]run failed[/] {at:%Y-%m-%d %H:%M} UTC: {_plain(subject)}")
+
+
+def _hours_left(pace: Pace) -> str:
+    if pace.hours_left == 0:
+        return ""
+    return ", more waiting" if pace.hours_left is None else f", about {_hours(pace.hours_left)} waiting"
+
+
+def _speed(pace: Pace) -> str:
+    if pace.speed is None:
+        return "not measured yet"
+    left = f", about {_duration(pace.seconds_left)} left to decode" if pace.seconds_left else ""
+    return f"{pace.speed:,.1f} x real time{left}"
+
+
+def _failures(status: Status) -> str:
+    counted = {
+        "failed": status.n_failed,
+        "lost something": status.n_lost_something,
+        "duplicates": status.n_duplicates,
+        "bundles given up": len(status.given_up),
+    }
+    said = ", ".join(f"{n:,} {what}" for what, n in counted.items() if n)
+    return f"{said}: see `chimp status --failed`" if said else "none"
+
+
+def show_failures(failures: Failures) -> None:
+    """Every file that a person must look at: what happened and what to do, a paragraph each."""
+    for files, title in (
+        (failures.failed, "[red]Failed[/]: nothing of these files was kept"),
+        (failures.lost_something, "[yellow]Lost something[/]: the rest of these files was kept"),
+    ):
+        if files:
+            out.print(f"{title} ({len(files):,})", highlight=False)
+        _show_files(files)
+    if failures.duplicates:
+        out.print(
+            f"Duplicates: files whose bytes another file holds; decoded once ({len(failures.duplicates):,})",
+            highlight=False,
+        )
+        for uri, other in failures.duplicates:
+            out.print(Padding(Text.assemble((uri, "bold"), " is the same as ", other), (0, 0, 0, 2)))
+    if failures.given_up:
+        out.print(
+            f"[red]Given up[/]: runs of these bundles kept dying ({len(failures.given_up):,}): "
+            f"{', '.join(failures.given_up)}",
+            highlight=False,
+        )
+    if failures.failed or failures.given_up:
+        out.print("After a repair: `chimp ingest --retry-failed`. A file that was replaced is taken by itself.")
+    elif not (failures.lost_something or failures.duplicates):
         out.print("No file has failed.")
 
 

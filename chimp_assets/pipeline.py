@@ -141,6 +141,7 @@ class Ingested:
     bundles: int
     frames: int
     tracks: int
+    duplicates: int
     failed: list[tuple[str, str]]
     embedder_model_id: int | None
     round_id: int | None
@@ -151,9 +152,12 @@ class Ingested:
         return {**self.__dict__, "failed": [{"uri": uri, "error": error} for uri, error in self.failed]}
 
 
-def _under(tell: Progress, title: str) -> Progress:
-    """A progress that is told under one title, whatever its step is working on."""
-    return lambda what, done, total: tell(title, done, total)
+def _under(tell: Progress, title: str, before: int = 0, of: int | None = None) -> Progress:
+    """A progress that is told under one title, whatever its step is working on.
+
+    before, of: steps done before this one, and all there are, where the bar goes on from one to the next.
+    """
+    return lambda what, done, total: tell(title, before + done, max(of or 0, before + total))
 
 
 def ingest(home: Home, progress: Progress | None = None) -> Ingested:
@@ -171,21 +175,24 @@ def ingest(home: Home, progress: Progress | None = None) -> Ingested:
     tell("listing the archive", 1, 1)
     with database.read() as conn:
         waiting = work.unfinished_bundles(conn, None)
-    frames = tracks = 0
+        to_decode = work.registered_videos(conn)
+    frames = tracks = duplicates = begun = 0
     failed: list[tuple[str, str]] = []
     for number, key in enumerate(waiting, start=1):
-        bundle = f"bundle {number} of {len(waiting)}, {key}"
+        bundle = f"bundle {number} of {len(waiting)}"
         with attempt(home, key):
             decoded = decode_bundle(
                 database, home.archive, store, key, settings,
-                _under(tell, f"decode {bundle}"),
+                _under(tell, f"decode {bundle}", begun, to_decode),
             )  # fmt: skip
             tracked = track_bundle(
                 database, store, key, settings,
                 _under(tell, f"track {bundle}"),
             )  # fmt: skip
+        begun += decoded.videos + len(decoded.failed) + len(decoded.duplicates)
         frames += decoded.frames
         tracks += tracked.tracks
+        duplicates += len(decoded.duplicates)
         failed += [*decoded.failed, *decoded.partial, *tracked.failed]
     with database.read() as conn:
         due = work.embedder_due(conn, settings)
@@ -201,6 +208,7 @@ def ingest(home: Home, progress: Progress | None = None) -> Ingested:
         bundles=len(waiting),
         frames=frames,
         tracks=tracks,
+        duplicates=duplicates,
         failed=failed,
         embedder_model_id=embedder,
         round_id=report.round_id if report else None,

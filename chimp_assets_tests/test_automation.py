@@ -314,3 +314,15 @@ def test_the_jobs_that_nobody_watches_run_on_an_empty_home(home, instance, job):
     checks = [e for e in result.all_events if e.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION]
     assert all(e.asset_check_evaluation_data.passed for e in checks)
     assert bool(checks) == (job == "nightly")
+
+
+def test_a_retry_is_taken_up_by_the_running_daemon(home, instance, tick):
+    """`chimp ingest --retry-failed` beside `chimp up`: the sensor sees registered videos and asks for their bundles."""
+    add_bundle(home.database, 1)
+    add_video(home.database, 1, 1, "failed")
+    instance.add_dynamic_partitions("bundle", ["site-0001"])
+    for _ in range(work.MAX_ATTEMPTS):
+        work.begin_attempt(home.database, "site-0001")
+    assert not tick("unfinished_bundles").run_requests
+    work.retry_failed(home.database)
+    assert [r.partition_key for r in tick("unfinished_bundles").run_requests] == ["site-0001"]

@@ -1,6 +1,7 @@
 """The commands as a stranger meets them: sentences, exit codes, machine-readable lines."""
 
 import json
+import os
 import sys
 
 import pytest
@@ -8,6 +9,7 @@ import sqlalchemy as sa
 
 from chimp_assets import cli
 from chimp_assets.database import schema as t
+from chimp_assets.database import work
 from chimp_assets.home import init_home
 from chimp_assets.settings import TOML_NAME
 from chimp_assets_tests.rows import add_bundle, add_model, add_track, add_video
@@ -165,3 +167,79 @@ def test_people_can_be_added_listed_and_disabled(chimp, tmp_path):
     assert chimp("user", "disable", "jane")[0] == 0
     assert "jane: expert (disabled)" in chimp("user", "list")[1]
     assert chimp("user", "add", "joe", "--role", "king")[0] == 2
+
+
+def _troubled(home_folder):
+    """A home with a failed video, one that lost something, a copy, and a bundle that was given up."""
+    home, _ = _one_track(home_folder)
+    add_bundle(home.database, 2, "cursed-0001")
+    add_video(home.database, 2, 1, "failed")
+    add_video(home.database, 3, 1, "decoded")
+    add_video(home.database, 4, 1, "retired")
+    add_video(home.database, 5, 2, "registered")
+    with home.database.write() as conn:
+        for video_id, values in (
+            (2, {"error": "v2.mp4 is [empty]. Copy it again."}),
+            (3, {"error": "Its last 3 s are missing."}),
+            (4, {"duplicate_of_video_id": 1}),
+        ):
+            conn.execute(sa.update(t.video).where(t.video.c.video_id == video_id).values(**values))
+        conn.execute(sa.update(t.bundle).where(t.bundle.c.bundle_id == 2).values(attempts=work.MAX_ATTEMPTS))
+    return home
+
+
+def test_status_counts_failures_and_says_how_to_see_them(chimp, tmp_path):
+    """A list of thousands of files would push everything else off the screen."""
+    _troubled(tmp_path / "home")
+    _, said, _ = chimp("status")
+    assert "1 failed, 1 lost something, 1 duplicates, 1 bundles given up: see `chimp status --failed`" in said
+    assert "not measured yet" in said
+    assert "v2.mp4" not in said
+    now = json.loads(chimp("status", "--json")[1])
+    assert [now[key] for key in ("n_failed", "n_lost_something", "n_duplicates", "given_up")] == [
+        1,
+        1,
+        1,
+        ["cursed-0001"],
+    ]
+    assert now["pace"]["speed"] is None
+
+
+def test_each_failure_is_listed_with_its_reason_and_remedy(chimp, tmp_path):
+    _troubled(tmp_path / "home")
+    _, said, _ = chimp("status", "--failed")
+    assert "v2.mp4 is [empty]. Copy it again." in said
+    assert "Its last 3 s are missing." in said
+    assert "v4.mp4 is the same as v1.mp4" in said
+    assert "cursed-0001" in said
+    assert "chimp ingest --retry-failed" in said
+    _, said, _ = chimp("status", "--failed", "--json")
+    assert json.loads(said) == {
+        "failed": [{"uri": "v2.mp4", "error": "v2.mp4 is [empty]. Copy it again."}],
+        "lost_something": [{"uri": "v3.mp4", "error": "Its last 3 s are missing."}],
+        "duplicates": [{"uri": "v4.mp4", "same_bytes_as": "v1.mp4"}],
+        "given_up": ["cursed-0001"],
+    }
+
+
+def test_where_nothing_failed_that_is_what_is_said(chimp):
+    chimp("init")
+    assert "No file has failed." in chimp("status", "--failed")[1]
+    assert "failures        none" in chimp("status")[1]
+
+
+def test_a_failed_file_is_tried_again_when_it_is_asked_for(chimp, tmp_path):
+    """An ingest alone leaves failed files alone: a tape that crashes would crash at every run."""
+    archive = tmp_path / "archive" / "cam"
+    archive.mkdir(parents=True)
+    (archive / "a.mp4").write_bytes(b"no video")
+    os.utime(archive / "a.mp4", (1_577_836_800, 1_577_836_800))
+    assert json.loads(chimp("ingest", str(tmp_path / "archive"), "--json")[1])["retried"] == 0
+    again = json.loads(chimp("ingest", "--json")[1])
+    assert (again["retried"], again["bundles"], again["failed"]) == (0, 0, [])
+    code, said, _ = chimp("ingest", "--retry-failed")
+    assert code == 0
+    assert "1 failed videos are tried again." in said
+    assert "1 files failed or lost something" in said
+    third = json.loads(chimp("ingest", "--retry-failed", "--json")[1])
+    assert (third["retried"], third["bundles"], len(third["failed"])) == (1, 1, 1)

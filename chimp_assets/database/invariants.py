@@ -124,12 +124,15 @@ def items_that_should_not_wait(conn: sa.Connection) -> list[int]:
     return list(rows)
 
 
-def failed_videos(conn: sa.Connection, bundle_key: str | None = None) -> list[tuple[str, str]]:
+def failed_videos(
+    conn: sa.Connection, bundle_key: str | None = None, limit: int | None = None
+) -> list[tuple[str, str]]:
     """(uri, reason) of videos that failed, and of usable ones that lost something, in order of their uri."""
     statement = (
         sa.select(t.video.c.uri, t.video.c.error)
         .where(t.video.c.error.is_not(None), t.video.c.state != "retired")
         .order_by(t.video.c.uri)
+        .limit(limit)
     )
     if bundle_key is not None:
         statement = statement.where(t.video.c.video_id.in_(_in_bundle(bundle_key)))

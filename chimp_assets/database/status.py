@@ -13,6 +13,11 @@ import sqlalchemy as sa
 
 from chimp_assets.database import schema as t
 from chimp_assets.database.invariants import failed_videos
+from chimp_assets.database.pace import Pace, pace_of
+from chimp_assets.database.work import exhausted_bundles
+
+FAILED_SHOWN = 20
+"""Files named at a glance; `Failures` names all."""
 
 
 @dataclass(frozen=True)
@@ -32,9 +37,17 @@ class HeadStatus:
 
 @dataclass(frozen=True)
 class Status:
-    """A home at a glance."""
+    """A home at a glance. videos: by state; the next three count those that failed, lost something, are copies.
+
+    given_up: bundles whose runs kept dying. failed: the first FAILED_SHOWN that failed or lost something.
+    """
 
     videos: dict[str, int]
+    n_failed: int
+    n_lost_something: int
+    n_duplicates: int
+    given_up: list[str]
+    pace: Pace
     hours: float
     frames: int
     shard_bytes: int
@@ -88,8 +101,51 @@ def head_history(conn: sa.Connection) -> list[HeadStatus]:
     ]
 
 
-def status_of(conn: sa.Connection) -> Status:
-    """Everything that `chimp status` shows."""
+@dataclass(frozen=True)
+class Failures:
+    """What a person must look at. failed, lost_something: (uri, reason and remedy); duplicates: (uri, same bytes as).
+
+    given_up: keys of bundles whose runs kept dying.
+    """
+
+    failed: list[tuple[str, str]]
+    lost_something: list[tuple[str, str]]
+    duplicates: list[tuple[str, str]]
+    given_up: list[str]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For the machine-readable line."""
+        return {
+            "failed": [{"uri": uri, "error": error} for uri, error in self.failed],
+            "lost_something": [{"uri": uri, "error": error} for uri, error in self.lost_something],
+            "duplicates": [{"uri": uri, "same_bytes_as": other} for uri, other in self.duplicates],
+            "given_up": self.given_up,
+        }
+
+
+def failures_of(conn: sa.Connection) -> Failures:
+    """Everything that `chimp status --failed` shows, in order of the uris."""
+    video, original = t.video.c, t.video.alias("original")
+    rows = conn.execute(
+        sa.select(video.uri, video.state, video.error)
+        .where(video.state != "retired", sa.or_(video.state == "failed", video.error.is_not(None)))
+        .order_by(video.uri)
+    ).all()
+    copies = conn.execute(
+        sa.select(video.uri, original.c.uri.label("same_as"))
+        .join_from(t.video, original, original.c.video_id == video.duplicate_of_video_id)
+        .order_by(video.uri)
+    )
+    return Failures(
+        failed=[(r.uri, r.error or "") for r in rows if r.state == "failed"],
+        lost_something=[(r.uri, r.error) for r in rows if r.state != "failed"],
+        duplicates=[(r.uri, r.same_as) for r in copies],
+        given_up=exhausted_bundles(conn),
+    )
+
+
+def status_of(conn: sa.Connection, workers: int = 1) -> Status:
+    """Everything that `chimp status` shows. workers: decoding processes, for the speed."""
     usable = t.video.c.state.in_(("decoded", "tracked"))
     seconds, frames = conn.execute(
         sa.select(
@@ -97,8 +153,15 @@ def status_of(conn: sa.Connection) -> Status:
             sa.func.coalesce(sa.func.sum(t.video.c.n_frames), 0),
         ).where(usable)
     ).one()
+    count = sa.select(sa.func.count()).select_from(t.video)
+    videos = _counts(conn, t.video.c.state)
     return Status(
-        videos=_counts(conn, t.video.c.state),
+        videos=videos,
+        n_failed=videos.get("failed", 0),
+        n_lost_something=conn.scalar(count.where(usable, t.video.c.error.is_not(None))) or 0,
+        n_duplicates=conn.scalar(count.where(t.video.c.duplicate_of_video_id.is_not(None))) or 0,
+        given_up=exhausted_bundles(conn),
+        pace=pace_of(conn, workers),
         hours=float(seconds) / 3600,
         frames=int(frames),
         shard_bytes=int(conn.scalar(sa.select(sa.func.coalesce(sa.func.sum(t.frame_shard.c.bytes), 0))) or 0),
@@ -107,7 +170,7 @@ def status_of(conn: sa.Connection) -> Status:
         labels=_counts(conn, t.annotation.c.lane),
         queue=_counts(conn, t.acquisition_queue.c.state),
         heads=head_history(conn),
-        failed=failed_videos(conn),
+        failed=failed_videos(conn, limit=FAILED_SHOWN),
         failed_runs=[
             (row.at, row.subject, row.detail or "")
             for row in conn.execute(

@@ -47,6 +47,11 @@ def unfinished_bundles(conn: sa.Connection, max_attempts: int | None = MAX_ATTEM
     return list(conn.scalars(statement))
 
 
+def registered_videos(conn: sa.Connection) -> int:
+    """Videos that wait to be decoded."""
+    return conn.scalar(sa.select(sa.func.count()).where(t.video.c.state == "registered")) or 0
+
+
 def exhausted_bundles(conn: sa.Connection) -> list[str]:
     """Unfinished bundles that used up their attempts: a person must look at their runs."""
     return list(conn.scalars(_unfinished().where(t.bundle.c.attempts >= MAX_ATTEMPTS)))
@@ -76,19 +81,16 @@ def retry_failed(database: Database) -> Retried:
     """
 
     def write(conn: sa.Connection) -> Retried:
+        tried = t.bundle.c.attempts
+        given_up = conn.execute(sa.update(t.bundle).where(tried >= MAX_ATTEMPTS).values(attempts=0)).rowcount
         failed = sa.select(t.video.c.bundle_id).where(t.video.c.state == "failed")
-        bundles = conn.execute(
-            sa.update(t.bundle)
-            .where(sa.or_(t.bundle.c.bundle_id.in_(failed), t.bundle.c.attempts >= MAX_ATTEMPTS))
-            .where(t.bundle.c.attempts > 0)
-            .values(attempts=0)
-        ).rowcount
+        conn.execute(sa.update(t.bundle).where(tried > 0, t.bundle.c.bundle_id.in_(failed)).values(attempts=0))
         videos = conn.execute(
             sa.update(t.video)
             .where(t.video.c.state == "failed")
             .values(state="registered", error=None, updated_at=datetime.now(UTC))
         ).rowcount
-        return Retried(videos, bundles)
+        return Retried(videos, given_up)
 
     return database.transact(write)
 
