@@ -8,7 +8,13 @@ from collections.abc import Iterator
 
 from benchmarks.harness import Row, show
 
-ROWS = {"P7": "benchmarks.p7_write_predictions", "P8": "benchmarks.p8_plan"}
+ROWS = {
+    "P1": "benchmarks.p1_decode",
+    "P2": "benchmarks.p2_keyframes",
+    "P3": "benchmarks.p3_memory",
+    "P7": "benchmarks.p7_write_predictions",
+    "P8": "benchmarks.p8_plan",
+}
 """Rows that are measured so far; each module has `measure() -> Iterator[Row]`."""
 
 
