@@ -63,13 +63,22 @@ def init(
 
 
 @app.command()
-def doctor(json: Json = False) -> None:
+def doctor(
+    sweep: Annotated[
+        bool, typer.Option("--sweep", help="Delete files of the store that no row names: what killed steps left.")
+    ] = False,
+    older_than: Annotated[
+        float,
+        typer.Option(help="Minutes: younger files may belong to a step at work. 0 only while nothing runs.", min=0),
+    ] = 60.0,
+    json: Json = False,
+) -> None:
     """Say of each part of the home whether it is well, and what to do where it is not. Exit code 2 if one is ill."""
     from chimp_assets import console
     from chimp_assets.doctor import examine
     from chimp_assets.home import Home
 
-    findings = examine(Home.open())
+    findings = examine(Home.open(), sweep, older_than * 60)
     if json:
         console.say_json({"findings": [vars(finding) for finding in findings]})
     else:

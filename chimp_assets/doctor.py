@@ -1,29 +1,33 @@
 """`chimp doctor`: is each part of a home well, and if not, what to do. One line for each part.
 
-Belongs here: looking. Does not belong here: mending; a doctor that repairs hides what broke.
+Belongs here: looking. Does not belong here: mending; a doctor that repairs hides what broke. Clearing away what nobody
+names (`sweep`) mends nothing, and happens only when it is asked for.
 """
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal
 
 from chimp_assets.errors import ChimpError
 from chimp_assets.home import Home
+from chimp_assets.sweep import SAFE_AGE_S
 
 LOW_DISK_BYTES = 5 * 1024**3
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One line: what was looked at, how it is, and the remedy where it is not well."""
+    """One line: what was looked at, how it is, and the remedy where it is not well. counts: its numbers, if any."""
 
     part: str
     verdict: Literal["well", "warning", "ill"]
     says: str
     remedy: str = ""
+    counts: dict[str, int] = field(default_factory=dict)
 
 
 def _database(home: Home) -> Finding:
@@ -38,6 +42,37 @@ def _store(home: Home) -> Finding:
     home.store.put(key, b"written by chimp doctor")
     home.store.delete(key)
     return Finding("store", "well", f"{home.settings.store_url} can be written")
+
+
+def _files(home: Home, sweep: bool, older_than_s: float) -> Finding:
+    from chimp_assets.sweep import audit_store
+
+    seen = audit_store(home.database, home.store, older_than_s, delete=sweep)
+    unneeded, size = seen.unnamed + seen.partial, seen.unnamed_bytes + seen.partial_bytes
+    counts = {
+        "files": seen.files,
+        "unnamed": seen.unnamed,
+        "partial": seen.partial,
+        "unneeded_bytes": size,
+        "missing": seen.n_missing,
+        "deleted": unneeded if sweep else 0,
+    }
+    what = f"{seen.unnamed:,} files that no row names and {seen.partial:,} half-written ones ({size / 1e6:,.1f} MB)"
+    says = f"{seen.files:,} in the store, " + (
+        f"{'deleted' if sweep else 'among them'} {what}" if unneeded else "each named by a row or younger than safe"
+    )
+    if seen.n_missing:
+        some = ", ".join(seen.missing[:3]) + (" ..." if seen.n_missing > 3 else "")
+        return Finding(
+            "files",
+            "ill",
+            f"{seen.n_missing:,} files that rows name are missing: {some}; {says}",
+            "Restore them from a backup of the store; the videos of missing shards are still in the archive.",
+            counts,
+        )
+    if unneeded and not sweep:
+        return Finding("files", "warning", says, "Delete them with `chimp doctor --sweep`.", counts)
+    return Finding("files", "well", says, counts=counts)
 
 
 def _archive(home: Home) -> Finding:
@@ -97,19 +132,25 @@ def _labels(home: Home) -> Finding:
     return Finding("labels", "well", f"{rows} annotations, numbered without a gap")
 
 
-def examine(home: Home) -> list[Finding]:
-    """Looks at each part; an error of one part is its finding and does not hide the others."""
+def examine(home: Home, sweep: bool = False, older_than_s: float = SAFE_AGE_S) -> list[Finding]:
+    """Looks at each part; an error of one part is its finding and does not hide the others.
+
+    sweep: delete files of the store that no row names and that are older than so many seconds.
+    """
     parts: list[tuple[str, Callable[[Home], Finding]]] = [
         ("database", _database),
         ("labels", _labels),
         ("store", _store),
+        ("files", partial(_files, sweep=sweep, older_than_s=older_than_s)),
         ("archive", _archive),
         ("disk", _disk),
         ("weights", _weights),
         ("codecs", _codecs),
     ]
-    findings = []
+    findings: list[Finding] = []
     for part, look in parts:
+        if part == "files" and any(f.verdict == "ill" and f.part in ("database", "store") for f in findings):
+            continue  # two causes of one fault would be looked for twice
         try:
             findings.append(look(home))
         except ChimpError as error:
