@@ -44,13 +44,14 @@ _HOW_TO_SIGN_IN = (
     "AZURE_CREDENTIAL_TYPE=managed_identity on a machine in Azure."
 )
 
-# A restart of the service takes a minute or two. Under five, as object_store asks: a request is signed only once.
+# A restart of the service takes a minute or two. Under five, as object_store asks: a request is signed only once. With
+# the last try it also stays under decode.stall_s, after which a silent process is taken for one that hangs.
 RETRY: dict[str, Any] = {
     "backoff": {"init_backoff": timedelta(seconds=0.2), "max_backoff": timedelta(seconds=10), "base": 2},
     "max_retries": 40,
-    "retry_timeout": timedelta(seconds=180),
+    "retry_timeout": timedelta(seconds=150),
 }
-# The first request of a command: a misspelt account must not take three minutes to be called so.
+# The first request of a command: a misspelt account must not take minutes to be called so.
 FIRST_RETRY: dict[str, Any] = {**RETRY, "max_retries": 6, "retry_timeout": timedelta(seconds=15)}
 # A whole request: 8 MiB in 2 minutes is half a megabit a second. A connection that says nothing ends sooner.
 CLIENT: dict[str, Any] = {

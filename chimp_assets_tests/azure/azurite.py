@@ -140,8 +140,8 @@ class Azurite:
         for path in sorted(p for p in folder.rglob("*") if p.is_file()):
             client.upload_blob(prefix + path.relative_to(folder).as_posix(), path.read_bytes())
 
-    def requests(self) -> list[tuple[str, str, int]]:
+    def requests(self, settle_s: float = 0.3) -> list[tuple[str, str, int]]:
         """(method, path with query, status) of every request so far, oldest first."""
-        time.sleep(0.3)  # a line is written after its answer was sent
+        time.sleep(settle_s)  # a line is written after its answer was sent
         found = re.findall(r'"([A-Z]+) (\S+) HTTP/1\.1" (\d{3})', self._log.read_text(errors="replace"))
         return [(method, path, int(status)) for method, path, status in found]
