@@ -36,8 +36,8 @@ PUT_BLOCK = 8 * 1024 * 1024
 PUT_IN_FLIGHT = 6
 # A request costs about what reading a mebibyte does (20 ms at 50 MB/s), so gaps up to there are read along.
 GAP = 1024 * 1024
-# 32 MiB on their way, which the collecting of answers may double for a moment.
-GET_BLOCK = 4 * 1024 * 1024
+# 16 MiB on their way, of which the service's client holds up to three copies (measured: 51 MiB).
+GET_BLOCK = 2 * 1024 * 1024
 GET_IN_FLIGHT = 8
 _BEAT_S = 1.0
 
