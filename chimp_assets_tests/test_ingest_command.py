@@ -18,7 +18,7 @@ from chimp_assets.home import Home, init_home
 from chimp_assets.settings import TOML_NAME
 
 # What a run must leave alike: all but the moments at which it happened.
-_WHENS = {"discovered_at", "updated_at", "created_at", "decided_at", "assigned_at", "etag"}
+_WHENS = {"discovered_at", "updated_at", "created_at", "decided_at", "assigned_at", "changed_at", "decode_s", "etag"}
 _TABLES = (
     t.bundle, t.video, t.split_assignment, t.frame_shard, t.frame, t.track, t.detection, t.embedding_file,
     t.acquisition_round, t.acquisition_queue,

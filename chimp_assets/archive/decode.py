@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 Beat = Callable[[], None]
 
 _SENTENCES = 20
+# Share of steps of the named rate from which a clock counts as even.
+_EVEN = 0.9
 _INTERLACED = "Its pictures are interlaced and were deinterlaced."
 _HDR = "Its pictures have a high dynamic range and were mapped to that of ordinary screens."
 
@@ -53,6 +55,32 @@ class KeptFrame:
 
 
 @dataclass
+class Steps:
+    """How evenly the pictures of a video follow each other.
+
+    even: steps of the rate that the file names; missing: pictures that wider steps have room for, the first at first_s.
+    """
+
+    n: int = 0
+    even: int = 0
+    missing: int = 0
+    first_s: float | None = None
+
+    def add(self, others: Steps) -> None:
+        """Count the steps of a later stretch too."""
+        self.n += others.n
+        self.even += others.even
+        self.missing += others.missing
+        self.first_s = others.first_s if self.first_s is None else self.first_s
+
+    def told(self) -> str | None:
+        """What to say where an even clock leaves pictures out; a file of variable rate has no even clock."""
+        if not self.missing or self.first_s is None or self.even < _EVEN * self.n:
+            return None
+        return f"{self.missing} pictures are missing from an even clock, the first after {self.first_s:.1f} s."
+
+
+@dataclass
 class DecodeReport:
     """What there is to say of a decoding beside its pictures.
 
@@ -63,6 +91,7 @@ class DecodeReport:
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     pictures: int = 0
+    steps: Steps = field(default_factory=Steps)
     ends: tuple[str, str] = ("", "")
 
     def problem(self, sentence: str) -> None:
@@ -71,7 +100,7 @@ class DecodeReport:
             self.problems.append(sentence)
 
     def note(self, sentence: str) -> None:
-        """As `problem`, for what is not a loss."""
+        """As `problem`, for what need not be a loss."""
         if sentence not in self.notes and len(self.notes) < _SENTENCES:
             self.notes.append(sentence)
 
@@ -135,6 +164,8 @@ def decode_frames(
                 n += 1
             if part is not None and frame.pts == part.end:
                 break
+        if not keyframes_only:
+            report.steps = clock.steps
         to_the_end = part is None or part.end is None
         for sentence in _told(losses, clock, claimed if to_the_end else None, stream, container):
             report.problem(sentence)
@@ -238,6 +269,7 @@ class Clock:
         self._last = (part.start if part and part.start is not None else self._first) or 0
         self._fresh = part is None or part.start is None  # no picture was read yet
         self._offset = 0  # added to the file's clock since it last jumped
+        self.steps = Steps()
         self.jumps = 0
         self.first_jump_s = 0.0
 
@@ -265,8 +297,19 @@ class Clock:
             at = self._last + self._step
         elif at <= self._last:
             at = self._last + 1
+        self._count(at - self._last)
         self._last = at
         return at if stamp is None else stamp, self.seconds_at(at)
+
+    def _count(self, ticks: int) -> None:
+        self.steps.n += 1
+        # Stamps are rounded to ticks.
+        if abs(ticks - self._step) <= 1 + 0.02 * self._step:
+            self.steps.even += 1
+        elif ticks > 1.8 * self._step:
+            self.steps.missing += round(ticks / self._step) - 1
+            if self.steps.first_s is None:
+                self.steps.first_s = self.seconds_at(self._last)
 
 
 class _Grid:

@@ -6,7 +6,6 @@ Does not belong here: reading one file (`reading`), cutting (`segments`), rows (
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
 import shutil
@@ -32,6 +31,7 @@ from chimp_assets.archive.reading import (
     decode_video_message,
     outcome_of_message,
 )
+from chimp_assets.archive.shards import refused_by_scratch
 from chimp_assets.archive.store import StoreError
 from chimp_assets.archive.workers import Worker, WorkerDied, WorkerFailed
 from chimp_assets.errors import ChimpError, FullDiskError
@@ -88,7 +88,7 @@ class _Crew:
             self._idle.put(child)
         self.threads = ThreadPoolExecutor(n, thread_name_prefix="decode")
         self._part_threads = ThreadPoolExecutor(n, thread_name_prefix="decode-part")
-        # One at a time: it uses all children anyway, and its shard is held in this process.
+        # One at a time: it uses all children anyway, and its parts wait on disk.
         self._one_long_video = threading.Lock()
 
     def __enter__(self) -> _Crew:
@@ -103,7 +103,10 @@ class _Crew:
     def decode(self, job: DecodeJob) -> DecodedVideo | SameBytes:
         """Decode a video in one child, or a long one in parts in several."""
         assert job.scratch is not None
-        _make(job.scratch)
+        try:
+            job.scratch.mkdir()
+        except OSError as error:
+            raise refused_by_scratch(error) from error
         try:
             found = outcome_of_message(self._call(decode_video_message, job.as_message()))
             if not isinstance(found, LongVideo):
@@ -126,47 +129,45 @@ class _Crew:
     def _in_parts(self, job: DecodeJob, video: LongVideo) -> DecodedVideo | None:
         """The whole video from its parts; None if they do not fit together."""
         from chimp_assets.archive.probe import UnevenPart
-        from chimp_assets.archive.segments import DecodedPart, merged_notes, require_seamless
+        from chimp_assets.archive.segments import DecodedPart, merged, require_seamless
 
         assert job.scratch is not None
-        packer = Packer(job)
         done: list[DecodedPart] = []
         coming = iter(enumerate(video.parts))
         pending: deque[tuple[Path, Future[Any]]] = deque()
-        try:
-            while True:
-                # A part waits on disk until those before it are packed: not more of them than keep the children busy.
-                while len(pending) < 2 * self._n and (following := next(coming, None)) is not None:
-                    number, part = following
-                    jpegs = job.scratch / f"{number:06d}.jpegs"
-                    message = {
-                        "path": str(video.path),
-                        "settings": job.settings.model_dump(),
-                        "part": asdict(part),
-                        "jpegs": str(jpegs),
-                    }
-                    pending.append((jpegs, self._part_threads.submit(self._call, decode_part_message, message)))
-                if not pending:
-                    break
-                jpegs, future = pending.popleft()
-                answer = future.result()
-                if "uneven" in answer:
-                    raise UnevenPart(answer["uneven"])
-                decoded_part = DecodedPart.of_message(answer["part"])
-                require_seamless(done[-1] if done else None, decoded_part)
-                _pack(packer, decoded_part, jpegs)
-                done.append(decoded_part)
-        except (UnevenPart, WorkerDied, WorkerFailed, OSError) as error:
-            if isinstance(error, OSError):
-                _refuse_full_disk(error, job.scratch)
-            log.info("%s is decoded in one pass: %s", job.uri, error)
-            return None
-        finally:
-            for _, future in pending:
-                future.cancel()
-            wait([future for _, future in pending])
-        seconds = video.seconds + sum(part.seconds for part in done)
-        return packer.decoded(video.content_hash, video.columns, video.problems, merged_notes(done), seconds)
+        with Packer(job) as packer:
+            try:
+                while True:
+                    # A part waits on disk until those before it are packed: not more than keep the children busy.
+                    while len(pending) < 2 * self._n and (following := next(coming, None)) is not None:
+                        number, part = following
+                        jpegs = job.scratch / f"{number:06d}.jpegs"
+                        message = {
+                            "path": str(video.path),
+                            "settings": job.settings.model_dump(),
+                            "part": asdict(part),
+                            "jpegs": str(jpegs),
+                        }
+                        pending.append((jpegs, self._part_threads.submit(self._call, decode_part_message, message)))
+                    if not pending:
+                        break
+                    jpegs, future = pending.popleft()
+                    answer = future.result()
+                    if "uneven" in answer:
+                        raise UnevenPart(answer["uneven"])
+                    decoded_part = DecodedPart.of_message(answer["part"])
+                    require_seamless(done[-1] if done else None, decoded_part)
+                    _pack(packer, decoded_part, jpegs)
+                    done.append(decoded_part)
+            except (UnevenPart, WorkerDied, WorkerFailed, OSError) as error:
+                log.info("%s is decoded in one pass: %s", job.uri, error)
+                return None
+            finally:
+                for _, future in pending:
+                    future.cancel()
+                wait([future for _, future in pending])
+            seconds = video.seconds + sum(part.seconds for part in done)
+            return packer.decoded(video.content_hash, video.columns, merged(done, video.problems), seconds)
 
 
 def _pack(packer: Packer, part: Any, jpegs: Path) -> None:
@@ -206,22 +207,6 @@ def _unexpected(job: DecodeJob, short: str) -> ChimpError:
         f"{job.uri} could not be decoded for a reason that this program does not know ({short}).",
         "Convert the file to MP4 (H.264), and report this with the file.",
     )
-
-
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir()
-    except OSError as error:
-        _refuse_full_disk(error, folder)
-        raise
-
-
-def _refuse_full_disk(error: OSError, folder: Path) -> None:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        raise FullDiskError(
-            f"There is no room left in {folder.parent}, where long videos wait while they are decoded.",
-            "Free some space, or set TMPDIR to a larger disk, and run this again.",
-        ) from error
 
 
 @contextmanager

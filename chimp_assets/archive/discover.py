@@ -423,7 +423,7 @@ class _Probes:
         if self._worker is None:
             self._worker = self._stack.enter_context(Worker(stall_s=60.0))
         try:
-            found = self._worker.call(recorded_at_message, {"archive": self._archive.url, "uri": key})
+            found = self._worker.call(recorded_at_message, {"archive": self._archive.as_message(), "uri": key})
         except (WorkerDied, WorkerFailed):
             return None
         return None if found is None else datetime.fromisoformat(found)

@@ -59,7 +59,7 @@ class Objects:
             self._put(key, source)
         except Exception as error:
             # Of two writers of one blob the second loses its blocks; so does one whose answer got lost on the way back.
-            if code_of(error) != "InvalidBlockList" or not isinstance(source, bytes | bytearray | memoryview | Path):
+            if code_of(error) != "InvalidBlockList" or not _rewound(source):
                 raise self._failed(error, key, "written") from None
             try:
                 self._put(key, source)
@@ -199,6 +199,16 @@ def explain_memory(url: str) -> Explain:
         return StoreError(f"{key} in {url} could not be {verb}: {error}.", "Report this.")
 
     return explain
+
+
+def _rewound(source: Source) -> bool:
+    """Whether a source can be read once more, from its beginning."""
+    if isinstance(source, bytes | bytearray | memoryview | Path):
+        return True
+    if not source.seekable():
+        return False
+    source.seek(0)
+    return True
 
 
 def _is_past_end(error: Exception) -> bool:

@@ -25,7 +25,7 @@ from chimp_assets.errors import ChimpError
 if TYPE_CHECKING:
     import numpy as np
 
-    from chimp_assets.archive.decode import Part
+    from chimp_assets.archive.decode import DecodeReport, Part
     from chimp_assets.settings import DecodeSettings
 
 _BEAT_S = 1.0
@@ -59,8 +59,8 @@ class DecodeJob:
         """For another process."""
         return {
             **self.__dict__,
-            "archive": self.archive.url,
-            "store": self.store.url,
+            "archive": self.archive.as_message(),
+            "store": self.store.as_message(),
             "settings": self.settings.model_dump(),
             "scratch": None if self.scratch is None else str(self.scratch),
         }
@@ -73,8 +73,8 @@ class DecodeJob:
         return cls(
             **{
                 **message,
-                "archive": BlobStore.open(message["archive"]),
-                "store": BlobStore.open(message["store"]),
+                "archive": BlobStore.of_message(message["archive"]),
+                "store": BlobStore.of_message(message["store"]),
                 "settings": DecodeSettings(**message["settings"]),
                 "scratch": None if message["scratch"] is None else Path(message["scratch"]),
             }
@@ -122,7 +122,7 @@ class LongVideo:
 
 
 def decode_video(job: DecodeJob, beat: Beat = lambda: None) -> DecodedVideo | SameBytes | LongVideo:
-    """Read one archive file, write its shards, return its rows. No database. Memory: one shard and a few pictures.
+    """Read one archive file, write its shards, return its rows. No database. Memory: a few pictures.
 
     Raises UnreadableVideo (the file's fault), GoneVideo, and StoreError or FullDiskError (not its fault).
     """
@@ -158,20 +158,26 @@ def decode_video(job: DecodeJob, beat: Beat = lambda: None) -> DecodedVideo | Sa
             if parts:
                 spent = time.monotonic() - began
                 return LongVideo(content_hash, columns, report.problems, path, parts, spent)
-        packer = Packer(job)
-        for kept in decode_frames(path, job.settings, report, gently):
-            packer.add(kept.pts, kept.time_s, kept.jpeg)
-        return packer.decoded(content_hash, columns, report.problems, report.notes, time.monotonic() - began)
+        with Packer(job) as packer:
+            for kept in decode_frames(path, job.settings, report, gently):
+                packer.add(kept.pts, kept.time_s, kept.jpeg)
+            return packer.decoded(content_hash, columns, report, time.monotonic() - began)
 
 
 class Packer:
-    """Collects the kept pictures of one video into shards and the arrays of its rows. Memory: one shard."""
+    """Collects the kept pictures of one video into shards and the arrays of its rows. Use as a context manager."""
 
     def __init__(self, job: DecodeJob) -> None:
         self._job = job
         self._writer = ShardWriter(job.store, job.bundle_key, job.video_id, job.settings.shard_bytes)
         self._part, self._byte_length = array("i"), array("i")
         self._pts, self._byte_offset, self._time_s = array("q"), array("q"), array("d")
+
+    def __enter__(self) -> Packer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._writer.__exit__()
 
     def add(self, pts: int, time_s: float, jpeg: bytes) -> None:
         """Take the next picture. Raises FullDiskError or StoreError when a full shard cannot be put."""
@@ -182,17 +188,17 @@ class Packer:
         self._byte_offset.append(place.byte_offset)
         self._byte_length.append(place.byte_length)
 
-    def decoded(
-        self, content_hash: str, columns: dict[str, Any], problems: list[str], notes: list[str], seconds: float
-    ) -> DecodedVideo:
+    def decoded(self, content_hash: str, columns: dict[str, Any], report: DecodeReport, seconds: float) -> DecodedVideo:
         """Put the last shard; the whole of the video. Raises GoneVideo if the file changed meanwhile."""
         import numpy as np
 
         _require_still_there(self._job)
         shards = self._writer.close()
+        gaps = None if report.problems else report.steps.told()  # else the problems say it better
+        notes = " ".join([*report.notes, *([gaps] if gaps else [])])
         return DecodedVideo(
             content_hash=content_hash,
-            columns={**columns, "note": " ".join(notes)[:1000] or None, "decode_s": seconds},
+            columns={**columns, "note": notes[:1000] or None, "decode_s": seconds},
             shards=shards,
             frame_no=np.arange(len(self._pts), dtype=np.int32),
             pts=np.frombuffer(self._pts, np.int64),
@@ -200,7 +206,7 @@ class Packer:
             part=np.frombuffer(self._part, np.int32),
             byte_offset=np.frombuffer(self._byte_offset, np.int64),
             byte_length=np.frombuffer(self._byte_length, np.int32),
-            problems=problems,
+            problems=report.problems,
         )
 
 
@@ -272,19 +278,27 @@ def recorded_at(place: tuple[BlobStore, str], beat: Beat = lambda: None) -> date
         return None
 
 
-def recorded_at_message(message: dict[str, str], beat: Beat) -> str | None:
-    """`recorded_at` for another process: archive (its address) and uri; answers ISO 8601."""
-    found = recorded_at((BlobStore.open(message["archive"]), message["uri"]), beat)
+def recorded_at_message(message: dict[str, Any], beat: Beat) -> str | None:
+    """`recorded_at` for another process: archive (as a message) and uri; answers ISO 8601."""
+    found = recorded_at((BlobStore.of_message(message["archive"]), message["uri"]), beat)
     return None if found is None else found.isoformat()
 
 
 @contextmanager
 def _local_file(job: DecodeJob, beat: Beat) -> Iterator[tuple[Path, str]]:
     """The video as a file of this machine, and blake2b-256 of its bytes. What lies in `scratch` goes when that goes."""
+    from chimp_assets.archive.probe import UnreadableVideo
+
     _require_still_there(job)
     path = job.archive.local_path(job.uri)
     if path is not None:
-        yield path, _hashed(job, beat)
+        content_hash = _hashed(job, beat)
+        try:
+            yield path, content_hash
+        except UnreadableVideo:
+            # On a disk that was removed no file can be read: that is not the file's fault, and this says so.
+            _require_still_there(job)
+            raise
     elif job.scratch is not None:
         yield _fetched(job, job.scratch, beat)
     else:

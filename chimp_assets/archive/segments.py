@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from chimp_assets.archive.conversion import Shape, shape_of
-from chimp_assets.archive.decode import DecodeReport, Part, decode_frames
+from chimp_assets.archive.decode import DecodeReport, Part, Steps, decode_frames
 from chimp_assets.archive.probe import (
     Orientation,
     UnevenPart,
@@ -58,8 +58,8 @@ class DecodedPart:
     @classmethod
     def of_message(cls, message: dict[str, Any]) -> DecodedPart:
         """What `as_message` gave."""
-        report = DecodeReport(**message["report"])
-        report.ends = (str(report.ends[0]), str(report.ends[1]))
+        told = message["report"]
+        report = DecodeReport(**{**told, "steps": Steps(**told["steps"]), "ends": (told["ends"][0], told["ends"][1])})
         return cls(**{**message, "report": report})
 
 
@@ -165,6 +165,12 @@ def require_seamless(before: DecodedPart | None, after: DecodedPart) -> None:
         raise UnevenPart("the picture at a cut is not the same from both sides")
 
 
-def merged_notes(parts: Sequence[DecodedPart]) -> list[str]:
-    """The notes of all parts, each once."""
-    return list(dict.fromkeys(note for part in parts for note in part.report.notes))
+def merged(parts: Sequence[DecodedPart], problems: list[str]) -> DecodeReport:
+    """What one pass over the whole video would have reported. problems: known before the video was cut."""
+    report = DecodeReport(problems)
+    for part in parts:
+        for note in part.report.notes:
+            report.note(note)
+        report.pictures += part.report.pictures
+        report.steps.add(part.report.steps)
+    return report

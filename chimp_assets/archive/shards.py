@@ -6,12 +6,15 @@ Does not belong here: making pictures (`decode`), reading them back through SQL 
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import tarfile
+import tempfile
 from dataclasses import dataclass
+from typing import IO, BinaryIO, cast
 
-from chimp_assets.archive.store import BlobStore
-from chimp_assets.errors import ChimpError
+from chimp_assets.archive.store import BlobStore, StoreError
+from chimp_assets.errors import ChimpError, FullDiskError
 
 _BLOCK = 512
 _END = bytes(2 * _BLOCK)
@@ -48,7 +51,8 @@ def shard_uri(bundle_key: str, video_id: int, part: int, content_hash: str) -> s
 class ShardWriter:
     """Collects JPEGs of one video and puts a shard into the store whenever shard_bytes are reached.
 
-    Memory: one shard. Nothing is visible in the store before a shard is complete.
+    Memory: one picture; the shard waits in an unnamed file of the temporary folder, of which a killed process leaves
+    nothing. Nothing is visible in the store before a shard is complete. Use as a context manager.
     """
 
     def __init__(self, store: BlobStore, bundle_key: str, video_id: int, shard_bytes: int) -> None:
@@ -56,35 +60,80 @@ class ShardWriter:
         self._bundle_key = bundle_key
         self._video_id = video_id
         self._shard_bytes = shard_bytes
-        self._buffer = bytearray()
+        self._file: IO[bytes] | None = None
+        self._length = 0
+        self._digest = _new_digest()
         self._shards: list[Shard] = []
 
+    def __enter__(self) -> ShardWriter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
     def add(self, frame_no: int, jpeg: bytes) -> Place:
-        """Append one picture. Raises FullDiskError or StoreError when a full shard cannot be put."""
+        """Append one picture. Raises FullDiskError or StoreError when a shard cannot be kept or put."""
         name = f"{frame_no:08d}.jpg"
         member = tarfile.TarInfo(name)
         member.size = len(jpeg)
         member.mode = 0o644
         # mtime, owner and group stay 0: the bytes depend on the pictures alone.
-        self._buffer += member.tobuf(tarfile.USTAR_FORMAT)
-        place = Place(len(self._shards), len(self._buffer), len(jpeg))
-        self._buffer += jpeg
-        self._buffer += bytes(-len(jpeg) % _BLOCK)
-        if len(self._buffer) >= self._shard_bytes:
+        self._append(member.tobuf(tarfile.USTAR_FORMAT))
+        place = Place(len(self._shards), self._length, len(jpeg))
+        self._append(jpeg)
+        self._append(bytes(-len(jpeg) % _BLOCK))
+        if self._length >= self._shard_bytes:
             self._flush()
         return place
 
     def close(self) -> list[Shard]:
         """Put what is left; returns all shards of the video, part by part. Empty if no picture was added."""
-        if self._buffer:
+        if self._length:
             self._flush()
         return self._shards
 
+    def _append(self, content: bytes) -> None:
+        try:
+            if self._file is None:
+                self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the writer
+            self._file.write(content)
+        except OSError as error:
+            raise refused_by_scratch(error) from error
+        self._digest.update(content)
+        self._length += len(content)
+
     def _flush(self) -> None:
         part = len(self._shards)
-        self._buffer += _END
-        content_hash = hashlib.blake2b(self._buffer, digest_size=32).hexdigest()
+        self._append(_END)
+        assert self._file is not None
+        content_hash = self._digest.hexdigest()
         uri = shard_uri(self._bundle_key, self._video_id, part, content_hash)
-        self._store.put(uri, memoryview(self._buffer))
-        self._shards.append(Shard(part, uri, len(self._buffer), content_hash))
-        self._buffer = bytearray()  # not cleared: the store may still hold the old one
+        try:
+            self._file.flush()
+            self._file.seek(0)
+        except OSError as error:
+            raise refused_by_scratch(error) from error
+        self._store.put(uri, cast("BinaryIO", self._file))
+        self._shards.append(Shard(part, uri, self._length, content_hash))
+        self._file.close()
+        self._file, self._length, self._digest = None, 0, _new_digest()
+
+
+def _new_digest() -> hashlib.blake2b:
+    return hashlib.blake2b(digest_size=32)
+
+
+def refused_by_scratch(error: OSError) -> ChimpError:
+    """What a fault of the temporary folder is called."""
+    where = tempfile.gettempdir()
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return FullDiskError(
+            f"There is no room left in {where}, where pictures wait until a shard is whole.",
+            "Free some space, or set TMPDIR to a larger disk, and run this again; what was stored before is safe.",
+        )
+    return StoreError(
+        f"The temporary folder {where} cannot be written: {error.strerror or error}.",
+        "Set TMPDIR to a folder that can, and run this again.",
+    )

@@ -15,9 +15,9 @@ pictures = st.lists(st.binary(min_size=1, max_size=3000), min_size=1, max_size=3
 def test_offsets_point_at_the_pictures_and_tar_reads_the_same(pictures, shard_bytes):
     """Padding wrong by one block would show the tail of another picture."""
     store = BlobStore.open("memory://shards")
-    writer = ShardWriter(store, "cam-0001", 7, shard_bytes)
-    places = [writer.add(n, jpeg) for n, jpeg in enumerate(pictures)]
-    shards = writer.close()
+    with ShardWriter(store, "cam-0001", 7, shard_bytes) as writer:
+        places = [writer.add(n, jpeg) for n, jpeg in enumerate(pictures)]
+        shards = writer.close()
     assert [s.part for s in shards] == list(range(len(shards)))
     members = {}
     for shard in shards:
@@ -38,10 +38,10 @@ def test_the_same_pictures_give_the_same_names_and_others_do_not():
     store = BlobStore.open("memory://shards")
 
     def written(jpegs):
-        writer = ShardWriter(store, "cam-0001", 7, 10**6)
-        for n, jpeg in enumerate(jpegs):
-            writer.add(n, jpeg)
-        return [s.uri for s in writer.close()]
+        with ShardWriter(store, "cam-0001", 7, 10**6) as writer:
+            for n, jpeg in enumerate(jpegs):
+                writer.add(n, jpeg)
+            return [s.uri for s in writer.close()]
 
     once = written([b"a" * 700, b"b"])
     assert written([b"a" * 700, b"b"]) == once
