@@ -4,25 +4,17 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
-from chimp_assets.archive.store import BlobStore
 from chimp_assets.database import schema as t
 from chimp_assets.demo.archive import make_archive
 from chimp_assets.home import Home, init_home
 from chimp_assets.settings import TOML_NAME
-
-# What a run must leave alike: all but the moments at which it happened.
-_WHENS = {"discovered_at", "updated_at", "created_at", "decided_at", "assigned_at", "changed_at", "decode_s", "etag"}
-_TABLES = (
-    t.bundle, t.video, t.split_assignment, t.frame_shard, t.frame, t.track, t.detection, t.embedding_file,
-    t.acquisition_round, t.acquisition_queue,
-)  # fmt: skip
+from chimp_assets_tests.ingest_runs import WHENS, blobs, command, environment, rows
 
 _TOML = """\
 [archive]
@@ -44,16 +36,8 @@ def archive(tmp_path_factory) -> Path:
     return root / "archive"
 
 
-def _environment(folder: Path) -> dict[str, str]:
-    return {**os.environ, "CHIMP_HOME": str(folder), "OMP_NUM_THREADS": "1"}
-
-
-def _command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "chimp_assets.cli", *arguments]
-
-
 def _run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, env=_environment(folder), capture_output=True, text=True, check=False)
+    return subprocess.run(command, env=environment(folder), capture_output=True, text=True, check=False)
 
 
 def _new_home(folder: Path) -> Path:
@@ -63,29 +47,12 @@ def _new_home(folder: Path) -> Path:
 
 def _ingest(folder: Path, archive: Path | str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        _command("ingest", str(archive), "--json"),
-        env=_environment(folder),
+        command("ingest", str(archive), "--json"),
+        env=environment(folder),
         capture_output=True,
         text=True,
         check=False,
     )
-
-
-def _rows(folder: Path) -> dict[str, list[tuple]]:
-    home = Home.open(folder)
-    found = {}
-    with home.database.read() as conn:
-        for table in _TABLES:
-            columns = [column for column in table.columns if column.name not in _WHENS]
-            rows = conn.execute(sa.select(*columns).order_by(*table.primary_key.columns)).all()
-            found[table.name] = [tuple(row) for row in rows]
-    home.database.dispose()
-    return found
-
-
-def _blobs(folder: Path) -> dict[str, str]:
-    store = BlobStore.open((folder / "store").as_uri())
-    return {info.key: store.content_hash(info.key) for info in store.list("shards")}
 
 
 @pytest.fixture(scope="module")
@@ -97,31 +64,31 @@ def undisturbed(archive, tmp_path_factory) -> Path:
 
 
 def test_an_ingest_ends_with_a_queue_and_names_what_it_could_not_read(undisturbed, archive):
-    rows = _rows(undisturbed)
+    found = rows(undisturbed)
     states = [
-        row[list(c.name for c in t.video.columns if c.name not in _WHENS).index("state")] for row in rows["video"]
+        row[list(c.name for c in t.video.columns if c.name not in WHENS).index("state")] for row in found["video"]
     ]
     assert states.count("tracked") == 5
     assert states.count("failed") == 1
-    assert rows["acquisition_queue"]
-    assert rows["embedding_file"]
+    assert found["acquisition_queue"]
+    assert found["embedding_file"]
 
 
 def test_the_same_archive_gives_the_same_rows_in_another_home(undisturbed, archive, tmp_path):
     """Frames, tracks and the plan are a function of archive and seed; two institutes must be able to compare."""
     other = _new_home(tmp_path / "other")
     assert _ingest(other, archive).returncode == 0
-    assert _rows(other) == _rows(undisturbed)
-    assert _blobs(other) == _blobs(undisturbed)
+    assert rows(other) == rows(undisturbed)
+    assert blobs(other) == blobs(undisturbed)
 
 
 def test_a_second_run_finds_nothing_to_do_and_doubles_nothing(undisturbed, archive):
-    before = _rows(undisturbed)
+    before = rows(undisturbed)
     done = _ingest(undisturbed, archive)
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout.splitlines()[-1])
     assert (answer["new"], answer["bundles"], answer["round_id"]) == (0, 0, None)
-    assert _rows(undisturbed) == before
+    assert rows(undisturbed) == before
 
 
 def _rows_of(table: sa.Table, *conditions: sa.ColumnElement[bool]) -> sa.Select:
@@ -140,8 +107,8 @@ def _killed_when(folder: Path, archive: Path, happened: sa.Select) -> bool:
     """Runs an ingest and kills it and its children as soon as a row says so; False if it ended before."""
     database = Home.open(folder).database
     process = subprocess.Popen(
-        _command("ingest", str(archive), "--json"),
-        env=_environment(folder),
+        command("ingest", str(archive), "--json"),
+        env=environment(folder),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
@@ -165,15 +132,13 @@ def test_an_ingest_killed_after_each_step_goes_on_to_the_same_rows(undisturbed, 
     Killed by what the database says and not by the clock: on a slow machine a clock kills only the imports.
     """
     folder = _new_home(tmp_path / "killed")
-    assert {when: _killed_when(folder, archive, rows) for when, rows in _MOMENTS.items()} == dict.fromkeys(
-        _MOMENTS, True
-    )
+    assert {when: _killed_when(folder, archive, row) for when, row in _MOMENTS.items()} == dict.fromkeys(_MOMENTS, True)
 
     done = _ingest(folder, archive)
     assert done.returncode == 0, done.stderr
 
-    assert _rows(folder) == _rows(undisturbed)
-    assert _blobs(folder) == _blobs(undisturbed)
+    assert rows(folder) == rows(undisturbed)
+    assert blobs(folder) == blobs(undisturbed)
 
 
 def _refused(done: subprocess.CompletedProcess[str], *words: str) -> None:
@@ -187,7 +152,7 @@ def _refused(done: subprocess.CompletedProcess[str], *words: str) -> None:
 
 def test_an_ingest_without_an_archive_says_so(tmp_path):
     folder = _new_home(tmp_path / "h")
-    _refused(_run(_command("ingest"), folder), "No archive", "chimp ingest FOLDER")
+    _refused(_run(command("ingest"), folder), "No archive", "chimp ingest FOLDER")
 
 
 def test_a_missing_and_an_empty_archive_are_sentences_and_leave_no_trace(tmp_path):
@@ -205,18 +170,18 @@ def test_a_missing_and_an_empty_archive_are_sentences_and_leave_no_trace(tmp_pat
 def test_a_second_archive_in_the_same_home_is_refused(undisturbed, tmp_path):
     """The first archive's videos would look vanished, and all of them would be retired."""
     (tmp_path / "second").mkdir()
-    before = _rows(undisturbed)
+    before = rows(undisturbed)
     _refused(_ingest(undisturbed, tmp_path / "second"), "belongs to the archive", "CHIMP_HOME")
-    assert _rows(undisturbed) == before
+    assert rows(undisturbed) == before
 
 
 def test_a_full_disk_is_one_sentence_and_the_run_can_be_resumed(archive, undisturbed, tmp_path):
     folder = _new_home(tmp_path / "h")
     # The shell's limit on the length of a file stands for a disk without room.
     limited = ["bash", "-c", 'ulimit -f 100; trap "" XFSZ; exec "$@"', "-"]
-    done = _run([*limited, *_command("ingest", str(archive), "--json")], folder)
+    done = _run([*limited, *command("ingest", str(archive), "--json")], folder)
     assert done.returncode == 2, (done.stdout[-2000:], done.stderr[-2000:])
     assert "Traceback" not in done.stderr
 
     assert _ingest(folder, archive).returncode == 0
-    assert _rows(folder) == _rows(undisturbed)
+    assert rows(folder) == rows(undisturbed)
