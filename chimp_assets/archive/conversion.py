@@ -217,7 +217,8 @@ def tone_mapped(picture: np.ndarray, transfer: int) -> np.ndarray:
         light *= (1000.0 / _WHITE) * np.maximum(luminance, 1e-6)[..., None] ** 0.2
     light = light @ _FROM_2020_TO_709.T
     peak = light.max(axis=-1, keepdims=True)
-    bent = np.where(peak > _KNEE, 1 - (1 - _KNEE) * np.exp((_KNEE - peak) / (1 - _KNEE)), peak)
+    above = np.maximum(peak - _KNEE, 0)
+    bent = np.minimum(peak, _KNEE) + (1 - _KNEE) * above / (above + 1 - _KNEE)
     light *= bent / np.maximum(peak, 1e-6)
     index = np.clip(light * 4095 + 0.5, 0, 4095).astype(np.uint16)
     mapped: np.ndarray = _srgb()[index]
