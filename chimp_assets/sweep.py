@@ -61,7 +61,8 @@ def audit_store(
     """Compare the store with the rows that name its files; delete what no row names, if asked to.
 
     older_than_s: younger files are left alone, and so are shards of videos that may be being decoded; 0 takes all,
-    which is right only while nothing else works on this home. Memory: a page of names. Raises StoreError, DatabaseError.
+    which is right only while nothing else works on this home. Memory: a page of names.
+    Raises StoreError, DatabaseError.
     """
     found = StoreAudit()
     newest = datetime.now(UTC) - timedelta(seconds=older_than_s)

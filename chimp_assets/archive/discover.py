@@ -122,17 +122,20 @@ def discover(
             probes=_Probes(archive, stack),
             patience=_Patience(archive, now, sleep),
             now=now,
+            ends_at=ends_at,
         )
         try:
             for info in archive.list("", after, comparison.hide):
                 comparison.add(info)
-                late = ends_at is not None and time.monotonic() > ends_at
-                if late or (quiet_files is not None and comparison.quiet >= quiet_files):
+                quiet = quiet_files is not None and comparison.quiet >= quiet_files
+                if quiet or comparison.is_late():
                     found.resume_after = info.key
                     break
         except StoreError as error:
             raise ArchiveError(f"The archive cannot be listed: {error.sentence}", error.remedy) from error
         comparison.compare(upto=found.resume_after)
+        if comparison.left_at is not None:
+            found.resume_after = comparison.left_at or None
     with db.read() as conn:
         missing = splits.are_missing(conn)
     if missing:
@@ -144,7 +147,8 @@ def discover(
 class _Comparison:
     """Compares what is listed with the rows in the same range of names, a page at a time.
 
-    quiet: files listed since the last difference.
+    quiet: files listed since the last difference. left_at: the name after which time ran out for retiring what is gone,
+    "" for the beginning; everything before is done.
     """
 
     def __init__(
@@ -158,8 +162,11 @@ class _Comparison:
         probes: _Probes,
         patience: _Patience,
         now: Callable[[], datetime],
+        ends_at: float | None,
     ) -> None:
         self.quiet = 0
+        self.left_at: str | None = None
+        self._ends_at = ends_at
         self._db = db
         self._archive = archive
         self._settings = settings
@@ -175,6 +182,10 @@ class _Comparison:
         self._hidden: list[str] = []
         self._page: list[BlobInfo] = []
         self._files = 0  # of the page, with those that are no videos
+
+    def is_late(self) -> bool:
+        """Whether the time of this call is over."""
+        return self._ends_at is not None and time.monotonic() > self._ends_at
 
     def hide(self, path: str, reason: str) -> None:
         """A folder or name that cannot be read: what lies there is not known to be gone."""
@@ -209,15 +220,15 @@ class _Comparison:
         before = self._found.changed
         known, gone = self._known(upto)
         self._take(known)
-        self._retire(gone, upto)
+        self._retire(gone)
         self.quiet = 0 if self._found.changed > before else self.quiet + self._files
         self._page, self._files, self._after = [], 0, upto
 
-    def _known(self, upto: str | None) -> tuple[dict[str, Any], list[int]]:
-        """The latest versions of the files of the page, and the video_ids of the range whose file was not listed."""
+    def _known(self, upto: str | None) -> tuple[dict[str, Any], list[tuple[int, str]]]:
+        """The latest versions of the files of the page, and (video_id, uri) of the range whose file was not listed."""
         listed = {info.key for info in self._page}
         known: dict[str, Any] = {}
-        gone: list[int] = []
+        gone: list[tuple[int, str]] = []
         with self._db.read() as conn:
             if not self._in_order:
                 return _latest_versions(conn, listed), []
@@ -225,7 +236,7 @@ class _Comparison:
                 if row.uri in listed:
                     known[row.uri] = row
                 elif row.state != "retired" and not self._is_hidden(row.uri):
-                    gone.append(row.video_id)
+                    gone.append((row.video_id, row.uri))
         return known, gone
 
     def _is_hidden(self, uri: str) -> bool:
@@ -280,16 +291,26 @@ class _Comparison:
         moment, source = _recorded_at(info, self._probes, self._zone, at)
         return NewVideo(info, moment, source, replaces)
 
-    def _retire(self, gone: Sequence[int], upto: str | None) -> None:
+    def _retire(self, gone: Sequence[tuple[int, str]]) -> None:
+        """Retire videos, given by id and uri. If time runs out, the next call begins before those that are left."""
         video = schema.video.c
         for start in range(0, len(gone), _PAGE):
-            some = gone[start : start + _PAGE]
+            if start and self.is_late():
+                if self.left_at is None:
+                    self.left_at = self._after or ""
+                return
+            some = dict(gone[start : start + _PAGE])
 
-            def write(conn: sa.Connection, some: Sequence[int] = some) -> int:
-                take_numbers(conn, "discovery", 0)  # a video that moved meanwhile has left the range
+            def write(conn: sa.Connection, some: dict[int, str] = some) -> int:
+                take_numbers(conn, "discovery", 0)
+                rows = conn.execute(
+                    sa.select(video.video_id, video.uri).where(video.video_id.in_(some), video.state != "retired")
+                )
+                # A video that moved meanwhile has left its place to another row.
+                ids = [row.video_id for row in rows if row.uri == some[row.video_id]]
                 changed = conn.execute(
                     sa.update(schema.video)
-                    .where(video.video_id.in_(some), video.state != "retired", *_between(self._after, upto))
+                    .where(video.video_id.in_(ids))
                     .values(state="retired", updated_at=self._now())
                 )
                 return changed.rowcount

@@ -101,8 +101,8 @@ def build_sensors() -> list[dg.SensorDefinition]:
             waiting = work.unfinished_bundles(conn)
             exhausted = work.exhausted_bundles(conn) if not waiting else []
         flying = bundles_in_flight(context.instance, jobs.ingest_bundle.name)
-        known = set(context.instance.get_dynamic_partitions("bundle"))
         free = max(RUNS_PER_TICK - len(flying), 0)
+        known = set(context.instance.get_dynamic_partitions("bundle")) if waiting and free else set()
         ready = [key for key in waiting if key not in flying and key in known][:free]
         if not ready:
             given_up = f" {len(exhausted)} bundles failed too often: {', '.join(exhausted[:5])}." if exhausted else ""
@@ -192,10 +192,10 @@ def build_sensors() -> list[dg.SensorDefinition]:
         opened = home.open()
         with opened.database.read() as conn:
             due = work.queue_due(conn, opened.settings)
+            if not due.due:
+                return dg.SkipReason(due.reason)
             training = work.labels_due(conn, opened.settings, datetime.now(UTC))
             unscored = work.unscored_bundles(conn)
-        if not due.due:
-            return dg.SkipReason(due.reason)
         if training.due or unscored:
             return dg.SkipReason("a training or a re-scoring comes first, and plans at its end")
         coming = in_flight(context.instance, [jobs.retrain.name, jobs.rescore.name])

@@ -325,6 +325,26 @@ def test_a_quiet_listing_stops_after_its_share_and_goes_on_at_the_next_call(plac
     assert third.retired == 1
 
 
+def test_a_listing_that_runs_out_of_time_while_retiring_goes_on_there(place, archive_folder, monkeypatch):
+    """A folder of a million videos that was moved away takes longer to retire than a sensor's tick may last."""
+    without_probing(monkeypatch)
+    monkeypatch.setattr(discover_module, "_PAGE", 2)
+    for n in range(10):
+        put(archive_folder, f"cam/{n}.mp4")
+    found(place)
+    for n in range(1, 9):
+        (archive_folder / "cam" / f"{n}.mp4").unlink()
+    after, retired = "cam/0.mp4", []
+    while after is not None:
+        part = found(place, deadline_s=0, after=after)
+        after = part.resume_after
+        retired.append(part.retired)
+    assert sum(retired) == 8
+    assert len(retired) >= 4
+    assert max(retired) == 2
+    assert [r.uri for r in videos(place) if r.state != "retired"] == ["cam/0.mp4", "cam/9.mp4"]
+
+
 class Listing:
     """An archive that only lists. keys: what it lists; an exception among them is raised at that point."""
 
