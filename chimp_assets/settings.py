@@ -34,7 +34,8 @@ class ArchiveSettings(_Section):
     suffixes: tuple[str, ...] = Field(
         (
             ".mp4", ".mov", ".avi", ".mkv", ".m4v", ".mpg", ".mpeg", ".mts", ".m2ts", ".ts", ".wmv", ".flv",
-            ".webm", ".3gp", ".ogv", ".mxf", ".dv", ".vob", ".264", ".avc", ".hevc",
+            ".webm", ".3gp", ".3g2", ".ogv", ".mxf", ".dv", ".vob", ".264", ".h264", ".avc",
+            ".265", ".h265", ".hevc", ".ivf", ".gif",
         ),
         description="file name endings that are listed as videos; others are counted and left alone",
     )  # fmt: skip

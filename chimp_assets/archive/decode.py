@@ -85,12 +85,14 @@ class DecodeReport:
     """What there is to say of a decoding beside its pictures.
 
     problems: what was lost, where and why. notes: how kept pictures differ from those in the file. pictures: decoded in
-    all. ends: digests of the pictures at both ends of a part, empty where there was none.
+    all. length_s: from the first picture to the end of the last. ends: digests of the pictures at both ends of a part,
+    empty where there was none.
     """
 
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     pictures: int = 0
+    length_s: float = 0.0
     steps: Steps = field(default_factory=Steps)
     ends: tuple[str, str] = ("", "")
 
@@ -166,6 +168,7 @@ def decode_frames(
                 break
         if not keyframes_only:
             report.steps = clock.steps
+        report.length_s = clock.length_s
         to_the_end = part is None or part.end is None
         for sentence in _told(losses, clock, claimed if to_the_end else None, stream, container):
             report.problem(sentence)
@@ -272,6 +275,11 @@ class Clock:
         self.steps = Steps()
         self.jumps = 0
         self.first_jump_s = 0.0
+
+    @property
+    def length_s(self) -> float:
+        """Seconds from the first picture to the end of the last one read."""
+        return self.seconds_at(self._last + self._step)
 
     def seconds_at(self, pts: int) -> float:
         """Seconds from the first picture to this one."""

@@ -115,7 +115,7 @@ class LongVideo:
 
     content_hash: str
     columns: dict[str, Any]
-    problems: list[str]
+    notes: list[str]
     path: Path
     parts: list[Part]
     seconds: float
@@ -138,7 +138,7 @@ def decode_video(job: DecodeJob, beat: Beat = lambda: None) -> DecodedVideo | Sa
         facts = probe(path, job.settings.max_pixels)
         report = DecodeReport()
         if facts.n_video_streams > 1:
-            report.problem(f"It has {facts.n_video_streams} video streams; only the one that players show was read.")
+            report.note(f"It has {facts.n_video_streams} video streams; only the one that players show was read.")
         columns = {
             "duration_s": facts.duration_s,
             "width": facts.width,
@@ -157,7 +157,7 @@ def decode_video(job: DecodeJob, beat: Beat = lambda: None) -> DecodedVideo | Sa
             parts = plan_parts(path, job.settings, gently)
             if parts:
                 spent = time.monotonic() - began
-                return LongVideo(content_hash, columns, report.problems, path, parts, spent)
+                return LongVideo(content_hash, columns, report.notes, path, parts, spent)
         with Packer(job) as packer:
             for kept in decode_frames(path, job.settings, report, gently):
                 packer.add(kept.pts, kept.time_s, kept.jpeg)
@@ -198,7 +198,12 @@ class Packer:
         notes = " ".join([*report.notes, *([gaps] if gaps else [])])
         return DecodedVideo(
             content_hash=content_hash,
-            columns={**columns, "note": notes[:1000] or None, "decode_s": seconds},
+            columns={
+                **columns,
+                "duration_s": _duration_of(columns["duration_s"], report.length_s, self._job.settings.policy),
+                "note": notes[:1000] or None,
+                "decode_s": seconds,
+            },
             shards=shards,
             frame_no=np.arange(len(self._pts), dtype=np.int32),
             pts=np.frombuffer(self._pts, np.int64),
@@ -208,6 +213,16 @@ class Packer:
             byte_length=np.frombuffer(self._byte_length, np.int32),
             problems=report.problems,
         )
+
+
+# The last key picture may lie so far before the end.
+_LAST_KEY_S = 20.0
+
+
+def _duration_of(claimed: float | None, seen: float, policy: str) -> float:
+    """Seconds of a video: what the file claims, unless its pictures end well before or it claims nothing."""
+    slack_s = _LAST_KEY_S if policy == "keyframe" else max(0.5, 0.02 * (claimed or 0.0))
+    return seen if claimed is None or seen < claimed - slack_s else claimed
 
 
 def decode_video_message(message: dict[str, Any], beat: Beat) -> dict[str, Any]:

@@ -165,12 +165,13 @@ def require_seamless(before: DecodedPart | None, after: DecodedPart) -> None:
         raise UnevenPart("the picture at a cut is not the same from both sides")
 
 
-def merged(parts: Sequence[DecodedPart], problems: list[str]) -> DecodeReport:
-    """What one pass over the whole video would have reported. problems: known before the video was cut."""
-    report = DecodeReport(problems)
+def merged(parts: Sequence[DecodedPart], notes: list[str]) -> DecodeReport:
+    """What one pass over the whole video would have reported. notes: made before the video was cut."""
+    report = DecodeReport(notes=list(notes))
     for part in parts:
         for note in part.report.notes:
             report.note(note)
         report.pictures += part.report.pictures
+        report.length_s = part.report.length_s
         report.steps.add(part.report.steps)
     return report
