@@ -3,10 +3,15 @@
 Belongs here: the external archive and the decoding asset. Does not belong here: how a video is decoded (`archive`).
 """
 
+from typing import TYPE_CHECKING
+
 import dagster as dg
 
-from chimp_assets.assets.parts import OPERATORS, bars, bundles, markdown_table, png_markdown
+from chimp_assets.assets.parts import MAX_PLOT_BYTES, OPERATORS, bundles, markdown_table, picture_markdown
 from chimp_assets.resources import HomeResource
+
+if TYPE_CHECKING:
+    from chimp_assets.home import Home
 
 video_files = dg.AssetSpec(
     "video_files",
@@ -40,20 +45,32 @@ def frames(context: dg.AssetExecutionContext, home: HomeResource) -> dg.Material
     opened = home.open()
     work.begin_attempt(opened.database, context.partition_key)
     done = decode_bundle(opened.database, opened.archive, opened.store, context.partition_key, opened.settings)
+    sheet = _contact_sheet(context, opened)
     return dg.MaterializeResult(
         metadata={
             "dagster/row_count": done.frames,
             "videos": done.videos,
             "bytes": done.bytes,
             "seconds": done.seconds,
+            "hours_of_video": done.video_seconds / 3600,
+            "times_real_time": done.video_seconds / done.seconds if done.seconds else 0.0,
             "failed": len(done.failed),
             "lost_something": len(done.partial),
+            "duplicates": len(done.duplicates),
             "failed_files": markdown_table(
                 [{"file": uri, "error": error} for uri, error in [*done.failed, *done.partial]]
             ),
-            "outcome": png_markdown(
-                bars(["decoded", "failed"], [done.videos - len(done.failed), len(done.failed)], "Videos", "videos"),
-                "videos decoded and failed",
-            ),
+            **({"contact_sheet": picture_markdown(sheet, "jpeg", "kept frames")} if sheet else {}),
         }
     )
+
+
+def _contact_sheet(context: dg.AssetExecutionContext, opened: "Home") -> bytes | None:
+    from chimp_assets.errors import ChimpError
+    from chimp_assets.vision.contact_sheet import bundle_sheet
+
+    try:
+        return bundle_sheet(opened.database, opened.store, context.partition_key, max_bytes=MAX_PLOT_BYTES)
+    except ChimpError as error:  # the frames are made; what is wrong with them is the next step's to say
+        context.log.warning(f"No contact sheet: {error}")
+        return None

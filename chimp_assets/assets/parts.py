@@ -31,8 +31,12 @@ def png_markdown(figure: "Figure", title: str) -> dg.MarkdownMetadataValue:
         figure.savefig(picture, format="png", dpi=dpi, bbox_inches="tight")
         if picture.tell() <= MAX_PLOT_BYTES:
             break
-    encoded = base64.b64encode(picture.getvalue()).decode()
-    return dg.MetadataValue.md(f"![{title}](data:image/png;base64,{encoded})")
+    return picture_markdown(picture.getvalue(), "png", title)
+
+
+def picture_markdown(picture: bytes, kind: str, title: str) -> dg.MarkdownMetadataValue:
+    """An encoded picture (kind: png or jpeg) inline."""
+    return dg.MetadataValue.md(f"![{title}](data:image/{kind};base64,{base64.b64encode(picture).decode()})")
 
 
 def bars(labels: Sequence[str], values: Sequence[float], title: str, unit: str) -> "Figure":

@@ -1,4 +1,4 @@
-"""A page of small pictures of one video with its boxes and track numbers, for people who want to see what was found.
+"""Pages of small pictures for people who want to see what was found: a video with its boxes, a bundle at a glance.
 
 Belongs here: drawing from SQL and shards. Does not belong here: finding anything.
 """
@@ -10,6 +10,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import simplejpeg
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
@@ -19,6 +20,9 @@ from chimp_assets.database import schema
 from chimp_assets.database.engine import Database
 
 _WIDTH = 320
+_BUNDLE_WIDTH = 200
+_BUNDLE_HEIGHT = 150
+_BUNDLE_COLUMNS = 4
 _JUNK_COLOUR = (150, 150, 150)
 
 
@@ -50,6 +54,51 @@ def contact_sheet(
     encoded = cv2.imencode(".png", cv2.cvtColor(np.vstack(rows), cv2.COLOR_RGB2BGR))[1]
     out.write_bytes(encoded.tobytes())
     return out
+
+
+def bundle_sheet(
+    db: Database, store: BlobStore, bundle_key: str, pictures: int = 12, max_bytes: int = 100_000
+) -> bytes | None:
+    """A JPEG of at most max_bytes with up to `pictures` kept frames of a bundle, from as many videos as can be.
+
+    In the order of the videos, from the middle of each stretch of frames. None if the bundle has no frames. Raises
+    PictureError or StoreError if a picture cannot be read.
+    """
+    with db.read() as conn:
+        video, bundle = schema.video.c, schema.bundle.c
+        videos = conn.execute(
+            sa.select(video.video_id, video.n_frames)
+            .join_from(schema.video, schema.bundle, bundle.bundle_id == video.bundle_id)
+            .where(bundle.bundle_key == bundle_key, video.state.in_(("decoded", "tracked")), video.n_frames > 0)
+            .order_by(video.video_id)
+        ).all()
+    if not videos:
+        return None
+    # Frames are numbered from 0 without a gap; the pictures are dealt out to the videos evenly.
+    dealt = np.bincount(np.arange(pictures) * len(videos) // pictures, minlength=len(videos))
+    tiles = []
+    for (video_id, n_frames), n in zip(videos, dealt.tolist(), strict=True):
+        middles = sorted({int((k + 0.5) * n_frames / n) for k in range(n)})
+        tiles += [_small(rgb) for _, _, rgb in read_frames(db, store, video_id, middles)]
+    blank = np.zeros((_BUNDLE_HEIGHT, _BUNDLE_WIDTH, 3), np.uint8)
+    columns = min(_BUNDLE_COLUMNS, len(tiles))
+    tiles += [blank] * (-len(tiles) % columns)
+    sheet = np.vstack([np.hstack(tiles[start : start + columns]) for start in range(0, len(tiles), columns)])
+    for quality in (80, 60, 40, 20):
+        jpeg = simplejpeg.encode_jpeg(np.ascontiguousarray(sheet), quality=quality)
+        if len(jpeg) <= max_bytes:
+            return bytes(jpeg)
+    return None
+
+
+def _small(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The whole picture inside one tile, on black."""
+    scale = min(_BUNDLE_WIDTH / rgb.shape[1], _BUNDLE_HEIGHT / rgb.shape[0])
+    width, height = max(1, round(rgb.shape[1] * scale)), max(1, round(rgb.shape[0] * scale))
+    tile = np.zeros((_BUNDLE_HEIGHT, _BUNDLE_WIDTH, 3), np.uint8)
+    top, left = (_BUNDLE_HEIGHT - height) // 2, (_BUNDLE_WIDTH - width) // 2
+    tile[top : top + height, left : left + width] = cv2.resize(rgb, (width, height), interpolation=cv2.INTER_AREA)
+    return tile
 
 
 def _boxes(conn: sa.Connection, video_id: int, frame_nos: list[int]) -> dict[int, list[sa.Row]]:
