@@ -4,8 +4,9 @@ Belongs here: new, replaced, vanished and returned files; where and when a video
 Does not belong here: reading pictures (`ingest`), asking for runs (automation), rules about names (`file_names`), rows
 of new videos (`register`), what becomes of two files with the same bytes (`duplicates`).
 
-Listing and SQL are both in the order of code points, so that what lies between two listed names is compared with the
-rows between the same two names, and a call costs what it lists, however large the archive is.
+Listing and SQL are both in the order of code points (a store that cannot keep to it refuses to list), so that what lies
+between two listed names is compared with the rows between the same two names, and a call costs what it lists, however
+large the archive is.
 """
 
 from __future__ import annotations
@@ -176,8 +177,6 @@ class _Comparison:
         self._patience = patience
         self._now = now
         self._after = after  # everything up to this name has been compared
-        self._last = after
-        self._in_order = True
         self._holds_a_video = False
         self._hidden: list[str] = []
         self._page: list[BlobInfo] = []
@@ -195,11 +194,6 @@ class _Comparison:
 
     def add(self, info: BlobInfo) -> None:
         """Take one listed file; compares when a page is full."""
-        if self._last is not None and info.key <= self._last and self._in_order:
-            # No store should; if one does, what looked vanished may still come, and nothing more may be retired.
-            self._in_order = False
-            self.hide(info.key, "it was listed out of order, so vanished files are not noticed")
-        self._last = info.key
         self._files += 1
         if not is_video_name(info.key, self._settings.archive.suffixes):
             self._found.ignored += 1
@@ -230,8 +224,6 @@ class _Comparison:
         known: dict[str, Any] = {}
         gone: list[tuple[int, str]] = []
         with self._db.read() as conn:
-            if not self._in_order:
-                return _latest_versions(conn, listed), []
             for row in conn.execute(_versions().where(*_between(self._after, upto)).execution_options(yield_per=_PAGE)):
                 if row.uri in listed:
                     known[row.uri] = row

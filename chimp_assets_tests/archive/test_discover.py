@@ -414,18 +414,6 @@ def test_a_disk_that_goes_away_between_two_parts_of_a_listing_retires_nothing(pl
     assert {r.state for r in videos(place)} == {"registered"}
 
 
-def test_a_store_that_lists_out_of_order_loses_no_video(place, monkeypatch):
-    """Azure accounts with folders of their own sort `a/` before `a-b/`; a video that comes late is not vanished."""
-    without_probing(monkeypatch)
-    monkeypatch.setattr(discover_module, "_PAGE", 2)
-    names = ["a/1.mp4", "a/2.mp4", "a-b/1.mp4", "a-b/2.mp4", "c/1.mp4"]
-    archive = Listing(lambda: iter(names))
-    assert discover(place.db, archive, place.settings).new == 5
-    again = discover(place.db, archive, place.settings)
-    assert {r.state for r in videos(place)} == {"registered"}
-    assert any("out of order" in problem for problem in again.problems)
-
-
 def test_a_listing_reads_only_the_rows_of_what_it_lists(place, archive_folder, monkeypatch):
     """Reading every row of a large archive at each tick would take the whole tick."""
     without_probing(monkeypatch)
