@@ -160,12 +160,25 @@ def _under(tell: Progress, title: str, before: int = 0, of: int | None = None) -
     return lambda what, done, total: tell(title, before + done, max(of or 0, before + total))
 
 
+_NAME_LETTERS = 28
+
+
+def _naming(tell: Progress, title: str, before: int, of: int) -> Progress:
+    """As `_under`, with the end of the file's name: one file may take an hour."""
+
+    def told(what: str, done: int, total: int) -> None:
+        name = what.rsplit("/", 1)[-1]
+        shown = name if len(name) <= _NAME_LETTERS else f"…{name[1 - _NAME_LETTERS :]}"
+        tell(f"{title}: {shown}", before + done, max(of, before + total))
+
+    return told
+
+
 def ingest(home: Home, progress: Progress | None = None) -> Ingested:
     """Discovery to predictions in the foreground. May be interrupted at any moment and run again."""
     from chimp_assets.archive.discover import discover
     from chimp_assets.archive.ingest import decode_bundle
     from chimp_assets.planning import replan
-    from chimp_assets.vision.embedder import fit_embedder
     from chimp_assets.vision.tracking import track_bundle
 
     settings, database, store = home.settings, home.database, home.store
@@ -183,7 +196,7 @@ def ingest(home: Home, progress: Progress | None = None) -> Ingested:
         with attempt(home, key):
             decoded = decode_bundle(
                 database, home.archive, store, key, settings,
-                _under(tell, f"decode {bundle}", begun, to_decode),
+                _naming(tell, f"decode {bundle}", begun, to_decode),
             )  # fmt: skip
             tracked = track_bundle(
                 database, store, key, settings,
@@ -196,7 +209,11 @@ def ingest(home: Home, progress: Progress | None = None) -> Ingested:
         failed += [*decoded.failed, *decoded.partial, *tracked.failed]
     with database.read() as conn:
         due = work.embedder_due(conn, settings)
-    embedder = fit_embedder(database, store, settings, progress) if due.due else None
+    embedder = None
+    if due.due:
+        from chimp_assets.vision.embedder import fit_embedder  # torch: 300 MB and some seconds
+
+        embedder = fit_embedder(database, store, settings, progress)
     while rescore(home, progress).left:
         pass
     with database.read() as conn:

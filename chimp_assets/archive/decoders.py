@@ -43,8 +43,17 @@ Outcome = DecodedVideo | SameBytes | ChimpError
 _SCRATCH = "chimp-decode-"
 
 
-def decoded(jobs: Sequence[DecodeJob], twins: Callable[[int], dict[str, int]]) -> Iterator[tuple[DecodeJob, Outcome]]:
+OnPart = Callable[[DecodeJob, int, int], None]
+
+
+def decoded(
+    jobs: Sequence[DecodeJob],
+    twins: Callable[[int], dict[str, int]],
+    on_part: OnPart = lambda job, done, of: None,
+) -> Iterator[tuple[DecodeJob, Outcome]]:
     """Each job with what it gave, in the order in which they end. Raises what is not the video's fault.
+
+    on_part(job, done, of): parts of a long video that are decoded; called from a thread of its own.
 
     twins(bytes): content hash to video_id of known videos of this length; asked when a job begins, and two files of one
     length never run at once, so that copies in one bundle find each other.
@@ -57,7 +66,7 @@ def decoded(jobs: Sequence[DecodeJob], twins: Callable[[int], dict[str, int]]) -
             whole = replace(job, twins=twins(job.bytes))
             yield job, _attempt(whole, lambda one: _whole(decode_video(one)))
         return
-    with _scratch_folder() as scratch, _Crew(settings.workers, settings.stall_s) as crew:
+    with _scratch_folder() as scratch, _Crew(settings.workers, settings.stall_s, on_part) as crew:
         waiting = deque(jobs)
         running: dict[Future[Outcome], DecodeJob] = {}
         while waiting or running:
@@ -80,8 +89,9 @@ def decoded(jobs: Sequence[DecodeJob], twins: Callable[[int], dict[str, int]]) -
 class _Crew:
     """A set of children and the threads that wait for them."""
 
-    def __init__(self, n: int, stall_s: float) -> None:
+    def __init__(self, n: int, stall_s: float, on_part: OnPart) -> None:
         self._n = n
+        self._on_part = on_part
         self._children = [Worker(stall_s) for _ in range(n)]
         self._idle: SimpleQueue[Worker] = SimpleQueue()
         for child in self._children:
@@ -159,6 +169,7 @@ class _Crew:
                     require_seamless(done[-1] if done else None, decoded_part)
                     _pack(packer, decoded_part, jpegs)
                     done.append(decoded_part)
+                    self._on_part(job, len(done), len(video.parts))
             except (UnevenPart, WorkerDied, WorkerFailed, OSError) as error:
                 log.info("%s is decoded in one pass: %s", job.uri, error)
                 return None

@@ -66,15 +66,23 @@ def decode_bundle(
 ) -> BundleDecode:
     """Decode every registered video of a bundle; each ends `decoded`, `failed`, or `retired` if its file is gone.
 
-    progress(uri, done, of) is called after each video. A damaged file, or one that kills its process, does not stop
-    the others. Raises ArchiveError for an unknown bundle, and FullDiskError, StoreError or DatabaseError when the world
-    is at fault: videos not yet done stay registered, and running this again goes on.
+    progress(uri, done, of) is called after each video, and with `uri, 40 %` while a long one is decoded. A damaged
+    file, or one that kills its process, does not stop the others. Raises ArchiveError for an unknown bundle, and
+    FullDiskError, StoreError or DatabaseError when the world is at fault: videos not yet done stay registered, and
+    running this again goes on.
     """
     began = time.monotonic()
     outcome = BundleDecode()
     store.sweep_partial(f"shards/{bundle_key}", _STALE_S)
     jobs = _jobs(db, archive, store, bundle_key, settings)
-    for done, (job, result) in enumerate(decoded(jobs, lambda length: _twins(db, length)), 1):
+    done = 0
+
+    def part_done(job: DecodeJob, parts: int, of: int) -> None:
+        if progress is not None:
+            progress(f"{job.uri}, {100 * parts // of} %", done, len(jobs))
+
+    for job, result in decoded(jobs, lambda length: _twins(db, length), part_done):
+        done += 1
         if isinstance(result, DecodedVideo) and len(result.shards) > schema.SHARDS_PER_VIDEO:
             result = ShardError(
                 f"{job.uri} needs {len(result.shards)} shards, more than the {schema.SHARDS_PER_VIDEO} of a video.",
