@@ -14,6 +14,7 @@ ROWS = {
     "P3": "benchmarks.p3_memory",
     "P7": "benchmarks.p7_write_predictions",
     "P8": "benchmarks.p8_plan",
+    "Q": "benchmarks.quiet_tick",
     "K": "benchmarks.kills",
 }
 """Rows that are measured so far; each module has `measure() -> Iterator[Row]`."""
