@@ -206,8 +206,8 @@ def test_pictures_are_let_go_without_the_garbage_collector(tmp_path):
     assert 0 < most < 20
 
 
-def test_a_clock_that_jumps_back_goes_on():
-    """Joined recordings start again at 0: their pictures would never pass the grid again and be lost."""
+def read_clock(*stamps):
+    """The clock after these stamps, in ticks of 10 ms at 25 pictures a second, and the times it read."""
 
     class Stream:
         time_base, guessed_rate, average_rate = Fraction(1, 100), Fraction(25), None
@@ -217,25 +217,29 @@ def test_a_clock_that_jumps_back_goes_on():
             self.pts, self.dts = pts, None
 
     clock = decode_module.Clock(Stream(), None, 3600.0)
-    times = [clock.read(Frame(p))[1] for p in (500, 504, 508, 0, 4, 8, None, 7)]
+    return clock, [clock.read(Frame(stamp))[1] for stamp in stamps]
+
+
+def test_a_clock_that_jumps_back_goes_on():
+    """Joined recordings start again at 0: their pictures would never pass the grid again and be lost."""
+    clock, times = read_clock(500, 504, 508, 0, 4, 8, None, 7)
     assert times == pytest.approx([0, 0.04, 0.08, 0.12, 0.16, 0.2, 0.24, 0.25])
     assert (clock.jumps, clock.first_jump_s) == (1, pytest.approx(0.08))
 
 
 def test_a_clock_that_leaps_further_than_any_video_lasts_goes_on():
     """One wild stamp would refuse the whole file as too long."""
-
-    class Stream:
-        time_base, guessed_rate, average_rate = Fraction(1, 100), Fraction(25), None
-
-    class Frame:
-        def __init__(self, pts):
-            self.pts, self.dts = pts, None
-
-    clock = decode_module.Clock(Stream(), None, 3600.0)
-    times = [clock.read(Frame(p))[1] for p in (0, 4, 9_000_000, 9_000_004, 12)]
+    clock, times = read_clock(0, 4, 9_000_000, 9_000_004, 12)
     assert times == pytest.approx([0, 0.04, 0.08, 0.12, 0.16])
     assert clock.jumps == 2
+
+
+def test_pictures_missing_from_an_even_clock_are_counted_and_a_variable_rate_is_not_called_uneven():
+    """Some containers lose packets without a word: only the clock tells."""
+    stamps = [4 * n for n in range(60) if n not in (20, 21, 22, 40)]
+    assert read_clock(*stamps)[0].steps.told() == ("4 pictures are missing from an even clock, the first after 0.8 s.")
+    assert read_clock(*(4 * n for n in range(60)))[0].steps.told() is None
+    assert read_clock(*(4 * n for n in range(90) if n % 3 != 1 or n % 7 == 0))[0].steps.told() is None
 
 
 @pytest.mark.parametrize(
