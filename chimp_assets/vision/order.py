@@ -1,0 +1,146 @@
+"""In which order samples are read: a pure function of seed and epoch, cut into pieces that fit a budget of bytes.
+
+Belongs here: permuting blocks, sharing them among processes, mixing, and where a reader that was stopped goes on.
+Does not belong here: SQL, pictures, torch.
+
+Neighbours in a video are nearly the same picture, and reading them apart is slow. So blocks (neighbours, read together)
+are shuffled, and the samples of several blocks at once (a mix, as large as the budget of bytes allows) are shuffled
+among each other: CorgiPile (Xu et al., SIGMOD 2022) shows that this trains as a full shuffle does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+Uneven = Literal["keep", "drop", "repeat"]
+"""What becomes of shares of different length. keep: every sample once, some readers end earlier; drop: all end with the
+shortest; repeat: all go on to the longest with samples of their own once more."""
+
+# What a random number is for: streams of different purpose never meet.
+_BLOCKS, _SAMPLES = 1, 2
+
+
+@dataclass(frozen=True)
+class Reader:
+    """One of several that share an epoch: rank * workers + worker of world_size * workers."""
+
+    index: int = 0
+    of: int = 1
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.index < self.of:
+            raise ValueError(f"reader {self.index} of {self.of}")
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where a reader is: after `offset` samples of its mix number `mix`. Four integers resume it at any place."""
+
+    seed: int
+    epoch: int
+    mix: int = 0
+    offset: int = 0
+
+    def __post_init__(self) -> None:
+        if min(self.seed, self.epoch, self.mix, self.offset) < 0:
+            raise ValueError(f"{self} has a negative number")
+
+
+class EpochOrder:
+    """The order of one epoch for one reader.
+
+    samples: i64 [n], samples of each block; bytes: i64 [n], what each block takes in memory while it is read.
+    budget: bytes of a mix; a block that is larger is a mix by itself. shuffle False: blocks and samples as they are.
+    """
+
+    def __init__(
+        self,
+        samples: np.ndarray,
+        bytes: np.ndarray,
+        *,
+        seed: int,
+        epoch: int,
+        reader: Reader = Reader(),
+        budget: int,
+        shuffle: bool = True,
+        uneven: Uneven = "keep",
+    ) -> None:
+        if len(samples) != len(bytes):
+            raise ValueError(f"{len(samples)} blocks with samples, {len(bytes)} with bytes")
+        if budget < 1:
+            raise ValueError(f"a budget of {budget} bytes")
+        self._seed, self._epoch, self._shuffle = seed, epoch, shuffle
+        blocks = np.arange(len(samples), dtype=np.int64)
+        if shuffle:
+            blocks = _random(seed, epoch, _BLOCKS).permutation(blocks)
+        self.blocks = blocks[reader.index :: reader.of]
+        self._samples = np.asarray(samples, np.int64)
+        own = self._samples[self.blocks]
+        self.starts = _mixes(np.asarray(bytes, np.int64)[self.blocks], budget)
+        self.n_own = int(own.sum())
+        self.quota = self.n_own
+        if uneven != "keep":
+            shares = [int(self._samples[blocks[i :: reader.of]].sum()) for i in range(reader.of)]
+            self.quota = min(shares) if uneven == "drop" else max(shares)
+            if self.quota and not self.n_own:
+                raise ValueError(f"reader {reader.index} of {reader.of} has no samples to repeat: use fewer readers")
+
+    @property
+    def n_mixes(self) -> int:
+        """Mixes of one pass over this reader's blocks."""
+        return len(self.starts) - 1
+
+    def mix(self, number: int) -> np.ndarray:
+        """Blocks of a mix, i64 [m]. After the last one comes the first again (for `repeat`)."""
+        at = number % self.n_mixes
+        return self.blocks[self.starts[at] : self.starts[at + 1]]
+
+    def within(self, number: int) -> tuple[np.ndarray, np.ndarray]:
+        """The samples of a mix in their order: (which of its blocks i64 [k], which sample of that block i64 [k])."""
+        counts = self._samples[self.mix(number)]
+        block = np.repeat(np.arange(len(counts)), counts)
+        sample = np.arange(len(block)) - np.repeat(np.cumsum(counts) - counts, counts)
+        if not self._shuffle:
+            return block, sample
+        first = int(self.mix(number)[0]) if len(counts) else 0
+        mixed = _random(self._seed, self._epoch, _SAMPLES, first).permutation(len(block))
+        return block[mixed], sample[mixed]
+
+    def done_before(self, mix: int) -> int:
+        """Samples that this reader has delivered when it begins a mix."""
+        passes, rest = divmod(mix, self.n_mixes) if self.n_mixes else (0, 0)
+        return passes * self.n_own + int(self._samples[self.blocks[: self.starts[rest]]].sum())
+
+
+def remaining(order: EpochOrder, position: Position) -> Iterator[tuple[int, int, int]]:
+    """(mix, first sample, end) of what is left of an epoch after a position; empty at its end."""
+    mix, offset = position.mix, position.offset
+    if not order.n_mixes:
+        return
+    done = order.done_before(mix) + offset
+    while done < order.quota:
+        length = int(order._samples[order.mix(mix)].sum())
+        end = min(length, offset + order.quota - done)
+        if end > offset:
+            yield mix, offset, end
+        done += end - offset
+        mix, offset = mix + 1, 0
+
+
+def _random(*key: int) -> np.random.Generator:
+    return np.random.Generator(np.random.Philox(np.random.SeedSequence(key)))
+
+
+def _mixes(sizes: np.ndarray, budget: int) -> np.ndarray:
+    """Where mixes begin and the last one ends, i64 [m + 1]: as many neighbours as the budget holds, at least one."""
+    ends = np.cumsum(sizes)
+    starts = [0]
+    while starts[-1] < len(sizes):
+        before = ends[starts[-1] - 1] if starts[-1] else 0
+        fitting = int(np.searchsorted(ends, before + budget, "right"))
+        starts.append(max(fitting, starts[-1] + 1))
+    return np.array(starts, np.int64)

@@ -1,0 +1,616 @@
+"""PyTorch datasets whose samples are rows: frames with their boxes, or tracks with their crops, straight from SQL.
+
+Belongs here: `SqlFrameDataset`, `SqlTrackDataset` and the stream over either. Does not belong here: the order of an
+epoch (`order`), which tracks may teach (`datasets`), training loops.
+
+Memory does not grow with the archive: a dataset holds a few bytes for each video (or track), a stream one mix of blocks
+besides. Rows come in short queries over a range of keys, pictures in joined range reads. Each worker process opens its
+own connections, whether it was forked or spawned. Usable without Dagster:
+
+    home = Home.open("chimp_home")
+    frames = SqlFrameDataset(home.database, home.store, FrameQuery(split="train", targets="identities"))
+    loader = DataLoader(frames.stream(seed=1), batch_size=32, num_workers=2, collate_fn=list)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+from operator import attrgetter
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import simplejpeg
+import sqlalchemy as sa
+import torch
+from torch.utils.data import Dataset, IterableDataset, get_worker_info
+from torchvision import tv_tensors
+
+from chimp_assets.archive.pictures import PictureError
+from chimp_assets.archive.store import BlobStore
+from chimp_assets.database import schema
+from chimp_assets.database.engine import Database
+from chimp_assets.errors import ChimpError
+from chimp_assets.vision.crops import best_crops, crop_square
+from chimp_assets.vision.order import EpochOrder, Position, Reader, Uneven, remaining
+
+Sample = dict[str, Any]
+Transform = Callable[[Sample], Any]
+
+FRAMES_PER_BLOCK = 64
+TRACKS_PER_BLOCK = 16
+MIX_BYTES = 64 * 1024 * 1024
+"""JPEGs that a stream holds at once, in each worker: some 50 blocks of 64 frames of 20 kB."""
+
+_NAMED = sa.table(
+    "v_named_track", sa.column("track_id"), sa.column("video_id"), sa.column("individual_id"), sa.column("source")
+)
+# A JPEG whose length nobody wrote down, in estimates.
+_JPEG_BYTES = 20_000
+
+
+class DatasetError(ChimpError):
+    """A query selects nothing, or a state does not belong to this dataset."""
+
+
+@dataclass(frozen=True)
+class FrameQuery:
+    """Which frames, and what is told of them.
+
+    split: `train`, `validation` or `test`; None: all. videos: only these video_ids. targets: `none`; `boxes`: of live
+    tracks; `identities`: boxes whose track has a name, and the name. named_by: whose names, `person` or `model` or None
+    for both (only with `identities`).
+    """
+
+    split: Literal["train", "validation", "test"] | None = None
+    videos: Sequence[int] | None = None
+    targets: Literal["none", "boxes", "identities"] = "boxes"
+    named_by: Literal["person", "model"] | None = "person"
+
+
+class SqlFrameDataset(Dataset[Any]):
+    """Kept frames as samples, by number (0 to len - 1) or by key (`at`), each a dict:
+
+    video_id, frame_no int; time_s float; image: tv_tensors.Image u8 [3, h, w] RGB as displayed; and with targets boxes:
+    tv_tensors.BoundingBoxes f32 [k, 4] XYXY in pixels, track_id i64 [k], and with identities individual_id i64 [k].
+
+    transform is given that dict; torchvision.transforms.v2 transforms keep image and boxes together.
+    Raises DatasetError if the query selects no frame.
+    """
+
+    def __init__(
+        self, db: Database, store: BlobStore, query: FrameQuery | None = None, transform: Transform | None = None
+    ) -> None:
+        self._db = db
+        self._store = store
+        self.query = query or FrameQuery()
+        self._transform = transform
+        with db.read() as conn:
+            found = _videos(conn, self.query)
+        # Arrays, not objects: copied on write, a list of objects is copied by every worker.
+        self._video_id, self._n_frames, self._jpeg_bytes = found
+        self._ends = np.cumsum(self._n_frames)
+        if not len(self):
+            raise DatasetError("No frame is selected.", "Ask for another split or other videos, or ingest some.")
+
+    def __len__(self) -> int:
+        return int(self._ends[-1]) if len(self._ends) else 0
+
+    def key(self, index: int) -> tuple[int, int]:
+        """(video_id, frame_no) of a sample. Raises IndexError."""
+        if not -len(self) <= index < len(self):
+            raise IndexError(index)
+        index %= len(self)
+        at = int(np.searchsorted(self._ends, index, "right"))
+        return int(self._video_id[at]), index - int(self._ends[at] - self._n_frames[at])
+
+    def at(self, video_id: int, frame_no: int) -> Any:
+        """The sample of a key. Raises DatasetError if the query does not select it."""
+        if video_id not in self._video_id:
+            raise DatasetError(f"The query does not select video {video_id}.", "Ask for one of its videos.")
+        return self.finished(self.read(video_id, [frame_no])[0])
+
+    def __getitem__(self, index: int) -> Any:
+        return self.__getitems__([index])[0]
+
+    def __getitems__(self, indices: Sequence[int]) -> list[Any]:
+        """Samples of these numbers, in their order; frames of one video are read together."""
+        keys = [self.key(i) for i in indices]
+        found: dict[tuple[int, int], Any] = {}
+        for video_id, members in groupby(sorted(set(keys)), key=lambda key: key[0]):
+            raws = self.read(video_id, [frame_no for _, frame_no in members])
+            found.update(((raw.video_id, raw.frame_no), raw) for raw in raws)
+        return [self.finished(found[key]) for key in keys]
+
+    def stream(
+        self, *, seed: int = 0, shuffle: bool = True, mix_bytes: int = MIX_BYTES, uneven: Uneven = "keep"
+    ) -> SqlStream:
+        """All samples once per epoch, in an order that depends on seed and epoch alone; see `SqlStream`."""
+        return SqlStream(_FrameBlocks(self), seed=seed, shuffle=shuffle, mix_bytes=mix_bytes, uneven=uneven)
+
+    def read(self, video_id: int, frame_nos: Sequence[int]) -> list[_RawFrame]:
+        """Frames of one video with their JPEGs and boxes, in the order of frame_no. frame_nos: ascending, distinct."""
+        frame, shard = schema.frame.c, schema.frame_shard.c
+        first, last = frame_nos[0], frame_nos[-1]
+        with self._db.read() as conn:
+            rows = conn.execute(
+                sa.select(frame.frame_no, frame.time_s, shard.uri, frame.byte_offset, frame.byte_length)
+                .join_from(schema.frame, schema.frame_shard, frame.shard_id == shard.shard_id)
+                .where(frame.video_id == video_id, frame.frame_no.between(first, last))
+                .order_by(frame.frame_no)
+            ).all()
+            boxes = _boxes(conn, self.query, video_id, first, last)
+        if len(rows) != len(frame_nos):
+            wanted = set(frame_nos)
+            rows = [row for row in rows if row.frame_no in wanted]
+            if len(rows) != len(frame_nos):
+                missing = sorted(wanted - {row.frame_no for row in rows})
+                raise PictureError(
+                    f"Video {video_id} has no frame {missing[0]}.", "It was ingested again: make the dataset anew."
+                )
+        found = []
+        for uri, members in groupby(rows, key=attrgetter("uri")):
+            some = list(members)
+            jpegs = self._store.get_ranges(uri, [r.byte_offset for r in some], [r.byte_length for r in some])
+            for row, jpeg in zip(some, jpegs, strict=True):
+                found.append(_RawFrame(video_id, row.frame_no, row.time_s, jpeg, boxes.get(row.frame_no, _NO_BOXES)))
+        return found
+
+    def finished(self, raw: _RawFrame) -> Any:
+        """The sample of a frame that was read."""
+        picture = _decoded(raw.jpeg, raw.video_id, raw.frame_no)
+        height, width = picture.shape[:2]
+        sample: Sample = {
+            "video_id": raw.video_id,
+            "frame_no": raw.frame_no,
+            "time_s": raw.time_s,
+            "image": _image(picture),
+        }
+        if self.query.targets != "none":
+            xywh, track_id, individual_id = raw.boxes
+            corners = np.concatenate([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]], axis=1)
+            scaled = torch.from_numpy(corners * np.array([width, height, width, height], np.float32))
+            sample["boxes"] = tv_tensors.BoundingBoxes(scaled, format="XYXY", canvas_size=(height, width))
+            sample["track_id"] = torch.from_numpy(track_id)
+            if self.query.targets == "identities":
+                sample["individual_id"] = torch.from_numpy(individual_id)
+        return self._transform(sample) if self._transform else sample
+
+
+@dataclass(frozen=True)
+class _RawFrame:
+    """A frame as it was read: a JPEG is a tenth of its picture."""
+
+    video_id: int
+    frame_no: int
+    time_s: float
+    jpeg: bytes
+    boxes: tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+_NO_BOXES = (np.empty((0, 4), np.float32), np.empty(0, np.int64), np.empty(0, np.int64))
+
+
+def _videos(conn: sa.Connection, query: FrameQuery) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(video_id i64 [n], n_frames i64 [n], mean bytes of a JPEG i64 [n]) of the selected videos, ascending."""
+    video, shard, split = schema.video.c, schema.frame_shard.c, schema.split_assignment.c
+    size = sa.select(shard.video_id, sa.func.sum(shard.bytes).label("bytes")).group_by(shard.video_id).subquery("size")
+    statement = (
+        sa.select(video.video_id, video.n_frames, size.c.bytes)
+        .outerjoin(size, size.c.video_id == video.video_id)
+        .where(video.state.in_(("decoded", "tracked")), video.n_frames > 0)
+        .order_by(video.video_id)
+        .execution_options(yield_per=10_000)
+    )
+    if query.split is not None:
+        statement = statement.join(schema.split_assignment, split.video_id == video.video_id).where(
+            split.split == query.split
+        )
+    wanted = None if query.videos is None else np.unique(np.asarray(query.videos, np.int64))
+    parts = []
+    for page in conn.execute(statement).partitions():
+        part = np.array([(r.video_id, r.n_frames, (r.bytes or 0) // r.n_frames or _JPEG_BYTES) for r in page], np.int64)
+        parts.append(part if wanted is None else part[np.isin(part[:, 0], wanted)])
+    table = np.concatenate(parts) if parts else np.empty((0, 3), np.int64)
+    return table[:, 0].copy(), table[:, 1].copy(), table[:, 2].copy()
+
+
+def _boxes(
+    conn: sa.Connection, query: FrameQuery, video_id: int, first: int, last: int
+) -> dict[int, tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """frame_no to (x y w h f32 [k, 4] as fractions, track_id i64 [k], individual_id i64 [k])."""
+    if query.targets == "none":
+        return {}
+    d = schema.detection.c
+    statement: sa.Select[Any] = (
+        sa.select(d.frame_no, d.x, d.y, d.w, d.h, d.track_id)
+        .where(d.video_id == video_id, d.frame_no.between(first, last))
+        .order_by(d.frame_no, d.detection_no)
+    )
+    if query.targets == "identities":
+        named = _NAMED.c
+        statement = statement.join(_NAMED, named.track_id == d.track_id).add_columns(named.individual_id)
+        statement = statement.where(named.video_id == video_id)
+        if query.named_by is not None:
+            statement = statement.where(named.source == query.named_by)
+    else:
+        track = schema.track.c
+        statement = statement.join(schema.track, track.track_id == d.track_id).where(track.state == "live")
+    found = {}
+    for frame_no, members in groupby(conn.execute(statement), key=lambda row: row[0]):
+        rows = list(members)
+        names = [row[6] for row in rows] if query.targets == "identities" else [-1] * len(rows)
+        found[frame_no] = (
+            np.array([row[1:5] for row in rows], np.float32),
+            np.array([row[5] for row in rows], np.int64),
+            np.array(names, np.int64),
+        )
+    return found
+
+
+def _decoded(jpeg: bytes, video_id: int, frame_no: int) -> np.ndarray:
+    try:
+        picture: np.ndarray = simplejpeg.decode_jpeg(jpeg, colorspace="RGB")
+    except ValueError as error:
+        raise PictureError(
+            f"Frame {frame_no} of video {video_id} is not a JPEG: {error}.",
+            "Its shard was changed after it was written: restore it, or ingest the video again.",
+        ) from error
+    return picture
+
+
+def _image(picture: np.ndarray) -> tv_tensors.Image:
+    """u8 [h, w, 3] as u8 [3, h, w], a view of the same bytes."""
+    image: tv_tensors.Image = tv_tensors.Image(torch.from_numpy(picture).permute(2, 0, 1))
+    return image
+
+
+@dataclass(frozen=True)
+class TrackQuery:
+    """Which live tracks. split, videos: as in `FrameQuery`. named_by: only tracks that have a name, by a `person`, the
+    `model` or `anyone` of the two; None: all live tracks.
+
+    training_set: the members of this training_set_id with their classes instead, as they were at its watermark.
+    """
+
+    split: Literal["train", "validation", "test"] | None = None
+    videos: Sequence[int] | None = None
+    named_by: Literal["person", "model", "anyone"] | None = None
+    training_set: int | None = None
+
+
+class SqlTrackDataset(Dataset[Any]):
+    """Tracks as samples, by number or by key (`at`), each a dict:
+
+    track_id, video_id int; crops: tv_tensors.Image u8 [k, 3, side, side], the best crops of the track, ascending in
+    time, k <= crops_per_track; frame_no i64 [k]; class_id int, the individual_id, -1 where nobody gave a name.
+
+    class_id of all samples is the attribute `class_id`, i64 [n]. transform is given the dict.
+    Raises DatasetError if the query selects no track.
+    """
+
+    def __init__(
+        self,
+        db: Database,
+        store: BlobStore,
+        query: TrackQuery | None = None,
+        *,
+        crops_per_track: int = 5,
+        side: int = 96,
+        transform: Transform | None = None,
+    ) -> None:
+        self._db = db
+        self._store = store
+        self.query = query or TrackQuery()
+        self._k = crops_per_track
+        self._side = side
+        self._transform = transform
+        self.track_id, self.class_id = self._selected()
+        if not len(self):
+            raise DatasetError("No track is selected.", "Ask for another split or other videos, or label some tracks.")
+
+    def _selected(self) -> tuple[np.ndarray, np.ndarray]:
+        if self.query.training_set is not None:
+            from chimp_assets.vision.datasets import read_members
+
+            members = read_members(self._db, self._store, self.query.training_set)
+            return members.track_id, members.class_id
+        with self._db.read() as conn:
+            return _tracks(conn, self.query)
+
+    def __len__(self) -> int:
+        return len(self.track_id)
+
+    def at(self, track_id: int) -> Any:
+        """The sample of a track. Raises DatasetError if the query does not select it."""
+        index = int(np.searchsorted(self.track_id, track_id))
+        if index >= len(self) or self.track_id[index] != track_id:
+            raise DatasetError(f"The query does not select track {track_id}.", "Ask for one of its tracks.")
+        return self[index]
+
+    def __getitem__(self, index: int) -> Any:
+        return self.__getitems__([index])[0]
+
+    def __getitems__(self, indices: Sequence[int]) -> list[Any]:
+        """Samples of these numbers, in their order; tracks of one video are read together."""
+        numbers = [self._number(i) for i in indices]
+        found: dict[int, Any] = {}
+        wanted = sorted(set(numbers))
+        for _, members in groupby(wanted, key=lambda n: int(self.track_id[n]) // schema.TRACKS_PER_VIDEO):
+            found.update((raw.number, raw) for raw in self.read(list(members)))
+        return [self.finished(found[n]) for n in numbers]
+
+    def _number(self, index: int) -> int:
+        if not -len(self) <= index < len(self):
+            raise IndexError(index)
+        return index % len(self)
+
+    def stream(
+        self, *, seed: int = 0, shuffle: bool = True, mix_bytes: int = MIX_BYTES, uneven: Uneven = "keep"
+    ) -> SqlStream:
+        """All samples once per epoch, in an order that depends on seed and epoch alone; see `SqlStream`."""
+        return SqlStream(_TrackBlocks(self), seed=seed, shuffle=shuffle, mix_bytes=mix_bytes, uneven=uneven)
+
+    def balanced_weights(self) -> torch.Tensor:
+        """f64 [n]: drawn by these (WeightedRandomSampler), every class comes equally often, whatever its tracks."""
+        _, which, counts = np.unique(self.class_id, return_inverse=True, return_counts=True)
+        return torch.from_numpy(1.0 / counts[which])
+
+    def read(self, numbers: Sequence[int]) -> list[_RawTrack]:
+        """Tracks of one video with the JPEGs of their best frames. numbers: ascending, distinct."""
+        track_ids = self.track_id[list(numbers)]
+        video_id = int(track_ids[0]) // schema.TRACKS_PER_VIDEO
+        d, frame, shard = schema.detection.c, schema.frame.c, schema.frame_shard.c
+        with self._db.read() as conn:
+            rows = conn.execute(
+                sa.select(d.track_id, d.frame_no, d.x, d.y, d.w, d.h, d.score)
+                .where(d.track_id.between(int(track_ids[0]), int(track_ids[-1])))
+                .order_by(d.track_id, d.frame_no)
+            ).all()
+            chosen = {}
+            wanted = {int(track_id) for track_id in track_ids}
+            for track_id, members in groupby(rows, key=attrgetter("track_id")):
+                if track_id in wanted:
+                    chosen[track_id] = _best(list(members), self._k)
+            if missing := wanted - chosen.keys():
+                raise DatasetError(
+                    f"Track {min(missing)} has no detections any more.",
+                    "Its video was tracked anew: make the dataset anew.",
+                )
+            frame_nos = sorted({int(n) for frames, _ in chosen.values() for n in frames})
+            places = {
+                row.frame_no: row
+                for row in conn.execute(
+                    sa.select(frame.frame_no, shard.uri, frame.byte_offset, frame.byte_length)
+                    .join_from(schema.frame, schema.frame_shard, frame.shard_id == shard.shard_id)
+                    .where(frame.video_id == video_id, frame.frame_no.between(frame_nos[0], frame_nos[-1]))
+                )
+            }
+        jpegs = self._jpegs(video_id, frame_nos, places)
+        return [
+            _RawTrack(number, int(track_id), *chosen[int(track_id)], [jpegs[int(n)] for n in chosen[int(track_id)][0]])
+            for number, track_id in zip(numbers, track_ids, strict=True)
+        ]
+
+    def _jpegs(self, video_id: int, frame_nos: Sequence[int], places: dict[int, Any]) -> dict[int, bytes]:
+        found: dict[int, bytes] = {}
+        if missing := set(frame_nos) - places.keys():
+            raise PictureError(f"Video {video_id} has no frame {min(missing)}.", "Make the dataset anew.")
+        for uri, members in groupby(frame_nos, key=lambda n: places[n].uri):
+            some = [places[n] for n in members]
+            pieces = self._store.get_ranges(uri, [r.byte_offset for r in some], [r.byte_length for r in some])
+            found.update((row.frame_no, jpeg) for row, jpeg in zip(some, pieces, strict=True))
+        return found
+
+    def finished(self, raw: _RawTrack) -> Any:
+        """The sample of a track that was read."""
+        video_id = raw.track_id // schema.TRACKS_PER_VIDEO
+        crops = np.stack(
+            [
+                crop_square(_decoded(jpeg, video_id, int(n)), tuple(float(v) for v in box), self._side)  # type: ignore[arg-type]
+                for jpeg, n, box in zip(raw.jpegs, raw.frame_no, raw.boxes, strict=True)
+            ]
+        )
+        sample: Sample = {
+            "track_id": raw.track_id,
+            "video_id": video_id,
+            "crops": tv_tensors.Image(torch.from_numpy(crops).permute(0, 3, 1, 2)),
+            "frame_no": torch.from_numpy(raw.frame_no),
+            "class_id": int(self.class_id[raw.number]),
+        }
+        return self._transform(sample) if self._transform else sample
+
+
+@dataclass(frozen=True)
+class _RawTrack:
+    """A track as it was read: its place in the dataset, best frames i64 [k], boxes f64 [k, 4], their JPEGs."""
+
+    number: int
+    track_id: int
+    frame_no: np.ndarray
+    boxes: np.ndarray
+    jpegs: list[bytes]
+
+
+def _best(rows: Sequence[Any], k: int) -> tuple[np.ndarray, np.ndarray]:
+    boxes = np.array([row[2:6] for row in rows], np.float64)
+    frame_no = np.array([row.frame_no for row in rows], np.int64)
+    scores = np.array([row.score for row in rows], np.float32)
+    best = best_crops(frame_no, boxes.astype(np.float32), scores, k)
+    return frame_no[best], boxes[best]
+
+
+def _tracks(conn: sa.Connection, query: TrackQuery) -> tuple[np.ndarray, np.ndarray]:
+    """(track_id i64 [n] ascending, individual_id i64 [n] or -1) of the selected tracks of usable videos."""
+    track, video, split, named = schema.track.c, schema.video.c, schema.split_assignment.c, _NAMED.c
+    statement: sa.Select[Any]
+    of_video: sa.ColumnElement[Any]
+    if query.named_by is None:
+        statement = sa.select(track.track_id, sa.literal(-1, sa.BigInteger)).where(track.state == "live")
+        of_video = track.video_id
+    else:
+        statement = sa.select(sa.type_coerce(named.track_id, sa.BigInteger), named.individual_id).select_from(_NAMED)
+        of_video = named.video_id
+        if query.named_by != "anyone":
+            statement = statement.where(named.source == query.named_by)
+    statement = statement.join(schema.video, video.video_id == of_video).where(video.state == "tracked")
+    if query.split is not None:
+        statement = statement.join(schema.split_assignment, split.video_id == of_video).where(
+            split.split == query.split
+        )
+    wanted = None if query.videos is None else np.unique(np.asarray(query.videos, np.int64))
+    parts = [np.empty((0, 2), np.int64)]
+    for page in conn.execute(statement.execution_options(yield_per=10_000)).partitions():
+        part = np.array([tuple(row) for row in page], np.int64)
+        parts.append(part if wanted is None else part[np.isin(part[:, 0] // schema.TRACKS_PER_VIDEO, wanted)])
+    table = np.concatenate(parts)
+    table = table[np.argsort(table[:, 0], kind="stable")]
+    return table[:, 0].copy(), table[:, 1].copy()
+
+
+class _Blocks(Protocol):
+    """What a stream reads. samples, bytes: i64 [n], of each block."""
+
+    samples: np.ndarray
+    bytes: np.ndarray
+
+    def read(self, block: int) -> Sequence[Any]:
+        """As many raw samples as `samples` says."""
+        ...
+
+    def finished(self, raw: Any) -> Any:
+        """The sample of a raw one."""
+        ...
+
+
+class _FrameBlocks:
+    """Up to FRAMES_PER_BLOCK frames in a row of one video."""
+
+    def __init__(self, dataset: SqlFrameDataset) -> None:
+        self._dataset = dataset
+        per_video = -(-dataset._n_frames // FRAMES_PER_BLOCK)
+        self._video = np.repeat(np.arange(len(per_video)), per_video)
+        of_video = np.arange(len(self._video)) - np.repeat(np.cumsum(per_video) - per_video, per_video)
+        self._first = of_video * FRAMES_PER_BLOCK
+        self.samples = np.minimum(FRAMES_PER_BLOCK, dataset._n_frames[self._video] - self._first)
+        self.bytes = self.samples * dataset._jpeg_bytes[self._video]
+
+    def read(self, block: int) -> Sequence[Any]:
+        first = int(self._first[block])
+        video_id = int(self._dataset._video_id[self._video[block]])
+        return self._dataset.read(video_id, range(first, first + int(self.samples[block])))
+
+    def finished(self, raw: Any) -> Any:
+        return self._dataset.finished(raw)
+
+
+class _TrackBlocks:
+    """Up to TRACKS_PER_BLOCK selected tracks of one video."""
+
+    def __init__(self, dataset: SqlTrackDataset) -> None:
+        self._dataset = dataset
+        video = dataset.track_id // schema.TRACKS_PER_VIDEO
+        _, first, count = np.unique(video, return_index=True, return_counts=True)
+        per_video = -(-count // TRACKS_PER_BLOCK)
+        of_video = np.arange(int(per_video.sum())) - np.repeat(np.cumsum(per_video) - per_video, per_video)
+        self._first = np.repeat(first, per_video) + of_video * TRACKS_PER_BLOCK
+        ends = np.repeat(first + count, per_video)
+        self.samples = np.minimum(TRACKS_PER_BLOCK, ends - self._first)
+        self.bytes = self.samples * dataset._k * _JPEG_BYTES
+
+    def read(self, block: int) -> Sequence[Any]:
+        first = int(self._first[block])
+        return self._dataset.read(range(first, first + int(self.samples[block])))
+
+    def finished(self, raw: Any) -> Any:
+        return self._dataset.finished(raw)
+
+
+class SqlStream(IterableDataset[Any]):
+    """The samples of a dataset, each once per epoch, in an order that is a function of seed and epoch alone.
+
+    Blocks of neighbours are shuffled; the samples of as many blocks as fit into mix_bytes of JPEGs are shuffled among
+    each other. Workers of a DataLoader and ranks (torch.distributed, or rank and world_size) share the blocks; `uneven`
+    says what becomes of shares of different length ("drop" or "repeat" where ranks must take equal steps).
+
+    `state_dict` is four integers (seed, epoch, mix, offset) that resume at any sample without reading those before;
+    torchdata's StatefulDataLoader keeps them for each worker. After an epoch the next one follows; `set_epoch` chooses.
+    """
+
+    def __init__(
+        self,
+        blocks: _Blocks,
+        *,
+        seed: int,
+        shuffle: bool = True,
+        mix_bytes: int = MIX_BYTES,
+        uneven: Uneven = "keep",
+        rank: int | None = None,
+        world_size: int | None = None,
+    ) -> None:
+        self._blocks = blocks
+        self._shuffle = shuffle
+        self._mix_bytes = mix_bytes
+        self._uneven: Uneven = uneven
+        self._rank, self._world_size = rank, world_size
+        self._position = Position(seed, 0)
+
+    def shared(self, rank: int, world_size: int) -> SqlStream:
+        """The same stream for one of several ranks, where torch.distributed does not say."""
+        return SqlStream(
+            self._blocks,
+            seed=self._position.seed,
+            shuffle=self._shuffle,
+            mix_bytes=self._mix_bytes,
+            uneven=self._uneven,
+            rank=rank,
+            world_size=world_size,
+        )
+
+    def set_epoch(self, epoch: int) -> None:
+        """Begin with this epoch. A DataLoader with workers copies the stream: call this before each epoch."""
+        self._position = Position(self._position.seed, epoch)
+
+    def state_dict(self) -> dict[str, int]:
+        """Where this process is: seed, epoch, mix, offset."""
+        return dict(vars(self._position))
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Go on from there. Raises DatasetError if it is no state of a stream."""
+        try:
+            self._position = Position(**{name: int(value) for name, value in state.items()})
+        except (TypeError, ValueError) as error:
+            raise DatasetError(f"{state} is no state of a stream: {error}.", "Give what state_dict gave.") from None
+
+    def __iter__(self) -> Iterator[Any]:
+        at = self._position
+        order = EpochOrder(
+            self._blocks.samples,
+            self._blocks.bytes,
+            seed=at.seed,
+            epoch=at.epoch,
+            reader=self._reader(),
+            budget=self._mix_bytes,
+            shuffle=self._shuffle,
+            uneven=self._uneven,
+        )
+        for mix, first, end in remaining(order, at):
+            raws = [self._blocks.read(int(block)) for block in order.mix(mix)]
+            of_block, of_sample = order.within(mix)
+            for offset in range(first, end):
+                raw = raws[of_block[offset]][of_sample[offset]]
+                self._position = replace(at, mix=mix, offset=offset + 1)
+                yield self._blocks.finished(raw)
+        self._position = Position(at.seed, at.epoch + 1)
+
+    def _reader(self) -> Reader:
+        rank, world_size = self._rank, self._world_size
+        if rank is None or world_size is None:
+            rank, world_size = 0, 1
+            if torch.distributed.is_available() and torch.distributed.is_initialized():
+                rank, world_size = torch.distributed.get_rank(), torch.distributed.get_world_size()
+        worker = get_worker_info()
+        if worker is None:
+            return Reader(rank, world_size)
+        return Reader(rank * worker.num_workers + worker.id, world_size * worker.num_workers)
