@@ -48,11 +48,17 @@ lint: $(READY) ## style, format and types
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-bench: $(READY) ## the performance table; ROWS="P7 P8" for some of it
+$(VENV)/.bench: $(READY) requirements-bench.lock
+	@echo "Installing what requirements-bench.lock names beside it, for comparison ..."
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-bench.lock
+	@touch $@
+
+bench: $(VENV)/.bench ## the performance table; ROWS="P7 P8" for some of it
 	@$(BIN)/python -m benchmarks $(ROWS)
 
 lock: $(READY) ## write requirements.lock anew from pyproject.toml
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 --group dev pyproject.toml -o requirements.lock
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 --group dev --group bench -c requirements.lock pyproject.toml -o requirements-bench.lock
 
 clean: ## forget the environment and the demo; your own home stays
 	@rm -rf $(VENV) $(AZURITE) demo_home

@@ -12,6 +12,7 @@ ROWS = {
     "P1": "benchmarks.p1_decode",
     "P2": "benchmarks.p2_keyframes",
     "P3": "benchmarks.p3_memory",
+    "P4": "benchmarks.p4_stream",
     "P7": "benchmarks.p7_write_predictions",
     "P8": "benchmarks.p8_plan",
     "Q": "benchmarks.quiet_tick",

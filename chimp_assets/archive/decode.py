@@ -21,8 +21,10 @@ from chimp_assets.archive.probe import (
     Losses,
     Readable,
     UnevenPart,
+    VideoFacts,
     decoded_pictures,
     duration_of,
+    facts_of,
     limit_pixels,
     opened,
     pixel_aspect,
@@ -85,13 +87,14 @@ class DecodeReport:
     """What there is to say of a decoding beside its pictures.
 
     problems: what was lost, where and why. notes: how kept pictures differ from those in the file. pictures: decoded in
-    all. length_s: from the first picture to the end of the last. ends: digests of the pictures at both ends of a part,
-    empty where there was none.
+    all. facts: of the video, once its first picture was decoded. length_s: from the first picture to the end of the
+    last. ends: digests of the pictures at both ends of a part, empty where there was none.
     """
 
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     pictures: int = 0
+    facts: VideoFacts | None = None
     length_s: float = 0.0
     steps: Steps = field(default_factory=Steps)
     ends: tuple[str, str] = ("", "")
@@ -138,42 +141,59 @@ def decode_frames(
     """
     with opened(source) as (container, stream):
         name = str(getattr(source, "name", "the file"))
-        limit_pixels(stream, settings.max_pixels, name)
-        claimed = duration_of(container, stream)
-        refuse_longer(claimed, settings.max_duration_s, name)
-        keyframes_only = settings.policy == "keyframe"
-        losses = Losses()
-        pictures = decoded_pictures(container, stream, losses, beat, part.start if part else None)
-        if keyframes_only:
-            stream.codec_context.skip_frame = "NONKEY"
-        if part is not None:
-            pictures = _inside(pictures, part, losses, report)
-        clock = Clock(stream, part, settings.max_duration_s)
-        entered_s = clock.seconds_at(part.start) if part and part.start is not None else None
-        keep = _Grid(settings.fps, float(stream.time_base) / 2, entered_s)
-        render = _Renderer(stream, settings, name, report, part.shape if part else None)
-        n = 0
-        for before, frame, after in with_neighbours(pictures):
-            if part is not None and frame.pts == part.start:  # belongs to the part before
-                continue
-            report.pictures += 1
-            pts, time_s = clock.read(frame)
-            refuse_longer(time_s, settings.max_duration_s, name)
-            wanted = frame.key_frame if keyframes_only else keep(time_s)  # some decoders cannot skip
-            if wanted:
-                jpeg = render.alone(frame) if keyframes_only else render.between(before, frame, after)
-                yield KeptFrame(n, pts, time_s, jpeg)
-                n += 1
-            if part is not None and frame.pts == part.end:
-                break
-        if not keyframes_only:
-            report.steps = clock.steps
-        report.length_s = clock.length_s
-        to_the_end = part is None or part.end is None
-        for sentence in _told(losses, clock, claimed if to_the_end else None, stream, container):
-            report.problem(sentence)
-        if n == 0 and part is None:
-            raise unreadable_pictures(name, losses, "key picture" if report.pictures else "picture")
+        yield from frames_of(container, stream, name, settings, report, beat, part)
+
+
+def frames_of(
+    container: Any,
+    stream: Any,
+    name: str,
+    settings: DecodeSettings,
+    report: DecodeReport,
+    beat: Beat,
+    part: Part | None = None,
+) -> Iterator[KeptFrame]:
+    """`decode_frames` of a file that was just opened, of which nothing was read: opening one costs as much as decoding
+    some pictures. name: for messages.
+    """
+    limit_pixels(stream, settings.max_pixels, name)
+    claimed = duration_of(container, stream)
+    refuse_longer(claimed, settings.max_duration_s, name)
+    keyframes_only = settings.policy == "keyframe"
+    losses = Losses()
+    pictures = decoded_pictures(container, stream, losses, beat, part.start if part else None)
+    if keyframes_only:
+        stream.codec_context.skip_frame = "NONKEY"
+    if part is not None:
+        pictures = _inside(pictures, part, losses, report)
+    clock = Clock(stream, part, settings.max_duration_s)
+    entered_s = clock.seconds_at(part.start) if part and part.start is not None else None
+    keep = _Grid(settings.fps, float(stream.time_base) / 2, entered_s)
+    render = _Renderer(stream, settings, name, report, part.shape if part else None)
+    n = 0
+    for before, frame, after in with_neighbours(pictures):
+        if part is not None and frame.pts == part.start:  # belongs to the part before
+            continue
+        report.pictures += 1
+        if report.facts is None and part is None:
+            report.facts = facts_of(container, stream, frame)
+        pts, time_s = clock.read(frame)
+        refuse_longer(time_s, settings.max_duration_s, name)
+        wanted = frame.key_frame if keyframes_only else keep(time_s)  # some decoders cannot skip
+        if wanted:
+            jpeg = render.alone(frame) if keyframes_only else render.between(before, frame, after)
+            yield KeptFrame(n, pts, time_s, jpeg)
+            n += 1
+        if part is not None and frame.pts == part.end:
+            break
+    if not keyframes_only:
+        report.steps = clock.steps
+    report.length_s = clock.length_s
+    to_the_end = part is None or part.end is None
+    for sentence in _told(losses, clock, claimed if to_the_end else None, stream, container):
+        report.problem(sentence)
+    if n == 0 and part is None:
+        raise unreadable_pictures(name, losses, "key picture" if report.pictures else "picture")
 
 
 def with_neighbours(frames: Iterable[Any]) -> Generator[tuple[Any | None, Any, Any | None], None, None]:

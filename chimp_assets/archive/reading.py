@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from chimp_assets.archive.decode import DecodeReport, Part
+    from chimp_assets.archive.probe import VideoFacts
     from chimp_assets.settings import DecodeSettings
 
 _BEAT_S = 1.0
@@ -126,8 +127,8 @@ def decode_video(job: DecodeJob, beat: Beat = lambda: None) -> DecodedVideo | Sa
 
     Raises UnreadableVideo (the file's fault), GoneVideo, and StoreError or FullDiskError (not its fault).
     """
-    from chimp_assets.archive.decode import DecodeReport, decode_frames
-    from chimp_assets.archive.probe import probe
+    from chimp_assets.archive.decode import DecodeReport, frames_of
+    from chimp_assets.archive.probe import duration_of, opened, probe
     from chimp_assets.archive.segments import plan_parts
 
     began = time.monotonic()
@@ -135,33 +136,43 @@ def decode_video(job: DecodeJob, beat: Beat = lambda: None) -> DecodedVideo | Sa
     with _local_file(job, gently) as (path, content_hash):
         if content_hash in job.twins:
             return SameBytes(job.twins[content_hash], content_hash)
-        facts = probe(path, job.settings.max_pixels)
         report = DecodeReport()
-        if facts.n_video_streams > 1:
-            report.note(f"It has {facts.n_video_streams} video streams; only the one that players show was read.")
-        columns = {
-            "duration_s": facts.duration_s,
-            "width": facts.width,
-            "height": facts.height,
-            "sar_num": facts.sar_num,
-            "sar_den": facts.sar_den,
-            "rotation": facts.rotation,
-            "avg_fps": facts.avg_fps,
-            "codec": facts.codec,
-            "time_base_num": facts.time_base_num,
-            "time_base_den": facts.time_base_den,
-            "interlaced": facts.interlaced,
-            "color_transfer": facts.color_transfer,
-        }
-        if job.scratch is not None:
-            parts = plan_parts(path, job.settings, gently)
-            if parts:
-                spent = time.monotonic() - began
-                return LongVideo(content_hash, columns, report.notes, path, parts, spent)
-        with Packer(job) as packer:
-            for kept in decode_frames(path, job.settings, report, gently):
-                packer.add(kept.pts, kept.time_s, kept.jpeg)
-            return packer.decoded(content_hash, columns, report, time.monotonic() - began)
+        with opened(path) as (container, stream):
+            if job.scratch is not None and (duration_of(container, stream) or 0.0) >= job.settings.split_s:
+                parts = plan_parts(path, job.settings, gently)
+                if parts:
+                    facts = probe(path, job.settings.max_pixels)
+                    _note_streams(report, facts)
+                    spent = time.monotonic() - began
+                    return LongVideo(content_hash, _columns_of(facts), report.notes, path, parts, spent)
+            with Packer(job) as packer:
+                for kept in frames_of(container, stream, path.name, job.settings, report, gently):
+                    packer.add(kept.pts, kept.time_s, kept.jpeg)
+                assert report.facts is not None
+                _note_streams(report, report.facts)
+                return packer.decoded(content_hash, _columns_of(report.facts), report, time.monotonic() - began)
+
+
+def _note_streams(report: DecodeReport, facts: VideoFacts) -> None:
+    if facts.n_video_streams > 1:
+        report.note(f"It has {facts.n_video_streams} video streams; only the one that players show was read.")
+
+
+def _columns_of(facts: VideoFacts) -> dict[str, Any]:
+    return {
+        "duration_s": facts.duration_s,
+        "width": facts.width,
+        "height": facts.height,
+        "sar_num": facts.sar_num,
+        "sar_den": facts.sar_den,
+        "rotation": facts.rotation,
+        "avg_fps": facts.avg_fps,
+        "codec": facts.codec,
+        "time_base_num": facts.time_base_num,
+        "time_base_den": facts.time_base_den,
+        "interlaced": facts.interlaced,
+        "color_transfer": facts.color_transfer,
+    }
 
 
 class Packer:

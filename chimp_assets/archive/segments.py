@@ -167,10 +167,10 @@ def require_seamless(before: DecodedPart | None, after: DecodedPart) -> None:
 
 def merged(parts: Sequence[DecodedPart], notes: list[str]) -> DecodeReport:
     """What one pass over the whole video would have reported. notes: made before the video was cut."""
-    report = DecodeReport(notes=list(notes))
+    report = DecodeReport()
+    for note in [*(note for part in parts for note in part.report.notes), *notes]:
+        report.note(note)
     for part in parts:
-        for note in part.report.notes:
-            report.note(note)
         report.pictures += part.report.pictures
         report.length_s = part.report.length_s
         report.steps.add(part.report.steps)
