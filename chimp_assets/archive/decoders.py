@@ -41,6 +41,8 @@ log = logging.getLogger(__name__)
 Outcome = DecodedVideo | SameBytes | ChimpError
 
 _SCRATCH = "chimp-decode-"
+# A file so large is probably long.
+_LARGE_BYTES = 32 * 1024 * 1024
 
 
 OnPart = Callable[[DecodeJob, int, int], None]
@@ -67,6 +69,8 @@ def decoded(
             yield job, _attempt(whole, lambda one: _whole(decode_video(one)))
         return
     with _scratch_folder() as scratch, _Crew(settings.workers, settings.stall_s, on_part) as crew:
+        if max(job.bytes for job in jobs) >= _LARGE_BYTES:
+            crew.start()
         waiting = deque(jobs)
         running: dict[Future[Outcome], DecodeJob] = {}
         while waiting or running:
@@ -109,6 +113,11 @@ class _Crew:
             child.close()
         self.threads.shutdown(wait=True, cancel_futures=True)
         self._part_threads.shutdown(wait=True, cancel_futures=True)
+
+    def start(self) -> None:
+        """Start all children, also those that are needed only when a long video is cut."""
+        for child in self._children:
+            child.start()
 
     def decode(self, job: DecodeJob) -> DecodedVideo | SameBytes:
         """Decode a video in one child, or a long one in parts in several."""

@@ -34,11 +34,11 @@ from chimp_assets.archive.probe import (
 if TYPE_CHECKING:
     from chimp_assets.settings import DecodeSettings
 
-# A part is at least this long (below, opening the file costs more than it saves) and at most that (its JPEGs wait on
-# disk until its turn comes).
-_SHORTEST_S, _LONGEST_S = 15.0, 600.0
+# A part is about at least this long (below, opening the file costs more than it saves) and at most that (its JPEGs wait
+# on disk until its turn comes).
+_SHORTEST_S, _LONGEST_S = 10.0, 600.0
 # Parts for each process: the last ones finish at about the same time.
-_ROUNDS = 4
+_ROUNDS = 8
 
 
 @dataclass(frozen=True)
@@ -96,14 +96,7 @@ def plan_parts(path: Path, settings: DecodeSettings, beat: Callable[[], None]) -
         return []
     if (shown[-1] - first_pts) * seconds < 0.9 * claimed:  # it ends before its time: to be told by one pass
         return []
-    length_s = min(max(claimed / (_ROUNDS * settings.workers), _SHORTEST_S), _LONGEST_S)
-    cuts: list[int] = []
-    at = first_pts
-    for key in keys:
-        # The last part is no stub.
-        if (key - at) * seconds >= length_s and (shown[-1] - key) * seconds >= _SHORTEST_S / 2:
-            cuts.append(int(key))
-            at = int(key)
+    cuts = _even_cuts(keys, first_pts, int(shown[-1]), seconds, settings.workers)
     if not cuts:
         return []
     parts = []
@@ -112,6 +105,17 @@ def plan_parts(path: Path, settings: DecodeSettings, beat: Callable[[], None]) -
         until = len(shown) if end is None else int(np.searchsorted(shown, end, "right"))
         parts.append(Part(start, end, first_pts, until - after, shape))
     return parts
+
+
+def _even_cuts(keys: np.ndarray, first: int, last: int, seconds: float, workers: int) -> list[int]:
+    """Key pictures that cut the time from first to last into parts of about one length, as many for each process."""
+    length_s = (last - first) * seconds
+    n = min(_ROUNDS * workers, max(1, int(length_s / _SHORTEST_S)))
+    n = max(n, int(np.ceil(length_s / _LONGEST_S)))
+    n = -(-n // workers) * workers
+    wanted = first + (last - first) * np.arange(1, n) / n
+    at = np.searchsorted(keys, wanted)
+    return [int(key) for key in np.unique(keys[at[at < len(keys)]]) if key < last]
 
 
 def _packet_times(path: Path, beat: Callable[[], None]) -> tuple[np.ndarray | None, np.ndarray]:

@@ -103,6 +103,10 @@ class Worker:
             if "failed" in answer:
                 raise WorkerFailed(*(str(text) for text in answer["failed"]))
 
+    def start(self) -> None:
+        """Start the child now rather than at the first call: it needs half a second."""
+        self._started()
+
     def close(self) -> None:
         """End the child, whatever it does."""
         self._closed = True
