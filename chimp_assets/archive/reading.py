@@ -128,7 +128,7 @@ def decode_video(job: DecodeJob, beat: Beat = lambda: None) -> DecodedVideo | Sa
     Raises UnreadableVideo (the file's fault), GoneVideo, and StoreError or FullDiskError (not its fault).
     """
     from chimp_assets.archive.decode import DecodeReport, frames_of
-    from chimp_assets.archive.probe import duration_of, opened, probe
+    from chimp_assets.archive.probe import duration_of, opened
     from chimp_assets.archive.segments import plan_parts
 
     began = time.monotonic()
@@ -139,12 +139,11 @@ def decode_video(job: DecodeJob, beat: Beat = lambda: None) -> DecodedVideo | Sa
         report = DecodeReport()
         with opened(path) as (container, stream):
             if job.scratch is not None and (duration_of(container, stream) or 0.0) >= job.settings.split_s:
-                parts = plan_parts(path, job.settings, gently)
-                if parts:
-                    facts = probe(path, job.settings.max_pixels)
-                    _note_streams(report, facts)
+                parts = plan_parts(path, job.settings, gently, report)
+                if parts and report.facts is not None:
+                    _note_streams(report, report.facts)
                     spent = time.monotonic() - began
-                    return LongVideo(content_hash, _columns_of(facts), report.notes, path, parts, spent)
+                    return LongVideo(content_hash, _columns_of(report.facts), report.notes, path, parts, spent)
             with Packer(job) as packer:
                 for kept in frames_of(container, stream, path.name, job.settings, report, gently):
                     packer.add(kept.pts, kept.time_s, kept.jpeg)

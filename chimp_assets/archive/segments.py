@@ -26,6 +26,7 @@ from chimp_assets.archive.probe import (
     UnevenPart,
     decoded_pictures,
     duration_of,
+    facts_of,
     limit_pixels,
     opened,
     pixel_aspect,
@@ -71,10 +72,13 @@ def part_of_message(message: dict[str, Any]) -> Part:
     return Part(**{**message, "shape": whole})
 
 
-def plan_parts(path: Path, settings: DecodeSettings, beat: Callable[[], None]) -> list[Part]:
+def plan_parts(
+    path: Path, settings: DecodeSettings, beat: Callable[[], None], report: DecodeReport | None = None
+) -> list[Part]:
     """Where to cut a video; empty if it is short, has no key pictures or gives a reason to doubt its times.
 
-    Reads all packets and decodes one picture: about 1 % of the work of decoding.
+    report: is given the facts of the video, which its first picture completes. Reads all packets and decodes one
+    picture: about 1 % of the work of decoding.
     """
     with opened(path) as (container, stream):
         limit_pixels(stream, settings.max_pixels, path.name)
@@ -84,6 +88,8 @@ def plan_parts(path: Path, settings: DecodeSettings, beat: Callable[[], None]) -
         first = next(decoded_pictures(container, stream, None, beat), None)
         if first is None or first.pts is None:
             return []
+        if report is not None:
+            report.facts = facts_of(container, stream, first)
         shape = shape_of(first, pixel_aspect(stream), settings.longest_side)
         first_pts = int(first.pts)
         seconds = float(stream.time_base)
