@@ -182,7 +182,7 @@ def show_failed(failed: list[tuple[str, str]]) -> None:
     """What an ingest could not read, or not whole, and why."""
     if not failed:
         return
-    out.print(f"{len(failed):,} files failed or lost something:")
+    out.print(f"{len(failed):,} {'file' if len(failed) == 1 else 'files'} failed or lost something:")
     _show_files(failed[:FILES_SHOWN])
     if len(failed) > FILES_SHOWN:
         out.print(f"... and {len(failed) - FILES_SHOWN:,} more: `chimp status --failed`")
@@ -232,13 +232,13 @@ def _speed(pace: Pace) -> str:
 
 
 def _failures(status: Status) -> str:
-    counted = {
-        "failed": status.n_failed,
-        "lost something": status.n_lost_something,
-        "duplicates": status.n_duplicates,
-        "bundles given up": len(status.given_up),
-    }
-    said = ", ".join(f"{n:,} {what}" for what, n in counted.items() if n)
+    counted = (
+        (status.n_failed, "failed", "failed"),
+        (status.n_lost_something, "lost something", "lost something"),
+        (status.n_duplicates, "duplicate", "duplicates"),
+        (len(status.given_up), "bundle given up", "bundles given up"),
+    )
+    said = ", ".join(f"{n:,} {one if n == 1 else many}" for n, one, many in counted if n)
     return f"{said}: see `chimp status --failed`" if said else "none"
 
 

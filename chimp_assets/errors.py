@@ -17,10 +17,6 @@ class ChimpError(Exception):
     def __str__(self) -> str:
         return f"{self.sentence} {self.remedy}".strip()
 
-    def __reduce__(self) -> tuple[type[ChimpError], tuple[str, str]]:
-        # Errors travel from the decoding processes to their parent.
-        return type(self), (self.sentence, self.remedy)
-
 
 class SettingsError(ChimpError):
     """A setting is missing, misspelt or impossible."""

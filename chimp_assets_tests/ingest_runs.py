@@ -1,6 +1,7 @@
 """What tests of whole ingests share: the command in its own process, and what two homes must have in common."""
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -26,6 +27,16 @@ def environment(folder: Path) -> dict[str, str]:
 def command(*arguments: str) -> list[str]:
     """`chimp ...` as a process."""
     return [sys.executable, "-m", "chimp_assets.cli", *arguments]
+
+
+def require_refusal(done: subprocess.CompletedProcess[str], *words: str) -> None:
+    """The command said in a few lines what is wrong, with these words, and ended with 2."""
+    assert done.returncode == 2, (done.stdout, done.stderr)
+    assert "Traceback" not in done.stderr
+    assert 1 <= len(done.stderr.strip().splitlines()) <= 8, done.stderr
+    said = " ".join(done.stderr.split())
+    for word in words:
+        assert word in said, said
 
 
 def rows(folder: Path) -> dict[str, list[tuple]]:

@@ -81,8 +81,8 @@ def add_track(db: Database, video_id: int, ordinal: int, state: str = "live", de
         mark_changed(conn, bundle_id)
         conn.execute(
             sa.insert(t.track).values(
-                track_id=track_id, video_id=video_id, first_frame_no=0, last_frame_no=3, n_detections=4, quality=0.8,
-                model_id=detector, state=state,
+                track_id=track_id, video_id=video_id, first_frame_no=0, last_frame_no=3, first_s=0.0, last_s=0.6,
+                n_detections=4, quality=0.8, model_id=detector, state=state,
             )
         )  # fmt: skip
         conn.execute(

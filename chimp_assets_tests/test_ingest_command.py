@@ -14,7 +14,7 @@ from chimp_assets.database import schema as t
 from chimp_assets.demo.archive import make_archive
 from chimp_assets.home import Home, init_home
 from chimp_assets.settings import TOML_NAME
-from chimp_assets_tests.ingest_runs import WHENS, blobs, command, environment, rows
+from chimp_assets_tests.ingest_runs import WHENS, blobs, command, environment, require_refusal, rows
 
 _TOML = """\
 [archive]
@@ -141,37 +141,28 @@ def test_an_ingest_killed_after_each_step_goes_on_to_the_same_rows(undisturbed, 
     assert blobs(folder) == blobs(undisturbed)
 
 
-def _refused(done: subprocess.CompletedProcess[str], *words: str) -> None:
-    assert done.returncode == 2, (done.stdout, done.stderr)
-    assert "Traceback" not in done.stderr
-    said = " ".join(done.stderr.split())
-    for word in words:
-        assert word in said, said
-    assert 1 <= len(done.stderr.strip().splitlines()) <= 8
-
-
 def test_an_ingest_without_an_archive_says_so(tmp_path):
     folder = _new_home(tmp_path / "h")
-    _refused(_run(command("ingest"), folder), "No archive", "chimp ingest FOLDER")
+    require_refusal(_run(command("ingest"), folder), "No archive", "chimp ingest FOLDER")
 
 
 def test_a_missing_and_an_empty_archive_are_sentences_and_leave_no_trace(tmp_path):
     folder = _new_home(tmp_path / "h")
-    _refused(_ingest(folder, tmp_path / "nowhere"), "nowhere")
+    require_refusal(_ingest(folder, tmp_path / "nowhere"), "nowhere")
     assert "nowhere" not in (folder / TOML_NAME).read_text()
 
     (tmp_path / "empty").mkdir()
-    _refused(_ingest(folder, tmp_path / "empty"), "holds no video")
+    require_refusal(_ingest(folder, tmp_path / "empty"), "holds no video")
     # A folder that was mistaken for the archive must not bind the home to it.
     (tmp_path / "also empty").mkdir()
-    _refused(_ingest(folder, tmp_path / "also empty"), "also empty holds no video")
+    require_refusal(_ingest(folder, tmp_path / "also empty"), "also empty holds no video")
 
 
-def test_a_second_archive_in_the_same_home_is_refused(undisturbed, tmp_path):
+def test_a_second_archive_in_the_same_home_isrequire_refusal(undisturbed, tmp_path):
     """The first archive's videos would look vanished, and all of them would be retired."""
     (tmp_path / "second").mkdir()
     before = rows(undisturbed)
-    _refused(_ingest(undisturbed, tmp_path / "second"), "belongs to the archive", "CHIMP_HOME")
+    require_refusal(_ingest(undisturbed, tmp_path / "second"), "belongs to the archive", "CHIMP_HOME")
     assert rows(undisturbed) == before
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -33,9 +33,8 @@ from chimp_assets.archive.probe import (
 )
 
 if TYPE_CHECKING:
+    from chimp_assets.archive.workers import Beat
     from chimp_assets.settings import DecodeSettings
-
-Beat = Callable[[], None]
 
 _SENTENCES = 20
 # Share of steps of the named rate from which a clock counts as even.

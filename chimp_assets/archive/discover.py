@@ -281,7 +281,7 @@ class _Comparison:
 
     def _new_video(self, info: BlobInfo, replaces: Any | None, at: datetime) -> NewVideo:
         moment, source = _recorded_at(info, self._probes, self._zone, at)
-        return NewVideo(info, moment, source, replaces)
+        return NewVideo(info, moment, moment.astimezone(self._zone).date(), source, replaces)
 
     def _retire(self, gone: Sequence[tuple[int, str]]) -> None:
         """Retire videos, given by id and uri. If time runs out, the next call begins before those that are left."""

@@ -100,7 +100,8 @@ def _place_of(new: sa.Row[Any], twin: sa.Row[Any]) -> dict[str, Any]:
     """Where and when the file was recorded, as its new path says; what a person said of it stays."""
     place = {"site": new.site, "camera": new.camera}
     if twin.recorded_at_source != "user":
-        place |= {"recorded_at": new.recorded_at, "recorded_at_source": new.recorded_at_source}
+        when = ("recorded_at", "recorded_at_source", "recorded_on")
+        place |= {name: getattr(new, name) for name in when}
     return place
 
 

@@ -141,6 +141,7 @@ def _keep(db: Database, store: BlobStore, job: DecodeJob, decoded: DecodedVideo,
             error=lost,
             content_hash=decoded.content_hash,
             n_frames=len(decoded.frame_no),
+            frame_s=_frame_s(decoded),
             **decoded.columns,
         )
         if not taken:
@@ -193,6 +194,15 @@ def _keep(db: Database, store: BlobStore, job: DecodeJob, decoded: DecodedVideo,
     outcome.video_seconds += decoded.columns["duration_s"] or float(decoded.time_s[-1])
     if lost:
         outcome.partial.append((job.uri, lost))
+
+
+def _frame_s(decoded: DecodedVideo) -> float | None:
+    """What each kept frame stands for: the mean time between two, or the whole of a video that has but one."""
+    n = len(decoded.time_s)
+    if n < 2:
+        duration: float | None = decoded.columns["duration_s"]
+        return duration
+    return float(decoded.time_s[-1] - decoded.time_s[0]) / (n - 1)
 
 
 def _keep_twin(db: Database, job: DecodeJob, same: SameBytes, outcome: BundleDecode) -> None:

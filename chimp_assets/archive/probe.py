@@ -78,7 +78,7 @@ class VideoFacts:
 
     width and height are as displayed, in square pixels: rotation and pixel aspect applied. rotation: degrees clockwise
     that display applies. duration_s: what the container claims, seconds. time_base: seconds of one pts tick.
-    created_at has no zone if the file names none. color_transfer: as libavutil names it; None if the file is silent.
+    color_transfer: as libavutil names it; None if the file is silent.
     """
 
     duration_s: float | None
@@ -91,7 +91,6 @@ class VideoFacts:
     codec: str
     time_base_num: int
     time_base_den: int
-    created_at: datetime | None
     n_video_streams: int
     interlaced: bool
     color_transfer: str | None
@@ -129,20 +128,6 @@ def best_stream(container: Any) -> Any | None:
     return best if best in streams else (streams[0] if streams else None)
 
 
-def probe(source: Readable, max_pixels: int | None = None) -> VideoFacts:
-    """Facts of a video; decodes its first picture, since only that knows its orientation.
-
-    Raises UnreadableVideo, also if no picture can be decoded or if pictures have more than max_pixels.
-    """
-    with opened(source) as (container, stream):
-        limit_pixels(stream, max_pixels, _name_of(source))
-        losses = Losses()
-        first = next(decoded_pictures(container, stream, losses), None)
-        if first is None:
-            raise unreadable_pictures(_name_of(source), losses)
-        return facts_of(container, stream, first)
-
-
 def created_at(source: Readable) -> datetime | None:
     """When the container says it was recorded; nothing is decoded. No zone if it names none. Raises UnreadableVideo."""
     with opened(source) as (container, stream):
@@ -166,7 +151,6 @@ def facts_of(container: Any, stream: Any, first: Any) -> VideoFacts:
         codec=str(stream.codec_context.name)[:40],
         time_base_num=stream.time_base.numerator,
         time_base_den=stream.time_base.denominator,
-        created_at=_created_at(container, stream),
         n_video_streams=sum(not _is_picture(s) for s in container.streams.video),
         interlaced=bool(first.interlaced_frame),
         color_transfer=_TRANSFERS.get(first.color_trc),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -21,10 +21,11 @@ _FOLDER_LENGTH = 1000
 
 @dataclass(frozen=True)
 class NewVideo:
-    """A file to be registered. replaces: the row of the version before, or None."""
+    """A file to be registered. recorded_on: the local day; replaces: the row of the version before, or None."""
 
     info: BlobInfo
     recorded_at: datetime
+    recorded_on: date
     source: str
     replaces: Any | None
 
@@ -55,6 +56,7 @@ def register(conn: sa.Connection, bundle_videos: int, videos: Sequence[NewVideo]
         "etag": [v.info.etag[:200] for v in videos],
         "recorded_at": [v.recorded_at for v in videos],
         "recorded_at_source": [v.source for v in videos],
+        "recorded_on": [v.recorded_on for v in videos],
         "site": [site for site, _ in places],
         "camera": [camera for _, camera in places],
         "n_frames": [0] * len(videos),

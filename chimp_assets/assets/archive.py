@@ -31,7 +31,7 @@ video_files = dg.AssetSpec(
     kinds={"python", "ffmpeg"},
     owners=OPERATORS,
     pool="decode",
-    code_version="1",
+    code_version="2",
     retry_policy=dg.RetryPolicy(max_retries=2, delay=5, backoff=dg.Backoff.EXPONENTIAL),
 )
 def frames(context: dg.AssetExecutionContext, home: HomeResource) -> dg.MaterializeResult:

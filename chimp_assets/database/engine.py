@@ -6,6 +6,7 @@ Does not belong here: tables (`schema`), statements (`bulk`, `events`, `queue`, 
 
 from __future__ import annotations
 
+import math
 import os
 import sqlite3
 import threading
@@ -19,6 +20,8 @@ import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import URL
 
+from chimp_assets.database import faults
+from chimp_assets.database.entra import CREDENTIALS, TokenSource, use_tokens
 from chimp_assets.errors import ChimpError, FullDiskError
 
 URL_FORMS = (
@@ -27,6 +30,19 @@ URL_FORMS = (
     "mssql+mssqlpython://user:password@host/name."
 )
 BUSY_TIMEOUT_S = 30.0
+CONNECT_TIMEOUT_S = 30
+"""Azure SQL moves a database or wakes it up for so long (learn.microsoft.com, "Connectivity architecture")."""
+POOL = {"pool_size": 4, "max_overflow": 8, "pool_timeout": 60, "pool_recycle": 1500, "pool_pre_ping": True}
+"""Connections of one process to a server: opened one by one, as many as its threads need. Azure's gateway drops those
+that were idle for 30 minutes, and its smallest database lends 30 workers to everybody together."""
+SQLITE_SETTINGS = (
+    "PRAGMA journal_mode=WAL",
+    # After a power cut WAL may lose the last commits, never the file (sqlite.org/pragma.html).
+    "PRAGMA synchronous=NORMAL",
+    "PRAGMA foreign_keys=ON",
+    "PRAGMA cache_size=-65536",
+)
+"""What every connection to SQLite begins with."""
 ATTEMPTS = 5
 FIRST_PAUSE_S = 0.2
 
@@ -38,15 +54,10 @@ _DRIVERS = {
     "mssql+pyodbc": ("mssql", "mssql+pyodbc"),
     "mssql+mssqlpython": ("mssql", "mssql+mssqlpython"),
 }
-# Azure SQL: the database moves, is busy or out of workers (learn.microsoft.com, "Troubleshoot transient connection
-# errors"), and 1205, chosen as the victim of a deadlock.
-_TRANSIENT_MSSQL = ("40613", "40501", "40197", "49918", "49919", "49920", "4060", "926", "10928", "10929", "1205")
-# PostgreSQL: serialisation failure, deadlock, server starting up, too many connections.
-_TRANSIENT_SQLSTATES = frozenset({"40001", "40P01", "57P03", "53300"})
-_FULL_SQLSTATES = frozenset({"53100"})
-# SQL Server: file group full, log full, Azure SQL size quota reached.
-_FULL_MSSQL = ("1105", "9002", "40544")
 _WRITES = "chimp_writes"
+_LOOSE = "chimp_foreign_keys_off"
+# Options of ours in an SQL Server address; the others are the driver's.
+_OPTIONS = ("entra", "client_id", "replica")
 
 T = TypeVar("T")
 
@@ -64,12 +75,13 @@ class Database:
     """
 
     def __init__(self, url: str) -> None:
-        self._url = _checked_url(url)
-        self.url = self._url.render_as_string(hide_password=False)
+        self._url, self._options = _checked_url(url)
+        self.url = self._url.update_query_dict(self._options).render_as_string(hide_password=False)
         self.dialect = self._url.get_backend_name()
         self._engine: sa.Engine | None = None
         self._owner = 0
         self._opening = threading.Lock()
+        self._replica: Database | None = None
 
     def __reduce__(self) -> tuple[type[Database], tuple[str]]:
         return type(self), (self.url,)
@@ -81,6 +93,11 @@ class Database:
     def safe_url(self) -> str:
         """The address with its password hidden, for messages."""
         return self._url.render_as_string(hide_password=True)
+
+    @property
+    def driver(self) -> str:
+        """Database and driver, as the address spells them: `mssql+pyodbc`."""
+        return self._url.drivername
 
     @property
     def file(self) -> Path | None:
@@ -106,12 +123,30 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
-        """A read transaction: one snapshot on SQLite and PostgreSQL; writing in it fails. Raises DatabaseError."""
+        """A read transaction: one snapshot on SQLite and PostgreSQL; writing in it fails. Raises DatabaseError.
+
+        SQL Server has no such transaction: there each statement sees one moment, and what was written is rolled back.
+        """
         with self._in_words(), self._connect() as conn:
             if self.dialect == "postgresql":
                 conn = conn.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-            with conn.begin():
+            with conn.begin() as transaction:
                 yield conn
+                if self.dialect == "mssql":
+                    transaction.rollback()
+
+    @property
+    def replica(self) -> Database:
+        """Where long reads that may be some seconds old belong: the read-only replica of Azure SQL, where the address
+        says `replica=yes`, else this database itself. Never for what is written from what was read.
+        """
+        if self._options.get("replica") != "yes":
+            return self
+        if self._replica is None:
+            url = self._url.update_query_dict({"ApplicationIntent": "ReadOnly"})
+            options = {name: value for name, value in self._options.items() if name != "replica"}
+            self._replica = Database(url.update_query_dict(options).render_as_string(hide_password=False))
+        return self._replica
 
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:
@@ -122,6 +157,35 @@ class Database:
         """
         with self._in_words(), self._connect() as conn:
             conn = conn.execution_options(**{_WRITES: True})
+            with conn.begin():
+                yield conn
+
+    @contextmanager
+    def migrate(self) -> Iterator[sa.Connection]:
+        """A write transaction that may rebuild tables. On SQLite rows may lose their parents meanwhile; at its end
+        every foreign key is checked, and a row without its parent rolls all of it back with a DatabaseError.
+        """
+        if self.dialect != "sqlite":
+            with self.write() as conn:
+                yield conn
+            return
+        with self.write_unchecked() as conn:
+            yield conn
+            broken = conn.exec_driver_sql("PRAGMA foreign_key_check").first()
+            if broken is not None:
+                raise DatabaseError(
+                    f"The database {self.safe_url} has a row of {broken[0]} whose {broken[2]} is missing.",
+                    "Restore a backup (chimp db restore); nothing was changed.",
+                )
+
+    @contextmanager
+    def write_unchecked(self) -> Iterator[sa.Connection]:
+        """A write transaction in which SQLite looks at no foreign key: the caller checks what it wrote before the end.
+
+        The same as `write` on servers, which check always.
+        """
+        with self._in_words(), self._connect() as conn:
+            conn = conn.execution_options(**{_WRITES: True, _LOOSE: True})
             with conn.begin():
                 yield conn
 
@@ -138,10 +202,10 @@ class Database:
                     with conn.begin():
                         return work(conn)
             except sa.exc.DBAPIError as error:
-                if attempt == ATTEMPTS or not _is_passing(error):
+                if attempt == ATTEMPTS or not faults.is_passing(error):
                     raise
                 self.engine.dispose()
-                time.sleep(FIRST_PAUSE_S * 2 ** (attempt - 1))
+                time.sleep(faults.pause_s(error, attempt, FIRST_PAUSE_S))
         raise AssertionError("unreachable")
 
     def dispose(self) -> None:
@@ -151,14 +215,13 @@ class Database:
         self._engine = None
 
     def _make_engine(self) -> sa.Engine:
-        options: dict[str, Any] = {}
-        if self.dialect == "sqlite":
-            options["connect_args"] = {"timeout": BUSY_TIMEOUT_S}
-        else:
-            options["pool_pre_ping"] = True
-        if self.dialect == "postgresql":
-            options["connect_args"] = {"application_name": "chimp-assets"}
-        if self._url.drivername == "mssql+pyodbc":
+        options: dict[str, Any] = {"connect_args": self._connect_arguments()}
+        if self.dialect != "sqlite":
+            options |= POOL
+        if self.dialect == "mssql":
+            # Many times slower there than the driver's executemany (sqlalchemy/sqlalchemy#13223).
+            options["use_insertmanyvalues"] = False
+        if self._url.drivername == "mssql+pyodbc" and "freetds" not in str(self._url.query.get("driver", "")).lower():
             options["fast_executemany"] = True
         try:
             engine = sa.create_engine(self._url, **options)
@@ -169,16 +232,27 @@ class Database:
             ) from None
         if self.dialect == "sqlite":
             _prepare_sqlite(engine, Path(str(self._url.database)))
+        if "entra" in self._options:
+            use_tokens(engine, TokenSource(self._options["entra"], self._options.get("client_id")))
         return engine
+
+    def _connect_arguments(self) -> dict[str, Any]:
+        if self.dialect == "sqlite":
+            return {"timeout": BUSY_TIMEOUT_S}
+        if self.dialect == "mssql":
+            return {"timeout": CONNECT_TIMEOUT_S}  # of the sign-in, for both drivers
+        said = self._url.query  # what the address says wins
+        ours = {"application_name": "chimp-assets", "connect_timeout": CONNECT_TIMEOUT_S}
+        return {name: value for name, value in ours.items() if name not in said}
 
     def _connect(self) -> sa.Connection:
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 return self.engine.connect()
             except sa.exc.DBAPIError as error:
-                if attempt == ATTEMPTS or not _is_passing(error):
+                if attempt == ATTEMPTS or not faults.is_passing(error):
                     raise
-                time.sleep(FIRST_PAUSE_S * 2 ** (attempt - 1))
+                time.sleep(faults.pause_s(error, attempt, FIRST_PAUSE_S))
         raise AssertionError("unreachable")
 
     @contextmanager
@@ -187,7 +261,7 @@ class Database:
         try:
             yield
         except (sa.exc.DBAPIError, sqlite3.Error) as error:
-            if passing and isinstance(error, sa.exc.DBAPIError) and _is_passing(error):
+            if passing and isinstance(error, sa.exc.DBAPIError) and faults.is_passing(error):
                 raise
             translated = self._translated(error)
             if translated is None:
@@ -198,16 +272,12 @@ class Database:
         origin = error.orig if isinstance(error, sa.exc.DBAPIError) else error
         code = getattr(origin, "sqlite_errorname", None) or getattr(origin, "sqlstate", None) or ""
         words = str(origin).strip().splitlines()[0] if str(origin).strip() else type(origin).__name__
-        if (
-            code in ("SQLITE_FULL", "SQLITE_IOERR_SHMSIZE")
-            or code in _FULL_SQLSTATES
-            or (self.dialect == "mssql" and _mentions(origin, _FULL_MSSQL))
-        ):
+        if faults.is_full(origin):
             return FullDiskError(
                 f"The database {self.safe_url} has no room left to write ({words}).",
                 "Free some space and run the step again; nothing of it was stored.",
             )
-        if code.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        if faults.is_held(origin):
             return DatabaseError(
                 f"The database {self.safe_url} was held by another process for {BUSY_TIMEOUT_S:.0f} seconds.",
                 "See what else is writing (chimp status), then run the step again.",
@@ -232,7 +302,13 @@ class Database:
         return None
 
 
-def _checked_url(url: str) -> URL:
+def foreign_keys_are_off(conn: sa.Connection) -> bool:
+    """Whether conn is SQLite's inside `Database.write_unchecked`."""
+    return conn.dialect.name == "sqlite" and bool(conn.get_execution_options().get(_LOOSE))
+
+
+def _checked_url(url: str) -> tuple[URL, dict[str, str]]:
+    """The address as SQLAlchemy takes it, and the options of ours that it had."""
     try:
         parsed = sa.make_url(url)
     except (sa.exc.ArgumentError, ValueError):
@@ -242,7 +318,20 @@ def _checked_url(url: str) -> URL:
     dialect, driver = _DRIVERS[parsed.drivername]
     if dialect == "sqlite" and (not parsed.database or parsed.database == ":memory:"):
         raise DatabaseError("A database in memory cannot be shared by the processes that work on it.", URL_FORMS)
-    return parsed.set(drivername=driver)
+    if dialect != "mssql":
+        return parsed.set(drivername=driver), {}
+    options = {name: str(parsed.query[name]) for name in _OPTIONS if name in parsed.query}
+    if options.get("entra", "default") not in CREDENTIALS or options.get("replica", "yes") not in ("yes", "no"):
+        raise DatabaseError(
+            "An option of the database address cannot be used.",
+            f"entra is one of {', '.join(CREDENTIALS)}; replica is yes or no (docs/databases.md).",
+        )
+    if "entra" in options and parsed.username:
+        raise DatabaseError(
+            "The database address has a user and asks for an Entra ID token as well.",
+            "Leave the user out; a managed identity of several is named by client_id.",
+        )
+    return parsed.difference_update_query(_OPTIONS).set(drivername=driver), options
 
 
 def _prepare_sqlite(engine: sa.Engine, file: Path) -> None:
@@ -256,28 +345,33 @@ def _prepare_sqlite(engine: sa.Engine, file: Path) -> None:
     def _settle(connection: Any, record: Any) -> None:
         # The driver's own transaction control would begin late and commit early: ours is explicit.
         connection.isolation_level = None
-        # synchronous=NORMAL: after a power cut WAL may lose the last commits, never the file (sqlite.org/pragma.html).
-        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "cache_size=-65536"):
-            connection.execute(f"PRAGMA {pragma}").close()
+        for statement in SQLITE_SETTINGS:
+            connection.execute(statement).close()
+        if not _has_sqrt(connection):
+            connection.create_function("sqrt", 1, _sqrt, deterministic=True)
 
     @event.listens_for(engine, "begin")
     def _begin(conn: sa.Connection) -> None:
         # A transaction that reads first and writes later does not wait for the writer, it fails: say it at the start.
-        writes = bool(conn.get_execution_options().get(_WRITES))
-        conn.exec_driver_sql(f"PRAGMA query_only={'OFF' if writes else 'ON'}")
-        conn.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+        options = conn.get_execution_options()
+        if options.get(_WRITES):
+            conn.exec_driver_sql("PRAGMA query_only=OFF")
+            # Said at each beginning: what one transaction leaves out, the next on this connection must not.
+            conn.exec_driver_sql("PRAGMA foreign_keys=OFF" if options.get(_LOOSE) else "PRAGMA foreign_keys=ON")
+            conn.exec_driver_sql("BEGIN IMMEDIATE")
+        else:
+            conn.exec_driver_sql("PRAGMA query_only=ON")
+            conn.exec_driver_sql("BEGIN")
 
 
-def _is_passing(error: sa.exc.DBAPIError) -> bool:
-    if error.connection_invalidated:
-        return True
-    state = getattr(error.orig, "sqlstate", None)
-    return state in _TRANSIENT_SQLSTATES or (
-        type(error.orig).__module__.startswith(("pyodbc", "mssql_python")) and _mentions(error.orig, _TRANSIENT_MSSQL)
-    )
+def _has_sqrt(connection: Any) -> bool:
+    # SQLite has it only where it was built with its mathematical functions.
+    try:
+        connection.execute("SELECT sqrt(4)").close()
+    except sqlite3.OperationalError:
+        return False
+    return True
 
 
-def _mentions(origin: object, numbers: tuple[str, ...]) -> bool:
-    # SQL Server's drivers give the error number only inside the message, as "(40613)".
-    message = str(origin)
-    return any(f"({number})" in message for number in numbers)
+def _sqrt(value: float | None) -> float | None:
+    return None if value is None or value < 0 else math.sqrt(value)

@@ -42,7 +42,7 @@ def upgrade(db: Database) -> list[str]:
             raise DatabaseError(f"{db.file} cannot be made: {error.strerror}.", "Check its permissions.") from None
     config = _config()
     script = ScriptDirectory.from_config(config)
-    with db.write() as conn:
+    with db.migrate() as conn:
         _take_turn(conn)
         state, current = _state(conn, script, db)
         if state == "newer":

@@ -52,7 +52,12 @@ VIDEO_STATES = ("registered", "decoded", "tracked", "failed", "retired")
 RECORDED_AT_SOURCES = ("container", "file_name", "file_time", "user")
 TRACK_STATES = ("live", "split", "merged", "junk")
 SEXES = ("F", "M", "U")
+ENTRY_TYPES = ("B", "I", "C", "Q")
 DEPART_TYPES = ("D", "E", "P", "O")
+BIRTH_GROUP_QUALITIES = ("C", "U")
+BIRTH_DATE_DISTRIBUTIONS = ("N", "U")
+FIRST_BORN = ("Y", "N", "U")
+MERGE_KINDS = ("merge", "undo")
 ANNOTATION_KINDS = (
     "identify",
     "unknown",
@@ -112,6 +117,10 @@ Path = (
 )
 
 
+# Rows lie in the order of their key on SQLite, as they do on SQL Server: one tree instead of two.
+CLUSTERED: dict[str, Any] = {"sqlite_with_rowid": False}
+
+
 def track_id_of(video_id: int, ordinal: int) -> int:
     """Key of the ordinal-th track of a video (from 0). Below 2**53 for video_id < 2**33, so exact in JavaScript."""
     if not 0 <= ordinal < TRACKS_PER_VIDEO:
@@ -143,6 +152,20 @@ counter = Table(
     comment="one row per gapless number; updated inside the transaction that uses the number",
 )
 
+bulk_chunk = Table(
+    "bulk_chunk",
+    metadata,
+    Column(
+        "run_key", Unicode(100), primary_key=True, comment="names one job of many rows, the same when it is run again"
+    ),
+    Column("chunk_no", Integer, primary_key=True, autoincrement=False),
+    Column("table_name", Unicode(60), nullable=False),
+    Column("n_rows", BigInteger, nullable=False),
+    Column("written_at", UtcDateTime, nullable=False),
+    CheckConstraint("n_rows >= 0", name="n_rows_not_negative"),
+    comment="written in the transaction of its rows: what is here is there, and is not written twice",
+)
+
 bundle = Table(
     "bundle",
     metadata,
@@ -167,6 +190,7 @@ video = Table(
     Column("etag", Unicode(200), nullable=False, comment="what the listing said: changes when the file changes"),
     Column("recorded_at", UtcDateTime),
     Column("recorded_at_source", Unicode(20)),
+    Column("recorded_on", Date, comment="calendar day of recorded_at where the cameras are (archive.timezone)"),
     Column("site", Unicode(100)),
     Column("camera", Unicode(100)),
     Column("duration_s", Double),
@@ -182,6 +206,7 @@ video = Table(
     Column("interlaced", Boolean, comment="fields were woven in the file; kept pictures are deinterlaced"),
     Column("color_transfer", Unicode(20), comment="as the file names it; smpte2084 and arib-std-b67 are HDR"),
     Column("n_frames", Integer, nullable=False, server_default="0", comment="kept frames"),
+    Column("frame_s", Double, comment="mean seconds between kept frames: what each of them stands for"),
     Column("decode_s", Double, comment="seconds that decoding it took, all its processes together"),
     Column("state", Unicode(12), nullable=False),
     Column("error", Unicode(2000), comment="what was lost and why, in words; may be set on a usable video"),
@@ -199,12 +224,13 @@ video = Table(
     Index("ix_video_state_bundle", "state", "bundle_id"),
     Index("ix_video_bytes", "bytes", "content_hash"),
     Index("ix_video_recorded_at", "recorded_at"),
+    Index("ix_video_place_day", "site", "camera", "recorded_on"),
 )
 
 frame_shard = Table(
     "frame_shard",
     metadata,
-    Column("shard_id", BigInteger, primary_key=True, autoincrement=False, comment="shard_id_of(video_id, part)"),
+    Column("shard_id", BigKey, primary_key=True, autoincrement=False, comment="shard_id_of(video_id, part)"),
     Column("video_id", BigInteger, _fk("video.video_id"), nullable=False, index=True),
     Column("uri", Unicode(500), nullable=False, unique=True, comment="path inside the store"),
     Column("bytes", BigInteger, nullable=False),
@@ -225,12 +251,13 @@ frame = Table(
     CheckConstraint("frame_no >= 0", name="frame_no_not_negative"),
     CheckConstraint("byte_offset >= 0", name="byte_offset_not_negative"),
     CheckConstraint("byte_length > 0", name="byte_length_positive"),
+    **CLUSTERED,
 )
 
 split_assignment = Table(
     "split_assignment",
     metadata,
-    Column("video_id", BigInteger, _fk("video.video_id"), primary_key=True, autoincrement=False),
+    Column("video_id", BigKey, _fk("video.video_id"), primary_key=True, autoincrement=False),
     Column("day_key", Unicode(150), nullable=False, index=True, comment="camera and recording day: never split apart"),
     Column("split", Unicode(10), nullable=False),
     Column("assigned_at", UtcDateTime, nullable=False),
@@ -245,17 +272,30 @@ individual = Table(
     Column("name", Unicode(200)),
     Column("sex", Unicode(1), nullable=False, server_default="U"),
     Column("birth_date", Date),
-    Column("bd_min", Date),
-    Column("bd_max", Date),
-    Column("mom_id", BigInteger, _fk("individual.individual_id")),
+    Column("bd_min", Date, comment="the birth lies not before; null: birth_date is exact"),
+    Column("bd_max", Date, comment="the birth lies not after"),
+    Column("bd_dist", Unicode(1), comment="chance between bd_min and bd_max: N normal, U uniform"),
+    Column("birth_community_id", BigInteger, _fk("community.community_id")),
+    Column("bg_qual", Unicode(1), comment="the community of birth is C certain, U uncertain"),
+    Column("first_born", Unicode(1), comment="of its mother: Y, N, U unknown"),
+    Column("mom_id", BigInteger, _fk("individual.individual_id"), index=True),
     Column("dad_id", BigInteger, _fk("individual.individual_id")),
     Column("entry_date", Date),
+    Column("entry_type", Unicode(1), comment="B birth, I immigration, C confirmed identity, Q close observation"),
     Column("depart_date", Date),
     Column("depart_type", Unicode(1), comment="D death, E emigration, P permanent disappearance, O end of observation"),
+    Column("depart_date_error", Real, comment="years"),
     Column("provisional", Boolean, nullable=False, server_default=sa.false()),
+    Column("same_as_id", BigInteger, _fk("individual.individual_id"), comment="merged into; the last of a chain"),
     Column("created_at", UtcDateTime, nullable=False),
     _one_of("sex", SEXES),
+    _one_of("entry_type", ENTRY_TYPES),
     _one_of("depart_type", DEPART_TYPES),
+    _one_of("bd_dist", BIRTH_DATE_DISTRIBUTIONS),
+    _one_of("bg_qual", BIRTH_GROUP_QUALITIES),
+    _one_of("first_born", FIRST_BORN),
+    CheckConstraint("same_as_id <> individual_id", name="not_merged_into_itself"),
+    CheckConstraint("depart_date_error >= 0", name="depart_date_error_not_negative"),
     CheckConstraint("anim_id = upper(anim_id)", name="anim_id_upper_case"),
     CheckConstraint("bd_min <= bd_max", name="birth_window_in_order"),
     CheckConstraint("depart_date >= entry_date", name="depart_after_entry"),
@@ -288,9 +328,55 @@ community_membership = Table(
     Column("individual_id", BigInteger, _fk("individual.individual_id"), nullable=False, index=True),
     Column("community_id", BigInteger, _fk("community.community_id"), nullable=False),
     Column("start_date", Date, nullable=False),
-    Column("end_date", Date),
+    Column("end_date", Date, comment="the last day; null: still a member"),
+    Column("source", Unicode(100)),
     UniqueConstraint("individual_id", "start_date", name="uq_community_membership_individual_start"),
     CheckConstraint("end_date >= start_date", name="membership_in_order"),
+)
+
+age_class = Table(
+    "age_class",
+    metadata,
+    Column("scheme", Unicode(40), primary_key=True),
+    Column("sex", Unicode(1), primary_key=True),
+    Column("name", Unicode(40), primary_key=True),
+    Column("min_age_y", Real, nullable=False),
+    Column("max_age_y", Real, comment="the class ends before; null: never"),
+    Column("position", SmallInteger, nullable=False, comment="from the youngest"),
+    _one_of("sex", SEXES),
+    CheckConstraint("max_age_y > min_age_y", name="ages_in_order"),
+    comment="what an age is called, by scheme: studies differ",
+)
+
+deployment = Table(
+    "deployment",
+    metadata,
+    Column("deployment_id", BigKey, primary_key=True),
+    Column("site", Unicode(100)),
+    Column("camera", Unicode(100), nullable=False),
+    Column("start_date", Date, nullable=False),
+    Column("end_date", Date, comment="the last day; null: still there"),
+    Column("latitude", Double, comment="degrees; never exported unless asked: poachers read too"),
+    Column("longitude", Double),
+    Column("note", Unicode(1000)),
+    CheckConstraint("end_date >= start_date", name="deployment_in_order"),
+    CheckConstraint("latitude between -90 and 90", name="latitude_in_degrees"),
+    CheckConstraint("longitude between -180 and 180", name="longitude_in_degrees"),
+    Index("ix_deployment_camera", "camera", "start_date"),
+    comment="when a camera stood where: days without a video are days of effort",
+)
+
+sampling_gap = Table(
+    "sampling_gap",
+    metadata,
+    Column("gap_id", BigKey, primary_key=True),
+    Column("site", Unicode(100), comment="null: every site"),
+    Column("camera", Unicode(100), comment="null: every camera"),
+    Column("start_date", Date, nullable=False),
+    Column("end_date", Date, nullable=False, comment="the last day"),
+    Column("reason", Unicode(500), nullable=False),
+    CheckConstraint("end_date >= start_date", name="gap_in_order"),
+    comment="known gaps in effort (Babase BEHAVE_GAPS): nobody could have been seen",
 )
 
 app_user = Table(
@@ -326,12 +412,47 @@ audit_event = Table(
     Column("at", UtcDateTime, nullable=False, index=True),
 )
 
+individual_merge = Table(
+    "individual_merge",
+    metadata,
+    Column("merge_id", BigKey, primary_key=True),
+    Column("kind", Unicode(5), nullable=False),
+    Column("individual_id", BigInteger, _fk("individual.individual_id"), nullable=False, comment="who disappears"),
+    Column("into_individual_id", BigInteger, _fk("individual.individual_id"), nullable=False),
+    Column("undoes_merge_id", BigInteger, _fk("individual_merge.merge_id"), comment="of an undo"),
+    Column("user_id", BigInteger, _fk("app_user.user_id")),
+    Column("reason", Unicode(1000)),
+    Column("at", UtcDateTime, nullable=False),
+    _one_of("kind", MERGE_KINDS),
+    CheckConstraint("individual_id <> into_individual_id", name="two_individuals"),
+    CheckConstraint(
+        "(kind = 'undo' and undoes_merge_id is not null) or (kind = 'merge' and undoes_merge_id is null)",
+        name="undo_names_its_merge",
+    ),
+    comment="append-only: individual.same_as_id is what follows from it",
+)
+
+biography_log = Table(
+    "biography_log",
+    metadata,
+    Column("log_id", BigKey, primary_key=True),
+    Column("individual_id", BigInteger, _fk("individual.individual_id"), nullable=False, index=True),
+    Column("made_at", UtcDateTime, nullable=False),
+    Column("user_id", BigInteger, _fk("app_user.user_id")),
+    Column("description", Unicode(2000), nullable=False, comment="what was changed, from what to what"),
+    Column("rationale", Unicode(1000)),
+    comment="append-only: how what is known of an individual has changed (SokweDB BIOGRAPHY_LOG)",
+)
+
 training_set = Table(
     "training_set",
     metadata,
     Column("training_set_id", BigKey, primary_key=True),
     Column("task", Unicode(10), nullable=False),
     Column("watermark_seq", BigInteger, nullable=False, comment="every annotation up to this seq was read"),
+    Column(
+        "merge_watermark", BigInteger, nullable=False, server_default="0", comment="merges up to this merge_id count"
+    ),
     Column("split_seed", BigInteger, nullable=False),
     Column("n_tracks", Integer, nullable=False),
     Column("n_classes", Integer, nullable=False),
@@ -380,10 +501,12 @@ model = Table(
 track = Table(
     "track",
     metadata,
-    Column("track_id", BigInteger, primary_key=True, autoincrement=False, comment="track_id_of(video_id, ordinal)"),
+    Column("track_id", BigKey, primary_key=True, autoincrement=False, comment="track_id_of(video_id, ordinal)"),
     Column("video_id", BigInteger, _fk("video.video_id"), nullable=False),
     Column("first_frame_no", Integer, nullable=False),
     Column("last_frame_no", Integer, nullable=False),
+    Column("first_s", Double, nullable=False, comment="time_s of the first frame"),
+    Column("last_s", Double, nullable=False, comment="time_s of the last frame"),
     Column("n_detections", Integer, nullable=False),
     Column("quality", Real, nullable=False, comment="0 to 1: length, score, size, smoothness"),
     Column("model_id", BigInteger, _fk("model.model_id"), nullable=False, comment="the detector"),
@@ -391,6 +514,7 @@ track = Table(
     Column("parent_track_id", BigInteger, _fk("track.track_id")),
     _one_of("state", TRACK_STATES),
     CheckConstraint("last_frame_no >= first_frame_no", name="frames_in_order"),
+    CheckConstraint("last_s >= first_s", name="seconds_in_order"),
     CheckConstraint("n_detections > 0", name="has_detections"),
     Index("ix_track_video_state", "video_id", "state"),
 )
@@ -412,6 +536,7 @@ detection = Table(
     CheckConstraint("w > 0 and h > 0 and w <= 1 and h <= 1", name="size_in_picture"),
     CheckConstraint("score >= 0 and score <= 1", name="score_is_share"),
     Index("ix_detection_track", "track_id", "frame_no"),
+    **CLUSTERED,
 )
 
 embedding_file = Table(
@@ -436,7 +561,17 @@ prediction = Table(
     Column("probability", Real, nullable=False, comment="calibrated"),
     CheckConstraint("rank between 1 and 5", name="rank_1_to_5"),
     CheckConstraint("probability >= 0 and probability <= 1", name="probability_is_share"),
-    Index("ix_prediction_individual", "individual_id", "model_id", "rank", "probability"),
+    # Of whom is each head most certain? Only the first rank names a track; five times as many rows need no entry.
+    Index(
+        "ix_prediction_individual",
+        "individual_id",
+        "model_id",
+        "probability",
+        sqlite_where=sa.text("rank = 1"),
+        postgresql_where=sa.text("rank = 1"),
+        mssql_where=sa.text("rank = 1"),
+    ),
+    **CLUSTERED,
 )
 
 track_score = Table(
@@ -449,6 +584,7 @@ track_score = Table(
     Column("novelty", Real, nullable=False, comment="1 minus the cosine to the nearest labelled track"),
     Column("entropy", Real, nullable=False, comment="nats"),
     Column("is_unknown", Boolean, nullable=False, comment="max_logit lies below the head's unknown threshold"),
+    **CLUSTERED,
 )
 
 bundle_score = Table(

@@ -158,7 +158,7 @@ def _write(db: Database, video_id: int, tracks: list[JudgedTrack], model_id: int
         if _delete_leftovers(conn, video_id) or tracks:
             bundle_of = sa.select(schema.video.c.bundle_id).where(schema.video.c.video_id == video_id)
             stamps.mark_changed(conn, conn.execute(bundle_of).scalar_one())
-        insert_rows(conn, schema.track, track_columns)
+        insert_rows(conn, schema.track, {**track_columns, **_seconds(conn, video_id, tracks)})
         insert_rows(conn, schema.detection, detection_columns)
         conn.execute(
             sa.update(schema.video)
@@ -203,6 +203,22 @@ def _track_columns(video_id: int, tracks: list[JudgedTrack], model_id: int) -> d
         "model_id": [model_id] * len(tracks),
         "state": [track.state for track in tracks],
     }
+
+
+def _seconds(conn: sa.Connection, video_id: int, tracks: list[JudgedTrack]) -> dict[str, list[float]]:
+    """When each track begins and ends. Raises PictureError if a frame is gone: the video was ingested again."""
+    frame = schema.frame.c
+    rows = conn.execute(sa.select(frame.frame_no, frame.time_s).where(frame.video_id == video_id))
+    time_of = {frame_no: time_s for frame_no, time_s in rows}
+    try:
+        return {
+            "first_s": [time_of[int(track.linked.frame_nos[0])] for track in tracks],
+            "last_s": [time_of[int(track.linked.frame_nos[-1])] for track in tracks],
+        }
+    except KeyError as missing:
+        raise PictureError(
+            f"Video {video_id} has no frame {missing} any more.", "It was ingested again: run the step again."
+        ) from None
 
 
 def _detection_columns(video_id: int, tracks: list[JudgedTrack]) -> dict[str, NDArray[np.generic]]:

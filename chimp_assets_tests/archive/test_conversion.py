@@ -12,9 +12,9 @@ import simplejpeg
 
 from chimp_assets.archive.conversion import Converter, Deinterlacer, tone_mapped
 from chimp_assets.archive.decode import DecodeReport, decode_frames
-from chimp_assets.archive.probe import probe
 from chimp_assets.settings import DecodeSettings
 from chimp_assets_tests.archive import ffmpeg
+from chimp_assets_tests.archive.probing import facts_of
 
 PQ, HLG = 16, 18
 
@@ -72,7 +72,7 @@ def test_a_file_of_high_dynamic_range_is_mapped_and_says_so(tmp_path: Path) -> N
         "-x265-params", "log-level=none:colorprim=bt2020:transfer=smpte2084:colormatrix=bt2020nc", "-colorspace",
         "bt2020nc", "-color_trc", "smpte2084", "-color_primaries", "bt2020", seconds=0.4,
     )  # fmt: skip
-    assert probe(path).color_transfer == "smpte2084"
+    assert facts_of(path).color_transfer == "smpte2084"
     report = DecodeReport()
     kept = list(decode_frames(path, DecodeSettings(fps=25), report))
     assert len(kept) == 10

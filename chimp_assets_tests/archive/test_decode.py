@@ -20,7 +20,6 @@ from chimp_assets.archive.probe import (
     UnreadableVideo,
     created_at,
     parsed_time,
-    probe,
 )
 from chimp_assets.settings import DecodeSettings
 from chimp_assets_tests.archive.clips import (
@@ -33,6 +32,7 @@ from chimp_assets_tests.archive.clips import (
     number_of,
     picture,
 )
+from chimp_assets_tests.archive.probing import facts_of
 
 UP = [TOP_LEFT, TOP_RIGHT, BOTTOM_LEFT, BOTTOM_RIGHT]
 
@@ -99,7 +99,7 @@ def test_a_rotated_file_is_stored_upright(tmp_path, counterclockwise):
     as_filmed = np.rot90(picture(0), counterclockwise // 90)
     assert shown.shape == as_filmed.shape
     assert corners(shown) == corners(as_filmed)
-    facts = probe(path)
+    facts = facts_of(path)
     assert facts.rotation == -counterclockwise % 360
     assert (facts.height, facts.width) == as_filmed.shape[:2]
 
@@ -119,7 +119,7 @@ def test_orientations_do_what_their_names_say():
 def test_pixels_that_are_not_square_are_made_square(tmp_path, sar, width):
     """Old DV cameras: animals would be a third too narrow, and boxes would not fit what is shown."""
     path = make_clip(tmp_path / "v.mp4", 3, sar=sar)
-    facts = probe(path)
+    facts = facts_of(path)
     assert (facts.width, facts.height) == (width, 96)
     assert Fraction(facts.sar_num, facts.sar_den) == sar
     shown = decoded(path)[1][0]
@@ -131,7 +131,7 @@ def test_pixel_aspect_and_rotation_work_together(tmp_path):
     """Stretching after turning would stretch the wrong side."""
     path = make_clip(tmp_path / "v.mp4", 3, sar=Fraction(2), counterclockwise=90)
     shown = decoded(path, longest_side=160)[1][0]
-    assert (probe(path).width, probe(path).height) == (96, 320)
+    assert (facts_of(path).width, facts_of(path).height) == (96, 320)
     assert shown.shape == (160, 48, 3)
     assert corners(shown) == [TOP_RIGHT, BOTTOM_RIGHT, TOP_LEFT, BOTTOM_LEFT]
 
@@ -255,7 +255,7 @@ def test_a_file_that_is_no_video_says_why(tmp_path, content, says):
     """Playlists are refused too: a decoder that follows them reads files that were never in the archive."""
     path = tmp_path / "odd.mp4"
     path.write_bytes(content)
-    for read in (lambda: probe(path), lambda: decoded(path), lambda: created_at(path)):
+    for read in (lambda: facts_of(path), lambda: decoded(path), lambda: created_at(path)):
         with pytest.raises(UnreadableVideo, match=says) as told:
             read()
         assert "odd.mp4" in told.value.sentence

@@ -88,6 +88,7 @@ def test_rows_and_bytes_agree_for_every_picture(make_place, filmed, workers):
             if video.state == "decoded":
                 assert video.content_hash == hashlib.blake2b(file.read_bytes(), digest_size=32).hexdigest()
                 assert (video.codec, video.avg_fps, video.rotation) == ("h264", 25.0, 0)
+                assert video.frame_s == pytest.approx(1 / 25)
                 assert (video.error is None) == (video.uri != "cam/cut.mp4")
             else:
                 assert video.state == "failed"

@@ -20,6 +20,7 @@ from chimp_assets.database import schema as t
 from chimp_assets.errors import FullDiskError
 from chimp_assets.home import Home
 from chimp_assets_tests.archive.clips import make_clip
+from chimp_assets_tests.ingest_runs import require_refusal
 
 
 def _take_away(folder: Path) -> None:
@@ -220,15 +221,6 @@ def _ingest(home: Home, archive: Path, prefix: list[str], **environment: str) ->
     )
 
 
-def _refused(done: subprocess.CompletedProcess[str], *words: str) -> None:
-    assert done.returncode == 2, (done.stdout, done.stderr)
-    said = " ".join(done.stderr.split())
-    assert "Traceback" not in said
-    assert len(done.stderr.strip().splitlines()) <= 8, done.stderr
-    for word in words:
-        assert word in said, said
-
-
 # A mount of one's own, which ends with the process: as root of this machine, or of a namespace.
 _UNSHARE = ["unshare", "--mount", *([] if os.geteuid() == 0 else ["--map-root-user"])]
 
@@ -249,7 +241,7 @@ def _may_mount() -> bool:
 def test_a_store_on_a_read_only_disk_is_one_sentence_and_goes_on_when_it_is_writable(home, archive):
     store = home.settings.home / "store"
     done = _ingest(home, archive, _mounted_read_only(store))
-    _refused(done, "could not be written", "Read-only file system", "Mount the disk")
+    require_refusal(done, "could not be written", "Read-only file system", "Mount the disk")
     assert _states(home) == ["registered"] * 4
     done = _ingest(home, archive, [])
     assert done.returncode == 0, done.stderr
@@ -289,7 +281,7 @@ def loose_disk(tmp_path):
 def test_a_store_disk_that_is_taken_away_is_one_sentence_and_goes_on_when_it_is_back(home, archive, loose_disk):
     store = home.settings.home / "store"
     done = _ingest(home, archive, [], **loose_disk(store, "put", 2))
-    _refused(done, "is no longer there", "mount")
+    require_refusal(done, "is no longer there", "mount")
     assert set(_states(home)) <= {"registered", "decoded"}
     assert list(store.iterdir()) == []
     _bring_back(store)
@@ -303,7 +295,7 @@ def test_a_store_disk_that_is_taken_away_is_one_sentence_and_goes_on_when_it_is_
 def test_an_archive_disk_that_is_taken_away_retires_and_fails_nothing(home, archive, loose_disk, when):
     """Whichever file was being read: the disk is the reason, not the file."""
     done = _ingest(home, archive, [], **loose_disk(archive, "head", when))
-    _refused(done, "is no longer there")
+    require_refusal(done, "is no longer there")
     assert set(_states(home)) <= {"registered", "decoded"}, _states(home)
     _bring_back(archive)
     done = _ingest(home, archive, [])

@@ -6,8 +6,9 @@ import pytest
 import simplejpeg
 
 from chimp_assets.archive.decode import DecodeReport, decode_frames
-from chimp_assets.archive.probe import UnreadableVideo, probe
+from chimp_assets.archive.probe import UnreadableVideo
 from chimp_assets.settings import DecodeSettings
+from chimp_assets_tests.archive.probing import facts_of
 from chimp_assets_tests.paths import SHARED_DATA
 
 pytestmark = pytest.mark.skipif(not (SHARED_DATA / "tricky").is_dir(), reason="the collected videos are not here")
@@ -53,7 +54,7 @@ def test_each_file_is_decoded_as_displayed_or_refused_in_words(folder, row):
         assert told.value.sentence.startswith(row["file"])
         assert told.value.remedy
         return
-    facts = probe(path)
+    facts = facts_of(path)
     shown = [simplejpeg.decode_jpeg(k.jpeg) for k in decode_frames(path, settings, DecodeReport())]
     assert shown
     assert len({s.shape for s in shown}) == 1

@@ -13,9 +13,10 @@ import simplejpeg
 
 from chimp_assets.archive.decode import DecodeReport, KeptFrame, decode_frames
 from chimp_assets.archive.originals import original_at
-from chimp_assets.archive.probe import UnreadableVideo, probe
+from chimp_assets.archive.probe import UnreadableVideo
 from chimp_assets.settings import DecodeSettings
 from chimp_assets_tests.archive import ffmpeg
+from chimp_assets_tests.archive.probing import facts_of
 from chimp_assets_tests.paths import SHARED_DATA
 
 EVERY = DecodeSettings(fps=120, longest_side=320, jpeg_quality=95)
@@ -166,7 +167,7 @@ def test_shared_files_of_all_kinds_are_stored_as_the_witness_shows_them() -> Non
         if any(part in path.name for part in HDR):
             continue
         try:
-            facts = probe(path)
+            facts = facts_of(path)
         except UnreadableVideo:
             _, shown = ffmpeg.pictures(path, 16, 16)
             assert len(shown) == 0, f"{path.name} is readable after all"
@@ -181,7 +182,7 @@ def test_shared_files_of_all_kinds_are_stored_as_the_witness_shows_them() -> Non
 def test_interlaced_pictures_show_one_moment_and_say_so(films: dict[str, tuple[Path, str]]) -> None:
     """Woven fields draw combs around everything that moves: a detector sees fur where there is none."""
     path, _ = films["interlaced"]
-    assert probe(path).interlaced
+    assert facts_of(path).interlaced
     kept, report = kept_of(path)
     _, woven = ffmpeg.pictures(path, 320, 262)
     assert report.notes == ["Its pictures are interlaced and were deinterlaced."]
@@ -219,7 +220,7 @@ def test_key_pictures_of_an_interlaced_film_are_deinterlaced_without_their_neigh
 def test_any_original_picture_is_found_by_its_time(films: dict[str, tuple[Path, str]], name: str) -> None:
     """Between two kept frames lies what a person may want to see; a search that lands beside it misleads."""
     path, filters = films[name]
-    facts = probe(path)
+    facts = facts_of(path)
     tick = facts.time_base_num / facts.time_base_den
     stamps, shown = ffmpeg.pictures(path, facts.width, facts.height, filters, matrix=matrix_of(path))
     kept, _ = kept_of(path)

@@ -18,7 +18,7 @@ from chimp_assets.database import schema as t
 from chimp_assets.home import Home, init_home
 from chimp_assets_tests.archive.clips import make_clip
 from chimp_assets_tests.azure.azurite import Azurite, why_not
-from chimp_assets_tests.ingest_runs import rows
+from chimp_assets_tests.ingest_runs import require_refusal, rows
 
 pytestmark = pytest.mark.skipif(bool(why_not()), reason=why_not() or "runs")
 
@@ -128,15 +128,6 @@ _ARCHIVE = "az://archive/films"
 _STORE = {"CHIMP_STORE_URL": "az://store/chimp"}
 
 
-def _refused(done: subprocess.CompletedProcess[str], *words: str) -> None:
-    assert done.returncode == 2, (done.stdout, done.stderr)
-    said = " ".join(done.stderr.split())
-    assert "Traceback" not in said
-    assert len(done.stderr.strip().splitlines()) <= 8, done.stderr
-    for word in words:
-        assert word in said, said
-
-
 def _wait_until(condition, run: subprocess.Popen[str], seconds: float = 120) -> None:
     ends_at = time.monotonic() + seconds
     while not condition():
@@ -190,7 +181,7 @@ def test_a_service_that_pauses_in_the_middle_is_waited_for(server, expected, tmp
     server.start()
     done = _finish(run)
     if done.returncode != 0:  # it may give up, in one sentence
-        _refused(done, "does not answer")
+        require_refusal(done, "does not answer")
         done = _ingest(folder, _ARCHIVE, _STORE)
     assert done.returncode == 0, done.stderr
     _as_expected(folder, expected)
@@ -212,7 +203,7 @@ def test_an_ingest_without_its_service_ends_in_one_sentence_and_goes_on_later(se
     run.send_signal(signal.SIGSTOP)
     server.stop()
     run.send_signal(signal.SIGCONT)
-    _refused(_finish(run), "does not answer")
+    require_refusal(_finish(run), "does not answer")
     assert not {"retired"} & set(_states(folder))
     assert _states(folder)["failed"] <= 1
 
@@ -235,7 +226,7 @@ def test_a_sas_that_expires_in_the_middle_is_one_sentence_and_the_next_sas_goes_
     time.sleep(max(0.0, until + 0.5 - time.monotonic()))
     run.send_signal(signal.SIGCONT)
     done = _finish(run)
-    _refused(done, "the SAS expired on", "AZURE_STORAGE_SAS_TOKEN")
+    require_refusal(done, "the SAS expired on", "AZURE_STORAGE_SAS_TOKEN")
     assert re.search(r"sig=|" + re.escape(sas.split("sig=")[1]), done.stdout + done.stderr) is None
 
     done = _ingest(folder, _ARCHIVE, {**environment, "AZURE_STORAGE_SAS_TOKEN": server.sas()})
@@ -247,7 +238,7 @@ def test_a_store_that_may_only_be_read_is_one_sentence_and_no_video_fails(server
     folder = _new_home(tmp_path / "home")
     environment = {**_STORE, "AZURE_STORAGE_ACCOUNT_KEY": ""}
     done = _ingest(folder, _ARCHIVE, {**environment, "AZURE_STORAGE_SAS_TOKEN": server.sas("rl")})
-    _refused(done, "the SAS does not allow it")
+    require_refusal(done, "the SAS does not allow it")
     assert _states(folder)["registered"] >= 6
     assert _states(folder)["retired"] == 0
     done = _ingest(folder, _ARCHIVE, {**environment, "AZURE_STORAGE_SAS_TOKEN": server.sas()})
@@ -261,5 +252,5 @@ def test_an_archive_container_that_is_removed_retires_nothing(server, undisturbe
     assert done.returncode == 0, done.stderr
     before = _states(folder)
     server.client().delete_container("archive")
-    _refused(_ingest(folder, _ARCHIVE, _STORE), "no container archive")
+    require_refusal(_ingest(folder, _ARCHIVE, _STORE), "no container archive")
     assert _states(folder) == before

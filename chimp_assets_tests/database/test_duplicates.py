@@ -17,6 +17,7 @@ from chimp_assets_tests.database.world import START, add_video, event, make_worl
 
 HASH = "a" * 64
 LATER = START + timedelta(days=30)
+WHEN = {"recorded_at": LATER, "recorded_on": LATER.date()}
 
 
 @pytest.fixture
@@ -25,7 +26,7 @@ def world(db: Database) -> Database:
     make_world(db, videos=1, tracks=2)
     with db.write() as conn:
         conn.execute(sa.update(s.video).values(content_hash=HASH))
-        add_new(conn, 2, uri="z/elsewhere/2.mp4", etag="e2", site="z", camera="elsewhere", recorded_at=LATER)
+        add_new(conn, 2, uri="z/elsewhere/2.mp4", etag="e2", site="z", camera="elsewhere", **WHEN)
         assign_splits(conn, 20)
     assert record_events(db, [event(track_id=track(1), anim_id="FF")])[0].status == "stored"
     return db
@@ -92,7 +93,7 @@ def test_a_moved_file_keeps_its_tracks_labels_and_split_in_its_new_place(world: 
     after = rows(world)
     one, two = after[1], after[2]
     assert (one.uri, one.version, one.etag, one.state) == ("z/elsewhere/2.mp4", 1, "e2", "tracked")
-    assert (one.site, one.camera, one.recorded_at) == ("z", "elsewhere", LATER)
+    assert (one.site, one.camera, one.recorded_at, one.recorded_on) == ("z", "elsewhere", *WHEN.values())
     assert (two.uri, two.etag, two.state, two.duplicate_of_video_id) == ("a/cam1/1.mp4", "e", "retired", 1)
     with world.read() as conn:
         assert conn.execute(sa.select(s.split_assignment).order_by("video_id")).all() == split_before

@@ -79,6 +79,8 @@ IMPOSSIBLE: dict[str, tuple[sa.Table, dict[str, Any]]] = {
             "video_id": 1,
             "first_frame_no": 5,
             "last_frame_no": 4,
+            "first_s": 1.0,
+            "last_s": 1.0,
             "n_detections": 1,
             "quality": 1,
             "model_id": DETECTOR,

@@ -12,7 +12,8 @@ from chimp_assets.database import schema as s
 from chimp_assets.database.bulk import insert_rows
 from chimp_assets.database.engine import Database
 from chimp_assets.database.events import LabelEvent
-from chimp_assets.database.people import add_user, upsert_individuals
+from chimp_assets.database.individuals import upsert_individuals
+from chimp_assets.database.people import add_user
 from chimp_assets.database.queue import write_round
 
 START = datetime(2013, 5, 6, 7, 0, tzinfo=UTC)
@@ -64,9 +65,11 @@ def add_video(conn: sa.Connection, video_id: int, tracks: int, frames: int, **ch
         "etag": "e",
         "recorded_at": START + timedelta(days=video_id - 1),
         "recorded_at_source": "container",
+        "recorded_on": (START + timedelta(days=video_id - 1)).date(),
         "site": "a",
         "camera": f"cam{video_id % 2}",
         "duration_s": frames / 5,
+        "frame_s": 0.2,
         "n_frames": frames,
         "state": "tracked",
         "discovered_at": START,
@@ -103,6 +106,8 @@ def add_video(conn: sa.Connection, video_id: int, tracks: int, frames: int, **ch
                 video_id=video_id,
                 first_frame_no=0,
                 last_frame_no=frames - 1,
+                first_s=0.0,
+                last_s=(frames - 1) / 5,
                 n_detections=frames,
                 quality=0.8,
                 model_id=DETECTOR,

@@ -157,7 +157,8 @@ def test_errors_come_at_the_stated_rates_and_stay_the_same(home):
             sa.insert(t.track),
             [
                 {
-                    "track_id": i, "video_id": 1, "first_frame_no": 0, "last_frame_no": 0, "n_detections": 1,
+                    "track_id": i, "video_id": 1, "first_frame_no": 0, "last_frame_no": 0, "first_s": 0.0,
+                    "last_s": 0.0, "n_detections": 1,
                     "quality": 0.5, "model_id": 1, "state": "live",
                 }
                 for i in ids

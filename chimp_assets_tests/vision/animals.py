@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from chimp_assets.database import schema as s
 from chimp_assets.database.bulk import insert_rows
 from chimp_assets.database.events import LabelEvent, record_events
-from chimp_assets.database.people import upsert_individuals
+from chimp_assets.database.individuals import upsert_individuals
 from chimp_assets.database.splits import audit_reserve_mask
 from chimp_assets.home import Home
 
@@ -131,7 +131,8 @@ def _film(
         conn.execute(
             sa.insert(s.track).values(
                 track_id=s.track_id_of(video_id, ordinal), video_id=video_id, first_frame_no=0,
-                last_frame_no=FRAMES - 1, n_detections=FRAMES, quality=0.8, model_id=DETECTOR, state="live",
+                last_frame_no=FRAMES - 1, first_s=0.0, last_s=(FRAMES - 1) / 5, n_detections=FRAMES, quality=0.8,
+                model_id=DETECTOR, state="live",
             )
         )  # fmt: skip
     frame_no, ordinals, x, y, w, h = zip(*boxes, strict=True)

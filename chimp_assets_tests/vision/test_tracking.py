@@ -100,6 +100,10 @@ def test_each_animal_becomes_a_live_track_with_its_boxes(home):
             ).all()
             assert len(mine) == row.n_detections >= 18
             assert (mine[0].frame_no, mine[-1].frame_no) == (row.first_frame_no, row.last_frame_no)
+            time_of = dict(
+                conn.execute(sa.select(schema.frame.c.frame_no, schema.frame.c.time_s)).all()  # one video alone
+            )
+            assert (row.first_s, row.last_s) == (time_of[row.first_frame_no], time_of[row.last_frame_no])
             assert 0.5 < row.quality <= 1
             best = [
                 np.mean([overlap((b.x, b.y, b.w, b.h), truth[b.frame_no][animal]) for b in mine]) for animal in (0, 1)
