@@ -219,7 +219,12 @@ def _audit_accuracy(conn: sa.Connection, model_id: int) -> float | None:
 
 
 def _names(conn: sa.Connection) -> dict[int, str]:
-    rows = conn.execute(sa.select(t.individual.c.individual_id, t.individual.c.name, t.individual.c.anim_id))
+    said, i = t.individual.alias("said"), t.individual
+    rows = conn.execute(
+        sa.select(said.c.individual_id, i.c.name, i.c.anim_id).join_from(
+            said, i, i.c.individual_id == sa.func.coalesce(said.c.same_as_id, said.c.individual_id)
+        )
+    )
     return {row.individual_id: f"{row.name} ({row.anim_id})" if row.name else row.anim_id for row in rows}
 
 

@@ -13,7 +13,7 @@ from safetensors.numpy import save
 from chimp_assets.acquisition.pool import CANNOT_TELL, IN_FLIGHT, JUNK, PROVISIONAL, UNLABELLED
 from chimp_assets.database import schema as t
 from chimp_assets.database.events import LabelEvent, last_seq, record_events
-from chimp_assets.database.people import upsert_individuals
+from chimp_assets.database.individuals import upsert_individuals
 from chimp_assets.database.queue import claim
 from chimp_assets.database.splits import audit_reserve_mask
 from chimp_assets.home import Home

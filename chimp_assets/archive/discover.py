@@ -31,6 +31,7 @@ from chimp_assets.archive.workers import Worker, WorkerDied, WorkerFailed
 from chimp_assets.database import schema, splits
 from chimp_assets.database.counters import take_numbers
 from chimp_assets.database.engine import Database
+from chimp_assets.database.texts import units_of
 from chimp_assets.errors import ChimpError
 from chimp_assets.settings import Settings
 
@@ -197,7 +198,7 @@ class _Comparison:
         self._files += 1
         if not is_video_name(info.key, self._settings.archive.suffixes):
             self._found.ignored += 1
-        elif len(info.key) > _URI_LENGTH:
+        elif units_of(info.key) > _URI_LENGTH:
             self.hide(info.key, f"its path is longer than {_URI_LENGTH} letters")
         else:
             self._page.append(info)

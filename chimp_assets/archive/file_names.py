@@ -11,6 +11,8 @@ import unicodedata
 from datetime import datetime
 from pathlib import PurePosixPath
 
+from chimp_assets.database.texts import cut_to
+
 _YEAR = r"(?<!\d)(?P<year>(?:19|20)\d\d)"
 _DATE = (
     rf"{_YEAR}(?P<sep>[-_. ])(?P<month>\d{{1,2}})(?P=sep)(?P<day>\d{{1,2}})(?!\d)",
@@ -55,7 +57,7 @@ def place_of(key: str) -> tuple[str | None, str | None]:
     folders = [part for part in PurePosixPath(key).parts[:-1] if not _is_date(part)]
     if not folders:
         return None, None
-    return folders[0][:100], folders[-1][:100]
+    return cut_to(folders[0], 100), cut_to(folders[-1], 100)
 
 
 def bundle_folder_of(key: str) -> str:

@@ -27,6 +27,7 @@ from chimp_assets.archive.store import BlobStore
 from chimp_assets.database import bulk, schema
 from chimp_assets.database.counters import take_numbers
 from chimp_assets.database.engine import Database
+from chimp_assets.database.texts import cut_to, units_of
 from chimp_assets.errors import ChimpError
 from chimp_assets.settings import Settings
 
@@ -222,7 +223,7 @@ def _keep_twin(db: Database, job: DecodeJob, same: SameBytes, outcome: BundleDec
 
 
 def _give_up(db: Database, job: DecodeJob, error: ChimpError, outcome: BundleDecode) -> None:
-    sentence = str(error)[:_ERROR_LENGTH]
+    sentence = cut_to(str(error), _ERROR_LENGTH)
     state = "retired" if isinstance(error, GoneVideo) else "failed"
     db.transact(lambda conn: _settle(conn, job, state=state, error=sentence, n_frames=0))
     outcome.failed.append((job.uri, sentence))
@@ -241,6 +242,6 @@ def _settle(conn: sa.Connection, job: DecodeJob, **values: Any) -> bool:
 
 def _shortened(problems: list[str]) -> str | None:
     text = " ".join(dict.fromkeys(problems))
-    if len(text) > _ERROR_LENGTH:
-        text = text[: _ERROR_LENGTH - 4] + " ..."
+    if units_of(text) > _ERROR_LENGTH:
+        text = cut_to(text, _ERROR_LENGTH - 4) + " ..."
     return text or None

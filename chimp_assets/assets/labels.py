@@ -47,6 +47,7 @@ def training_set(home: HomeResource) -> dg.MaterializeResult:
             "dagster/row_count": row.n_tracks,
             "training_set_id": training_set_id,
             "watermark_seq": row.watermark_seq,
+            "merge_watermark": row.merge_watermark,
             "classes": row.n_classes,
             "members": row.member_uri,
             "members_hash": row.member_hash,

@@ -20,9 +20,11 @@ from typing import Any, Literal
 
 import sqlalchemy as sa
 
+from chimp_assets.database.biography import UNKNOWN_ANIM_ID
 from chimp_assets.database.bulk import insert_one, insert_rows
-from chimp_assets.database.counters import take_numbers
+from chimp_assets.database.counters import ANNOTATION, take_numbers
 from chimp_assets.database.engine import Database
+from chimp_assets.database.merges import as_merged_at
 from chimp_assets.database.schema import (
     ANNOTATION_KINDS,
     LANES,
@@ -35,6 +37,7 @@ from chimp_assets.database.schema import (
     track,
     video,
 )
+from chimp_assets.database.texts import fault_of, is_storable
 
 # What may be the effective answer of a track. A skip is an event, never an answer.
 ANSWER_KINDS = ("identify", "unknown", "new_individual", "not_animal", "bad_box", "cannot_tell")
@@ -45,7 +48,7 @@ ROLE_ORDER = {"expert": 0, "admin": 1, "reviewer": 1}
 OTHER_ROLES = 2
 # These may take back what somebody else said.
 CORRECTING_ROLES = ("expert", "admin", "reviewer")
-COUNTER = "annotation"
+COUNTER = ANNOTATION
 
 _LOOKUP = 500
 
@@ -165,12 +168,13 @@ def last_seq(conn: sa.Connection) -> int:
     return int(conn.execute(sa.select(sa.func.coalesce(sa.func.max(annotation.c.seq), 0))).scalar_one())
 
 
-def effective_answers(watermark_seq: int | None = None) -> sa.Select[Any]:
-    """The answer that stands for each answered track, as of a watermark (None: now).
+def effective_answers(watermark_seq: int | None = None, merge_watermark: int | None = None) -> sa.Select[Any]:
+    """The answer that stands for each answered track, as of a watermark of labels and one of merges (None: now).
 
     Columns: track_id, annotation_id, seq, kind (one of ANSWER_KINDS), individual_id, lane, annotator_id, propensity.
     Retracted answers do not count; of the others the best role wins (expert; admin and reviewer; others), then the
-    newest. `sql/views/v_effective_answer.sql` says the same without a watermark.
+    newest. individual_id: who that individual is after the merges, not whom the person named.
+    `sql/views/v_effective_answer.sql` says the same without watermarks.
     """
     taken_back = annotation.alias("taken_back")
     retracted = sa.exists().where(taken_back.c.kind == "retract", taken_back.c.supersedes == annotation.c.annotation_id)
@@ -198,7 +202,14 @@ def effective_answers(watermark_seq: int | None = None) -> sa.Select[Any]:
     if watermark_seq is not None:
         standing = standing.where(annotation.c.seq <= watermark_seq)
     ranked = standing.subquery("ranked")
-    return sa.select(*(column for column in ranked.c if column.name != "place")).where(ranked.c.place == 1)
+    same = as_merged_at(merge_watermark)
+    merged = sa.func.coalesce(same.c.root_id, ranked.c.individual_id).label("individual_id")
+    columns = [merged if column.name == "individual_id" else column for column in ranked.c if column.name != "place"]
+    return (
+        sa.select(*columns)
+        .outerjoin_from(ranked, same, same.c.individual_id == ranked.c.individual_id)
+        .where(ranked.c.place == 1)
+    )
 
 
 def provisional_anim_id(annotation_id: str) -> str:
@@ -232,9 +243,10 @@ class _Facts:
     @classmethod
     def of(cls, conn: sa.Connection, events: Sequence[LabelEvent]) -> _Facts:
         facts = cls()
-        ids = {_canonical(event.annotation_id) for event in events} | {
-            _canonical(event.supersedes) for event in events if event.supersedes
-        }
+        ids = _askable(
+            {_canonical(event.annotation_id) for event in events}
+            | {_canonical(event.supersedes) for event in events if event.supersedes}
+        )
         a = annotation.c
         columns = (a.annotation_id, a.seq, a.kind, a.track_id, a.item_id, a.annotator_id, a.fingerprint)
         for row in _rows(conn, lambda part: sa.select(*columns).where(a.annotation_id.in_(part)), ids):
@@ -245,7 +257,7 @@ class _Facts:
                 conn, lambda part: sa.select(a.supersedes).where(a.kind == "retract", a.supersedes.in_(part)), ids
             )
         }
-        names = {event.annotator for event in events}
+        names = _askable({event.annotator for event in events})
         u = app_user.c
         for row in _rows(
             conn, lambda part: sa.select(u.name, u.user_id, u.role, u.disabled).where(u.name.in_(part)), names
@@ -264,20 +276,24 @@ class _Facts:
         video_ids = {event.video_id for event in events if event.video_id is not None}
         v = video.c.video_id
         facts.videos = {row.video_id for row in _rows(conn, lambda part: sa.select(v).where(v.in_(part)), video_ids)}
-        facts._load_individuals(conn, {_code(event) for event in events if event.kind in NAMING_KINDS} - {""})
+        codes = {_code(event) for event in events if event.kind in NAMING_KINDS}
+        facts._load_individuals(conn, _askable(codes) - {""})
         facts._load_items(conn, events)
         return facts
 
     def _load_individuals(self, conn: sa.Connection, codes: set[str]) -> None:
-        n, i = individual_alias.c, individual.c
-        upper = sa.func.upper(n.alias)
-        for row in _rows(
-            conn, lambda part: sa.select(upper.label("alias"), n.individual_id).where(upper.in_(part)), codes
-        ):
-            self.individuals[row.alias] = row.individual_id
-        # A code wins over an alias of somebody else.
+        i = individual.c
         for row in _rows(conn, lambda part: sa.select(i.anim_id, i.individual_id).where(i.anim_id.in_(part)), codes):
             self.individuals[row.anim_id] = row.individual_id
+        # A code wins over an alias of somebody else.
+        others = codes - self.individuals.keys()
+        if others:
+            # Databases disagree about the capitals of other alphabets: Python compares, as it does everywhere else.
+            for alias, individual_id in conn.execute(
+                sa.select(individual_alias.c.alias, individual_alias.c.individual_id)
+            ):
+                if alias.upper() in others:
+                    self.individuals[alias.upper()] = individual_id
 
     def _load_items(self, conn: sa.Connection, events: Sequence[LabelEvent]) -> None:
         targets = [self.known.get(_canonical(event.supersedes)) for event in events if event.kind == "retract"]
@@ -423,15 +439,15 @@ def _check_extras(event: LabelEvent) -> None:
         raise _Rejection("propensity", f"propensity {event.propensity} is not a chance between 0 and 1")
     if event.client_time is not None and event.client_time.tzinfo is None:
         raise _Rejection("client_time", "client_time has no time zone")
-    if event.note is not None and len(event.note) > 2000:
-        raise _Rejection("note", "the note is longer than 2000 characters")
+    if note_fault := fault_of(event.note or "", 2000):
+        raise _Rejection("note", f"the note {note_fault}")
     if event.shown is not None:
         try:
             json.loads(event.shown)
         except ValueError:
             raise _Rejection("shown", "'shown' is not JSON") from None
-        if len(event.shown) > 4000:
-            raise _Rejection("shown", "'shown' is longer than 4000 characters")
+        if shown_fault := fault_of(event.shown, 4000):
+            raise _Rejection("shown", f"'shown' {shown_fault}")
 
 
 def _check_subject(conn: sa.Connection, event: LabelEvent, row: dict[str, Any], facts: _Facts) -> None:
@@ -497,10 +513,12 @@ def _check_box(conn: sa.Connection, event: LabelEvent) -> None:
 
 def _new_individual(conn: sa.Connection, event: LabelEvent, facts: _Facts) -> int:
     code = _code(event)
-    if len(code) > 40:
-        raise _Rejection("anim_id", "an anim_id has at most 40 characters")
-    if event.name is not None and len(event.name) > 200:
-        raise _Rejection("name", "a name has at most 200 characters")
+    if code == UNKNOWN_ANIM_ID:
+        raise _Rejection("anim_id", f"{code} stands for an animal that nobody can name: answer 'unknown'")
+    if code_fault := fault_of(code, 40):
+        raise _Rejection("anim_id", f"the anim_id {code_fault}")
+    if name_fault := fault_of(event.name or "", 200):
+        raise _Rejection("name", f"the name {name_fault}")
     made = insert_one(
         conn, individual, anim_id=code, name=event.name or None, provisional=True, created_at=datetime.now(UTC)
     )
@@ -529,6 +547,11 @@ def _settle_items(conn: sa.Connection, facts: _Facts) -> None:
         conn.execute(
             sa.update(q).where(q.c.item_id.in_(waiting)).values(state="pending", leased_by=None, leased_until=None)
         )
+
+
+def _askable(texts: Iterable[str]) -> set[str]:
+    """Those texts that a database can be asked for; the others are in none."""
+    return {text for text in texts if is_storable(text)}
 
 
 def _code(event: LabelEvent) -> str:

@@ -1,64 +1,145 @@
-"""Individuals from a CSV file: who may be named, with SokweDB's column names.
+"""Individuals from CSV files: biographies, communities, memberships and aliases, with SokweDB's or PLHDB's names.
 
-Belongs here: reading the file and naming its faulty line. Does not belong here: what may be said of an individual
-(`people`), and life-history rules across individuals.
+Belongs here: which table a file is and which column means what. Does not belong here: what may be said of an
+individual and how it is stored (`individuals`), and the form of CSV files (`csv_tables`).
 """
 
 from __future__ import annotations
 
-import csv
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import sqlalchemy as sa
+
+from chimp_assets.database import individuals
+from chimp_assets.database.csv_tables import Fault, Layout, TableFileError, read_table, refusal_of
 from chimp_assets.database.engine import Database
-from chimp_assets.database.people import PeopleError, UpsertedIndividuals, upsert_individuals
-from chimp_assets.errors import ChimpError
+from chimp_assets.database.individuals import Refused, Terms, Told, Written
 
-COLUMNS = (
-    "anim_id", "name", "sex", "birth_date", "bd_min", "bd_max", "mom_id", "dad_id", "entry_date", "depart_date",
-    "depart_type",
-)  # fmt: skip
+# SokweDB: sokwe.janegoodall.org/doc/tech_spec_single. PLHDB: demo.plhdb.org. Headers without case and underscores.
+BIOGRAPHY = Layout(
+    "biographies",
+    frozenset({"anim_id"}),
+    {
+        "animid": "anim_id",
+        "name": "name",
+        "animname": "name",
+        "sex": "sex",
+        "birthdate": "birth_date",
+        "bdmin": "bd_min",
+        "bdmax": "bd_max",
+        "bddist": "bd_dist",
+        "birthcomm": "birth_community",
+        "birthcommunity": "birth_community",
+        "birthgroup": "birth_community",
+        "bgqual": "bg_qual",
+        "firstborn": "first_born",
+        "momid": "mom_id",
+        "dadid": "dad_id",
+        "entrydate": "entry_date",
+        "entrytype": "entry_type",
+        "departdate": "depart_date",
+        "departtype": "depart_type",
+        "departdateerror": "depart_date_error",
+    },
+    frozenset({"study", "studyid", "dadprelim", "dadidpub", "momname", "dadname", "comments", "notes", "animidnum"}),
+)
+MEMBERSHIPS = Layout(
+    "community memberships",
+    frozenset({"anim_id", "community", "start_date"}),
+    {
+        "animid": "anim_id",
+        "commid": "community",
+        "startdate": "start_date",
+        "enddate": "end_date",
+        "source": "source",
+        "startsource": "source",
+    },
+    frozenset({"commmid", "commmembid", "notes", "endsource"}),
+)
+COMMUNITIES = Layout(
+    "communities",
+    frozenset({"community", "name"}),
+    {"commid": "community", "name": "name"},
+    frozenset({"notes", "membcriteria"}),
+)
+ALIASES = Layout(
+    "aliases",
+    frozenset({"anim_id", "alias"}),
+    {
+        "animid": "anim_id",
+        "alias": "alias",
+        "validfrom": "valid_from",
+        "from": "valid_from",
+        "validto": "valid_to",
+        "to": "valid_to",
+    },
+    frozenset({"aliasid", "notes"}),
+)
+LAYOUTS = (ALIASES, MEMBERSHIPS, BIOGRAPHY, COMMUNITIES)
+
+_WRITERS = {
+    BIOGRAPHY.name: individuals.write_biographies,
+    MEMBERSHIPS.name: individuals.write_memberships,
+    COMMUNITIES.name: individuals.write_communities,
+    ALIASES.name: individuals.write_aliases,
+}
+# Our columns as the person who reads a message knows them: SokweDB's, where the file is no help.
+_SOKWE = {"community": "CommID", "birth_community": "BirthComm"}
 
 
-class IndividualFileError(ChimpError):
-    """A CSV of individuals has a fault: it is named, and nothing of the file is stored."""
+@dataclass(frozen=True)
+class ImportedIndividuals:
+    """What became of a file. table: what it holds; left_out: its columns that are not stored; skipped: bad rows."""
+
+    table: str
+    added: int
+    changed: int
+    unchanged: int
+    removed: int
+    communities: list[str] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+    skipped: list[Fault] = field(default_factory=list)
 
 
-def import_individuals(database: Database, file: Path) -> UpsertedIndividuals:
-    """Adds or changes individuals by anim_id; a column that the file lacks is left as it is. One transaction.
+def import_individuals(db: Database, file: Path, terms: Terms | None = None) -> ImportedIndividuals:
+    """Store a CSV file of biographies, communities, memberships or aliases; its header says which. One transaction.
 
-    Columns: anim_id; any of name, sex (F, M, U), birth_date, bd_min, bd_max, entry_date, depart_date (YYYY-MM-DD),
-    depart_type (D, E, P, O), mom_id, dad_id (the anim_id of a row of the file or of the database).
-    Raises IndividualFileError.
+    What the database knows is changed where the file says otherwise, also to nothing where a cell is empty; a column
+    that the file lacks is left as it is. Raises TableFileError; FaultyTableError naming every row that cannot be, and
+    then nothing of the file is stored (`Terms.skip_bad` stores the others); PeopleError for bad terms.
     """
-    try:
-        return upsert_individuals(database, _read(file))
-    except PeopleError as error:
-        raise IndividualFileError(
-            f"{file}: {error.sentence} Nothing of the file was stored.",
-            "Individuals are counted from the first line after the header; mend the row and import again.",
-        ) from None
+    terms = terms or Terms()
+    table = read_table(file, LAYOUTS)
+    if terms.replace and table.layout is not MEMBERSHIPS:
+        raise TableFileError(
+            f"{file} holds {table.layout.name}, and only memberships can be replaced.", "Leave out --replace."
+        )
+    told = [Told(row.line, row.cells) for row in table.rows]
 
+    def columns_of_the_file(faults: list[Fault]) -> list[Fault]:
+        names = _SOKWE | dict(table.columns)
+        return sorted(
+            [Fault(f.line, names.get(f.column, f.column), f.message) for f in faults] + table.faults,
+            key=lambda fault: fault.line,
+        )
 
-def _read(file: Path) -> list[dict[str, Any]]:
+    def work(conn: sa.Connection) -> Written:
+        written = _WRITERS[table.layout.name](conn, told, terms)
+        if table.faults and not terms.skip_bad:
+            raise Refused([])
+        return written
+
     try:
-        with file.open(newline="", encoding="utf-8-sig") as stream:
-            reader = csv.DictReader(stream)
-            columns = reader.fieldnames or []
-            unknown = [column for column in columns if column not in COLUMNS]
-            if "anim_id" not in columns or unknown:
-                wrong = f"has the column {unknown[0]!r}, which is not known" if unknown else "has no column anim_id"
-                raise IndividualFileError(f"{file} {wrong}.", f"Its columns may be {', '.join(COLUMNS)}.")
-            rows = []
-            for raw in reader:
-                if None in raw or None in raw.values():
-                    raise IndividualFileError(
-                        f"{file}, line {reader.line_num}: there are not as many cells as columns.",
-                        "Mend the line; nothing of the file was stored.",
-                    )
-                rows.append({column: cell.strip() or None for column, cell in raw.items()})
-            return rows
-    except OSError as error:
-        raise IndividualFileError(f"{file} cannot be read: {error.strerror}.", "Say where the CSV file is.") from None
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise IndividualFileError(f"{file} is not a CSV file in UTF-8: {error}.", "Save it as CSV UTF-8.") from None
+        written = db.transact(work)
+    except Refused as refused:
+        raise refusal_of(file, columns_of_the_file(refused.faults)) from None
+    counts: dict[str, Any] = {name: getattr(written, name) for name in ("added", "changed", "unchanged", "removed")}
+    return ImportedIndividuals(
+        table.layout.name,
+        **counts,
+        communities=written.communities,
+        left_out=table.left_out,
+        skipped=columns_of_the_file(written.skipped),
+    )

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from chimp_assets.database import schema as t
 from chimp_assets.database.engine import Database
 from chimp_assets.database.events import NAMING_KINDS, effective_answers
+from chimp_assets.database.merges import last_merge, root_of, standing_edges
 from chimp_assets.database.splits import audit_reserve_mask
 from chimp_assets.settings import Settings
 
@@ -128,21 +129,20 @@ def embedder_due(conn: sa.Connection, settings: Settings) -> Due:
 def labels_due(conn: sa.Connection, settings: Settings, now: datetime) -> Due:
     """Whether enough labels have landed since the last head was fitted, and the cool-down is over.
 
-    Compares the watermark (annotation.seq) of the newest training set that became a model with the newest answer, so
-    that a training that died takes no label with it. One that died MAX_ATTEMPTS times on the same labels is left alone
-    until more labels come.
+    Compares the watermarks (annotation.seq and merge_id) of the newest training set that became a model with the newest
+    answer and the newest merge, so that a training that died takes no label with it. A merge or its undo is news of as
+    many labels as name somebody who is now somebody else. A training that died MAX_ATTEMPTS times on the same
+    labels is left alone until more come.
     """
     head_sets = sa.select(t.model.c.training_set_id).where(
         t.model.c.task == "head", t.model.c.training_set_id.is_not(None)
     )
-    trained_to = (
-        conn.scalar(
-            sa.select(sa.func.max(t.training_set.c.watermark_seq)).where(
-                t.training_set.c.training_set_id.in_(head_sets)
-            )
-        )
-        or 0
-    )
+    sets = t.training_set.c
+    trained_to, merged_to = conn.execute(
+        sa.select(
+            sa.func.coalesce(sa.func.max(sets.watermark_seq), 0), sa.func.coalesce(sa.func.max(sets.merge_watermark), 0)
+        ).where(sets.training_set_id.in_(head_sets))
+    ).one()
     seq = conn.scalar(sa.select(sa.func.coalesce(sa.func.max(t.annotation.c.seq), 0))) or 0
     fresh = (
         conn.scalar(
@@ -151,7 +151,7 @@ def labels_due(conn: sa.Connection, settings: Settings, now: datetime) -> Due:
             )
         )
         or 0
-    )
+    ) + _labels_of_merges(conn, merged_to)
     if fresh == 0 or (trained_to > 0 and fresh < settings.head.min_new_labels):
         return Due(False, f"{fresh} new labels, {settings.head.min_new_labels} are awaited")
     labels, classes = _teaching_labels(conn, settings)
@@ -161,7 +161,7 @@ def labels_due(conn: sa.Connection, settings: Settings, now: datetime) -> Due:
             f"{labels} labels of {classes} individuals may teach, a first head needs {settings.head.min_labels} of 2",
         )
     newest = conn.execute(
-        sa.select(t.training_set.c.training_set_id, t.training_set.c.watermark_seq, t.training_set.c.created_at)
+        sa.select(sets.training_set_id, sets.watermark_seq, sets.merge_watermark, sets.created_at)
         .where(t.training_set.c.task == "head")
         .order_by(t.training_set.c.training_set_id.desc())
         .limit(1)
@@ -177,9 +177,20 @@ def labels_due(conn: sa.Connection, settings: Settings, now: datetime) -> Due:
                 t.audit_event.c.at > newest.created_at,
             )
         )
-        if newest.watermark_seq == seq > trained_to and (failures or 0) >= MAX_ATTEMPTS:
+        tried, there = (newest.watermark_seq, newest.merge_watermark), (seq, last_merge(conn))
+        if tried == there != (trained_to, merged_to) and (failures or 0) >= MAX_ATTEMPTS:
             return Due(False, f"training failed {failures} times on the labels up to seq {seq}; see its runs")
     return Due(True, f"{fresh} new labels up to seq {seq}, last trained to {trained_to}")
+
+
+def _labels_of_merges(conn: sa.Connection, merged_to: int) -> int:
+    """Labels, but for the audit's, of individuals that are somebody else now than they were at a merge watermark."""
+    before, now = standing_edges(conn, merged_to), standing_edges(conn)
+    moved = [i for i in before.keys() | now.keys() if root_of(i, before) != root_of(i, now)]
+    if not moved:
+        return 0
+    named = t.annotation.c.individual_id.in_(sorted(moved))
+    return conn.scalar(sa.select(sa.func.count()).where(named, t.annotation.c.lane != "audit")) or 0
 
 
 def label_rows(conn: sa.Connection) -> dict[str, int]:

@@ -135,9 +135,13 @@ def run_demo(folder: Path, faces: Path | None, rounds: int, json: bool, **filmin
 def _drive(home: Home, truth_file: Path, rounds: int, story: Story) -> None:
     """Keeps the daemon up and the expert answering until the wanted trainings are decided and the queue is ranked."""
     from chimp_assets.demo.expert import SimulatedExpert
+    from chimp_assets.demo.lives import tell_lives
     from chimp_assets.demo.truth import ArchiveTruth
 
-    expert = SimulatedExpert(home.database, ArchiveTruth.load(truth_file), seed=home.settings.seed)
+    truth = ArchiveTruth.load(truth_file)
+    expert = SimulatedExpert(home.database, truth, seed=home.settings.seed)
+    expert.introduce()
+    tell_lives(home.database, truth)
     story.tell("starting Dagster's daemon: from here on sensors decide what runs")
     last_change, last_seen = time.monotonic(), ""
     commands = {"daemon": supervisor.daemon_arguments()}

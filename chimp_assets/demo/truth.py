@@ -78,7 +78,7 @@ class ArchiveTruth:
         return next((video for video in self.videos if video.uri == uri), None)
 
     def individual_rows(self, newcomers: bool = False) -> list[dict[str, Any]]:
-        """The cast as rows for `database.people.upsert_individuals` (mothers before children; mom_id is an anim_id).
+        """The cast as rows for `database.individuals.upsert_individuals` (mom_id is an anim_id).
 
         Without newcomers: what a research group knows before the archive is looked at.
         """

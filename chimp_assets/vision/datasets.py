@@ -19,6 +19,7 @@ import sqlalchemy as sa
 
 from chimp_assets.database import schema
 from chimp_assets.database.events import effective_answers, last_seq
+from chimp_assets.database.merges import last_merge
 from chimp_assets.database.splits import audit_reserve_mask
 from chimp_assets.vision.checkpoint import ModelError, content_hash, read_checked
 
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
     from chimp_assets.database.engine import Database
     from chimp_assets.settings import Settings
 
-Vocabulary = Callable[[int], sa.Select[Any]]
-"""Watermark to a select of track_id, class_id, annotation_id: the answers that name a class."""
+Vocabulary = Callable[[int, int], sa.Select[Any]]
+"""Watermarks of labels and of merges to a select of track_id, class_id, annotation_id: answers that name a class."""
 
 COLUMNS = ("track_id", "class_id", "annotation_id", "day")
 
@@ -58,15 +59,16 @@ class TrainingSetRow:
     training_set_id: int
     task: str
     watermark_seq: int
+    merge_watermark: int
     n_tracks: int
     n_classes: int
     member_uri: str
     member_hash: str
 
 
-def individual_answers(watermark_seq: int) -> sa.Select[Any]:
-    """Tracks that a person named, as of a watermark: track_id, class_id (individual_id), annotation_id."""
-    answer = effective_answers(watermark_seq).subquery("answer")
+def individual_answers(watermark_seq: int, merge_watermark: int) -> sa.Select[Any]:
+    """Tracks that a person named, as of the watermarks: track_id, class_id (individual_id as merged), annotation_id."""
+    answer = effective_answers(watermark_seq, merge_watermark).subquery("answer")
     return sa.select(answer.c.track_id, answer.c.individual_id.label("class_id"), answer.c.annotation_id).where(
         answer.c.kind.in_(("identify", "new_individual"))
     )
@@ -75,14 +77,15 @@ def individual_answers(watermark_seq: int) -> sa.Select[Any]:
 def build_training_set(
     db: Database, store: BlobStore, settings: Settings, vocabulary: Vocabulary = individual_answers, task: str = "head"
 ) -> int:
-    """Write the members known at the newest label and their row; returns training_set_id.
+    """Write the members known at the newest label and merge, and their row; returns training_set_id.
 
-    Run twice at one watermark it returns the same id. Raises ModelError if there are fewer than
+    Run twice at the same watermarks it returns the same id. `rebuild_members` gives the same bytes at any later time.
+    Raises ModelError if there are fewer than
     settings.head.min_labels members or fewer than 2 classes.
     """
     with db.read() as conn:
-        watermark = last_seq(conn)
-        members = training_members(conn, watermark, settings, vocabulary)
+        watermark, merged_to = last_seq(conn), last_merge(conn)
+        members = training_members(conn, watermark, merged_to, settings, vocabulary)
     n_classes = len(np.unique(members.class_id))
     if len(members.track_id) < settings.head.min_labels:
         raise ModelError(
@@ -106,6 +109,7 @@ def build_training_set(
             sa.select(sa.func.min(training_set.c.training_set_id)).where(
                 training_set.c.task == task,
                 training_set.c.watermark_seq == watermark,
+                training_set.c.merge_watermark == merged_to,
                 training_set.c.member_hash == digest,
             )
         )
@@ -115,6 +119,7 @@ def build_training_set(
             sa.insert(training_set).values(
                 task=task,
                 watermark_seq=watermark,
+                merge_watermark=merged_to,
                 split_seed=settings.seed,
                 n_tracks=len(members.track_id),
                 n_classes=n_classes,
@@ -130,15 +135,19 @@ def build_training_set(
 
 
 def training_members(
-    conn: sa.Connection, watermark_seq: int, settings: Settings, vocabulary: Vocabulary = individual_answers
+    conn: sa.Connection,
+    watermark_seq: int,
+    merge_watermark: int,
+    settings: Settings,
+    vocabulary: Vocabulary = individual_answers,
 ) -> Members:
-    """The tracks that a model may learn from, as of a watermark, in the order of track_id.
+    """The tracks that a model may learn from, as of a watermark of labels and one of merges, in the order of track_id.
 
     Out stay: tracks that the audit lane ever asked (a later correction does not make them teach), the audit reserve,
-    videos of test days or without a split, and tracks that a person split or merged. The same watermark gives the same
-    members at any later time.
+    videos of test days or without a split, and tracks that a person split or merged. The same watermarks give the same
+    members at any later time, whatever is answered, merged or undone meanwhile.
     """
-    answer = vocabulary(watermark_seq).subquery("named")
+    answer = vocabulary(watermark_seq, merge_watermark).subquery("named")
     track, split = schema.track, schema.split_assignment
     rows = conn.execute(
         sa.select(answer.c.track_id, answer.c.class_id, answer.c.annotation_id, split.c.day_key)
@@ -191,6 +200,18 @@ def read_members(db: Database, store: BlobStore, training_set_id: int) -> Member
     )
 
 
+def rebuild_members(
+    conn: sa.Connection, training_set_id: int, settings: Settings, vocabulary: Vocabulary = individual_answers
+) -> Members:
+    """The members of a past training set, found anew in the database instead of read from its file.
+
+    `member_bytes` of them are the bytes of the file, as long as settings that choose members are what they were
+    (`seed`, `acquisition.audit_reserve`). Raises ModelError if there is no such training set.
+    """
+    row = describe_training_set(conn, training_set_id)
+    return training_members(conn, row.watermark_seq, row.merge_watermark, settings, vocabulary)
+
+
 def describe_training_set(conn: sa.Connection, training_set_id: int) -> TrainingSetRow:
     """A training set by its key. Raises ModelError if there is none."""
     c = schema.training_set.c
@@ -201,6 +222,7 @@ def describe_training_set(conn: sa.Connection, training_set_id: int) -> Training
         row.training_set_id,
         row.task,
         row.watermark_seq,
+        row.merge_watermark,
         row.n_tracks,
         row.n_classes,
         row.member_uri,

@@ -21,6 +21,7 @@ import sqlalchemy as sa
 from chimp_assets.database import schema
 from chimp_assets.database.bulk import insert_rows
 from chimp_assets.database.events import effective_answers, last_seq
+from chimp_assets.database.merges import as_merged, merged_ids
 from chimp_assets.vision.checkpoint import ModelError, ModelRow, candidates, champion, model_of
 from chimp_assets.vision.datasets import audited, read_members
 from chimp_assets.vision.embedding import embeddings_of_tracks
@@ -160,13 +161,18 @@ def judge_audit(db: Database, store: BlobStore, model_id: int) -> tuple[AuditTra
     with db.read() as conn:
         model = model_of(conn, model_id)
         tracks = audit_tracks(conn)
+        same = merged_ids(conn)
     if model.task != "head" or model.parent_id is None:
         raise ModelError(f"Model {model_id} is no head.", "Evaluate a head.")
-    return tracks, _judge(db, store, model, model.parent_id, tracks)
+    return tracks, _judge(db, store, model, model.parent_id, tracks, same)
 
 
-def _judge(db: Database, store: BlobStore, model: ModelRow, embedder_id: int, tracks: AuditTracks) -> Judged:
+def _judge(
+    db: Database, store: BlobStore, model: ModelRow, embedder_id: int, tracks: AuditTracks, same: dict[int, int]
+) -> Judged:
     head = load_head(store, model)
+    # A head that learned two names of what is now one individual is right with either.
+    head_classes, member_class = as_merged(head.classes, same), as_merged(head.member_class, same)
     known_members = (
         np.zeros(0, dtype=np.int64)
         if model.training_set_id is None
@@ -178,16 +184,16 @@ def _judge(db: Database, store: BlobStore, model: ModelRow, embedder_id: int, tr
     logits = head.logits(embedding)
     probabilities = head.probabilities(logits)
     order = np.argsort(-logits, axis=1, kind="stable")[:, :TOP]
-    classes, count = np.unique(head.member_class, return_counts=True)
+    classes, count = np.unique(member_class, return_counts=True)
     truth = tracks.truth[row]
     place = np.minimum(np.searchsorted(classes, truth), len(classes) - 1)
     taught = classes[place] == truth
     return Judged(
         row=row,
-        ranked=head.classes[order],
+        ranked=head_classes[order],
         probability=probabilities[np.arange(len(row)), order[:, 0]],
         max_logit=logits.max(1) if len(row) else np.zeros(0, dtype=np.float32),
-        correct=head.classes[order[:, 0]] == truth,
+        correct=head_classes[order[:, 0]] == truth,
         taught=taught,
         training_tracks=np.where(taught, count[place], 0),
         commonest=int(classes[count.argmax()]),

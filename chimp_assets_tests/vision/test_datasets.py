@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from chimp_assets.database import schema
 from chimp_assets.database.events import LabelEvent, last_seq, record_events
+from chimp_assets.database.merges import last_merge, merge_individuals, unmerge_individual
 from chimp_assets.vision.checkpoint import ModelError, ModelFileError
 from chimp_assets.vision.datasets import (
     build_training_set,
@@ -15,14 +16,22 @@ from chimp_assets.vision.datasets import (
     member_bytes,
     newest_training_set,
     read_members,
+    rebuild_members,
     training_members,
 )
 from chimp_assets_tests.vision.animals import answer, make_animals, teaching_and_audit
 
 
-def members_of(home, watermark=None):
+def members_of(home):
+    """The members as of now."""
     with home.database.read() as conn:
-        return training_members(conn, last_seq(conn) if watermark is None else watermark, home.settings)
+        return training_members(conn, last_seq(conn), last_merge(conn), home.settings)
+
+
+def rebuilt(home, training_set_id):
+    """The bytes of a training set, found anew in the database."""
+    with home.database.read() as conn:
+        return member_bytes(rebuild_members(conn, training_set_id, home.settings))
 
 
 def test_only_tracks_outside_the_audit_and_test_days_teach(home):
@@ -59,12 +68,42 @@ def test_any_past_training_set_can_be_made_again_byte_for_byte(home):
     before = home.store.get(row.member_uri)
     answer(home, truth, "typical", teach[14:])
     record_events(home.database, [LabelEvent(str(uuid.uuid4()), "retract", "expert", supersedes=given[0])])
-    assert member_bytes(members_of(home, row.watermark_seq)) == before
+    assert rebuilt(home, first) == before
     second = build_training_set(home.database, home.store, home.settings)
     assert second != first
     again = read_members(home.database, home.store, second)
     assert again.track_id.tolist() == teach[1:]
     assert member_bytes(read_members(home.database, home.store, first)) == before
+
+
+def test_a_past_training_set_does_not_learn_of_later_merges(home):
+    """A set that is rebuilt with today's identities is not what the model learned from."""
+    truth = make_animals(home)
+    answer(home, truth, "typical")
+    sets = [build_training_set(home.database, home.store, home.settings)]
+
+    def built():
+        sets.append(build_training_set(home.database, home.store, home.settings))
+
+    merge_individuals(home.database, "AA", "CC")
+    built()
+    merge_individuals(home.database, "CC", "EE")
+    built()
+    unmerge_individual(home.database, "CC")
+    built()
+    unmerge_individual(home.database, "AA")
+    built()
+    assert len(set(sets)) == 5
+    with home.database.read() as conn:
+        rows = [describe_training_set(conn, key) for key in sets]
+        ids = dict(conn.execute(sa.select(schema.individual.c.anim_id, schema.individual.c.individual_id)).all())
+    assert [row.merge_watermark for row in rows] == [0, 1, 2, 3, 4]
+    assert [row.n_classes for row in rows] == [5, 4, 3, 4, 5]
+    files = [home.store.get(row.member_uri) for row in rows]
+    assert files[0] == files[4] != files[1] == files[3] != files[2]
+    assert [rebuilt(home, key) for key in sets] == files
+    chained = read_members(home.database, home.store, sets[2])
+    assert set(chained.class_id.tolist()) == {ids["BB"], ids["DD"], ids["EE"]}
 
 
 def test_a_step_that_is_run_twice_leaves_one_row(home):
@@ -106,10 +145,10 @@ def test_another_vocabulary_is_another_query(home):
     teach, _ = teaching_and_audit(home, truth)
     answer(home, truth, "typical")
 
-    def sexes(watermark):
+    def sexes(watermark, merge_watermark):
         from chimp_assets.database.events import effective_answers
 
-        named = effective_answers(watermark).subquery()
+        named = effective_answers(watermark, merge_watermark).subquery()
         return sa.select(
             named.c.track_id,
             sa.case((schema.individual.c.sex == "F", 1), else_=0).label("class_id"),

@@ -10,6 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from chimp_assets.database import schema, work
+from chimp_assets.database.merges import merge_individuals
 from chimp_assets.database.work import unscored_bundles
 from chimp_assets.settings import load_settings
 from chimp_assets.vision.checkpoint import ModelError, champion, model_of, promote, register_model
@@ -250,3 +251,18 @@ def _rows(home):
             sa.select(p.track_id, p.rank, p.individual_id, p.probability).order_by(p.track_id, p.rank)
         ).all()
         return ranks, conn.execute(sa.select(s.track_id, s.novelty).order_by(s.track_id)).all()
+
+
+def test_a_head_from_before_a_merge_is_right_with_either_name(home, labelled):
+    """Else every merge makes the champion look worse than it is, and any candidate is promoted over it."""
+    settings, _ = labelled
+    head = trained(home, settings).model_id
+    _, before = judge_audit(home.database, home.store, head)
+    merge_individuals(home.database, "AA", "CC")
+    tracks, after = judge_audit(home.database, home.store, head)
+    with home.database.read() as conn:
+        ids = dict(conn.execute(sa.select(schema.individual.c.anim_id, schema.individual.c.individual_id)).all())
+    assert ids["AA"] not in tracks.truth
+    assert ids["AA"] not in after.ranked
+    assert (after.correct | ~before.correct).all(), "what was right is right still"
+    assert after.taught.tolist() == before.taught.tolist()

@@ -1,17 +1,20 @@
 -- The answer that stands for each answered track. One row: a track.
 -- Retracted answers do not count; of the others the best role wins (expert; admin and reviewer; others), then the newest.
+-- individual_id is who that individual is after merges; said_individual_id is whom the person named (indexed: v_named_track
+-- joins by it).
 -- NOT EXISTS rather than a window: a condition on the individual or the track reaches the index.
 SELECT
     a.track_id,
     a.annotation_id,
     a.seq,
     a.kind,
-    a.individual_id,
+    COALESCE(said.same_as_id, a.individual_id) AS individual_id,
     a.lane,
     a.annotator_id,
-    a.propensity
+    a.propensity,
+    a.individual_id AS said_individual_id
 FROM annotation AS a
-INNER JOIN app_user AS u ON u.user_id = a.annotator_id
+LEFT OUTER JOIN individual AS said ON said.individual_id = a.individual_id
 WHERE
     a.kind IN ('identify', 'unknown', 'new_individual', 'not_animal', 'bad_box', 'cannot_tell')
     AND NOT EXISTS (
@@ -23,6 +26,7 @@ WHERE
         SELECT 1
         FROM annotation AS b
         INNER JOIN app_user AS bu ON bu.user_id = b.annotator_id
+        INNER JOIN app_user AS u ON u.user_id = a.annotator_id
         WHERE
             b.track_id = a.track_id
             AND b.seq <> a.seq

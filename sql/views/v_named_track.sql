@@ -1,6 +1,8 @@
 -- Tracks that have a name. One row: a live track, of a video that is in the archive, of which somebody knows who it is.
 -- A person's answer first (source 'person', probability 1); else the champion head's first rank (source 'model'), unless
 -- the head finds the animal unknown to it. A model never overrules a person.
+-- Who was merged into another is the other, whether a person or a model said the old name.
+-- Retired videos are listed once, not looked up for each track: an individual may have 100,000.
 -- Two exclusive parts, so that a condition on the individual reaches an index in each.
 SELECT
     t.track_id,
@@ -13,9 +15,15 @@ SELECT
     CAST(NULL AS BIGINT) AS model_id
 FROM v_effective_answer AS e
 INNER JOIN track AS t ON t.track_id = e.track_id
-INNER JOIN video AS v ON v.video_id = t.video_id
-INNER JOIN individual AS i ON i.individual_id = e.individual_id
-WHERE e.kind IN ('identify', 'new_individual') AND t.state = 'live' AND v.state <> 'retired'
+INNER JOIN individual AS said ON said.individual_id = e.said_individual_id
+INNER JOIN individual AS i
+    ON
+        (i.individual_id = said.individual_id AND said.same_as_id IS NULL)
+        OR i.individual_id = said.same_as_id
+WHERE
+    e.kind IN ('identify', 'new_individual')
+    AND t.state = 'live'
+    AND t.video_id NOT IN (SELECT v.video_id FROM video AS v WHERE v.state = 'retired')
 UNION ALL
 SELECT
     t.track_id,
@@ -29,14 +37,17 @@ SELECT
 FROM prediction AS p
 INNER JOIN model AS m ON m.model_id = p.model_id
 INNER JOIN track AS t ON t.track_id = p.track_id
-INNER JOIN video AS v ON v.video_id = t.video_id
-INNER JOIN individual AS i ON i.individual_id = p.individual_id
+INNER JOIN individual AS said ON said.individual_id = p.individual_id
+INNER JOIN individual AS i
+    ON
+        (i.individual_id = said.individual_id AND said.same_as_id IS NULL)
+        OR i.individual_id = said.same_as_id
 WHERE
     p.rank = 1
     AND m.task = 'head'
     AND m.state = 'champion'
     AND t.state = 'live'
-    AND v.state <> 'retired'
+    AND t.video_id NOT IN (SELECT v.video_id FROM video AS v WHERE v.state = 'retired')
     AND NOT EXISTS (
         SELECT 1
         FROM track_score AS s

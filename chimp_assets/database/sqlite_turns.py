@@ -1,0 +1,110 @@
+"""How those who write to one SQLite file wait for each other: a label before the next chunk of a bulk write.
+
+Belongs here: beginning a write transaction on SQLite. Does not belong here: what SQLite is told otherwise (`engine`).
+
+SQLite has one writer at a time, no queue, and its own waiting looks up ever more seldom: beside eight bulk writers a
+label waited six seconds. So short transactions look often and, while they wait, hold a shared lock on a file beside the
+database; a bulk writer begins no chunk while somebody holds it.
+"""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+try:
+    import fcntl
+except ImportError:  # Windows: short transactions look more often, and that is all
+    fcntl = None  # type: ignore[assignment]
+
+SHORT_LOOK_S = 0.002
+BULK_LOOK_S = 0.03
+BULK_YIELDS_S = 5.0
+"""A bulk writer waits no longer than this for short transactions: a crowd of them must not keep it out for ever."""
+
+
+def begin_writing(connection: sqlite3.Connection, file: Path, bulk: bool, timeout_s: float) -> None:
+    """BEGIN IMMEDIATE as soon as nobody else writes. bulk: let short transactions go first.
+
+    Raises sqlite3.OperationalError (SQLITE_BUSY) when the file is held for longer than timeout_s.
+    """
+    # SQLite's own waiting is for everything else; a busy file is told at once, and looked at again by us.
+    connection.execute("PRAGMA busy_timeout=0").close()
+    try:
+        if bulk:
+            _yield_to_short(file)
+        if _has_begun(connection, last=False):
+            return
+        deadline = time.monotonic() + timeout_s
+        with _waiting_is_seen(file, bulk):
+            while True:
+                time.sleep(BULK_LOOK_S * (0.5 + random.random()) if bulk else SHORT_LOOK_S)  # noqa: S311  no secret
+                if bulk:
+                    _yield_to_short(file)
+                if _has_begun(connection, last=time.monotonic() >= deadline):
+                    return
+    finally:
+        connection.execute(f"PRAGMA busy_timeout={round(1000 * timeout_s)}").close()
+
+
+def _has_begun(connection: sqlite3.Connection, last: bool) -> bool:
+    try:
+        connection.execute("BEGIN IMMEDIATE").close()
+    except sqlite3.OperationalError as error:
+        if last or not error.sqlite_errorname.startswith("SQLITE_BUSY"):
+            raise
+        return False
+    return True
+
+
+def _turn_file(file: Path) -> Path:
+    return file.with_name(f"{file.name}-turn")
+
+
+@contextmanager
+def _waiting_is_seen(file: Path, bulk: bool) -> Iterator[None]:
+    lock = None if bulk else _locked(file, "a", shared=True)
+    try:
+        yield
+    finally:
+        if lock is not None:
+            lock.close()
+
+
+def _yield_to_short(file: Path) -> None:
+    """Returns when no short transaction waits, or after BULK_YIELDS_S."""
+    deadline = time.monotonic() + BULK_YIELDS_S
+    while time.monotonic() < deadline:
+        try:
+            lock = _locked(file, "r", shared=False)
+        except BlockingIOError:
+            time.sleep(SHORT_LOOK_S)
+            continue
+        if lock is not None:
+            lock.close()
+        return
+
+
+def _locked(file: Path, mode: str, shared: bool) -> IO[str] | None:
+    """The turn file, locked; None where there is none or its file system has no locks. Raises BlockingIOError."""
+    if fcntl is None:
+        return None
+    try:
+        opened = _turn_file(file).open(mode)
+    except OSError:
+        return None
+    try:
+        # Shared: waits for a bulk writer that looks just now, which is done at once.
+        fcntl.flock(opened, fcntl.LOCK_SH if shared else fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        opened.close()
+        raise
+    except OSError:
+        opened.close()
+        return None
+    return opened
