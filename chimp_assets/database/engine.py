@@ -20,7 +20,7 @@ import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import URL
 
-from chimp_assets.database import faults
+from chimp_assets.database import faults, sqlite_turns
 from chimp_assets.database.entra import CREDENTIALS, TokenSource, use_tokens
 from chimp_assets.errors import ChimpError, FullDiskError
 
@@ -358,7 +358,8 @@ def _prepare_sqlite(engine: sa.Engine, file: Path) -> None:
             conn.exec_driver_sql("PRAGMA query_only=OFF")
             # Said at each beginning: what one transaction leaves out, the next on this connection must not.
             conn.exec_driver_sql("PRAGMA foreign_keys=OFF" if options.get(_LOOSE) else "PRAGMA foreign_keys=ON")
-            conn.exec_driver_sql("BEGIN IMMEDIATE")
+            driver: Any = conn.connection.driver_connection
+            sqlite_turns.begin_writing(driver, file, bool(options.get(_LOOSE)), BUSY_TIMEOUT_S)
         else:
             conn.exec_driver_sql("PRAGMA query_only=ON")
             conn.exec_driver_sql("BEGIN")

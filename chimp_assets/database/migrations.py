@@ -7,6 +7,8 @@ Belongs here: running the one Alembic history (`sql/migrations`) and judging wha
 from __future__ import annotations
 
 import csv
+import logging
+import re
 from typing import Literal
 
 import sqlalchemy as sa
@@ -19,6 +21,11 @@ from chimp_assets.database.engine import Database, DatabaseError
 from chimp_assets.database.schema import metadata
 from chimp_assets.database.views import create_views, drop_views
 from chimp_assets.settings import shipped_file
+
+_log = logging.getLogger(__name__)
+
+SQL_SERVER_OPTIONS = ("compression", "columnstore", "roles")
+"""Files of `sql/azure` that an upgrade tries on SQL Server: good to have, and not every edition or user may."""
 
 State = Literal["empty", "behind", "head", "newer"]
 
@@ -55,8 +62,30 @@ def upgrade(db: Database) -> list[str]:
         create_views(conn)
         if conn.dialect.name == "sqlite":
             _tell_planner(conn)
+    if db.dialect == "mssql":
+        try_options(db)
     between = script.iterate_revisions("head", current or "base")
     return [revision.revision for revision in reversed(list(between))]
+
+
+def try_options(db: Database) -> list[str]:
+    """Apply what only SQL Server has, statement by statement; returns the refused ones, each also a warning.
+
+    What is there already is refused as well, so they may be tried at every upgrade.
+    """
+    refused = []
+    for name in SQL_SERVER_OPTIONS:
+        text = (shipped_file("sql") / "azure" / f"{name}.sql").read_text(encoding="utf-8")
+        for statement in re.split(r"^GO$", text, flags=re.MULTILINE):
+            try:
+                with db.write() as conn:
+                    conn.exec_driver_sql(statement)
+            except (sa.exc.DBAPIError, DatabaseError) as error:
+                if not _is_there_already(error):
+                    what = next(line for line in statement.splitlines() if line and not line.startswith("--"))
+                    refused.append(what)
+                    _log.warning("sql/azure/%s.sql: %s was refused and left out (%s).", name, what, error)
+    return refused
 
 
 def state_of(db: Database) -> State:
@@ -132,4 +161,13 @@ def _take_turn(conn: sa.Connection) -> None:
     if conn.dialect.name == "postgresql":
         conn.execute(sa.select(sa.func.pg_advisory_xact_lock(_UPGRADE_LOCK)))
     elif conn.dialect.name == "mssql":
-        conn.exec_driver_sql((shipped_file("sql") / "azure" / "lock_upgrade.sql").read_text(encoding="utf-8"))
+        try:
+            conn.exec_driver_sql((shipped_file("sql") / "azure" / "lock_upgrade.sql").read_text(encoding="utf-8"))
+        except sa.exc.DBAPIError as error:
+            # Without it two upgrades at once collide, and the second one fails whole: no reason not to upgrade.
+            _log.warning("The database has no application locks (%s): run one upgrade at a time.", error.orig)
+
+
+def _is_there_already(error: Exception) -> bool:
+    # 2714, 1913, 15023: an object, index or role of this name; mssql-python gives no number.
+    return "already exists" in str(error) or "already an object named" in str(error)

@@ -286,7 +286,9 @@ individual = Table(
     Column("depart_type", Unicode(1), comment="D death, E emigration, P permanent disappearance, O end of observation"),
     Column("depart_date_error", Real, comment="years"),
     Column("provisional", Boolean, nullable=False, server_default=sa.false()),
-    Column("same_as_id", BigInteger, _fk("individual.individual_id"), comment="merged into; the last of a chain"),
+    Column(
+        "same_as_id", BigInteger, _fk("individual.individual_id"), index=True, comment="whom it was merged into at last"
+    ),
     Column("created_at", UtcDateTime, nullable=False),
     _one_of("sex", SEXES),
     _one_of("entry_type", ENTRY_TYPES),

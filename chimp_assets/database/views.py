@@ -14,13 +14,54 @@ from chimp_assets.settings import shipped_file
 
 # In the order in which they can be made: each uses only tables and those before it.
 VIEW_NAMES = (
+    # who is where
     "v_effective_answer",
     "v_named_track",
     "v_track_identity",
     "v_frame_identity",
-    "v_sighting",
     "v_together",
     "v_label_audit",
+    # days and lives
+    "v_video_day",
+    "v_individual_day",
+    "v_membership_day",
+    "v_matriline",
+    "v_biography",
+    "v_biography_log",
+    # sightings and effort
+    "v_sighting",
+    "v_age_at_sighting",
+    "v_attendance",
+    "v_digit",
+    "v_deployment_day",
+    "v_calendar",
+    "v_effort",
+    "v_sampling_day",
+    "v_dispersal_last_seen",
+    # groups and associations
+    "v_video_party",
+    "v_group",
+    "v_gbi",
+    "v_dyad_video",
+    "v_seen_day",
+    "v_dyad_day",
+    "v_dyad_event",
+    "v_alive_month",
+    "v_dyad_month",
+    "v_dyad",
+    "v_mother_offspring",
+    # how far to trust it
+    "v_audit_answer",
+    "v_id_quality",
+    "v_confusion_kin",
+    "v_plausibility",
+)
+
+# What SQL Server spells in another way, and why no spelling of all three exists.
+_SQL_SERVER = (
+    (re.compile(r"\bWITH RECURSIVE\b"), "WITH"),  # it has no such word; the others need it
+    (re.compile(r"\bAS MATERIALIZED\b"), "AS"),  # it decides by itself; SQLite would join by way of the view
+    (re.compile(r"\bCURRENT_DATE\b"), "CAST(CURRENT_TIMESTAMP AS DATE)"),  # new in 2025; SQLite has no DATE to cast to
 )
 
 
@@ -29,16 +70,29 @@ def load_view(name: str) -> str:
     return _load("views", name)
 
 
+def in_words_of(dialect: str, statement: str) -> str:
+    """A statement of `sql/` in the words of a database: sqlite, postgresql or mssql."""
+    if dialect == "mssql":
+        for ours, theirs in _SQL_SERVER:
+            statement = ours.sub(theirs, statement)
+    return statement
+
+
 def load_query(name: str) -> str:
     """A query of the cookbook with `:name` parameters, for `sqlalchemy.text`. Raises DatabaseError if there is none."""
     return _load("queries", name)
+
+
+def query_names() -> list[str]:
+    """The queries of the cookbook, by name."""
+    return sorted(file.stem for file in (shipped_file("sql") / "queries").glob("*.sql"))
 
 
 def create_views(conn: sa.Connection) -> None:
     """Make every view. conn: inside a write transaction. Fails where one is already there: drop them first."""
     for name in VIEW_NAMES:
         # No database binds parameters in DDL; the name is one of ours and the text is a file of ours.
-        conn.exec_driver_sql(f"CREATE VIEW {name} AS\n{load_view(name)}")
+        conn.exec_driver_sql(f"CREATE VIEW {name} AS\n{in_words_of(conn.dialect.name, load_view(name))}")
 
 
 def drop_views(conn: sa.Connection) -> None:

@@ -1,4 +1,6 @@
-"""A migrated, empty database for each test: an SQLite file and a database of a real PostgreSQL server."""
+"""A migrated, empty database for each test: an SQLite file, a database of a real PostgreSQL server and, where
+CHIMP_TEST_MSSQL_URL names one, a database of an SQL Server (docs/databases.md says how to run it).
+"""
 
 from __future__ import annotations
 
@@ -15,6 +17,7 @@ import sqlalchemy as sa
 
 from chimp_assets.database.engine import Database
 from chimp_assets.database.migrations import upgrade
+from chimp_assets.database.views import drop_views
 
 _numbers = itertools.count()
 
@@ -62,6 +65,63 @@ def postgresql() -> Iterator[Server]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
+class SqlServer:
+    """An SQL Server by its address, over the driver that the address names, and the databases that tests make on it.
+
+    Each test has a database of its own. Where the server makes none, all tests take turns in the one of the address:
+    it is emptied before each of them, so its name must begin with chimp_test.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = sa.make_url(url)
+        # DDL about databases is refused inside a transaction.
+        self.admin = Database(url).engine.execution_options(isolation_level="AUTOCOMMIT")
+        self.makes_databases = True
+
+    def create(self) -> Database:
+        name = f"chimp_test_{os.getpid()}_{next(_numbers)}"
+        if self.makes_databases:
+            try:
+                with self.admin.connect() as conn:
+                    conn.exec_driver_sql(f"CREATE DATABASE {name}")
+                return Database(self.url.set(database=name).render_as_string(hide_password=False))
+            except sa.exc.DBAPIError:
+                self.makes_databases = False
+        assert str(self.url.database).startswith("chimp_test"), "this database would be emptied"
+        db = Database(self.url.render_as_string(hide_password=False))
+        with db.write() as conn:
+            drop_views(conn)
+            there = sa.MetaData()
+            there.reflect(conn)
+            there.drop_all(conn)
+        return db
+
+    def drop(self, db: Database) -> None:
+        db.dispose()
+        if self.makes_databases:
+            with self.admin.connect() as conn:
+                conn.exec_driver_sql(f"DROP DATABASE {sa.make_url(db.url).database}")
+
+
+@pytest.fixture(scope="session")
+def mssql() -> Iterator[SqlServer]:
+    url = os.environ.get("CHIMP_TEST_MSSQL_URL")
+    if not url:
+        pytest.skip("CHIMP_TEST_MSSQL_URL names no SQL Server")
+    server = SqlServer(url)
+    yield server
+    server.admin.dispose()
+
+
+@pytest.fixture
+def mssql_db(mssql: SqlServer) -> Iterator[Database]:
+    """A migrated SQL Server database, for what only SQL Server does."""
+    db = mssql.create()
+    upgrade(db)
+    yield db
+    mssql.drop(db)
+
+
 @pytest.fixture(scope="session")
 def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("template") / "chimp.db"
@@ -71,14 +131,20 @@ def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+# The third one is asked only where there is one: else every test would end in one more skip.
+DATABASES = ["sqlite", "postgresql", *(["mssql"] if os.environ.get("CHIMP_TEST_MSSQL_URL") else [])]
+
+
+@pytest.fixture(params=DATABASES)
 def bare_db(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
     """A database without any table."""
     if request.param == "sqlite":
         db = Database(f"sqlite:///{tmp_path / 'chimp.db'}")
     else:
-        db = request.getfixturevalue("postgresql").create()
+        db = request.getfixturevalue(request.param).create()
     yield db
+    if request.param == "mssql":
+        request.getfixturevalue("mssql").drop(db)
     db.dispose()
 
 
@@ -98,7 +164,7 @@ def postgresql_db(postgresql: Server) -> Iterator[Database]:
     db.dispose()
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=DATABASES)
 def db(request: pytest.FixtureRequest) -> Database:
     """A migrated database without rows."""
     return request.getfixturevalue(f"{request.param}_db")

@@ -109,7 +109,7 @@ COMMENTS = {
     "individual.bg_qual": "the community of birth is C certain, U uncertain",
     "individual.first_born": "of its mother: Y, N, U unknown",
     "individual.depart_date_error": "years",
-    "individual.same_as_id": "merged into; the last of a chain",
+    "individual.same_as_id": "whom it was merged into at last",
     "community_membership.end_date": "the last day; null: still a member",
 }
 
@@ -236,6 +236,7 @@ def _grow_individual(dialect: str) -> None:
             table, column = target.split(".")
             op.create_foreign_key(f"fk_individual_{name}", "individual", table, [name], [column])
     op.create_index("ix_individual_mom_id", "individual", ["mom_id"])
+    op.create_index("ix_individual_same_as_id", "individual", ["same_as_id"])
 
 
 def _say_days(dialect: str) -> None:

@@ -1,0 +1,121 @@
+"""The whole-database check finds each kind of illness, names it, and says nothing of a healthy database."""
+
+from __future__ import annotations
+
+import tracemalloc
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from chimp_assets.database import schema as s
+from chimp_assets.database.bulk import insert_rows, write_chunks
+from chimp_assets.database.engine import Database
+from chimp_assets.database.events import record_events
+from chimp_assets.database.integrity import check_database
+from chimp_assets_tests.database.world import HEAD, event, make_world, plan, predict, track
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def _make_healthy_world(db: Database) -> None:
+    make_world(db)
+    with db.write() as conn:
+        conn.execute(sa.update(s.frame_shard).values(bytes=2000))  # as long as what lies in it
+
+
+@pytest.fixture
+def world(db: Database) -> Database:
+    _make_healthy_world(db)
+    plan(db, [track(1), track(2)])
+    predict(db, track(1), {"FF": 0.6, "FI": 0.4})
+    record_events(db, [event("identify", track(1), "FF")])
+    write_chunks(db, s.counter, [{"name": ["a"], "value": [1]}], "job")
+    return db
+
+
+def test_a_healthy_database_has_nothing_to_say(world: Database) -> None:
+    """A check that cries wolf is not run."""
+    told: list[Any] = []
+    assert list(check_database(world, lambda *step: told.append(step))) == []
+    assert {what for what, done, total in told if done == total} >= {"check counts", "check ledgers"}
+
+
+ILL = {
+    "a frame is missing": (
+        sa.update(s.video).where(s.video.c.video_id == 2).values(n_frames=11),
+        "Video 2 should have 11",
+    ),
+    "a shard is short": (sa.update(s.frame_shard).values(bytes=600), "lies outside its shard"),
+    "a box is missing": (
+        sa.delete(s.detection).where(s.detection.c.track_id == track(2, 1), s.detection.c.frame_no == 3),
+        f"Track {track(2, 1)} should have 10 detections and has 9",
+    ),
+    "too much probability": (
+        sa.update(s.prediction).where(s.prediction.c.model_id == HEAD).values(probability=0.7),
+        f"of track {track(1)} by model {HEAD} add up to 1.400",
+    ),
+    "a number is missing": (sa.update(s.annotation).values(seq=2), "there are 1 decisions"),
+    "the counter is behind": (
+        sa.update(s.counter).where(s.counter.c.name == "annotation").values(value=0),
+        "the counter stands at 0",
+    ),
+    "an answered item waits": (
+        sa.update(s.acquisition_queue).values(state="pending"),
+        "waits for a track that is answered",
+    ),
+    "a chunk is missing": (
+        sa.insert(s.bulk_chunk).values(run_key="job", chunk_no=2, table_name="t", n_rows=1, written_at=NOW),
+        "'job' wrote chunk 2, but only 2",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", ILL)
+def test_every_illness_is_named(world: Database, what: str) -> None:
+    """A sentence for a person: which row, and what is wrong with it."""
+    statement, words = ILL[what]
+    with world.write() as conn:
+        conn.execute(statement)
+    found = list(check_database(world))
+    assert found
+    assert any(words in sentence for sentence in found), found
+
+
+def test_a_chain_of_merges_is_named(world: Database) -> None:
+    """A name that leads to a name that is no longer shown is shown nowhere."""
+    i = s.individual.c
+    with world.write() as conn:
+        ids = {row.anim_id: row.individual_id for row in conn.execute(sa.select(i.anim_id, i.individual_id))}
+        for one, other in (("FI", "FD"), ("FD", "GM")):
+            conn.execute(sa.update(s.individual).where(i.anim_id == one).values(same_as_id=ids[other]))
+    assert any("FI was merged into FD, who was" in sentence for sentence in check_database(world))
+
+
+def test_orphans_are_found_on_sqlite(sqlite_db: Database) -> None:
+    """Written by a tool that did not switch foreign keys on, as SQLite's own shell does not."""
+    make_world(sqlite_db)
+    with sqlite_db.write_unchecked() as conn:
+        conn.execute(sa.update(s.track).where(s.track.c.track_id == track(1)).values(model_id=99))
+        conn.execute(sa.update(s.detection).where(s.detection.c.track_id == track(2)).values(track_id=7))
+    found = list(check_database(sqlite_db))
+    assert any("of track names a model_id that is not in model" in sentence for sentence in found)
+    assert any("of detection names a track_id that is not in track" in sentence for sentence in found)
+
+
+@pytest.mark.slow
+def test_a_million_rows_take_no_more_memory_than_a_thousand(sqlite_db: Database) -> None:
+    """30 million rows do not fit into a list."""
+    _make_healthy_world(sqlite_db)
+    peaks = []
+    n = 1000
+    for rows in (1_000, 1_000_000):
+        with sqlite_db.write() as conn:
+            insert_rows(conn, s.counter, {"name": [f"{n}-{i}" for i in range(rows)], "value": [1] * rows})
+        n += 1
+        tracemalloc.start()
+        assert list(check_database(sqlite_db)) == []
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < peaks[0] + 1_000_000

@@ -1,0 +1,197 @@
+"""Every table, index, migration, view, query of the cookbook and statement of the product, read as SQL Server would."""
+
+import re
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.schema import CreateIndex, CreateTable
+from sqlalchemy.sql.elements import ReleaseSavepointClause, SavepointClause
+
+from chimp_assets import pipeline
+from chimp_assets.database import label_files, merges, migrations, queue, status, views, work
+from chimp_assets.database import schema as s
+from chimp_assets.database.effort_files import import_effort
+from chimp_assets.database.individual_files import import_individuals
+from chimp_assets.database.integrity import check_database
+from chimp_assets.doctor import examine
+from chimp_assets.home import Home
+from chimp_assets.planning import replan
+from chimp_assets.settings import shipped_file
+from chimp_assets.vision import train
+from chimp_assets.vision.sql_datasets import SqlTrackDataset
+from chimp_assets_tests.database import t_sql
+from chimp_assets_tests.vision.animals import answer, make_animals, teaching_and_audit
+
+
+def test_the_judge_knows_foreign_words_and_unknown_ones():
+    """A judge that lets everything pass proves nothing."""
+    for statement in (
+        "SELECT a FROM t LIMIT 5",
+        "SELECT a || b FROM t",
+        "INSERT INTO t (a) VALUES (1) RETURNING a",
+        "MERGE INTO t USING u ON t.a = u.a WHEN MATCHED THEN UPDATE SET a = 1;",
+        "SELECT a FROM t WHERE",
+        "FROBNICATE t",
+    ):
+        assert t_sql.faults_of(statement), statement
+    assert t_sql.faults_of("SELECT TOP 5 a + N'LIMIT' FROM t WITH (READPAST) WHERE a = ?") == []
+
+
+def test_every_table_and_index_is_t_sql():
+    """A table that only two databases take splits the product."""
+    for table in s.metadata.sorted_tables:
+        for element in (CreateTable(table), *(CreateIndex(index) for index in table.indexes)):
+            assert t_sql.faults_of(t_sql.compiled(element)) == [], table.name
+
+
+def test_every_migration_is_t_sql():
+    """A migration that stops in the middle of a customer's database."""
+    statements = t_sql.migrations()
+    assert len(statements) > len(s.metadata.tables)
+    assert [(statement, why) for statement in statements if (why := t_sql.faults_of(statement))] == []
+
+
+@pytest.mark.parametrize("name", views.VIEW_NAMES)
+def test_every_view_is_t_sql(name):
+    """One contract for researchers, not one for each database."""
+    select = views.in_words_of("mssql", views.load_view(name))
+    assert t_sql.faults_of(f"CREATE VIEW {name} AS\n{select}") == []
+
+
+@pytest.mark.parametrize("name", sorted(file.stem for file in (shipped_file("sql") / "queries").glob("*.sql")))
+def test_every_query_of_the_cookbook_is_t_sql(name):
+    """A recipe is tried on whatever database the reader has."""
+    query = sa.text(views.in_words_of("mssql", views.load_query(name)))
+    assert t_sql.faults_of(t_sql.compiled(query)) == []
+
+
+# The parser knows no rights, roles and rebuilding: these forms are written out, and nothing else passes.
+_RIGHTS = r"(SELECT|INSERT|UPDATE|DELETE)(, (INSERT|UPDATE|DELETE))*"
+_ADMINISTRATION = re.compile(
+    r"CREATE ROLE (?P<role>chimp_\w+)"
+    rf"|(GRANT|DENY) {_RIGHTS} ON (SCHEMA::dbo|dbo\.(?P<subject>\w+)) TO (?P<to>chimp_(reader|labeller|operator))"
+    r"|IF EXISTS \(SELECT 1 FROM sys\.partitions WHERE object_id = OBJECT_ID\('(?P<table>\w+)'\) AND index_id = 1"
+    r" AND data_compression = 0\)\s+ALTER TABLE (?P=table) REBUILD WITH \(DATA_COMPRESSION = PAGE\)"
+    r"|CREATE NONCLUSTERED COLUMNSTORE INDEX ncci_(?P<stored>\w+)\s+ON (?P=stored) \((?P<columns>[\w, ]+)\)"
+)
+
+
+@pytest.mark.parametrize("file", sorted((shipped_file("sql") / "azure").glob("*.sql")), ids=lambda file: file.stem)
+def test_what_only_sql_server_has_is_of_a_known_form_about_tables_that_are_there(file):
+    """No server reads these files here: a misspelt table would be one more warning that nobody looks at."""
+    text = re.sub(r"^--.*$", "", file.read_text(), flags=re.MULTILINE)
+    for statement in (part.strip().rstrip(";") for part in re.split(r"^GO$", text, flags=re.MULTILINE)):
+        form = _ADMINISTRATION.fullmatch(statement)
+        if form is None:
+            assert t_sql.faults_of(statement) == []
+            continue
+        for name in filter(None, (form["subject"], form["table"], form["stored"])):
+            assert name in s.metadata.tables
+        if form["columns"]:
+            assert form["columns"].split(", ") == s.metadata.tables[form["stored"]].c.keys()
+
+
+def test_the_options_of_an_upgrade_are_all_there_and_known():
+    """A file that is not in the list is never applied."""
+    files = {file.stem for file in (shipped_file("sql") / "azure").glob("*.sql")}
+    assert files == {*migrations.SQL_SERVER_OPTIONS, "lock_upgrade"}
+
+
+@pytest.fixture
+def spoken():
+    """Every statement that this process makes with SQLAlchemy while the test runs: (element, names of parameters)."""
+    heard = []
+
+    def listen(conn, element, several, parameters, options):
+        heard.append((element, sorted(several[0]) if several else sorted(parameters) or None))
+
+    sa.event.listen(sa.Engine, "before_execute", listen)
+    yield heard
+    sa.event.remove(sa.Engine, "before_execute", listen)
+
+
+# Only ever said to SQLite: its planner's statistics, its list of parents, its own tables.
+ONLY_SQLITE = ("sqlite_stat1", "json_each", "sqlite_schema")
+
+
+@pytest.mark.slow
+def test_every_statement_of_a_whole_life_is_t_sql(home, tmp_path, spoken, monkeypatch):
+    """What no test on SQL Server runs is at least said in its language: from the listing of files to the next plan."""
+    from chimp_assets.demo.archive import make_archive
+
+    make_archive(tmp_path / "videos", tmp_path / "truth.json", individuals=3, cameras=1, days=1, clips=1, seconds=2.0)
+    monkeypatch.setenv("CHIMP_DECODE__WORKERS", "0")
+    filmed = Home.open(home.settings.home, archive_url=str(tmp_path / "videos"))
+    pipeline.ingest(filmed)
+    pipeline.ingest(filmed)
+    with filmed.database.read() as conn:
+        status.status_of(conn)
+        status.failures_of(conn)
+    work.retry_failed(filmed.database)
+    filmed.database.dispose()
+
+    from chimp_assets.home import init_home
+
+    monkeypatch.setenv("CHIMP_EMBED__CROP_SIDE", "48")
+    monkeypatch.setenv("CHIMP_EMBED__DIMENSIONS", "16")
+    monkeypatch.setenv("CHIMP_EMBED__WEIGHTS", "self_supervised")
+    monkeypatch.setenv("CHIMP_EMBED__EPOCHS", "1")
+    labelled = init_home(tmp_path / "labelled")
+    db = labelled.database
+    truth = make_animals(labelled, videos=30)
+    from chimp_assets.vision.embedder import fit_embedder
+
+    fit_embedder(db, labelled.store, labelled.settings)
+    pipeline.rescore(labelled)
+    replan(db, labelled.store, labelled.settings)
+    claimed = queue.claim(db, "expert", 3, 15.0)
+    assert claimed
+    queue.release(db, "expert")
+    teach, audit = teaching_and_audit(labelled, truth)
+    answer(labelled, truth, "typical", teach)
+    answer(labelled, truth, "audit", audit)
+    monkeypatch.setattr(
+        pipeline,
+        "train_in_own_process",
+        lambda home, key: train.train_head(home.database, home.store, home.settings, key).model_id,
+    )
+    retrained = pipeline.retrain(labelled)
+    from chimp_assets.vision.checkpoint import promote
+
+    if not retrained.promoted:
+        promote(db, retrained.model_id, "for the test")
+    assert pipeline.rescore(labelled).with_predictions
+    replan(db, labelled.store, labelled.settings)
+    with db.read() as conn:
+        status.status_of(conn)
+        for due in (work.embedder_due, work.queue_due):
+            due(conn, labelled.settings)
+        work.label_rows(conn)
+    label_files.export_labels(db, tmp_path / "labels.csv", all_events=True)
+    label_files.import_labels(db, tmp_path / "labels.csv")
+    (tmp_path / "people.csv").write_text(
+        "anim_id,name,sex,birth_date,mom_id\nFF,Fifi,F,1958-01-01,\nFI,Fred,M,2010-03-01,FF\n"
+    )
+    import_individuals(db, tmp_path / "people.csv")
+    merges.merge_individuals(db, "AA", "CC")
+    merges.unmerge_individual(db, "AA")
+    (tmp_path / "cameras.csv").write_text("camera,start_date,latitude,longitude\ncam0,2020-01-01,-4.6,29.6\n")
+    import_effort(db, tmp_path / "cameras.csv")
+    examine(labelled, False, 0)
+    list(check_database(db))
+    next(iter(SqlTrackDataset(db, labelled.store)), None)
+
+    wrong = {}
+    for element, names in spoken:
+        if isinstance(element, str | SavepointClause | ReleaseSavepointClause):
+            continue  # savepoints are said by the dialect itself, in SQL Server's own words
+        try:
+            statement = t_sql.compiled(element, names)
+        except sa.exc.CompileError as error:
+            wrong[str(element)[:500]] = [str(error)]
+            continue
+        why = t_sql.faults_of(statement)
+        if why and not any(word in statement for word in ONLY_SQLITE):
+            wrong[statement] = why
+    assert wrong == {}
+    assert len({str(element) for element, _ in spoken}) > 150, "the flow has become too short to prove anything"

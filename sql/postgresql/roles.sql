@@ -1,0 +1,28 @@
+-- Optional: three roles with no more rights than their work needs. Run it once as the owner of the database:
+--   psql --file=sql/postgresql/roles.sql "$URL"
+-- Then make people members: GRANT chimp_reader TO anna;
+-- Default privileges: an upgrade makes the views anew. They hold for what the role that runs this makes later, so run it
+-- as the role that runs chimp db upgrade.
+CREATE ROLE chimp_reader;
+CREATE ROLE chimp_labeller;
+CREATE ROLE chimp_operator;
+
+-- Researchers: every table and view, but not who signs in how.
+GRANT SELECT ON ALL TABLES IN SCHEMA public TO chimp_reader;
+ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO chimp_reader;
+REVOKE SELECT ON app_user, user_session, audit_event FROM chimp_reader;
+
+-- The labelling page: adds decisions and what hangs on them; changes or deletes none.
+GRANT SELECT ON ALL TABLES IN SCHEMA public TO chimp_labeller;
+ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO chimp_labeller;
+GRANT INSERT ON annotation, individual, audit_event TO chimp_labeller;
+GRANT INSERT, UPDATE ON user_session TO chimp_labeller;
+GRANT UPDATE ON acquisition_queue, counter TO chimp_labeller;
+GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO chimp_labeller;
+
+-- The pipeline: everything but the schema itself and rewriting what people said.
+GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO chimp_operator;
+ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO chimp_operator;
+GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO chimp_operator;
+ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT USAGE ON SEQUENCES TO chimp_labeller, chimp_operator;
+REVOKE UPDATE, DELETE ON annotation, individual_merge, biography_log, audit_event FROM chimp_operator;
