@@ -9,7 +9,7 @@ AZURITE := .azurite
 UV_VERSION := 0.13.9
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test azurite up lint bench lock clean
+.PHONY: help demo test azurite up questions lint bench lock clean
 
 help: ## what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 14
@@ -43,6 +43,9 @@ $(AZURITE)/.ready: chimp_assets_tests/azure/package-lock.json
 up: $(READY) ## web UI and daemon on the home that CHIMP_HOME names (after a demo: the demo's)
 	@CHIMP_HOME=$${CHIMP_HOME:-$$(test -d chimp_home && echo chimp_home || echo demo_home)} $(BIN)/chimp up
 
+questions: $(READY) ## write the answers of a finished demo into docs/questions.md; HOME_OF_DEMO=folder for another one
+	@$(BIN)/python docs/make_questions.py $(or $(HOME_OF_DEMO),demo_home)
+
 lint: $(READY) ## style, format and types
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -55,6 +58,12 @@ $(VENV)/.bench: $(READY) requirements-bench.lock
 
 bench: $(VENV)/.bench ## the performance table; ROWS="P7 P8" for some of it
 	@$(BIN)/python -m benchmarks $(ROWS)
+
+archive: $(READY) ## a generated archive as rows: FRAMES=30M DATABASE=sqlite:////folder/archive.db
+	@$(BIN)/python -m benchmarks.generate --frames $(FRAMES) --database $(DATABASE)
+
+scale: $(VENV)/.bench ## table and plot of docs/scale.md: time of a batch and memory at 1, 10 and 30 million frames
+	@$(BIN)/python -m benchmarks.scale
 
 lock: $(READY) ## write requirements.lock anew from pyproject.toml
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 --group dev pyproject.toml -o requirements.lock

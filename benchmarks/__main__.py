@@ -13,10 +13,14 @@ ROWS = {
     "P2": "benchmarks.p2_keyframes",
     "P3": "benchmarks.p3_memory",
     "P4": "benchmarks.p4_stream",
+    "P5": "benchmarks.p5_memory",
+    "P6": "benchmarks.p6_resume",
     "P7": "benchmarks.p7_write_predictions",
     "P8": "benchmarks.p8_plan",
+    "P12": "benchmarks.p12_questions",
     "Q": "benchmarks.quiet_tick",
     "K": "benchmarks.kills",
+    "C": "benchmarks.concurrency",
 }
 """Rows that are measured so far; each module has `measure() -> Iterator[Row]`."""
 

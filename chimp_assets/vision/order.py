@@ -53,7 +53,7 @@ class Position:
 class EpochOrder:
     """The order of one epoch for one reader.
 
-    samples: i64 [n], samples of each block; bytes: i64 [n], what each block takes in memory while it is read.
+    samples: int [n], samples of each block; bytes: int [n], what each block takes in memory while it is read.
     budget: bytes of a mix; a block that is larger is a mix by itself. shuffle False: blocks and samples as they are.
     """
 
@@ -74,14 +74,14 @@ class EpochOrder:
         if budget < 1:
             raise ValueError(f"a budget of {budget} bytes")
         self._seed, self._epoch, self._shuffle = seed, epoch, shuffle
-        blocks = np.arange(len(samples), dtype=np.int64)
+        blocks = np.arange(len(samples), dtype=np.int32)
         if shuffle:
-            blocks = _random(seed, epoch, _BLOCKS).permutation(blocks)
-        self.blocks = blocks[reader.index :: reader.of]
-        self._samples = np.asarray(samples, np.int64)
-        own = self._samples[self.blocks]
-        self.starts = _mixes(np.asarray(bytes, np.int64)[self.blocks], budget)
-        self.n_own = int(own.sum())
+            _random(seed, epoch, _BLOCKS).shuffle(blocks)
+        # A copy: a share that is a view keeps the blocks of all readers in memory.
+        self.blocks = blocks[reader.index :: reader.of].copy()
+        self._samples = samples
+        self.starts = _mixes(bytes[self.blocks], budget)
+        self.n_own = int(self._samples[self.blocks].sum())
         self.quota = self.n_own
         if uneven != "keep":
             shares = [int(self._samples[blocks[i :: reader.of]].sum()) for i in range(reader.of)]
@@ -95,13 +95,13 @@ class EpochOrder:
         return len(self.starts) - 1
 
     def mix(self, number: int) -> np.ndarray:
-        """Blocks of a mix, i64 [m]. After the last one comes the first again (for `repeat`)."""
+        """Blocks of a mix, i32 [m]. After the last one comes the first again (for `repeat`)."""
         at = number % self.n_mixes
         return self.blocks[self.starts[at] : self.starts[at + 1]]
 
     def within(self, number: int) -> tuple[np.ndarray, np.ndarray]:
         """The samples of a mix in their order: (which of its blocks i64 [k], which sample of that block i64 [k])."""
-        counts = self._samples[self.mix(number)]
+        counts = self._samples[self.mix(number)].astype(np.int64)
         block = np.repeat(np.arange(len(counts)), counts)
         sample = np.arange(len(block)) - np.repeat(np.cumsum(counts) - counts, counts)
         if not self._shuffle:
@@ -115,20 +115,19 @@ class EpochOrder:
         passes, rest = divmod(mix, self.n_mixes) if self.n_mixes else (0, 0)
         return passes * self.n_own + int(self._samples[self.blocks[: self.starts[rest]]].sum())
 
-
-def remaining(order: EpochOrder, position: Position) -> Iterator[tuple[int, int, int]]:
-    """(mix, first sample, end) of what is left of an epoch after a position; empty at its end."""
-    mix, offset = position.mix, position.offset
-    if not order.n_mixes:
-        return
-    done = order.done_before(mix) + offset
-    while done < order.quota:
-        length = int(order._samples[order.mix(mix)].sum())
-        end = min(length, offset + order.quota - done)
-        if end > offset:
-            yield mix, offset, end
-        done += end - offset
-        mix, offset = mix + 1, 0
+    def remaining(self, position: Position) -> Iterator[tuple[int, int, int]]:
+        """(mix, first sample, end) of what is left of the epoch after a position; empty at its end."""
+        mix, offset = position.mix, position.offset
+        if not self.n_mixes:
+            return
+        done = self.done_before(mix) + offset
+        while done < self.quota:
+            length = int(self._samples[self.mix(mix)].sum())
+            end = min(length, offset + self.quota - done)
+            if end > offset:
+                yield mix, offset, end
+            done += end - offset
+            mix, offset = mix + 1, 0
 
 
 def _random(*key: int) -> np.random.Generator:
@@ -137,7 +136,7 @@ def _random(*key: int) -> np.random.Generator:
 
 def _mixes(sizes: np.ndarray, budget: int) -> np.ndarray:
     """Where mixes begin and the last one ends, i64 [m + 1]: as many neighbours as the budget holds, at least one."""
-    ends = np.cumsum(sizes)
+    ends = np.cumsum(sizes, dtype=np.int64)
     starts = [0]
     while starts[-1] < len(sizes):
         before = ends[starts[-1] - 1] if starts[-1] else 0

@@ -14,11 +14,13 @@ own connections, whether it was forked or spawned. Usable without Dagster:
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import groupby
 from operator import attrgetter
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 import simplejpeg
@@ -33,7 +35,7 @@ from chimp_assets.database import schema
 from chimp_assets.database.engine import Database
 from chimp_assets.errors import ChimpError
 from chimp_assets.vision.crops import best_crops, crop_square
-from chimp_assets.vision.order import EpochOrder, Position, Reader, Uneven, remaining
+from chimp_assets.vision.order import EpochOrder, Position, Reader, Uneven
 
 Sample = dict[str, Any]
 Transform = Callable[[Sample], Any]
@@ -43,9 +45,13 @@ TRACKS_PER_BLOCK = 16
 MIX_BYTES = 64 * 1024 * 1024
 """JPEGs that a stream holds at once, in each worker: some 50 blocks of 64 frames of 20 kB."""
 
+_VIDEO_ID = sa.bindparam("video_id", type_=sa.BigInteger)
+_FIRST, _LAST = sa.bindparam("first", type_=sa.Integer), sa.bindparam("last", type_=sa.Integer)
 _NAMED = sa.table(
     "v_named_track", sa.column("track_id"), sa.column("video_id"), sa.column("individual_id"), sa.column("source")
 )
+_CACHE_KIB = 4096
+_XYXY = tv_tensors.BoundingBoxFormat.XYXY
 # A JPEG whose length nobody wrote down, in estimates.
 _JPEG_BYTES = 20_000
 
@@ -86,11 +92,13 @@ class SqlFrameDataset(Dataset[Any]):
         self._store = store
         self.query = query or FrameQuery()
         self._transform = transform
-        with db.read() as conn:
+        with _reading(db) as conn:
             found = _videos(conn, self.query)
         # Arrays, not objects: copied on write, a list of objects is copied by every worker.
         self._video_id, self._n_frames, self._jpeg_bytes = found
-        self._ends = np.cumsum(self._n_frames)
+        # Made once: making a statement takes longer than asking it.
+        self._select_frames, self._select_boxes = _frames_statement(), _boxes_statement(self.query)
+        self._ends = np.cumsum(self._n_frames, dtype=np.int64)
         if not len(self):
             raise DatasetError("No frame is selected.", "Ask for another split or other videos, or ingest some.")
 
@@ -120,7 +128,7 @@ class SqlFrameDataset(Dataset[Any]):
         found: dict[tuple[int, int], Any] = {}
         for video_id, members in groupby(sorted(set(keys)), key=lambda key: key[0]):
             raws = self.read(video_id, [frame_no for _, frame_no in members])
-            found.update(((raw.video_id, raw.frame_no), raw) for raw in raws)
+            found.update(((video_id, raw.sample["frame_no"]), raw) for raw in raws)
         return [self.finished(found[key]) for key in keys]
 
     def stream(
@@ -131,69 +139,98 @@ class SqlFrameDataset(Dataset[Any]):
 
     def read(self, video_id: int, frame_nos: Sequence[int]) -> list[_RawFrame]:
         """Frames of one video with their JPEGs and boxes, in the order of frame_no. frame_nos: ascending, distinct."""
-        frame, shard = schema.frame.c, schema.frame_shard.c
-        first, last = frame_nos[0], frame_nos[-1]
-        with self._db.read() as conn:
-            rows = conn.execute(
-                sa.select(frame.frame_no, frame.time_s, shard.uri, frame.byte_offset, frame.byte_length)
-                .join_from(schema.frame, schema.frame_shard, frame.shard_id == shard.shard_id)
-                .where(frame.video_id == video_id, frame.frame_no.between(first, last))
-                .order_by(frame.frame_no)
-            ).all()
-            boxes = _boxes(conn, self.query, video_id, first, last)
+        return self.read_many([(video_id, frame_nos)])[0]
+
+    def read_many(self, wanted: Sequence[tuple[int, Sequence[int]]]) -> list[list[_RawFrame]]:
+        """`read` of several: their rows in one transaction, which has ended when the pictures are fetched."""
+        with _reading(self._db) as conn:
+            rows = [self._rows(conn, video_id, frame_nos) for video_id, frame_nos in wanted]
+        return [self._with_jpegs(video_id, *found) for (video_id, _), found in zip(wanted, rows, strict=True)]
+
+    def _rows(
+        self, conn: sa.Connection, video_id: int, frame_nos: Sequence[int]
+    ) -> tuple[Sequence[Any], Sequence[Any]]:
+        """Rows of `_frames_statement` and of `_boxes_statement`."""
+        span = {"video_id": video_id, "first": frame_nos[0], "last": frame_nos[-1]}
+        rows: Sequence[Any] = conn.execute(self._select_frames, span).all()
         if len(rows) != len(frame_nos):
-            wanted = set(frame_nos)
-            rows = [row for row in rows if row.frame_no in wanted]
-            if len(rows) != len(frame_nos):
-                missing = sorted(wanted - {row.frame_no for row in rows})
+            chosen = set(frame_nos)
+            rows = [row for row in rows if row[0] in chosen]
+            if missing := chosen - {row[0] for row in rows}:
                 raise PictureError(
-                    f"Video {video_id} has no frame {missing[0]}.", "It was ingested again: make the dataset anew."
+                    f"Video {video_id} has no frame {min(missing)}.", "It was ingested again: make the dataset anew."
                 )
-        found = []
-        for uri, members in groupby(rows, key=attrgetter("uri")):
+        return rows, [] if self._select_boxes is None else conn.execute(self._select_boxes, span).all()
+
+    def _with_jpegs(self, video_id: int, rows: Sequence[Any], boxes: Sequence[Any]) -> list[_RawFrame]:
+        jpegs: list[bytes] = []
+        for uri, members in groupby(rows, key=lambda row: row[2]):
             some = list(members)
-            jpegs = self._store.get_ranges(uri, [r.byte_offset for r in some], [r.byte_length for r in some])
-            for row, jpeg in zip(some, jpegs, strict=True):
-                found.append(_RawFrame(video_id, row.frame_no, row.time_s, jpeg, boxes.get(row.frame_no, _NO_BOXES)))
-        return found
+            jpegs += self._store.get_ranges(uri, [row[3] for row in some], [row[4] for row in some])
+        samples: list[Sample] = [{"video_id": video_id, "frame_no": row[0], "time_s": row[1]} for row in rows]
+        if self.query.targets != "none":
+            sizes = [_size(jpeg, video_id, row[0]) for row, jpeg in zip(rows, jpegs, strict=True)]
+            for sample, targets in zip(samples, _targets(boxes, [row[0] for row in rows], sizes), strict=True):
+                sample.update(targets)
+                if self.query.targets != "identities":
+                    del sample["individual_id"]
+        return [_RawFrame(sample, jpeg) for sample, jpeg in zip(samples, jpegs, strict=True)]
 
     def finished(self, raw: _RawFrame) -> Any:
         """The sample of a frame that was read."""
-        picture = _decoded(raw.jpeg, raw.video_id, raw.frame_no)
-        height, width = picture.shape[:2]
-        sample: Sample = {
-            "video_id": raw.video_id,
-            "frame_no": raw.frame_no,
-            "time_s": raw.time_s,
-            "image": _image(picture),
-        }
-        if self.query.targets != "none":
-            xywh, track_id, individual_id = raw.boxes
-            corners = np.concatenate([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]], axis=1)
-            scaled = torch.from_numpy(corners * np.array([width, height, width, height], np.float32))
-            sample["boxes"] = tv_tensors.BoundingBoxes(scaled, format="XYXY", canvas_size=(height, width))
-            sample["track_id"] = torch.from_numpy(track_id)
-            if self.query.targets == "identities":
-                sample["individual_id"] = torch.from_numpy(individual_id)
+        sample = dict(raw.sample)  # a frame may be asked for twice
+        sample["image"] = _image(_decoded(raw.jpeg, sample["video_id"], sample["frame_no"]))
         return self._transform(sample) if self._transform else sample
 
 
-@dataclass(frozen=True)
-class _RawFrame:
-    """A frame as it was read: a JPEG is a tenth of its picture."""
+class _RawFrame(NamedTuple):
+    """A frame as it was read: its sample without the picture, and its JPEG, a tenth of the picture."""
 
-    video_id: int
-    frame_no: int
-    time_s: float
+    sample: Sample
     jpeg: bytes
-    boxes: tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
-_NO_BOXES = (np.empty((0, 4), np.float32), np.empty(0, np.int64), np.empty(0, np.int64))
+def _targets(rows: Sequence[Any], frame_nos: Sequence[int], sizes: Sequence[tuple[int, int]]) -> Iterator[Sample]:
+    """boxes, track_id and individual_id of each frame.
+
+    rows: frame_no, x, y, w, h, track_id, perhaps individual_id, by frame; frame_nos ascending; sizes: (height, width)
+    of each. All frames of a block at once: between two pictures that are decoded, the same work takes five times as
+    long, since decoding empties the caches of the processor.
+    """
+    frame_no, x, y, w, h, track_id, *names = zip(*rows, strict=True) if rows else [()] * 6
+    numbers = np.array(frame_no, np.int64)
+    starts = np.searchsorted(numbers, frame_nos).tolist()
+    ends = np.searchsorted(numbers, frame_nos, "right").tolist()
+    corners = np.array([x, y, w, h], np.float32)
+    corners[2:] += corners[:2]
+    pixels = np.ascontiguousarray(corners.T)
+    tracks, individuals = np.array(track_id, np.int64), np.array(names[0] if names else track_id, np.int64)
+    for first, end, (height, width) in zip(starts, ends, sizes, strict=True):
+        scaled = torch.from_numpy(pixels[first:end] * np.array((width, height, width, height), np.float32))
+        yield {
+            "boxes": tv_tensors.BoundingBoxes(scaled, format=_XYXY, canvas_size=(height, width)),
+            "track_id": torch.from_numpy(tracks[first:end]),
+            "individual_id": torch.from_numpy(individuals[first:end]),
+        }
+
+
+@contextmanager
+def _reading(db: Database) -> Iterator[sa.Connection]:
+    """A read transaction that keeps few pages: a loader seldom needs one twice, and each worker would keep 64 MB."""
+    with db.read() as conn:
+        if conn.dialect.name != "sqlite":
+            yield conn
+            return
+        usual = int(conn.exec_driver_sql("PRAGMA cache_size").scalar_one())
+        conn.exec_driver_sql(f"PRAGMA cache_size={-_CACHE_KIB}")
+        try:
+            yield conn
+        finally:
+            conn.exec_driver_sql(f"PRAGMA cache_size={usual}")
 
 
 def _videos(conn: sa.Connection, query: FrameQuery) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(video_id i64 [n], n_frames i64 [n], mean bytes of a JPEG i64 [n]) of the selected videos, ascending."""
+    """(video_id i64 [n], n_frames i32 [n], mean bytes of a JPEG i32 [n]) of the selected videos, ascending."""
     video, shard, split = schema.video.c, schema.frame_shard.c, schema.split_assignment.c
     size = sa.select(shard.video_id, sa.func.sum(shard.bytes).label("bytes")).group_by(shard.video_id).subquery("size")
     statement = (
@@ -213,56 +250,67 @@ def _videos(conn: sa.Connection, query: FrameQuery) -> tuple[np.ndarray, np.ndar
         part = np.array([(r.video_id, r.n_frames, (r.bytes or 0) // r.n_frames or _JPEG_BYTES) for r in page], np.int64)
         parts.append(part if wanted is None else part[np.isin(part[:, 0], wanted)])
     table = np.concatenate(parts) if parts else np.empty((0, 3), np.int64)
-    return table[:, 0].copy(), table[:, 1].copy(), table[:, 2].copy()
+    return table[:, 0].copy(), table[:, 1].astype(np.int32), table[:, 2].astype(np.int32)
 
 
-def _boxes(
-    conn: sa.Connection, query: FrameQuery, video_id: int, first: int, last: int
-) -> dict[int, tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """frame_no to (x y w h f32 [k, 4] as fractions, track_id i64 [k], individual_id i64 [k])."""
+def _frames_statement() -> sa.Select[Any]:
+    """frame_no, time_s, uri, byte_offset, byte_length of the frames `first` to `last` of `video_id`, in order."""
+    frame, shard = schema.frame.c, schema.frame_shard.c
+    return (
+        sa.select(frame.frame_no, frame.time_s, shard.uri, frame.byte_offset, frame.byte_length)
+        .join_from(schema.frame, schema.frame_shard, frame.shard_id == shard.shard_id)
+        .where(frame.video_id == _VIDEO_ID, frame.frame_no.between(_FIRST, _LAST))
+        .order_by(frame.frame_no)
+    )
+
+
+def _boxes_statement(query: FrameQuery) -> sa.Select[Any] | None:
+    """frame_no, x, y, w, h, track_id, with identities individual_id, of the boxes in those frames; None: no targets."""
     if query.targets == "none":
-        return {}
+        return None
     d = schema.detection.c
     statement: sa.Select[Any] = (
         sa.select(d.frame_no, d.x, d.y, d.w, d.h, d.track_id)
-        .where(d.video_id == video_id, d.frame_no.between(first, last))
+        .where(d.video_id == _VIDEO_ID, d.frame_no.between(_FIRST, _LAST))
         .order_by(d.frame_no, d.detection_no)
     )
-    if query.targets == "identities":
-        named = _NAMED.c
-        statement = statement.join(_NAMED, named.track_id == d.track_id).add_columns(named.individual_id)
-        statement = statement.where(named.video_id == video_id)
-        if query.named_by is not None:
-            statement = statement.where(named.source == query.named_by)
-    else:
+    if query.targets == "boxes":
         track = schema.track.c
-        statement = statement.join(schema.track, track.track_id == d.track_id).where(track.state == "live")
-    found = {}
-    for frame_no, members in groupby(conn.execute(statement), key=lambda row: row[0]):
-        rows = list(members)
-        names = [row[6] for row in rows] if query.targets == "identities" else [-1] * len(rows)
-        found[frame_no] = (
-            np.array([row[1:5] for row in rows], np.float32),
-            np.array([row[5] for row in rows], np.int64),
-            np.array(names, np.int64),
-        )
-    return found
+        return statement.join(schema.track, track.track_id == d.track_id).where(track.state == "live")
+    named = _NAMED.c
+    statement = statement.join(_NAMED, named.track_id == d.track_id).add_columns(named.individual_id)
+    statement = statement.where(named.video_id == _VIDEO_ID)
+    return statement if query.named_by is None else statement.where(named.source == query.named_by)
 
 
 def _decoded(jpeg: bytes, video_id: int, frame_no: int) -> np.ndarray:
     try:
         picture: np.ndarray = simplejpeg.decode_jpeg(jpeg, colorspace="RGB")
     except ValueError as error:
-        raise PictureError(
-            f"Frame {frame_no} of video {video_id} is not a JPEG: {error}.",
-            "Its shard was changed after it was written: restore it, or ingest the video again.",
-        ) from error
+        raise _no_jpeg(video_id, frame_no, error) from error
     return picture
+
+
+def _size(jpeg: bytes, video_id: int, frame_no: int) -> tuple[int, int]:
+    """(height, width) of a picture, without decoding it."""
+    try:
+        height, width, *_ = simplejpeg.decode_jpeg_header(jpeg)
+    except ValueError as error:
+        raise _no_jpeg(video_id, frame_no, error) from error
+    return height, width
+
+
+def _no_jpeg(video_id: int, frame_no: int, error: ValueError) -> PictureError:
+    return PictureError(
+        f"Frame {frame_no} of video {video_id} is not a JPEG: {error}.",
+        "Its shard was changed after it was written: restore it, or ingest the video again.",
+    )
 
 
 def _image(picture: np.ndarray) -> tv_tensors.Image:
     """u8 [h, w, 3] as u8 [3, h, w], a view of the same bytes."""
-    image: tv_tensors.Image = tv_tensors.Image(torch.from_numpy(picture).permute(2, 0, 1))
+    # What Image(...) does, less its look at what it was given.
+    image: tv_tensors.Image = torch.from_numpy(picture.transpose(2, 0, 1)).as_subclass(tv_tensors.Image)
     return image
 
 
@@ -470,13 +518,15 @@ def _tracks(conn: sa.Connection, query: TrackQuery) -> tuple[np.ndarray, np.ndar
 
 
 class _Blocks(Protocol):
-    """What a stream reads. samples, bytes: i64 [n], of each block."""
+    """What a stream reads. samples, bytes: int [n], of each block."""
 
     samples: np.ndarray
-    bytes: np.ndarray
 
-    def read(self, block: int) -> Sequence[Any]:
-        """As many raw samples as `samples` says."""
+    @property
+    def bytes(self) -> np.ndarray: ...
+
+    def read(self, blocks: Sequence[int]) -> list[list[Any]]:
+        """Of each block as many raw samples as `samples` says."""
         ...
 
     def finished(self, raw: Any) -> Any:
@@ -489,17 +539,27 @@ class _FrameBlocks:
 
     def __init__(self, dataset: SqlFrameDataset) -> None:
         self._dataset = dataset
-        per_video = -(-dataset._n_frames // FRAMES_PER_BLOCK)
-        self._video = np.repeat(np.arange(len(per_video)), per_video)
-        of_video = np.arange(len(self._video)) - np.repeat(np.cumsum(per_video) - per_video, per_video)
-        self._first = of_video * FRAMES_PER_BLOCK
-        self.samples = np.minimum(FRAMES_PER_BLOCK, dataset._n_frames[self._video] - self._first)
-        self.bytes = self.samples * dataset._jpeg_bytes[self._video]
+        n_frames = dataset._n_frames
+        self._length = FRAMES_PER_BLOCK
+        per_video: np.ndarray = -(-n_frames // self._length)
+        # What grows with the archive is kept small: a byte a block and four a video; the rest is reckoned from these.
+        self._end = np.cumsum(per_video, dtype=np.int32)
+        self.samples = np.full(int(self._end[-1]), self._length, np.uint8)
+        self.samples[self._end - 1] = n_frames - (per_video - 1) * self._length
 
-    def read(self, block: int) -> Sequence[Any]:
-        first = int(self._first[block])
-        video_id = int(self._dataset._video_id[self._video[block]])
-        return self._dataset.read(video_id, range(first, first + int(self.samples[block])))
+    @property
+    def bytes(self) -> np.ndarray:
+        """i32 [n], made anew."""
+        per_video = np.diff(self._end, prepend=np.int32(0))
+        return self.samples * np.repeat(self._dataset._jpeg_bytes.astype(np.int32), per_video)
+
+    def read(self, blocks: Sequence[int]) -> list[list[Any]]:
+        wanted = []
+        for block in blocks:
+            video = int(np.searchsorted(self._end, block, "right"))
+            first = (int(block) - (int(self._end[video - 1]) if video else 0)) * self._length
+            wanted.append((int(self._dataset._video_id[video]), range(first, first + int(self.samples[block]))))
+        return self._dataset.read_many(wanted)
 
     def finished(self, raw: Any) -> Any:
         return self._dataset.finished(raw)
@@ -519,9 +579,12 @@ class _TrackBlocks:
         self.samples = np.minimum(TRACKS_PER_BLOCK, ends - self._first)
         self.bytes = self.samples * dataset._k * _JPEG_BYTES
 
-    def read(self, block: int) -> Sequence[Any]:
-        first = int(self._first[block])
-        return self._dataset.read(range(first, first + int(self.samples[block])))
+    def read(self, blocks: Sequence[int]) -> list[list[Any]]:
+        found = []
+        for block in blocks:
+            first = int(self._first[block])
+            found.append(self._dataset.read(range(first, first + int(self.samples[block]))))
+        return found
 
     def finished(self, raw: Any) -> Any:
         return self._dataset.finished(raw)
@@ -554,13 +617,15 @@ class SqlStream(IterableDataset[Any]):
         self._mix_bytes = mix_bytes
         self._uneven: Uneven = uneven
         self._rank, self._world_size = rank, world_size
-        self._position = Position(seed, 0)
+        # seed, epoch, mix, offset: a tuple, since it is written for every sample.
+        self._at = (seed, 0, 0, 0)
+        self._move(Position(seed, 0))
 
     def shared(self, rank: int, world_size: int) -> SqlStream:
         """The same stream for one of several ranks, where torch.distributed does not say."""
         return SqlStream(
             self._blocks,
-            seed=self._position.seed,
+            seed=self._at[0],
             shuffle=self._shuffle,
             mix_bytes=self._mix_bytes,
             uneven=self._uneven,
@@ -570,21 +635,26 @@ class SqlStream(IterableDataset[Any]):
 
     def set_epoch(self, epoch: int) -> None:
         """Begin with this epoch. A DataLoader with workers copies the stream: call this before each epoch."""
-        self._position = Position(self._position.seed, epoch)
+        self._move(Position(self._at[0], epoch))
 
     def state_dict(self) -> dict[str, int]:
         """Where this process is: seed, epoch, mix, offset."""
-        return dict(vars(self._position))
+        seed, epoch, mix, offset = self._at
+        return {"seed": seed, "epoch": epoch, "mix": mix, "offset": offset}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
         """Go on from there. Raises DatasetError if it is no state of a stream."""
         try:
-            self._position = Position(**{name: int(value) for name, value in state.items()})
+            self._move(Position(**{name: int(value) for name, value in state.items()}))
         except (TypeError, ValueError) as error:
             raise DatasetError(f"{state} is no state of a stream: {error}.", "Give what state_dict gave.") from None
 
     def __iter__(self) -> Iterator[Any]:
-        at = self._position
+        if get_worker_info() is not None and not gc.get_freeze_count():
+            # A forked worker shares the memory of its parent until it writes there, and the garbage collector writes to
+            # every object it looks at: 100 MB of imports, copied by each worker.
+            gc.freeze()
+        at = Position(*self._at)
         order = EpochOrder(
             self._blocks.samples,
             self._blocks.bytes,
@@ -595,14 +665,19 @@ class SqlStream(IterableDataset[Any]):
             shuffle=self._shuffle,
             uneven=self._uneven,
         )
-        for mix, first, end in remaining(order, at):
-            raws = [self._blocks.read(int(block)) for block in order.mix(mix)]
-            of_block, of_sample = order.within(mix)
-            for offset in range(first, end):
-                raw = raws[of_block[offset]][of_sample[offset]]
-                self._position = replace(at, mix=mix, offset=offset + 1)
+        for mix, first, end in order.remaining(at):
+            raws: list[list[Any]] = self._blocks.read(order.mix(mix).tolist())
+            of_block, of_sample = (part[first:end].tolist() for part in order.within(mix))
+            for offset, (block, sample) in enumerate(zip(of_block, of_sample, strict=True), first + 1):
+                raw, raws[block][sample] = raws[block][sample], None
+                self._at = (at.seed, at.epoch, mix, offset)
                 yield self._blocks.finished(raw)
-        self._position = Position(at.seed, at.epoch + 1)
+            # Before the next mix is read: two at once would be twice the budget.
+            del raws, raw
+        self._move(Position(at.seed, at.epoch + 1))
+
+    def _move(self, position: Position) -> None:
+        self._at = (position.seed, position.epoch, position.mix, position.offset)
 
     def _reader(self) -> Reader:
         rank, world_size = self._rank, self._world_size

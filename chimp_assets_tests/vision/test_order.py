@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chimp_assets.vision.order import EpochOrder, Position, Reader, remaining
+from chimp_assets.vision.order import EpochOrder, Position, Reader
 
 blocks = st.lists(st.integers(1, 9), min_size=1, max_size=40)
 
@@ -20,7 +20,7 @@ def order_of(counts: list[int], reader: Reader = Reader(), **options) -> EpochOr
 def delivered(order: EpochOrder, position: Position) -> list[tuple[int, int]]:
     """(block, sample) from a position on, as a stream delivers them."""
     found = []
-    for mix, first, end in remaining(order, position):
+    for mix, first, end in order.remaining(position):
         of_block, of_sample = order.within(mix)
         members = order.mix(mix)
         found += [(int(members[b]), int(n)) for b, n in zip(of_block[first:end], of_sample[first:end], strict=True)]
@@ -47,7 +47,7 @@ def test_a_reader_goes_on_where_it_was_stopped(counts, readers, stop, uneven) ->
         order = order_of(counts, Reader(index, readers), uneven=uneven)
         whole = delivered(order, Position(3, 0))
         done = 0
-        for mix, first, end in remaining(order, Position(3, 0)):
+        for mix, first, end in order.remaining(Position(3, 0)):
             for offset in range(first, end):
                 if done == stop % max(1, len(whole)):
                     assert delivered(order, Position(3, 0, mix, offset)) == whole[done:]

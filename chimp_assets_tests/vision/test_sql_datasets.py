@@ -99,7 +99,7 @@ def test_identities_are_those_of_people_or_of_the_model_as_asked(tmp_path) -> No
     named = sorted(truth)[:3]
     answer(home, truth, "boundary", named)
     dataset = SqlFrameDataset(home.database, home.store, FrameQuery(targets="identities"))
-    found = {int(i) for sample in dataset for i in sample["track_id"]} if len(dataset) else set()
+    found = {int(i) for sample in dataset for i in sample["track_id"]}
     assert found == set(named)
     with home.database.read() as conn:
         individuals = dict(conn.execute(sa.select(t.individual.c.anim_id, t.individual.c.individual_id)).all())
@@ -207,7 +207,7 @@ def test_a_stream_goes_on_at_any_sample_without_reading_those_before(animals, st
     read: list[int] = []
     blocks = resumed._blocks
     real = blocks.read
-    blocks.read = lambda block: read.append(block) or real(block)  # type: ignore[method-assign]
+    blocks.read = lambda some: read.extend(some) or real(some)  # type: ignore[method-assign]
     assert keys_of(resumed) == whole[stop:]
     assert len(read) <= len(blocks.samples) - (stop // 4) + 12
     with pytest.raises(DatasetError, match="no state of a stream"):
