@@ -23,10 +23,12 @@ app = typer.Typer(
 )
 labels = typer.Typer(no_args_is_help=True, help="Labels as CSV files.")
 individuals = typer.Typer(no_args_is_help=True, help="Who may be named.")
+effort = typer.Typer(no_args_is_help=True, help="When and where somebody could have been seen.")
 users = typer.Typer(no_args_is_help=True, help="People who label.")
 database = typer.Typer(no_args_is_help=True, help="The database.")
 app.add_typer(labels, name="labels")
 app.add_typer(individuals, name="individuals")
+app.add_typer(effort, name="effort")
 app.add_typer(users, name="user")
 app.add_typer(database, name="db")
 
@@ -258,6 +260,37 @@ def demo(
     run_demo(home, faces=faces, rounds=rounds, json=json)
 
 
+@app.command()
+def query(
+    name: Annotated[str | None, typer.Argument(help="Name of a question; without it all are listed.")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="A parameter, as name=value.", metavar="N=V")] = None,
+    csv: Annotated[Path | None, typer.Option("--csv", help="Write the answer into this CSV file.")] = None,
+    json: Json = False,
+) -> None:
+    """Ask the database a question of the cookbook (sql/queries): who was seen where, when and with whom."""
+    from chimp_assets import console
+    from chimp_assets.database.questions import ask, parameters_of, questions, write_csv
+    from chimp_assets.home import Home
+
+    if name is None:
+        known = questions()
+        if json:
+            console.say_json({"questions": [{"name": q.name, "asks": q.asks} for q in known]})
+        else:
+            console.show_questions(known)
+        return
+    answer = ask(Home.open().database.replica, name, parameters_of(set_ or []))
+    if csv is not None:
+        write_csv(answer, csv)
+    if json:
+        told = {} if csv else {"rows": answer.as_records()}
+        console.say_json({"question": name, "parameters": answer.parameters, "n_rows": len(answer.rows), **told})
+    elif csv is not None:
+        console.out.print(f"{len(answer.rows):,} rows written to {csv}.", highlight=False, markup=False)
+    else:
+        console.show_answer(answer)
+
+
 @labels.command("import")
 def labels_import(
     file: Annotated[Path, typer.Argument(help="CSV; columns in sql/README.md.")],
@@ -301,21 +334,159 @@ def labels_export(
         console.out.print(f"{rows} labels written to {file}.", highlight=False)
 
 
+Why = Annotated[str | None, typer.Option("--why", help="The reason, for the log.")]
+By = Annotated[str | None, typer.Option("--by", help="The user who says so, for the log.")]
+
+
 @individuals.command("import")
 def individuals_import(
-    file: Annotated[Path, typer.Argument(help="CSV with anim_id and any of name, sex, birth_date, mom_id, dad_id.")],
+    file: Annotated[
+        Path, typer.Argument(help="CSV of biographies, communities, memberships or aliases; see docs/individuals.md.")
+    ],
+    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Store the good rows and list the bad ones.")] = False,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Memberships: drop others of the individuals that the file names.")
+    ] = False,
+    why: Why = None,
+    by: By = None,
     json: Json = False,
 ) -> None:
-    """Add individuals or change what is known of them, from a CSV file; by anim_id."""
+    """Add what is known of individuals, or change it, from a CSV file with our, SokweDB's or PLHDB's column names.
+
+    What cannot be true is named by line and column, and then nothing of the file is stored.
+    """
     from chimp_assets import console
     from chimp_assets.database.individual_files import import_individuals
+    from chimp_assets.database.individuals import Terms
     from chimp_assets.home import Home
 
-    done = import_individuals(Home.open().database, file)
+    done = import_individuals(Home.open().database, file, Terms(skip_bad, why, by, replace))
+    if json:
+        console.say_json({**vars(done), "skipped": [vars(row) for row in done.skipped]})
+        return
+    removed = f", {done.removed} removed" if done.removed else ""
+    console.out.print(
+        f"{done.table}: {done.added} added, {done.changed} changed{removed}, {done.unchanged} were as the file says."
+    )
+    for what, names in (("new communities", done.communities), ("columns that are not stored", done.left_out)):
+        if names:
+            console.out.print(f"{what}: {', '.join(names)}", highlight=False, markup=False)
+    for row in done.skipped:
+        console.out.print(f"left out: {row}", highlight=False, markup=False)
+
+
+@individuals.command("alias")
+def individuals_alias(
+    anim_id: str,
+    alias: Annotated[str, typer.Argument(help="Another name; accepted wherever the anim_id is.")],
+    valid_from: Annotated[str | None, typer.Option("--from", help="First day, like 1976-03-24.")] = None,
+    valid_to: Annotated[str | None, typer.Option("--to", help="Last day.")] = None,
+    why: Why = None,
+    by: By = None,
+) -> None:
+    """Give an individual another name."""
+    from chimp_assets import console
+    from chimp_assets.database.individuals import Terms, add_alias
+    from chimp_assets.home import Home
+
+    add_alias(Home.open().database, anim_id, alias, valid_from, valid_to, Terms(why=why, by=by))
+    console.out.print(f"{alias} is an alias of {anim_id.upper()}.", highlight=False, markup=False)
+
+
+@individuals.command("merge")
+def individuals_merge(
+    anim_id: Annotated[str, typer.Argument(help="Who disappears.")],
+    into: Annotated[str, typer.Argument(help="Who it is.")],
+    why: Why = None,
+    by: By = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Although it is not provisional, or the sexes differ.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Say that two individuals are one. Labels keep what was said; `unmerge` undoes it."""
+    from chimp_assets import console
+    from chimp_assets.database.merges import merge_individuals
+    from chimp_assets.home import Home
+
+    done = merge_individuals(Home.open().database, anim_id, into, why, by, force)
     if json:
         console.say_json(vars(done))
     else:
-        console.out.print(f"{done.added} individuals added, {done.updated} changed.")
+        console.out.print(f"{done.anim_id} is now {done.into_anim_id}.", highlight=False, markup=False)
+
+
+@individuals.command("unmerge")
+def individuals_unmerge(
+    anim_id: Annotated[str, typer.Argument(help="Who had disappeared.")],
+    why: Why = None,
+    by: By = None,
+    json: Json = False,
+) -> None:
+    """Undo a merge: the individual is itself again."""
+    from chimp_assets import console
+    from chimp_assets.database.merges import unmerge_individual
+    from chimp_assets.home import Home
+
+    done = unmerge_individual(Home.open().database, anim_id, why, by)
+    if json:
+        console.say_json(vars(done))
+    else:
+        console.out.print(f"{done.anim_id} is itself again.", highlight=False, markup=False)
+
+
+@individuals.command("list")
+def individuals_list(json: Json = False) -> None:
+    """Who may be named, and who was merged into whom."""
+    from chimp_assets import console
+    from chimp_assets.database.individuals import list_individuals
+    from chimp_assets.home import Home
+
+    home = Home.open()
+    with home.database.read() as conn:
+        found = list_individuals(conn)
+    if json:
+        console.say_json({"individuals": found})
+    else:
+        console.show_individuals(found)
+
+
+@individuals.command("show")
+def individuals_show(anim_id: Annotated[str, typer.Argument(help="A code or an alias.")], json: Json = False) -> None:
+    """What is known of one individual: biography, aliases, communities, merges, and how that has changed."""
+    from chimp_assets import console
+    from chimp_assets.database.individuals import show_individual
+    from chimp_assets.home import Home
+
+    home = Home.open()
+    with home.database.read() as conn:
+        known = show_individual(conn, anim_id)
+    if json:
+        console.say_json(known)
+    else:
+        console.show_individual(known)
+
+
+@effort.command("import")
+def effort_import(
+    file: Annotated[Path, typer.Argument(help="CSV of deployments or of sampling gaps; see docs/individuals.md.")],
+    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Store the good rows and list the bad ones.")] = False,
+    json: Json = False,
+) -> None:
+    """Say when which camera stood where, or when nobody could have been seen."""
+    from chimp_assets import console
+    from chimp_assets.database.effort_files import import_effort
+    from chimp_assets.home import Home
+
+    done = import_effort(Home.open().database, file, skip_bad)
+    if json:
+        console.say_json({**vars(done), "skipped": [vars(row) for row in done.skipped]})
+        return
+    console.out.print(
+        f"{done.table}: {done.added} added, {done.changed} changed, {done.unchanged} were as the file says."
+    )
+    for row in done.skipped:
+        console.out.print(f"left out: {row}", highlight=False, markup=False)
 
 
 @users.command("add")
@@ -371,6 +542,81 @@ def db_upgrade(json: Json = False) -> None:
         console.say_json({"applied": applied})
     else:
         console.out.print(f"Applied {', '.join(applied)}." if applied else "The database was up to date.")
+
+
+@database.command("backup")
+def db_backup(
+    file: Annotated[Path, typer.Argument(help="The file to write; it must not be there yet.")], json: Json = False
+) -> None:
+    """Copy the SQLite database while it is in use. The store's files are not in it: copy them with any file tool."""
+    from chimp_assets import console
+    from chimp_assets.database.backup import back_up
+    from chimp_assets.home import Home
+
+    home = Home.open()
+    with console.progress_bar(json) as tell:
+        done = back_up(home.database, file, lambda pages, total: tell("copy pages", pages, total))
+    if json:
+        console.say_json(vars(done) | {"store": home.settings.store_url})
+        return
+    console.out.print(
+        f"{file}: {done.bytes / 1e6:,.1f} MB, {done.n_annotations:,} decisions of people, checked.", highlight=False
+    )
+    console.out.print(
+        "It holds the database only. Pictures, embeddings and models are files of their own in"
+        f" {home.settings.store_url}; they never change, so any file tool copies them.",
+        highlight=False,
+    )
+
+
+@database.command("restore")
+def db_restore(
+    file: Annotated[Path, typer.Argument(help="A file that chimp db backup has made.")],
+    force: Annotated[
+        bool, typer.Option("--force", help="Also where people have decided more since; the replaced file is kept.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Put a backup in the place of the SQLite database; stop everything that uses it first. The old file is kept."""
+    from chimp_assets import console
+    from chimp_assets.database.backup import restore
+    from chimp_assets.database.engine import Database
+    from chimp_assets.database.migrations import state_of
+    from chimp_assets.settings import load_settings
+
+    target = Database(load_settings().database_url)
+    done = restore(target, file, force)
+    behind = state_of(target) == "behind"
+    if json:
+        console.say_json(vars(done) | {"needs_upgrade": behind})
+        return
+    console.out.print(f"{done.file} is {file} now: {done.n_annotations:,} decisions of people.", highlight=False)
+    if done.kept is not None:
+        console.out.print(f"What was there before is {done.kept}.", highlight=False)
+    if behind:
+        console.out.print("It was made by an older version: run `chimp db upgrade`.")
+
+
+@database.command("check")
+def db_check(json: Json = False) -> None:
+    """Look the whole database over: damage, orphans, counts, numbers, ledgers. Exit code 2 if something is ill."""
+    from chimp_assets import console
+    from chimp_assets.database.engine import Database
+    from chimp_assets.database.integrity import check_database
+    from chimp_assets.settings import load_settings
+
+    with console.progress_bar(json) as tell:
+        ill = list(check_database(Database(load_settings().database_url), tell))
+    if json:
+        console.say_json({"ill": ill})
+    else:
+        for sentence in ill:
+            console.out.print(sentence, highlight=False, markup=False, soft_wrap=True)
+        console.out.print(
+            "The database is well." if not ill else "Restore a backup (chimp db restore), or ask for help."
+        )
+    if ill:
+        raise typer.Exit(2)
 
 
 def _archive_url(text: str) -> str:

@@ -6,6 +6,7 @@ Does not belong here: what the commands do (`cli`).
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,6 +28,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from chimp_assets.database.pace import Pace
+from chimp_assets.database.questions import Answer, Question
 from chimp_assets.database.status import Failures, HeadStatus, Status
 from chimp_assets.doctor import Finding
 from chimp_assets.errors import ChimpError
@@ -270,5 +272,71 @@ def show_failures(failures: Failures) -> None:
         out.print("No file has failed.")
 
 
+def show_questions(known: list[Question]) -> None:
+    """Names of questions, what each asks and what it takes."""
+    for one in known:
+        out.print(f"[bold]{one.name}[/]", highlight=False)
+        out.print(Padding(Text(one.asks), (0, 0, 0, 4)))
+        for parameter in one.parameters:
+            out.print(Padding(Text(f"--set {parameter.usage}  {parameter.what}", style="dim"), (0, 0, 0, 6)))
+    out.print("\nAsk one: `chimp query NAME --set parameter=value`", highlight=False)
+
+
+def show_answer(answer: Answer) -> None:
+    """An answer as a table, with the question above it."""
+    table = Table(title=_plain(answer.question.asks), title_justify="left")
+    for column in answer.columns:
+        table.add_column(_plain(column), overflow="fold")
+    for row in answer.rows:
+        table.add_row(*(_plain(cell_of(value)) for value in row))
+    out.print(table)
+    if not answer.rows:
+        out.print("No rows: nothing in the database answers this.")
+
+
+def cell_of(value: object) -> str:
+    """A value as people read it: four significant digits, moments without their fractions, nothing as nothing."""
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.4g}" if abs(value) < 10_000 else f"{value:,.0f}"
+    text = str(value)
+    return re.sub(r"(\d\d:\d\d:\d\d)\.\d+(?:\+00:00)?$", r"\1", text)
+
+
 def _counts(counts: dict[str, int]) -> str:
     return ", ".join(f"{n:,} {name}" for name, n in counts.items()) or "none"
+
+
+def show_individuals(individuals: list[dict[str, Any]]) -> None:
+    """Who may be named, a line each."""
+    table = Table(box=None)
+    for name in ("AnimID", "name", "sex", "born", ""):
+        table.add_column(name)
+    for row in individuals:
+        remark = f"is {row['same_as']}" if row["same_as"] else "provisional" if row["provisional"] else ""
+        cells = (row["anim_id"], row["name"], row["sex"], row["birth_date"], remark)
+        table.add_row(*(Text(cell or "") for cell in cells))
+    out.print(table)
+    out.print(f"{len(individuals):,} individuals.", highlight=False)
+
+
+def show_individual(known: dict[str, Any]) -> None:
+    """One individual, a line for each thing that is known of it."""
+
+    def span(row: dict[str, Any], start: str, end: str) -> str:
+        return f" {row[start] or '...'} to {row[end] or '...'}" if row[start] or row[end] else ""
+
+    for name, value in known.items():
+        if value is not None and not isinstance(value, list):
+            out.print(f"{name}: {value}", highlight=False, markup=False)
+    if known["merged_into_it"]:
+        out.print(f"also seen as: {', '.join(known['merged_into_it'])}", highlight=False, markup=False)
+    for row in known["aliases"]:
+        out.print(f"alias: {row['alias']}{span(row, 'valid_from', 'valid_to')}", highlight=False, markup=False)
+    for row in known["memberships"]:
+        out.print(f"member of {row['community']}:{span(row, 'start_date', 'end_date')}", highlight=False, markup=False)
+    for row in known["log"]:
+        why = f" ({row['rationale']})" if row["rationale"] else ""
+        by = f" {row['made_by']}:" if row["made_by"] else ""
+        out.print(f"{row['made_at'][:16]}{by} {row['description']}{why}", highlight=False, markup=False)

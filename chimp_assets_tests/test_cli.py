@@ -150,6 +150,41 @@ def test_individuals_are_imported_with_their_mothers(chimp, tmp_path):
     assert "sex" in complained
 
 
+def test_individuals_are_merged_and_taken_apart_and_shown(chimp, tmp_path):
+    """An expert who finds that two are one must be able to say so, and to take it back, without a programmer."""
+    init_home(tmp_path / "home")
+    file = tmp_path / "individuals.csv"
+    file.write_text("AnimID,Name,DadPrelim\nFF,Fifi [old],x\nN1,,\nN2,,\n")
+    assert "columns that are not stored: DadPrelim" in chimp("individuals", "import", str(file))[1]
+    assert chimp("individuals", "alias", "FF", "Fifi", "--from", "1960-01-01")[0] == 0
+    answer = json.loads(chimp("individuals", "merge", "n1", "fifi", "--force", "--why", "ear", "--json")[1])
+    assert (answer["anim_id"], answer["into_anim_id"]) == ("N1", "FF")
+    said = chimp("individuals", "list")[1]
+    assert "Fifi [old]" in said
+    assert "is FF" in said
+    shown = chimp("individuals", "show", "FF")[1]
+    assert "also seen as: N1" in shown
+    assert "alias: Fifi 1960-01-01 to ..." in shown
+    assert json.loads(chimp("individuals", "show", "N1", "--json")[1])["merges"][0]["reason"] == "ear"
+    assert chimp("individuals", "unmerge", "N1")[0] == 0
+    assert [row["same_as"] for row in json.loads(chimp("individuals", "list", "--json")[1])["individuals"]] == [
+        None
+    ] * 3
+    code, _, complained = chimp("individuals", "unmerge", "N1")
+    assert (code, "not merged" in complained) == (2, True)
+
+
+def test_effort_is_imported_and_its_bad_rows_are_listed(chimp, tmp_path):
+    """Days without a camera are days on which nobody could be seen."""
+    init_home(tmp_path / "home")
+    file = tmp_path / "deployments.csv"
+    file.write_text("camera,start_date,end_date\ncam1,2020-01-01,\ncam2,2020-02-30,\n")
+    code, _, complained = chimp("effort", "import", str(file))
+    assert (code, "line 3, start_date: there is no day 2020-02-30" in complained) == (2, True)
+    answer = json.loads(chimp("effort", "import", str(file), "--skip-bad", "--json")[1])
+    assert (answer["added"], [row["line"] for row in answer["skipped"]]) == (1, [3])
+
+
 def test_a_checkpoint_whose_hash_does_not_match_is_refused(chimp, tmp_path):
     """A model file that was changed or cut off must not name animals."""
     home, _ = _one_track(tmp_path / "home")
@@ -243,3 +278,69 @@ def test_a_failed_file_is_tried_again_when_it_is_asked_for(chimp, tmp_path):
     assert "1 files failed or lost something" in said
     third = json.loads(chimp("ingest", "--retry-failed", "--json")[1])
     assert (third["retried"], third["bundles"], len(third["failed"])) == (1, 1, 1)
+
+
+def test_a_question_is_listed_asked_and_written(chimp, tmp_path):
+    """What a researcher without Python uses: the list, a table, a line for programs, a file for R."""
+    chimp("init")
+    code, said, _ = chimp("query")
+    assert code == 0
+    assert "Who has not been seen for long" in said
+    assert "--set limit=20" in said
+    code, said, _ = chimp("query", "last_seen")
+    assert code == 0
+    assert "No rows" in said
+    code, said, _ = chimp("query", "last_seen", "--set", "limit=3", "--json")
+    assert json.loads(said) == {
+        "question": "last_seen",
+        "parameters": {"min_days": 0, "limit": 3},
+        "n_rows": 0,
+        "rows": [],
+    }
+    file = tmp_path / "answer.csv"
+    code, said, _ = chimp("query", "last_seen", "--csv", str(file))
+    assert code == 0
+    assert file.read_text().startswith("place,anim_id,")
+
+
+def test_a_wrong_question_names_the_right_one(chimp):
+    """A misspelt name or parameter is a sentence and exit code 2, not a traceback."""
+    chimp("init")
+    code, _, complained = chimp("query", "lastseen")
+    assert code == 2
+    assert "last_seen" in complained
+    code, _, complained = chimp("query", "last_seen", "--set", "limit=many")
+    assert code == 2
+    assert "whole number" in complained
+    assert "Traceback" not in complained
+
+
+def test_a_backup_comes_back_and_the_check_says_so(chimp, tmp_path):
+    """The three commands of the bad day, as they are typed."""
+    chimp("init")
+    code, said, complained = chimp("db", "backup", str(tmp_path / "copy.db"), "--json")
+    assert code == 0, complained
+    assert json.loads(said)["n_annotations"] == 0
+    assert "store" in json.loads(said)
+    code, said, _ = chimp("db", "backup", str(tmp_path / "second.db"))
+    assert code == 0
+    assert "database only" in said
+    assert chimp("db", "backup", str(tmp_path / "copy.db"))[0] == 2, "a backup is never overwritten"
+    (tmp_path / "home" / "chimp.db").write_bytes(b"an accident" * 1000)
+    assert chimp("db", "check")[0] == 2
+    code, said, complained = chimp("db", "restore", str(tmp_path / "copy.db"))
+    assert code == 0, complained
+    assert ".before-" in said
+    code, said, _ = chimp("db", "check")
+    assert (code, said.strip()) == (0, "The database is well.")
+
+
+def test_an_ill_database_is_told_with_exit_code_2(chimp, tmp_path):
+    """A nightly check is a script: it looks at the code, and a person at the sentences."""
+    chimp("init")
+    home = init_home(tmp_path / "home")
+    with home.database.write() as conn:
+        conn.execute(sa.update(t.counter).where(t.counter.c.name == "annotation").values(value=5))
+    code, said, _ = chimp("db", "check", "--json")
+    assert code == 2
+    assert "counter stands at 5" in json.loads(said)["ill"][0]

@@ -41,6 +41,7 @@ VIEW_NAMES = (
     # groups and associations
     "v_video_party",
     "v_group",
+    "v_party_member",
     "v_gbi",
     "v_dyad_video",
     "v_seen_day",

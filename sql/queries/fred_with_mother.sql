@@ -1,13 +1,15 @@
--- Figure 1 of the mission: young Fred (FI) with his mother Fifi (FF) and close family. Which frame shows them, most
--- certain first? One row: the best frame of a video.
+-- Which frame shows a young animal with its mother and close family, most certain first?
 --
--- Parameters: child, mother (AnimIDs),
--- max_age_years (the child is at most this old; null: any age. Frames of unknown age only where it is null),
--- min_family (so many further close relatives are in the frame (maternal siblings, the mother's mother, the father)),
--- limit (so many rows).
+-- Figure 1 of the mission: young Fred (FI) with his mother Fifi (FF). One row: the best frame of a video.
 --
--- The picture: byte_length bytes from byte_offset of shard_uri, a JPEG. Boxes are fractions of it.
--- Ages by way of text, since the three databases agree on it: they write a moment as 2013-05-06 14:30:00.
+-- Parameters:
+--   child text = FI: AnimID of the young animal
+--   mother text = FF: AnimID of its mother
+--   max_age_years number = null: the child is at most this old; null: any age (frames of unknown age only then)
+--   min_family integer = 0: so many further close relatives are in the frame (her other children, her mother, the father)
+--   limit integer = 10: so many rows
+--
+-- The picture: byte_length bytes from byte_offset of shard_uri, a JPEG. Boxes are fractions of it. Years of 365.25 days.
 SELECT
     best.place,
     best.joint_probability,
@@ -18,12 +20,12 @@ SELECT
     best.site,
     best.camera,
     best.recorded_at,
-    best.time_s,
+    f.time_s,
     best.video_id,
     best.frame_no,
-    best.shard_uri,
-    best.byte_offset,
-    best.byte_length,
+    s.uri AS shard_uri,
+    f.byte_offset,
+    f.byte_length,
     best.child_x,
     best.child_y,
     best.child_w,
@@ -34,79 +36,92 @@ SELECT
     best.mother_h
 FROM (
     SELECT
-        of_video.*,
+        aged.*,
         ROW_NUMBER() OVER (
-            ORDER BY of_video.joint_probability DESC, of_video.n_family DESC, of_video.video_id, of_video.frame_no
+            ORDER BY aged.joint_probability DESC, aged.n_family DESC, aged.video_id, aged.frame_no
         ) AS place
     FROM (
         SELECT
-            shown.*,
-            ROW_NUMBER() OVER (
-                PARTITION BY shown.video_id
-                ORDER BY shown.joint_probability DESC, shown.n_family DESC, shown.frame_no
-            ) AS place_in_video
+            of_video.*,
+            v.uri AS video_uri,
+            v.site,
+            v.camera,
+            v.recorded_at,
+            (v.day_no - c.born_day_no) / CAST(365.25 AS FLOAT) AS age_years
         FROM (
             SELECT
-                child.probability * mother.probability AS joint_probability,
-                CASE WHEN child.source = 'person' AND mother.source = 'person' THEN 1 ELSE 0 END AS human_reviewed,
+                shown.*,
                 COALESCE(family.n, 0) AS n_family,
-                CAST(SUBSTRING(CAST(v.recorded_at AS VARCHAR(30)), 1, 4) AS FLOAT)
-                - CAST(SUBSTRING(CAST(c.birth_date AS VARCHAR(30)), 1, 4) AS INTEGER)
-                + (
-                    CAST(SUBSTRING(CAST(v.recorded_at AS VARCHAR(30)), 6, 2) AS INTEGER)
-                    - CAST(SUBSTRING(CAST(c.birth_date AS VARCHAR(30)), 6, 2) AS INTEGER)
-                ) / CAST(12 AS FLOAT)
-                + (
-                    CAST(SUBSTRING(CAST(v.recorded_at AS VARCHAR(30)), 9, 2) AS INTEGER)
-                    - CAST(SUBSTRING(CAST(c.birth_date AS VARCHAR(30)), 9, 2) AS INTEGER)
-                ) / CAST(365.25 AS FLOAT) AS age_years,
-                v.uri AS video_uri,
-                v.site,
-                v.camera,
-                v.recorded_at,
-                f.time_s,
-                dc.video_id,
-                dc.frame_no,
-                s.uri AS shard_uri,
-                f.byte_offset,
-                f.byte_length,
-                dc.x AS child_x,
-                dc.y AS child_y,
-                dc.w AS child_w,
-                dc.h AS child_h,
-                dm.x AS mother_x,
-                dm.y AS mother_y,
-                dm.w AS mother_w,
-                dm.h AS mother_h
-            FROM v_named_track AS child
-            INNER JOIN v_named_track AS mother ON mother.video_id = child.video_id
-            INNER JOIN detection AS dc ON dc.track_id = child.track_id
-            INNER JOIN detection AS dm ON dm.track_id = mother.track_id AND dm.frame_no = dc.frame_no
-            INNER JOIN individual AS c ON c.individual_id = child.individual_id
-            INNER JOIN video AS v ON v.video_id = child.video_id
-            INNER JOIN frame AS f ON f.video_id = dc.video_id AND f.frame_no = dc.frame_no
-            INNER JOIN frame_shard AS s ON s.shard_id = f.shard_id
+                ROW_NUMBER() OVER (
+                    PARTITION BY shown.video_id
+                    ORDER BY shown.joint_probability DESC, COALESCE(family.n, 0) DESC, shown.frame_no
+                ) AS place_in_video
+            FROM (
+                SELECT
+                    child.individual_id AS child_id,
+                    child.probability * mother.probability AS joint_probability,
+                    CASE WHEN child.source = 'person' AND mother.source = 'person' THEN 1 ELSE 0 END AS human_reviewed,
+                    dc.video_id,
+                    dc.frame_no,
+                    dc.x AS child_x,
+                    dc.y AS child_y,
+                    dc.w AS child_w,
+                    dc.h AS child_h,
+                    dm.x AS mother_x,
+                    dm.y AS mother_y,
+                    dm.w AS mother_w,
+                    dm.h AS mother_h
+                FROM v_named_track AS child
+                INNER JOIN v_named_track AS mother ON mother.video_id = child.video_id
+                INNER JOIN detection AS dc ON dc.track_id = child.track_id
+                INNER JOIN detection AS dm ON dm.track_id = mother.track_id AND dm.frame_no = dc.frame_no
+                WHERE child.anim_id = :child AND mother.anim_id = :mother
+            ) AS shown
             LEFT OUTER JOIN (
                 SELECT
-                    dk.video_id,
-                    dk.frame_no,
+                    kin.video_id,
+                    kin.frame_no,
                     COUNT(DISTINCT kin.individual_id) AS n
-                FROM individual AS c
-                INNER JOIN individual AS m ON m.anim_id = :mother
-                INNER JOIN individual AS k
-                    ON k.mom_id = m.individual_id OR k.individual_id = m.mom_id OR k.individual_id = c.dad_id
-                INNER JOIN v_named_track AS kin ON kin.individual_id = k.individual_id
-                INNER JOIN detection AS dk ON dk.track_id = kin.track_id
-                WHERE c.anim_id = :child AND k.individual_id <> c.individual_id AND k.individual_id <> m.individual_id
-                GROUP BY dk.video_id, dk.frame_no
-            ) AS family ON family.video_id = dc.video_id AND family.frame_no = dc.frame_no
-            WHERE child.anim_id = :child AND mother.anim_id = :mother
-        ) AS shown
-        WHERE
-            shown.n_family >= :min_family
-            AND (CAST(:max_age_years AS FLOAT) IS NULL OR shown.age_years <= CAST(:max_age_years AS FLOAT))
-    ) AS of_video
-    WHERE of_video.place_in_video = 1
+                FROM (
+                    SELECT
+                        n.individual_id,
+                        dk.video_id,
+                        dk.frame_no
+                    FROM individual AS m
+                    INNER JOIN individual AS k ON k.mom_id = m.individual_id
+                    INNER JOIN v_named_track AS n ON n.individual_id = k.individual_id
+                    INNER JOIN detection AS dk ON dk.track_id = n.track_id
+                    WHERE m.anim_id = :mother AND k.anim_id <> :child
+                    UNION ALL
+                    SELECT
+                        n.individual_id,
+                        dk.video_id,
+                        dk.frame_no
+                    FROM individual AS m
+                    INNER JOIN v_named_track AS n ON n.individual_id = m.mom_id
+                    INNER JOIN detection AS dk ON dk.track_id = n.track_id
+                    WHERE m.anim_id = :mother
+                    UNION ALL
+                    SELECT
+                        n.individual_id,
+                        dk.video_id,
+                        dk.frame_no
+                    FROM individual AS c
+                    INNER JOIN v_named_track AS n ON n.individual_id = c.dad_id
+                    INNER JOIN detection AS dk ON dk.track_id = n.track_id
+                    WHERE c.anim_id = :child
+                ) AS kin
+                GROUP BY kin.video_id, kin.frame_no
+            ) AS family ON family.video_id = shown.video_id AND family.frame_no = shown.frame_no
+            WHERE COALESCE(family.n, 0) >= :min_family
+        ) AS of_video
+        INNER JOIN v_video_day AS v ON v.video_id = of_video.video_id
+        INNER JOIN v_individual_day AS c ON c.individual_id = of_video.child_id
+        WHERE of_video.place_in_video = 1
+    ) AS aged
+    WHERE CAST(:max_age_years AS FLOAT) IS NULL OR aged.age_years <= CAST(:max_age_years AS FLOAT)
 ) AS best
+INNER JOIN frame AS f ON f.video_id = best.video_id AND f.frame_no = best.frame_no
+INNER JOIN frame_shard AS s ON s.shard_id = f.shard_id
 WHERE best.place <= :limit
 ORDER BY best.place

@@ -1,0 +1,168 @@
+"""The cookbook: every question is answered on each database, by the same rows, and asked as its header says."""
+
+from __future__ import annotations
+
+import csv
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chimp_assets.database.engine import Database
+from chimp_assets.database.questions import (
+    Answer,
+    QuestionError,
+    ask,
+    parameters_of,
+    question,
+    questions,
+    write_csv,
+)
+from chimp_assets.settings import shipped_file
+from chimp_assets_tests.database.field_study import Study, make_study, write_study
+
+NAMES = [one.name for one in questions()]
+# What the studies cannot have: heads that were evaluated.
+WITHOUT_ROWS = {"accuracy_of_heads"}
+# Ids by which a study is asked, where the default names somebody of the demo.
+ASKED: dict[str, dict[str, Any]] = {
+    "association_around_a_birth": {"infant": "BB", "group_rule": "day"},
+    "mother_and_infant": {"infant": "FI"},
+}
+
+
+@pytest.fixture
+def study(db: Database, tmp_path: Path) -> tuple[Database, Study]:
+    made = make_study(9)
+    write_study(db, made, tmp_path)
+    return db, made
+
+
+def test_every_question_is_answered(study: tuple[Database, Study]) -> None:
+    """A query that one database refuses, or that finds nothing where there is something, is a promise broken."""
+    db, _ = study
+    for name in NAMES:
+        answer = ask(db, name, ASKED.get(name))
+        assert bool(answer.rows) == (name not in WITHOUT_ROWS), name
+        assert len(set(answer.columns)) == len(answer.columns), name
+
+
+def test_answers_are_those_of_counting(study: tuple[Database, Study]) -> None:
+    """The cookbook adds to the views: sums, ranks and signs that no test of a view sees."""
+    db, made = study
+    sightings, pairs = made.sightings(), made.dyad_videos()
+
+    with_fifi = {}
+    for (a, b, _), (_, gap, _) in pairs.items():
+        if "FF" in (a, b) and gap <= 2:
+            partner = b if a == "FF" else a
+            with_fifi[partner] = with_fifi.get(partner, 0) + 1
+    answer = ask(db, "seen_with_whom", {"individual": "FF", "seconds": "2"})
+    assert {row["partner"]: row["n_videos"] for row in answer.as_records()} == with_fifi
+    assert [row["place"] for row in answer.as_records()] == list(range(1, len(with_fifi) + 1))
+
+    degree: dict[str, int] = {}
+    for (rule, period, a, b), row in made.dyads().items():
+        if rule == "video" and period == "all" and row[-1] is not None:
+            for name in (a, b):
+                degree[name] = degree.get(name, 0) + (row[0] > 0)
+    answer = ask(db, "most_partners", {"limit": 50})
+    assert {r["anim_id"]: r["degree"] for r in answer.as_records()} == degree
+
+    parties = [len(names) for (rule, _), (names, _) in made.groups().items() if rule == "day"]
+    answer = ask(db, "party_size_by_month")
+    assert sum(row["n_parties"] for row in answer.as_records()) == len(parties)
+    assert max(row["largest_named"] for row in answer.as_records()) == max(parties)
+
+    answer = ask(db, "sightings_by_month", {"individual": "FF"})
+    assert sum(row["n_videos"] for row in answer.as_records()) == sum(name == "FF" for name, _ in sightings)
+    assert {row["anim_id"] for row in ask(db, "sightings_by_month").as_records()} == {name for name, _ in sightings}
+
+    trained = {name: counts[0] for (kind, name), counts in made.quality().items() if kind == "individual"}
+    answer = ask(db, "too_few_labels", {"enough": 2})
+    assert {r["anim_id"]: r["n_train_tracks"] for r in answer.as_records()} == {
+        n: k for n, k in trained.items() if k < 2
+    }
+    answer = ask(db, "implausible_sightings", {"limit": 1000})
+    assert len(answer.rows) == sum(made.problems().values())
+    answer = ask(db, "effort_by_camera")
+    assert sum(row["silent_days"] for row in answer.as_records()) == sum(r[0] == 0 for r in made.effort().values())
+
+
+def test_a_network_before_and_after_a_birth(study: tuple[Database, Study]) -> None:
+    """The mission's question: it must count days before the birth and from it on, of the mother, without the infant."""
+    db, made = study
+    answer = ask(db, "association_around_a_birth", {"infant": "BB", "days": 100, "group_rule": "day"})
+    born = made.lives["BB"].born
+    assert born is not None
+    expected: dict[str, list[int]] = {}
+    for (a, b, day), row in made.dyad_days().items():
+        if "ZU" in (a, b) and "BB" not in (a, b) and -100 <= (day - born).days < 100:
+            counts = expected.setdefault(b if a == "ZU" else a, [0, 0, 0, 0])
+            after = 2 if day >= born else 0
+            counts[after] += row["day"]
+            counts[after + 1] += 1
+    found = {
+        r["partner"]: [r["x_before"], r["units_before"], r["x_after"], r["units_after"]] for r in answer.as_records()
+    }
+    assert found == expected
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_header_says_what_the_query_takes(name: str) -> None:
+    """A parameter that the header forgets cannot be set; one that the query forgot does nothing."""
+    asked = question(name)
+    code = re.sub(r"--[^\n]*|'[^']*'", " ", asked.statement)
+    assert {p.name for p in asked.parameters} == set(re.findall(r"(?<![\w:]):([a-z_]+)", code))
+    assert asked.asks.endswith("?")
+    assert all(p.what for p in asked.parameters)
+
+
+def test_parameters_are_read_as_their_types() -> None:
+    """From a command line everything is text: '5' must not be compared with numbers as text."""
+    assert parameters_of(["limit=5", "one=A=B"]) == {"limit": "5", "one": "A=B"}
+    limit = next(p for p in question("last_seen").parameters if p.name == "limit")
+    assert (limit.kind, limit.default, limit.required) == ("integer", 20, False)
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "says"),
+    [
+        ("last_sen", {}, "Did you mean last_seen"),
+        ("last_seen", {"limits": "5"}, "It takes min_days=0, limit=20"),
+        ("last_seen", {"limit": "five"}, "whole number"),
+        ("last_seen", {"limit": 2.5}, "whole number"),
+        ("together_within", {"seconds": "soon"}, "a number"),
+    ],
+)
+def test_a_wrong_question_is_an_error_in_words(
+    sqlite_db: Database, name: str, given: dict[str, Any], says: str
+) -> None:
+    """Who mistypes a parameter must not get everybody's rows instead."""
+    with pytest.raises(QuestionError) as error:
+        ask(sqlite_db, name, given)
+    assert says in f"{error.value.sentence} {error.value.remedy}"
+    with pytest.raises(QuestionError, match="--set"):
+        parameters_of(["limit"])
+
+
+def test_quotes_in_a_parameter_are_text(sqlite_db: Database) -> None:
+    """Values are bound, never pasted."""
+    assert ask(sqlite_db, "seen_with_whom", {"individual": "'; DROP TABLE video; --"}).rows == []
+
+
+def test_an_answer_is_a_csv_file(sqlite_db: Database, tmp_path: Path) -> None:
+    """What R and a spreadsheet read: a header, UTF-8, nothing for null."""
+    answer = Answer(question("last_seen"), {}, ["anim_id", "last_seen"], [("ÉLAN, 2", None)])
+    write_csv(answer, tmp_path / "a.csv")
+    with (tmp_path / "a.csv").open(encoding="utf-8", newline="") as stream:
+        assert list(csv.reader(stream)) == [["anim_id", "last_seen"], ["ÉLAN, 2", ""]]
+    with pytest.raises(QuestionError, match="cannot be written"):
+        write_csv(answer, tmp_path / "nowhere" / "a.csv")
+
+
+def test_the_page_shows_every_question() -> None:
+    """docs/questions.md is made by `make questions`; a new question must not be missing there."""
+    page = (shipped_file("sql").parent / "docs" / "questions.md").read_text(encoding="utf-8")
+    assert [one.name for one in questions() if f"chimp query {one.name}" not in page] == []

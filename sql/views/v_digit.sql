@@ -1,0 +1,20 @@
+-- The ten digits, from which v_calendar makes its days. One row: a digit.
+SELECT 0 AS n
+UNION ALL
+SELECT 1 AS n
+UNION ALL
+SELECT 2 AS n
+UNION ALL
+SELECT 3 AS n
+UNION ALL
+SELECT 4 AS n
+UNION ALL
+SELECT 5 AS n
+UNION ALL
+SELECT 6 AS n
+UNION ALL
+SELECT 7 AS n
+UNION ALL
+SELECT 8 AS n
+UNION ALL
+SELECT 9 AS n
