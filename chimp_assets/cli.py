@@ -111,8 +111,12 @@ def ingest(
         retried = work.retry_failed(home.database)
         if not json:
             console.out.print(
-                f"{retried.videos:,} failed videos are tried again"
-                + (f", and {retried.bundles:,} bundles that had been given up." if retried.bundles else "."),
+                f"{console.counted(retried.videos, 'failed video is', 'failed videos are')} tried again"
+                + (
+                    f", and {console.counted(retried.bundles, 'bundle', 'bundles')} given up before."
+                    if retried.bundles
+                    else "."
+                ),
                 highlight=False,
             )
 
@@ -126,8 +130,8 @@ def ingest(
         console.say_json({**done.as_dict(), "retried": retried.videos, "pace": vars(pace())})
         return
     console.out.print(
-        f"{done.listed} files listed, {done.new} new; {done.frames:,} frames kept and {done.tracks:,} tracks followed "
-        f"in {done.bundles} bundles."
+        f"{console.counted(done.listed, 'file', 'files')} listed, {done.new} new; {done.frames:,} frames kept and "
+        f"{done.tracks:,} tracks followed in {console.counted(done.bundles, 'bundle', 'bundles')}."
         + (f" {done.duplicates:,} of them are duplicates or have moved." if done.duplicates else ""),
         highlight=False,
     )

@@ -184,7 +184,7 @@ def show_failed(failed: list[tuple[str, str]]) -> None:
     """What an ingest could not read, or not whole, and why."""
     if not failed:
         return
-    out.print(f"{len(failed):,} {'file' if len(failed) == 1 else 'files'} failed or lost something:")
+    out.print(f"{counted(len(failed), 'file', 'files')} failed or lost something:")
     _show_files(failed[:FILES_SHOWN])
     if len(failed) > FILES_SHOWN:
         out.print(f"... and {len(failed) - FILES_SHOWN:,} more: `chimp status --failed`")
@@ -233,14 +233,19 @@ def _speed(pace: Pace) -> str:
     return f"{pace.speed:,.1f} x real time{left}"
 
 
+def counted(n: int, one: str, many: str) -> str:
+    """How many of what, in its number."""
+    return f"{n:,} {one if n == 1 else many}"
+
+
 def _failures(status: Status) -> str:
-    counted = (
+    kinds = (
         (status.n_failed, "failed", "failed"),
         (status.n_lost_something, "lost something", "lost something"),
         (status.n_duplicates, "duplicate", "duplicates"),
         (len(status.given_up), "bundle given up", "bundles given up"),
     )
-    said = ", ".join(f"{n:,} {one if n == 1 else many}" for n, one, many in counted if n)
+    said = ", ".join(counted(n, one, many) for n, one, many in kinds if n)
     return f"{said}: see `chimp status --failed`" if said else "none"
 
 

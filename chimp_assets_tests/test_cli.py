@@ -227,7 +227,7 @@ def test_status_counts_failures_and_says_how_to_see_them(chimp, tmp_path):
     """A list of thousands of files would push everything else off the screen."""
     _troubled(tmp_path / "home")
     _, said, _ = chimp("status")
-    assert "1 failed, 1 lost something, 1 duplicates, 1 bundles given up: see `chimp status --failed`" in said
+    assert "1 failed, 1 lost something, 1 duplicate, 1 bundle given up: see `chimp status --failed`" in said
     assert "not measured yet" in said
     assert "v2.mp4" not in said
     now = json.loads(chimp("status", "--json")[1])
@@ -274,8 +274,8 @@ def test_a_failed_file_is_tried_again_when_it_is_asked_for(chimp, tmp_path):
     assert (again["retried"], again["bundles"], again["failed"]) == (0, 0, [])
     code, said, _ = chimp("ingest", "--retry-failed")
     assert code == 0
-    assert "1 failed videos are tried again." in said
-    assert "1 files failed or lost something" in said
+    assert "1 failed video is tried again." in said
+    assert "1 file failed or lost something" in said
     third = json.loads(chimp("ingest", "--retry-failed", "--json")[1])
     assert (third["retried"], third["bundles"], len(third["failed"])) == (1, 1, 1)
 
