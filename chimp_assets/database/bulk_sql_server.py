@@ -76,11 +76,11 @@ class Staging:
         names = list(columns)
         try:
             staging = self._make()
+            with self._db.write() as conn:
+                conn.execute(sa.delete(staging))  # the chunk before, which was moved
             raw: Any = self._db.engine.raw_connection()
             try:
                 cursor = raw.cursor()
-                cursor.execute(f"TRUNCATE TABLE {staging.name}")  # a name of ours; what a failed attempt left
-                raw.commit()  # the bulk copy comes over another connection and would wait for this one
                 rows = (
                     row
                     for part in parts(self._db.engine.dialect, self._target, columns, n, FEWEST_ROWS)

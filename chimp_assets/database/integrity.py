@@ -50,10 +50,12 @@ def _file(db: Database, tell: Progress) -> Iterator[str]:
     for number, table in enumerate(tables):
         tell("check keys", number, len(tables))
         with db.read() as conn:
-            keys = conn.exec_driver_sql(f"PRAGMA foreign_key_list({table.name})").all()
-            columns = {key.id: key[3] for key in keys}
-            rows = conn.exec_driver_sql(f"PRAGMA foreign_key_check({table.name})").fetchmany(invariants.SAMPLE)
-        for _, row_id, parent, key_id in rows:
+            keys = sa.func.pragma_foreign_key_list(table.name).table_valued("id", "from").c
+            columns = {key_id: column for key_id, column in conn.execute(sa.select(keys.id, keys["from"]))}
+            broken = sa.func.pragma_foreign_key_check(table.name).table_valued("rowid", "parent", "fkid").c
+            sample = sa.select(broken.rowid, broken.parent, broken.fkid).limit(invariants.SAMPLE)
+            rows = conn.execute(sample).all()
+        for row_id, parent, key_id in rows:
             which = "" if row_id is None else f" number {row_id}"
             yield f"A row{which} of {table.name} names a {columns[key_id]} that is not in {parent}."
     tell("check keys", len(tables), len(tables))

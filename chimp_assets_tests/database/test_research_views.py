@@ -320,8 +320,8 @@ def test_a_circle_of_mothers_ends_no_query(db: Database) -> None:
     """Two databases would go round for ever and one would stop with an error: whoever is in the circle has no line."""
     make_world(db, videos=0)
     with db.write() as conn:
-        ids = dict(conn.execute(sa.text("SELECT anim_id, individual_id FROM individual")).tuples().all())
-        conn.execute(sa.text(f"UPDATE individual SET mom_id = {ids['FI']} WHERE anim_id = 'FF'"))
+        child = conn.scalar(sa.text("SELECT individual_id FROM individual WHERE anim_id = 'FI'"))
+        conn.execute(sa.text("UPDATE individual SET mom_id = :child WHERE anim_id = 'FF'"), {"child": child})
     assert {r.matriline for r in rows(db, "SELECT * FROM v_matriline")} == {"GM"}
     assert {r.animid: r.matriline for r in rows(db, "SELECT * FROM v_biography")}["FF"] is None
 

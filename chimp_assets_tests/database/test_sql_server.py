@@ -295,10 +295,10 @@ def test_bulk_copy_fills_a_staging_table_that_one_transaction_moves(monkeypatch:
     told = [
         statement.split("(")[0].strip()
         for _, statement, _ in driver.log
-        if statement.lstrip().startswith(("CREATE", "TRUNCATE", "BULK", "INSERT", "DROP", "COMMIT"))
+        if statement.lstrip().startswith(("CREATE", "DELETE", "BULK", "INSERT", "DROP", "COMMIT"))
     ]
     ledger, move = "INSERT INTO bulk_chunk", "INSERT INTO detection"
-    chunk = [f"TRUNCATE TABLE {staging}", "COMMIT", f"BULK {staging}", ledger, move, "COMMIT"]
+    chunk = [f"DELETE FROM {staging}", "COMMIT", f"BULK {staging}", ledger, move, "COMMIT"]
     assert told[:2] == [f"CREATE TABLE {staging}", "COMMIT"]
     assert told[2:14] == chunk + chunk
     assert told[14:17] == [ledger, move, "COMMIT"], "a small chunk goes by statements"
