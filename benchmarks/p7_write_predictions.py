@@ -148,7 +148,7 @@ def _insert_rows(file: Path, columns: dict[str, np.ndarray]) -> None:
 
 def _raw(file: Path, rows: list[tuple[Any, ...]]) -> None:
     conn = sqlite3.connect(file, isolation_level=None)
-    for statement in SQLITE_SETTINGS:
+    for statement in ("PRAGMA journal_mode=WAL", *SQLITE_SETTINGS):
         conn.execute(statement)
     conn.execute("BEGIN IMMEDIATE")
     conn.executemany("INSERT INTO prediction VALUES (?, ?, ?, ?, ?)", rows)

@@ -36,7 +36,6 @@ POOL = {"pool_size": 4, "max_overflow": 8, "pool_timeout": 60, "pool_recycle": 1
 """Connections of one process to a server: opened one by one, as many as its threads need. Azure's gateway drops those
 that were idle for 30 minutes, and its smallest database lends 30 workers to everybody together."""
 SQLITE_SETTINGS = (
-    "PRAGMA journal_mode=WAL",
     # After a power cut WAL may lose the last commits, never the file (sqlite.org/pragma.html).
     "PRAGMA synchronous=NORMAL",
     "PRAGMA foreign_keys=ON",
@@ -345,6 +344,7 @@ def _prepare_sqlite(engine: sa.Engine, file: Path) -> None:
     def _settle(connection: Any, record: Any) -> None:
         # The driver's own transaction control would begin late and commit early: ours is explicit.
         connection.isolation_level = None
+        sqlite_turns.keep_a_log(connection, BUSY_TIMEOUT_S)
         for statement in SQLITE_SETTINGS:
             connection.execute(statement).close()
         if not _has_sqrt(connection):

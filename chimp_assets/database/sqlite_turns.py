@@ -1,6 +1,7 @@
 """How those who write to one SQLite file wait for each other: a label before the next chunk of a bulk write.
 
-Belongs here: beginning a write transaction on SQLite. Does not belong here: what SQLite is told otherwise (`engine`).
+Belongs here: beginning a write transaction on SQLite, and the mode in which its readers do not wait. Does not belong
+here: what SQLite is told otherwise (`engine`).
 
 SQLite has one writer at a time, no queue, and its own waiting looks up ever more seldom: beside eight bulk writers a
 label waited six seconds. So short transactions look often and, while they wait, hold a shared lock on a file beside the
@@ -52,9 +53,25 @@ def begin_writing(connection: sqlite3.Connection, file: Path, bulk: bool, timeou
         connection.execute(f"PRAGMA busy_timeout={round(1000 * timeout_s)}").close()
 
 
+def keep_a_log(connection: sqlite3.Connection, timeout_s: float) -> None:
+    """Puts the file into WAL mode, in which readers and a writer do not wait for each other.
+
+    Of several that open a new file at once, all but one are told that it is busy, at once and whatever its timeout.
+    Raises sqlite3.OperationalError (SQLITE_BUSY) when the file is held for longer than timeout_s.
+    """
+    deadline = time.monotonic() + timeout_s
+    while not _has_run(connection, "PRAGMA journal_mode=WAL", last=time.monotonic() >= deadline):
+        time.sleep(SHORT_LOOK_S)
+
+
 def _has_begun(connection: sqlite3.Connection, last: bool) -> bool:
+    return _has_run(connection, "BEGIN IMMEDIATE", last)
+
+
+def _has_run(connection: sqlite3.Connection, statement: str, last: bool) -> bool:
+    """False where the file is busy; the last time that is raised instead."""
     try:
-        connection.execute("BEGIN IMMEDIATE").close()
+        connection.execute(statement).close()
     except sqlite3.OperationalError as error:
         if last or not error.sqlite_errorname.startswith("SQLITE_BUSY"):
             raise

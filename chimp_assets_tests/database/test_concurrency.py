@@ -15,6 +15,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -261,6 +262,25 @@ def test_a_crowd_of_labels_does_not_keep_a_bulk_writer_out_for_ever(
         fcntl.flock(somebody, fcntl.LOCK_SH)
         with sqlite_db.write_unchecked() as conn:
             conn.execute(sa.select(s.counter))
+
+
+def test_those_who_open_a_new_file_at_once_all_get_in(tmp_path: Path) -> None:
+    """SQLite tells all but one of them that the file is locked, at once: in 60 files about five times."""
+
+    def first_look(file: Path, start: threading.Barrier) -> str:
+        start.wait(WAIT_S)
+        database = Database(f"sqlite:///{file}")
+        with database.read() as conn:
+            mode: str = conn.exec_driver_sql("PRAGMA journal_mode").scalar_one()
+        database.dispose()
+        return mode
+
+    with ThreadPoolExecutor(6) as threads:
+        for i in range(60):
+            file = tmp_path / f"{i}.db"
+            file.touch()
+            start = threading.Barrier(6)
+            assert list(threads.map(lambda _, f=file, b=start: first_look(f, b), range(6))) == ["wal"] * 6
 
 
 # What breaks underneath.
