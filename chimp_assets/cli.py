@@ -26,11 +26,13 @@ individuals = typer.Typer(no_args_is_help=True, help="Who may be named.")
 effort = typer.Typer(no_args_is_help=True, help="When and where somebody could have been seen.")
 users = typer.Typer(no_args_is_help=True, help="People who label.")
 database = typer.Typer(no_args_is_help=True, help="The database.")
+models = typer.Typer(no_args_is_help=True, help="Which models there are, and which of them answers.")
 app.add_typer(labels, name="labels")
 app.add_typer(individuals, name="individuals")
 app.add_typer(effort, name="effort")
 app.add_typer(users, name="user")
 app.add_typer(database, name="db")
+app.add_typer(models, name="models")
 
 Json = Annotated[bool, typer.Option("--json", help="Print one machine-readable line at the end, and no bars.")]
 
@@ -338,6 +340,32 @@ def labels_export(
         console.out.print(f"{rows} labels written to {file}.", highlight=False)
 
 
+@labels.command("review")
+def labels_review(
+    csv: Annotated[Path | None, typer.Option("--csv", help="Write the whole list into this CSV file.")] = None,
+    limit: Annotated[int, typer.Option(help="Labels to show.", min=1)] = 20,
+    json: Json = False,
+) -> None:
+    """Labels that models which never saw them contradict, the most doubtful first; and who agrees with themselves."""
+    from chimp_assets import console
+    from chimp_assets.home import Home
+    from chimp_assets.vision.label_quality import doubtful_labels, self_agreement, write_csv
+
+    home = Home.open()
+    found = doubtful_labels(home.database, home.store, home.settings)
+    with home.database.read() as conn:
+        agreement = self_agreement(conn)
+    if csv is not None:
+        write_csv(found, csv)
+    if json:
+        told = {} if csv else {"labels": [vars(label) for label in found[:limit]]}
+        console.say_json({"n_doubtful": len(found), "self_agreement": [vars(a) for a in agreement], **told})
+        return
+    console.show_review(found[:limit], len(found), agreement)
+    if csv is not None:
+        console.out.print(f"All {len(found):,} are in {csv}.", highlight=False, markup=False)
+
+
 Why = Annotated[str | None, typer.Option("--why", help="The reason, for the log.")]
 By = Annotated[str | None, typer.Option("--by", help="The user who says so, for the log.")]
 
@@ -621,6 +649,79 @@ def db_check(json: Json = False) -> None:
         )
     if ill:
         raise typer.Exit(2)
+
+
+@models.command("list")
+def models_list(
+    task: Annotated[str | None, typer.Option(help="detector, embedder or head; else all.")] = None, json: Json = False
+) -> None:
+    """Every model: its state, where it comes from, and how it did on the audit."""
+    from chimp_assets import console
+    from chimp_assets.home import Home
+    from chimp_assets.vision.registry import list_models
+
+    with Home.open().database.read() as conn:
+        found = list_models(conn, task)
+    if json:
+        console.say_json({"models": [vars(line) for line in found]})
+    else:
+        console.show_models(found)
+
+
+@models.command("show")
+def models_show(model_id: int, json: Json = False) -> None:
+    """All that is known of one model, and how to make it again."""
+    from chimp_assets import console
+    from chimp_assets.home import Home
+    from chimp_assets.vision.registry import show_model
+
+    with Home.open().database.read() as conn:
+        known = show_model(conn, model_id)
+    if json:
+        console.say_json(known)
+    else:
+        console.show_model(known)
+
+
+@models.command("promote")
+def models_promote(
+    model_id: int,
+    why: Why = None,
+    by: By = None,
+    force: Annotated[bool, typer.Option("--force", help="Although the gate refuses it; needs --why.")] = False,
+    json: Json = False,
+) -> None:
+    """Make a model the champion of its task. A head must pass the gate; --force with --why overrules it."""
+    from chimp_assets import console
+    from chimp_assets.home import Home
+    from chimp_assets.vision.registry import promote_by_hand
+
+    home = Home.open()
+    reason = promote_by_hand(home.database, home.store, home.settings, model_id, why, by, force)
+    if json:
+        console.say_json({"model_id": model_id, "reason": reason})
+    else:
+        console.out.print(f"Model {model_id} is the champion: {reason}", highlight=False, markup=False)
+        console.out.print("`chimp score` brings its answers to every track; the daemon does by itself.")
+
+
+@models.command("rollback")
+def models_rollback(
+    task: Annotated[str, typer.Argument(help="head, embedder or detector.")] = "head",
+    why: Why = None,
+    by: By = None,
+    json: Json = False,
+) -> None:
+    """Make the champion before the present one champion again."""
+    from chimp_assets import console
+    from chimp_assets.home import Home
+    from chimp_assets.vision.registry import roll_back
+
+    model_id, reason = roll_back(Home.open().database, task, why, by)
+    if json:
+        console.say_json({"model_id": model_id, "reason": reason})
+    else:
+        console.out.print(f"Model {model_id} is the champion again: {reason}", highlight=False, markup=False)
 
 
 def _archive_url(text: str) -> str:

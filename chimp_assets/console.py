@@ -10,7 +10,7 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.padding import Padding
@@ -33,6 +33,10 @@ from chimp_assets.database.status import Failures, HeadStatus, Status
 from chimp_assets.doctor import Finding
 from chimp_assets.errors import ChimpError
 from chimp_assets.pipeline import Progress as Tell
+
+if TYPE_CHECKING:
+    from chimp_assets.vision.label_quality import DoubtfulLabel, SelfAgreement
+    from chimp_assets.vision.registry import ModelLine
 
 out = Console()
 err = Console(stderr=True)
@@ -174,6 +178,73 @@ def head_table(heads: list[HeadStatus]) -> Table:
     for head in heads:
         table.add_row(*(_plain(cell) for cell in _head_line(head)))
     return table
+
+
+def show_review(labels: list[DoubtfulLabel], n: int, agreement: list[SelfAgreement]) -> None:
+    """Labels to look at again, and how often people asked twice said the same."""
+    if labels:
+        table = Table("", "track", "labelled", "the models say", "quality", "likely an error")
+        for label in labels:
+            table.add_row(
+                str(label.rank),
+                str(label.track_id),
+                _plain(f"{label.labelled} ({label.probability_labelled:.0%})"),
+                _plain(f"{label.suggested} ({label.probability_suggested:.0%})"),
+                f"{label.quality:.2f}",
+                "yes" if label.likely_error else "",
+            )
+        out.print(table)
+    out.print(f"{n:,} labels are contradicted by models that never saw them." if n else "No label is contradicted.")
+    for one in agreement:
+        out.print(
+            f"{_plain(one.annotator)}, asked again, said the same {one.n_same} of {one.n_repeats} times: "
+            f"{one.share:.0%} ({one.ci_low:.0%} to {one.ci_high:.0%}).",
+            highlight=False,
+        )
+
+
+def show_models(models: list[ModelLine]) -> None:
+    """Models in order: state, origin, audit accuracy, reason."""
+    if not models:
+        out.print("There are no models yet.")
+        return
+    table = Table()
+    for name in ("model", "task", "version", "state", "parent", "training set", "audit accuracy (95 %)", "reason"):
+        table.add_column(name)
+    for line in models:
+        accuracy = (
+            ""
+            if line.top1 is None
+            else f"{line.top1:.0%} ({line.ci_low or 0:.0%} to {line.ci_high or 0:.0%}, n = {line.n_audit})"
+        )
+        cells = (line.model_id, line.task, line.version, line.state, line.parent_id, line.training_set_id, accuracy)
+        table.add_row(*("" if cell is None else _plain(str(cell)) for cell in (*cells, line.reason)))
+    out.print(table)
+
+
+def show_model(known: dict[str, Any]) -> None:
+    """One model: facts, decisions of people, its newest measures, how it is made again."""
+    facts = Table(show_header=False, box=None)
+    facts.add_column(no_wrap=True)
+    facts.add_column()
+    for name in ("model_id", "task", "version", "name", "state", "reason", "parent_id", "training_set_id",
+                 "checkpoint_uri", "checkpoint_hash", "made_again_by"):  # fmt: skip
+        if known[name] is not None:
+            facts.add_row(name.replace("_", " "), _plain(str(known[name])))
+    for name, value in known["config"].items():
+        facts.add_row(f"config {name}", _plain(str(value)))
+    for decision in known["decisions"]:
+        who = decision["by"] or "the command line"
+        facts.add_row(f"{decision['at']:%Y-%m-%d %H:%M}", _plain(f"{decision['action']} by {who}: {decision['why']}"))
+    out.print(facts)
+    if not known["metrics"]:
+        return
+    table = Table("slice", "metric", "value", "95 %", "n")
+    for m in known["metrics"]:
+        of = f"{m['slice_kind']} {m['slice_value']}".strip()
+        span = "" if m["ci_low"] is None else f"{m['ci_low']:.3f} to {m['ci_high']:.3f}"
+        table.add_row(_plain(of), m["name"], f"{m['value']:.3f}", span, str(m["n"]))
+    out.print(table)
 
 
 FILES_SHOWN = 10

@@ -32,6 +32,8 @@ def build_definitions(**overrides: Any) -> dg.Definitions:
             tracks.tracks,
             embeddings.embedder,
             embeddings.embeddings,
+            embeddings.embedder_checkpoint,
+            embeddings.champion_embedder,
             labels.annotations,
             labels.individuals,
             labels.training_set,

@@ -93,11 +93,16 @@ def _disk(home: Home) -> Finding:
 
 
 def _weights(home: Home) -> Finding:
-    from chimp_assets.vision.embedder import imagenet_weights_path
+    from chimp_assets.vision.backbones import imagenet_weights_path
 
     wanted = home.settings.embed.weights
     if wanted == "self_supervised":
         return Finding("weights", "well", "self-supervised by setting: none needed")
+    file = home.settings.embed.weights_file
+    if file is not None:
+        there = file.is_file()
+        says = f"the weights file {file} {'is there' if there else 'is missing'}"
+        return Finding("weights", "well" if there else "ill", says, "" if there else "Set embed.weights to another.")
     found = imagenet_weights_path(home.settings.embed.backbone)
     if found is not None:
         return Finding("weights", "well", f"ImageNet weights of {home.settings.embed.backbone} are at {found}")

@@ -34,8 +34,8 @@ def attempt(home: Home, bundle_key: str) -> Iterator[None]:
     work.finish_attempt(home.database, bundle_key)
 
 
-def training_command(home: Home, training_set_id: int) -> list[str]:
-    """The command line of the training process: the same here, on Azure ML and on Kubernetes."""
+def training_command(home: Home, training_set_id: int, task: str = "head") -> list[str]:
+    """The command line of the training process (task: head or embedder): the same here, on Azure ML, on Kubernetes."""
     return [
         sys.executable,
         "-m",
@@ -44,6 +44,8 @@ def training_command(home: Home, training_set_id: int) -> list[str]:
         str(home.settings.home),
         "--training-set",
         str(training_set_id),
+        "--task",
+        task,
     ]
 
 
@@ -74,6 +76,7 @@ def retrain(home: Home, progress: Progress | None = None) -> Retrained:
     """Training set, head, evaluation, gate; re-scoring and a new plan follow a promotion."""
     from chimp_assets.vision.datasets import build_training_set
     from chimp_assets.vision.evaluate import evaluate_head
+    from chimp_assets.vision.evaluation_plots import draw_evaluation
     from chimp_assets.vision.gate import decide
 
     tell = progress or (lambda what, done, total: None)
@@ -83,6 +86,7 @@ def retrain(home: Home, progress: Progress | None = None) -> Retrained:
     model_id = train_in_own_process(home, training_set_id)
     tell("evaluation", 2, 4)
     evaluate_head(home.database, home.store, model_id, home.settings)
+    draw_evaluation(home.database, home.store, model_id, home.settings)
     tell("gate", 3, 4)
     verdict = decide(home.database, home.store, model_id, home.settings)
     tell("gate", 4, 4)
@@ -129,6 +133,10 @@ def rescore(home: Home, progress: Progress | None = None, budget: int | None = N
             break
     if progress and waiting:
         progress("score", len(done), len(waiting))
+    if done and has_head and len(done) == len(waiting):
+        from chimp_assets.vision.unknowns import propose_individuals
+
+        propose_individuals(home.database, home.store)
     return Rescored(done, has_head, embedded, predicted, len(waiting) - len(done))
 
 

@@ -11,12 +11,14 @@ import tomllib
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from chimp_assets.errors import SettingsError
 
 TOML_NAME = "chimp.toml"
+WEIGHT_SOURCES = ("auto", "imagenet", "self_supervised")
+WEIGHT_SUFFIXES = (".safetensors", ".pth", ".pt")
 
 
 class _Section(BaseModel):
@@ -84,14 +86,37 @@ class DetectSettings(_Section):
 class EmbedSettings(_Section):
     """How a track becomes a vector."""
 
-    backbone: str = Field("resnet18", description="a torchvision classification model")
-    weights: Literal["auto", "imagenet", "self_supervised"] = "auto"
+    backbone: str = Field("resnet18", description="a torchvision classification model, small, or timm:NAME")
+    weights: str = Field("auto", description="auto, imagenet, self_supervised, or a file (.safetensors, .pth, .pt)")
+    weights_licence: str = Field("not stated", max_length=200, description="the licence of that file, kept with models")
     dimensions: int = Field(128, ge=8, le=4096)
     crop_side: int = Field(96, ge=32, le=512, description="pixels; crops are padded to a square and scaled to this")
     crops_per_track: int = Field(5, ge=1, le=32, description="the best crops of a track, spread in time")
     min_tracks: int = Field(20, ge=2, description="self-supervision waits for this many live tracks")
     epochs: int = Field(12, ge=1, description="passes over the sampled crops of self-supervision")
     max_crops: int = Field(20_000, ge=64, description="crops that self-supervision samples from the archive")
+    fine_tune: Literal["off", "auto"] = Field("auto", description="learn a better embedder from names when it is due")
+    fine_tune_labels: int = Field(500, ge=20, description="labelled training tracks before the first fine-tuning")
+    fine_tune_classes: int = Field(5, ge=2, description="individuals among them")
+    fine_tune_growth: float = Field(2.0, ge=1.1, description="times as many labels before the next one")
+    fine_tune_backbone: str = Field("auto", description="auto: the champion's, else small (CPU) or resnet50 (GPU)")
+    fine_tune_epochs: int = Field(30, ge=1, description="passes over the crops of the labelled tracks")
+    fine_tune_minutes: float = Field(120.0, gt=0, description="a fine-tuning ends after this, with what it has learned")
+    fine_tune_batch: int | None = Field(None, ge=4, description="crops of a step; None: the recipe's")
+    fine_tune_rate: float | None = Field(None, gt=0, le=1, description="learning rate; None: the recipe's")
+    workers: int = Field(0, ge=0, le=64, description="processes that prepare crops while a network learns")
+
+    @field_validator("weights")
+    @classmethod
+    def _known_or_a_file(cls, weights: str) -> str:
+        if weights not in WEIGHT_SOURCES and not weights.endswith(WEIGHT_SUFFIXES):
+            raise ValueError(f"{weights!r} is neither {', '.join(WEIGHT_SOURCES)} nor a file of weights")
+        return weights
+
+    @property
+    def weights_file(self) -> Path | None:
+        """The file that weights names, if it names one."""
+        return None if self.weights in WEIGHT_SOURCES else Path(self.weights).expanduser()
 
 
 class HeadSettings(_Section):

@@ -225,6 +225,25 @@ def test_the_first_embedder_waits_for_the_tracks_of_the_archive(home, tick):
     assert not tick("first_embedder").run_requests
 
 
+def test_a_better_embedder_is_asked_for_once_names_are_enough(home, tick):
+    """A question that nobody asks is a feature that nobody has."""
+    assert "are awaited" in tick("better_embedder").skip_reason.skip_message
+    tracks = _labelled_home(home)
+    name_tracks(home.database, tracks)
+    add_model(home.database, 2, "embedder")
+    with home.database.write() as conn:
+        conn.execute(
+            t.training_set.insert().values(
+                task="head", watermark_seq=1, merge_watermark=0, split_seed=1, n_tracks=500, n_classes=5,
+                member_uri="m", member_hash="0" * 64, created_at=datetime.now(UTC),
+            )
+        )  # fmt: skip
+    assert [r.job_name for r in tick("better_embedder").run_requests] == ["fine_tune_embedder"]
+    for _ in range(work.MAX_ATTEMPTS):
+        record_audit_event(home.database, "run_failed", "fine_tune_embedder", {"message": "too few days"})
+    assert "failed 3 times" in tick("better_embedder").skip_reason.skip_message
+
+
 def test_a_new_champion_leads_to_one_budgeted_run_until_every_bundle_is_scored(home, tick):
     tracks = _labelled_home(home, 2)
     add_model(home.database, 2, "embedder")

@@ -33,7 +33,7 @@ def test_the_definitions_are_valid_as_a_whole():
 
 def test_every_asset_has_a_group_an_owner_a_kind_and_a_description(repository):
     specs = {spec.key: spec for assets in repository.assets_defs_by_key.values() for spec in assets.specs}.values()
-    assert len(specs) == 13
+    assert len(specs) == 15
     for spec in specs:
         assert spec.group_name != "default", spec.key
         assert spec.owners, spec.key
@@ -54,6 +54,8 @@ def test_the_flow_of_the_graph_is_the_flow_of_the_design(repository):
         "tracks": ["frames"],
         "embedder": ["tracks"],
         "embeddings": ["embedder", "tracks"],
+        "embedder_checkpoint": ["embedder", "training_set"],
+        "champion_embedder": ["embedder_checkpoint"],
         "annotations": [],
         "individuals": [],
         "training_set": ["annotations", "individuals"],
@@ -87,6 +89,7 @@ def test_everything_runs_by_itself_once_the_daemon_is_up(repository):
         "new_videos",
         "unfinished_bundles",
         "first_embedder",
+        "better_embedder",
         "new_labels",
         "champion_changed",
         "queue_low",

@@ -18,7 +18,15 @@ from chimp_assets.home import init_home
 from chimp_assets.resources import HomeResource
 from chimp_assets_tests import large_home
 
-QUIET = ("new_videos", "unfinished_bundles", "first_embedder", "new_labels", "champion_changed", "queue_low")
+QUIET = (
+    "new_videos",
+    "unfinished_bundles",
+    "first_embedder",
+    "better_embedder",
+    "new_labels",
+    "champion_changed",
+    "queue_low",
+)
 LATER = large_home.THEN + timedelta(days=1)
 # Tables that grow with the videos: a question may look something up in them, never go through them.
 LARGE = ("video", "split_assignment", "frame", "frame_shard", "track", "detection", "prediction", "track_score")

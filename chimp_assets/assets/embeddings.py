@@ -1,13 +1,14 @@
-"""Tracks as vectors: the embedder, and the embedding file of each bundle.
+"""Tracks as vectors: the embedder, the candidates that are to replace it, and the embedding file of each bundle.
 
-Does not belong here: the network and its training (`vision.embedder`).
+Does not belong here: the networks and their training (`vision.embedder`, `vision.fine_tuning`).
 """
 
 from collections.abc import Iterator
 
 import dagster as dg
 
-from chimp_assets.assets.parts import OPERATORS, bundles
+from chimp_assets.assets.labels import training_set
+from chimp_assets.assets.parts import OPERATORS, bundles, markdown_table
 from chimp_assets.assets.tracks import tracks
 from chimp_assets.resources import HomeResource
 
@@ -44,6 +45,59 @@ def embedder(context: dg.AssetExecutionContext, home: HomeResource) -> dg.Materi
             "checkpoint_hash": str(model.checkpoint_hash),
             "config": dg.MetadataValue.json(model.config),
         }
+    )
+
+
+@dg.asset(
+    deps=[embedder, training_set],
+    group_name="models",
+    kinds={"pytorch"},
+    owners=OPERATORS,
+    pool="fine_tuning",
+    code_version="1",
+)
+def embedder_checkpoint(
+    context: dg.AssetExecutionContext, home: HomeResource, compute: dg.PipesSubprocessClient
+) -> dg.MaterializeResult:
+    """A candidate embedder, learned from the names of the newest training set in a process of its own, which goes on
+    where it was killed. Loss and accuracy come live; the plot of both, and what it finds on days it never saw, stay."""
+    from chimp_assets.pipeline import training_command
+    from chimp_assets.vision.datasets import newest_training_set
+    from chimp_assets.vision.fine_tuning import unfinished_training
+
+    opened = home.open()
+    with opened.database.read() as conn:
+        chosen = unfinished_training(conn, opened.settings) or newest_training_set(conn)
+    if chosen is None:
+        raise dg.Failure("There is no training set yet: label tracks first.", allow_retries=False)
+    done = compute.run(command=training_command(opened, chosen, "embedder"), context=context, env=opened.environment())
+    return done.get_materialize_result()
+
+
+@dg.asset(
+    deps=[embedder_checkpoint],
+    group_name="models",
+    kinds={"table"},
+    owners=OPERATORS,
+    code_version="1",
+)
+def champion_embedder(home: HomeResource) -> dg.MaterializeResult:
+    """The verdict on candidate embedders: champion only if better beyond noise on days that they never saw, because the
+    archive is embedded again then, a budget a run."""
+    from chimp_assets.vision.checkpoint import candidates, champion
+    from chimp_assets.vision.fine_tuning import decide_embedder
+
+    opened = home.open()
+    with opened.database.read() as conn:
+        waiting = candidates(conn, "embedder")
+    verdicts = [(model_id, *decide_embedder(opened.database, model_id)) for model_id in waiting]
+    with opened.database.read() as conn:
+        now = champion(conn, "embedder")
+    rows = [
+        {"model": model_id, "promoted": "yes" if yes else "no", "reason": reason} for model_id, yes, reason in verdicts
+    ]
+    return dg.MaterializeResult(
+        metadata={"champion_model_id": now.model_id if now else "none yet", "verdicts": markdown_table(rows)}
     )
 
 

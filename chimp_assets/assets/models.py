@@ -6,7 +6,7 @@ Does not belong here: fitting (`vision.train`), measuring (`vision.evaluate`), d
 import dagster as dg
 
 from chimp_assets.assets.labels import training_set
-from chimp_assets.assets.parts import OPERATORS, bars, markdown_table, png_markdown
+from chimp_assets.assets.parts import OPERATORS, bars, markdown_table, picture_markdown, png_markdown
 from chimp_assets.resources import HomeResource
 
 
@@ -43,6 +43,7 @@ def head_checkpoint(
 def evaluation(home: HomeResource) -> dg.MaterializeResult:
     """Accuracy on the audit answers, never trained on, of the candidates and the champion: `evaluation_metric` rows."""
     from chimp_assets.vision.evaluate import evaluate_head, heads_to_evaluate
+    from chimp_assets.vision.evaluation_plots import draw_evaluation
 
     opened = home.open()
     with opened.database.read() as conn:
@@ -76,6 +77,8 @@ def evaluation(home: HomeResource) -> dg.MaterializeResult:
             ),
             "audit accuracy by head",
         )  # fmt: skip
+        for title, picture in draw_evaluation(opened.database, opened.store, model_ids[-1], opened.settings).items():
+            metadata[title] = picture_markdown(picture, "png", f"{title} of head {model_ids[-1]}")
     return dg.MaterializeResult(metadata=metadata)
 
 

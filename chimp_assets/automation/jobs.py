@@ -30,6 +30,14 @@ fit_embedder = dg.define_asset_job(
     description="The first embedder. Rare: every new embedder means that all tracks are embedded again.",
 )
 
+fine_tune_embedder = dg.define_asset_job(
+    "fine_tune_embedder",
+    selection=dg.AssetSelection.assets("embedder_checkpoint", "champion_embedder"),
+    executor_def=dg.in_process_executor,
+    # Not MODELS_TAG: this takes an hour, and new labels must not wait for it. A promotion is one transaction.
+    description="A better embedder from names, and its verdict. Rare: labels must have grown by a factor.",
+)
+
 retrain = dg.define_asset_job(
     "retrain",
     selection=dg.AssetSelection.assets("training_set", "head_checkpoint", "evaluation", "champion_head"),
@@ -103,4 +111,4 @@ def rescore() -> None:
     plan_after_scoring(score_waiting_bundles())
 
 
-JOBS: list[Any] = [ingest_bundle, fit_embedder, retrain, rescore, replan, nightly]
+JOBS: list[Any] = [ingest_bundle, fit_embedder, fine_tune_embedder, retrain, rescore, replan, nightly]

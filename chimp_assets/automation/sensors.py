@@ -132,6 +132,25 @@ def build_sensors() -> list[dg.SensorDefinition]:
         return _ask(jobs.fit_embedder.name, due.reason)
 
     @dg.sensor(
+        jobs=[jobs.fine_tune_embedder],
+        minimum_interval_seconds=_seconds("BETTER_EMBEDDER", 120),
+        default_status=running,
+        description="A fine-tuning of the embedder, when named tracks are enough, and again when they have grown by a "
+        "factor since the last one. A training that was killed is gone on with.",
+    )
+    def better_embedder(context: dg.SensorEvaluationContext, home: HomeResource) -> dg.RunRequest | dg.SkipReason:
+        from chimp_assets.database import work
+
+        opened = home.open()
+        with opened.database.read() as conn:
+            due = work.fine_tuning_due(conn, opened.settings)
+        busy = [jobs.fit_embedder.name, jobs.rescore.name]
+        why_not = None if not due.due else held(context.instance, jobs.fine_tune_embedder.name, busy)
+        if not due.due or why_not:
+            return dg.SkipReason(why_not or due.reason)
+        return _ask(jobs.fine_tune_embedder.name, due.reason)
+
+    @dg.sensor(
         jobs=[jobs.retrain],
         minimum_interval_seconds=_seconds("NEW_LABELS", 15),
         default_status=running,
@@ -220,4 +239,13 @@ def build_sensors() -> list[dg.SensorDefinition]:
             detail={"run_id": run.run_id, "message": context.failure_event.message or ""},
         )
 
-    return [new_videos, unfinished_bundles, first_embedder, new_labels, champion_changed, queue_low, run_failed]
+    return [
+        new_videos,
+        unfinished_bundles,
+        first_embedder,
+        better_embedder,
+        new_labels,
+        champion_changed,
+        queue_low,
+        run_failed,
+    ]

@@ -103,9 +103,23 @@ def _insert_user(conn: sa.Connection, name: str, role: str) -> int:
     return user_id
 
 
-def _write_audit(conn: sa.Connection, action: str, subject: str, detail: dict[str, Any]) -> None:
+def write_audit_event(
+    conn: sa.Connection, action: str, subject: str, detail: dict[str, Any], by: str | None = None
+) -> None:
+    """The same inside a transaction, by a user where one is named. Raises PeopleError if there is no such user."""
+    user_id = None if by is None else user_id_of(conn, by)
+    _write_audit(conn, action[:100], cut_to(subject, 300), detail, user_id)
+
+
+def _write_audit(
+    conn: sa.Connection, action: str, subject: str, detail: dict[str, Any], user_id: int | None = None
+) -> None:
     width = 1_500
     # JSON writes every letter beyond ASCII as six.
     while len(text := json.dumps({key: str(value)[:width] for key, value in detail.items()})) > 4_000:
         width //= 2
-    conn.execute(sa.insert(audit_event).values(action=action, subject=subject, detail=text, at=datetime.now(UTC)))
+    conn.execute(
+        sa.insert(audit_event).values(
+            user_id=user_id, action=action, subject=subject, detail=text, at=datetime.now(UTC)
+        )
+    )

@@ -589,6 +589,18 @@ track_score = Table(
     **CLUSTERED,
 )
 
+unknown_track = Table(
+    "unknown_track",
+    metadata,
+    Column("model_id", BigInteger, _fk("model.model_id"), primary_key=True, autoincrement=False),
+    Column("track_id", BigInteger, _fk("track.track_id"), primary_key=True, autoincrement=False),
+    Column("cluster_no", Integer, nullable=False, comment="from 1, the largest first"),
+    Column("likeness", Real, nullable=False, comment="cosine to the middle of its cluster"),
+    CheckConstraint("cluster_no >= 1", name="cluster_no_from_one"),
+    comment="tracks that a head does not know and that look like one animal: a proposal, never a name",
+    **CLUSTERED,
+)
+
 bundle_score = Table(
     "bundle_score",
     metadata,

@@ -56,6 +56,7 @@ VIEW_NAMES = (
     "v_id_quality",
     "v_confusion_kin",
     "v_plausibility",
+    "v_unknown_animal",
 )
 
 # What SQL Server spells in another way, and why no spelling of all three exists.

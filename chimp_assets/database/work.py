@@ -126,6 +126,58 @@ def embedder_due(conn: sa.Connection, settings: Settings) -> Due:
     return Due(True, f"{live} live tracks and no embedder")
 
 
+def fine_tuning_due(conn: sa.Connection, settings: Settings) -> Due:
+    """A fine-tuning of the embedder is due when the newest training set has names enough, and again when it has grown
+    by settings.embed.fine_tune_growth since the last one."""
+    embed, model, sets = settings.embed, t.model.c, t.training_set.c
+    if embed.fine_tune == "off":
+        return Due(False, "switched off (embed.fine_tune)")
+    newest = conn.execute(
+        sa.select(sets.n_tracks, sets.n_classes, sets.created_at)
+        .where(sets.task == "head")
+        .order_by(sets.training_set_id.desc())
+        .limit(1)
+    ).first()
+    tracks, classes = (0, 0) if newest is None else (newest.n_tracks, newest.n_classes)
+    if tracks < embed.fine_tune_labels or classes < embed.fine_tune_classes:
+        return Due(
+            False,
+            f"{tracks} named tracks of {classes} individuals, {embed.fine_tune_labels} of {embed.fine_tune_classes}"
+            " are awaited",
+        )
+    if not conn.scalar(sa.select(sa.func.count()).where(model.task == "embedder", model.state == "champion")):
+        return Due(False, "no embedder yet")
+    last = conn.scalar(
+        sa.select(sa.func.max(sets.n_tracks))
+        .join_from(t.training_set, t.model, model.training_set_id == sets.training_set_id)
+        .where(model.task == "embedder")
+    )
+    if last is not None and tracks < embed.fine_tune_growth * last:
+        return Due(False, f"{tracks} named tracks; the last fine-tuning had {last}, the next one waits for more")
+    assert newest is not None
+    failures = conn.scalar(
+        sa.select(sa.func.count()).where(
+            t.audit_event.c.action == "run_failed",
+            t.audit_event.c.subject == "fine_tune_embedder",
+            t.audit_event.c.at > newest.created_at,
+        )
+    )
+    if (failures or 0) >= MAX_ATTEMPTS:
+        return Due(False, f"fine-tuning failed {failures} times on the newest training set; see its runs")
+    return Due(True, f"{tracks} named tracks of {classes} individuals" + (f", {last} last time" if last else ""))
+
+
+def _head_of_an_older_embedder(conn: sa.Connection) -> bool:
+    """Whether a new embedder has embedded the archive and nobody has fitted a head on it yet."""
+    model = t.model.c
+    embedder = conn.scalar(sa.select(model.model_id).where(model.task == "embedder", model.state == "champion"))
+    parent = conn.scalar(sa.select(model.parent_id).where(model.task == "head", model.state == "champion"))
+    if embedder is None or parent is None or parent == embedder:
+        return False
+    tried = conn.scalar(sa.select(sa.func.count()).where(model.task == "head", model.parent_id == embedder))
+    return not tried and not unscored_bundles(conn)
+
+
 def labels_due(conn: sa.Connection, settings: Settings, now: datetime) -> Due:
     """Whether enough labels have landed since the last head was fitted, and the cool-down is over.
 
@@ -152,7 +204,9 @@ def labels_due(conn: sa.Connection, settings: Settings, now: datetime) -> Due:
         )
         or 0
     ) + _labels_of_merges(conn, merged_to)
-    if fresh == 0 or (trained_to > 0 and fresh < settings.head.min_new_labels):
+    if (fresh == 0 or (trained_to > 0 and fresh < settings.head.min_new_labels)) and not (
+        trained_to > 0 and _head_of_an_older_embedder(conn)
+    ):
         return Due(False, f"{fresh} new labels, {settings.head.min_new_labels} are awaited")
     labels, classes = _teaching_labels(conn, settings)
     if labels < settings.head.min_labels or classes < 2:

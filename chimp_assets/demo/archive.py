@@ -62,11 +62,13 @@ def make_archive(
     faces: Path | None = None,
     progress: Progress | None = None,
     workers: int | None = None,
+    crowd: int | None = None,
 ) -> ArchiveTruth:
     """Films `clips` good files, one damaged file and one that is no video, and writes the truth.
 
     faces: a folder with one folder of pictures for each individual; visitors then wear photographs.
     progress: called with (what, done, total). workers: processes, default one for each core.
+    crowd: so many animals in every clip, whoever they are, instead of groups that keep some distance.
     Files that are there already are replaced. Raises DemoArchiveError.
     """
     if truth_file.resolve().is_relative_to(folder.resolve()):
@@ -85,6 +87,9 @@ def make_archive(
     by_id = {member.who.anim_id: files for member, files in zip(members, photos.values(), strict=False)}
     # One clip more than asked for: it is damaged after it was filmed.
     plans = plan_clips(seed, members, cameras, days, clips + 1, seconds)
+    if crowd is not None:
+        everyone, rng = [member.who.anim_id for member in members], np.random.default_rng([seed, 80])
+        plans = [replace(plan, visitors=tuple(rng.permutation(everyone)[:crowd].tolist())) for plan in plans]
     jobs = [_Job(p, seed, individuals, by_id, folder / p.uri, "") for p in plans[:-1]]
     jobs.append(_Job(plans[-1], seed, individuals, by_id, folder / plans[-1].uri, "corrupt middle, cut off at the end"))
 

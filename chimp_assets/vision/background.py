@@ -1,6 +1,7 @@
 """What a window of pictures looks like without its animals, and how much each picture differs from that.
 
-Belongs here: aligning the pictures of a shaking camera, evening out the light, the background, contrast and its noise.
+Belongs here: aligning the pictures of a shaking camera, telling one that moves, evening out the light, the background,
+contrast and its noise.
 Does not belong here: deciding what is an animal (`motion`).
 """
 
@@ -49,6 +50,20 @@ def _warp_onto(reference: NDArray[np.uint8], corners: F32, picture: NDArray[np.u
     if _distance(reference, warped) > 0.95 * _distance(reference, picture):
         return _IDENTITY
     return np.asarray(warp, np.float64)
+
+
+def has_moved(reference: NDArray[np.uint8], picture: NDArray[np.uint8], warp: NDArray[np.float64]) -> bool:
+    """Whether the camera looked elsewhere, too far for one background: `warp` is what `align` gave for the picture.
+
+    An eighth of the width by the warp, or, where none was found, a twentieth by phase correlation of both pictures.
+    """
+    height, width = reference.shape
+    if warp is not _IDENTITY:
+        middle = np.array([width / 2, height / 2])
+        return bool(np.hypot(*(warp[:, :2] @ middle + warp[:, 2] - middle)) > width / 8)
+    window = cv2.createHanningWindow((width, height), cv2.CV_32F)
+    shift, response = cv2.phaseCorrelate(reference.astype(np.float32), picture.astype(np.float32), window)
+    return bool(response > 0.1 and np.hypot(*shift) > width / 20)
 
 
 def _distance(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from chimp_assets.archive.store import BlobStore
     from chimp_assets.database.engine import Database
 
+FORMAT = 1
+"""Of model files. A file of a newer format is refused: what it means is not known here."""
+FORMAT_KEY = "checkpoint_format"
 CONFIG_LIMIT = 4000  # characters; the width of model.config
 
 
@@ -77,7 +80,9 @@ def save_checkpoint(
         .contiguous()
         for name, tensor in sorted(tensors.items())
     }
-    content = save(whole, metadata={"config": json.dumps(dict(config), sort_keys=True)})
+    # One entry: the order of several is random in the file, and equal content must have equal bytes.
+    described = json.dumps({**config, FORMAT_KEY: FORMAT}, sort_keys=True)
+    content = save(whole, metadata={"config": described})
     digest = content_hash(content)
     uri = f"{key_prefix}-{digest[:12]}.safetensors"
     store.put(uri, content)
@@ -85,7 +90,7 @@ def save_checkpoint(
 
 
 def load_checkpoint(store: BlobStore, uri: str, expected_hash: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Tensors (CPU) and config of a checkpoint. Raises ModelFileError if it is missing, changed or malformed."""
+    """Tensors (CPU) and config of a checkpoint. Raises ModelFileError if it is missing, changed, malformed or newer."""
     from safetensors import SafetensorError
     from safetensors.torch import load
 
@@ -94,10 +99,16 @@ def load_checkpoint(store: BlobStore, uri: str, expected_hash: str) -> tuple[dic
         tensors = load(content)
         header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
         config = json.loads(header.get("__metadata__", {}).get("config", "{}"))
+        made_with = int(config.pop(FORMAT_KEY, FORMAT))
     except (SafetensorError, ValueError, KeyError) as error:
         raise ModelFileError(
             f"The model file {uri} is not a safetensors file: {error}.", "Restore it from a backup or train again."
         ) from error
+    if made_with > FORMAT:
+        raise ModelFileError(
+            f"The model file {uri} was made by a newer version (format {made_with}; this one reads {FORMAT}).",
+            "Update, or train again.",
+        )
     return tensors, config
 
 
@@ -194,8 +205,8 @@ def newest_model(conn: sa.Connection, task: str) -> ModelRow | None:
     return None if row is None else _model_row(row)
 
 
-def promote(db: Database, model_id: int, reason: str) -> None:
-    """Make a model the champion of its task; the old champion retires in the same transaction."""
+def promote(db: Database, model_id: int, reason: str, also: Callable[[sa.Connection], None] | None = None) -> None:
+    """Make a model the champion of its task; the old champion retires in the same transaction, `also` is done in it."""
     now = datetime.now(UTC)
     with db.write() as conn:
         row = model_of(conn, model_id)
@@ -203,6 +214,8 @@ def promote(db: Database, model_id: int, reason: str) -> None:
             return
         _retire_champion(conn, row.task, now)
         _decide(conn, model_id, "champion", reason, now)
+        if also is not None:
+            also(conn)
 
 
 def refuse(db: Database, model_id: int, reason: str) -> None:

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
+import simplejpeg
 import sqlalchemy as sa
 
-from chimp_assets.archive.pictures import read_frames
+from chimp_assets.archive.pictures import read_frames, read_jpegs
 from chimp_assets.database import schema
 
 if TYPE_CHECKING:
@@ -86,12 +87,19 @@ def crop_square(picture: np.ndarray, box: tuple[float, float, float, float], sid
 
 
 def read_crops(
-    db: Database, store: BlobStore, video_id: int, k: int, side: int, track_ids: Collection[int] | None = None
+    db: Database,
+    store: BlobStore,
+    video_id: int,
+    k: int,
+    side: int,
+    track_ids: Collection[int] | None = None,
+    unreadable: list[int] | None = None,
 ) -> Iterator[TrackCrops]:
     """The best crops of the live tracks of a video (only track_ids, if given), in one pass over its frames.
 
     A track comes as soon as its last frame was read, so memory holds the crops of the tracks that are alive at once and
-    one picture. Raises PictureError or StoreError if a picture cannot be read.
+    one picture. unreadable: where it is given, frames that are no JPEG are added to it and left out of their tracks,
+    and a track without any picture does not come. Else raises PictureError; StoreError if a shard cannot be read.
     """
     wanted = _chosen_detections(db, video_id, k, None if track_ids is None else {int(i) for i in track_ids})
     by_frame: dict[int, list[tuple[int, tuple[float, float, float, float]]]] = {}
@@ -101,15 +109,32 @@ def read_crops(
         for frame_no, box in chosen:
             by_frame.setdefault(frame_no, []).append((track_id, box))
     held: dict[int, list[tuple[int, np.ndarray]]] = {}
-    for frame_no, _, picture in read_frames(db, store, video_id, by_frame) if by_frame else ():
+    for frame_no, picture in _pictures(db, store, video_id, by_frame, unreadable) if by_frame else ():
         for track_id, box in by_frame.pop(frame_no):
-            held.setdefault(track_id, []).append((frame_no, crop_square(picture, box, side)))
+            if picture is not None:
+                held.setdefault(track_id, []).append((frame_no, crop_square(picture, box, side)))
             left[track_id] -= 1
-            if not left[track_id]:
+            if not left[track_id] and track_id in held:
                 crops = held.pop(track_id)
                 yield TrackCrops(
                     track_id, np.array([n for n, _ in crops], dtype=np.int64), np.stack([crop for _, crop in crops])
                 )
+
+
+def _pictures(
+    db: Database, store: BlobStore, video_id: int, frame_nos: Collection[int], unreadable: list[int] | None
+) -> Iterator[tuple[int, np.ndarray | None]]:
+    """Frames in order; None for what is no JPEG, where that is noted instead of raised."""
+    if unreadable is None:
+        for frame_no, _, picture in read_frames(db, store, video_id, frame_nos):
+            yield frame_no, picture
+        return
+    for frame_no, _, jpeg in read_jpegs(db, store, video_id, frame_nos):
+        try:
+            yield frame_no, simplejpeg.decode_jpeg(jpeg, colorspace="RGB")
+        except ValueError:
+            unreadable.append(frame_no)
+            yield frame_no, None
 
 
 def _chosen_detections(

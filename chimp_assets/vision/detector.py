@@ -18,12 +18,13 @@ import sqlalchemy as sa
 from numpy.typing import NDArray
 
 from chimp_assets.database import schema
-from chimp_assets.vision.checkpoint import CONFIG_LIMIT, ModelError, champion
+from chimp_assets.vision.checkpoint import CONFIG_LIMIT, ModelError, champion, load_checkpoint
 from chimp_assets.vision.motion import FrameBoxes, MotionDetector, Picture
 
 if TYPE_CHECKING:
     import torch
 
+    from chimp_assets.archive.store import BlobStore
     from chimp_assets.database.engine import Database
     from chimp_assets.settings import Settings
 
@@ -32,6 +33,8 @@ COCO_CLASSES = 91
 COCO_ANIMALS = (16, 17, 18, 19, 20, 21, 22, 23, 24, 25)
 """bird, cat, dog, horse, sheep, cow, elephant, bear, zebra, giraffe in torchvision's numbering (0 is background).
 COCO knows no apes: they come out as bear, dog or cow, which is good enough for a box."""
+FINE_TUNED = "fine-tuned"
+"""What the name of a detector begins with that was learned from drawn boxes (`box_training`)."""
 _BATCH = 4
 
 
@@ -94,6 +97,15 @@ class TorchvisionDetector:
             "animal_labels": labels,
             "min_score": min_score,
         }
+
+    @classmethod
+    def of_network(cls, network: torch.nn.Module, config: dict[str, Any], digest: str) -> TorchvisionDetector:
+        """A detector of a network that was learned here. config: as its row of `model` has it."""
+        made = cls.__new__(cls)
+        made._network, made._min_score = network.eval(), float(config["min_score"])
+        made._labels = np.array(config["animal_labels"])
+        made._config = {**config, "weights_hash": digest}
+        return made
 
     @property
     def config(self) -> dict[str, Any]:
@@ -234,6 +246,49 @@ def detector_of(settings: Settings) -> Detector:
         return MotionDetector()
     # Below this share of the threshold a box is never used: no need to carry it out of the network.
     return TorchvisionDetector(settings.detect.weights, min_score=round(settings.detect.min_score / 2, 3))
+
+
+def current_detector(db: Database, store: BlobStore, settings: Settings) -> tuple[Detector, int]:
+    """The detector to use now and its model_id: a fine-tuned champion, else what the settings ask for.
+
+    Only a person makes a fine-tuned detector champion, so it stays until a person chooses another. Raises
+    DetectorError, ModelFileError.
+    """
+    with db.read() as conn:
+        row = champion(conn, "detector")
+    if row is None or not row.name.startswith(FINE_TUNED) or row.checkpoint_uri is None or row.checkpoint_hash is None:
+        detector = detector_of(settings)
+        return detector, register_detector(db, detector)
+    state, _ = load_checkpoint(store, row.checkpoint_uri, row.checkpoint_hash)
+    classes = 1 + max(row.config["animal_labels"])
+    network = _network_of(row.config["architecture"], classes, state, Path(row.checkpoint_uri))
+    return TorchvisionDetector.of_network(network, row.config, row.checkpoint_hash), row.model_id
+
+
+def start_of_training(weights: str | None, architecture: str) -> tuple[torch.nn.Module, str, str]:
+    """A network for one class to begin with, its architecture, and what it begins with (a hash, or `zero`).
+
+    weights: a file as for `TorchvisionDetector`; what fits is taken, the head for its classes is new.
+    """
+    from torchvision.models import get_model
+
+    if weights is None:
+        return get_model(architecture, weights=None, weights_backbone=None, num_classes=2), architecture, "zero"
+    state, metadata, digest = _read_weights(Path(weights))
+    architecture = metadata.get("architecture", architecture)
+    try:
+        network = get_model(architecture, weights=None, weights_backbone=None, num_classes=2)
+    except ValueError as error:
+        raise _unknown_architecture(architecture) from error
+    shapes = {name: tensor.shape for name, tensor in network.state_dict().items()}
+    fitting = {name: tensor for name, tensor in state.items() if shapes.get(name) == tensor.shape}
+    if len(fitting) < 0.5 * len(shapes):
+        raise DetectorError(
+            f"The weights {weights} do not fit {architecture}.",
+            "Name the right network in the file's safetensors metadata (architecture).",
+        )
+    network.load_state_dict(fitting, strict=False)
+    return network, architecture, digest
 
 
 def register_detector(db: Database, detector: Detector) -> int:

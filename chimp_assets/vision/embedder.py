@@ -8,27 +8,22 @@ Does not belong here: learning without labels (`self_supervision`), reading crop
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import math
-import socket
-import sys
-import urllib.error
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import sqlalchemy as sa
 import torch
-import torchvision
 from torch import Tensor, nn
 from torch.nn import functional
 
 from chimp_assets.database import schema
 from chimp_assets.database.splits import audit_reserve_mask, hash01
 from chimp_assets.vision import descriptor
+from chimp_assets.vision.backbones import LocalWeights, backbone_of, load_imagenet, load_weights
 from chimp_assets.vision.checkpoint import (
     ModelError,
     ModelFileError,
@@ -59,25 +54,50 @@ Progress = Callable[[str, int, int], None]
 CHANNEL_MEAN = (0.485, 0.456, 0.406)
 CHANNEL_STD = (0.229, 0.224, 0.225)
 BATCH = 64
-DOWNLOAD_TIMEOUT_S = 20.0
 MIN_TRAINING_TRACKS = 4
 # Below this a network from zero learns nothing: with 138 crops of 43 tracks (chimpanzee faces) twelve epochs of NT-Xent
 # left a ResNet-18 worse than its random start, after 1,000 times the work of the closed form.
 BACKBONE_CROPS = 4_000
 
 
+@dataclass(frozen=True)
+class Part:
+    """Consecutive dimensions that have length `weight` before the whole vector has unit length."""
+
+    rows: int
+    weight: float
+
+
 class Embedder(nn.Module):
-    """Crops to unit vectors. backbone: a torchvision classification model's name, or None for the descriptor alone."""
+    """Crops to unit vectors. backbone: a name that `backbones` knows, or None for the descriptor alone.
+
+    network_side: pixels that the backbone sees, None for those of the crop. parts: of the vector, none for one whole;
+    with parts the backbone's features are taken as they are. mirrored: crops and their mirror images, on average.
+    """
 
     channel_mean: Tensor
     channel_std: Tensor
     mean: Tensor
     weight: Tensor
 
-    def __init__(self, dimensions: int, crop_side: int, backbone: str | None = None) -> None:
+    def __init__(
+        self,
+        dimensions: int,
+        crop_side: int,
+        backbone: str | None = None,
+        *,
+        network_side: int | None = None,
+        parts: tuple[Part, ...] = (),
+        mirrored: bool = False,
+    ) -> None:
         super().__init__()
+        if parts and sum(part.rows for part in parts) != dimensions:
+            raise ValueError(f"parts of {[part.rows for part in parts]} rows make no {dimensions} dimensions")
         self.dimensions = dimensions
         self.crop_side = crop_side
+        self.network_side = network_side
+        self.parts = parts
+        self.mirrored = mirrored
         self.backbone_name = backbone
         self.backbone: nn.Module | None = None
         n_backbone = 0
@@ -106,32 +126,57 @@ class Embedder(nn.Module):
 
     def embed_track(self, crops: np.ndarray) -> np.ndarray:
         """The vector of a track: the normalised mean of its crops. u8 [m, s, s, 3], m > 0; returns f32 [dimensions]."""
-        mean = self.embed(crops).mean(0)
-        length = float(np.linalg.norm(mean))
-        if length < 1e-6:  # crops that point in opposite directions: the first speaks for the track
-            return self.embed(crops[:1])[0]
-        return mean / np.float32(length)
+        return mean_direction(self.embed(crops))
 
     def forward(self, pictures: Tensor) -> Tensor:
         """pictures: f32 [n, 3, s, s] in 0..1; returns unit vectors f32 [n, dimensions]."""
-        projected = (self._features(pictures) - self.mean) @ self.weight.T
+        projected = self._projected(pictures)
+        if self.mirrored:
+            projected = projected + self._projected(pictures.flip(3))
         # A crop without any structure projects to zero, which has no direction; it gets the first axis.
         flat = projected.norm(dim=1, keepdim=True) < 1e-8
         axis = torch.zeros_like(projected)
         axis[:, 0] = 1
         return functional.normalize(torch.where(flat, axis, projected), dim=1)
 
+    def _projected(self, pictures: Tensor) -> Tensor:
+        projected = (self._features(pictures) - self.mean) @ self.weight.T
+        if not self.parts:
+            return projected
+        pieces = projected.split([part.rows for part in self.parts], 1)
+        return torch.cat(
+            [functional.normalize(piece, dim=1) * part.weight for piece, part in zip(pieces, self.parts, strict=True)],
+            1,
+        )
+
     def _features(self, pictures: Tensor) -> Tensor:
-        parts = [descriptor.describe(pictures)]
+        found = [descriptor.describe(pictures)]
         if self.backbone is not None:
-            parts.append(functional.normalize(self.backbone(self.normalise(pictures)), dim=1))
-        return torch.cat(parts, 1)
+            seen = self.normalise(pictures)
+            if self.network_side is not None and self.network_side != seen.shape[-1]:
+                side = (self.network_side, self.network_side)
+                seen = functional.interpolate(seen, side, mode="bilinear", antialias=True, align_corners=False)
+            features = self.backbone(seen)
+            found.append(features if self.parts else functional.normalize(features, dim=1))
+        return torch.cat(found, 1)
 
     def _in_batch(self, crops: np.ndarray, function: Callable[[Tensor], Tensor]) -> np.ndarray:
         device = self.mean.device
         with torch.inference_mode():
-            pictures = torch.from_numpy(np.ascontiguousarray(crops)).to(device).permute(0, 3, 1, 2).float() / 255
+            held = torch.from_numpy(np.ascontiguousarray(crops))
+            if device.type == "cuda":
+                held = held.pin_memory()  # bytes, not floats, cross the bus, while the host goes on
+            pictures = held.to(device, non_blocking=True).permute(0, 3, 1, 2).float() / 255
             return function(pictures).float().cpu().numpy()
+
+
+def mean_direction(vectors: np.ndarray) -> np.ndarray:
+    """The vector of a track: the normalised mean of those of its crops. f32 [m, d], m > 0; returns f32 [d]."""
+    mean = vectors.mean(0)
+    length = float(np.linalg.norm(mean))
+    if length < 1e-6:  # crops that point in opposite directions: the first speaks for the track
+        return np.asarray(vectors[0])
+    return np.asarray(mean / np.float32(length))
 
 
 @dataclass(frozen=True)
@@ -142,64 +187,13 @@ class SampledCrops:
     track_id: np.ndarray
 
 
-def backbone_of(name: str) -> tuple[nn.Module, int]:
-    """A torchvision classification model without its last layer, untrained, and the number of its features.
-
-    Raises ModelError for a name that torchvision does not know or a model whose last layer is not linear.
-    """
-    try:
-        network = torchvision.models.get_model(name, weights=None)
-    except ValueError as error:
-        raise ModelError(
-            f"torchvision has no model called {name!r}.", "Set embed.backbone to one of its names, such as resnet18."
-        ) from error
-    last = [(path, module) for path, module in network.named_modules() if isinstance(module, nn.Linear)]
-    if not last:
-        raise ModelError(f"{name} has no linear layer to take off.", "Set embed.backbone to resnet18.")
-    path, layer = last[-1]
-    parent = network.get_submodule(path.rpartition(".")[0])
-    setattr(parent, path.rpartition(".")[2], nn.Identity())
-    return network, int(layer.in_features)
-
-
-def imagenet_weights_path(backbone: str) -> Path | None:
-    """Where torchvision's ImageNet weights of a backbone lie on this machine; None if they were never downloaded."""
-    try:
-        weights = torchvision.models.get_model_weights(backbone).DEFAULT
-    except ValueError:
-        return None
-    path = Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name
-    return path if path.is_file() else None
-
-
-def load_imagenet(network: nn.Module, backbone: str) -> bool:
-    """Load torchvision's ImageNet weights into a backbone without its last layer; downloads them once.
-
-    Returns False, with a sentence in the log, if they are neither on this machine nor can be downloaded.
-    """
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(DOWNLOAD_TIMEOUT_S)  # torch.hub sets none: a firewall that drops packets would hold us
-    try:
-        weights = torchvision.models.get_model_weights(backbone).DEFAULT
-        with contextlib.redirect_stdout(sys.stderr):  # it announces downloads where commands print their one JSON line
-            state = weights.get_state_dict(progress=False, check_hash=True)
-    except (urllib.error.URLError, OSError, RuntimeError, ValueError) as error:
-        log.warning("The ImageNet weights of %s cannot be had (%s).", backbone, error)
-        return False
-    finally:
-        socket.setdefaulttimeout(before)
-    names = set(network.state_dict())
-    network.load_state_dict({name: tensor for name, tensor in state.items() if name in names})
-    return True
-
-
 def fit_embedder(db: Database, store: BlobStore, settings: Settings, progress: Progress | None = None) -> int:
     """Fit the first embedder of an archive, make it the champion, return its model_id.
 
     Learns from crops of live tracks outside the audit reserve and outside test days, without labels. Weights: ImageNet
-    where settings.embed.weights allows and they can be had; else a backbone learned from zero if there are crops enough
-    and it measurably helps on held-out tracks; else the descriptor alone. In each case the projection is learned from
-    the tracks. The same archive, seed and machine give the same bytes.
+    where settings.embed.weights allows and they can be had, or the file that it names; else a backbone learned from
+    zero if there are crops enough and it measurably helps on held-out tracks; else the descriptor alone. In each case
+    the projection is learned from the tracks. The same archive, seed and machine give the same bytes.
     Raises ModelError if there are too few live tracks, or if ImageNet weights are demanded and cannot be had.
     """
     embed = settings.embed
@@ -214,7 +208,15 @@ def fit_embedder(db: Database, store: BlobStore, settings: Settings, progress: P
         "tracks": _rounded(retrieval(described, crops.track, group, embed.dimensions, settings.seed)),
     }
     chosen, features, kind = plain, described, "tracks"
-    if embed.weights in ("auto", "imagenet"):
+    local: LocalWeights | None = None
+    if embed.weights_file is not None:
+        chosen, kind = Embedder(embed.dimensions, embed.crop_side, embed.backbone), "file+tracks"
+        assert chosen.backbone is not None
+        local = load_weights(chosen.backbone, embed.weights_file, embed.weights_licence)
+        chosen = chosen.to(device)
+        features = chosen.features(crops.crops)
+        measured[kind] = _rounded(retrieval(features, crops.track, group, embed.dimensions, settings.seed))
+    elif embed.weights in ("auto", "imagenet"):
         larger = Embedder(embed.dimensions, embed.crop_side, embed.backbone)
         assert larger.backbone is not None
         if load_imagenet(larger.backbone, embed.backbone):
@@ -248,6 +250,8 @@ def fit_embedder(db: Database, store: BlobStore, settings: Settings, progress: P
         "n_crops": len(crops.crops),
         "held_out_retrieval": measured,
     }
+    if local is not None:
+        config |= {"weights": local.path, "weights_sha256": local.sha256, "licence": local.licence}
     log.info("Embedder %s from %d crops of %d tracks; %s", kind, len(crops.crops), crops.n_tracks, measured)
     uri, digest = save_checkpoint(store, "models/embedder/embedder", chosen.state_dict(), config)
     return register_model(db, "embedder", f"{kind} {embed.dimensions}", config, uri, digest, state="champion")
@@ -258,7 +262,14 @@ def load_embedder(store: BlobStore, model: ModelRow) -> Embedder:
     if model.checkpoint_uri is None or model.checkpoint_hash is None:
         raise ModelFileError(f"Model {model.model_id} has no checkpoint.", "Fit an embedder.")
     tensors, config = load_checkpoint(store, model.checkpoint_uri, model.checkpoint_hash)
-    embedder = Embedder(config["dimensions"], config["crop_side"], config["backbone"])
+    embedder = Embedder(
+        config["dimensions"],
+        config["crop_side"],
+        config["backbone"],
+        network_side=config.get("network_side"),
+        parts=tuple(Part(int(rows), float(weight)) for rows, weight in config.get("parts", ())),
+        mirrored=bool(config.get("mirrored", False)),
+    )
     try:
         embedder.load_state_dict(tensors)
     except RuntimeError as error:

@@ -6,7 +6,9 @@ Does not belong here: the embedder (`embedder`), what is learned from embeddings
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -21,11 +23,14 @@ if TYPE_CHECKING:
     from chimp_assets.archive.store import BlobStore
     from chimp_assets.database.engine import Database
     from chimp_assets.settings import Settings
+    from chimp_assets.vision.crops import TrackCrops
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class BundleEmbeddings:
-    """What embedding a bundle wrote. skipped: live tracks without a single detection, which have no vector."""
+    """What embedding a bundle wrote. skipped: live tracks without a single picture that can be read: no vector."""
 
     n_tracks: int
     uri: str
@@ -41,15 +46,17 @@ def embed_bundle(
 ) -> BundleEmbeddings:
     """Embed the live tracks of a bundle with the champion embedder and replace the bundle's file and row.
 
-    The file is a safetensors file {embedding: f16 [n, d] unit vectors, track_id: i64 [n] ascending}. A file that is
-    still true is kept as it is. Crop side and crops per track are the embedder's, whatever the settings say today.
-    Memory: one bundle's vectors and the crops of tracks alive at once. Raises ModelError without a champion embedder or
-    for an unknown bundle.
+    The file is a safetensors file {embedding: f16 [n, d] unit vectors, track_id: i64 [n] ascending, without: i64 [m]
+    live tracks none of whose pictures can be read}. A file that is still true is kept as it is. Crop side and crops per
+    track are the embedder's, whatever the settings say today. Pictures are read while the network works.
+    Memory: one bundle's vectors, the crops of tracks alive at once and of a few ahead. Raises ModelError without a
+    champion embedder or for an unknown bundle.
     """
     from safetensors.numpy import save
 
     from chimp_assets.vision.crops import read_crops
     from chimp_assets.vision.embedder import load_embedder
+    from chimp_assets.vision.inference import embed_tracks
 
     with db.read() as conn:
         model = champion(conn, "embedder")
@@ -63,21 +70,31 @@ def embed_bundle(
         return BundleEmbeddings(fresh.n_tracks, fresh.uri, len(live) - fresh.n_tracks)
     embedder = load_embedder(store, model)
     videos = sorted({video_id for _, video_id in live})
-    vectors: dict[int, np.ndarray] = {}
-    for number, video_id in enumerate(videos):
-        for track in read_crops(db, store, video_id, model.config["crops_per_track"], embedder.crop_side):
-            vectors[track.track_id] = embedder.embed_track(track.crops).astype(np.float16)
-        if progress is not None:
-            progress(f"embed {bundle_key}", number + 1, len(videos))
+    unreadable: list[int] = []
+
+    def tracks() -> Iterator[TrackCrops]:
+        for number, video_id in enumerate(videos):
+            yield from read_crops(
+                db, store, video_id, model.config["crops_per_track"], embedder.crop_side, unreadable=unreadable
+            )
+            if progress is not None:
+                progress(f"embed {bundle_key}", number + 1, len(videos))
+
+    # A generator that is not read to its end would leave its thread behind until it is collected.
+    with closing(embed_tracks(embedder, tracks())) as embedded:
+        vectors = {track: vector.astype(np.float16) for track, vector in embedded}
+    blind = np.array(sorted({track for track, _ in live} - vectors.keys()), dtype=np.int64)
     track_id = np.array(sorted(vectors), dtype=np.int64)
     embedding = np.stack([vectors[i] for i in track_id]) if vectors else np.zeros((0, embedder.dimensions), np.float16)
-    content = save({"embedding": embedding, "track_id": track_id})
+    content = save({"embedding": embedding, "track_id": track_id, "without": blind})
     digest = content_hash(content)
     uri = f"embeddings/{model.model_id}/{bundle_key}-{digest[:8]}.safetensors"
     store.put(uri, content)
     replaced = _write_row(db, model.model_id, bundle_id, uri, digest, len(track_id), seen)
     if replaced is not None and replaced != uri:
         store.delete(replaced)
+    if unreadable:
+        log.warning("Bundle %s: %d pictures of tracks cannot be read and were left out.", bundle_key, len(unreadable))
     return BundleEmbeddings(len(track_id), uri, len(live) - len(track_id))
 
 
@@ -199,10 +216,12 @@ def _fresh_file(
     if changed is not None and changed > row.created_at:
         return None
     try:
-        held = load(read_checked(store, row.uri, row.content_hash))["track_id"]
+        content = load(read_checked(store, row.uri, row.content_hash))
     except ModelFileError:
         return None
     live = np.array([track_id for track_id, _ in _live_tracks(conn, bundle_id)], dtype=np.int64)
+    # Files of older versions do not say which tracks could not be embedded.
+    held = np.union1d(content["track_id"], content.get("without", np.zeros(0, np.int64)))
     return row if np.array_equal(held, live) else None
 
 

@@ -9,10 +9,12 @@ Belongs here: the audit set, the metrics with their intervals, their rows. Does 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import scipy.stats
@@ -35,8 +37,12 @@ if TYPE_CHECKING:
 DATASET = "audit"
 CONFIDENCE = 0.95
 RARE_TRACKS = 5  # an individual with fewer training tracks is rare
+AGE_SCHEME = "gombe"
+LENGTHS = (2.0, 10.0)  # seconds of a track: where short, middling and long ones part
+DAYLIGHT, TWILIGHT = (7, 18), (5, 20)  # hours on the camera's clock; by night cameras switch to infrared
 NEW = -1  # the truth of a track whose animal a person called unknown
 ECE_BINS = 10
+FALSE_ALARMS = (0.01, 0.05)  # shares of known animals called unknown, at which finding the unknown is reported
 TOP = 5
 
 
@@ -44,15 +50,15 @@ TOP = 5
 class AuditTracks:
     """Audit tracks as of a watermark, ascending. truth: i64 [n], individual_id or NEW where a person said unknown.
 
-    sex, camera, split: str [n], of the individual ("" for NEW) and of the video.
+    slices: by kind, str [n], "" where not known: individual (anim_id), sex and age_class of the individual on that day,
+    camera, light and split of the video, length of the track. mother: individual_id to that of its mother.
     """
 
     watermark_seq: int
     track_id: np.ndarray
     truth: np.ndarray
-    sex: np.ndarray
-    camera: np.ndarray
-    split: np.ndarray
+    slices: dict[str, np.ndarray]
+    mother: dict[int, int]
 
 
 @dataclass(frozen=True)
@@ -62,8 +68,8 @@ class Judged:
     row: i64 [k], rows of AuditTracks; ranked: i64 [k, min(5, C)], classes, best first; probability: f32 [k], of the
     first; max_logit: f32 [k]; correct: bool [k], the first is the truth (never for an individual it was not taught);
     taught: bool [k], the truth is one of its classes; training_tracks: i64 [k], how many training tracks the truth had;
-    commonest: individual_id with the most training tracks; without_embedding: audit tracks left out for want of a
-    vector;
+    flagged: bool [k], the head calls the animal unknown; commonest: individual_id with the most training tracks;
+    without_embedding: audit tracks left out for want of a vector;
     trained_on: audit tracks left out because this head was trained on them (none, unless settings changed).
     """
 
@@ -74,6 +80,7 @@ class Judged:
     correct: np.ndarray
     taught: np.ndarray
     training_tracks: np.ndarray
+    flagged: np.ndarray
     commonest: int
     without_embedding: int
     trained_on: int
@@ -105,11 +112,15 @@ def evaluate_head(db: Database, store: BlobStore, model_id: int, settings: Setti
     """Measure a head on the audit and replace its rows of the same watermark in `evaluation_metric`.
 
     Metrics: top1 (an individual it was not taught counts as wrong), top5 and macro accuracy (mean over individuals) of
-    named tracks; unknown_auroc (max-logit; unknown: called so by a person, or an individual it was not taught);
-    ece of the first answer; top1 by sex, camera, split and number of training tracks. Intervals hold 95 %: Wilson for
-    shares, bootstrap for the others. Raises ModelError if the model is no head.
+    named tracks; ece of the first answer; kin_confusion (share of the wrong names that are those of maternal kin); top1
+    by individual, sex, age class, camera, light, length, split and number of training tracks. Of the unknown (called so
+    by a person, or an individual it was not taught), by the max-logit: unknown_auroc, unknown_tpr_at_1 and _5 (share of
+    the unknown that is found where 1 % and 5 % of the known are called so), unknown_found and false_alarm at the head's
+    own threshold, balanced_open (mean of unknown_found and the share of the known that are named rightly and not called
+    unknown). Intervals hold 95 %: Wilson for shares, bootstrap for the others. Raises ModelError if the model is no
+    head.
     """
-    tracks, judged = judge_audit(db, store, model_id)
+    tracks, judged = judge_audit(db, store, model_id, settings)
     metrics = metrics_of(model_id, tracks, judged, settings)
     now = datetime.now(UTC)
     table = schema.evaluation_metric
@@ -129,14 +140,17 @@ def evaluate_head(db: Database, store: BlobStore, model_id: int, settings: Setti
     return metrics
 
 
-def audit_tracks(conn: sa.Connection) -> AuditTracks:
-    """The live audit tracks as of the newest label, named by a person or called unknown."""
+def audit_tracks(conn: sa.Connection, timezone: str = "UTC") -> AuditTracks:
+    """The live audit tracks as of the newest label, named by a person or called unknown. timezone: of the cameras."""
     watermark = last_seq(conn)
     answer = effective_answers(watermark).subquery("answer")
     track, video, individual, split = schema.track, schema.video, schema.individual, schema.split_assignment
+    who = individual.c
     rows = conn.execute(
         sa.select(
-            answer.c.track_id, answer.c.kind, answer.c.individual_id, individual.c.sex, video.c.camera, split.c.split
+            answer.c.track_id, answer.c.kind, answer.c.individual_id, who.anim_id, who.sex, who.birth_date, who.bd_min,
+            who.bd_max, video.c.camera, video.c.recorded_at, video.c.recorded_on, split.c.split, track.c.first_s,
+            track.c.last_s,
         )
         .join_from(answer, track, track.c.track_id == answer.c.track_id)
         .join(video, video.c.video_id == track.c.video_id)
@@ -145,22 +159,74 @@ def audit_tracks(conn: sa.Connection) -> AuditTracks:
         .where(answer.c.kind.in_(("identify", "new_individual", "unknown")), track.c.state == "live")
         .where(audited(track.c.track_id, watermark))
         .order_by(answer.c.track_id)
-    ).all()
+    ).all()  # fmt: skip
+    ages = [
+        (r.sex, r.name, float(r.min_age_y), float("inf") if r.max_age_y is None else float(r.max_age_y))
+        for r in conn.execute(sa.select(schema.age_class).where(schema.age_class.c.scheme == AGE_SCHEME))
+    ]
+    same = merged_ids(conn)
+    mother = {
+        same.get(r.individual_id, r.individual_id): same.get(r.mom_id, r.mom_id)
+        for r in conn.execute(sa.select(who.individual_id, who.mom_id).where(who.mom_id.is_not(None)))
+    }
+    zone = ZoneInfo(timezone)
+    named = [r.kind != "unknown" for r in rows]
+
+    def texts(values: list[str | None]) -> np.ndarray:
+        return np.array([value or "" for value in values], dtype=object)
+
     return AuditTracks(
         watermark_seq=watermark,
         track_id=np.array([r.track_id for r in rows], dtype=np.int64),
-        truth=np.array([NEW if r.kind == "unknown" else r.individual_id for r in rows], dtype=np.int64),
-        sex=np.array(["" if r.kind == "unknown" else r.sex for r in rows], dtype=object),
-        camera=np.array([r.camera or "" for r in rows], dtype=object),
-        split=np.array([r.split or "" for r in rows], dtype=object),
+        truth=np.array([r.individual_id if yes else NEW for r, yes in zip(rows, named, strict=True)], dtype=np.int64),
+        slices={
+            "individual": texts([r.anim_id if yes else "" for r, yes in zip(rows, named, strict=True)]),
+            "sex": texts([r.sex if yes else "" for r, yes in zip(rows, named, strict=True)]),
+            "age_class": texts([_age_class(r, ages) if yes else "" for r, yes in zip(rows, named, strict=True)]),
+            "camera": texts([r.camera for r in rows]),
+            "light": texts([_light(r.recorded_at, r.first_s, zone) for r in rows]),
+            "length": texts([_length(r.last_s - r.first_s) for r in rows]),
+            "split": texts([r.split for r in rows]),
+        },
+        mother=mother,
     )
 
 
-def judge_audit(db: Database, store: BlobStore, model_id: int) -> tuple[AuditTracks, Judged]:
-    """A head's answers to the audit. Raises ModelError if the model is no head."""
+def _age_class(row: Any, ages: list[tuple[str, str, float, float]]) -> str:
+    """What an individual was called at its age on the day of the video; "" where birth or day are not known."""
+    born = row.birth_date
+    if born is None and row.bd_min is not None and row.bd_max is not None:
+        born = row.bd_min + (row.bd_max - row.bd_min) / 2
+    if born is None or row.recorded_on is None:
+        return ""
+    age = (row.recorded_on - born).days / 365.25
+    return next((name for sex, name, low, high in ages if sex == row.sex and low <= age < high), "")
+
+
+def _light(recorded_at: datetime | None, first_s: float, zone: ZoneInfo) -> str:
+    """day, twilight or night by the hour on the camera's clock; "" where the moment is not known."""
+    if recorded_at is None:
+        return ""
+    hour = (recorded_at + timedelta(seconds=first_s)).astimezone(zone).hour
+    if DAYLIGHT[0] <= hour < DAYLIGHT[1]:
+        return "day"
+    return "twilight" if TWILIGHT[0] <= hour < TWILIGHT[1] else "night"
+
+
+def _length(seconds: float) -> str:
+    short, long = LENGTHS
+    if seconds < short:
+        return f"under {short:g} s"
+    return f"{short:g} to {long:g} s" if seconds < long else f"{long:g} s or more"
+
+
+def judge_audit(
+    db: Database, store: BlobStore, model_id: int, settings: Settings | None = None
+) -> tuple[AuditTracks, Judged]:
+    """A head's answers to the audit. settings: for the cameras' zone. Raises ModelError if the model is no head."""
     with db.read() as conn:
         model = model_of(conn, model_id)
-        tracks = audit_tracks(conn)
+        tracks = audit_tracks(conn, settings.archive.timezone if settings else "UTC")
         same = merged_ids(conn)
     if model.task != "head" or model.parent_id is None:
         raise ModelError(f"Model {model_id} is no head.", "Evaluate a head.")
@@ -172,7 +238,7 @@ def _judge(
 ) -> Judged:
     head = load_head(store, model)
     # A head that learned two names of what is now one individual is right with either.
-    head_classes, member_class = as_merged(head.classes, same), as_merged(head.member_class, same)
+    head_classes = as_merged(head.classes, same)
     known_members = (
         np.zeros(0, dtype=np.int64)
         if model.training_set_id is None
@@ -184,7 +250,8 @@ def _judge(
     logits = head.logits(embedding)
     probabilities = head.probabilities(logits)
     order = np.argsort(-logits, axis=1, kind="stable")[:, :TOP]
-    classes, count = np.unique(member_class, return_counts=True)
+    classes, of_class = np.unique(head_classes, return_inverse=True)
+    count = np.bincount(of_class, weights=head.class_count).astype(np.int64)
     truth = tracks.truth[row]
     place = np.minimum(np.searchsorted(classes, truth), len(classes) - 1)
     taught = classes[place] == truth
@@ -196,6 +263,7 @@ def _judge(
         correct=head_classes[order[:, 0]] == truth,
         taught=taught,
         training_tracks=np.where(taught, count[place], 0),
+        flagged=head.is_unknown(logits) if len(row) else np.zeros(0, dtype=bool),
         commonest=int(classes[count.argmax()]),
         without_embedding=len(tracks.track_id) - len(found),
         trained_on=int((~fair).sum()),
@@ -240,31 +308,90 @@ def metrics_of(model_id: int, tracks: AuditTracks, judged: Judged, settings: Set
                 len(first),
             )
         )
-    if judged.taught.any() and not judged.taught.all():
-        known, logit = judged.taught, judged.max_logit
-        metrics.append(
-            metric(
-                "unknown_auroc",
-                _auroc(known, logit),
-                _bootstrap(lambda pick: _auroc(known[pick], logit[pick]), len(known), draws, rng),
-                len(known),
-            )
-        )
+        wrong = named & ~judged.correct
+        if wrong.any():
+            pairs = zip(truth[wrong].tolist(), judged.ranked[wrong, 0].tolist(), strict=True)
+            metrics.append(share("kin_confusion", np.array([are_maternal_kin(a, b, tracks.mother) for a, b in pairs])))
+    metrics += _of_the_unknown(judged, metric, share, draws, rng)
     for kind, values in slices_of(tracks, judged).items():
         values = values[named]
-        metrics += [share("top1", correct[values == value], kind, str(value)) for value in sorted(set(values))]
+        metrics += [share("top1", correct[values == value], kind, str(value)) for value in sorted(set(values) - {""})]
     return metrics
 
 
-def slices_of(tracks: AuditTracks, judged: Judged) -> dict[str, np.ndarray]:
-    """The slice of each judged track, by kind of slice. Values: str [k]."""
-    rare = judged.training_tracks < RARE_TRACKS
-    return {
-        "sex": tracks.sex[judged.row],
-        "camera": tracks.camera[judged.row],
-        "split": tracks.split[judged.row],
-        "training_tracks": np.where(rare, f"under {RARE_TRACKS}", f"{RARE_TRACKS} or more").astype(object),
+def _of_the_unknown(
+    judged: Judged,
+    metric: Callable[..., Metric],
+    share: Callable[..., Metric],
+    draws: int,
+    rng: np.random.Generator,
+) -> list[Metric]:
+    known, logit = judged.taught, judged.max_logit
+    metrics = []
+    if known.any():
+        metrics.append(share("false_alarm", judged.flagged[known]))
+    if not known.any() or known.all():
+        return metrics
+    right = judged.correct & ~judged.flagged
+
+    def found_at_rate(rate: float) -> Callable[[np.ndarray], float]:
+        return lambda pick: found_at(known[pick], logit[pick], rate)
+
+    found: dict[str, Callable[[np.ndarray], float]] = {
+        "unknown_auroc": lambda pick: auroc(known[pick], logit[pick]),
+        "balanced_open": lambda pick: _balanced_open(known[pick], right[pick], judged.flagged[pick]),
+        **{f"unknown_tpr_at_{rate * 100:g}": found_at_rate(rate) for rate in FALSE_ALARMS},
     }
+    everything = np.arange(len(known))
+    for name, statistic in found.items():
+        metrics.append(metric(name, statistic(everything), _bootstrap(statistic, len(known), draws, rng), len(known)))
+    return [*metrics, share("unknown_found", judged.flagged[~known])]
+
+
+def slices_of(tracks: AuditTracks, judged: Judged) -> dict[str, np.ndarray]:
+    """The slice of each judged track, by kind of slice. Values: str [k]; "" is no slice."""
+    n = judged.training_tracks
+    some = np.select(
+        [n == 0, n == 1, n < RARE_TRACKS, n < 20],
+        ["0", "1", f"2 to {RARE_TRACKS - 1}", f"{RARE_TRACKS} to 19"],
+        "20 or more",
+    )
+    return {
+        **{kind: values[judged.row] for kind, values in tracks.slices.items()},
+        "training_tracks": np.where(n < RARE_TRACKS, f"under {RARE_TRACKS}", f"{RARE_TRACKS} or more").astype(object),
+        "labels": some.astype(object),
+    }
+
+
+def are_maternal_kin(one: int, other: int, mother: dict[int, int]) -> bool:
+    """Mother and offspring, or offspring of one mother: they look alike."""
+    of_one, of_other = mother.get(one), mother.get(other)
+    return of_one == other or of_other == one or (of_one is not None and of_one == of_other)
+
+
+def confusions(tracks: AuditTracks, judged: Judged) -> list[tuple[int, int, int, bool]]:
+    """(true individual, name given instead, how often, are they maternal kin) of each mistake, the commonest first."""
+    truth = tracks.truth[judged.row]
+    wrong = (truth != NEW) & ~judged.correct
+    pairs = Counter(zip(truth[wrong].tolist(), judged.ranked[wrong, 0].tolist(), strict=True))
+    return [
+        (a, b, n, are_maternal_kin(a, b, tracks.mother))
+        for (a, b), n in sorted(pairs.items(), key=lambda p: (-p[1], p[0]))
+    ]
+
+
+def reliability(probability: np.ndarray, correct: np.ndarray) -> list[tuple[float, float, float, float, int]]:
+    """(mean probability, share right, its Wilson interval low and high, rows) of each bin that has rows."""
+    bins = _bins(probability)
+    return [
+        (
+            float(probability[bins == b].mean()),
+            float(correct[bins == b].mean()),
+            *wilson(int(correct[bins == b].sum()), int((bins == b).sum())),
+            int((bins == b).sum()),
+        )
+        for b in np.unique(bins)
+    ]
 
 
 def wilson(hits: int, n: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
@@ -297,12 +424,30 @@ def _mean_over(group: np.ndarray, hits: np.ndarray) -> float:
 
 def _ece(probability: np.ndarray, correct: np.ndarray) -> float:
     """Expected calibration error with bins of equal width (Naeini et al. 2015)."""
-    bins = np.minimum((probability * ECE_BINS).astype(np.int64), ECE_BINS - 1)
+    bins = _bins(probability)
     gap = np.bincount(bins, weights=probability.astype(np.float64) - correct, minlength=ECE_BINS)
     return float(np.abs(gap).sum() / len(probability))
 
 
-def _auroc(known: np.ndarray, max_logit: np.ndarray) -> float:
+def _bins(probability: np.ndarray) -> np.ndarray:
+    return np.minimum((probability * ECE_BINS).astype(np.int64), ECE_BINS - 1)
+
+
+def _balanced_open(known: np.ndarray, right: np.ndarray, flagged: np.ndarray) -> float:
+    """Mean of the shares of known animals that are named rightly and of unknown ones that are called so."""
+    if known.all() or not known.any():
+        return float("nan")
+    return float((right[known].mean() + flagged[~known].mean()) / 2)
+
+
+def found_at(known: np.ndarray, max_logit: np.ndarray, false_alarm: float) -> float:
+    """Share of the unknown below the logit that this share of the known lies below; nan without both."""
+    if known.all() or not known.any():
+        return float("nan")
+    return float((max_logit[~known] < np.quantile(max_logit[known], false_alarm, method="lower")).mean())
+
+
+def auroc(known: np.ndarray, max_logit: np.ndarray) -> float:
     """Chance that a known animal has the larger logit than an unknown one (ties count half); nan without both."""
     n_known, n_unknown = int(known.sum()), int((~known).sum())
     if not n_known or not n_unknown:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import scipy.stats
 
 from chimp_assets.vision.checkpoint import champion, model_of, promote, refuse
 from chimp_assets.vision.evaluate import NEW, AuditTracks, Judged, judge_audit, slices_of
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
     from chimp_assets.settings import GateSettings, Settings
 
 # Slices that no promotion may harm; camera and split are reported only.
-PROTECTED = ("sex", "training_tracks")
+PROTECTED = ("sex", "age_class", "training_tracks")
+# A protected slice has lost if as many more tracks lost their name as won one happen by chance this seldom (sign test).
+CHANCE = 0.05
 
 
 @dataclass(frozen=True)
@@ -38,20 +41,26 @@ def decide(db: Database, store: BlobStore, candidate_id: int, settings: Settings
     judged again when there are more audit answers. Raises ModelError if the model is unknown or no head.
     """
     with db.read() as conn:
-        candidate, now = model_of(conn, candidate_id), champion(conn, "head")
+        candidate = model_of(conn, candidate_id)
     if candidate.state == "champion":
         return Verdict(True, candidate.reason or "It is the champion.")
-    tracks, judged = judge_audit(db, store, candidate_id)
-    if now is None:
-        verdict = against_commonest(tracks, judged, settings.gate)
-    else:
-        _, before = judge_audit(db, store, now.model_id)
-        verdict = against_champion(tracks, judged, before, now.version, settings.gate, settings.seed)
+    verdict = judge(db, store, candidate_id, settings)
     if verdict.promoted:
         promote(db, candidate_id, verdict.reason)
     else:
         refuse(db, candidate_id, verdict.reason)
     return verdict
+
+
+def judge(db: Database, store: BlobStore, candidate_id: int, settings: Settings) -> Verdict:
+    """What `decide` would decide; nothing is written."""
+    with db.read() as conn:
+        now = champion(conn, "head")
+    tracks, judged = judge_audit(db, store, candidate_id, settings)
+    if now is None:
+        return against_commonest(tracks, judged, settings.gate)
+    _, before = judge_audit(db, store, now.model_id, settings)
+    return against_champion(tracks, judged, before, now.version, settings.gate, settings.seed)
 
 
 def against_commonest(tracks: AuditTracks, judged: Judged, gate: GateSettings) -> Verdict:
@@ -73,7 +82,8 @@ def against_commonest(tracks: AuditTracks, judged: Judged, gate: GateSettings) -
 def against_champion(
     tracks: AuditTracks, judged: Judged, before: Judged, version: int, gate: GateSettings, seed: int
 ) -> Verdict:
-    """Refused if it is surely worse than the tolerance (paired bootstrap), or if a protected slice loses too much.
+    """Refused if it is surely worse than the tolerance (paired bootstrap), or if a protected slice loses too much: more
+    than its tolerance, and more than chance would take from a handful of tracks.
 
     judged, before: the answers of the candidate and of the champion; only tracks that both could judge count.
     """
@@ -94,16 +104,22 @@ def against_champion(
     slices = slices_of(tracks, before)
     for kind in PROTECTED:
         values = slices[kind][theirs][named]
-        for value in sorted(set(values)):
+        for value in sorted(set(values) - {""}):
             inside = values == value
             loss = -float(gain[inside].mean())
-            if inside.sum() >= gate.min_slice and loss > gate.slice_tolerance:
+            if inside.sum() >= gate.min_slice and loss > gate.slice_tolerance and _is_no_chance(gain[inside]):
                 return Verdict(
                     False,
                     f"Harms a protected slice: {kind} {value} loses {loss:.1%} of {int(inside.sum())} audit tracks"
                     f" ({gate.slice_tolerance:.0%} may be lost); {says}.",
                 )
     return Verdict(True, f"Not worse: {says}.")
+
+
+def _is_no_chance(gain: np.ndarray) -> bool:
+    """Whether more names were lost than won beyond chance: the sign test on tracks that changed (Conover 1971)."""
+    lost, won = int((gain < 0).sum()), int((gain > 0).sum())
+    return bool(scipy.stats.binomtest(lost, lost + won, 0.5, alternative="greater").pvalue < CHANCE)
 
 
 def _too_few(n: int, gate: GateSettings) -> str:

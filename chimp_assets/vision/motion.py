@@ -23,6 +23,7 @@ from chimp_assets.vision.background import (
     align,
     aligned_lab,
     contrast_to,
+    has_moved,
     local_noise,
     match_light,
     median_without,
@@ -82,6 +83,8 @@ class MotionDetector:
 
     def __init__(self, **knobs: Any) -> None:
         self._knobs = MotionConfig(**knobs)
+        self.moved: list[bool] = []
+        """of the pictures answered last: whether the camera looked elsewhere, too far for one background"""
 
     @property
     def config(self) -> dict[str, Any]:
@@ -95,8 +98,9 @@ class MotionDetector:
         Yields (frame_no, f32 [k, 5]): x, y, w, h as fractions of the picture in [0, 1], score in [0, 1]; k may be 0.
         Holds at most one and a half windows of working pictures, whatever the length of the video.
         """
+        self.moved = []
         for window, first, last in _windows(pictures, self._knobs):
-            yield from window_boxes(window, self._knobs, first, last)
+            yield from window_boxes(window, self._knobs, first, last, self.moved)
 
 
 @dataclass
@@ -140,14 +144,22 @@ def shrink(rgb: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
     return np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def window_boxes(window: list[_Small], knobs: MotionConfig, first: int, last: int) -> Iterator[FrameBoxes]:
-    """Boxes of frames first..last-1 of a window; the others only help to know the background."""
+def window_boxes(
+    window: list[_Small], knobs: MotionConfig, first: int, last: int, moved: list[bool] | None = None
+) -> Iterator[FrameBoxes]:
+    """Boxes of frames first..last-1 of a window; the others only help to know the background.
+
+    moved: takes for each of them whether the camera looked elsewhere.
+    """
     if len(window) < 3:
         for small in window[first:last]:
             yield small.frame_no, np.zeros((0, 5), np.float32)
         return
     grey = [cv2.cvtColor(small.rgb, cv2.COLOR_RGB2GRAY) for small in window]
     warps = align(grey)
+    if moved is not None:
+        middle = grey[len(grey) // 2]
+        moved += [has_moved(middle, grey[index], warps[index]) for index in range(first, last)]
     lab, valid = aligned_lab([small.rgb for small in window], warps)
     contrast, likeness = _evidence(lab, valid, knobs)
     half = np.stack([cv2.resize(c, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA) for c in contrast])

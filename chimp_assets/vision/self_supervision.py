@@ -8,7 +8,7 @@ not. That is a stronger positive than two augmentations of one picture (re-ident
   SimCLR) from pytorch-metric-learning.
 `retrieval` measures either of them without labels.
 
-Belongs here: augmentation, which pairs attract and repel, the training loop, the projection, its measure.
+Belongs here: which pairs attract and repel, the training loop, the projection, its measure.
 Does not belong here: the network itself (`embedder`), reading crops (`crops`), anything that saw a label.
 """
 
@@ -23,7 +23,8 @@ import scipy.linalg
 import torch
 from pytorch_metric_learning.losses import NTXentLoss
 from torch import Tensor, nn
-from torch.nn import functional
+
+from chimp_assets.vision.augmentation import UNLABELLED, augment
 
 TRACKS_PER_BATCH = 32
 # Training sees crops at 2/3 of the side that embedding sees: 2.25 times faster, and objects in random resized crops
@@ -100,7 +101,7 @@ def train_backbone(
         total = 0.0
         for rows, tracks in epoch:
             pictures = torch.from_numpy(crops.crops[rows]).to(device).permute(0, 3, 1, 2).float() / 255
-            views = normalise(augment(pictures, side, generator))
+            views = normalise(augment(pictures, side, generator, UNLABELLED))
             projected = projector(backbone(views.contiguous(memory_format=torch.channels_last)))
             loss = loss_of(projected, torch.from_numpy(tracks).to(device), pairs_of(crops, tracks, device))
             optimiser.zero_grad(set_to_none=True)
@@ -203,62 +204,6 @@ def pairs_of(crops: CropSet, tracks: np.ndarray, device: torch.device) -> tuple[
     a2, n = np.nonzero(repel)
     whole = [torch.from_numpy(index).to(device) for index in (a1, p, a2, n)]
     return whole[0], whole[1], whole[2], whole[3]
-
-
-def augment(pictures: Tensor, side: int, generator: torch.Generator) -> Tensor:
-    """One random view of each picture. f32 [n, 3, s, s] in 0..1; returns f32 [n, 3, side, side] in 0..1.
-
-    Crop and scale, mirror, a little rotation, brightness, contrast, saturation, sometimes grey, blur, noise, and a
-    patch hidden as a branch would hide it. All random numbers come from the generator (CPU), so a seed is enough.
-    """
-    n = len(pictures)
-    device = pictures.device
-
-    def uniform(low: float, high: float, *shape: int) -> Tensor:
-        return torch.rand((n, *shape), generator=generator).mul(high - low).add(low).to(device)
-
-    # Geometry, in the [-1, 1] coordinates of grid_sample: one sampling does crop, scale, mirror and rotation.
-    area = uniform(0.35, 1.0)
-    aspect = torch.exp(uniform(-0.25, 0.25))
-    half_w = (area * aspect).sqrt().clamp(max=1.0)
-    half_h = (area / aspect).sqrt().clamp(max=1.0)
-    centre_x = uniform(-1.0, 1.0) * (1 - half_w)
-    centre_y = uniform(-1.0, 1.0) * (1 - half_h)
-    mirror = torch.where(uniform(0, 1) < 0.5, -1.0, 1.0)
-    angle = uniform(-0.26, 0.26)
-    cos, sin = torch.cos(angle), torch.sin(angle)
-    theta = torch.stack(
-        [
-            torch.stack([mirror * half_w * cos, -half_h * sin, centre_x], 1),
-            torch.stack([mirror * half_w * sin, half_h * cos, centre_y], 1),
-        ],
-        1,
-    )
-    grid = functional.affine_grid(theta, [n, 3, side, side], align_corners=False)
-    views = functional.grid_sample(pictures, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
-
-    # Colour: light changes over a day and between cameras; grey stands for infrared.
-    grey = (views * views.new_tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)).sum(1, keepdim=True)
-    views = grey + (views - grey) * uniform(0.4, 1.6, 1, 1, 1)
-    mean = views.mean((1, 2, 3), keepdim=True)
-    views = (views - mean) * uniform(0.6, 1.4, 1, 1, 1) + mean * uniform(0.6, 1.4, 1, 1, 1)
-    views = views * uniform(0.9, 1.1, 3, 1, 1)
-    as_grey = uniform(0, 1, 1, 1, 1) < 0.15
-    views = torch.where(as_grey, views.mean(1, keepdim=True).expand_as(views), views)
-
-    blurred = functional.avg_pool2d(functional.pad(views, (1, 1, 1, 1), mode="reflect"), 3, stride=1)
-    blurred = functional.avg_pool2d(functional.pad(blurred, (1, 1, 1, 1), mode="reflect"), 3, stride=1)
-    views = torch.where(uniform(0, 1, 1, 1, 1) < 0.3, blurred, views)
-
-    patch_x, patch_y = uniform(0, 1, 1, 1, 1), uniform(0, 1, 1, 1, 1)
-    patch_w, patch_h = uniform(0.05, 0.25, 1, 1, 1), uniform(0.05, 0.25, 1, 1, 1)
-    axis = torch.linspace(0, 1, side, device=device)
-    hidden = ((axis.view(1, 1, 1, side) - patch_x).abs() < patch_w) & (
-        (axis.view(1, 1, side, 1) - patch_y).abs() < patch_h
-    )
-    hidden = hidden & (uniform(0, 1, 1, 1, 1) < 0.4)
-    views = torch.where(hidden, mean.expand_as(views), views)
-    return views.clamp(0, 1)
 
 
 def _principal_axes(centred: np.ndarray) -> np.ndarray:

@@ -1,14 +1,15 @@
 """From the stored pictures of a bundle to rows of `track` and `detection`.
 
 Belongs here: which videos are tracked, calling detector, tracker and quality, one transaction a video.
-Does not belong here: how boxes are found (`motion`, `detector`), linked (`tracker`) and judged (`quality`).
+Does not belong here: how boxes are found (`motion`, `detector`), linked (`tracker`), told apart (`purity`) and
+judged (`quality`).
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -23,8 +24,9 @@ from chimp_assets.database.engine import Database
 from chimp_assets.database.schema import track_id_of
 from chimp_assets.errors import ChimpError
 from chimp_assets.settings import DetectSettings, Settings
-from chimp_assets.vision.detector import Detector, detector_of, register_detector
-from chimp_assets.vision.motion import FrameBoxes
+from chimp_assets.vision.detector import Detector, current_detector
+from chimp_assets.vision.motion import FrameBoxes, Picture
+from chimp_assets.vision.purity import Look, Looks, PurityConfig, Spot, colours, purify, scenery
 from chimp_assets.vision.quality import track_quality
 from chimp_assets.vision.tracker import LinkedTrack, link
 
@@ -75,14 +77,13 @@ def track_bundle(
         videos = _decoded_videos(conn, bundle_key)
     if not videos:
         return done
-    detector = detector_of(settings)
-    model_id = register_detector(db, detector)
+    detector, model_id = current_detector(db, store, settings)
     for number, (video_id, uri) in enumerate(videos):
         if progress:
             progress(f"track {bundle_key}", number, len(videos))
         try:
             tracks = track_video(db, store, video_id, detector, settings.detect)
-            _write(db, video_id, tracks, model_id)
+            _write(db, video_id, tracks, model_id, camera_moves(detector))
         except (PictureError, MissingBlobError) as error:
             _note(db, video_id, "failed", str(error))
             done.failed.append((uri, str(error)))
@@ -110,9 +111,48 @@ def track_video(
     """
     with db.read() as conn:
         frame_rate = frame_rate_of(conn, video_id)
-    pictures = read_frames(db, store, video_id)
+    frame_nos: list[int] = []
+    pictures = _noted(read_frames(db, store, video_id), frame_nos)
     linked = link(_sure_boxes(detector.detect(pictures), settings.min_score), frame_rate, settings.max_gap_s)
-    return [judge(track, frame_rate, settings) for track in linked]
+    return pure_tracks(linked, frame_rate, settings, np.array(frame_nos, np.int64), _looks(db, store, video_id))
+
+
+def pure_tracks(
+    linked: list[LinkedTrack], frame_rate: float, settings: DetectSettings, frame_nos: NDArray[np.int64], looks: Looks
+) -> list[JudgedTrack]:
+    """Linked tracks cut and joined by appearance, and judged: what looks like its empty place is junk, as what is poor.
+
+    frame_nos: of all pictures of the video, ascending.
+    """
+    tracks = [judge(track, frame_rate, settings) for track in purify(linked, frame_rate, looks)]
+    live = [number for number, track in enumerate(tracks) if track.state == "live"]
+    likeness = scenery([tracks[number].linked for number in live], frame_nos, looks)
+    for number, alike in zip(live, likeness, strict=True):
+        if alike > PurityConfig().scenery_above:
+            tracks[number] = replace(tracks[number], state="junk")
+    return tracks
+
+
+def _noted(pictures: Iterator[Picture], frame_nos: list[int]) -> Iterator[Picture]:
+    for picture in pictures:
+        frame_nos.append(picture[0])
+        yield picture
+
+
+def _looks(db: Database, store: BlobStore, video_id: int) -> Looks:
+    """Appearance of boxes of a video, in one pass over the pictures that are needed."""
+
+    def looks(spots: Sequence[Spot]) -> dict[Spot, Look]:
+        by_frame: dict[int, list[Spot]] = {}
+        for spot in spots:
+            by_frame.setdefault(spot[0], []).append(spot)
+        return {
+            spot: colours(picture, spot[1])
+            for frame_no, _, picture in (read_frames(db, store, video_id, by_frame) if by_frame else ())
+            for spot in by_frame[frame_no]
+        }
+
+    return looks
 
 
 def judge(track: LinkedTrack, frame_rate: float, settings: DetectSettings) -> JudgedTrack:
@@ -149,7 +189,18 @@ def _decoded_videos(conn: sa.Connection, bundle_key: str) -> list[tuple[int, str
     return [(int(video_id), uri) for video_id, uri in rows]
 
 
-def _write(db: Database, video_id: int, tracks: list[JudgedTrack], model_id: int) -> None:
+def camera_moves(detector: Detector) -> bool:
+    """Whether in a quarter of the pictures answered last the camera looked elsewhere; False where nobody looked."""
+    moved = getattr(detector, "moved", [])
+    return len(moved) >= _ENOUGH_TO_SAY and sum(moved) >= _MOVES * len(moved)
+
+
+_ENOUGH_TO_SAY = 8
+_MOVES = 0.25
+MOVING_CAMERA = "The camera moves: boxes by motion are unreliable."
+
+
+def _write(db: Database, video_id: int, tracks: list[JudgedTrack], model_id: int, moving_camera: bool = False) -> None:
     """One transaction: leftovers out, tracks and detections in, state `tracked`, and the bundle says it changed."""
     track_columns = _track_columns(video_id, tracks, model_id)
     detection_columns = _detection_columns(video_id, tracks)
@@ -160,10 +211,12 @@ def _write(db: Database, video_id: int, tracks: list[JudgedTrack], model_id: int
             stamps.mark_changed(conn, conn.execute(bundle_of).scalar_one())
         insert_rows(conn, schema.track, {**track_columns, **_seconds(conn, video_id, tracks)})
         insert_rows(conn, schema.detection, detection_columns)
+        note = conn.scalar(sa.select(schema.video.c.note).where(schema.video.c.video_id == video_id)) or ""
+        parts = [note.replace(MOVING_CAMERA, "").strip(), MOVING_CAMERA if moving_camera else ""]
         conn.execute(
             sa.update(schema.video)
             .where(schema.video.c.video_id == video_id)
-            .values(state="tracked", updated_at=datetime.now(UTC))
+            .values(state="tracked", note=" ".join(filter(None, parts))[:1000] or None, updated_at=datetime.now(UTC))
         )
 
     db.transact(write)

@@ -1,37 +1,49 @@
-"""Training as a process of its own: `python -m chimp_assets.vision.train --home HOME --training-set ID`.
+"""Training as a process of its own: `python -m chimp_assets.vision.train --home HOME --training-set ID [--task TASK]`.
 
-The same command runs under Dagster Pipes here, on Azure ML or on Kubernetes, and in a plain shell. It prints one line
-of JSON at its end; sentences for people go to the error stream; exit code 2 means that the user can mend it.
+Tasks: a head (seconds), a detector from drawn boxes, or an embedder (minutes to hours; on several GPUs by `torchrun`
+before the same arguments, all with the same HOME). The same command runs under Dagster Pipes here, on Azure ML or on
+Kubernetes, and in a plain shell.
+It prints one line of JSON at its end; sentences for people go to the error stream; exit code 2 means that the user can
+mend it.
 
 Belongs here: reading the training set, fitting, the candidate's file and row, the report.
-Does not belong here: the fit itself (`head`), what may be learned from (`datasets`), promotion (`gate`).
+Does not belong here: the fit itself (`head`, `fine_tuning`), what may be learned from (`datasets`), promotion (`gate`).
 """
 
 from __future__ import annotations
 
 import argparse
+import base64
 import json
 import math
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import sqlalchemy as sa
 
 from chimp_assets.database import schema
 from chimp_assets.errors import ChimpError
-from chimp_assets.vision.checkpoint import ModelError, champion, register_model, save_checkpoint
+from chimp_assets.vision.checkpoint import ModelError, ModelRow, champion, register_model, save_checkpoint
 from chimp_assets.vision.datasets import describe_training_set, read_members
 from chimp_assets.vision.embedding import embeddings_of_tracks
 from chimp_assets.vision.head import fit_head, head_tensors
+from chimp_assets.vision.registry import code_version
 
 if TYPE_CHECKING:
+    from dagster_pipes import PipesContext
+
     from chimp_assets.archive.store import BlobStore
     from chimp_assets.database.engine import Database
     from chimp_assets.settings import Settings
+    from chimp_assets.vision.box_training import TrainedDetector
+    from chimp_assets.vision.fine_tuning import FineTuned
+    from chimp_assets.vision.training import State
 
 
 @dataclass(frozen=True)
@@ -70,7 +82,8 @@ def train_head(db: Database, store: BlobStore, settings: Settings, training_set_
         raise ModelError(
             f"None of the {len(members.track_id)} labelled tracks has an embedding.", "Say `chimp score` first."
         )
-    fit = fit_head(embedding, members.class_id[found], members.group[found], settings.head, settings.seed)
+    fresh = _not_learned_from(db, store, embedder, settings, members.track_id[found])
+    fit = fit_head(embedding, members.class_id[found], members.group[found], settings.head, settings.seed, fresh)
     seen = fit.out_of_fold
     accuracy = None if math.isnan(seen.accuracy) else round(seen.accuracy, 6)
     config = {
@@ -83,8 +96,15 @@ def train_head(db: Database, store: BlobStore, settings: Settings, training_set_
         "unknown_threshold": fit.head.unknown_threshold,
         "out_of_fold": {"accuracy": accuracy, "n": seen.n, "n_new": seen.n_new, "folds": seen.folds},
         "seed": settings.seed,
+        # What else decides the bytes: `chimp models show` says it.
+        "settings": {
+            "head.l2_grid": list(settings.head.l2_grid),
+            "head.unknown_false_alarm": settings.head.unknown_false_alarm,
+        },
     }
     uri, digest = save_checkpoint(store, "models/head/head", head_tensors(fit.head), config)
+    # Not in the file: a change of the code that changes nothing of the head must not change its hash.
+    config["code"] = code_version()
     model_id = _known(db, training_set_id, embedder.model_id, digest)
     if model_id is None:
         name = f"linear on embedder {embedder.version}, {len(found)} labels, {len(fit.head.classes)} classes"
@@ -103,46 +123,147 @@ def train_head(db: Database, store: BlobStore, settings: Settings, training_set_
     )
 
 
+def _not_learned_from(
+    db: Database, store: BlobStore, embedder: ModelRow, settings: Settings, track_id: np.ndarray
+) -> np.ndarray:
+    """bool [n]: tracks that the embedder did not learn from; all, where it learned from no names."""
+    if embedder.training_set_id is None:
+        return np.ones(len(track_id), dtype=bool)
+    from chimp_assets.vision.fine_tuning import roles_of_days
+
+    taught = read_members(db, store, embedder.training_set_id)
+    teaches, _, _ = roles_of_days(taught, settings.seed)
+    return ~np.isin(track_id, taught.track_id[teaches])
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """The entry point. Returns the exit code: 0, or 2 with a sentence on the error stream."""
     parser = argparse.ArgumentParser(prog="python -m chimp_assets.vision.train", description="Fit a candidate model.")
     parser.add_argument("--home", required=True, help="CHIMP_HOME")
-    parser.add_argument("--training-set", required=True, type=int, help="training_set_id")
-    parser.add_argument("--task", default="head", choices=["head"])
+    parser.add_argument(
+        "--training-set", type=int, help="training_set_id; a detector makes its own where none is given"
+    )
+    parser.add_argument("--task", default="head", choices=["head", "embedder", "detector"])
     asked = parser.parse_args(arguments)
+    if asked.training_set is None and asked.task != "detector":
+        parser.error("--training-set is needed")
     try:
-        trained = _train(asked.home, asked.training_set)
+        trained = _train(asked.home, asked.training_set, asked.task)
     except ChimpError as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    sys.stdout.write(json.dumps(asdict(trained), sort_keys=True) + "\n")
-    sys.stdout.flush()
+    if trained is not None:
+        sys.stdout.write(json.dumps(asdict(trained), sort_keys=True) + "\n")
+        sys.stdout.flush()
     return 0
 
 
-def _train(home: str, training_set_id: int) -> TrainedHead:
+def _train(home: str, training_set_id: int | None, task: str) -> TrainedHead | FineTuned | TrainedDetector | None:
+    """The report of what was trained; None on all ranks but the first."""
     from chimp_assets.archive.store import BlobStore
     from chimp_assets.database.engine import Database
     from chimp_assets.database.migrations import require_head
     from chimp_assets.settings import load_settings
+    from chimp_assets.vision.training import Ranks
 
-    def work() -> TrainedHead:
-        settings = load_settings(home)
-        db = Database(settings.database_url)
-        require_head(db)
-        return train_head(db, BlobStore.open(settings.store_url), settings, training_set_id)
+    ranks = Ranks.of_environment()
+    settings = load_settings(home)
+    db = Database(settings.database_url)
+    require_head(db)
+    store = BlobStore.open(settings.store_url)
+    with _told(ranks.first) as tell:
+        if task == "detector":
+            from chimp_assets.vision.box_training import box_training_set, train_detector
 
-    if not _under_pipes():
-        return work()
+            boxes = box_training_set(db, store, settings) if training_set_id is None else training_set_id
+            detector = train_detector(db, store, settings, boxes)
+            tell.done(asdict(detector), f"Detector {detector.model_id} from {detector.boxes} drawn boxes.")
+            return detector
+        assert training_set_id is not None
+        if task == "head":
+            head = train_head(db, store, settings, training_set_id)
+            tell.done(asdict(head), f"Head {head.model_id}: {head.labels} labels, {head.classes} classes.")
+            return head
+        from chimp_assets.vision.fine_tuning import fine_tune
+
+        found = fine_tune(db, store, settings, training_set_id, tell.progress, ranks)
+        if found is None:
+            return None
+        tuned, state = found
+        tell.done(
+            asdict(tuned),
+            f"Embedder {tuned.model_id}: {tuned.retrieval:.1%} of {tuned.judging_tracks} held-out tracks found again,"
+            f" champion {tuned.champion_retrieval:.1%}.",
+            plot_of(state),
+        )
+        return tuned
+
+
+class _Teller:
+    """Says how a training goes: to Dagster where it started us (pipes is its context), else on the error stream."""
+
+    def __init__(self, pipes: PipesContext | None, first: bool) -> None:
+        self._pipes, self._first = pipes, first
+
+    def progress(self, state: State) -> None:
+        """A line with loss and accuracy."""
+        step, loss, accuracy = state.history[-1]
+        text = f"step {step}: loss {loss:.3f}, {accuracy:.1%} of the crops shown named rightly"
+        if state.validated:
+            text += f"; {state.validated[-1][1]:.1%} of the tracks of held-out days found again"
+        self._say(text)
+
+    def done(self, report: dict[str, Any], text: str, plot: bytes | None = None) -> None:
+        """The end: a line, and for Dagster the report as metadata, with a plot (PNG)."""
+        self._say(text)
+        if self._pipes is None or not self._pipes.is_asset_step:
+            return
+        metadata: dict[str, Any] = {name: value for name, value in report.items() if value is not None}
+        if plot is not None:
+            picture = base64.b64encode(plot).decode()
+            metadata["plot"] = {"type": "md", "raw_value": f"![loss and accuracy](data:image/png;base64,{picture})"}
+        self._pipes.report_asset_materialization(metadata=metadata)
+
+    def _say(self, text: str) -> None:
+        if self._pipes is not None:
+            self._pipes.log.info(text)
+        elif self._first:
+            sys.stderr.write(f"{text}\n")
+
+
+@contextmanager
+def _told(first: bool) -> Iterator[_Teller]:
+    """Pipes for the first of the processes that torchrun started, where Dagster started it."""
+    if not first or not _under_pipes():
+        yield _Teller(None, first)
+        return
     from dagster_pipes import open_dagster_pipes
 
     with open_dagster_pipes() as pipes:
-        trained = work()
-        report: dict[str, Any] = {name: value for name, value in asdict(trained).items() if value is not None}
-        pipes.log.info(f"Head {trained.model_id}: {trained.labels} labels, {trained.classes} classes.")
-        if pipes.is_asset_step:
-            pipes.report_asset_materialization(metadata=report)
-        return trained
+        yield _Teller(pipes, first)
+
+
+def plot_of(state: State) -> bytes:
+    """Loss and accuracy over the steps, a PNG well below 100 kB (it lies in Dagster's event log)."""
+    import io
+
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6, 3), layout="constrained")
+    left = figure.add_subplot()
+    right = left.twinx()
+    steps = [step for step, _, _ in state.history]
+    left.plot(steps, [loss for _, loss, _ in state.history], color="#8a4b2f", label="loss")
+    right.plot(steps, [share for _, _, share in state.history], color="#4a7c59", label="named rightly (shown)")
+    if state.validated:
+        right.plot(*zip(*state.validated, strict=True), "o-", color="#2f5d8a", label="found again (held-out days)")
+    left.set_xlabel("step")
+    left.set_ylabel("loss")
+    right.set_ylim(0, 1)
+    figure.legend(loc="outside upper center", ncols=3, frameon=False, fontsize="small")
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png", dpi=80)
+    return picture.getvalue()
 
 
 def _under_pipes() -> bool:

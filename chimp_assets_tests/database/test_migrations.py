@@ -24,7 +24,7 @@ from chimp_assets.database.migrations import _config, require_head, state_of, up
 from chimp_assets.database.schema import counter, metadata
 from chimp_assets.settings import shipped_file
 
-REVISIONS = ["0001", "0002", "0003"]
+REVISIONS = ["0001", "0002", "0003", "0004"]
 
 
 def test_an_empty_database_is_brought_to_the_head_once(bare_db: Database) -> None:
@@ -97,7 +97,7 @@ def test_an_older_schema_is_refused_with_the_command_that_mends_it(
     with pytest.raises(DatabaseError) as caught:
         require_head(db)
     assert "chimp db upgrade" in caught.value.remedy
-    assert upgrade(db) == ["0004"]
+    assert upgrade(db) == ["0005"]
     with db.read() as conn:
         assert "later" in {column["name"] for column in sa.inspect(conn).get_columns("counter")}
         assert set(sa.inspect(conn).get_view_names()) == set(views.VIEW_NAMES)
@@ -254,6 +254,23 @@ SECOND: dict[str, list[dict[str, Any]]] = {
          "discovered_at": AT, "updated_at": AT, "duplicate_of_video_id": 1, "note": "n", "decode_s": 0.5, "n_frames": 0}
     ],
 }  # fmt: skip
+# What the third added: tables, and columns of rows that are above.
+THIRD: dict[str, list[dict[str, Any]]] = {
+    "bulk_chunk": [{"run_key": "r", "chunk_no": 0, "table_name": "frame", "n_rows": 3, "written_at": AT}],
+    "deployment": [{"deployment_id": 1, "site": "a", "camera": "c", "start_date": date(2013, 1, 1)}],
+    "sampling_gap": [
+        {"gap_id": 1, "start_date": date(2013, 1, 1), "end_date": date(2013, 1, 2), "reason": "flood"}
+    ],
+    "individual_merge": [
+        {"merge_id": 1, "kind": "merge", "individual_id": 2, "into_individual_id": 1, "at": AT},
+        {"merge_id": 2, "kind": "undo", "individual_id": 2, "into_individual_id": 1, "undoes_merge_id": 1, "at": AT},
+    ],
+    "biography_log": [{"log_id": 1, "individual_id": 1, "made_at": AT, "description": "named"}],
+}  # fmt: skip
+SINCE_THIRD: dict[tuple[str, Any], dict[str, Any]] = {
+    ("track", 1 << 20): {"first_s": 0.5, "last_s": 1.0},
+    ("video", 1): {"recorded_on": date(2013, 5, 7), "frame_s": 0.5},
+}
 
 
 @pytest.mark.parametrize("revision", REVISIONS[:-1])
@@ -264,10 +281,11 @@ def test_rows_of_every_earlier_version_survive_the_way_to_this_one(bare_db: Data
     with bare_db.write() as conn:
         there.reflect(conn)
         conn.execute(sa.update(there.tables["counter"]).where(sa.column("name") == "annotation").values(value=1))
-        for rows in (FIRST, SECOND if revision != "0001" else {}):
+        for rows in (FIRST, SECOND, THIRD)[: REVISIONS.index(revision) + 1]:
             for name, values in rows.items():
                 for row in values:
-                    conn.execute(sa.insert(there.tables[name]).values(**row))
+                    more = SINCE_THIRD.get((name, row.get(f"{name}_id")), {}) if revision >= "0003" else {}
+                    conn.execute(sa.insert(there.tables[name]).values(**row, **more))
         # As the older version had them: they hang on tables that are written anew.
         conn.exec_driver_sql("CREATE VIEW v_track_identity AS SELECT track_id FROM track")
     before = _contents(bare_db, there)
@@ -325,8 +343,8 @@ class _Lines:
 def _with_second_revision(monkeypatch: pytest.MonkeyPatch, folder: Path, body: str) -> None:
     """The shipped history and one revision more, as a later version of the product would have it."""
     shutil.copytree(shipped_file("sql"), folder / "sql")
-    (folder / "sql" / "migrations" / "versions" / "0004_later.py").write_text(
-        "import sqlalchemy as sa\nfrom alembic import op\nrevision = '0004'\ndown_revision = '0003'\n"
+    (folder / "sql" / "migrations" / "versions" / "0005_later.py").write_text(
+        "import sqlalchemy as sa\nfrom alembic import op\nrevision = '0005'\ndown_revision = '0004'\n"
         f"branch_labels = None\ndepends_on = None\ndef upgrade():\n    {body}\n"
     )
     monkeypatch.setattr("chimp_assets.database.migrations.shipped_file", lambda name: folder / name)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from chimp_assets.database import schema
+from chimp_assets.vision import checkpoint
 from chimp_assets.vision.checkpoint import (
     ModelError,
     ModelFileError,
@@ -45,6 +46,16 @@ def test_a_checkpoint_that_changed_is_not_used(home):
     home.store.delete(uri)
     with pytest.raises(ModelFileError, match="missing"):
         load_checkpoint(home.store, uri, digest)
+
+
+def test_a_file_of_a_newer_version_is_refused_in_one_sentence(home, monkeypatch):
+    """Tensors whose meaning has changed, read as before, name animals at random."""
+    monkeypatch.setattr(checkpoint, "FORMAT", 2)
+    uri, digest = save_checkpoint(home.store, "models/head/h", TENSORS, {})
+    monkeypatch.setattr(checkpoint, "FORMAT", 1)
+    with pytest.raises(ModelFileError, match="made by a newer version") as refused:
+        load_checkpoint(home.store, uri, digest)
+    assert "\n" not in str(refused.value)
 
 
 def test_a_file_that_is_no_safetensors_is_refused_in_words(home):

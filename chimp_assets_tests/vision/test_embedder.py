@@ -1,6 +1,7 @@
 """The first embedder of an archive: what it may see, where its weights come from, that it can be made again."""
 
 import csv
+import hashlib
 import logging
 import urllib.error
 
@@ -14,9 +15,10 @@ import torchvision
 from chimp_assets.database import schema
 from chimp_assets.settings import load_settings
 from chimp_assets.vision import embedder as module
+from chimp_assets.vision.backbones import backbone_of
 from chimp_assets.vision.checkpoint import ModelError, ModelFileError, champion
 from chimp_assets.vision.crops import crop_square, read_crops
-from chimp_assets.vision.embedder import Embedder, backbone_of, fit_embedder, load_embedder, sample_crops
+from chimp_assets.vision.embedder import Embedder, fit_embedder, load_embedder, sample_crops
 from chimp_assets.vision.self_supervision import fit_projection
 from chimp_assets_tests.paths import SHARED_DATA
 from chimp_assets_tests.vision.animals import make_animals, teaching_and_audit
@@ -154,6 +156,29 @@ def test_imagenet_weights_are_used_where_they_can_be_had(home, monkeypatch):
     assert (row.config["kind"], row.config["backbone"]) == ("imagenet+tracks", "resnet18")
     loaded = load_embedder(home.store, row)
     assert torch.equal(loaded.state_dict()["backbone.conv1.weight"], state["conv1.weight"])
+
+
+def test_a_weights_file_of_the_users_is_used_and_its_licence_kept(home, tmp_path):
+    """Downloaded weights that are silently replaced by none, or whose licence is lost, cannot be published with."""
+    make_animals(home)
+    torch.manual_seed(4)
+    network, _ = backbone_of("small")
+    path = tmp_path / "mine.pth"
+    torch.save(network.state_dict(), path)
+    fit_embedder(
+        home.database,
+        home.store,
+        settings_of(home, backbone="small", weights=str(path), weights_licence="CC BY-NC 4.0"),
+    )
+    with home.database.read() as conn:
+        row = champion(conn, "embedder")
+    assert row is not None
+    assert (row.config["kind"], row.config["backbone"], row.config["licence"]) == (
+        "file+tracks", "small", "CC BY-NC 4.0",
+    )  # fmt: skip
+    assert row.config["weights_sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+    loaded = load_embedder(home.store, row)
+    assert torch.equal(loaded.state_dict()["backbone.stem.0.weight"], network.state_dict()["stem.0.weight"])
 
 
 def test_the_backbone_loses_only_its_last_layer():

@@ -1,11 +1,14 @@
 """A head from few labels: right, calibrated, honest about the unknown."""
 
+import os
+
 import numpy as np
 import pytest
 
 from chimp_assets.settings import HeadSettings
+from chimp_assets.vision import head as module
 from chimp_assets.vision.checkpoint import ModelError, register_model, save_checkpoint
-from chimp_assets.vision.head import NO_THRESHOLD, fit_head, head_tensors, load_head
+from chimp_assets.vision.head import NO_THRESHOLD, fit_head, head_tensors, load_head, out_of_fold_probabilities
 
 SETTINGS = HeadSettings()
 
@@ -104,6 +107,83 @@ def test_without_anything_to_judge_by_nothing_is_unknown_and_all_numbers_are_fin
     assert fit.head.unknown_threshold == NO_THRESHOLD
     assert not fit.head.is_unknown(fit.head.logits(x)).any()
     assert all(np.isfinite(np.asarray(t, dtype=np.float64)).all() for t in head_tensors(fit.head).values())
+
+
+def test_rows_that_the_embedder_learned_from_do_not_say_how_sure_to_be():
+    """They look clearer than any new track: a threshold from them called a third of the known animals unknown."""
+    x, y, days = vectors(per_class=60, noise=0.25)
+    hard, hard_y, hard_days = vectors(per_class=60, noise=1.0)
+    some = np.arange(len(hard)) % 2 == 0
+    rows = np.concatenate([x, hard[some]])
+    who, when = np.concatenate([y, hard_y[some]]), np.concatenate([days, hard_days[some]])
+    fresh = np.arange(len(rows)) >= len(x)
+    alarms = {}
+    for name, mask in (("all", None), ("fresh", fresh)):
+        head = fit_head(rows, who, when, SETTINGS, 0, mask).head
+        alarms[name] = head.is_unknown(head.logits(hard[~some])).mean()
+    assert alarms["fresh"] < 0.12
+    assert alarms["fresh"] < alarms["all"] / 1.5
+
+
+def large(monkeypatch, cores=2):
+    """A problem that takes the path of the large ones: vectors, classes, days, another draw of vectors and classes."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(cores)))
+    monkeypatch.setattr(module, "SMALL_PROBLEM", 1)
+    monkeypatch.setattr(module, "VALIDATION_SIZE", 1)
+    rng = np.random.default_rng(4)
+    centre = rng.normal(size=(30, 32))
+    y = rng.choice(30, 9_000, p=(1 / np.arange(1, 31)) / (1 / np.arange(1, 31)).sum())
+    x = centre[y] + 0.9 * rng.normal(size=(9_000, 32))
+    x = (x / np.linalg.norm(x, axis=1, keepdims=True)).astype(np.float16)
+    return x[:6_000], y[:6_000] + 5, rng.integers(0, 50, 6_000), x[6_000:], y[6_000:] + 5
+
+
+def test_a_large_fit_has_the_same_bits_on_any_number_of_cores(monkeypatch):
+    """Sums in the order in which threads happen to end would give another hash each time."""
+    x, y, days, _, _ = large(monkeypatch, cores=1)
+    one = head_tensors(fit_head(x, y, days, SETTINGS, 3).head)
+    large(monkeypatch, cores=3)
+    three = head_tensors(fit_head(x, y, days, SETTINGS, 3).head)
+    assert all(np.array_equal(one[name], three[name]) for name in one)
+
+
+def test_a_large_fit_is_as_right_and_as_honest_as_a_small_one(monkeypatch):
+    """Sampled cross-validation and single precision are for speed alone: they must not cost names or calibration."""
+    x, y, days, new, truth = large(monkeypatch)
+    fit = fit_head(x, y, days, SETTINGS, 0)
+    monkeypatch.undo()
+    exact = fit_head(x, y, days, SETTINGS, 0).head
+    logits = fit.head.logits(new)
+    right = fit.head.classes[logits.argmax(1)] == truth
+    assert right.mean() > (exact.classes[exact.logits(new).argmax(1)] == truth).mean() - 0.02
+    top = fit.head.probabilities(logits).max(1)
+    bins = np.minimum((top * 10).astype(int), 9)
+    assert sum(abs((top - right)[bins == b].sum()) for b in range(10)) / len(right) < 0.05
+    assert abs(fit.out_of_fold.accuracy - right.mean()) < 0.05
+
+
+def test_novelty_of_many_rows_is_that_of_all_of_them_nearly(monkeypatch):
+    """Keeping only some tracks for novelty must not make a known animal look new."""
+    monkeypatch.setattr(module, "MEMBERS", 400)
+    x, y, days, new, _ = large(monkeypatch)
+    head = fit_head(x, y, days, SETTINGS, 0).head
+    assert len(head.member) <= 30 * 16
+    assert head.class_count.sum() == len(y)
+    exact = 1 - (new.astype(np.float32) @ x.astype(np.float32).T).max(1)
+    assert np.corrcoef(head.novelty(new), exact)[0, 1] > 0.6
+    strangers = np.random.default_rng(0).normal(size=(200, 32))
+    strangers /= np.linalg.norm(strangers, axis=1, keepdims=True)
+    assert head.novelty(strangers).mean() > head.novelty(new).mean() + 0.1
+
+
+def test_what_others_say_of_a_row_never_knew_the_row():
+    """Probabilities of rows that taught the head call every wrong label right."""
+    x, y, days = vectors(noise=0.3)
+    wrong = y.copy()
+    wrong[5] = 40
+    classes, p = out_of_fold_probabilities(x, wrong, days, 1.0, 0.5, 0)
+    assert np.allclose(p.sum(1), 1, atol=1e-5)
+    assert classes[p[5].argmax()] == y[5]
 
 
 def test_one_class_and_broken_vectors_are_refused_in_words():

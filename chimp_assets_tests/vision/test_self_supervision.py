@@ -5,9 +5,9 @@ import pytest
 import torch
 from torch import nn
 
+from chimp_assets.vision.augmentation import augment
 from chimp_assets.vision.self_supervision import (
     CropSet,
-    augment,
     fit_projection,
     pairs_of,
     retrieval,

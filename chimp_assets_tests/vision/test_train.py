@@ -14,13 +14,15 @@ from chimp_assets.database.merges import merge_individuals
 from chimp_assets.database.work import unscored_bundles
 from chimp_assets.settings import load_settings
 from chimp_assets.vision.checkpoint import ModelError, champion, model_of, promote, register_model
-from chimp_assets.vision.datasets import build_training_set
+from chimp_assets.vision.datasets import build_training_set, member_bytes, read_members, rebuild_members
 from chimp_assets.vision.embedder import fit_embedder
 from chimp_assets.vision.embedding import embed_bundle
 from chimp_assets.vision.evaluate import NEW, evaluate_head, heads_to_evaluate, judge_audit
 from chimp_assets.vision.gate import decide
 from chimp_assets.vision.head import fit_head, head_tensors, load_head
+from chimp_assets.vision.label_quality import doubtful_labels, write_csv
 from chimp_assets.vision.predict import predict_bundles, score_tracks
+from chimp_assets.vision.registry import code_version, show_model
 from chimp_assets.vision.train import main, train_head
 from chimp_assets_tests.vision.animals import answer, make_animals, teaching_and_audit
 
@@ -61,6 +63,41 @@ def test_a_candidate_is_trained_once_and_knows_where_it_comes_from(home, labelle
     assert row.config["labels"] == first.labels
 
 
+def test_a_head_is_made_again_from_its_row(home, labelled):
+    """A result that cannot be made again cannot be checked: the same labels, seed and code give the same bytes."""
+    settings, truth = labelled
+    made = trained(home, settings)
+    with home.database.read() as conn:
+        row = model_of(conn, made.model_id)
+        said = show_model(conn, made.model_id)["made_again_by"]
+    _, audit = teaching_and_audit(home, truth)
+    answer(home, truth, "typical", audit[:3])  # what is answered later is not part of it
+    assert f"--training-set {row.training_set_id}" in said
+    assert code_version() in said
+    with home.database.write() as conn:
+        conn.execute(sa.delete(schema.model).where(schema.model.c.model_id == made.model_id))
+    home.store.delete(row.checkpoint_uri)
+    again = train_head(home.database, home.store, settings, row.training_set_id)
+    with home.database.read() as conn:
+        assert model_of(conn, again.model_id).checkpoint_hash == row.checkpoint_hash
+        members = rebuild_members(conn, row.training_set_id, settings)
+    assert member_bytes(members) == member_bytes(read_members(home.database, home.store, row.training_set_id))
+
+
+def test_a_wrong_label_is_on_the_list_to_look_at_again(home, labelled, tmp_path):
+    """A slip of the key teaches the head for ever unless somebody is shown it."""
+    settings, truth = labelled
+    teach, _ = teaching_and_audit(home, truth)
+    slipped = next(i for i in teach if truth[i] == "AA")
+    answer(home, {slipped: "BB"}, "boundary")
+    promote(home.database, trained(home, settings).model_id, "test")
+    found = doubtful_labels(home.database, home.store, settings)
+    assert found[0].track_id == slipped
+    assert (found[0].labelled, found[0].suggested) == ("BB", "AA")
+    write_csv(found, tmp_path / "review.csv")
+    assert (tmp_path / "review.csv").read_text().startswith("rank,track_id,annotation_id,labelled,suggested")
+
+
 def test_the_audit_says_how_good_a_head_is_and_the_untaught_counts_as_wrong(home, labelled):
     """Leaving animals that the head was never taught out of the accuracy would flatter it."""
     settings, truth = labelled
@@ -75,8 +112,12 @@ def test_the_audit_says_how_good_a_head_is_and_the_untaught_counts_as_wrong(home
     assert top1.value > 0.5
     assert top1.ci_low < top1.value < top1.ci_high
     names = {m.name for m in metrics}
-    assert names == {"top1", "top5", "macro", "ece", "unknown_auroc"}
-    assert {m.slice_kind for m in metrics} == {"all", "sex", "camera", "split", "training_tracks"}
+    assert names == {
+        "top1", "top5", "macro", "ece", "kin_confusion", "unknown_auroc", "unknown_tpr_at_1", "unknown_tpr_at_5",
+        "unknown_found", "false_alarm", "balanced_open",
+    }  # fmt: skip
+    kinds = {m.slice_kind for m in metrics}
+    assert kinds >= {"all", "individual", "sex", "camera", "light", "length", "split", "labels", "training_tracks"}
     assert sum(m.n for m in metrics if m.slice_kind == "sex") == len(audit)
     evaluate_head(home.database, home.store, model_id, settings)
     with home.database.read() as conn:
@@ -165,7 +206,9 @@ def test_every_live_track_gets_its_ranks_and_scores_once(home, labelled):
     total: dict[int, float] = {}
     for track_id, _, _, probability in rows[0]:
         total[track_id] = total.get(track_id, 0) + probability
-    assert all(0.999 < t <= 1.0001 for t in total.values())
+    # Less than 1 where a likely name is that of another animal seen at the same time.
+    assert all(0 < t <= 1.0001 for t in total.values())
+    assert np.median(list(total.values())) > 0.99
     best = {track_id: names[who] for track_id, rank, who, _ in rows[0] if rank == 1}
     known = [i for i in truth if truth[i] != "EE"]
     assert np.mean([best[i] == truth[i] for i in known]) > 0.8

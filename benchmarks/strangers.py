@@ -1,0 +1,119 @@
+"""`python -m benchmarks.strangers --crops CSV`: is an animal that nobody named flagged within its first three tracks?
+
+Real crops (the format of `benchmarks.identity`), an embedder learned from zero on the known individuals of each split,
+the head fitted on their training tracks. A fifth of the individuals is hidden from everything; a track is up to five
+consecutive crops of one individual in one session. The threshold is the head's own, at 10 % false alarms by
+cross-validation over training sessions: no test track sets it. Reported with 95 % intervals over splits: strangers
+flagged by any of their first three tracks, false alarms on tracks of known individuals in sessions kept for the test,
+AUROC of tracks, and what the same splits give where the threshold has exactly 10 % false alarms.
+
+Belongs here: this measurement. Does not belong here: the splits (`identity`), the head.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.identity import HIDDEN_SHARE, TEST_SHARE, CropTable, held_out, interval, read_table
+
+TRACK_CROPS = 5  # as embed.crops_per_track
+FIRST = 3
+FALSE_ALARM = 0.10
+JUDGING_SHARE = 0.25  # of training sessions that the embedder does not learn from, so that they tell how sure to be
+NAMES = ("flagged_within_3", "false_alarm", "track_auroc", "flagged_within_3_at_exact_10", "known_flagged_within_3")
+
+
+def measure_split(table: CropTable, split: int, views: int) -> dict[str, float]:
+    """All numbers of one split."""
+    import torch
+
+    from chimp_assets.settings import HeadSettings
+    from chimp_assets.vision.evaluate import auroc
+    from chimp_assets.vision.head import fit_head
+    from chimp_assets.vision.metric_learning import Crops, Recipe, learn
+
+    torch.set_num_threads(1)
+    rng = np.random.default_rng((split, 2))
+    x, y, group = table.pictures, table.target, table.group
+    test = held_out(y, group, rng, TEST_SHARE)
+    hidden = np.isin(y, rng.permutation(table.n_individuals)[: max(1, round(HIDDEN_SHARE * table.n_individuals))])
+    teach = ~test & ~hidden
+    aside = np.zeros(len(y), dtype=bool)
+    aside[teach] = held_out(y[teach], group[teach], rng, JUDGING_SHARE)
+    embeds = teach & ~aside
+    learned = learn(Crops(x[embeds], y[embeds]), replace(Recipe(), min_views=views, epochs=0), seed=split)
+    crops = learned.embedder.embed(x)
+    vector, who, when, kind = _tracks(crops, y, group, np.where(hidden, 3, np.where(test, 2, np.where(aside, 1, 0))))
+    taught, known, strange = kind <= 1, kind == 2, kind == 3
+    known &= np.isin(who, who[taught])
+    settings = HeadSettings(unknown_false_alarm=FALSE_ALARM)
+    head = fit_head(vector[taught], who[taught], when[taught], settings, split, kind[taught] == 1).head
+    top = head.logits(vector).max(1)
+    exact = float(np.quantile(top[known], FALSE_ALARM))
+    asked = known | strange
+    return {
+        "flagged_within_3": _first_flagged(top < head.unknown_threshold, who, strange, rng),
+        "false_alarm": float((top[known] < head.unknown_threshold).mean()),
+        "track_auroc": auroc(known[asked], top[asked]),
+        "flagged_within_3_at_exact_10": _first_flagged(top < exact, who, strange, rng),
+        "known_flagged_within_3": _first_flagged(top < exact, who, known, rng),
+        "strangers": float(len(np.unique(who[strange]))),
+        "known_tracks": float(known.sum()),
+    }
+
+
+def _tracks(
+    crops: np.ndarray, who: np.ndarray, group: np.ndarray, kind: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Unit means of up to TRACK_CROPS crops of one individual, session and kind, in their order."""
+    vectors, rows = [], []
+    for key in sorted(set(zip(who.tolist(), group.tolist(), kind.tolist(), strict=True))):
+        inside = np.flatnonzero((who == key[0]) & (group == key[1]) & (kind == key[2]))
+        for part in np.array_split(inside, -(-len(inside) // TRACK_CROPS)):
+            mean = crops[part].mean(0)
+            vectors.append(mean / np.linalg.norm(mean))
+            rows.append(key)
+    table = np.array(rows, dtype=np.int64)
+    return np.stack(vectors).astype(np.float32), table[:, 0], table[:, 1], table[:, 2]
+
+
+def _first_flagged(flagged: np.ndarray, who: np.ndarray, among: np.ndarray, rng: np.random.Generator) -> float:
+    """Share of the individuals among some tracks of whom any of three tracks, drawn at random, is flagged."""
+    people = np.unique(who[among])
+    hits = [
+        flagged[rng.permutation(np.flatnonzero(among & (who == one)))[:FIRST]].any()
+        for one in people
+        for _ in range(20)
+    ]
+    return float(np.mean(hits))
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure and print one line of JSON."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.strangers", description=__doc__.split("\n")[0])
+    parser.add_argument("--crops", required=True, type=Path, help="CSV with path, individual, session, photo")
+    parser.add_argument("--splits", type=int, default=5)
+    parser.add_argument("--views", type=int, default=6_000, help="crops shown while the embedder learns, each split")
+    asked = parser.parse_args(arguments)
+    table = read_table(asked.crops)
+    rows = []
+    for split in range(asked.splits):
+        rows.append(measure_split(table, split, asked.views))
+        print(json.dumps(rows[-1]), file=sys.stderr, flush=True)
+    result: dict[str, object] = {"crops": len(table.target), "individuals": table.n_individuals, "splits": asked.splits}
+    for name in NAMES:
+        values = np.array([row[name] for row in rows])
+        low, high = interval(values, TEST_SHARE / (1 - TEST_SHARE))
+        result[name] = {"mean": float(values.mean()), "low": low, "high": high}
+    print(json.dumps(result))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,283 @@
+"""T: how well animals are found, followed and named on generated archives with known truth, before and after purity.
+
+`python -m benchmarks.tracking [--seeds 5] [--faces FOLDER] [--json]`: for each seed one archive of clips as they come
+and one of crowds, filmed, ingested, tracked, embedded; the last line is JSON. Means over seeds, 95 % by Student's t.
+
+Belongs here: making the archives, the two arms, intervals. Does not belong here: the scores (`tracking_metrics`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import sqlalchemy as sa
+from numpy.typing import NDArray
+
+from benchmarks.archives import folder
+from benchmarks.harness import Row, cores
+
+if TYPE_CHECKING:
+    from chimp_assets.demo.truth import ArchiveTruth, TrueVideo
+    from chimp_assets.home import Home
+    from chimp_assets.vision.motion import FrameBoxes, MotionDetector, Picture
+    from chimp_assets.vision.tracking_metrics import TrackingScores
+
+SEEDS = 5
+PLAIN, CROWD = 16, 4  # clips for each seed
+SECONDS = 6
+INDIVIDUALS = 8
+NUMBERS = ("recall", "idf1", "purity", "tracks_per_animal", "mixed")
+
+
+@dataclass
+class SeedScores:
+    """One seed: scores of both arms, and how many of the known animals' tracks were named rightly."""
+
+    before: TrackingScores
+    after: TrackingScores
+    named: int
+    nameable: int
+
+
+class _Recorded:
+    """A detector that remembers its boxes, so that both arms see the same ones."""
+
+    def __init__(self, detector: MotionDetector) -> None:
+        self.name, self.config = detector.name, detector.config
+        self._detector = detector
+        self.boxes: list[FrameBoxes] = []
+
+    def detect(self, pictures: Iterator[Picture]) -> Iterator[FrameBoxes]:
+        self.boxes = []
+        for found in self._detector.detect(pictures):
+            self.boxes.append(found)
+            yield found
+
+
+def measure_seed(seed: int, faces: Path | None) -> SeedScores:
+    """Films, ingests and measures the two archives of a seed."""
+    from chimp_assets.demo.archive import make_archive
+    from chimp_assets.vision.tracking_metrics import TrackingScores
+
+    total: dict[str, TrackingScores] = {"before": TrackingScores(), "after": TrackingScores()}
+    named = nameable = 0
+    for kind, clips, crowd in (("plain", PLAIN, None), ("crowd", CROWD, 4)):
+        place = folder() / "tracking" / f"{kind}-{seed}-{clips}-{SECONDS}{'-faces' if faces else ''}"
+        truth_file = place / "truth.json"
+        if not truth_file.is_file():
+            make_archive(
+                place / "archive", truth_file, seed=seed, individuals=INDIVIDUALS, cameras=3, days=2, clips=clips,
+                seconds=SECONDS, faces=faces, workers=cores(), crowd=crowd,
+            )  # fmt: skip
+        shutil.rmtree(place / "home", ignore_errors=True)
+        home, truth = _decoded(place)
+        for name, scores in _both_arms(home, truth).items():
+            total[name] += scores
+        if kind == "plain":
+            named, nameable = _identity(home, truth)
+    return SeedScores(total["before"], total["after"], named, nameable)
+
+
+def _decoded(place: Path) -> tuple[Home, ArchiveTruth]:
+    from chimp_assets.archive.discover import discover
+    from chimp_assets.archive.ingest import decode_bundle
+    from chimp_assets.database import work
+    from chimp_assets.demo.truth import ArchiveTruth
+    from chimp_assets.home import init_home
+
+    home = init_home(place / "home", archive_url=(place / "archive").resolve().as_uri())
+    discover(home.database, home.archive, home.settings)
+    with home.database.read() as conn:
+        keys = list(work.unfinished_bundles(conn, None))
+    for key in keys:
+        decode_bundle(home.database, home.archive, home.store, key, home.settings)
+    return home, ArchiveTruth.load(place / "truth.json")
+
+
+def _both_arms(home: Home, truth: ArchiveTruth) -> dict[str, TrackingScores]:
+    """Scores of the live tracks as linked, and as the product writes them (they are written too)."""
+    from chimp_assets.database import schema
+    from chimp_assets.vision import tracking
+    from chimp_assets.vision.detector import register_detector
+    from chimp_assets.vision.motion import MotionDetector
+    from chimp_assets.vision.tracker import link
+    from chimp_assets.vision.tracking_metrics import TrackingScores, compare
+
+    db, settings = home.database, home.settings.detect
+    detector = _Recorded(MotionDetector())
+    model_id = register_detector(db, detector)
+    total = {"before": TrackingScores(), "after": TrackingScores()}
+    video, frame = schema.video.c, schema.frame.c
+    with db.read() as conn:
+        videos = conn.execute(sa.select(video.video_id, video.uri).where(video.state == "decoded")).all()
+    for video_id, uri in videos:
+        with db.read() as conn:
+            rate = tracking.frame_rate_of(conn, video_id)
+            times = {
+                n: t for n, t in conn.execute(sa.select(frame.frame_no, frame.time_s).where(frame.video_id == video_id))
+            }
+        after = tracking.track_video(db, home.store, video_id, detector, settings)
+        tracking._write(db, video_id, after, model_id)
+        known = truth.video(uri)
+        if known is None or known.damage:
+            continue
+        sure = ((n, found[found[:, 4] >= settings.min_score]) for n, found in detector.boxes)
+        before = [tracking.judge(track, rate, settings) for track in link(sure, rate, settings.max_gap_s)]
+        boxes = _true_boxes(known, times)
+        for name, tracks in (("before", before), ("after", after)):
+            total[name] += compare([t.linked for t in tracks if t.state == "live"], boxes)
+    return total
+
+
+def _true_boxes(known: TrueVideo, times: dict[int, float]) -> list[dict[int, NDArray[np.floating]]]:
+    """For each animal its box in each kept frame in which it is to be seen."""
+    found = []
+    for animal in known.animals:
+        seen = np.array(animal.times_s)
+        boxes = {}
+        for frame_no, time_s in times.items():
+            nearest = int(np.abs(seen - time_s).argmin())
+            if abs(seen[nearest] - time_s) <= 0.75 / known.fps:
+                boxes[frame_no] = np.array(animal.boxes[nearest])
+        found.append(boxes)
+    return found
+
+
+def _identity(home: Home, truth: ArchiveTruth) -> tuple[int, int]:
+    """Tracks named rightly and asked, each camera and day named by a head that learned from the others.
+
+    Asked are tracks of one animal that the other days show too.
+    """
+    from chimp_assets.database import schema, work
+    from chimp_assets.demo.expert import SimulatedExpert
+    from chimp_assets.vision.embedder import fit_embedder
+    from chimp_assets.vision.embedding import embed_bundle, read_embeddings
+    from chimp_assets.vision.head import fit_head
+
+    db, store, settings = home.database, home.store, home.settings
+    embedder_id = fit_embedder(db, store, settings)
+    with db.read() as conn:
+        waiting = work.unscored_bundles(conn)
+        day_of = dict(
+            conn.execute(sa.select(schema.split_assignment.c.video_id, schema.split_assignment.c.day_key))
+            .tuples()
+            .all()
+        )
+    for key in waiting:
+        embed_bundle(db, store, key, settings)
+    parts = list(read_embeddings(db, store, embedder_id))
+    track = np.concatenate([ids for _, ids, _ in parts])
+    vectors = np.concatenate([embedding.astype(np.float32) for _, _, embedding in parts])
+    really = SimulatedExpert(db, truth, seed=1).really(track.tolist())
+    kept = np.array([really[int(i)].kind == "identify" for i in track])
+    track, vectors = track[kept], vectors[kept]
+    target = np.unique([really[int(i)].anim_id for i in track], return_inverse=True)[1]
+    days = np.unique([day_of[int(i) // schema.TRACKS_PER_VIDEO] for i in track], return_inverse=True)[1]
+    right = asked = 0
+    for day in np.unique(days):
+        teaches, judged = days != day, days == day
+        judged &= np.isin(target, target[teaches])
+        if len(np.unique(target[teaches])) < 2 or not judged.any():
+            continue
+        head = fit_head(vectors[teaches], target[teaches], days[teaches], settings.head, settings.seed).head
+        right += int((head.classes[head.logits(vectors[judged]).argmax(1)] == target[judged]).sum())
+        asked += int(judged.sum())
+    return right, asked
+
+
+def interval(values: list[float]) -> tuple[float, float, float]:
+    """Mean and 95 % by Student's t over seeds."""
+    from scipy import stats
+
+    x = np.array(values, float)
+    x = x[np.isfinite(x)]
+    mean = float(x.mean()) if len(x) else float("nan")
+    if len(x) < 2:
+        return mean, float("nan"), float("nan")
+    half = float(stats.t.ppf(0.975, len(x) - 1) * x.std(ddof=1) / np.sqrt(len(x)))
+    return mean, mean - half, mean + half
+
+
+@dataclass
+class Report:
+    """All seeds."""
+
+    seeds: list[SeedScores] = field(default_factory=list)
+
+    def line(self) -> dict[str, object]:
+        """Every number as [mean, low, high]; gains are paired by seed."""
+        line: dict[str, object] = {"benchmark": "tracking", "seeds": len(self.seeds)}
+        for arm in ("before", "after"):
+            scores = [getattr(seed, arm) for seed in self.seeds]
+            for name in NUMBERS:
+                line[f"{arm}_{name}"] = _rounded(interval([getattr(one, name) for one in scores]))
+            for name in ("switches", "tracks", "tracks_on_animals", "animals"):
+                line[f"{arm}_{name}"] = sum(getattr(one, name) for one in scores)
+        for name in NUMBERS:
+            line[f"gain_{name}"] = _rounded(
+                interval([getattr(seed.after, name) - getattr(seed.before, name) for seed in self.seeds])
+            )
+        line["identity_accuracy"] = _rounded(interval([s.named / s.nameable for s in self.seeds if s.nameable]))
+        line["identity_tracks"] = sum(s.nameable for s in self.seeds)
+        return line
+
+
+def _rounded(values: tuple[float, float, float]) -> list[float | None]:
+    return [round(value, 4) if np.isfinite(value) else None for value in values]
+
+
+def measure(seeds: int = SEEDS, faces: Path | None = None) -> Iterator[Row]:
+    """The row of the table: IDF1 with purity, beside IDF1 without."""
+    line = run(seeds, faces)
+    after, before, gain = (np.array(line[f"{name}_idf1"], float) for name in ("after", "before", "gain"))
+    yield Row(
+        row="T",
+        what=f"IDF1 on generated archives, {seeds} seeds (`python -m benchmarks.tracking`)",
+        value=float(after[0]),
+        unit="IDF1",
+        peers={"without purity": float(before[0])},
+        ratio={"without purity": float(after[0] / before[0])},
+        target="better than without, beyond noise",
+        met=bool(gain[1] > 0),
+        runs=seeds,
+        spread=float((after[2] - after[1]) / after[0]),
+        cores=cores(),
+    )
+
+
+def run(seeds: int, faces: Path | None, tell: bool = False) -> dict[str, object]:
+    """All seeds; the line of JSON."""
+    report, began = Report(), time.monotonic()
+    for seed in range(1, seeds + 1):
+        one = measure_seed(300 + seed, faces)
+        report.seeds.append(one)
+        if tell:
+            shown = ", ".join(
+                f"{name} {getattr(one.before, name):.3f} -> {getattr(one.after, name):.3f}" for name in NUMBERS
+            )
+            print(f"seed {seed}: {shown}, named {one.named} of {one.nameable}", file=sys.stderr, flush=True)
+    return report.line() | {"seconds": round(time.monotonic() - began, 1)}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.tracking", description=__doc__.split("\n")[0])
+    parser.add_argument("--seeds", type=int, default=SEEDS)
+    parser.add_argument("--faces", type=Path, help="a folder with one folder of face pictures for each individual")
+    parser.add_argument("--json", action="store_true", help="print the line of JSON alone")
+    asked = parser.parse_args(arguments)
+    print(json.dumps(run(asked.seeds, asked.faces, tell=not asked.json)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

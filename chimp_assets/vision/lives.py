@@ -1,0 +1,129 @@
+"""Whose name is possible on a day at a place: born, not long departed, of a community that is seen there.
+
+Generous, because dates are uncertain and clocks of cameras wrong: outside of its dates a name fades over months and
+never becomes impossible, so that very clear pictures still win and `v_plausibility` can show them to a person.
+
+Belongs here: weights of names from biographies, as arrays. Does not belong here: how they are used (`assignment`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+import sqlalchemy as sa
+
+from chimp_assets.database import schema as t
+from chimp_assets.database.merges import merged_ids
+
+LEAST = 1e-3  # of a name whose dates speak against it
+LEFT_LEAST = 0.1  # of an animal that went away alive: it may visit
+FADE_DAYS = 30.0  # a name loses two thirds of its weight in so many days outside of its dates
+ELSEWHERE = 0.05  # of an animal of a community that is not seen at this site
+SEEN_SHARE = 0.05  # a community is seen at a site with so many names, compared with the commonest one
+GRACE_DAYS = 365  # memberships begin and end slowly
+RECENT_LABELS = 5_000  # who is seen at a site, from so many of the newest names that people gave
+ENOUGH_LABELS = 20
+DAY_YEARS = 365.25
+
+
+@dataclass(frozen=True)
+class Lives:
+    """What is known of C classes. born_first, departed: f64 [C], ordinals of `date`, nan where not known (the error of
+    the departure is added); died: bool [C]; members: (row of the class, community, first day, last day) of each
+    membership; seen: by site and community, how many names people gave lately."""
+
+    born_first: np.ndarray
+    departed: np.ndarray
+    died: np.ndarray
+    members: list[tuple[int, int, float, float]]
+    seen: dict[str, dict[int, int]]
+
+    def possible(self, days: np.ndarray, sites: np.ndarray) -> np.ndarray:
+        """f32 [n, C] in (0, 1]: weight of each name on each day at each site. days: f64 [n], nan where no day is known;
+        sites: str [n], empty where unknown."""
+        keys = np.array([f"{day}|{site}" for day, site in zip(days, sites, strict=True)], dtype=str)
+        _, first, which = np.unique(keys, return_index=True, return_inverse=True)
+        weights = [self._of_day(float(days[i]), str(sites[i])) for i in first]
+        return np.stack(weights)[which] if weights else np.ones((0, len(self.died)), dtype=np.float32)
+
+    def _of_day(self, day: float, site: str) -> np.ndarray:
+        weight = np.ones(len(self.died), dtype=np.float32)
+        if np.isnan(day):
+            return weight
+        early = np.nan_to_num(np.maximum(self.born_first - day, 0))
+        late = np.nan_to_num(np.maximum(day - self.departed, 0))
+        weight *= np.maximum(np.exp(-early / FADE_DAYS), LEAST).astype(np.float32)
+        weight *= np.maximum(np.exp(-late / FADE_DAYS), np.where(self.died, LEAST, LEFT_LEAST)).astype(np.float32)
+        here = self.seen.get(site, {})
+        if sum(here.values()) >= ENOUGH_LABELS:
+            most = max(here.values())
+            belongs, fits = np.zeros(len(weight), dtype=bool), np.zeros(len(weight), dtype=bool)
+            for row, community, first, last in self.members:
+                if first - GRACE_DAYS <= day <= last + GRACE_DAYS:
+                    belongs[row] = True
+                    fits[row] |= here.get(community, 0) >= SEEN_SHARE * most
+            weight[belongs & ~fits] *= ELSEWHERE
+        return weight
+
+
+def read_lives(conn: sa.Connection, classes: np.ndarray) -> Lives:
+    """What is known of the individuals with these keys (i64 [C]), of each as merged. Some milliseconds."""
+    same = merged_ids(conn)
+    of = {int(c): row for row, c in enumerate(classes)}
+    stands_for: dict[int, list[int]] = {}
+    for key, row in of.items():
+        stands_for.setdefault(same.get(key, key), []).append(row)
+    born, departed = np.full(len(classes), np.nan), np.full(len(classes), np.nan)
+    died = np.zeros(len(classes), dtype=bool)
+    c = t.individual.c
+    for r in conn.execute(
+        sa.select(c.individual_id, c.birth_date, c.bd_min, c.depart_date, c.depart_date_error, c.depart_type)
+    ):
+        for row in stands_for.get(r.individual_id, []):
+            born[row] = _day(r.bd_min or r.birth_date)
+            departed[row] = _day(r.depart_date) + (r.depart_date_error or 0) * DAY_YEARS
+            died[row] = r.depart_type == "D"
+    m = t.community_membership.c
+    members = [
+        (row, int(r.community_id), _day(r.start_date), _day(r.end_date) if r.end_date else np.inf)
+        for r in conn.execute(sa.select(m.individual_id, m.community_id, m.start_date, m.end_date))
+        for row in stands_for.get(same.get(r.individual_id, r.individual_id), [])
+    ]
+    return Lives(born, departed, died, members, _seen(conn) if members else {})
+
+
+def _seen(conn: sa.Connection) -> dict[str, dict[int, int]]:
+    """Names that people gave lately, by site and by the community of that day."""
+    a, m = t.annotation, t.community_membership
+    newest = (
+        sa.select(a.c.track_id, a.c.individual_id)
+        .where(a.c.kind == "identify")
+        .order_by(a.c.seq.desc())
+        .limit(RECENT_LABELS)
+        .subquery()
+    )
+    rows = conn.execute(
+        sa.select(t.video.c.site, m.c.community_id, sa.func.count())
+        .join_from(newest, t.track, t.track.c.track_id == newest.c.track_id)
+        .join(t.video, t.video.c.video_id == t.track.c.video_id)
+        .join(
+            m,
+            sa.and_(
+                m.c.individual_id == newest.c.individual_id,
+                m.c.start_date <= t.video.c.recorded_on,
+                sa.or_(m.c.end_date.is_(None), m.c.end_date >= t.video.c.recorded_on),
+            ),
+        )
+        .where(t.video.c.site.is_not(None))
+        .group_by(t.video.c.site, m.c.community_id)
+    )
+    seen: dict[str, dict[int, int]] = {}
+    for site, community, n in rows:
+        seen.setdefault(site, {})[int(community)] = int(n)
+    return seen
+
+
+def _day(day: date | None) -> float:
+    return float("nan") if day is None else float(day.toordinal())

@@ -1,0 +1,192 @@
+"""A candidate embedder from the names of a small home: trained, judged on other days, promoted or refused."""
+
+import base64
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import sqlalchemy as sa
+
+from chimp_assets.database import schema, work
+from chimp_assets.settings import load_settings
+from chimp_assets.vision import fine_tuning, train
+from chimp_assets.vision.checkpoint import ModelError, champion, model_of, register_model
+from chimp_assets.vision.datasets import Members, build_training_set, read_members
+from chimp_assets.vision.embedder import fit_embedder, load_embedder
+from chimp_assets.vision.fine_tuning import (
+    crops_on_disk,
+    decide_embedder,
+    fine_tune,
+    gain_interval,
+    roles_of_days,
+    unfinished_training,
+)
+from chimp_assets.vision.metric_learning import Recipe
+from chimp_assets.vision.training import State
+from chimp_assets_tests.vision.animals import answer, make_animals, teaching_and_audit
+
+EMBED = {"crop_side": 48, "dimensions": 16, "weights": "self_supervised", "crops_per_track": 3}
+TINY = replace(Recipe(), side=32, min_views=320, batch=16)
+
+
+@pytest.fixture
+def named(home, monkeypatch):
+    """30 videos with a first embedder, their teaching tracks named: (settings, truth, training_set_id)."""
+    monkeypatch.setattr(fine_tuning, "Recipe", lambda: TINY)
+    truth = make_animals(home, videos=30)
+    (home.settings.home / "chimp.toml").write_text(
+        "[embed]\n" + "\n".join(f"{name} = {json.dumps(value)}" for name, value in EMBED.items())
+        + "\nfine_tune_epochs = 1\nfine_tune_labels = 20\n"
+    )  # fmt: skip
+    settings = load_settings(home.settings.home)
+    fit_embedder(home.database, home.store, settings)
+    answer(home, truth, "typical", teaching_and_audit(home, truth)[0])
+    return settings, truth, build_training_set(home.database, home.store, settings)
+
+
+def test_the_command_makes_a_candidate_that_was_judged_on_days_it_never_saw(home, named, capsys):
+    """An embedder judged on its own training days always looks better, and the archive is embedded anew for nothing."""
+    settings, _, training_set_id = named
+    told = ["--home", str(home.settings.home), "--training-set", str(training_set_id), "--task", "embedder"]
+    assert train.main(told) == 0
+    out, err = capsys.readouterr()
+    said = json.loads(out.splitlines()[-1])
+    assert "loss" in err
+    with home.database.read() as conn:
+        row, now = model_of(conn, said["model_id"]), champion(conn, "embedder")
+    assert (row.task, row.state, row.parent_id, row.training_set_id) == (
+        "embedder", "candidate", now.model_id, training_set_id,
+    )  # fmt: skip
+    members = read_members(home.database, home.store, training_set_id)
+    teaches, stops, judges = roles_of_days(members, settings.seed)
+    days = [set(np.array(members.day)[role]) for role in (teaches, stops, judges)]
+    assert len(set.union(*days)) == sum(len(role) for role in days)
+    assert said["judging_tracks"] == judges.sum() == row.config["held_out"]["tracks"]
+    assert said["tracks"] == teaches.sum()
+    vectors = load_embedder(home.store, row).embed(np.zeros((2, 48, 48, 3), np.uint8))
+    assert vectors.shape == (2, 16)
+    assert not (home.settings.home / "training" / f"embedder-{training_set_id}").exists()
+    # Run again it is the same model, bit for bit.
+    assert train.main(told) == 0
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["model_id"] == said["model_id"]
+
+
+def test_a_track_whose_picture_is_no_jpeg_is_left_out_and_counted(home, named, tmp_path):
+    """One damaged frame among a hundred thousand must not end a training, nor vanish in silence."""
+    settings, _, training_set_id = named
+    members = read_members(home.database, home.store, training_set_id)
+    broken = int(members.track_id[3])
+    frame, shard = schema.frame.c, schema.frame_shard.c
+    with home.database.read() as conn:
+        place = conn.execute(
+            sa.select(shard.uri, frame.byte_offset, frame.byte_length)
+            .join_from(schema.frame, schema.frame_shard, frame.shard_id == shard.shard_id)
+            .where(frame.video_id == broken // schema.TRACKS_PER_VIDEO)
+        ).all()
+    content = bytearray(home.store.get(place[0].uri))
+    for row in place:
+        content[row.byte_offset : row.byte_offset + row.byte_length] = bytes(row.byte_length)
+    home.store.put(place[0].uri, bytes(content))
+    found = crops_on_disk(home.database, home.store, training_set_id, members, tmp_path, 3, 48)
+    lost = [int(i) for i in members.track_id if i // schema.TRACKS_PER_VIDEO == broken // schema.TRACKS_PER_VIDEO]
+    assert found.unreadable == lost
+    assert not np.isin(found.track, np.flatnonzero(np.isin(members.track_id, lost))).any()
+    assert len(found.pictures) == len(found.track)
+    tuned, _ = fine_tune(home.database, home.store, settings, training_set_id)
+    assert tuned.unreadable == len(lost)
+
+
+def candidate(home, parent, low, high, tracks=40):
+    held_out = {"tracks": tracks, "days": 9, "champion": 0.6, "candidate": 0.7, "gain_low": low, "gain_high": high}
+    return register_model(home.database, "embedder", "made up", {"held_out": held_out}, parent_id=parent)
+
+
+def test_a_new_embedder_is_champion_only_if_it_is_better_beyond_noise(home):
+    """Each new champion costs hours of embedding: one that is better by luck is not worth them."""
+    first = register_model(home.database, "embedder", "first", {}, state="champion")
+    for low, tracks, why in ((-0.01, 40, "Not better beyond noise"), (0.05, 12, "Too few tracks")):
+        promoted, reason = decide_embedder(home.database, candidate(home, first, low, 0.2, tracks))
+        assert not promoted
+        assert reason.startswith(why)
+    stale = candidate(home, first, 0.05, 0.2)
+    better = candidate(home, first, 0.05, 0.2)
+    assert decide_embedder(home.database, better)[0]
+    promoted, reason = decide_embedder(home.database, stale)
+    assert not promoted
+    assert "not the champion" in reason
+    with home.database.read() as conn:
+        assert champion(conn, "embedder").model_id == better
+
+
+def test_the_interval_of_a_gain_is_wide_where_its_days_agree_with_themselves():
+    """Tracks of one day are alike: counted as if they were not, noise passes for a gain."""
+    gain = np.repeat([1.0, 0.0, 0.0, 0.0, 0.0, 0.0], 20)
+    by_day = gain_interval(gain, np.repeat(np.arange(6), 20), 1)
+    by_track = gain_interval(gain, np.arange(120), 1)
+    assert by_day[0] == 0.0
+    assert by_track[0] > 0.05
+
+
+def test_a_day_keeps_its_role_when_labels_grow():
+    """A judging day that teaches the next embedder makes that one look better than it is."""
+    days = [f"2020-01-{day:02d}" for day in range(1, 31)]
+
+    def members(some):
+        n = len(some)
+        return Members(np.arange(n), np.arange(n) % 3, [""] * n, list(some))
+
+    few, many = roles_of_days(members(days[:20]), 1), roles_of_days(members(days), 1)
+    assert all((a == b[:20]).all() for a, b in zip(few, many, strict=True))
+    with pytest.raises(ModelError, match="Label tracks of more days"):
+        roles_of_days(members(days[:1] * 9), 1)
+
+
+def test_it_is_due_at_enough_names_and_again_when_they_have_grown(home, named):
+    """Due after every label, an archive would be embedded for ever; due once, its embedder would stay a beginner's."""
+    settings, _, training_set_id = named
+
+    def due(**embed):
+        changed = settings.model_copy(update={"embed": settings.embed.model_copy(update=embed)})
+        with home.database.read() as conn:
+            return work.fine_tuning_due(conn, changed)
+
+    assert due().due
+    assert not due(fine_tune="off").due
+    assert "are awaited" in due(fine_tune_labels=500).reason
+    with home.database.read() as conn:
+        parent = champion(conn, "embedder").model_id
+    register_model(home.database, "embedder", "tried", {}, parent_id=parent, training_set_id=training_set_id)
+    assert "waits for more" in due().reason
+
+
+def test_a_killed_training_is_gone_on_with_before_newer_labels(home, named):
+    """Where each new training set begins anew, a machine that sleeps at night never ends one."""
+    settings, _, training_set_id = named
+    with home.database.read() as conn:
+        assert unfinished_training(conn, settings) is None
+        (settings.home / "training" / f"embedder-{training_set_id}" / "checkpoints").mkdir(parents=True)
+        (settings.home / "training" / "embedder-999" / "checkpoints").mkdir(parents=True)
+        assert unfinished_training(conn, settings) == training_set_id
+
+
+def test_a_new_embedder_asks_for_a_head_of_its_own_once(home):
+    """Until a head is fitted on the new vectors nothing new is named, and no label may ever come to start that."""
+    first = register_model(home.database, "embedder", "first", {}, state="champion")
+    register_model(home.database, "head", "first", {}, parent_id=first, state="champion")
+    with home.database.read() as conn:
+        assert not work._head_of_an_older_embedder(conn)
+    second = register_model(home.database, "embedder", "second", {}, state="champion")
+    with home.database.read() as conn:
+        assert work._head_of_an_older_embedder(conn)
+    register_model(home.database, "head", "on the second", {}, parent_id=second)
+    with home.database.read() as conn:
+        assert not work._head_of_an_older_embedder(conn)
+
+
+def test_the_plot_of_a_training_is_a_picture_that_fits_the_event_log():
+    """Dagster never purges its event log: a megabyte for each training fills it."""
+    history = [(step, 3 / step, 1 - 1 / step) for step in range(1, 51)]
+    picture = train.plot_of(State(history=history, validated=[(10, 0.3), (50, 0.6)]))
+    assert picture.startswith(b"\x89PNG")
+    assert len(base64.b64encode(picture)) < 100_000
