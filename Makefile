@@ -6,6 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 AZURITE := .azurite
+JOBS ?= 2
 UV_VERSION := 0.13.9
 
 .DEFAULT_GOAL := help
@@ -26,8 +27,9 @@ $(READY): requirements.lock pyproject.toml
 demo: $(READY) ## the whole loop on a generated archive, with a simulated expert, in at most 8 minutes
 	@$(BIN)/chimp demo
 
-test: $(READY) azurite ## the tests
-	@$(BIN)/python -m pytest -q
+# One file of tests on each of two cores, and each with one thread for arithmetic: more would wait for each other.
+test: $(READY) azurite ## the tests; JOBS=1 for one after the other
+	@OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 # The emulator of Azure Blob storage, for the tests only. Without npm they say what they skip.
 azurite:

@@ -7,6 +7,14 @@ import pytest
 from chimp_assets.home import Home, init_home
 
 
+# The longest first: the last to begin is what two workers end up waiting for.
+FIRST = ("test_end_to_end.py",)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.name not in FIRST)
+
+
 @pytest.fixture(autouse=True)
 def _no_settings_from_outside(monkeypatch):
     """A CHIMP_HOME of the developer must neither be read nor written by a test."""
