@@ -6,7 +6,6 @@ import pytest
 
 from chimp_assets.home import Home, init_home
 
-
 # The longest first: the last to begin is what two workers end up waiting for.
 FIRST = ("test_end_to_end.py",)
 
