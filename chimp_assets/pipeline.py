@@ -122,17 +122,20 @@ def rescore(home: Home, progress: Progress | None = None, budget: int | None = N
         has_head = champion(conn, "head") is not None
     done: list[str] = []
     embedded = predicted = 0
-    for number, key in enumerate(waiting):
-        if progress:
-            progress(f"score {key}", number, len(waiting))
-        embedded += embed_bundle(home.database, home.store, key, home.settings).n_tracks
-        if has_head:
-            predicted += predict_bundles(home.database, home.store, [key], home.settings).n_tracks
-        done.append(key)
-        if max(embedded, predicted) >= limit:
-            break
-    if progress and waiting:
-        progress("score", len(done), len(waiting))
+    if has_head:
+        scored = predict_bundles(home.database, home.store, waiting, home.settings, progress, limit)
+        done = waiting[: scored.n_bundles]
+        embedded, predicted = scored.n_embedded, scored.n_tracks
+    else:
+        for number, key in enumerate(waiting):
+            if progress:
+                progress(f"score {key}", number, len(waiting))
+            embedded += embed_bundle(home.database, home.store, key, home.settings).n_tracks
+            done.append(key)
+            if embedded >= limit:
+                break
+        if progress and waiting:
+            progress("score", len(done), len(waiting))
     if done and has_head and len(done) == len(waiting):
         from chimp_assets.vision.unknowns import propose_individuals
 

@@ -191,12 +191,13 @@ def read_members(db: Database, store: BlobStore, training_set_id: int) -> Member
     with db.read() as conn:
         row = describe_training_set(conn, training_set_id)
     text = read_checked(store, row.member_uri, row.member_hash).decode("utf-8")
-    rows = list(csv.DictReader(io.StringIO(text, newline="")))
+    _, *rows = csv.reader(io.StringIO(text, newline=""))
+    track_id, class_id, annotation_id, day = zip(*rows, strict=True) if rows else ((), (), (), ())
     return Members(
-        track_id=np.array([int(r["track_id"]) for r in rows], dtype=np.int64),
-        class_id=np.array([int(r["class_id"]) for r in rows], dtype=np.int64),
-        annotation_id=[r["annotation_id"] for r in rows],
-        day=[r["day"] for r in rows],
+        track_id=np.array(track_id, dtype=np.int64),
+        class_id=np.array(class_id, dtype=np.int64),
+        annotation_id=list(annotation_id),
+        day=list(day),
     )
 
 

@@ -52,24 +52,25 @@ def embed_bundle(
     Memory: one bundle's vectors, the crops of tracks alive at once and of a few ahead. Raises ModelError without a
     champion embedder or for an unknown bundle.
     """
-    from safetensors.numpy import save
-
-    from chimp_assets.vision.crops import read_crops
-    from chimp_assets.vision.embedder import load_embedder
-    from chimp_assets.vision.inference import embed_tracks
-
     with db.read() as conn:
         model = champion(conn, "embedder")
         if model is None:
             raise ModelError("There is no embedder.", "Fit one first: `chimp ingest` does when tracks are enough.")
         bundle_id = _bundle_id(conn, bundle_key)
         seen = stamps.changed_at(conn, bundle_id)  # a video that is tracked after this makes the file stale
-        fresh = _fresh_file(conn, store, model.model_id, bundle_id)
-        live = _live_tracks(conn, bundle_id)
+        live, video_of = _live_tracks(conn, bundle_id)
+        fresh = _fresh_file(conn, store, model.model_id, bundle_id, live)
     if fresh is not None:
         return BundleEmbeddings(fresh.n_tracks, fresh.uri, len(live) - fresh.n_tracks)
+    # Only now, when something is to be embedded: importing torch takes longer than scoring a bundle.
+    from safetensors.numpy import save
+
+    from chimp_assets.vision.crops import read_crops
+    from chimp_assets.vision.embedder import load_embedder
+    from chimp_assets.vision.inference import embed_tracks
+
     embedder = load_embedder(store, model)
-    videos = sorted({video_id for _, video_id in live})
+    videos = np.unique(video_of).tolist()
     unreadable: list[int] = []
 
     def tracks() -> Iterator[TrackCrops]:
@@ -83,7 +84,7 @@ def embed_bundle(
     # A generator that is not read to its end would leave its thread behind until it is collected.
     with closing(embed_tracks(embedder, tracks())) as embedded:
         vectors = {track: vector.astype(np.float16) for track, vector in embedded}
-    blind = np.array(sorted({track for track, _ in live} - vectors.keys()), dtype=np.int64)
+    blind = np.array(sorted(set(live.tolist()) - vectors.keys()), dtype=np.int64)
     track_id = np.array(sorted(vectors), dtype=np.int64)
     embedding = np.stack([vectors[i] for i in track_id]) if vectors else np.zeros((0, embedder.dimensions), np.float16)
     content = save({"embedding": embedding, "track_id": track_id, "without": blind})
@@ -107,7 +108,8 @@ def is_stale(db: Database, store: BlobStore, bundle_key: str) -> bool:
         model = champion(conn, "embedder")
         if model is None:
             return False
-        return _fresh_file(conn, store, model.model_id, _bundle_id(conn, bundle_key)) is None
+        bundle_id = _bundle_id(conn, bundle_key)
+        return _fresh_file(conn, store, model.model_id, bundle_id, _live_tracks(conn, bundle_id)[0]) is None
 
 
 def read_embeddings(
@@ -203,9 +205,10 @@ def _write_row(
 
 
 def _fresh_file(
-    conn: sa.Connection, store: BlobStore, model_id: int, bundle_id: int
+    conn: sa.Connection, store: BlobStore, model_id: int, bundle_id: int, live: np.ndarray
 ) -> sa.Row[tuple[object, ...]] | None:
-    """The row of a bundle's file if the file holds exactly the live tracks and none came or went since."""
+    """The row of a bundle's file if the file holds exactly the live tracks (i64 [n], ascending) and none came or went
+    since."""
     from safetensors.numpy import load
 
     file = schema.embedding_file
@@ -219,22 +222,22 @@ def _fresh_file(
         content = load(read_checked(store, row.uri, row.content_hash))
     except ModelFileError:
         return None
-    live = np.array([track_id for track_id, _ in _live_tracks(conn, bundle_id)], dtype=np.int64)
     # Files of older versions do not say which tracks could not be embedded.
     held = np.union1d(content["track_id"], content.get("without", np.zeros(0, np.int64)))
     return row if np.array_equal(held, live) else None
 
 
-def _live_tracks(conn: sa.Connection, bundle_id: int) -> list[tuple[int, int]]:
-    """(track_id, video_id) of the live tracks of a bundle, ascending."""
+def _live_tracks(conn: sa.Connection, bundle_id: int) -> tuple[np.ndarray, np.ndarray]:
+    """track_id and video_id, i64 [n] each, of the live tracks of a bundle, ascending."""
     track, video = schema.track, schema.video
     rows = conn.execute(
         sa.select(track.c.track_id, track.c.video_id)
         .join(video, video.c.video_id == track.c.video_id)
         .where(video.c.bundle_id == bundle_id, track.c.state == "live")
         .order_by(track.c.track_id)
-    )
-    return [(int(row.track_id), int(row.video_id)) for row in rows]
+    ).all()
+    track_id, video_id = zip(*rows, strict=True) if rows else ((), ())
+    return np.array(track_id, dtype=np.int64), np.array(video_id, dtype=np.int64)
 
 
 def embedded_at(conn: sa.Connection, model_id: int, bundle_key: str) -> datetime | None:
@@ -253,16 +256,15 @@ def _bundle_id(conn: sa.Connection, bundle_key: str) -> int:
 
 
 def _bundles_of(conn: sa.Connection, track_ids: np.ndarray) -> list[str]:
-    track, video, bundle = schema.track, schema.video, schema.bundle
+    video, bundle = schema.video, schema.bundle
     keys: set[str] = set()
-    for start in range(0, len(track_ids), 500):
-        some = [int(i) for i in track_ids[start : start + 500]]
+    videos = np.unique(np.asarray(track_ids, dtype=np.int64) // schema.TRACKS_PER_VIDEO)
+    for start in range(0, len(videos), 500):
         keys.update(
             conn.scalars(
                 sa.select(bundle.c.bundle_key)
                 .join(video, video.c.bundle_id == bundle.c.bundle_id)
-                .join(track, track.c.video_id == video.c.video_id)
-                .where(track.c.track_id.in_(some))
+                .where(video.c.video_id.in_(videos[start : start + 500].tolist()))
                 .distinct()
             )
         )

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
-import scipy.stats
+import scipy.special
 import sqlalchemy as sa
 
 from chimp_assets.database import schema
@@ -398,7 +398,7 @@ def wilson(hits: int, n: int, confidence: float = CONFIDENCE) -> tuple[float, fl
     """Interval of a share (Wilson 1927); (0, 1) when n is 0."""
     if n == 0:
         return 0.0, 1.0
-    z = float(scipy.stats.norm.ppf(0.5 + confidence / 2))
+    z = float(scipy.special.ndtri(0.5 + confidence / 2))
     centre = (hits + z**2 / 2) / (n + z**2)
     half = z / (n + z**2) * np.sqrt(hits * (n - hits) / n + z**2 / 4)
     return max(0.0, float(centre - half)), min(1.0, float(centre + half))
@@ -452,5 +452,6 @@ def auroc(known: np.ndarray, max_logit: np.ndarray) -> float:
     n_known, n_unknown = int(known.sum()), int((~known).sum())
     if not n_known or not n_unknown:
         return float("nan")
-    ranks = scipy.stats.rankdata(max_logit)
+    _, place, count = np.unique(max_logit, return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(count) - (count - 1) / 2)[place]  # equal logits share the mean of their ranks
     return float((ranks[known].sum() - n_known * (n_known + 1) / 2) / (n_known * n_unknown))

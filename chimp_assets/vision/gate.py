@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import scipy.stats
+import scipy.special
 
 from chimp_assets.vision.checkpoint import champion, model_of, promote, refuse
 from chimp_assets.vision.evaluate import NEW, AuditTracks, Judged, judge_audit, slices_of
@@ -119,7 +119,7 @@ def against_champion(
 def _is_no_chance(gain: np.ndarray) -> bool:
     """Whether more names were lost than won beyond chance: the sign test on tracks that changed (Conover 1971)."""
     lost, won = int((gain < 0).sum()), int((gain > 0).sum())
-    return bool(scipy.stats.binomtest(lost, lost + won, 0.5, alternative="greater").pvalue < CHANCE)
+    return bool(scipy.special.bdtrc(lost - 1, lost + won, 0.5) < CHANCE)  # P(X >= lost)
 
 
 def _too_few(n: int, gate: GateSettings) -> str:

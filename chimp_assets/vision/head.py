@@ -19,10 +19,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import scipy.optimize
-import scipy.special
 from threadpoolctl import threadpool_limits
 
-from chimp_assets.vision.checkpoint import ModelError, ModelFileError, ModelRow, load_checkpoint
+from chimp_assets.vision.checkpoint import ModelError, ModelFileError, ModelRow, load_arrays
 
 if TYPE_CHECKING:
     from chimp_assets.archive.store import BlobStore
@@ -43,12 +42,13 @@ MIN_FRESH = 30
 CHUNK = 16_384
 SMALL_PROBLEM = 50_000_000  # rows times dimensions times classes: below it one thread and double precision are faster
 FIT_CHUNK = 2_048  # rows of a step of a large fit: its logits stay in the cache
+NOVELTY_CHUNK = 256  # rows compared with all members at once: their cosines stay in the cache, twice as fast
 # A large fit ends when an iteration gains less than this share of the loss: 20 to 30 iterations, and the accuracy on
 # held-out rows no longer moves (100,000 rows, 300 classes: 0.898 at 1e-5, 0.898 at 1e-9).
 LARGE_TOLERANCE = 1e-5
 # Tracks kept for novelty: all of them up to this many, else those of each class that lie farthest apart. With all of
 # 100,000, looking at 300,000 tracks would take a minute; with these, seconds.
-MEMBERS = 8_192
+MEMBERS = 4_096
 MEMBERS_PER_CLASS = 16
 
 
@@ -88,11 +88,11 @@ class Head:
     def novelty(self, embedding: np.ndarray) -> np.ndarray:
         """1 minus the cosine to the nearest of its members. embedding: [n, d]; returns f32 [n] in [0, 2]."""
         members = self.member.astype(np.float32)
-        parts = [
-            1 - (embedding[start : start + FIT_CHUNK].astype(np.float32) @ members.T).max(1)
-            for start in range(0, len(embedding), FIT_CHUNK)
-        ]
-        return np.clip(np.concatenate(parts), 0, 2) if parts else np.zeros(0, dtype=np.float32)
+        nearest = np.empty(len(embedding), dtype=np.float32)
+        for start in range(0, len(embedding), NOVELTY_CHUNK):
+            rows = slice(start, start + NOVELTY_CHUNK)
+            (members @ embedding[rows].astype(np.float32).T).max(0, out=nearest[rows])
+        return np.clip(1 - nearest, 0, 2)
 
 
 @dataclass(frozen=True)
@@ -224,9 +224,9 @@ def load_head(store: BlobStore, model: ModelRow) -> Head:
     """The head of a model row. Raises ModelFileError if its file is missing, changed or unfit."""
     if model.checkpoint_uri is None or model.checkpoint_hash is None:
         raise ModelFileError(f"Model {model.model_id} has no checkpoint.", "Train a head.")
-    tensors, _ = load_checkpoint(store, model.checkpoint_uri, model.checkpoint_hash)
+    tensors, _ = load_arrays(store, model.checkpoint_uri, model.checkpoint_hash)
     try:
-        whole = {name: tensors[name].numpy() for name in head_tensors_names()}
+        whole = {name: tensors[name] for name in head_tensors_names()}
     except KeyError as error:
         raise ModelFileError(f"The model file {model.checkpoint_uri} has no {error}.", "Train a head again.") from error
     return Head(
@@ -238,7 +238,7 @@ def load_head(store: BlobStore, model: ModelRow) -> Head:
         member=whole["member"],
         member_class=whole["member_class"],
         # Heads of before it was stored kept every row as a member.
-        class_count=tensors["class_count"].numpy()
+        class_count=tensors["class_count"]
         if "class_count" in tensors
         else (whole["member_class"][None, :] == whole["classes"][:, None]).sum(1),
     )
@@ -435,11 +435,12 @@ def _fitted_temperature(logits: np.ndarray, target: np.ndarray) -> tuple[float, 
     seen = _seen(logits, target)
     if seen.sum() < 2:
         return 1.0, math.inf
-    some, true = logits[seen], target[seen]
+    below_top = logits[seen] - logits[seen].max(1, keepdims=True)
+    of_true = below_top[np.arange(len(below_top)), target[seen]]
 
     def unlikelihood(log_temperature: float) -> float:
-        scaled = some / math.exp(log_temperature)
-        return float((scipy.special.logsumexp(scaled, axis=1) - scaled[np.arange(len(some)), true]).mean())
+        sharpness = math.exp(-log_temperature)
+        return float((np.log(np.exp(below_top * sharpness).sum(1)) - of_true * sharpness).mean())
 
     found = scipy.optimize.minimize_scalar(unlikelihood, bounds=(math.log(0.05), math.log(20)), method="bounded")
     return float(math.exp(found.x)), float(found.fun)
