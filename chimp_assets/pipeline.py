@@ -75,7 +75,7 @@ class Retrained:
 def retrain(home: Home, progress: Progress | None = None) -> Retrained:
     """Training set, head, evaluation, gate; re-scoring and a new plan follow a promotion."""
     from chimp_assets.vision.datasets import build_training_set
-    from chimp_assets.vision.evaluate import evaluate_head
+    from chimp_assets.vision.evaluate import evaluate_head, judge_audit
     from chimp_assets.vision.evaluation_plots import draw_evaluation
     from chimp_assets.vision.gate import decide
 
@@ -85,10 +85,11 @@ def retrain(home: Home, progress: Progress | None = None) -> Retrained:
     tell("training", 1, 4)
     model_id = train_in_own_process(home, training_set_id)
     tell("evaluation", 2, 4)
-    evaluate_head(home.database, home.store, model_id, home.settings)
-    draw_evaluation(home.database, home.store, model_id, home.settings)
+    answers = judge_audit(home.database, home.store, model_id, home.settings)
+    evaluate_head(home.database, home.store, model_id, home.settings, answers)
+    draw_evaluation(home.database, home.store, model_id, home.settings, answers)
     tell("gate", 3, 4)
-    verdict = decide(home.database, home.store, model_id, home.settings)
+    verdict = decide(home.database, home.store, model_id, home.settings, answers)
     tell("gate", 4, 4)
     return Retrained(training_set_id, model_id, verdict.promoted, verdict.reason)
 

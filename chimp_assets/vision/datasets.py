@@ -169,6 +169,25 @@ def training_members(
     )
 
 
+def audit_answers(
+    conn: sa.Connection, watermark_seq: int, merge_watermark: int, vocabulary: Vocabulary = individual_answers
+) -> tuple[np.ndarray, np.ndarray]:
+    """track_id i64 [n], ascending, and class_id i64 [n] of live tracks that the audit asked and a person named.
+
+    They never teach who is who; they say how sure a head may be of what it learned from others.
+    """
+    answer = vocabulary(watermark_seq, merge_watermark).subquery("named")
+    track = schema.track
+    rows = conn.execute(
+        sa.select(answer.c.track_id, answer.c.class_id)
+        .join_from(answer, track, track.c.track_id == answer.c.track_id)
+        .where(track.c.state == "live", audited(track.c.track_id, watermark_seq))
+        .order_by(answer.c.track_id)
+    ).all()
+    track_id, class_id = zip(*rows, strict=True) if rows else ((), ())
+    return np.array(track_id, dtype=np.int64), np.array(class_id, dtype=np.int64)
+
+
 def audited(track_id: sa.ColumnElement[int], watermark_seq: int) -> sa.ColumnElement[bool]:
     """Whether the audit lane ever asked a track, up to a watermark."""
     asked = schema.annotation.alias("asked")

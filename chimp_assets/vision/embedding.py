@@ -47,10 +47,10 @@ def embed_bundle(
     """Embed the live tracks of a bundle with the champion embedder and replace the bundle's file and row.
 
     The file is a safetensors file {embedding: f16 [n, d] unit vectors, track_id: i64 [n] ascending, without: i64 [m]
-    live tracks none of whose pictures can be read}. A file that is still true is kept as it is. Crop side and crops per
-    track are the embedder's, whatever the settings say today. Pictures are read while the network works.
-    Memory: one bundle's vectors, the crops of tracks alive at once and of a few ahead. Raises ModelError without a
-    champion embedder or for an unknown bundle.
+    live tracks none of whose pictures can be read, grey: u8 [n], 1 where the pictures have no colour}. A file that is
+    still true is kept as it is. Crop side and crops per track are the embedder's, whatever the settings say today.
+    Pictures are read while the network works. Memory: one bundle's vectors, the crops of tracks alive at once and of a
+    few ahead. Raises ModelError without a champion embedder or for an unknown bundle.
     """
     with db.read() as conn:
         model = champion(conn, "embedder")
@@ -65,19 +65,22 @@ def embed_bundle(
     # Only now, when something is to be embedded: importing torch takes longer than scoring a bundle.
     from safetensors.numpy import save
 
-    from chimp_assets.vision.crops import read_crops
+    from chimp_assets.vision.crops import are_grey, read_crops
     from chimp_assets.vision.embedder import load_embedder
     from chimp_assets.vision.inference import embed_tracks
 
     embedder = load_embedder(store, model)
     videos = np.unique(video_of).tolist()
     unreadable: list[int] = []
+    grey: dict[int, bool] = {}
 
     def tracks() -> Iterator[TrackCrops]:
         for number, video_id in enumerate(videos):
-            yield from read_crops(
+            for track in read_crops(
                 db, store, video_id, model.config["crops_per_track"], embedder.crop_side, unreadable=unreadable
-            )
+            ):
+                grey[track.track_id] = are_grey(track.crops)
+                yield track
             if progress is not None:
                 progress(f"embed {bundle_key}", number + 1, len(videos))
 
@@ -87,7 +90,8 @@ def embed_bundle(
     blind = np.array(sorted(set(live.tolist()) - vectors.keys()), dtype=np.int64)
     track_id = np.array(sorted(vectors), dtype=np.int64)
     embedding = np.stack([vectors[i] for i in track_id]) if vectors else np.zeros((0, embedder.dimensions), np.float16)
-    content = save({"embedding": embedding, "track_id": track_id, "without": blind})
+    is_grey = np.array([grey[i] for i in track_id.tolist()], dtype=np.uint8)
+    content = save({"embedding": embedding, "track_id": track_id, "without": blind, "grey": is_grey})
     digest = content_hash(content)
     uri = f"embeddings/{model.model_id}/{bundle_key}-{digest[:8]}.safetensors"
     store.put(uri, content)
@@ -131,7 +135,26 @@ def read_embeddings(
     wanted = None if bundle_keys is None else set(bundle_keys)
     for key, bundle_id in keys:
         if wanted is None or key in wanted:
-            yield key, *_read_current(db, store, embedder_id, bundle_id)
+            content = _read_current(db, store, embedder_id, bundle_id)
+            yield key, content["track_id"], content["embedding"]
+
+
+def are_tracks_grey(db: Database, store: BlobStore, embedder_id: int, track_ids: np.ndarray) -> np.ndarray:
+    """bool [n]: tracks whose pictures have no colour, as by infrared light; False also where that is not known (their
+    bundle was embedded before it was kept)."""
+    grey = np.zeros(len(track_ids), dtype=bool)
+    file, bundle = schema.embedding_file.c, schema.bundle.c
+    with db.read() as conn:
+        keys = _bundles_of(conn, track_ids)
+        bundles = dict(conn.execute(sa.select(bundle.bundle_key, bundle.bundle_id)).tuples().all())
+        there = set(conn.scalars(sa.select(file.bundle_id).where(file.model_id == embedder_id)))
+    for key in keys:
+        if bundles[key] not in there:
+            continue
+        content = _read_current(db, store, embedder_id, bundles[key])
+        if "grey" in content:
+            grey |= np.isin(track_ids, content["track_id"][content["grey"] == 1])
+    return grey
 
 
 def embeddings_of_tracks(
@@ -160,7 +183,7 @@ def embeddings_of_tracks(
     return found[in_order], np.concatenate(parts)[in_order]
 
 
-def _read_current(db: Database, store: BlobStore, embedder_id: int, bundle_id: int) -> tuple[np.ndarray, np.ndarray]:
+def _read_current(db: Database, store: BlobStore, embedder_id: int, bundle_id: int) -> dict[str, np.ndarray]:
     """The file that the row names now; once more if it was replaced between reading the row and the file."""
     from safetensors.numpy import load
 
@@ -171,8 +194,7 @@ def _read_current(db: Database, store: BlobStore, embedder_id: int, bundle_id: i
         with db.read() as conn:
             row = conn.execute(statement).one()
         try:
-            content = load(read_checked(store, row.uri, row.content_hash))
-            return content["track_id"], content["embedding"]
+            return load(read_checked(store, row.uri, row.content_hash))
         except ModelFileError:
             if row.uri == uri:
                 raise

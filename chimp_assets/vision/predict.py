@@ -21,7 +21,7 @@ from chimp_assets.database import schema
 from chimp_assets.database.bulk import insert_rows
 from chimp_assets.vision.assignment import NOBODY, name_together
 from chimp_assets.vision.checkpoint import ModelError, champion
-from chimp_assets.vision.embedding import embed_bundle, embedded_at, read_embeddings
+from chimp_assets.vision.embedding import embed_bundle, embedded_at, embeddings_of_tracks, read_embeddings
 from chimp_assets.vision.head import CHUNK, Head, load_head
 from chimp_assets.vision.lives import Lives, read_lives
 
@@ -131,6 +131,39 @@ def name_tracks(head: Head, logits: np.ndarray, seen: Seen | None = None) -> Nam
     possible = None if seen.possible is None else seen.possible[seen.video_row]
     together = name_together(probabilities, none, seen.video, seen.first_s, seen.last_s, possible)
     return Named(together.probability, is_unknown | (together.column == NOBODY))
+
+
+def named_in_company(
+    db: Database, store: BlobStore, head: Head, embedder_id: int, track_id: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, Named]:
+    """What `predict_bundles` shows of some tracks (i64 [n], ascending): each named together with the other live tracks
+    of its video.
+
+    Returns rows of track_id that have a vector i64 [k], their logits f32 [k, C], and their names. Memory: parts of
+    whole videos of some CHUNK tracks, and k x C of f32.
+    """
+    with db.read() as conn:
+        lives = read_lives(conn, head.classes)
+        live = _live_of_videos(conn, np.unique(track_id // schema.TRACKS_PER_VIDEO))
+    # Who is asked about and no longer lives is named alone.
+    everyone = np.union1d(live, track_id)
+    found, embedding = embeddings_of_tracks(db, store, embedder_id, everyone)
+    everyone = everyone[found]
+    with db.read() as conn:
+        seen = seen_of(conn, everyone, lives)
+    rows, logits, probability, unknown = [], [], [], []
+    for part in _whole_videos(everyone):
+        of_part = head.logits(embedding[part])
+        named = name_tracks(head, of_part, seen.part(part))
+        asked = np.isin(everyone[part], track_id)
+        rows.append(np.searchsorted(track_id, everyone[part][asked]))
+        logits.append(of_part[asked])
+        probability.append(named.probability[asked])
+        unknown.append(named.is_unknown[asked])
+    if not rows:
+        nothing = np.zeros((0, len(head.classes)), dtype=np.float32)
+        return np.zeros(0, dtype=np.int64), nothing, Named(nothing, np.zeros(0, dtype=bool))
+    return np.concatenate(rows), np.concatenate(logits), Named(np.concatenate(probability), np.concatenate(unknown))
 
 
 def predict_bundles(
@@ -275,6 +308,20 @@ def _whole_videos(track_id: np.ndarray) -> Iterator[slice]:
         stop = start + int(np.searchsorted(video[start:], video[min(start + CHUNK, len(video)) - 1], side="right"))
         yield slice(start, stop)
         start = stop
+
+
+def _live_of_videos(conn: sa.Connection, videos: np.ndarray) -> np.ndarray:
+    """i64 [n]: live tracks of videos, ascending."""
+    track = schema.track.c
+    parts = [
+        conn.scalars(
+            sa.select(track.track_id).where(
+                track.video_id.in_(videos[start : start + VIDEOS_ASKED].tolist()), track.state == "live"
+            )
+        ).all()
+        for start in range(0, len(videos), VIDEOS_ASKED)
+    ]
+    return np.sort(np.array([track_id for part in parts for track_id in part], dtype=np.int64))
 
 
 def seen_of(conn: sa.Connection, track_id: np.ndarray, lives: Lives) -> Seen:

@@ -5,10 +5,11 @@ from uuid import uuid4
 import numpy as np
 import pytest
 
+from chimp_assets.database.agreement import self_agreement
 from chimp_assets.database.events import LabelEvent, record_events
 from chimp_assets.settings import HeadSettings
 from chimp_assets.vision.head import out_of_fold_probabilities
-from chimp_assets.vision.label_quality import ranked, self_agreement
+from chimp_assets.vision.label_quality import ranked
 from chimp_assets_tests.vision.test_head import vectors
 from chimp_assets_tests.vision.unknown_home import fill
 
