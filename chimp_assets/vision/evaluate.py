@@ -66,7 +66,7 @@ class Judged:
     """A head's answers to the audit tracks that it has vectors for.
 
     row: i64 [k], rows of AuditTracks; ranked: i64 [k, min(5, C)], classes, best first; probability: f32 [k], of the
-    first; max_logit: f32 [k]; correct: bool [k], the first is the truth (never for an individual it was not taught);
+    first; familiarity: f32 [k]; correct: bool [k], the first is the truth (never for an individual it was not taught);
     taught: bool [k], the truth is one of its classes; training_tracks: i64 [k], how many training tracks the truth had;
     flagged: bool [k], the head calls the animal unknown; commonest: individual_id with the most training tracks;
     without_embedding: audit tracks left out for want of a vector;
@@ -77,7 +77,7 @@ class Judged:
     row: np.ndarray
     ranked: np.ndarray
     probability: np.ndarray
-    max_logit: np.ndarray
+    familiarity: np.ndarray
     correct: np.ndarray
     taught: np.ndarray
     training_tracks: np.ndarray
@@ -121,11 +121,11 @@ def evaluate_head(
     Metrics: top1 (an individual it was not taught counts as wrong), top5 and macro accuracy (mean over individuals) of
     named tracks; ece of the first answer; kin_confusion (share of the wrong names that are those of maternal kin); top1
     by individual, sex, age class, camera, light, length, split and number of training tracks. Of the unknown (called so
-    by a person, or an individual it was not taught), by the max-logit: unknown_auroc, unknown_tpr_at_1 and _5 (share of
-    the unknown that is found where 1 % and 5 % of the known are called so), unknown_found and false_alarm at the head's
-    own threshold, balanced_open (mean of unknown_found and the share of the known that are named rightly and not called
-    unknown). Intervals hold 95 %: Wilson for shares, bootstrap for the others. answers: of `judge_audit`, where they
-    are at hand. Raises ModelError if the model is no head.
+    by a person, or an individual it was not taught), by their familiarity (`head`): unknown_auroc, unknown_tpr_at_1 and
+    _5 (share of the unknown that is found where 1 % and 5 % of the known are called so), unknown_found and false_alarm
+    at the head's own threshold, balanced_open (mean of unknown_found and the share of the known that are named rightly
+    and not called unknown). Intervals hold 95 %: Wilson for shares, bootstrap for the others. answers: of
+    `judge_audit`, where they are at hand. Raises ModelError if the model is no head.
     """
     tracks, judged = answers or judge_audit(db, store, model_id, settings)
     metrics = metrics_of(model_id, tracks, judged, settings)
@@ -254,9 +254,9 @@ def _judge(
         if model.training_set_id is None
         else read_members(db, store, model.training_set_id).track_id
     )
-    found, logits, named = named_in_company(db, store, head, embedder_id, tracks.track_id)
+    found, named = named_in_company(db, store, head, embedder_id, tracks.track_id)
     fair = ~np.isin(tracks.track_id[found], known_members)
-    row, logits, probabilities, flagged = found[fair], logits[fair], named.probability[fair], named.is_unknown[fair]
+    row, probabilities, flagged = found[fair], named.probability[fair], named.is_unknown[fair]
     order = np.argsort(-probabilities, axis=1, kind="stable")[:, :TOP]
     classes, of_class = np.unique(head_classes, return_inverse=True)
     count = np.bincount(of_class, weights=head.class_count).astype(np.int64)
@@ -267,7 +267,7 @@ def _judge(
         row=row,
         ranked=head_classes[order],
         probability=probabilities[np.arange(len(row)), order[:, 0]],
-        max_logit=logits.max(1) if len(row) else np.zeros(0, dtype=np.float32),
+        familiarity=named.familiarity[fair],
         correct=head_classes[order[:, 0]] == truth,
         taught=taught,
         training_tracks=np.where(taught, count[place], 0),
@@ -335,7 +335,7 @@ def _of_the_unknown(
     draws: int,
     rng: np.random.Generator,
 ) -> list[Metric]:
-    known, logit = judged.taught, judged.max_logit
+    known, familiar = judged.taught, judged.familiarity
     metrics = []
     if known.any():
         metrics.append(share("false_alarm", judged.flagged[known]))
@@ -344,10 +344,10 @@ def _of_the_unknown(
     right = judged.correct & ~judged.flagged
 
     def found_at_rate(rate: float) -> Callable[[np.ndarray], float]:
-        return lambda pick: found_at(known[pick], logit[pick], rate)
+        return lambda pick: found_at(known[pick], familiar[pick], rate)
 
     found: dict[str, Callable[[np.ndarray], float]] = {
-        "unknown_auroc": lambda pick: auroc(known[pick], logit[pick]),
+        "unknown_auroc": lambda pick: auroc(known[pick], familiar[pick]),
         "balanced_open": lambda pick: _balanced_open(known[pick], right[pick], judged.flagged[pick]),
         **{f"unknown_tpr_at_{rate * 100:g}": found_at_rate(rate) for rate in FALSE_ALARMS},
     }
@@ -442,18 +442,18 @@ def _balanced_open(known: np.ndarray, right: np.ndarray, flagged: np.ndarray) ->
     return float((right[known].mean() + flagged[~known].mean()) / 2)
 
 
-def found_at(known: np.ndarray, max_logit: np.ndarray, false_alarm: float) -> float:
-    """Share of the unknown below the logit that this share of the known lies below; nan without both."""
+def found_at(known: np.ndarray, score: np.ndarray, false_alarm: float) -> float:
+    """Share of the unknown below the score that this share of the known lies below; nan without both."""
     if known.all() or not known.any():
         return float("nan")
-    return float((max_logit[~known] < np.quantile(max_logit[known], false_alarm, method="lower")).mean())
+    return float((score[~known] < np.quantile(score[known], false_alarm, method="lower")).mean())
 
 
-def auroc(known: np.ndarray, max_logit: np.ndarray) -> float:
-    """Chance that a known animal has the larger logit than an unknown one (ties count half); nan without both."""
+def auroc(known: np.ndarray, score: np.ndarray) -> float:
+    """Chance that a known animal has the larger score than an unknown one (ties count half); nan without both."""
     n_known, n_unknown = int(known.sum()), int((~known).sum())
     if not n_known or not n_unknown:
         return float("nan")
-    _, place, count = np.unique(max_logit, return_inverse=True, return_counts=True)
-    ranks = (np.cumsum(count) - (count - 1) / 2)[place]  # equal logits share the mean of their ranks
+    _, place, count = np.unique(score, return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(count) - (count - 1) / 2)[place]  # equal scores share the mean of their ranks
     return float((ranks[known].sum() - n_known * (n_known + 1) / 2) / (n_known * n_unknown))

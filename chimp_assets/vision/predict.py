@@ -63,10 +63,11 @@ class Scores:
 
 @dataclass(frozen=True)
 class Named:
-    """probability: f32 [n, C], rows add up to at most 1; is_unknown: bool [n]."""
+    """probability: f32 [n, C], rows add up to at most 1; is_unknown: bool [n]; familiarity: f32 [n] (`head`)."""
 
     probability: np.ndarray
     is_unknown: np.ndarray
+    familiarity: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ def score_tracks(head: Head, embedding: np.ndarray, seen: Seen | None = None) ->
     likely name is that of another animal seen at the same time.
     """
     logits = head.logits(embedding)
-    named = name_tracks(head, logits, seen)
+    named = name_tracks(head, embedding, logits, seen)
     probabilities = named.probability
     r = min(RANKS, len(head.classes))
     best = np.argpartition(-probabilities, r - 1, axis=1)[:, :r]
@@ -121,25 +122,26 @@ def score_tracks(head: Head, embedding: np.ndarray, seen: Seen | None = None) ->
     )
 
 
-def name_tracks(head: Head, logits: np.ndarray, seen: Seen | None = None) -> Named:
-    """Names of tracks by their logits f32 [n, C], given together where seen says when and where: what is shown."""
+def name_tracks(head: Head, embedding: np.ndarray, logits: np.ndarray, seen: Seen | None = None) -> Named:
+    """Names by vectors [n, d] and logits f32 [n, C], together where seen says when and where: what is shown."""
     probabilities = head.probabilities(logits)
-    is_unknown = head.is_unknown(logits)
+    familiarity = head.familiarity(embedding, logits)
+    is_unknown = familiarity < head.unknown_threshold
     if seen is None:
-        return Named(probabilities, is_unknown)
+        return Named(probabilities, is_unknown, familiarity)
     none = np.where(is_unknown, NONE_OF_THEM_BELOW, NONE_OF_THEM).astype(np.float32)
     possible = None if seen.possible is None else seen.possible[seen.video_row]
     together = name_together(probabilities, none, seen.video, seen.first_s, seen.last_s, possible)
-    return Named(together.probability, is_unknown | (together.column == NOBODY))
+    return Named(together.probability, is_unknown | (together.column == NOBODY), familiarity)
 
 
 def named_in_company(
     db: Database, store: BlobStore, head: Head, embedder_id: int, track_id: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, Named]:
+) -> tuple[np.ndarray, Named]:
     """What `predict_bundles` shows of some tracks (i64 [n], ascending): each named together with the other live tracks
     of its video.
 
-    Returns rows of track_id that have a vector i64 [k], their logits f32 [k, C], and their names. Memory: parts of
+    Returns rows of track_id that have a vector i64 [k], and their names. Memory: parts of
     whole videos of some CHUNK tracks, and k x C of f32.
     """
     with db.read() as conn:
@@ -151,19 +153,18 @@ def named_in_company(
     everyone = everyone[found]
     with db.read() as conn:
         seen = seen_of(conn, everyone, lives)
-    rows, logits, probability, unknown = [], [], [], []
+    rows, probability, unknown, familiar = [], [], [], []
     for part in _whole_videos(everyone):
-        of_part = head.logits(embedding[part])
-        named = name_tracks(head, of_part, seen.part(part))
+        named = name_tracks(head, embedding[part], head.logits(embedding[part]), seen.part(part))
         asked = np.isin(everyone[part], track_id)
         rows.append(np.searchsorted(track_id, everyone[part][asked]))
-        logits.append(of_part[asked])
         probability.append(named.probability[asked])
         unknown.append(named.is_unknown[asked])
+        familiar.append(named.familiarity[asked])
     if not rows:
         nothing = np.zeros((0, len(head.classes)), dtype=np.float32)
-        return np.zeros(0, dtype=np.int64), nothing, Named(nothing, np.zeros(0, dtype=bool))
-    return np.concatenate(rows), np.concatenate(logits), Named(np.concatenate(probability), np.concatenate(unknown))
+        return np.zeros(0, dtype=np.int64), Named(nothing, np.zeros(0, dtype=bool), nothing[:, 0])
+    return np.concatenate(rows), Named(*(np.concatenate(parts) for parts in (probability, unknown, familiar)))
 
 
 def predict_bundles(

@@ -96,8 +96,8 @@ def test_about_the_wanted_share_of_known_animals_is_called_unknown():
     x, y, days = vectors(per_class=60, noise=0.8)
     half = np.arange(len(y)) % 2 == 0
     head = fit_head(x[half], y[half], days[half], HeadSettings(unknown_false_alarm=0.1), 0).head
-    assert 0.02 < head.is_unknown(head.logits(x[~half])).mean() < 0.25
-    assert head.is_unknown(head.logits(-x.mean(0, keepdims=True) * 0)).all()
+    assert 0.02 < head.is_unknown(x[~half], head.logits(x[~half])).mean() < 0.25
+    assert head.is_unknown(-x.mean(0, keepdims=True) * 0, head.logits(-x.mean(0, keepdims=True) * 0)).all()
 
 
 def test_without_anything_to_judge_by_nothing_is_unknown_and_all_numbers_are_finite():
@@ -105,7 +105,7 @@ def test_without_anything_to_judge_by_nothing_is_unknown_and_all_numbers_are_fin
     x, y, _ = vectors(per_class=1, classes=3)
     fit = fit_head(x, y, np.arange(3), SETTINGS, 0)
     assert fit.head.unknown_threshold == NO_THRESHOLD
-    assert not fit.head.is_unknown(fit.head.logits(x)).any()
+    assert not fit.head.is_unknown(x, fit.head.logits(x)).any()
     assert all(np.isfinite(np.asarray(t, dtype=np.float64)).all() for t in head_tensors(fit.head).values())
 
 
@@ -120,7 +120,7 @@ def test_rows_that_the_embedder_learned_from_do_not_say_how_sure_to_be():
     alarms = {}
     for name, mask in (("all", None), ("fresh", fresh)):
         head = fit_head(rows, who, when, SETTINGS, 0, mask).head
-        alarms[name] = head.is_unknown(head.logits(hard[~some])).mean()
+        alarms[name] = head.is_unknown(hard[~some], head.logits(hard[~some])).mean()
     assert alarms["fresh"] < 0.12
     assert alarms["fresh"] < alarms["all"] / 1.5
 
