@@ -146,7 +146,7 @@ def are_tracks_grey(db: Database, store: BlobStore, embedder_id: int, track_ids:
     file, bundle = schema.embedding_file.c, schema.bundle.c
     with db.read() as conn:
         keys = _bundles_of(conn, track_ids)
-        bundles = dict(conn.execute(sa.select(bundle.bundle_key, bundle.bundle_id)).tuples().all())
+        bundles = {key: bundle_id for key, bundle_id in conn.execute(sa.select(bundle.bundle_key, bundle.bundle_id))}
         there = set(conn.scalars(sa.select(file.bundle_id).where(file.model_id == embedder_id)))
     for key in keys:
         if bundles[key] not in there:

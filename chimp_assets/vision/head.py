@@ -41,9 +41,9 @@ NO_THRESHOLD = float(np.finfo(np.float32).min)
 MIN_ROWS_FOR_THRESHOLD = 8
 MIN_FRESH = 30
 PRIOR_LOG_T = 0.35  # what labels say of log T was off by so much on real crops, compared with sessions of a test
-# AUROC of strangers on tracks of real crops (chimpanzees, 4 splits; cows, 2): largest logit alone 0.586, 0.744; cosine
-# alone 0.675, 0.666; cosine and so much of the logit 0.639, 0.734. Chosen on these two.
-LOGIT_SHARE = 0.1
+# How much the logit says beside the cosine, each by its own spread over known animals. AUROC of strangers on tracks of
+# real crops (chimpanzees, 4 splits; cows, 2), on which it was chosen: logit alone LLL; cosine alone CCC; so XXX.
+LOGIT_SHARE = 0.5
 ENOUGH_TO_DOUBT = 5  # rows of a class; of fewer nobody knows how sure one may be
 CHUNK = 16_384
 SMALL_PROBLEM = 50_000_000  # rows times dimensions times classes: below it one thread and double precision are faster
@@ -64,7 +64,8 @@ class Head:
 
     member: f16 [m, d], vectors it was fitted on (for novelty), all of them or the most different of each class;
     member_class: i64 [m], their classes; class_count: i64 [C], how many tracks of each class it was fitted on; centre:
-    f32 [C, d] of unit length, mean direction of each class (None: a head of before it was kept).
+    f32 [C, d] of unit length, mean direction of each class (None: a head of before it was kept); logit_share: of the
+    largest logit in the familiarity.
     """
 
     W: np.ndarray
@@ -76,6 +77,7 @@ class Head:
     member_class: np.ndarray
     class_count: np.ndarray
     centre: np.ndarray | None = None
+    logit_share: float = 0.0
 
     def logits(self, embedding: np.ndarray) -> np.ndarray:
         """Uncalibrated logits. embedding: f16 or f32 [n, d]; returns f32 [n, C]."""
@@ -93,7 +95,7 @@ class Head:
         """How much vectors [n, d] look like whom they would be named, f32 [n]; of old heads the largest logit."""
         if self.centre is None:
             return logits.max(1)
-        return familiarity(embedding.astype(np.float32), logits, self.centre, self.temperature)
+        return familiarity(embedding.astype(np.float32), logits, self.centre, self.logit_share)
 
     def is_unknown(self, embedding: np.ndarray, logits: np.ndarray) -> np.ndarray:
         """bool [n]: the familiarity lies below the threshold."""
@@ -193,14 +195,14 @@ def fit_head(
         audit_vectors = audit[0][known].astype(np.float64)
         of_audit = audit_vectors @ weight.T + bias
         temperature = refined_temperature(temperature, of_audit, np.searchsorted(classes, audit[1][known]))
-    familiar = _familiarity_out_of_fold(x, target, fold, rows[telling], logits[telling], temperature)
+    familiar, share = _familiarity_out_of_fold(x, target, fold, rows[telling], logits[telling])
     threshold = (
         float(np.quantile(familiar, settings.unknown_false_alarm))
         if len(familiar) >= MIN_ROWS_FOR_THRESHOLD
         else NO_THRESHOLD
     )
     if audit_vectors is not None and of_audit is not None:
-        familiar = familiarity(audit_vectors, of_audit, centre, temperature)
+        familiar = familiarity(audit_vectors, of_audit, centre, share)
         threshold = _refined_threshold(threshold, familiar, settings.unknown_false_alarm)
     judged_rows = np.isfinite(logits).any(1)
     members = _members(x, target, len(classes))
@@ -215,6 +217,7 @@ def fit_head(
             member_class=y[members].astype(np.int64),
             class_count=np.bincount(target, minlength=len(classes)).astype(np.int64),
             centre=centre,
+            logit_share=share,
         ),
         out_of_fold=OutOfFold(
             accuracy=accuracy[best],
@@ -229,8 +232,8 @@ def fit_head(
     )
 
 
-def familiarity(embedding: np.ndarray, logits: np.ndarray, centre: np.ndarray, temperature: float) -> np.ndarray:
-    """Cosine to the mean of the likeliest class plus LOGIT_SHARE of its logit as calibrated: f32 [n].
+def familiarity(embedding: np.ndarray, logits: np.ndarray, centre: np.ndarray, logit_share: float) -> np.ndarray:
+    """Cosine to the mean of the likeliest class plus a share of its logit: f32 [n].
 
     The largest logit alone (Vaze et al. 2022) says on which side of the boundaries a vector lies and how far from them,
     and a stranger may lie far out; the distance to the class itself (Mensink et al. 2013) sees that, but not how near
@@ -238,7 +241,7 @@ def familiarity(embedding: np.ndarray, logits: np.ndarray, centre: np.ndarray, t
     """
     first = logits.argmax(1)
     cosine = np.einsum("ij,ij->i", embedding, centre[first])
-    return (cosine + LOGIT_SHARE / temperature * logits[np.arange(len(logits)), first]).astype(np.float32)
+    return (cosine + logit_share * logits[np.arange(len(logits)), first]).astype(np.float32)
 
 
 def _centres(x: np.ndarray, target: np.ndarray, n_classes: int) -> np.ndarray:
@@ -249,16 +252,20 @@ def _centres(x: np.ndarray, target: np.ndarray, n_classes: int) -> np.ndarray:
 
 
 def _familiarity_out_of_fold(
-    x: np.ndarray, target: np.ndarray, fold: np.ndarray, rows: np.ndarray, logits: np.ndarray, temperature: float
-) -> np.ndarray:
-    """Familiarity f32 [k] of rows whose logits f64 [k, C] are out of fold, with centres of the other folds."""
-    found = np.zeros(len(rows), dtype=np.float32)
+    x: np.ndarray, target: np.ndarray, fold: np.ndarray, rows: np.ndarray, logits: np.ndarray
+) -> tuple[np.ndarray, float]:
+    """Familiarity f32 [k] of rows whose logits f64 [k, C] are out of fold, with centres of the other folds; and the
+    share of the logit in it, by which it spreads LOGIT_SHARE times as far as the cosine."""
+    cosine = np.zeros(len(rows), dtype=np.float32)
     for number in np.unique(fold[rows]):
         inside, others = fold[rows] == number, fold != number
         judged = inside & np.isfinite(logits).any(1)
         centre = _centres(x[others], target[others], logits.shape[1])
-        found[judged] = familiarity(x[rows[judged]], logits[judged], centre, temperature)
-    return found
+        cosine[judged] = familiarity(x[rows[judged]], logits[judged], centre, 0.0)
+    top = logits.max(1, initial=-np.inf)
+    spread = float(top.std()) if len(top) else 0.0
+    share = LOGIT_SHARE * float(cosine.std()) / spread if math.isfinite(spread) and spread > 1e-6 else 0.0
+    return (cosine + share * top).astype(np.float32), share
 
 
 def refined_temperature(temperature: float, logits: np.ndarray, target: np.ndarray) -> float:
@@ -324,7 +331,11 @@ def head_tensors(head: Head) -> dict[str, np.ndarray]:
         "member": head.member,
         "member_class": head.member_class,
         "class_count": head.class_count,
-        **({} if head.centre is None else {"centre": head.centre}),
+        **(
+            {}
+            if head.centre is None
+            else {"centre": head.centre, "logit_share": np.array([head.logit_share], dtype=np.float64)}
+        ),
     }
 
 
@@ -350,6 +361,7 @@ def load_head(store: BlobStore, model: ModelRow) -> Head:
         if "class_count" in tensors
         else (whole["member_class"][None, :] == whole["classes"][:, None]).sum(1),
         centre=tensors.get("centre"),
+        logit_share=float(tensors["logit_share"][0]) if "logit_share" in tensors else 0.0,
     )
 
 
