@@ -106,16 +106,16 @@ def clusters(
     label = np.zeros(n, dtype=np.int64)
     next_label = 1
     groups = _groups(np.arange(n), one, other, cosine, cut)
-    group_of, place = np.full(n, -1), np.zeros(n, dtype=np.int64)
+    group_of, of_row = np.full(n, -1), np.zeros(n, dtype=np.int64)
     for group, rows in enumerate(groups):
         group_of[rows] = group
-        place[rows] = np.arange(len(rows))
+        of_row[rows] = np.arange(len(rows))
     within = np.flatnonzero((group_of[apart_one] >= 0) & (group_of[apart_one] == group_of[apart_other]))
     within = within[np.argsort(group_of[apart_one[within]], kind="stable")]
     begins = np.searchsorted(group_of[apart_one[within]], np.arange(len(groups) + 1))
     for group, rows in enumerate(groups):
         pairs = within[begins[group] : begins[group + 1]]
-        for part in _joined(embedding, rows, cut, place[apart_one[pairs]], place[apart_other[pairs]]):
+        for part in _joined(embedding, rows, cut, of_row[apart_one[pairs]], of_row[apart_other[pairs]]):
             label[part] = next_label
             next_label += 1
     names, size = np.unique(label[label > 0], return_counts=True)
