@@ -8,7 +8,8 @@
 -- period_kind 'month' (period 2013-05), 'year' (2013) or 'all' (all). seconds_together counts what was at the same moment.
 -- Everybody is counted with everybody once, whatever is asked: days of two individuals are differences of the running counts of
 -- `study`, for a row for each day and two individuals would be a hundred times as many. MATERIALIZED, for SQLite would work
--- out who each track is again for each pair; CROSS JOIN and WHERE, for it keeps the order of such joins.
+-- out who each track is again for each pair. Outer joins where an inner one would say the same: no database reorders them, and
+-- none knows how many rows these lists have; for the same reason an individual and a day are one number there (`place`).
 WITH named AS MATERIALIZED (
     SELECT
         n.track_id,
@@ -143,6 +144,7 @@ met AS MATERIALIZED (
 study AS MATERIALIZED (
     SELECT
         i.individual_id,
+        i.individual_id * 10000000 + d.day_no AS place,
         d.day_no,
         d.month,
         CASE WHEN s.individual_id IS NULL THEN 0 ELSE 1 END AS seen_today,
@@ -193,20 +195,11 @@ pair AS (
         INNER JOIN span AS b
             ON b.period_kind = a.period_kind AND b.period = a.period AND b.individual_id > a.individual_id
     ) AS d
-    CROSS JOIN study AS fa
-    CROSS JOIN study AS la
-    CROSS JOIN study AS fb
-    CROSS JOIN study AS lb
-    WHERE
-        d.first_day_no <= d.last_day_no
-        AND fa.individual_id = d.individual_a
-        AND fa.day_no = d.first_day_no
-        AND la.individual_id = d.individual_a
-        AND la.day_no = d.last_day_no
-        AND fb.individual_id = d.individual_b
-        AND fb.day_no = d.first_day_no
-        AND lb.individual_id = d.individual_b
-        AND lb.day_no = d.last_day_no
+    LEFT OUTER JOIN study AS fa ON fa.place = d.individual_a * 10000000 + d.first_day_no
+    LEFT OUTER JOIN study AS la ON la.place = d.individual_a * 10000000 + d.last_day_no
+    LEFT OUTER JOIN study AS fb ON fb.place = d.individual_b * 10000000 + d.first_day_no
+    LEFT OUTER JOIN study AS lb ON lb.place = d.individual_b * 10000000 + d.last_day_no
+    WHERE d.first_day_no <= d.last_day_no
 )
 SELECT
     r.group_rule,
