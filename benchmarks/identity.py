@@ -174,7 +174,8 @@ def measure_split(table: CropTable, split: int, views: int, plain: bool) -> dict
     before = learn(Crops(x[first], y[first], group=group[first]), phases, seed=split)
     vectors = before.embedder.embed(x)
     settings = HeadSettings()
-    head = fit_head(vectors[first], y[first], group[first], settings, split).head
+    judged = fit_head(vectors[first], y[first], group[first], settings, split)
+    head = judged.head
     temperature = _temperature(head.logits(vectors[aside]), np.searchsorted(head.classes, y[aside]))
     everything = fit_head(vectors[known], y[known], group[known], settings, split).head
     strange = hidden[test]
@@ -182,7 +183,9 @@ def measure_split(table: CropTable, split: int, views: int, plain: bool) -> dict
 
     after = learn(Crops(x[teach], y[teach], group=group[teach]), phases, seed=split, start=before.network)
     vectors = after.embedder.embed(x)
-    head = fit_head(vectors[teach], y[teach], group[teach], settings, split).head
+    # A temperature holds for logits of one size, and so for one penalty.
+    same = settings.model_copy(update={"l2_grid": (judged.out_of_fold.l2,)})
+    head = fit_head(vectors[teach], y[teach], group[teach], same, split).head
     logits = head.logits(vectors[test]) / (temperature or head.temperature)
     result = _named(scipy.special.softmax(logits.astype(np.float64), axis=1), np.searchsorted(head.classes, y[test]))
     result["open_set_auroc"] = auroc

@@ -42,7 +42,7 @@ FITTED_CROPS = 20_000
 """Crops that the network's principal axes look at: as good on these as on a million."""
 DESCRIBED_CROPS, AXES_CROPS = 6_000, 1_500
 """Crops that the discriminants of the patches look at, and of those the ones that their principal axes look at."""
-WEIGHT_FOLDS, WEIGHT_TOLERANCE, MOST_DISCRIMINANTS = 4, 0.01, 64
+WEIGHT_FOLDS, WEIGHT_TOLERANCE, MOST_DISCRIMINANTS = 4, 0.6, 64
 
 
 @dataclass(frozen=True)
@@ -311,8 +311,8 @@ def scale_weights(
         for number, choice in enumerate(choices):
             summed = sum(share * one for share, one in zip(choice, alike, strict=True))
             right[number] += (target[known][np.argmax(summed, axis=1)] == target[asked]).sum()
-    # Of choices that a handful of crops tell apart, the mean: the best of many is partly luck.
-    best = np.array(choices)[right >= right.max() - WEIGHT_TOLERANCE * len(target)].mean(0)
+    # Of choices that lie within about a standard error, the mean: the best of many is partly luck.
+    best = np.array(choices)[right >= right.max() - WEIGHT_TOLERANCE * math.sqrt(len(target))].mean(0)
     weight: NDArray[np.float32] = np.sqrt(best * len(blocks) / best.sum()).astype(np.float32)
     return weight
 
