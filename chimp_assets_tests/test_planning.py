@@ -104,7 +104,8 @@ class World:
         weight = np.zeros((2, DIMENSIONS), np.float32)
         weight[:, 0] = [5, -5]
         classes = np.array([self.individual_id("FF"), self.individual_id("FI")])
-        head = Head(weight, np.zeros(2, np.float32), classes, 1.0, -1e9, weight.astype(np.float16), classes.copy())
+        member, counts = weight.astype(np.float16), np.ones(2, np.int64)
+        head = Head(weight, np.zeros(2, np.float32), classes, 1.0, -1e9, member, classes.copy(), counts)
         uri, digest = save_checkpoint(self.home.store, "models/head", head_tensors(head), {})
         model_id = register_model(self.db, "head", "test", {}, uri, digest, parent_id=embedder, state="champion")
         if accuracy is not None:
