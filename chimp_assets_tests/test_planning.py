@@ -207,7 +207,11 @@ def test_a_plan_is_stored_as_it_was_made(world: World) -> None:
         assert (row.watermark_seq, row.n_pool) == (last_seq(conn), report.n_pool)
     assert json.loads(row.policy) == {
         "batch": 12,
+        "duplicate_likeness": 0.97,
         "identity_cap": 0.25,
+        "place_cap": 0.34,
+        "value_weight": 0.25,
+        "video_cap": 0.1,
         "phase": "cold",
         "shares": {"audit": 0.25, "typical": 0.75},
         "why": "there is no head yet",
@@ -282,10 +286,10 @@ def test_a_good_head_turns_the_plan_to_the_boundary(world: World) -> None:
     head = world.add_head(accuracy=0.6)
     report = replan(world.db, world.home.store, world.settings, batch=8)
     assert report.phase == "warm"
-    assert report.lanes == {"audit": 2, "boundary": 6}
+    assert report.lanes == {"audit": 2, "boundary": 5, "novel": 1}  # nobody has few labels, so nobody is rare
     boundary = [(track, reason) for track, lane, _, reason in world.items() if lane == "boundary"]
     doubt = {track: abs(world.embeddings[track][0]) for track in world.open_to_training}
-    nearest = sorted(doubt, key=lambda track: doubt[track])[:8]  # 1.25 candidates a pick
+    nearest = sorted(doubt, key=lambda track: doubt[track])[:16]  # and one of a video, while there are others
     assert {track for track, _ in boundary} <= set(nearest)
     assert all("Fifi (FF)" in reason and "Fred (FI)" in reason for _, reason in boundary)
     with world.db.read() as conn:

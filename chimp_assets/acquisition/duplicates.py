@@ -15,10 +15,11 @@ MOST_PAIRS = 1 << 22
 """Pairs of tracks of one video that are compared at once: 4 million cosines in some chunks, a bounded time."""
 
 
-def asked_already(pool: TrackPool, rows: I64Array, likeness: float) -> BoolArray:
+def asked_already(pool: TrackPool, rows: I64Array, likeness: float, also: I64Array | None = None) -> BoolArray:
     """Which of some rows need no question of their own, given those asked before and those earlier in `rows`.
 
-    rows: i64 [m] of the pool, best first; likeness: cosine from which two tracks of one video are the same animal.
+    rows: i64 [m] of the pool, best first; likeness: cosine from which two tracks of one video are the same animal;
+    also: rows that count as asked, such as those of another lane of the same plan.
     True where an answered or leased track, or an earlier row, has the same vector, or is of the same video and that
     alike. bool [m]. Without `pool.video` only same vectors count. Memory O(m) and 8 bytes an answered track.
     """
@@ -26,6 +27,8 @@ def asked_already(pool: TrackPool, rows: I64Array, likeness: float) -> BoolArray
     if len(rows) == 0:
         return drop
     asked = np.flatnonzero(pool.state != UNLABELLED)
+    if also is not None:
+        asked = np.concatenate([asked, also])
     print_of = _fingerprints(pool.emb, rows)
     drop |= np.isin(print_of, _fingerprints(pool.emb, asked))
     first = np.unique(print_of, return_index=True)[1]

@@ -121,7 +121,8 @@ class _Lane:
 
 @dataclass
 class _Desk:
-    """What the lanes of one plan share. open: rows that training lanes may still ask, fewer after each lane."""
+    """What the lanes of one plan share. open: rows that training lanes may still ask, fewer after each lane; chosen:
+    those that they ask already."""
 
     pool: TrackPool
     head: Head | None
@@ -129,12 +130,21 @@ class _Desk:
     open: BoolArray
     swept: Swept | None
     anchors: I64Array
+    chosen: I64Array
+
+    def take(self, rows: I64Array) -> None:
+        """A lane asks these."""
+        self.open[rows] = False
+        self.chosen = np.concatenate([self.chosen, rows])
+
+    def asked_already(self, rows: I64Array) -> BoolArray:
+        """Which rows need no question of their own: bool [m]."""
+        return asked_already(self.pool, rows, self.policy.duplicate_likeness, self.chosen)
 
     def choosable(self, found: Candidates) -> Candidates:
         """The candidates that no lane has taken and that were not asked in another guise, best first."""
         found = found.at(self.open[found.rows])
-        again = asked_already(self.pool, found.rows, self.policy.duplicate_likeness)
-        return found.at(~again)
+        return found.at(~self.asked_already(found.rows))
 
 
 def plan(pool: TrackPool, head: Head | None, policy: Policy, b: int, rng: np.random.Generator) -> Plan:
@@ -171,7 +181,7 @@ def plan(pool: TrackPool, head: Head | None, policy: Policy, b: int, rng: np.ran
             if count <= 0:
                 continue
             chosen = _LANES[lane](desk, count, boundary_rng)
-            desk.open[chosen.rows] = False
+            desk.take(chosen.rows)
             left -= len(chosen.rows)
             if len(chosen.rows):
                 lanes[lane] = chosen
@@ -232,7 +242,7 @@ def _desk(
 ) -> _Desk:
     """Looks once at the pool, for all lanes that need it."""
     if head is None or not set(training) & set(NEED_A_HEAD):
-        return _Desk(pool, head, policy, trainable, None, np.empty(0, np.int64))
+        return _Desk(pool, head, policy, trainable, None, *np.empty((2, 0), np.int64))
     total = sum(training.values())
     anchors = rare_anchors(pool) if "rare" in training else np.empty(0, np.int64)
     nearest = candidate_count(len(pool), total)
@@ -249,7 +259,7 @@ def _desk(
         raise EmbeddingError(
             f"{swept.n_bad} embeddings are not finite; the first is of track {pool.track[swept.first_bad]}"
         )
-    return _Desk(pool, head, policy, trainable, swept, anchors)
+    return _Desk(pool, head, policy, trainable, swept, anchors, np.empty(0, np.int64))
 
 
 def rare_anchors(pool: TrackPool) -> I64Array:
@@ -284,7 +294,7 @@ def _typical(desk: _Desk, count: int, rng: np.random.Generator) -> _Lane:
     pool, own = desk.pool, _own_rng(desk.pool)
     rows = np.sort(draw_rows(desk.open, max(SPARE * count, COLD_CANDIDATES), own))
     _refuse_what_is_not_finite(pool, rows)
-    rows = rows[~asked_already(pool, rows, desk.policy.duplicate_likeness)]
+    rows = rows[~desk.asked_already(rows)]
     covered = np.sort(draw_rows(pool.covered(), COVERED_SAMPLE, own))
     emb = pool.emb[rows]
     k = min(MOST_CELLS, len(covered) + count)
@@ -330,7 +340,7 @@ def worth(pool: TrackPool, rows: I64Array, weight: float) -> F32Array:
 
 
 def _groups(pool: TrackPool, rows: I64Array, policy: Policy, count: int) -> list[tuple[I32Array, int]]:
-    kinds = ((pool.video, policy.video_cap), (pool.place, policy.place_cap))
+    kinds = ((pool.place, policy.place_cap), (pool.video, policy.video_cap))
     return [(group[rows], max(1, math.ceil(cap * count))) for group, cap in kinds if group is not None]
 
 

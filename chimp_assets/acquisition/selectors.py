@@ -197,15 +197,15 @@ class ClusterMargin:
 def spread(ranked: I64Array, groups: list[tuple[I32Array, int]]) -> I64Array:
     """A ranking in which no group has more than its cap until all groups have reached theirs. i64 [n], a permutation.
 
-    ranked: i64 [n], positions, best first; groups: for each way of grouping (individual, video, camera and day) the
-    group of every position (below 0: of none, never capped) and the cap. Beyond the cap a group waits for one round
-    for each cap full that is before it.
+    ranked: i64 [n], positions, best first; groups: for each way of grouping (camera and day, video) the group of every
+    position (below 0: of none, never capped) and the cap. Beyond the cap a group waits for one round for each cap full
+    that is before it. Later ways of grouping count more where two cannot both be kept.
     """
-    rounds = np.zeros(len(ranked), np.int64)
     for group, cap in groups:
         here = group[ranked]
-        rounds = np.maximum(rounds, np.where(here >= 0, counts_before(here) // max(1, cap), 0))
-    return ranked[np.argsort(rounds, kind="stable")]
+        rounds = np.where(here >= 0, counts_before(here) // max(1, cap), 0)
+        ranked = ranked[np.argsort(rounds, kind="stable")]
+    return ranked
 
 
 def counts_before(group: I32Array) -> I64Array:
