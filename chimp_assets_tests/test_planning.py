@@ -27,9 +27,9 @@ DIMENSIONS = 8
 
 
 class World:
-    """A home with two bundles: ten train videos and two test videos of five live tracks each, all embedded."""
+    """A home with two bundles: videos of five live tracks each, the last two of test days, all embedded."""
 
-    def __init__(self, home: Home) -> None:
+    def __init__(self, home: Home, videos: int = 12) -> None:
         self.home, self.db = home, home.database
         self.settings = home.settings
         add_model(self.db, DETECTOR, "detector")
@@ -38,8 +38,8 @@ class World:
         self.test_tracks: list[int] = []
         for bundle_id in (1, 2):
             add_bundle(self.db, bundle_id)
-        for video_id in range(1, 13):
-            split = "test" if video_id > 10 else "validation" if video_id == 10 else "train"
+        for video_id in range(1, videos + 1):
+            split = "test" if video_id > videos - 2 else "validation" if video_id == videos - 2 else "train"
             add_video(self.db, video_id, 1 + video_id % 2, "tracked", split)
             for ordinal in range(5):
                 track_id = add_track(self.db, video_id, ordinal)

@@ -57,6 +57,10 @@ VIEW_NAMES = (
     "v_confusion_kin",
     "v_plausibility",
     "v_unknown_animal",
+    # what the labels bought
+    "v_learning_curve",
+    "v_label_savings",
+    "v_stopping_advice",
 )
 
 # What SQL Server spells in another way, and why no spelling of all three exists.
