@@ -69,6 +69,19 @@ class Savings:
         """Labels spent over labels that random asking would have needed; below 1 is a saving."""
         return self.n_labels / self.n_random if self.n_random > 0 else float("inf")
 
+    def in_words(self, minutes: float) -> str:
+        """The sentence that a person reads. minutes: what the labels took."""
+        from_, to = _labels(self.n_random_low), _labels(self.n_random_high)
+        needed = (
+            f"would have needed {_labels(self.n_random)} (95 % interval: {from_} to {to})"
+            if np.isfinite(self.n_random)
+            else f"would hardly have got there (95 % interval: {from_} labels to {to})"
+        )
+        return (
+            f"{self.accuracy:.0%} of the audit is named rightly after {self.n_labels:,} labels"
+            f" and {minutes:,.0f} minutes of answering; asking at random {needed}."
+        )
+
 
 def savings(
     taught: F32Array,
@@ -124,6 +137,10 @@ def savings(
         random=_points(random_n, random.mean(axis=(0, 2)), random_points),
         extrapolated=bool(middle > random_n[-1]),
     )
+
+
+def _labels(n: float) -> str:
+    return f"{n:,.0f}" if n < 1e7 else "more than any number"
 
 
 def sizes(most: int) -> I64Array:
