@@ -348,8 +348,9 @@ def labels_review(
 ) -> None:
     """Labels that models which never saw them contradict, the most doubtful first; and who agrees with themselves."""
     from chimp_assets import console
+    from chimp_assets.database.agreement import self_agreement
     from chimp_assets.home import Home
-    from chimp_assets.vision.label_quality import doubtful_labels, self_agreement, write_csv
+    from chimp_assets.vision.label_quality import doubtful_labels, write_csv
 
     home = Home.open()
     found = doubtful_labels(home.database, home.store, home.settings)

@@ -27,15 +27,16 @@ from rich.progress import (
 from rich.table import Column, Table
 from rich.text import Text
 
+from chimp_assets.database.agreement import SelfAgreement
 from chimp_assets.database.pace import Pace
 from chimp_assets.database.questions import Answer, Question
-from chimp_assets.database.status import Failures, HeadStatus, Status
+from chimp_assets.database.status import Failures, HeadStatus, LabelsToReview, Status
 from chimp_assets.doctor import Finding
 from chimp_assets.errors import ChimpError
 from chimp_assets.pipeline import Progress as Tell
 
 if TYPE_CHECKING:
-    from chimp_assets.vision.label_quality import DoubtfulLabel, SelfAgreement
+    from chimp_assets.vision.label_quality import DoubtfulLabel
     from chimp_assets.vision.registry import ModelLine
 
 out = Console()
@@ -196,11 +197,14 @@ def show_review(labels: list[DoubtfulLabel], n: int, agreement: list[SelfAgreeme
         out.print(table)
     out.print(f"{n:,} labels are contradicted by models that never saw them." if n else "No label is contradicted.")
     for one in agreement:
-        out.print(
-            f"{_plain(one.annotator)}, asked again, said the same {one.n_same} of {one.n_repeats} times: "
-            f"{one.share:.0%} ({one.ci_low:.0%} to {one.ci_high:.0%}).",
-            highlight=False,
-        )
+        out.print(_agreed(one), highlight=False)
+
+
+def _agreed(one: SelfAgreement) -> str:
+    return (
+        f"{_plain(one.annotator)}, asked again, said the same {one.n_same} of {one.n_repeats} times: "
+        f"{one.share:.0%} ({one.ci_low:.0%} to {one.ci_high:.0%})."
+    )
 
 
 def show_models(models: list[ModelLine]) -> None:
@@ -280,6 +284,8 @@ def show_status(status: Status) -> None:
         ("tracks", _counts(status.tracks)),
         ("individuals", str(status.individuals)),
         ("labels by lane", _counts(status.labels)),
+        *(("asked twice", _agreed(one)) for one in status.agreement),
+        *([("labels to review", _to_review(status.to_review))] if status.to_review else []),
         ("queue", _counts(status.queue)),
         ("failures", _failures(status)),
     ):
@@ -289,6 +295,13 @@ def show_status(status: Status) -> None:
         out.print(head_table(status.heads))
     for at, subject, _ in status.failed_runs:
         out.print(f"[red]run failed[/] {at:%Y-%m-%d %H:%M} UTC: {_plain(subject)}")
+
+
+def _to_review(labels: LabelsToReview) -> str:
+    return (
+        f"{labels.n_likely_errors:,} likely errors among {labels.n_judged:,} labels that head {labels.model_id} was not"
+        " fitted on when it judged them: see `chimp labels review`"
+    )
 
 
 def _hours_left(pace: Pace) -> str:

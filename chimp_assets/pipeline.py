@@ -75,7 +75,7 @@ class Retrained:
 def retrain(home: Home, progress: Progress | None = None) -> Retrained:
     """Training set, head, evaluation, gate; re-scoring and a new plan follow a promotion."""
     from chimp_assets.vision.datasets import build_training_set
-    from chimp_assets.vision.evaluate import evaluate_head
+    from chimp_assets.vision.evaluate import evaluate_head, judge_audit
     from chimp_assets.vision.evaluation_plots import draw_evaluation
     from chimp_assets.vision.gate import decide
 
@@ -85,10 +85,11 @@ def retrain(home: Home, progress: Progress | None = None) -> Retrained:
     tell("training", 1, 4)
     model_id = train_in_own_process(home, training_set_id)
     tell("evaluation", 2, 4)
-    evaluate_head(home.database, home.store, model_id, home.settings)
-    draw_evaluation(home.database, home.store, model_id, home.settings)
+    answers = judge_audit(home.database, home.store, model_id, home.settings)
+    evaluate_head(home.database, home.store, model_id, home.settings, answers)
+    draw_evaluation(home.database, home.store, model_id, home.settings, answers)
     tell("gate", 3, 4)
-    verdict = decide(home.database, home.store, model_id, home.settings)
+    verdict = decide(home.database, home.store, model_id, home.settings, answers)
     tell("gate", 4, 4)
     return Retrained(training_set_id, model_id, verdict.promoted, verdict.reason)
 
@@ -122,17 +123,20 @@ def rescore(home: Home, progress: Progress | None = None, budget: int | None = N
         has_head = champion(conn, "head") is not None
     done: list[str] = []
     embedded = predicted = 0
-    for number, key in enumerate(waiting):
-        if progress:
-            progress(f"score {key}", number, len(waiting))
-        embedded += embed_bundle(home.database, home.store, key, home.settings).n_tracks
-        if has_head:
-            predicted += predict_bundles(home.database, home.store, [key], home.settings).n_tracks
-        done.append(key)
-        if max(embedded, predicted) >= limit:
-            break
-    if progress and waiting:
-        progress("score", len(done), len(waiting))
+    if has_head:
+        scored = predict_bundles(home.database, home.store, waiting, home.settings, progress, limit)
+        done = waiting[: scored.n_bundles]
+        embedded, predicted = scored.n_embedded, scored.n_tracks
+    else:
+        for number, key in enumerate(waiting):
+            if progress:
+                progress(f"score {key}", number, len(waiting))
+            embedded += embed_bundle(home.database, home.store, key, home.settings).n_tracks
+            done.append(key)
+            if embedded >= limit:
+                break
+        if progress and waiting:
+            progress("score", len(done), len(waiting))
     if done and has_head and len(done) == len(waiting):
         from chimp_assets.vision.unknowns import propose_individuals
 

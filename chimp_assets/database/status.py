@@ -5,6 +5,7 @@ Does not belong here: how they are printed (`cli`), what is due (`work`).
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from chimp_assets.database import schema as t
+from chimp_assets.database.agreement import SelfAgreement, self_agreement
 from chimp_assets.database.invariants import failed_videos
 from chimp_assets.database.pace import Pace, pace_of
 from chimp_assets.database.work import exhausted_bundles
@@ -36,10 +38,20 @@ class HeadStatus:
 
 
 @dataclass(frozen=True)
+class LabelsToReview:
+    """How many labels the champion head's cross-validation thinks wrong (confident learning), of how many it judged."""
+
+    model_id: int
+    n_likely_errors: int
+    n_judged: int
+
+
+@dataclass(frozen=True)
 class Status:
     """A home at a glance. videos: by state; the next three count those that failed, lost something, are copies.
 
-    given_up: bundles whose runs kept dying. failed: the first FAILED_SHOWN that failed or lost something.
+    given_up: bundles whose runs kept dying. failed: the first FAILED_SHOWN that failed or lost something. agreement: of
+    each person who was asked again; to_review: None until a head of this version is champion.
     """
 
     videos: dict[str, int]
@@ -58,6 +70,8 @@ class Status:
     heads: list[HeadStatus]
     failed: list[tuple[str, str]]
     failed_runs: list[tuple[datetime, str, str]] = field(default_factory=list)
+    agreement: list[SelfAgreement] = field(default_factory=list)
+    to_review: LabelsToReview | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """For the machine-readable line."""
@@ -180,4 +194,17 @@ def status_of(conn: sa.Connection, workers: int = 1) -> Status:
                 .limit(5)
             )
         ],
+        agreement=self_agreement(conn),
+        to_review=labels_to_review(conn),
     )
+
+
+def labels_to_review(conn: sa.Connection) -> LabelsToReview | None:
+    """What the champion head said of its labels when it was fitted; None without one, or where it did not say."""
+    row = conn.execute(
+        sa.select(t.model.c.model_id, t.model.c.config).where(t.model.c.task == "head", t.model.c.state == "champion")
+    ).one_or_none()
+    seen = {} if row is None else json.loads(row.config).get("out_of_fold", {})
+    if row is None or "likely_errors" not in seen:
+        return None
+    return LabelsToReview(row.model_id, int(seen["likely_errors"]), int(seen["n"]))

@@ -12,7 +12,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import sqlalchemy as sa
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 FORMAT = 1
 """Of model files. A file of a newer format is refused: what it means is not known here."""
 FORMAT_KEY = "checkpoint_format"
+T = TypeVar("T")
 CONFIG_LIMIT = 4000  # characters; the width of model.config
 
 
@@ -70,19 +71,25 @@ def save_checkpoint(
     The uri is `<key_prefix>-<first 12 digits of the hash>.safetensors`, so equal content has one name, a killed step
     that is run again writes the same file, and a file is never replaced by another. The bytes are deterministic.
     """
-    import torch
-    from safetensors.torch import save
-
-    whole = {
-        name: (tensor if isinstance(tensor, torch.Tensor) else torch.from_numpy(np.ascontiguousarray(tensor)))
-        .detach()
-        .cpu()
-        .contiguous()
-        for name, tensor in sorted(tensors.items())
-    }
     # One entry: the order of several is random in the file, and equal content must have equal bytes.
-    described = json.dumps({**config, FORMAT_KEY: FORMAT}, sort_keys=True)
-    content = save(whole, metadata={"config": described})
+    metadata = {"config": json.dumps({**config, FORMAT_KEY: FORMAT}, sort_keys=True)}
+    arrays = {name: tensor for name, tensor in sorted(tensors.items()) if isinstance(tensor, np.ndarray)}
+    if len(arrays) == len(tensors):  # the same bytes, without the seconds that importing torch takes
+        from safetensors.numpy import save as save_arrays
+
+        content = save_arrays({name: np.ascontiguousarray(a) for name, a in arrays.items()}, metadata=metadata)
+    else:
+        import torch
+        from safetensors.torch import save
+
+        whole = {
+            name: (tensor if isinstance(tensor, torch.Tensor) else torch.from_numpy(np.ascontiguousarray(tensor)))
+            .detach()
+            .cpu()
+            .contiguous()
+            for name, tensor in sorted(tensors.items())
+        }
+        content = save(whole, metadata=metadata)
     digest = content_hash(content)
     uri = f"{key_prefix}-{digest[:12]}.safetensors"
     store.put(uri, content)
@@ -91,8 +98,22 @@ def save_checkpoint(
 
 def load_checkpoint(store: BlobStore, uri: str, expected_hash: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Tensors (CPU) and config of a checkpoint. Raises ModelFileError if it is missing, changed, malformed or newer."""
-    from safetensors import SafetensorError
     from safetensors.torch import load
+
+    return _loaded(store, uri, expected_hash, load)
+
+
+def load_arrays(store: BlobStore, uri: str, expected_hash: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """As `load_checkpoint`, but NumPy arrays: for models that need no torch, whose import takes seconds."""
+    from safetensors.numpy import load
+
+    return _loaded(store, uri, expected_hash, load)
+
+
+def _loaded(
+    store: BlobStore, uri: str, expected_hash: str, load: Callable[[bytes], dict[str, T]]
+) -> tuple[dict[str, T], dict[str, Any]]:
+    from safetensors import SafetensorError
 
     content = read_checked(store, uri, expected_hash)
     try:

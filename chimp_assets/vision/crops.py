@@ -29,6 +29,8 @@ CONTEXT = 0.1
 PADDING = (110, 110, 110)
 EDGE = 0.01  # a box that comes nearer to the border of the picture is probably cut off by it
 CUT_OFF_WEIGHT = 0.25
+# A picture is grey if of so many of its pixels the channels differ by less (of 255): noise of a JPEG is below it.
+GREY_SHARE, GREY_CHROMA = 0.95, 8
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,16 @@ def best_crops(frame_no: np.ndarray, boxes: np.ndarray, scores: np.ndarray, k: i
         rest = by_weight[~np.isin(by_weight, chosen)]
         chosen = np.concatenate([chosen, rest[: k - len(chosen)]])
     return order[np.sort(chosen)]
+
+
+def are_grey(crops: np.ndarray) -> bool:
+    """Whether crops u8 [m, h, w, 3] have no colour, as pictures by infrared light have none.
+
+    Nearly all pixels are asked, not their mean: dark fur by day has little colour too, but skin, eyes and leaves do. A
+    camera that tints its infrared pictures is not recognised.
+    """
+    small = np.stack([cv2.resize(crop, (16, 16), interpolation=cv2.INTER_AREA) for crop in crops]).astype(np.int16)
+    return bool(np.quantile(small.max(3) - small.min(3), GREY_SHARE) < GREY_CHROMA)
 
 
 def crop_square(picture: np.ndarray, box: tuple[float, float, float, float], side: int) -> np.ndarray:

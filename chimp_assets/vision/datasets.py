@@ -169,6 +169,25 @@ def training_members(
     )
 
 
+def audit_answers(
+    conn: sa.Connection, watermark_seq: int, merge_watermark: int, vocabulary: Vocabulary = individual_answers
+) -> tuple[np.ndarray, np.ndarray]:
+    """track_id i64 [n], ascending, and class_id i64 [n] of live tracks that the audit asked and a person named.
+
+    They never teach who is who; they say how sure a head may be of what it learned from others.
+    """
+    answer = vocabulary(watermark_seq, merge_watermark).subquery("named")
+    track = schema.track
+    rows = conn.execute(
+        sa.select(answer.c.track_id, answer.c.class_id)
+        .join_from(answer, track, track.c.track_id == answer.c.track_id)
+        .where(track.c.state == "live", audited(track.c.track_id, watermark_seq))
+        .order_by(answer.c.track_id)
+    ).all()
+    track_id, class_id = zip(*rows, strict=True) if rows else ((), ())
+    return np.array(track_id, dtype=np.int64), np.array(class_id, dtype=np.int64)
+
+
 def audited(track_id: sa.ColumnElement[int], watermark_seq: int) -> sa.ColumnElement[bool]:
     """Whether the audit lane ever asked a track, up to a watermark."""
     asked = schema.annotation.alias("asked")
@@ -191,12 +210,13 @@ def read_members(db: Database, store: BlobStore, training_set_id: int) -> Member
     with db.read() as conn:
         row = describe_training_set(conn, training_set_id)
     text = read_checked(store, row.member_uri, row.member_hash).decode("utf-8")
-    rows = list(csv.DictReader(io.StringIO(text, newline="")))
+    _, *rows = csv.reader(io.StringIO(text, newline=""))
+    track_id, class_id, annotation_id, day = zip(*rows, strict=True) if rows else ((), (), (), ())
     return Members(
-        track_id=np.array([int(r["track_id"]) for r in rows], dtype=np.int64),
-        class_id=np.array([int(r["class_id"]) for r in rows], dtype=np.int64),
-        annotation_id=[r["annotation_id"] for r in rows],
-        day=[r["day"] for r in rows],
+        track_id=np.array(track_id, dtype=np.int64),
+        class_id=np.array(class_id, dtype=np.int64),
+        annotation_id=list(annotation_id),
+        day=list(day),
     )
 
 

@@ -47,46 +47,51 @@ def embed_bundle(
     """Embed the live tracks of a bundle with the champion embedder and replace the bundle's file and row.
 
     The file is a safetensors file {embedding: f16 [n, d] unit vectors, track_id: i64 [n] ascending, without: i64 [m]
-    live tracks none of whose pictures can be read}. A file that is still true is kept as it is. Crop side and crops per
-    track are the embedder's, whatever the settings say today. Pictures are read while the network works.
-    Memory: one bundle's vectors, the crops of tracks alive at once and of a few ahead. Raises ModelError without a
-    champion embedder or for an unknown bundle.
+    live tracks none of whose pictures can be read, grey: u8 [n], 1 where the pictures have no colour}. A file that is
+    still true is kept as it is. Crop side and crops per track are the embedder's, whatever the settings say today.
+    Pictures are read while the network works. Memory: one bundle's vectors, the crops of tracks alive at once and of a
+    few ahead. Raises ModelError without a champion embedder or for an unknown bundle.
     """
-    from safetensors.numpy import save
-
-    from chimp_assets.vision.crops import read_crops
-    from chimp_assets.vision.embedder import load_embedder
-    from chimp_assets.vision.inference import embed_tracks
-
     with db.read() as conn:
         model = champion(conn, "embedder")
         if model is None:
             raise ModelError("There is no embedder.", "Fit one first: `chimp ingest` does when tracks are enough.")
         bundle_id = _bundle_id(conn, bundle_key)
         seen = stamps.changed_at(conn, bundle_id)  # a video that is tracked after this makes the file stale
-        fresh = _fresh_file(conn, store, model.model_id, bundle_id)
-        live = _live_tracks(conn, bundle_id)
+        live, video_of = _live_tracks(conn, bundle_id)
+        fresh = _fresh_file(conn, store, model.model_id, bundle_id, live)
     if fresh is not None:
         return BundleEmbeddings(fresh.n_tracks, fresh.uri, len(live) - fresh.n_tracks)
+    # Only now, when something is to be embedded: importing torch takes longer than scoring a bundle.
+    from safetensors.numpy import save
+
+    from chimp_assets.vision.crops import are_grey, read_crops
+    from chimp_assets.vision.embedder import load_embedder
+    from chimp_assets.vision.inference import embed_tracks
+
     embedder = load_embedder(store, model)
-    videos = sorted({video_id for _, video_id in live})
+    videos = np.unique(video_of).tolist()
     unreadable: list[int] = []
+    grey: dict[int, bool] = {}
 
     def tracks() -> Iterator[TrackCrops]:
         for number, video_id in enumerate(videos):
-            yield from read_crops(
+            for track in read_crops(
                 db, store, video_id, model.config["crops_per_track"], embedder.crop_side, unreadable=unreadable
-            )
+            ):
+                grey[track.track_id] = are_grey(track.crops)
+                yield track
             if progress is not None:
                 progress(f"embed {bundle_key}", number + 1, len(videos))
 
     # A generator that is not read to its end would leave its thread behind until it is collected.
     with closing(embed_tracks(embedder, tracks())) as embedded:
         vectors = {track: vector.astype(np.float16) for track, vector in embedded}
-    blind = np.array(sorted({track for track, _ in live} - vectors.keys()), dtype=np.int64)
+    blind = np.array(sorted(set(live.tolist()) - vectors.keys()), dtype=np.int64)
     track_id = np.array(sorted(vectors), dtype=np.int64)
     embedding = np.stack([vectors[i] for i in track_id]) if vectors else np.zeros((0, embedder.dimensions), np.float16)
-    content = save({"embedding": embedding, "track_id": track_id, "without": blind})
+    is_grey = np.array([grey[i] for i in track_id.tolist()], dtype=np.uint8)
+    content = save({"embedding": embedding, "track_id": track_id, "without": blind, "grey": is_grey})
     digest = content_hash(content)
     uri = f"embeddings/{model.model_id}/{bundle_key}-{digest[:8]}.safetensors"
     store.put(uri, content)
@@ -107,7 +112,8 @@ def is_stale(db: Database, store: BlobStore, bundle_key: str) -> bool:
         model = champion(conn, "embedder")
         if model is None:
             return False
-        return _fresh_file(conn, store, model.model_id, _bundle_id(conn, bundle_key)) is None
+        bundle_id = _bundle_id(conn, bundle_key)
+        return _fresh_file(conn, store, model.model_id, bundle_id, _live_tracks(conn, bundle_id)[0]) is None
 
 
 def read_embeddings(
@@ -129,7 +135,26 @@ def read_embeddings(
     wanted = None if bundle_keys is None else set(bundle_keys)
     for key, bundle_id in keys:
         if wanted is None or key in wanted:
-            yield key, *_read_current(db, store, embedder_id, bundle_id)
+            content = _read_current(db, store, embedder_id, bundle_id)
+            yield key, content["track_id"], content["embedding"]
+
+
+def are_tracks_grey(db: Database, store: BlobStore, embedder_id: int, track_ids: np.ndarray) -> np.ndarray:
+    """bool [n]: tracks whose pictures have no colour, as by infrared light; False also where that is not known (their
+    bundle was embedded before it was kept)."""
+    grey = np.zeros(len(track_ids), dtype=bool)
+    file, bundle = schema.embedding_file.c, schema.bundle.c
+    with db.read() as conn:
+        keys = _bundles_of(conn, track_ids)
+        bundles = {key: bundle_id for key, bundle_id in conn.execute(sa.select(bundle.bundle_key, bundle.bundle_id))}
+        there = set(conn.scalars(sa.select(file.bundle_id).where(file.model_id == embedder_id)))
+    for key in keys:
+        if bundles[key] not in there:
+            continue
+        content = _read_current(db, store, embedder_id, bundles[key])
+        if "grey" in content:
+            grey |= np.isin(track_ids, content["track_id"][content["grey"] == 1])
+    return grey
 
 
 def embeddings_of_tracks(
@@ -158,7 +183,7 @@ def embeddings_of_tracks(
     return found[in_order], np.concatenate(parts)[in_order]
 
 
-def _read_current(db: Database, store: BlobStore, embedder_id: int, bundle_id: int) -> tuple[np.ndarray, np.ndarray]:
+def _read_current(db: Database, store: BlobStore, embedder_id: int, bundle_id: int) -> dict[str, np.ndarray]:
     """The file that the row names now; once more if it was replaced between reading the row and the file."""
     from safetensors.numpy import load
 
@@ -169,8 +194,7 @@ def _read_current(db: Database, store: BlobStore, embedder_id: int, bundle_id: i
         with db.read() as conn:
             row = conn.execute(statement).one()
         try:
-            content = load(read_checked(store, row.uri, row.content_hash))
-            return content["track_id"], content["embedding"]
+            return load(read_checked(store, row.uri, row.content_hash))
         except ModelFileError:
             if row.uri == uri:
                 raise
@@ -203,9 +227,10 @@ def _write_row(
 
 
 def _fresh_file(
-    conn: sa.Connection, store: BlobStore, model_id: int, bundle_id: int
+    conn: sa.Connection, store: BlobStore, model_id: int, bundle_id: int, live: np.ndarray
 ) -> sa.Row[tuple[object, ...]] | None:
-    """The row of a bundle's file if the file holds exactly the live tracks and none came or went since."""
+    """The row of a bundle's file if the file holds exactly the live tracks (i64 [n], ascending) and none came or went
+    since."""
     from safetensors.numpy import load
 
     file = schema.embedding_file
@@ -219,22 +244,22 @@ def _fresh_file(
         content = load(read_checked(store, row.uri, row.content_hash))
     except ModelFileError:
         return None
-    live = np.array([track_id for track_id, _ in _live_tracks(conn, bundle_id)], dtype=np.int64)
     # Files of older versions do not say which tracks could not be embedded.
     held = np.union1d(content["track_id"], content.get("without", np.zeros(0, np.int64)))
     return row if np.array_equal(held, live) else None
 
 
-def _live_tracks(conn: sa.Connection, bundle_id: int) -> list[tuple[int, int]]:
-    """(track_id, video_id) of the live tracks of a bundle, ascending."""
+def _live_tracks(conn: sa.Connection, bundle_id: int) -> tuple[np.ndarray, np.ndarray]:
+    """track_id and video_id, i64 [n] each, of the live tracks of a bundle, ascending."""
     track, video = schema.track, schema.video
     rows = conn.execute(
         sa.select(track.c.track_id, track.c.video_id)
         .join(video, video.c.video_id == track.c.video_id)
         .where(video.c.bundle_id == bundle_id, track.c.state == "live")
         .order_by(track.c.track_id)
-    )
-    return [(int(row.track_id), int(row.video_id)) for row in rows]
+    ).all()
+    track_id, video_id = zip(*rows, strict=True) if rows else ((), ())
+    return np.array(track_id, dtype=np.int64), np.array(video_id, dtype=np.int64)
 
 
 def embedded_at(conn: sa.Connection, model_id: int, bundle_key: str) -> datetime | None:
@@ -253,16 +278,15 @@ def _bundle_id(conn: sa.Connection, bundle_key: str) -> int:
 
 
 def _bundles_of(conn: sa.Connection, track_ids: np.ndarray) -> list[str]:
-    track, video, bundle = schema.track, schema.video, schema.bundle
+    video, bundle = schema.video, schema.bundle
     keys: set[str] = set()
-    for start in range(0, len(track_ids), 500):
-        some = [int(i) for i in track_ids[start : start + 500]]
+    videos = np.unique(np.asarray(track_ids, dtype=np.int64) // schema.TRACKS_PER_VIDEO)
+    for start in range(0, len(videos), 500):
         keys.update(
             conn.scalars(
                 sa.select(bundle.c.bundle_key)
                 .join(video, video.c.bundle_id == bundle.c.bundle_id)
-                .join(track, track.c.video_id == video.c.video_id)
-                .where(track.c.track_id.in_(some))
+                .where(video.c.video_id.in_(videos[start : start + 500].tolist()))
                 .distinct()
             )
         )

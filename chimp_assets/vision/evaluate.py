@@ -17,17 +17,18 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
-import scipy.stats
 import sqlalchemy as sa
 
 from chimp_assets.database import schema
 from chimp_assets.database.bulk import insert_rows
 from chimp_assets.database.events import effective_answers, last_seq
 from chimp_assets.database.merges import as_merged, merged_ids
+from chimp_assets.intervals import CONFIDENCE, wilson
 from chimp_assets.vision.checkpoint import ModelError, ModelRow, candidates, champion, model_of
 from chimp_assets.vision.datasets import audited, read_members
-from chimp_assets.vision.embedding import embeddings_of_tracks
+from chimp_assets.vision.embedding import are_tracks_grey
 from chimp_assets.vision.head import load_head
+from chimp_assets.vision.predict import named_in_company
 
 if TYPE_CHECKING:
     from chimp_assets.archive.store import BlobStore
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from chimp_assets.settings import Settings
 
 DATASET = "audit"
-CONFIDENCE = 0.95
 RARE_TRACKS = 5  # an individual with fewer training tracks is rare
 AGE_SCHEME = "gombe"
 LENGTHS = (2.0, 10.0)  # seconds of a track: where short, middling and long ones part
@@ -66,17 +66,18 @@ class Judged:
     """A head's answers to the audit tracks that it has vectors for.
 
     row: i64 [k], rows of AuditTracks; ranked: i64 [k, min(5, C)], classes, best first; probability: f32 [k], of the
-    first; max_logit: f32 [k]; correct: bool [k], the first is the truth (never for an individual it was not taught);
+    first; familiarity: f32 [k]; correct: bool [k], the first is the truth (never for an individual it was not taught);
     taught: bool [k], the truth is one of its classes; training_tracks: i64 [k], how many training tracks the truth had;
     flagged: bool [k], the head calls the animal unknown; commonest: individual_id with the most training tracks;
     without_embedding: audit tracks left out for want of a vector;
-    trained_on: audit tracks left out because this head was trained on them (none, unless settings changed).
+    trained_on: audit tracks left out because this head was trained on them (none, unless settings changed);
+    infrared: bool [k], the pictures have no colour; None where nobody looked.
     """
 
     row: np.ndarray
     ranked: np.ndarray
     probability: np.ndarray
-    max_logit: np.ndarray
+    familiarity: np.ndarray
     correct: np.ndarray
     taught: np.ndarray
     training_tracks: np.ndarray
@@ -84,6 +85,10 @@ class Judged:
     commonest: int
     without_embedding: int
     trained_on: int
+    infrared: np.ndarray | None = None
+
+
+Answers = tuple[AuditTracks, Judged]
 
 
 @dataclass(frozen=True)
@@ -108,19 +113,21 @@ def heads_to_evaluate(conn: sa.Connection) -> list[int]:
     return sorted({*candidates(conn, "head"), *([now.model_id] if now else [])})
 
 
-def evaluate_head(db: Database, store: BlobStore, model_id: int, settings: Settings) -> list[Metric]:
+def evaluate_head(
+    db: Database, store: BlobStore, model_id: int, settings: Settings, answers: Answers | None = None
+) -> list[Metric]:
     """Measure a head on the audit and replace its rows of the same watermark in `evaluation_metric`.
 
     Metrics: top1 (an individual it was not taught counts as wrong), top5 and macro accuracy (mean over individuals) of
     named tracks; ece of the first answer; kin_confusion (share of the wrong names that are those of maternal kin); top1
     by individual, sex, age class, camera, light, length, split and number of training tracks. Of the unknown (called so
-    by a person, or an individual it was not taught), by the max-logit: unknown_auroc, unknown_tpr_at_1 and _5 (share of
-    the unknown that is found where 1 % and 5 % of the known are called so), unknown_found and false_alarm at the head's
-    own threshold, balanced_open (mean of unknown_found and the share of the known that are named rightly and not called
-    unknown). Intervals hold 95 %: Wilson for shares, bootstrap for the others. Raises ModelError if the model is no
-    head.
+    by a person, or an individual it was not taught), by their familiarity (`head`): unknown_auroc, unknown_tpr_at_1 and
+    _5 (share of the unknown that is found where 1 % and 5 % of the known are called so), unknown_found and false_alarm
+    at the head's own threshold, balanced_open (mean of unknown_found and the share of the known that are named rightly
+    and not called unknown). Intervals hold 95 %: Wilson for shares, bootstrap for the others. answers: of
+    `judge_audit`, where they are at hand. Raises ModelError if the model is no head.
     """
-    tracks, judged = judge_audit(db, store, model_id, settings)
+    tracks, judged = answers or judge_audit(db, store, model_id, settings)
     metrics = metrics_of(model_id, tracks, judged, settings)
     now = datetime.now(UTC)
     table = schema.evaluation_metric
@@ -223,7 +230,10 @@ def _length(seconds: float) -> str:
 def judge_audit(
     db: Database, store: BlobStore, model_id: int, settings: Settings | None = None
 ) -> tuple[AuditTracks, Judged]:
-    """A head's answers to the audit. settings: for the cameras' zone. Raises ModelError if the model is no head."""
+    """A head's answers to the audit, as they are shown: each track named together with the others of its video.
+
+    settings: for the cameras' zone. Raises ModelError if the model is no head.
+    """
     with db.read() as conn:
         model = model_of(conn, model_id)
         tracks = audit_tracks(conn, settings.archive.timezone if settings else "UTC")
@@ -244,12 +254,10 @@ def _judge(
         if model.training_set_id is None
         else read_members(db, store, model.training_set_id).track_id
     )
-    found, embedding = embeddings_of_tracks(db, store, embedder_id, tracks.track_id)
+    found, named = named_in_company(db, store, head, embedder_id, tracks.track_id)
     fair = ~np.isin(tracks.track_id[found], known_members)
-    row, embedding = found[fair], embedding[fair]
-    logits = head.logits(embedding)
-    probabilities = head.probabilities(logits)
-    order = np.argsort(-logits, axis=1, kind="stable")[:, :TOP]
+    row, probabilities, flagged = found[fair], named.probability[fair], named.is_unknown[fair]
+    order = np.argsort(-probabilities, axis=1, kind="stable")[:, :TOP]
     classes, of_class = np.unique(head_classes, return_inverse=True)
     count = np.bincount(of_class, weights=head.class_count).astype(np.int64)
     truth = tracks.truth[row]
@@ -259,14 +267,15 @@ def _judge(
         row=row,
         ranked=head_classes[order],
         probability=probabilities[np.arange(len(row)), order[:, 0]],
-        max_logit=logits.max(1) if len(row) else np.zeros(0, dtype=np.float32),
+        familiarity=named.familiarity[fair],
         correct=head_classes[order[:, 0]] == truth,
         taught=taught,
         training_tracks=np.where(taught, count[place], 0),
-        flagged=head.is_unknown(logits) if len(row) else np.zeros(0, dtype=bool),
+        flagged=flagged,
         commonest=int(classes[count.argmax()]),
         without_embedding=len(tracks.track_id) - len(found),
         trained_on=int((~fair).sum()),
+        infrared=are_tracks_grey(db, store, embedder_id, tracks.track_id[row]),
     )
 
 
@@ -326,7 +335,7 @@ def _of_the_unknown(
     draws: int,
     rng: np.random.Generator,
 ) -> list[Metric]:
-    known, logit = judged.taught, judged.max_logit
+    known, familiar = judged.taught, judged.familiarity
     metrics = []
     if known.any():
         metrics.append(share("false_alarm", judged.flagged[known]))
@@ -335,10 +344,10 @@ def _of_the_unknown(
     right = judged.correct & ~judged.flagged
 
     def found_at_rate(rate: float) -> Callable[[np.ndarray], float]:
-        return lambda pick: found_at(known[pick], logit[pick], rate)
+        return lambda pick: found_at(known[pick], familiar[pick], rate)
 
     found: dict[str, Callable[[np.ndarray], float]] = {
-        "unknown_auroc": lambda pick: auroc(known[pick], logit[pick]),
+        "unknown_auroc": lambda pick: auroc(known[pick], familiar[pick]),
         "balanced_open": lambda pick: _balanced_open(known[pick], right[pick], judged.flagged[pick]),
         **{f"unknown_tpr_at_{rate * 100:g}": found_at_rate(rate) for rate in FALSE_ALARMS},
     }
@@ -356,8 +365,11 @@ def slices_of(tracks: AuditTracks, judged: Judged) -> dict[str, np.ndarray]:
         ["0", "1", f"2 to {RARE_TRACKS - 1}", f"{RARE_TRACKS} to 19"],
         "20 or more",
     )
+    slices = {kind: values[judged.row] for kind, values in tracks.slices.items()}
+    if judged.infrared is not None and "light" in slices:
+        slices["light"] = np.where(judged.infrared, "infrared", slices["light"])
     return {
-        **{kind: values[judged.row] for kind, values in tracks.slices.items()},
+        **slices,
         "training_tracks": np.where(n < RARE_TRACKS, f"under {RARE_TRACKS}", f"{RARE_TRACKS} or more").astype(object),
         "labels": some.astype(object),
     }
@@ -392,16 +404,6 @@ def reliability(probability: np.ndarray, correct: np.ndarray) -> list[tuple[floa
         )
         for b in np.unique(bins)
     ]
-
-
-def wilson(hits: int, n: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """Interval of a share (Wilson 1927); (0, 1) when n is 0."""
-    if n == 0:
-        return 0.0, 1.0
-    z = float(scipy.stats.norm.ppf(0.5 + confidence / 2))
-    centre = (hits + z**2 / 2) / (n + z**2)
-    half = z / (n + z**2) * np.sqrt(hits * (n - hits) / n + z**2 / 4)
-    return max(0.0, float(centre - half)), min(1.0, float(centre + half))
 
 
 def _bootstrap(
@@ -440,17 +442,18 @@ def _balanced_open(known: np.ndarray, right: np.ndarray, flagged: np.ndarray) ->
     return float((right[known].mean() + flagged[~known].mean()) / 2)
 
 
-def found_at(known: np.ndarray, max_logit: np.ndarray, false_alarm: float) -> float:
-    """Share of the unknown below the logit that this share of the known lies below; nan without both."""
+def found_at(known: np.ndarray, score: np.ndarray, false_alarm: float) -> float:
+    """Share of the unknown below the score that this share of the known lies below; nan without both."""
     if known.all() or not known.any():
         return float("nan")
-    return float((max_logit[~known] < np.quantile(max_logit[known], false_alarm, method="lower")).mean())
+    return float((score[~known] < np.quantile(score[known], false_alarm, method="lower")).mean())
 
 
-def auroc(known: np.ndarray, max_logit: np.ndarray) -> float:
-    """Chance that a known animal has the larger logit than an unknown one (ties count half); nan without both."""
+def auroc(known: np.ndarray, score: np.ndarray) -> float:
+    """Chance that a known animal has the larger score than an unknown one (ties count half); nan without both."""
     n_known, n_unknown = int(known.sum()), int((~known).sum())
     if not n_known or not n_unknown:
         return float("nan")
-    ranks = scipy.stats.rankdata(max_logit)
+    _, place, count = np.unique(score, return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(count) - (count - 1) / 2)[place]  # equal scores share the mean of their ranks
     return float((ranks[known].sum() - n_known * (n_known + 1) / 2) / (n_known * n_unknown))

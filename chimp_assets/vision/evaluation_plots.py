@@ -13,7 +13,7 @@ import numpy as np
 import sqlalchemy as sa
 
 from chimp_assets.database import schema
-from chimp_assets.vision.evaluate import NEW, AuditTracks, Judged, confusions, judge_audit, reliability
+from chimp_assets.vision.evaluate import NEW, Answers, AuditTracks, Judged, confusions, judge_audit, reliability
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -27,12 +27,14 @@ MOST_BYTES = 100_000
 OWN, KIN, OTHER = "#4a7c59", "#8a4b2f", "#8c8c8c"
 
 
-def draw_evaluation(db: Database, store: BlobStore, model_id: int, settings: Settings) -> dict[str, bytes]:
+def draw_evaluation(
+    db: Database, store: BlobStore, model_id: int, settings: Settings, answers: Answers | None = None
+) -> dict[str, bytes]:
     """Pictures (PNG, below 100 kB) of a head's audit, by title; also written to HOME/evaluations/head-MODEL_ID/.
 
     Empty where nothing was audited. Raises ModelError if the model is no head.
     """
-    tracks, judged = judge_audit(db, store, model_id, settings)
+    tracks, judged = answers or judge_audit(db, store, model_id, settings)
     named = tracks.truth[judged.row] != NEW
     if not named.any():
         return {}

@@ -36,7 +36,6 @@ from chimp_assets.vision.checkpoint import (
     champion,
     content_hash,
     model_of,
-    promote,
     refuse,
     register_model,
     save_checkpoint,
@@ -44,6 +43,7 @@ from chimp_assets.vision.checkpoint import (
 from chimp_assets.vision.datasets import Members, read_members
 from chimp_assets.vision.embedder import Embedder, load_embedder
 from chimp_assets.vision.metric_learning import Crops, Recipe, learn
+from chimp_assets.vision.registry import promote_by_gate
 from chimp_assets.vision.sql_datasets import SqlTrackDataset, TrackQuery
 from chimp_assets.vision.training import ALONE, Ranks, State
 
@@ -244,7 +244,7 @@ def decide_embedder(db: Database, candidate_id: int) -> tuple[bool, str]:
         return False, why
     if seen["gain_low"] > 0:
         why = f"Better beyond noise: it {says}."
-        promote(db, candidate_id, why)
+        promote_by_gate(db, candidate_id, why)
         return True, why
     why = f"Not better beyond noise, and a new embedder means embedding the archive again: it {says}."
     refuse(db, candidate_id, why)

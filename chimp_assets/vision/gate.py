@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import scipy.stats
+import scipy.special
 
-from chimp_assets.vision.checkpoint import champion, model_of, promote, refuse
-from chimp_assets.vision.evaluate import NEW, AuditTracks, Judged, judge_audit, slices_of
+from chimp_assets.vision.checkpoint import champion, model_of, refuse
+from chimp_assets.vision.evaluate import NEW, Answers, AuditTracks, Judged, judge_audit, slices_of
+from chimp_assets.vision.registry import promote_by_gate
 
 if TYPE_CHECKING:
     from chimp_assets.archive.store import BlobStore
@@ -34,29 +35,34 @@ class Verdict:
     reason: str
 
 
-def decide(db: Database, store: BlobStore, candidate_id: int, settings: Settings) -> Verdict:
+def decide(
+    db: Database, store: BlobStore, candidate_id: int, settings: Settings, answers: Answers | None = None
+) -> Verdict:
     """Judge a candidate against the champion on the same audit tracks, and promote or refuse it.
 
     Without a champion it must beat always naming the individual with the most training tracks. A refused model may be
-    judged again when there are more audit answers. Raises ModelError if the model is unknown or no head.
+    judged again when there are more audit answers. A promotion is an `audit_event`. answers: the candidate's, where
+    they are at hand. Raises ModelError if the model is unknown or no head.
     """
     with db.read() as conn:
         candidate = model_of(conn, candidate_id)
     if candidate.state == "champion":
         return Verdict(True, candidate.reason or "It is the champion.")
-    verdict = judge(db, store, candidate_id, settings)
+    verdict = judge(db, store, candidate_id, settings, answers)
     if verdict.promoted:
-        promote(db, candidate_id, verdict.reason)
+        promote_by_gate(db, candidate_id, verdict.reason)
     else:
         refuse(db, candidate_id, verdict.reason)
     return verdict
 
 
-def judge(db: Database, store: BlobStore, candidate_id: int, settings: Settings) -> Verdict:
+def judge(
+    db: Database, store: BlobStore, candidate_id: int, settings: Settings, answers: Answers | None = None
+) -> Verdict:
     """What `decide` would decide; nothing is written."""
     with db.read() as conn:
         now = champion(conn, "head")
-    tracks, judged = judge_audit(db, store, candidate_id, settings)
+    tracks, judged = answers or judge_audit(db, store, candidate_id, settings)
     if now is None:
         return against_commonest(tracks, judged, settings.gate)
     _, before = judge_audit(db, store, now.model_id, settings)
@@ -119,7 +125,7 @@ def against_champion(
 def _is_no_chance(gain: np.ndarray) -> bool:
     """Whether more names were lost than won beyond chance: the sign test on tracks that changed (Conover 1971)."""
     lost, won = int((gain < 0).sum()), int((gain > 0).sum())
-    return bool(scipy.stats.binomtest(lost, lost + won, 0.5, alternative="greater").pvalue < CHANCE)
+    return bool(scipy.special.bdtrc(lost - 1, lost + won, 0.5) < CHANCE)  # P(X >= lost)
 
 
 def _too_few(n: int, gate: GateSettings) -> str:

@@ -1,7 +1,7 @@
-"""How far labels can be trusted: the same person asked twice, and names that heads which never saw them contradict.
+"""How far labels can be trusted: names that heads which never saw them contradict.
 
-Belongs here: self-agreement from hidden repeats, the ranked list of labels to look at again. Does not belong here:
-whose answer stands (`database.events`), changing a label (people do).
+Belongs here: the ranked list of labels to look at again. Does not belong here: how often people agree with themselves
+(`database.agreement`), whose answer stands (`database.events`), changing a label (people do).
 """
 
 from __future__ import annotations
@@ -15,12 +15,10 @@ import numpy as np
 import sqlalchemy as sa
 
 from chimp_assets.database import schema as t
-from chimp_assets.database.events import ANSWER_KINDS
 from chimp_assets.database.merges import as_merged, merged_ids
 from chimp_assets.vision.checkpoint import ModelError, champion
 from chimp_assets.vision.datasets import newest_training_set, read_members
 from chimp_assets.vision.embedding import embeddings_of_tracks
-from chimp_assets.vision.evaluate import wilson
 from chimp_assets.vision.head import load_head, out_of_fold_probabilities
 
 if TYPE_CHECKING:
@@ -29,19 +27,6 @@ if TYPE_CHECKING:
     from chimp_assets.settings import Settings
 
 ENOUGH_TRACKS = 5  # of an individual; with fewer, heads that lack one of them know too little to contradict
-NAMING = ("identify", "new_individual")
-
-
-@dataclass(frozen=True)
-class SelfAgreement:
-    """How often a person, asked again about a track without being told, said the same. Wilson interval, 95 %."""
-
-    annotator: str
-    n_repeats: int
-    n_same: int
-    share: float
-    ci_low: float
-    ci_high: float
 
 
 @dataclass(frozen=True)
@@ -59,38 +44,6 @@ class DoubtfulLabel:
     probability_suggested: float
     quality: float
     likely_error: bool
-
-
-def self_agreement(conn: sa.Connection) -> list[SelfAgreement]:
-    """Of each person who was given repeats: answers of the lane `repeat` against the same person's answer before it.
-
-    Same: the same kind of answer and, where it names somebody, the same individual as merged. Retracted answers and
-    skips do not count.
-    """
-    a = t.annotation
-    taken_back = sa.select(a.c.supersedes).where(a.c.kind == "retract")
-    kinds = [kind for kind in ANSWER_KINDS if kind != "skip"]
-    repeated = sa.select(a.c.track_id).where(a.c.lane == "repeat")
-    rows = conn.execute(
-        sa.select(a.c.track_id, a.c.annotator_id, a.c.kind, a.c.individual_id, a.c.lane, t.app_user.c.name)
-        .join(t.app_user, t.app_user.c.user_id == a.c.annotator_id)
-        .where(a.c.track_id.in_(repeated), a.c.kind.in_(kinds), a.c.annotation_id.not_in(taken_back))
-        .order_by(a.c.seq)
-    )
-    same = merged_ids(conn)
-    before: dict[tuple[int, int], tuple[str, int | None]] = {}
-    counts: dict[str, list[int]] = {}
-    for r in rows:
-        who = None if r.individual_id is None else same.get(r.individual_id, r.individual_id)
-        # A new individual that is named again is the same answer.
-        said = ("name" if r.kind in NAMING else r.kind, who)
-        key = (r.annotator_id, r.track_id)
-        if r.lane == "repeat" and key in before:
-            n = counts.setdefault(r.name, [0, 0])
-            n[0] += 1
-            n[1] += said == before[key]
-        before[key] = said
-    return [SelfAgreement(name, n, hits, hits / n, *wilson(hits, n)) for name, (n, hits) in sorted(counts.items())]
 
 
 def doubtful_labels(

@@ -43,10 +43,13 @@ class Lives:
     def possible(self, days: np.ndarray, sites: np.ndarray) -> np.ndarray:
         """f32 [n, C] in (0, 1]: weight of each name on each day at each site. days: f64 [n], nan where no day is known;
         sites: str [n], empty where unknown."""
-        keys = np.array([f"{day}|{site}" for day, site in zip(days, sites, strict=True)], dtype=str)
-        _, first, which = np.unique(keys, return_index=True, return_inverse=True)
-        weights = [self._of_day(float(days[i]), str(sites[i])) for i in first]
-        return np.stack(weights)[which] if weights else np.ones((0, len(self.died)), dtype=np.float32)
+        if not len(days):
+            return np.ones((0, len(self.died)), dtype=np.float32)
+        day, of_day = np.unique(days, return_inverse=True)  # nan is one of them
+        site, of_site = np.unique(np.asarray(sites, dtype=str), return_inverse=True)
+        pairs, which = np.unique(of_day * len(site) + of_site, return_inverse=True)
+        weights = [self._of_day(float(day[pair // len(site)]), str(site[pair % len(site)])) for pair in pairs]
+        return np.stack(weights)[which]
 
     def _of_day(self, day: float, site: str) -> np.ndarray:
         weight = np.ones(len(self.died), dtype=np.float32)

@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
 import sqlalchemy as sa
+from threadpoolctl import threadpool_limits
 
 from chimp_assets.database import schema
 from chimp_assets.database.bulk import insert_rows
 from chimp_assets.vision.assignment import NOBODY, name_together
 from chimp_assets.vision.checkpoint import ModelError, champion
-from chimp_assets.vision.embedding import embed_bundle, embedded_at, is_stale, read_embeddings
+from chimp_assets.vision.embedding import embed_bundle, embedded_at, embeddings_of_tracks, read_embeddings
 from chimp_assets.vision.head import CHUNK, Head, load_head
 from chimp_assets.vision.lives import Lives, read_lives
 
@@ -29,13 +31,16 @@ if TYPE_CHECKING:
     from chimp_assets.settings import Settings
 
 RANKS = 5
+VIDEOS_ASKED = 500  # in one statement: databases limit its parameters
 
 
 @dataclass(frozen=True)
 class Predicted:
-    """What a scoring run wrote. n_rows: rows of prediction; left: bundles that the budget did not reach."""
+    """What a scoring run wrote. n_rows: rows of prediction; n_embedded: vectors of these bundles; left: bundles
+    that the budget did not reach."""
 
     n_bundles: int
+    n_embedded: int
     n_tracks: int
     n_rows: int
     n_unknown: int
@@ -57,13 +62,28 @@ class Scores:
 
 
 @dataclass(frozen=True)
+class Named:
+    """probability: f32 [n, C], rows add up to at most 1; is_unknown: bool [n]; familiarity: f32 [n] (`head`)."""
+
+    probability: np.ndarray
+    is_unknown: np.ndarray
+    familiarity: np.ndarray
+
+
+@dataclass(frozen=True)
 class Seen:
-    """When and where n tracks were seen: video i64, first_s and last_s f64, possible f32 [n, C] (`lives`)."""
+    """When and where n tracks were seen: video i64 [n]; first_s and last_s f64 [n]; possible f32 [v, C] (`lives`), a
+    row for each video, None where every name is possible; video_row i64 [n], the row of each track."""
 
     video: np.ndarray
     first_s: np.ndarray
     last_s: np.ndarray
-    possible: np.ndarray
+    possible: np.ndarray | None
+    video_row: np.ndarray
+
+    def part(self, rows: slice) -> Seen:
+        """The same of some of the tracks."""
+        return Seen(self.video[rows], self.first_s[rows], self.last_s[rows], self.possible, self.video_row[rows])
 
 
 # The chance beforehand that a track is of nobody whom the head knows: of one above its threshold, and below.
@@ -80,12 +100,8 @@ def score_tracks(head: Head, embedding: np.ndarray, seen: Seen | None = None) ->
     likely name is that of another animal seen at the same time.
     """
     logits = head.logits(embedding)
-    probabilities = head.probabilities(logits)
-    is_unknown = head.is_unknown(logits)
-    if seen is not None:
-        none = np.where(is_unknown, NONE_OF_THEM_BELOW, NONE_OF_THEM).astype(np.float32)
-        together = name_together(probabilities, none, seen.video, seen.first_s, seen.last_s, seen.possible)
-        probabilities, is_unknown = together.probability, is_unknown | (together.column == NOBODY)
+    named = name_tracks(head, embedding, logits, seen)
+    probabilities = named.probability
     r = min(RANKS, len(head.classes))
     best = np.argpartition(-probabilities, r - 1, axis=1)[:, :r]
     best.sort(axis=1)  # equal probabilities: in the order of the classes
@@ -102,8 +118,53 @@ def score_tracks(head: Head, embedding: np.ndarray, seen: Seen | None = None) ->
         max_logit=logits.max(1),
         entropy=np.maximum(entropy, 0),
         novelty=head.novelty(embedding),
-        is_unknown=is_unknown,
+        is_unknown=named.is_unknown,
     )
+
+
+def name_tracks(head: Head, embedding: np.ndarray, logits: np.ndarray, seen: Seen | None = None) -> Named:
+    """Names by vectors [n, d] and logits f32 [n, C], together where seen says when and where: what is shown."""
+    probabilities = head.probabilities(logits)
+    familiarity = head.familiarity(embedding, logits)
+    is_unknown = familiarity < head.unknown_threshold
+    if seen is None:
+        return Named(probabilities, is_unknown, familiarity)
+    none = np.where(is_unknown, NONE_OF_THEM_BELOW, NONE_OF_THEM).astype(np.float32)
+    possible = None if seen.possible is None else seen.possible[seen.video_row]
+    together = name_together(probabilities, none, seen.video, seen.first_s, seen.last_s, possible)
+    return Named(together.probability, is_unknown | (together.column == NOBODY), familiarity)
+
+
+def named_in_company(
+    db: Database, store: BlobStore, head: Head, embedder_id: int, track_id: np.ndarray
+) -> tuple[np.ndarray, Named]:
+    """What `predict_bundles` shows of some tracks (i64 [n], ascending): each named together with the other live tracks
+    of its video.
+
+    Returns rows of track_id that have a vector i64 [k], and their names. Memory: parts of
+    whole videos of some CHUNK tracks, and k x C of f32.
+    """
+    with db.read() as conn:
+        lives = read_lives(conn, head.classes)
+        live = _live_of_videos(conn, np.unique(track_id // schema.TRACKS_PER_VIDEO))
+    # Who is asked about and no longer lives is named alone.
+    everyone = np.union1d(live, track_id)
+    found, embedding = embeddings_of_tracks(db, store, embedder_id, everyone)
+    everyone = everyone[found]
+    with db.read() as conn:
+        seen = seen_of(conn, everyone, lives)
+    rows, probability, unknown, familiar = [], [], [], []
+    for part in _whole_videos(everyone):
+        named = name_tracks(head, embedding[part], head.logits(embedding[part]), seen.part(part))
+        asked = np.isin(everyone[part], track_id)
+        rows.append(np.searchsorted(track_id, everyone[part][asked]))
+        probability.append(named.probability[asked])
+        unknown.append(named.is_unknown[asked])
+        familiar.append(named.familiarity[asked])
+    if not rows:
+        nothing = np.zeros((0, len(head.classes)), dtype=np.float32)
+        return np.zeros(0, dtype=np.int64), Named(nothing, np.zeros(0, dtype=bool), nothing[:, 0])
+    return np.concatenate(rows), Named(*(np.concatenate(parts) for parts in (probability, unknown, familiar)))
 
 
 def predict_bundles(
@@ -112,12 +173,13 @@ def predict_bundles(
     bundle_keys: Sequence[str],
     settings: Settings,
     progress: Callable[[str, int, int], None] | None = None,
+    budget: int | None = None,
 ) -> Predicted:
     """Write the champion head's predictions and scores of the live tracks of bundles, one transaction for each bundle.
 
-    A bundle whose embeddings are stale is embedded first. Stops after the bundle that passes
-    settings.score.tracks_per_run. Raises ModelError without a champion head, or if the head belongs to another embedder
-    than the champion.
+    A bundle whose embeddings are stale is embedded first. budget: tracks; None takes settings.score.tracks_per_run; it
+    stops after the bundle that passes it. Memory: two bundles. Raises ModelError without a champion head, or if the
+    head belongs to another embedder than the champion.
     """
     began = time.monotonic()
     with db.read() as conn:
@@ -133,56 +195,77 @@ def predict_bundles(
     head = load_head(store, model)
     with db.read() as conn:
         lives = read_lives(conn, head.classes)
-    n_tracks = n_rows = n_unknown = done = 0
-    for number, key in enumerate(bundle_keys):
-        if n_tracks >= settings.score.tracks_per_run:
-            break
-        if is_stale(db, store, key):
-            embed_bundle(db, store, key, settings)
-        with db.read() as conn:  # before the file is read: what comes later makes the scores stale, never fresh
-            as_of = embedded_at(conn, embedder.model_id, key)
-        for _, track_id, embedding in read_embeddings(db, store, embedder.model_id, [key]):
-            assert as_of is not None
-            rows, unknown = _write_bundle(db, model.model_id, key, head, lives, track_id, embedding, as_of)
-            n_rows += rows
-            n_unknown += unknown
-            n_tracks += len(track_id)
-        done = number + 1
+    limit = settings.score.tracks_per_run if budget is None else budget
+    n_tracks = n_rows = n_unknown = n_embedded = done = 0
+
+    def write(key: str, scored: _Scored) -> None:
+        nonlocal n_rows, n_unknown, n_tracks, done
+        rows, unknown = _write_bundle(db, model.model_id, key, scored)
+        n_rows += rows
+        n_unknown += unknown
+        n_tracks += scored.n_tracks
+        done += 1
         if progress is not None:
-            progress("score", done, len(bundle_keys))
-    return Predicted(done, n_tracks, n_rows, n_unknown, list(bundle_keys[done:]), round(time.monotonic() - began, 3))
+            progress(f"score {key}", done, len(bundle_keys))
+
+    # The next bundle is scored while one is written, each on a core of its own.
+    waiting: tuple[str, Future[_Scored]] | None = None
+    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(1) as scorer:
+        for key in bundle_keys:
+            if n_embedded >= limit:
+                break
+            n_embedded += embed_bundle(db, store, key, settings).n_tracks
+            coming = key, scorer.submit(_scored_bundle, db, store, embedder.model_id, key, head, lives)
+            if waiting is not None:
+                write(waiting[0], waiting[1].result())
+            waiting = coming
+        if waiting is not None:
+            write(waiting[0], waiting[1].result())
+    return Predicted(
+        done, n_embedded, n_tracks, n_rows, n_unknown, list(bundle_keys[done:]), round(time.monotonic() - began, 3)
+    )
 
 
-def _write_bundle(
-    db: Database,
-    model_id: int,
-    bundle_key: str,
-    head: Head,
-    lives: Lives,
-    track_id: np.ndarray,
-    embedding: np.ndarray,
-    as_of: datetime,
-) -> tuple[int, int]:
-    # Scored before the transaction: whoever labels must not wait for it.
+@dataclass(frozen=True)
+class _Scored:
+    """A bundle's scores in parts of whole videos, as of when its vectors were made. n_tracks: vectors in its file."""
+
+    parts: list[tuple[np.ndarray, Scores]]
+    as_of: datetime
+    n_tracks: int
+
+
+def _scored_bundle(
+    db: Database, store: BlobStore, embedder_id: int, bundle_key: str, head: Head, lives: Lives
+) -> _Scored:
+    with db.read() as conn:  # before the file is read: what comes later makes the scores stale, never fresh
+        as_of = embedded_at(conn, embedder_id, bundle_key)
+        live = _live(conn, bundle_key)
+    assert as_of is not None
+    (_, track_id, embedding) = next(iter(read_embeddings(db, store, embedder_id, [bundle_key])))
+    kept = np.isin(track_id, live)
+    live_id, live_embedding = track_id[kept], embedding[kept]
     with db.read() as conn:
-        kept = np.isin(track_id, _live(conn, bundle_key))
-        live_id, live_embedding = track_id[kept], embedding[kept]
-    scored = []
-    for part in _whole_videos(live_id):
-        with db.read() as conn:
-            seen = _seen(conn, bundle_key, live_id[part], lives)
-        scored.append((live_id[part], score_tracks(head, live_embedding[part], seen)))
+        seen = seen_of(conn, live_id, lives)
+    parts = [
+        (live_id[rows], score_tracks(head, live_embedding[rows], seen.part(rows))) for rows in _whole_videos(live_id)
+    ]
+    return _Scored(parts, as_of, len(track_id))
+
+
+def _write_bundle(db: Database, model_id: int, bundle_key: str, scored: _Scored) -> tuple[int, int]:
+    """One transaction: the bundle's rows are replaced. Returns rows of prediction, and unknown tracks."""
 
     def write(conn: sa.Connection) -> tuple[int, int]:
         live = _live(conn, bundle_key)
         _delete(conn, model_id, bundle_key)
         tracks = rows = unknown = 0
-        for ids, scores in scored:
+        for ids, scores in scored.parts:
             still = np.isin(ids, live)
             rows += _write_scores(conn, model_id, ids, scores, still)
             unknown += int(scores.is_unknown[still].sum())
             tracks += int(still.sum())
-        _say_scored(conn, model_id, bundle_key, tracks, as_of)
+        _say_scored(conn, model_id, bundle_key, tracks, scored.as_of)
         return rows, unknown
 
     return db.transact(write)
@@ -228,29 +311,49 @@ def _whole_videos(track_id: np.ndarray) -> Iterator[slice]:
         start = stop
 
 
-def _seen(conn: sa.Connection, bundle_key: str, track_id: np.ndarray, lives: Lives) -> Seen:
-    """When and where live tracks (ascending, whole videos of a bundle) were seen."""
-    track, video, bundle = schema.track, schema.video, schema.bundle
-    rows = conn.execute(
-        sa.select(
-            track.c.track_id, track.c.video_id, track.c.first_s, track.c.last_s, video.c.recorded_on, video.c.site
-        )
-        .join(video, video.c.video_id == track.c.video_id)
-        .join(bundle, bundle.c.bundle_id == video.c.bundle_id)
-        .where(bundle.c.bundle_key == bundle_key, track.c.state == "live")
-        .where(track.c.track_id.between(int(track_id[0]), int(track_id[-1])))
-        .order_by(track.c.track_id)
-    ).all()
+def _live_of_videos(conn: sa.Connection, videos: np.ndarray) -> np.ndarray:
+    """i64 [n]: live tracks of videos, ascending."""
+    track = schema.track.c
+    parts = [
+        conn.scalars(
+            sa.select(track.track_id).where(
+                track.video_id.in_(videos[start : start + VIDEOS_ASKED].tolist()), track.state == "live"
+            )
+        ).all()
+        for start in range(0, len(videos), VIDEOS_ASKED)
+    ]
+    return np.sort(np.array([track_id for part in parts for track_id in part], dtype=np.int64))
+
+
+def seen_of(conn: sa.Connection, track_id: np.ndarray, lives: Lives) -> Seen:
+    """When and where tracks (i64 [n], ascending) were seen. A track that has just gone is seen with no other."""
+    track, video = schema.track, schema.video
     n = len(track_id)
-    # A track that has just gone is seen with no other; its scores are not written.
+    videos, video_row = np.unique(track_id // schema.TRACKS_PER_VIDEO, return_inverse=True)
     video_id, first_s, last_s = -1 - np.arange(n), np.zeros(n), np.zeros(n)
-    days, sites = np.full(n, np.nan), np.full(n, "", dtype=object)
-    for row, at in zip(rows, np.searchsorted(track_id, [row.track_id for row in rows]).tolist(), strict=True):
-        if at < n and track_id[at] == row.track_id:
-            video_id[at], first_s[at], last_s[at], sites[at] = row.video_id, row.first_s, row.last_s, row.site or ""
+    days, sites = np.full(len(videos), np.nan), np.full(len(videos), "", dtype=object)
+    for start in range(0, len(videos), VIDEOS_ASKED):
+        some = videos[start : start + VIDEOS_ASKED].tolist()
+        rows = conn.execute(
+            sa.select(track.c.track_id, track.c.first_s, track.c.last_s).where(
+                track.c.video_id.in_(some), track.c.state == "live"
+            )
+        ).all()
+        if rows:
+            ids, first, last = (np.array(column) for column in zip(*rows, strict=True))
+            at = np.minimum(np.searchsorted(track_id, ids), n - 1)
+            here = track_id[at] == ids
+            at = at[here]
+            video_id[at], first_s[at], last_s[at] = videos[video_row[at]], first[here], last[here]
+        for row in conn.execute(
+            sa.select(video.c.video_id, video.c.recorded_on, video.c.site).where(video.c.video_id.in_(some))
+        ):
+            at_video = int(np.searchsorted(videos, row.video_id))
+            sites[at_video] = row.site or ""
             if row.recorded_on is not None:
-                days[at] = row.recorded_on.toordinal()
-    return Seen(video_id, first_s, last_s, lives.possible(days, sites))
+                days[at_video] = row.recorded_on.toordinal()
+    possible = lives.possible(days, sites)
+    return Seen(video_id, first_s, last_s, None if (possible == 1).all() else possible, video_row)
 
 
 def _say_scored(conn: sa.Connection, model_id: int, bundle_key: str, n_tracks: int, as_of: datetime) -> None:
@@ -271,8 +374,8 @@ def _tracks_of(bundle_key: str) -> sa.Select[tuple[int]]:
 
 
 def _live(conn: sa.Connection, bundle_key: str) -> np.ndarray:
-    live = conn.scalars(_tracks_of(bundle_key).where(schema.track.c.state == "live"))
-    return np.fromiter(live, dtype=np.int64)
+    live = conn.scalars(_tracks_of(bundle_key).where(schema.track.c.state == "live")).all()
+    return np.array(live, dtype=np.int64)
 
 
 def _delete(conn: sa.Connection, model_id: int, bundle_key: str) -> None:

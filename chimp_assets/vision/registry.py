@@ -1,7 +1,8 @@
 """The registry as people see it: which models there are, where each comes from, and who made which the champion.
 
-Belongs here: listing, showing, promoting and rolling back by a person's word, each change an `audit_event`; how a model
-is made again from its row. Does not belong here: verdicts by numbers (`gate`), the rows' life (`checkpoint`).
+Belongs here: listing, showing, promoting (by a person's word or the gate's) and rolling back, each change an
+`audit_event`; how a model is made again from its row. Does not belong here: verdicts by numbers (`gate`), the rows'
+life (`checkpoint`).
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import sqlalchemy as sa
 
 from chimp_assets.database import schema as t
 from chimp_assets.database.people import write_audit_event
-from chimp_assets.vision.checkpoint import ModelError, champion, model_of, promote
+from chimp_assets.vision.checkpoint import ModelError, ModelRow, champion, model_of, promote
 
 if TYPE_CHECKING:
     from chimp_assets.archive.store import BlobStore
@@ -193,16 +194,29 @@ def _decide(db: Database, model_id: int, action: str, why: str | None, by: str |
         row = model_of(conn, model_id)
         was = champion(conn, row.task)
     reason = f"{(why or '').strip() or 'No reason given'} ({said}; {by or 'by the command line'})"
+    _promote(db, row, was, action, reason, {"why": why or "", "said": said}, by)
+    return reason
+
+
+def promote_by_gate(db: Database, model_id: int, reason: str) -> None:
+    """Make a model the champion because its numbers say so: the same `audit_event` as by hand, by nobody."""
+    with db.read() as conn:
+        row = model_of(conn, model_id)
+        was = champion(conn, row.task)
+    _promote(db, row, was, PROMOTED, reason, {"why": "", "said": f"the gate says: {reason}"}, None)
+
+
+def _promote(
+    db: Database, row: ModelRow, was: ModelRow | None, action: str, reason: str, words: dict[str, Any], by: str | None
+) -> None:
     detail = {
-        "model_id": model_id,
+        "model_id": row.model_id,
         "state_before": row.state,
         "champion_before": was.model_id if was else None,
-        "why": why or "",
-        "said": said,
+        **words,
     }
     subject = _subject(row.task, row.version)
-    promote(db, model_id, reason, lambda conn: write_audit_event(conn, action, subject, detail, by))
-    return reason
+    promote(db, row.model_id, reason, lambda conn: write_audit_event(conn, action, subject, detail, by))
 
 
 def _subject(task: str, version: int) -> str:

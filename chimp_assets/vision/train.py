@@ -30,7 +30,7 @@ import sqlalchemy as sa
 from chimp_assets.database import schema
 from chimp_assets.errors import ChimpError
 from chimp_assets.vision.checkpoint import ModelError, ModelRow, champion, register_model, save_checkpoint
-from chimp_assets.vision.datasets import describe_training_set, read_members
+from chimp_assets.vision.datasets import audit_answers, describe_training_set, read_members
 from chimp_assets.vision.embedding import embeddings_of_tracks
 from chimp_assets.vision.head import fit_head, head_tensors
 from chimp_assets.vision.registry import code_version
@@ -72,18 +72,25 @@ def train_head(db: Database, store: BlobStore, settings: Settings, training_set_
     members = read_members(db, store, training_set_id)
     with db.read() as conn:
         embedder = champion(conn, "embedder")
-        task = describe_training_set(conn, training_set_id).task
+        described = describe_training_set(conn, training_set_id)
+        audit_id, audit_class = audit_answers(conn, described.watermark_seq, described.merge_watermark)
     if embedder is None:
         raise ModelError("There is no embedder.", "Fit one first: `chimp ingest` does when tracks are enough.")
-    if task != "head":
-        raise ModelError(f"Training set {training_set_id} is for the task {task!r}, not for a head.")
+    if described.task != "head":
+        raise ModelError(f"Training set {training_set_id} is for the task {described.task!r}, not for a head.")
     found, embedding = embeddings_of_tracks(db, store, embedder.model_id, members.track_id)
     if not len(found):
         raise ModelError(
             f"None of the {len(members.track_id)} labelled tracks has an embedding.", "Say `chimp score` first."
         )
     fresh = _not_learned_from(db, store, embedder, settings, members.track_id[found])
-    fit = fit_head(embedding, members.class_id[found], members.group[found], settings.head, settings.seed, fresh)
+    fair = ~np.isin(audit_id, members.track_id)
+    audit_id, audit_class = audit_id[fair], audit_class[fair]
+    asked, audit_embedding = embeddings_of_tracks(db, store, embedder.model_id, audit_id)
+    fit = fit_head(
+        embedding, members.class_id[found], members.group[found], settings.head, settings.seed, fresh,
+        (audit_embedding, audit_class[asked]),
+    )  # fmt: skip
     seen = fit.out_of_fold
     accuracy = None if math.isnan(seen.accuracy) else round(seen.accuracy, 6)
     config = {
@@ -93,8 +100,15 @@ def train_head(db: Database, store: BlobStore, settings: Settings, training_set_
         "without_embedding": len(members.track_id) - len(found),
         "l2": seen.l2,
         "temperature": fit.head.temperature,
+        "audit_rows": fit.audit_rows,
         "unknown_threshold": fit.head.unknown_threshold,
-        "out_of_fold": {"accuracy": accuracy, "n": seen.n, "n_new": seen.n_new, "folds": seen.folds},
+        "out_of_fold": {
+            "accuracy": accuracy,
+            "n": seen.n,
+            "n_new": seen.n_new,
+            "folds": seen.folds,
+            "likely_errors": seen.likely_errors,
+        },
         "seed": settings.seed,
         # What else decides the bytes: `chimp models show` says it.
         "settings": {

@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
+import simplejpeg
 import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
 from chimp_assets.database import schema
-from chimp_assets.vision.crops import best_crops, crop_square, read_crops
+from chimp_assets.vision.crops import are_grey, best_crops, crop_square, read_crops
 from chimp_assets_tests.vision.animals import FRAMES, make_animals
 
 
@@ -86,3 +87,15 @@ def test_asking_for_no_crops_is_an_error_and_for_many_gives_all():
     assert len(best_crops(np.arange(FRAMES), boxes, np.ones(FRAMES, np.float32), 99)) == FRAMES
     with pytest.raises(ValueError, match="0 crops"):
         best_crops(np.arange(FRAMES), boxes, np.ones(FRAMES, np.float32), 0)
+
+
+def test_infrared_is_told_from_dark_fur_by_day():
+    """By their mean colour black animals by day are infrared, and the slice of the night measures the day."""
+    rng = np.random.default_rng(0)
+    fur = np.clip(rng.normal(28, 9, (3, 96, 96, 1)) + rng.normal(0, 2, (3, 96, 96, 3)), 0, 255).astype(np.uint8)
+    by_day = fur.copy()
+    by_day[:, :20] = (70, 110, 60)  # leaves above the animal
+    night = np.repeat(np.clip(rng.normal(90, 40, (3, 96, 96, 1)), 0, 255).astype(np.uint8), 3, axis=3)
+    kept = np.stack([simplejpeg.decode_jpeg(simplejpeg.encode_jpeg(np.ascontiguousarray(one), 75)) for one in night])
+    assert are_grey(kept)
+    assert not are_grey(by_day)

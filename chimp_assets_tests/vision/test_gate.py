@@ -33,7 +33,7 @@ def judged(correct: list[int], probability: float = 0.9, flagged: list[int] | No
         row=np.arange(n),
         ranked=np.where(right[:, None], [[1, 2]], [[2, 3]]),
         probability=np.full(n, probability, dtype=np.float32),
-        max_logit=np.zeros(n, dtype=np.float32),
+        familiarity=np.zeros(n, dtype=np.float32),
         correct=right,
         taught=np.ones(n, dtype=bool),
         training_tracks=np.full(n, 9),
@@ -116,7 +116,7 @@ def test_the_unknown_found_and_missed_are_counted():
     answers = replace(
         answers,
         taught=np.array([1, 1, 1, 1, 0, 0, 0], dtype=bool),
-        max_logit=np.array([5, 4, 3, 1, 0, 0.5, 2], dtype=np.float32),
+        familiarity=np.array([5, 4, 3, 1, 0, 0.5, 2], dtype=np.float32),
     )
     rows = metrics_of(4, audit(7), answers, Settings.model_construct(seed=1, gate=GATE))
     values = {m.name: m.value for m in rows if m.slice_kind == "all"}

@@ -8,7 +8,14 @@ import pytest
 from chimp_assets.settings import HeadSettings
 from chimp_assets.vision import head as module
 from chimp_assets.vision.checkpoint import ModelError, register_model, save_checkpoint
-from chimp_assets.vision.head import NO_THRESHOLD, fit_head, head_tensors, load_head, out_of_fold_probabilities
+from chimp_assets.vision.head import (
+    NO_THRESHOLD,
+    fit_head,
+    head_tensors,
+    load_head,
+    out_of_fold_probabilities,
+    refined_temperature,
+)
 
 SETTINGS = HeadSettings()
 
@@ -96,8 +103,8 @@ def test_about_the_wanted_share_of_known_animals_is_called_unknown():
     x, y, days = vectors(per_class=60, noise=0.8)
     half = np.arange(len(y)) % 2 == 0
     head = fit_head(x[half], y[half], days[half], HeadSettings(unknown_false_alarm=0.1), 0).head
-    assert 0.02 < head.is_unknown(head.logits(x[~half])).mean() < 0.25
-    assert head.is_unknown(head.logits(-x.mean(0, keepdims=True) * 0)).all()
+    assert 0.02 < head.is_unknown(x[~half], head.logits(x[~half])).mean() < 0.25
+    assert head.is_unknown(-x.mean(0, keepdims=True) * 0, head.logits(-x.mean(0, keepdims=True) * 0)).all()
 
 
 def test_without_anything_to_judge_by_nothing_is_unknown_and_all_numbers_are_finite():
@@ -105,7 +112,7 @@ def test_without_anything_to_judge_by_nothing_is_unknown_and_all_numbers_are_fin
     x, y, _ = vectors(per_class=1, classes=3)
     fit = fit_head(x, y, np.arange(3), SETTINGS, 0)
     assert fit.head.unknown_threshold == NO_THRESHOLD
-    assert not fit.head.is_unknown(fit.head.logits(x)).any()
+    assert not fit.head.is_unknown(x, fit.head.logits(x)).any()
     assert all(np.isfinite(np.asarray(t, dtype=np.float64)).all() for t in head_tensors(fit.head).values())
 
 
@@ -120,7 +127,7 @@ def test_rows_that_the_embedder_learned_from_do_not_say_how_sure_to_be():
     alarms = {}
     for name, mask in (("all", None), ("fresh", fresh)):
         head = fit_head(rows, who, when, SETTINGS, 0, mask).head
-        alarms[name] = head.is_unknown(head.logits(hard[~some])).mean()
+        alarms[name] = head.is_unknown(hard[~some], head.logits(hard[~some])).mean()
     assert alarms["fresh"] < 0.12
     assert alarms["fresh"] < alarms["all"] / 1.5
 
@@ -209,3 +216,64 @@ def test_a_head_comes_back_from_its_file(home):
         again = load_head(home.store, model_of(conn, model_id))
     assert np.array_equal(again.logits(x), head.logits(x))
     assert (again.temperature, again.unknown_threshold) == (head.temperature, head.unknown_threshold)
+
+
+def test_the_audit_says_how_sure_a_head_may_be_where_labels_do_not():
+    """Acquisition asks the hard tracks: a head that judges itself by them is timid about the archive, for ever."""
+    x, y, days = vectors(per_class=30, noise=1.3)
+    easy, truth, _ = vectors(per_class=100, noise=0.45)
+    new, new_truth, _ = vectors(per_class=100, noise=0.45)
+    shy, told, unasked = (
+        fit_head(x, y, days, SETTINGS, 0, None, audit).head for audit in (None, (easy, truth), (easy[:0], truth[:0]))
+    )
+
+    def too_shy(head):
+        logits = head.logits(new)
+        return (head.classes[logits.argmax(1)] == new_truth).mean() - head.probabilities(logits).max(1).mean()
+
+    assert too_shy(shy) > 0.05
+    assert abs(too_shy(told)) < 0.03
+    assert (unasked.temperature, unasked.unknown_threshold) == (shy.temperature, shy.unknown_threshold)
+    assert np.array_equal(told.W, shy.W), "the audit must never teach who is who"
+    # Strangers to the head say nothing of how sure it may be of those it knows.
+    other = fit_head(x, y, days, SETTINGS, 0, None, (easy, truth + 1)).head
+    assert (other.temperature, other.unknown_threshold) == (shy.temperature, shy.unknown_threshold)
+
+
+def test_few_audit_rows_do_not_overrule_many_labels():
+    """A handful of answers that happen to be right would make a head certain of everything."""
+    x, y, days = vectors(per_class=30, noise=0.9)
+    before = fit_head(x, y, days, SETTINGS, 0).head
+    logits = before.logits(x).astype(np.float64)
+    right = np.flatnonzero(before.classes[logits.argmax(1)] == y)[:4]
+    after = refined_temperature(before.temperature, logits[right], np.searchsorted(before.classes, y[right]))
+    assert before.temperature / 1.6 < after < before.temperature
+
+
+def test_a_stranger_far_out_on_one_side_is_told_by_distance():
+    """What sets an animal apart, exaggerated, has a larger logit than the animal: the logit alone calls it known."""
+    rng = np.random.default_rng(4)
+    common, *apart = np.linalg.qr(rng.normal(size=(24, 7)))[0].T
+    y = np.repeat(np.arange(6), 30)
+
+    def around(middle, n):
+        x = middle + 0.08 * rng.normal(size=(n, 24))
+        return (x / np.linalg.norm(x, axis=1, keepdims=True)).astype(np.float32)
+
+    looks = 0.8 * common + 0.6 * np.stack(apart)
+    x = around(looks[y], len(y))
+    strangers = around(0.2 * common + 0.95 * np.stack(apart)[y], len(y))
+    head = fit_head(x, y, np.tile(np.arange(6), 30), HeadSettings(unknown_false_alarm=0.1), 0).head
+    logits = head.logits(strangers)
+    assert (logits.max(1) > np.quantile(head.logits(x).max(1), 0.1)).mean() > 0.9
+    assert head.is_unknown(strangers, logits).mean() > 0.9
+
+
+def test_labels_that_are_wrong_are_counted():
+    """A status that says none, or hundreds, of a dozen errors sends the expert the wrong way."""
+    x, y, days = vectors(per_class=40, noise=0.5)
+    said = y.copy()
+    wrong = np.random.default_rng(1).choice(len(y), 12, replace=False)
+    said[wrong] = said[wrong] % 40 + 10
+    assert 8 <= fit_head(x, said, days, SETTINGS, 0).out_of_fold.likely_errors <= 20
+    assert fit_head(x, y, days, SETTINGS, 0).out_of_fold.likely_errors <= 4

@@ -5,10 +5,12 @@ from uuid import uuid4
 import numpy as np
 import pytest
 
+from chimp_assets.database.agreement import self_agreement
 from chimp_assets.database.events import LabelEvent, record_events
+from chimp_assets.database.status import status_of
 from chimp_assets.settings import HeadSettings
 from chimp_assets.vision.head import out_of_fold_probabilities
-from chimp_assets.vision.label_quality import ranked, self_agreement
+from chimp_assets.vision.label_quality import ranked
 from chimp_assets_tests.vision.test_head import vectors
 from chimp_assets_tests.vision.unknown_home import fill
 
@@ -31,6 +33,8 @@ def test_a_person_asked_twice_agrees_or_not(home):
     say(track[2], "repeat", kind="unknown", anim_id=None)
     with home.database.read() as conn:
         found = self_agreement(conn)[0]
+        assert status_of(conn).agreement == [found]
+        assert status_of(conn).to_review is None, "the head of this home never said"
     assert (found.annotator, found.n_repeats, found.n_same) == ("expert", 3, 1)
     assert found.share == pytest.approx(1 / 3)
     assert found.ci_low < found.share < found.ci_high

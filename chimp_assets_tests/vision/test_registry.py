@@ -10,7 +10,14 @@ from chimp_assets.cli import app
 from chimp_assets.database import schema as t
 from chimp_assets.database.people import PeopleError
 from chimp_assets.vision.checkpoint import ModelError, champion, promote, register_model
-from chimp_assets.vision.registry import code_version, list_models, promote_by_hand, roll_back, show_model
+from chimp_assets.vision.registry import (
+    code_version,
+    list_models,
+    promote_by_gate,
+    promote_by_hand,
+    roll_back,
+    show_model,
+)
 
 
 def say(home, *words):
@@ -74,3 +81,15 @@ def test_the_commands_list_show_promote_and_roll_back(home):
         assert [m.state for m in list_models(conn, "detector")] == ["champion", "retired"]
     refused = CliRunner().invoke(app, ["models", "show", "99"], env={"CHIMP_HOME": str(home.settings.home)})
     assert isinstance(refused.exception, ModelError)
+
+
+def test_a_promotion_by_the_gate_is_kept_like_one_by_hand(home):
+    """A champion that changed by night with no trace in the audit trail cannot be told from a break-in."""
+    first = register_model(home.database, "head", "one", {}, state="champion")
+    second = register_model(home.database, "head", "two", {})
+    promote_by_gate(home.database, second, "Not worse: 90 % against 89 %.")
+    with home.database.read() as conn:
+        decision = show_model(conn, second)["decisions"][0]
+        assert champion(conn, "head").model_id == second
+    assert (decision["by"], decision["action"], decision["champion_before"]) == (None, "model.promote", str(first))
+    assert decision["said"] == "the gate says: Not worse: 90 % against 89 %."
