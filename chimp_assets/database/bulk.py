@@ -57,6 +57,8 @@ def write_chunks(
     order. A chunk is given as `insert_rows` takes it; memory: one chunk. progress: called with the rows that are there,
     after each chunk. Raises DatabaseError where the ledger has another chunk under this number, ValueError for a
     run_key that is empty or longer than 100 characters, and what `insert_rows` raises.
+    For jobs that add rows once: what is replaced as a whole (predictions of a bundle) goes by `insert_rows` in the
+    transaction that deletes what was there, so that nobody sees the half of it.
     """
     longest = bulk_chunk.c.run_key.type.length  # type: ignore[attr-defined]
     if not 1 <= len(run_key) <= longest:

@@ -47,8 +47,6 @@ VIEW_NAMES = (
     "v_seen_day",
     "v_dyad_day",
     "v_dyad_event",
-    "v_alive_month",
-    "v_dyad_month",
     "v_dyad",
     "v_mother_offspring",
     # how far to trust it
@@ -62,6 +60,9 @@ VIEW_NAMES = (
     "v_label_savings",
     "v_stopping_advice",
 )
+
+# Views of earlier versions that are no more, by the one that read them: dropped after it, before what they read.
+_FORMER_NAMES = {"v_dyad": ("v_dyad_month", "v_alive_month")}
 
 # What SQL Server spells in another way, and why no spelling of all three exists.
 _SQL_SERVER = (
@@ -104,9 +105,10 @@ def create_views(conn: sa.Connection) -> None:
 def drop_views(conn: sa.Connection) -> None:
     """Drop the views that are there. conn: inside a write transaction."""
     there = set(sa.inspect(conn).get_view_names())
-    for name in reversed(VIEW_NAMES):
-        if name in there:
-            conn.exec_driver_sql(f"DROP VIEW {name}")
+    for reader in reversed(VIEW_NAMES):
+        for name in (reader, *_FORMER_NAMES.get(reader, ())):
+            if name in there:
+                conn.exec_driver_sql(f"DROP VIEW {name}")
 
 
 def _load(folder: str, name: str) -> str:

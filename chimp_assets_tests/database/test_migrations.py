@@ -24,7 +24,7 @@ from chimp_assets.database.migrations import _config, require_head, state_of, up
 from chimp_assets.database.schema import counter, metadata
 from chimp_assets.settings import shipped_file
 
-REVISIONS = ["0001", "0002", "0003", "0004"]
+REVISIONS = ["0001", "0002", "0003", "0004", "0005"]
 
 
 def test_an_empty_database_is_brought_to_the_head_once(bare_db: Database) -> None:
@@ -66,6 +66,24 @@ def test_all_views_can_be_read_after_an_upgrade(db: Database) -> None:
             assert len(rows) == (10 if name == "v_digit" else 0), name
 
 
+def test_views_that_are_no_more_go_with_an_upgrade(db: Database) -> None:
+    """Views of version 0004 that nothing makes any more stand in the way of dropping those that they read."""
+    version = sa.table("alembic_version", sa.column("version_num"))
+    with db.write() as conn:
+        conn.exec_driver_sql("DROP VIEW v_dyad")
+        conn.exec_driver_sql("CREATE VIEW v_alive_month AS SELECT individual_id, month FROM v_seen_day")
+        conn.exec_driver_sql(
+            "CREATE VIEW v_dyad_month AS SELECT d.individual_a, m.month FROM v_dyad_day AS d"
+            " INNER JOIN v_alive_month AS m ON m.individual_id = d.individual_a"
+        )
+        conn.exec_driver_sql("CREATE VIEW v_dyad AS SELECT individual_a, month FROM v_dyad_month")
+        conn.execute(sa.update(version).values(version_num="0004"))
+    assert upgrade(db) == ["0005"]
+    with db.read() as conn:
+        assert set(sa.inspect(conn).get_view_names()) == set(views.VIEW_NAMES)
+        assert "both_alive" in {column["name"] for column in sa.inspect(conn).get_columns("v_dyad")}
+
+
 @pytest.mark.parametrize(("revision", "remedy"), [("9999", "newer chimp-assets"), (None, "empty database")])
 def test_a_database_that_is_not_ours_to_change_is_left_alone(
     bare_db: Database, revision: str | None, remedy: str
@@ -97,7 +115,7 @@ def test_an_older_schema_is_refused_with_the_command_that_mends_it(
     with pytest.raises(DatabaseError) as caught:
         require_head(db)
     assert "chimp db upgrade" in caught.value.remedy
-    assert upgrade(db) == ["0005"]
+    assert upgrade(db) == ["0006"]
     with db.read() as conn:
         assert "later" in {column["name"] for column in sa.inspect(conn).get_columns("counter")}
         assert set(sa.inspect(conn).get_view_names()) == set(views.VIEW_NAMES)
@@ -267,6 +285,9 @@ THIRD: dict[str, list[dict[str, Any]]] = {
     ],
     "biography_log": [{"log_id": 1, "individual_id": 1, "made_at": AT, "description": "named"}],
 }  # fmt: skip
+FOURTH: dict[str, list[dict[str, Any]]] = {
+    "unknown_track": [{"model_id": 2, "track_id": 1 << 20, "cluster_no": 1, "likeness": 0.5}],
+}
 SINCE_THIRD: dict[tuple[str, Any], dict[str, Any]] = {
     ("track", 1 << 20): {"first_s": 0.5, "last_s": 1.0},
     ("video", 1): {"recorded_on": date(2013, 5, 7), "frame_s": 0.5},
@@ -281,7 +302,7 @@ def test_rows_of_every_earlier_version_survive_the_way_to_this_one(bare_db: Data
     with bare_db.write() as conn:
         there.reflect(conn)
         conn.execute(sa.update(there.tables["counter"]).where(sa.column("name") == "annotation").values(value=1))
-        for rows in (FIRST, SECOND, THIRD)[: REVISIONS.index(revision) + 1]:
+        for rows in (FIRST, SECOND, THIRD, FOURTH)[: REVISIONS.index(revision) + 1]:
             for name, values in rows.items():
                 for row in values:
                     more = SINCE_THIRD.get((name, row.get(f"{name}_id")), {}) if revision >= "0003" else {}
@@ -344,7 +365,7 @@ def _with_second_revision(monkeypatch: pytest.MonkeyPatch, folder: Path, body: s
     """The shipped history and one revision more, as a later version of the product would have it."""
     shutil.copytree(shipped_file("sql"), folder / "sql")
     (folder / "sql" / "migrations" / "versions" / "0005_later.py").write_text(
-        "import sqlalchemy as sa\nfrom alembic import op\nrevision = '0005'\ndown_revision = '0004'\n"
+        "import sqlalchemy as sa\nfrom alembic import op\nrevision = '0006'\ndown_revision = '0005'\n"
         f"branch_labels = None\ndepends_on = None\ndef upgrade():\n    {body}\n"
     )
     monkeypatch.setattr("chimp_assets.database.migrations.shipped_file", lambda name: folder / name)

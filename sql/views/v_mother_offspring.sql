@@ -4,6 +4,40 @@
 -- n_videos, n_videos_together: videos with it, and of those with its mother too. sibling_present: 1 where a child of the
 -- same mother shared a video with it. age_y: when it was first seen in the month.
 -- orphan: 1 where the mother had died or disappeared for good before that day.
+-- Tracks are listed once (MATERIALIZED), and mothers and siblings joined to that list: SQLite would else work out who each
+-- track is again for each pair of them.
+WITH lives AS MATERIALIZED (
+    SELECT
+        i.individual_id,
+        i.anim_id,
+        i.sex,
+        i.mom_id,
+        i.born_day_no,
+        i.depart_type,
+        i.depart_day_no
+    FROM v_individual_day AS i
+),
+named AS MATERIALIZED (
+    SELECT
+        n.track_id,
+        n.video_id,
+        n.individual_id,
+        i.mom_id,
+        t.first_s,
+        t.last_s
+    FROM v_named_track AS n
+    INNER JOIN lives AS i ON i.individual_id = n.individual_id
+    INNER JOIN track AS t ON t.track_id = n.track_id
+),
+days AS MATERIALIZED (
+    SELECT
+        d.video_id,
+        d.month,
+        d.day_no,
+        COALESCE(d.frame_s, d.duration_s, 0) AS frame_s
+    FROM v_video_day AS d
+    WHERE d.month IS NOT NULL
+)
 SELECT
     m.individual_id AS mother_id,
     m.anim_id AS mother_anim_id,
@@ -47,34 +81,29 @@ FROM (
             CAST(0 AS FLOAT) AS seconds_together,
             0 AS sibling_present
         FROM v_sighting AS s
-        INNER JOIN v_video_day AS d ON d.video_id = s.video_id
-        WHERE d.month IS NOT NULL
+        INNER JOIN days AS d ON d.video_id = s.video_id
         UNION ALL
         SELECT
-            c.individual_id AS offspring_id,
+            o.individual_id AS offspring_id,
             d.month,
             d.day_no,
             0 AS n_videos,
             o.video_id AS video_with_mother,
             CAST(0 AS FLOAT) AS seconds_seen,
             CASE
-                WHEN ot.first_s > mt.last_s OR mt.first_s > ot.last_s THEN CAST(0 AS FLOAT)
+                WHEN o.first_s > m.last_s OR m.first_s > o.last_s THEN CAST(0 AS FLOAT)
                 ELSE
-                    CASE WHEN ot.last_s < mt.last_s THEN ot.last_s ELSE mt.last_s END
-                    - CASE WHEN ot.first_s > mt.first_s THEN ot.first_s ELSE mt.first_s END
-                    + COALESCE(d.frame_s, d.duration_s, 0)
+                    CASE WHEN o.last_s < m.last_s THEN o.last_s ELSE m.last_s END
+                    - CASE WHEN o.first_s > m.first_s THEN o.first_s ELSE m.first_s END
+                    + d.frame_s
             END AS seconds_together,
             0 AS sibling_present
-        FROM v_individual_day AS c
-        INNER JOIN v_named_track AS o ON o.individual_id = c.individual_id
-        INNER JOIN v_named_track AS mo ON mo.video_id = o.video_id AND mo.individual_id = c.mom_id
-        INNER JOIN track AS ot ON ot.track_id = o.track_id
-        INNER JOIN track AS mt ON mt.track_id = mo.track_id
-        INNER JOIN v_video_day AS d ON d.video_id = o.video_id
-        WHERE d.month IS NOT NULL
+        FROM named AS o
+        INNER JOIN named AS m ON m.video_id = o.video_id AND m.individual_id = o.mom_id
+        INNER JOIN days AS d ON d.video_id = o.video_id
         UNION ALL
         SELECT
-            c.individual_id AS offspring_id,
+            o.individual_id AS offspring_id,
             d.month,
             d.day_no,
             0 AS n_videos,
@@ -82,15 +111,12 @@ FROM (
             CAST(0 AS FLOAT) AS seconds_seen,
             CAST(0 AS FLOAT) AS seconds_together,
             1 AS sibling_present
-        FROM v_individual_day AS c
-        INNER JOIN v_individual_day AS b ON b.mom_id = c.mom_id AND b.individual_id <> c.individual_id
-        INNER JOIN v_named_track AS o ON o.individual_id = c.individual_id
-        INNER JOIN v_named_track AS bo ON bo.video_id = o.video_id AND bo.individual_id = b.individual_id
-        INNER JOIN v_video_day AS d ON d.video_id = o.video_id
-        WHERE d.month IS NOT NULL
+        FROM named AS o
+        INNER JOIN named AS b ON b.video_id = o.video_id AND b.mom_id = o.mom_id AND b.individual_id <> o.individual_id
+        INNER JOIN days AS d ON d.video_id = o.video_id
     ) AS u
     GROUP BY u.offspring_id, u.month
 ) AS g
-INNER JOIN v_individual_day AS o ON o.individual_id = g.offspring_id
-INNER JOIN v_individual_day AS m ON m.individual_id = o.mom_id
+INNER JOIN lives AS o ON o.individual_id = g.offspring_id
+INNER JOIN lives AS m ON m.individual_id = o.mom_id
 WHERE g.seconds_seen > 0

@@ -4,49 +4,127 @@
 -- contradicts; source and probability say who named it. off_by: by how many days, years or seconds, as off_unit says.
 -- Mothers and infants: the infant was surely younger than 5 years, both were alive, and the camera saw the one without the
 -- other all day (the warning of the Gombe mother-infant project). Communities: as the memberships of that day say.
+-- Tracks and lives are listed once (MATERIALIZED) and these lists joined: SQLite would else work out who each track is again
+-- for each pair of them.
+WITH named AS MATERIALIZED (
+    SELECT
+        n.track_id,
+        n.video_id,
+        n.individual_id,
+        n.anim_id,
+        n.source,
+        n.probability,
+        t.first_frame_no,
+        t.last_frame_no,
+        t.first_s,
+        t.last_s,
+        t.n_detections,
+        v.site,
+        v.camera,
+        v.recorded_on,
+        v.day,
+        v.day_no,
+        v.unix_s
+    FROM v_named_track AS n
+    INNER JOIN track AS t ON t.track_id = n.track_id
+    INNER JOIN v_video_day AS v ON v.video_id = n.video_id
+),
+lives AS MATERIALIZED (
+    SELECT i.*
+    FROM v_individual_day AS i
+),
+in_video AS MATERIALIZED (
+    SELECT DISTINCT
+        n.individual_id,
+        n.video_id
+    FROM named AS n
+),
+at_camera AS MATERIALIZED (
+    SELECT DISTINCT
+        n.individual_id,
+        n.site,
+        n.camera,
+        n.recorded_on
+    FROM named AS n
+    WHERE n.camera IS NOT NULL AND n.recorded_on IS NOT NULL
+),
+belongs AS MATERIALIZED (
+    SELECT
+        n.video_id,
+        n.track_id,
+        n.individual_id,
+        n.anim_id,
+        n.source,
+        n.probability,
+        n.day,
+        n.site,
+        n.camera,
+        m.community_id
+    FROM named AS n
+    INNER JOIN v_membership_day AS m
+        ON m.individual_id = n.individual_id AND n.day >= m.start_day AND n.day <= m.end_day
+),
+sighted AS MATERIALIZED (
+    SELECT
+        n.individual_id,
+        n.anim_id,
+        n.video_id,
+        n.site,
+        n.camera,
+        n.recorded_on,
+        n.day,
+        n.unix_s,
+        MIN(n.track_id) AS track_id,
+        MIN(n.first_s) AS first_s,
+        MAX(n.last_s) AS last_s,
+        MAX(CASE WHEN n.source = 'person' THEN 1 ELSE 0 END) AS human_reviewed,
+        SUM(n.probability * n.n_detections) / SUM(n.n_detections) AS mean_probability
+    FROM named AS n
+    WHERE n.unix_s IS NOT NULL
+    GROUP BY n.individual_id, n.anim_id, n.video_id, n.site, n.camera, n.recorded_on, n.day, n.unix_s
+)
 SELECT
     CASE
-        WHEN v.day_no < i.born_first_day_no THEN 'seen before it was born'
-        WHEN v.day_no < i.entry_day_no THEN 'seen before it came'
-        WHEN v.day_no > i.depart_latest_day_no THEN 'seen after it departed'
+        WHEN n.day_no < i.born_first_day_no THEN 'seen before it was born'
+        WHEN n.day_no < i.entry_day_no THEN 'seen before it came'
+        WHEN n.day_no > i.depart_latest_day_no THEN 'seen after it departed'
         ELSE 'seen older than 70 years'
     END AS problem,
     CASE
-        WHEN v.day_no < i.born_first_day_no THEN 'the name of the track, the birth date, the date of the video'
-        WHEN v.day_no < i.entry_day_no THEN 'the name of the track, the entry date, the date of the video'
-        WHEN v.day_no > i.depart_latest_day_no THEN 'the name of the track, the departure, the date of the video'
+        WHEN n.day_no < i.born_first_day_no THEN 'the name of the track, the birth date, the date of the video'
+        WHEN n.day_no < i.entry_day_no THEN 'the name of the track, the entry date, the date of the video'
+        WHEN n.day_no > i.depart_latest_day_no THEN 'the name of the track, the departure, the date of the video'
         ELSE 'the name of the track, the birth date, a departure that nobody recorded'
     END AS look_at,
     n.individual_id,
     n.anim_id,
     n.track_id,
     n.video_id,
-    v.day,
-    v.site,
-    v.camera,
+    n.day,
+    n.site,
+    n.camera,
     n.source,
     n.probability,
     CAST(NULL AS BIGINT) AS other_individual_id,
     CAST(NULL AS VARCHAR(40)) AS other_anim_id,
     CAST(NULL AS BIGINT) AS other_track_id,
     CASE
-        WHEN v.day_no < i.born_first_day_no THEN CAST(i.born_first_day_no - v.day_no AS FLOAT)
-        WHEN v.day_no < i.entry_day_no THEN CAST(i.entry_day_no - v.day_no AS FLOAT)
-        WHEN v.day_no > i.depart_latest_day_no THEN v.day_no - i.depart_latest_day_no
-        ELSE (v.day_no - i.born_last_day_no) / CAST(365.25 AS FLOAT) - 70
+        WHEN n.day_no < i.born_first_day_no THEN CAST(i.born_first_day_no - n.day_no AS FLOAT)
+        WHEN n.day_no < i.entry_day_no THEN CAST(i.entry_day_no - n.day_no AS FLOAT)
+        WHEN n.day_no > i.depart_latest_day_no THEN n.day_no - i.depart_latest_day_no
+        ELSE (n.day_no - i.born_last_day_no) / CAST(365.25 AS FLOAT) - 70
     END AS off_by,
     CASE
-        WHEN v.day_no < i.born_first_day_no OR v.day_no < i.entry_day_no OR v.day_no > i.depart_latest_day_no THEN 'days'
+        WHEN n.day_no < i.born_first_day_no OR n.day_no < i.entry_day_no OR n.day_no > i.depart_latest_day_no THEN 'days'
         ELSE 'years'
     END AS off_unit
-FROM v_named_track AS n
-INNER JOIN v_individual_day AS i ON i.individual_id = n.individual_id
-INNER JOIN v_video_day AS v ON v.video_id = n.video_id
+FROM named AS n
+INNER JOIN lives AS i ON i.individual_id = n.individual_id
 WHERE
-    v.day_no < i.born_first_day_no
-    OR v.day_no < i.entry_day_no
-    OR v.day_no > i.depart_latest_day_no
-    OR (v.day_no - i.born_last_day_no) / CAST(365.25 AS FLOAT) > 70
+    n.day_no < i.born_first_day_no
+    OR n.day_no < i.entry_day_no
+    OR n.day_no > i.depart_latest_day_no
+    OR (n.day_no - i.born_last_day_no) / CAST(365.25 AS FLOAT) > 70
 UNION ALL
 SELECT
     'an infant without its mother' AS problem,
@@ -55,37 +133,33 @@ SELECT
     n.anim_id,
     n.track_id,
     n.video_id,
-    v.day,
-    v.site,
-    v.camera,
+    n.day,
+    n.site,
+    n.camera,
     n.source,
     n.probability,
     m.individual_id AS other_individual_id,
     m.anim_id AS other_anim_id,
     CAST(NULL AS BIGINT) AS other_track_id,
-    (v.day_no - i.born_day_no) / CAST(365.25 AS FLOAT) AS off_by,
+    (n.day_no - i.born_day_no) / CAST(365.25 AS FLOAT) AS off_by,
     'years old' AS off_unit
-FROM v_named_track AS n
-INNER JOIN v_individual_day AS i ON i.individual_id = n.individual_id
-INNER JOIN v_individual_day AS m ON m.individual_id = i.mom_id
-INNER JOIN v_video_day AS v ON v.video_id = n.video_id
+FROM named AS n
+INNER JOIN lives AS i ON i.individual_id = n.individual_id
+INNER JOIN lives AS m ON m.individual_id = i.mom_id
+LEFT OUTER JOIN in_video AS beside ON beside.individual_id = i.mom_id AND beside.video_id = n.video_id
+LEFT OUTER JOIN at_camera AS there
+    ON
+        there.individual_id = i.mom_id
+        AND there.camera = n.camera
+        AND there.recorded_on = n.recorded_on
+        AND (there.site = n.site OR (there.site IS NULL AND n.site IS NULL))
 WHERE
-    v.day_no >= i.born_last_day_no
-    AND (v.day_no - i.born_first_day_no) / CAST(365.25 AS FLOAT) < 5
-    AND v.day_no >= m.from_day_no
-    AND v.day_no <= m.until_day_no
-    AND NOT EXISTS (
-        SELECT 1
-        FROM video AS w
-        INNER JOIN v_named_track AS o ON o.video_id = w.video_id
-        WHERE
-            o.individual_id = i.mom_id
-            AND (
-                (w.site = v.site AND w.camera = v.camera AND w.recorded_on = v.recorded_on)
-                OR (w.site IS NULL AND v.site IS NULL AND w.camera = v.camera AND w.recorded_on = v.recorded_on)
-                OR w.video_id = v.video_id
-            )
-    )
+    n.day_no >= i.born_last_day_no
+    AND (n.day_no - i.born_first_day_no) / CAST(365.25 AS FLOAT) < 5
+    AND n.day_no >= m.from_day_no
+    AND n.day_no <= m.until_day_no
+    AND beside.individual_id IS NULL
+    AND there.individual_id IS NULL
 UNION ALL
 SELECT
     'a mother without her infant' AS problem,
@@ -94,38 +168,34 @@ SELECT
     n.anim_id,
     n.track_id,
     n.video_id,
-    v.day,
-    v.site,
-    v.camera,
+    n.day,
+    n.site,
+    n.camera,
     n.source,
     n.probability,
     c.individual_id AS other_individual_id,
     c.anim_id AS other_anim_id,
     CAST(NULL AS BIGINT) AS other_track_id,
-    (v.day_no - c.born_day_no) / CAST(365.25 AS FLOAT) AS off_by,
+    (n.day_no - c.born_day_no) / CAST(365.25 AS FLOAT) AS off_by,
     'years old' AS off_unit
-FROM v_named_track AS n
-INNER JOIN v_individual_day AS c ON c.mom_id = n.individual_id
-INNER JOIN v_individual_day AS m ON m.individual_id = n.individual_id
-INNER JOIN v_video_day AS v ON v.video_id = n.video_id
+FROM named AS n
+INNER JOIN lives AS c ON c.mom_id = n.individual_id
+INNER JOIN lives AS m ON m.individual_id = n.individual_id
+LEFT OUTER JOIN in_video AS beside ON beside.individual_id = c.individual_id AND beside.video_id = n.video_id
+LEFT OUTER JOIN at_camera AS there
+    ON
+        there.individual_id = c.individual_id
+        AND there.camera = n.camera
+        AND there.recorded_on = n.recorded_on
+        AND (there.site = n.site OR (there.site IS NULL AND n.site IS NULL))
 WHERE
-    v.day_no >= c.born_last_day_no
-    AND (v.day_no - c.born_first_day_no) / CAST(365.25 AS FLOAT) < 5
-    AND v.day_no >= c.from_day_no
-    AND v.day_no <= c.until_day_no
-    AND v.day_no <= m.until_day_no
-    AND NOT EXISTS (
-        SELECT 1
-        FROM video AS w
-        INNER JOIN v_named_track AS o ON o.video_id = w.video_id
-        WHERE
-            o.individual_id = c.individual_id
-            AND (
-                (w.site = v.site AND w.camera = v.camera AND w.recorded_on = v.recorded_on)
-                OR (w.site IS NULL AND v.site IS NULL AND w.camera = v.camera AND w.recorded_on = v.recorded_on)
-                OR w.video_id = v.video_id
-            )
-    )
+    n.day_no >= c.born_last_day_no
+    AND (n.day_no - c.born_first_day_no) / CAST(365.25 AS FLOAT) < 5
+    AND n.day_no >= c.from_day_no
+    AND n.day_no <= c.until_day_no
+    AND n.day_no <= m.until_day_no
+    AND beside.individual_id IS NULL
+    AND there.individual_id IS NULL
 UNION ALL
 SELECT
     'two communities in one video' AS problem,
@@ -134,9 +204,9 @@ SELECT
     n.anim_id,
     n.track_id,
     n.video_id,
-    v.day,
-    v.site,
-    v.camera,
+    n.day,
+    n.site,
+    n.camera,
     n.source,
     n.probability,
     o.individual_id AS other_individual_id,
@@ -144,14 +214,9 @@ SELECT
     o.track_id AS other_track_id,
     CAST(NULL AS FLOAT) AS off_by,
     CAST(NULL AS VARCHAR(10)) AS off_unit
-FROM v_named_track AS n
-INNER JOIN v_named_track AS o ON o.video_id = n.video_id AND o.individual_id > n.individual_id
-INNER JOIN v_video_day AS v ON v.video_id = n.video_id
-INNER JOIN v_membership_day AS mn
-    ON mn.individual_id = n.individual_id AND v.day >= mn.start_day AND v.day <= mn.end_day
-INNER JOIN v_membership_day AS mo
-    ON mo.individual_id = o.individual_id AND v.day >= mo.start_day AND v.day <= mo.end_day
-WHERE mn.community_id <> mo.community_id
+FROM belongs AS n
+INNER JOIN belongs AS o
+    ON o.video_id = n.video_id AND o.individual_id > n.individual_id AND o.community_id <> n.community_id
 UNION ALL
 SELECT
     'one animal twice in one frame' AS problem,
@@ -160,9 +225,9 @@ SELECT
     n.anim_id,
     n.track_id,
     n.video_id,
-    v.day,
-    v.site,
-    v.camera,
+    n.day,
+    n.site,
+    n.camera,
     n.source,
     n.probability,
     o.individual_id AS other_individual_id,
@@ -170,15 +235,12 @@ SELECT
     o.track_id AS other_track_id,
     CAST(NULL AS FLOAT) AS off_by,
     CAST(NULL AS VARCHAR(10)) AS off_unit
-FROM v_named_track AS n
-INNER JOIN v_named_track AS o
+FROM named AS n
+INNER JOIN named AS o
     ON o.video_id = n.video_id AND o.individual_id = n.individual_id AND o.track_id > n.track_id
-INNER JOIN track AS tn ON tn.track_id = n.track_id
-INNER JOIN track AS tb ON tb.track_id = o.track_id
-INNER JOIN v_video_day AS v ON v.video_id = n.video_id
 WHERE
-    tn.first_frame_no <= tb.last_frame_no
-    AND tb.first_frame_no <= tn.last_frame_no
+    n.first_frame_no <= o.last_frame_no
+    AND o.first_frame_no <= n.last_frame_no
     AND EXISTS (
         SELECT 1
         FROM detection AS dn
@@ -191,37 +253,27 @@ SELECT
     'the names of both tracks, the clocks of both cameras' AS look_at,
     x.individual_id,
     x.anim_id,
-    (
-        SELECT MIN(n.track_id)
-        FROM v_named_track AS n
-        WHERE n.video_id = x.video_id AND n.individual_id = x.individual_id
-    ) AS track_id,
+    x.track_id,
     x.video_id,
-    v.day,
-    v.site,
-    v.camera,
+    x.day,
+    x.site,
+    x.camera,
     CASE WHEN x.human_reviewed = 1 THEN 'person' ELSE 'model' END AS source,
     x.mean_probability AS probability,
     y.individual_id AS other_individual_id,
     y.anim_id AS other_anim_id,
-    (
-        SELECT MIN(n.track_id)
-        FROM v_named_track AS n
-        WHERE n.video_id = y.video_id AND n.individual_id = y.individual_id
-    ) AS other_track_id,
-    CASE WHEN v.unix_s + x.last_s < w.unix_s + y.last_s THEN v.unix_s + x.last_s ELSE w.unix_s + y.last_s END
-    - CASE WHEN v.unix_s + x.first_s > w.unix_s + y.first_s THEN v.unix_s + x.first_s ELSE w.unix_s + y.first_s END
+    y.track_id AS other_track_id,
+    CASE WHEN x.unix_s + x.last_s < y.unix_s + y.last_s THEN x.unix_s + x.last_s ELSE y.unix_s + y.last_s END
+    - CASE WHEN x.unix_s + x.first_s > y.unix_s + y.first_s THEN x.unix_s + x.first_s ELSE y.unix_s + y.first_s END
         AS off_by,
     'seconds' AS off_unit
-FROM v_sighting AS x
-INNER JOIN v_sighting AS y
+FROM sighted AS x
+INNER JOIN sighted AS y
     ON
         y.individual_id = x.individual_id
         AND y.recorded_on = x.recorded_on
         AND y.video_id > x.video_id
-INNER JOIN v_video_day AS v ON v.video_id = x.video_id
-INNER JOIN v_video_day AS w ON w.video_id = y.video_id
 WHERE
-    (COALESCE(v.camera, '') <> COALESCE(w.camera, '') OR COALESCE(v.site, '') <> COALESCE(w.site, ''))
-    AND v.unix_s + x.first_s <= w.unix_s + y.last_s
-    AND w.unix_s + y.first_s <= v.unix_s + x.last_s
+    (COALESCE(x.camera, '') <> COALESCE(y.camera, '') OR COALESCE(x.site, '') <> COALESCE(y.site, ''))
+    AND x.unix_s + x.first_s <= y.unix_s + y.last_s
+    AND y.unix_s + y.first_s <= x.unix_s + x.last_s
