@@ -1,7 +1,7 @@
 """The embedder: crops of an animal to one unit vector; and how an archive gets its first one.
 
-Belongs here: the network (a fixed descriptor, a torchvision backbone where there are weights for it, and a linear
-projection), where weights come from, the vector of a track, fitting the first embedder of an archive.
+Belongs here: the network (a fixed descriptor or patches by a dictionary, a backbone, and a linear projection), where
+weights come from, the vector of a track, fitting the first embedder of an archive.
 Does not belong here: learning without labels (`self_supervision`), reading crops (`crops`), files of embeddings
 (`embedding`).
 """
@@ -33,6 +33,7 @@ from chimp_assets.vision.checkpoint import (
     save_checkpoint,
 )
 from chimp_assets.vision.crops import read_crops
+from chimp_assets.vision.patches import Patches
 from chimp_assets.vision.self_supervision import (
     CropSet,
     fit_projection,
@@ -73,6 +74,7 @@ class Embedder(nn.Module):
 
     network_side: pixels that the backbone sees, None for those of the crop. parts: of the vector, none for one whole;
     with parts the backbone's features are taken as they are. mirrored: crops and their mirror images, on average.
+    atoms: of the dictionaries of `patches` that take the descriptor's place, 0 for the descriptor.
     """
 
     channel_mean: Tensor
@@ -89,6 +91,7 @@ class Embedder(nn.Module):
         network_side: int | None = None,
         parts: tuple[Part, ...] = (),
         mirrored: bool = False,
+        atoms: int = 0,
     ) -> None:
         super().__init__()
         if parts and sum(part.rows for part in parts) != dimensions:
@@ -98,12 +101,15 @@ class Embedder(nn.Module):
         self.network_side = network_side
         self.parts = parts
         self.mirrored = mirrored
+        self.atoms = atoms
         self.backbone_name = backbone
         self.backbone: nn.Module | None = None
         n_backbone = 0
         if backbone is not None:
             self.backbone, n_backbone = backbone_of(backbone)
-        self.n_features = descriptor.N_FEATURES + n_backbone
+        self.patches = Patches(atoms) if atoms else None
+        n_described = self.patches.n_features if self.patches is not None else descriptor.N_FEATURES
+        self.n_features = n_described + n_backbone
         self.register_buffer("channel_mean", torch.tensor(CHANNEL_MEAN).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("channel_std", torch.tensor(CHANNEL_STD).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("mean", torch.zeros(self.n_features))
@@ -118,6 +124,14 @@ class Embedder(nn.Module):
         """Features before the projection. crops: u8 [n, s, s, 3] RGB; returns f32 [n, n_features]."""
         parts = [self._in_batch(crops[start : start + BATCH], self._features) for start in range(0, len(crops), BATCH)]
         return np.concatenate(parts) if parts else np.zeros((0, self.n_features), dtype=np.float32)
+
+    def backbone_features(self, crops: np.ndarray) -> np.ndarray:
+        """Features of the backbone, which must be there, alone. crops: u8 [n, s, s, 3], n > 0; returns f32 [n, f]."""
+        parts = [
+            self._in_batch(crops[start : start + BATCH], self._seen_by_backbone)
+            for start in range(0, len(crops), BATCH)
+        ]
+        return np.concatenate(parts)
 
     def embed(self, crops: np.ndarray) -> np.ndarray:
         """Unit vectors of crops. crops: u8 [n, s, s, 3] RGB; returns f32 [n, dimensions]."""
@@ -150,15 +164,20 @@ class Embedder(nn.Module):
         )
 
     def _features(self, pictures: Tensor) -> Tensor:
-        found = [descriptor.describe(pictures)]
+        found = [self.patches(pictures) if self.patches is not None else descriptor.describe(pictures)]
         if self.backbone is not None:
-            seen = self.normalise(pictures)
-            if self.network_side is not None and self.network_side != seen.shape[-1]:
-                side = (self.network_side, self.network_side)
-                seen = functional.interpolate(seen, side, mode="bilinear", antialias=True, align_corners=False)
-            features = self.backbone(seen)
+            features = self._seen_by_backbone(pictures)
             found.append(features if self.parts else functional.normalize(features, dim=1))
         return torch.cat(found, 1)
+
+    def _seen_by_backbone(self, pictures: Tensor) -> Tensor:
+        assert self.backbone is not None
+        seen = self.normalise(pictures)
+        if self.network_side is not None and self.network_side != seen.shape[-1]:
+            side = (self.network_side, self.network_side)
+            seen = functional.interpolate(seen, side, mode="bilinear", antialias=True, align_corners=False)
+        features: Tensor = self.backbone(seen)
+        return features
 
     def _in_batch(self, crops: np.ndarray, function: Callable[[Tensor], Tensor]) -> np.ndarray:
         device = self.mean.device
@@ -269,6 +288,7 @@ def load_embedder(store: BlobStore, model: ModelRow) -> Embedder:
         network_side=config.get("network_side"),
         parts=tuple(Part(int(rows), float(weight)) for rows, weight in config.get("parts", ())),
         mirrored=bool(config.get("mirrored", False)),
+        atoms=int(config.get("atoms", 0)),
     )
     try:
         embedder.load_state_dict(tensors)

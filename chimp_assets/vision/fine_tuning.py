@@ -135,7 +135,10 @@ def fine_tune(
     recipe = _recipe(settings, now)
     mine = np.flatnonzero(teaches[found.track])
     crops = Crops(
-        _Rows(found.pictures, mine), members.class_id[found.track[mine]], _weights(found.track[mine], members)
+        _Rows(found.pictures, mine),
+        members.class_id[found.track[mine]],
+        _weights(found.track[mine], members),
+        members.group[found.track[mine]],
     )
     before = load_embedder(store, now)
     tuned = learn(
@@ -348,6 +351,7 @@ def embedder_config(embedder: Embedder) -> dict[str, Any]:
         "network_side": embedder.network_side,
         "parts": [[part.rows, part.weight] for part in embedder.parts],
         "mirrored": embedder.mirrored,
+        "atoms": embedder.atoms,
     }
 
 

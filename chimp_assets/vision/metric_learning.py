@@ -1,6 +1,6 @@
 """Learning an embedder from names: crops and their classes in, an `Embedder` out.
 
-Belongs here: the recipe (views, balanced batches, the loss), and how the learned network and the fixed descriptor
+Belongs here: the recipe (views, balanced batches, the loss), and how the learned network and the description by patches
 become one vector. Does not belong here: SQL and files (`fine_tuning`), the loop (`training`), networks (`backbones`).
 
 A class is a number, whatever vocabulary it comes from. Usable without a database:
@@ -12,6 +12,7 @@ A class is a number, whatever vocabulary it comes from. Usable without a databas
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import math
 from collections.abc import Callable
@@ -26,22 +27,22 @@ from pytorch_metric_learning.reducers import DoNothingReducer
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from chimp_assets.vision import descriptor
-from chimp_assets.vision.augmentation import LABELLED, SLIGHT, augment
+from chimp_assets.vision.augmentation import LABELLED, augment
 from chimp_assets.vision.backbones import SMALL, backbone_of
 from chimp_assets.vision.checkpoint import ModelError
 from chimp_assets.vision.embedder import CHANNEL_MEAN, CHANNEL_STD, Embedder, Part
-from chimp_assets.vision.self_supervision import fit_projection
+from chimp_assets.vision.patches import SCALES, Patches
+from chimp_assets.vision.self_supervision import fit_projection, principal_axes
 from chimp_assets.vision.training import ALONE, Learner, Plan, Ranks, State, process_group, train
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-FEW_CROPS, COPIES = 4_000, 4
-"""With few crops the closed forms see slightly changed views of each as well: 0.458 to 0.482 top-1 of the descriptor
-alone, mean of five splits of chimpanzee faces."""
 FITTED_CROPS = 20_000
-"""Crops that the closed-form parts look at: as good on these as on a million."""
+"""Crops that the network's principal axes look at: as good on these as on a million."""
+DESCRIBED_CROPS, AXES_CROPS = 6_000, 1_500
+"""Crops that the discriminants of the patches look at, and of those the ones that their principal axes look at."""
+WEIGHT_FOLDS, WEIGHT_TOLERANCE, MOST_DISCRIMINANTS = 4, 0.01, 64
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Recipe:
     side: pixels that the network sees; epochs: passes over the crops, but at least min_views crops are shown; batch;
     rate: of AdamW; margin (radians), scale, sub_centres: of the sub-centre ArcFace loss (Deng et al. 2020), which lets
     a class be several clumps, as left and right faces are; mixing: how often two views are blended (mixup, Zhang et al.
-    2018); descriptor: weight of the fixed descriptor beside the network, 0 for none; descriptor_rows: its dimensions.
+    2018); patches: weight of the description by patches beside the network, 0 for none; patch_rows: its dimensions.
     """
 
     backbone: str = SMALL
@@ -65,8 +66,8 @@ class Recipe:
     scale: float = 16.0
     sub_centres: int = 2
     mixing: float = 0.0
-    descriptor: float = 0.75
-    descriptor_rows: int = 32
+    patches: float = 2.0
+    patch_rows: int = 64
 
     def steps(self, n_crops: int) -> int:
         """Steps for a number of crops."""
@@ -87,11 +88,13 @@ class Pictures(Protocol):
 @dataclass(frozen=True)
 class Crops:
     """What is learned from. pictures: u8 [n, s, s, 3] RGB; target: i64 [n], any class ids; weight: f64 [n], how often
-    each is shown, or None for the square root of balance among the classes."""
+    each is shown, or None for the square root of balance among the classes; group: i64 [n], what was seen at one moment
+    (a session, a day), which tells what sizes of patches help at another, or None."""
 
     pictures: Pictures
     target: NDArray[np.int64]
     weight: NDArray[np.float64] | None = None
+    group: NDArray[np.int64] | None = None
 
     def weights(self) -> NDArray[np.float64]:
         """f64 [n], adding up to 1. Halfway between every crop and every class alike: a class with one crop is not shown
@@ -117,6 +120,15 @@ class Tuned:
     embedder: Embedder
     network: dict[str, Tensor]
     state: State
+
+
+@dataclass(frozen=True)
+class Described:
+    """What patches tell: dictionaries, and linear discriminants of the classes. centre: f32 [f]; rows: f32 [d, f]."""
+
+    patches: Patches
+    centre: NDArray[np.float32]
+    rows: NDArray[np.float32]
 
 
 class MetricLearner(Learner):
@@ -217,6 +229,7 @@ def learn(
             f"All {len(crops.target)} crops show one individual; an embedder learns from two or more.",
             "Label tracks of another individual too.",
         )
+    described = described_by_patches(crops, recipe, dimensions, seed)
     steps = recipe.steps(len(crops.target))
     plan = Plan(
         steps=steps,
@@ -237,7 +250,7 @@ def learn(
 
         def judged() -> float:
             assert validate is not None
-            return validate(embedder_of(learner, crops, recipe, dimensions))
+            return validate(embedder_of(learner, crops, recipe, dimensions, described))
 
         state = train(
             learner,
@@ -250,38 +263,87 @@ def learn(
             validate=judged if validate is not None else None,
             report=report,
         )
-        embedder = embedder_of(learner, crops, recipe, dimensions)
+        embedder = embedder_of(learner, crops, recipe, dimensions, described)
     network = {name: tensor.detach().cpu().clone() for name, tensor in learner.state_dict().items()}
     return Tuned(embedder, network, state)
 
 
-def embedder_of(learner: MetricLearner, crops: Crops, recipe: Recipe, dimensions: int) -> Embedder:
-    """The embedder of a network: its features by their principal axes, beside discriminants of the descriptor.
+def described_by_patches(crops: Crops, recipe: Recipe, dimensions: int, seed: int) -> Described | None:
+    """The part of the vector that is fitted in closed form; it knows nothing of the network."""
+    if not recipe.patches:
+        return None
+    some = _evenly(len(crops.target), DESCRIBED_CROPS)
+    pictures, target = np.stack([crops.pictures[i] for i in some]), crops.target[some]
+    patches = Patches()
+    patches.learn(pictures, seed)
+    found = patches.describe(pictures)
+    if crops.group is not None:
+        weight = scale_weights(np.split(found, len(SCALES), axis=1), target, crops.group[some])
+        patches.weight.copy_(torch.from_numpy(weight))
+        found *= np.repeat(weight, patches.block)
+    centre, rows = fit_projection(found, target, min(recipe.patch_rows, dimensions // 2), AXES_CROPS)
+    return Described(patches, centre, rows)
+
+
+def scale_weights(
+    blocks: list[NDArray[np.float32]], target: NDArray[np.int64], group: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    """Weights f32 [k] of blocks f32 [n, f], together of length sqrt(k): those with which held-out groups find their
+    class again most often, by the nearest of the other crops; all alike where that cannot be told."""
+    folds = min(WEIGHT_FOLDS, len(np.unique(group)))
+    names = np.unique(group)
+    fold = np.random.default_rng(0).permutation(len(names))[np.searchsorted(names, group)] % max(1, folds)
+    choices = [one for one in itertools.product((0.0, 0.5, 1.0), repeat=len(blocks)) if max(one) == 1.0]
+    right = np.zeros(len(choices))
+    # The principal axes know no names, so all folds share them.
+    reduced = [block @ principal_axes(block, AXES_CROPS).T for block in blocks]
+    for held_out in range(folds):
+        asked, known = fold == held_out, fold != held_out
+        asked = asked & np.isin(target, target[known])
+        if not asked.any() or len(np.unique(target[known])) < 2:
+            continue
+        alike = []
+        for block in reduced:
+            mean, rows = fit_projection(block[known], target[known], MOST_DISCRIMINANTS)
+            vectors = (block - mean) @ rows.T
+            vectors /= np.maximum(1e-9, np.linalg.norm(vectors, axis=1, keepdims=True))
+            alike.append(vectors[asked] @ vectors[known].T)
+        for number, choice in enumerate(choices):
+            summed = sum(share * one for share, one in zip(choice, alike, strict=True))
+            right[number] += (target[known][np.argmax(summed, axis=1)] == target[asked]).sum()
+    # Of choices that a handful of crops tell apart, the mean: the best of many is partly luck.
+    best = np.array(choices)[right >= right.max() - WEIGHT_TOLERANCE * len(target)].mean(0)
+    weight: NDArray[np.float32] = np.sqrt(best * len(blocks) / best.sum()).astype(np.float32)
+    return weight
+
+
+def embedder_of(
+    learner: MetricLearner, crops: Crops, recipe: Recipe, dimensions: int, described: Described | None
+) -> Embedder:
+    """The embedder of a network: its features by their principal axes, beside the discriminants of the patches.
 
     The neck is linear, so it is part of the projection. Each part has the length of its weight before the whole has 1.
     """
     if dimensions < 8:
         raise ValueError(f"{dimensions} dimensions")
-    n_descriptor = min(recipe.descriptor_rows, dimensions // 2) if recipe.descriptor else 0
-    n_network = dimensions - n_descriptor
-    parts = [Part(n_network, 1.0)] + ([Part(n_descriptor, recipe.descriptor)] if n_descriptor else [])
+    n_described = len(described.rows) if described is not None else 0
+    n_network = dimensions - n_described
+    parts = [Part(n_network, 1.0)] + ([Part(n_described, recipe.patches)] if n_described else [])
     embedder = Embedder(
         dimensions,
         crops.pictures.shape[1],
         recipe.backbone,
         network_side=recipe.side,
         parts=tuple(parts),
-        mirrored=True,
+        mirrored=False,
+        atoms=described.patches.atoms if described is not None else 0,
     )
     assert embedder.backbone is not None
     embedder.backbone.load_state_dict(learner.backbone.state_dict())
     embedder.to(next(learner.parameters()).device).eval()
-    some = np.linspace(0, len(crops.target) - 1, min(FITTED_CROPS, len(crops.target))).astype(np.int64)
-    pictures = np.stack([crops.pictures[i] for i in some])
-    # Mirrored crops too: twice the poses for the closed forms.
-    plain = embedder.features(np.concatenate([pictures, pictures[:, :, ::-1]]))
-    described, found = plain[:, : -learner.n_features], plain[:, -learner.n_features :]
-    target = np.concatenate([crops.target[some]] * 2)
+    pictures = np.stack([crops.pictures[i] for i in _evenly(len(crops.target), FITTED_CROPS)])
+    # Mirrored crops too: twice the poses.
+    found = embedder.backbone_features(np.concatenate([pictures, pictures[:, :, ::-1]]))
     neck = learner.neck
     assert neck.running_var is not None
     gain = (neck.weight / torch.sqrt(neck.running_var + neck.eps)).detach().cpu().numpy()
@@ -291,29 +353,19 @@ def embedder_of(learner: MetricLearner, crops: Crops, recipe: Recipe, dimensions
     whole = np.zeros((dimensions, embedder.n_features), dtype=np.float32)
     whole_mean[-learner.n_features :] = mean
     whole[: len(axes), -learner.n_features :] = axes
-    if n_descriptor:
-        if len(pictures) <= FEW_CROPS:
-            more = [_described_views(pictures, seed) for seed in range(COPIES)]
-            described, target = (
-                np.concatenate([described, *more]),
-                np.concatenate([target, *[crops.target[some]] * COPIES]),
-            )
-        centre, discriminants = fit_projection(described, target, n_descriptor)
-        whole_mean[: -learner.n_features] = centre
-        whole[n_network:, : -learner.n_features] = discriminants
+    if described is not None:
+        whole_mean[: -learner.n_features] = described.centre
+        whole[n_network:, : -learner.n_features] = described.rows
+        assert embedder.patches is not None
+        embedder.patches.load_state_dict(described.patches.state_dict())
     embedder.mean.copy_(torch.from_numpy(whole_mean))
     embedder.weight.copy_(torch.from_numpy(whole))
     return embedder
 
 
-def _described_views(pictures: np.ndarray, seed: int) -> np.ndarray:
-    """Descriptors of one slightly changed view of each picture, f32 [n, f]."""
-    generator = torch.Generator().manual_seed(seed)
-    parts = []
-    for start in range(0, len(pictures), 256):
-        some = torch.from_numpy(pictures[start : start + 256]).permute(0, 3, 1, 2).float() / 255
-        parts.append(descriptor.describe(augment(some, descriptor.SIDE, generator, SLIGHT)).numpy())
-    return np.concatenate(parts)
+def _evenly(n: int, most: int) -> NDArray[np.int64]:
+    """At most so many of n rows, evenly taken."""
+    return np.linspace(0, n - 1, min(most, n)).astype(np.int64)
 
 
 def _axes(centred: np.ndarray, n: int) -> np.ndarray:

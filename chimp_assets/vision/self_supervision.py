@@ -117,19 +117,21 @@ def train_backbone(
     return losses
 
 
-def fit_projection(features: np.ndarray, track: np.ndarray, dimensions: int) -> tuple[np.ndarray, np.ndarray]:
+def fit_projection(
+    features: np.ndarray, track: np.ndarray, dimensions: int, axes_rows: int | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Linear discriminants of the tracks. features: f32 [m, f]; track: i64 [m]; returns (f32 [f], f32 [d, f]).
 
     The scatter within tracks (pose, light, background) is whitened and the d directions that differ most between tracks
     are kept (Fisher 1936; with sets of equal but unknown class: relevant component analysis, Bar-Hillel et al. 2005).
-    Rows beyond what the features and the number of tracks can tell are zero. Raises ValueError with fewer than 2
-    tracks.
+    Rows beyond what the features and the number of tracks can tell are zero. axes_rows: the principal axes, which come
+    first, look at no more crops than these, evenly taken. Raises ValueError with fewer than 2 tracks.
     """
     if len(np.unique(track)) < 2:
         raise ValueError("a projection needs two tracks or more")
     mean = features.mean(0, dtype=np.float64)
     centred = features - mean
-    basis = _principal_axes(centred)
+    basis = _principal_axes(_evenly(centred, axes_rows))
     reduced = centred @ basis.T
     means = _track_means(reduced, track)
     within = reduced - means
@@ -204,6 +206,16 @@ def pairs_of(crops: CropSet, tracks: np.ndarray, device: torch.device) -> tuple[
     a2, n = np.nonzero(repel)
     whole = [torch.from_numpy(index).to(device) for index in (a1, p, a2, n)]
     return whole[0], whole[1], whole[2], whole[3]
+
+
+def principal_axes(features: np.ndarray, rows: int) -> np.ndarray:
+    """Orthonormal axes f64 [r, f] of the most variance of features f32 [n, f], r at most COMPONENTS, looking at no more
+    rows than these."""
+    return _principal_axes(_evenly(features - features.mean(0, dtype=np.float64), rows))
+
+
+def _evenly(rows: np.ndarray, most: int | None) -> np.ndarray:
+    return rows if most is None else rows[:: math.ceil(len(rows) / most)]
 
 
 def _principal_axes(centred: np.ndarray) -> np.ndarray:
