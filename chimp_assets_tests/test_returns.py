@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
+from chimp_assets.console import bought_lines
 from chimp_assets.database import schema as t
 from chimp_assets.database.events import LabelEvent, record_events
 from chimp_assets.database.queue import claim
+from chimp_assets.database.status import status_of
 from chimp_assets.home import Home
 from chimp_assets.planning import replan
 from chimp_assets.returns import measure_returns
@@ -91,6 +93,11 @@ def test_savings_curves_and_advice_are_measured_and_can_be_asked_in_sql(world: W
     assert advice["boundary"]["p_useful"] < advice["typical"]["p_useful"]
     assert advice["all"]["seconds_per_label"] == 6.0
     assert advice["all"]["next_hour"] is not None
+    with world.db.read() as conn:
+        bought = status_of(conn).bought
+    said = " ".join(bought_lines(bought))
+    assert f"after {found.savings.n_labels} labels and {answers * 0.1:.0f} minutes" in said
+    assert "The next hour of answers is expected to add" in said
     with world.db.read() as conn:
         before = conn.scalar(sa.select(sa.func.count()).select_from(t.evaluation_metric))
     assert measure_returns(world.db, world.home.store, world.settings) == found
