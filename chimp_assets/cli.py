@@ -240,7 +240,11 @@ def up(
     home = Home.open()
     _ = home.database
     port = supervisor.free_port(port)
-    commands = {"daemon": supervisor.daemon_arguments(), "web": supervisor.web_arguments(host, port)}
+    commands = {
+        "daemon": supervisor.daemon_arguments(),
+        "web": supervisor.web_arguments(host, port),
+        "ranker": supervisor.ranker_arguments(),
+    }
     console.out.print(f"Web UI:  http://{host}:{port}", highlight=False)
     console.out.print(f"Home:    {home.settings.home}", highlight=False)
     console.out.print(f"Logs:    {home.settings.home / 'logs'}", highlight=False)

@@ -30,7 +30,7 @@ from rich.text import Text
 from chimp_assets.database.agreement import SelfAgreement
 from chimp_assets.database.pace import Pace
 from chimp_assets.database.questions import Answer, Question
-from chimp_assets.database.status import Failures, HeadStatus, LabelsToReview, Status
+from chimp_assets.database.status import Bought, Failures, HeadStatus, LabelsToReview, Status
 from chimp_assets.doctor import Finding
 from chimp_assets.errors import ChimpError
 from chimp_assets.pipeline import Progress as Tell
@@ -293,6 +293,8 @@ def show_status(status: Status) -> None:
     out.print(facts)
     if status.heads:
         out.print(head_table(status.heads))
+    for line in bought_lines(status.bought):
+        out.print(line, highlight=False)
     for at, subject, _ in status.failed_runs:
         out.print(f"[red]run failed[/] {at:%Y-%m-%d %H:%M} UTC: {_plain(subject)}")
 
@@ -302,6 +304,39 @@ def _to_review(labels: LabelsToReview) -> str:
         f"{labels.n_likely_errors:,} likely errors among {labels.n_judged:,} labels that head {labels.model_id} was not"
         " fitted on when it judged them: see `chimp labels review`"
     )
+
+
+def bought_lines(bought: Bought | None) -> list[str]:
+    """What the labels bought, and whether to go on, in sentences."""
+    if bought is None:
+        return []
+    lines = []
+    if bought.accuracy is not None and bought.labels is not None and bought.minutes is not None:
+        low, high = _number(bought.random_low), _number(bought.random_high)
+        needed = (
+            f"would hardly have got there ({low} labels to {high})"
+            if bought.random_labels is None
+            else f"would have needed {bought.random_labels:,.0f} ({low} to {high})"
+        )
+        lines.append(
+            f"{bought.accuracy:.0%} of the audit is named rightly after {bought.labels:,} labels and "
+            f"{bought.minutes:,.0f} minutes of answering; asking at random {needed}."
+        )
+    if bought.next_hour is not None:
+        lines.append(
+            f"The next hour of answers is expected to add {100 * bought.next_hour:.1f} points of accuracy "
+            f"({100 * (bought.next_hour_low or 0):.1f} to {100 * (bought.next_hour_high or 0):.1f})."
+        )
+    done = [lane for lane in bought.says_stop if lane != "all"]
+    if done:
+        lines.append(f"Hardly anything new comes from {', '.join(done)} any more.")
+    if "all" in bought.says_stop:
+        lines.append("The newest heads say nearly the same of tracks that nobody has answered.")
+    return lines
+
+
+def _number(labels: float | None) -> str:
+    return "more than any number" if labels is None else f"{labels:,.0f}"
 
 
 def _hours_left(pace: Pace) -> str:

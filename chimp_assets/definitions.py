@@ -9,7 +9,7 @@ from typing import Any
 
 import dagster as dg
 
-from chimp_assets.assets import acquisition, archive, embeddings, labels, models, predictions, tracks
+from chimp_assets.assets import acquisition, archive, embeddings, labels, models, predictions, returns, tracks
 from chimp_assets.automation.jobs import JOBS
 from chimp_assets.automation.schedules import SCHEDULES
 from chimp_assets.automation.sensors import build_sensors
@@ -40,6 +40,7 @@ def build_definitions(**overrides: Any) -> dg.Definitions:
             models.head_checkpoint,
             models.evaluation,
             models.champion_head,
+            returns.label_returns,
             predictions.predictions,
             acquisition.acquisition_queue,
         ],

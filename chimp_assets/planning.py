@@ -46,6 +46,13 @@ if TYPE_CHECKING:
 
 PAGE = 50_000
 
+WELL_KNOWN = 5
+"""Labels of an individual from which its boundary with others is worth asking about."""
+
+TIMED = 2_000
+LEAST_TIMED = 30
+"""The newest timed answers that are looked at, and how few of them say nothing about how long the next will take."""
+
 SKIP_ROUNDS = 3
 """Training lanes leave a track alone for so many rounds after a skip: chosen again at once, it would be skipped again.
 
@@ -80,6 +87,10 @@ class _Known:
     state: I32Array
     reserve: BoolArray
     test_day: BoolArray
+    video: I32Array
+    place: I32Array
+    cost: F32Array
+    repeat: BoolArray
     watermark_seq: int
 
 
@@ -117,9 +128,20 @@ def replan(
         accuracy = _audit_accuracy(conn, head_row.model_id) if head_row else None
         names = _names(conn)
     pool = _pool(db, store, embedder, known)
-    head, phase, why = _phase(store, settings, embedder, head_row, accuracy, names)
+    head, phase, why = _phase(
+        store, settings, embedder, head_row, accuracy, half_is_well_known(known.state, known.reserve), names
+    )
     shares = settings.acquisition.warm_shares if phase == "warm" else settings.acquisition.cold_shares
-    policy = Policy(phase, shares, settings.acquisition.identity_cap)
+    wanted = settings.acquisition
+    policy = Policy(
+        phase,
+        shares,
+        identity_cap=wanted.identity_cap,
+        video_cap=wanted.video_cap,
+        place_cap=wanted.place_cap,
+        value_weight=wanted.value_weight,
+        duplicate_likeness=wanted.duplicate_likeness,
+    )
     # The watermark makes rounds independent of each other: with one stream of random numbers for all of them, the
     # second audit sample would lie beside the first.
     rng = np.random.default_rng([seed % (1 << 63), known.watermark_seq])
@@ -170,17 +192,18 @@ def _phase(
     embedder: ModelRow,
     head_row: ModelRow | None,
     accuracy: float | None,
+    well_known: bool,
     names: dict[int, str],
 ) -> tuple[Head | None, Phase, str]:
-    """The head to ask, if it is good enough to be asked."""
+    """The head to ask, if it is good enough to be asked. well_known: half of the individuals have enough labels."""
     if head_row is None:
         return None, "cold", "there is no head yet"
     if head_row.parent_id != embedder.model_id:
         return None, "cold", f"head {head_row.model_id} belongs to another embedder"
     if accuracy is None:
         return None, "cold", f"head {head_row.model_id} has no audit accuracy yet"
-    if accuracy < settings.acquisition.warm_accuracy:
-        least = settings.acquisition.warm_accuracy
+    least = settings.acquisition.warm_accuracy
+    if accuracy < least and not well_known:
         return None, "cold", f"head {head_row.model_id} names {accuracy:.0%} of the audit right, below {least:.0%}"
     head = _load_head(store, head_row, names)
     if head.n_classes < 2:
@@ -198,7 +221,14 @@ def _load_head(store: BlobStore, row: ModelRow, names: dict[int, str]) -> Head:
         temperature=head.temperature,
         version=row.model_id,
         names=tuple(names.get(c, str(c)) for c in head.classes.tolist()),
+        classes=tuple(head.classes.tolist()),
     )
+
+
+def half_is_well_known(state: I32Array, reserve: BoolArray) -> bool:
+    """Whether at least half of the named individuals, and two of them, have WELL_KNOWN training labels or more."""
+    counts = np.unique(state[(state >= 0) & ~reserve], return_counts=True)[1]
+    return len(counts) >= 2 and 2 * int((counts >= WELL_KNOWN).sum()) >= len(counts)
 
 
 def _audit_accuracy(conn: sa.Connection, model_id: int) -> float | None:
@@ -234,9 +264,9 @@ def _read_known(conn: sa.Connection, settings: Settings) -> _Known:
     split = t.split_assignment.c.split
     # A video without a split (there should be none) is closed to training rather than open to leakage.
     closed = sa.case((split.in_(("train", "validation")), 0), else_=1)
-    track, boxes, test_day = _columns(
+    track, boxes, test_day, video_id = _columns(
         conn,
-        sa.select(t.track.c.track_id, t.track.c.n_detections, closed)
+        sa.select(t.track.c.track_id, t.track.c.n_detections, closed, t.track.c.video_id)
         .join(t.video, t.video.c.video_id == t.track.c.video_id)
         .outerjoin(t.split_assignment, t.split_assignment.c.video_id == t.track.c.video_id)
         .where(t.track.c.state == "live", t.video.c.state == "tracked")
@@ -248,14 +278,63 @@ def _read_known(conn: sa.Connection, settings: Settings) -> _Known:
     state[skipped[~reserve[skipped]]] = IN_FLIGHT
     leased = _columns(conn, _leased(datetime.now(UTC)))[0]
     state[_places(track, leased)] = IN_FLIGHT
-    answered, meaning = _columns(conn, _answers(watermark))
-    here, place = _found(track, answered)
-    state[place[here]] = meaning[here]
-    return _Known(track, boxes.astype(np.float32), state, reserve, test_day.astype(bool), watermark)
+    answered, meaning, old = _columns(conn, _answers(watermark, settings.acquisition.repeat_after))
+    here, row = _found(track, answered)
+    state[row[here]] = meaning[here]
+    repeat = np.zeros(len(track), bool)
+    repeat[row[here]] = old[here].astype(bool)
+    repeat[_places(track, leased)] = False
+    videos, video = np.unique(video_id, return_inverse=True)
+    return _Known(
+        track,
+        boxes.astype(np.float32),
+        state,
+        reserve,
+        test_day.astype(bool),
+        video.astype(np.int32),
+        _day_of(conn, videos)[video],
+        _seconds(conn, boxes),
+        repeat,
+        watermark,
+    )
 
 
-def _answers(watermark_seq: int) -> sa.Select[Any]:
-    """Track and state of each effective answer: the individual, or what kept it from having one."""
+def _day_of(conn: sa.Connection, videos: I64Array) -> I32Array:
+    """A number for the camera and day of each video, -1 where it has none. videos: i64 [v], increasing; i32 [v]."""
+    split = t.split_assignment.c
+    day = np.full(len(videos), -1, np.int32)
+    number: dict[str, int] = {}
+    for page in _pages(conn, sa.select(split.video_id, split.day_key)):
+        here, row = _found(videos, np.array([r.video_id for r in page], np.int64))
+        codes = np.array([number.setdefault(r.day_key, len(number)) for r in page], np.int32)
+        day[row[here]] = codes[here]
+    return day
+
+
+def _seconds(conn: sa.Connection, boxes: I64Array) -> F32Array:
+    """Seconds that an answer about a track of so many boxes is expected to take: the median of its third of lengths."""
+    answer = t.annotation.c
+    newest = (
+        sa.select(t.track.c.n_detections, answer.seconds)
+        .join_from(t.annotation, t.track, t.track.c.track_id == answer.track_id)
+        .where(answer.kind.in_(NAMING_KINDS), answer.seconds > 0)
+        .order_by(answer.seq.desc())
+        .limit(TIMED)
+    )
+    timed = [(int(length), float(seconds)) for length, seconds in conn.execute(newest)]
+    if len(timed) < LEAST_TIMED:
+        return np.ones(len(boxes), np.float32)
+    length, seconds = np.array([x for x, _ in timed]), np.array([y for _, y in timed])
+    edges = np.quantile(length, [1 / 3, 2 / 3])
+    third = np.digitize(length, edges)
+    whole = float(np.median(seconds))
+    typical = [float(np.median(seconds[third == i])) if (third == i).any() else whole for i in range(3)]
+    return np.array(typical, np.float32)[np.digitize(boxes, edges)]
+
+
+def _answers(watermark_seq: int, repeat_after: int) -> sa.Select[Any]:
+    """Track and state of each effective answer: the individual, or what kept it from having one; and whether it is old
+    enough to be asked again, once."""
     answer = effective_answers(watermark_seq).subquery("answer")
     meaning = sa.case(
         (answer.c.kind.in_(NAMING_KINDS), answer.c.individual_id),
@@ -263,7 +342,8 @@ def _answers(watermark_seq: int) -> sa.Select[Any]:
         (answer.c.kind == "cannot_tell", CANNOT_TELL),
         else_=JUNK,
     )
-    return sa.select(answer.c.track_id, meaning)
+    old = sa.case((sa.and_(answer.c.seq <= watermark_seq - repeat_after, answer.c.lane != "repeat"), 1), else_=0)
+    return sa.select(answer.c.track_id, meaning, old)
 
 
 def _leased(now: datetime) -> sa.Select[Any]:
@@ -306,15 +386,19 @@ def _places(track: I64Array, wanted: I64Array) -> I64Array:
 
 def _pool(db: Database, store: BlobStore, embedder: ModelRow, known: _Known) -> TrackPool:
     emb, have = _embeddings(db, store, embedder, known.track)
-    if have.all():
-        return TrackPool(emb, known.track, known.state, known.value, known.reserve, known.test_day)
+    everything = bool(have.all())
+    kept = slice(None) if everything else have
     return TrackPool(
-        _compacted(emb, have),
-        known.track[have],
-        known.state[have],
-        known.value[have],
-        known.reserve[have],
-        known.test_day[have],
+        emb if everything else _compacted(emb, have),
+        known.track[kept],
+        known.state[kept],
+        known.value[kept],
+        known.reserve[kept],
+        known.test_day[kept],
+        known.video[kept],
+        known.place[kept],
+        known.cost[kept],
+        known.repeat[kept],
     )
 
 

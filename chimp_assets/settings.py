@@ -149,9 +149,23 @@ class AcquisitionSettings(_Section):
         0.2, gt=0, lt=1, description="share of all tracks, drawn once by hash, that only the audit lane may ask"
     )
     cold_shares: dict[str, float] = Field({"typical": 0.75, "audit": 0.25})
-    warm_shares: dict[str, float] = Field({"boundary": 0.75, "audit": 0.25})
+    warm_shares: dict[str, float] = Field(
+        {"boundary": 0.55, "rare": 0.1, "novel": 0.1, "audit": 0.22, "repeat": 0.03},
+        description="boundary: the head wavers; rare: like the few tracks of an individual; novel: like nobody named; "
+        "repeat: asked before; audit: drawn at random",
+    )
     warm_accuracy: float = Field(0.3, ge=0, le=1, description="audit accuracy from which the boundary lane takes over")
     identity_cap: float = Field(0.25, gt=0, le=1, description="largest share of a batch predicted as one individual")
+    video_cap: float = Field(0.1, gt=0, le=1, description="largest share of a batch from one video")
+    place_cap: float = Field(0.34, gt=0, le=1, description="largest share of a batch from one camera and day")
+    value_weight: float = Field(
+        0.25, ge=0, le=1, description="how far boxes named and seconds needed enter; 0: not at all, 1: in proportion"
+    )
+    duplicate_likeness: float = Field(
+        0.97, gt=0, le=1, description="cosine from which two tracks of one video are asked once"
+    )
+    repeat_after: int = Field(200, ge=1, description="answers after which a track may be asked again, to see agreement")
+    replan_after: int = Field(50, ge=1, description="a new plan is made when so many answers have landed")
     lease_minutes: float = Field(15.0, gt=0)
 
     @model_validator(mode="after")

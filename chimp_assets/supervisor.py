@@ -87,6 +87,11 @@ def web_arguments(host: str, port: int) -> list[str]:
     return [_command("dagster-webserver"), "-w", str(shipped_file("workspace.yaml")), "-h", host, "-p", str(port)]
 
 
+def ranker_arguments() -> list[str]:
+    """What ranks the waiting items again after each answer."""
+    return [sys.executable, "-m", "chimp_assets.reranking"]
+
+
 def stop(children: list[Child]) -> None:
     """Asks all of them to end at once, waits, and kills what is left, with everything that they started."""
     for child in children:

@@ -33,7 +33,7 @@ def test_the_definitions_are_valid_as_a_whole():
 
 def test_every_asset_has_a_group_an_owner_a_kind_and_a_description(repository):
     specs = {spec.key: spec for assets in repository.assets_defs_by_key.values() for spec in assets.specs}.values()
-    assert len(specs) == 15
+    assert len(specs) == 16
     for spec in specs:
         assert spec.group_name != "default", spec.key
         assert spec.owners, spec.key
@@ -62,6 +62,7 @@ def test_the_flow_of_the_graph_is_the_flow_of_the_design(repository):
         "head_checkpoint": ["training_set"],
         "evaluation": ["annotations", "head_checkpoint"],
         "champion_head": ["evaluation"],
+        "label_returns": ["annotations", "champion_head"],
         "predictions": ["embeddings"],
         "acquisition_queue": ["annotations", "predictions"],
     }

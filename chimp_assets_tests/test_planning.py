@@ -27,9 +27,9 @@ DIMENSIONS = 8
 
 
 class World:
-    """A home with two bundles: ten train videos and two test videos of five live tracks each, all embedded."""
+    """A home with two bundles: videos of five live tracks each, the last two of test days, all embedded."""
 
-    def __init__(self, home: Home) -> None:
+    def __init__(self, home: Home, videos: int = 12) -> None:
         self.home, self.db = home, home.database
         self.settings = home.settings
         add_model(self.db, DETECTOR, "detector")
@@ -38,8 +38,8 @@ class World:
         self.test_tracks: list[int] = []
         for bundle_id in (1, 2):
             add_bundle(self.db, bundle_id)
-        for video_id in range(1, 13):
-            split = "test" if video_id > 10 else "validation" if video_id == 10 else "train"
+        for video_id in range(1, videos + 1):
+            split = "test" if video_id > videos - 2 else "validation" if video_id == videos - 2 else "train"
             add_video(self.db, video_id, 1 + video_id % 2, "tracked", split)
             for ordinal in range(5):
                 track_id = add_track(self.db, video_id, ordinal)
@@ -207,7 +207,11 @@ def test_a_plan_is_stored_as_it_was_made(world: World) -> None:
         assert (row.watermark_seq, row.n_pool) == (last_seq(conn), report.n_pool)
     assert json.loads(row.policy) == {
         "batch": 12,
+        "duplicate_likeness": 0.97,
         "identity_cap": 0.25,
+        "place_cap": 0.34,
+        "value_weight": 0.25,
+        "video_cap": 0.1,
         "phase": "cold",
         "shares": {"audit": 0.25, "typical": 0.75},
         "why": "there is no head yet",
@@ -282,10 +286,10 @@ def test_a_good_head_turns_the_plan_to_the_boundary(world: World) -> None:
     head = world.add_head(accuracy=0.6)
     report = replan(world.db, world.home.store, world.settings, batch=8)
     assert report.phase == "warm"
-    assert report.lanes == {"audit": 2, "boundary": 6}
+    assert report.lanes == {"audit": 2, "boundary": 5, "novel": 1}  # nobody has few labels, so nobody is rare
     boundary = [(track, reason) for track, lane, _, reason in world.items() if lane == "boundary"]
     doubt = {track: abs(world.embeddings[track][0]) for track in world.open_to_training}
-    nearest = sorted(doubt, key=lambda track: doubt[track])[:8]  # 1.25 candidates a pick
+    nearest = sorted(doubt, key=lambda track: doubt[track])[:16]  # and one of a video, while there are others
     assert {track for track, _ in boundary} <= set(nearest)
     assert all("Fifi (FF)" in reason and "Fred (FI)" in reason for _, reason in boundary)
     with world.db.read() as conn:

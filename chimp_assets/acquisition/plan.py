@@ -1,11 +1,16 @@
 """A plan: how many tracks each lane asks, which, in what order, with what propensity and why.
 
 Belongs here: `plan`, its policy, the lanes that can be planned and the sentences people read beside a track.
-Does not belong here: SQL, settings and names of tables (`chimp_assets.planning`).
+Does not belong here: SQL, settings and names of tables (`chimp_assets.planning`); pairs (`pairs`).
 
-Lanes: `typical` (cold start), `boundary` (small margins, needs a head), `audit` (a random sample of the audit reserve:
-the only unbiased measure of accuracy). Training lanes never ask a track of the reserve or of a test day, and the audit
-lane asks nothing but the reserve, so that an audit answer never depends on what a model thought of the track.
+Lanes: `typical` (cold start), `boundary` (small margins), `rare` (like the few named tracks of an individual), `novel`
+(like nothing that was named), `repeat` (asked before: do people agree with themselves?) and `audit` (a random sample of
+the audit reserve: the only unbiased measure of accuracy). Training lanes never ask a track of the reserve or of a test
+day, and the audit lane asks nothing but the reserve, so that an audit answer never depends on what a model thought of
+the track.
+
+What is left to chance is stated: the audit and repeat lanes are simple random samples, the boundary lane draws members
+of strata, and every other choice follows from the pool alone, so that its propensity is 1.
 """
 
 from __future__ import annotations
@@ -18,32 +23,71 @@ from typing import Literal
 import numpy as np
 
 from chimp_assets.acquisition.cells import cells_of
-from chimp_assets.acquisition.pool import BoolArray, F64Array, Head, I64Array, TrackPool, draw_rows
-from chimp_assets.acquisition.scores import class_probabilities, prefilter
-from chimp_assets.acquisition.selectors import MOST_CANDIDATES, ClusterMargin, TypicalCells
+from chimp_assets.acquisition.duplicates import asked_already
+from chimp_assets.acquisition.pool import (
+    UNLABELLED,
+    BoolArray,
+    F32Array,
+    F64Array,
+    Head,
+    I32Array,
+    I64Array,
+    TrackPool,
+    draw_rows,
+)
+from chimp_assets.acquisition.scores import Candidates, Swept, class_probabilities, sweep
+from chimp_assets.acquisition.selectors import (
+    MOST_CANDIDATES,
+    AnchorNeighbours,
+    ClusterMargin,
+    NovelCells,
+    TypicalCells,
+    spread,
+)
 
 Phase = Literal["cold", "warm"]
 
-AUDIT = "audit"
+AUDIT, REPEAT = "audit", "repeat"
 
 MOST_CELLS = 512
 """TypiClust caps its clusters at 500: beyond, cells are too small for density to mean anything."""
 
 COLD_CANDIDATES = 8_192
-"""Drawn at random from what may be asked: k-means and densities of these take half a CPU second, whatever the pool."""
+"""Drawn from what may be asked: k-means and densities of these take half a CPU second, whatever the pool."""
 
 COVERED_SAMPLE = 2_048
-"""Tracks asked before, drawn at random, that mark cells as covered."""
+"""Tracks asked before that mark cells as covered."""
+
+MOST_ANCHORS = 64
+"""Named tracks of rare individuals whose neighbours are looked for: their cosines cost what 64 classes cost."""
+
+ANCHOR_NEIGHBOURS = 20
+FEW_TRACKS = 5
+"""Individuals with fewer named tracks are rare."""
+
+NOVEL_CANDIDATES = 4_096
+SPARE = 4
+"""A lane looks at so many times more tracks than it asks, for those that drop out as duplicates."""
 
 
 @dataclass(frozen=True)
 class Policy:
-    """How a batch is shared out. shares: lane -> share, adding up to 1; identity_cap: largest share of the boundary
-    lane's picks with one predicted class, in (0, 1]."""
+    """How a batch is shared out, and how alike its tracks may be.
+
+    shares: lane -> share, adding up to 1. identity_cap, video_cap, place_cap: largest share of the boundary lane's
+    picks with one predicted class, of one video, of one camera and day; each in (0, 1], passed only where nothing else
+    is left. value_weight: how far the number of boxes that an answer names, and the seconds it takes, enter (0: not at
+    all; 1: in proportion, within a factor of two). duplicate_likeness: cosine from which two tracks of one video are
+    asked once.
+    """
 
     phase: Phase
     shares: Mapping[str, float]
     identity_cap: float = 0.25
+    video_cap: float = 0.1
+    place_cap: float = 0.34
+    value_weight: float = 0.25
+    duplicate_likeness: float = 0.97
 
 
 @dataclass(frozen=True)
@@ -64,6 +108,10 @@ class LaneError(ValueError):
     """A policy names a lane that cannot be planned."""
 
 
+class EmbeddingError(ValueError):
+    """Embeddings that are not numbers: whoever made them must mend them, a plan cannot."""
+
+
 @dataclass(frozen=True)
 class _Lane:
     rows: I64Array
@@ -71,37 +119,80 @@ class _Lane:
     reasons: list[str]
 
 
+@dataclass
+class _Desk:
+    """What the lanes of one plan share. open: rows that training lanes may still ask, fewer after each lane; chosen:
+    those that they ask already."""
+
+    pool: TrackPool
+    head: Head | None
+    policy: Policy
+    open: BoolArray
+    swept: Swept | None
+    anchors: I64Array
+    chosen: I64Array
+
+    def take(self, rows: I64Array) -> None:
+        """A lane asks these."""
+        self.open[rows] = False
+        self.chosen = np.concatenate([self.chosen, rows])
+
+    def asked_already(self, rows: I64Array) -> BoolArray:
+        """Which rows need no question of their own: bool [m]."""
+        return asked_already(self.pool, rows, self.policy.duplicate_likeness, self.chosen)
+
+    def choosable(self, found: Candidates) -> Candidates:
+        """The candidates that no lane has taken and that were not asked in another guise, best first."""
+        found = found.at(self.open[found.rows])
+        return found.at(~self.asked_already(found.rows))
+
+
 def plan(pool: TrackPool, head: Head | None, policy: Policy, b: int, rng: np.random.Generator) -> Plan:
     """The next b tracks to ask; fewer if fewer may be asked. Every prefix keeps about the policy's shares.
 
     What one lane cannot fill the others ask. The same pool, head, policy and rng state give the same plan. No track
-    comes twice; none is labelled or in flight. Raises LaneError for an unknown lane or a boundary lane without a head.
+    comes twice, nor its duplicate; none is labelled (but in the repeat lane) or in flight. Raises LaneError for an
+    unknown lane or one without the head it needs, EmbeddingError for vectors that are not finite.
     """
     _check(policy, head)
     trainable = pool.may_train()
-    audit_rng, lane_rng = rng.spawn(2)
+    audit_rng, repeat_rng, boundary_rng = rng.spawn(3)
     wanted = share_out(
-        policy.shares, b, n_train=int(np.count_nonzero(trainable)), n_audit=int(np.count_nonzero(pool.may_audit()))
+        policy.shares,
+        b,
+        n_train=int(np.count_nonzero(trainable)),
+        n_audit=int(np.count_nonzero(pool.may_audit())),
+        n_repeat=int(np.count_nonzero(pool.may_repeat())) if policy.shares.get(REPEAT) else 0,
     )
     lanes: dict[str, _Lane] = {}
-    for lane, lane_seed in zip(sorted(wanted), lane_rng.spawn(len(wanted)), strict=True):
-        count = wanted[lane]
-        if count == 0:
-            continue
-        if lane == AUDIT:
-            lanes[lane] = _audit(pool, count, audit_rng)
-            continue
-        chosen = _LANES[lane](pool, head, policy, trainable, count, lane_seed)
-        trainable[chosen.rows] = False
-        lanes[lane] = chosen
+    if wanted.get(AUDIT):
+        lanes[AUDIT] = _audit(pool, wanted[AUDIT], audit_rng)
+    if wanted.get(REPEAT):
+        lanes[REPEAT] = _repeat(pool, wanted[REPEAT], repeat_rng)
+    training = {lane: count for lane, count in wanted.items() if lane not in (AUDIT, REPEAT) and count}
+    if training:
+        desk = _desk(pool, head, policy, trainable, training)
+        left = sum(training.values())
+        # The lanes that may come up short first; what they leave, and what is left at the end, the next ones ask.
+        order = [lane for lane in _LANES if lane in training]
+        for lane in [*order, *(["typical"] if "typical" not in order else [])]:
+            last = lane == order[-1] or lane not in order
+            count = left if last else min(left, training[lane])
+            if count <= 0:
+                continue
+            chosen = _LANES[lane](desk, count, boundary_rng)
+            desk.take(chosen.rows)
+            left -= len(chosen.rows)
+            if len(chosen.rows):
+                lanes[lane] = chosen
     return _interleave(lanes, head.version if head is not None else None)
 
 
-def share_out(shares: Mapping[str, float], b: int, *, n_train: int, n_audit: int) -> dict[str, int]:
+def share_out(shares: Mapping[str, float], b: int, *, n_train: int, n_audit: int, n_repeat: int = 0) -> dict[str, int]:
     """Items of each lane: largest remainders, at least one audit of any two, then what is left over to who has more.
 
-    n_train and n_audit say how many tracks the training lanes and the audit lane may ask. Adds up to
-    min(b, n_train + n_audit) where both kinds of lane have a share above 0.
+    n_train, n_audit and n_repeat say how many tracks the training lanes, the audit and the repeat lane may ask. Adds up
+    to min(b, n_train + n_audit), or to more by repeats, where both kinds of lane have a share above 0.
     """
     exact = {lane: share * b for lane, share in shares.items() if share > 0}
     wanted = {lane: math.floor(x + 1e-9) for lane, x in exact.items()}
@@ -111,7 +202,10 @@ def share_out(shares: Mapping[str, float], b: int, *, n_train: int, n_audit: int
     largest = max(wanted, key=lambda lane: (wanted[lane], lane))
     if b >= 2 and wanted.get(AUDIT) == 0:
         wanted[AUDIT], wanted[largest] = 1, wanted[largest] - 1
-    training = sorted((lane for lane in wanted if lane != AUDIT), key=lambda lane: (-exact[lane], lane))
+    if REPEAT in wanted:
+        wanted[REPEAT] = min(wanted[REPEAT], n_repeat)
+        b -= wanted[REPEAT]
+    training = sorted((lane for lane in wanted if lane not in (AUDIT, REPEAT)), key=lambda lane: (-exact[lane], lane))
     audits = min(n_audit, max(wanted.get(AUDIT, 0), b - n_train)) if AUDIT in wanted else 0
     room = min(n_train, b - audits)
     planned = sum(wanted[lane] for lane in training)
@@ -139,8 +233,45 @@ def _check(policy: Policy, head: Head | None) -> None:
     for lane, share in policy.shares.items():
         if lane not in PLANNED_LANES:
             raise LaneError(f"the lane {lane!r} cannot be planned; these can: {', '.join(PLANNED_LANES)}")
-        if share > 0 and lane == "boundary" and (head is None or head.n_classes < 2):
-            raise LaneError("the boundary lane needs a head that knows two classes")
+        if share > 0 and lane in NEED_A_HEAD and (head is None or head.n_classes < 2):
+            raise LaneError(f"the {lane} lane needs a head that knows two classes")
+
+
+def _desk(
+    pool: TrackPool, head: Head | None, policy: Policy, trainable: BoolArray, training: Mapping[str, int]
+) -> _Desk:
+    """Looks once at the pool, for all lanes that need it."""
+    if head is None or not set(training) & set(NEED_A_HEAD):
+        return _Desk(pool, head, policy, trainable, None, *np.empty((2, 0), np.int64))
+    total = sum(training.values())
+    anchors = rare_anchors(pool) if "rare" in training else np.empty(0, np.int64)
+    nearest = candidate_count(len(pool), total)
+    swept = sweep(
+        pool,
+        head,
+        trainable,
+        m_unsure=min(SPARE * nearest, max(nearest, MOST_CANDIDATES)),
+        m_novel=max(NOVEL_CANDIDATES, SPARE * training["novel"]) if "novel" in training else 0,
+        anchors=pool.emb[anchors].astype(np.float32),
+        per_anchor=ANCHOR_NEIGHBOURS,
+    )
+    if swept.n_bad:
+        raise EmbeddingError(
+            f"{swept.n_bad} embeddings are not finite; the first is of track {pool.track[swept.first_bad]}"
+        )
+    return _Desk(pool, head, policy, trainable, swept, anchors, np.empty(0, np.int64))
+
+
+def rare_anchors(pool: TrackPool) -> I64Array:
+    """Named tracks of individuals with fewer than FEW_TRACKS of them, the rarest first, at most MOST_ANCHORS. i64.
+
+    Answers of the audit lane are not looked at.
+    """
+    named = np.flatnonzero((pool.state >= 0) & ~pool.reserve & ~pool.test_day)
+    who, individual, count = np.unique(pool.state[named], return_inverse=True, return_counts=True)
+    few = count[individual] < FEW_TRACKS
+    order = np.lexsort((named[few], who[individual[few]], count[individual[few]]))
+    return named[few][order][:MOST_ANCHORS]
 
 
 def _audit(pool: TrackPool, count: int, rng: np.random.Generator) -> _Lane:
@@ -151,18 +282,27 @@ def _audit(pool: TrackPool, count: int, rng: np.random.Generator) -> _Lane:
     return _Lane(rows, np.full(len(rows), len(rows) / max(1, waiting)), [reason] * len(rows))
 
 
-def _typical(
-    pool: TrackPool, head: Head | None, policy: Policy, trainable: BoolArray, count: int, rng: np.random.Generator
-) -> _Lane:
-    rows = np.sort(draw_rows(trainable, max(count, COLD_CANDIDATES), rng))
-    covered = np.sort(draw_rows(pool.covered(), COVERED_SAMPLE, rng))
+def _repeat(pool: TrackPool, count: int, rng: np.random.Generator) -> _Lane:
+    mask = pool.may_repeat()
+    rows = draw_rows(mask, count, rng)
+    # Nothing that says it was asked before: a person who knows would look up the first answer, in mind or on paper.
+    reason = "Drawn at random to measure how sure answers are."
+    return _Lane(rows, np.full(len(rows), len(rows) / max(1, int(np.count_nonzero(mask)))), [reason] * len(rows))
+
+
+def _typical(desk: _Desk, count: int, rng: np.random.Generator) -> _Lane:
+    pool, own = desk.pool, _own_rng(desk.pool)
+    rows = np.sort(draw_rows(desk.open, max(SPARE * count, COLD_CANDIDATES), own))
+    _refuse_what_is_not_finite(pool, rows)
+    rows = rows[~desk.asked_already(rows)]
+    covered = np.sort(draw_rows(pool.covered(), COVERED_SAMPLE, own))
     emb = pool.emb[rows]
     k = min(MOST_CELLS, len(covered) + count)
-    cell = cells_of(np.concatenate([emb, pool.emb[covered]]), k, int(rng.integers(1 << 31)))
+    cell = cells_of(np.concatenate([emb, pool.emb[covered]]), k, int(own.integers(1 << 31)))
     load = np.bincount(cell[len(rows) :], minlength=int(cell.max(initial=0)) + 1)
     mine = cell[: len(rows)]
     zeros = np.zeros(len(rows), np.float32)
-    choice = TypicalCells(load).select(rows, emb, zeros, mine, zeros.astype(np.int32), count, rng)
+    choice = TypicalCells(load).select(rows, emb, zeros, mine, zeros.astype(np.int32), count, own)
     size = np.bincount(mine, minlength=len(load))
     reasons = [
         f"The most typical of {size[c]} tracks that look alike, "
@@ -172,19 +312,106 @@ def _typical(
     return _Lane(rows[choice.positions], choice.propensity, reasons)
 
 
-def _boundary(
-    pool: TrackPool, head: Head | None, policy: Policy, trainable: BoolArray, count: int, rng: np.random.Generator
-) -> _Lane:
-    assert head is not None  # _check
+def _boundary(desk: _Desk, count: int, rng: np.random.Generator) -> _Lane:
+    assert desk.head is not None  # _check
+    assert desk.swept is not None
+    pool, policy = desk.pool, desk.policy
+    found = desk.choosable(desk.swept.unsure)
+    score = -((1 - found.margin) * worth(pool, found.rows, policy.value_weight))
+    # Caps come before the draw, so that chances stay exact: what a cap leaves out nobody draws.
+    ranked = spread(np.lexsort((found.rows, score)), _groups(pool, found.rows, policy, count))
     nearest = candidate_count(len(pool), count)
-    found = prefilter(pool, head, nearest, trainable)
-    emb = pool.emb[found.rows]
-    cell = cells_of(emb, min(MOST_CELLS, 2 * count, max(1, len(emb) // 2)), int(rng.integers(1 << 31)))
+    kept = found.at(ranked[:nearest])
+    emb = pool.emb[kept.rows]
+    cell = cells_of(emb, min(MOST_CELLS, 2 * count, max(1, len(emb) // 2)), int(_own_rng(pool).integers(1 << 31)))
     selector = ClusterMargin(nearest=nearest, cap=max(1, math.ceil(policy.identity_cap * count)))
-    choice = selector.select(found.rows, emb, found.margin, cell, found.top1, count, rng)
-    return _Lane(
-        found.rows[choice.positions], choice.propensity, _wavering(pool.emb, head, found.rows[choice.positions])
+    choice = selector.select(kept.rows, emb, score[ranked[:nearest]], cell, kept.top1, count, rng)
+    rows = kept.rows[choice.positions]
+    return _Lane(rows, choice.propensity, _wavering(pool.emb, desk.head, rows))
+
+
+def worth(pool: TrackPool, rows: I64Array, weight: float) -> F32Array:
+    """What an answer to each row is worth beside the others: boxes named for each second, f32 [m] in [0.5, 2]."""
+    factor = np.ones(len(rows), np.float32)
+    if weight > 0 and len(rows):
+        rate = pool.value[rows] / (pool.cost[rows] if pool.cost is not None else np.float32(1))
+        factor = np.clip((rate / max(float(np.median(rate)), 1e-9)) ** np.float32(weight), 0.5, 2).astype(np.float32)
+    return factor
+
+
+def _groups(pool: TrackPool, rows: I64Array, policy: Policy, count: int) -> list[tuple[I32Array, int]]:
+    kinds = ((pool.place, policy.place_cap), (pool.video, policy.video_cap))
+    return [(group[rows], max(1, math.ceil(cap * count))) for group, cap in kinds if group is not None]
+
+
+def _rare(desk: _Desk, count: int, rng: np.random.Generator) -> _Lane:
+    assert desk.head is not None  # _check
+    assert desk.swept is not None
+    pool, near = desk.pool, desk.swept.neighbours
+    # A row is the neighbour of the anchor that it is most like.
+    order = np.lexsort((near.anchor, -near.likeness, near.rows))
+    order = order[np.r_[True, near.rows[order][1:] != near.rows[order][:-1]]] if len(order) else order
+    order = order[np.argsort(-near.likeness[order], kind="stable")]
+    margin = margins_of(pool, desk.head, near.rows[order])
+    nothing = np.zeros(len(order), np.int32)
+    found = desk.choosable(Candidates(near.rows[order], margin, nothing, near.likeness[order]))
+    place = {int(row): i for i, row in zip(near.anchor[order], near.rows[order], strict=True)}
+    anchor = np.array([place[int(row)] for row in found.rows], np.int64)
+    who = pool.state[desk.anchors[anchor]] if len(anchor) else np.empty(0, np.int32)
+    n_named = dict(zip(*np.unique(pool.state[pool.covered()], return_counts=True), strict=True))
+    rarest = np.lexsort((who, [n_named[w] for w in who])) if len(who) else np.empty(0, np.int64)
+    rank = {int(w): i for i, w in reversed(list(enumerate(who[rarest])))}
+    anchor_of = np.array([rank[int(w)] for w in who], np.int32)
+    choice = AnchorNeighbours(anchor_of).select(
+        found.rows, pool.emb[found.rows], found.margin - found.maxlogit, nothing, found.top1, count, rng
     )
+    reasons = [
+        f"Looks like {desk.head.name_of_individual(int(w))}, of whom {n_named[w]} "
+        + ("track is" if n_named[w] == 1 else "tracks are")
+        + " named so far."
+        for w in who[choice.positions]
+    ]
+    return _Lane(found.rows[choice.positions], choice.propensity, reasons)
+
+
+def margins_of(pool: TrackPool, head: Head, rows: I64Array) -> F32Array:
+    """Margins of a few rows: p1 - p2. f32 [m]."""
+    found = [np.empty(0, np.float32)]
+    for low in range(0, len(rows), 1024):
+        two = np.partition(class_probabilities(pool.emb[rows[low : low + 1024]], head), -2, axis=1)[:, -2:]
+        found.append(two[:, 1] - two[:, 0])
+    return np.concatenate(found)
+
+
+def _novel(desk: _Desk, count: int, rng: np.random.Generator) -> _Lane:
+    assert desk.swept is not None  # _check
+    pool, own = desk.pool, _own_rng(desk.pool)
+    found = desk.choosable(desk.swept.novel)
+    covered = np.sort(draw_rows(pool.covered(), COVERED_SAMPLE, own))
+    emb = pool.emb[found.rows]
+    k = min(MOST_CELLS, max(count, (len(emb) + len(covered)) // 8))
+    cell = cells_of(np.concatenate([emb, pool.emb[covered]]), k, int(own.integers(1 << 31)))
+    load = np.bincount(cell[len(emb) :], minlength=int(cell.max(initial=0)) + 1)
+    mine = cell[: len(emb)]
+    choice = NovelCells(load).select(found.rows, emb, found.maxlogit, mine, found.top1, count, own)
+    size = np.bincount(mine, minlength=len(load))
+    reasons = [
+        ("Nobody like this has been named yet" if not load[c] else "Hardly like anybody who has been named")
+        + (f": {size[c]} tracks look alike." if size[c] > 1 else ".")
+        for c in mine[choice.positions]
+    ]
+    return _Lane(found.rows[choice.positions], choice.propensity, reasons)
+
+
+def _refuse_what_is_not_finite(pool: TrackPool, rows: I64Array) -> None:
+    bad = rows[~np.isfinite(pool.emb[rows]).all(axis=1)]
+    if len(bad):
+        raise EmbeddingError(f"{len(bad)} embeddings are not finite; the first is of track {pool.track[bad[0]]}")
+
+
+def _own_rng(pool: TrackPool) -> np.random.Generator:
+    """For choices that follow from the pool alone: other answers give other cells, the caller's seed does not."""
+    return np.random.default_rng([20, len(pool), int(np.count_nonzero(pool.state != UNLABELLED))])
 
 
 def _wavering(emb: np.ndarray, head: Head, rows: I64Array) -> list[str]:
@@ -215,10 +442,14 @@ def _interleave(lanes: dict[str, _Lane], head_version: int | None) -> Plan:
     )
 
 
-_LANES: dict[str, Callable[[TrackPool, Head | None, Policy, BoolArray, int, np.random.Generator], _Lane]] = {
-    "typical": _typical,
+_LANES: dict[str, Callable[[_Desk, int, np.random.Generator], _Lane]] = {
+    "rare": _rare,
+    "novel": _novel,
     "boundary": _boundary,
+    "typical": _typical,
 }
+"""In the order in which they choose: those that may find too little come first."""
 
-PLANNED_LANES = (AUDIT, *sorted(_LANES))
+NEED_A_HEAD = ("boundary", "rare", "novel")
+PLANNED_LANES = (AUDIT, *sorted(_LANES), REPEAT)
 """Lanes that have a selector."""

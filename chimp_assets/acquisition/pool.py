@@ -7,6 +7,7 @@ Does not belong here: where the arrays come from (`chimp_assets.planning`), scor
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +32,20 @@ F64Array = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 
 
+_COLUMNS: dict[str, type[Any]] = {
+    "track": np.int64,
+    "state": np.int32,
+    "value": np.float32,
+    "reserve": np.bool_,
+    "test_day": np.bool_,
+    "video": np.int32,
+    "place": np.int32,
+    "cost": np.float32,
+    "repeat": np.bool_,
+}
+_KNOWN_PERHAPS = ("video", "place", "cost", "repeat")
+
+
 @dataclass(frozen=True)
 class TrackPool:
     """Every live track that has an embedding, as row-aligned arrays; N tracks, D dimensions.
@@ -42,6 +57,13 @@ class TrackPool:
     reserve  bool [N], the audit reserve: only the audit lane may ask these
     test_day bool [N], tracks of test videos: no training lane may ask these
 
+    What makes plans better where it is known:
+
+    video    i32 [N], a number for each video: a track and its fragments are of one
+    place    i32 [N], a number for each camera and local day; -1 where unknown
+    cost     f32 [N] > 0, seconds that a person is expected to need
+    repeat   bool [N], answered long enough ago to be asked again, to see whether people agree with themselves
+
     Raises ValueError where shapes, dtypes or the order of the keys disagree.
     """
 
@@ -51,18 +73,18 @@ class TrackPool:
     value: F32Array
     reserve: BoolArray
     test_day: BoolArray
+    video: I32Array | None = None
+    place: I32Array | None = None
+    cost: F32Array | None = None
+    repeat: BoolArray | None = None
 
     def __post_init__(self) -> None:
         if self.emb.ndim != 2 or self.emb.dtype != np.float16:
             raise ValueError(f"emb must be f16 [N, D], not {self.emb.dtype} {self.emb.shape}")
-        for name, dtype in (
-            ("track", np.int64),
-            ("state", np.int32),
-            ("value", np.float32),
-            ("reserve", np.bool_),
-            ("test_day", np.bool_),
-        ):
+        for name, dtype in _COLUMNS.items():
             column = getattr(self, name)
+            if column is None and name in _KNOWN_PERHAPS:
+                continue
             if column.shape != (len(self.emb),) or column.dtype != dtype:
                 raise ValueError(
                     f"{name} must be {np.dtype(dtype)} [{len(self.emb)}], not {column.dtype} {column.shape}"
@@ -94,13 +116,20 @@ class TrackPool:
         rows &= ~self.test_day
         return rows
 
+    def may_repeat(self) -> BoolArray:
+        """Rows that the repeat lane may ask: named or given up before, not in flight, not of the reserve. bool [N]."""
+        if self.repeat is None:
+            return np.zeros(len(self), bool)
+        return self.repeat & ~self.reserve & ((self.state >= 0) | (self.state == CANNOT_TELL))
+
 
 @dataclass(frozen=True)
 class Head:
     """A linear classifier on embeddings: probabilities are softmax((emb @ weight.T + bias) / temperature).
 
     weight f32 [C, D], bias f32 [C], temperature > 0; version says which model it was; names [C] are for people and may
-    be empty. Raises ValueError where they disagree.
+    be empty; classes [C] are the individuals as in `TrackPool.state`, 0..C-1 where empty. Raises ValueError where they
+    disagree.
     """
 
     weight: F32Array
@@ -108,6 +137,7 @@ class Head:
     temperature: float = 1.0
     version: int = 0
     names: tuple[str, ...] = field(default=())
+    classes: tuple[int, ...] = field(default=())
 
     def __post_init__(self) -> None:
         if self.weight.ndim != 2 or self.bias.shape != (len(self.weight),):
@@ -116,6 +146,8 @@ class Head:
             raise ValueError(f"temperature must be above 0, not {self.temperature}")
         if self.names and len(self.names) != len(self.weight):
             raise ValueError(f"{len(self.names)} names for {len(self.weight)} classes")
+        if self.classes and len(self.classes) != len(self.weight):
+            raise ValueError(f"{len(self.classes)} individuals for {len(self.weight)} classes")
 
     @property
     def n_classes(self) -> int:
@@ -125,6 +157,11 @@ class Head:
     def name_of(self, class_no: int) -> str:
         """What a person calls a class; its number where nobody named it."""
         return self.names[class_no] if self.names else f"class {class_no}"
+
+    def name_of_individual(self, individual: int) -> str:
+        """What a person calls an individual of `TrackPool.state`, whether the head knows it or not."""
+        classes = self.classes or tuple(range(self.n_classes))
+        return self.name_of(classes.index(individual)) if individual in classes else f"individual {individual}"
 
 
 def rows_where(mask: BoolArray, ordinals: I64Array) -> I64Array:

@@ -92,13 +92,73 @@ class TypicalCells:
 
 
 @dataclass(frozen=True)
+class AnchorNeighbours:
+    """Tracks most like the few that are named of an individual (SEALS, arXiv 2007.00077; AnchorAL, 2404.05623).
+
+    anchor_of: i32 [m], which individual each candidate is a neighbour of; score: lower is asked sooner. The individuals
+    take turns, in the order of anchor_of. Nothing is drawn: the propensity is 1. emb, cell and top1 are not used.
+    """
+
+    anchor_of: I32Array
+
+    def select(
+        self,
+        rows: I64Array,
+        emb: F16Array,
+        score: F32Array,
+        cell: I32Array,
+        top1: I32Array,
+        b: int,
+        rng: np.random.Generator,
+    ) -> Choice:
+        best = np.lexsort((rows, score))
+        turn = np.empty(len(rows), np.int64)
+        turn[best] = counts_before(self.anchor_of[best])
+        chosen = np.lexsort((rows, self.anchor_of, turn))[:b]
+        return Choice(chosen, np.ones(len(chosen)))
+
+
+@dataclass(frozen=True)
+class NovelCells:
+    """The densest track of each cell of tracks that the head finds strange and nobody has named: new individuals.
+
+    load: i64 [cells], named tracks of each cell; score: max-logit. Cells without a named track come first, then the
+    larger ones, since one odd picture is mostly a bad picture and several that look alike are an animal; a cell of one
+    comes last. Nothing is drawn: the propensity is 1. top1 is not used.
+    """
+
+    load: I64Array
+
+    def select(
+        self,
+        rows: I64Array,
+        emb: F16Array,
+        score: F32Array,
+        cell: I32Array,
+        top1: I32Array,
+        b: int,
+        rng: np.random.Generator,
+    ) -> Choice:
+        if len(rows) == 0:
+            return Choice(np.empty(0, np.int64), np.empty(0))
+        dense = np.lexsort((rows, -typicality(emb, cell, rng)))
+        turn = np.empty(len(rows), np.int64)
+        turn[dense] = counts_before(cell[dense])
+        size = np.bincount(cell, minlength=len(self.load))
+        strangeness = np.bincount(cell, weights=score, minlength=len(self.load)) / np.maximum(1, size)
+        alone = size == 1
+        chosen = np.lexsort((rows, strangeness[cell], -size[cell], alone[cell], turn + self.load[cell]))[:b]
+        return Choice(chosen, np.ones(len(chosen)))
+
+
+@dataclass(frozen=True)
 class ClusterMargin:
     """Cluster-Margin (Citovsky 2021, arXiv 2107.14263): the smallest margins, spread over cells of look-alikes.
 
-    Of the candidates the `nearest` with the smallest score are kept; their cells take turns, the smallest cell first,
-    each giving a random member. At most `cap` picks share a predicted class while others are left: margins alone ask
-    about the commonest pair again and again. Propensity: picks of the cell over its members (the cap's part is left
-    out, so it is nominal; only the audit lane is used for estimates).
+    Of the candidates the `nearest` with the smallest score are kept; their cells take turns, the smallest cell first.
+    At most `cap` picks share a predicted class while others are left: margins alone ask about the commonest pair again
+    and again. How many picks a stratum (the members of a cell with one predicted class) gets follows from the
+    candidates; which members they are is drawn. So the propensity, picks over members of the stratum, is exact.
     """
 
     nearest: int
@@ -114,16 +174,38 @@ class ClusterMargin:
         b: int,
         rng: np.random.Generator,
     ) -> Choice:
+        if len(rows) == 0:
+            return Choice(np.empty(0, np.int64), np.empty(0))
         close = np.lexsort((rows, score))[: self.nearest]
-        shuffled = rng.permutation(close)
-        of_cell = cell[shuffled]
-        size = np.bincount(of_cell) if len(of_cell) else np.empty(0, np.int64)
-        order = shuffled[np.lexsort((of_cell, size[of_cell], counts_before(of_cell)))]
-        of_class = counts_before(top1[order])
+        drawn = rng.permutation(close)
+        drawn = drawn[np.lexsort((top1[drawn], cell[drawn]))]  # strata together, each in random order
+        stratum = np.unique(np.stack([cell[drawn], top1[drawn]]), axis=1, return_inverse=True)[1].astype(np.int32)
+        member = counts_before(stratum)
+        of_cell = cell[drawn]
+        size = np.bincount(of_cell)
+        turn = np.empty(len(drawn), np.int64)
+        in_turn = np.lexsort((stratum, member, of_cell))
+        turn[in_turn] = counts_before(of_cell[in_turn])
+        order = np.lexsort((of_cell, size[of_cell], turn))
+        of_class = counts_before(top1[drawn[order]])
         # Beyond the cap the classes take turns too, so that what exceeds it is spread as evenly as it can be.
         chosen = order[np.argsort(np.where(of_class < self.cap, 0, of_class), kind="stable")[:b]]
-        picks = np.bincount(cell[chosen], minlength=len(size)) if len(chosen) else size
-        return Choice(chosen, picks[cell[chosen]] / np.maximum(1, size[cell[chosen]]))
+        members, picks = np.bincount(stratum), np.bincount(stratum[chosen], minlength=int(stratum.max()) + 1)
+        return Choice(drawn[chosen], picks[stratum[chosen]] / members[stratum[chosen]])
+
+
+def spread(ranked: I64Array, groups: list[tuple[I32Array, int]]) -> I64Array:
+    """A ranking in which no group has more than its cap until all groups have reached theirs. i64 [n], a permutation.
+
+    ranked: i64 [n], positions, best first; groups: for each way of grouping (camera and day, video) the group of every
+    position (below 0: of none, never capped) and the cap. Beyond the cap a group waits for one round for each cap full
+    that is before it. Later ways of grouping count more where two cannot both be kept.
+    """
+    for group, cap in groups:
+        here = group[ranked]
+        rounds = np.where(here >= 0, counts_before(here) // max(1, cap), 0)
+        ranked = ranked[np.argsort(rounds, kind="stable")]
+    return ranked
 
 
 def counts_before(group: I32Array) -> I64Array:

@@ -40,7 +40,9 @@ fine_tune_embedder = dg.define_asset_job(
 
 retrain = dg.define_asset_job(
     "retrain",
-    selection=dg.AssetSelection.assets("training_set", "head_checkpoint", "evaluation", "champion_head"),
+    selection=dg.AssetSelection.assets(
+        "training_set", "head_checkpoint", "evaluation", "champion_head", "label_returns"
+    ),
     executor_def=dg.in_process_executor,
     tags=MODELS_TAG,
     description="Labels to verdict: training set, candidate head, evaluation on the audit, promotion or refusal.",

@@ -47,6 +47,28 @@ class LabelsToReview:
 
 
 @dataclass(frozen=True)
+class Bought:
+    """What the labels bought, at the champion head's newest measurement; None: not known yet.
+
+    random_labels: what asking at random would have needed, with limits of 95 in 100 (None: more than any number).
+    next_hour: accuracy that an hour of answers is expected to add, with limits. lanes: chance that one of the next
+    answers of each lane is news. says_stop: lanes from which hardly anything new comes, "all" among them.
+    """
+
+    accuracy: float | None
+    labels: int | None
+    minutes: float | None
+    random_labels: float | None
+    random_low: float | None
+    random_high: float | None
+    next_hour: float | None
+    next_hour_low: float | None
+    next_hour_high: float | None
+    lanes: dict[str, float]
+    says_stop: list[str]
+
+
+@dataclass(frozen=True)
 class Status:
     """A home at a glance. videos: by state; the next three count those that failed, lost something, are copies.
 
@@ -70,6 +92,7 @@ class Status:
     heads: list[HeadStatus]
     failed: list[tuple[str, str]]
     failed_runs: list[tuple[datetime, str, str]] = field(default_factory=list)
+    bought: Bought | None = None
     agreement: list[SelfAgreement] = field(default_factory=list)
     to_review: LabelsToReview | None = None
 
@@ -158,6 +181,39 @@ def failures_of(conn: sa.Connection) -> Failures:
     )
 
 
+def _bought(conn: sa.Connection) -> Bought | None:
+    """From `v_label_savings` and `v_stopping_advice`; None where nothing was measured."""
+    advice = conn.execute(
+        sa.text(
+            "SELECT lane, p_useful, says_stop, next_hour, next_hour_low, next_hour_high FROM v_stopping_advice"
+            " ORDER BY lane"
+        )
+    ).all()
+    if not advice:
+        return None
+    whole = next((row for row in advice if row.lane == "all"), None)
+    saved = conn.execute(
+        sa.text(
+            "SELECT s.accuracy, s.n_labels, s.expert_minutes, s.random_labels, s.random_labels_low,"
+            " s.random_labels_high FROM v_label_savings AS s INNER JOIN model AS m ON m.model_id = s.model_id"
+            " WHERE m.state = 'champion'"
+        )
+    ).first()
+    return Bought(
+        accuracy=saved.accuracy if saved else None,
+        labels=int(saved.n_labels) if saved else None,
+        minutes=saved.expert_minutes if saved else None,
+        random_labels=saved.random_labels if saved else None,
+        random_low=saved.random_labels_low if saved else None,
+        random_high=saved.random_labels_high if saved else None,
+        next_hour=whole.next_hour if whole else None,
+        next_hour_low=whole.next_hour_low if whole else None,
+        next_hour_high=whole.next_hour_high if whole else None,
+        lanes={row.lane: row.p_useful for row in advice if row.lane != "all" and row.p_useful is not None},
+        says_stop=[row.lane for row in advice if row.says_stop],
+    )
+
+
 def status_of(conn: sa.Connection, workers: int = 1) -> Status:
     """Everything that `chimp status` shows. workers: decoding processes, for the speed."""
     usable = t.video.c.state.in_(("decoded", "tracked"))
@@ -184,6 +240,7 @@ def status_of(conn: sa.Connection, workers: int = 1) -> Status:
         labels=_counts(conn, t.annotation.c.lane),
         queue=_counts(conn, t.acquisition_queue.c.state),
         heads=head_history(conn),
+        bought=_bought(conn),
         failed=failed_videos(conn, limit=FAILED_SHOWN),
         failed_runs=[
             (row.at, row.subject, row.detail or "")

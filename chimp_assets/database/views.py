@@ -55,6 +55,10 @@ VIEW_NAMES = (
     "v_confusion_kin",
     "v_plausibility",
     "v_unknown_animal",
+    # what the labels bought
+    "v_learning_curve",
+    "v_label_savings",
+    "v_stopping_advice",
 )
 
 # Views of earlier versions that are no more, by the one that read them: dropped after it, before what they read.

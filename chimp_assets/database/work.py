@@ -270,7 +270,8 @@ def _teaching_labels(conn: sa.Connection, settings: Settings) -> tuple[int, int]
 
 
 def queue_due(conn: sa.Connection, settings: Settings) -> Due:
-    """A plan is due when few items wait and something is new since the last plan: labels, models or embeddings."""
+    """A plan is due when enough labels have landed since the last one, when a model is new, or when few items wait and
+    something is new: labels, models or embeddings."""
     embedder = conn.scalar(
         sa.select(t.model.c.model_id).where(t.model.c.task == "embedder", t.model.c.state == "champion")
     )
@@ -289,9 +290,12 @@ def queue_due(conn: sa.Connection, settings: Settings) -> Due:
     head = conn.scalar(sa.select(t.model.c.model_id).where(t.model.c.task == "head", t.model.c.state == "champion"))
     if (last.head_model_id, last.embedder_model_id) != (head, embedder):
         return Due(True, "the plan was made with an older model")
+    seq = conn.scalar(sa.select(sa.func.coalesce(sa.func.max(t.annotation.c.seq), 0))) or 0
+    landed = seq - last.watermark_seq
+    if landed >= settings.acquisition.replan_after:
+        return Due(True, f"{landed} answers have landed since the last plan")
     if waiting >= max(settings.acquisition.low_water, 1):
         return Due(False, f"{waiting} items are waiting")
-    seq = conn.scalar(sa.select(sa.func.coalesce(sa.func.max(t.annotation.c.seq), 0))) or 0
     if seq == last.watermark_seq and embedded_at <= last.created_at:
         return Due(False, f"{waiting} items are waiting and nothing is new since the last plan")
     return Due(True, f"{waiting} items are waiting, {settings.acquisition.low_water} is low water")

@@ -11,18 +11,30 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chimp_assets.acquisition.plan import LaneError, Plan, Policy, candidate_count, plan, share_out
+from chimp_assets.acquisition.duplicates import asked_already
+from chimp_assets.acquisition.plan import (
+    EmbeddingError,
+    LaneError,
+    Plan,
+    Policy,
+    candidate_count,
+    plan,
+    rare_anchors,
+    share_out,
+    worth,
+)
 from chimp_assets.acquisition.pool import IN_FLIGHT, UNLABELLED
 from chimp_assets_tests.acquisition.pools import planted
 
 COLD = Policy("cold", {"typical": 0.75, "audit": 0.25})
 WARM = Policy("warm", {"boundary": 0.75, "audit": 0.25})
 MIXED = Policy("warm", {"boundary": 0.4, "typical": 0.3, "audit": 0.3})
+ALL = Policy("warm", {"boundary": 0.4, "rare": 0.15, "novel": 0.15, "audit": 0.2, "repeat": 0.1})
 
 
 @settings(max_examples=80, deadline=None)
 @given(
-    policy=st.sampled_from([COLD, WARM, MIXED]),
+    policy=st.sampled_from([COLD, WARM, MIXED, ALL]),
     n=st.integers(0, 150),
     b=st.integers(0, 60),
     seed=st.integers(0, 9999),
@@ -37,12 +49,29 @@ def test_any_plan_asks_only_what_its_lanes_may_ask(
     rng = np.random.default_rng(seed)
     states = np.where(rng.random(n) < asked, rng.integers(IN_FLIGHT, 5, n), UNLABELLED)
     pool, head, _ = planted(n, seed=seed, states=states, reserve=reserve, test_day=test_day)
+    pool = dataclasses.replace(
+        pool,
+        emb=pool.emb[rng.integers(0, max(1, n), n)] if seed % 3 == 0 and n else pool.emb,  # some are copies
+        video=rng.integers(0, 1 + n // 5, n).astype(np.int32),
+        place=rng.integers(-1, 4, n).astype(np.int32),
+        cost=rng.random(n).astype(np.float32) + 0.5,
+        value=rng.integers(1, 900, n).astype(np.float32),
+        repeat=rng.random(n) < 0.5,
+    )
     made = plan(pool, head, policy, b, np.random.default_rng(seed))
     assert len(set(made.rows.tolist())) == len(made)
-    training = np.array([lane != "audit" for lane in made.lanes], bool)
+    lane = np.array(made.lanes, dtype=object)
+    training = ~np.isin(lane, ["audit", "repeat"])
     assert pool.may_train()[made.rows[training]].all()
-    assert pool.may_audit()[made.rows[~training]].all()
-    assert len(made) == min(b, int(pool.may_train().sum()) + int(pool.may_audit().sum()))
+    assert pool.may_audit()[made.rows[lane == "audit"]].all()
+    assert pool.may_repeat()[made.rows[lane == "repeat"]].all()
+    assert not asked_already(pool, made.rows[training], policy.duplicate_likeness).any()
+    open_rows = np.flatnonzero(pool.may_train())
+    different = int((~asked_already(pool, open_rows, policy.duplicate_likeness)).sum())
+    assert int(training.sum()) <= min(b, different)
+    if seed % 3 and policy is not ALL:
+        assert len(made) <= min(b, int(pool.may_train().sum()) + int(pool.may_audit().sum()))
+        assert len(made) >= min(b, different // 2 + int(pool.may_audit().sum()))
     assert ((made.propensity > 0) & (made.propensity <= 1)).all()
     assert all(0 < len(reason) <= 500 for reason in made.reasons)
     assert len(made.rows) == len(made.lanes) == len(made.reasons) == len(made.propensity)
@@ -66,6 +95,94 @@ def test_the_audit_lanes_propensity_is_its_frequency() -> None:
     error = np.sqrt(p * (1 - p) / rounds)
     np.testing.assert_allclose(hits[pool.may_audit()] / rounds, p, atol=4.5 * error)
     assert hits[~pool.may_audit()].sum() == 0
+
+
+def test_every_lanes_propensity_is_its_frequency() -> None:
+    """Statistics on answers of any lane are right only if its stated chances are; the caps and copies included."""
+    rng = np.random.default_rng(3)
+    states = np.where(rng.random(160) < 0.3, rng.integers(0, 5, 160), UNLABELLED)
+    pool, head, _ = planted(160, reserve=0.25, states=states, spread=1.0, seed=2)
+    video = rng.integers(0, 12, 160).astype(np.int32)
+    pool = dataclasses.replace(pool, repeat=rng.random(160) < 0.5, video=video, place=(video % 3).astype(np.int32))
+    plans = 1500
+    hits: dict[tuple[str, int], int] = {}
+    stated: dict[tuple[str, int], set[float]] = {}
+    for seed in range(plans):
+        made = plan(pool, head, ALL, 30, np.random.default_rng(seed))
+        for row, lane, p in zip(made.rows.tolist(), made.lanes, made.propensity.tolist(), strict=True):
+            hits[lane, row] = hits.get((lane, row), 0) + 1
+            stated.setdefault((lane, row), set()).add(round(p, 12))
+    assert {lane for lane, _ in hits} == {"audit", "boundary", "novel", "rare", "repeat"}
+    for key, chances in stated.items():
+        (p,) = chances
+        assert abs(hits[key] / plans - p) <= 4.5 * np.sqrt(p * (1 - p) / plans), key
+
+
+def test_rare_individuals_are_asked_about_and_those_with_many_tracks_are_not() -> None:
+    """Margins forget an animal with two labels; this lane is why it does not stay rare."""
+    weights = np.array([0.3, 0.3, 0.3, 0.05, 0.05])
+    pool, head, truth = planted(800, spread=0.6, weights=weights, dimensions=32)
+    state = pool.state.copy()
+    for individual in range(5):
+        state[np.flatnonzero(truth == individual)[: 2 if individual > 2 else 20]] = individual
+    pool = dataclasses.replace(pool, state=state)
+    assert set(state[rare_anchors(pool)].tolist()) == {3, 4}
+    made = plan(pool, head, Policy("warm", {"rare": 0.9, "audit": 0.1}), 10, np.random.default_rng(0))
+    rare = made.rows[np.array(made.lanes) == "rare"]
+    assert np.isin(truth[rare], [3, 4]).mean() > 0.7
+    assert len(set(truth[rare].tolist())) == 2
+    assert "of whom 2 tracks are named so far" in " ".join(made.reasons)
+
+
+def test_what_nobody_has_named_is_found_by_the_novel_lane() -> None:
+    """An infant born last week is in no head; random asking would meet it weeks later."""
+    met = {"novel": 0, "random": 0}
+    for seed in range(6):
+        pool, head, truth = planted(600, classes=6, spread=0.5, dimensions=32, seed=seed, weights=[0.19] * 5 + [0.05])
+        state = pool.state.copy()
+        for individual in range(5):
+            state[np.flatnonzero(truth == individual)[:8]] = individual
+        knows_five = dataclasses.replace(head, weight=head.weight[:5], bias=head.bias[:5])
+        now = dataclasses.replace(pool, state=state)
+        made = plan(now, knows_five, Policy("warm", {"novel": 0.9, "audit": 0.1}), 5, np.random.default_rng(seed))
+        novel = made.rows[np.array(made.lanes) == "novel"]
+        met["novel"] += bool((truth[novel] == 5).any())
+        met["random"] += bool((truth[np.random.default_rng(seed).choice(600, len(novel))] == 5).any())
+        assert any(reason.startswith("Nobody like this") for reason in made.reasons)
+    assert met["novel"] == 6
+    assert met["random"] < 4
+
+
+def test_one_video_does_not_fill_a_batch_while_others_wait() -> None:
+    """Forty tracks of one noisy clip are one lesson."""
+    pool, head, _ = planted(400, spread=1.5)
+    video = np.where(np.arange(400) < 200, 0, np.arange(400)).astype(np.int32)
+    pool = dataclasses.replace(pool, video=video, place=np.zeros(400, np.int32))
+    made = plan(pool, head, Policy("warm", {"boundary": 1.0}, duplicate_likeness=1.0), 40, np.random.default_rng(0))
+    assert (video[made.rows] == 0).sum() <= 4
+    assert len(made) == 40
+
+
+def test_answers_that_name_more_in_less_time_are_worth_more() -> None:
+    """A track of 900 boxes is worth more than one of 3, at the same doubt and the same seconds."""
+    pool, _, _ = planted(3)
+    pool = dataclasses.replace(pool, value=np.array([3, 30, 900], np.float32), cost=np.array([1, 1, 1], np.float32))
+    value = worth(pool, np.arange(3), 0.25)
+    assert value[0] < value[1] == 1 < value[2] <= 2
+    dear = dataclasses.replace(pool, cost=np.array([1, 1, 30], np.float32))
+    assert worth(dear, np.arange(3), 0.25)[2] == pytest.approx(1)
+    assert worth(pool, np.arange(3), 0).tolist() == [1, 1, 1]
+
+
+def test_vectors_that_are_no_numbers_are_named() -> None:
+    """Half a plan from broken vectors looks like a plan."""
+    pool, head, _ = planted(50)
+    emb = pool.emb.copy()
+    emb[7, 3] = np.nan
+    pool = dataclasses.replace(pool, emb=emb)
+    for policy in (COLD, WARM):
+        with pytest.raises(EmbeddingError, match=f"1 embeddings are not finite; the first is of track {7 * 3 + 7}"):
+            plan(pool, head, policy, 4, np.random.default_rng(0))
 
 
 def test_the_audit_sample_does_not_depend_on_the_model_or_the_training_lanes() -> None:

@@ -1,0 +1,84 @@
+"""Pairs are worth asking, are asked once, and say how likely they are."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from chimp_assets.acquisition.pairs import chance_of_same, pairs
+from chimp_assets.acquisition.pool import PROVISIONAL, UNLABELLED
+from chimp_assets_tests.acquisition.pools import planted
+
+NONE = np.empty((0, 2), np.int64)
+
+
+def test_no_pair_touches_what_is_named_reserved_or_of_a_test_day() -> None:
+    """A volunteer's answer about a reserved track would teach what only the audit may know."""
+    rng = np.random.default_rng(0)
+    states = rng.choice([UNLABELLED, PROVISIONAL, 0, -3, -5], 300)
+    pool, _, _ = planted(300, states=states, reserve=0.3, test_day=0.3)
+    found = pairs(pool, NONE, 40, np.random.default_rng(1))
+    both = np.concatenate([found.one, found.other])
+    assert len(found.one) > 5
+    assert len(set(both.tolist())) == len(both)
+    assert np.isin(pool.state[both], (UNLABELLED, PROVISIONAL)).all()
+    assert not pool.reserve[both].any()
+    assert not pool.test_day[both].any()
+    again = pairs(pool, NONE, 40, np.random.default_rng(1))
+    assert again.one.tolist() == found.one.tolist()
+    assert again.reasons == found.reasons
+
+
+def test_what_was_answered_is_not_asked_again() -> None:
+    """The same pair every day would be the end of a volunteer."""
+    pool, _, _ = planted(60, spread=1.0)
+    known = NONE
+    for seed in range(3):
+        found = pairs(pool, known, 10, np.random.default_rng(seed))
+        asked = np.stack([found.other, found.one], axis=1)
+        assert not {frozenset(p) for p in known.tolist()} & {frozenset(p) for p in asked.tolist()}
+        known = np.concatenate([known, asked])
+    assert len(known) == 30
+
+
+def test_pairs_near_even_odds_come_before_plain_ones() -> None:
+    """Pairs that anybody would get right decide nothing."""
+    pool, _, truth = planted(400, classes=6, spread=1.2, seed=3)
+    state = pool.state.copy()
+    named = np.arange(0, 400, 3)
+    state[named] = truth[named]
+    pool = dataclasses.replace(pool, state=state)
+    found = pairs(pool, NONE, 15, np.random.default_rng(0))
+    everything = pairs(pool, NONE, 10_000, np.random.default_rng(0))
+    assert np.abs(found.p_same - 0.5).mean() < np.abs(everything.p_same - 0.5).mean()
+
+
+def test_the_chance_follows_what_named_pairs_showed() -> None:
+    """A number on the page that means nothing would be worse than none."""
+    pool, _, truth = planted(1500, classes=5, spread=1.5, seed=5)
+    state = pool.state.copy()
+    named = np.arange(0, 1500, 2)
+    state[named] = truth[named]
+    pool = dataclasses.replace(pool, state=state)
+    free = np.flatnonzero(state == UNLABELLED)
+    emb = pool.emb[free].astype(np.float32)
+    likeness = emb @ emb.T
+    np.fill_diagonal(likeness, -1)
+    near = likeness.argsort(axis=1)[:, -5:]
+    cosine = np.take_along_axis(likeness, near, axis=1).ravel()
+    same = (truth[free][near] == truth[free][:, None]).ravel()
+    p = chance_of_same(pool, cosine.astype(np.float32), np.random.default_rng(0))
+    for low, high in ((0, 0.5), (0.5, 0.8), (0.8, 1)):
+        inside = (p >= low) & (p < high)
+        if inside.sum() > 100:
+            assert abs(p[inside].mean() - same[inside].mean()) < 0.08
+
+
+def test_small_and_equal_pools_are_no_error() -> None:
+    """The first day has one track; a still camera gives equal ones."""
+    pool, _, _ = planted(1)
+    assert len(pairs(pool, NONE, 5, np.random.default_rng(0)).one) == 0
+    pool, _, _ = planted(9)
+    pool = dataclasses.replace(pool, emb=np.repeat(pool.emb[:1], 9, axis=0))
+    assert len(pairs(pool, NONE, 50, np.random.default_rng(0)).one) <= 4
