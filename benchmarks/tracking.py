@@ -185,11 +185,8 @@ def _identity(home: Home, truth: ArchiveTruth) -> Names:
     embedder_id = fit_embedder(db, store, settings)
     with db.read() as conn:
         waiting = work.unscored_bundles(conn)
-        day_of = dict(
-            conn.execute(sa.select(schema.split_assignment.c.video_id, schema.split_assignment.c.day_key))
-            .tuples()
-            .all()
-        )
+        split = schema.split_assignment.c
+        day_of = {r.video_id: r.day_key for r in conn.execute(sa.select(split.video_id, split.day_key))}
     for key in waiting:
         embed_bundle(db, store, key, settings)
     parts = list(read_embeddings(db, store, embedder_id))

@@ -15,29 +15,42 @@ MOST_PAIRS = 1 << 22
 """Pairs of tracks of one video that are compared at once: 4 million cosines in some chunks, a bounded time."""
 
 
-def asked_already(pool: TrackPool, rows: I64Array, likeness: float, also: I64Array | None = None) -> BoolArray:
-    """Which of some rows need no question of their own, given those asked before and those earlier in `rows`.
+class Asked:
+    """The rows of a pool that were asked before, looked at once for all lanes of a plan. 16 bytes an asked track."""
 
-    rows: i64 [m] of the pool, best first; likeness: cosine from which two tracks of one video are the same animal;
-    also: rows that count as asked, such as those of another lane of the same plan.
-    True where an answered or leased track, or an earlier row, has the same vector, or is of the same video and that
-    alike. bool [m]. Without `pool.video` only same vectors count. Memory O(m) and 8 bytes an answered track.
-    """
-    drop = np.zeros(len(rows), bool)
-    if len(rows) == 0:
+    def __init__(self, pool: TrackPool) -> None:
+        self._pool = pool
+        self._rows = np.flatnonzero(pool.state != UNLABELLED)
+        self._prints = _fingerprints(pool.emb, self._rows)
+
+    def already(self, rows: I64Array, likeness: float, also: I64Array | None = None) -> BoolArray:
+        """Which of some rows need no question of their own, given those asked before and those earlier in `rows`.
+
+        rows: i64 [m] of the pool, best first; likeness: cosine from which two tracks of one video are the same animal;
+        also: rows that count as asked, such as those of another lane of the same plan.
+        True where an answered or leased track, or an earlier row, has the same vector, or is of the same video and that
+        alike. bool [m]. Without `pool.video` only same vectors count. Memory O(m).
+        """
+        pool, asked, prints = self._pool, self._rows, self._prints
+        drop = np.zeros(len(rows), bool)
+        if len(rows) == 0:
+            return drop
+        if also is not None:
+            asked, prints = np.concatenate([asked, also]), np.concatenate([prints, _fingerprints(pool.emb, also)])
+        print_of = _fingerprints(pool.emb, rows)
+        drop |= np.isin(print_of, prints)
+        first = np.unique(print_of, return_index=True)[1]
+        again = np.ones(len(rows), bool)
+        again[first] = False
+        drop |= again
+        if pool.video is not None:
+            _mark_alike(pool, rows, asked, likeness, drop)
         return drop
-    asked = np.flatnonzero(pool.state != UNLABELLED)
-    if also is not None:
-        asked = np.concatenate([asked, also])
-    print_of = _fingerprints(pool.emb, rows)
-    drop |= np.isin(print_of, _fingerprints(pool.emb, asked))
-    first = np.unique(print_of, return_index=True)[1]
-    again = np.ones(len(rows), bool)
-    again[first] = False
-    drop |= again
-    if pool.video is not None:
-        _mark_alike(pool, rows, asked, likeness, drop)
-    return drop
+
+
+def asked_already(pool: TrackPool, rows: I64Array, likeness: float) -> BoolArray:
+    """`Asked.already` of a pool that is looked at once."""
+    return Asked(pool).already(rows, likeness)
 
 
 def _fingerprints(emb: F16Array, rows: I64Array) -> I64Array:
@@ -53,8 +66,9 @@ def _fingerprints(emb: F16Array, rows: I64Array) -> I64Array:
 def _mark_alike(pool: TrackPool, rows: I64Array, asked: I64Array, likeness: float, drop: BoolArray) -> None:
     """Rows that are much like an asked track of their video, then like an earlier row of it that stays."""
     assert pool.video is not None
-    asked = asked[np.argsort(pool.video[asked], kind="stable")]
     video = pool.video[rows]
+    asked = asked[np.isin(pool.video[asked], video)]
+    asked = asked[np.argsort(pool.video[asked], kind="stable")]
     low = np.searchsorted(pool.video[asked], video, side="left")
     n_others = np.searchsorted(pool.video[asked], video, side="right") - low
     for part in _parts(n_others):

@@ -23,7 +23,7 @@ from typing import Literal
 import numpy as np
 
 from chimp_assets.acquisition.cells import cells_of
-from chimp_assets.acquisition.duplicates import asked_already
+from chimp_assets.acquisition.duplicates import Asked
 from chimp_assets.acquisition.pool import (
     UNLABELLED,
     BoolArray,
@@ -122,7 +122,7 @@ class _Lane:
 @dataclass
 class _Desk:
     """What the lanes of one plan share. open: rows that training lanes may still ask, fewer after each lane; chosen:
-    those that they ask already."""
+    those that they ask already; asked: those of earlier plans."""
 
     pool: TrackPool
     head: Head | None
@@ -131,6 +131,7 @@ class _Desk:
     swept: Swept | None
     anchors: I64Array
     chosen: I64Array
+    asked: Asked
 
     def take(self, rows: I64Array) -> None:
         """A lane asks these."""
@@ -139,7 +140,7 @@ class _Desk:
 
     def asked_already(self, rows: I64Array) -> BoolArray:
         """Which rows need no question of their own: bool [m]."""
-        return asked_already(self.pool, rows, self.policy.duplicate_likeness, self.chosen)
+        return self.asked.already(rows, self.policy.duplicate_likeness, self.chosen)
 
     def choosable(self, found: Candidates) -> Candidates:
         """The candidates that no lane has taken and that were not asked in another guise, best first."""
@@ -242,7 +243,8 @@ def _desk(
 ) -> _Desk:
     """Looks once at the pool, for all lanes that need it."""
     if head is None or not set(training) & set(NEED_A_HEAD):
-        return _Desk(pool, head, policy, trainable, None, *np.empty((2, 0), np.int64))
+        nothing = np.empty(0, np.int64)
+        return _Desk(pool, head, policy, trainable, None, nothing, nothing, Asked(pool))
     total = sum(training.values())
     anchors = rare_anchors(pool) if "rare" in training else np.empty(0, np.int64)
     nearest = candidate_count(len(pool), total)
@@ -259,7 +261,7 @@ def _desk(
         raise EmbeddingError(
             f"{swept.n_bad} embeddings are not finite; the first is of track {pool.track[swept.first_bad]}"
         )
-    return _Desk(pool, head, policy, trainable, swept, anchors, np.empty(0, np.int64))
+    return _Desk(pool, head, policy, trainable, swept, anchors, np.empty(0, np.int64), Asked(pool))
 
 
 def rare_anchors(pool: TrackPool) -> I64Array:
