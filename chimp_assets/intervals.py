@@ -18,4 +18,5 @@ def wilson(hits: int, n: int, confidence: float = CONFIDENCE) -> tuple[float, fl
     z = NormalDist().inv_cdf(0.5 + confidence / 2)
     centre = (hits + z**2 / 2) / (n + z**2)
     half = z / (n + z**2) * math.sqrt(hits * (n - hits) / n + z**2 / 4)
-    return max(0.0, centre - half), min(1.0, centre + half)
+    share = hits / n  # rounding puts it outside, by 1e-16, where all or none are hits
+    return max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half))

@@ -177,4 +177,8 @@ def test_wilson_agrees_with_the_published_example():
     """Wilson 1927 at 95 %: 8 of 10 gives 0.49 to 0.94; none gives everything."""
     assert np.allclose(wilson(8, 10), (0.4902, 0.9433), atol=1e-4)
     assert wilson(0, 0) == (0.0, 1.0)
+    for n in range(1, 200):  # rounding must not put a share outside of its own interval: a plot refuses that
+        for hits in (0, n):
+            low, high = wilson(hits, n)
+            assert 0 <= low <= hits / n <= high <= 1
     assert wilson(0, 5)[0] == 0.0
