@@ -174,7 +174,11 @@ def main() -> int:
     """Look for answers until the process is ended. A fault is said and tried again: the queue works without."""
     from chimp_assets.home import Home
 
-    ranker = Reranker(Home.open())
+    try:
+        ranker = Reranker(Home.open())
+    except ChimpError as error:
+        print(f"{error.sentence} {error.remedy or ''}", file=sys.stderr)  # noqa: T201  a log
+        return 2
     while True:
         try:
             began = time.perf_counter()

@@ -13,7 +13,7 @@ from chimp_assets.database.events import LabelEvent, record_events
 from chimp_assets.database.queue import claim
 from chimp_assets.home import Home
 from chimp_assets.planning import replan
-from chimp_assets.reranking import Reranker
+from chimp_assets.reranking import Reranker, main
 from chimp_assets_tests.test_planning import DIMENSIONS, World
 
 
@@ -98,6 +98,13 @@ def test_an_answer_that_is_taken_back_is_forgotten(world: World) -> None:
     assert open_again == "pending"
     assert [track for track in _waiting(world) if track != order[0]] == order[1:]
     assert changed != order[1:]
+
+
+def test_a_missing_home_is_one_sentence(tmp_path, monkeypatch, capsys) -> None:
+    """A traceback in a log is read by nobody."""
+    monkeypatch.setenv("CHIMP_HOME", str(tmp_path / "none"))
+    assert main() == 2
+    assert "There is no Chimp Assets home" in capsys.readouterr().err
 
 
 def test_without_a_plan_or_a_second_animal_it_waits(home: Home) -> None:
