@@ -39,7 +39,9 @@ class PurityConfig:
     """detections that a part has at least"""
     cut_below: float = 0.85
     """likeness of what lies before and after"""
-    join_above: float = 0.9
+    near: float = 0.0
+    """sides of a box within which another track must have come for a cut"""
+    join_above: float = 0.97
     join_s: float = 4.0
     """longest time between the end of one track and the beginning of the other"""
     reach: float = 2.5
@@ -91,7 +93,8 @@ def purify(
     """
     knobs = config or PurityConfig()
     seen = looks([spot for track in tracks for spot in spots_of(track)]) if tracks else {}
-    parts = [part for track in tracks for part in _cut(track, seen, knobs)]
+    met = _met(tracks, knobs)
+    parts = [part for track, near in zip(tracks, met, strict=True) for part in _cut(track, near, seen, knobs)]
     whole = _join(parts, frame_rate, seen, knobs)
     return sorted(whole, key=lambda t: (int(t.frame_nos[0]), float(t.boxes[0, 0]), float(t.boxes[0, 1])))
 
@@ -160,7 +163,27 @@ def _product(one: NDArray[np.floating], other: NDArray[np.floating]) -> float:
     return float(np.dot(one.astype(np.float32), other.astype(np.float32)))
 
 
-def _cut(track: LinkedTrack, seen: dict[Spot, Look], knobs: PurityConfig) -> list[LinkedTrack]:
+def _met(tracks: Sequence[LinkedTrack], knobs: PurityConfig) -> list[NDArray[np.bool_]]:
+    """For each track bool [n]: does another track come near at about that time? Only there can two be confused."""
+    taken: dict[int, list[tuple[int, F32]]] = {}
+    for number, track in enumerate(tracks):
+        for frame_no, box in zip(track.frame_nos.tolist(), track.boxes, strict=True):
+            taken.setdefault(frame_no, []).append((number, box))
+    found = []
+    for number, track in enumerate(tracks):
+        near = np.zeros(len(track.frame_nos), bool)
+        for row, (frame_no, box) in enumerate(zip(track.frame_nos.tolist(), track.boxes, strict=True)):
+            near[row] = any(other != number and _touch(box, b, knobs.near) for other, b in taken[frame_no])
+        found.append(np.convolve(near, np.ones(2 * knobs.window + 1), "same")[: len(near)] > 0 if len(near) else near)
+    return found
+
+
+def _touch(one: F32, other: F32, near: float) -> bool:
+    away = np.abs(one[:2] + one[2:4] / 2 - other[:2] - other[2:4] / 2)
+    return bool((away <= (one[2:4] + other[2:4]) / 2 + near * np.maximum(one[2:4], other[2:4])).all())
+
+
+def _cut(track: LinkedTrack, met: NDArray[np.bool_], seen: dict[Spot, Look], knobs: PurityConfig) -> list[LinkedTrack]:
     """The track, or its parts: cut where what lies before and after is least alike, and again in the parts."""
     n = len(track.frame_nos)
     if n < 2 * knobs.least:
@@ -170,7 +193,7 @@ def _cut(track: LinkedTrack, seen: dict[Spot, Look], knobs: PurityConfig) -> lis
     waiting = [(0, n)]
     while waiting:
         begin, end = waiting.pop()
-        rows = range(begin + knobs.least, end - knobs.least + 1)
+        rows = [r for r in range(begin + knobs.least, end - knobs.least + 1) if met[min(r, n - 1)]]
         if not rows:
             continue
         alike = [_alike(looks[max(begin, r - knobs.window) : r], looks[r : min(end, r + knobs.window)]) for r in rows]

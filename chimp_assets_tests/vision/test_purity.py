@@ -34,11 +34,18 @@ def looks_like(colour_of):
     return looks
 
 
-def test_a_track_is_cut_where_its_animal_changes():
+def test_a_track_is_cut_where_its_animal_changes_beside_another():
     """A track that jumps to another animal makes a wrong name of a right answer."""
-    one = track(0, 20)
-    parts = purify([one], 5.0, looks_like(lambda frame: RED if frame < 12 else BLUE))
-    assert [part.frame_nos.tolist() for part in parts] == [list(range(12)), list(range(12, 20))]
+    one, other = track(0, 20), track(10, 4, x=0.3)
+    parts = purify([one, other], 5.0, looks_like(lambda frame: RED if frame < 12 else BLUE))
+    assert [part.frame_nos.tolist() for part in parts] == [list(range(12)), list(range(10, 14)), list(range(12, 20))]
+
+
+def test_a_track_that_meets_nobody_stays_whole():
+    """Where no other animal was near, a change of colour is a turn or a shadow: cuts made four new tracks a switch."""
+    far = track(0, 20, x=0.7, step=0.0)
+    parts = purify([track(0, 20), far], 5.0, looks_like(lambda frame: RED if frame < 12 else BLUE))
+    assert len(parts) == 2
 
 
 def test_a_track_of_one_animal_in_moving_shade_stays_whole():
