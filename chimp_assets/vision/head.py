@@ -41,6 +41,10 @@ NO_THRESHOLD = float(np.finfo(np.float32).min)
 MIN_ROWS_FOR_THRESHOLD = 8
 MIN_FRESH = 30
 PRIOR_LOG_T = 0.35  # what labels say of log T was off by so much on real crops, compared with sessions of a test
+# The same where the embedder learned from nearly all of those labels: it names them all rightly, so that they ask for
+# the sharpest temperature there is (0.11 where days that nobody had named wanted 1.7 to 4.3; generated archive with
+# photographed faces, four fits on 33 to 61 tracks).
+STALE_LOG_T, STALE_PRIOR_LOG_T = 3.0, 1.0
 # How much the logit says beside the cosine, each by its own spread over known animals. AUROC of strangers on tracks of
 # real crops (chimpanzees, 4 splits; cows, 2), on which it was chosen: logit alone 0.586,
 # 0.744; cosine alone 0.675, 0.666; so 0.655, 0.715.
@@ -154,7 +158,8 @@ def fit_head(
 
     embedding: f16 or f32 [n, d] unit vectors; y: i64 [n] class ids; groups: i64 [n] (recording day: rows of one day are
     never on both sides); fresh: bool [n], rows that the embedder did not learn from (None: all). Those it learned from
-    look clearer than any new track, so where MIN_FRESH rows are fresh, temperature and threshold come from them alone.
+    look clearer than any new track: where MIN_FRESH rows are fresh, temperature and threshold come from them alone, and
+    where fewer are, from them and the audit, by a temperature expected to be much higher than learned rows ask for.
     audit: vectors [m, d] and class ids i64 [m] of a random sample of what the head will be asked, which teaches nothing
     else. What labels say of the temperature is off where acquisition chose hard or odd tracks, where a fold knows less
     than the head, where the embedder learned from them; the audit has none of that, and its word counts the more, the
@@ -183,28 +188,28 @@ def fit_head(
         accuracy[best] = _accuracy(logits, target[rows])
     seen = _seen(logits, target[rows])
     telling = seen if fresh is None else seen & fresh[rows]
-    if telling.sum() < MIN_FRESH:
-        telling = seen
-    temperature, _ = _fitted_temperature(logits[telling], target[rows][telling])
+    stale = fresh is not None and telling.sum() < MIN_FRESH
+    prior = Prior(_fitted_temperature(logits[seen if stale else telling], target[rows][seen if stale else telling])[0])
+    if stale:
+        prior = Prior(prior.temperature * math.exp(STALE_LOG_T), STALE_PRIOR_LOG_T)
     weight, bias = _fit(x, target, len(classes), best, start)
     centre = _centres(x, target, len(classes))
-    audit_rows = 0
-    of_audit = audit_vectors = None
-    if audit is not None:
-        known = np.isin(audit[1], classes)
-        audit_rows = int(known.sum())
-        audit_vectors = audit[0][known].astype(np.float64)
-        of_audit = audit_vectors @ weight.T + bias
-        temperature = refined_temperature(temperature, of_audit, np.searchsorted(classes, audit[1][known]))
-    familiar, share = _familiarity_out_of_fold(x, target, fold, rows[telling], logits[telling])
-    threshold = (
-        float(np.quantile(familiar, settings.unknown_false_alarm))
-        if len(familiar) >= MIN_ROWS_FOR_THRESHOLD
-        else NO_THRESHOLD
+    known = np.isin(audit[1], classes) if audit is not None else np.zeros(0, dtype=bool)
+    audit_vectors = np.zeros((0, x.shape[1])) if audit is None else audit[0][known].astype(np.float64)
+    audit_target = np.zeros(0, dtype=np.int64) if audit is None else np.searchsorted(classes, audit[1][known])
+    of_audit = audit_vectors @ weight.T + bias
+    temperature = prior.refined(
+        [*([(logits[telling], target[rows][telling])] if stale else []), (of_audit, audit_target)]
     )
-    if audit_vectors is not None and of_audit is not None:
-        familiar = familiarity(audit_vectors, of_audit, centre, share)
-        threshold = _refined_threshold(threshold, familiar, settings.unknown_false_alarm)
+    use = seen if stale else telling
+    familiar, share = _familiarity_out_of_fold(x, target, fold, rows[use], logits[use])
+    of_new = familiarity(audit_vectors, of_audit, centre, share)
+    if stale:  # what the embedder learned from is all too familiar
+        threshold = _quantile(np.concatenate([familiar[telling[use]], of_new]), settings.unknown_false_alarm)
+    else:
+        threshold = _refined_threshold(
+            _quantile(familiar, settings.unknown_false_alarm), of_new, settings.unknown_false_alarm
+        )
     judged_rows = np.isfinite(logits).any(1)
     members = _members(x, target, len(classes))
     return HeadFit(
@@ -229,7 +234,7 @@ def fit_head(
             accuracy_by_l2=accuracy,
             likely_errors=likely_errors(logits[seen] / temperature, target[rows][seen]),
         ),
-        audit_rows=audit_rows,
+        audit_rows=len(audit_target),
     )
 
 
@@ -269,21 +274,35 @@ def _familiarity_out_of_fold(
     return (cosine + share * top).astype(np.float32), share
 
 
-def refined_temperature(temperature: float, logits: np.ndarray, target: np.ndarray) -> float:
-    """The temperature after audit rows were seen: the likeliest, where before log T was known to within PRIOR_LOG_T.
+@dataclass(frozen=True)
+class Prior:
+    """What is thought of the temperature before rows tell it: log T is known to within log_spread."""
 
-    logits: f64 [m, C]; target: i64 [m]. Without rows the temperature stays; from some fifty on the rows decide.
-    """
-    return _fitted_temperature(logits, target, math.log(temperature))[0] if len(target) else temperature
+    temperature: float
+    log_spread: float = PRIOR_LOG_T
+
+    def refined(self, told: list[tuple[np.ndarray, np.ndarray]]) -> float:
+        """The likeliest temperature after (logits f64 [m, C], target i64 [m]) of rows that nothing learned from were
+        seen; without any the temperature stays, from some fifty rows on they decide."""
+        rows = [(logits, target) for logits, target in told if len(target)]
+        if not rows:
+            return self.temperature
+        logits, target = np.concatenate([one for one, _ in rows]), np.concatenate([one for _, one in rows])
+        return _fitted_temperature(logits, target, self)[0]
+
+
+def _quantile(familiar: np.ndarray, false_alarm: float) -> float:
+    """The threshold that calls a share of these unknown; NO_THRESHOLD, if they are too few to say."""
+    return float(np.quantile(familiar, false_alarm)) if len(familiar) >= MIN_ROWS_FOR_THRESHOLD else NO_THRESHOLD
 
 
 def _refined_threshold(threshold: float, of_audit: np.ndarray, false_alarm: float) -> float:
     """The threshold after audit rows: between both quantiles by numbers of rows, since that of few rows is noise."""
+    theirs = _quantile(of_audit, false_alarm)
+    if theirs == NO_THRESHOLD or threshold == NO_THRESHOLD:
+        return threshold if theirs == NO_THRESHOLD else theirs
     n = len(of_audit)
-    if n < MIN_ROWS_FOR_THRESHOLD:
-        return threshold
-    theirs = float(np.quantile(of_audit, false_alarm))
-    return theirs if threshold == NO_THRESHOLD else (n * theirs + MIN_FRESH * threshold) / (n + MIN_FRESH)
+    return (n * theirs + MIN_FRESH * threshold) / (n + MIN_FRESH)
 
 
 def likely_errors(logits: np.ndarray, target: np.ndarray) -> int:
@@ -552,13 +571,10 @@ def _accuracy(logits: np.ndarray, target: np.ndarray) -> float:
     return float((logits[judged].argmax(1) == target[judged]).mean()) if judged.any() else math.nan
 
 
-def _fitted_temperature(logits: np.ndarray, target: np.ndarray, log_before: float | None = None) -> tuple[float, float]:
-    """Temperature that makes held-out rows of known classes likeliest, and their mean negative log-likelihood.
-
-    log_before: what log T was thought to be before, give or take PRIOR_LOG_T.
-    """
+def _fitted_temperature(logits: np.ndarray, target: np.ndarray, before: Prior | None = None) -> tuple[float, float]:
+    """Temperature that makes held-out rows of known classes likeliest, and their mean negative log-likelihood."""
     seen = _seen(logits, target)
-    if seen.sum() < 2 and log_before is None:
+    if seen.sum() < 2 and before is None:
         return 1.0, math.inf
     below_top = logits[seen] - logits[seen].max(1, keepdims=True)
     of_true = below_top[np.arange(len(below_top)), target[seen]]
@@ -566,9 +582,10 @@ def _fitted_temperature(logits: np.ndarray, target: np.ndarray, log_before: floa
     def unlikelihood(log_temperature: float) -> float:
         sharpness = math.exp(-log_temperature)
         of_rows = float((np.log(np.exp(below_top * sharpness).sum(1)) - of_true * sharpness).mean())
-        if log_before is None:
+        if before is None:
             return of_rows
-        return of_rows + 0.5 * ((log_temperature - log_before) / PRIOR_LOG_T) ** 2 / len(of_true)
+        off = (log_temperature - math.log(before.temperature)) / before.log_spread
+        return of_rows + 0.5 * off**2 / len(of_true)
 
     found = scipy.optimize.minimize_scalar(unlikelihood, bounds=(math.log(0.05), math.log(20)), method="bounded")
     return float(math.exp(found.x)), float(found.fun)
