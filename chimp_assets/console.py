@@ -29,6 +29,7 @@ from rich.text import Text
 
 from chimp_assets.database.agreement import SelfAgreement
 from chimp_assets.database.pace import Pace
+from chimp_assets.database.pairs import MergeProposal
 from chimp_assets.database.questions import Answer, Question
 from chimp_assets.database.status import Bought, Failures, HeadStatus, LabelsToReview, Status
 from chimp_assets.doctor import Finding
@@ -41,6 +42,9 @@ if TYPE_CHECKING:
 
 out = Console()
 err = Console(stderr=True)
+
+CONCLUSIONS_SHOWN = 10
+"""Contradictions and merges to decide about, each, at a glance; --json names all."""
 
 MARKS = {"well": "[green]well   [/]", "warning": "[yellow]warning[/]", "ill": "[red]ill    [/]"}
 
@@ -287,6 +291,8 @@ def show_status(status: Status) -> None:
         *(("asked twice", _agreed(one)) for one in status.agreement),
         *([("labels to review", _to_review(status.to_review))] if status.to_review else []),
         ("queue", _counts(status.queue)),
+        *([("pairs", _counts(status.pairs))] if status.pairs else []),
+        *([("disputed answers", _counts(status.disputed))] if status.disputed else []),
         ("failures", _failures(status)),
     ):
         facts.add_row(name, value)
@@ -295,8 +301,21 @@ def show_status(status: Status) -> None:
         out.print(head_table(status.heads))
     for line in bought_lines(status.bought):
         out.print(line, highlight=False)
+    for line in status.contradictions[:CONCLUSIONS_SHOWN]:
+        out.print(f"{_plain(line)}.", highlight=False, soft_wrap=True)
+    for merge in status.proposals[:CONCLUSIONS_SHOWN]:
+        out.print(_plain(proposal_line(merge)), highlight=False, soft_wrap=True)
     for at, subject, _ in status.failed_runs:
         out.print(f"[red]run failed[/] {at:%Y-%m-%d %H:%M} UTC: {_plain(subject)}")
+
+
+def proposal_line(merge: MergeProposal) -> str:
+    """A merge that a person should decide about, and how."""
+    into = f"{merge.into_name} ({merge.into_anim_id})" if merge.into_name else merge.into_anim_id
+    return (
+        f"{merge.anim_id} is {into}, by what people said of {len(merge.track_ids)} tracks:"
+        f" chimp individuals merge {merge.anim_id} {merge.into_anim_id}"
+    )
 
 
 def _to_review(labels: LabelsToReview) -> str:

@@ -95,9 +95,10 @@ def _two_names(
     proposals: list[Proposal] = []
     for g in several:
         members = np.flatnonzero(group == g)
-        names = said[1][said[0] == g]
-        first = int(names[0])
-        for other in names[1:].tolist():
+        names = said[1][said[0] == g].tolist()
+        # A documented name first: compared with a working one alone, two documented names would not be seen to quarrel.
+        first = next((who for who in names if provisional is None or not provisional[who]), names[0])
+        for other in (who for who in names if who != first):
             chain = _chain(joined, members, members[name[members] == first], members[name[members] == other])
             working = [who for who in (first, other) if provisional is not None and provisional[who]]
             if working:
