@@ -6,6 +6,7 @@ Does not belong here: what the commands do (`cli`).
 from __future__ import annotations
 
 import json
+import math
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -27,6 +28,7 @@ from rich.progress import (
 from rich.table import Column, Table
 from rich.text import Text
 
+from chimp_assets.acquisition.words import saving_in_words
 from chimp_assets.database.agreement import SelfAgreement
 from chimp_assets.database.pace import Pace
 from chimp_assets.database.pairs import MergeProposal
@@ -331,16 +333,8 @@ def bought_lines(bought: Bought | None) -> list[str]:
         return []
     lines = []
     if bought.accuracy is not None and bought.labels is not None and bought.minutes is not None:
-        low, high = _number(bought.random_low), _number(bought.random_high)
-        needed = (
-            f"would hardly have got there ({low} labels to {high})"
-            if bought.random_labels is None
-            else f"would have needed {bought.random_labels:,.0f} ({low} to {high})"
-        )
-        lines.append(
-            f"{bought.accuracy:.0%} of the audit is named rightly after {bought.labels:,} labels and "
-            f"{bought.minutes:,.0f} minutes of answering; asking at random {needed}."
-        )
+        needed = (math.inf if n is None else n for n in (bought.random_labels, bought.random_low, bought.random_high))
+        lines.append(saving_in_words(bought.accuracy, bought.labels, bought.minutes, *needed))
     if bought.next_hour is not None:
         lines.append(
             f"The next hour of answers is expected to add {100 * bought.next_hour:.1f} points of accuracy "
@@ -352,10 +346,6 @@ def bought_lines(bought: Bought | None) -> list[str]:
     if "all" in bought.says_stop:
         lines.append("The newest heads say nearly the same of tracks that nobody has answered.")
     return lines
-
-
-def _number(labels: float | None) -> str:
-    return "more than any number" if labels is None else f"{labels:,.0f}"
 
 
 def _hours_left(pace: Pace) -> str:

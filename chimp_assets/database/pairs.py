@@ -134,6 +134,8 @@ def doubts(evidence: Evidence, concluded: Curated) -> list[Doubt]:
 def merge_proposals(conn: sa.Connection) -> list[MergeProposal]:
     """Working names that answers join to another individual, as of now; nothing is applied by itself."""
     evidence = read_evidence(conn)
+    if not len(evidence.pair):
+        return []
     return [
         MergeProposal(
             evidence.code[p.provisional][0],
@@ -147,6 +149,8 @@ def merge_proposals(conn: sa.Connection) -> list[MergeProposal]:
 def contradictions_in_words(conn: sa.Connection) -> list[str]:
     """Each contradiction as of now in a sentence, with its tracks."""
     evidence = read_evidence(conn)
+    if not len(evidence.pair):
+        return []
     return [
         f"{_in_words(wrong, evidence)} (tracks {', '.join(map(str, evidence.track[list(wrong.tracks)].tolist()))})"
         for wrong in evidence.concluded().contradictions
