@@ -5,16 +5,24 @@ to four of them at once; vectors of 128 dimensions, individuals by Zipf's law, d
 product does: the last label is stored, the training set is written, the head fitted in its own process, measured on 400
 audit answers, promoted, every track scored anew, and the queue planned. Shown are CPU seconds of all processes, which
 mean something on a busy machine; wall seconds on two idle cores are fewer.
+
+`python -m benchmarks.p10_last_label --running [--tracks N]` measures the running system instead: the daemon and the
+ranker as `chimp up` starts them, 50 answers through claims and events, and wall seconds from the last of them until the
+ranker has put the waiting items into a new order, and until a plan that knows all 50 is in the queue. Between lie the
+sensors' intervals, the starts of processes, a training, the gate and a scoring of everything.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import resource
+import sys
 import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -22,32 +30,69 @@ from typing import Any
 import numpy as np
 import sqlalchemy as sa
 
-from benchmarks.harness import Row, cores
+from benchmarks.harness import Row, cores, show
 from chimp_assets.database import schema as t
 from chimp_assets.database.bulk import insert_rows
-from chimp_assets.database.events import COUNTER, LabelEvent, record_events
+from chimp_assets.database.events import COUNTER, LabelEvent, last_seq, record_events
+from chimp_assets.database.queue import claim
 from chimp_assets.database.splits import audit_reserve_mask
 from chimp_assets.home import Home, init_home
 
-BUNDLES, VIDEOS_EACH, TRACKS_EACH = 60, 200, 25
+TRACKS_EACH = 25
 AT_ONCE = 4
-INDIVIDUALS, DIMENSIONS = 300, 128
-LABELS, AUDIT = 100_000, 400
+DIMENSIONS = 128
 NOISE, DAY_NOISE = 0.22, 0.25
 SECONDS = 60.0
+ANSWERS = 50
+PATIENCE_S = 900.0
 THEN = datetime(2026, 1, 1, 8, tzinfo=UTC)
 EMBEDDER, DETECTOR = 1, 2
+
+
+@dataclass(frozen=True)
+class Size:
+    """How large a home is: bundles of so many videos of TRACKS_EACH tracks, individuals, training and audit labels."""
+
+    bundles: int = 60
+    videos_each: int = 200
+    individuals: int = 300
+    labels: int = 100_000
+    audit: int = 400
+
+    @property
+    def tracks(self) -> int:
+        return self.bundles * self.videos_each * TRACKS_EACH
+
+    @classmethod
+    def of(cls, tracks: int) -> Size:
+        """About so many tracks, the rest in proportion, but individuals and audit labels enough to be measured."""
+        share = tracks / cls().tracks
+        videos = max(2, round(cls.videos_each * share**0.5))
+        return cls(
+            bundles=max(2, round(tracks / TRACKS_EACH / videos)),
+            videos_each=videos,
+            individuals=2 * max(10, round(cls.individuals * share / 2)),
+            labels=max(200, round(cls.labels * share)),
+            audit=max(100, round(cls.audit * share)),
+        )
+
+
+@dataclass(frozen=True)
+class Filled:
+    """What `fill` leaves: the last label, which is not stored, and who every track shows."""
+
+    last: LabelEvent
+    anim_id: dict[int, str]
 
 
 def measure() -> Iterator[Row]:
     """One row: the whole way, with its steps beside it."""
     with tempfile.TemporaryDirectory() as folder:
         home = init_home(Path(folder) / "home")
-        last = fill(home)
-        yield _measured(home, last)
+        yield _measured(home, Size(), fill(home, Size()).last)
 
 
-def _measured(home: Home, last: LabelEvent) -> Row:
+def _measured(home: Home, size: Size, last: LabelEvent) -> Row:
     from chimp_assets import pipeline
     from chimp_assets.planning import replan
 
@@ -75,8 +120,8 @@ def _measured(home: Home, last: LabelEvent) -> Row:
     )
     return Row(
         "P10",
-        f"last label to queue: {said['plan'].n_pool:,} of {BUNDLES * VIDEOS_EACH * TRACKS_EACH:,} tracks,"
-        f" {LABELS:,} labels of {INDIVIDUALS} individuals; {said['refit and gate'].reason}",
+        f"last label to queue: {said['plan'].n_pool:,} of {size.tracks:,} tracks,"
+        f" {size.labels:,} labels of {size.individuals} individuals; {said['refit and gate'].reason}",
         total,
         "CPU s",
         {
@@ -101,20 +146,21 @@ def _cpu() -> float:
     )
 
 
-def fill(home: Home, seed: int = 10) -> LabelEvent:
-    """Rows and vectors of the archive, all labels but one; returns the last label."""
+def fill(home: Home, size: Size, seed: int = 10) -> Filled:
+    """Rows and vectors of the archive, all labels but one."""
+    individuals = size.individuals
     rng = np.random.default_rng(seed)
-    n_videos = BUNDLES * VIDEOS_EACH
+    n_videos = size.bundles * size.videos_each
     video = np.arange(1, n_videos + 1)
     day = (video - 1) // 20
     when = [
         THEN + timedelta(days=int(d), minutes=int(m)) for d, m in zip(day, rng.integers(0, 600, n_videos), strict=True)
     ]
-    share = 1 / np.arange(1, INDIVIDUALS + 1)
-    who = rng.choice(INDIVIDUALS, (n_videos, TRACKS_EACH), p=share / share.sum())
+    share = 1 / np.arange(1, individuals + 1)
+    who = rng.choice(individuals, (n_videos, TRACKS_EACH), p=share / share.sum())
     for place in range(TRACKS_EACH):  # nobody is in one picture twice
         while len(twice := np.flatnonzero((who[:, place, None] == who[:, max(0, place - AT_ONCE + 1) : place]).any(1))):
-            who[twice, place] = rng.choice(INDIVIDUALS, len(twice), p=share / share.sum())
+            who[twice, place] = rng.choice(individuals, len(twice), p=share / share.sum())
     # Up to four at once: a track begins every third second and lasts nine.
     first = np.tile(np.arange(TRACKS_EACH) * 3.0, n_videos)
     track_id = (video[:, None] * t.TRACKS_PER_VIDEO + np.arange(TRACKS_EACH)).ravel()
@@ -129,15 +175,16 @@ def fill(home: Home, seed: int = 10) -> LabelEvent:
             )
         many: list[tuple[sa.Table, dict[str, Any]]] = [
             (t.individual, {
-                "individual_id": np.arange(1, INDIVIDUALS + 1), "anim_id": [f"I{i:03d}" for i in range(INDIVIDUALS)],
-                "sex": ["F", "M"] * (INDIVIDUALS // 2), "created_at": [THEN] * INDIVIDUALS,
+                "individual_id": np.arange(1, individuals + 1), "anim_id": [f"I{i:03d}" for i in range(individuals)],
+                "sex": ["F", "M"] * (individuals // 2), "created_at": [THEN] * individuals,
             }),
             (t.bundle, {
-                "bundle_id": np.arange(1, BUNDLES + 1), "bundle_key": [f"b-{b:04d}" for b in range(BUNDLES)],
-                "folder": ["f"] * BUNDLES, "created_at": [THEN] * BUNDLES, "changed_at": [THEN] * BUNDLES,
+                "bundle_id": np.arange(1, size.bundles + 1), "bundle_key": [f"b-{b:04d}" for b in range(size.bundles)],
+                "folder": ["f"] * size.bundles, "created_at": [THEN] * size.bundles,
+                "changed_at": [THEN] * size.bundles,
             }),
             (t.video, {
-                "video_id": video, "bundle_id": (video - 1) // VIDEOS_EACH + 1, "uri": [f"{v}.mp4" for v in video],
+                "video_id": video, "bundle_id": (video - 1) // size.videos_each + 1, "uri": [f"{v}.mp4" for v in video],
                 "version": np.ones(n_videos, np.int64), "bytes": np.ones(n_videos, np.int64), "etag": ["e"] * n_videos,
                 "n_frames": np.full(n_videos, 400), "state": ["tracked"] * n_videos, "camera": ["cam"] * n_videos,
                 "recorded_at": when, "recorded_on": [moment.date() for moment in when],
@@ -158,23 +205,24 @@ def fill(home: Home, seed: int = 10) -> LabelEvent:
         ]  # fmt: skip
         for table, columns in many:
             insert_rows(conn, table, columns)
-    _embed(home, rng, who, day)
-    return _label(home, rng, track_id, who.ravel(), np.repeat(split, TRACKS_EACH))
+    _embed(home, size, rng, who, day)
+    last = _label(home, size, rng, track_id, who.ravel(), np.repeat(split, TRACKS_EACH))
+    return Filled(last, {int(track): f"I{i:03d}" for track, i in zip(track_id, who.ravel(), strict=True)})
 
 
-def _embed(home: Home, rng: np.random.Generator, who: np.ndarray, day: np.ndarray) -> None:
+def _embed(home: Home, size: Size, rng: np.random.Generator, who: np.ndarray, day: np.ndarray) -> None:
     from safetensors.numpy import save
 
     from chimp_assets.vision.checkpoint import content_hash
 
-    looks = rng.standard_normal((INDIVIDUALS, DIMENSIONS), dtype=np.float32) / np.float32(np.sqrt(DIMENSIONS))
+    looks = rng.standard_normal((size.individuals, DIMENSIONS), dtype=np.float32) / np.float32(np.sqrt(DIMENSIONS))
     weather = (
         DAY_NOISE
         * rng.standard_normal((int(day.max()) + 1, DIMENSIONS), dtype=np.float32)
         / np.float32(np.sqrt(DIMENSIONS))
     )
-    for bundle in range(BUNDLES):
-        rows = slice(bundle * VIDEOS_EACH, (bundle + 1) * VIDEOS_EACH)
+    for bundle in range(size.bundles):
+        rows = slice(bundle * size.videos_each, (bundle + 1) * size.videos_each)
         some = who[rows].ravel()
         x = looks[some] + np.repeat(weather[day[rows]], TRACKS_EACH, axis=0)
         x += NOISE * rng.standard_normal(x.shape, dtype=np.float32)
@@ -193,11 +241,11 @@ def _embed(home: Home, rng: np.random.Generator, who: np.ndarray, day: np.ndarra
 
 
 def _label(
-    home: Home, rng: np.random.Generator, track_id: np.ndarray, who: np.ndarray, split: np.ndarray
+    home: Home, size: Size, rng: np.random.Generator, track_id: np.ndarray, who: np.ndarray, split: np.ndarray
 ) -> LabelEvent:
     reserve = audit_reserve_mask(track_id, home.settings.seed, home.settings.acquisition.audit_reserve)
-    teach = rng.permutation(np.flatnonzero(~reserve & (split != "test")))[:LABELS]
-    audit = rng.permutation(np.flatnonzero(reserve))[:AUDIT]
+    teach = rng.permutation(np.flatnonzero(~reserve & (split != "test")))[: size.labels]
+    audit = rng.permutation(np.flatnonzero(reserve))[: size.audit]
     rows = np.concatenate([teach[:-1], audit])
     n = len(rows)
     with home.database.write() as conn:
@@ -207,7 +255,7 @@ def _label(
             {
                 "annotation_id": [str(uuid.UUID(int=i + 1)) for i in range(n)], "seq": np.arange(1, n + 1),
                 "kind": ["identify"] * n, "track_id": track_id[rows], "individual_id": who[rows] + 1,
-                "annotator_id": np.full(n, expert), "lane": ["boundary"] * (n - AUDIT) + ["audit"] * AUDIT,
+                "annotator_id": np.full(n, expert), "lane": ["boundary"] * (n - len(audit)) + ["audit"] * len(audit),
                 "server_time": [THEN] * n, "fingerprint": [os.urandom(32) for _ in range(n)],
             },
         )  # fmt: skip
@@ -217,3 +265,121 @@ def _label(
         str(uuid.UUID(int=n + 1)), "identify", "expert", lane="boundary", track_id=int(track_id[teach[-1]]),
         anim_id=f"I{who[teach[-1]]:03d}",
     )  # fmt: skip
+
+
+def measure_running(size: Size) -> Iterator[Row]:
+    """One row: wall seconds in the running system."""
+    from chimp_assets import supervisor
+
+    with tempfile.TemporaryDirectory() as folder:
+        home = init_home(Path(folder) / "home")
+        filled = fill(home, size)
+        _measured(home, size, filled.last)  # a champion head and a plan of its own, as in the middle of a day
+        _let_the_cool_down_pass(home)
+        commands = {"daemon": supervisor.daemon_arguments(), "ranker": supervisor.ranker_arguments()}
+        # There are no pictures from which an embedder could learn.
+        with supervisor.running(home, commands, CHIMP_EMBED__FINE_TUNE="off") as children:
+            try:
+                yield _answered(home, size, filled, lambda: supervisor.fallen(children))
+            except TimeoutError as late:
+                logs = "\n".join(child.log.read_text(errors="replace")[-2_000:] for child in children)
+                raise SystemExit(f"{late}\n{logs}") from None
+
+
+def _let_the_cool_down_pass(home: Home) -> None:
+    with home.database.read() as conn:
+        trained = conn.scalar(sa.select(sa.func.max(t.training_set.c.created_at)))
+    assert trained is not None
+    time.sleep(max(0.0, home.settings.head.cool_down_s - (datetime.now(UTC) - trained).total_seconds()))
+
+
+def _answered(home: Home, size: Size, filled: Filled, fallen: Callable[[], Any]) -> Row:
+    db = home.database
+
+    def until(what: str, there: Callable[[], bool]) -> float:
+        """When it is so."""
+        began = time.monotonic()
+        while not there():
+            if (down := fallen()) is not None or time.monotonic() - began > PATIENCE_S:
+                raise TimeoutError(f"Waited in vain until {what} ({down and down.name} ended).")
+            time.sleep(0.05)
+        return time.monotonic()
+
+    def answer(n: int) -> float:
+        items = [item for item in claim(db, "expert", n, 15) if item.other_track_id is None]
+        assert len(items) == n, f"only {len(items)} items are waiting"
+        results = record_events(db, [
+            LabelEvent(str(uuid.uuid4()), "identify", "expert", track_id=item.track_id, item_id=item.item_id,
+                       anim_id=filled.anim_id[item.track_id], seconds=5.0)
+            for item in items
+        ])  # fmt: skip
+        assert {result.status for result in results} == {"stored"}
+        return time.monotonic()
+
+    # The first answers show that both processes are up: the ranker has moved something.
+    before = _places(home)
+    answer(3)
+    until("the ranker is up", lambda: _moved(before, _places(home)))
+    time.sleep(1.0)
+    before = _places(home)
+    last = answer(ANSWERS)
+    with db.read() as conn:
+        seq = last_seq(conn)
+    reranked = until("the ranker has ranked", lambda: _moved(before, _places(home))) - last
+    planned = until("a plan knows all answers", lambda: _planned_to(home) >= seq) - last
+    return Row(
+        "P10r",
+        f"running: last of {ANSWERS} answers to a new plan, {size.tracks:,} tracks, {size.labels:,} labels of"
+        f" {size.individuals} individuals",
+        planned,
+        "s",
+        {"waiting items in a new order, s": reranked},
+        {"target": planned / SECONDS},
+        f"<= {SECONDS:.0f} s on 2 idle cores",
+        planned <= SECONDS,
+        1,
+        0.0,
+        cores(),
+    )
+
+
+def _places(home: Home) -> dict[int, int]:
+    """Where the items of the boundary lane stand that wait in the newest plan and that nobody has claimed."""
+    q = t.acquisition_queue.c
+    with home.database.read() as conn:
+        newest = sa.select(sa.func.max(t.acquisition_round.c.round_id)).scalar_subquery()
+        rows = conn.execute(
+            sa.select(q.item_id, q.position).where(q.round_id == newest, q.lane == "boundary", q.state == "pending")
+        )
+        return {row.item_id: row.position for row in rows}
+
+
+def _moved(before: dict[int, int], now: dict[int, int]) -> bool:
+    """Whether an item that still waits has another place, or a new plan has come meanwhile."""
+    return (
+        any(before[item] != place for item, place in now.items() if item in before) or not now.keys() <= before.keys()
+    )
+
+
+def _planned_to(home: Home) -> int:
+    """The labels that the newest plan knew."""
+    newest = sa.select(t.acquisition_round.c.watermark_seq).order_by(t.acquisition_round.c.round_id.desc()).limit(1)
+    with home.database.read() as conn:
+        return int(conn.scalar(newest) or 0)
+
+
+def main() -> int:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.p10_last_label", description=__doc__)
+    parser.add_argument("--running", action="store_true", help="the daemon and the ranker, not only their functions")
+    parser.add_argument("--tracks", type=int, default=Size().tracks, help="about how many")
+    given = parser.parse_args()
+    if given.running:
+        show(measure_running(Size() if given.tracks == Size().tracks else Size.of(given.tracks)))
+    else:
+        show(measure())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -224,7 +224,8 @@ def replan(json: Json = False) -> None:
     else:
         lanes = ", ".join(f"{n} {lane}" for lane, n in report.lanes.items()) or "nothing left to ask"
         console.out.print(
-            f"Round {report.round_id} ({report.phase}): {lanes}, from a pool of {report.n_pool:,} tracks."
+            f"Round {report.round_id} ({report.phase}): {lanes}, from a pool of {report.n_pool:,} tracks;"
+            f" {report.pairs} pairs and {report.disputed} disputed answers beside them."
         )
 
 

@@ -6,6 +6,7 @@ Does not belong here: what the commands do (`cli`).
 from __future__ import annotations
 
 import json
+import math
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -27,8 +28,10 @@ from rich.progress import (
 from rich.table import Column, Table
 from rich.text import Text
 
+from chimp_assets.acquisition.words import saving_in_words
 from chimp_assets.database.agreement import SelfAgreement
 from chimp_assets.database.pace import Pace
+from chimp_assets.database.pairs import MergeProposal
 from chimp_assets.database.questions import Answer, Question
 from chimp_assets.database.status import Bought, Failures, HeadStatus, LabelsToReview, Status
 from chimp_assets.doctor import Finding
@@ -41,6 +44,9 @@ if TYPE_CHECKING:
 
 out = Console()
 err = Console(stderr=True)
+
+CONCLUSIONS_SHOWN = 10
+"""Contradictions and merges to decide about, each, at a glance; --json names all."""
 
 MARKS = {"well": "[green]well   [/]", "warning": "[yellow]warning[/]", "ill": "[red]ill    [/]"}
 
@@ -287,6 +293,8 @@ def show_status(status: Status) -> None:
         *(("asked twice", _agreed(one)) for one in status.agreement),
         *([("labels to review", _to_review(status.to_review))] if status.to_review else []),
         ("queue", _counts(status.queue)),
+        *([("pairs", _counts(status.pairs))] if status.pairs else []),
+        *([("disputed answers", _counts(status.disputed))] if status.disputed else []),
         ("failures", _failures(status)),
     ):
         facts.add_row(name, value)
@@ -295,8 +303,21 @@ def show_status(status: Status) -> None:
         out.print(head_table(status.heads))
     for line in bought_lines(status.bought):
         out.print(line, highlight=False)
+    for line in status.contradictions[:CONCLUSIONS_SHOWN]:
+        out.print(f"{_plain(line)}.", highlight=False, soft_wrap=True)
+    for merge in status.proposals[:CONCLUSIONS_SHOWN]:
+        out.print(_plain(proposal_line(merge)), highlight=False, soft_wrap=True)
     for at, subject, _ in status.failed_runs:
         out.print(f"[red]run failed[/] {at:%Y-%m-%d %H:%M} UTC: {_plain(subject)}")
+
+
+def proposal_line(merge: MergeProposal) -> str:
+    """A merge that a person should decide about, and how."""
+    into = f"{merge.into_name} ({merge.into_anim_id})" if merge.into_name else merge.into_anim_id
+    return (
+        f"{merge.anim_id} is {into}, by what people said of {len(merge.track_ids)} tracks:"
+        f" chimp individuals merge {merge.anim_id} {merge.into_anim_id}"
+    )
 
 
 def _to_review(labels: LabelsToReview) -> str:
@@ -312,16 +333,8 @@ def bought_lines(bought: Bought | None) -> list[str]:
         return []
     lines = []
     if bought.accuracy is not None and bought.labels is not None and bought.minutes is not None:
-        low, high = _number(bought.random_low), _number(bought.random_high)
-        needed = (
-            f"would hardly have got there ({low} labels to {high})"
-            if bought.random_labels is None
-            else f"would have needed {bought.random_labels:,.0f} ({low} to {high})"
-        )
-        lines.append(
-            f"{bought.accuracy:.0%} of the audit is named rightly after {bought.labels:,} labels and "
-            f"{bought.minutes:,.0f} minutes of answering; asking at random {needed}."
-        )
+        needed = (math.inf if n is None else n for n in (bought.random_labels, bought.random_low, bought.random_high))
+        lines.append(saving_in_words(bought.accuracy, bought.labels, bought.minutes, *needed))
     if bought.next_hour is not None:
         lines.append(
             f"The next hour of answers is expected to add {100 * bought.next_hour:.1f} points of accuracy "
@@ -333,10 +346,6 @@ def bought_lines(bought: Bought | None) -> list[str]:
     if "all" in bought.says_stop:
         lines.append("The newest heads say nearly the same of tracks that nobody has answered.")
     return lines
-
-
-def _number(labels: float | None) -> str:
-    return "more than any number" if labels is None else f"{labels:,.0f}"
 
 
 def _hours_left(pace: Pace) -> str:

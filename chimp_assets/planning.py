@@ -16,10 +16,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import sqlalchemy as sa
 
+from chimp_assets.acquisition.curation import NOBODY, Curated
+from chimp_assets.acquisition.pairs import Pairs, Said, pairs
 from chimp_assets.acquisition.plan import LaneError, Phase, Policy, plan
 from chimp_assets.acquisition.pool import (
     CANNOT_TELL,
     CHUNK_ROWS,
+    FOLLOWS,
     IN_FLIGHT,
     JUNK,
     PROVISIONAL,
@@ -34,6 +37,7 @@ from chimp_assets.acquisition.pool import (
 )
 from chimp_assets.database import schema as t
 from chimp_assets.database.events import NAMING_KINDS, effective_answers, last_seq
+from chimp_assets.database.pairs import Doubt, Evidence, doubts, read_evidence
 from chimp_assets.database.queue import write_round
 from chimp_assets.database.splits import audit_reserve_mask
 from chimp_assets.errors import ChimpError
@@ -45,6 +49,7 @@ if TYPE_CHECKING:
     from chimp_assets.vision.checkpoint import ModelRow
 
 PAGE = 50_000
+_PART = 500
 
 WELL_KNOWN = 5
 """Labels of an individual from which its boundary with others is worth asking about."""
@@ -66,11 +71,21 @@ class PlanningError(ChimpError):
 
 @dataclass(frozen=True)
 class PlanReport:
-    """What a plan did. lanes: items of each lane; n_pool: tracks that could be asked; why: the reason of the phase;
-    without_embedding: live tracks that could not be considered because they have no (finite) embedding yet."""
+    """What a plan did.
+
+    lanes: items of each lane that asks for names; pairs, disputed: items of the other two; contradictions: answers that
+    cannot all be true; follows: tracks whose name follows from what was said of others, so that nobody is asked;
+    proposals: merges to decide about; n_pool: tracks that could be asked; why: the reason of the phase;
+    without_embedding: live tracks that could not be considered because they have no (finite) embedding yet.
+    """
 
     round_id: int
     lanes: dict[str, int]
+    pairs: int
+    disputed: int
+    contradictions: int
+    follows: int
+    proposals: int
     phase: Phase
     n_pool: int
     seconds: float
@@ -92,13 +107,17 @@ class _Known:
     cost: F32Array
     repeat: BoolArray
     watermark_seq: int
+    said: Evidence
+    concluded: Curated
+    not_now: set[tuple[int, int | None]]
+    """Pairs (the smaller track first) and disputed tracks that somebody holds or has just skipped."""
 
 
 def build_pool(db: Database, store: BlobStore, settings: Settings) -> TrackPool:
     """Every live track that the champion embedder has embedded. Raises PlanningError where there is no embedder.
 
-    state comes from the effective answers; leased tracks are IN_FLIGHT; value is the number of boxes. Memory: the
-    embeddings (f16) and some 20 bytes a track.
+    state comes from the effective answers; leased tracks are IN_FLIGHT; those that "same" answers join to a named one
+    are FOLLOWS; value is the number of boxes. Memory: the embeddings (f16) and some 20 bytes a track.
     """
     from chimp_assets.vision.checkpoint import champion
 
@@ -151,30 +170,103 @@ def replan(
         raise PlanningError(
             f"The {phase} plan cannot be made: {error}.", f"Mend acquisition.{phase}_shares in chimp.toml."
         ) from None
+    found = _pairs(db, pool, known, made.rows, policy, wanted.pairs_per_round)
+    doubtful = _doubts(known, set(pool.track[made.rows].tolist()), wanted.pairs_per_round)
     n_pool = int(np.count_nonzero(pool.may_train())) + int(np.count_nonzero(pool.may_audit()))
     round_id = write_round(
         db,
-        policy=json.dumps({**asdict(policy), "batch": batch, "why": why}, sort_keys=True),
+        policy=json.dumps(
+            {**asdict(policy), "batch": batch, "pairs_per_round": wanted.pairs_per_round, "why": why}, sort_keys=True
+        ),
         seed=seed,
         embedder_model_id=embedder.model_id,
         # Also in the cold phase: the plan knew this head, and found it too weak.
         head_model_id=head_row.model_id if head_row else None,
         watermark_seq=known.watermark_seq,
         n_pool=n_pool,
-        track_ids=pool.track[made.rows],
-        lanes=made.lanes,
-        propensity=made.propensity,
-        reasons=made.reasons,
+        track_ids=[*pool.track[made.rows].tolist(), *(d.track_id for d in doubtful), *pool.track[found.one].tolist()],
+        other_track_ids=[
+            *[None] * len(made),
+            *(d.other_track_id for d in doubtful),
+            *pool.track[found.other].tolist(),
+        ],
+        lanes=[*made.lanes, *[t.DISPUTED] * len(doubtful), *[t.PAIRS] * len(found.one)],
+        # Doubts and pairs follow from the pool and the answers: nothing is drawn.
+        propensity=[*made.propensity.tolist(), *[1.0] * (len(doubtful) + len(found.one))],
+        reasons=[*made.reasons, *(d.reason for d in doubtful), *found.reasons],
     )
     return PlanReport(
         round_id=round_id,
         lanes={lane: made.lanes.count(lane) for lane in sorted(set(made.lanes))},
+        pairs=len(found.one),
+        disputed=len(doubtful),
+        contradictions=len(known.concluded.contradictions),
+        follows=int(np.count_nonzero(known.state == FOLLOWS)),
+        proposals=len(known.concluded.proposals),
         phase=phase,
         n_pool=n_pool,
         seconds=time.perf_counter() - began,
         why=why,
         without_embedding=len(known.track) - len(pool),
     )
+
+
+def _pairs(db: Database, pool: TrackPool, known: _Known, asked: I64Array, policy: Policy, b: int) -> Pairs:
+    """Pairs to ask "same animal?" that no item of the plan, no answer and nobody's screen has already."""
+    row_of = np.full(len(known.said.track), -1)
+    here, row = _found(pool.track, known.said.track)
+    row_of[here] = row[here]
+    group = np.arange(len(pool))
+    # A group is known by the row of one of its tracks.
+    first = np.full(int(known.concluded.group.max(initial=-1)) + 1, -1)
+    first[known.concluded.group[here]] = row[here]
+    group[row[here]] = first[known.concluded.group[here]]
+    said = row_of[known.said.pair]
+    both = (said >= 0).all(axis=1)
+    tracks = [(one, other) for one, other in known.not_now if other is not None]
+    found, waiting = _found(pool.track, np.array(tracks, np.int64).reshape(-1, 2))
+    return pairs(
+        pool,
+        Said(
+            known=np.concatenate([said[both], waiting[found.all(axis=1)]]),
+            group=group,
+            apart=said[both & (known.said.kind == "different")],
+        ),
+        b,
+        # Of a large pool some tracks are looked at: other answers, others; the seed of the plan does not matter.
+        np.random.default_rng([20, len(pool), known.watermark_seq]),
+        taken=asked,
+        duplicate_likeness=policy.duplicate_likeness,
+        impossible=lambda one, other: _seen_together(db, pool, one, other),
+    )
+
+
+def _seen_together(db: Database, pool: TrackPool, one: I64Array, other: I64Array) -> BoolArray:
+    """Which pairs of rows were filmed by one camera at one moment: two animals, whatever they look like. bool [k]."""
+    assert pool.video is not None
+    together = pool.video[one] == pool.video[other]
+    rows = np.unique(np.concatenate([one[together], other[together]]))
+    first, last = np.zeros(len(rows), np.int64), np.zeros(len(rows), np.int64)
+    track = t.track.c
+    with db.read() as conn:
+        for low in range(0, len(rows), _PART):
+            some = pool.track[rows[low : low + _PART]]
+            for row in conn.execute(
+                sa.select(track.track_id, track.first_frame_no, track.last_frame_no).where(
+                    track.track_id.in_(some.tolist())
+                )
+            ):
+                place = low + int(np.searchsorted(some, row.track_id))
+                first[place], last[place] = row.first_frame_no, row.last_frame_no
+    a, b = np.searchsorted(rows, one[together]), np.searchsorted(rows, other[together])
+    together[together] = (first[a] <= last[b]) & (first[b] <= last[a])
+    return together
+
+
+def _doubts(known: _Known, asked: set[int], b: int) -> list[Doubt]:
+    """At most b answers to look at again, none of which is on a screen or asked by the plan already."""
+    new = [d for d in doubts(known.said, known.concluded) if (d.track_id, d.other_track_id) not in known.not_now]
+    return [d for d in new if d.other_track_id is not None or d.track_id not in asked][:b]
 
 
 def _required(embedder: ModelRow | None) -> ModelRow:
@@ -276,7 +368,8 @@ def _read_known(conn: sa.Connection, settings: Settings) -> _Known:
     state = np.full(len(track), UNLABELLED, np.int32)
     skipped = _places(track, _columns(conn, _recently_skipped())[0])
     state[skipped[~reserve[skipped]]] = IN_FLIGHT
-    leased = _columns(conn, _leased(datetime.now(UTC)))[0]
+    now = datetime.now(UTC)
+    leased = np.concatenate([_columns(conn, query)[0] for query in _leased(now)])
     state[_places(track, leased)] = IN_FLIGHT
     answered, meaning, old = _columns(conn, _answers(watermark, settings.acquisition.repeat_after))
     here, row = _found(track, answered)
@@ -284,6 +377,11 @@ def _read_known(conn: sa.Connection, settings: Settings) -> _Known:
     repeat = np.zeros(len(track), bool)
     repeat[row[here]] = old[here].astype(bool)
     repeat[_places(track, leased)] = False
+    said = read_evidence(conn, watermark)
+    concluded = said.concluded()
+    implied = _places(track, said.track[concluded.implied != NOBODY])
+    # The audit asks its own tracks whatever others have said: what it measures must not depend on that.
+    state[implied[np.isin(state[implied], (UNLABELLED, PROVISIONAL)) & ~reserve[implied]]] = FOLLOWS
     videos, video = np.unique(video_id, return_inverse=True)
     return _Known(
         track,
@@ -296,6 +394,9 @@ def _read_known(conn: sa.Connection, settings: Settings) -> _Known:
         _seconds(conn, boxes),
         repeat,
         watermark,
+        said,
+        concluded,
+        _not_now(conn, now),
     )
 
 
@@ -346,15 +447,34 @@ def _answers(watermark_seq: int, repeat_after: int) -> sa.Select[Any]:
     return sa.select(answer.c.track_id, meaning, old)
 
 
-def _leased(now: datetime) -> sa.Select[Any]:
+def _leased(now: datetime) -> list[sa.Select[Any]]:
+    """The tracks that somebody looks at now, both of a pair."""
     item = t.acquisition_queue.c
-    return sa.select(item.track_id).where(item.state == "leased", item.leased_until >= now).distinct()
+    held = sa.and_(item.state == "leased", item.leased_until >= now)
+    return [
+        sa.select(item.track_id).where(held).distinct(),
+        sa.select(item.other_track_id).where(held, item.other_track_id.is_not(None)).distinct(),
+    ]
 
 
 def _recently_skipped() -> sa.Select[Any]:
     item = t.acquisition_queue.c
+    return sa.select(item.track_id).where(_just_skipped(), item.lane.not_in(t.SIDE_LANES)).distinct()
+
+
+def _just_skipped() -> sa.ColumnElement[bool]:
+    item = t.acquisition_queue.c
     newest = sa.select(sa.func.coalesce(sa.func.max(t.acquisition_round.c.round_id), 0)).scalar_subquery()
-    return sa.select(item.track_id).where(item.state == "skipped", item.round_id > newest - SKIP_ROUNDS).distinct()
+    return sa.and_(item.state == "skipped", item.round_id > newest - SKIP_ROUNDS)
+
+
+def _not_now(conn: sa.Connection, now: datetime) -> set[tuple[int, int | None]]:
+    item = t.acquisition_queue.c
+    held = sa.and_(item.state == "leased", item.leased_until >= now)
+    rows = conn.execute(
+        sa.select(item.track_id, item.other_track_id).where(item.lane.in_(t.SIDE_LANES), sa.or_(held, _just_skipped()))
+    )
+    return {(one, None) if other is None else (min(one, other), max(one, other)) for one, other in rows}
 
 
 def _columns(conn: sa.Connection, query: sa.Select[Any]) -> list[I64Array]:

@@ -11,9 +11,11 @@ import sqlalchemy as sa
 from safetensors.numpy import save
 
 from chimp_assets.acquisition.pool import CANNOT_TELL, IN_FLIGHT, JUNK, PROVISIONAL, UNLABELLED
+from chimp_assets.assets.acquisition import plan_metadata
 from chimp_assets.database import schema as t
 from chimp_assets.database.events import LabelEvent, last_seq, record_events
 from chimp_assets.database.individuals import upsert_individuals
+from chimp_assets.database.people import add_user
 from chimp_assets.database.queue import claim
 from chimp_assets.database.splits import audit_reserve_mask
 from chimp_assets.home import Home
@@ -89,12 +91,23 @@ class World:
             return conn.scalar(sa.select(t.individual.c.individual_id).where(t.individual.c.anim_id == anim_id))
 
     def items(self) -> list[tuple[int, str, float, str]]:
-        """Waiting items in their order."""
+        """Waiting items that ask for names, in their order."""
         q = t.acquisition_queue.c
         with self.db.read() as conn:
             rows = conn.execute(
                 sa.select(q.track_id, q.lane, q.propensity, q.reason)
-                .where(q.state == "pending")
+                .where(q.state == "pending", q.lane.not_in(t.SIDE_LANES))
+                .order_by(q.round_id, q.position)
+            )
+            return [tuple(row) for row in rows]
+
+    def side_items(self, lane: str) -> list[tuple[int, int, str]]:
+        """Waiting items of a lane that does not ask for names, in their order."""
+        q = t.acquisition_queue.c
+        with self.db.read() as conn:
+            rows = conn.execute(
+                sa.select(q.track_id, q.other_track_id, q.reason)
+                .where(q.state == "pending", q.lane == lane)
                 .order_by(q.round_id, q.position)
             )
             return [tuple(row) for row in rows]
@@ -209,6 +222,7 @@ def test_a_plan_is_stored_as_it_was_made(world: World) -> None:
         "batch": 12,
         "duplicate_likeness": 0.97,
         "identity_cap": 0.25,
+        "pairs_per_round": 20,
         "place_cap": 0.34,
         "value_weight": 0.25,
         "video_cap": 0.1,
@@ -294,6 +308,52 @@ def test_a_good_head_turns_the_plan_to_the_boundary(world: World) -> None:
     assert all("Fifi (FF)" in reason and "Fred (FI)" in reason for _, reason in boundary)
     with world.db.read() as conn:
         assert conn.scalar(sa.select(t.acquisition_round.c.head_model_id)) == head
+
+
+def test_pairs_and_disputed_answers_are_planned_beside_the_names(world: World) -> None:
+    """Volunteers would have no questions, and contradictions would lie in the table unseen."""
+    a, b, c = world.open_to_training[:3]
+    add_user(world.db, "vera", "volunteer")
+    world.answer("identify", a, "FF")
+    world.answer("identify", c, "FI")
+    links = [
+        LabelEvent(str(uuid4()), "same", "vera", track_id=one, other_track_id=other) for one, other in ((a, b), (b, c))
+    ]
+    record_events(world.db, links)
+    report = replan(world.db, world.home.store, world.settings, batch=6)
+    disputed = world.side_items("disputed")
+    pairs = world.side_items("pairs")
+    assert (report.disputed, report.contradictions) == (2, 1) == (len(disputed), 1)
+    assert {frozenset(item[:2]) for item in disputed} == {frozenset({a, b}), frozenset({b, c})}
+    assert 5 < len(pairs) == report.pairs <= 20
+    both = [track for item in pairs for track in item[:2]]
+    assert len(set(both)) == len(both)
+    assert set(both) <= set(world.open_to_training) - {a, c} - {item[0] for item in world.items()}
+    assert all(one // t.TRACKS_PER_VIDEO != other // t.TRACKS_PER_VIDEO for one, other, _ in pairs), (
+        "tracks of one video are all filmed at one moment here"
+    )
+    replan(world.db, world.home.store, world.settings, batch=6)
+    assert world.side_items("pairs") == pairs, "the same knowledge, the same questions"
+    assert plan_metadata(report)["pairs"] == len(pairs)
+    assert plan_metadata(report)["disputed"] == 2
+
+    held = claim(world.db, "vera", 3, 15, lanes=["pairs"])
+    record_events(
+        world.db, [LabelEvent(str(uuid4()), "different", "vera", track_id=pairs[5][0], other_track_id=pairs[5][1])]
+    )
+    record_events(world.db, [LabelEvent(str(uuid4()), "retract", "vera", supersedes=links[1].annotation_id)])
+    report = replan(world.db, world.home.store, world.settings, batch=6)
+    assert (report.disputed, report.contradictions, report.follows) == (0, 0, 1)
+    again = {frozenset(item[:2]) for item in world.side_items("pairs")}
+    in_flight = {track for item in held for track in (item.track_id, item.other_track_id)}
+    assert frozenset(pairs[5][:2]) not in again
+    assert not in_flight & {track for pair in again for track in pair}
+    assert not {b} & {track for pair in again for track in pair}
+    assert b not in {item[0] for item in world.items()}, "its name follows"
+
+    off = world.settings.acquisition.model_copy(update={"pairs_per_round": 0})
+    report = replan(world.db, world.home.store, world.settings.model_copy(update={"acquisition": off}), batch=6)
+    assert (report.pairs, report.disputed) == (0, 0)
 
 
 @pytest.mark.parametrize(

@@ -8,18 +8,21 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from sqlalchemy.sql.elements import ReleaseSavepointClause, SavepointClause
 
 from chimp_assets import pipeline
-from chimp_assets.database import label_files, merges, migrations, queue, status, views, work
+from chimp_assets.database import invariants, label_files, merges, migrations, queue, status, views, work
 from chimp_assets.database import schema as s
 from chimp_assets.database.effort_files import import_effort
+from chimp_assets.database.events import record_events
 from chimp_assets.database.individual_files import import_individuals
 from chimp_assets.database.integrity import check_database
+from chimp_assets.database.pairs import merge_proposals
 from chimp_assets.doctor import examine
 from chimp_assets.home import Home
-from chimp_assets.planning import replan
+from chimp_assets.planning import _read_known, replan
 from chimp_assets.settings import shipped_file
 from chimp_assets.vision import train
 from chimp_assets.vision.sql_datasets import SqlTrackDataset
 from chimp_assets_tests.database import t_sql
+from chimp_assets_tests.database.world import event, make_world, plan_pairs, track
 from chimp_assets_tests.vision.animals import answer, make_animals, teaching_and_audit
 
 
@@ -108,6 +111,28 @@ def spoken():
     sa.event.listen(sa.Engine, "before_execute", listen)
     yield heard
     sa.event.remove(sa.Engine, "before_execute", listen)
+
+
+def test_what_is_said_of_pairs_is_t_sql(home, spoken):
+    """The pages of volunteers and reviewers ask for these on every click."""
+    db = home.database
+    make_world(db)
+    items = plan_pairs(db, [(track(1), track(2)), (track(1, 1), track(2, 1))])
+    queue.claim(db, "rita", 2, 15.0, lanes=s.SIDE_LANES)
+    told = event("same", track(1), other_track_id=track(2), item_id=next(iter(items.values())))
+    record_events(db, [told, event("identify", track(1), "FF"), event("new_individual", track(2))])
+    record_events(db, [event("retract", supersedes=told.annotation_id)])
+    record_events(db, [event("same", track(1), other_track_id=track(2)), event("bad_box", track(1, 1))])
+    with db.read() as conn:
+        assert merge_proposals(conn)
+        status.status_of(conn)
+        invariants.items_that_should_not_wait(conn)
+        work.queue_due(conn, home.settings)
+        _read_known(conn, home.settings)
+    said = [(element, names) for element, names in spoken if not isinstance(element, str)]
+    wrong = [found for element, names in said if (found := t_sql.faults_of(t_sql.compiled(element, names)))]
+    assert wrong == []
+    assert sum("other_track_id" in str(element) for element, _ in said) > 10, "too little was said of pairs"
 
 
 # Only ever said to SQLite: its planner's statistics, its list of parents, its own tables.

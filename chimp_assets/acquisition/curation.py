@@ -10,13 +10,15 @@ Belongs here: the graph. Does not belong here: reading answers (`chimp_assets.pl
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import scipy.sparse
-from scipy.sparse.csgraph import connected_components, dijkstra
 
 from chimp_assets.acquisition.pool import BoolArray, I32Array, I64Array
+
+# scipy takes a quarter of a second to import, and most commands that may show conclusions have none to draw.
+if TYPE_CHECKING:
+    import scipy.sparse
 
 NOBODY = -1
 
@@ -63,6 +65,8 @@ def curate(
     provisional: bool by individual: a name that is only a working name does not contradict another, it is proposed to
     be merged. Time and memory are linear in tracks and answers, but for the chains of what is wrong.
     """
+    from scipy.sparse.csgraph import connected_components
+
     joined = _graph(n, same)
     _, group = connected_components(joined, directed=False)
     group = group.astype(np.int32)
@@ -81,6 +85,8 @@ def curate(
 
 
 def _graph(n: int, same: I64Array) -> scipy.sparse.csr_array:
+    import scipy.sparse
+
     one, other = (same[:, 0], same[:, 1]) if len(same) else (np.empty(0, np.int64), np.empty(0, np.int64))
     return scipy.sparse.csr_array((np.ones(len(one)), (one, other)), shape=(n, n))
 
@@ -95,9 +101,10 @@ def _two_names(
     proposals: list[Proposal] = []
     for g in several:
         members = np.flatnonzero(group == g)
-        names = said[1][said[0] == g]
-        first = int(names[0])
-        for other in names[1:].tolist():
+        names = said[1][said[0] == g].tolist()
+        # A documented name first: compared with a working one alone, two documented names would not be seen to quarrel.
+        first = next((who for who in names if provisional is None or not provisional[who]), names[0])
+        for other in (who for who in names if who != first):
             chain = _chain(joined, members, members[name[members] == first], members[name[members] == other])
             working = [who for who in (first, other) if provisional is not None and provisional[who]]
             if working:
@@ -124,6 +131,8 @@ def _kept_apart(
 
 def _chain(joined: scipy.sparse.csr_array, members: I64Array, starts: object, ends: object) -> tuple[int, ...]:
     """The shortest chain of "same" from any start to any end, within one group."""
+    from scipy.sparse.csgraph import dijkstra
+
     place = {int(m): i for i, m in enumerate(members)}
     inside = joined[members][:, members]
     first = [place[int(s)] for s in np.asarray(starts)]

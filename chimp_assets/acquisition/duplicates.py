@@ -48,9 +48,9 @@ class Asked:
         return drop
 
 
-def asked_already(pool: TrackPool, rows: I64Array, likeness: float) -> BoolArray:
+def asked_already(pool: TrackPool, rows: I64Array, likeness: float, also: I64Array | None = None) -> BoolArray:
     """`Asked.already` of a pool that is looked at once."""
-    return Asked(pool).already(rows, likeness)
+    return Asked(pool).already(rows, likeness, also)
 
 
 def _fingerprints(emb: F16Array, rows: I64Array) -> I64Array:

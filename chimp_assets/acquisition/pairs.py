@@ -9,6 +9,7 @@ Belongs here: which pairs. Does not belong here: what follows from the answers (
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import faiss
@@ -17,7 +18,17 @@ import scipy.sparse
 from scipy.sparse.csgraph import connected_components
 
 from chimp_assets.acquisition.cells import cells_of
-from chimp_assets.acquisition.pool import PROVISIONAL, F32Array, F64Array, I64Array, TrackPool, draw_rows
+from chimp_assets.acquisition.duplicates import asked_already
+from chimp_assets.acquisition.pool import (
+    PROVISIONAL,
+    UNLABELLED,
+    BoolArray,
+    F32Array,
+    F64Array,
+    I64Array,
+    TrackPool,
+    draw_rows,
+)
 
 MOST_TRACKS = 4_096
 """Tracks whose neighbours are looked at in one plan; others have their turn when answers have changed."""
@@ -40,15 +51,50 @@ class Pairs:
     reasons: list[str]
 
 
-def pairs(pool: TrackPool, known: I64Array, b: int, rng: np.random.Generator) -> Pairs:
+@dataclass(frozen=True)
+class Said:
+    """What was said of pairs already, in rows of the pool. known: i64 [m, 2], answered, skipped or in flight; group:
+    i64 [n], rows of one group are one animal; apart: i64 [m, 2], different animals, and so are their groups."""
+
+    known: I64Array
+    group: I64Array
+    apart: I64Array
+
+    def answers(self, one: I64Array, other: I64Array) -> BoolArray:
+        """Which pairs need no question: something was said of them, or follows. bool [k]."""
+        a, b = self.group[one], self.group[other]
+        found: BoolArray = _is_in(one, other, self.known) | (a == b) | _is_in(a, b, self.group[self.apart])
+        return found
+
+
+def nothing_said(n: int) -> Said:
+    """Of n rows."""
+    none = np.empty((0, 2), np.int64)
+    return Said(none, np.arange(n), none)
+
+
+def pairs(
+    pool: TrackPool,
+    said: Said,
+    b: int,
+    rng: np.random.Generator,
+    taken: I64Array | None = None,
+    duplicate_likeness: float = 0.97,
+    impossible: Callable[[I64Array, I64Array], BoolArray] | None = None,
+) -> Pairs:
     """At most b pairs of tracks that nobody has named, each track in one pair at most.
 
-    known: i64 [m, 2], pairs of rows about which something was said or follows, never asked again. Neither reserve nor
-    test days are touched. The same input and rng state give the same pairs.
+    taken: rows that are asked otherwise now. impossible: which pairs of rows cannot be one animal, such as tracks of
+    one moment. Neither reserve nor test days are touched, nor what is in flight, nor a duplicate of what was asked (of
+    one video and so alike, or the same vector). The same input and rng state give the same pairs.
     """
     free = pool.may_train() | ((pool.state == PROVISIONAL) & ~pool.reserve & ~pool.test_day)
-    rows = np.sort(draw_rows(free, MOST_TRACKS, rng))
-    if len(rows) < 2 or b < 1:
+    if taken is not None:
+        free[taken] = False
+    rows = np.sort(draw_rows(free, MOST_TRACKS, rng)) if b > 0 else np.empty(0, np.int64)
+    new = rows[pool.state[rows] == UNLABELLED]
+    rows = np.setdiff1d(rows, new[asked_already(pool, new, duplicate_likeness, taken)])
+    if len(rows) < 2:
         return Pairs(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0), [])
     emb = np.ascontiguousarray(pool.emb[rows].astype(np.float32))
     near, likeness = _neighbours(emb, min(NEIGHBOURS, len(rows) - 1))
@@ -62,8 +108,11 @@ def pairs(pool: TrackPool, known: I64Array, b: int, rng: np.random.Generator) ->
     chain = _chains(near)
     disagree = (cell[low] == cell[high]) != (chain[low] == chain[high])
     p = chance_of_same(pool, cosine, rng)
-    apart = np.flatnonzero(~_is_in(rows[low], rows[high], known))
-    order = apart[np.lexsort((rows[high][apart], rows[low][apart], np.abs(p[apart] - 0.5), ~disagree[apart]))]
+    settled = said.answers(rows[low], rows[high])
+    if impossible is not None:
+        settled |= impossible(rows[low], rows[high])
+    left = np.flatnonzero(~settled)
+    order = left[np.lexsort((rows[high][left], rows[low][left], np.abs(p[left] - 0.5), ~disagree[left]))]
     chosen: list[int] = []
     used: set[int] = set()
     for i in order.tolist():
@@ -139,7 +188,7 @@ def _chains(near: I64Array) -> np.ndarray:
 
 
 def _is_in(one: I64Array, other: I64Array, known: I64Array) -> np.ndarray:
-    if len(known) == 0:
+    if len(known) == 0 or len(one) == 0:
         return np.zeros(len(one), bool)
     low, high = known.min(axis=1), known.max(axis=1)
     width = int(max(one.max(), other.max(), high.max())) + 1

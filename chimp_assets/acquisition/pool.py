@@ -20,6 +20,7 @@ PROVISIONAL = -2  # an animal, but not one of the known individuals
 CANNOT_TELL = -3
 JUNK = -4  # not an animal, or a bad box
 IN_FLIGHT = -5  # somebody is looking at it now
+FOLLOWS = -6  # nobody was asked, but the name follows from what was said of others
 
 BLOCK_ROWS = 65_536
 
@@ -52,7 +53,8 @@ class TrackPool:
 
     emb      f16 [N, D], rows of length 1 (a memory map will do)
     track    i64 [N], strictly increasing SQL keys: the same tracks make the same pool whatever order they came in
-    state    i32 [N], >= 0 an individual, else UNLABELLED, PROVISIONAL, CANNOT_TELL, JUNK or IN_FLIGHT
+    state    i32 [N], >= 0 an individual, else UNLABELLED, PROVISIONAL, CANNOT_TELL, JUNK, IN_FLIGHT or
+             FOLLOWS
     value    f32 [N], boxes that one answer names
     reserve  bool [N], the audit reserve: only the audit lane may ask these
     test_day bool [N], tracks of test videos: no training lane may ask these

@@ -23,6 +23,7 @@ import numpy as np
 
 from chimp_assets.acquisition.curves import FAMILIES
 from chimp_assets.acquisition.pool import F32Array, F64Array, I64Array
+from chimp_assets.acquisition.words import saving_in_words
 
 Namer = Callable[[F32Array, I64Array, F32Array], I64Array]
 """Learns from vectors f32 [n, D] and individuals i64 [n], and names others f32 [m, D]: i64 [m]."""
@@ -71,15 +72,8 @@ class Savings:
 
     def in_words(self, minutes: float) -> str:
         """The sentence that a person reads. minutes: what the labels took."""
-        from_, to = _labels(self.n_random_low), _labels(self.n_random_high)
-        needed = (
-            f"would have needed {_labels(self.n_random)} (95 % interval: {from_} to {to})"
-            if np.isfinite(self.n_random)
-            else f"would hardly have got there (95 % interval: {from_} labels to {to})"
-        )
-        return (
-            f"{self.accuracy:.0%} of the audit is named rightly after {self.n_labels:,} labels"
-            f" and {minutes:,.0f} minutes of answering; asking at random {needed}."
+        return saving_in_words(
+            self.accuracy, self.n_labels, minutes, self.n_random, self.n_random_low, self.n_random_high
         )
 
 
@@ -137,10 +131,6 @@ def savings(
         random=_points(random_n, random.mean(axis=(0, 2)), random_points),
         extrapolated=bool(middle > random_n[-1]),
     )
-
-
-def _labels(n: float) -> str:
-    return f"{n:,.0f}" if n < 1e7 else "more than any number"
 
 
 def sizes(most: int) -> I64Array:

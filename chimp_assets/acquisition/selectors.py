@@ -6,6 +6,7 @@ Does not belong here: the pass over the pool (`scores.prefilter`), lanes and the
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -83,12 +84,8 @@ class TypicalCells:
     ) -> Choice:
         if len(rows) == 0:
             return Choice(np.empty(0, np.int64), np.empty(0))
-        dense = np.lexsort((rows, -typicality(emb, cell, rng)))
-        turn = np.empty(len(rows), np.int64)
-        turn[dense] = counts_before(cell[dense])
         size = np.bincount(cell, minlength=len(self.load))
-        chosen = np.lexsort((rows, cell, -size[cell], turn + self.load[cell]))[:b]
-        return Choice(chosen, np.ones(len(chosen)))
+        return _in_turns(rows, emb, cell, self.load, (-size, np.arange(len(size))), b, rng)
 
 
 @dataclass(frozen=True)
@@ -141,14 +138,9 @@ class NovelCells:
     ) -> Choice:
         if len(rows) == 0:
             return Choice(np.empty(0, np.int64), np.empty(0))
-        dense = np.lexsort((rows, -typicality(emb, cell, rng)))
-        turn = np.empty(len(rows), np.int64)
-        turn[dense] = counts_before(cell[dense])
         size = np.bincount(cell, minlength=len(self.load))
         strangeness = np.bincount(cell, weights=score, minlength=len(self.load)) / np.maximum(1, size)
-        alone = size == 1
-        chosen = np.lexsort((rows, strangeness[cell], -size[cell], alone[cell], turn + self.load[cell]))[:b]
-        return Choice(chosen, np.ones(len(chosen)))
+        return _in_turns(rows, emb, cell, self.load, (size == 1, -size, strangeness), b, rng)
 
 
 @dataclass(frozen=True)
@@ -192,6 +184,27 @@ class ClusterMargin:
         chosen = order[np.argsort(np.where(of_class < self.cap, 0, of_class), kind="stable")[:b]]
         members, picks = np.bincount(stratum), np.bincount(stratum[chosen], minlength=int(stratum.max()) + 1)
         return Choice(drawn[chosen], picks[stratum[chosen]] / members[stratum[chosen]])
+
+
+def _in_turns(
+    rows: I64Array,
+    emb: F16Array,
+    cell: I32Array,
+    load: I64Array,
+    order: Sequence[np.ndarray],
+    b: int,
+    rng: np.random.Generator,
+) -> Choice:
+    """The densest track of each cell, then the next of each; the propensity is 1.
+
+    load: i64 [cells], turns that a cell has had; order: what decides between cells of as many turns, [cells] each, the
+    most important first, small values first.
+    """
+    dense = np.lexsort((rows, -typicality(emb, cell, rng)))
+    turn = np.empty(len(rows), np.int64)
+    turn[dense] = counts_before(cell[dense])
+    chosen = np.lexsort((rows, *(of_cell[cell] for of_cell in reversed(order)), turn + load[cell]))[:b]
+    return Choice(chosen, np.ones(len(chosen)))
 
 
 def spread(ranked: I64Array, groups: list[tuple[I32Array, int]]) -> I64Array:

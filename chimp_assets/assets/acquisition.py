@@ -32,16 +32,21 @@ def acquisition_queue(home: HomeResource) -> dg.MaterializeResult:
 
 
 def plan_metadata(report: object) -> dict[str, dg.MetadataValue | int | float | str]:
-    """A PlanReport as metadata: numbers and the share of each lane."""
+    """A PlanReport as metadata: numbers, the share of each lane, and what is asked of volunteers and reviewers."""
     from chimp_assets.planning import PlanReport
 
     assert isinstance(report, PlanReport)
     lanes = report.lanes
     return {
-        "dagster/row_count": sum(lanes.values()),
+        "dagster/row_count": sum(lanes.values()) + report.pairs + report.disputed,
         "round_id": report.round_id,
         "phase": report.phase,
         "pool": report.n_pool,
+        "pairs": report.pairs,
+        "disputed": report.disputed,
+        "contradictions": report.contradictions,
+        "names_that_follow": report.follows,
+        "merges_to_decide": report.proposals,
         "seconds": report.seconds,
         "lanes": png_markdown(bars(list(lanes), list(lanes.values()), "Items by lane", "tracks"), "items by lane"),
     }

@@ -16,6 +16,8 @@ from chimp_assets.database import schema as t
 from chimp_assets.database.agreement import SelfAgreement, self_agreement
 from chimp_assets.database.invariants import failed_videos
 from chimp_assets.database.pace import Pace, pace_of
+from chimp_assets.database.pairs import MergeProposal, contradictions_in_words, merge_proposals
+from chimp_assets.database.queue import in_lanes
 from chimp_assets.database.work import exhausted_bundles
 
 FAILED_SHOWN = 20
@@ -72,6 +74,8 @@ class Bought:
 class Status:
     """A home at a glance. videos: by state; the next three count those that failed, lost something, are copies.
 
+    queue: items that ask for names, by state; pairs, disputed: items of these lanes. contradictions: answers that
+    cannot all be true, in words; proposals: merges that a person should decide about.
     given_up: bundles whose runs kept dying. failed: the first FAILED_SHOWN that failed or lost something. agreement: of
     each person who was asked again; to_review: None until a head of this version is champion.
     """
@@ -95,14 +99,19 @@ class Status:
     bought: Bought | None = None
     agreement: list[SelfAgreement] = field(default_factory=list)
     to_review: LabelsToReview | None = None
+    pairs: dict[str, int] = field(default_factory=dict)
+    disputed: dict[str, int] = field(default_factory=dict)
+    contradictions: list[str] = field(default_factory=list)
+    proposals: list[MergeProposal] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
         """For the machine-readable line."""
         return asdict(self)
 
 
-def _counts(conn: sa.Connection, column: sa.Column[Any]) -> dict[str, int]:
-    return {key: n for key, n in conn.execute(sa.select(column, sa.func.count()).group_by(column).order_by(column))}
+def _counts(conn: sa.Connection, column: sa.Column[Any], *only: sa.ColumnElement[bool]) -> dict[str, int]:
+    counted = sa.select(column, sa.func.count()).where(*only).group_by(column).order_by(column)
+    return {key: n for key, n in conn.execute(counted)}
 
 
 def head_history(conn: sa.Connection) -> list[HeadStatus]:
@@ -238,7 +247,11 @@ def status_of(conn: sa.Connection, workers: int = 1) -> Status:
         tracks=_counts(conn, t.track.c.state),
         individuals=conn.scalar(sa.select(sa.func.count()).select_from(t.individual)) or 0,
         labels=_counts(conn, t.annotation.c.lane),
-        queue=_counts(conn, t.acquisition_queue.c.state),
+        queue=_counts(conn, t.acquisition_queue.c.state, in_lanes(None)),
+        pairs=_counts(conn, t.acquisition_queue.c.state, in_lanes((t.PAIRS,))),
+        disputed=_counts(conn, t.acquisition_queue.c.state, in_lanes((t.DISPUTED,))),
+        contradictions=contradictions_in_words(conn),
+        proposals=merge_proposals(conn),
         heads=head_history(conn),
         bought=_bought(conn),
         failed=failed_videos(conn, limit=FAILED_SHOWN),

@@ -17,6 +17,7 @@ from chimp_assets.database import schema as t
 from chimp_assets.database.engine import Database
 from chimp_assets.database.events import NAMING_KINDS, effective_answers
 from chimp_assets.database.merges import last_merge, root_of, standing_edges
+from chimp_assets.database.queue import in_lanes
 from chimp_assets.database.splits import audit_reserve_mask
 from chimp_assets.settings import Settings
 
@@ -199,7 +200,11 @@ def labels_due(conn: sa.Connection, settings: Settings, now: datetime) -> Due:
     fresh = (
         conn.scalar(
             sa.select(sa.func.count()).where(
-                t.annotation.c.seq > trained_to, t.annotation.c.lane != "audit", t.annotation.c.kind != "skip"
+                t.annotation.c.seq > trained_to,
+                t.annotation.c.lane != "audit",
+                t.annotation.c.kind != "skip",
+                # What is said of two tracks teaches no head.
+                sa.or_(t.annotation.c.other_track_id.is_(None), t.annotation.c.kind == "merge"),
             )
         )
         or 0
@@ -270,8 +275,12 @@ def _teaching_labels(conn: sa.Connection, settings: Settings) -> tuple[int, int]
 
 
 def queue_due(conn: sa.Connection, settings: Settings) -> Due:
-    """A plan is due when enough labels have landed since the last one, when a model is new, or when few items wait and
-    something is new: labels, models or embeddings."""
+    """A plan is due when enough answers have landed since the last one, when a model is new, or when few items wait and
+    something is new: labels, models or embeddings.
+
+    Items that ask for names and pairs are counted apart: a full queue of one kind helps nobody who answers the other.
+    Pairs are few when less than a quarter of those of the last plan wait.
+    """
     embedder = conn.scalar(
         sa.select(t.model.c.model_id).where(t.model.c.task == "embedder", t.model.c.state == "champion")
     )
@@ -285,8 +294,9 @@ def queue_due(conn: sa.Connection, settings: Settings) -> Due:
     last = conn.execute(sa.select(t.acquisition_round).order_by(t.acquisition_round.c.round_id.desc()).limit(1)).first()
     if last is None:
         return Due(True, "nothing has been planned yet")
-    waiting = conn.scalar(sa.select(sa.func.count()).where(t.acquisition_queue.c.state.in_(("pending", "leased"))))
-    waiting = waiting or 0
+    items = sa.select(sa.func.count()).select_from(t.acquisition_queue)
+    is_waiting = t.acquisition_queue.c.state.in_(("pending", "leased"))
+    waiting = conn.scalar(items.where(is_waiting, in_lanes(None))) or 0
     head = conn.scalar(sa.select(t.model.c.model_id).where(t.model.c.task == "head", t.model.c.state == "champion"))
     if (last.head_model_id, last.embedder_model_id) != (head, embedder):
         return Due(True, "the plan was made with an older model")
@@ -294,6 +304,10 @@ def queue_due(conn: sa.Connection, settings: Settings) -> Due:
     landed = seq - last.watermark_seq
     if landed >= settings.acquisition.replan_after:
         return Due(True, f"{landed} answers have landed since the last plan")
+    pairs = conn.scalar(items.where(is_waiting, in_lanes((t.PAIRS,)))) or 0
+    planned = conn.scalar(items.where(in_lanes((t.PAIRS,)), t.acquisition_queue.c.round_id == last.round_id)) or 0
+    if landed > 0 and settings.acquisition.pairs_per_round and 4 * pairs < planned:
+        return Due(True, f"{pairs} of {planned} pairs are waiting")
     if waiting >= max(settings.acquisition.low_water, 1):
         return Due(False, f"{waiting} items are waiting")
     if seq == last.watermark_seq and embedded_at <= last.created_at:

@@ -61,6 +61,16 @@ def test_a_working_name_beside_a_name_is_a_merge_to_propose() -> None:
     assert found.implied[1] == NOBODY
 
 
+def test_a_working_name_hides_no_quarrel_of_two_names() -> None:
+    """Compared with the working name alone, Fifi and Flo in one group would pass for two merges to propose."""
+    provisional = np.zeros(10, bool)
+    provisional[1] = True
+    found = curate(3, _names(3, t0=1, t1=7, t2=8), _links((0, 1), (0, 2)), NONE, provisional)
+    assert [set(wrong.individuals) for wrong in found.contradictions] == [{7, 8}]
+    assert [(p.provisional, p.individual) for p in found.proposals] == [(1, 7)]
+    assert curate(0, _names(0), NONE, NONE).contradictions == []
+
+
 @settings(max_examples=100, deadline=None)
 @given(
     truth=st.lists(st.integers(0, 3), min_size=1, max_size=14),

@@ -1,0 +1,136 @@
+"""Our selectors beside those of scikit-activeml, on small pools where its answer is right."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from chimp_assets.acquisition.cells import NEIGHBOURS, cells_of
+from chimp_assets.acquisition.pool import Head
+from chimp_assets.acquisition.scores import class_probabilities, prefilter
+from chimp_assets.acquisition.selectors import ClusterMargin, RandomTracks, TypicalCells
+from chimp_assets_tests.acquisition.pools import planted
+
+pytest.importorskip("skactiveml", reason="scikit-activeml is not installed")
+
+from skactiveml.base import SkactivemlClassifier
+from skactiveml.pool import RandomSampling, TypiClust, UncertaintySampling
+from skactiveml.utils import MISSING_LABEL
+
+
+class OurHead(SkactivemlClassifier):
+    """The probabilities of a head, as scikit-activeml asks for them."""
+
+    def __init__(self, head: Head | None = None) -> None:
+        super().__init__(classes=list(range(head.n_classes)) if head is not None else None, random_state=0)
+        self.head = head
+
+    def fit(self, X: np.ndarray, y: np.ndarray, sample_weight: np.ndarray | None = None) -> OurHead:
+        return self
+
+    def predict_proba(self, X: np.ndarray) -> np.ndarray:
+        assert self.head is not None
+        return class_probabilities(X.astype(np.float16), self.head)
+
+
+class OurCells:
+    """A clustering that is given: the cells of a pool."""
+
+    def __init__(self, n_clusters: int, cell: np.ndarray) -> None:
+        self.cell = cell
+
+    def fit_predict(self, X: np.ndarray) -> np.ndarray:
+        return self.cell
+
+
+def unanswered(n: int) -> np.ndarray:
+    return np.full(n, MISSING_LABEL)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_margins_are_those_of_scikit_activeml(seed: int) -> None:
+    """A slip in the bound that spares exponentials, or in the ranking, would ask about tracks that are plain.
+
+    The same: the margins, and which b are smallest. Different on purpose: scikit-activeml breaks ties by chance, we by
+    the lower row; and of the nearest we then choose by cells and predicted names, so the comparison is with
+    nearest = b, where no choice is left.
+    """
+    pool, head, _ = planted(400, classes=7, spread=1.5, seed=seed)
+    b = 25
+    query = UncertaintySampling(method="margin_sampling", random_state=0)
+    theirs, utilities = query.query(
+        pool.emb.astype(np.float32), unanswered(400), OurHead(head), fit_clf=False, batch_size=b, return_utilities=True
+    )
+    ours = prefilter(pool, head, b, pool.may_train())
+    np.testing.assert_allclose(ours.margin, np.sort(1 - utilities[0])[:b], atol=1e-6)
+    assert set(ours.rows.tolist()) == set(theirs.tolist())
+    cell = cells_of(pool.emb[ours.rows], 5, seed)
+    choice = ClusterMargin(nearest=b, cap=b).select(
+        ours.rows, pool.emb[ours.rows], ours.margin, cell, ours.top1, b, np.random.default_rng(seed)
+    )
+    assert set(ours.rows[choice.positions].tolist()) == set(theirs.tolist())
+
+
+def test_random_asking_is_as_random_as_that_of_scikit_activeml() -> None:
+    """The audit is only unbiased if every track has the chance that is written beside it.
+
+    Streams of random numbers differ (and theirs begins anew with every query), so frequencies are compared: over 600
+    draws of 6 of 20 each track is drawn by either as often as 0.3 says, and no more unevenly (chi squared with 19
+    degrees of freedom, corrected for drawing without replacement, below its 99.9 % point of 43.8).
+    """
+    n, b, draws = 20, 6, 600
+    pool, _, _ = planted(n)
+    theirs, ours = np.zeros(n), np.zeros(n)
+    nothing = np.zeros(n, np.float32)
+    rng = np.random.default_rng(3)
+    for i in range(draws):
+        drawn = RandomSampling(random_state=i).query(pool.emb.astype(np.float32), unanswered(n), batch_size=b)
+        choice = RandomTracks().select(
+            np.arange(n), pool.emb, nothing, nothing.astype(np.int32), nothing.astype(np.int32), b, rng
+        )
+        assert len(set(drawn.tolist())) == len(set(choice.positions.tolist())) == b
+        assert (choice.propensity == b / n).all()
+        theirs[drawn] += 1
+        ours[choice.positions] += 1
+    for drawn_of in (theirs, ours):
+        expected = draws * b / n
+        assert ((drawn_of - expected) ** 2).sum() / (expected * (1 - b / n)) * (n - 1) / n < 43.8
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_typical_cells_are_those_of_scikit_activeml(seed: int) -> None:
+    """The cold start stands on this one: an outlier instead of the densest track teaches a wrong picture of an animal.
+
+    The same, given the same cells: largest uncovered cell first, its densest track (20 nearest). Different on purpose:
+    they cluster with scikit-learn into exactly answers + b cells, we with faiss into at most 512; of cells of one size
+    they take a random one, we the lower number, so the order is compared by size; when every cell is covered they draw
+    at random from all, we go round the cells again, the least asked first, which the last lines show. In a cell of two
+    both are as dense, and they draw: there is none here.
+    """
+    pool, _, _ = planted(160, classes=8, spread=0.9, seed=seed)
+    asked = np.random.default_rng(seed).choice(160, 4, replace=False)
+    cell = cells_of(pool.emb, 9, seed)
+    assert np.bincount(cell).min() > 2
+    load = np.bincount(cell[asked], minlength=9)
+    open_cells = np.setdiff1d(np.arange(9), cell[asked])
+    y = unanswered(160)
+    y[asked] = 0
+    b = len(open_cells)
+    # They number as many cells as there are answers and picks: the rest of ours would be beyond their table.
+    renumbered = np.concatenate([open_cells, np.setdiff1d(np.arange(9), open_cells)]).argsort()[cell]
+    query = TypiClust(cluster_algo=OurCells, cluster_algo_dict={"cell": renumbered}, k=NEIGHBOURS, random_state=0)
+    theirs = query.query(pool.emb.astype(np.float32), y, batch_size=b)
+    rows = np.setdiff1d(np.arange(160), asked)
+    nothing = np.zeros(len(rows), np.float32)
+
+    def ours(n: int) -> np.ndarray:
+        choice = TypicalCells(load).select(
+            rows, pool.emb[rows], nothing, cell[rows], nothing.astype(np.int32), n, np.random.default_rng(seed)
+        )
+        return rows[choice.positions]
+
+    size = np.bincount(cell)
+    assert set(ours(b).tolist()) == set(theirs.tolist())
+    assert size[cell[ours(b)]].tolist() == size[cell[theirs]].tolist()
+    round_again = ours(9)[b:]
+    assert (load[cell[round_again]] <= 1).all()
