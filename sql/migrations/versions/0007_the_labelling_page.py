@@ -1,7 +1,7 @@
 """The labelling page: pictures of the items, reference photos, hidden checks, sessions that end by themselves, people
 of an identity provider, and a role for those who name but do not correct.
 
-Revision 0007, after 0005.
+Revision 0007, after 0006.
 """
 
 import sqlalchemy as sa
@@ -9,7 +9,7 @@ from alembic import op
 from sqlalchemy.dialects import mssql
 
 revision = "0007"
-down_revision = "0005"
+down_revision = "0006"
 branch_labels = None
 depends_on = None
 
