@@ -166,6 +166,9 @@ class AcquisitionSettings(_Section):
         0.97, gt=0, le=1, description="cosine from which two tracks of one video are asked once"
     )
     repeat_after: int = Field(200, ge=1, description="answers after which a track may be asked again, to see agreement")
+    pairs_per_round: int = Field(
+        20, ge=0, le=1_000, description='pairs of tracks of one plan that are asked "same animal?"; 0: none'
+    )
     replan_after: int = Field(50, ge=1, description="a new plan is made when so many answers have landed")
     lease_minutes: float = Field(15.0, gt=0)
 

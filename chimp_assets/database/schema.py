@@ -73,7 +73,10 @@ ANNOTATION_KINDS = (
     "different",
     "retract",
 )
-LANES = ("typical", "boundary", "rare", "novel", "audit", "repeat", "pairs", "import", "free")
+LANES = ("typical", "boundary", "rare", "novel", "audit", "repeat", "pairs", "disputed", "import", "free")
+PAIRS, DISPUTED = "pairs", "disputed"
+# Not names: is it one animal, and which of these answers is wrong? Only who asks for them gets them.
+SIDE_LANES = (PAIRS, DISPUTED)
 MODEL_TASKS = ("detector", "embedder", "head")
 MODEL_STATES = ("candidate", "champion", "refused", "retired")
 SPLITS = ("train", "validation", "test")
@@ -81,6 +84,8 @@ ITEM_STATES = ("pending", "leased", "answered", "skipped", "withdrawn")
 ROLES = ("viewer", "volunteer", "identifier", "reviewer", "expert", "admin")
 MEDIA_KINDS = ("crop", "frame", "clip", "boxes")
 CHECK_KINDS = ("gold", "plant")
+# These may take back what somebody else said.
+CORRECTING_ROLES = ("expert", "admin", "reviewer")
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -139,6 +144,11 @@ def shard_id_of(video_id: int, part: int) -> int:
 
 def _one_of(column: str, allowed: tuple[str, ...]) -> CheckConstraint:
     return CheckConstraint(sa.column(column).in_(allowed), name=f"{column}_known")
+
+
+def _unique_where(name: str, condition: str, *columns: str) -> Index:
+    which = sa.text(condition)
+    return Index(name, *columns, unique=True, sqlite_where=which, postgresql_where=which, mssql_where=which)
 
 
 def _fk(target: str) -> ForeignKey:
@@ -655,6 +665,7 @@ acquisition_queue = Table(
     Column("item_id", BigKey, primary_key=True),
     Column("round_id", BigInteger, _fk("acquisition_round.round_id"), nullable=False),
     Column("track_id", BigInteger, _fk("track.track_id"), nullable=False),
+    Column("other_track_id", BigInteger, _fk("track.track_id"), comment="of a pair: is it one animal?"),
     Column("lane", Unicode(10), nullable=False),
     Column("position", Integer, nullable=False),
     Column("propensity", Double, nullable=False, comment="chance that this plan asked this track, given its lane"),
@@ -662,12 +673,22 @@ acquisition_queue = Table(
     Column("state", Unicode(10), nullable=False),
     Column("leased_by", BigInteger, _fk("app_user.user_id")),
     Column("leased_until", UtcDateTime),
-    UniqueConstraint("round_id", "track_id", name="uq_acquisition_queue_round_track"),
     _one_of("lane", LANES),
     _one_of("state", ITEM_STATES),
+    CheckConstraint(
+        "(other_track_id is null and lane <> 'pairs')"
+        " or (other_track_id <> track_id and lane in ('pairs', 'disputed'))",
+        name="pairs_are_two",
+    ),
     CheckConstraint("propensity > 0 and propensity <= 1", name="propensity_is_chance"),
     Index("ix_acquisition_queue_state", "state", "round_id", "position"),
     Index("ix_acquisition_queue_track", "track_id", "state"),
+    Index("ix_acquisition_queue_other", "other_track_id", "state"),
+    # Two, because databases disagree whether two nulls are equal.
+    _unique_where("uq_acquisition_queue_round_track", "other_track_id is null", "round_id", "track_id"),
+    _unique_where(
+        "uq_acquisition_queue_round_pair", "other_track_id is not null", "round_id", "track_id", "other_track_id"
+    ),
 )
 
 annotation = Table(
@@ -677,7 +698,7 @@ annotation = Table(
     Column("seq", BigInteger, nullable=False, unique=True, comment="gapless, in commit order"),
     Column("kind", Unicode(16), nullable=False),
     Column("track_id", BigInteger, _fk("track.track_id"), index=True),
-    Column("other_track_id", BigInteger, _fk("track.track_id"), comment="merge, same, different"),
+    Column("other_track_id", BigInteger, _fk("track.track_id"), index=True, comment="merge, same, different"),
     Column("individual_id", BigInteger, _fk("individual.individual_id"), index=True),
     Column("video_id", BigInteger, _fk("video.video_id")),
     Column("frame_no", Integer, comment="box; and where a split begins"),

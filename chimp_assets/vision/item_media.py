@@ -1,7 +1,7 @@
 """What people see of a track: its sharpest crops, its best frame, a short clip without boxes and the boxes beside it.
 
-Belongs here: choosing, cutting, encoding within a budget, storing by content, and which tracks still lack pictures.
-Does not belong here: when it is done (`assets.item_media`, `web.making`), addresses and pages (`web`).
+Belongs here: choosing, cutting, encoding within a budget, storing by content. Does not belong here: which tracks lack
+pictures (`database.work`), when they are made (`assets.item_media`, `web.making`), addresses and pages (`web`).
 
 Boxes are not burnt into the clip: whoever mends a box writes boxes anew, not pictures.
 """
@@ -9,13 +9,14 @@ Boxes are not burnt into the clip: whoever mends a box writes boxes anew, not pi
 from __future__ import annotations
 
 import hashlib
-import io
 import json
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from fractions import Fraction
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -60,7 +61,6 @@ SMALLEST_CROP = 64
 SUFFIX = {"crop": "jpg", "frame": "jpg", "clip": "mp4", "boxes": "json"}
 
 _SHARPNESS_SIDE = 96
-_PART = 500
 
 Progress = Callable[[str, int, int], None]
 Picture = tuple[float, np.ndarray]
@@ -130,32 +130,6 @@ def make_item_media(
             done.clips += any(blob.kind == "clip" for blob in blobs)
     done.seconds = time.monotonic() - began
     return done
-
-
-def tracks_without_media(conn: sa.Connection, limit: int = 1000) -> list[int]:
-    """Waiting and leased tracks, in the order in which they are asked, then reference photos, that have no pictures."""
-    q, r = t.acquisition_queue, t.reference_photo
-    made = sa.exists().where(t.item_media.c.track_id == q.c.track_id)
-    queued = conn.scalars(
-        sa.select(q.c.track_id)
-        .where(q.c.state.in_(("pending", "leased")), ~made)
-        .order_by(q.c.round_id.desc(), q.c.position)
-        .limit(limit)
-    ).all()
-    shown = sa.exists().where(t.item_media.c.track_id == r.c.track_id)
-    photos = conn.scalars(sa.select(r.c.track_id).where(~shown).order_by(r.c.place).limit(limit)).all()
-    return list(dict.fromkeys([*queued, *photos]))[:limit]
-
-
-def lacking(conn: sa.Connection, track_ids: Sequence[int]) -> list[int]:
-    """Those of the tracks that have no pictures, in their order."""
-    made: set[int] = set()
-    for start in range(0, len(track_ids), _PART):
-        part = list(track_ids[start : start + _PART])
-        made.update(
-            conn.scalars(sa.select(t.item_media.c.track_id).where(t.item_media.c.track_id.in_(part)).distinct())
-        )
-    return [track_id for track_id in track_ids if track_id not in made]
 
 
 def choose_references(db: Database) -> int:
@@ -398,22 +372,24 @@ def encode_clip(shots: Sequence[Picture], lines: int, rate_factor: int) -> tuple
     scale = min(1.0, lines / min(shots[0][1].shape[:2]))
     first = _scaled(shots[0][1], scale)
     height, width = (side // 2 * 2 for side in first.shape[:2])
-    out = io.BytesIO()
-    with av.open(out, "w", format="mp4", options={"movflags": "+faststart"}) as container:
-        stream = container.add_stream("libx264", rate=Fraction(25))
-        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        stream.codec_context.time_base = Fraction(1, 1000)
-        # One thread: the work beside it has the other core.
-        stream.codec_context.thread_count = 1
-        stream.codec_context.options = {"crf": str(rate_factor), "preset": "veryfast", "profile": "high", "bf": "0"}
-        for time_s, picture in shots:
-            frame = av.VideoFrame.from_ndarray(
-                np.ascontiguousarray(_scaled(picture, scale)[:height, :width]), format="rgb24"
-            )
-            frame.pts, frame.time_base = round(1000 * (time_s - shots[0][0])), Fraction(1, 1000)
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
-    return out.getvalue(), width, height
+    # To move the index to the beginning the muxer opens its own file once more: a name, not a stream.
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "clip.mp4"
+        with av.open(str(file), "w", format="mp4", options={"movflags": "+faststart"}) as container:
+            stream = container.add_stream("libx264", rate=Fraction(25))
+            stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+            stream.codec_context.time_base = Fraction(1, 1000)
+            # One thread: the work beside it has the other core.
+            stream.codec_context.thread_count = 1
+            stream.codec_context.options = {"crf": str(rate_factor), "preset": "veryfast", "profile": "high", "bf": "0"}
+            for time_s, picture in shots:
+                frame = av.VideoFrame.from_ndarray(
+                    np.ascontiguousarray(_scaled(picture, scale)[:height, :width]), format="rgb24"
+                )
+                frame.pts, frame.time_base = round(1000 * (time_s - shots[0][0])), Fraction(1, 1000)
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode(None))
+        return file.read_bytes(), width, height
 
 
 def _boxes_json(track_id: int, boxes: Sequence[Any], times: dict[int, float], fps: float) -> bytes:

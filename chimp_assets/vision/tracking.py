@@ -233,6 +233,7 @@ def _delete_leftovers(conn: sa.Connection, video_id: int) -> int:
         sa.select(sa.func.count()).where(schema.annotation.c.track_id.in_(old)),
         sa.select(sa.func.count()).where(schema.annotation.c.other_track_id.in_(old)),
         sa.select(sa.func.count()).where(schema.acquisition_queue.c.track_id.in_(old)),
+        sa.select(sa.func.count()).where(schema.acquisition_queue.c.other_track_id.in_(old)),
     ):
         if conn.scalar(asked):
             raise AnsweredTracksError(

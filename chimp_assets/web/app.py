@@ -76,7 +76,7 @@ def create_app(home: Home, options: Options | None = None) -> FastAPI:
     app.state.metrics = Metrics()
     app.state.throttle = Throttle()
     app.state.checks = Checks(app.state.db, settings)
-    app.state.media = Making(home, app.state.db, enabled=options.make_media)
+    app.state.media = Making(home, app.state.db, app.state.metrics, enabled=options.make_media)
     app.state.static_version = version_of(STATIC)
     app.state.templates = _templates(app)
     oidc.prepare(app)

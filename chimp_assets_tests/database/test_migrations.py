@@ -24,8 +24,9 @@ from chimp_assets.database.migrations import _config, require_head, state_of, up
 from chimp_assets.database.schema import counter, metadata
 from chimp_assets.database.views import create_views
 from chimp_assets.settings import shipped_file
+from chimp_assets_tests.database.world import make_world, plan, track
 
-REVISIONS = ["0001", "0002", "0003", "0004", "0005", "0007"]
+REVISIONS = ["0001", "0002", "0003", "0004", "0005", "0006", "0007"]
 
 
 def test_an_empty_database_is_brought_to_the_head_once(bare_db: Database) -> None:
@@ -330,6 +331,23 @@ def test_rows_of_every_earlier_version_survive_the_way_to_this_one(bare_db: Data
     assert [ill for ill in check_database(bare_db) if "chunk" not in ill] == []
     with pytest.raises(sa.exc.IntegrityError), bare_db.write() as conn:
         conn.execute(sa.delete(s.frame).where(s.frame.c.frame_no == 1))
+
+
+def test_a_round_asks_once_about_a_track_and_once_about_a_pair(db: Database) -> None:
+    """Two plain nulls are equal to SQL Server and to nobody else: the rule is the filter's, on every database."""
+    make_world(db)
+    one, other = track(1), track(2)
+    plan(db, [one, one], lanes=["typical", "pairs"], other_track_ids=[None, other])
+    q = s.acquisition_queue
+    with db.read() as conn:
+        row = dict(conn.execute(sa.select(q).where(q.c.lane == "typical")).one()._mapping)
+    for again in ({"other_track_id": None, "lane": "audit"}, {"other_track_id": other, "lane": "pairs"}):
+        with pytest.raises(sa.exc.IntegrityError), db.write() as conn:
+            conn.execute(sa.insert(q).values({**row, "item_id": 99, **again}))
+    for wrong in ({"other_track_id": one, "lane": "pairs"}, {"other_track_id": None, "lane": "pairs"},
+                  {"other_track_id": track(1, 1), "lane": "audit"}):  # fmt: skip
+        with pytest.raises(sa.exc.IntegrityError), db.write() as conn:
+            conn.execute(sa.insert(q).values({**row, "item_id": 99, "track_id": one, **wrong}))
 
 
 def _upgrade_to(db: Database, revision: str) -> None:
