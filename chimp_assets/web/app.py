@@ -22,7 +22,7 @@ from chimp_assets.database.engine import BusyDatabaseError, Database
 from chimp_assets.errors import ChimpError, FullDiskError
 from chimp_assets.home import Home
 from chimp_assets.web import media, oidc, texts
-from chimp_assets.web.api import events, health, people, queue, signing
+from chimp_assets.web.api import boxes, events, grid, health, people, queue, signing
 from chimp_assets.web.checks import Checks
 from chimp_assets.web.errors import WebError, answer
 from chimp_assets.web.making import Making
@@ -44,6 +44,8 @@ ROUTERS: tuple[APIRouter, ...] = (
     queue.router,
     events.router,
     people.router,
+    grid.router,
+    boxes.router,
     signing.router,
     oidc.router,
     media.router,

@@ -225,18 +225,38 @@ def _item(question: Asked, facts: _Facts, head: dict[str, Any] | None, lease_unt
     }
 
 
+def track_dicts(conn: sa.Connection, track_ids: Sequence[int]) -> list[dict[str, Any]]:
+    """Track, video and pictures of some tracks, in their order; those that are gone are left out."""
+    facts = _Facts()
+    for part in _parts(track_ids):
+        _read_tracks(conn, facts, part)
+        read_media(conn, facts.media, part)
+    return [_track_part(track_id, facts) for track_id in track_ids if track_id in facts.tracks]
+
+
+def video_dict(conn: sa.Connection, video_id: int) -> dict[str, Any]:
+    """What is said of a video wherever one of its frames is shown."""
+    v = t.video.c
+    columns = (v.video_id, v.uri, v.site, v.camera, v.recorded_at, v.recorded_at_source)
+    return _video_part(conn.execute(sa.select(*columns).where(v.video_id == video_id)).one())
+
+
+def _video_part(row: Any) -> dict[str, Any]:
+    return {
+        "video_id": row.video_id,
+        "file": row.uri.rpartition("/")[2],
+        "site": row.site,
+        "camera": row.camera,
+        "recorded_at": moment(row.recorded_at),
+        "recorded_at_source": row.recorded_at_source,
+    }
+
+
 def _track_part(track_id: int, facts: _Facts) -> dict[str, Any]:
     row = facts.tracks[track_id]
     return {
         "track_id": track_id,
-        "video": {
-            "video_id": row.video_id,
-            "file": row.uri.rpartition("/")[2],
-            "site": row.site,
-            "camera": row.camera,
-            "recorded_at": moment(row.recorded_at),
-            "recorded_at_source": row.recorded_at_source,
-        },
+        "video": _video_part(row),
         "track": {
             "first_s": row.first_s,
             "last_s": row.last_s,

@@ -12,6 +12,8 @@ from starlette.requests import Request
 
 from chimp_assets.database.competing import Opinion, record_opinions
 from chimp_assets.database.events import LabelEvent
+from chimp_assets.web.checks import GOLD_FROM
+from chimp_assets.web.errors import WebError
 from chimp_assets.web.items import moment
 from chimp_assets.web.roles import RUNG_OF, may_answer, require
 from chimp_assets.web.sessions import Person
@@ -52,12 +54,20 @@ class Events(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
+    user: str | None = Field(None, max_length=200, description="who decided; refused if somebody else is signed in")
     events: list[Event] = Field(min_length=1, max_length=200)
 
 
 @router.post("/events")
 def events(request: Request, batch: Events, person: Annotated[Person, Depends(require("annotator"))]) -> Any:
     """Store decisions; says of each what became of it. What is `stored`, `duplicate` or `conflict` may be forgotten."""
+    if batch.user is not None and batch.user != person.name:
+        raise WebError(
+            409,
+            "other_user",
+            f"These answers are of {batch.user}, and {person.name} is signed in.",
+            f"Sign in as {batch.user}; they are kept until then.",
+        )
     results: list[dict[str, Any] | None] = [None] * len(batch.events)
     opinions = []
     for place, event in enumerate(batch.events):
@@ -72,7 +82,7 @@ def events(request: Request, batch: Events, person: Annotated[Person, Depends(re
         r = done.result
         status = "conflict" if r.status == "stored" and head is not None else r.status
         results[place] = _result(r.annotation_id, status, r.seq, r.reason, r.field, head)
-    request.app.state.checks.learn(person, batch.events, results)
+    request.app.state.checks.learn(person, [event.item_id for event in batch.events if event.item_id is not None])
     for result in results:
         request.app.state.metrics.count("chimp_events_total", status=str(result and result["status"]))
     return {"results": results, "server_time": moment(datetime.now(UTC))}
@@ -80,7 +90,11 @@ def events(request: Request, batch: Events, person: Annotated[Person, Depends(re
 
 def _opinion(event: Event, person: Person) -> Opinion:
     values = event.model_dump(exclude={"shown", "base_event_id"})
-    shown = None if event.shown is None else json.dumps(event.shown, separators=(",", ":"), ensure_ascii=False)
+    facts = event.shown
+    if event.item_id is not None and event.item_id >= GOLD_FROM:
+        # The queue knows nothing of gold; what the record keeps is that it was gold.
+        values["item_id"], facts = None, {**(facts or {}), "mode": "gold"}
+    shown = None if facts is None else json.dumps(facts, separators=(",", ":"), ensure_ascii=False)
     return Opinion(LabelEvent(**values, annotator=person.name, shown=shown), event.base_event_id)
 
 
