@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 
 from chimp_assets.database import queue
 from chimp_assets.database.people import record_audit_event
@@ -88,22 +88,21 @@ def sign_in(request: Request, given: Credentials) -> JSONResponse:
 
 
 def begin_session(request: Request, user_id: int, name: str, role: str, must_change: bool, keep: bool) -> JSONResponse:
-    """The answer to who has proved who he is: a new session, never one that was there before."""
+    """The answer to who has proved with a password who he is."""
+    response = JSONResponse({"name": name, "role": RUNG_OF[role], "must_change_password": must_change})
+    open_session(request, response, user_id, name, role, keep)
+    return response
+
+
+def open_session(request: Request, response: Response, user_id: int, name: str, role: str, keep: bool) -> None:
+    """A new session on this answer, never one that was there before."""
     state = request.app.state
     token, until = sessions.begin(
-        state.db,
-        state.settings.web,
-        user_id,
-        role,
-        keep,
-        address_of(request),
-        request.headers.get("user-agent", ""),
+        state.db, state.settings.web, user_id, role, keep, address_of(request), request.headers.get("user-agent", "")
     )
     state.metrics.count("chimp_sign_in_total", outcome="right")
     record_audit_event(state.db, "sign_in", name, {"address": address_of(request)})
-    response = JSONResponse({"name": name, "role": RUNG_OF[role], "must_change_password": must_change})
     sessions.set_cookie(request, response, token, until)
-    return response
 
 
 @router.post("/sign-out")
