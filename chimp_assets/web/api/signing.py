@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -13,6 +13,7 @@ from chimp_assets.database import queue
 from chimp_assets.database.people import record_audit_event
 from chimp_assets.web import accounts, sessions
 from chimp_assets.web.errors import WebError
+from chimp_assets.web.fields import Body, Nothing
 from chimp_assets.web.items import moment
 from chimp_assets.web.roles import RUNG_OF, everybody, require
 from chimp_assets.web.security import is_local
@@ -22,37 +23,25 @@ from chimp_assets.web.throttle import is_worth_telling
 router = APIRouter(prefix="/api", tags=["sign-in"])
 
 
-class Credentials(BaseModel):
+class Credentials(Body):
     """keep: this is the person's own device."""
-
-    model_config = ConfigDict(extra="forbid")
 
     name: str = Field(max_length=200)
     password: str = Field(max_length=1000)
     keep: bool = False
 
 
-class NewPassword(BaseModel):
+class NewPassword(Body):
     """Changing one's own password."""
-
-    model_config = ConfigDict(extra="forbid")
 
     old: str = Field(max_length=1000)
     new: str = Field(max_length=1000)
 
 
-class WhichSession(BaseModel):
+class WhichSession(Body):
     """One of one's own sessions, or all of the others."""
 
-    model_config = ConfigDict(extra="forbid")
-
     session_id: str | None = Field(None, max_length=64)
-
-
-class Nothing(BaseModel):
-    """An empty body."""
-
-    model_config = ConfigDict(extra="forbid")
 
 
 @router.post("/sign-in", dependencies=[Depends(everybody())])
