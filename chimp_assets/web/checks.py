@@ -71,7 +71,9 @@ class Checks:
         given = again[:wanted]
         if fresh > 0:
             given += self._draw(person, fresh, {check.track_id for check in asked})
-        return [Asked(GOLD_FROM + check_id, 0, track_id, "boundary", 0, "") for check_id, track_id in given]
+        return [
+            Asked(GOLD_FROM + check_id, 0, track_id, "boundary", 0, "", as_new=True) for check_id, track_id in given
+        ]
 
     def _asked(self, conn: sa.Connection, user_id: int) -> Sequence[Any]:
         c = t.quality_check.c
