@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import pytest
 import sqlalchemy as sa
 from fastapi import FastAPI
 
@@ -289,14 +288,13 @@ def test_the_names_are_all_there_in_one_answer_that_browsers_keep(home: Home, br
     assert len(answer.content) < 60_000
 
 
-@pytest.mark.slow
-def test_sixteen_claimers_over_http_get_each_of_three_thousand_items_once(home: Home, browser: Browsers) -> None:
+def test_sixteen_claimers_over_http_get_each_item_once(home: Home, browser: Browsers) -> None:
     """Two people on one track is an expert's minute thrown away; an error is an expert who waits."""
     db = home.database
     with db.write() as conn:
-        for video_id in range(3, 303):
+        for video_id in range(3, 35):
             add_video(conn, video_id, 10, 2)
-    plan(db, [track(video_id, ordinal) for video_id in range(3, 303) for ordinal in range(10)])
+    plan(db, [track(video_id, ordinal) for video_id in range(3, 35) for ordinal in range(10)])
     with db.write() as conn:
         role = sa.select(t.app_user.c.role, t.app_user.c.password_hash).where(t.app_user.c.name == "rita")
         rita = conn.execute(role).one()
@@ -312,7 +310,7 @@ def test_sixteen_claimers_over_http_get_each_of_three_thousand_items_once(home: 
 
     def work(place: int) -> None:
         while True:
-            answer = browsers[place].post("/api/queue/claim", json={"n": 75, "exclude": got[place]})
+            answer = browsers[place].post("/api/queue/claim", json={"n": 7, "exclude": got[place]})
             if answer.status_code != 200:
                 faults.append(answer.text)
                 return
@@ -328,5 +326,5 @@ def test_sixteen_claimers_over_http_get_each_of_three_thousand_items_once(home: 
         thread.join()
     assert faults == []
     counts = Counter(item_id for items in got for item_id in items)
-    assert len(counts) == 3_000
+    assert len(counts) == 320
     assert set(counts.values()) == {1}
