@@ -6,7 +6,7 @@
 
 import { batch, boot, computed, signal } from "./ui.js";
 import { alone } from "./locks.js";
-import { NoAnswer, post, Refusal } from "./net.js";
+import { NoAnswer, pause, post, Refusal } from "./net.js";
 import { changeUnsent, durable, forgetSent, unsent } from "./store.js";
 
 const BATCH = 200;
@@ -181,12 +181,15 @@ export async function settle(id, how) {
   return flush();
 }
 
-/** Where nothing can be kept: send one decision and wait for the server's word before the screen moves. */
-export async function sendNow(records) {
-  const answer = await post("/api/events", { user: boot.user, events: records.map((record) => record.event) });
-  await take(answer, records);
-  const bad = (answer.results ?? []).find((result) => result.status === "rejected");
-  return { stored: !bad, reason: bad?.reason ?? "" };
+/** Where nothing can be kept: try until the server has said something of this answer; returns its reason if rejected. */
+export async function untilAnswered(id) {
+  for (;;) {
+    await flush();
+    const record = (await unsent()).find((other) => other.id === id);
+    if (!record) return null;
+    if (record.state !== "waiting") return record.reason || record.state;
+    await pause(1_000);
+  }
 }
 
 /** Everything of this person that the server does not have, as a file's text. */

@@ -17,7 +17,7 @@ function SignIn({ close }) {
       await post("/api/sign-in", { name: boot.user, password: form.get("password") });
       close(true);
     } catch (error) {
-      setFault(error instanceof Refusal ? `${error.message} ${error.remedy}` : t("signin.no_connection"));
+      setFault(error instanceof Refusal ? `${error.message} ${error.remedy}` : t("sign_in.no_connection"));
     }
     setBusy(false);
   };
@@ -25,24 +25,24 @@ function SignIn({ close }) {
     try {
       const me = await get("/api/me");
       if (me.name === boot.user) close(true);
-      else setFault(t("signin.other", { name: me.name, user: boot.user }));
+      else setFault(t("sign_in.other", { name: me.name, user: boot.user }));
     } catch (error) {
-      setFault(error instanceof Refusal ? t("signin.not_yet") : t("signin.no_connection"));
+      setFault(error instanceof Refusal ? t("sign_in.not_yet") : t("sign_in.no_connection"));
     }
   };
   return html`<form onSubmit=${submit} class="stack">
-    <h2>${t("signin.title")}</h2>
-    <p>${t("signin.kept", { n: waiting.value })}</p>
-    <label>${t("signin.name")}<input name="name" value=${boot.user} readonly autocomplete="username" /></label>
-    <label>${t("signin.password")}
+    <h2>${t("sign_in.title")}</h2>
+    <p>${t("sign_in.kept", { n: waiting.value })}</p>
+    <label>${t("sign_in.name")}<input name="name" value=${boot.user} readonly autocomplete="username" /></label>
+    <label>${t("sign_in.password")}
       <input name="password" type="password" required autocomplete="current-password" data-first />
     </label>
     ${fault && html`<p class="fault" role="alert">${fault}</p>`}
     <div class="row end">
-      ${boot.oidc && html`<a class="button" href="/sign-in/oidc" target="_blank" rel="opener">${t("signin.oidc")}</a>`}
-      <button type="button" onClick=${elsewhere}>${t("signin.done_elsewhere")}</button>
-      <button type="button" onClick=${() => close(false)}>${t("signin.later")}</button>
-      <button class="primary" disabled=${busy}>${t("signin.submit")}</button>
+      ${boot.oidc && html`<a class="button" href="/sign-in/oidc" target="_blank" rel="opener">${t("sign_in.oidc")}</a>`}
+      <button type="button" onClick=${elsewhere}>${t("sign_in.done_elsewhere")}</button>
+      <button type="button" onClick=${() => close(false)}>${t("sign_in.later")}</button>
+      <button class="primary" disabled=${busy}>${t("sign_in.submit")}</button>
     </div>
   </form>`;
 }
@@ -61,7 +61,7 @@ export function watchSession() {
 export async function askAgain() {
   if (asking) return;
   asking = true;
-  const done = await show(SignIn, { label: t("signin.title") });
+  const done = await show(SignIn, { label: t("sign_in.title") });
   asking = false;
   if (done) signedInAgain();
   else putOff = Date.now() + 60_000;

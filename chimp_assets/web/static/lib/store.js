@@ -47,7 +47,7 @@ export async function openStore(name = NAME) {
 
 /**
  * Store a decision in one transaction: its events into the outbox, a line into the history, its item out of the queue.
- * Returns false if this device could not keep it; nothing of it is stored then.
+ * Returns false if this device could not keep it; it is then in memory alone, and its author waits for the server.
  */
 export async function keepDecision({ events, history = null, done = null, undone = null, reopened = null }) {
   if (database) {
@@ -65,7 +65,6 @@ export async function keepDecision({ events, history = null, done = null, undone
     } catch (error) {
       console.warn("The answer could not be kept on this device:", error);
       durable.value = false;
-      return false;
     }
   }
   for (const record of events) keepInMemory(memory.outbox, record);
