@@ -20,7 +20,10 @@ FILE = Path(__file__).resolve().parents[1] / "sql" / "sqlite" / "planner_statist
 # SQLite believe that such columns tell nothing apart, and read whole tables.
 UNLIKE = {
     "acquisition_queue.ix_acquisition_queue_state": "2000 500 100 1",
-    "acquisition_queue.sqlite_autoindex_acquisition_queue_1": "2000 100 1",
+    "acquisition_queue.ix_acquisition_queue_other": "2000 5 4",
+    "acquisition_queue.uq_acquisition_queue_round_pair": "300 15 1 1",
+    "acquisition_queue.uq_acquisition_queue_round_track": "2000 100 1",
+    "annotation.ix_annotation_other_track_id": "4000 4",
     "annotation.ix_annotation_supersedes": "4000 1",
     "app_user.sqlite_autoindex_app_user_1": "5 1",
     "deployment.ix_deployment_camera": "120 2 1",

@@ -93,7 +93,13 @@ class Reranker:
             members = training_members(conn, watermark, last_merge(conn), home.settings)
             item = t.acquisition_queue.c
             tracks = np.array(
-                sorted(conn.scalars(sa.select(item.track_id).where(item.round_id == round_id, item.lane != "audit"))),
+                sorted(
+                    conn.scalars(
+                        sa.select(item.track_id).where(
+                            item.round_id == round_id, item.lane.not_in(("audit", *t.SIDE_LANES))
+                        )
+                    )
+                ),
                 np.int64,
             )
         wanted = np.concatenate([members.track_id, tracks])

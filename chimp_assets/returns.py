@@ -115,7 +115,8 @@ def _seq_of(conn: sa.Connection, watermark: int) -> dict[str, int]:
 
 def _time_spent(conn: sa.Connection, watermark: int) -> tuple[float, float | None]:
     a = t.annotation.c
-    timed = (a.seq <= watermark, a.seconds > 0)
+    # Pairs are answered by others, and faster: they say nothing of the minutes that names cost.
+    timed = (a.seq <= watermark, a.seconds > 0, a.other_track_id.is_(None))
     total = conn.scalar(sa.select(sa.func.coalesce(sa.func.sum(a.seconds), 0.0)).where(*timed)) or 0.0
     newest = conn.scalars(sa.select(a.seconds).where(*timed).order_by(a.seq.desc()).limit(ANSWERS_LOOKED_AT)).all()
     return float(total) / 60, float(np.median(newest)) if newest else None

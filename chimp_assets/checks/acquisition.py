@@ -7,7 +7,8 @@ from chimp_assets.resources import HomeResource
 
 @dg.asset_check(asset="acquisition_queue")
 def nothing_answered_is_asked_again(home: HomeResource) -> dg.AssetCheckResult:
-    """No waiting item asks about a track that is answered or no longer live (the repeat lane does so on purpose)."""
+    """No waiting item asks what is answered, or about a track that is no longer live (repeats and disputed answers are
+    asked again on purpose)."""
     from chimp_assets.database import invariants
 
     with home.open().database.read() as conn:

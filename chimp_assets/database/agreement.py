@@ -36,12 +36,16 @@ def self_agreement(conn: sa.Connection) -> list[SelfAgreement]:
     """
     a = t.annotation
     taken_back = sa.select(a.c.supersedes).where(a.c.kind == "retract")
-    kinds = [kind for kind in ANSWER_KINDS if kind != "skip"]
     repeated = sa.select(a.c.track_id).where(a.c.lane == "repeat")
     rows = conn.execute(
         sa.select(a.c.track_id, a.c.annotator_id, a.c.kind, a.c.individual_id, a.c.lane, t.app_user.c.name)
         .join(t.app_user, t.app_user.c.user_id == a.c.annotator_id)
-        .where(a.c.track_id.in_(repeated), a.c.kind.in_(kinds), a.c.annotation_id.not_in(taken_back))
+        .where(
+            a.c.track_id.in_(repeated),
+            a.c.kind.in_(ANSWER_KINDS),
+            a.c.other_track_id.is_(None),
+            a.c.annotation_id.not_in(taken_back),
+        )
         .order_by(a.c.seq)
     )
     same = merged_ids(conn)

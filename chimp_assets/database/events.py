@@ -13,7 +13,7 @@ import hashlib
 import json
 import math
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -27,7 +27,10 @@ from chimp_assets.database.engine import Database
 from chimp_assets.database.merges import as_merged_at
 from chimp_assets.database.schema import (
     ANNOTATION_KINDS,
+    CORRECTING_ROLES,
+    DISPUTED,
     LANES,
+    PAIRS,
     acquisition_queue,
     annotation,
     app_user,
@@ -43,11 +46,13 @@ from chimp_assets.database.texts import fault_of, is_storable
 ANSWER_KINDS = ("identify", "unknown", "new_individual", "not_animal", "bad_box", "cannot_tell")
 NAMING_KINDS = ("identify", "new_individual")
 PAIR_KINDS = ("merge", "same", "different")
+# What may be the effective answer about a pair of tracks: the last only with an other_track_id.
+PAIR_ANSWER_KINDS = ("same", "different", "cannot_tell")
 # Whose answer stands when several people answered one track: a smaller number wins, then the later answer.
 ROLE_ORDER = {"expert": 0, "admin": 1, "reviewer": 1}
 OTHER_ROLES = 2
-# These may take back what somebody else said.
-CORRECTING_ROLES = ("expert", "admin", "reviewer")
+WAITING = ("pending", "leased")
+DONE = ("answered", "skipped")
 COUNTER = ANNOTATION
 
 _LOOKUP = 500
@@ -58,7 +63,8 @@ class LabelEvent:
     """One decision as the client sends it. Boxes are fractions of the displayed picture; times say their zone.
 
     annotation_id: a UUID made by the client. annotator: a user's name. anim_id: the individual of `identify` (code or
-    alias) and of `new_individual` (made from annotation_id where it is not given). supersedes: what a `retract` takes
+    alias) and of `new_individual` (made from annotation_id where it is not given). other_track_id: the second track of
+    `merge`, `same` and `different`, and of a `cannot_tell` or `skip` about a pair. supersedes: what a `retract` takes
     back. item_id: the queue item that asked; it, not the client, says lane and propensity. shown: JSON.
     """
 
@@ -117,7 +123,8 @@ def record_events(db: Database, events: Sequence[LabelEvent], all_or_nothing: bo
 
     `seq` is taken inside the transaction, gapless and in commit order. An event whose id is known is `duplicate` if it
     decides the same, else `rejected` ("id_reused: ..."). Answers mark the item that asked and the waiting items of
-    their track `answered`, a skip `skipped`; a retraction reopens them if no other answer stands.
+    their track, or of their pair, `answered`, a skip `skipped`; a retraction reopens them if no other answer stands.
+    Waiting pairs of a track that is answered, but for `unknown`, are `withdrawn`: a name says more than a pair could.
     all_or_nothing: one rejected event keeps the new ones of the batch from being stored.
     """
 
@@ -168,22 +175,20 @@ def last_seq(conn: sa.Connection) -> int:
     return int(conn.execute(sa.select(sa.func.coalesce(sa.func.max(annotation.c.seq), 0))).scalar_one())
 
 
-def effective_answers(watermark_seq: int | None = None, merge_watermark: int | None = None) -> sa.Select[Any]:
+def effective_answers(
+    watermark_seq: int | None = None,
+    merge_watermark: int | None = None,
+    of_tracks: sa.Select[tuple[int]] | Sequence[int] | None = None,
+) -> sa.Select[Any]:
     """The answer that stands for each answered track, as of a watermark of labels and one of merges (None: now).
 
+    of_tracks: only these, by their ids or by a statement that selects them; None: all.
     Columns: track_id, annotation_id, seq, kind (one of ANSWER_KINDS), individual_id, lane, annotator_id, propensity.
-    Retracted answers do not count; of the others the best role wins (expert; admin and reviewer; others), then the
-    newest. individual_id: who that individual is after the merges, not whom the person named.
+    Retracted answers and those about a pair do not count; of the others the best role wins (expert; admin and reviewer;
+    others), then the newest. individual_id: who that individual is after the merges, not whom the person named.
     `sql/views/v_effective_answer.sql` says the same without watermarks.
     """
-    taken_back = annotation.alias("taken_back")
-    retracted = sa.exists().where(taken_back.c.kind == "retract", taken_back.c.supersedes == annotation.c.annotation_id)
-    if watermark_seq is not None:
-        retracted = retracted.where(taken_back.c.seq <= watermark_seq)
-    role_order = sa.case(ROLE_ORDER, value=app_user.c.role, else_=OTHER_ROLES)
-    place = sa.func.row_number().over(
-        partition_by=annotation.c.track_id, order_by=[role_order, annotation.c.seq.desc()]
-    )
+    place = _place_of(annotation.c.track_id)
     standing = (
         sa.select(
             annotation.c.track_id,
@@ -197,10 +202,14 @@ def effective_answers(watermark_seq: int | None = None, merge_watermark: int | N
             place.label("place"),
         )
         .join(app_user, app_user.c.user_id == annotation.c.annotator_id)
-        .where(annotation.c.kind.in_(ANSWER_KINDS), ~retracted)
+        .where(
+            annotation.c.kind.in_(ANSWER_KINDS),
+            ~sa.and_(annotation.c.kind == "cannot_tell", annotation.c.other_track_id.is_not(None)),
+            *_standing(watermark_seq),
+        )
     )
-    if watermark_seq is not None:
-        standing = standing.where(annotation.c.seq <= watermark_seq)
+    if of_tracks is not None:
+        standing = standing.where(annotation.c.track_id.in_(of_tracks))
     ranked = standing.subquery("ranked")
     same = as_merged_at(merge_watermark)
     merged = sa.func.coalesce(same.c.root_id, ranked.c.individual_id).label("individual_id")
@@ -210,6 +219,47 @@ def effective_answers(watermark_seq: int | None = None, merge_watermark: int | N
         .outerjoin_from(ranked, same, same.c.individual_id == ranked.c.individual_id)
         .where(ranked.c.place == 1)
     )
+
+
+def effective_pair_answers(watermark_seq: int | None = None) -> sa.Select[Any]:
+    """The answer that stands for each pair of tracks about which somebody said something, as of a watermark.
+
+    Columns: track_id < other_track_id, annotation_id, seq, kind (one of PAIR_ANSWER_KINDS), role of who said it. The
+    same rules as of `effective_answers`.
+    """
+    a = annotation.c
+    first = sa.case((a.track_id < a.other_track_id, a.track_id), else_=a.other_track_id)
+    second = sa.case((a.track_id < a.other_track_id, a.other_track_id), else_=a.track_id)
+    ranked = (
+        sa.select(
+            first.label("track_id"),
+            second.label("other_track_id"),
+            a.annotation_id,
+            a.seq,
+            a.kind,
+            app_user.c.role,
+            _place_of(first, second).label("place"),
+        )
+        .join(app_user, app_user.c.user_id == a.annotator_id)
+        .where(a.kind.in_(PAIR_ANSWER_KINDS), a.other_track_id.is_not(None), *_standing(watermark_seq))
+        .subquery("ranked")
+    )
+    return sa.select(*(column for column in ranked.c if column.name != "place")).where(ranked.c.place == 1)
+
+
+def _standing(watermark_seq: int | None) -> list[sa.ColumnElement[bool]]:
+    """Events up to a watermark that nobody took back up to it."""
+    taken_back = annotation.alias("taken_back")
+    retracted = sa.exists().where(taken_back.c.kind == "retract", taken_back.c.supersedes == annotation.c.annotation_id)
+    if watermark_seq is None:
+        return [~retracted]
+    return [~retracted.where(taken_back.c.seq <= watermark_seq), annotation.c.seq <= watermark_seq]
+
+
+def _place_of(*subject: sa.ColumnElement[Any]) -> sa.ColumnElement[int]:
+    """1 for the answer about a subject that stands: of the best role, and of these the newest."""
+    role_order = sa.case(ROLE_ORDER, value=app_user.c.role, else_=OTHER_ROLES)
+    return sa.func.row_number().over(partition_by=subject, order_by=[role_order, annotation.c.seq.desc()])
 
 
 def provisional_anim_id(annotation_id: str) -> str:
@@ -224,6 +274,22 @@ class _Item:
     propensity: float
     state: str
     round_id: int
+    other_track_id: int | None
+
+    @property
+    def subject(self) -> frozenset[int]:
+        """The track, or both of a pair."""
+        return frozenset({self.track_id} if self.other_track_id is None else {self.track_id, self.other_track_id})
+
+    @property
+    def waits(self) -> bool:
+        return self.state in WAITING
+
+    def asks_about(self, row: dict[str, Any]) -> bool:
+        """Whether an event can be an answer to it, or take one back."""
+        if self.other_track_id is None:
+            return self.track_id in (row["track_id"], row["other_track_id"])
+        return row["track_id"] in self.subject if row["kind"] == "retract" else _pair_of(row) == self.subject
 
 
 @dataclass
@@ -248,7 +314,9 @@ class _Facts:
             | {_canonical(event.supersedes) for event in events if event.supersedes}
         )
         a = annotation.c
-        columns = (a.annotation_id, a.seq, a.kind, a.track_id, a.item_id, a.annotator_id, a.fingerprint)
+        columns = (
+            a.annotation_id, a.seq, a.kind, a.track_id, a.other_track_id, a.item_id, a.annotator_id, a.fingerprint
+        )  # fmt: skip
         for row in _rows(conn, lambda part: sa.select(*columns).where(a.annotation_id.in_(part)), ids):
             facts.known[row.annotation_id] = dict(row._mapping)
         facts.retracted = {
@@ -302,45 +370,52 @@ class _Facts:
         live_of = {event.track_id for event in events if event.track_id is not None}
         done_of = {row["track_id"] for row in targets if row and row["track_id"] is not None}
         q = acquisition_queue.c
-        columns = (q.item_id, q.round_id, q.track_id, q.lane, q.propensity, q.state)
+        columns = (q.item_id, q.round_id, q.track_id, q.lane, q.propensity, q.state, q.other_track_id)
 
-        def of_tracks(states: tuple[str, ...]) -> Callable[[list[Any]], sa.Select[Any]]:
-            return lambda part: sa.select(*columns).where(q.track_id.in_(part), q.state.in_(states))
+        def of_tracks(track: sa.ColumnElement[int], states: tuple[str, ...]) -> Callable[[list[Any]], sa.Select[Any]]:
+            return lambda part: sa.select(*columns).where(track.in_(part), q.state.in_(states))
 
         for rows in (
             _rows(conn, lambda part: sa.select(*columns).where(q.item_id.in_(part)), item_ids),
-            _rows(conn, of_tracks(("pending", "leased")), live_of),
-            _rows(conn, of_tracks(("answered", "skipped")), done_of),
+            # A pair is found by either of its tracks: an index each, where "or" would be none.
+            _rows(conn, of_tracks(q.track_id, WAITING), live_of),
+            _rows(conn, of_tracks(q.other_track_id, WAITING), live_of),
+            _rows(conn, of_tracks(q.track_id, DONE), done_of),
+            _rows(conn, of_tracks(q.other_track_id, DONE), done_of),
         ):
             for row in rows:
-                self.items[row.item_id] = _Item(row.track_id, row.lane, row.propensity, row.state, row.round_id)
+                self.items[row.item_id] = _Item(
+                    row.track_id, row.lane, row.propensity, row.state, row.round_id, row.other_track_id
+                )
 
     def learn(self, row: dict[str, Any]) -> None:
         """An event was accepted: later events of the batch see it, and the queue items it settles are noted."""
         self.known[row["annotation_id"]] = row
-        kind, track_id = row["kind"], row["track_id"]
+        kind = row["kind"]
         if kind == "retract":
             target = self.known[row["supersedes"]]
             self.retracted.add(row["supersedes"])
-            self._reopen(target["item_id"], target["track_id"])
+            self._reopen(target["item_id"], _subject_of(target))
             return
-        state = "skipped" if kind == "skip" else "answered"
         touched = {row["item_id"]} if row["item_id"] is not None else set()
-        if kind in ANSWER_KINDS or kind == "skip":
-            touched |= {
-                item_id
-                for item_id, item in self.items.items()
-                if item.track_id == track_id and item.state in ("pending", "leased")
-            }
-        for item_id in touched:
+        if kind in ANSWER_KINDS or _pair_of(row) or kind == "skip":
+            subject = _subject_of(row)
+            touched |= {i for i, item in self.items.items() if item.waits and item.subject == subject}
+        self._settle(touched, "skipped" if kind == "skip" else "answered")
+        if kind in ANSWER_KINDS and kind != "unknown" and not _pair_of(row):
+            pairs = {i for i, item in self.items.items() if item.waits and item.lane == PAIRS}
+            self._settle({i for i in pairs if row["track_id"] in self.items[i].subject}, "withdrawn")
+
+    def _settle(self, item_ids: Iterable[int], state: str) -> None:
+        for item_id in item_ids:
             self.items[item_id].state = self.settled[item_id] = state
             self.reopened.discard(item_id)
 
-    def _reopen(self, item_id: int | None, track_id: int | None) -> None:
-        done = {i: item for i, item in self.items.items() if item.state in ("answered", "skipped")}
+    def _reopen(self, item_id: int | None, subject: frozenset[int]) -> None:
+        done = {i: item for i, item in self.items.items() if item.state in DONE}
         if item_id is None:
             # The answer came unasked: the newest item that it had settled is asked again.
-            item_id = max((i for i, item in done.items() if item.track_id == track_id), default=None)
+            item_id = max((i for i, item in done.items() if item.subject == subject), default=None)
         if item_id in done:
             self.items[item_id].state = "pending"
             self.settled.pop(item_id, None)
@@ -361,8 +436,9 @@ def _judge(conn: sa.Connection, event: LabelEvent, facts: _Facts) -> tuple[dict[
     _check_extras(event)
     _check_subject(conn, event, row, facts)
     item = facts.items.get(event.item_id) if event.item_id is not None else None
-    if event.item_id is not None and (item is None or item.track_id not in (row["track_id"], row["other_track_id"])):
-        raise _Rejection("item_id", f"queue item {event.item_id} does not ask about this track")
+    if event.item_id is not None and (item is None or not item.asks_about(row)):
+        about = "whether these two tracks are one animal" if item and item.other_track_id else "about this track"
+        raise _Rejection("item_id", f"queue item {event.item_id} does not ask {about}")
     if event.kind in NAMING_KINDS and row["individual_id"] is None:
         row["individual_id"] = _new_individual(conn, event, facts)
     return row | {
@@ -464,7 +540,7 @@ def _check_subject(conn: sa.Connection, event: LabelEvent, row: dict[str, Any], 
         raise _Rejection("anim_id", f"an answer of kind {event.kind!r} cannot name an individual")
     if event.kind == "retract":
         _check_retraction(event, row, facts)
-    elif event.kind in PAIR_KINDS:
+    elif event.kind in PAIR_KINDS or (event.kind in ("cannot_tell", "skip") and event.other_track_id is not None):
         if event.track_id is None or event.other_track_id is None or event.track_id == event.other_track_id:
             raise _Rejection("other_track_id", f"{event.kind!r} needs two different tracks")
     elif event.kind == "box":
@@ -528,7 +604,7 @@ def _new_individual(conn: sa.Connection, event: LabelEvent, facts: _Facts) -> in
 
 def _settle_items(conn: sa.Connection, facts: _Facts) -> None:
     q = acquisition_queue
-    for state in ("answered", "skipped"):
+    for state in (*DONE, "withdrawn"):
         ids = [item_id for item_id, settled in facts.settled.items() if settled == state]
         for part in _parts(ids):
             conn.execute(
@@ -536,17 +612,52 @@ def _settle_items(conn: sa.Connection, facts: _Facts) -> None:
             )
     if not facts.reopened:
         return
-    tracks = {facts.items[item_id].track_id for item_id in facts.reopened}
-    answers = effective_answers().subquery()
-    answered = {
-        row.track_id
-        for row in _rows(conn, lambda part: sa.select(answers.c.track_id).where(answers.c.track_id.in_(part)), tracks)
-    }
-    for part in _parts(sorted(facts.reopened)):
-        waiting = [item_id for item_id in part if facts.items[item_id].track_id not in answered]
+    items = {item_id: facts.items[item_id] for item_id in sorted(facts.reopened)}
+    named = _kinds_of(conn, {item.track_id for item in items.values() if item.other_track_id is None})
+    settled = answered_pairs(conn, {item.subject for item in items.values() if item.lane == PAIRS})
+    waiting = [
+        item_id
+        for item_id, item in items.items()
+        # What is disputed is answered already: that it is asked again is the point.
+        if item.lane == DISPUTED or not (item.subject in settled or item.subject <= named.keys())
+    ]
+    for part in _parts(waiting):
         conn.execute(
-            sa.update(q).where(q.c.item_id.in_(waiting)).values(state="pending", leased_by=None, leased_until=None)
+            sa.update(q).where(q.c.item_id.in_(part)).values(state="pending", leased_by=None, leased_until=None)
         )
+
+
+def answered_pairs(conn: sa.Connection, pairs: Collection[frozenset[int]]) -> set[frozenset[int]]:
+    """Of these pairs of tracks those that need no question: an answer about the pair stands, or one about a track of it
+    that says more than `unknown`."""
+    answer = effective_pair_answers().subquery().c
+    kinds = _kinds_of(conn, {track_id for pair in pairs for track_id in pair})
+    found = {pair for pair in pairs if any(kinds.get(track_id, "unknown") != "unknown" for track_id in pair)}
+    rows = _rows(
+        conn,
+        lambda part: sa.select(answer.track_id, answer.other_track_id).where(answer.track_id.in_(part)),
+        {min(pair) for pair in pairs},
+    )
+    return found | (set(pairs) & {frozenset({row.track_id, row.other_track_id}) for row in rows})
+
+
+def _kinds_of(conn: sa.Connection, track_ids: Iterable[int]) -> dict[int, str]:
+    """The kind of the answer that stands for each of some tracks, where there is one."""
+    answer = effective_answers().subquery().c
+    rows = _rows(conn, lambda part: sa.select(answer.track_id, answer.kind).where(answer.track_id.in_(part)), track_ids)
+    return {row.track_id: row.kind for row in rows}
+
+
+def _pair_of(row: dict[str, Any]) -> frozenset[int]:
+    """The two tracks of an event about a pair; empty for others."""
+    about_two = row["kind"] in PAIR_KINDS or (
+        row["kind"] in ("cannot_tell", "skip") and row["other_track_id"] is not None
+    )
+    return frozenset({row["track_id"], row["other_track_id"]}) if about_two else frozenset()
+
+
+def _subject_of(row: dict[str, Any]) -> frozenset[int]:
+    return _pair_of(row) or frozenset({row["track_id"]})
 
 
 def _askable(texts: Iterable[str]) -> set[str]:

@@ -106,22 +106,41 @@ def predictions_that_do_not_add_up(conn: sa.Connection, model_id: int) -> list[t
 
 
 def items_that_should_not_wait(conn: sa.Connection) -> list[int]:
-    """item_id of waiting items whose track is no longer live or was already answered by a person."""
-    from chimp_assets.database.events import effective_answers
+    """item_id of waiting items of which a track is no longer live, or whose question a person has answered already.
 
+    A pair needs no question of its own once one of its tracks is answered, but for `unknown`. Repeats and what is
+    disputed ask on purpose about what was answered.
+    """
+    from chimp_assets.database.events import answered_pairs, effective_answers
+
+    item, other = t.acquisition_queue.c, t.track.alias("other")
     answered = effective_answers().subquery()
     rows = conn.scalars(
-        sa.select(t.acquisition_queue.c.item_id)
-        .join(t.track, t.track.c.track_id == t.acquisition_queue.c.track_id)
-        .outerjoin(answered, answered.c.track_id == t.acquisition_queue.c.track_id)
+        sa.select(item.item_id)
+        .join_from(t.acquisition_queue, t.track, t.track.c.track_id == item.track_id)
+        .outerjoin(other, other.c.track_id == item.other_track_id)
+        .outerjoin(answered, answered.c.track_id == item.track_id)
         .where(
-            t.acquisition_queue.c.state == "pending",
-            t.acquisition_queue.c.lane != "repeat",
-            sa.or_(t.track.c.state != "live", answered.c.track_id.is_not(None)),
+            item.state == "pending",
+            sa.or_(
+                t.track.c.state != "live",
+                other.c.state != "live",
+                sa.and_(item.lane.not_in(("repeat", *t.SIDE_LANES)), answered.c.track_id.is_not(None)),
+            ),
         )
         .limit(SAMPLE)
     )
-    return list(rows)
+    wrong = list(rows)
+    pairs = {
+        row.item_id: frozenset({row.track_id, row.other_track_id})
+        for row in conn.execute(
+            sa.select(item.item_id, item.track_id, item.other_track_id).where(
+                item.state == "pending", item.lane == t.PAIRS
+            )
+        )
+    }
+    settled = answered_pairs(conn, set(pairs.values()))
+    return [*wrong, *(item_id for item_id, pair in pairs.items() if pair in settled and item_id not in wrong)][:SAMPLE]
 
 
 def failed_videos(

@@ -3,7 +3,9 @@
 Belongs here: rows of `acquisition_round` and `acquisition_queue` and their leases. Does not belong here: what is worth
 asking (`acquisition`, `planning`) and what an answer does to its item (`events`).
 
-A lease only keeps two people from doing the same work; a late answer is never refused.
+A lease only keeps two people from doing the same work; a late answer is never refused. Most items ask who a track is.
+Those of the lane `pairs` ask whether two tracks show one animal, which needs no names; those of `disputed` show people
+who may correct answers what cannot all be true: a pair, or one track and its name. Both go only to who asks for them.
 """
 
 from __future__ import annotations
@@ -20,7 +22,16 @@ from chimp_assets.database.bulk import insert_one, insert_rows
 from chimp_assets.database.counters import take_numbers
 from chimp_assets.database.engine import Database
 from chimp_assets.database.people import user_id_of
-from chimp_assets.database.schema import LANES, acquisition_queue, acquisition_round
+from chimp_assets.database.schema import (
+    CORRECTING_ROLES,
+    DISPUTED,
+    LANES,
+    PAIRS,
+    SIDE_LANES,
+    acquisition_queue,
+    acquisition_round,
+    app_user,
+)
 
 MAX_CLAIM = 1_000
 REASON_LENGTH = 500
@@ -35,7 +46,10 @@ _Q = acquisition_queue.c
 
 @dataclass(frozen=True)
 class QueueItem:
-    """One question that was claimed: which track, why, in which lane, with which chance of having been asked."""
+    """One question that was claimed: which track, why, in which lane, with which chance of having been asked.
+
+    other_track_id: of a pair, the track that may show the same animal; None: who is it?
+    """
 
     item_id: int
     round_id: int
@@ -44,6 +58,7 @@ class QueueItem:
     position: int
     propensity: float
     reason: str
+    other_track_id: int | None = None
 
 
 def write_round(
@@ -59,19 +74,26 @@ def write_round(
     lanes: Sequence[str],
     propensity: NDArray[np.float64] | Sequence[float],
     reasons: Sequence[str],
+    other_track_ids: Sequence[int | None] | None = None,
 ) -> int:
     """Store a plan and make it the one that is asked; returns the round_id. One transaction.
 
     Items that wait in earlier rounds, or whose lease has run out, are withdrawn; leased ones stay with their people.
-    policy: JSON; track_ids: i64 [b], distinct; lanes: of LANES; propensity: f64 [b] in (0, 1]; reasons are cut at 500
-    characters. Raises ValueError when these do not fit together.
+    policy: JSON; track_ids: i64 [b]; lanes: of LANES; propensity: f64 [b] in (0, 1]; reasons are cut at 500
+    characters; other_track_ids: the second track of each pair, None elsewhere. A track is asked once, and so is a pair.
+    Raises ValueError when these do not fit together.
     """
     n = len(track_ids)
+    others = [None] * n if other_track_ids is None else [None if i is None else int(i) for i in other_track_ids]
     unknown = set(lanes) - set(LANES)
-    if unknown or not len(lanes) == len(propensity) == len(reasons) == n:
+    if unknown or not len(lanes) == len(propensity) == len(reasons) == len(others) == n:
         raise ValueError(f"a plan of {n} tracks with {len(lanes)} lanes (unknown: {sorted(unknown)}), ...")
-    if len(set(np.asarray(track_ids, dtype=np.int64).tolist())) != n:
-        raise ValueError("a plan asks about a track once")
+    subjects = [frozenset({i, i if j is None else j}) for i, j in zip(_integers(track_ids), others, strict=True)]
+    if len(set(subjects)) != n:
+        raise ValueError("a plan asks about a track once, and about two different tracks once")
+    if any((lane == PAIRS and other is None) or (lane not in SIDE_LANES and other is not None)
+           for lane, other in zip(lanes, others, strict=True)):  # fmt: skip
+        raise ValueError(f"the lane {PAIRS} asks about two tracks, others but {DISPUTED} about one")
 
     def work(conn: sa.Connection) -> int:
         take_numbers(conn, "acquisition_round", 1)  # two plans at once take turns, or both would be asked
@@ -98,6 +120,7 @@ def write_round(
             {
                 "round_id": [round_id] * n,
                 "track_id": track_ids,
+                "other_track_id": others,
                 "lane": lanes,
                 "position": list(range(n)),
                 "propensity": propensity,
@@ -122,8 +145,10 @@ def claim(
 
     The user's own unanswered items come first, unless they are in `exclude` (on the screen or in the outbox already):
     so a claim whose answer was lost, or a page that was loaded anew, gets the same items. All leases of the user that
-    are returned or excluded run `lease_minutes` from now. Items whose lease has run out are free. lanes: only these.
-    No item is given to two people at once. Raises PeopleError for an unknown or disabled user.
+    are returned or excluded run `lease_minutes` from now. Items whose lease has run out are free. No item is given to
+    two people at once.
+    lanes: only these; None: all that ask for names, so neither pairs nor what is disputed, which goes to nobody who may
+    not correct others. Raises PeopleError for an unknown or disabled user.
     """
     if not 1 <= n <= MAX_CLAIM:
         raise ValueError(f"n is {n}, not 1 to {MAX_CLAIM}")
@@ -132,7 +157,8 @@ def claim(
         user_id = user_id_of(conn, user)
         now = datetime.now(UTC)
         until = now + timedelta(minutes=lease_minutes)
-        held = set(_ids(conn, sa.and_(_Q.state == "leased", _Q.leased_by == user_id), lanes, MAX_CLAIM))
+        mine = _may_have(conn, user_id, lanes)
+        held = set(_ids(conn, sa.and_(_Q.state == "leased", _Q.leased_by == user_id), mine, MAX_CLAIM))
         wanted = sorted(held - set(exclude))[:n]
         for part in _parts(sorted(set(wanted) | (held & set(exclude)))):
             conn.execute(
@@ -140,7 +166,7 @@ def claim(
                 .where(_Q.item_id.in_(part), _Q.state == "leased", _Q.leased_by == user_id)
                 .values(leased_until=until)
             )
-        free = _ids(conn, _is_free(now), lanes, n - len(wanted)) if len(wanted) < n else []
+        free = _ids(conn, _is_free(now), mine, n - len(wanted)) if len(wanted) < n else []
         for part in _parts(free):
             # The state again: right even where a database ignored the lock hints of the select.
             conn.execute(
@@ -168,13 +194,22 @@ def release(db: Database, user: str) -> int:
     return db.transact(work)
 
 
-def pending_count(conn: sa.Connection) -> int:
-    """Items that anybody could claim now: waiting, or with a lease that has run out."""
-    return int(
-        conn.execute(
-            sa.select(sa.func.count()).select_from(acquisition_queue).where(_is_free(datetime.now(UTC)))
-        ).scalar_one()
-    )
+def pending_count(conn: sa.Connection, lanes: Collection[str] | None = None) -> int:
+    """Items that anybody could claim now: waiting, or with a lease that has run out. lanes: as in `claim`."""
+    waiting = sa.and_(_is_free(datetime.now(UTC)), in_lanes(lanes))
+    return int(conn.execute(sa.select(sa.func.count()).select_from(acquisition_queue).where(waiting)).scalar_one())
+
+
+def in_lanes(lanes: Collection[str] | None) -> sa.ColumnElement[bool]:
+    """Items of these lanes; None: of all that ask for names."""
+    return _Q.lane.not_in(SIDE_LANES) if lanes is None else _Q.lane.in_(sorted(lanes))
+
+
+def _may_have(conn: sa.Connection, user_id: int, lanes: Collection[str] | None) -> Collection[str] | None:
+    if lanes is None or DISPUTED not in lanes:
+        return lanes
+    role = conn.scalar(sa.select(app_user.c.role).where(app_user.c.user_id == user_id))
+    return lanes if role in CORRECTING_ROLES else set(lanes) - {DISPUTED}
 
 
 def _is_free(now: datetime) -> sa.ColumnElement[bool]:
@@ -183,15 +218,14 @@ def _is_free(now: datetime) -> sa.ColumnElement[bool]:
 
 def _claimable(which: sa.ColumnElement[bool], lanes: Collection[str] | None, limit: int) -> sa.Select[tuple[int]]:
     """item_id of the first items, locked; those that another transaction has locked are passed over."""
-    statement = (
+    return (
         sa.select(_Q.item_id)
-        .where(which)
+        .where(which, in_lanes(lanes))
         .order_by(_Q.round_id.desc(), _Q.position)
         .limit(limit)
         .with_for_update(skip_locked=True)
         .with_hint(acquisition_queue, _MSSQL_HINT, "mssql")
     )
-    return statement.where(_Q.lane.in_(sorted(lanes))) if lanes is not None else statement
 
 
 def _ids(conn: sa.Connection, which: sa.ColumnElement[bool], lanes: Collection[str] | None, limit: int) -> list[int]:
@@ -200,7 +234,8 @@ def _ids(conn: sa.Connection, which: sa.ColumnElement[bool], lanes: Collection[s
 
 def _leased_items(conn: sa.Connection, user_id: int, item_ids: list[int]) -> list[QueueItem]:
     """Those of the items that are now this user's, in the order of the plan."""
-    columns = (_Q.item_id, _Q.round_id, _Q.track_id, _Q.lane, _Q.position, _Q.propensity, _Q.reason)
+    columns = (_Q.item_id, _Q.round_id, _Q.track_id, _Q.lane, _Q.position, _Q.propensity, _Q.reason,
+               _Q.other_track_id)  # fmt: skip
     items = [
         QueueItem(*row)
         for part in _parts(item_ids)
@@ -214,3 +249,8 @@ def _leased_items(conn: sa.Connection, user_id: int, item_ids: list[int]) -> lis
 def _parts(values: list[int]) -> Iterator[list[int]]:
     for start in range(0, len(values), _PARAMETERS):
         yield values[start : start + _PARAMETERS]
+
+
+def _integers(values: NDArray[np.int64] | Sequence[int]) -> list[int]:
+    found: list[int] = np.asarray(values, dtype=np.int64).tolist()
+    return found

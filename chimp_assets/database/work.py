@@ -7,6 +7,7 @@ Does not belong here: doing the work, and Dagster's view of what is running.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -17,6 +18,7 @@ from chimp_assets.database import schema as t
 from chimp_assets.database.engine import Database
 from chimp_assets.database.events import NAMING_KINDS, effective_answers
 from chimp_assets.database.merges import last_merge, root_of, standing_edges
+from chimp_assets.database.queue import in_lanes
 from chimp_assets.database.splits import audit_reserve_mask
 from chimp_assets.settings import Settings
 
@@ -199,7 +201,11 @@ def labels_due(conn: sa.Connection, settings: Settings, now: datetime) -> Due:
     fresh = (
         conn.scalar(
             sa.select(sa.func.count()).where(
-                t.annotation.c.seq > trained_to, t.annotation.c.lane != "audit", t.annotation.c.kind != "skip"
+                t.annotation.c.seq > trained_to,
+                t.annotation.c.lane != "audit",
+                t.annotation.c.kind != "skip",
+                # What is said of two tracks teaches no head.
+                sa.or_(t.annotation.c.other_track_id.is_(None), t.annotation.c.kind == "merge"),
             )
         )
         or 0
@@ -270,8 +276,12 @@ def _teaching_labels(conn: sa.Connection, settings: Settings) -> tuple[int, int]
 
 
 def queue_due(conn: sa.Connection, settings: Settings) -> Due:
-    """A plan is due when enough labels have landed since the last one, when a model is new, or when few items wait and
-    something is new: labels, models or embeddings."""
+    """A plan is due when enough answers have landed since the last one, when a model is new, or when few items wait and
+    something is new: labels, models or embeddings.
+
+    Items that ask for names and pairs are counted apart: a full queue of one kind helps nobody who answers the other.
+    Pairs are few when less than a quarter of those of the last plan wait.
+    """
     embedder = conn.scalar(
         sa.select(t.model.c.model_id).where(t.model.c.task == "embedder", t.model.c.state == "champion")
     )
@@ -285,8 +295,9 @@ def queue_due(conn: sa.Connection, settings: Settings) -> Due:
     last = conn.execute(sa.select(t.acquisition_round).order_by(t.acquisition_round.c.round_id.desc()).limit(1)).first()
     if last is None:
         return Due(True, "nothing has been planned yet")
-    waiting = conn.scalar(sa.select(sa.func.count()).where(t.acquisition_queue.c.state.in_(("pending", "leased"))))
-    waiting = waiting or 0
+    items = sa.select(sa.func.count()).select_from(t.acquisition_queue)
+    is_waiting = t.acquisition_queue.c.state.in_(("pending", "leased"))
+    waiting = conn.scalar(items.where(is_waiting, in_lanes(None))) or 0
     head = conn.scalar(sa.select(t.model.c.model_id).where(t.model.c.task == "head", t.model.c.state == "champion"))
     if (last.head_model_id, last.embedder_model_id) != (head, embedder):
         return Due(True, "the plan was made with an older model")
@@ -294,6 +305,10 @@ def queue_due(conn: sa.Connection, settings: Settings) -> Due:
     landed = seq - last.watermark_seq
     if landed >= settings.acquisition.replan_after:
         return Due(True, f"{landed} answers have landed since the last plan")
+    pairs = conn.scalar(items.where(is_waiting, in_lanes((t.PAIRS,)))) or 0
+    planned = conn.scalar(items.where(in_lanes((t.PAIRS,)), t.acquisition_queue.c.round_id == last.round_id)) or 0
+    if landed > 0 and settings.acquisition.pairs_per_round and 4 * pairs < planned:
+        return Due(True, f"{pairs} of {planned} pairs are waiting")
     if waiting >= max(settings.acquisition.low_water, 1):
         return Due(False, f"{waiting} items are waiting")
     if seq == last.watermark_seq and embedded_at <= last.created_at:
@@ -337,3 +352,35 @@ def _out_of_date(
     """The bundles joined to their row of a model, and whether that is missing or before the last change of tracks."""
     joined = bundles.outerjoin(table, sa.and_(table.c.model_id == model_id, table.c.bundle_id == t.bundle.c.bundle_id))
     return joined, sa.or_(table.c.model_id.is_(None), table.c.created_at < t.bundle.c.changed_at)
+
+
+def tracks_without_pictures(conn: sa.Connection, limit: int = 1000) -> list[int]:
+    """Tracks that are waiting or leased, in the order in which they are asked, and then those whose crops stand for an
+    individual: as far as nobody has made pictures of them."""
+    q, r, m = t.acquisition_queue, t.reference_photo, t.item_media.c
+    found: list[int] = []
+    for track_id in (q.c.track_id, q.c.other_track_id):
+        made = sa.exists().where(m.track_id == track_id)
+        found += conn.scalars(
+            sa.select(track_id)
+            .where(q.c.state.in_(("pending", "leased")), track_id.is_not(None), ~made)
+            .order_by(q.c.round_id.desc(), q.c.position)
+            .limit(limit)
+        )
+    shown = sa.exists().where(m.track_id == r.c.track_id)
+    found += conn.scalars(sa.select(r.c.track_id).where(~shown).order_by(r.c.place, r.c.track_id).limit(limit))
+    return list(dict.fromkeys(found))[:limit]
+
+
+def lacking_pictures(conn: sa.Connection, track_ids: Sequence[int]) -> list[int]:
+    """Those of the tracks of which nobody has made pictures, in their order."""
+    made: set[int] = set()
+    for start in range(0, len(track_ids), _PART):
+        part = list(track_ids[start : start + _PART])
+        made.update(
+            conn.scalars(sa.select(t.item_media.c.track_id).where(t.item_media.c.track_id.in_(part)).distinct())
+        )
+    return [track_id for track_id in track_ids if track_id not in made]
+
+
+_PART = 500

@@ -127,7 +127,9 @@ def build_report(
 
 def _answers_by_lane(conn: sa.Connection, watermark_seq: int | None) -> list[tuple[str, int]]:
     a = t.annotation.c
-    statement = sa.select(a.lane, sa.func.count()).where(a.kind.in_(ANSWER_KINDS)).group_by(a.lane)
+    statement = (
+        sa.select(a.lane, sa.func.count()).where(a.kind.in_(ANSWER_KINDS), a.other_track_id.is_(None)).group_by(a.lane)
+    )
     if watermark_seq is not None:
         statement = statement.where(a.seq <= watermark_seq)
     return [(lane, n) for lane, n in conn.execute(statement)]

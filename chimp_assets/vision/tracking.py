@@ -233,13 +233,14 @@ def _delete_leftovers(conn: sa.Connection, video_id: int) -> int:
         sa.select(sa.func.count()).where(schema.annotation.c.track_id.in_(old)),
         sa.select(sa.func.count()).where(schema.annotation.c.other_track_id.in_(old)),
         sa.select(sa.func.count()).where(schema.acquisition_queue.c.track_id.in_(old)),
+        sa.select(sa.func.count()).where(schema.acquisition_queue.c.other_track_id.in_(old)),
     ):
         if conn.scalar(asked):
             raise AnsweredTracksError(
                 f"Video {video_id} was to be tracked anew, but people were asked about its tracks, so they stay.",
                 "Register the file as a new version if its tracks must change.",
             )
-    for table in (schema.prediction, schema.track_score):
+    for table in (schema.prediction, schema.track_score, schema.item_media):
         conn.execute(sa.delete(table).where(table.c.track_id.in_(old)))
     conn.execute(sa.delete(schema.detection).where(schema.detection.c.video_id == video_id))
     return conn.execute(sa.delete(track).where(track.c.video_id == video_id)).rowcount

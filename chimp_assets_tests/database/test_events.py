@@ -19,13 +19,22 @@ from chimp_assets.database.events import (
     EventResult,
     LabelEvent,
     effective_answers,
+    effective_pair_answers,
     last_seq,
     provisional_anim_id,
     record_events,
 )
 from chimp_assets.database.people import disable_user
 from chimp_assets.database.queue import claim
-from chimp_assets_tests.database.world import event, item_states, make_world, plan, track
+from chimp_assets_tests.database.world import (
+    event,
+    item_states,
+    make_world,
+    plan,
+    plan_pairs,
+    states_of_items,
+    track,
+)  # fmt: skip
 
 
 def record_one(db: Database, told: LabelEvent) -> EventResult:
@@ -306,6 +315,103 @@ def test_a_retraction_asks_again_unless_another_answer_stands(db: Database) -> N
     record_events(db, [again, event("retract", supersedes=again.annotation_id), event("unknown", track(1))])
     assert item_states(db)[track(1)] == "answered"
     assert {item.track_id for item in claim(db, "vera", 5, 15)} == {track(1, 2)}
+
+
+A, B, C, D = track(1), track(1, 1), track(1, 2), track(2)
+
+
+def test_answers_about_a_pair_settle_its_items_and_say_nothing_of_a_track(db: Database) -> None:
+    """A volunteer's "cannot tell" about two tracks would else take both from the expert's queue, unnamed for ever."""
+    make_world(db)
+    plan(db, [A], lane="typical")
+    items = plan_pairs(db, [(A, B), (A, C), (A, D), (B, C)])
+    ids = [items[frozenset(pair)] for pair in ((A, B), (A, C), (A, D), (B, C))]
+    results = record_events(
+        db,
+        [
+            event("same", B, other_track_id=A, item_id=ids[0], annotator="vera"),
+            event("cannot_tell", A, other_track_id=C, item_id=ids[1], annotator="vera"),
+            event("skip", A, other_track_id=D, annotator="vera"),
+            event("different", C, other_track_id=B, annotator="vito"),
+        ],
+    )
+    assert {result.status for result in results} == {"stored"}
+    assert states_of_items(db, ids) == ["answered", "answered", "skipped", "answered"]
+    assert [row.lane for row in stored(db)] == ["pairs", "pairs", "free", "free"]
+    with db.read() as conn:
+        assert conn.execute(effective_answers()).all() == []
+        assert conn.execute(sa.text("SELECT * FROM v_effective_answer")).all() == []
+        found = conn.execute(effective_pair_answers().order_by(sa.text("track_id, other_track_id"))).all()
+    assert [(row.track_id, row.other_track_id, row.kind, row.role) for row in found] == [
+        (A, B, "same", "volunteer"), (A, C, "cannot_tell", "volunteer"), (B, C, "different", "volunteer"),
+    ]  # fmt: skip
+
+
+def test_of_two_answers_about_a_pair_the_better_role_stands_then_the_newer(db: Database) -> None:
+    """Which way round the two were shown must not make two questions of one."""
+    make_world(db)
+    by_expert = event("different", A, other_track_id=B)
+    record_events(db, [by_expert, event("same", B, other_track_id=A, annotator="vera")])
+
+    def stands(watermark: int | None = None) -> list[str]:
+        with db.read() as conn:
+            return [row.kind for row in conn.execute(effective_pair_answers(watermark))]
+
+    assert stands() == ["different"]
+    record_events(db, [event("retract", supersedes=by_expert.annotation_id)])
+    assert stands() == ["same"]
+    assert stands(2) == ["different"]
+    record_events(db, [event("cannot_tell", A, other_track_id=B, annotator="vito")])
+    assert stands() == ["cannot_tell"]
+
+
+def test_a_retraction_asks_a_pair_again_unless_it_is_answered(db: Database) -> None:
+    """Undo on the volunteers' page, too, must bring back the question."""
+    make_world(db)
+    items = plan_pairs(db, [(A, B), (A, C), (C, D)])
+    asked = event("same", A, other_track_id=B, item_id=items[frozenset({A, B})], annotator="vera")
+    unasked = event("different", C, other_track_id=A, annotator="vera")
+    doubted = event("same", C, other_track_id=D, annotator="vera")
+    record_events(db, [asked, unasked, doubted, event("different", C, other_track_id=D, annotator="vito")])
+    assert states_of_items(db, items.values()) == ["answered"] * 3
+    taken_back = [event("retract", supersedes=e.annotation_id, annotator="vera") for e in (asked, unasked, doubted)]
+    assert {result.status for result in record_events(db, taken_back)} == {"stored"}
+    assert states_of_items(db, items.values()) == ["pending", "pending", "answered"]
+    again = event("same", A, other_track_id=B, annotator="vera")
+    record_events(db, [again, event("identify", A, "FF")])
+    record_events(db, [event("retract", supersedes=again.annotation_id, annotator="vera")])
+    assert states_of_items(db, items.values()) == ["answered", "withdrawn", "answered"], "A has a name now"
+
+
+def test_a_name_withdraws_the_pairs_of_its_track_and_unknown_does_not(db: Database) -> None:
+    """Minutes of volunteers for what the expert has said; but an animal that nobody knows is what pairs are for."""
+    make_world(db)
+    items = plan_pairs(db, [(A, B), (C, D)])
+    disputed = plan_pairs(db, [(A, C)], lane="disputed")
+    with db.write() as conn:
+        conn.execute(sa.update(s.acquisition_queue).values(state="pending"))
+    claim(db, "vera", 1, 15, lanes=["pairs"])
+    record_events(db, [event("unknown", A), event("unknown", C)])
+    assert states_of_items(db, items.values()) == ["leased", "pending"]
+    record_events(db, [event("identify", B, "FF"), event("not_animal", D)])
+    assert states_of_items(db, [*items.values(), *disputed.values()]) == ["withdrawn", "withdrawn", "pending"]
+    late = event("same", A, other_track_id=B, item_id=items[frozenset({A, B})], annotator="vera")
+    assert record_one(db, late).status == "stored"
+    assert states_of_items(db, items.values()) == ["answered", "withdrawn"]
+
+
+def test_an_answer_must_be_about_both_tracks_of_its_pair(db: Database) -> None:
+    """A name sent with a pair's item would settle a question that it does not answer."""
+    make_world(db)
+    item = plan_pairs(db, [(A, B)])[frozenset({A, B})]
+    for wrong in (
+        event("identify", A, "FF", item_id=item),
+        event("cannot_tell", A, item_id=item),
+        event("same", A, other_track_id=C, item_id=item),
+    ):
+        assert record_one(db, wrong).field == "item_id"
+    assert record_one(db, event("skip", A, other_track_id=A)).field == "other_track_id"
+    assert states_of_items(db, [item]) == ["pending"]
 
 
 def test_more_events_than_a_statement_has_parameters(db: Database) -> None:

@@ -22,9 +22,11 @@ from chimp_assets.database.engine import Database, DatabaseError
 from chimp_assets.database.integrity import check_database
 from chimp_assets.database.migrations import _config, require_head, state_of, upgrade
 from chimp_assets.database.schema import counter, metadata
+from chimp_assets.database.views import create_views
 from chimp_assets.settings import shipped_file
+from chimp_assets_tests.database.world import make_world, plan, track
 
-REVISIONS = ["0001", "0002", "0003", "0004", "0005"]
+REVISIONS = ["0001", "0002", "0003", "0004", "0005", "0006", "0007"]
 
 
 def test_an_empty_database_is_brought_to_the_head_once(bare_db: Database) -> None:
@@ -66,10 +68,11 @@ def test_all_views_can_be_read_after_an_upgrade(db: Database) -> None:
             assert len(rows) == (10 if name == "v_digit" else 0), name
 
 
-def test_views_that_are_no_more_go_with_an_upgrade(db: Database) -> None:
+def test_views_that_are_no_more_go_with_an_upgrade(bare_db: Database) -> None:
     """Views of version 0004 that nothing makes any more stand in the way of dropping those that they read."""
-    version = sa.table("alembic_version", sa.column("version_num"))
-    with db.write() as conn:
+    _upgrade_to(bare_db, "0004")
+    with bare_db.write() as conn:
+        create_views(conn)
         conn.exec_driver_sql("DROP VIEW v_dyad")
         conn.exec_driver_sql("CREATE VIEW v_alive_month AS SELECT individual_id, month FROM v_seen_day")
         conn.exec_driver_sql(
@@ -77,9 +80,8 @@ def test_views_that_are_no_more_go_with_an_upgrade(db: Database) -> None:
             " INNER JOIN v_alive_month AS m ON m.individual_id = d.individual_a"
         )
         conn.exec_driver_sql("CREATE VIEW v_dyad AS SELECT individual_a, month FROM v_dyad_month")
-        conn.execute(sa.update(version).values(version_num="0004"))
-    assert upgrade(db) == ["0005"]
-    with db.read() as conn:
+    assert upgrade(bare_db) == REVISIONS[4:]
+    with bare_db.read() as conn:
         assert set(sa.inspect(conn).get_view_names()) == set(views.VIEW_NAMES)
         assert "both_alive" in {column["name"] for column in sa.inspect(conn).get_columns("v_dyad")}
 
@@ -115,7 +117,7 @@ def test_an_older_schema_is_refused_with_the_command_that_mends_it(
     with pytest.raises(DatabaseError) as caught:
         require_head(db)
     assert "chimp db upgrade" in caught.value.remedy
-    assert upgrade(db) == ["0006"]
+    assert upgrade(db) == ["0008"]
     with db.read() as conn:
         assert "later" in {column["name"] for column in sa.inspect(conn).get_columns("counter")}
         assert set(sa.inspect(conn).get_view_names()) == set(views.VIEW_NAMES)
@@ -331,6 +333,23 @@ def test_rows_of_every_earlier_version_survive_the_way_to_this_one(bare_db: Data
         conn.execute(sa.delete(s.frame).where(s.frame.c.frame_no == 1))
 
 
+def test_a_round_asks_once_about_a_track_and_once_about_a_pair(db: Database) -> None:
+    """Two plain nulls are equal to SQL Server and to nobody else: the rule is the filter's, on every database."""
+    make_world(db)
+    one, other = track(1), track(2)
+    plan(db, [one, one], lanes=["typical", "pairs"], other_track_ids=[None, other])
+    q = s.acquisition_queue
+    with db.read() as conn:
+        row = dict(conn.execute(sa.select(q).where(q.c.lane == "typical")).one()._mapping)
+    for again in ({"other_track_id": None, "lane": "audit"}, {"other_track_id": other, "lane": "pairs"}):
+        with pytest.raises(sa.exc.IntegrityError), db.write() as conn:
+            conn.execute(sa.insert(q).values({**row, "item_id": 99, **again}))
+    for wrong in ({"other_track_id": one, "lane": "pairs"}, {"other_track_id": None, "lane": "pairs"},
+                  {"other_track_id": track(1, 1), "lane": "audit"}):  # fmt: skip
+        with pytest.raises(sa.exc.IntegrityError), db.write() as conn:
+            conn.execute(sa.insert(q).values({**row, "item_id": 99, "track_id": one, **wrong}))
+
+
 def _upgrade_to(db: Database, revision: str) -> None:
     """What `upgrade` of that version did, but for its views."""
     if db.file is not None:
@@ -364,8 +383,8 @@ class _Lines:
 def _with_second_revision(monkeypatch: pytest.MonkeyPatch, folder: Path, body: str) -> None:
     """The shipped history and one revision more, as a later version of the product would have it."""
     shutil.copytree(shipped_file("sql"), folder / "sql")
-    (folder / "sql" / "migrations" / "versions" / "0005_later.py").write_text(
-        "import sqlalchemy as sa\nfrom alembic import op\nrevision = '0006'\ndown_revision = '0005'\n"
+    (folder / "sql" / "migrations" / "versions" / "0008_later.py").write_text(
+        "import sqlalchemy as sa\nfrom alembic import op\nrevision = '0008'\ndown_revision = '0007'\n"
         f"branch_labels = None\ndepends_on = None\ndef upgrade():\n    {body}\n"
     )
     monkeypatch.setattr("chimp_assets.database.migrations.shipped_file", lambda name: folder / name)

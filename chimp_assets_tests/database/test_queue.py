@@ -16,6 +16,7 @@ from chimp_assets.database.engine import Database
 from chimp_assets.database.events import record_events
 from chimp_assets.database.people import PeopleError, disable_user
 from chimp_assets.database.queue import claim, pending_count, release, write_round
+from chimp_assets.database.schema import LANES
 from chimp_assets_tests.database.world import EMBEDDER, HEAD, event, item_states, make_world, plan, track
 
 
@@ -150,6 +151,49 @@ def test_only_the_lanes_asked_for_are_given(db: Database) -> None:
     plan(db, [track(1), track(1, 1), track(2)], lanes=["typical", "audit", "typical"])
     assert [item.track_id for item in claim(db, "vito", 5, 15, lanes=["audit"])] == [track(1, 1)]
     assert claim(db, "vito", 5, 15, lanes=[]) == []
+
+
+def test_pairs_and_disputes_go_only_to_who_asks_for_them(db: Database) -> None:
+    """The expert's page would show one picture of two and ask for a name; a volunteer cannot judge the expert."""
+    make_world(db)
+    one, other, third = track(1), track(1, 1), track(2)
+    plan(
+        db,
+        [one, one, one, third],
+        lanes=["typical", "pairs", "disputed", "disputed"],
+        other_track_ids=[None, other, third, None],
+    )
+    with db.read() as conn:
+        assert [pending_count(conn, lanes) for lanes in (None, ["pairs"], ["disputed"], LANES)] == [1, 1, 2, 4]
+    assert [(i.track_id, i.other_track_id) for i in claim(db, "vera", 9, 15, lanes=["pairs", "disputed"])] == [
+        (one, other)
+    ]
+    assert [i.lane for i in claim(db, "rita", 9, 15)] == ["typical"]
+    assert [(i.track_id, i.other_track_id) for i in claim(db, "rita", 9, 15, lanes=["disputed"])] == [
+        (one, third),
+        (third, None),
+    ]
+    with db.read() as conn:
+        assert pending_count(conn, LANES) == 0
+    assert [i.lane for i in claim(db, "rita", 9, 15)] == ["typical"], "what she holds of other lanes is not given here"
+
+
+@pytest.mark.parametrize(
+    ("tracks", "lanes", "others"),
+    [
+        ([track(1)], ["pairs"], None),
+        ([track(1)], ["boundary"], [track(2)]),
+        ([track(1), track(2)], ["pairs", "disputed"], [track(2), track(1)]),
+        ([track(1)], ["pairs"], [track(2), None]),
+    ],
+)
+def test_a_pair_in_the_wrong_lane_or_twice_is_refused(
+    db: Database, tracks: list[int], lanes: list[str], others: list[int | None] | None
+) -> None:
+    """A pair in a naming lane would be answered by half of its question."""
+    make_world(db)
+    with pytest.raises(ValueError):
+        plan(db, tracks, lanes=lanes, propensity=[1.0] * len(tracks), other_track_ids=others)
 
 
 def test_strangers_and_disabled_users_get_nothing(db: Database) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -153,6 +154,7 @@ def plan(db: Database, track_ids: list[int], lane: str = "typical", **more: Any)
         "n_pool": n,
         "track_ids": track_ids,
         "lanes": [lane] * n,
+        "other_track_ids": None,
         "propensity": [0.5] * n,
         "reasons": ["because"] * n,
     }
@@ -185,6 +187,23 @@ def predict(db: Database, track_id: int, probabilities: dict[str, float], unknow
                 is_unknown=unknown,
             )
         )
+
+
+def plan_pairs(db: Database, pairs: list[tuple[int, int]], lane: str = "pairs") -> dict[frozenset[int], int]:
+    """A round that asks about these pairs; the item of each."""
+    round_id = plan(db, [one for one, _ in pairs], lane, other_track_ids=[other for _, other in pairs])
+    q = s.acquisition_queue.c
+    with db.read() as conn:
+        rows = conn.execute(sa.select(q.item_id, q.track_id, q.other_track_id).where(q.round_id == round_id))
+        return {frozenset({row.track_id, row.other_track_id}): row.item_id for row in rows}
+
+
+def states_of_items(db: Database, item_ids: Iterable[int]) -> list[str]:
+    """State of some items of the queue."""
+    q = s.acquisition_queue.c
+    with db.read() as conn:
+        state = {row.item_id: row.state for row in conn.execute(sa.select(q.item_id, q.state))}
+    return [state[item_id] for item_id in item_ids]
 
 
 def item_states(db: Database) -> dict[int, str]:

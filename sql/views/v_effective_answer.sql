@@ -1,5 +1,6 @@
 -- The answer that stands for each answered track. One row: a track.
--- Retracted answers do not count; of the others the best role wins (expert; admin and reviewer; others), then the newest.
+-- Retracted answers and those about a pair of tracks do not count; of the others the best role wins (expert; admin and
+-- reviewer; others), then the newest.
 -- individual_id is who that individual is after merges; said_individual_id is whom the person named (indexed: v_named_track
 -- joins by it).
 -- NOT EXISTS rather than a window: a condition on the individual or the track reaches the index.
@@ -17,6 +18,7 @@ FROM annotation AS a
 LEFT OUTER JOIN individual AS said ON said.individual_id = a.individual_id
 WHERE
     a.kind IN ('identify', 'unknown', 'new_individual', 'not_animal', 'bad_box', 'cannot_tell')
+    AND (a.kind <> 'cannot_tell' OR a.other_track_id IS NULL)
     AND NOT EXISTS (
         SELECT 1
         FROM annotation AS r
@@ -31,6 +33,7 @@ WHERE
             b.track_id = a.track_id
             AND b.seq <> a.seq
             AND b.kind IN ('identify', 'unknown', 'new_individual', 'not_animal', 'bad_box', 'cannot_tell')
+            AND (b.kind <> 'cannot_tell' OR b.other_track_id IS NULL)
             AND (
                 CASE WHEN bu.role = 'expert' THEN 0 WHEN bu.role IN ('admin', 'reviewer') THEN 1 ELSE 2 END
                 < CASE WHEN u.role = 'expert' THEN 0 WHEN u.role IN ('admin', 'reviewer') THEN 1 ELSE 2 END
