@@ -39,7 +39,7 @@ function SignIn({ close }) {
     </label>
     ${fault && html`<p class="fault" role="alert">${fault}</p>`}
     <div class="row end">
-      ${boot.oidc && html`<a class="button" href="/sign-in/oidc" target="_blank" rel="opener">${t("sign_in.oidc")}</a>`}
+      ${boot.provider && html`<a class="button" href="/sign-in/oidc" target="_blank" rel="noopener">${t("sign_in.with_provider", { provider: boot.provider })}</a>`}
       <button type="button" onClick=${elsewhere}>${t("sign_in.done_elsewhere")}</button>
       <button type="button" onClick=${() => close(false)}>${t("sign_in.later")}</button>
       <button class="primary" disabled=${busy}>${t("sign_in.submit")}</button>
