@@ -40,9 +40,9 @@ function Card({ candidate, i, choose }) {
       <span class="who">
         <kbd>${shown(keyMap.value[`candidate${i + 1}`])}</kbd>
         <strong>${name}</strong>
-        ${name !== candidate.anim_id && html`<span class="code">${candidate.anim_id}</span>`}
         <span class="chance">${asPercent(candidate.probability)}</span>
       </span>
+      <span class="code">${name === candidate.anim_id ? "" : candidate.anim_id}</span>
       <meter min="0" max="1" value=${candidate.probability} aria-hidden="true"></meter>
       <span class="photos">
         ${candidate.references.map((reference) =>

@@ -103,7 +103,7 @@ function Facts({ item }) {
   const seconds = Math.max(0, track.last_s - track.first_s).toFixed(1);
   const facts = [
     [video.site, video.camera].filter(Boolean).join(" / "), recordingTime(video.recorded_at), video.file, t("label.length", { s: seconds, n: track.n_detections }),
-    item.model && !hiddenNow(item) ? t("label.compared", { n: item.compared_with, model: item.model.head_name }) : t("label.no_model"),
+    item.model && !hiddenNow(item) ? (item.compared_with ? t("label.compared", { n: item.compared_with, model: item.model.head_name }) : item.model.head_name) : t("label.no_model"),
     hiddenNow(item) ? "" : item.reason,
   ];
   return html`<p class="facts">${facts.filter(Boolean).map((fact) => html`<span key=${fact}>${fact}</span>`)}</p>`;
