@@ -6,6 +6,7 @@ Belongs here: rows and files as the assets would have made them. No test belongs
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,8 @@ def make_label_home(root: Path, tracks: int = 40, planned: int | None = None, se
         key_of = {row.anim_id: row.individual_id for row in conn.execute(sa.select(s.individual))}
     who = {track_id: n % len(codes) for n, track_id in enumerate(ids)}
     _write_media(home, ids, who)
-    _write_frames(home, min(videos, 3))
+    # The screen for boxes begins with the newest videos.
+    _write_frames(home, range(max(1, videos - 2), videos + 1))
     with db.write() as conn:
         # Who is known by which pictures: the first tracks of each.
         photos = [
@@ -70,7 +72,17 @@ def make_label_home(root: Path, tracks: int = 40, planned: int | None = None, se
                 rows["individual_id"].append(key_of[codes[(who[track_id] + place) % len(codes)]])
                 rows["probability"].append(share)
         insert_rows(conn, s.prediction, rows)
-    world.plan(db, ids[: tracks if planned is None else planned], head_model_id=world.HEAD)
+    asked = ids[: tracks if planned is None else planned]
+    pairs = list(zip(ids[0:12:2], ids[3:15:2], strict=True))
+    world.plan(
+        db,
+        asked + [one for one, _ in pairs],
+        lanes=["boundary"] * len(asked) + ["pairs"] * len(pairs),
+        other_track_ids=[None] * len(asked) + [other for _, other in pairs],
+        propensity=[0.5] * (len(asked) + len(pairs)),
+        reasons=["between two names"] * (len(asked) + len(pairs)),
+        head_model_id=world.HEAD,
+    )
     return home
 
 
@@ -90,8 +102,8 @@ def face(canvas: np.ndarray, box: tuple[float, float, float, float], who: int, t
     x, y, w, h = box
     centre = (int((x + w / 2) * width), int((y + h / 2) * height))
     size = (max(2, int(w * width / 2)), max(2, int(h * height / 2)))
-    hue = int(who * 180 / len(NAMES))
-    tint = cv2.cvtColor(np.uint8([[[hue, 90, 120]]]), cv2.COLOR_HSV2RGB)[0, 0].tolist()
+    hue = int(who % len(NAMES) * 180 / len(NAMES))
+    tint = cv2.cvtColor(np.array([[[hue, 90, 120]]], np.uint8), cv2.COLOR_HSV2RGB)[0, 0].tolist()
     cv2.ellipse(canvas, centre, size, 0, 0, 360, (34, 28, 26), -1, cv2.LINE_AA)
     for side in (-1, 1):
         ear = (centre[0] + side * int(size[0] * 0.85), centre[1] - size[1] // 6)
@@ -170,10 +182,10 @@ def _write_media(home: Home, ids: list[int], who: dict[int, int]) -> None:
         insert_rows(conn, s.item_media, {column: [row[column] for row in rows] for column in rows[0]})
 
 
-def _write_frames(home: Home, videos: int) -> None:
-    """The stored frames of the first videos, where the rows say they are."""
+def _write_frames(home: Home, videos: Iterable[int]) -> None:
+    """The stored frames of some videos, where the rows say they are."""
     with home.database.write() as conn:
-        for video_id in range(1, videos + 1):
+        for video_id in videos:
             content, spans = b"", []
             for n in range(FRAMES):
                 whole = picture(video_id, WIDTH, HEIGHT)
