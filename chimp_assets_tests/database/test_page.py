@@ -26,7 +26,7 @@ from chimp_assets.web.app import Options, create_app
 from chimp_assets.web.oidc import user_of
 from chimp_assets_tests.database.world import HEAD, add_video, event, make_world, plan, predict, track
 from chimp_assets_tests.test_t_sql import faults_in, spoken  # noqa: F401  a fixture
-from chimp_assets_tests.web.conftest import _cheap_hashes  # noqa: F401  a fixture
+from chimp_assets_tests.web.server.conftest import _cheap_hashes  # noqa: F401  a fixture
 
 ADDRESS = "http://127.0.0.1:3001"
 PASSWORD = "a chimpanzee in the fig tree"

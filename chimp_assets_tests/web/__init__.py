@@ -1,1 +1,1 @@
-"""Tests of chimp_assets.web: the application over HTTP, without a browser."""
+"""Tests of chimp_assets.web: the server, and the page in a real browser."""

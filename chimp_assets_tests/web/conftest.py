@@ -1,101 +1,122 @@
-"""A home with people who can sign in, and browsers without a screen: they keep cookies and say where they come from."""
+"""A real server on a real home, and a real browser."""
 
 from __future__ import annotations
 
+import os
 import shutil
+import threading
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from argon2 import PasswordHasher
-from fastapi import FastAPI
-from starlette.testclient import TestClient
+import sqlalchemy as sa
+import uvicorn
 
-from chimp_assets.database.people import add_user
-from chimp_assets.home import Home, init_home
-from chimp_assets.web import accounts
+from chimp_assets.database import schema as s
+from chimp_assets.home import Home
 from chimp_assets.web.app import Options, create_app
-from chimp_assets_tests.database.world import make_world
+from chimp_assets_tests.web.label_home import PASSWORD, make_label_home
 
-ADDRESS = "http://127.0.0.1:3001"
-PASSWORD = "a chimpanzee in the fig tree"
-# name -> role in the database; anna, rita, vera, vito and lotte are of the world.
-PEOPLE = {"ida": "identifier", "ada": "admin"}
+CHROMIUM = os.environ.get("CHIMP_TEST_CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 
-class Browser(TestClient):
-    """A browser at this address, with the headers that a page of ours sends."""
+@dataclass
+class Site:
+    """A home that is served."""
 
-    def __init__(self, app: FastAPI, **more: Any) -> None:
-        super().__init__(app, base_url=ADDRESS, headers={"Origin": ADDRESS}, follow_redirects=False, **more)
+    home: Home
+    url: str
 
-    def sign_in(self, name: str, password: str = PASSWORD, **more: Any) -> Browser:
-        answer = self.post("/api/sign-in", json={"name": name, "password": password, **more})
-        assert answer.status_code == 200, answer.text
-        return self
+    def annotations(self) -> list[Any]:
+        """Every stored event, in order."""
+        with self.home.database.read() as conn:
+            return list(conn.execute(sa.select(s.annotation).order_by(s.annotation.c.seq)))
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _cheap_hashes() -> Iterator[None]:
-    """argon2 as it is, with a thousandth of the work: tests sign in hundreds of times."""
-    with pytest.MonkeyPatch.context() as patch:
-        cheap = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
-        patch.setattr(accounts, "_hasher", cheap)
-        patch.setattr(accounts, "_NOBODY", cheap.hash("nobody"))
-        yield
+class Served:
+    """The application in a thread of this process, on a free port."""
+
+    def __init__(self, home: Home, port: int = 0) -> None:
+        config = uvicorn.Config(
+            create_app(home, Options(make_media=False)), host="127.0.0.1", port=port, log_level="warning"
+        )
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._server.run, daemon=True)
+        self._thread.start()
+        while not self._server.started and self._thread.is_alive():
+            self._thread.join(0.01)
+        self.port = self._server.servers[0].sockets[0].getsockname()[1]
+
+    def stop(self) -> None:
+        self._server.should_exit = self._server.force_exit = True
+        self._thread.join(10)
 
 
 @pytest.fixture(scope="session")
-def template_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two videos of three tracks without pictures, five individuals, somebody of each role. Copied for each test."""
-    home = init_home(tmp_path_factory.mktemp("template") / "home")
-    make_world(home.database)
-    for name, role in PEOPLE.items():
-        add_user(home.database, name, role)
-    for name in ("anna", "rita", "vera", "vito", "lotte", *PEOPLE):
-        accounts.set_password(home.database, name, PASSWORD)
+def small_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """40 tracks, made once; every test works on a copy."""
+    home = make_label_home(tmp_path_factory.mktemp("label") / "home", 40, settings="[web]\nblind_share = 0.0\n")
     home.database.dispose()
-    return home.settings.home
+    return home.root
 
 
 @pytest.fixture
-def home(tmp_path: Path, template_home: Path) -> Iterator[Home]:
-    root = tmp_path / "home"
-    shutil.copytree(template_home, root)
-    opened = Home.open(root)
-    yield opened
-    opened.database.dispose()
+def serve(small_home: Path, tmp_path: Path) -> Iterator[Callable[..., Site]]:
+    """serve(root=None) -> Site; stops when the test ends."""
+    running: list[Served] = []
+
+    def start(root: Path | None = None) -> Site:
+        if root is None:
+            root = tmp_path / "served"
+            shutil.copytree(small_home, root)
+        home = Home.open(root)
+        served = Served(home)
+        running.append(served)
+        return Site(home, f"http://127.0.0.1:{served.port}")
+
+    yield start
+    for served in running:
+        served.stop()
 
 
 @pytest.fixture
-def make_app(home: Home) -> Iterator[Callable[..., FastAPI]]:
-    """The application with some settings changed."""
-    made: list[FastAPI] = []
+def site(serve: Callable[..., Site]) -> Site:
+    """The small home, served."""
+    return serve()
 
-    def make(make_media: bool = False, **web: Any) -> FastAPI:
-        changed = Home.open(home.settings.home, web=web) if web else home
-        app = create_app(changed, Options(make_media=make_media))
-        made.append(app)
-        return app
 
-    yield make
-    for app in made:
-        app.state.media.end()
-        app.state.db.dispose()
+@pytest.fixture(scope="session")
+def playwright() -> Iterator[Any]:
+    if not Path(CHROMIUM).exists():
+        pytest.skip("Chromium is not installed: apt-get install chromium")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def browser(playwright: Any) -> Iterator[Any]:
+    started = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+    yield started
+    started.close()
+
+
+def sign_in(context: Any, site: Site, name: str = "anna") -> None:
+    """Give a browser context the session of a person."""
+    answer = context.request.post(
+        f"{site.url}/api/sign-in", data={"name": name, "password": PASSWORD}, headers={"Origin": site.url}
+    )
+    assert answer.ok, answer.text()
 
 
 @pytest.fixture
-def app(make_app: Callable[..., FastAPI]) -> FastAPI:
-    return make_app()
-
-
-@pytest.fixture
-def browser(app: FastAPI) -> Callable[..., Browser]:
-    """browser("anna"): a browser in which anna is signed in; browser(): nobody."""
-
-    def make(name: str | None = None, **more: Any) -> Browser:
-        made = Browser(app)
-        return made.sign_in(name, **more) if name else made
-
-    return make
+def context(browser: Any, site: Site) -> Iterator[Any]:
+    """A browser context in which anna, the expert, is signed in."""
+    made = browser.new_context(viewport={"width": 1280, "height": 800})
+    sign_in(made, site)
+    yield made
+    made.close()

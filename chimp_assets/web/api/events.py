@@ -49,7 +49,7 @@ class Event(Body):
 
 
 class Events(Body):
-    """A batch."""
+    """A batch. user: whose answers they are, where a device says so: several people may use one."""
 
     user: str | None = Field(None, max_length=200, description="who decided; refused if somebody else is signed in")
     events: list[Event] = Field(min_length=1, max_length=200)
@@ -59,6 +59,7 @@ class Events(Body):
 def events(request: Request, batch: Events, person: Annotated[Person, Depends(require("annotator"))]) -> Any:
     """Store decisions; says of each what became of it. What is `stored`, `duplicate` or `conflict` may be forgotten."""
     if batch.user is not None and batch.user != person.name:
+        # Somebody else signed in on the same device in the meantime: nobody's answers become another's.
         raise WebError(
             409,
             "other_user",

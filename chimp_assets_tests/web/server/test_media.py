@@ -18,7 +18,7 @@ from chimp_assets.web.app import Options, create_app
 from chimp_assets.web.media import _range_of
 from chimp_assets_tests.vision.animals import make_animals
 from chimp_assets_tests.vision.test_item_media import _ask
-from chimp_assets_tests.web.conftest import PASSWORD, Browser
+from chimp_assets_tests.web.server.conftest import PASSWORD, Browser
 
 TRACK = t.track_id_of(1, 0)
 

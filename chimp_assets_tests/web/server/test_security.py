@@ -19,7 +19,7 @@ from chimp_assets.settings import SettingsError, WebSettings, load_settings
 from chimp_assets.web.pages.sign_in import local_path
 from chimp_assets.web.security import allowed_hosts, is_same_origin
 from chimp_assets.web.serve import address_of, check_address
-from chimp_assets_tests.web.conftest import ADDRESS, Browser
+from chimp_assets_tests.web.server.conftest import ADDRESS, Browser
 
 Browsers = Callable[..., Browser]
 EVENT = {"annotation_id": "7e1a3d7e-0c57-4a54-8a1d-0f6d5c7b1a11", "kind": "identify", "track_id": 1 << 20}

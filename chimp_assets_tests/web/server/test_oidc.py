@@ -16,8 +16,8 @@ from chimp_assets.database.people import disable_user
 from chimp_assets.home import Home
 from chimp_assets.settings import OidcSettings
 from chimp_assets.web.oidc import role_of
-from chimp_assets_tests.web.conftest import ADDRESS, Browser
-from chimp_assets_tests.web.provider import CLIENT, Provider, serving
+from chimp_assets_tests.web.server.conftest import ADDRESS, Browser
+from chimp_assets_tests.web.server.provider import CLIENT, Provider, serving
 
 JANE = {"tid": "t-1", "oid": "o-1", "name": "Jane", "preferred_username": "jane@example.org", "roles": ["chimp.expert"]}
 

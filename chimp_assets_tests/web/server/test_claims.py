@@ -18,7 +18,7 @@ from chimp_assets.home import Home
 from chimp_assets.web.checks import GOLD_FROM
 from chimp_assets.web.items import is_blind
 from chimp_assets_tests.database.world import HEAD, START, add_video, event, plan, predict, track
-from chimp_assets_tests.web.conftest import Browser
+from chimp_assets_tests.web.server.conftest import Browser
 
 Browsers = Callable[..., Browser]
 

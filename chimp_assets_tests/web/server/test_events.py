@@ -25,7 +25,7 @@ from chimp_assets.database import schema as t
 from chimp_assets.database.engine import BusyDatabaseError, Database
 from chimp_assets.home import Home
 from chimp_assets_tests.database.world import plan, track
-from chimp_assets_tests.web.conftest import PASSWORD, Browser
+from chimp_assets_tests.web.server.conftest import PASSWORD, Browser
 
 Browsers = Callable[..., Browser]
 

@@ -16,7 +16,7 @@ from chimp_assets.database.people import PeopleError, disable_user
 from chimp_assets.home import Home
 from chimp_assets.web import accounts, sessions
 from chimp_assets.web.throttle import MOST_KEYS, Throttle, is_worth_telling
-from chimp_assets_tests.web.conftest import PASSWORD, Browser
+from chimp_assets_tests.web.server.conftest import PASSWORD, Browser
 
 Browsers = Callable[..., Browser]
 
