@@ -234,18 +234,24 @@ def up(
     host: Annotated[str, typer.Option(help="Address to listen on; the default is this machine only.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port of the web UI.")] = 3000,
 ) -> None:
-    """Start the web UI and the daemon that does everything by itself; Ctrl-C stops them all."""
+    """Start the labelling page, the web UI and the daemon that does everything by itself; Ctrl-C stops them all."""
     from chimp_assets import console, supervisor
     from chimp_assets.home import Home
+    from chimp_assets.web.serve import address_of, check_address
 
     home = Home.open()
-    _ = home.database
+    page = home.settings.web
+    check_address(page)
+    _say_first_admin(home)
     port = supervisor.free_port(port)
+    page_port = supervisor.free_port(page.port)
     commands = {
         "daemon": supervisor.daemon_arguments(),
         "web": supervisor.web_arguments(host, port),
         "ranker": supervisor.ranker_arguments(),
+        "page": supervisor.page_arguments(page_port),
     }
+    console.out.print(f"Label:   {address_of(page, page_port)}", highlight=False)
     console.out.print(f"Web UI:  http://{host}:{port}", highlight=False)
     console.out.print(f"Home:    {home.settings.home}", highlight=False)
     console.out.print(f"Logs:    {home.settings.home / 'logs'}", highlight=False)
@@ -256,6 +262,37 @@ def up(
         except KeyboardInterrupt:
             console.out.print("Stopping ...")
     console.out.print("All processes have stopped; nothing is lost. `chimp up` goes on where they were.")
+
+
+@app.command()
+def web(
+    port: Annotated[int | None, typer.Option(help="Port; else the one of the settings (web.port).")] = None,
+) -> None:
+    """Start the labelling page alone; Ctrl-C stops it. Where it listens is a setting (web.host, web.public_url)."""
+    from chimp_assets import console
+    from chimp_assets.home import Home
+    from chimp_assets.web.serve import address_of, check_address, main
+
+    home = Home.open()
+    check_address(home.settings.web)
+    _say_first_admin(home)
+    console.out.print(f"Label:   {address_of(home.settings.web, port)}", highlight=False)
+    code = main([] if port is None else [str(port)])
+    if code:
+        raise typer.Exit(code)
+
+
+def _say_first_admin(home: Any) -> None:
+    """At the first start there is nobody who could sign in: an administrator is made, and the password said once."""
+    from chimp_assets import console
+    from chimp_assets.web.accounts import FIRST_ADMIN, first_admin
+
+    password = first_admin(home.database)
+    if password is not None:
+        console.out.print(
+            f"Sign in as {FIRST_ADMIN} with the password {password}", highlight=False, markup=False, soft_wrap=True
+        )
+        console.out.print("It is for one sign-in, in which you choose your own, and it is not shown again.")
 
 
 @app.command()
@@ -529,7 +566,10 @@ def effort_import(
 
 @users.command("add")
 def user_add(
-    name: str, role: Annotated[str, typer.Option(help="viewer, volunteer, reviewer, expert or admin")] = "volunteer"
+    name: str,
+    role: Annotated[
+        str, typer.Option(help="viewer, volunteer, identifier, reviewer, expert or admin; it never changes")
+    ] = "volunteer",
 ) -> None:
     """Add a person who may label."""
     from chimp_assets import console
@@ -538,6 +578,25 @@ def user_add(
 
     add_user(Home.open().database, name, role)
     console.out.print(f"{name} may now label as {role}.", highlight=False, markup=False)
+    console.out.print("A password for the labelling page: chimp user password NAME", highlight=False, markup=False)
+
+
+@users.command("password")
+def user_password(
+    name: str,
+    once: Annotated[bool, typer.Option("--once", help="Print one for one sign-in, in which it is changed.")] = False,
+) -> None:
+    """Give a person a password for the labelling page; all sessions of that person end."""
+    from chimp_assets import console
+    from chimp_assets.home import Home
+    from chimp_assets.web.accounts import one_time_password, set_password
+
+    password = one_time_password() if once else str(typer.prompt("Password", hide_input=True, confirmation_prompt=True))
+    set_password(Home.open().database, name, password, once=once)
+    if once:
+        console.out.print(f"{name} signs in once with {password}", highlight=False, markup=False, soft_wrap=True)
+    else:
+        console.out.print(f"{name} signs in with this password from now on.", highlight=False, markup=False)
 
 
 @users.command("list")

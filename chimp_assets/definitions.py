@@ -9,13 +9,24 @@ from typing import Any
 
 import dagster as dg
 
-from chimp_assets.assets import acquisition, archive, embeddings, labels, models, predictions, returns, tracks
+from chimp_assets.assets import (
+    acquisition,
+    archive,
+    embeddings,
+    item_media,
+    labels,
+    models,
+    predictions,
+    returns,
+    tracks,
+)
 from chimp_assets.automation.jobs import JOBS
 from chimp_assets.automation.schedules import SCHEDULES
 from chimp_assets.automation.sensors import build_sensors
 from chimp_assets.checks import acquisition as acquisition_checks
 from chimp_assets.checks import archive as archive_checks
 from chimp_assets.checks import embeddings as embedding_checks
+from chimp_assets.checks import item_media as item_media_checks
 from chimp_assets.checks import labels as label_checks
 from chimp_assets.checks import models as model_checks
 from chimp_assets.checks import predictions as prediction_checks
@@ -43,6 +54,7 @@ def build_definitions(**overrides: Any) -> dg.Definitions:
             returns.label_returns,
             predictions.predictions,
             acquisition.acquisition_queue,
+            item_media.item_media,
         ],
         asset_checks=[
             archive_checks.frames_are_whole,
@@ -54,6 +66,7 @@ def build_definitions(**overrides: Any) -> dg.Definitions:
             model_checks.head_is_finite_and_unchanged,
             prediction_checks.probabilities_add_up,
             acquisition_checks.nothing_answered_is_asked_again,
+            item_media_checks.item_media_fits_a_slow_link,
         ],
         jobs=JOBS,
         sensors=build_sensors(),

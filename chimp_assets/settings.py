@@ -10,6 +10,7 @@ import os
 import tomllib
 from pathlib import Path
 from typing import Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
@@ -187,6 +188,75 @@ class ScoreSettings(_Section):
     tracks_per_run: int = Field(500_000, ge=1, description="a run stops after the bundle that passes this")
 
 
+class OidcSettings(_Section):
+    """Sign-in through an identity provider such as Entra ID. The secret is never here: CHIMP_OIDC_CLIENT_SECRET."""
+
+    metadata_url: str | None = Field(
+        None,
+        description="https://login.microsoftonline.com/TENANT/v2.0/.well-known/openid-configuration; none: local "
+        "accounts only",
+    )
+    client_id: str | None = None
+    name: str = Field("Microsoft", max_length=60, description="on the button of the sign-in page")
+    roles: dict[str, str] = Field(
+        {
+            "chimp.viewer": "viewer",
+            "chimp.annotator": "volunteer",
+            "chimp.identifier": "identifier",
+            "chimp.reviewer": "reviewer",
+            "chimp.expert": "expert",
+            "chimp.admin": "admin",
+        },
+        description="app role of the provider -> role here; of several the highest counts, without any nobody enters",
+    )
+
+    @model_validator(mode="after")
+    def _client_belongs_to_provider(self) -> Self:
+        if bool(self.metadata_url) != bool(self.client_id):
+            raise ValueError("metadata_url and client_id are set both or neither")
+        return self
+
+
+class WebSettings(_Section):
+    """The labelling page: where it listens, how long people stay signed in, how it looks at their work."""
+
+    host: str = Field("127.0.0.1", description="address to listen on; others reach this machine only with 0.0.0.0")
+    port: int = Field(3001, ge=0, le=65535)
+    public_url: str | None = Field(
+        None, description="the address that people type, where a proxy stands before it: https://labels.example.org"
+    )
+    hosts: tuple[str, ...] = Field((), description="more names by which people call this server, without ports")
+    insecure_http: bool = Field(
+        False, description="sign-in over plain http from other machines: passwords can be read on the way"
+    )
+    idle_hours: float = Field(12.0, gt=0, description="a session that was not used for so long has ended")
+    expert_days: float = Field(30.0, gt=0, description="the same for experts on a device that they call their own")
+    session_days: float = Field(180.0, gt=0, description="no session lives longer, however much it is used")
+    body_bytes: int = Field(2 * 1024 * 1024, ge=4096, description="longer requests are refused")
+    database_wait_s: float = Field(
+        5.0, gt=0, description="a request waits so long for a busy database, then the page tries again by itself"
+    )
+    offline_hours: float = Field(72.0, gt=0, description="how long items that somebody takes to the field stay theirs")
+    blind_share: float = Field(
+        0.05, ge=0, le=1, description="items without suggestions: they show how far suggestions sway people"
+    )
+    gold_first: int = Field(20, ge=0, description="of the first so many answers of somebody who does not correct ...")
+    gold_first_share: float = Field(0.3, ge=0, lt=1, description="... this share is about tracks that experts named")
+    gold_share: float = Field(0.05, ge=0, lt=1, description="and this share afterwards")
+    media_wait_s: float = Field(1.5, ge=0, description="a claim waits so long for pictures that are not made yet")
+    oidc: OidcSettings = OidcSettings()
+
+    @field_validator("public_url")
+    @classmethod
+    def _an_origin(cls, url: str | None) -> str | None:
+        if url is None:
+            return None
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/") or parts.query:
+            raise ValueError(f"{url!r} is not like https://labels.example.org")
+        return url.rstrip("/")
+
+
 class Settings(BaseSettings):
     """Everything a run needs to know. Immutable; made by `load_settings`, never at import."""
 
@@ -207,6 +277,7 @@ class Settings(BaseSettings):
     gate: GateSettings = GateSettings()
     acquisition: AcquisitionSettings = AcquisitionSettings()
     score: ScoreSettings = ScoreSettings()
+    web: WebSettings = WebSettings()
 
     @model_validator(mode="after")
     def _home_fills_what_is_not_said(self) -> Self:

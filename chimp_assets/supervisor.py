@@ -1,4 +1,4 @@
-"""Starting and stopping the long-lived processes together: Dagster's daemon, its web UI, later the labelling page.
+"""Starting and stopping the long-lived processes together: Dagster's daemon and web UI, the ranker, the labelling page.
 
 Belongs here: process groups, logs, addresses. Does not belong here: what they do.
 """
@@ -90,6 +90,11 @@ def web_arguments(host: str, port: int) -> list[str]:
 def ranker_arguments() -> list[str]:
     """What ranks the waiting items again after each answer."""
     return [sys.executable, "-m", "chimp_assets.reranking"]
+
+
+def page_arguments(port: int) -> list[str]:
+    """The labelling page, on the address of its settings."""
+    return [sys.executable, "-m", "chimp_assets.web.serve", str(port)]
 
 
 def stop(children: list[Child]) -> None:

@@ -21,10 +21,16 @@ from chimp_assets.archive.store import PARTIAL_PREFIX, BlobInfo, BlobStore
 from chimp_assets.database import schema as t
 from chimp_assets.database.engine import Database
 
-FOLDERS = ("doctor", "embeddings", "models", "shards", "training_sets")
+FOLDERS = ("doctor", "embeddings", "item-media", "models", "shards", "training_sets")
 """Everything this product puts into a store, sorted. What lies beside is somebody else's and is never looked at."""
 
-NAMES = (t.frame_shard.c.uri, t.embedding_file.c.uri, t.model.c.checkpoint_uri, t.training_set.c.member_uri)
+NAMES = (
+    t.frame_shard.c.uri,
+    t.embedding_file.c.uri,
+    t.item_media.c.uri,
+    t.model.c.checkpoint_uri,
+    t.training_set.c.member_uri,
+)
 """Every column that names a file of the store."""
 
 SAFE_AGE_S = 3600.0

@@ -56,6 +56,14 @@ replan = dg.define_asset_job(
     description="A new ranked queue from what is known now.",
 )
 
+make_pictures = dg.define_asset_job(
+    "make_pictures",
+    selection=dg.AssetSelection.assets("item_media"),
+    executor_def=dg.in_process_executor,
+    # Not MODELS_TAG, and not a step of the plan: a queue must not wait for its pictures, nor a training for them.
+    description="Pictures of the tracks that are asked and of the individuals that are offered. Short and often.",
+)
+
 nightly = dg.define_asset_job(
     "nightly",
     # Not the checks of bundles: those belong to a partition, and are made when it is.
@@ -113,4 +121,4 @@ def rescore() -> None:
     plan_after_scoring(score_waiting_bundles())
 
 
-JOBS: list[Any] = [ingest_bundle, fit_embedder, fine_tune_embedder, retrain, rescore, replan, nightly]
+JOBS: list[Any] = [ingest_bundle, fit_embedder, fine_tune_embedder, retrain, rescore, replan, make_pictures, nightly]

@@ -5,6 +5,7 @@ evaluates every partition of every asset at every tick and never asks for partit
 Does not belong here: the questions (`database.work`) and the brakes (`brakes`).
 """
 
+import hashlib
 import json
 import os
 from datetime import UTC, datetime
@@ -223,6 +224,30 @@ def build_sensors() -> list[dg.SensorDefinition]:
             return dg.SkipReason(why_not)
         return _ask(jobs.replan.name, due.reason)
 
+    @dg.sensor(
+        jobs=[jobs.make_pictures],
+        minimum_interval_seconds=_seconds("MISSING_PICTURES", 60),
+        default_status=running,
+        description="Pictures for tracks that are asked without any. What could not be made is asked for once more, "
+        "and again when others join it.",
+    )
+    def missing_pictures(context: dg.SensorEvaluationContext, home: HomeResource) -> dg.SensorResult | dg.SkipReason:
+        from chimp_assets.database import work
+
+        opened = home.open()
+        with opened.database.read() as conn:
+            lacking = work.tracks_without_pictures(conn)
+        if not lacking:
+            return dg.SkipReason("Every track that is asked has its pictures.")
+        which = hashlib.sha256(json.dumps(lacking).encode()).hexdigest()
+        if context.cursor == which:
+            return dg.SkipReason(f"The pictures of {len(lacking)} tracks could not be made: see the last run.")
+        why_not = held(context.instance, jobs.make_pictures.name)
+        if why_not:
+            return dg.SkipReason(why_not)
+        asked = _ask(jobs.make_pictures.name, f"{len(lacking)} tracks are asked without pictures")
+        return dg.SensorResult(run_requests=[asked], cursor=which)
+
     @dg.run_failure_sensor(
         default_status=running,
         monitored_jobs=[*jobs.JOBS],
@@ -247,5 +272,6 @@ def build_sensors() -> list[dg.SensorDefinition]:
         new_labels,
         champion_changed,
         queue_low,
+        missing_pictures,
         run_failed,
     ]

@@ -65,15 +65,21 @@ class DatabaseError(ChimpError):
     """The database cannot be reached, is not what was expected, or is busy."""
 
 
+class BusyDatabaseError(DatabaseError):
+    """Another process held the database for longer than one waits; the same work may succeed later."""
+
+
 class Database:
     """One database by its address. Opens nothing until used; may be pickled and survives a fork.
 
     Holds one engine (a pool of connections) for the process that uses it: a copy in another process, by pickle or by
     fork, opens its own. url: one of the four forms of `URL_FORMS`; dialect: `sqlite`, `postgresql` or `mssql`.
-    Raises DatabaseError when the address has another form.
+    wait_s: how long one waits for others that write, where somebody stands at the other end; None: BUSY_TIMEOUT_S on
+    SQLite, and as long as it takes on a server. Raises DatabaseError when the address has another form.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, wait_s: float | None = None) -> None:
+        self._wait_s = wait_s
         self._url, self._options = _checked_url(url)
         self.url = self._url.update_query_dict(self._options).render_as_string(hide_password=False)
         self.dialect = self._url.get_backend_name()
@@ -82,8 +88,8 @@ class Database:
         self._opening = threading.Lock()
         self._replica: Database | None = None
 
-    def __reduce__(self) -> tuple[type[Database], tuple[str]]:
-        return type(self), (self.url,)
+    def __reduce__(self) -> tuple[type[Database], tuple[str, float | None]]:
+        return type(self), (self.url, self._wait_s)
 
     def __repr__(self) -> str:
         return f"Database({self.safe_url!r})"
@@ -217,6 +223,11 @@ class Database:
         options: dict[str, Any] = {"connect_args": self._connect_arguments()}
         if self.dialect != "sqlite":
             options |= POOL
+        elif self._wait_s is not None:
+            # Requests that wait for a writer each hold a connection: others must not wait for them too.
+            options |= {"pool_size": 4, "max_overflow": 60}
+        if self._wait_s is not None:
+            options["pool_timeout"] = self._wait_s
         if self.dialect == "mssql":
             # Many times slower there than the driver's executemany (sqlalchemy/sqlalchemy#13223).
             options["use_insertmanyvalues"] = False
@@ -230,18 +241,24 @@ class Database:
                 "Install the driver and its system libraries, or use another database.",
             ) from None
         if self.dialect == "sqlite":
-            _prepare_sqlite(engine, Path(str(self._url.database)))
+            _prepare_sqlite(engine, Path(str(self._url.database)), self._patience_s)
         if "entra" in self._options:
             use_tokens(engine, TokenSource(self._options["entra"], self._options.get("client_id")))
         return engine
 
+    @property
+    def _patience_s(self) -> float:
+        return BUSY_TIMEOUT_S if self._wait_s is None else self._wait_s
+
     def _connect_arguments(self) -> dict[str, Any]:
         if self.dialect == "sqlite":
-            return {"timeout": BUSY_TIMEOUT_S}
+            return {"timeout": self._patience_s}
         if self.dialect == "mssql":
             return {"timeout": CONNECT_TIMEOUT_S}  # of the sign-in, for both drivers
         said = self._url.query  # what the address says wins
-        ours = {"application_name": "chimp-assets", "connect_timeout": CONNECT_TIMEOUT_S}
+        ours: dict[str, Any] = {"application_name": "chimp-assets", "connect_timeout": CONNECT_TIMEOUT_S}
+        if self._wait_s is not None:
+            ours["options"] = f"-c lock_timeout={round(1000 * self._wait_s)}"
         return {name: value for name, value in ours.items() if name not in said}
 
     def _connect(self) -> sa.Connection:
@@ -259,6 +276,10 @@ class Database:
         """Database faults as our own errors; with passing, faults that a second try may mend go through as they are."""
         try:
             yield
+        except sa.exc.TimeoutError as error:  # of the pool
+            raise BusyDatabaseError(
+                f"All connections of this process to {self.safe_url} are waiting.", "Try again in a moment."
+            ) from error
         except (sa.exc.DBAPIError, sqlite3.Error) as error:
             if passing and isinstance(error, sa.exc.DBAPIError) and faults.is_passing(error):
                 raise
@@ -277,8 +298,8 @@ class Database:
                 "Free some space and run the step again; nothing of it was stored.",
             )
         if faults.is_held(origin):
-            return DatabaseError(
-                f"The database {self.safe_url} was held by another process for {BUSY_TIMEOUT_S:.0f} seconds.",
+            return BusyDatabaseError(
+                f"The database {self.safe_url} was held by another process for {self._patience_s:.0f} seconds.",
                 "See what else is writing (chimp status), then run the step again.",
             )
         if code == "SQLITE_READONLY" and self.file is not None and os.access(self.file, os.W_OK):
@@ -333,7 +354,7 @@ def _checked_url(url: str) -> tuple[URL, dict[str, str]]:
     return parsed.difference_update_query(_OPTIONS).set(drivername=driver), options
 
 
-def _prepare_sqlite(engine: sa.Engine, file: Path) -> None:
+def _prepare_sqlite(engine: sa.Engine, file: Path, patience_s: float) -> None:
     @event.listens_for(engine, "do_connect")
     def _only_what_exists(dialect: Any, record: Any, args: Any, kwargs: Any) -> None:
         # SQLite would create an empty database at any misspelt path.
@@ -344,7 +365,7 @@ def _prepare_sqlite(engine: sa.Engine, file: Path) -> None:
     def _settle(connection: Any, record: Any) -> None:
         # The driver's own transaction control would begin late and commit early: ours is explicit.
         connection.isolation_level = None
-        sqlite_turns.keep_a_log(connection, BUSY_TIMEOUT_S)
+        sqlite_turns.keep_a_log(connection, patience_s)
         for statement in SQLITE_SETTINGS:
             connection.execute(statement).close()
         if not _has_sqrt(connection):
@@ -359,7 +380,7 @@ def _prepare_sqlite(engine: sa.Engine, file: Path) -> None:
             # Said at each beginning: what one transaction leaves out, the next on this connection must not.
             conn.exec_driver_sql("PRAGMA foreign_keys=OFF" if options.get(_LOOSE) else "PRAGMA foreign_keys=ON")
             driver: Any = conn.connection.driver_connection
-            sqlite_turns.begin_writing(driver, file, bool(options.get(_LOOSE)), BUSY_TIMEOUT_S)
+            sqlite_turns.begin_writing(driver, file, bool(options.get(_LOOSE)), patience_s)
         else:
             conn.exec_driver_sql("PRAGMA query_only=ON")
             conn.exec_driver_sql("BEGIN")

@@ -175,9 +175,14 @@ def last_seq(conn: sa.Connection) -> int:
     return int(conn.execute(sa.select(sa.func.coalesce(sa.func.max(annotation.c.seq), 0))).scalar_one())
 
 
-def effective_answers(watermark_seq: int | None = None, merge_watermark: int | None = None) -> sa.Select[Any]:
+def effective_answers(
+    watermark_seq: int | None = None,
+    merge_watermark: int | None = None,
+    of_tracks: sa.Select[tuple[int]] | Sequence[int] | None = None,
+) -> sa.Select[Any]:
     """The answer that stands for each answered track, as of a watermark of labels and one of merges (None: now).
 
+    of_tracks: only these, by their ids or by a statement that selects them; None: all.
     Columns: track_id, annotation_id, seq, kind (one of ANSWER_KINDS), individual_id, lane, annotator_id, propensity.
     Retracted answers and those about a pair do not count; of the others the best role wins (expert; admin and reviewer;
     others), then the newest. individual_id: who that individual is after the merges, not whom the person named.
@@ -203,6 +208,8 @@ def effective_answers(watermark_seq: int | None = None, merge_watermark: int | N
             *_standing(watermark_seq),
         )
     )
+    if of_tracks is not None:
+        standing = standing.where(annotation.c.track_id.in_(of_tracks))
     ranked = standing.subquery("ranked")
     same = as_merged_at(merge_watermark)
     merged = sa.func.coalesce(same.c.root_id, ranked.c.individual_id).label("individual_id")

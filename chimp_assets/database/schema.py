@@ -81,7 +81,9 @@ MODEL_TASKS = ("detector", "embedder", "head")
 MODEL_STATES = ("candidate", "champion", "refused", "retired")
 SPLITS = ("train", "validation", "test")
 ITEM_STATES = ("pending", "leased", "answered", "skipped", "withdrawn")
-ROLES = ("viewer", "volunteer", "reviewer", "expert", "admin")
+ROLES = ("viewer", "volunteer", "identifier", "reviewer", "expert", "admin")
+MEDIA_KINDS = ("crop", "frame", "clip", "boxes")
+CHECK_KINDS = ("gold", "plant")
 # These may take back what somebody else said.
 CORRECTING_ROLES = ("expert", "admin", "reviewer")
 
@@ -400,7 +402,24 @@ app_user = Table(
     Column("password_hash", Unicode(300)),
     Column("disabled", Boolean, nullable=False, server_default=sa.false()),
     Column("created_at", UtcDateTime, nullable=False),
+    Column(
+        "must_change",
+        Boolean,
+        nullable=False,
+        server_default=sa.false(),
+        comment="the password is for one sign-in, in which another is chosen",
+    ),
     _one_of("role", ROLES),
+)
+
+oidc_identity = Table(
+    "oidc_identity",
+    metadata,
+    Column("tid", Unicode(100), primary_key=True, comment="the tenant"),
+    Column("oid", Unicode(100), primary_key=True, comment="the person in it; an address may change hands"),
+    Column("user_id", BigInteger, _fk("app_user.user_id"), nullable=False, index=True),
+    Column("created_at", UtcDateTime, nullable=False),
+    comment="people whom an identity provider vouches for",
 )
 
 user_session = Table(
@@ -411,6 +430,12 @@ user_session = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("expires_at", UtcDateTime, nullable=False),
     Column("revoked_at", UtcDateTime),
+    Column("last_seen_at", UtcDateTime),
+    Column(
+        "idle_s", Integer, nullable=False, server_default="43200", comment="unused for so many seconds it has ended"
+    ),
+    Column("address", Unicode(60)),
+    Column("agent", Unicode(200), comment="browser and system"),
 )
 
 audit_event = Table(
@@ -719,6 +744,68 @@ annotation = Table(
     CheckConstraint("seconds >= 0", name="seconds_not_negative"),
     CheckConstraint("propensity > 0 and propensity <= 1", name="propensity_is_chance"),
     comment="append-only: one decision of one person",
+)
+
+item_media = Table(
+    "item_media",
+    metadata,
+    Column("track_id", BigInteger, _fk("track.track_id"), primary_key=True, autoincrement=False),
+    Column("kind", Unicode(5), primary_key=True),
+    Column("place", SmallInteger, primary_key=True, autoincrement=False, comment="0 is the best"),
+    Column("content_hash", Unicode(64), nullable=False, index=True, comment="SHA-256 of the bytes, hexadecimal"),
+    Column("uri", Unicode(500), nullable=False, comment="path inside the store"),
+    Column("bytes", BigInteger, nullable=False),
+    Column("width", Integer),
+    Column("height", Integer),
+    Column("frame_no", Integer, comment="of a crop and of the frame; the best of a clip"),
+    Column("time_s", Double, comment="of that frame, since the beginning of the video"),
+    Column("start_s", Double, comment="where in the video a clip begins"),
+    Column("fps", Double, comment="pictures a second of a clip"),
+    Column("x", Real, comment="the box in a frame"),
+    Column("y", Real, comment="the box in a frame"),
+    Column("w", Real, comment="the box in a frame"),
+    Column("h", Real, comment="the box in a frame"),
+    Column("created_at", UtcDateTime, nullable=False),
+    _one_of("kind", MEDIA_KINDS),
+    CheckConstraint("bytes > 0", name="bytes_positive"),
+    comment="what people see of a track: the row is written after its file",
+    **CLUSTERED,
+)
+
+reference_photo = Table(
+    "reference_photo",
+    metadata,
+    Column("individual_id", BigInteger, _fk("individual.individual_id"), primary_key=True, autoincrement=False),
+    Column("place", SmallInteger, primary_key=True, autoincrement=False, comment="0 is shown first"),
+    Column("track_id", BigInteger, _fk("track.track_id"), nullable=False, comment="its best crop is the photo"),
+    Column("user_id", BigInteger, _fk("app_user.user_id"), comment="who chose it; null: chosen by rule"),
+    Column("chosen_at", UtcDateTime, nullable=False),
+    CheckConstraint("place between 0 and 4", name="place_0_to_4"),
+    comment="by which pictures an individual is recognised on the labelling page",
+    **CLUSTERED,
+)
+
+quality_check = Table(
+    "quality_check",
+    metadata,
+    Column("check_id", BigKey, primary_key=True),
+    Column("kind", Unicode(5), nullable=False, comment="gold: a clear track; plant: a wrong one in a grid"),
+    Column("page_id", Unicode(36), comment="of a grid: its plants belong together"),
+    Column("user_id", BigInteger, _fk("app_user.user_id"), nullable=False),
+    Column("track_id", BigInteger, _fk("track.track_id"), nullable=False),
+    Column(
+        "individual_id",
+        BigInteger,
+        _fk("individual.individual_id"),
+        nullable=False,
+        comment="who it is, as experts agree",
+    ),
+    Column("asked_at", UtcDateTime, nullable=False),
+    Column("answered_at", UtcDateTime),
+    Column("passed", Boolean),
+    _one_of("kind", CHECK_KINDS),
+    Index("ix_quality_check_user", "user_id", "kind", "answered_at"),
+    comment="questions whose answer is known: who answers attentively",
 )
 
 evaluation_metric = Table(

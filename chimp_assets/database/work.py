@@ -7,6 +7,7 @@ Does not belong here: doing the work, and Dagster's view of what is running.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -351,3 +352,35 @@ def _out_of_date(
     """The bundles joined to their row of a model, and whether that is missing or before the last change of tracks."""
     joined = bundles.outerjoin(table, sa.and_(table.c.model_id == model_id, table.c.bundle_id == t.bundle.c.bundle_id))
     return joined, sa.or_(table.c.model_id.is_(None), table.c.created_at < t.bundle.c.changed_at)
+
+
+def tracks_without_pictures(conn: sa.Connection, limit: int = 1000) -> list[int]:
+    """Tracks that are waiting or leased, in the order in which they are asked, and then those whose crops stand for an
+    individual: as far as nobody has made pictures of them."""
+    q, r, m = t.acquisition_queue, t.reference_photo, t.item_media.c
+    found: list[int] = []
+    for track_id in (q.c.track_id, q.c.other_track_id):
+        made = sa.exists().where(m.track_id == track_id)
+        found += conn.scalars(
+            sa.select(track_id)
+            .where(q.c.state.in_(("pending", "leased")), track_id.is_not(None), ~made)
+            .order_by(q.c.round_id.desc(), q.c.position)
+            .limit(limit)
+        )
+    shown = sa.exists().where(m.track_id == r.c.track_id)
+    found += conn.scalars(sa.select(r.c.track_id).where(~shown).order_by(r.c.place, r.c.track_id).limit(limit))
+    return list(dict.fromkeys(found))[:limit]
+
+
+def lacking_pictures(conn: sa.Connection, track_ids: Sequence[int]) -> list[int]:
+    """Those of the tracks of which nobody has made pictures, in their order."""
+    made: set[int] = set()
+    for start in range(0, len(track_ids), _PART):
+        part = list(track_ids[start : start + _PART])
+        made.update(
+            conn.scalars(sa.select(t.item_media.c.track_id).where(t.item_media.c.track_id.in_(part)).distinct())
+        )
+    return [track_id for track_id in track_ids if track_id not in made]
+
+
+_PART = 500

@@ -73,7 +73,8 @@ SENSOR_SECONDS = {
         "CHIMP_SENSOR_CHAMPION_CHANGED_S",
         "CHIMP_SENSOR_QUEUE_LOW_S",
     )
-}
+} | {"CHIMP_SENSOR_MISSING_PICTURES_S": "600"}
+"""Pictures are for people; the simulated expert looks at none, and the labelling page makes its own."""
 
 
 class DemoError(ChimpError):

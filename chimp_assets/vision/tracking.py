@@ -240,7 +240,7 @@ def _delete_leftovers(conn: sa.Connection, video_id: int) -> int:
                 f"Video {video_id} was to be tracked anew, but people were asked about its tracks, so they stay.",
                 "Register the file as a new version if its tracks must change.",
             )
-    for table in (schema.prediction, schema.track_score):
+    for table in (schema.prediction, schema.track_score, schema.item_media):
         conn.execute(sa.delete(table).where(table.c.track_id.in_(old)))
     conn.execute(sa.delete(schema.detection).where(schema.detection.c.video_id == video_id))
     return conn.execute(sa.delete(track).where(track.c.video_id == video_id)).rowcount

@@ -238,7 +238,10 @@ def test_a_migration_that_leaves_an_orphan_is_rolled_back(sqlite_db: Database) -
 
     def lose_a_parent() -> None:
         with sqlite_db.migrate() as conn:
-            conn.exec_driver_sql("INSERT INTO user_session VALUES ('s', 99, '2020-01-01', '2020-01-01', NULL)")
+            conn.exec_driver_sql(
+                "INSERT INTO user_session (session_id, user_id, created_at, expires_at)"
+                " VALUES ('s', 99, '2020-01-01', '2020-01-01')"
+            )
 
     with pytest.raises(DatabaseError, match="row of user_session whose app_user is missing"):
         lose_a_parent()

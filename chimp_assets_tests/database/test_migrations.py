@@ -22,10 +22,11 @@ from chimp_assets.database.engine import Database, DatabaseError
 from chimp_assets.database.integrity import check_database
 from chimp_assets.database.migrations import _config, require_head, state_of, upgrade
 from chimp_assets.database.schema import counter, metadata
+from chimp_assets.database.views import create_views
 from chimp_assets.settings import shipped_file
 from chimp_assets_tests.database.world import make_world, plan, track
 
-REVISIONS = ["0001", "0002", "0003", "0004", "0005", "0006"]
+REVISIONS = ["0001", "0002", "0003", "0004", "0005", "0006", "0007"]
 
 
 def test_an_empty_database_is_brought_to_the_head_once(bare_db: Database) -> None:
@@ -71,7 +72,7 @@ def test_views_that_are_no_more_go_with_an_upgrade(bare_db: Database) -> None:
     """Views of version 0004 that nothing makes any more stand in the way of dropping those that they read."""
     _upgrade_to(bare_db, "0004")
     with bare_db.write() as conn:
-        views.create_views(conn)
+        create_views(conn)
         conn.exec_driver_sql("DROP VIEW v_dyad")
         conn.exec_driver_sql("CREATE VIEW v_alive_month AS SELECT individual_id, month FROM v_seen_day")
         conn.exec_driver_sql(
@@ -79,7 +80,7 @@ def test_views_that_are_no_more_go_with_an_upgrade(bare_db: Database) -> None:
             " INNER JOIN v_alive_month AS m ON m.individual_id = d.individual_a"
         )
         conn.exec_driver_sql("CREATE VIEW v_dyad AS SELECT individual_a, month FROM v_dyad_month")
-    assert upgrade(bare_db) == ["0005", "0006"]
+    assert upgrade(bare_db) == REVISIONS[4:]
     with bare_db.read() as conn:
         assert set(sa.inspect(conn).get_view_names()) == set(views.VIEW_NAMES)
         assert "both_alive" in {column["name"] for column in sa.inspect(conn).get_columns("v_dyad")}
@@ -116,7 +117,7 @@ def test_an_older_schema_is_refused_with_the_command_that_mends_it(
     with pytest.raises(DatabaseError) as caught:
         require_head(db)
     assert "chimp db upgrade" in caught.value.remedy
-    assert upgrade(db) == ["0007"]
+    assert upgrade(db) == ["0008"]
     with db.read() as conn:
         assert "later" in {column["name"] for column in sa.inspect(conn).get_columns("counter")}
         assert set(sa.inspect(conn).get_view_names()) == set(views.VIEW_NAMES)
@@ -382,8 +383,8 @@ class _Lines:
 def _with_second_revision(monkeypatch: pytest.MonkeyPatch, folder: Path, body: str) -> None:
     """The shipped history and one revision more, as a later version of the product would have it."""
     shutil.copytree(shipped_file("sql"), folder / "sql")
-    (folder / "sql" / "migrations" / "versions" / "0007_later.py").write_text(
-        "import sqlalchemy as sa\nfrom alembic import op\nrevision = '0007'\ndown_revision = '0006'\n"
+    (folder / "sql" / "migrations" / "versions" / "0008_later.py").write_text(
+        "import sqlalchemy as sa\nfrom alembic import op\nrevision = '0008'\ndown_revision = '0007'\n"
         f"branch_labels = None\ndepends_on = None\ndef upgrade():\n    {body}\n"
     )
     monkeypatch.setattr("chimp_assets.database.migrations.shipped_file", lambda name: folder / name)

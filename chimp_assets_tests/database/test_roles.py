@@ -44,6 +44,8 @@ FORBIDDEN = {
     "chimp_reader": [
         sa.select(s.app_user),
         sa.select(s.user_session),
+        sa.select(s.oidc_identity),
+        sa.select(s.quality_check),
         sa.update(s.individual).values(name="x"),
         sa.insert(s.counter).values(name="x", value=1),
     ],
@@ -51,7 +53,9 @@ FORBIDDEN = {
         sa.update(s.annotation).values(kind="skip"),
         sa.delete(s.annotation),
         sa.update(s.individual).values(name="x"),
-        sa.insert(s.app_user).values(name="eve", role="admin", created_at=sa.func.now()),
+        sa.delete(s.app_user),
+        sa.update(s.audit_event).values(action="nothing"),
+        sa.delete(s.audit_event),
         sa.delete(s.detection),
     ],
     "chimp_operator": [

@@ -17,6 +17,10 @@ DENY SELECT ON dbo.app_user TO chimp_reader;
 GO
 DENY SELECT ON dbo.audit_event TO chimp_reader;
 GO
+DENY SELECT ON dbo.oidc_identity TO chimp_reader;
+GO
+DENY SELECT ON dbo.quality_check TO chimp_reader;
+GO
 -- The labelling page: adds decisions and what hangs on them; changes or deletes none.
 GRANT SELECT ON SCHEMA::dbo TO chimp_labeller;
 GO
@@ -26,7 +30,18 @@ GRANT INSERT ON dbo.individual TO chimp_labeller;
 GO
 GRANT INSERT ON dbo.audit_event TO chimp_labeller;
 GO
-GRANT INSERT, UPDATE ON dbo.user_session TO chimp_labeller;
+GRANT INSERT, UPDATE, DELETE ON dbo.user_session TO chimp_labeller;
+GO
+GRANT INSERT, UPDATE, DELETE ON dbo.oidc_identity TO chimp_labeller;
+GO
+-- Passwords, and the first sign-in of people whom an identity provider vouches for.
+GRANT INSERT, UPDATE ON dbo.app_user TO chimp_labeller;
+GO
+GRANT INSERT, UPDATE ON dbo.quality_check TO chimp_labeller;
+GO
+GRANT INSERT, DELETE ON dbo.item_media TO chimp_labeller;
+GO
+GRANT INSERT, DELETE ON dbo.reference_photo TO chimp_labeller;
 GO
 GRANT UPDATE ON dbo.acquisition_queue TO chimp_labeller;
 GO

@@ -1,0 +1,45 @@
+"""What people see of the tracks that they are asked about.
+
+Does not belong here: choosing and encoding pictures (`vision.item_media`).
+"""
+
+import dagster as dg
+
+from chimp_assets.assets.acquisition import PLAN_KEY
+from chimp_assets.assets.parts import EXPERTS
+from chimp_assets.resources import HomeResource
+
+TRACKS_PER_RUN = 2_000
+"""A run ends after so many; the sensor `missing_pictures` asks for the next."""
+
+
+@dg.asset(
+    deps=[PLAN_KEY],
+    group_name="acquisition",
+    kinds={"h264"},
+    owners=EXPERTS,
+    code_version="1",
+)
+def item_media(context: dg.AssetExecutionContext, home: HomeResource) -> dg.MaterializeResult:
+    """Crops, a frame, a short clip and its boxes of each waiting track and each reference photo, within what a slow
+    link carries: 150 kB of stills and 400 kB of clip. Files by the hash of their content, and a row for each."""
+    from chimp_assets.database.work import tracks_without_pictures
+    from chimp_assets.vision.item_media import choose_references, make_item_media
+
+    opened = home.open()
+    changed = choose_references(opened.database)
+    with opened.database.read() as conn:
+        waiting = tracks_without_pictures(conn, TRACKS_PER_RUN)
+    done = make_item_media(opened.database, opened.store, waiting)
+    for track_id, sentence in done.failed.items():
+        context.log.warning(f"track {track_id}: {sentence}")
+    return dg.MaterializeResult(
+        metadata={
+            "dagster/row_count": done.tracks,
+            "clips": done.clips,
+            "bytes": done.bytes,
+            "seconds": done.seconds,
+            "reference_photos_changed": changed,
+            "without_pictures": len(done.failed),
+        }
+    )

@@ -1,0 +1,139 @@
+"""Confirming many tracks at once: two dozen that the model takes for one individual, and some that are not it."""
+
+from __future__ import annotations
+
+import random
+import uuid
+from typing import Annotated, Any
+
+import numpy as np
+import sqlalchemy as sa
+from fastapi import APIRouter, Depends, Query
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.requests import Request
+
+from chimp_assets.database import schema as t
+from chimp_assets.database.events import effective_answers
+from chimp_assets.database.splits import audit_reserve_mask
+from chimp_assets.settings import Settings
+from chimp_assets.web.errors import WebError
+from chimp_assets.web.items import champion_head, references, track_dicts
+from chimp_assets.web.roles import require
+from chimp_assets.web.sessions import Person
+
+router = APIRouter(prefix="/api/grid", tags=["grid"])
+
+TRACKS = 24
+_LOOKED_AT = 20 * TRACKS
+
+
+class Marked(BaseModel):
+    """What a person says is somebody else, before any of the page is stored."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    page_id: str = Field(max_length=36)
+    marked: list[int] = Field(max_length=100)
+
+
+@router.get("")
+def grid(
+    request: Request,
+    person: Annotated[Person, Depends(require("identifier"))],
+    anim_id: Annotated[str | None, Query(max_length=300)] = None,
+) -> Any:
+    """A page of tracks that the champion head takes for an individual; without anim_id: for whom there are most.
+
+    Tracks of the audit and of test days are never on it: a name that was suggested would spoil what is measured there.
+    """
+    state = request.app.state
+    with state.db.read() as conn:
+        head = champion_head(conn)
+        if head is None:
+            raise WebError(
+                409, "no_head", "There is no model yet that proposes names.", "Name tracks one by one first."
+            )
+        who = _individual(conn, anim_id) if anim_id else _most_predicted(conn, head["head_id"])
+        found = _predicted(conn, state.settings, head["head_id"], who.individual_id) if who else []
+    if who is None:
+        raise WebError(404, "no_individual", "There is no such individual.", "See the list of individuals.")
+    page_id = str(uuid.uuid4())
+    probability = dict(found[: TRACKS - 2])
+    plants = state.checks.plant(person, page_id, who.individual_id) if probability else []
+    if not plants:
+        # Without a wrong track among them nobody can tell a look from a click.
+        probability = {}
+    shown = [*probability, *plants]
+    random.shuffle(shown)
+    state.media.make_soon(shown, state.settings.web.media_wait_s)
+    with state.db.read() as conn:
+        return {
+            "page_id": page_id,
+            "anim_id": who.anim_id,
+            "name": who.name,
+            "references": references(conn, t.reference_photo.c.individual_id == who.individual_id).get(
+                who.individual_id, []
+            ),
+            "tracks": track_dicts(conn, shown),
+            "left": max(0, len(found) - len(probability)),
+            "model": {"head_id": head["head_id"], "head_name": head["head_name"]},
+        }
+
+
+@router.post("/check")
+def check(request: Request, given: Marked, person: Annotated[Person, Depends(require("identifier"))]) -> Any:
+    """Whether the wrong tracks of a page were found. `plants` are not to be stored; after a miss nothing is."""
+    judged = request.app.state.checks.judge_page(person, given.page_id, set(given.marked))
+    if judged is None:
+        raise WebError(404, "no_page", "You were given no such page.", "Load the page again.")
+    plants, missed = judged
+    request.app.state.metrics.count("chimp_grid_pages_total", outcome="missed" if missed else "found")
+    return {"passed": not missed, "plants": plants, "missed": missed}
+
+
+def _individual(conn: sa.Connection, anim_id: str) -> Any:
+    i = t.individual
+    root = i.alias("root")
+    return conn.execute(
+        sa.select(root.c.individual_id, root.c.anim_id, root.c.name)
+        .join_from(i, root, root.c.individual_id == sa.func.coalesce(i.c.same_as_id, i.c.individual_id))
+        .where(i.c.anim_id == anim_id.strip().upper())
+    ).first()
+
+
+def _most_predicted(conn: sa.Connection, head_id: int) -> Any:
+    p, i = t.prediction.c, t.individual.c
+    return conn.execute(
+        sa.select(i.individual_id, i.anim_id, i.name)
+        .join_from(t.prediction, t.individual, i.individual_id == p.individual_id)
+        .join(t.track, t.track.c.track_id == p.track_id)
+        .where(p.model_id == head_id, p.rank == 1, t.track.c.state == "live", i.same_as_id.is_(None))
+        .where(~sa.exists().where(t.annotation.c.track_id == p.track_id))
+        .group_by(i.individual_id, i.anim_id, i.name)
+        .order_by(sa.func.count().desc(), i.anim_id)
+        .limit(1)
+    ).first()
+
+
+def _predicted(conn: sa.Connection, settings: Settings, head_id: int, individual_id: int) -> list[tuple[int, float]]:
+    """(track_id, probability) of unnamed tracks taken for an individual, the surest first."""
+    p, k, v, s = t.prediction.c, t.track.c, t.video.c, t.split_assignment.c
+    rows = conn.execute(
+        sa.select(p.track_id, p.probability)
+        .join_from(t.prediction, t.track, k.track_id == p.track_id)
+        .join(t.video, v.video_id == k.video_id)
+        .outerjoin(t.split_assignment, s.video_id == k.video_id)
+        .where(p.individual_id == individual_id, p.model_id == head_id, p.rank == 1)
+        .where(k.state == "live", v.state != "retired", sa.or_(s.split.is_(None), s.split != "test"))
+        .order_by(p.probability.desc(), p.track_id)
+        .limit(_LOOKED_AT)
+    ).all()
+    ids = [row.track_id for row in rows]
+    reserved = audit_reserve_mask(np.array(ids, np.int64), settings.seed, settings.acquisition.audit_reserve)
+    answers = effective_answers(of_tracks=ids).subquery()
+    answered = set(conn.scalars(sa.select(answers.c.track_id))) if ids else set()
+    return [
+        (row.track_id, row.probability)
+        for row, kept in zip(rows, reserved, strict=True)
+        if not kept and row.track_id not in answered
+    ]

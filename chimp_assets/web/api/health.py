@@ -1,0 +1,64 @@
+"""Whether the server lives, and its numbers for who watches it."""
+
+from __future__ import annotations
+
+import hmac
+import os
+from typing import Any
+
+import sqlalchemy as sa
+from fastapi import APIRouter, Depends
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse
+
+from chimp_assets.database import schema as t
+from chimp_assets.database.queue import pending_count
+from chimp_assets.web.errors import SignedOut, WebError
+from chimp_assets.web.metrics import gauge
+from chimp_assets.web.roles import everybody, may
+from chimp_assets.web.sessions import person_of
+
+router = APIRouter(tags=["health"])
+
+TOKEN = "CHIMP_METRICS_TOKEN"  # noqa: S105  the name of the variable that holds it
+
+
+@router.get("/healthz", dependencies=[Depends(everybody())])
+def healthz(request: Request) -> JSONResponse:
+    """200 if the database answers, else 503. It says nothing more, for nobody is signed in."""
+    try:
+        with request.app.state.db.read() as conn:
+            conn.execute(sa.select(sa.literal(1)))
+    except Exception:
+        return JSONResponse({"status": "ill"}, 503)
+    return JSONResponse({"status": "well"})
+
+
+@router.get("/metrics", dependencies=[Depends(everybody())], response_class=PlainTextResponse)
+def metrics(request: Request) -> PlainTextResponse:
+    """Prometheus' text format, for an administrator or for who has the token of the environment."""
+    given = request.headers.get("authorization", "").removeprefix("Bearer ")
+    expected = os.environ.get(TOKEN, "")
+    if not (expected and hmac.compare_digest(given.encode(), expected.encode())):
+        person = person_of(request)
+        if person is None:
+            raise SignedOut
+        if not may(person, "admin"):
+            raise WebError(403, "role", "These numbers are for administrators.", f"Ask one, or set {TOKEN}.")
+    with request.app.state.db.read() as conn:
+        facts = _facts(conn)
+    lines = [gauge(name, value, **labels) for name, value, labels in facts]
+    return PlainTextResponse("\n".join([*request.app.state.metrics.lines(), *lines, ""]))
+
+
+def _facts(conn: sa.Connection) -> list[tuple[str, float, dict[str, str]]]:
+    q = t.acquisition_queue.c
+    leased = conn.scalar(sa.select(sa.func.count()).select_from(t.acquisition_queue).where(q.state == "leased"))
+    labels = conn.scalar(sa.select(sa.func.coalesce(sa.func.max(t.annotation.c.seq), 0)))
+    failed: Any = conn.scalar(sa.select(sa.func.count()).select_from(t.video).where(t.video.c.state == "failed"))
+    return [
+        ("chimp_queue_claimable", pending_count(conn), {}),
+        ("chimp_queue_leased", leased or 0, {}),
+        ("chimp_labels", labels or 0, {}),
+        ("chimp_videos_failed", failed or 0, {}),
+    ]

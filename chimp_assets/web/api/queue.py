@@ -1,0 +1,97 @@
+"""Claiming questions and giving them back."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Collection
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+
+import sqlalchemy as sa
+from fastapi import APIRouter, Depends
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.requests import Request
+
+from chimp_assets.database import queue
+from chimp_assets.database import schema as t
+from chimp_assets.web.items import Asked, asked, item_dicts, moment
+from chimp_assets.web.roles import may, require
+from chimp_assets.web.sessions import Person
+
+router = APIRouter(prefix="/api/queue", tags=["queue"])
+
+
+class ClaimRequest(BaseModel):
+    """How many questions, which not (on the screen or in the outbox already), of which lanes."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    n: int = Field(ge=1, le=500)
+    exclude: list[int] = Field(default_factory=list, max_length=2000)
+    lanes: list[str] | None = Field(None, max_length=20)
+    pairs: bool = False
+    offline: bool = False
+
+
+class Nothing(BaseModel):
+    """An empty body."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+@router.post("/claim")
+def claim(request: Request, wanted: ClaimRequest, person: Annotated[Person, Depends(require("annotator"))]) -> Any:
+    """Lease questions to the person who asks: at first those that are theirs already."""
+    settings = request.app.state.settings
+    db = request.app.state.db
+    minutes = settings.web.offline_hours * 60 if wanted.offline else settings.acquisition.lease_minutes
+    lanes = _lanes(wanted, person)
+    until = datetime.now(UTC) + timedelta(minutes=minutes)
+    names = bool(lanes) and not wanted.pairs and wanted.lanes is None
+    gold = request.app.state.checks.gold(person, wanted.n, wanted.exclude) if names else []
+    free = wanted.n - len(gold)
+    items = queue.claim(db, person.name, free, minutes, lanes, wanted.exclude) if lanes and free else []
+    questions = asked(items, settings.web.blind_share)
+    if questions:  # gold alone would show itself
+        for question in gold:
+            questions.insert(random.randrange(len(questions) + 1), question)  # noqa: S311  no secret
+    request.app.state.media.make_soon(_tracks(questions), settings.web.media_wait_s)
+    with db.read() as conn:
+        return {
+            "items": item_dicts(conn, questions, until),
+            "waiting": queue.pending_count(conn, lanes) if lanes else 0,
+            "held": held(conn, person.user_id, lanes),
+            "server_time": moment(datetime.now(UTC)),
+        }
+
+
+def _lanes(wanted: ClaimRequest, person: Person) -> list[str]:
+    """The lanes of which a person may have questions, of those asked for."""
+    side = {t.PAIRS: may(person, "annotator"), t.DISPUTED: may(person, "reviewer")}
+    allowed = [lane for lane in t.LANES if side.get(lane, may(person, "identifier"))]
+    if wanted.pairs:
+        return [t.PAIRS]
+    return [lane for lane in allowed if (lane not in side if wanted.lanes is None else lane in wanted.lanes)]
+
+
+def _tracks(questions: list[Asked]) -> list[int]:
+    return [i for q in questions for i in (q.track_id, q.other_track_id) if i is not None]
+
+
+@router.post("/release")
+def release(request: Request, nothing: Nothing, person: Annotated[Person, Depends(require("annotator"))]) -> Any:
+    """Give back what is leased to the person who asks."""
+    return {"released": queue.release(request.app.state.db, person.name)}
+
+
+def held(conn: sa.Connection, user_id: int, lanes: Collection[str]) -> list[dict[str, Any]]:
+    """Who else holds questions, how many, and until when at the latest: "no items" must say why."""
+    q = t.acquisition_queue.c
+    rows = conn.execute(
+        sa.select(t.app_user.c.name, sa.func.count().label("n"), sa.func.max(q.leased_until).label("until"))
+        .join_from(t.acquisition_queue, t.app_user, t.app_user.c.user_id == q.leased_by)
+        .where(q.state == "leased", q.leased_until > datetime.now(UTC), q.leased_by != user_id, q.lane.in_(lanes))
+        .group_by(t.app_user.c.name)
+        .order_by(t.app_user.c.name)
+    )
+    return [{"by": row.name, "n": row.n, "until": moment(row.until)} for row in rows]

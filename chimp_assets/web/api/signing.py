@@ -1,0 +1,180 @@
+"""Signing in and out, passwords, and one's own sessions."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from chimp_assets.database import queue
+from chimp_assets.database.people import record_audit_event
+from chimp_assets.web import accounts, sessions
+from chimp_assets.web.errors import WebError
+from chimp_assets.web.items import moment
+from chimp_assets.web.roles import RUNG_OF, everybody, require
+from chimp_assets.web.security import is_local
+from chimp_assets.web.sessions import Person
+from chimp_assets.web.throttle import is_worth_telling
+
+router = APIRouter(prefix="/api", tags=["sign-in"])
+
+
+class Credentials(BaseModel):
+    """keep: this is the person's own device."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field(max_length=200)
+    password: str = Field(max_length=1000)
+    keep: bool = False
+
+
+class NewPassword(BaseModel):
+    """Changing one's own password."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    old: str = Field(max_length=1000)
+    new: str = Field(max_length=1000)
+
+
+class WhichSession(BaseModel):
+    """One of one's own sessions, or all of the others."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    session_id: str | None = Field(None, max_length=64)
+
+
+class Nothing(BaseModel):
+    """An empty body."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+@router.post("/sign-in", dependencies=[Depends(everybody())])
+def sign_in(request: Request, given: Credentials) -> JSONResponse:
+    """A session for a name and its password."""
+    refuse_open_http(request)
+    state = request.app.state
+    address = address_of(request)
+    account_key = given.name.strip().casefold()
+    pause = state.throttle.pause_s(account_key, address)
+    if pause > 0:
+        n = state.throttle.refuse(account_key, address)
+        state.metrics.count("chimp_sign_in_total", outcome="throttled")
+        if is_worth_telling(n):
+            record_audit_event(state.db, "sign_in.throttled", given.name, {"address": address, "refused_so_far": n})
+        raise WebError(
+            429,
+            "throttled",
+            "There were too many wrong passwords.",
+            f"Try again in {round(pause) + 1} seconds, or ask an administrator for a new password.",
+            {"Retry-After": str(round(pause) + 1)},
+        )
+    account = accounts.verify(state.db, given.name.strip(), given.password)
+    if account is None:
+        state.throttle.fail(account_key, address)
+        state.metrics.count("chimp_sign_in_total", outcome="wrong")
+        record_audit_event(state.db, "sign_in.failed", given.name, {"address": address})
+        raise WebError(
+            401, "wrong_password", "The name or the password is wrong.", "Try again, or ask an administrator."
+        )
+    state.throttle.succeed(account_key)
+    return begin_session(request, account.user_id, account.name, account.role, account.must_change, given.keep)
+
+
+def begin_session(request: Request, user_id: int, name: str, role: str, must_change: bool, keep: bool) -> JSONResponse:
+    """The answer to who has proved with a password who he is."""
+    response = JSONResponse({"name": name, "role": RUNG_OF[role], "must_change_password": must_change})
+    open_session(request, response, user_id, name, role, keep)
+    return response
+
+
+def open_session(request: Request, response: Response, user_id: int, name: str, role: str, keep: bool) -> None:
+    """A new session on this answer, never one that was there before."""
+    state = request.app.state
+    token, until = sessions.begin(
+        state.db, state.settings.web, user_id, role, keep, address_of(request), request.headers.get("user-agent", "")
+    )
+    state.metrics.count("chimp_sign_in_total", outcome="right")
+    record_audit_event(state.db, "sign_in", name, {"address": address_of(request)})
+    sessions.set_cookie(request, response, token, until)
+
+
+@router.post("/sign-out")
+def sign_out(request: Request, nothing: Nothing, person: Annotated[Person, Depends(require("viewer"))]) -> JSONResponse:
+    """End this session and give one's items back."""
+    db = request.app.state.db
+    released = queue.release(db, person.name)
+    sessions.revoke(db, person.user_id, person.session_id)
+    response = JSONResponse({"released": released}, headers={"Clear-Site-Data": '"cookies"'})
+    sessions.delete_cookie(request, response)
+    return response
+
+
+@router.post("/password")
+def password(
+    request: Request, wanted: NewPassword, person: Annotated[Person, Depends(require("viewer"))]
+) -> JSONResponse:
+    """Choose another password: all of one's sessions end, and this one begins anew."""
+    state = request.app.state
+    address, key = address_of(request), person.name.casefold()
+    if state.throttle.pause_s(key, address) > 0:
+        raise WebError(429, "throttled", "There were too many wrong passwords.", "Wait some minutes.")
+    if accounts.verify(state.db, person.name, wanted.old) is None:
+        state.throttle.fail(key, address)
+        raise WebError(403, "wrong_password", "The password until now is another one.", "Type it again.")
+    if wanted.new == wanted.old:
+        raise WebError(422, "same_password", "The new password is the old one.", "Choose another.")
+    accounts.set_password(state.db, person.name, wanted.new, by=person.name)
+    return begin_session(request, person.user_id, person.name, person.role, False, False)
+
+
+@router.get("/sessions")
+def my_sessions(request: Request, person: Annotated[Person, Depends(require("viewer"))]) -> Any:
+    """Where one is signed in."""
+    return {
+        "sessions": [
+            {
+                "session_id": row.session_id,
+                "this": row.session_id == person.session_id,
+                "created_at": moment(row.created_at),
+                "last_seen_at": moment(row.last_seen_at),
+                "address": row.address,
+                "agent": row.agent,
+            }
+            for row in sessions.of_user(request.app.state.db, person.user_id)
+        ]
+    }
+
+
+@router.post("/sessions/revoke")
+def revoke(request: Request, which: WhichSession, person: Annotated[Person, Depends(require("viewer"))]) -> Any:
+    """End one of one's sessions; without session_id all but this one."""
+    db = request.app.state.db
+    but = person.session_id if which.session_id is None else None
+    revoked = sessions.revoke(db, person.user_id, which.session_id, but)
+    record_audit_event(db, "session.revoke", person.name, {"n": revoked})
+    return {"revoked": revoked}
+
+
+def address_of(request: Request) -> str:
+    """Where a request comes from; behind a proxy of this machine, what the proxy says."""
+    return request.client.host if request.client else ""
+
+
+def refuse_open_http(request: Request) -> None:
+    """A password over plain http from another machine can be read on the way."""
+    if sessions.is_secure(request) or request.app.state.settings.web.insecure_http:
+        return
+    if not is_local((request.url.hostname or "").strip("[]")):
+        raise WebError(
+            403,
+            "insecure",
+            "This connection is not encrypted, so nobody can sign in over it.",
+            "Open the page by https (a proxy such as Caddy), or set web.insecure_http where you accept the risk.",
+        )

@@ -1,0 +1,207 @@
+"""The application: every router, the guard around them, errors in words, templates and static files.
+
+Belongs here: wiring. Does not belong here: what a route does (`api`, `pages`), serving (`serve`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from fastapi import APIRouter, Depends, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import FileResponse, RedirectResponse, Response
+from starlette.templating import Jinja2Templates
+
+from chimp_assets.database.engine import BusyDatabaseError, Database
+from chimp_assets.errors import ChimpError, FullDiskError
+from chimp_assets.home import Home
+from chimp_assets.web import media, oidc, texts
+from chimp_assets.web.api import boxes, events, grid, health, people, queue, signing
+from chimp_assets.web.checks import Checks
+from chimp_assets.web.errors import WebError, answer
+from chimp_assets.web.making import Making
+from chimp_assets.web.metrics import Metrics
+from chimp_assets.web.pages import sign_in
+from chimp_assets.web.roles import Rung, everybody, may
+from chimp_assets.web.security import Guard
+from chimp_assets.web.sessions import person_of
+from chimp_assets.web.throttle import Throttle
+
+_log = logging.getLogger(__name__)
+
+HERE = Path(__file__).parent
+STATIC = HERE / "static"
+RETRY_AFTER_S = 2
+
+# Everything that answers a request. A screen is a file in `pages` and a line here.
+ROUTERS: tuple[APIRouter, ...] = (
+    queue.router,
+    events.router,
+    people.router,
+    grid.router,
+    boxes.router,
+    signing.router,
+    oidc.router,
+    media.router,
+    health.router,
+    sign_in.router,
+)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What differs between serving and testing. make_media: pictures that are missing are made by this process too."""
+
+    make_media: bool = True
+
+
+def create_app(home: Home, options: Options | None = None) -> FastAPI:
+    """The application of a home. Raises ChimpError where the home is not usable."""
+    options = options or Options()
+    settings = home.settings
+    _ = home.database  # says in words if it is not at head
+    app = FastAPI(
+        title="Chimp Assets",
+        docs_url=None,  # its pages load their code from elsewhere
+        redoc_url=None,
+        openapi_url=None,
+    )
+    app.state.home = home
+    app.state.settings = settings
+    app.state.db = Database(settings.database_url, wait_s=settings.web.database_wait_s)
+    app.state.metrics = Metrics()
+    app.state.throttle = Throttle()
+    app.state.checks = Checks(app.state.db, settings)
+    app.state.media = Making(home, app.state.db, app.state.metrics, enabled=options.make_media)
+    app.state.static_version = version_of(STATIC)
+    app.state.templates = _templates(app)
+    oidc.prepare(app)
+    for router in (*ROUTERS, _own_routes()):
+        app.include_router(router)
+    _answer_errors(app)
+    app.add_middleware(Guard, settings=settings.web, metrics=app.state.metrics)
+    return app
+
+
+def version_of(folder: Path) -> str:
+    """A word that changes when any file of a folder does."""
+    digest = hashlib.sha256()
+    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+        digest.update(str(file.relative_to(folder)).encode())
+        digest.update(hashlib.sha256(file.read_bytes()).digest())
+    return digest.hexdigest()[:12]
+
+
+def _templates(app: FastAPI) -> Jinja2Templates:
+    """Jinja with what every template may use: t, lang, user, nonce, static, may, languages."""
+
+    def given(request: Request) -> dict[str, Any]:
+        lang = texts.language_of(request)
+        person = person_of(request)
+
+        def may_do(rung: Rung) -> bool:
+            return may(person, rung)
+
+        def static(path: str) -> str:
+            return f"/static/{app.state.static_version}/{path}"
+
+        return {
+            "t": texts.translator(lang),
+            "lang": lang,
+            "languages": texts.languages(),
+            "user": person,
+            "nonce": request.scope["state"]["nonce"],
+            "static": static,
+            "may": may_do,
+        }
+
+    return Jinja2Templates(HERE / "templates", context_processors=[given])
+
+
+def _own_routes() -> APIRouter:
+    router = APIRouter(dependencies=[Depends(everybody())], include_in_schema=False)
+
+    @router.get("/static/{version}/{path:path}")
+    def static_file(request: Request, version: str, path: str) -> Response:
+        """A file of ours. Its address holds the version of all of them, so relative imports keep it too."""
+        file = (STATIC / path).resolve()
+        if not file.is_relative_to(STATIC.resolve()) or not file.is_file() or "\x00" in path:
+            raise WebError(404, "no_file", "There is no such file.", "Load the page again.")
+        current = version == request.app.state.static_version
+        return FileResponse(
+            file, headers={"Cache-Control": "public, max-age=31536000, immutable" if current else "no-cache"}
+        )
+
+    @router.get("/sw.js")
+    def service_worker() -> Response:
+        """The service worker, at the top: it may then serve every page."""
+        file = STATIC / "sw.js"
+        if not file.is_file():
+            raise WebError(404, "no_file", "There is no service worker.")
+        return FileResponse(file, media_type="text/javascript", headers={"Cache-Control": "no-cache"})
+
+    @router.get("/api/openapi.json")
+    def openapi(request: Request) -> Any:
+        """What this interface is, for programs."""
+        return request.app.openapi()
+
+    return router
+
+
+def _answer_errors(app: FastAPI) -> None:
+    """Every error in its one form. Order: the first that fits."""
+
+    @app.exception_handler(RequestValidationError)
+    async def malformed(request: Request, error: RequestValidationError) -> Response:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"] if part != "body")
+        said = "the body is not JSON" if first["type"] == "json_invalid" else str(first["msg"])
+        sentence = f"{where}: {said}." if where and first["type"] != "json_invalid" else f"{said.capitalize()}."
+        return answer(422, "malformed", sentence[:300], "See /api/openapi.json.")
+
+    @app.exception_handler(HTTPException)
+    async def refused(request: Request, error: HTTPException) -> Response:
+        code = {404: "not_found", 405: "method", 413: "too_long"}.get(error.status_code, "refused")
+        said = {404: "There is nothing at this address.", 405: "This address does not do that."}
+        return answer(
+            error.status_code, code, said.get(error.status_code, str(error.detail)), "", dict(error.headers or {})
+        )
+
+    @app.exception_handler(ChimpError)
+    async def in_words(request: Request, error: ChimpError) -> Response:
+        return _in_words(request, error)
+
+
+def _in_words(request: Request, error: ChimpError) -> Response:
+    if isinstance(error, WebError):
+        page = request.method == "GET" and not request.url.path.startswith(("/api/", "/media/", "/static/"))
+        if page and error.status == 401 and "text/html" in request.headers.get("accept", ""):
+            target = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+            return RedirectResponse(f"/sign-in?next={quote(target)}", 303)
+        if page and error.code == "password_must_change":
+            return RedirectResponse("/password", 303)
+        return answer(error.status, error.code, error.sentence, error.remedy, error.headers)
+    if isinstance(error, BusyDatabaseError):
+        return answer(
+            503,
+            "busy",
+            "The database is busy.",
+            "The page tries again by itself; nothing is lost.",
+            {"Retry-After": str(RETRY_AFTER_S)},
+        )
+    _log.error("%s %s: %s", request.method, request.url.path, error)
+    if isinstance(error, FullDiskError):
+        return answer(507, "full", "There is no room left to store this.", "Tell the administrator; nothing is lost.")
+    if type(error).__name__ in _OUR_SIDE:
+        return answer(503, "away", "Something this page needs cannot be reached.", "Tell the administrator.")
+    return answer(422, "refused", error.sentence, error.remedy)
+
+
+# Their sentences name paths and servers: they go into the log, not to the browser.
+_OUR_SIDE = ("DatabaseError", "StoreError", "MissingBlobError", "ReplacedBlobError", "SettingsError", "PictureError")

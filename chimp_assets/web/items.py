@@ -1,0 +1,343 @@
+"""What the labelling page is told about a question: track, video, pictures, candidates, as JSON-ready dictionaries.
+
+Belongs here: reading these facts for many items at once. Does not belong here: which items (`database.queue`), making
+pictures (`vision.item_media`), HTTP (`api.queue`).
+
+A claim reads a constant number of statements, however many items it has: six and one more for each 500 tracks.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from chimp_assets.database import schema as t
+from chimp_assets.database.events import effective_answers
+from chimp_assets.database.queue import QueueItem
+
+MAX_CANDIDATES = 5
+REFERENCES_SHOWN = 3
+_PART = 500
+MEDIA_SUFFIX = {"crop": "jpg", "frame": "jpg", "clip": "mp4", "boxes": "json"}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One question, from the queue or of our own. blind: no suggestions; item_id: what the answer names."""
+
+    item_id: int
+    round_id: int
+    track_id: int
+    lane: str
+    position: int
+    reason: str
+    blind: bool = False
+    other_track_id: int | None = None
+
+
+@dataclass
+class _Facts:
+    tracks: dict[int, Any] = field(default_factory=dict)
+    media: dict[int, dict[str, list[Any]]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(list)))
+    candidates: dict[int, list[Any]] = field(default_factory=lambda: defaultdict(list))
+    references: dict[int, list[dict[str, Any]]] = field(default_factory=lambda: defaultdict(list))
+    answers: dict[int, str] = field(default_factory=dict)
+    placed: dict[int, list[tuple[int, int, int, int]]] = field(default_factory=lambda: defaultdict(list))
+
+
+def is_blind(item_id: int, share: float) -> bool:
+    """Whether an item is shown without suggestions: drawn by its number, the same for everybody and after a reload."""
+    digest = hashlib.sha256(f"blind:{item_id}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") < share * 2**64
+
+
+def asked(items: Sequence[QueueItem], blind_share: float) -> list[Asked]:
+    """Items of the queue as questions. A repeat is blind and looks like any other: who knows it for one remembers."""
+    questions = []
+    for item in items:
+        repeat = item.lane == "repeat"
+        questions.append(
+            Asked(
+                item.item_id,
+                item.round_id,
+                item.track_id,
+                "boundary" if repeat else item.lane,
+                item.position,
+                "" if repeat else item.reason,
+                repeat or is_blind(item.item_id, blind_share),
+                getattr(item, "other_track_id", None),
+            )
+        )
+    return questions
+
+
+def champion_head(conn: sa.Connection) -> dict[str, Any] | None:
+    """The head that answers, and how many individuals it knows; None while there is none."""
+    m, s = t.model.c, t.training_set.c
+    row = conn.execute(
+        sa.select(m.model_id, m.name, m.version, s.n_classes)
+        .outerjoin_from(t.model, t.training_set, s.training_set_id == m.training_set_id)
+        .where(m.task == "head", m.state == "champion")
+    ).first()
+    if row is None:
+        return None
+    return {"head_id": row.model_id, "head_name": f"{row.name} {row.version}", "n_classes": row.n_classes or 0}
+
+
+def item_dicts(conn: sa.Connection, questions: Sequence[Asked], lease_until: datetime | None) -> list[dict[str, Any]]:
+    """The questions as the page gets them, those of one video together. Tracks that are gone are left out."""
+    head = champion_head(conn)
+    facts = _read(conn, questions, head["head_id"] if head else None)
+    found = [_item(question, facts, head, lease_until) for question in questions if question.track_id in facts.tracks]
+    first: dict[int, int] = {}
+    for place, item in enumerate(found):
+        first.setdefault(item["video"]["video_id"], place)
+    return sorted(found, key=lambda item: first[item["video"]["video_id"]])
+
+
+def _read(conn: sa.Connection, questions: Sequence[Asked], head_id: int | None) -> _Facts:
+    facts = _Facts()
+    ids = sorted({i for q in questions for i in (q.track_id, q.other_track_id) if i is not None})
+    seen = sorted({q.track_id for q in questions if not q.blind})
+    for part in _parts(ids):
+        _read_tracks(conn, facts, part)
+        read_media(conn, facts.media, part)
+        _read_answers(conn, facts, part)
+    for part in _parts(seen if head_id is not None else []):
+        _read_candidates(conn, facts, part, head_id or 0)
+    return facts
+
+
+def _read_tracks(conn: sa.Connection, facts: _Facts, part: list[int]) -> None:
+    k, v = t.track.c, t.video.c
+    columns = (
+        k.track_id, k.first_s, k.last_s, k.n_detections, k.first_frame_no, k.last_frame_no,
+        v.video_id, v.uri, v.site, v.camera, v.recorded_at, v.recorded_at_source,
+    )  # fmt: skip
+    for row in conn.execute(
+        sa.select(*columns).join_from(t.track, t.video, v.video_id == k.video_id).where(k.track_id.in_(part))
+    ):
+        facts.tracks[row.track_id] = row
+
+
+def read_media(conn: sa.Connection, media: dict[int, dict[str, list[Any]]], part: list[int]) -> None:
+    """Adds the media rows of some tracks, by track and kind, the best first."""
+    for row in conn.execute(
+        sa.select(t.item_media)
+        .where(t.item_media.c.track_id.in_(part))
+        .order_by(t.item_media.c.track_id, t.item_media.c.place)
+    ):
+        media[row.track_id][row.kind].append(row)
+
+
+def _read_answers(conn: sa.Connection, facts: _Facts, part: list[int]) -> None:
+    """Standing answers of these tracks, and who was named in their videos when: one statement."""
+    k = t.track.c
+    beside = sa.select(k.track_id).where(
+        k.video_id.in_(sa.select(t.track.c.video_id).where(t.track.c.track_id.in_(part)).scalar_subquery())
+    )
+    answers = effective_answers(of_tracks=beside).subquery()
+    rows = conn.execute(
+        sa.select(
+            answers.c.track_id, answers.c.annotation_id, answers.c.individual_id,
+            k.video_id, k.first_frame_no, k.last_frame_no,
+        ).join_from(answers, t.track, k.track_id == answers.c.track_id)
+    )  # fmt: skip
+    for row in rows:
+        facts.answers[row.track_id] = row.annotation_id
+        if row.individual_id is not None:
+            facts.placed[row.video_id].append((row.individual_id, row.track_id, row.first_frame_no, row.last_frame_no))
+
+
+def _read_candidates(conn: sa.Connection, facts: _Facts, part: list[int], head_id: int) -> None:
+    p, i = t.prediction.c, t.individual.alias("said")
+    who = t.individual
+    rows = conn.execute(
+        sa.select(p.track_id, p.rank, p.probability, who.c.individual_id, who.c.anim_id, who.c.name)
+        .join_from(t.prediction, i, i.c.individual_id == p.individual_id)
+        .join(who, who.c.individual_id == sa.func.coalesce(i.c.same_as_id, i.c.individual_id))
+        .where(p.model_id == head_id, p.track_id.in_(part), p.rank <= MAX_CANDIDATES)
+        .order_by(p.track_id, p.rank)
+    )
+    wanted = set()
+    for row in rows:
+        facts.candidates[row.track_id].append(row)
+        wanted.add(row.individual_id)
+    said = sa.select(p.individual_id).where(p.model_id == head_id, p.track_id.in_(part))
+    which = sa.or_(
+        t.reference_photo.c.individual_id.in_(said),
+        t.reference_photo.c.individual_id.in_(
+            sa.select(t.individual.c.same_as_id).where(t.individual.c.individual_id.in_(said))
+        ),
+    )
+    new = {key: photos for key, photos in references(conn, which).items() if key not in facts.references}
+    facts.references.update(new)
+
+
+def references(conn: sa.Connection, which: sa.ColumnElement[bool] | None = None) -> dict[int, list[dict[str, Any]]]:
+    """Reference photos by individual, in the order in which they are shown; of those whose picture is made."""
+    r, m = t.reference_photo.c, t.item_media.c
+    statement = (
+        sa.select(r.individual_id, r.track_id, m.content_hash, t.video.c.recorded_at)
+        .join_from(
+            t.reference_photo,
+            t.item_media,
+            sa.and_(m.track_id == r.track_id, m.kind == "crop", m.place == 0),
+        )
+        .join(t.track, t.track.c.track_id == r.track_id)
+        .join(t.video, t.video.c.video_id == t.track.c.video_id)
+        .order_by(r.individual_id, r.place)
+    )
+    found: dict[int, list[dict[str, Any]]] = {}
+    for row in conn.execute(statement if which is None else statement.where(which)):
+        found.setdefault(row.individual_id, []).append(
+            {"url": url_of("crop", row.content_hash), "track_id": row.track_id, "recorded_at": moment(row.recorded_at)}
+        )
+    return found
+
+
+def _item(question: Asked, facts: _Facts, head: dict[str, Any] | None, lease_until: datetime | None) -> dict[str, Any]:
+    row = facts.tracks[question.track_id]
+    part = _track_part(question.track_id, facts)
+    shows = head is not None and not question.blind
+    other = question.other_track_id
+    return {
+        "item_id": question.item_id,
+        "round_id": question.round_id,
+        "lane": question.lane,
+        "position": question.position,
+        "reason": question.reason,
+        "blind": question.blind,
+        "lease_until": moment(lease_until),
+        "base_event_id": None if question.blind else facts.answers.get(question.track_id),
+        **part,
+        "candidates": [_candidate(c, row, facts) for c in facts.candidates[question.track_id]] if shows else [],
+        "compared_with": head["n_classes"] if head else 0,
+        "model": {"head_id": head["head_id"], "head_name": head["head_name"]} if shows and head else None,
+        "media_missing": not part["crops"],
+        "other": _track_part(other, facts) if other is not None and other in facts.tracks else None,
+    }
+
+
+def track_dicts(conn: sa.Connection, track_ids: Sequence[int]) -> list[dict[str, Any]]:
+    """Track, video and pictures of some tracks, in their order; those that are gone are left out."""
+    facts = _Facts()
+    for part in _parts(track_ids):
+        _read_tracks(conn, facts, part)
+        read_media(conn, facts.media, part)
+    return [_track_part(track_id, facts) for track_id in track_ids if track_id in facts.tracks]
+
+
+def video_dict(conn: sa.Connection, video_id: int) -> dict[str, Any]:
+    """What is said of a video wherever one of its frames is shown."""
+    v = t.video.c
+    columns = (v.video_id, v.uri, v.site, v.camera, v.recorded_at, v.recorded_at_source)
+    return _video_part(conn.execute(sa.select(*columns).where(v.video_id == video_id)).one())
+
+
+def _video_part(row: Any) -> dict[str, Any]:
+    return {
+        "video_id": row.video_id,
+        "file": row.uri.rpartition("/")[2],
+        "site": row.site,
+        "camera": row.camera,
+        "recorded_at": moment(row.recorded_at),
+        "recorded_at_source": row.recorded_at_source,
+    }
+
+
+def _track_part(track_id: int, facts: _Facts) -> dict[str, Any]:
+    row = facts.tracks[track_id]
+    return {
+        "track_id": track_id,
+        "video": _video_part(row),
+        "track": {
+            "first_s": row.first_s,
+            "last_s": row.last_s,
+            "n_detections": row.n_detections,
+            "first_frame_no": row.first_frame_no,
+            "last_frame_no": row.last_frame_no,
+        },
+        **pictures(facts.media[track_id]),
+    }
+
+
+def pictures(media: dict[str, list[Any]]) -> dict[str, Any]:
+    """Crops, clip and frame of one track, from its media rows."""
+    crops = [
+        {
+            "url": url_of("crop", m.content_hash),
+            "frame_no": m.frame_no,
+            "time_s": m.time_s,
+            "width": m.width,
+            "height": m.height,
+        }
+        for m in media.get("crop", [])
+    ]
+    clip, boxes, frame = (next(iter(media.get(kind, [])), None) for kind in ("clip", "boxes", "frame"))
+    return {
+        "crops": crops,
+        "clip": None
+        if clip is None
+        else {
+            "url": url_of("clip", clip.content_hash),
+            "boxes_url": url_of("boxes", boxes.content_hash) if boxes else None,
+            "width": clip.width,
+            "height": clip.height,
+            "fps": clip.fps,
+            "start_s": clip.start_s,
+            "best_s": clip.time_s,
+        },
+        "frame": None
+        if frame is None
+        else {
+            "url": url_of("frame", frame.content_hash),
+            "frame_no": frame.frame_no,
+            "width": frame.width,
+            "height": frame.height,
+            "box": [frame.x, frame.y, frame.w, frame.h],
+        },
+    }
+
+
+def _candidate(row: Any, track: Any, facts: _Facts) -> dict[str, Any]:
+    beside = next(
+        (
+            track_id
+            for who, track_id, first, last in facts.placed[track.video_id]
+            if who == row.individual_id
+            and track_id != track.track_id
+            and first <= track.last_frame_no
+            and last >= track.first_frame_no
+        ),
+        None,
+    )
+    return {
+        "rank": row.rank,
+        "anim_id": row.anim_id,
+        "name": row.name,
+        "probability": row.probability,
+        "references": facts.references.get(row.individual_id, [])[:REFERENCES_SHOWN],
+        "in_frame": beside,
+    }
+
+
+def url_of(kind: str, content_hash: str) -> str:
+    """Where a browser finds a picture: named by its content, so it may be kept for ever."""
+    return f"/media/{content_hash}.{MEDIA_SUFFIX[kind]}"
+
+
+def moment(at: datetime | None) -> str | None:
+    """A time as browsers read it."""
+    return None if at is None else at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _parts(values: Collection[int]) -> list[list[int]]:
+    ordered = list(values)
+    return [ordered[start : start + _PART] for start in range(0, len(ordered), _PART)]

@@ -1,0 +1,92 @@
+"""Who may do what: the roles of the database as the rungs of one ladder, and the dependency that every route declares.
+
+Belongs here: the mapping, and `require`. Does not belong here: whose answer weighs more (`database.events.ROLE_ORDER`,
+which this does not touch) and who is signed in (`sessions`).
+
+| role in the database | rung here  | may                                                        | its answers weigh |
+|----------------------|------------|------------------------------------------------------------|-------------------|
+| viewer               | viewer     | look                                                       | nothing           |
+| volunteer            | annotator  | draw boxes, answer same or different                       | as one of many    |
+| identifier           | identifier | name animals                                               | as one of many    |
+| reviewer             | reviewer   | decide between answers, take back what others said, merge  | more              |
+| expert               | reviewer   | the same: nobody needs permission to correct a volunteer   | most              |
+| admin                | admin      | users, models, everything                                  | more              |
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from starlette.requests import Request
+
+from chimp_assets.web.errors import SignedOut, WebError
+from chimp_assets.web.sessions import Person, person_of
+
+Rung = Literal["viewer", "annotator", "identifier", "reviewer", "admin"]
+
+LADDER: tuple[Rung, ...] = ("viewer", "annotator", "identifier", "reviewer", "admin")
+RUNG_OF: dict[str, Rung] = {
+    "viewer": "viewer",
+    "volunteer": "annotator",
+    "identifier": "identifier",
+    "reviewer": "reviewer",
+    "expert": "reviewer",
+    "admin": "admin",
+}
+# What each kind of answer needs.
+RUNG_OF_KIND: dict[str, Rung] = {
+    "identify": "identifier",
+    "new_individual": "identifier",
+    "unknown": "identifier",
+    "split": "identifier",
+    "merge": "identifier",
+}
+DEFAULT_RUNG: Rung = "annotator"
+# A person with a password for one sign-in may do nothing but choose another.
+WITH_OLD_PASSWORD = ("/api/me", "/api/password", "/api/sign-out", "/password")
+
+
+def may(person: Person | None, rung: Rung) -> bool:
+    """Whether a person stands on this rung or above it."""
+    return person is not None and LADDER.index(RUNG_OF[person.role]) >= LADDER.index(rung)
+
+
+def may_answer(person: Person, kind: str) -> bool:
+    """Whether a person may give answers of this kind."""
+    return may(person, RUNG_OF_KIND.get(kind, DEFAULT_RUNG))
+
+
+class Required:
+    """The declared role of a route. A test walks all routes and fails on one without it. rung None: everybody."""
+
+    def __init__(self, rung: Rung | None) -> None:
+        self.rung = rung
+
+    def __call__(self, request: Request) -> Person | None:
+        person = person_of(request)
+        if self.rung is None:
+            return person
+        if person is None:
+            raise SignedOut
+        if person.must_change and request.url.path not in WITH_OLD_PASSWORD:
+            raise WebError(
+                403, "password_must_change", "Your password was for one sign-in.", "Choose a password of your own."
+            )
+        if not may(person, self.rung):
+            raise WebError(
+                403,
+                "role",
+                f"This needs the role {self.rung}; you are {RUNG_OF[person.role]}.",
+                "Ask an administrator.",
+            )
+        return person
+
+
+def require(rung: Rung) -> Required:
+    """The dependency of a route for people on this rung or above; it gives the person."""
+    return Required(rung)
+
+
+def everybody() -> Required:
+    """The dependency of a route that needs no sign-in: it gives the person who is signed in, or None."""
+    return Required(None)

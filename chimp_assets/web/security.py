@@ -1,0 +1,200 @@
+"""What every request must pass and every answer carries: host, origin, size, headers, and no word about our insides.
+
+Belongs here: one ASGI layer around the whole application. Does not belong here: who is signed in (`sessions`), roles
+(`roles`).
+
+Cross-site requests (as ASP.NET Core 11, Hono and Echo do it): an unsafe method must carry JSON, which no form of
+another site can send, and say `Sec-Fetch-Site: same-origin`; where a browser does not send that (plain http), its
+`Origin` must be ours to the letter.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import time
+import uuid
+from collections.abc import Iterable
+from ipaddress import ip_address
+from typing import Any
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from chimp_assets.settings import WebSettings
+from chimp_assets.web.errors import TooLongBody, answer
+from chimp_assets.web.metrics import Metrics
+
+_log = logging.getLogger(__name__)
+
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+LOCAL_HOSTS = ("127.0.0.1", "localhost", "[::1]")
+
+
+def policy(nonce: str) -> str:
+    """The content-security policy: nothing from elsewhere, no inline code but the import map, which has the nonce."""
+    return (
+        f"default-src 'none'; script-src 'self' 'nonce-{nonce}'; style-src 'self'; img-src 'self' data: blob:; "
+        "media-src 'self' blob:; connect-src 'self'; font-src 'self'; manifest-src 'self'; worker-src 'self'; "
+        "form-action 'self'; frame-ancestors 'none'; base-uri 'none'; object-src 'none'"
+    )
+
+
+HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "X-Frame-Options": "DENY",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+}
+
+
+def allowed_hosts(settings: WebSettings) -> set[str]:
+    """Names by which this server may be called, without ports: a page elsewhere must not reach it by a name of its own
+    (DNS rebinding).
+    """
+    hosts = set(LOCAL_HOSTS)
+    if settings.public_url:
+        hosts.add((urlsplit(settings.public_url).hostname or "").lower())
+    if not _is_wildcard(settings.host):
+        hosts.add(f"[{settings.host}]" if ":" in settings.host else settings.host.lower())
+    hosts.update(name.lower() for name in settings.hosts)
+    return hosts
+
+
+def is_local(host: str) -> bool:
+    """Whether an address reaches this machine only."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _is_wildcard(host: str) -> bool:
+    try:
+        return ip_address(host).is_unspecified
+    except ValueError:
+        return False
+
+
+class Guard:
+    """The layer around the application."""
+
+    def __init__(self, app: ASGIApp, settings: WebSettings, metrics: Metrics) -> None:
+        self._app = app
+        self._settings = settings
+        self._hosts = allowed_hosts(settings)
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            # No websockets here; the lifespan passes.
+            if scope["type"] == "lifespan":
+                await self._app(scope, receive, send)
+            return
+        began = time.perf_counter()
+        nonce = secrets.token_urlsafe(16)
+        scope.setdefault("state", {})["nonce"] = nonce
+        status = 500
+        started = False
+
+        async def send_guarded(message: Message) -> None:
+            nonlocal status, started
+            if message["type"] == "http.response.start":
+                started, status = True, message["status"]
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
+                headers.setdefault("Content-Security-Policy", policy(nonce))
+                headers.setdefault("Cache-Control", "no-store")
+                if scope["scheme"] == "https":
+                    headers.setdefault("Strict-Transport-Security", "max-age=31536000")
+            await send(message)
+
+        try:
+            refusal = self._refusal(scope)
+            app: ASGIApp = refusal or self._app
+            await app(scope, self._bounded(scope, receive), send_guarded)
+        except Exception:
+            number = uuid.uuid4().hex[:12]
+            _log.exception("request %s failed: %s %s", number, scope["method"], scope["path"])
+            if started:
+                raise
+            failed = answer(
+                500,
+                "failed",
+                f"Something went wrong here; it is written down as {number}.",
+                "Try again; if it stays, tell the administrator this number.",
+            )
+            await failed(scope, receive, send_guarded)
+        finally:
+            route: Any = scope.get("route")
+            path = getattr(route, "path", None) or "(none)"
+            self._metrics.note(scope["method"], path, status, time.perf_counter() - began)
+
+    def _refusal(self, scope: Scope) -> Any:
+        headers = Headers(scope=scope)
+        if _host_name(headers.get("host", "")) not in self._hosts:
+            return answer(
+                421,
+                "host",
+                "This server does not answer by that name.",
+                "Set web.public_url or web.hosts to the name that people type.",
+            )
+        if scope["method"] in SAFE_METHODS:
+            return None
+        if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+            return answer(415, "content_type", "This is not JSON.", "Send Content-Type: application/json.")
+        if not is_same_origin(headers, _origins(scope, headers, self._settings)):
+            _log.warning("cross-site request refused: %s %s", scope["method"], scope["path"])
+            self._metrics.count("chimp_cross_site_refused_total")
+            return answer(403, "cross_site", "This request came from another site.", "Open the page itself.")
+        length = headers.get("content-length", "0")
+        if not length.isdigit() or int(length) > self._settings.body_bytes:
+            return _too_long(self._settings)
+        return None
+
+    def _bounded(self, scope: Scope, receive: Receive) -> Receive:
+        """A body without a length is counted as it comes."""
+        got = 0
+
+        async def receive_bounded() -> Message:
+            nonlocal got
+            message = await receive()
+            if message["type"] == "http.request":
+                got += len(message.get("body", b""))
+                if got > self._settings.body_bytes:
+                    raise TooLongBody
+            return message
+
+        return receive_bounded
+
+
+def is_same_origin(headers: Headers, origins: Iterable[str]) -> bool:
+    """Whether a browser says that this request comes from a page of ours."""
+    site = headers.get("sec-fetch-site")
+    if site is not None:
+        return site in ("same-origin", "none")
+    return headers.get("origin") in set(origins)
+
+
+def _origins(scope: Scope, headers: Headers, settings: WebSettings) -> list[str]:
+    own = f"{scope['scheme']}://{headers.get('host', '')}"
+    return [own, settings.public_url] if settings.public_url else [own]
+
+
+def _host_name(host: str) -> str:
+    return host.lower() if host.endswith("]") else host.rpartition(":")[0].lower() or host.lower()
+
+
+def _too_long(settings: WebSettings) -> Any:
+    return answer(
+        413,
+        "too_long",
+        f"One request may hold {settings.body_bytes // 1024:,} KiB; this one holds more.",
+        "Send it in parts.",
+    )

@@ -1,0 +1,58 @@
+"""Serving the labelling page: `python -m chimp_assets.web.serve`, in the home that CHIMP_HOME names.
+
+Belongs here: the process. Does not belong here: the application (`app`).
+"""
+
+from __future__ import annotations
+
+import sys
+
+from chimp_assets.errors import ChimpError, SettingsError
+from chimp_assets.home import Home
+from chimp_assets.settings import WebSettings
+
+
+def address_of(settings: WebSettings, port: int | None = None) -> str:
+    """What people type to come here."""
+    host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104  only compared
+    shown = f"[{host}]" if ":" in host else host
+    return settings.public_url or f"http://{shown}:{settings.port if port is None else port}"
+
+
+def check_address(settings: WebSettings) -> None:
+    """Raises SettingsError if others may come and nobody said by which name."""
+    if settings.host in ("0.0.0.0", "::") and not settings.public_url and not settings.hosts:  # noqa: S104
+        raise SettingsError(
+            f"web.host is {settings.host}, so others can reach the page, but no name is set by which they call it.",
+            "Set web.public_url (https://...), or web.hosts.",
+        )
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Serve until the process is told to end. An argument is the port, else the one of the settings."""
+    import uvicorn
+
+    from chimp_assets.web.app import create_app
+
+    given = sys.argv[1:] if arguments is None else arguments
+    try:
+        home = Home.open()
+        settings = home.settings.web
+        check_address(settings)
+        app = create_app(home)
+    except ChimpError as error:
+        print(error, file=sys.stderr)  # noqa: T201  a log
+        return 2
+    uvicorn.run(
+        app,
+        host=settings.host,
+        port=int(given[0]) if given else settings.port,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=5,
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,38 @@
+// Signing in and choosing a password: the forms as JSON, which no form of another site can send.
+
+const form = document.querySelector("form");
+const error = document.getElementById("error");
+
+async function send(path, body) {
+  const answer = await fetch(path, {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify(body),
+  });
+  const said = await answer.json();
+  if (!answer.ok) throw new Error(`${said.error} ${said.remedy}`.trim());
+  return said;
+}
+
+form.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const button = form.querySelector("button");
+  button.disabled = true;
+  error.textContent = "";
+  try {
+    if (form.id === "sign-in") {
+      const said = await send("/api/sign-in", {
+        name: form.elements.name.value,
+        password: form.elements.password.value,
+        keep: form.elements.keep.checked,
+      });
+      location.assign(said.must_change_password ? "/password" : form.dataset.next);
+    } else {
+      await send("/api/password", { old: form.elements.old.value, new: form.elements.new.value });
+      location.assign("/");
+    }
+  } catch (problem) {
+    error.textContent = problem.message;
+    button.disabled = false;
+  }
+});

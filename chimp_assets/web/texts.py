@@ -1,0 +1,69 @@
+"""Every sentence that people read in a browser: one TOML file for each language in `texts/`, and finding the right one.
+
+Belongs here: loading, choosing a language, filling in values. Does not belong here: sentences; a new language is one
+file (`texts/sw.toml`), and a test says which keys it lacks.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from starlette.requests import Request
+
+FOLDER = Path(__file__).with_name("texts")
+DEFAULT = "en"
+COOKIE = "lang"
+
+
+@cache
+def languages() -> tuple[str, ...]:
+    """Codes of the languages there are, the default first."""
+    found = sorted(file.stem for file in FOLDER.glob("*.toml"))
+    return (DEFAULT, *(code for code in found if code != DEFAULT))
+
+
+@cache
+def catalogue(lang: str) -> dict[str, str]:
+    """All sentences of a language by key; keys of nested tables are joined by dots."""
+    with (FOLDER / f"{lang}.toml").open("rb") as file:
+        return dict(_flat(tomllib.load(file), ""))
+
+
+def _flat(table: dict[str, Any], prefix: str) -> list[tuple[str, str]]:
+    pairs: list[tuple[str, str]] = []
+    for key, value in table.items():
+        if isinstance(value, dict):
+            pairs += _flat(value, f"{prefix}{key}.")
+        else:
+            pairs.append((prefix + key, str(value)))
+    return pairs
+
+
+def text(lang: str, key: str, **values: Any) -> str:
+    """A sentence with its {values}. What a language lacks is said in the default one; an unknown key is itself."""
+    sentence = catalogue(lang).get(key) or catalogue(DEFAULT).get(key) or key
+    return sentence.format_map({name: str(value) for name, value in values.items()}) if values else sentence
+
+
+def translator(lang: str) -> Callable[..., str]:
+    """t("key", n=3) of one language."""
+    return lambda key, **values: text(lang, key, **values)
+
+
+def language_of(request: Request) -> str:
+    """What the person chose, else what the browser prefers of the languages there are."""
+    chosen = request.cookies.get(COOKIE)
+    if chosen in languages():
+        return str(chosen)
+    wanted = []
+    for place, part in enumerate(request.headers.get("accept-language", "").split(",")[:20]):
+        code, _, quality = part.strip().partition(";q=")
+        try:
+            wanted.append((-float(quality or 1), place, code.split("-")[0].lower()))
+        except ValueError:
+            continue
+    return next((code for _, _, code in sorted(wanted) if code in languages()), DEFAULT)
