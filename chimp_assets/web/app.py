@@ -27,7 +27,7 @@ from chimp_assets.web.checks import Checks
 from chimp_assets.web.errors import WebError, answer
 from chimp_assets.web.making import Making
 from chimp_assets.web.metrics import Metrics
-from chimp_assets.web.pages import sign_in
+from chimp_assets.web.pages import label, sign_in
 from chimp_assets.web.roles import Rung, everybody, may
 from chimp_assets.web.security import Guard
 from chimp_assets.web.sessions import person_of
@@ -51,6 +51,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     media.router,
     health.router,
     sign_in.router,
+    label.router,
 )
 
 
@@ -137,14 +138,6 @@ def _own_routes() -> APIRouter:
         return FileResponse(
             file, headers={"Cache-Control": "public, max-age=31536000, immutable" if current else "no-cache"}
         )
-
-    @router.get("/sw.js")
-    def service_worker() -> Response:
-        """The service worker, at the top: it may then serve every page."""
-        file = STATIC / "sw.js"
-        if not file.is_file():
-            raise WebError(404, "no_file", "There is no service worker.")
-        return FileResponse(file, media_type="text/javascript", headers={"Cache-Control": "no-cache"})
 
     @router.get("/api/openapi.json")
     def openapi(request: Request) -> Any:

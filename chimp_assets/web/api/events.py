@@ -14,6 +14,7 @@ from chimp_assets.database.competing import Opinion, record_opinions
 from chimp_assets.database.events import LabelEvent
 from chimp_assets.web.checks import GOLD_FROM
 from chimp_assets.web.errors import WebError
+from chimp_assets.web.errors import WebError
 from chimp_assets.web.items import moment
 from chimp_assets.web.roles import RUNG_OF, may_answer, require
 from chimp_assets.web.sessions import Person
@@ -50,10 +51,11 @@ class Event(BaseModel):
 
 
 class Events(BaseModel):
-    """A batch."""
+    """A batch. user: whose answers they are, where a device says so: several people may use one."""
 
     model_config = ConfigDict(extra="forbid")
 
+    user: str | None = Field(None, max_length=200)
     user: str | None = Field(None, max_length=200, description="who decided; refused if somebody else is signed in")
     events: list[Event] = Field(min_length=1, max_length=200)
 
@@ -68,6 +70,9 @@ def events(request: Request, batch: Events, person: Annotated[Person, Depends(re
             f"These answers are of {batch.user}, and {person.name} is signed in.",
             f"Sign in as {batch.user}; they are kept until then.",
         )
+    if batch.user is not None and batch.user != person.name:
+        # Somebody else signed in on the same device in the meantime: nobody's answers become another's.
+        raise WebError(409, "other_user", f"These are answers of {batch.user}.", f"Sign in as {batch.user}.")
     results: list[dict[str, Any] | None] = [None] * len(batch.events)
     opinions = []
     for place, event in enumerate(batch.events):

@@ -1,0 +1,81 @@
+"""The screens that scripts draw: labelling, grid, boxes, pairs; and the service worker.
+
+Belongs here: their pages. Does not belong here: what they ask while they run (`api`), how they look (`static`).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query
+from starlette.requests import Request
+from starlette.responses import Response
+
+from chimp_assets.web import browser, texts
+from chimp_assets.web.roles import RUNG_OF, everybody, require
+from chimp_assets.web.sessions import Person
+
+router = APIRouter(include_in_schema=False)
+
+_Identifier = Annotated[Person, Depends(require("identifier"))]
+_Annotator = Annotated[Person, Depends(require("annotator"))]
+
+
+@router.get("/label")
+def label(request: Request, person: _Identifier) -> Response:
+    """Naming tracks, one after the other."""
+    return _island(request, person, "label/main.js", "nav.label")
+
+
+@router.get("/label/grid")
+def grid(
+    request: Request, person: _Identifier, individual: Annotated[str | None, Query(max_length=300)] = None
+) -> Response:
+    """Two dozen tracks of one individual at once."""
+    return _island(request, person, "grid/main.js", "nav.grid", ("grid.",), individual=individual)
+
+
+@router.get("/pairs")
+def pairs(request: Request, person: _Annotator) -> Response:
+    """Same animal or two?"""
+    return _island(request, person, "pairs/main.js", "nav.pairs", ("pairs.",))
+
+
+@router.get("/boxes")
+def boxes(request: Request, person: _Annotator) -> Response:
+    """Drawing and mending boxes."""
+    return _island(request, person, "boxes/main.js", "nav.boxes", ("boxes.",))
+
+
+@router.get("/label/version")
+def version(request: Request, person: _Annotator) -> Any:
+    """Which version this server serves: a page that is older loads itself anew."""
+    return {"version": request.app.state.static_version}
+
+
+@router.get("/sw.js", dependencies=[Depends(everybody())])
+def service_worker(request: Request) -> Response:
+    """The service worker, at the top: it may then serve every page."""
+    code = browser.service_worker(request.app.state.static_version)
+    return Response(code, media_type="text/javascript", headers={"Cache-Control": "no-cache"})
+
+
+def _island(
+    request: Request, person: Person, script: str, title: str, prefixes: tuple[str, ...] = (), **facts: Any
+) -> Response:
+    state = request.app.state
+    oidc = state.settings.web.oidc
+    boot = browser.boot_json(
+        state.static_version,
+        texts.language_of(request),
+        prefixes,
+        user=person.name,
+        role=RUNG_OF[person.role],
+        provider=oidc.name if oidc.metadata_url else None,
+        **facts,
+    )
+    return state.templates.TemplateResponse(
+        request,
+        "island.html",
+        {"import_map": browser.import_map(state.static_version), "boot": boot, "script": script, "title": title},
+    )

@@ -1,0 +1,242 @@
+// Belongs here: which tracks wait on this device, asking for more, and their pictures decoded ahead.
+// Does not belong here: what is decided about them (session).
+
+import { batch, boot, signal } from "../lib/ui.js";
+import { alone, livingTabs, TAB } from "../lib/locks.js";
+import { NoAnswer, pause, post, Refusal } from "../lib/net.js";
+import { connection } from "../lib/outbox.js";
+import { dropItems, keepItems, keptItems, unsent } from "../lib/store.js";
+
+const WANTED = 16; // at least 12 stay ready while a claim is under way
+const CLAIM = 12;
+const DECODED_AHEAD = 12;
+const CLIPS_AHEAD = 3;
+const PICTURES_AT_ONCE = 6;
+const EMPTY_PAUSE_MS = 20_000;
+
+/** Tracks that wait, in the order in which they are asked. */
+export const items = signal([]);
+/** Why there are none: {waiting, held: [{by, until, n}]} of the last claim. */
+export const supply = signal(null);
+/** "loading" | "slow" | "ready" | "failed" */
+export const claiming = signal("loading");
+/** How many of the first tracks have all their pictures. */
+export const ready = signal(0);
+export const fault = signal(null);
+
+let running = null;
+let emptyUntil = 0;
+let clockSkewMs = 0;
+let lanes = null;
+
+/** Server time now: a device's clock may be years off. */
+export const serverNow = () => Date.now() + clockSkewMs;
+
+export async function startQueue({ onlyLanes = null, pairs = false } = {}) {
+  lanes = { onlyLanes, pairs };
+  const [kept, alive, mine] = await Promise.all([keptItems(), livingTabs(), unsent()]);
+  const answered = new Set(mine.map((record) => record.event.item_id));
+  const adopted = kept.filter(
+    (item) =>
+      item.user === boot.user && !!item.pairs === pairs && !answered.has(item.item_id) && (item.tab === TAB || !alive.has(item.tab)),
+  );
+  const usable = adopted.filter((item) => !navigator.onLine || Date.parse(item.lease_until) > serverNow() || item.offline);
+  await dropItems(adopted.filter((item) => !usable.includes(item)).map((item) => item.item_id));
+  usable.sort((a, b) => a.place - b.place);
+  await keepItems(usable.map((item) => ({ ...item, tab: TAB })));
+  items.value = usable;
+  if (usable.length) claiming.value = "ready";
+  prepare();
+  await refill();
+  setInterval(() => refill(), 1_000);
+  addEventListener("online", () => {
+    emptyUntil = 0;
+    refill();
+  });
+}
+
+/** Ask for more tracks when few are left; one claim at a time in all tabs. */
+export function refill({ force = false } = {}) {
+  if (running) return running;
+  if (!force && (items.value.length >= WANTED || Date.now() < emptyUntil)) return Promise.resolve();
+  running = claim(CLAIM).finally(() => {
+    running = null;
+  });
+  return running;
+}
+
+async function claim(n, offline = false) {
+  const slow = setTimeout(() => {
+    if (!items.value.length) claiming.value = "slow";
+  }, 3_000);
+  try {
+    await alone(`claim:${boot.user}`, async () => {
+      // On any tab's screen or in the outbox: the server must not give them again.
+      const known = new Set([...(await keptItems()), ...items.value].map((item) => item.item_id));
+      for (const record of await unsent()) if (record.event.item_id != null) known.add(record.event.item_id);
+      const answer = await post("/api/queue/claim", {
+        n, exclude: [...known], pairs: lanes.pairs, offline, ...(lanes.onlyLanes ? { lanes: lanes.onlyLanes } : {}),
+      });
+      clockSkewMs = Date.parse(answer.server_time) - Date.now();
+      const place = Date.now();
+      const fresh = answer.items
+        .filter((item) => !known.has(item.item_id))
+        .map((item, i) => ({ ...item, user: boot.user, tab: TAB, place: place + i / 1000, pairs: lanes.pairs, offline }));
+      await keepItems(fresh);
+      batch(() => {
+        items.value = [...items.value, ...fresh];
+        supply.value = { waiting: answer.waiting, held: answer.held ?? [] };
+        claiming.value = "ready";
+        fault.value = null;
+        if (connection.value === "offline" || connection.value === "busy") connection.value = "ok";
+      });
+      emptyUntil = fresh.length ? 0 : Date.now() + EMPTY_PAUSE_MS;
+      prepare();
+    });
+  } catch (error) {
+    emptyUntil = Date.now() + 2_000;
+    if (error instanceof Refusal && error.status === 401) connection.value = "signed_out";
+    else if (error instanceof NoAnswer) connection.value = "offline";
+    if (!items.value.length) claiming.value = "failed";
+    fault.value = error instanceof Refusal ? `${error.message} ${error.remedy}`.trim() : null;
+  } finally {
+    clearTimeout(slow);
+  }
+}
+
+/** Put the first track away: it was answered. The next is on the screen at once. */
+export function advance(itemId) {
+  items.value = items.value.filter((item) => item.item_id !== itemId);
+  ready.value = Math.max(0, ready.value - 1);
+  prepare();
+  refill();
+}
+
+/** A track comes back to the front: its answer was taken back. */
+export function putFirst(item) {
+  const first = items.value[0];
+  const back = { ...item, tab: TAB, place: (first?.place ?? Date.now()) - 1 };
+  items.value = [back, ...items.value.filter((other) => other.item_id !== item.item_id)];
+  prepare();
+  return back;
+}
+
+/** Claim n tracks for three days and fetch all their pictures and clips; progress(done, of) as they come. */
+export async function takeOffline(n, progress) {
+  await running;
+  running = claim(n, true).finally(() => {
+    running = null;
+  });
+  await running;
+  const urls = [...new Set(items.value.flatMap((item) => [...picturesOf(item), ...clipFilesOf(item)]))];
+  let done = 0;
+  let failed = 0;
+  const lines = Array.from({ length: 4 }, async (_, line) => {
+    for (let i = line; i < urls.length; i += 4) {
+      try {
+        const response = await fetch(urls[i]);
+        if (!response.ok) failed += 1;
+        await response.arrayBuffer();
+      } catch {
+        failed += 1;
+      }
+      done += 1;
+      progress(done, urls.length);
+    }
+  });
+  await Promise.all(lines);
+  return { tracks: items.value.length, files: urls.length, failed };
+}
+
+export function picturesOf(item) {
+  const urls = [];
+  if (item.frame) urls.push(item.frame.url);
+  for (const crop of item.crops) urls.push(crop.url);
+  for (const crop of item.other?.crops ?? []) urls.push(crop.url);
+  for (const candidate of item.candidates) for (const reference of candidate.references) urls.push(reference.url);
+  return urls;
+}
+
+export const clipFilesOf = (item) => (item.clip ? [item.clip.url, item.clip.boxes_url].filter(Boolean) : []);
+
+// --- pictures -----------------------------------------------------------------------------------------------------
+
+/** url -> {picture, promise, state: "loading" | "ready" | "failed"}; dies when its track has left the queue. */
+const pictures = new Map();
+/** Pictures that could not be had, for the screen to say so. */
+export const missing = signal(new Set());
+let preparing = false;
+let stale = false;
+
+export function picture(url) {
+  let entry = pictures.get(url);
+  if (!entry || entry.state === "failed") {
+    const image = new Image();
+    image.decoding = "async";
+    image.src = url;
+    entry = { image, state: "loading" };
+    entry.promise = image.decode().then(
+      () => {
+        entry.state = "ready";
+        if (missing.value.has(url)) missing.value = new Set([...missing.value].filter((other) => other !== url));
+      },
+      () => {
+        entry.state = "failed";
+        if (navigator.onLine) missing.value = new Set([...missing.value, url]);
+      },
+    );
+    pictures.set(url, entry);
+  }
+  return entry;
+}
+
+/** Load and decode the pictures of the next tracks, nearest first, then the clips of the next few. */
+async function prepare() {
+  stale = true;
+  if (preparing) return;
+  preparing = true;
+  while (stale) {
+    stale = false;
+    await prepareOnce();
+  }
+  preparing = false;
+}
+
+async function prepareOnce() {
+  const ahead = items.value.slice(0, DECODED_AHEAD);
+  forgetOthers(ahead);
+  for (const [i, item] of ahead.entries()) {
+    const urls = picturesOf(item).filter((url) => pictures.get(url)?.state !== "ready");
+    for (let at = 0; at < urls.length; at += PICTURES_AT_ONCE) {
+      await Promise.all(urls.slice(at, at + PICTURES_AT_ONCE).map((url) => picture(url).promise));
+      if (stale && i > 0) return;
+    }
+    const place = items.value.indexOf(item);
+    if (place >= 0) ready.value = Math.max(ready.value, place + 1);
+  }
+  // Clips are large: they wait until the pictures of all these tracks are here.
+  for (const item of items.value.slice(0, CLIPS_AHEAD)) {
+    for (const url of clipFilesOf(item)) {
+      if (fetched.has(url)) continue;
+      try {
+        const response = await fetch(url, { priority: "low" });
+        await response.arrayBuffer();
+        fetched.add(url);
+      } catch {
+        await pause(500);
+      }
+      if (stale) return;
+    }
+  }
+}
+
+/** Clips that are in the browser's cache. */
+const fetched = new Set();
+export const clipIsHere = (item) => clipFilesOf(item).every((url) => fetched.has(url));
+
+function forgetOthers(ahead) {
+  const needed = new Set(ahead.flatMap(picturesOf));
+  // References come back with every track that might be the same individual: a few hundred are kept.
+  if (pictures.size < 600) return;
+  for (const url of pictures.keys()) if (!needed.has(url)) pictures.delete(url);
+}

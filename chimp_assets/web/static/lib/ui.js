@@ -1,0 +1,34 @@
+// Belongs here: what every island draws with (htm bound to Preact, signals), the boot data and the texts of the page.
+// Does not belong here: anything that knows what a track is.
+
+import { Fragment, h, render } from "preact";
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
+import { batch, computed, effect, signal, untracked } from "@preact/signals";
+import htm from "htm";
+
+export const html = htm.bind(h);
+export {
+  Fragment, batch, computed, effect, h, render, signal, untracked, useEffect, useLayoutEffect, useMemo, useRef, useState,
+};
+
+/** What the server wrote into the page: user, role, language, version, texts. */
+export const boot = JSON.parse(document.getElementById("boot")?.textContent ?? "{}");
+
+const texts = boot.texts ?? {};
+
+/** The text of a key with {values} put in; the key itself where the language lacks it, so that a gap is seen. */
+export function t(key, values = {}) {
+  const text = texts[key] ?? key;
+  return text.replace(/\{(\w+)\}/g, (whole, name) => (name in values ? String(values[name]) : whole));
+}
+
+const clock = new Intl.DateTimeFormat(boot.lang || "en", { hour: "2-digit", minute: "2-digit" });
+const moment = new Intl.DateTimeFormat(boot.lang || "en", {
+  year: "numeric", month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", timeZone: "UTC",
+});
+const percent = new Intl.NumberFormat(boot.lang || "en", { style: "percent", maximumFractionDigits: 0 });
+
+export const timeOfDay = (iso) => clock.format(new Date(iso));
+/** A recording time as the camera says it: cameras know no zone, so none is applied. */
+export const recordingTime = (iso) => (iso ? moment.format(new Date(/Z|[+-]\d\d:\d\d$/.test(iso) ? iso : `${iso}Z`)) : "");
+export const asPercent = (share) => percent.format(share);
