@@ -75,3 +75,50 @@ def _step(largest: float) -> float:
             if largest / (step * factor) <= 6:
                 return step * factor
         step *= 10
+
+
+@dataclass(frozen=True)
+class Bar:
+    """Two stacked parts: place and width, top and height of each, and the word below (empty: no room)."""
+
+    x: float
+    width: float
+    verified: tuple[float, float]
+    model: tuple[float, float]
+    word: str
+
+
+@dataclass(frozen=True)
+class BarChart:
+    """Stacked counts; largest: at the top of the scale."""
+
+    bars: list[Bar]
+    largest: int
+    width: int = WIDTH
+    height: int = 160
+    left: int = LEFT
+    right: int = WIDTH - RIGHT
+    bottom: int = 130
+    top: int = TOP
+
+
+def bars(rows: Sequence[tuple[str, int, int]]) -> BarChart | None:
+    """Verified below, the model's above it, one bar for each word; None without any."""
+    largest = max((verified + model for _, verified, model in rows), default=0)
+    if not largest:
+        return None
+    chart = BarChart([], largest)
+    step = (chart.right - chart.left) / len(rows)
+    every = -(-len(rows) // 10)
+    for n, (word, verified, model) in enumerate(rows):
+        tall = [(chart.bottom - chart.top) * part / largest for part in (verified, model)]
+        chart.bars.append(
+            Bar(
+                x=round(chart.left + n * step + step * 0.1, 1),
+                width=round(min(step * 0.8, 40.0), 1),
+                verified=(round(chart.bottom - tall[0], 1), round(tall[0], 1)),
+                model=(round(chart.bottom - tall[0] - tall[1], 1), round(tall[1], 1)),
+                word=word if n % every == 0 else "",
+            )
+        )
+    return chart

@@ -2,7 +2,7 @@
 
 import pytest
 
-PATHS = ("/",)
+PATHS = ("/", "/individuals", "/individual/FF")
 
 
 @pytest.mark.parametrize("path", PATHS)
