@@ -28,7 +28,7 @@ from chimp_assets.web.errors import WebError, answer
 from chimp_assets.web.making import Making
 from chimp_assets.web.metrics import Metrics
 from chimp_assets.web.pages import home as home_page
-from chimp_assets.web.pages import individuals, label, sign_in
+from chimp_assets.web.pages import individuals, label, sign_in, together
 from chimp_assets.web.roles import Rung, everybody, may
 from chimp_assets.web.security import Guard
 from chimp_assets.web.sessions import person_of
@@ -55,6 +55,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     label.router,
     home_page.router,
     individuals.router,
+    together.router,
 )
 
 

@@ -1,26 +1,27 @@
 """The pages in a real browser: for everybody, and nothing that the content-security policy has to stop."""
 
-import pytest
+from axe_playwright_python.sync_playwright import Axe
 
-PATHS = ("/", "/individuals", "/individual/FF")
+PATHS = ("/", "/individuals", "/individual/FF", "/together", "/together?with=FF,FI&names=model&p=0.5")
 
 
-@pytest.mark.parametrize("path", PATHS)
-def test_no_serious_finding_no_error_nothing_from_elsewhere(page, address, path):
+def test_no_serious_finding_no_error_nothing_from_elsewhere(page, address):
     """Somebody who cannot see, or has no connection but to this server, is left out."""
-    from axe_playwright_python.sync_playwright import Axe
-
     asked = []
     page.on("request", lambda request: asked.append(request.url))
-    for scheme in ("light", "dark"):
-        page.emulate_media(color_scheme=scheme)
+    for path in PATHS:
         page.goto(path, wait_until="networkidle")
-        found = Axe().run(page).response["violations"]
-        serious = [(v["id"], v["nodes"][0]["html"]) for v in found if v["impact"] in ("serious", "critical")]
-        assert serious == [], scheme
-    assert page.errors == []
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)
+            found = Axe().run(page).response["violations"]
+            serious = [(v["id"], v["nodes"][0]["html"]) for v in found if v["impact"] in ("serious", "critical")]
+            assert serious == [], (path, scheme)
+        assert page.errors == [], path
+        links = page.eval_on_selector_all("a[href^='/']", "links => links.map(link => link.getAttribute('href'))")
+        dead = [link for link in set(links) if page.request.get(link).status != 200]
+        assert dead == [], path
     assert asked
-    assert all(url.startswith(address) for url in asked)
+    assert [url for url in asked if not url.startswith(address)] == []
 
 
 def test_the_first_page_begins_with_going_on(page):
