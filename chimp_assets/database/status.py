@@ -190,7 +190,7 @@ def failures_of(conn: sa.Connection) -> Failures:
     )
 
 
-def _bought(conn: sa.Connection) -> Bought | None:
+def bought_of(conn: sa.Connection) -> Bought | None:
     """From `v_label_savings` and `v_stopping_advice`; None where nothing was measured."""
     advice = conn.execute(
         sa.text(
@@ -253,7 +253,7 @@ def status_of(conn: sa.Connection, workers: int = 1) -> Status:
         contradictions=contradictions_in_words(conn),
         proposals=merge_proposals(conn),
         heads=head_history(conn),
-        bought=_bought(conn),
+        bought=bought_of(conn),
         failed=failed_videos(conn, limit=FAILED_SHOWN),
         failed_runs=[
             (row.at, row.subject, row.detail or "")

@@ -27,7 +27,8 @@ from chimp_assets.web.checks import Checks
 from chimp_assets.web.errors import WebError, answer
 from chimp_assets.web.making import Making
 from chimp_assets.web.metrics import Metrics
-from chimp_assets.web.pages import label, sign_in
+from chimp_assets.web.pages import home as home_page
+from chimp_assets.web.pages import individuals, label, sign_in, together
 from chimp_assets.web.roles import Rung, everybody, may
 from chimp_assets.web.security import Guard
 from chimp_assets.web.sessions import person_of
@@ -52,6 +53,9 @@ ROUTERS: tuple[APIRouter, ...] = (
     health.router,
     sign_in.router,
     label.router,
+    home_page.router,
+    individuals.router,
+    together.router,
 )
 
 

@@ -1,0 +1,182 @@
+"""How far the labelling is: a person's day, what waits and for how long, what the labels bought, who lacks them.
+
+Belongs here: the numbers of the first page. Does not belong here: how the whole home is (`database.status`), drawing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from statistics import median
+
+import sqlalchemy as sa
+
+from chimp_assets.database import schema as t
+from chimp_assets.database.agreement import SelfAgreement, self_agreement
+from chimp_assets.database.events import ANSWER_KINDS, NAMING_KINDS, PAIR_ANSWER_KINDS, effective_answers
+from chimp_assets.database.queue import in_lanes
+from chimp_assets.database.status import Bought, HeadStatus, bought_of, head_history
+
+ENOUGH = 10
+"""Verified tracks below which an individual is asked for first."""
+PACE_OF = 200
+"""Newest timed answers of a person of which the median is taken."""
+
+
+@dataclass(frozen=True)
+class Pace:
+    """Median seconds of a person's newest n timed answers; None where nothing was timed."""
+
+    seconds: float | None
+    n: int
+
+
+@dataclass(frozen=True)
+class Work:
+    """Items of one kind that this person could do now, how fast the person is at them, and what that makes."""
+
+    kind: str
+    ready: int
+    pace: Pace
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Items times the person's median; None where the person has no pace yet."""
+        return None if self.pace.seconds is None else self.ready * self.pace.seconds
+
+
+@dataclass(frozen=True)
+class Day:
+    """A person's answers since a moment. named: tracks, without names taken back; answers: all, taken back or not."""
+
+    since: datetime
+    named: int
+    answers: int
+    pace: Pace
+    agreement: SelfAgreement | None
+
+
+@dataclass(frozen=True)
+class Lacking:
+    """An individual with too few verified tracks: tracks whose name a person gave, and that stands."""
+
+    anim_id: str
+    name: str | None
+    provisional: bool
+    verified: int
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """Accuracy on the audit tracks after so many labels, with limits of 95 in 100. policy: real or random."""
+
+    policy: str
+    labels: int
+    accuracy: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What the labels bought: of the champion head, as measured on labels up to `watermark`."""
+
+    head: HeadStatus | None
+    bought: Bought | None
+    watermark: int | None
+    curve: list[CurvePoint]
+
+
+def day_of(conn: sa.Connection, user_id: int, name: str, since: datetime) -> Day:
+    """What a person has done since a moment, and how well it agrees with itself (over all time)."""
+    a = t.annotation.c
+    back = t.annotation.alias("taken_back")
+    undone = sa.exists().where(back.c.kind == "retract", back.c.supersedes == a.annotation_id)
+    mine = (a.annotator_id == user_id, a.server_time >= since, a.lane != "import")
+    answers = conn.scalar(sa.select(sa.func.count()).select_from(t.annotation).where(*mine, a.kind.in_(ANSWER_KINDS)))
+    named = conn.scalar(
+        sa.select(sa.func.count(sa.distinct(a.track_id))).where(*mine, a.kind.in_(NAMING_KINDS), ~undone)
+    )
+    own = next((row for row in self_agreement(conn) if row.annotator == name), None)
+    return Day(since, int(named or 0), int(answers or 0), pace_of(conn, user_id, ANSWER_KINDS, since), own)
+
+
+def pace_of(conn: sa.Connection, user_id: int, kinds: tuple[str, ...], since: datetime | None = None) -> Pace:
+    """The median of a person's newest timed answers of these kinds."""
+    a = t.annotation.c
+    asked = sa.select(a.seconds).where(
+        a.annotator_id == user_id, a.kind.in_(kinds), a.seconds.is_not(None), a.lane != "import"
+    )
+    if since is not None:
+        asked = asked.where(a.server_time >= since)
+    seconds = list(conn.scalars(asked.order_by(a.seq.desc()).limit(PACE_OF)))
+    return Pace(float(median(seconds)) if seconds else None, len(seconds))
+
+
+def work_for(conn: sa.Connection, user_id: int, may_name: bool, may_correct: bool) -> list[Work]:
+    """What waits for a person: items that are free or already this person's own."""
+    found = []
+    if may_name:
+        found.append(Work("names", _ready(conn, user_id, in_lanes(None)), pace_of(conn, user_id, ANSWER_KINDS)))
+    pairs = pace_of(conn, user_id, PAIR_ANSWER_KINDS[:2])
+    found.append(Work("pairs", _ready(conn, user_id, in_lanes((t.PAIRS,))), pairs))
+    if may_correct:
+        found.append(Work("disputed", _ready(conn, user_id, in_lanes((t.DISPUTED,))), pairs))
+    return found
+
+
+def _ready(conn: sa.Connection, user_id: int, lanes: sa.ColumnElement[bool]) -> int:
+    q = t.acquisition_queue.c
+    free = sa.or_(
+        q.state == "pending",
+        sa.and_(q.state == "leased", sa.or_(q.leased_until < datetime.now(UTC), q.leased_by == user_id)),
+    )
+    return int(conn.scalar(sa.select(sa.func.count()).select_from(t.acquisition_queue).where(free, lanes)) or 0)
+
+
+def verified_tracks(conn: sa.Connection) -> dict[int, int]:
+    """How many tracks of each individual have a name that a person gave and that stands, after merges."""
+    answers = effective_answers().subquery("answer")
+    return {
+        row.individual_id: row.n
+        for row in conn.execute(
+            sa.select(answers.c.individual_id, sa.func.count().label("n"))
+            .join_from(answers, t.track, t.track.c.track_id == answers.c.track_id)
+            .where(answers.c.kind.in_(NAMING_KINDS), t.track.c.state == "live")
+            .group_by(answers.c.individual_id)
+        )
+    }
+
+
+def lacking(conn: sa.Connection, enough: int = ENOUGH) -> list[Lacking]:
+    """Individuals with fewer verified tracks than enough, the fewest first. Merged ones count as who they are."""
+    counts = verified_tracks(conn)
+    i = t.individual.c
+    people = conn.execute(
+        sa.select(i.individual_id, i.anim_id, i.name, i.provisional).where(i.same_as_id.is_(None)).order_by(i.anim_id)
+    )
+    few = [Lacking(r.anim_id, r.name, bool(r.provisional), counts.get(r.individual_id, 0)) for r in people]
+    return sorted((row for row in few if row.verified < enough), key=lambda row: row.verified)
+
+
+def learned(conn: sa.Connection) -> Learned:
+    """What the labels bought, from the champion head's newest measurement."""
+    head = next((head for head in head_history(conn) if head.state == "champion"), None)
+    if head is None:
+        return Learned(None, None, None, [])
+    c = sa.table(
+        "v_learning_curve",
+        *map(sa.column, ("model_id", "policy", "n_labels", "accuracy", "accuracy_low", "accuracy_high")),
+        sa.column("watermark_seq"),
+    ).c
+    rows = conn.execute(
+        sa.select(c.policy, c.n_labels, c.accuracy, c.accuracy_low, c.accuracy_high, c.watermark_seq)
+        .where(c.model_id == head.model_id)
+        .order_by(c.policy, c.n_labels)
+    ).all()
+    curve = [
+        CurvePoint(r.policy, int(r.n_labels), r.accuracy, r.accuracy_low, r.accuracy_high)
+        for r in rows
+        if None not in (r.accuracy, r.accuracy_low, r.accuracy_high)
+    ]
+    return Learned(head, bought_of(conn), rows[0].watermark_seq if rows else None, curve)

@@ -1,0 +1,390 @@
+"""Where some individuals were seen together: the clips and frames, how many, and how closely two are associated.
+
+Belongs here: what "together" means, counting it from tracks with names, indices with their intervals. Does not belong
+here: everybody with everybody (`v_dyad`), drawing.
+
+Three rules: in the same frame; in the same clip, not necessarily at once; within some minutes at one camera. An index
+counts days on which cameras saw at least one of the two while both were alive and under study (`v_individual_day`'s
+rule): x days together by the rule, y_a and y_b with only one of them, y_ab with both but not together.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from itertools import combinations
+from typing import Literal
+
+import numpy as np
+import sqlalchemy as sa
+
+from chimp_assets.database import schema as t
+from chimp_assets.insight.lives import named_track
+
+Rule = Literal["frame", "clip", "minutes"]
+MAX_TOGETHER = 6
+TOO_FEW = 5
+"""Days together below which an index says nothing."""
+RESAMPLES = 2_000
+_PART = 500
+
+
+@dataclass(frozen=True)
+class Question:
+    """Who, by which rule, when; probability None: only names that a person gave. keys: of individuals, two or more."""
+
+    keys: tuple[int, ...]
+    rule: Rule = "frame"
+    minutes: int = 10
+    since: date | None = None
+    until: date | None = None
+    probability: float | None = None
+
+
+@dataclass(frozen=True)
+class Track:
+    """A track with the name of somebody who is asked about."""
+
+    track_id: int
+    video_id: int
+    key: int
+    verified: bool
+    probability: float
+    model_id: int | None
+    first_frame_no: int
+    last_frame_no: int
+    first_s: float
+    last_s: float
+    site: str | None
+    camera: str | None
+    uri: str
+    recorded_at: datetime | None
+    recorded_on: date | None
+
+    @property
+    def place(self) -> tuple[str | None, str | None]:
+        """Where it was filmed."""
+        return self.site, self.camera
+
+    @property
+    def begins(self) -> datetime | None:
+        """When it comes into view; None where nobody knows."""
+        return None if self.recorded_at is None else self.recorded_at + timedelta(seconds=self.first_s)
+
+    @property
+    def ends(self) -> datetime | None:
+        """When it goes out of view."""
+        return None if self.recorded_at is None else self.recorded_at + timedelta(seconds=self.last_s)
+
+
+@dataclass(frozen=True)
+class Occasion:
+    """Once together. tracks: of every individual, those that make the occasion; video_id: of the last that came.
+
+    frames: of this clip, those that show all of them; [] where no frame does.
+    """
+
+    video_id: int
+    day: date | None
+    at: datetime | None
+    tracks: tuple[Track, ...]
+    frames: list[int]
+
+    @property
+    def verified(self) -> bool:
+        """Whether a person named everybody in it."""
+        return all(any(t.verified for t in self.tracks if t.key == key) for key in {t.key for t in self.tracks})
+
+
+@dataclass(frozen=True)
+class Index:
+    """How closely two are associated. days: n of the bootstrap; indices None without a day. Intervals: 95 in 100."""
+
+    a: int
+    b: int
+    x: int
+    y_a: int
+    y_b: int
+    y_ab: int
+    sri: float | None
+    sri_low: float | None
+    sri_high: float | None
+    hwi: float | None
+    hwi_low: float | None
+    hwi_high: float | None
+
+    @property
+    def days(self) -> int:
+        """Days on which at least one was seen."""
+        return self.x + self.y_a + self.y_b + self.y_ab
+
+    @property
+    def too_few(self) -> bool:
+        """Whether they were together too seldom to say anything."""
+        return self.x < TOO_FEW
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Occasions, the newest first; indices of each two. label_seq: decisions up to this one were read.
+
+    models: (model_id, name, version) of the heads whose names were counted.
+    """
+
+    occasions: list[Occasion]
+    n_frames: int
+    n_clips: int
+    n_days: int
+    n_tracks: dict[int, int]
+    indices: list[Index]
+    label_seq: int
+    models: list[tuple[int, str, int]]
+
+
+@dataclass(frozen=True)
+class Box:
+    """A box in a frame that is shown, of the individual asked about in this place; fractions of the picture."""
+
+    key: int
+    verified: bool
+    x: float
+    y: float
+    w: float
+    h: float
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A frame to show, with the boxes of those who are asked about."""
+
+    video_id: int
+    frame_no: int
+    boxes: list[Box]
+
+
+def together(conn: sa.Connection, asked: Question) -> Answer:
+    """Everything about some individuals together."""
+    label_seq = int(conn.scalar(sa.select(sa.func.coalesce(sa.func.max(t.annotation.c.seq), 0))) or 0)
+    tracks = _tracks(conn, asked)
+    shared = _shared_frames(conn, asked.keys, tracks)
+    if asked.rule == "minutes":
+        occasions = _within(asked.keys, tracks, timedelta(minutes=asked.minutes), shared)
+    else:
+        occasions = _in_clips(asked.keys, tracks, shared, at_once=asked.rule == "frame")
+    occasions.sort(key=lambda o: (o.day or date.min, o.at.timestamp() if o.at else 0.0, o.video_id), reverse=True)
+    clips = {track.video_id for occasion in occasions for track in occasion.tracks}
+    heads = sorted({track.model_id for track in tracks if track.model_id is not None})
+    m = t.model.c
+    named = sa.select(m.model_id, m.name, m.version).where(m.model_id.in_(heads)).order_by(m.model_id)
+    return Answer(
+        occasions=occasions,
+        n_frames=sum(len(shared.get(video_id, [])) for video_id in clips),
+        n_clips=len(clips),
+        n_days=len({o.day for o in occasions if o.day is not None}),
+        n_tracks={key: sum(track.key == key for track in tracks) for key in asked.keys},
+        indices=_indices(conn, asked, tracks, shared),
+        label_seq=label_seq,
+        models=[(row.model_id, row.name, row.version) for row in conn.execute(named)],
+    )
+
+
+def shown_of(conn: sa.Connection, occasions: Sequence[Occasion]) -> list[list[Shown]]:
+    """Of each occasion the middle one of the frames that show everybody; where none does, one of each individual."""
+    apart: dict[int, dict[int, Track]] = {}
+    tracks: dict[int, Track] = {}
+    for n, occasion in enumerate(occasions):
+        tracks |= {track.track_id: track for track in occasion.tracks}
+        if not occasion.frames:
+            apart[n] = {track.key: track for track in reversed(occasion.tracks)}
+    middle = _middle_frames(conn, sorted({track.track_id for of in apart.values() for track in of.values()}))
+    wanted: list[list[tuple[int, int]]] = []
+    for n, occasion in enumerate(occasions):
+        if occasion.frames:
+            wanted.append([(occasion.video_id, occasion.frames[len(occasion.frames) // 2])])
+        else:
+            frames = [(k.video_id, middle[k.track_id]) for k in apart[n].values() if k.track_id in middle]
+            wanted.append(list(dict.fromkeys(frames)))
+    d = t.detection.c
+    boxes: dict[tuple[int, int], list[Box]] = defaultdict(list)
+    numbers = sorted({frame_no for frames in wanted for _, frame_no in frames})
+    for part in _parts(sorted(tracks)):
+        for some in _parts(numbers):
+            for row in conn.execute(
+                sa.select(d.track_id, d.video_id, d.frame_no, d.x, d.y, d.w, d.h)
+                .where(d.track_id.in_(part), d.frame_no.in_(some))
+                .order_by(d.track_id)
+            ):
+                track = tracks[row.track_id]
+                boxes[row.video_id, row.frame_no].append(Box(track.key, track.verified, row.x, row.y, row.w, row.h))
+    return [[Shown(*frame, boxes[frame]) for frame in frames] for frames in wanted]
+
+
+def _middle_frames(conn: sa.Connection, track_ids: Sequence[int]) -> dict[int, int]:
+    """Of each track the middle one of its frames with a box."""
+    d = t.detection.c
+    frames: dict[int, list[int]] = defaultdict(list)
+    for part in _parts(track_ids):
+        for row in conn.execute(
+            sa.select(d.track_id, d.frame_no).where(d.track_id.in_(part)).order_by(d.track_id, d.frame_no)
+        ):
+            frames[row.track_id].append(row.frame_no)
+    return {track_id: numbers[len(numbers) // 2] for track_id, numbers in frames.items()}
+
+
+def _tracks(conn: sa.Connection, asked: Question) -> list[Track]:
+    n, k, v = named_track.c, t.track.c, t.video.c
+    statement = (
+        sa.select(
+            n.track_id, n.video_id, n.individual_id, n.source, n.probability, n.model_id, k.first_frame_no,
+            k.last_frame_no, k.first_s, k.last_s, v.site, v.camera, v.uri, v.recorded_at, v.recorded_on,
+        )
+        .join_from(named_track, t.track, k.track_id == n.track_id)
+        .join(t.video, v.video_id == n.video_id)
+        .where(n.individual_id.in_(asked.keys))
+        .order_by(n.track_id)
+    )  # fmt: skip
+    if asked.probability is None:
+        statement = statement.where(n.source == "person")
+    else:
+        statement = statement.where(n.probability >= asked.probability)
+    if asked.since is not None:
+        statement = statement.where(v.recorded_on >= asked.since)
+    if asked.until is not None:
+        statement = statement.where(v.recorded_on <= asked.until)
+    return [
+        Track(
+            row.track_id, row.video_id, row.individual_id, row.source == "person", row.probability, row.model_id,
+            row.first_frame_no, row.last_frame_no, row.first_s, row.last_s, row.site, row.camera, row.uri,
+            row.recorded_at, row.recorded_on,
+        )
+        for row in conn.execute(statement)
+    ]  # fmt: skip
+
+
+def _by_video(tracks: Sequence[Track]) -> dict[int, list[Track]]:
+    videos: dict[int, list[Track]] = defaultdict(list)
+    for track in tracks:
+        videos[track.video_id].append(track)
+    return videos
+
+
+def _shared_frames(conn: sa.Connection, keys: tuple[int, ...], tracks: Sequence[Track]) -> dict[int, list[int]]:
+    """Frames that show all of them, by clip, in order."""
+    candidates = [here for here in _by_video(tracks).values() if {track.key for track in here} == set(keys)]
+    frames: dict[int, dict[int, set[int]]] = defaultdict(lambda: defaultdict(set))
+    of = {track.track_id: track for here in candidates for track in here}
+    d = t.detection.c
+    for part in _parts(sorted(of)):
+        for row in conn.execute(sa.select(d.track_id, d.frame_no).where(d.track_id.in_(part))):
+            track = of[row.track_id]
+            frames[track.video_id][track.key].add(row.frame_no)
+    found = {video_id: sorted(set.intersection(*(by_key[key] for key in keys))) for video_id, by_key in frames.items()}
+    return {video_id: numbers for video_id, numbers in found.items() if numbers}
+
+
+def _in_clips(
+    keys: tuple[int, ...], tracks: Sequence[Track], shared: dict[int, list[int]], at_once: bool
+) -> list[Occasion]:
+    found = []
+    for video_id, here in _by_video(tracks).items():
+        if {track.key for track in here} != set(keys) or (at_once and video_id not in shared):
+            continue
+        first = here[0]
+        found.append(Occasion(video_id, first.recorded_on, first.recorded_at, tuple(here), shared.get(video_id, [])))
+    return found
+
+
+def _within(
+    keys: tuple[int, ...], tracks: Sequence[Track], gap: timedelta, shared: dict[int, list[int]]
+) -> list[Occasion]:
+    """One occasion for each clip in which the last of them came: the others went at most so long before."""
+    places: dict[tuple[str | None, str | None], list[Track]] = defaultdict(list)
+    for track in tracks:
+        if track.recorded_at is not None:
+            places[track.place].append(track)
+    found: dict[int, dict[int, Track]] = {}
+    for here in places.values():
+        here.sort(key=lambda track: (track.begins, track.track_id))
+        last: dict[int, Track] = {}
+        for track in here:
+            of_key = last.get(track.key)
+            if of_key is None or of_key.ends is None or (track.ends is not None and track.ends >= of_key.ends):
+                last[track.key] = track
+            begins = track.begins
+            assert begins is not None
+            near = [other for key in keys if (other := last.get(key)) and other.ends and begins - other.ends <= gap]
+            if len(near) == len(keys):
+                found.setdefault(track.video_id, {}).update({k.track_id: k for k in (*near, track)})
+    occasions = []
+    for video_id, of in found.items():
+        one = next(track for track in of.values() if track.video_id == video_id)
+        everybody = tuple(sorted(of.values(), key=lambda track: track.track_id))
+        occasions.append(Occasion(video_id, one.recorded_on, one.recorded_at, everybody, shared.get(video_id, [])))
+    return occasions
+
+
+def _indices(
+    conn: sa.Connection, asked: Question, tracks: Sequence[Track], shared: dict[int, list[int]]
+) -> list[Index]:
+    """Of each two of them, by the same rule; of two, what the occasions say."""
+    alive = _alive(conn, asked.keys)
+    found = []
+    for a, b in combinations(asked.keys, 2):
+        theirs = [track for track in tracks if track.key in (a, b)]
+        frames = shared if len(asked.keys) == 2 else _shared_frames(conn, (a, b), theirs)
+        if asked.rule == "minutes":
+            occasions = _within((a, b), theirs, timedelta(minutes=asked.minutes), frames)
+        else:
+            occasions = _in_clips((a, b), theirs, frames, at_once=asked.rule == "frame")
+        since = max(alive[a][0], alive[b][0])
+        until = min(alive[a][1], alive[b][1])
+        seen = {
+            key: {track.recorded_on for track in theirs if track.key == key and track.recorded_on is not None}
+            for key in (a, b)
+        }
+        days = [day for day in sorted(seen[a] | seen[b]) if since <= day <= until]
+        met = {occasion.day for occasion in occasions}
+        found.append(index_of(a, b, [(day in met, day in seen[a], day in seen[b]) for day in days]))
+    return found
+
+
+def index_of(a: int, b: int, days: Sequence[tuple[bool, bool, bool]]) -> Index:
+    """Simple ratio and half-weight index of two. days: together, a seen, b seen; intervals by resampling days."""
+    kinds = np.array([0 if x else 3 if in_a and in_b else 1 if in_a else 2 for x, in_a, in_b in days], np.int64)
+    counts = np.bincount(kinds, minlength=4)
+    x, y_a, y_b, y_ab = (int(n) for n in counts)
+    if not len(days):
+        return Index(a, b, 0, 0, 0, 0, None, None, None, None, None, None)
+    drawn = np.random.default_rng(0).multinomial(len(days), counts / len(days), size=RESAMPLES).astype(float)
+    together_, only_a, only_b, apart = drawn.T
+    sri = together_ / (together_ + apart + only_a + only_b)
+    hwi = together_ / (together_ + apart + (only_a + only_b) / 2)
+    sri_low, sri_high = (float(v) for v in np.quantile(sri, (0.025, 0.975)))
+    hwi_low, hwi_high = (float(v) for v in np.quantile(hwi, (0.025, 0.975)))
+    return Index(
+        a, b, x, y_a, y_b, y_ab, x / (x + y_ab + y_a + y_b), sri_low, sri_high,
+        x / (x + y_ab + (y_a + y_b) / 2), hwi_low, hwi_high,
+    )  # fmt: skip
+
+
+def _alive(conn: sa.Connection, keys: tuple[int, ...]) -> dict[int, tuple[date, date]]:
+    """From when to when each was alive and under study (entry, else earliest birth; departure), as far as is known."""
+    i = t.individual.c
+    return {
+        row.individual_id: (
+            row.entry_date or row.bd_min or row.birth_date or date.min,
+            row.depart_date or date.max,
+        )
+        for row in conn.execute(
+            sa.select(i.individual_id, i.entry_date, i.bd_min, i.birth_date, i.depart_date).where(
+                i.individual_id.in_(keys)
+            )
+        )
+    }
+
+
+def _parts(values: Sequence[int]) -> Iterator[list[int]]:
+    for start in range(0, len(values), _PART):
+        yield list(values[start : start + _PART])

@@ -1,0 +1,124 @@
+"""Charts that the server draws: numbers to points of an SVG, which templates then write without any style of their own.
+
+Belongs here: scales and paths. Does not belong here: colours (`static/pages.css`), the table beside each (templates).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+WIDTH, HEIGHT = 640, 260
+LEFT, RIGHT, TOP, BOTTOM = 48, 12, 12, 36
+
+
+@dataclass(frozen=True)
+class Series:
+    """One line with its band, ready for `points` and `d`; ends: the place of its last point."""
+
+    key: str
+    line: str
+    band: str
+    dots: list[tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class LineChart:
+    """Lines on one scale; ticks: (place, text)."""
+
+    series: list[Series]
+    x_ticks: list[tuple[float, str]]
+    y_ticks: list[tuple[float, str]]
+    width: int = WIDTH
+    height: int = HEIGHT
+    left: int = LEFT
+    right: int = WIDTH - RIGHT
+    bottom: int = HEIGHT - BOTTOM
+    top: int = TOP
+
+
+Point = tuple[float, float, float, float]
+"""x, y, low and high."""
+
+
+def shares_over(lines: Mapping[str, Sequence[Point]]) -> LineChart | None:
+    """Shares from 0 to 1 over a count, each line with its band; None without any point."""
+    largest = max((point[0] for points in lines.values() for point in points), default=0.0)
+    if not largest:
+        return None
+
+    def x(value: float) -> float:
+        return round(LEFT + (WIDTH - RIGHT - LEFT) * value / largest, 1)
+
+    def y(share: float) -> float:
+        return round(HEIGHT - BOTTOM - (HEIGHT - BOTTOM - TOP) * min(max(share, 0.0), 1.0), 1)
+
+    series = []
+    for key, points in lines.items():
+        if not points:
+            continue
+        upper = [f"{x(p[0])},{y(p[3])}" for p in points]
+        lower = [f"{x(p[0])},{y(p[2])}" for p in reversed(points)]
+        dots = [(x(p[0]), y(p[1])) for p in points]
+        series.append(Series(key, " ".join(f"{a},{b}" for a, b in dots), " ".join(upper + lower), dots))
+    step = _step(largest)
+    x_ticks = [(x(step * n), f"{round(step * n):,}".replace(",", " ")) for n in range(int(largest / step) + 1)]
+    y_ticks = [(y(n / 4), f"{25 * n} %") for n in range(5)]
+    return LineChart(series, x_ticks, y_ticks)
+
+
+def _step(largest: float) -> float:
+    """A round step that gives at most six marks."""
+    step = 1.0
+    while True:
+        for factor in (1, 2, 5):
+            if largest / (step * factor) <= 6:
+                return step * factor
+        step *= 10
+
+
+@dataclass(frozen=True)
+class Bar:
+    """Two stacked parts: place and width, top and height of each, and the word below (empty: no room)."""
+
+    x: float
+    width: float
+    verified: tuple[float, float]
+    model: tuple[float, float]
+    word: str
+
+
+@dataclass(frozen=True)
+class BarChart:
+    """Stacked counts; largest: at the top of the scale."""
+
+    bars: list[Bar]
+    largest: int
+    width: int = WIDTH
+    height: int = 160
+    left: int = LEFT
+    right: int = WIDTH - RIGHT
+    bottom: int = 130
+    top: int = TOP
+
+
+def bars(rows: Sequence[tuple[str, int, int]]) -> BarChart | None:
+    """Verified below, the model's above it, one bar for each word; None without any."""
+    largest = max((verified + model for _, verified, model in rows), default=0)
+    if not largest:
+        return None
+    chart = BarChart([], largest)
+    step = (chart.right - chart.left) / len(rows)
+    every = -(-len(rows) // 10)
+    for n, (word, verified, model) in enumerate(rows):
+        tall = [(chart.bottom - chart.top) * part / largest for part in (verified, model)]
+        chart.bars.append(
+            Bar(
+                x=round(chart.left + n * step + step * 0.1, 1),
+                width=round(min(step * 0.8, 40.0), 1),
+                verified=(round(chart.bottom - tall[0], 1), round(tall[0], 1)),
+                model=(round(chart.bottom - tall[0] - tall[1], 1), round(tall[1], 1)),
+                word=word if n % every == 0 else "",
+            )
+        )
+    return chart

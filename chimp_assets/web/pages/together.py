@@ -1,0 +1,191 @@
+"""Seen together: the form, the frames, the numbers, the permanent address and the CSV.
+
+Belongs here: handlers, reading the address. Does not belong here: what together means (`insight.together`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Annotated, Any, Literal
+from urllib.parse import urlencode
+
+import sqlalchemy as sa
+from fastapi import APIRouter, Depends, Query
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from chimp_assets.database import schema as t
+from chimp_assets.insight import lives
+from chimp_assets.insight import together as facts
+from chimp_assets.web.roles import require
+from chimp_assets.web.tables import csv_download
+
+router = APIRouter(include_in_schema=False, dependencies=[Depends(require("viewer"))])
+
+PAGE = 24
+MOST_MINUTES = 24 * 60
+COLUMNS = (
+    "individuals", "rule", "minutes", "since", "until", "names", "models", "label_seq", "video_id", "uri", "site",
+    "camera", "recorded_at", "frame_no", "frame", "track_ids", "verified",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What an address asks. who: anim_id and name of each that is found; unknown: words that name nobody."""
+
+    who: list[tuple[int, str, str | None]]
+    unknown: list[str]
+    rule: facts.Rule
+    minutes: int
+    since: date | None
+    until: date | None
+    names: Literal["verified", "model"]
+    p: float
+
+    @property
+    def question(self) -> facts.Question:
+        """The same for the domain."""
+        return facts.Question(
+            tuple(key for key, _, _ in self.who),
+            self.rule,
+            self.minutes,
+            self.since,
+            self.until,
+            self.p if self.names == "model" else None,
+        )
+
+    def query(self, **more: Any) -> str:
+        """The permanent address of this question; what is usual is left out."""
+        parts: dict[str, Any] = {"with": ",".join(code for _, code, _ in self.who), "rule": self.rule}
+        if self.rule == "minutes":
+            parts["minutes"] = self.minutes
+        parts |= {key: day.isoformat() for key, day in (("since", self.since), ("until", self.until)) if day}
+        if self.names == "model":
+            parts |= {"names": "model", "p": f"{self.p:g}"}
+        return urlencode({**parts, **more}, safe=",")
+
+
+@dataclass(frozen=True)
+class _Words:
+    """The parameters as they came."""
+
+    together: Annotated[str, Query(alias="with", max_length=1000)] = ""
+    who: Annotated[list[str] | None, Query(max_length=20)] = None
+    rule: facts.Rule = "frame"
+    minutes: Annotated[int, Query(ge=0, le=MOST_MINUTES)] = 10
+    since: Annotated[str, Query(max_length=10)] = ""
+    until: Annotated[str, Query(max_length=10)] = ""
+    names: Literal["verified", "model"] = "verified"
+    p: Annotated[float, Query(ge=0, le=1)] = 0.9
+
+
+@router.get("/together.csv")
+def export(request: Request, words: Annotated[_Words, Depends()]) -> Response:
+    """Every frame with all of them, or the clip where no frame has; each row says what was asked and of which state."""
+    with request.app.state.db.read() as conn:
+        asked = _read(conn, words)
+        found = facts.together(conn, asked.question) if len(asked.who) > 1 else None
+    return csv_download(f"together_{'_'.join(code for _, code, _ in asked.who)}", COLUMNS, _rows(asked, found))
+
+
+@router.get("/together")
+def page(
+    request: Request,
+    words: Annotated[_Words, Depends()],
+    after: Annotated[int | None, Query(ge=0, le=2**62)] = None,
+) -> Response:
+    """Two or more individuals together."""
+    with request.app.state.db.read() as conn:
+        asked = _read(conn, words)
+        if words.who is not None and not asked.unknown:
+            return RedirectResponse(f"/together?{asked.query()}", 303)
+        found, shown, part, more = None, [], [], None
+        if len(asked.who) > 1:
+            found = facts.together(conn, asked.question)
+            place = next((n + 1 for n, o in enumerate(found.occasions) if o.video_id == after), 0) if after else 0
+            part = found.occasions[place : place + PAGE]
+            more = part[-1].video_id if place + PAGE < len(found.occasions) else None
+            shown = facts.shown_of(conn, part)
+        i = t.individual.c
+        people = conn.execute(sa.select(i.anim_id, i.name).where(i.same_as_id.is_(None)).order_by(i.anim_id)).all()
+    return request.app.state.templates.TemplateResponse(
+        request,
+        "together.html",
+        {
+            "asked": asked,
+            "found": found,
+            "occasions": list(zip(part, shown, strict=True)),
+            "more": more,
+            "people": people,
+            "place_of": {key: n for n, (key, _, _) in enumerate(asked.who)},
+            "name_of": {key: name or code for key, code, name in asked.who},
+            "too_few": facts.TOO_FEW,
+            "most": facts.MAX_TOGETHER,
+            "resamples": facts.RESAMPLES,
+        },
+    )
+
+
+def _read(conn: sa.Connection, words: _Words) -> Asked:
+    typed = [*words.together.split(","), *(words.who or [])]
+    who: dict[int, tuple[int, str, str | None]] = {}
+    unknown = []
+    for word in dict.fromkeys(w.strip() for w in typed[:20] if w.strip()):
+        key = _key_of(conn, word[:200])
+        if key is None or (key not in who and len(who) == facts.MAX_TOGETHER):
+            unknown.append(word[:200])
+            continue
+        i = t.individual.c
+        row = conn.execute(sa.select(i.anim_id, i.name).where(i.individual_id == key)).one()
+        who[key] = (key, row.anim_id, row.name)
+    return Asked(
+        list(who.values()),
+        unknown,
+        words.rule,
+        words.minutes,
+        _day(words.since),
+        _day(words.until),
+        words.names,
+        words.p,
+    )
+
+
+def _key_of(conn: sa.Connection, word: str) -> int | None:
+    if "\x00" in word:
+        return None
+    found = lives.find(conn, word) or lives.find(conn, word.upper())
+    if found is not None:
+        return found[0]
+    i = t.individual.c
+    named = conn.scalars(
+        sa.select(i.individual_id).where(sa.func.lower(i.name) == word.lower(), i.same_as_id.is_(None)).limit(2)
+    ).all()
+    return named[0] if len(named) == 1 else None
+
+
+def _day(word: str) -> date | None:
+    try:
+        return date.fromisoformat(word)
+    except ValueError:
+        return None
+
+
+def _rows(asked: Asked, found: facts.Answer | None) -> Iterator[Sequence[Any]]:
+    if found is None:
+        return
+    fixed = (
+        " ".join(code for _, code, _ in asked.who), asked.rule, asked.minutes if asked.rule == "minutes" else None,
+        asked.since, asked.until, "verified" if asked.names == "verified" else f"model >= {asked.p:g}",
+        " ".join(f"{name} {version} (run {key})" for key, name, version in found.models), found.label_seq,
+    )  # fmt: skip
+    for occasion in found.occasions:
+        first = next(track for track in occasion.tracks if track.video_id == occasion.video_id)
+        clip = (occasion.video_id, first.uri, first.site, first.camera, first.recorded_at)
+        tracks = (" ".join(str(track.track_id) for track in occasion.tracks), int(occasion.verified))
+        numbers: list[int | None] = [*occasion.frames] or [None]
+        for frame_no in numbers:
+            address = None if frame_no is None else f"/media/frame/{occasion.video_id}/{frame_no}.jpg"
+            yield (*fixed, *clip, frame_no, address, *tracks)

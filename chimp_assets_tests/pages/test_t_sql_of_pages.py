@@ -1,0 +1,71 @@
+"""Every statement behind the pages, read as SQL Server would; and answered by a real PostgreSQL."""
+
+from datetime import UTC, date, datetime
+
+import sqlalchemy as sa
+
+from chimp_assets.database import schema as s
+from chimp_assets.database.events import record_events
+from chimp_assets.insight import lives, progress
+from chimp_assets.insight.together import Question, shown_of, together
+from chimp_assets_tests.database import t_sql
+from chimp_assets_tests.database.conftest import postgresql  # noqa: F401  the server that tests of the database use
+from chimp_assets_tests.database.world import event, make_world, predict, track
+
+
+def ask_everything(db):
+    """Every question of the pages, each with every condition that it can have; how many sightings there are."""
+    with db.read() as conn:
+        user = conn.scalar(sa.select(s.app_user.c.user_id).where(s.app_user.c.name == "anna"))
+        progress.day_of(conn, user, "anna", datetime(2020, 1, 1, tzinfo=UTC))
+        progress.work_for(conn, user, True, True)
+        progress.learned(conn)
+        progress.lacking(conn)
+        lives.listing(conn, after="A")
+        key, other = (lives.find(conn, code)[0] for code in ("FF", "FI"))
+        lives.life_of(conn, key)
+        lives.life_of(conn, other)
+        lives.seen(conn, key)
+        lives.gallery(conn, key, "person", before=2**60)
+        lives.decisions(conn, key, before=2**60)
+        lives.biography_changes(conn, key)
+        for rule in ("frame", "clip", "minutes"):
+            day = date(2013, 5, 6)
+            found = together(conn, Question((key, other), rule, since=day, until=day, probability=0.5))
+            assert len(found.occasions) == 1
+            assert shown_of(conn, found.occasions)[0][0].boxes
+        return len(list(lives.sightings(conn, key)))
+
+
+def small_world(db):
+    make_world(db)
+    record_events(db, [event("identify", track(1, 0), "FF", seconds=2.0), event("identify", track(1, 1), "FI")])
+    predict(db, track(2, 0), {"FF": 0.75})
+
+
+def test_the_pages_speak_t_sql(home):
+    """A page that fails on one of three databases."""
+    small_world(home.database)
+    heard = []
+
+    def listen(conn, element, several, parameters, options):
+        heard.append((element, sorted(several[0]) if several else sorted(parameters) or None))
+
+    sa.event.listen(sa.Engine, "before_execute", listen)
+    try:
+        assert ask_everything(home.database) == 2
+    finally:
+        sa.event.remove(sa.Engine, "before_execute", listen)
+    said = [(element, names) for element, names in heard if not isinstance(element, str)]
+    assert [found for element, names in said if (found := t_sql.faults_of(t_sql.compiled(element, names)))] == []
+    assert len({str(element) for element, _ in said}) > 20
+
+
+def test_the_pages_on_postgresql(postgresql):  # noqa: F811
+    """What the parser takes, a server may still refuse."""
+    db = postgresql.create_migrated()
+    try:
+        small_world(db)
+        assert ask_everything(db) == 2
+    finally:
+        db.dispose()
