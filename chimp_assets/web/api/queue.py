@@ -45,7 +45,7 @@ def claim(request: Request, wanted: ClaimRequest, person: Annotated[Person, Depe
     free = wanted.n - len(gold)
     items = queue.claim(db, person.name, free, minutes, lanes, wanted.exclude) if lanes and free else []
     questions = asked(items, settings.web.blind_share)
-    if questions:  # gold alone would show itself
+    if questions:
         for question in gold:
             questions.insert(random.randrange(len(questions) + 1), question)  # noqa: S311  no secret
     request.app.state.media.make_soon(_tracks(questions), settings.web.media_wait_s)
