@@ -14,7 +14,6 @@ from chimp_assets.database.competing import Opinion, record_opinions
 from chimp_assets.database.events import LabelEvent
 from chimp_assets.web.checks import GOLD_FROM
 from chimp_assets.web.errors import WebError
-from chimp_assets.web.errors import WebError
 from chimp_assets.web.items import moment
 from chimp_assets.web.roles import RUNG_OF, may_answer, require
 from chimp_assets.web.sessions import Person
