@@ -41,7 +41,11 @@ class Served:
 
     def __init__(self, home: Home, port: int = 0) -> None:
         config = uvicorn.Config(
-            create_app(home, Options(make_media=False)), host="127.0.0.1", port=port, log_level="warning"
+            create_app(home, Options(make_media=False)),
+            host="127.0.0.1",
+            port=port,
+            log_level="critical",
+            lifespan="off",
         )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, daemon=True)
@@ -57,10 +61,10 @@ class Served:
 
 @pytest.fixture(scope="session")
 def small_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """40 tracks, made once; every test works on a copy."""
-    home = make_label_home(tmp_path_factory.mktemp("label") / "home", 40, settings="[web]\nblind_share = 0.0\n")
-    home.database.dispose()
-    return home.root
+    """108 tracks, made once; every test works on a copy."""
+    root = tmp_path_factory.mktemp("label") / "home"
+    make_label_home(root, 108, settings="[web]\nblind_share = 0.0\n").database.dispose()
+    return root
 
 
 @pytest.fixture
@@ -116,7 +120,8 @@ def sign_in(context: Any, site: Site, name: str = "anna") -> None:
 @pytest.fixture
 def context(browser: Any, site: Site) -> Iterator[Any]:
     """A browser context in which anna, the expert, is signed in."""
-    made = browser.new_context(viewport={"width": 1280, "height": 800})
+    # Without the service worker: it fetches every file once more, and has tests of its own.
+    made = browser.new_context(viewport={"width": 1280, "height": 800}, service_workers="block")
     sign_in(made, site)
     yield made
     made.close()

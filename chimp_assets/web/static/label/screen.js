@@ -191,7 +191,7 @@ export function Screen() {
   return html`<div class="label-screen" data-busy=${submitting.value || undefined} inert=${open.value ? true : undefined}>
     <div class="label-top">
       <${Facts} item=${item} />
-      <span class="ready" title=${t("label.ready_title")}>${t("label.ready", { n: items.value.length, pictures: ready.value })}</span>
+      <span class="ready" data-items=${items.value.length} title=${t("label.ready_title")}>${t("label.ready", { n: items.value.length, pictures: ready.value })}</span>
       <button type="button" class="quiet" onClick=${() => run("help", "mouse")} aria-label=${t("label.help")}>?</button>
       <button type="button" class="quiet" onClick=${() => run("settings", "mouse")} aria-label=${t("label.settings")}>⚙</button>
     </div>
