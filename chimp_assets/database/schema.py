@@ -743,6 +743,14 @@ annotation = Table(
     ),
     CheckConstraint("seconds >= 0", name="seconds_not_negative"),
     CheckConstraint("propensity > 0 and propensity <= 1", name="propensity_is_chance"),
+    Index("ix_annotation_picture", "video_id", "frame_no"),
+    Index(
+        "ix_annotation_bad_box",
+        "track_id",
+        sqlite_where=sa.text("kind = 'bad_box'"),
+        postgresql_where=sa.text("kind = 'bad_box'"),
+        mssql_where=sa.text("kind = 'bad_box'"),
+    ),
     comment="append-only: one decision of one person",
 )
 

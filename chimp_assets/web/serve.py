@@ -32,6 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Serve until the process is told to end. An argument is the port, else the one of the settings."""
     import uvicorn
 
+    from chimp_assets.web import sessions
     from chimp_assets.web.app import create_app
 
     given = sys.argv[1:] if arguments is None else arguments
@@ -40,6 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
         settings = home.settings.web
         check_address(settings)
         app = create_app(home)
+        sessions.sweep(app.state.db)
     except ChimpError as error:
         print(error, file=sys.stderr)  # noqa: T201  a log
         return 2
@@ -51,6 +53,7 @@ def main(arguments: list[str] | None = None) -> int:
         server_header=False,
         timeout_graceful_shutdown=5,
     )
+    app.state.media.end()
     return 0
 
 

@@ -26,6 +26,8 @@ router = APIRouter(prefix="/api/grid", tags=["grid"])
 
 TRACKS = 24
 _LOOKED_AT = 20 * TRACKS
+# Written out: SQLite uses an index of some rows only where it sees which.
+_FIRST = t.prediction.c.rank == sa.literal_column("1")
 
 
 class Marked(Body):
@@ -106,7 +108,7 @@ def _most_predicted(conn: sa.Connection, head_id: int) -> Any:
         sa.select(i.individual_id, i.anim_id, i.name)
         .join_from(t.prediction, t.individual, i.individual_id == p.individual_id)
         .join(t.track, t.track.c.track_id == p.track_id)
-        .where(p.model_id == head_id, p.rank == 1, t.track.c.state == "live", i.same_as_id.is_(None))
+        .where(p.model_id == head_id, _FIRST, t.track.c.state == "live", i.same_as_id.is_(None))
         .where(~sa.exists().where(t.annotation.c.track_id == p.track_id))
         .group_by(i.individual_id, i.anim_id, i.name)
         .order_by(sa.func.count().desc(), i.anim_id)
@@ -122,7 +124,7 @@ def _predicted(conn: sa.Connection, settings: Settings, head_id: int, individual
         .join_from(t.prediction, t.track, k.track_id == p.track_id)
         .join(t.video, v.video_id == k.video_id)
         .outerjoin(t.split_assignment, s.video_id == k.video_id)
-        .where(p.individual_id == individual_id, p.model_id == head_id, p.rank == 1)
+        .where(p.individual_id == individual_id, p.model_id == head_id, _FIRST)
         .where(k.state == "live", v.state != "retired", sa.or_(s.split.is_(None), s.split != "test"))
         .order_by(p.probability.desc(), p.track_id)
         .limit(_LOOKED_AT)

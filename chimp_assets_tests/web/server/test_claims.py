@@ -150,6 +150,20 @@ def test_a_volunteer_is_given_pairs_and_no_names(home: Home, browser: Browsers) 
     assert claim(browser("ida"), 5, lanes=["disputed"]) == []
 
 
+def test_texts_are_compressed_and_pictures_are_not(home: Home, browser: Browsers) -> None:
+    """A claim for the field takes twelve seconds of a slow link, and one if it is compressed."""
+    from chimp_assets.database.individuals import upsert_individuals
+
+    upsert_individuals(home.database, [{"anim_id": f"X{n:03d}"} for n in range(300)])
+    anna = browser("anna")
+    answer = anna.get("/api/individuals", headers={"Accept-Encoding": "gzip"})
+    assert answer.headers["content-encoding"] == "gzip"
+    assert "Accept-Encoding" in answer.headers["vary"]
+    assert int(answer.headers["content-length"]) < len(answer.content) / 5
+    assert anna.get("/static/x/sign_in.js").headers["content-encoding"] == "gzip"
+    assert "content-encoding" not in anna.get("/media/" + "0" * 64 + ".jpg").headers
+
+
 def test_gold_is_hidden_judged_and_never_asked_of_who_may_correct(home: Home, make_app: Any) -> None:
     """Somebody who clicks without looking must be found before a thousand labels are."""
     db = home.database

@@ -98,6 +98,19 @@ def test_a_session_ends_when_it_is_not_used(
     assert signed_in.get("/api/me").status_code == 401
 
 
+def test_sessions_that_ended_long_ago_are_forgotten(home: Home, browser: Browsers) -> None:
+    """Who signed in from where ten years ago is nobody's business any more."""
+    kept, ended, revoked = (sessions.hash_of(browser("anna").cookies["sid"]) for _ in range(3))
+    long_ago = datetime.now(UTC) - timedelta(days=40)
+    with home.database.write() as conn:
+        s = t.user_session.c
+        conn.execute(sa.update(t.user_session).where(s.session_id == ended).values(expires_at=long_ago))
+        conn.execute(sa.update(t.user_session).where(s.session_id == revoked).values(revoked_at=long_ago))
+    assert sessions.sweep(home.database) == 2
+    with home.database.read() as conn:
+        assert conn.scalars(sa.select(t.user_session.c.session_id)).all() == [kept]
+
+
 def test_one_can_end_ones_other_sessions_and_nobody_elses(home: Home, browser: Browsers) -> None:
     """After a theft all must end at once; and a number of somebody else's session must end nothing."""
     here, there, other = browser("anna"), browser("anna"), browser("vera")

@@ -39,6 +39,16 @@ def upgrade() -> None:
     op.add_column("user_session", sa.Column("address", sa.Unicode(60), nullable=True))
     op.add_column("user_session", sa.Column("agent", sa.Unicode(200), nullable=True, comment="browser and system"))
     _add_tables()
+    # Which boxes of a frame were drawn, and which tracks have a bad one: among a million names.
+    op.create_index("ix_annotation_picture", "annotation", ["video_id", "frame_no"])
+    op.create_index(
+        "ix_annotation_bad_box",
+        "annotation",
+        ["track_id"],
+        sqlite_where=sa.text("kind = 'bad_box'"),
+        postgresql_where=sa.text("kind = 'bad_box'"),
+        mssql_where=sa.text("kind = 'bad_box'"),
+    )
 
 
 def _must_change() -> sa.Column[bool]:
