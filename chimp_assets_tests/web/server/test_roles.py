@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -72,7 +73,7 @@ def test_every_route_refuses_who_stands_below_its_role_and_nobody_else(app: Fast
         rung = declared(route)[0]
         if rung is None or route.path in ("/api/sign-out", "/api/sessions/revoke"):
             continue
-        path = route.path.format(**dict.fromkeys(route.param_convertors, "1"))
+        path = re.sub(r"\{[^}]+\}", "1", route.path)
         for method in sorted(route.methods or ()):
             sent = {"json": BODIES.get(route.path, {})} if method == "POST" else {}
             assert nobody.request(method, path, **sent).status_code == 401, (method, path)
