@@ -345,3 +345,37 @@ def test_a_retry_is_taken_up_by_the_running_daemon(home, instance, tick):
     assert not tick("unfinished_bundles").run_requests
     work.retry_failed(home.database)
     assert [r.partition_key for r in tick("unfinished_bundles").run_requests] == ["site-0001"]
+
+
+def test_pictures_are_asked_for_while_any_are_missing_and_not_for_ever(home, instance, tick):
+    """What cannot be made, because a shard is gone, must not start a run every minute."""
+    from chimp_assets.database.queue import write_round
+
+    assert not tick("missing_pictures").run_requests
+    add_bundle(home.database, 1)
+    add_video(home.database, 1, 1, "tracked")
+    add_model(home.database, 1, "detector")
+    add_model(home.database, 2, "embedder")
+    for ordinal in range(2):
+        add_track(home.database, 1, ordinal)
+    tracks = [t.track_id_of(1, ordinal) for ordinal in range(2)]
+    write_round(
+        home.database, policy="{}", seed=1, embedder_model_id=2, watermark_seq=0, n_pool=2, track_ids=tracks,
+        lanes=["typical"] * 2, propensity=[0.5] * 2, reasons=[""] * 2,
+    )  # fmt: skip
+    asked = tick("missing_pictures")
+    assert [request.job_name for request in asked.run_requests] == ["make_pictures"]
+    assert not tick("missing_pictures", asked.cursor).run_requests, "the same ones were asked for"
+    with home.database.write() as conn:
+        conn.execute(
+            sa.insert(t.item_media).values(
+                track_id=tracks[0], kind="crop", place=0, content_hash="0" * 64, uri="item-media/0.jpg", bytes=1,
+                created_at=datetime.now(UTC),
+            )
+        )  # fmt: skip
+    left = tick("missing_pictures", asked.cursor)
+    assert len(left.run_requests) == 1, "what is left is asked for once more"
+    assert not tick("missing_pictures", left.cursor).run_requests
+    job = build_definitions().get_repository_def().get_job("make_pictures")
+    instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED)
+    assert not tick("missing_pictures").run_requests, "one run at a time"

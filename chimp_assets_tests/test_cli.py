@@ -204,6 +204,44 @@ def test_people_can_be_added_listed_and_disabled(chimp, tmp_path):
     assert chimp("user", "add", "joe", "--role", "king")[0] == 2
 
 
+def test_a_person_gets_a_password_that_opens_the_page(chimp, tmp_path, monkeypatch):
+    """Without a password nobody can sign in, and one typed twice differently is a locked door."""
+    from chimp_assets.web import accounts
+
+    home = init_home(tmp_path / "home")
+    code, said, _ = chimp("user", "password", "expert", "--once")
+    password = said.split("with ")[1].split()[0]
+    assert code == 0
+    account = accounts.verify(home.database, "expert", password)
+    assert account is not None
+    assert account.must_change
+    monkeypatch.setattr("typer.prompt", lambda *given, **more: "a password of her own")
+    assert chimp("user", "password", "expert")[0] == 0
+    account = accounts.verify(home.database, "expert", "a password of her own")
+    assert account is not None
+    assert not account.must_change
+    monkeypatch.setattr("typer.prompt", lambda *given, **more: "short")
+    code, _, complained = chimp("user", "password", "expert")
+    assert (code, "at least 10 characters" in complained) == (2, True)
+    assert chimp("user", "password", "nobody", "--once")[0] == 2
+
+
+def test_the_page_says_once_how_the_first_administrator_gets_in(chimp, tmp_path, monkeypatch):
+    """A password in a log file, or printed at every start, is everybody's."""
+    init_home(tmp_path / "home")
+    served = []
+    monkeypatch.setattr("chimp_assets.web.serve.main", lambda arguments: served.append(arguments) or 0)
+    first, second = chimp("web")[1], chimp("web", "--port", "3999")[1]
+    assert served == [[], ["3999"]]
+    assert "Sign in as admin with the password " in first
+    assert "http://127.0.0.1:3001" in first
+    assert "password" not in second
+    assert "http://127.0.0.1:3999" in second
+    monkeypatch.setenv("CHIMP_WEB__HOST", "0.0.0.0")
+    code, _, complained = chimp("web")
+    assert (code, "no name is set" in complained) == (2, True)
+
+
 def _troubled(home_folder):
     """A home with a failed video, one that lost something, a copy, and a bundle that was given up."""
     home, _ = _one_track(home_folder)

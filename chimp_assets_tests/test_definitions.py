@@ -33,7 +33,7 @@ def test_the_definitions_are_valid_as_a_whole():
 
 def test_every_asset_has_a_group_an_owner_a_kind_and_a_description(repository):
     specs = {spec.key: spec for assets in repository.assets_defs_by_key.values() for spec in assets.specs}.values()
-    assert len(specs) == 16
+    assert len(specs) == 17
     for spec in specs:
         assert spec.group_name != "default", spec.key
         assert spec.owners, spec.key
@@ -65,6 +65,7 @@ def test_the_flow_of_the_graph_is_the_flow_of_the_design(repository):
         "label_returns": ["annotations", "champion_head"],
         "predictions": ["embeddings"],
         "acquisition_queue": ["annotations", "predictions"],
+        "item_media": ["acquisition_queue"],
     }
 
 
@@ -94,6 +95,7 @@ def test_everything_runs_by_itself_once_the_daemon_is_up(repository):
         "new_labels",
         "champion_changed",
         "queue_low",
+        "missing_pictures",
         "run_failed",
     }
     for sensor in repository.sensor_defs:

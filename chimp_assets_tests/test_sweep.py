@@ -16,12 +16,13 @@ from chimp_assets.archive.store import BlobInfo, BlobStore
 from chimp_assets.database import schema as t
 from chimp_assets.database.bulk import insert_rows
 from chimp_assets.sweep import DECODING_S, FOLDERS, StoreAudit, audit_store
-from chimp_assets_tests.rows import THEN, add_bundle, add_embedding_file, add_model, add_video
+from chimp_assets_tests.rows import THEN, add_bundle, add_embedding_file, add_model, add_track, add_video
 
 DAY = 86_400.0
 NAMED = {
     "shards/1.tar",  # of video 1, by add_video
     "embeddings/2/1",  # by add_embedding_file
+    "item-media/0a1b2c.jpg",
     "models/head/head-0a1b2c3d4e5f.safetensors",
     "training_sets/head-0000000012-0a1b2c3d4e5f.csv",
 }
@@ -45,6 +46,15 @@ def full(home):
                 member_uri="training_sets/head-0000000012-0a1b2c3d4e5f.csv", created_at=THEN,
             )
         )  # fmt: skip
+    add_model(home.database, 1, "detector")
+    track_id = add_track(home.database, 1, 0)
+    with home.database.write() as conn:
+        conn.execute(
+            sa.insert(t.item_media).values(
+                track_id=track_id, kind="crop", place=0, content_hash="0" * 64, uri="item-media/0a1b2c.jpg", bytes=10,
+                created_at=THEN,
+            )
+        )  # fmt: skip
     for key in NAMED:
         put(home, key)
     return home
@@ -65,7 +75,7 @@ def audit(home, age_s=3600.0, delete=True):
 
 
 def test_files_that_rows_name_are_all_spared(full):
-    assert audit(full, age_s=0) == StoreAudit(files=4)
+    assert audit(full, age_s=0) == StoreAudit(files=5)
     assert keys(full) == NAMED
 
 
@@ -77,11 +87,11 @@ def test_files_that_no_row_names_are_counted_and_only_deleted_when_asked_to(full
     put(full, "somebody/elses.file")
     put(full, "top.file")
     seen = audit(full, delete=False)
-    assert (seen.files, seen.unnamed, seen.unnamed_bytes, seen.n_missing) == (19, 15, 150, 0)
+    assert (seen.files, seen.unnamed, seen.unnamed_bytes, seen.n_missing) == (23, 18, 180, 0)
     assert left <= keys(full)
     assert audit(full) == seen
     assert keys(full) == NAMED | {"somebody/elses.file", "top.file"}
-    assert audit(full) == StoreAudit(files=4)
+    assert audit(full) == StoreAudit(files=5)
 
 
 def test_half_written_files_are_swept(full):
@@ -92,8 +102,8 @@ def test_half_written_files_are_swept(full):
     for path in (old, new):
         path.write_bytes(b"half")
     os.utime(old, (0, 0))
-    assert audit(full, delete=False) == StoreAudit(files=4, partial=1, partial_bytes=4)
-    assert audit(full) == StoreAudit(files=4, partial=1, partial_bytes=4)
+    assert audit(full, delete=False) == StoreAudit(files=5, partial=1, partial_bytes=4)
+    assert audit(full) == StoreAudit(files=5, partial=1, partial_bytes=4)
     assert (old.exists(), new.exists()) == (False, True)
     audit(full, age_s=0)
     assert not new.exists()
@@ -101,7 +111,7 @@ def test_half_written_files_are_swept(full):
 
 def test_a_file_whose_row_is_still_to_come_is_spared_by_its_age(full):
     put(full, "embeddings/2/young", age_s=60)
-    assert audit(full) == StoreAudit(files=5)
+    assert audit(full) == StoreAudit(files=6)
     assert audit(full, age_s=30).unnamed == 1
 
 

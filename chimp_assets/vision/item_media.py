@@ -173,7 +173,7 @@ def _best_named(conn: sa.Connection) -> dict[int, list[int]]:
     answers = effective_answers().subquery()
     k, v = t.track.c, t.video.c
     rows = conn.execute(
-        sa.select(answers.c.individual_id, k.track_id, k.quality, v.recorded_on, v.recorded_at)
+        sa.select(answers.c.individual_id, k.track_id, v.video_id, v.recorded_on, v.recorded_at)
         .join_from(answers, t.track, k.track_id == answers.c.track_id)
         .join(t.video, v.video_id == k.video_id)
         .where(answers.c.kind.in_(NAMING_KINDS), k.state == "live", v.state != "retired")
@@ -183,7 +183,8 @@ def _best_named(conn: sa.Connection) -> dict[int, list[int]]:
     for row in rows:
         days = best.setdefault(row.individual_id, {})
         if len(days) < REFERENCES:
-            days.setdefault(row.recorded_on, row)
+            # Where the day is not known, each video counts for one.
+            days.setdefault(row.recorded_on or row.video_id, row)
     old = datetime.min.replace(tzinfo=UTC)
     return {
         who: [row.track_id for row in sorted(days.values(), key=lambda row: row.recorded_at or old, reverse=True)]

@@ -131,8 +131,8 @@ def _own_routes() -> APIRouter:
     @router.get("/static/{version}/{path:path}")
     def static_file(request: Request, version: str, path: str) -> Response:
         """A file of ours. Its address holds the version of all of them, so relative imports keep it too."""
-        file = (STATIC / path).resolve()
-        if not file.is_relative_to(STATIC.resolve()) or not file.is_file() or "\x00" in path:
+        file = (STATIC / path.replace("\x00", "")).resolve()
+        if "\x00" in path or not file.is_relative_to(STATIC.resolve()) or not file.is_file():
             raise WebError(404, "no_file", "There is no such file.", "Load the page again.")
         current = version == request.app.state.static_version
         return FileResponse(
@@ -160,6 +160,8 @@ def _answer_errors(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def refused(request: Request, error: HTTPException) -> Response:
+        if error.status_code == 400:  # the framework could not read the body: brackets without end, and the like
+            return answer(422, "malformed", "The body cannot be read.", "See /api/openapi.json.")
         code = {404: "not_found", 405: "method", 413: "too_long"}.get(error.status_code, "refused")
         said = {404: "There is nothing at this address.", 405: "This address does not do that."}
         return answer(

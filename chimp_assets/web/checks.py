@@ -49,11 +49,11 @@ class Checks:
         self._db, self._settings = db, settings
 
     def gold(self, person: Person, n: int, exclude: Collection[int]) -> list[Asked]:
-        """Up to n questions whose answer is known, for one claim of n. None for people who may correct others.
+        """Fewer than n questions whose answer is known, for one claim of n. None for people who may correct others.
 
         Those that were given and not answered come again first, so that a page that is loaded anew has the same ones.
         """
-        if person.role in t.CORRECTING_ROLES or n < 1:
+        if person.role in t.CORRECTING_ROLES or n < 2:
             return []
         web = self._settings.web
         with self._db.read() as conn:
@@ -63,7 +63,8 @@ class Checks:
             )
             asked = self._asked(conn, person.user_id)
         share = web.gold_first_share if (answered or 0) < web.gold_first else web.gold_share
-        wanted = sum(random.random() < share for _ in range(n))  # noqa: S311  no secret
+        # One at least is of the queue: gold alone would show itself.
+        wanted = min(n - 1, sum(random.random() < share for _ in range(n)))  # noqa: S311  no secret
         open_ = [check for check in asked if check.answered_at is None]
         again = [(c.check_id, c.track_id) for c in open_ if c.check_id + GOLD_FROM not in exclude]
         lease = timedelta(minutes=self._settings.acquisition.lease_minutes)
@@ -71,7 +72,9 @@ class Checks:
         given = again[:wanted]
         if fresh > 0:
             given += self._draw(person, fresh, {check.track_id for check in asked})
-        return [Asked(GOLD_FROM + check_id, 0, track_id, "boundary", 0, "") for check_id, track_id in given]
+        return [
+            Asked(GOLD_FROM + check_id, 0, track_id, "boundary", 0, "", as_new=True) for check_id, track_id in given
+        ]
 
     def _asked(self, conn: sa.Connection, user_id: int) -> Sequence[Any]:
         c = t.quality_check.c
@@ -126,7 +129,7 @@ class Checks:
             if not rows:
                 return None
             missed = [r.track_id for r in rows if (r.track_id not in marked if r.passed is None else not r.passed)]
-            return [row.track_id for row in rows], missed
+            return sorted(row.track_id for row in rows), sorted(missed)
 
         return self._db.transact(work)
 

@@ -29,7 +29,10 @@ MEDIA_SUFFIX = {"crop": "jpg", "frame": "jpg", "clip": "mp4", "boxes": "json"}
 
 @dataclass(frozen=True)
 class Asked:
-    """One question, from the queue or of our own. blind: no suggestions; item_id: what the answer names."""
+    """One question, from the queue or of our own. item_id: what the answer names.
+
+    blind: without suggestions; as_new: what others have answered is not told.
+    """
 
     item_id: int
     round_id: int
@@ -39,6 +42,7 @@ class Asked:
     reason: str
     blind: bool = False
     other_track_id: int | None = None
+    as_new: bool = False
 
 
 @dataclass
@@ -215,7 +219,7 @@ def _item(question: Asked, facts: _Facts, head: dict[str, Any] | None, lease_unt
         "reason": question.reason,
         "blind": question.blind,
         "lease_until": moment(lease_until),
-        "base_event_id": None if question.blind else facts.answers.get(question.track_id),
+        "base_event_id": None if question.blind or question.as_new else facts.answers.get(question.track_id),
         **part,
         "candidates": [_candidate(c, row, facts) for c in facts.candidates[question.track_id]] if shows else [],
         "compared_with": head["n_classes"] if head else 0,

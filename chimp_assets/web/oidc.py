@@ -1,11 +1,225 @@
-"""Sign-in through an identity provider (Entra ID). Off unless `web.oidc.metadata_url` is set."""
+"""Sign-in through an identity provider (Entra ID): OpenID Connect, authorisation code with PKCE. Off unless set.
+
+Belongs here: the two routes, whose claims are whose user, and which of the provider's roles is which of ours. Does not
+belong here: sessions (`sessions`), the protocol (Authlib).
+
+A person is a tenant and an object in it (`tid`, `oid`), never an address: addresses change hands. A user's role never
+changes, because answers are weighed by it; who is given another role at the provider becomes another user here. The
+secret is read from the environment (CHIMP_OIDC_CLIENT_SECRET) and is in no file of the home.
+"""
 
 from __future__ import annotations
 
-from fastapi import APIRouter, FastAPI
+import logging
+import os
+import secrets
+import time
+from collections import OrderedDict
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote
 
-router = APIRouter(include_in_schema=False)
+import sqlalchemy as sa
+from fastapi import APIRouter, Depends, FastAPI
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from chimp_assets.database.bulk import insert_one
+from chimp_assets.database.engine import Database
+from chimp_assets.database.people import record_audit_event, write_audit_event
+from chimp_assets.database.schema import ROLES, app_user, oidc_identity
+from chimp_assets.database.texts import cut_to, is_storable
+from chimp_assets.settings import OidcSettings
+from chimp_assets.web import sessions
+from chimp_assets.web.api.signing import open_session, refuse_open_http
+from chimp_assets.web.errors import WebError
+from chimp_assets.web.pages.sign_in import local_path
+from chimp_assets.web.roles import everybody
+from chimp_assets.web.sessions import is_secure
+
+_log = logging.getLogger(__name__)
+
+router = APIRouter(prefix="/sign-in/oidc", include_in_schema=False, dependencies=[Depends(everybody())])
+
+SECRET = "CHIMP_OIDC_CLIENT_SECRET"  # noqa: S105  the name of the variable that holds it
+FLOW_S = 600.0
+"""From the way out to the way back."""
+MOST_FLOWS = 2_000
+_HIGHEST = {
+    role: place for place, role in enumerate(("viewer", "volunteer", "identifier", "reviewer", "expert", "admin"))
+}
+
+
+class OidcRefusal(WebError):
+    """Somebody whom the provider vouches for and who may not enter. code: a key of the texts `sign_in.problem`."""
+
+    def __init__(self, code: str, sentence: str) -> None:
+        super().__init__(403, code, sentence, "Ask an administrator.")
+
+
+class Flows:
+    """What must be remembered of people who are at the provider: by a random cookie, for ten minutes, bounded."""
+
+    def __init__(self) -> None:
+        self._held: OrderedDict[str, tuple[float, dict[str, Any]]] = OrderedDict()
+
+    def begin(self) -> tuple[str, dict[str, Any]]:
+        """A new one: its cookie and what it remembers."""
+        key = secrets.token_urlsafe(32)
+        self._held[key] = (time.monotonic(), {})
+        while len(self._held) > MOST_FLOWS:
+            self._held.popitem(last=False)
+        return key, self._held[key][1]
+
+    def end(self, key: str | None) -> dict[str, Any]:
+        """What was remembered; once. Empty for an unknown or an old one."""
+        began, memory = self._held.pop(key or "", (0.0, {}))
+        return memory if memory and time.monotonic() - began < FLOW_S else {}
 
 
 def prepare(app: FastAPI) -> None:
     """Registers the provider, where one is set."""
+    settings: OidcSettings = app.state.settings.web.oidc
+    app.state.oidc_flows = Flows()
+    app.state.oidc = None
+    if not settings.metadata_url:
+        return
+    from authlib.integrations.starlette_client import OAuth
+
+    registry = OAuth()
+    app.state.oidc = registry.register(
+        "provider",
+        server_metadata_url=settings.metadata_url,
+        client_id=settings.client_id,
+        client_secret=os.environ.get(SECRET) or None,
+        client_kwargs={"scope": "openid profile", "code_challenge_method": "S256", "timeout": 15.0},
+    )
+
+
+@router.get("")
+async def leave(request: Request, next: str = "/") -> Response:
+    """To the provider."""
+    client = _client(request)
+    refuse_open_http(request)
+    key, memory = request.app.state.oidc_flows.begin()
+    memory["next"] = local_path(next)
+    request.scope["session"] = memory
+    try:
+        response: Response = await client.authorize_redirect(request, _callback(request))
+    except Exception:
+        _log.exception("the identity provider cannot be asked")
+        return _back(request, "away")
+    response.set_cookie(
+        _cookie(request), key, max_age=int(FLOW_S), path="/", secure=is_secure(request), httponly=True, samesite="lax"
+    )
+    return response
+
+
+@router.get("/callback")
+async def come_back(request: Request) -> Response:
+    """From the provider."""
+    client = _client(request)
+    memory = request.app.state.oidc_flows.end(request.cookies.get(_cookie(request)))
+    request.scope["session"] = memory
+    settings = request.app.state.settings.web.oidc
+    try:
+        token = await client.authorize_access_token(
+            request, claims_options={"aud": {"essential": True, "values": [settings.client_id]}, **_issuer(client)}
+        )
+        claims = token.get("userinfo")
+        if not claims:
+            raise ValueError("the provider sent no id_token")
+    except Exception as error:
+        # What went wrong names codes and tokens: for the log, not for the address line.
+        _log.warning("sign-in through the provider failed: %s: %s", type(error).__name__, error)
+        request.app.state.metrics.count("chimp_sign_in_total", outcome="oidc_failed")
+        return _back(request, "failed")
+    try:
+        user_id, name, role = await run_in_threadpool(user_of, request.app.state.db, settings, claims)
+    except OidcRefusal as refusal:
+        subject = cut_to(str(claims.get("preferred_username") or claims.get("sub")), 300)
+        await run_in_threadpool(
+            record_audit_event, request.app.state.db, "sign_in.refused", subject, {"why": refusal.sentence}
+        )
+        return _back(request, refusal.code)
+    response = RedirectResponse(memory.get("next", "/"), 303)
+    await run_in_threadpool(open_session, request, response, user_id, name, role, False)
+    response.delete_cookie(_cookie(request), path="/", secure=is_secure(request), httponly=True, samesite="lax")
+    return response
+
+
+def user_of(db: Database, settings: OidcSettings, claims: Mapping[str, Any]) -> tuple[int, str, str]:
+    """(user_id, name, role) of a person of the provider; a new user at the first time. Raises OidcRefusal."""
+    tid, oid = str(claims.get("tid") or claims.get("iss") or ""), str(claims.get("oid") or claims.get("sub") or "")
+    if not tid or not oid or len(tid) > 100 or len(oid) > 100 or not is_storable(tid + oid):
+        raise OidcRefusal("failed", "The provider does not say who this is.")
+    role = role_of(settings, claims.get("roles"))
+    if role is None:
+        raise OidcRefusal("no_role", "The provider gives this person no role here.")
+    u, o = app_user.c, oidc_identity.c
+
+    def work(conn: sa.Connection) -> tuple[int, str, str]:
+        row = conn.execute(
+            sa.select(u.user_id, u.name, u.role, u.disabled)
+            .join_from(oidc_identity, app_user, u.user_id == o.user_id)
+            .where(o.tid == tid, o.oid == oid)
+        ).first()
+        if row is not None and row.disabled:
+            raise OidcRefusal("disabled", f"The user {row.name!r} is disabled.")
+        if row is not None and row.role == role:
+            return row.user_id, row.name, row.role
+        name = _free_name(conn, str(claims.get("name") or claims.get("preferred_username") or "person"), role)
+        now = datetime.now(UTC)
+        user_id = insert_one(conn, app_user, name=name, role=role, created_at=now)
+        if row is None:
+            conn.execute(sa.insert(oidc_identity).values(tid=tid, oid=oid, user_id=user_id, created_at=now))
+        else:
+            conn.execute(sa.update(oidc_identity).where(o.tid == tid, o.oid == oid).values(user_id=user_id))
+        before = {"before": row.name, "role_before": row.role} if row is not None else {}
+        write_audit_event(conn, "user.add", name, {"role": role, "by": "identity provider", **before})
+        if row is not None:
+            sessions.revoke_in(conn, row.user_id)
+        return user_id, name, role
+
+    return db.transact(work)
+
+
+def role_of(settings: OidcSettings, said: Any) -> str | None:
+    """The highest of our roles that the provider's `roles` claim gives; None where it gives none."""
+    names = [said] if isinstance(said, str) else said if isinstance(said, list) else []
+    ours = [settings.roles[name] for name in names if isinstance(name, str) and settings.roles.get(name) in ROLES]
+    return max(ours, key=lambda role: _HIGHEST[role], default=None)
+
+
+def _free_name(conn: sa.Connection, wanted: str, role: str) -> str:
+    base = cut_to("".join(c for c in wanted if c.isprintable()).strip(), 80) if is_storable(wanted) else ""
+    base = base or "person"
+    candidates = [base, f"{base} ({role})", *(f"{base} ({role} {n})" for n in range(2, 100))]
+    taken = set(conn.scalars(sa.select(app_user.c.name).where(app_user.c.name.in_(candidates))))
+    return next(name for name in candidates if name not in taken)
+
+
+def _client(request: Request) -> Any:
+    if request.app.state.oidc is None:
+        raise WebError(404, "no_provider", "No identity provider is set up here.", "Sign in with a password.")
+    return request.app.state.oidc
+
+
+def _issuer(client: Any) -> dict[str, Any]:
+    issuer = client.server_metadata.get("issuer")
+    return {"iss": {"essential": True, "values": [issuer]}} if issuer else {}
+
+
+def _callback(request: Request) -> str:
+    public = request.app.state.settings.web.public_url
+    return f"{public or str(request.base_url).rstrip('/')}/sign-in/oidc/callback"
+
+
+def _cookie(request: Request) -> str:
+    return "__Host-oidc" if is_secure(request) else "oidc"
+
+
+def _back(request: Request, problem: str) -> Response:
+    return RedirectResponse(f"/sign-in?problem={quote(problem)}", 303)

@@ -63,9 +63,9 @@ class Required:
         self.rung = rung
 
     def __call__(self, request: Request) -> Person | None:
-        person = person_of(request)
         if self.rung is None:
-            return person
+            return None
+        person = person_of(request)
         if person is None:
             raise SignedOut
         if person.must_change and request.url.path not in WITH_OLD_PASSWORD:
@@ -88,5 +88,5 @@ def require(rung: Rung) -> Required:
 
 
 def everybody() -> Required:
-    """The dependency of a route that needs no sign-in: it gives the person who is signed in, or None."""
+    """The dependency of a route that needs no sign-in: `sessions.person_of` tells who is there."""
     return Required(None)

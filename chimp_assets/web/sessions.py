@@ -131,14 +131,19 @@ def of_user(db: Database, user_id: int) -> list[SessionRow]:
 
 def revoke(db: Database, user_id: int, session_id: str | None = None, but: str | None = None) -> int:
     """End a session of a user, or all of them (but one); returns how many. Their leases stay until they run out."""
+    with db.write() as conn:
+        return revoke_in(conn, user_id, session_id, but)
+
+
+def revoke_in(conn: sa.Connection, user_id: int, session_id: str | None = None, but: str | None = None) -> int:
+    """`revoke` inside a transaction."""
     s = user_session.c
     which = [s.user_id == user_id, s.revoked_at.is_(None)]
     if session_id is not None:
         which.append(s.session_id == session_id)
     if but is not None:
         which.append(s.session_id != but)
-    with db.write() as conn:
-        return conn.execute(sa.update(user_session).where(*which).values(revoked_at=datetime.now(UTC))).rowcount
+    return conn.execute(sa.update(user_session).where(*which).values(revoked_at=datetime.now(UTC))).rowcount
 
 
 def sweep(db: Database, older_than: timedelta = timedelta(days=30)) -> int:

@@ -12,9 +12,10 @@ from sqlalchemy.dialects import mssql, postgresql
 
 from chimp_assets.database import queue
 from chimp_assets.database import schema as s
+from chimp_assets.database.bulk import insert_rows
 from chimp_assets.database.engine import Database
 from chimp_assets.database.events import record_events
-from chimp_assets.database.people import PeopleError, disable_user
+from chimp_assets.database.people import PeopleError, add_user, disable_user
 from chimp_assets.database.queue import claim, pending_count, release, write_round
 from chimp_assets.database.schema import LANES
 from chimp_assets_tests.database.world import EMBEDDER, HEAD, event, item_states, make_world, plan, track
@@ -238,6 +239,49 @@ def test_many_workers_at_once_do_each_item_once(db: Database) -> None:
     assert errors == []
     assert sorted(claimed) == sorted(tracks)
     assert set(item_states(db).values()) == {"answered"}
+
+
+def test_sixteen_people_get_each_of_three_thousand_items_once(db: Database) -> None:
+    """Two people on one track is an expert's minute thrown away; an error is an expert who waits."""
+    make_world(db, videos=1, tracks=1)
+    names = [f"w{n}" for n in range(16)]
+    for name in names:
+        add_user(db, name, "identifier")
+    ids = [track(1, ordinal) for ordinal in range(1, 3_001)]
+    with db.write() as conn:
+        same = conn.execute(sa.select(s.track).where(s.track.c.track_id == track(1))).one()._mapping
+        columns = {name: [value] * len(ids) for name, value in same.items()}
+        insert_rows(conn, s.track, {**columns, "track_id": ids})
+    plan(db, ids)
+    got: dict[str, list[int]] = {name: [] for name in names}
+    errors: list[Exception] = []
+
+    def work(name: str) -> None:
+        own = Database(db.url)
+        try:
+            while fresh := queue.claim(own, name, 50, 15.0, exclude=got[name]):
+                got[name] += [item.item_id for item in fresh]
+        except Exception as error:
+            errors.append(error)
+        finally:
+            own.dispose()
+
+    threads = [threading.Thread(target=work, args=(name,)) for name in names]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    assert sorted(item_id for items in got.values() for item_id in items) == list(range(1, 3_001))
+    with db.read() as conn:
+        q, u = s.acquisition_queue.c, s.app_user.c
+        rows = conn.execute(
+            sa.select(u.name, sa.func.count().label("n"))
+            .join_from(s.acquisition_queue, s.app_user, u.user_id == q.leased_by)
+            .where(q.state == "leased")
+            .group_by(u.name)
+        )
+        assert {row.name: row.n for row in rows} == {name: len(items) for name, items in got.items() if items}
 
 
 def test_two_plans_at_once_leave_one_to_be_asked(db: Database) -> None:

@@ -1,0 +1,1 @@
+"""Tests of chimp_assets.web: the server, and the page in a real browser."""

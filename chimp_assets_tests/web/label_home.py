@@ -63,13 +63,8 @@ def make_label_home(root: Path, tracks: int = 40, planned: int | None = None, se
             for place, track_id in enumerate([t for t in ids if who[t] == n][:3])
         ]
         conn.execute(sa.insert(s.reference_photo), photos)
-        rows: dict[str, list[Any]] = {
-            "model_id": [],
-            "track_id": [],
-            "rank": [],
-            "individual_id": [],
-            "probability": [],
-        }
+        names = ("model_id", "track_id", "rank", "individual_id", "probability")
+        rows: dict[str, list[Any]] = {name: [] for name in names}
         for track_id in ids:
             for place, share in enumerate((0.62, 0.2, 0.1, 0.05, 0.02)):
                 rows["model_id"].append(world.HEAD)

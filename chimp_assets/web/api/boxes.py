@@ -12,6 +12,7 @@ from chimp_assets.archive.store import MissingBlobError
 from chimp_assets.database import schema as t
 from chimp_assets.database.events import effective_answers
 from chimp_assets.web.errors import WebError
+from chimp_assets.web.fields import FrameNo, Key
 from chimp_assets.web.items import video_dict
 from chimp_assets.web.roles import require
 
@@ -24,8 +25,8 @@ FRAMES = 12
 @router.get("/api/boxes/next", dependencies=[Depends(require("annotator"))])
 def next_task(
     request: Request,
-    exclude: Annotated[list[int] | None, Query(max_length=200)] = None,
-    skip_videos: Annotated[list[int] | None, Query(max_length=200)] = None,
+    exclude: Annotated[list[Key] | None, Query(max_length=200)] = None,
+    skip_videos: Annotated[list[Key] | None, Query(max_length=200)] = None,
 ) -> Any:
     """Frames of one video: of a track whose box somebody called bad, else of a video without any drawn box.
 
@@ -42,7 +43,7 @@ def next_task(
 
 
 @router.get("/media/frame/{video_id}/{frame_no}.jpg", dependencies=[Depends(require("viewer"))])
-def frame(request: Request, video_id: int, frame_no: int) -> Response:
+def frame(request: Request, video_id: Key, frame_no: FrameNo) -> Response:
     """A kept picture as it is stored. Kept by browsers as long as its video is not ingested again."""
     f, s = t.frame.c, t.frame_shard.c
     with request.app.state.db.read() as conn:

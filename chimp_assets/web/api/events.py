@@ -7,13 +7,14 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from starlette.requests import Request
 
 from chimp_assets.database.competing import Opinion, record_opinions
 from chimp_assets.database.events import LabelEvent
 from chimp_assets.web.checks import GOLD_FROM
 from chimp_assets.web.errors import WebError
+from chimp_assets.web.fields import Body, FrameNo, Key
 from chimp_assets.web.items import moment
 from chimp_assets.web.roles import RUNG_OF, may_answer, require
 from chimp_assets.web.sessions import Person
@@ -21,27 +22,25 @@ from chimp_assets.web.sessions import Person
 router = APIRouter(prefix="/api", tags=["events"])
 
 
-class Event(BaseModel):
+class Event(Body):
     """One decision: `LabelEvent` without its author, who is signed in. base_event_id: what the person saw and edits."""
-
-    model_config = ConfigDict(extra="forbid")
 
     annotation_id: str = Field(max_length=64)
     kind: str = Field(max_length=40)
     lane: str = Field("free", max_length=20)
-    track_id: int | None = Field(None, ge=0, lt=2**63)
-    other_track_id: int | None = Field(None, ge=0, lt=2**63)
+    track_id: Key | None = None
+    other_track_id: Key | None = None
     anim_id: str | None = Field(None, max_length=300)
     name: str | None = Field(None, max_length=1000)
-    video_id: int | None = Field(None, ge=0, lt=2**63)
-    frame_no: int | None = Field(None, ge=0, lt=2**31)
+    video_id: Key | None = None
+    frame_no: FrameNo | None = None
     x: float | None = None
     y: float | None = None
     w: float | None = None
     h: float | None = None
     supersedes: str | None = Field(None, max_length=64)
     propensity: float | None = None
-    item_id: int | None = Field(None, ge=0, lt=2**63)
+    item_id: Key | None = None
     shown: dict[str, Any] | None = None
     note: str | None = Field(None, max_length=10_000)
     seconds: float | None = None
@@ -49,12 +48,9 @@ class Event(BaseModel):
     base_event_id: str | None = Field(None, max_length=64)
 
 
-class Events(BaseModel):
+class Events(Body):
     """A batch. user: whose answers they are, where a device says so: several people may use one."""
 
-    model_config = ConfigDict(extra="forbid")
-
-    user: str | None = Field(None, max_length=200)
     user: str | None = Field(None, max_length=200, description="who decided; refused if somebody else is signed in")
     events: list[Event] = Field(min_length=1, max_length=200)
 
@@ -63,15 +59,13 @@ class Events(BaseModel):
 def events(request: Request, batch: Events, person: Annotated[Person, Depends(require("annotator"))]) -> Any:
     """Store decisions; says of each what became of it. What is `stored`, `duplicate` or `conflict` may be forgotten."""
     if batch.user is not None and batch.user != person.name:
+        # Somebody else signed in on the same device in the meantime: nobody's answers become another's.
         raise WebError(
             409,
             "other_user",
             f"These answers are of {batch.user}, and {person.name} is signed in.",
             f"Sign in as {batch.user}; they are kept until then.",
         )
-    if batch.user is not None and batch.user != person.name:
-        # Somebody else signed in on the same device in the meantime: nobody's answers become another's.
-        raise WebError(409, "other_user", f"These are answers of {batch.user}.", f"Sign in as {batch.user}.")
     results: list[dict[str, Any] | None] = [None] * len(batch.events)
     opinions = []
     for place, event in enumerate(batch.events):

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import numpy as np
 import sqlalchemy as sa
 from fastapi import APIRouter, Depends, Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from starlette.requests import Request
 
 from chimp_assets.database import schema as t
@@ -17,6 +17,7 @@ from chimp_assets.database.events import effective_answers
 from chimp_assets.database.splits import audit_reserve_mask
 from chimp_assets.settings import Settings
 from chimp_assets.web.errors import WebError
+from chimp_assets.web.fields import Body, Key
 from chimp_assets.web.items import champion_head, references, track_dicts
 from chimp_assets.web.roles import require
 from chimp_assets.web.sessions import Person
@@ -27,13 +28,11 @@ TRACKS = 24
 _LOOKED_AT = 20 * TRACKS
 
 
-class Marked(BaseModel):
+class Marked(Body):
     """What a person says is somebody else, before any of the page is stored."""
 
-    model_config = ConfigDict(extra="forbid")
-
     page_id: str = Field(max_length=36)
-    marked: list[int] = Field(max_length=100)
+    marked: list[Key] = Field(max_length=100)
 
 
 @router.get("")

@@ -8,7 +8,6 @@ from typing import Annotated, Any, Literal
 
 import sqlalchemy as sa
 from fastapi import APIRouter, Depends, Header, Query, Response
-from pydantic import BaseModel, ConfigDict
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
@@ -16,6 +15,7 @@ from chimp_assets.database import schema as t
 from chimp_assets.database.events import ANSWER_KINDS, effective_answers
 from chimp_assets.web import texts
 from chimp_assets.web.errors import WebError
+from chimp_assets.web.fields import Body
 from chimp_assets.web.items import moment, references
 from chimp_assets.web.roles import RUNG_OF, require
 from chimp_assets.web.sessions import Person, is_secure
@@ -40,10 +40,8 @@ def me(request: Request, person: Annotated[Person, Depends(require("viewer"))]) 
     }
 
 
-class Preferences(BaseModel):
+class Preferences(Body):
     """What a person may choose."""
-
-    model_config = ConfigDict(extra="forbid")
 
     lang: str
 

@@ -9,11 +9,12 @@ from typing import Annotated, Any
 
 import sqlalchemy as sa
 from fastapi import APIRouter, Depends
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from starlette.requests import Request
 
 from chimp_assets.database import queue
 from chimp_assets.database import schema as t
+from chimp_assets.web.fields import Body, Key, Nothing
 from chimp_assets.web.items import Asked, asked, item_dicts, moment
 from chimp_assets.web.roles import may, require
 from chimp_assets.web.sessions import Person
@@ -21,22 +22,14 @@ from chimp_assets.web.sessions import Person
 router = APIRouter(prefix="/api/queue", tags=["queue"])
 
 
-class ClaimRequest(BaseModel):
+class ClaimRequest(Body):
     """How many questions, which not (on the screen or in the outbox already), of which lanes."""
 
-    model_config = ConfigDict(extra="forbid")
-
     n: int = Field(ge=1, le=500)
-    exclude: list[int] = Field(default_factory=list, max_length=2000)
+    exclude: list[Key] = Field(default_factory=list, max_length=2000)
     lanes: list[str] | None = Field(None, max_length=20)
     pairs: bool = False
     offline: bool = False
-
-
-class Nothing(BaseModel):
-    """An empty body."""
-
-    model_config = ConfigDict(extra="forbid")
 
 
 @router.post("/claim")
@@ -52,7 +45,7 @@ def claim(request: Request, wanted: ClaimRequest, person: Annotated[Person, Depe
     free = wanted.n - len(gold)
     items = queue.claim(db, person.name, free, minutes, lanes, wanted.exclude) if lanes and free else []
     questions = asked(items, settings.web.blind_share)
-    if questions:  # gold alone would show itself
+    if questions:
         for question in gold:
             questions.insert(random.randrange(len(questions) + 1), question)  # noqa: S311  no secret
     request.app.state.media.make_soon(_tracks(questions), settings.web.media_wait_s)

@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 
 from chimp_assets.database import queue
 from chimp_assets.database.people import record_audit_event
 from chimp_assets.web import accounts, sessions
 from chimp_assets.web.errors import WebError
+from chimp_assets.web.fields import Body, Nothing
 from chimp_assets.web.items import moment
 from chimp_assets.web.roles import RUNG_OF, everybody, require
 from chimp_assets.web.security import is_local
@@ -22,37 +23,25 @@ from chimp_assets.web.throttle import is_worth_telling
 router = APIRouter(prefix="/api", tags=["sign-in"])
 
 
-class Credentials(BaseModel):
+class Credentials(Body):
     """keep: this is the person's own device."""
-
-    model_config = ConfigDict(extra="forbid")
 
     name: str = Field(max_length=200)
     password: str = Field(max_length=1000)
     keep: bool = False
 
 
-class NewPassword(BaseModel):
+class NewPassword(Body):
     """Changing one's own password."""
-
-    model_config = ConfigDict(extra="forbid")
 
     old: str = Field(max_length=1000)
     new: str = Field(max_length=1000)
 
 
-class WhichSession(BaseModel):
+class WhichSession(Body):
     """One of one's own sessions, or all of the others."""
 
-    model_config = ConfigDict(extra="forbid")
-
     session_id: str | None = Field(None, max_length=64)
-
-
-class Nothing(BaseModel):
-    """An empty body."""
-
-    model_config = ConfigDict(extra="forbid")
 
 
 @router.post("/sign-in", dependencies=[Depends(everybody())])
@@ -88,22 +77,21 @@ def sign_in(request: Request, given: Credentials) -> JSONResponse:
 
 
 def begin_session(request: Request, user_id: int, name: str, role: str, must_change: bool, keep: bool) -> JSONResponse:
-    """The answer to who has proved who he is: a new session, never one that was there before."""
+    """The answer to who has proved with a password who he is."""
+    response = JSONResponse({"name": name, "role": RUNG_OF[role], "must_change_password": must_change})
+    open_session(request, response, user_id, name, role, keep)
+    return response
+
+
+def open_session(request: Request, response: Response, user_id: int, name: str, role: str, keep: bool) -> None:
+    """A new session on this answer, never one that was there before."""
     state = request.app.state
     token, until = sessions.begin(
-        state.db,
-        state.settings.web,
-        user_id,
-        role,
-        keep,
-        address_of(request),
-        request.headers.get("user-agent", ""),
+        state.db, state.settings.web, user_id, role, keep, address_of(request), request.headers.get("user-agent", "")
     )
     state.metrics.count("chimp_sign_in_total", outcome="right")
     record_audit_event(state.db, "sign_in", name, {"address": address_of(request)})
-    response = JSONResponse({"name": name, "role": RUNG_OF[role], "must_change_password": must_change})
     sessions.set_cookie(request, response, token, until)
-    return response
 
 
 @router.post("/sign-out")

@@ -14,12 +14,16 @@ from chimp_assets.web.sessions import Person
 
 router = APIRouter(include_in_schema=False)
 
+PROBLEMS = ("failed", "no_role", "disabled", "away")
+"""Why the identity provider's answer was not enough: keys of the texts."""
+
 
 @router.get("/sign-in", dependencies=[Depends(everybody())])
-def sign_in(request: Request, next: str = "/") -> Response:
+def sign_in(request: Request, next: str = "/", problem: str = "") -> Response:
     """Name and password, and the identity provider where there is one."""
     oidc = request.app.state.settings.web.oidc
     facts = {"next": local_path(next), "provider": oidc.name if oidc.metadata_url else None}
+    facts["problem"] = problem if problem in PROBLEMS else None
     return request.app.state.templates.TemplateResponse(request, "sign_in.html", facts)
 
 
