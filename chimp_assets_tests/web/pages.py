@@ -36,7 +36,7 @@ def until(page: Page, condition: str, arg: Any = None, timeout_s: float = 10) ->
 
 def look(page: Page) -> None:
     """See the track: nobody decides within 80 ms of seeing one, and the page takes nobody for such a one."""
-    until(page, "() => performance.now() - (performance.getEntriesByName('painted').at(-1)?.startTime ?? 1e9) > 60")
+    until(page, "() => performance.now() - (performance.getEntriesByName('painted').at(-1)?.startTime ?? 1e9) > 85")
 
 
 def decide(page: Page, key: str) -> None:
@@ -65,7 +65,7 @@ def decide_many(page: Page, keys: str, n: int) -> None:
           const painted = () => performance.getEntriesByName("painted").at(-1)?.startTime ?? Infinity;
           for (let i = 0; i < n; i += 1) {
             const before = body.item;
-            while (body.painted !== before || performance.now() - painted() < 60) await frame();
+            while (body.painted !== before || performance.now() - painted() < 85) await frame();
             const code = `Digit${keys[i % keys.length]}`;
             document.body.dispatchEvent(new KeyboardEvent("keydown", { code, bubbles: true, cancelable: true }));
             while (body.item === before) await frame();

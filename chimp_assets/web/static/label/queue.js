@@ -112,13 +112,13 @@ export function advance(itemId) {
   refill();
 }
 
-/** A track comes back to the front: its answer was taken back. */
+/** A track as it will lie at the front of the queue: its answer is taken back. */
+export const asFirst = (item) => ({ ...item, tab: TAB, place: (items.value[0]?.place ?? Date.now()) - 1 });
+
+/** It lies there. */
 export function putFirst(item) {
-  const first = items.value[0];
-  const back = { ...item, tab: TAB, place: (first?.place ?? Date.now()) - 1 };
-  items.value = [back, ...items.value.filter((other) => other.item_id !== item.item_id)];
+  items.value = [item, ...items.value.filter((other) => other.item_id !== item.item_id)];
   prepare();
-  return back;
 }
 
 /** Claim n tracks for three days and fetch all their pictures and clips; progress(done, of) as they come. */

@@ -6,7 +6,7 @@ import { get, Refusal, uuid } from "../lib/net.js";
 import { flush, onResult, settle, troubled, untilAnswered } from "../lib/outbox.js";
 import { keepDecision, keepSetting, ownHistory, setting, trimHistory } from "../lib/store.js";
 import { indexed } from "./names.js";
-import { advance, items, missing, picturesOf, putFirst, serverNow } from "./queue.js";
+import { advance, asFirst, items, missing, picturesOf, putFirst, serverNow } from "./queue.js";
 
 /** Nobody sees a picture and decides within this time: a key that came so early was meant for the track before. */
 const SHORTEST_LOOK_MS = 80;
@@ -40,6 +40,7 @@ export const previous = computed(() => decisions.value.find((record) => NAMING.h
 
 const NAMING = new Set(["identify", "new_individual"]);
 let busy = false;
+let undoing = Promise.resolve();
 let shownAt = 0;
 let hiddenMs = 0;
 let hiddenSince = null;
@@ -191,8 +192,13 @@ export async function nameNew({ code, callName }, input) {
   return done;
 }
 
-/** Take back the newest decision that stands: its track comes back to the screen. */
-export async function undo() {
+/** Take back the newest decision that stands: its track comes back to the screen. Quick presses are done in turn. */
+export function undo() {
+  undoing = undoing.then(undoOne, undoOne);
+  return undoing;
+}
+
+async function undoOne() {
   if (busy) return false;
   if (revisited.value) {
     revisited.value = null;
@@ -202,27 +208,23 @@ export async function undo() {
   if (!line) return false;
   busy = true;
   try {
-    return await takeBack(line);
+    await takeBack(line);
+    return true;
   } finally {
     busy = false;
   }
 }
 
 async function takeBack(line) {
-  const back = putFirst(line.item);
-  batch(() => {
-    decisions.value = decisions.value.filter((other) => other.id !== line.id);
-    note.value = line.event.note ? { text: line.event.note, flag: !!line.event.shown?.flag } : null;
-    warning.value = null;
-    lastTaken.value = { item_id: line.item.item_id, event: line.event };
-  });
   const rejected = troubled.value.some((record) => record.id === line.id && record.state === "rejected");
   const id = uuid();
   const event = {
     annotation_id: id, kind: "retract", supersedes: line.id, lane: line.event.lane,
     client_time: new Date(serverNow()).toISOString(),
   };
+  // What the server never took needs no taking back there.
   const events = rejected ? [] : [{ id, user: boot.user, state: "waiting", at: Date.now(), event }];
+  const back = asFirst(line.item);
   const kept = await keepDecision({ events, undone: line.id, reopened: back });
   if (rejected) await settle(line.id, "drop");
   if (!kept && events.length) {
@@ -230,8 +232,14 @@ async function takeBack(line) {
     await untilAnswered(id);
     submitting.value = false;
   }
+  batch(() => {
+    putFirst(back);
+    decisions.value = decisions.value.filter((other) => other.id !== line.id);
+    note.value = line.event.note ? { text: line.event.note, flag: !!line.event.shown?.flag } : null;
+    warning.value = null;
+    lastTaken.value = { item_id: line.item.item_id, event: line.event };
+  });
   flush();
-  return true;
 }
 
 /** What was taken back last, so that the screen can say what it had been. */

@@ -20,18 +20,22 @@ export async function startIsland(App) {
   document.body.dataset.started = "yes";
 }
 
-/** Keep events on this device and send them; returns their ids. Waits for the server only where nothing is kept. */
-export async function record(events) {
+/**
+ * Keep events on this device and send them; returns their ids. Waits for the server only where nothing is kept.
+ * done: the item that they answer; reopened: the item that is asked again.
+ */
+export async function record(events, { done = null, reopened = null } = {}) {
   const records = events.map((event) => {
     const id = event.annotation_id ?? uuid();
     const whole = { ...event, annotation_id: id, client_time: new Date().toISOString() };
     return { id, user: boot.user, state: "waiting", at: Date.now(), event: whole };
   });
-  const kept = await keepDecision({ events: records });
+  const kept = await keepDecision({ events: records, done, reopened });
   if (kept) flush();
   else for (const { id } of records) await untilAnswered(id);
   return records.map(({ id }) => id);
 }
 
 /** Take events back, the newest first. */
-export const takeBack = (ids) => record([...ids].reverse().map((id) => ({ kind: "retract", supersedes: id })));
+export const takeBack = (ids, reopened = null) =>
+  record([...ids].reverse().map((id) => ({ kind: "retract", supersedes: id })), { reopened });

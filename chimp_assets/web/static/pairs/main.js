@@ -5,8 +5,7 @@ import { boot, html, recordingTime, signal, t, timeOfDay, useEffect, useLayoutEf
 import { open } from "../lib/dialogs.js";
 import { startIsland, record, takeBack } from "../lib/island.js";
 import { announceTab } from "../lib/locks.js";
-import { dropItems } from "../lib/store.js";
-import { advance, claiming, fault, items, missing, putFirst, refill, startQueue, supply } from "../label/queue.js";
+import { advance, asFirst, claiming, fault, items, missing, putFirst, refill, startQueue, supply } from "../label/queue.js";
 import { Status } from "../label/tray.js";
 
 
@@ -27,8 +26,7 @@ async function answer(kind, how) {
     seconds: Math.round(performance.now() - shownAt) / 1000,
     other_track_id: item.other?.track_id ?? null,
   };
-  const ids = await record([event]);
-  await dropItems([item.item_id]);
+  const ids = await record([event], { done: item.item_id });
   done.value = [{ item, ids }, ...done.value];
   advance(item.item_id);
   busy = false;
@@ -39,8 +37,9 @@ async function undo() {
   if (!last || busy) return;
   busy = true;
   done.value = rest;
-  putFirst(last.item);
-  await takeBack(last.ids);
+  const back = asFirst(last.item);
+  await takeBack(last.ids, back);
+  putFirst(back);
   busy = false;
 }
 
