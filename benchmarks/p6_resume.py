@@ -67,7 +67,7 @@ def _ours(db: Database, store: OnePictureStore, place: float) -> float:
     dataset = SqlFrameDataset(Database(db.url), store, FrameQuery(targets="boxes"))
     stream = dataset.stream(seed=SEED)
     blocks = stream._blocks
-    order = EpochOrder(blocks.samples, blocks.bytes, seed=SEED, epoch=0, budget=MIX_BYTES)
+    order = EpochOrder(blocks.samples, blocks.bytes_of, seed=SEED, epoch=0, budget=MIX_BYTES)
     mix = int(place * (order.n_mixes - 1))
     # In the middle of a mix, but at the beginning of the epoch.
     offset = len(order.within(mix)[0]) // 2 if place else 0

@@ -10,7 +10,7 @@ among each other: CorgiPile (Xu et al., SIGMOD 2022) shows that this trains as a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -22,6 +22,8 @@ shortest; repeat: all go on to the longest with samples of their own once more."
 
 # What a random number is for: streams of different purpose never meet.
 _BLOCKS, _SAMPLES = 1, 2
+# Blocks whose bytes are looked up at once.
+_AT_ONCE = 1 << 15
 
 
 @dataclass(frozen=True)
@@ -53,14 +55,15 @@ class Position:
 class EpochOrder:
     """The order of one epoch for one reader.
 
-    samples: int [n], samples of each block; bytes: int [n], what each block takes in memory while it is read.
-    budget: bytes of a mix; a block that is larger is a mix by itself. shuffle False: blocks and samples as they are.
+    samples: int [n], samples of each block; bytes_of: what given blocks (int [m]) take in memory while they are read,
+    int [m]. budget: bytes of a mix; a block that is larger is a mix by itself. shuffle False: blocks and samples as
+    they are. What is kept is four bytes for each block of this reader.
     """
 
     def __init__(
         self,
         samples: np.ndarray,
-        bytes: np.ndarray,
+        bytes_of: Callable[[np.ndarray], np.ndarray],
         *,
         seed: int,
         epoch: int,
@@ -69,8 +72,6 @@ class EpochOrder:
         shuffle: bool = True,
         uneven: Uneven = "keep",
     ) -> None:
-        if len(samples) != len(bytes):
-            raise ValueError(f"{len(samples)} blocks with samples, {len(bytes)} with bytes")
         if budget < 1:
             raise ValueError(f"a budget of {budget} bytes")
         self._seed, self._epoch, self._shuffle = seed, epoch, shuffle
@@ -78,9 +79,9 @@ class EpochOrder:
         if shuffle:
             _random(seed, epoch, _BLOCKS).shuffle(blocks)
         # A copy: a share that is a view keeps the blocks of all readers in memory.
-        self.blocks = blocks[reader.index :: reader.of].copy()
+        self.blocks = blocks if reader.of == 1 else blocks[reader.index :: reader.of].copy()
         self._samples = samples
-        self.starts = _mixes(bytes[self.blocks], budget)
+        self.starts = _mixes(self.blocks, bytes_of, budget)
         self.n_own = int(self._samples[self.blocks].sum())
         self.quota = self.n_own
         if uneven != "keep":
@@ -134,12 +135,18 @@ def _random(*key: int) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(np.random.SeedSequence(key)))
 
 
-def _mixes(sizes: np.ndarray, budget: int) -> np.ndarray:
+def _mixes(blocks: np.ndarray, bytes_of: Callable[[np.ndarray], np.ndarray], budget: int) -> np.ndarray:
     """Where mixes begin and the last one ends, i64 [m + 1]: as many neighbours as the budget holds, at least one."""
-    ends = np.cumsum(sizes, dtype=np.int64)
     starts = [0]
-    while starts[-1] < len(sizes):
-        before = ends[starts[-1] - 1] if starts[-1] else 0
-        fitting = int(np.searchsorted(ends, before + budget, "right"))
-        starts.append(max(fitting, starts[-1] + 1))
+    held = 0  # bytes of the mix that has begun
+    for at in range(0, len(blocks), _AT_ONCE):
+        # The bytes before each block, reckoned from where the mix began.
+        ends = held + np.cumsum(bytes_of(blocks[at : at + _AT_ONCE]), dtype=np.int64)
+        before = 0
+        while (fitting := at + int(np.searchsorted(ends, before + budget, "right"))) < at + len(ends):
+            starts.append(max(fitting, starts[-1] + 1))
+            before = held if starts[-1] == at else int(ends[starts[-1] - at - 1])
+        held = int(ends[-1]) - before
+    if starts[-1] < len(blocks):
+        starts.append(len(blocks))
     return np.array(starts, np.int64)

@@ -15,10 +15,11 @@ own connections, whether it was forked or spawned. Usable without Dagster:
 from __future__ import annotations
 
 import gc
+from array import array
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import compress, groupby
 from operator import attrgetter
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -232,25 +233,28 @@ def _reading(db: Database) -> Iterator[sa.Connection]:
 def _videos(conn: sa.Connection, query: FrameQuery) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(video_id i64 [n], n_frames i32 [n], mean bytes of a JPEG i32 [n]) of the selected videos, ascending."""
     video, shard, split = schema.video.c, schema.frame_shard.c, schema.split_assignment.c
-    size = sa.select(shard.video_id, sa.func.sum(shard.bytes).label("bytes")).group_by(shard.video_id).subquery("size")
+    # Looked up for each video: joined as a table of sums, all of them would be held by SQLite first.
+    size = sa.select(sa.func.sum(shard.bytes)).where(shard.video_id == video.video_id).scalar_subquery()
     statement = (
-        sa.select(video.video_id, video.n_frames, size.c.bytes)
-        .outerjoin(size, size.c.video_id == video.video_id)
+        sa.select(video.video_id, video.n_frames, size.label("bytes"))
         .where(video.state.in_(("decoded", "tracked")), video.n_frames > 0)
         .order_by(video.video_id)
-        .execution_options(yield_per=10_000)
+        .execution_options(yield_per=2_000)
     )
     if query.split is not None:
         statement = statement.join(schema.split_assignment, split.video_id == video.video_id).where(
             split.split == query.split
         )
     wanted = None if query.videos is None else np.unique(np.asarray(query.videos, np.int64))
-    parts = []
+    # 16 bytes a video, grown in place: pages that are put together at the end would be twice as many.
+    video_id, n_frames, jpeg_bytes = array("q"), array("i"), array("i")
     for page in conn.execute(statement).partitions():
-        part = np.array([(r.video_id, r.n_frames, (r.bytes or 0) // r.n_frames or _JPEG_BYTES) for r in page], np.int64)
-        parts.append(part if wanted is None else part[np.isin(part[:, 0], wanted)])
-    table = np.concatenate(parts) if parts else np.empty((0, 3), np.int64)
-    return table[:, 0].copy(), table[:, 1].astype(np.int32), table[:, 2].astype(np.int32)
+        chosen = None if wanted is None else np.isin([row.video_id for row in page], wanted)
+        for row in page if chosen is None else compress(page, chosen):
+            video_id.append(row.video_id)
+            n_frames.append(row.n_frames)
+            jpeg_bytes.append((row.bytes or 0) // row.n_frames or _JPEG_BYTES)
+    return np.frombuffer(video_id, np.int64), np.frombuffer(n_frames, np.int32), np.frombuffer(jpeg_bytes, np.int32)
 
 
 def _frames_statement() -> sa.Select[Any]:
@@ -518,12 +522,13 @@ def _tracks(conn: sa.Connection, query: TrackQuery) -> tuple[np.ndarray, np.ndar
 
 
 class _Blocks(Protocol):
-    """What a stream reads. samples, bytes: int [n], of each block."""
+    """What a stream reads. samples: int [n], of each block."""
 
     samples: np.ndarray
 
-    @property
-    def bytes(self) -> np.ndarray: ...
+    def bytes_of(self, blocks: np.ndarray) -> np.ndarray:
+        """int [m], about what these blocks (int [m]) take in memory while they are read."""
+        ...
 
     def read(self, blocks: Sequence[int]) -> list[list[Any]]:
         """Of each block as many raw samples as `samples` says."""
@@ -547,11 +552,9 @@ class _FrameBlocks:
         self.samples = np.full(int(self._end[-1]), self._length, np.uint8)
         self.samples[self._end - 1] = n_frames - (per_video - 1) * self._length
 
-    @property
-    def bytes(self) -> np.ndarray:
-        """i32 [n], made anew."""
-        per_video = np.diff(self._end, prepend=np.int32(0))
-        return self.samples * np.repeat(self._dataset._jpeg_bytes.astype(np.int32), per_video)
+    def bytes_of(self, blocks: np.ndarray) -> np.ndarray:
+        video = np.searchsorted(self._end, blocks, "right")
+        return self._dataset._jpeg_bytes[video].astype(np.int64) * self.samples[blocks]
 
     def read(self, blocks: Sequence[int]) -> list[list[Any]]:
         wanted = []
@@ -577,7 +580,9 @@ class _TrackBlocks:
         self._first = np.repeat(first, per_video) + of_video * TRACKS_PER_BLOCK
         ends = np.repeat(first + count, per_video)
         self.samples = np.minimum(TRACKS_PER_BLOCK, ends - self._first)
-        self.bytes = self.samples * dataset._k * _JPEG_BYTES
+
+    def bytes_of(self, blocks: np.ndarray) -> np.ndarray:
+        return self.samples[blocks] * (self._dataset._k * _JPEG_BYTES)
 
     def read(self, blocks: Sequence[int]) -> list[list[Any]]:
         found = []
@@ -657,7 +662,7 @@ class SqlStream(IterableDataset[Any]):
         at = Position(*self._at)
         order = EpochOrder(
             self._blocks.samples,
-            self._blocks.bytes,
+            self._blocks.bytes_of,
             seed=at.seed,
             epoch=at.epoch,
             reader=self._reader(),

@@ -14,7 +14,8 @@ blocks = st.lists(st.integers(1, 9), min_size=1, max_size=40)
 
 def order_of(counts: list[int], reader: Reader = Reader(), **options) -> EpochOrder:  # noqa: B008
     samples = np.array(counts, np.int64)
-    return EpochOrder(samples, samples * 100, reader=reader, **{"seed": 3, "epoch": 0, "budget": 1200} | options)
+    defaults = {"seed": 3, "epoch": 0, "budget": 1200}
+    return EpochOrder(samples, lambda some: samples[some] * 100, reader=reader, **defaults | options)
 
 
 def delivered(order: EpochOrder, position: Position) -> list[tuple[int, int]]:
@@ -92,6 +93,20 @@ def test_a_mix_keeps_to_its_budget_and_takes_blocks_from_everywhere() -> None:
     assert len(set(of_block[:20].tolist())) >= 6
     assert np.ptp(order.mix(0)) > 30
     assert [len(order_of([8, 50, 8], budget=900).mix(n)) for n in range(3)] == [1, 1, 1]
+
+
+@given(counts=st.lists(st.integers(1, 20), min_size=1, max_size=60), at_once=st.integers(1, 9))
+def test_mixes_do_not_depend_on_how_many_blocks_are_looked_up_at_once(counts, at_once) -> None:
+    """A mix that ended where the look-up does would change the order with a constant that says nothing of it."""
+    budget, whole, held = 1200, [0], 0
+    for block, size in enumerate(100 * counts[int(b)] for b in order_of(counts).blocks):
+        if held and held + size > budget:
+            whole.append(block)
+            held = 0
+        held += size
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("chimp_assets.vision.order._AT_ONCE", at_once)
+        assert order_of(counts, budget=budget).starts.tolist() == [*whole, len(counts)]
 
 
 def test_impossible_positions_and_readers_are_refused() -> None:

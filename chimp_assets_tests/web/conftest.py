@@ -20,7 +20,7 @@ from chimp_assets.web.app import Options, create_app
 from chimp_assets_tests.web.label_home import PASSWORD, make_label_home
 
 CHROMIUM = os.environ.get("CHIMP_TEST_CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage"]
 
 
 @dataclass

@@ -75,7 +75,15 @@ def decide_many(page: Page, keys: str, n: int) -> None:
     )
 
 
-def wait_saved(page: Page, timeout_s: float = 15) -> None:
-    """Until the status line says that everything is stored."""
+def wait_saved(page: Page, site: Site, n: int, timeout_s: float = 15) -> None:
+    """Until n events are stored and the status line says so.
+
+    The line alone will not do: it says "saved" of what came before until the page has drawn that something waits.
+    """
+    end = time.monotonic() + timeout_s
+    while (stored := len(site.annotations())) < n:
+        if time.monotonic() > end:
+            raise AssertionError(f"{stored} of {n} events are stored after {timeout_s} s")
+        page.wait_for_timeout(20)
     expect(page.locator(".status")).to_have_attribute("data-state", "saved", timeout=timeout_s * 1000)
     expect(page.locator(".status")).to_have_attribute("data-waiting", "0")
