@@ -17,7 +17,8 @@ from chimp_assets.database.integrity import check_database
 from chimp_assets.database.pairs import merge_proposals
 from chimp_assets.doctor import examine
 from chimp_assets.home import Home
-from chimp_assets.planning import _read_known, replan
+from chimp_assets.planning import replan
+from chimp_assets.pool_reading import read_known
 from chimp_assets.settings import shipped_file
 from chimp_assets.vision import train
 from chimp_assets.vision.sql_datasets import SqlTrackDataset
@@ -128,7 +129,7 @@ def test_what_is_said_of_pairs_is_t_sql(home, spoken):
         status.status_of(conn)
         invariants.items_that_should_not_wait(conn)
         work.queue_due(conn, home.settings)
-        _read_known(conn, home.settings)
+        read_known(conn, home.settings)
     said = [(element, names) for element, names in spoken if not isinstance(element, str)]
     wrong = [found for element, names in said if (found := t_sql.faults_of(t_sql.compiled(element, names)))]
     assert wrong == []

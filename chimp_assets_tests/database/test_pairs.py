@@ -20,7 +20,8 @@ from chimp_assets.database.queue import claim
 from chimp_assets.database.splits import audit_reserve_mask
 from chimp_assets.database.status import status_of
 from chimp_assets.database.work import labels_due, queue_due
-from chimp_assets.planning import _read_known, _seen_together
+from chimp_assets.pair_planning import seen_together
+from chimp_assets.pool_reading import read_known
 from chimp_assets.settings import Settings, load_settings
 from chimp_assets_tests.database.world import EMBEDDER, HEAD, START, event, make_world, plan, plan_pairs, track
 
@@ -169,7 +170,7 @@ def test_the_planner_reads_what_follows_and_what_somebody_looks_at(world: Databa
     plan_pairs(world, [(E, track(2, 2))])
     (held,) = claim(world, "vera", 1, 15, lanes=["pairs"])
     with world.read() as conn:
-        known = _read_known(conn, settings)
+        known = read_known(conn, settings)
     state = dict(zip(known.track.tolist(), known.state.tolist(), strict=True))
     assert state[A] > 0
     assert state[B] == state[D] == FOLLOWS
@@ -178,7 +179,7 @@ def test_the_planner_reads_what_follows_and_what_somebody_looks_at(world: Databa
     assert known.not_now == {(E, track(2, 2))}
     record_events(world, [event("skip", E, other_track_id=track(2, 2), item_id=held.item_id, annotator="vera")])
     with world.read() as conn:
-        known = _read_known(conn, settings)
+        known = read_known(conn, settings)
     assert known.not_now == {(E, track(2, 2))}, "a skipped pair rests"
     assert known.state[known.track == E].tolist() == [UNLABELLED], "but its tracks do not"
     assert PROVISIONAL not in known.state
@@ -195,7 +196,7 @@ def test_tracks_of_one_moment_are_never_one_animal(world: Database) -> None:
         np.ones((4, 2), np.float16), ids, np.full(4, UNLABELLED, np.int32), np.ones(4, np.float32), nothing, nothing,
         video=np.array([0, 0, 0, 1], np.int32),
     )  # fmt: skip
-    assert _seen_together(world, pool, np.array([0, 1, 0]), np.array([1, 2, 3])).tolist() == [True, False, False]
+    assert seen_together(world, pool, np.array([0, 1, 0]), np.array([1, 2, 3])).tolist() == [True, False, False]
 
 
 def test_pairs_that_need_no_answer_do_not_wait(world: Database) -> None:

@@ -1,0 +1,274 @@
+"""From SQL and the store to a `TrackPool`: the live tracks, what people said of them, and their embeddings.
+
+Belongs here: reading them in one snapshot, in bounded memory. Does not belong here: the plan (`planning`), how tracks
+are chosen (`acquisition`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import sqlalchemy as sa
+
+from chimp_assets.acquisition.curation import NOBODY, Curated
+from chimp_assets.acquisition.pool import (
+    CANNOT_TELL,
+    CHUNK_ROWS,
+    FOLLOWS,
+    IN_FLIGHT,
+    JUNK,
+    PROVISIONAL,
+    UNLABELLED,
+    BoolArray,
+    F16Array,
+    F32Array,
+    I32Array,
+    I64Array,
+    TrackPool,
+)
+from chimp_assets.database import schema as t
+from chimp_assets.database.events import NAMING_KINDS, effective_answers, last_seq
+from chimp_assets.database.pairs import Evidence, read_evidence
+from chimp_assets.database.splits import audit_reserve_mask
+
+if TYPE_CHECKING:
+    from chimp_assets.archive.store import BlobStore
+    from chimp_assets.database.engine import Database
+    from chimp_assets.settings import Settings
+    from chimp_assets.vision.checkpoint import ModelRow
+
+PAGE = 50_000
+
+TIMED = 2_000
+LEAST_TIMED = 30
+"""The newest timed answers that are looked at, and how few of them say nothing about how long the next will take."""
+
+SKIP_ROUNDS = 3
+"""Training lanes leave a track alone for so many rounds after a skip: chosen again at once, it would be skipped again.
+
+The audit lane does ask again: an audit without the tracks that people skip would measure only the easy ones.
+"""
+
+
+@dataclass(frozen=True)
+class Known:
+    """What SQL knows of the live tracks, in one snapshot; columns as in TrackPool, labels up to watermark_seq."""
+
+    track: I64Array
+    value: F32Array
+    state: I32Array
+    reserve: BoolArray
+    test_day: BoolArray
+    video: I32Array
+    place: I32Array
+    cost: F32Array
+    repeat: BoolArray
+    watermark_seq: int
+    said: Evidence
+    concluded: Curated
+    not_now: set[tuple[int, int | None]]
+    """Pairs (the smaller track first) and disputed tracks that somebody holds or has just skipped."""
+
+
+def read_known(conn: sa.Connection, settings: Settings) -> Known:
+    """One snapshot: answers and leases belong to the same moment as the watermark."""
+    watermark = last_seq(conn)
+    split = t.split_assignment.c.split
+    # A video without a split (there should be none) is closed to training rather than open to leakage.
+    closed = sa.case((split.in_(("train", "validation")), 0), else_=1)
+    track, boxes, test_day, video_id = _columns(
+        conn,
+        sa.select(t.track.c.track_id, t.track.c.n_detections, closed, t.track.c.video_id)
+        .join(t.video, t.video.c.video_id == t.track.c.video_id)
+        .outerjoin(t.split_assignment, t.split_assignment.c.video_id == t.track.c.video_id)
+        .where(t.track.c.state == "live", t.video.c.state == "tracked")
+        .order_by(t.track.c.track_id),
+    )
+    reserve = audit_reserve_mask(track, settings.seed, settings.acquisition.audit_reserve)
+    state = np.full(len(track), UNLABELLED, np.int32)
+    skipped = _places(track, _columns(conn, _recently_skipped())[0])
+    state[skipped[~reserve[skipped]]] = IN_FLIGHT
+    now = datetime.now(UTC)
+    leased = np.concatenate([_columns(conn, query)[0] for query in _leased(now)])
+    state[_places(track, leased)] = IN_FLIGHT
+    answered, meaning, old = _columns(conn, _answers(watermark, settings.acquisition.repeat_after))
+    here, row = located(track, answered)
+    state[row[here]] = meaning[here]
+    repeat = np.zeros(len(track), bool)
+    repeat[row[here]] = old[here].astype(bool)
+    repeat[_places(track, leased)] = False
+    said = read_evidence(conn, watermark)
+    concluded = said.concluded()
+    implied = _places(track, said.track[concluded.implied != NOBODY])
+    # The audit asks its own tracks whatever others have said: what it measures must not depend on that.
+    state[implied[np.isin(state[implied], (UNLABELLED, PROVISIONAL)) & ~reserve[implied]]] = FOLLOWS
+    videos, video = np.unique(video_id, return_inverse=True)
+    return Known(
+        track,
+        boxes.astype(np.float32),
+        state,
+        reserve,
+        test_day.astype(bool),
+        video.astype(np.int32),
+        _day_of(conn, videos)[video],
+        _seconds(conn, boxes),
+        repeat,
+        watermark,
+        said,
+        concluded,
+        _not_now(conn, now),
+    )
+
+
+def _day_of(conn: sa.Connection, videos: I64Array) -> I32Array:
+    """A number for the camera and day of each video, -1 where it has none. videos: i64 [v], increasing; i32 [v]."""
+    split = t.split_assignment.c
+    day = np.full(len(videos), -1, np.int32)
+    number: dict[str, int] = {}
+    for page in _pages(conn, sa.select(split.video_id, split.day_key)):
+        here, row = located(videos, np.array([r.video_id for r in page], np.int64))
+        codes = np.array([number.setdefault(r.day_key, len(number)) for r in page], np.int32)
+        day[row[here]] = codes[here]
+    return day
+
+
+def _seconds(conn: sa.Connection, boxes: I64Array) -> F32Array:
+    """Seconds that an answer about a track of so many boxes is expected to take: the median of its third of lengths."""
+    answer = t.annotation.c
+    newest = (
+        sa.select(t.track.c.n_detections, answer.seconds)
+        .join_from(t.annotation, t.track, t.track.c.track_id == answer.track_id)
+        .where(answer.kind.in_(NAMING_KINDS), answer.seconds > 0)
+        .order_by(answer.seq.desc())
+        .limit(TIMED)
+    )
+    timed = [(int(length), float(seconds)) for length, seconds in conn.execute(newest)]
+    if len(timed) < LEAST_TIMED:
+        return np.ones(len(boxes), np.float32)
+    length, seconds = np.array([x for x, _ in timed]), np.array([y for _, y in timed])
+    edges = np.quantile(length, [1 / 3, 2 / 3])
+    third = np.digitize(length, edges)
+    whole = float(np.median(seconds))
+    typical = [float(np.median(seconds[third == i])) if (third == i).any() else whole for i in range(3)]
+    return np.array(typical, np.float32)[np.digitize(boxes, edges)]
+
+
+def _answers(watermark_seq: int, repeat_after: int) -> sa.Select[Any]:
+    """Track and state of each effective answer: the individual, or what kept it from having one; and whether it is old
+    enough to be asked again, once."""
+    answer = effective_answers(watermark_seq).subquery("answer")
+    meaning = sa.case(
+        (answer.c.kind.in_(NAMING_KINDS), answer.c.individual_id),
+        (answer.c.kind == "unknown", PROVISIONAL),
+        (answer.c.kind == "cannot_tell", CANNOT_TELL),
+        else_=JUNK,
+    )
+    old = sa.case((sa.and_(answer.c.seq <= watermark_seq - repeat_after, answer.c.lane != "repeat"), 1), else_=0)
+    return sa.select(answer.c.track_id, meaning, old)
+
+
+def _leased(now: datetime) -> list[sa.Select[Any]]:
+    """The tracks that somebody looks at now, both of a pair."""
+    item = t.acquisition_queue.c
+    held = sa.and_(item.state == "leased", item.leased_until >= now)
+    return [
+        sa.select(item.track_id).where(held).distinct(),
+        sa.select(item.other_track_id).where(held, item.other_track_id.is_not(None)).distinct(),
+    ]
+
+
+def _recently_skipped() -> sa.Select[Any]:
+    item = t.acquisition_queue.c
+    return sa.select(item.track_id).where(_just_skipped(), item.lane.not_in(t.SIDE_LANES)).distinct()
+
+
+def _just_skipped() -> sa.ColumnElement[bool]:
+    item = t.acquisition_queue.c
+    newest = sa.select(sa.func.coalesce(sa.func.max(t.acquisition_round.c.round_id), 0)).scalar_subquery()
+    return sa.and_(item.state == "skipped", item.round_id > newest - SKIP_ROUNDS)
+
+
+def _not_now(conn: sa.Connection, now: datetime) -> set[tuple[int, int | None]]:
+    item = t.acquisition_queue.c
+    held = sa.and_(item.state == "leased", item.leased_until >= now)
+    rows = conn.execute(
+        sa.select(item.track_id, item.other_track_id).where(item.lane.in_(t.SIDE_LANES), sa.or_(held, _just_skipped()))
+    )
+    return {(one, None) if other is None else (min(one, other), max(one, other)) for one, other in rows}
+
+
+def _columns(conn: sa.Connection, query: sa.Select[Any]) -> list[I64Array]:
+    """A query of integer columns as arrays i64 [n], read in pages."""
+    parts: list[list[I64Array]] = [[] for _ in query.selected_columns]
+    for page in _pages(conn, query):
+        for part, column in zip(parts, zip(*page, strict=True), strict=True):
+            part.append(np.array(column, np.int64))
+    return [np.concatenate(part) if part else np.empty(0, np.int64) for part in parts]
+
+
+def _pages(conn: sa.Connection, query: sa.Select[Any]) -> Iterator[Sequence[sa.Row[Any]]]:
+    yield from conn.execute(query, execution_options={"yield_per": PAGE}).partitions()
+
+
+def located(track: I64Array, wanted: I64Array) -> tuple[BoolArray, I64Array]:
+    """Whether each wanted track is there, and its row if it is. track: i64 [n], increasing."""
+    if len(track) == 0:
+        return np.zeros(len(wanted), bool), np.zeros(len(wanted), np.int64)
+    place = np.minimum(np.searchsorted(track, wanted), len(track) - 1)
+    return track[place] == wanted, place
+
+
+def _places(track: I64Array, wanted: I64Array) -> I64Array:
+    """Rows of those wanted tracks that are there."""
+    here, place = located(track, wanted)
+    return place[here]
+
+
+def pool_of(db: Database, store: BlobStore, embedder: ModelRow, known: Known) -> TrackPool:
+    emb, have = _embeddings(db, store, embedder, known.track)
+    everything = bool(have.all())
+    kept = slice(None) if everything else have
+    return TrackPool(
+        emb if everything else _compacted(emb, have),
+        known.track[kept],
+        known.state[kept],
+        known.value[kept],
+        known.reserve[kept],
+        known.test_day[kept],
+        known.video[kept],
+        known.place[kept],
+        known.cost[kept],
+        known.repeat[kept],
+    )
+
+
+def _embeddings(db: Database, store: BlobStore, embedder: ModelRow, track: I64Array) -> tuple[F16Array, BoolArray]:
+    """Embeddings f16 [n, D] of tracks in their order, and whether each has one; rows without are undefined."""
+    from chimp_assets.vision.embedding import read_embeddings
+
+    emb: F16Array | None = None
+    have = np.zeros(len(track), bool)
+    for _, track_ids, embedding in read_embeddings(db, store, embedder.model_id):
+        if emb is None:
+            emb = np.empty((len(track), embedding.shape[1]), np.float16)
+        for low in range(0, len(track_ids), CHUNK_ROWS):
+            ids, rows = track_ids[low : low + CHUNK_ROWS], embedding[low : low + CHUNK_ROWS]
+            here, place = located(track, ids)
+            here &= np.isfinite(rows).all(axis=1)
+            emb[place[here]] = rows[here]
+            have[place[here]] = True
+    return (np.empty((len(track), 1), np.float16) if emb is None else emb), have
+
+
+def _compacted(emb: F16Array, keep: BoolArray) -> F16Array:
+    """The kept rows, moved to the front in place: a copy would double the largest array there is."""
+    end = 0
+    for low in range(0, len(emb), CHUNK_ROWS):
+        rows = emb[low : low + CHUNK_ROWS][keep[low : low + CHUNK_ROWS]]
+        emb[end : end + len(rows)] = rows
+        end += len(rows)
+    return emb[:end]
