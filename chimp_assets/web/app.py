@@ -24,13 +24,15 @@ from chimp_assets.database.engine import BusyDatabaseError, Database
 from chimp_assets.errors import ChimpError, FullDiskError
 from chimp_assets.home import Home
 from chimp_assets.web import media, oidc, texts
-from chimp_assets.web.api import boxes, events, grid, health, people, queue, signing
+from chimp_assets.web.api import administration, boxes, events, grid, health, people, queue, review, signing
 from chimp_assets.web.checks import Checks
 from chimp_assets.web.errors import WebError, answer
 from chimp_assets.web.making import Making
 from chimp_assets.web.metrics import Metrics
+from chimp_assets.web.pages import administration as administration_page
 from chimp_assets.web.pages import home as home_page
 from chimp_assets.web.pages import individuals, label, sign_in, together
+from chimp_assets.web.pages import review as review_page
 from chimp_assets.web.roles import Rung, everybody, may
 from chimp_assets.web.security import Guard
 from chimp_assets.web.sessions import person_of
@@ -49,6 +51,8 @@ ROUTERS: tuple[APIRouter, ...] = (
     people.router,
     grid.router,
     boxes.router,
+    review.router,
+    administration.router,
     signing.router,
     oidc.router,
     media.router,
@@ -58,6 +62,8 @@ ROUTERS: tuple[APIRouter, ...] = (
     home_page.router,
     individuals.router,
     together.router,
+    review_page.router,
+    administration_page.router,
 )
 
 

@@ -67,6 +67,51 @@ def shares_over(lines: Mapping[str, Sequence[Point]]) -> LineChart | None:
     return LineChart(series, x_ticks, y_ticks)
 
 
+@dataclass(frozen=True)
+class Kept:
+    """One point of a reliability diagram: its place, the ends of its interval, and how many tracks it stands for."""
+
+    x: float
+    y: float
+    low: float
+    high: float
+    n: int
+
+
+@dataclass(frozen=True)
+class ReliabilityChart:
+    """Share that was right against what was said; the diagonal is a head that keeps its word."""
+
+    points: list[Kept]
+    x_ticks: list[tuple[float, str]]
+    y_ticks: list[tuple[float, str]]
+    width: int = 360
+    height: int = 320
+    left: int = LEFT
+    right: int = 360 - RIGHT
+    bottom: int = 320 - BOTTOM
+    top: int = TOP
+
+
+def reliability(points: Sequence[tuple[float, float, float, float, int]]) -> ReliabilityChart | None:
+    """said, right, low and high of it, n; None without any."""
+    if not points:
+        return None
+    chart = ReliabilityChart([], [], [])
+
+    def x(share: float) -> float:
+        return round(chart.left + (chart.right - chart.left) * share, 1)
+
+    def y(share: float) -> float:
+        return round(chart.bottom - (chart.bottom - chart.top) * share, 1)
+
+    chart.points.extend(Kept(x(said), y(right), y(low), y(high), n) for said, right, low, high, n in points)
+    for n in range(5):
+        chart.x_ticks.append((x(n / 4), f"{25 * n} %"))
+        chart.y_ticks.append((y(n / 4), f"{25 * n} %"))
+    return chart
+
+
 def _step(largest: float) -> float:
     """A round step that gives at most six marks."""
     step = 1.0
