@@ -19,7 +19,7 @@ from chimp_assets.database.events import ANSWER_KINDS, NAMING_KINDS, effective_a
 PAGE = 50
 CORRECTED_OF = 500
 """Newest own answers among which corrected ones are looked for."""
-State = Literal["stands", "agreed", "retracted", "taken_back", "corrected"]
+State = Literal["stands", "agreed", "replaced", "retracted", "taken_back", "corrected"]
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,10 @@ class Question:
 class Own:
     """One own answer. anim_id, name: whom it named, as merged now; photo: content hash of the track's best crop.
 
-    state: stands; agreed: another answer stands and says the same; retracted: by oneself; taken_back: by somebody else
-    (instead is then what stands now, if anything does); corrected: another answer stands instead.
+    state: stands; agreed: another answer stands and says the same; replaced: by an own newer one; retracted: by
+    oneself; taken_back: by somebody else (instead is then what stands now, if anything does); corrected: another answer
+    stands instead. A check whose answer is known stands until somebody has decided about it, and a hidden repeat has
+    the lane that it was shown with: who knew them for such would answer them with more care than the others.
     """
 
     seq: int
@@ -85,7 +87,8 @@ def _rows(conn: sa.Connection, user_id: int, before: int | None, limit: int) -> 
     back, m = t.annotation.alias("taken_back"), t.item_media.c
     asked = (
         sa.select(
-            a.seq, a.annotation_id, a.kind, a.track_id, a.other_track_id, a.server_time, a.lane, a.seconds, a.note,
+            a.seq, a.annotation_id, a.kind, a.track_id, a.other_track_id, a.server_time, a.lane, a.seconds,
+            a.note, a.shown,
             now.individual_id, now.anim_id, now.name, back.c.annotator_id.label("back_by"), m.content_hash,
         )
         .outerjoin_from(t.annotation, said, said.c.individual_id == a.individual_id)
@@ -105,25 +108,52 @@ _SHOWN = (*ANSWER_KINDS, "same", "different", "skip")
 def _owned(conn: sa.Connection, user_id: int, rows: Sequence[Any]) -> list[Own]:
     standing = _standing(conn, sorted({row.track_id for row in rows if _is_answer(row)}))
     questions = _questions(conn, user_id, [row.annotation_id for row in rows])
+    decided = _decided(conn, sorted({row.track_id for row in rows if _is_answer(row) and _mode(row) == "gold"}))
     names = _names(conn, {row.back_by for row in rows if row.back_by is not None})
     found = []
     for row in rows:
         head = standing.get(row.track_id) if _is_answer(row) else None
-        state: State = "stands"
-        if row.back_by is not None:
-            state = "retracted" if row.back_by == user_id else "taken_back"
-        elif head is not None and head.annotation_id != row.annotation_id:
-            state = "agreed" if _meaning(head) == _meaning(row) else "corrected"
+        state = _state(row, head, user_id, row.track_id in decided)
         other = head if state in ("corrected", "taken_back") else None
         found.append(
             Own(
-                row.seq, row.annotation_id, row.kind, row.track_id, row.anim_id, row.name, row.server_time, row.lane,
+                row.seq, row.annotation_id, row.kind, row.track_id, row.anim_id, row.name, row.server_time,
+                "boundary" if row.lane == "repeat" else row.lane,
                 row.seconds, row.note, row.content_hash, state, _instead(other),
                 names.get(row.back_by) if state == "taken_back" else None,
                 tuple(questions.get(row.annotation_id, ())),
             )
         )  # fmt: skip
     return found
+
+
+def _state(row: Any, head: Any, user_id: int, decided: bool) -> State:
+    if row.back_by is not None:
+        return "retracted" if row.back_by == user_id else "taken_back"
+    if head is None or head.annotation_id == row.annotation_id:
+        return "stands"
+    if _mode(row) == "gold" and not decided:
+        return "stands"
+    if _meaning(head) == _meaning(row):
+        return "agreed"
+    return "replaced" if head.annotator_id == user_id else "corrected"
+
+
+def _mode(row: Any) -> str | None:
+    try:
+        shown = json.loads(row.shown or "{}")
+    except ValueError:
+        return None
+    return shown.get("mode") if isinstance(shown, dict) else None
+
+
+def _decided(conn: sa.Connection, track_ids: list[int]) -> set[int]:
+    """Of some tracks those about which somebody has decided in review."""
+    a = t.annotation.c
+    in_review = sa.select(a.track_id).where(
+        a.track_id.in_(track_ids), a.kind.in_(ANSWER_KINDS), a.shown.like('%"mode":"review"%')
+    )
+    return {row for row in conn.scalars(in_review) if row is not None} if track_ids else set()
 
 
 def _is_answer(row: Any) -> bool:
@@ -137,12 +167,7 @@ def _meaning(row: Any) -> tuple[str, int | None]:
 def _instead(row: Any) -> Instead | None:
     if row is None:
         return None
-    try:
-        shown = json.loads(row.shown or "{}")
-    except ValueError:
-        shown = {}
-    in_review = isinstance(shown, dict) and shown.get("mode") == "review"
-    return Instead(row.kind, row.anim_id, row.name, row.by, row.server_time, row.note, in_review)
+    return Instead(row.kind, row.anim_id, row.name, row.by, row.server_time, row.note, _mode(row) == "review")
 
 
 def _standing(conn: sa.Connection, track_ids: list[int]) -> dict[int, Any]:
@@ -153,7 +178,7 @@ def _standing(conn: sa.Connection, track_ids: list[int]) -> dict[int, Any]:
     a, u, i = t.annotation.c, t.app_user.c, t.individual.c
     rows = conn.execute(
         sa.select(
-            a.track_id, a.annotation_id, a.kind, a.server_time, a.note, a.shown, u.name.label("by"),
+            a.track_id, a.annotation_id, a.annotator_id, a.kind, a.server_time, a.note, a.shown, u.name.label("by"),
             i.individual_id, i.anim_id, i.name,
         )
         .join_from(answer, t.annotation, a.annotation_id == answer.c.annotation_id)

@@ -88,7 +88,7 @@ class ReliabilityChart:
     width: int = 360
     height: int = 320
     left: int = LEFT
-    right: int = 360 - RIGHT
+    right: int = 360 - 2 * RIGHT
     bottom: int = 320 - BOTTOM
     top: int = TOP
 

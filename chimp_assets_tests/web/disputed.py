@@ -18,7 +18,7 @@ from chimp_assets.database.events import record_events
 from chimp_assets_tests.database.world import event, track
 
 # What each case is about.
-NAMES, FLAGGED, GOLD, PLANT, NEW, DOUBTED, ASKED, BOXED = (track(n) for n in (1, 2, 3, 4, 5, 6, 7, 8))
+NAMES, FLAGGED, GOLD, PLANT, NEW, DOUBTED, ASKED = (track(n) for n in range(1, 8))
 SAME, DIFFERENT = (track(9), track(9, 1)), (track(10), track(10, 1))
 
 
@@ -28,8 +28,10 @@ def shown(**more: Any) -> str:
     return json.dumps(usual | more, separators=(",", ":"))
 
 
-def make_disputed(db: Database) -> None:
-    """One case in each queue. vera is a volunteer, rita a reviewer, anna the expert."""
+def make_disputed(db: Database, boxed: int = 8) -> None:
+    """One case in each queue, two missed checks. vera is a volunteer, rita a reviewer, anna the expert. boxed: the
+    video of the box.
+    """
     asked = event("identify", ASKED, "GM", annotator="vera", shown=shown(), seconds=2.0)
     record_events(
         db,
@@ -55,12 +57,11 @@ def make_disputed(db: Database) -> None:
     _check(db, "gold", GOLD, "FD", "vera")
     _check(db, "plant", PLANT, "FF", "vera")
     _doubt(db, DOUBTED, "FI", 0.95)
-    video_id = BOXED // s.TRACKS_PER_VIDEO
-    box = {"video_id": video_id, "frame_no": 3, "y": 0.4, "w": 0.2, "h": 0.3}
-    first = event("box", BOXED, annotator="vera", x=0.1, **box)
+    box = {"video_id": boxed, "frame_no": 3, "y": 0.4, "w": 0.2, "h": 0.3}
+    first = event("box", track(boxed), annotator="vera", x=0.1, **box)
     record_events(db, [first])
-    record_events(db, [event("box", BOXED, annotator="vito", x=0.3, supersedes=first.annotation_id, **box)])
-    late = event("box", BOXED, annotator="rita", x=0.5, supersedes=first.annotation_id, shown=shown(), **box)
+    record_events(db, [event("box", track(boxed), annotator="vito", x=0.3, supersedes=first.annotation_id, **box)])
+    late = event("box", track(boxed), annotator="rita", x=0.5, supersedes=first.annotation_id, shown=shown(), **box)
     done = record_opinions(db, [Opinion(late, first.annotation_id)])
     assert done[0].head is not None
 

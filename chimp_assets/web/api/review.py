@@ -167,7 +167,8 @@ def _case(case: review.Case, photos: dict[str, list[dict[str, Any]]], weight: in
         if one.annotation_id == case.head:
             opinions[place]["stands"] = True
             # Who is outweighed may agree or ask; another answer would be stored and would not count.
-            bound = place if one.weight < weight else None
+            # Boxes are not weighed: the newest counts.
+            bound = place if one.weight < weight and one.box is None else None
     if case.model is not None:
         model = case.model
         opinions.append({

@@ -7,7 +7,7 @@ import { startIsland } from "../lib/island.js";
 import { Clip, nextView, resetClip, step, Strip, togglePlay } from "../label/clip.js";
 import { keyMap, listen, loadKeys, shown } from "../label/keys.js";
 import { Search } from "../label/search.js";
-import { startSession } from "../label/session.js";
+import { byCode, startSession } from "../label/session.js";
 import { Status, Tray } from "../label/tray.js";
 import {
   askAuthors, cases, counts, current, decide, decided, fault, isOutweighed, later, letterOf, loading, lookFurther, meaningOf,
@@ -141,7 +141,7 @@ function Queues() {
 
 /** What one person did, without saying who. */
 function Vote({ event }) {
-  const saw = event.saw.map(([code, share]) => `${code} ${asPercent(share)}`).join(", ");
+  const saw = event.saw.map(([code, share]) => `${byCode.value.get(code)?.name || code} ${asPercent(share)}`).join(", ");
   const mode = event.mode && boot.texts[`mode.${event.mode}`] ? t(`mode.${event.mode}`) : null;
   const facts = [
     recordingTime(event.at), event.seconds === null ? t("review.not_timed") : t("review.took", { s: event.seconds.toFixed(1) }), mode,
