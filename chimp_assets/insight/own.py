@@ -76,10 +76,12 @@ def answers(conn: sa.Connection, user_id: int, before: int | None = None, limit:
     return _owned(conn, user_id, _rows(conn, user_id, before, limit))
 
 
-def corrected(conn: sa.Connection, user_id: int, among: int = CORRECTED_OF) -> list[Own]:
-    """Of a person's newest answers those that somebody corrected, took back, or asks about."""
-    found = _owned(conn, user_id, _rows(conn, user_id, None, among))
-    return [one for one in found if one.state in ("corrected", "taken_back") or one.questions]
+def newest(conn: sa.Connection, user_id: int, among: int = CORRECTED_OF) -> tuple[list[Own], list[Own]]:
+    """The first page of a person's answers, and of the newest those that somebody corrected, took back, or asks
+    about: one walk, because answers are not in order of people.
+    """
+    found = answers(conn, user_id, limit=among)
+    return found[:PAGE], [one for one in found if one.state in ("corrected", "taken_back") or one.questions]
 
 
 def _rows(conn: sa.Connection, user_id: int, before: int | None, limit: int) -> Sequence[Any]:

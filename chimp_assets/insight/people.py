@@ -21,8 +21,10 @@ from chimp_assets.database.agreement import SelfAgreement, self_agreement
 from chimp_assets.database.events import ANSWER_KINDS, NAMING_KINDS, PAIR_ANSWER_KINDS, last_seq
 from chimp_assets.intervals import wilson
 
-LOOKED_AT = 20_000
-"""Newest events of which pace and agreement are taken."""
+LOOKED_AT = 10_000
+"""Newest events of which pace is taken."""
+COMPARED = 3_000
+"""Newest events of which agreement is taken: everything is read that people ever said of their tracks."""
 LOGGED = 50
 HOURS_SHOWN = 48
 
@@ -83,10 +85,12 @@ class Hour:
 
 @dataclass(frozen=True)
 class Answered:
-    """Pace and agreement. looked_at: events that were gone through; alike: with others about the same tracks; gold: of
-    questions whose answer is known; own: with oneself, of hidden repeats."""
+    """Pace and agreement. looked_at, compared: events that were gone through for either; alike: with others about the
+    same tracks; gold: of questions whose answer is known; own: with oneself, of hidden repeats.
+    """
 
     looked_at: int
+    compared: int
     since: datetime | None
     paces: list[Pace]
     hours: list[Hour]
@@ -162,15 +166,16 @@ def answered(conn: sa.Connection) -> Answered:
             Pace(name, sum(counted), len(counted), float(median(counted)), float(median(seconds)) if seconds else None)
         )
     hours = [Hour(at, dict(by_hour[at])) for at in sorted(by_hour, reverse=True)[:HOURS_SHOWN]]
-    own = {one.annotator: one for one in self_agreement(conn)}
+    near = max(0, high - COMPARED)
+    own = {one.annotator: one for one in self_agreement(conn, near)}
     since = rows[0].server_time if rows else None
-    return Answered(high - low, since, paces, hours, _alike(conn, low), _gold(conn), own)
+    return Answered(high - low, high - near, since, paces, hours, _alike(conn, near), _gold(conn), own)
 
 
 def _alike(conn: sa.Connection, low: int) -> dict[str, Share]:
     """Of the newest answers those about tracks that somebody else has answered too: how often the two say the same."""
     mine, theirs = t.annotation.alias("mine"), t.annotation.alias("theirs")
-    one, other, u = t.individual.alias("one"), t.individual.alias("other"), t.app_user.c
+    one, other = t.individual.alias("one"), t.individual.alias("other")
     back = t.annotation.alias("taken_back")
 
     def stands(event: Any) -> sa.ColumnElement[bool]:
@@ -184,9 +189,10 @@ def _alike(conn: sa.Connection, low: int) -> dict[str, Share]:
     )
     same = sa.or_(same_name, sa.and_(mine.c.kind.not_in(NAMING_KINDS), mine.c.kind == theirs.c.kind))
     rows = conn.execute(
-        sa.select(u.name, sa.func.sum(sa.case((same, 1), else_=0)).label("hits"), sa.func.count().label("n"))
+        sa.select(
+            mine.c.annotator_id, sa.func.sum(sa.case((same, 1), else_=0)).label("hits"), sa.func.count().label("n")
+        )
         .join_from(mine, theirs, sa.and_(theirs.c.track_id == mine.c.track_id))
-        .join(t.app_user, u.user_id == mine.c.annotator_id)
         .outerjoin(one, one.c.individual_id == mine.c.individual_id)
         .outerjoin(other, other.c.individual_id == theirs.c.individual_id)
         .where(
@@ -194,10 +200,11 @@ def _alike(conn: sa.Connection, low: int) -> dict[str, Share]:
             theirs.c.kind.in_(ANSWER_KINDS), theirs.c.other_track_id.is_(None),
             theirs.c.annotator_id != mine.c.annotator_id, stands(mine), stands(theirs),
         )
-        .group_by(u.name)
-        .order_by(u.name)
+        .group_by(mine.c.annotator_id)
     )  # fmt: skip
-    return {row.name: Share(int(row.hits), int(row.n)) for row in rows}
+    # Joined here: with it in the statement, SQLite walks the events once for each user.
+    names = {row.user_id: row.name for row in conn.execute(sa.select(t.app_user.c.user_id, t.app_user.c.name))}
+    return {names[row.annotator_id]: Share(int(row.hits), int(row.n)) for row in rows}
 
 
 def _gold(conn: sa.Connection) -> dict[str, Share]:

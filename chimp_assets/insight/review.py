@@ -3,9 +3,9 @@
 Belongs here: which tracks, pairs, boxes and individuals those are, and what each person said of them. Does not belong
 here: the decision (an event like any other, `database.events`), drawing.
 
-Events are numbered without gaps, so one look goes through the newest LOOKED_AT of them, and an older look begins where
-it ended: the cost does not grow with the archive. A decision that was made in review (`"mode":"review"` in what was
-shown) settles what was said before it.
+Events are numbered without gaps, so one look goes through the newest LOOKED_AT of them (TRACKS_LOOKED_AT where tracks
+are read), and an older look begins where it ended: the cost does not grow with the archive. A decision that was made in
+review (`"mode":"review"` in what was shown) settles what was said before it.
 """
 
 from __future__ import annotations
@@ -34,9 +34,15 @@ from chimp_assets.database.pairs import doubts, read_evidence
 QUEUES = ("names", "pairs", "missed", "provisional", "doubtful", "flags", "conflicts", "asked")
 LOOKED_AT = 10_000
 """Newest events that one look goes through."""
+TRACKS_LOOKED_AT = 2_000
+"""The same where everything is read that people ever said of the tracks of these events."""
+PROVISIONAL = 100
+"""Provisional individuals, the newest, among which cases are; more wait until these are settled."""
+PICTURED = 5
+"""Newest tracks of a provisional individual that are looked at."""
 SURE = 0.8
 """Probability from which the champion is sure enough to doubt a person."""
-MOST = 400
+MOST = 200
 """Cases of a queue that one look finds."""
 _PART = 500
 # As `web.api.events` writes what was shown: JSON without blanks.
@@ -100,8 +106,8 @@ class Doubted:
 class Case:
     """One thing to decide. said: what stands of it, one event of each person, the oldest first; head: what counts.
 
-    reason: in words, of a contradiction; individual: (individual_id, anim_id, name, verified tracks) of a provisional
-    one; check: gold or plant, of a missed question; asked: the open question to one of the authors.
+    reason: in words, of a contradiction; individual: (anim_id, name, tracks that were named so) of a provisional one,
+    and more: its newest tracks; check: gold or plant, of a missed question; asked: the open question to an author.
     """
 
     key: str
@@ -112,7 +118,8 @@ class Case:
     head: str | None = None
     reason: str | None = None
     model: Doubted | None = None
-    individual: tuple[int, str, str | None, int] | None = None
+    individual: tuple[str, str | None, int] | None = None
+    more: tuple[int, ...] = ()
     check: str | None = None
     asked: Said | None = None
 
@@ -130,7 +137,7 @@ def look(conn: sa.Connection, queue: str, before: int | None = None) -> Look:
     if queue in _WHOLE:
         return Look(_WHOLE[queue](conn), None)
     high = min(last_seq(conn), (before or 2**62) - 1)
-    low = max(0, high - LOOKED_AT)
+    low = max(0, high - (TRACKS_LOOKED_AT if queue in ("names", "doubtful") else LOOKED_AT))
     found = _OF_EVENTS[queue](conn, low, high)
     return Look(found, low + 1 if low else None)
 
@@ -468,58 +475,48 @@ def _differs(one: Said, track: _Track) -> bool:
 
 def _provisional(conn: sa.Connection) -> list[Case]:
     """Individuals that were entered while labelling, and that nobody has confirmed; those with most tracks first."""
-    i = t.individual
+    i, a = t.individual.c, t.annotation.c
     rows = conn.execute(
-        sa.select(i.c.individual_id, i.c.anim_id, i.c.name)
-        .where(i.c.provisional == sa.true(), i.c.same_as_id.is_(None))
-        .order_by(i.c.individual_id.desc())
-        .limit(MOST)
+        sa.select(i.individual_id, i.anim_id, i.name)
+        .where(i.provisional == sa.true(), i.same_as_id.is_(None))
+        .order_by(i.individual_id.desc())
+        .limit(PROVISIONAL)
     ).all()
-    tracks: dict[int, list[int]] = defaultdict(list)
-    merged = i.alias("merged")
-    a = t.annotation.c
-    for part in _parts([row.individual_id for row in rows]):
-        theirs = sa.select(merged.c.individual_id).where(
-            sa.or_(merged.c.individual_id.in_(part), merged.c.same_as_id.in_(part))
+    merged = t.individual.alias("merged")
+    now = sa.func.coalesce(merged.c.same_as_id, merged.c.individual_id)
+    ids = [row.individual_id for row in rows]
+    named = (
+        sa.select(
+            now.label("individual_id"), a.track_id, a.seq,
+            sa.func.row_number().over(partition_by=now, order_by=a.seq.desc()).label("place"),
+            sa.func.count().over(partition_by=now).label("n"),
         )
-        about = sa.select(a.track_id).where(a.individual_id.in_(theirs))
-        answers = effective_answers(of_tracks=about).subquery("answer")
-        for named in conn.execute(
-            sa.select(answers.c.individual_id, answers.c.track_id)
-            .where(answers.c.individual_id.in_(part), answers.c.kind.in_(NAMING_KINDS))
-            .order_by(answers.c.seq)
-        ):
-            tracks[named.individual_id].append(named.track_id)
-    known = _tracks(conn, [tracks[row.individual_id][0] for row in rows if tracks[row.individual_id]])
-    found = []
-    for row in rows:
-        theirs_now = tracks[row.individual_id]
-        first = theirs_now[0] if theirs_now else None
-        track = known.get(first or 0)
+        .join_from(merged, t.annotation, a.individual_id == merged.c.individual_id)
+        .where(
+            sa.or_(merged.c.individual_id.in_(ids), merged.c.same_as_id.in_(ids)), a.kind.in_(NAMING_KINDS), ~_undone()
+        )
+        .subquery("named")
+    )  # fmt: skip
+    tracks: dict[int, list[int]] = defaultdict(list)
+    counted: dict[int, int] = {}
+    for row in conn.execute(sa.select(named).where(named.c.place <= PICTURED).order_by(named.c.place)):
+        counted[row.individual_id] = row.n
+        if row.track_id not in tracks[row.individual_id]:
+            tracks[row.individual_id].append(row.track_id)
+    known = _tracks(conn, [found[0] for found in tracks.values()])
+    cases = []
+    for one in rows:
+        theirs = tracks[one.individual_id]
+        track = known[theirs[0]] if theirs else None
         head = track.head if track else None
-        found.append(
+        cases.append(
             Case(
-                f"provisional:{row.anim_id}", "provisional", first, None, tuple(track.answers if track else ()),
-                head.annotation_id if head else None,
-                individual=(row.individual_id, row.anim_id, row.name, len(theirs_now)),
+                f"provisional:{one.anim_id}", "provisional", theirs[0] if theirs else None, None,
+                tuple(track.answers if track else ()), head.annotation_id if head else None,
+                individual=(one.anim_id, one.name, counted.get(one.individual_id, 0)), more=tuple(theirs[1:]),
             )
         )  # fmt: skip
-    return sorted(found, key=lambda case: -(case.individual or (0, "", None, 0))[3])
-
-
-def tracks_of(conn: sa.Connection, individual_id: int, limit: int) -> list[int]:
-    """Newest tracks whose name stands as this individual: more to look at than the first one."""
-    a = t.annotation.c
-    about = sa.select(a.track_id).where(a.individual_id == individual_id)
-    answers = effective_answers(of_tracks=about).subquery("answer")
-    return list(
-        conn.scalars(
-            sa.select(answers.c.track_id)
-            .where(answers.c.individual_id == individual_id, answers.c.kind.in_(NAMING_KINDS))
-            .order_by(answers.c.seq.desc())
-            .limit(limit)
-        )
-    )
+    return sorted(cases, key=lambda case: -(case.individual or ("", None, 0))[2])
 
 
 _OF_EVENTS: dict[str, Callable[[sa.Connection, int, int], list[Case]]] = {

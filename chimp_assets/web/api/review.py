@@ -30,8 +30,6 @@ router = APIRouter(prefix="/api/review", tags=["review"])
 
 PAGE = 20
 """Cases that are sent at once; the next come when these are decided."""
-MORE_TRACKS = 4
-"""Tracks of a provisional individual that are shown beside its first."""
 _Reviewer = Annotated[Person, Depends(require("reviewer"))]
 _Id = Annotated[str, Field(max_length=64)]
 
@@ -57,11 +55,10 @@ def cases(
     with state.db.read() as conn:
         found = review.look(conn, queue, before)
         shown = found.cases[:PAGE]
-        more = {case.key: _more_tracks(conn, case) for case in shown}
-    state.media.make_soon(_track_ids(shown, more), state.settings.web.media_wait_s)
+    state.media.make_soon(_track_ids(shown), state.settings.web.media_wait_s)
     with state.db.read() as conn:
         head = champion_head(conn)
-        tracks = {row["track_id"]: row for row in track_dicts(conn, _track_ids(shown, more))}
+        tracks = {row["track_id"]: row for row in track_dicts(conn, _track_ids(shown))}
         photos = _photos(conn, shown)
         weight = ROLE_ORDER.get(person.role, OTHER_ROLES)
         sent = []
@@ -73,7 +70,7 @@ def cases(
                 **_case(case, photos, weight, person.user_id),
                 "item": tracks.get(case.track_id) if case.track_id is not None else None,
                 "other": tracks.get(case.other_track_id) if case.other_track_id is not None else None,
-                "more": [tracks[i] for i in more[case.key] if i in tracks],
+                "more": [tracks[i] for i in case.more if i in tracks],
                 "frame": _frame(conn, boxed) if boxed is not None else None,
             })  # fmt: skip
     return {"queue": queue, "cases": sent, "found": len(found.cases), "older": found.older, "model": head}
@@ -128,16 +125,9 @@ def _confirm(request: Request, wanted: Individual, person: Person, provisional: 
         raise WebError(422, "refused", f"{refused}.", "") from None
 
 
-def _track_ids(shown: Sequence[review.Case], more: dict[str, list[int]]) -> list[int]:
-    ids = [i for case in shown for i in (case.track_id, case.other_track_id, *more[case.key]) if i is not None]
+def _track_ids(shown: Sequence[review.Case]) -> list[int]:
+    ids = [i for case in shown for i in (case.track_id, case.other_track_id, *case.more) if i is not None]
     return list(dict.fromkeys(ids))
-
-
-def _more_tracks(conn: sa.Connection, case: review.Case) -> list[int]:
-    if case.individual is None:
-        return []
-    theirs = review.tracks_of(conn, case.individual[0], MORE_TRACKS + 1)
-    return [track_id for track_id in theirs if track_id != case.track_id][:MORE_TRACKS]
 
 
 def _photos(conn: sa.Connection, shown: Sequence[review.Case]) -> dict[str, list[dict[str, Any]]]:
@@ -187,7 +177,7 @@ def _case(case: review.Case, photos: dict[str, list[dict[str, Any]]], weight: in
         "flags": flags,
         "bound": bound,
         "asked": None if case.asked is None else {"at": moment(case.asked.at), "note": case.asked.note},
-        "individual": None if who is None else {"anim_id": who[1], "name": who[2], "tracks": who[3]},
+        "individual": None if who is None else {"anim_id": who[0], "name": who[1], "tracks": who[2]},
     }
 
 

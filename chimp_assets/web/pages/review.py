@@ -41,8 +41,10 @@ def mine(
 ) -> Response:
     """One's own last answers and their state; those that somebody corrected first."""
     with request.app.state.db.read() as conn:
-        answers = own.answers(conn, person.user_id, before)
-        corrected = own.corrected(conn, person.user_id) if before is None else []
+        if before is None:
+            answers, corrected = own.newest(conn, person.user_id)
+        else:
+            answers, corrected = own.answers(conn, person.user_id, before), []
     facts = {
         "answers": answers,
         "corrected": corrected,

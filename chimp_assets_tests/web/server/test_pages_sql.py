@@ -36,12 +36,10 @@ def ask_everything(db: Database) -> dict[str, int]:
         found = review.counts(conn)
         for queue in QUEUES_OF_EVENTS:
             review.look(conn, queue, before=2**53)
-        newcomer = review.look(conn, "provisional").cases[0].individual
-        assert newcomer is not None
-        assert len(review.tracks_of(conn, newcomer[0], 5)) == 1
+        assert review.look(conn, "provisional").cases[0].individual == ("NEW-1", "Newcomer", 1)
         vera = conn.scalar(sa.select(s.app_user.c.user_id).where(s.app_user.c.name == "vera")) or 0
         answers = own.answers(conn, vera, before=2**53)
-        assert len(own.corrected(conn, vera)) == 2
+        assert len(own.newest(conn, vera)[1]) == 2
         assert set(review.authors(conn, [one.annotation_id for one in answers]).values()) == {"vera"}
         assert models.lines(conn)
         assert models.measurement(conn, HEAD) is not None

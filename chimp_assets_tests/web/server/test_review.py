@@ -230,7 +230,7 @@ def test_a_look_ends_and_the_next_one_begins_there(
     disputed: Home, monkeypatch: pytest.MonkeyPatch, browser: Callable[..., Browser]
 ) -> None:
     """An archive with a million answers would be read whole for a page, or its older cases would never be seen."""
-    monkeypatch.setattr(review, "LOOKED_AT", 5)
+    monkeypatch.setattr(review, "TRACKS_LOOKED_AT", 5)
     rita = browser("rita")
     found, before = [], None
     for _ in range(20):
@@ -253,7 +253,7 @@ def test_own_answers_say_what_became_of_them(disputed: Home, browser: Callable[.
         assert state[NAMES] == "corrected"
         assert state[DOUBTED] == "stands"
         assert [one.seq for one in own.answers(conn, vera, answers[2].seq, 2)] == [answers[3].seq, answers[4].seq]
-        corrected = {one.track_id: one for one in own.corrected(conn, vera)}
+        corrected = {one.track_id: one for one in own.newest(conn, vera)[1]}
     assert corrected.keys() == {NAMES, ASKED}
     instead = corrected[NAMES].instead
     assert instead is not None
@@ -279,7 +279,7 @@ def test_own_answers_do_not_betray_checks_and_repeats(disputed: Home, browser: C
     case = next(c for c in rita.get("/api/review/cases?queue=missed").json()["cases"] if c["check"] == "gold")
     decide(rita, case, kind="identify", anim_id="FD")
     with disputed.database.read() as conn:
-        assert GOLD in {one.track_id for one in own.corrected(conn, vera)}
+        assert GOLD in {one.track_id for one in own.newest(conn, vera)[1]}
 
 
 def test_an_unknown_queue_and_strangers_are_refused(disputed: Home, browser: Callable[..., Browser]) -> None:

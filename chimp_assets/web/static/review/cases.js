@@ -9,6 +9,8 @@ import { onResult } from "../lib/outbox.js";
 /** Nobody sees a case and decides within this time. */
 const SHORTEST_LOOK_MS = 80;
 const REFILL_BELOW = 3;
+/** Looks that follow each other without a case before a person says whether to go on. */
+const LOOKS = 10;
 
 export const QUEUES = ["names", "pairs", "missed", "provisional", "doubtful", "flags", "conflicts", "asked"];
 export const queue = signal(QUEUES.includes(boot.queue) ? boot.queue : "names");
@@ -28,6 +30,7 @@ export const current = computed(() => cases.value[0] ?? null);
 
 const gone = new Set();
 let before = null;
+let looks = 0;
 let asking = null;
 let shownAt = 0;
 let busy = false;
@@ -97,6 +100,7 @@ export function open(name) {
     older.value = null;
   });
   before = null;
+  looks = 0;
   gone.clear();
   history.replaceState(null, "", `/review?queue=${name}`);
   return Promise.all([refill(), count()]);
@@ -125,8 +129,16 @@ async function ask() {
       return refill();
     }
     const here = new Set(cases.value.map((one) => one.key));
+    const fresh = found.cases.filter((one) => !gone.has(one.key) && !here.has(one.key));
+    // A look ends somewhere: where it found nothing, the next one goes on, as long as somebody waits for it.
+    if (!fresh.length && !cases.value.length && found.older !== null && looks < LOOKS) {
+      looks += 1;
+      before = found.older;
+      return await ask();
+    }
+    looks = 0;
     batch(() => {
-      cases.value = [...cases.value, ...found.cases.filter((one) => !gone.has(one.key) && !here.has(one.key))];
+      cases.value = [...cases.value, ...fresh];
       older.value = found.older;
       model.value = found.model;
       loading.value = "ready";
