@@ -14,9 +14,11 @@ from typing import Any, Literal
 import sqlalchemy as sa
 
 from chimp_assets.database import schema as t
-from chimp_assets.database.events import ANSWER_KINDS, NAMING_KINDS, effective_answers
+from chimp_assets.database.events import ANSWER_KINDS, NAMING_KINDS, effective_answers, last_seq
 
 PAGE = 50
+LOOKED_AT = 200_000
+"""Newest events that one page goes through: events are not in order of people, and some have answered long ago."""
 CORRECTED_OF = 500
 """Newest own answers among which corrected ones are looked for."""
 State = Literal["stands", "agreed", "replaced", "retracted", "taken_back", "corrected"]
@@ -71,20 +73,29 @@ class Own:
     questions: tuple[Question, ...]
 
 
-def answers(conn: sa.Connection, user_id: int, before: int | None = None, limit: int = PAGE) -> list[Own]:
-    """A person's newest answers and skips, before one of them."""
-    return _owned(conn, user_id, _rows(conn, user_id, before, limit))
-
-
-def newest(conn: sa.Connection, user_id: int, among: int = CORRECTED_OF) -> tuple[list[Own], list[Own]]:
-    """The first page of a person's answers, and of the newest those that somebody corrected, took back, or asks
-    about: one walk, because answers are not in order of people.
+@dataclass(frozen=True)
+class Page:
+    """A person's newest answers and skips. corrected: of the newest CORRECTED_OF those that somebody corrected, took
+    back, or asks about; older: where the next page begins, None where nothing older is.
     """
-    found = answers(conn, user_id, limit=among)
-    return found[:PAGE], [one for one in found if one.state in ("corrected", "taken_back") or one.questions]
+
+    answers: list[Own]
+    corrected: list[Own]
+    older: int | None
 
 
-def _rows(conn: sa.Connection, user_id: int, before: int | None, limit: int) -> Sequence[Any]:
+def page(conn: sa.Connection, user_id: int, before: int | None = None) -> Page:
+    """The first page, or the one that begins before an event."""
+    high = min(last_seq(conn), (before or 2**62) - 1)
+    low = max(0, high - LOOKED_AT)
+    rows = _rows(conn, user_id, low, high, CORRECTED_OF if before is None else PAGE + 1)
+    found = _owned(conn, user_id, rows[: PAGE if before is not None else None])
+    corrected = [one for one in found if one.state in ("corrected", "taken_back") or one.questions]
+    older = found[PAGE - 1].seq if len(rows) > PAGE else low + 1 if low else None
+    return Page(found[:PAGE], corrected if before is None else [], older)
+
+
+def _rows(conn: sa.Connection, user_id: int, low: int, high: int, limit: int) -> Sequence[Any]:
     a, said, now = t.annotation.c, t.individual.alias("said"), t.individual.c
     back, m = t.annotation.alias("taken_back"), t.item_media.c
     asked = (
@@ -97,10 +108,8 @@ def _rows(conn: sa.Connection, user_id: int, before: int | None, limit: int) -> 
         .outerjoin(t.individual, now.individual_id == sa.func.coalesce(said.c.same_as_id, said.c.individual_id))
         .outerjoin(back, sa.and_(back.c.kind == "retract", back.c.supersedes == a.annotation_id))
         .outerjoin(t.item_media, sa.and_(m.track_id == a.track_id, m.kind == "crop", m.place == 0))
-        .where(a.annotator_id == user_id, a.kind.in_(_SHOWN))
+        .where(a.seq > low, a.seq <= high, a.annotator_id == user_id, a.kind.in_(_SHOWN))
     )  # fmt: skip
-    if before is not None:
-        asked = asked.where(a.seq < before)
     return conn.execute(asked.order_by(a.seq.desc()).limit(limit)).all()
 
 

@@ -41,15 +41,12 @@ def mine(
 ) -> Response:
     """One's own last answers and their state; those that somebody corrected first."""
     with request.app.state.db.read() as conn:
-        if before is None:
-            answers, corrected = own.newest(conn, person.user_id)
-        else:
-            answers, corrected = own.answers(conn, person.user_id, before), []
+        page = own.page(conn, person.user_id, before)
     facts = {
-        "answers": answers,
-        "corrected": corrected,
+        "answers": page.answers,
+        "corrected": page.corrected,
         "first": before is None,
-        "more": answers[-1].seq if len(answers) == own.PAGE else None,
+        "more": page.older,
         "among": own.CORRECTED_OF,
         "url_of": url_of,
         "may_name": may_answer(person, "identify"),

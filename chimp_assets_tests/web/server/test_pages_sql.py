@@ -38,8 +38,8 @@ def ask_everything(db: Database) -> dict[str, int]:
             review.look(conn, queue, before=2**53)
         assert review.look(conn, "provisional").cases[0].individual == ("NEW-1", "Newcomer", 1)
         vera = conn.scalar(sa.select(s.app_user.c.user_id).where(s.app_user.c.name == "vera")) or 0
-        answers = own.answers(conn, vera, before=2**53)
-        assert len(own.newest(conn, vera)[1]) == 2
+        answers = own.page(conn, vera, before=2**53).answers
+        assert len(own.page(conn, vera).corrected) == 2
         assert set(review.authors(conn, [one.annotation_id for one in answers]).values()) == {"vera"}
         assert models.lines(conn)
         assert models.measurement(conn, HEAD) is not None

@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from chimp_assets.database import schema as s
-from chimp_assets.database.events import effective_answers, record_events
+from chimp_assets.database.events import effective_answers, last_seq, record_events
 from chimp_assets.database.people import add_user
 from chimp_assets.home import Home
 from chimp_assets.insight import own, review
@@ -242,18 +242,27 @@ def test_a_look_ends_and_the_next_one_begins_there(
     assert found == [NAMES]
 
 
-def test_own_answers_say_what_became_of_them(disputed: Home, browser: Callable[..., Browser]) -> None:
+def test_own_answers_say_what_became_of_them(
+    disputed: Home, browser: Callable[..., Browser], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Who never hears of corrections repeats the mistake."""
     rita = browser("rita")
     decide(rita, case_of(rita, "names"), kind="identify", anim_id="FI", note="no white on the chin")
     with disputed.database.read() as conn:
         vera = conn.scalar(sa.select(s.app_user.c.user_id).where(s.app_user.c.name == "vera"))
-        answers = own.answers(conn, vera)
+        answers = own.page(conn, vera).answers
         state = {one.track_id: one.state for one in answers}
         assert state[NAMES] == "corrected"
         assert state[DOUBTED] == "stands"
-        assert [one.seq for one in own.answers(conn, vera, answers[2].seq, 2)] == [answers[3].seq, answers[4].seq]
-        corrected = {one.track_id: one for one in own.newest(conn, vera)[1]}
+        monkeypatch.setattr(own, "PAGE", 2)
+        second = own.page(conn, vera, answers[2].seq)
+        assert [one.seq for one in second.answers] == [answers[3].seq, answers[4].seq]
+        assert second.older == answers[4].seq
+        monkeypatch.setattr(own, "LOOKED_AT", 1)
+        last = last_seq(conn)
+        assert own.page(conn, vera) == own.Page([], [], last), "rita's decision is the newest event"
+        monkeypatch.undo()
+        corrected = {one.track_id: one for one in own.page(conn, vera).corrected}
     assert corrected.keys() == {NAMES, ASKED}
     instead = corrected[NAMES].instead
     assert instead is not None
@@ -272,14 +281,14 @@ def test_own_answers_do_not_betray_checks_and_repeats(disputed: Home, browser: C
     record_events(disputed.database, [event("identify", DOUBTED, "FF", annotator="vera", lane="repeat")])
     with disputed.database.read() as conn:
         vera = conn.scalar(sa.select(s.app_user.c.user_id).where(s.app_user.c.name == "vera"))
-        answers = own.answers(conn, vera)
+        answers = own.page(conn, vera).answers
     assert next(one for one in answers if one.track_id == GOLD).state == "stands"
     assert {one.lane for one in answers} == {"free", "boundary"}
     rita = browser("rita")
     case = next(c for c in rita.get("/api/review/cases?queue=missed").json()["cases"] if c["check"] == "gold")
     decide(rita, case, kind="identify", anim_id="FD")
     with disputed.database.read() as conn:
-        assert GOLD in {one.track_id for one in own.newest(conn, vera)[1]}
+        assert GOLD in {one.track_id for one in own.page(conn, vera).corrected}
 
 
 def test_an_unknown_queue_and_strangers_are_refused(disputed: Home, browser: Callable[..., Browser]) -> None:

@@ -103,7 +103,7 @@ export function open(name) {
   looks = 0;
   gone.clear();
   history.replaceState(null, "", `/review?queue=${name}`);
-  return Promise.all([refill(), count()]);
+  return refill();
 }
 
 /** Look at older events of this queue. */
