@@ -57,6 +57,7 @@ function show(mode, { words = "", secret = "", fault = "" } = {}) {
   part("fault").textContent = fault;
   for (const name of ["no", "yes"]) part(name).hidden = mode === "done";
   part("done").hidden = mode !== "done";
+  if (mode === "done") part("title").textContent = part("title").dataset.whenDone;
   if (!dialog.open) dialog.showModal();
   part(mode === "done" ? "done" : "no").focus();
 }

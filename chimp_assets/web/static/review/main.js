@@ -160,7 +160,7 @@ function Option({ one, option, n }) {
   const off = one.queue !== "provisional" && isOutweighed(one, option);
   return html`<li>
     <button type="button" class=${`opinion${off ? " off" : ""}`} data-option=${n + 1} aria-disabled=${off} onClick=${(event) => run(`candidate${n + 1}`, howOf(event))}>
-      <span class="who"><kbd aria-hidden="true">${n + 1}</kbd> ${!one.other && html`<span class=${`letter letter-${n}`}>${letterOf(n)}</span>`}<strong>${option.label}</strong>
+      <span class="who"><kbd aria-hidden="true">${n + 1}</kbd> ${!one.other && opinion && html`<span class=${`letter letter-${n}`}>${letterOf(n)}</span>`}<strong>${option.label}</strong>
         ${opinion?.anim_id && opinion.name && html`<span class="code">${opinion.anim_id}</span>`}
         ${opinion?.stands && html`<span class="badge stands">${t("review.stands")}</span>`}
         ${opinion?.events.length > 1 && html`<span class="code">${t("review.n_people", { n: opinion.events.length })}</span>`}
