@@ -25,12 +25,13 @@ from chimp_assets.errors import ChimpError, FullDiskError
 from chimp_assets.home import Home
 from chimp_assets.web import media, oidc, texts
 from chimp_assets.web.api import boxes, events, grid, health, people, queue, signing
+from chimp_assets.web.api import individuals as individuals_api
 from chimp_assets.web.checks import Checks
 from chimp_assets.web.errors import WebError, answer
 from chimp_assets.web.making import Making
 from chimp_assets.web.metrics import Metrics
 from chimp_assets.web.pages import home as home_page
-from chimp_assets.web.pages import individuals, label, sign_in, together
+from chimp_assets.web.pages import individuals, label, network, sign_in, together
 from chimp_assets.web.roles import Rung, everybody, may
 from chimp_assets.web.security import Guard
 from chimp_assets.web.sessions import person_of
@@ -47,6 +48,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     queue.router,
     events.router,
     people.router,
+    individuals_api.router,
     grid.router,
     boxes.router,
     signing.router,
@@ -58,6 +60,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     home_page.router,
     individuals.router,
     together.router,
+    network.router,
 )
 
 
