@@ -99,7 +99,7 @@ def test_the_page_says_who_it_is_and_what_it_rests_on(client):
     page = client("lotte").get("/individual/FI").text
     for sentence in (">Fifi</a>", "2010-03-01", "verified", "head 1 (run 2)", "75 %", "2013-05", "a / cam1"):
         assert sentence in page, sentence
-    assert "individual." not in page.replace("individual.html", "")
+    assert "individual." not in page.replace("individual.js", "")
 
 
 @pytest.mark.parametrize("code", ["NOBODY", "%00", "..%2F..%2Fetc", "X.csv", "A" * 5000])
