@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import json
 import os
+import threading
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -126,6 +128,47 @@ class _Seen:
     place: list[Any]
     begins: list[Any]
     ends: list[Any]
+
+
+class Kept:
+    """Networks that were counted lately, for the pages that show one after the other; counted anew when anything that
+    they rest on has changed, and after some minutes.
+    """
+
+    def __init__(self, most: int = 8, seconds: float = 300.0) -> None:
+        self._most, self._seconds = most, seconds
+        self._lock = threading.Lock()
+        self._found: dict[tuple[Any, ...], tuple[float, Network]] = {}
+
+    def network(self, conn: sa.Connection, asked: Scope) -> Network:
+        """The same as `network`."""
+        key = (asked, *_state(conn))
+        with self._lock:
+            counted, found = self._found.get(key, (0.0, None))
+        if found is None or time.monotonic() - counted > self._seconds:
+            found = network(conn, asked)
+            with self._lock:
+                self._found.pop(key, None)
+                self._found[key] = (time.monotonic(), found)
+                while len(self._found) > self._most:
+                    self._found.pop(next(iter(self._found)))
+        return found
+
+
+def _state(conn: sa.Connection) -> tuple[Any, ...]:
+    """What changes whenever names, merges, lives or the model's guesses do."""
+    m, b = t.model.c, t.bundle_score.c
+    head = sa.select(m.model_id).where(m.task == "head", m.state == "champion").scalar_subquery()
+    numbers = (t.annotation.c.seq, t.individual_merge.c.merge_id, t.biography_log.c.log_id)
+    newest = [sa.func.max(number) for number in numbers]
+    row = conn.execute(
+        sa.select(
+            *(sa.select(one).scalar_subquery() for one in newest),
+            head,
+            sa.select(sa.func.count()).select_from(t.bundle_score).where(b.model_id == head).scalar_subquery(),
+        )
+    ).one()
+    return tuple(row)
 
 
 def network(conn: sa.Connection, asked: Scope) -> Network:
@@ -369,6 +412,9 @@ def laid_out(start: np.ndarray, pairs: np.ndarray, weight: np.ndarray) -> np.nda
     if len(pairs):
         strength = np.sqrt(weight / weight.max())
         pull[pairs[:, 0], pairs[:, 1]] = pull[pairs[:, 1], pairs[:, 0]] = strength
+        # Who is seen with many is pulled by each of them less: else all lie in one heap.
+        many = np.maximum(pull.sum(axis=1), 1e-9)
+        pull *= 2 / np.sqrt(many[:, None] * many[None, :])
     if fixed.any() and len(pairs):
         # A newcomer begins in the middle of those it is seen with.
         towards = pull * fixed[None, :]
@@ -377,19 +423,37 @@ def laid_out(start: np.ndarray, pairs: np.ndarray, weight: np.ndarray) -> np.nda
         place[some] = middle + 0.02 * (place[some] - 0.5)
     spread = 0.9 / np.sqrt(n)
     rounds = ROUNDS // 3 if fixed.any() else ROUNDS
+    drawn = (pull / spread).astype(np.float32)
     for step in range(rounds):
-        between = place[:, None, :] - place[None, :, :]
-        distance = np.maximum(np.sqrt((between**2).sum(axis=2)), 1e-4)
-        force = spread**2 / distance**2 - pull * distance / spread
-        np.fill_diagonal(force, 0.0)
-        move = (between * force[:, :, None]).sum(axis=1) - 0.8 * (place - 0.5)
+        x, y = place.astype(np.float32).T
+        dx, dy = x[:, None] - x[None, :], y[:, None] - y[None, :]
+        squared = np.maximum(dx * dx + dy * dy, np.float32(1e-8))
+        # A node pushes itself nowhere: its own dx and dy are 0.
+        force = np.float32(spread**2) / squared - drawn * np.sqrt(squared)
+        move = np.stack([(dx * force).sum(axis=1), (dy * force).sum(axis=1)], axis=1) - 0.8 * (place - 0.5)
         length = np.maximum(np.sqrt((move**2).sum(axis=1, keepdims=True)), 1e-9)
         heat = 0.08 * (1 - step / rounds) + 0.001
         place = np.where(fixed[:, None], place, place + move / length * np.minimum(length, heat))
     if not fixed.any():
-        low, high = place.min(axis=0), place.max(axis=0)
+        # Who is seen with nobody is thrown far out: the others have the sheet.
+        some = place[pull.any(axis=1)] if pull.any() else place
+        low, high = some.min(axis=0), some.max(axis=0)
         place = (place - low) / np.maximum(high - low, 1e-9)
-    return np.clip(place, 0.0, 1.0)
+    return np.clip(_apart(place, fixed), 0.0, 1.0)
+
+
+def _apart(place: np.ndarray, fixed: np.ndarray) -> np.ndarray:
+    """So that no dot lies on another."""
+    least = min(0.04, 0.5 / np.sqrt(len(place)))
+    for _ in range(40):
+        between = place[:, None, :] - place[None, :, :]
+        distance = np.sqrt((between**2).sum(axis=2))
+        np.fill_diagonal(distance, 1.0)
+        push = np.maximum(least - distance, 0.0) / np.maximum(distance, 1e-6) / 2
+        if not push.any():
+            break
+        place = np.where(fixed[:, None], place, place + (between * push[:, :, None]).sum(axis=1))
+    return place
 
 
 def _known(file: Path | None) -> dict[int, tuple[float, float]]:

@@ -23,6 +23,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from chimp_assets.database.engine import BusyDatabaseError, Database
 from chimp_assets.errors import ChimpError, FullDiskError
 from chimp_assets.home import Home
+from chimp_assets.insight.network import Kept
 from chimp_assets.web import media, oidc, texts
 from chimp_assets.web.api import boxes, events, grid, health, people, queue, signing
 from chimp_assets.web.api import individuals as individuals_api
@@ -89,6 +90,7 @@ def create_app(home: Home, options: Options | None = None) -> FastAPI:
     app.state.throttle = Throttle()
     app.state.checks = Checks(app.state.db, settings)
     app.state.media = Making(home, app.state.db, app.state.metrics, enabled=options.make_media)
+    app.state.networks = Kept()
     app.state.static_version = version_of(STATIC)
     app.state.templates = _templates(app)
     oidc.prepare(app)

@@ -108,28 +108,29 @@ class Found:
 def drawing(request: Request, asked: Annotated[Asked, Depends()]) -> Response:
     """The network as a drawing. Places are kept, so that nobody wanders between two visits."""
     with request.app.state.db.read() as conn:
-        found = _find(conn, asked)
+        found = _find(request, conn, asked)
         usual = f"{asked.rule}-{asked.names}"
         at = facts.places(
             found.network,
-            lambda: facts.network(conn, replace(asked.scope, since=None, until=None)),
+            lambda: request.app.state.networks.network(conn, replace(asked.scope, since=None, until=None)),
             request.app.state.settings.home / "layouts" / f"{usual}.json",
         )
     shown = found.edges[:DRAWN]
+    paired = {key for edge in shown for key in (edge.a, edge.b)}
     values = [getattr(edge, asked.index) for edge in shown]
     least = asked.least
     if least is None:
-        least = values[min(len(values), A_NODE * len(found.nodes)) - 1] if values else 0.0
+        least = values[min(len(values), A_NODE * len(paired)) - 1] if values else 0.0
     drawn = graph(
-        {key: at[key] for key in found.nodes},
-        {key: node.days for key, node in found.nodes.items()},
+        {key: at[key] for key in paired},
+        {key: node.days for key, node in found.nodes.items() if key in paired},
         [(edge.a, edge.b, value) for edge, value in zip(shown, values, strict=True)],
     )
     groups = {name: n for n, name in enumerate(found.communities)}
     return _page(
         request, "network.html", "network", asked, found,
         drawn=drawn, lines=list(zip(drawn.lines, shown, strict=True)), least=round(least, 3), most=DRAWN,
-        groups=groups,
+        groups=groups, alone=len(found.nodes) - len(paired),
     )  # fmt: skip
 
 
@@ -137,7 +138,7 @@ def drawing(request: Request, asked: Annotated[Asked, Depends()]) -> Response:
 def matrix(request: Request, asked: Annotated[Asked, Depends()]) -> Response:
     """The same as a matrix, of as many individuals as can be read."""
     with request.app.state.db.read() as conn:
-        found = _find(conn, asked)
+        found = _find(request, conn, asked)
     seen_most = sorted(found.nodes.values(), key=lambda node: (-node.days, node.anim_id))[:MATRIX]
     rows = sorted(seen_most, key=lambda node: (node.community or "", node.label))
     least = asked.least or 0.0
@@ -154,7 +155,7 @@ def table(
 ) -> Response:
     """The same as a table, the closest first, with intervals."""
     with request.app.state.db.read() as conn:
-        found = _find(conn, asked)
+        found = _find(request, conn, asked)
     edges = facts.strongest(found.edges, asked.index, asked.least or 0.0)
     part = edges[after : after + PAGE]
     rows = [(edge, index_of_counts(edge.a, edge.b, edge.x, edge.y_a, edge.y_b, edge.y_ab)) for edge in part]
@@ -166,7 +167,7 @@ def table(
 def as_csv(request: Request, asked: Annotated[Asked, Depends()]) -> Response:
     """Every pair; each row says what was asked and of which state."""
     with request.app.state.db.read() as conn:
-        found = _find(conn, asked)
+        found = _find(request, conn, asked)
     edges = facts.strongest(found.edges, asked.index, asked.least or 0.0)
 
     def rows() -> Iterator[Sequence[Any]]:
@@ -181,7 +182,7 @@ def as_csv(request: Request, asked: Annotated[Asked, Depends()]) -> Response:
 def as_graphml(request: Request, asked: Annotated[Asked, Depends()]) -> Response:
     """Nodes and edges for other programs; the graph says what was asked and of which state."""
     with request.app.state.db.read() as conn:
-        found = _find(conn, asked)
+        found = _find(request, conn, asked)
     edges = facts.strongest(found.edges, asked.index, asked.least or 0.0)
     some = replace(found.network, nodes=sorted(found.nodes.values(), key=lambda node: node.anim_id))
     about = {key: "" if value is None else str(value) for key, value in _about(asked, found).items()}
@@ -191,8 +192,8 @@ def as_graphml(request: Request, asked: Annotated[Asked, Depends()]) -> Response
     return Response(body, media_type="application/graphml+xml", headers={**headers, "Cache-Control": "no-store"})
 
 
-def _find(conn: sa.Connection, asked: Asked) -> Found:
-    found = facts.network(conn, asked.scope)
+def _find(request: Request, conn: sa.Connection, asked: Asked) -> Found:
+    found = request.app.state.networks.network(conn, asked.scope)
     communities = sorted({node.community for node in found.nodes if node.community})
     nodes = {node.key: node for node in found.nodes if not asked.community or node.community == asked.community}
     inside = [edge for edge in found.edges if edge.a in nodes and edge.b in nodes]
