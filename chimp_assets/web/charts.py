@@ -167,3 +167,63 @@ def bars(rows: Sequence[tuple[str, int, int]]) -> BarChart | None:
             )
         )
     return chart
+
+
+GRAPH_WIDTH, GRAPH_HEIGHT, GRAPH_EDGE = 1000, 680, 36
+NAMED = 60
+"""Nodes whose names are always written; of the others when one points at them or looks closer."""
+
+
+@dataclass(frozen=True)
+class Dot:
+    """A node: where, how large, whether its name is always written."""
+
+    key: int
+    x: float
+    y: float
+    r: float
+    named: bool
+
+
+@dataclass(frozen=True)
+class Line:
+    """An edge between two dots: value of its index and how broad that makes it."""
+
+    a: int
+    b: int
+    x1: float
+    y1: float
+    x2: float
+    y2: float
+    value: float
+    width: float
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Dots and lines on one sheet."""
+
+    dots: list[Dot]
+    lines: list[Line]
+    width: int = GRAPH_WIDTH
+    height: int = GRAPH_HEIGHT
+
+
+def graph(
+    places: Mapping[int, tuple[float, float]],
+    sizes: Mapping[int, int],
+    edges: Sequence[tuple[int, int, float]],
+) -> Graph:
+    """places: 0 to 1 both ways; sizes: what a dot's area says; edges: two keys and a value of at most 1."""
+    largest = max(sizes.values(), default=0) or 1
+    named = set(sorted(sizes, key=lambda key: (-sizes[key], key))[:NAMED])
+    at = {
+        key: (
+            round(GRAPH_EDGE + (GRAPH_WIDTH - 2 * GRAPH_EDGE) * x, 1),
+            round(GRAPH_EDGE + (GRAPH_HEIGHT - 2 * GRAPH_EDGE) * y, 1),
+        )
+        for key, (x, y) in places.items()
+    }
+    dots = [Dot(key, *at[key], round(4 + 9 * (sizes[key] / largest) ** 0.5, 1), key in named) for key in sizes]
+    lines = [Line(a, b, *at[a], *at[b], value, round(0.8 + 7 * value, 2)) for a, b, value in edges]
+    return Graph(dots, lines)

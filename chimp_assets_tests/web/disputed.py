@@ -28,35 +28,40 @@ def shown(**more: Any) -> str:
     return json.dumps(usual | more, separators=(",", ":"))
 
 
-def make_disputed(db: Database, boxed: int = 8) -> None:
+def make_disputed(db: Database, boxed: int = 8, shift: int = 0) -> None:
     """One case in each queue, two missed checks. vera is a volunteer, rita a reviewer, anna the expert. boxed: the
-    video of the box.
+    video of the box; shift: so many videos later than the constants say.
     """
-    asked = event("identify", ASKED, "GM", annotator="vera", shown=shown(), seconds=2.0)
+
+    def at(track_id: int) -> int:
+        return track_id + shift * s.TRACKS_PER_VIDEO
+
+    unaided, flagged = shown(mode="blind", candidates=[]), shown(flag=True)
+    asked = event("identify", at(ASKED), "GM", annotator="vera", shown=shown(), seconds=2.0)
     record_events(
         db,
         [
-            event("identify", NAMES, "FF", annotator="vera", shown=shown(), seconds=3.5),
-            event("identify", NAMES, "FI", annotator="vito", shown=shown(mode="blind", candidates=[]), seconds=8.25),
-            event("identify", FLAGGED, "FD", annotator="vera", shown=shown(flag=True), note="whose ears?", seconds=4.0),
-            event("identify", GOLD, "FD", annotator="anna"),
-            event("identify", GOLD, "GM", annotator="vera", shown=shown(mode="gold"), seconds=1.5),
-            event("identify", PLANT, "FF", annotator="anna"),
-            event("new_individual", NEW, "NEW-1", annotator="vera", name="Newcomer", shown=shown()),
-            event("identify", DOUBTED, "GM", annotator="vera", shown=shown(), seconds=2.5),
+            event("identify", at(NAMES), "FF", annotator="vera", shown=shown(), seconds=3.5),
+            event("identify", at(NAMES), "FI", annotator="vito", shown=unaided, seconds=8.25),
+            event("identify", at(FLAGGED), "FD", annotator="vera", shown=flagged, note="whose ears?", seconds=4),
+            event("identify", at(GOLD), "FD", annotator="anna"),
+            event("identify", at(GOLD), "GM", annotator="vera", shown=shown(mode="gold"), seconds=1.5),
+            event("identify", at(PLANT), "FF", annotator="anna"),
+            event("new_individual", at(NEW), "NEW-1", annotator="vera", name="Newcomer", shown=shown()),
+            event("identify", at(DOUBTED), "GM", annotator="vera", shown=shown(), seconds=2.5),
             asked,
             event(
-                "skip", ASKED, annotator="rita", supersedes=asked.annotation_id, note="Look at the left ear.",
+                "skip", at(ASKED), annotator="rita", supersedes=asked.annotation_id, note="Look at the left ear.",
                 shown=shown(mode="review", reason="asked"),
             ),
-            event("identify", SAME[0], "FF", annotator="vera"),
-            event("identify", SAME[1], "FI", annotator="vera"),
-            event("same", SAME[0], other_track_id=SAME[1], annotator="vito"),
+            event("identify", at(SAME[0]), "FD", annotator="vera"),
+            event("identify", at(SAME[1]), "GM", annotator="vera"),
+            event("same", at(SAME[0]), other_track_id=at(SAME[1]), annotator="vito"),
         ],
     )  # fmt: skip
-    _check(db, "gold", GOLD, "FD", "vera")
-    _check(db, "plant", PLANT, "FF", "vera")
-    _doubt(db, DOUBTED, "FI", 0.95)
+    _check(db, "gold", at(GOLD), "FD", "vera")
+    _check(db, "plant", at(PLANT), "FF", "vera")
+    _doubt(db, at(DOUBTED), "FI", 0.95)
     box = {"video_id": boxed, "frame_no": 3, "y": 0.4, "w": 0.2, "h": 0.3}
     first = event("box", track(boxed), annotator="vera", x=0.1, **box)
     record_events(db, [first])

@@ -162,7 +162,7 @@ def test_a_decision_about_a_pair_ends_the_contradiction(disputed: Home, browser:
     """Names that contradict each other through a wrong "same" spoil what is learned from both."""
     rita = browser("rita")
     case = case_of(rita, "pairs")
-    assert "Fifi" in case["reason"]
+    assert "Freud" in case["reason"]
     other = case["other"]["track_id"]
     assert decide(rita, case, kind="different", other_track_id=other, base_event_id=None)["status"] == "stored"
     assert keys_of(disputed, "pairs") == []
