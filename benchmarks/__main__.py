@@ -18,6 +18,7 @@ ROWS = {
     "P7": "benchmarks.p7_write_predictions",
     "P8": "benchmarks.p8_plan",
     "P10": "benchmarks.p10_last_label",
+    "P11": "benchmarks.p11_page",
     "P12": "benchmarks.p12_questions",
     "T": "benchmarks.tracking",
     "Q": "benchmarks.quiet_tick",

@@ -28,23 +28,27 @@ class SelfAgreement:
     ci_high: float
 
 
-def self_agreement(conn: sa.Connection) -> list[SelfAgreement]:
+def self_agreement(conn: sa.Connection, after_seq: int = 0) -> list[SelfAgreement]:
     """Of each person who was given repeats: answers of the lane `repeat` against the same person's answer before it.
+
+    after_seq: only of repeats that were answered after this event; all answers before count as what was said before.
 
     Same: the same kind of answer and, where it names somebody, the same individual as merged. Retracted answers and
     skips do not count.
     """
     a = t.annotation
-    taken_back = sa.select(a.c.supersedes).where(a.c.kind == "retract")
-    repeated = sa.select(a.c.track_id).where(a.c.lane == "repeat")
+    back = a.alias("taken_back")
+    taken_back = sa.exists().where(back.c.kind == "retract", back.c.supersedes == a.c.annotation_id)
+    repeat = a.alias("repeat")
+    repeated = sa.select(repeat.c.track_id).where(repeat.c.lane == "repeat", repeat.c.seq > after_seq)
     rows = conn.execute(
-        sa.select(a.c.track_id, a.c.annotator_id, a.c.kind, a.c.individual_id, a.c.lane, t.app_user.c.name)
+        sa.select(a.c.track_id, a.c.annotator_id, a.c.seq, a.c.kind, a.c.individual_id, a.c.lane, t.app_user.c.name)
         .join(t.app_user, t.app_user.c.user_id == a.c.annotator_id)
         .where(
             a.c.track_id.in_(repeated),
             a.c.kind.in_(ANSWER_KINDS),
             a.c.other_track_id.is_(None),
-            a.c.annotation_id.not_in(taken_back),
+            ~taken_back,
         )
         .order_by(a.c.seq)
     )
@@ -56,7 +60,7 @@ def self_agreement(conn: sa.Connection) -> list[SelfAgreement]:
         # A new individual that is named again is the same answer.
         said = ("name" if r.kind in NAMING_KINDS else r.kind, who)
         key = (r.annotator_id, r.track_id)
-        if r.lane == "repeat" and key in before:
+        if r.lane == "repeat" and r.seq > after_seq and key in before:
             n = counts.setdefault(r.name, [0, 0])
             n[0] += 1
             n[1] += said == before[key]

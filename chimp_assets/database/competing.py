@@ -9,8 +9,9 @@ answer under review) says with base_event_id what that was.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -26,7 +27,9 @@ from chimp_assets.database.events import (
     effective_answers,
     record_in,
 )
+from chimp_assets.database.texts import fault_of
 
+SHOWN_LENGTH = 4000
 _PART = 500
 
 
@@ -53,7 +56,7 @@ def record_opinions(db: Database, opinions: Sequence[Opinion]) -> list[Recorded]
         take_numbers(conn, COUNTER, 0)  # nobody else stores events between reading the heads and storing
         edits = [opinion for opinion in opinions if opinion.base_event_id is not None]
         heads = _heads(conn, edits) if edits else {}
-        results = record_in(conn, [opinion.event for opinion in opinions])
+        results = record_in(conn, _with_marks(opinions, heads))
         recorded = []
         for opinion, result in zip(opinions, results, strict=True):
             head = heads.get(_thing(opinion.event)) if opinion.base_event_id is not None else None
@@ -65,6 +68,35 @@ def record_opinions(db: Database, opinions: Sequence[Opinion]) -> list[Recorded]
         return recorded
 
     return db.transact(work)
+
+
+def _with_marks(
+    opinions: Sequence[Opinion], heads: Mapping[tuple[Any, ...] | None, dict[str, Any]]
+) -> list[LabelEvent]:
+    """The events to store; an edit whose author had not seen the head says so in `shown`: a reviewer finds it there."""
+    seen: set[tuple[Any, ...] | None] = set()
+    events = []
+    for opinion in opinions:
+        event, thing = opinion.event, _thing(opinion.event)
+        head = None if opinion.base_event_id is None or thing in seen else heads.get(thing)
+        if head is not None and head["annotation_id"] != opinion.base_event_id:
+            event = _marked(event, head["annotation_id"])
+        if opinion.base_event_id is not None:
+            seen.add(thing)
+        events.append(event)
+    return events
+
+
+def _marked(event: LabelEvent, head: str) -> LabelEvent:
+    try:
+        shown = json.loads(event.shown or "{}")
+    except ValueError:
+        return event  # it is refused for that
+    if not isinstance(shown, dict):
+        return event
+    text = json.dumps({**shown, "conflict": head}, separators=(",", ":"), ensure_ascii=False)
+    # A mark must not keep an answer from being stored.
+    return event if fault_of(text, SHOWN_LENGTH) else replace(event, shown=text)
 
 
 def _thing(event: LabelEvent) -> tuple[Any, ...] | None:

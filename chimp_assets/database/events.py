@@ -241,7 +241,8 @@ def effective_pair_answers(watermark_seq: int | None = None) -> sa.Select[Any]:
             _place_of(first, second).label("place"),
         )
         .join(app_user, app_user.c.user_id == a.annotator_id)
-        .where(a.kind.in_(PAIR_ANSWER_KINDS), a.other_track_id.is_not(None), *_standing(watermark_seq))
+        # Tracks have positive numbers; said as a range, so that the index is read and not every answer.
+        .where(a.kind.in_(PAIR_ANSWER_KINDS), a.other_track_id > 0, *_standing(watermark_seq))
         .subquery("ranked")
     )
     return sa.select(*(column for column in ranked.c if column.name != "place")).where(ranked.c.place == 1)

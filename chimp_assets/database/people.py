@@ -1,7 +1,7 @@
 """People who answer.
 
-Belongs here: adding, listing and disabling users. Does not belong here: sign-in (`web`), what people answer (`events`)
-and the individuals whom they name (`individuals`, `merges`).
+Belongs here: adding, listing, disabling and enabling users. Does not belong here: sign-in (`web`), what people answer
+(`events`) and the individuals whom they name (`individuals`, `merges`).
 
 A role never changes: answers are weighed by it, so that changing it would change past training sets. Who gets another
 role gets another user.
@@ -39,8 +39,10 @@ class User:
     disabled: bool
 
 
-def add_user(db: Database, name: str, role: str) -> int:
-    """Add a user; returns the user_id. Raises PeopleError for an empty or taken name or a role outside ROLES."""
+def add_user(db: Database, name: str, role: str, by: str | None = None) -> int:
+    """Add a user; returns the user_id. by: who does it. Raises PeopleError for an empty or taken name or a role outside
+    ROLES.
+    """
     name = name.strip()
     if not name or fault_of(name, 100):
         fault = fault_of(name, 100) or "is empty"
@@ -50,7 +52,7 @@ def add_user(db: Database, name: str, role: str) -> int:
     with db.write() as conn:
         if conn.execute(sa.select(app_user.c.user_id).where(app_user.c.name == name)).first():
             raise PeopleError(f"There is already a user {name!r}.", "Give another name.")
-        return _insert_user(conn, name, role)
+        return _insert_user(conn, name, role, None if by is None else user_id_of(conn, by))
 
 
 def list_users(db: Database) -> list[User]:
@@ -64,12 +66,21 @@ def list_users(db: Database) -> list[User]:
         return [User(row.user_id, row.name, row.role, bool(row.disabled)) for row in rows]
 
 
-def disable_user(db: Database, name: str) -> None:
+def disable_user(db: Database, name: str, by: str | None = None) -> None:
     """This user may answer no more; past answers stay. Raises PeopleError if there is no such user."""
+    _set_disabled(db, name, True, by)
+
+
+def enable_user(db: Database, name: str, by: str | None = None) -> None:
+    """This user may answer again. Raises PeopleError if there is no such user."""
+    _set_disabled(db, name, False, by)
+
+
+def _set_disabled(db: Database, name: str, disabled: bool, by: str | None) -> None:
     with db.write() as conn:
         user_id = user_id_of(conn, name, even_disabled=True)
-        conn.execute(sa.update(app_user).where(app_user.c.user_id == user_id).values(disabled=True))
-        _write_audit(conn, "user.disable", name, {})
+        conn.execute(sa.update(app_user).where(app_user.c.user_id == user_id).values(disabled=disabled))
+        write_audit_event(conn, "user.disable" if disabled else "user.enable", name, {}, by)
 
 
 def ensure_default_users(db: Database) -> None:
@@ -97,9 +108,9 @@ def record_audit_event(db: Database, action: str, subject: str, detail: dict[str
         _write_audit(conn, action[:100], cut_to(subject, 300), detail)
 
 
-def _insert_user(conn: sa.Connection, name: str, role: str) -> int:
+def _insert_user(conn: sa.Connection, name: str, role: str, by_id: int | None = None) -> int:
     user_id = insert_one(conn, app_user, name=name, role=role, created_at=datetime.now(UTC))
-    _write_audit(conn, "user.add", name, {"role": role})
+    _write_audit(conn, "user.add", name, {"role": role}, by_id)
     return user_id
 
 

@@ -6,7 +6,7 @@ Does not belong here: changing any of it (`database.individuals`, `database.merg
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -14,6 +14,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from chimp_assets.database import schema as t
+from chimp_assets.database.events import ANSWER_KINDS, NAMING_KINDS
+from chimp_assets.database.merges import root_of, standing_edges
 from chimp_assets.insight.progress import verified_tracks
 
 PAGE = 60
@@ -30,6 +32,12 @@ named_track = sa.table(
     sa.column("model_id", sa.BigInteger),
 )
 """The view of tracks that have a name: the columns that are read here."""
+_effective = sa.table(
+    "v_effective_answer",
+    sa.column("track_id", sa.BigInteger),
+    sa.column("kind", sa.Unicode(16)),
+    sa.column("said_individual_id", sa.BigInteger),
+)
 
 
 @dataclass(frozen=True)
@@ -117,6 +125,45 @@ class Picture:
 
 
 @dataclass(frozen=True)
+class Photo:
+    """A reference photo. by: who chose it, None: chosen by rule."""
+
+    track_id: int
+    content_hash: str | None
+    recorded_at: datetime | None
+    camera: str | None
+    by: str | None
+
+
+@dataclass(frozen=True)
+class Alike:
+    """Somebody whom the champion head confuses with an individual.
+
+    taken_for: tracks that people named as the individual and the head as this one; taken_as: the other way round;
+    second: tracks whose first name is the individual and whose second is this one. photos: content hashes.
+    """
+
+    anim_id: str
+    name: str | None
+    taken_for: int
+    taken_as: int
+    second: int
+    photos: list[str]
+
+
+@dataclass(frozen=True)
+class Moved:
+    """What a merge or its undoing would show otherwise. tracks: named by persons, by the model."""
+
+    anim_id: str
+    name: str | None
+    into_anim_id: str
+    into_name: str | None
+    verified: int
+    model: int
+
+
+@dataclass(frozen=True)
 class Decision:
     """One decision that names an individual. state: stands or taken_back (by itself, whatever others said later)."""
 
@@ -173,6 +220,34 @@ def find(conn: sa.Connection, code: str) -> tuple[int, str] | None:
         if row is not None:
             return row.individual_id, row.anim_id
     return None
+
+
+def find_named(conn: sa.Connection, word: str) -> int | None:
+    """The key of who is called so: by code in any case, alias, or a name that nobody else has."""
+    if "\x00" in word:
+        return None
+    found = find(conn, word) or find(conn, word.upper())
+    if found is not None:
+        return found[0]
+    i = t.individual.c
+    named = conn.scalars(
+        sa.select(i.individual_id).where(sa.func.lower(i.name) == word.lower(), i.same_as_id.is_(None)).limit(2)
+    ).all()
+    return named[0] if len(named) == 1 else None
+
+
+def key_of_code(conn: sa.Connection, code: str) -> int | None:
+    """The key of exactly this code, merged or not."""
+    if "\x00" in code:
+        return None
+    i = t.individual.c
+    return conn.scalar(sa.select(i.individual_id).where(i.anim_id == code))
+
+
+def names(conn: sa.Connection) -> Sequence[Any]:
+    """anim_id and name of everybody who is not merged into another, by code."""
+    i = t.individual.c
+    return conn.execute(sa.select(i.anim_id, i.name).where(i.same_as_id.is_(None)).order_by(i.anim_id)).all()
 
 
 def life_of(conn: sa.Connection, key: int) -> Life:
@@ -261,6 +336,152 @@ def gallery(
         )
         for row in conn.execute(asked.order_by(n.track_id.desc()).limit(limit))
     ]  # fmt: skip
+
+
+def photos(conn: sa.Connection, key: int) -> list[Photo]:
+    """The reference photos of an individual, in their order."""
+    r, m, v, u = t.reference_photo.c, t.item_media.c, t.video.c, t.app_user.c
+    rows = conn.execute(
+        sa.select(r.track_id, m.content_hash, v.recorded_at, v.camera, u.name)
+        .join_from(t.reference_photo, t.track, t.track.c.track_id == r.track_id)
+        .join(t.video, v.video_id == t.track.c.video_id)
+        .outerjoin(t.item_media, sa.and_(m.track_id == r.track_id, m.kind == "crop", m.place == 0))
+        .outerjoin(t.app_user, u.user_id == r.user_id)
+        .where(r.individual_id == key)
+        .order_by(r.place)
+    )
+    return [Photo(row.track_id, row.content_hash, row.recorded_at, row.camera, row.name) for row in rows]
+
+
+def asked_for_review(conn: sa.Connection, track_ids: Sequence[int]) -> dict[int, tuple[str, str]]:
+    """Flagged tracks about which nobody who may correct has decided since: (annotation_id, by whom)."""
+    a, u = t.annotation.c, t.app_user.c
+    back, later, who = t.annotation.alias("taken_back"), t.annotation.alias("later"), t.app_user.alias("decider")
+    taken_back = sa.exists().where(back.c.supersedes == a.annotation_id, back.c.kind == "retract")
+    decided = (
+        sa.exists()
+        .where(later.c.track_id == a.track_id, later.c.seq > a.seq, later.c.kind.in_(ANSWER_KINDS))
+        .where(who.c.user_id == later.c.annotator_id, who.c.role.in_(t.CORRECTING_ROLES))
+    )
+    rows = conn.execute(
+        sa.select(a.track_id, a.annotation_id, u.name)
+        .join_from(t.annotation, t.app_user, u.user_id == a.annotator_id)
+        .where(a.track_id.in_(list(track_ids)), a.shown.like('%"flag":true%'), ~taken_back, ~decided)
+        .order_by(a.seq)
+    )
+    return {row.track_id: (row.annotation_id, row.name) for row in rows}
+
+
+def lookalikes(conn: sa.Connection, key: int, limit: int = 3) -> list[Alike]:
+    """Whom the champion head confuses most with an individual; mistakes first, then close seconds."""
+    m, i, p, n = t.model.c, t.individual.c, t.prediction.c, named_track.c
+    head = conn.scalar(sa.select(m.model_id).where(m.task == "head", m.state == "champion"))
+    if head is None:
+        return []
+    root = {
+        row.individual_id: row.same_as_id or row.individual_id
+        for row in conn.execute(sa.select(i.individual_id, i.same_as_id))
+    }
+    members = [one for one, last in root.items() if last == key]
+    first, second = t.prediction.alias("first"), t.prediction.alias("second")
+    mine = sa.and_(p.model_id == head, p.rank == 1)
+    counts: dict[int, list[float]] = {}
+
+    def add(rows: Any, column: int) -> None:
+        for other, count in rows:
+            if root[other] != key:
+                counts.setdefault(root[other], [0, 0, 0, 0.0])[column] += count
+
+    by_person = sa.and_(n.track_id == p.track_id, n.source == "person")
+    add(
+        conn.execute(
+            sa.select(p.individual_id, sa.func.count())
+            .join_from(named_track, t.prediction, by_person)
+            .where(mine, n.individual_id == key)
+            .group_by(p.individual_id)
+        ),
+        0,
+    )
+    add(
+        conn.execute(
+            sa.select(n.individual_id, sa.func.count())
+            .join_from(t.prediction, named_track, by_person)
+            .where(mine, p.individual_id.in_(members))
+            .group_by(n.individual_id)
+        ),
+        1,
+    )
+    close = conn.execute(
+        sa.select(second.c.individual_id, sa.func.count(), sa.func.sum(second.c.probability))
+        .join_from(
+            first,
+            second,
+            sa.and_(second.c.model_id == first.c.model_id, second.c.track_id == first.c.track_id, second.c.rank == 2),
+        )
+        .where(first.c.model_id == head, first.c.rank == 1, first.c.individual_id.in_(members))
+        .group_by(second.c.individual_id)
+    ).all()
+    add([(row[0], row[1]) for row in close], 2)
+    add([(row[0], row[2]) for row in close], 3)
+    likeliest = sorted(counts, key=lambda one: (-counts[one][0] - counts[one][1], -counts[one][3], one))[:limit]
+    names = {
+        row.individual_id: row
+        for row in conn.execute(sa.select(i.individual_id, i.anim_id, i.name).where(i.individual_id.in_(likeliest)))
+    }
+    return [
+        Alike(
+            names[one].anim_id, names[one].name, int(counts[one][0]), int(counts[one][1]), int(counts[one][2]),
+            [photo.content_hash for photo in photos(conn, one) if photo.content_hash][:3],
+        )
+        for one in likeliest
+    ]  # fmt: skip
+
+
+def if_merged(conn: sa.Connection, key: int, into: int) -> Moved:
+    """What would show otherwise if an individual were another."""
+    n = named_track.c
+    by_source = sa.select(n.source, sa.func.count()).where(n.individual_id == key).group_by(n.source)
+    counts: dict[str, int] = {row[0]: row[1] for row in conn.execute(by_source)}
+    return _moved(conn, key, into, counts.get("person", 0), counts.get("model", 0))
+
+
+def if_unmerged(conn: sa.Connection, key: int) -> Moved | None:
+    """What would show otherwise if a merged individual were itself again; None for one that is not merged."""
+    edges = standing_edges(conn)
+    if key not in edges:
+        return None
+    members = [one for one in edges if one == key or _passes(one, key, edges)]
+    e, p, m = _effective.c, t.prediction.c, t.model.c
+    verified = conn.scalar(
+        sa.select(sa.func.count())
+        .select_from(_effective)
+        .where(e.said_individual_id.in_(members), e.kind.in_(NAMING_KINDS))
+    )
+    answered = sa.exists().where(_effective.c.track_id == p.track_id)
+    model = conn.scalar(
+        sa.select(sa.func.count())
+        .join_from(t.prediction, t.model, m.model_id == p.model_id)
+        .where(m.task == "head", m.state == "champion", p.rank == 1, p.individual_id.in_(members), ~answered)
+    )
+    return _moved(conn, root_of(key, edges), key, verified or 0, model or 0)
+
+
+def _passes(one: int, by: int, edges: Mapping[int, int]) -> bool:
+    while one in edges:
+        one = edges[one]
+        if one == by:
+            return True
+    return False
+
+
+def _moved(conn: sa.Connection, here: int, into: int, verified: int, model: int) -> Moved:
+    i = t.individual.c
+    rows = {
+        row.individual_id: row
+        for row in conn.execute(sa.select(i.individual_id, i.anim_id, i.name).where(i.individual_id.in_([here, into])))
+    }
+    a, b = rows[here], rows[into]
+    return Moved(a.anim_id, a.name, b.anim_id, b.name, verified, model)
 
 
 def decisions(conn: sa.Connection, key: int, before: int | None = None, limit: int = PAGE) -> list[Decision]:

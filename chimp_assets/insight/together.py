@@ -1,7 +1,7 @@
 """Where some individuals were seen together: the clips and frames, how many, and how closely two are associated.
 
 Belongs here: what "together" means, counting it from tracks with names, indices with their intervals. Does not belong
-here: everybody with everybody (`v_dyad`), drawing.
+here: everybody with everybody (`network`, `v_dyad`), drawing.
 
 Three rules: in the same frame; in the same clip, not necessarily at once; within some minutes at one camera. An index
 counts days on which cameras saw at least one of the two while both were alive and under study (`v_individual_day`'s
@@ -221,6 +221,20 @@ def shown_of(conn: sa.Connection, occasions: Sequence[Occasion]) -> list[list[Sh
     return [[Shown(*frame, boxes[frame]) for frame in frames] for frames in wanted]
 
 
+def clips_of(conn: sa.Connection, occasions: Sequence[Occasion]) -> dict[int, str]:
+    """A clip of each occasion's video in which one of them is seen, where one is made: content hash by video."""
+    of = {track.track_id: track.video_id for o in occasions for track in o.tracks if track.video_id == o.video_id}
+    m = t.item_media.c
+    found: dict[int, str] = {}
+    for part in _parts(sorted(of)):
+        rows = conn.execute(
+            sa.select(m.track_id, m.content_hash).where(m.kind == "clip", m.track_id.in_(part)).order_by(m.track_id)
+        )
+        for row in rows:
+            found.setdefault(of[row.track_id], row.content_hash)
+    return found
+
+
 def _middle_frames(conn: sa.Connection, track_ids: Sequence[int]) -> dict[int, int]:
     """Of each track the middle one of its frames with a box."""
     d = t.detection.c
@@ -353,11 +367,16 @@ def _indices(
 def index_of(a: int, b: int, days: Sequence[tuple[bool, bool, bool]]) -> Index:
     """Simple ratio and half-weight index of two. days: together, a seen, b seen; intervals by resampling days."""
     kinds = np.array([0 if x else 3 if in_a and in_b else 1 if in_a else 2 for x, in_a, in_b in days], np.int64)
-    counts = np.bincount(kinds, minlength=4)
-    x, y_a, y_b, y_ab = (int(n) for n in counts)
-    if not len(days):
+    return index_of_counts(a, b, *np.bincount(kinds, minlength=4).tolist())
+
+
+def index_of_counts(a: int, b: int, x: int, y_a: int, y_b: int, y_ab: int) -> Index:
+    """The same from how many days there were of each kind."""
+    n = x + y_a + y_b + y_ab
+    if not n:
         return Index(a, b, 0, 0, 0, 0, None, None, None, None, None, None)
-    drawn = np.random.default_rng(0).multinomial(len(days), counts / len(days), size=RESAMPLES).astype(float)
+    counts = np.array([x, y_a, y_b, y_ab])
+    drawn = np.random.default_rng(0).multinomial(n, counts / n, size=RESAMPLES).astype(float)
     together_, only_a, only_b, apart = drawn.T
     sri = together_ / (together_ + apart + only_a + only_b)
     hwi = together_ / (together_ + apart + (only_a + only_b) / 2)

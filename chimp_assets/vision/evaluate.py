@@ -42,6 +42,7 @@ LENGTHS = (2.0, 10.0)  # seconds of a track: where short, middling and long ones
 DAYLIGHT, TWILIGHT = (7, 18), (5, 20)  # hours on the camera's clock; by night cameras switch to infrared
 NEW = -1  # the truth of a track whose animal a person called unknown
 ECE_BINS = 10
+RELIABILITY = "probability"  # the slice of tracks of whose first name a head said about the same
 FALSE_ALARMS = (0.01, 0.05)  # shares of known animals called unknown, at which finding the unknown is reported
 TOP = 5
 
@@ -120,7 +121,8 @@ def evaluate_head(
 
     Metrics: top1 (an individual it was not taught counts as wrong), top5 and macro accuracy (mean over individuals) of
     named tracks; ece of the first answer; kin_confusion (share of the wrong names that are those of maternal kin); top1
-    by individual, sex, age class, camera, light, length, split and number of training tracks. Of the unknown (called so
+    by individual, sex, age class, camera, light, length, split, number of training tracks and what the head said of its
+    first name (of these also `said`, the mean of it: whether probabilities keep their word). Of the unknown (called so
     by a person, or an individual it was not taught), by their familiarity (`head`): unknown_auroc, unknown_tpr_at_1 and
     _5 (share of the unknown that is found where 1 % and 5 % of the known are called so), unknown_found and false_alarm
     at the head's own threshold, balanced_open (mean of unknown_found and the share of the known that are named rightly
@@ -317,6 +319,11 @@ def metrics_of(model_id: int, tracks: AuditTracks, judged: Judged, settings: Set
                 len(first),
             )
         )
+        for mean, right, low, high, n in reliability(first, correct):
+            lowest = min(int(mean * ECE_BINS), ECE_BINS - 1) / ECE_BINS
+            which = f"{lowest:.1f} to {lowest + 1 / ECE_BINS:.1f}"
+            metrics.append(metric("top1", right, (low, high), n, RELIABILITY, which))
+            metrics.append(metric("said", mean, (mean, mean), n, RELIABILITY, which))
         wrong = named & ~judged.correct
         if wrong.any():
             pairs = zip(truth[wrong].tolist(), judged.ranked[wrong, 0].tolist(), strict=True)

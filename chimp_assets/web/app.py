@@ -23,14 +23,18 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from chimp_assets.database.engine import BusyDatabaseError, Database
 from chimp_assets.errors import ChimpError, FullDiskError
 from chimp_assets.home import Home
+from chimp_assets.insight.network import Kept
 from chimp_assets.web import media, oidc, texts
-from chimp_assets.web.api import boxes, events, grid, health, people, queue, signing
+from chimp_assets.web.api import administration, boxes, events, grid, health, people, queue, review, signing
+from chimp_assets.web.api import individuals as individuals_api
 from chimp_assets.web.checks import Checks
 from chimp_assets.web.errors import WebError, answer
 from chimp_assets.web.making import Making
 from chimp_assets.web.metrics import Metrics
+from chimp_assets.web.pages import administration as administration_page
 from chimp_assets.web.pages import home as home_page
-from chimp_assets.web.pages import individuals, label, sign_in, together
+from chimp_assets.web.pages import individuals, label, network, sign_in, together
+from chimp_assets.web.pages import review as review_page
 from chimp_assets.web.roles import Rung, everybody, may
 from chimp_assets.web.security import Guard
 from chimp_assets.web.sessions import person_of
@@ -47,8 +51,11 @@ ROUTERS: tuple[APIRouter, ...] = (
     queue.router,
     events.router,
     people.router,
+    individuals_api.router,
     grid.router,
     boxes.router,
+    review.router,
+    administration.router,
     signing.router,
     oidc.router,
     media.router,
@@ -58,6 +65,9 @@ ROUTERS: tuple[APIRouter, ...] = (
     home_page.router,
     individuals.router,
     together.router,
+    network.router,
+    review_page.router,
+    administration_page.router,
 )
 
 
@@ -86,6 +96,7 @@ def create_app(home: Home, options: Options | None = None) -> FastAPI:
     app.state.throttle = Throttle()
     app.state.checks = Checks(app.state.db, settings)
     app.state.media = Making(home, app.state.db, app.state.metrics, enabled=options.make_media)
+    app.state.networks = Kept()
     app.state.static_version = version_of(STATIC)
     app.state.templates = _templates(app)
     oidc.prepare(app)

@@ -67,6 +67,51 @@ def shares_over(lines: Mapping[str, Sequence[Point]]) -> LineChart | None:
     return LineChart(series, x_ticks, y_ticks)
 
 
+@dataclass(frozen=True)
+class Kept:
+    """One point of a reliability diagram: its place, the ends of its interval, and how many tracks it stands for."""
+
+    x: float
+    y: float
+    low: float
+    high: float
+    n: int
+
+
+@dataclass(frozen=True)
+class ReliabilityChart:
+    """Share that was right against what was said; the diagonal is a head that keeps its word."""
+
+    points: list[Kept]
+    x_ticks: list[tuple[float, str]]
+    y_ticks: list[tuple[float, str]]
+    width: int = 360
+    height: int = 320
+    left: int = LEFT
+    right: int = 360 - 2 * RIGHT
+    bottom: int = 320 - BOTTOM
+    top: int = TOP
+
+
+def reliability(points: Sequence[tuple[float, float, float, float, int]]) -> ReliabilityChart | None:
+    """said, right, low and high of it, n; None without any."""
+    if not points:
+        return None
+    chart = ReliabilityChart([], [], [])
+
+    def x(share: float) -> float:
+        return round(chart.left + (chart.right - chart.left) * share, 1)
+
+    def y(share: float) -> float:
+        return round(chart.bottom - (chart.bottom - chart.top) * share, 1)
+
+    chart.points.extend(Kept(x(said), y(right), y(low), y(high), n) for said, right, low, high, n in points)
+    for n in range(5):
+        chart.x_ticks.append((x(n / 4), f"{25 * n} %"))
+        chart.y_ticks.append((y(n / 4), f"{25 * n} %"))
+    return chart
+
+
 def _step(largest: float) -> float:
     """A round step that gives at most six marks."""
     step = 1.0
@@ -122,3 +167,63 @@ def bars(rows: Sequence[tuple[str, int, int]]) -> BarChart | None:
             )
         )
     return chart
+
+
+GRAPH_WIDTH, GRAPH_HEIGHT, GRAPH_EDGE = 1000, 680, 36
+NAMED = 60
+"""Nodes whose names are always written; of the others when one points at them or looks closer."""
+
+
+@dataclass(frozen=True)
+class Dot:
+    """A node: where, how large, whether its name is always written."""
+
+    key: int
+    x: float
+    y: float
+    r: float
+    named: bool
+
+
+@dataclass(frozen=True)
+class Line:
+    """An edge between two dots: value of its index and how broad that makes it."""
+
+    a: int
+    b: int
+    x1: float
+    y1: float
+    x2: float
+    y2: float
+    value: float
+    width: float
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Dots and lines on one sheet."""
+
+    dots: list[Dot]
+    lines: list[Line]
+    width: int = GRAPH_WIDTH
+    height: int = GRAPH_HEIGHT
+
+
+def graph(
+    places: Mapping[int, tuple[float, float]],
+    sizes: Mapping[int, int],
+    edges: Sequence[tuple[int, int, float]],
+) -> Graph:
+    """places: 0 to 1 both ways; sizes: what a dot's area says; edges: two keys and a value of at most 1."""
+    largest = max(sizes.values(), default=0) or 1
+    named = set(sorted(sizes, key=lambda key: (-sizes[key], key))[:NAMED])
+    at = {
+        key: (
+            round(GRAPH_EDGE + (GRAPH_WIDTH - 2 * GRAPH_EDGE) * x, 1),
+            round(GRAPH_EDGE + (GRAPH_HEIGHT - 2 * GRAPH_EDGE) * y, 1),
+        )
+        for key, (x, y) in places.items()
+    }
+    dots = [Dot(key, *at[key], round(4 + 9 * (sizes[key] / largest) ** 0.5, 1), key in named) for key in sizes]
+    lines = [Line(a, b, *at[a], *at[b], value, round(0.8 + 7 * value, 2)) for a, b, value in edges]
+    return Graph(dots, lines)

@@ -20,9 +20,13 @@ _FLUSH = 32_768
 
 def csv_download(name: str, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> StreamingResponse:
     """UTF-8 with a header; null is an empty cell; a text that a spreadsheet would take for a formula begins with '."""
-    safe = re.sub(r"[^A-Za-z0-9_.-]+", "_", name)
-    headers = {"Content-Disposition": f'attachment; filename="{safe}.csv"', "Cache-Control": "no-store"}
+    headers = {"Content-Disposition": f'attachment; filename="{safe_name(name)}.csv"', "Cache-Control": "no-store"}
     return StreamingResponse(_lines(header, rows), media_type="text/csv; charset=utf-8", headers=headers)
+
+
+def safe_name(name: str) -> str:
+    """A name of a file that every system takes and no header is broken by."""
+    return re.sub(r"[^A-Za-z0-9_.-]+", "_", name)
 
 
 def _lines(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[str]:

@@ -4,11 +4,13 @@ import csv
 from datetime import date
 
 import pytest
+import sqlalchemy as sa
 
+from chimp_assets.database import schema as s
 from chimp_assets.database.events import record_events
 from chimp_assets.database.merges import merge_individuals
 from chimp_assets.insight import lives
-from chimp_assets_tests.database.world import event, track
+from chimp_assets_tests.database.world import HEAD, event, track
 
 
 def key_of(conn, code):
@@ -99,10 +101,92 @@ def test_the_page_says_who_it_is_and_what_it_rests_on(client):
     page = client("lotte").get("/individual/FI").text
     for sentence in (">Fifi</a>", "2010-03-01", "verified", "head 1 (run 2)", "75 %", "2013-05", "a / cam1"):
         assert sentence in page, sentence
-    assert "individual." not in page.replace("individual.html", "")
+    assert "individual." not in page.replace("individual.js", "")
 
 
 @pytest.mark.parametrize("code", ["NOBODY", "%00", "..%2F..%2Fetc", "X.csv", "A" * 5000])
 def test_who_is_not_there_is_not_found(client, code):
     """An unknown code must be an answer, not an error of the server."""
     assert client("lotte").get(f"/individual/{code}").status_code == 404
+
+
+def sent(browser, path, **body):
+    answer = browser.post(path, json=body)
+    return answer.status_code, answer.json()
+
+
+def test_photos_are_chosen_and_ordered_by_people(archive, client):
+    """The photos by which everybody recognises an animal are of another one, or in an order that nobody chose."""
+    anna = client("anna")
+    first, second = track(1, 0), track(5, 0)
+    assert sent(anna, "/api/individuals/FF/references", tracks=[second, first])[0] == 200
+    with archive.database.read() as conn:
+        chosen = lives.photos(conn, key_of(conn, "FF"))
+        assert [(photo.track_id, photo.by) for photo in chosen] == [(second, "anna"), (first, "anna")]
+    assert sent(anna, "/api/individuals/FF/references", tracks=[first])[1]["before"] == [second, first]
+    for wrong in ([track(1, 1)], [track(7, 0)], [10**9], [first] + [track(v, 0) for v in range(2, 8)]):
+        assert sent(anna, "/api/individuals/FF/references", tracks=wrong)[0] == 422, wrong
+    with archive.database.read() as conn:
+        assert [photo.track_id for photo in lives.photos(conn, key_of(conn, "FF"))] == [first]
+        assert conn.scalar(sa.select(sa.func.count()).where(s.audit_event.c.action == "individual.references")) == 2
+    assert "chosen by anna" in client("lotte").get("/individual/FF").text
+    assert sent(client("vera"), "/api/individuals/FF/references", tracks=[])[0] == 403
+
+
+def test_not_this_one_asks_a_reviewer_and_can_be_taken_back(archive, client):
+    """A wrong picture is seen by everybody and mended by nobody, or a slip cannot be undone."""
+    anna = client("anna")
+    _, said = sent(anna, "/api/individuals/FF/not-this-one", track_id=track(7, 0))
+    with archive.database.read() as conn:
+        assert lives.asked_for_review(conn, [track(7, 0), track(1, 0)]) == {
+            track(7, 0): (said["annotation_id"], "anna")
+        }
+        assert lives.seen(conn, key_of(conn, "FF")).model == 1, "a question is no answer"
+    assert "anna asks for a review" in anna.get("/individual/FF").text
+    record_events(archive.database, [event("retract", supersedes=said["annotation_id"])])
+    sent(anna, "/api/individuals/FI/not-this-one", track_id=track(7, 1))
+    record_events(archive.database, [event("identify", track(7, 1), "GM", annotator="rita")])
+    with archive.database.read() as conn:
+        assert lives.asked_for_review(conn, [track(7, 0), track(7, 1)]) == {}
+
+
+def test_a_merge_shows_first_what_it_changes_and_can_be_undone(archive, client):
+    """Hundreds of tracks get another name by a slip, and nobody can tell which."""
+    rita = client("rita")
+    look = rita.get("/individual/FI?merge_into=fifi").text
+    assert "Fred (FI) turns out to be Fifi (FF)." in look
+    assert "6 tracks will show as Fifi." in look
+    assert "Of these 4 are named by persons, 2 by the model." in look
+    assert "is nobody else here" in rita.get("/individual/FI?merge_into=FI").text
+    status, said = sent(rita, "/api/individuals/FI/merge", into="FF")
+    assert (status, "they cannot be one" in said["error"]) == (422, True)
+    assert sent(rita, "/api/individuals/FI/merge", into="FF", force=True, why="the same scar")[0] == 200
+    with archive.database.read() as conn:
+        seen = lives.seen(conn, key_of(conn, "FF"))
+        assert (seen.verified, seen.model) == (9, 3)
+    look = rita.get("/individual/FF?unmerge=FI").text
+    assert "Fred (FI) is not Fifi after all." in look
+    assert "6 tracks will show as Fred." in look
+    assert sent(rita, "/api/individuals/FI/unmerge")[0] == 200
+    with archive.database.read() as conn:
+        assert lives.seen(conn, key_of(conn, "FF")).verified == 5
+        actions = conn.scalars(sa.select(s.audit_event.c.action).order_by(s.audit_event.c.audit_event_id)).all()
+    assert actions[-2:] == ["individual.merge", "individual.unmerge"]
+    vera = client("vera")
+    assert sent(vera, "/api/individuals/FI/merge", into="FF")[0] == 403
+    assert "turns out" not in vera.get("/individual/FI?merge_into=FF").text
+
+
+def test_lookalikes_are_those_the_model_takes_for_each_other(archive, client):
+    """A reviewer compares with whom nobody confuses."""
+    with archive.database.write() as conn:
+        who = {row.anim_id: row.individual_id for row in conn.execute(sa.select(s.individual))}
+        # Two tracks of Fifi are taken for Gremlin; once Fred is the second guess.
+        for key, rank, code in ((track(1, 0), 1, "GM"), (track(2, 0), 1, "GM"), (track(7, 0), 2, "FI")):
+            values = {"model_id": HEAD, "track_id": key, "rank": rank, "individual_id": who[code], "probability": 0.1}
+            conn.execute(sa.insert(s.prediction).values(values))
+    with archive.database.read() as conn:
+        found = [(a.anim_id, a.taken_for, a.taken_as, a.second) for a in lives.lookalikes(conn, who["FF"])]
+        assert found == [("GM", 2, 0, 0), ("FI", 0, 0, 1)]
+        assert [(a.anim_id, a.taken_as) for a in lives.lookalikes(conn, who["GM"])] == [("FF", 2)]
+    assert "Taken for each other by the model on 2 verified tracks" in client("lotte").get("/individual/FF").text

@@ -2,12 +2,16 @@
 
 from datetime import UTC, date, datetime
 
+import pytest
 import sqlalchemy as sa
 
 from chimp_assets.database import schema as s
 from chimp_assets.database.events import record_events
-from chimp_assets.insight import lives, progress
-from chimp_assets.insight.together import Question, shown_of, together
+from chimp_assets.database.merges import merge_individuals
+from chimp_assets.database.people import PeopleError
+from chimp_assets.database.references import set_references
+from chimp_assets.insight import lives, network, progress
+from chimp_assets.insight.together import Question, clips_of, shown_of, together
 from chimp_assets_tests.database import t_sql
 from chimp_assets_tests.database.conftest import postgresql  # noqa: F401  the server that tests of the database use
 from chimp_assets_tests.database.world import event, make_world, predict, track
@@ -15,6 +19,11 @@ from chimp_assets_tests.database.world import event, make_world, predict, track
 
 def ask_everything(db):
     """Every question of the pages, each with every condition that it can have; how many sightings there are."""
+    with db.read() as conn:
+        somebody = lives.find(conn, "FD")[0]
+    set_references(db, somebody, [], "anna")
+    with pytest.raises(PeopleError, match="no track of this individual"):
+        set_references(db, somebody, [track(1, 0)], "anna")
     with db.read() as conn:
         user = conn.scalar(sa.select(s.app_user.c.user_id).where(s.app_user.c.name == "anna"))
         progress.day_of(conn, user, "anna", datetime(2020, 1, 1, tzinfo=UTC))
@@ -34,6 +43,17 @@ def ask_everything(db):
             found = together(conn, Question((key, other), rule, since=day, until=day, probability=0.5))
             assert len(found.occasions) == 1
             assert shown_of(conn, found.occasions)[0][0].boxes
+            clips_of(conn, found.occasions)
+            everybody = network.Kept().network(conn, network.Scope(rule, since=day, until=day, probability=0.5))
+            assert len(everybody.edges) == 1
+        lives.photos(conn, key)
+        lives.asked_for_review(conn, [track(1, 0)])
+        lives.lookalikes(conn, key)
+        lives.find_named(conn, "fifi")
+        lives.key_of_code(conn, "FF")
+        lives.names(conn)
+        assert (lives.if_merged(conn, key, other).verified, lives.if_merged(conn, key, other).model) == (1, 1)
+        lives.if_unmerged(conn, lives.key_of_code(conn, "GM"))
         return len(list(lives.sightings(conn, key)))
 
 
@@ -41,6 +61,7 @@ def small_world(db):
     make_world(db)
     record_events(db, [event("identify", track(1, 0), "FF", seconds=2.0), event("identify", track(1, 1), "FI")])
     predict(db, track(2, 0), {"FF": 0.75})
+    merge_individuals(db, "GM", "FD", force=True)
 
 
 def test_the_pages_speak_t_sql(home):

@@ -123,7 +123,7 @@ def test_the_address_of_a_question_is_its_answer(archive, client):
     for sentence in ("Fifi + Fred", "head 1 (run 2)", "Labels up to decision 10", "/media/frame/7/", by_model):
         assert sentence in page, sentence
     assert address.replace("&", "&amp;") in page
-    assert "together." not in page.replace("/together.csv", "")
+    assert "together." not in page.replace("/together.csv", "").replace("together.js", "")
     assert "too few sightings" in anna.get("/together?with=FF,FI").text
     assert "too few sightings" not in page
     assert "Choose two" in anna.get("/together?with=FF").text

@@ -114,11 +114,14 @@ def test_the_audit_says_how_good_a_head_is_and_the_untaught_counts_as_wrong(home
     names = {m.name for m in metrics}
     assert names == {
         "top1", "top5", "macro", "ece", "kin_confusion", "unknown_auroc", "unknown_tpr_at_1", "unknown_tpr_at_5",
-        "unknown_found", "false_alarm", "balanced_open",
+        "unknown_found", "false_alarm", "balanced_open", "said",
     }  # fmt: skip
     kinds = {m.slice_kind for m in metrics}
     assert kinds >= {"all", "individual", "sex", "camera", "light", "length", "split", "labels", "training_tracks"}
     assert sum(m.n for m in metrics if m.slice_kind == "sex") == len(audit)
+    bins = [m for m in metrics if (m.name, m.slice_kind) == ("top1", "probability")]
+    assert sum(m.n for m in bins) == len(audit)
+    assert sum(m.n * m.value for m in bins) == pytest.approx(top1.n * top1.value)
     evaluate_head(home.database, home.store, model_id, settings)
     with home.database.read() as conn:
         assert conn.scalar(sa.select(sa.func.count()).select_from(schema.evaluation_metric)) == len(metrics)

@@ -15,6 +15,7 @@ from fastapi import APIRouter, Depends, Query
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from chimp_assets.database.references import MOST
 from chimp_assets.insight import lives
 from chimp_assets.web.charts import bars
 from chimp_assets.web.errors import WebError
@@ -58,8 +59,13 @@ def individual(
     source: Literal["person", "model"] | None = None,
     before: _Number = None,
     decided_before: _Number = None,
+    merge_into: _Code = "",
+    unmerge: _Code = "",
 ) -> Response:
-    """One individual. Who is asked for by an alias or a merged code is shown under the present one."""
+    """One individual. Who is asked for by an alias or a merged code is shown under the present one.
+
+    merge_into, unmerge: show first what a merge with that one, or undoing the merge of that one, would change.
+    """
     with request.app.state.db.read() as conn:
         key, code = _find(conn, anim_id)
         if code != anim_id:
@@ -67,8 +73,13 @@ def individual(
         seen = lives.seen(conn, key)
         pictures = lives.gallery(conn, key, source, before)
         decided = lives.decisions(conn, key, decided_before)
-        facts = {
+        facts: dict[str, Any] = {
             "life": lives.life_of(conn, key),
+            "photos": lives.photos(conn, key),
+            "alike": lives.lookalikes(conn, key),
+            "asked": lives.asked_for_review(conn, [picture.track_id for picture in pictures]),
+            "people": lives.names(conn),
+            **_preview(conn, key, merge_into.strip(), unmerge.strip()),
             "seen": seen,
             "pictures": pictures,
             "decisions": decided,
@@ -82,6 +93,8 @@ def individual(
         path=f"/individual/{quote(code, safe='')}",
         chart=bars(seen.months()),
         modes={row.seq: _mode(row.shown) for row in decided},
+        candidates={row.seq: _candidates(row.shown) for row in decided},
+        most_photos=MOST,
         more_pictures=pictures[-1].track_id if len(pictures) == lives.PAGE else None,
         more_decisions=decided[-1].seq if len(decided) == lives.PAGE else None,
     )
@@ -101,6 +114,26 @@ def _mode(shown: str | None) -> str | None:
     except (ValueError, AttributeError):
         return None
     return mode if isinstance(mode, str) else None
+
+
+def _candidates(shown: str | None) -> list[tuple[str, float]]:
+    """Whom the page suggested when it was decided, with their chances."""
+    try:
+        said = json.loads(shown or "{}").get("candidates") or []
+        return [(str(code)[:40], float(chance)) for code, chance in said][:5]
+    except (ValueError, TypeError, AttributeError):
+        return []
+
+
+def _preview(conn: sa.Connection, key: int, merge_into: str, unmerge: str) -> dict[str, Any]:
+    """What would change. wanted: whom somebody typed, where that is nobody."""
+    if unmerge:
+        one = lives.key_of_code(conn, unmerge)
+        undone = None if one is None else lives.if_unmerged(conn, one)
+        return {"undone": undone, "moved": None, "wanted": None if undone else unmerge}
+    found = lives.find_named(conn, merge_into) if merge_into else None
+    moved = lives.if_merged(conn, key, found) if found is not None and found != key else None
+    return {"moved": moved, "undone": None, "wanted": merge_into if merge_into and moved is None else None}
 
 
 def _page(request: Request, template: str, **facts: Any) -> Response:

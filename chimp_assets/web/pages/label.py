@@ -24,7 +24,7 @@ _Annotator = Annotated[Person, Depends(require("annotator"))]
 @router.get("/label")
 def label(request: Request, person: _Identifier) -> Response:
     """Naming tracks, one after the other."""
-    return _island(request, person, "label/main.js", "nav.label")
+    return island(request, person, "label/main.js", "nav.label")
 
 
 @router.get("/label/grid")
@@ -32,19 +32,19 @@ def grid(
     request: Request, person: _Identifier, individual: Annotated[str | None, Query(max_length=300)] = None
 ) -> Response:
     """Two dozen tracks of one individual at once."""
-    return _island(request, person, "grid/main.js", "nav.grid", ("grid.",), individual=individual)
+    return island(request, person, "grid/main.js", "nav.grid", ("grid.",), individual=individual)
 
 
 @router.get("/pairs")
 def pairs(request: Request, person: _Annotator) -> Response:
     """Same animal or two?"""
-    return _island(request, person, "pairs/main.js", "nav.pairs", ("pairs.",))
+    return island(request, person, "pairs/main.js", "nav.pairs", ("pairs.",))
 
 
 @router.get("/boxes")
 def boxes(request: Request, person: _Annotator) -> Response:
     """Drawing and mending boxes."""
-    return _island(request, person, "boxes/main.js", "nav.boxes", ("boxes.",))
+    return island(request, person, "boxes/main.js", "nav.boxes", ("boxes.",))
 
 
 @router.get("/label/version")
@@ -60,9 +60,10 @@ def service_worker(request: Request) -> Response:
     return Response(code, media_type="text/javascript", headers={"Cache-Control": "no-cache"})
 
 
-def _island(
+def island(
     request: Request, person: Person, script: str, title: str, prefixes: tuple[str, ...] = (), **facts: Any
 ) -> Response:
+    """A page that a script draws. title: a key; prefixes: of the texts that the script says."""
     state = request.app.state
     oidc = state.settings.web.oidc
     boot = browser.boot_json(

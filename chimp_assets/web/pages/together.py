@@ -19,6 +19,7 @@ from starlette.responses import RedirectResponse, Response
 from chimp_assets.database import schema as t
 from chimp_assets.insight import lives
 from chimp_assets.insight import together as facts
+from chimp_assets.web.items import url_of
 from chimp_assets.web.roles import require
 from chimp_assets.web.tables import csv_download
 
@@ -102,15 +103,15 @@ def page(
         asked = _read(conn, words)
         if words.who is not None and not asked.unknown:
             return RedirectResponse(f"/together?{asked.query()}", 303)
-        found, shown, part, more = None, [], [], None
+        found, shown, part, more, clips = None, [], [], None, {}
         if len(asked.who) > 1:
             found = facts.together(conn, asked.question)
             place = next((n + 1 for n, o in enumerate(found.occasions) if o.video_id == after), 0) if after else 0
             part = found.occasions[place : place + PAGE]
             more = part[-1].video_id if place + PAGE < len(found.occasions) else None
             shown = facts.shown_of(conn, part)
-        i = t.individual.c
-        people = conn.execute(sa.select(i.anim_id, i.name).where(i.same_as_id.is_(None)).order_by(i.anim_id)).all()
+            clips = facts.clips_of(conn, part)
+        people = lives.names(conn)
     return request.app.state.templates.TemplateResponse(
         request,
         "together.html",
@@ -119,6 +120,7 @@ def page(
             "found": found,
             "occasions": list(zip(part, shown, strict=True)),
             "more": more,
+            "clips": {video_id: url_of("clip", name) for video_id, name in clips.items()},
             "people": people,
             "place_of": {key: n for n, (key, _, _) in enumerate(asked.who)},
             "name_of": {key: name or code for key, code, name in asked.who},
@@ -134,7 +136,7 @@ def _read(conn: sa.Connection, words: _Words) -> Asked:
     who: dict[int, tuple[int, str, str | None]] = {}
     unknown = []
     for word in dict.fromkeys(w.strip() for w in typed[:20] if w.strip()):
-        key = _key_of(conn, word[:200])
+        key = lives.find_named(conn, word[:200])
         if key is None or (key not in who and len(who) == facts.MAX_TOGETHER):
             unknown.append(word[:200])
             continue
@@ -146,27 +148,15 @@ def _read(conn: sa.Connection, words: _Words) -> Asked:
         unknown,
         words.rule,
         words.minutes,
-        _day(words.since),
-        _day(words.until),
+        day_of(words.since),
+        day_of(words.until),
         words.names,
         words.p,
     )
 
 
-def _key_of(conn: sa.Connection, word: str) -> int | None:
-    if "\x00" in word:
-        return None
-    found = lives.find(conn, word) or lives.find(conn, word.upper())
-    if found is not None:
-        return found[0]
-    i = t.individual.c
-    named = conn.scalars(
-        sa.select(i.individual_id).where(sa.func.lower(i.name) == word.lower(), i.same_as_id.is_(None)).limit(2)
-    ).all()
-    return named[0] if len(named) == 1 else None
-
-
-def _day(word: str) -> date | None:
+def day_of(word: str) -> date | None:
+    """The day of a word like 2013-05-06; None for any other."""
     try:
         return date.fromisoformat(word)
     except ValueError:

@@ -22,6 +22,9 @@ BODIES = {
     "/api/events": {"events": [{"annotation_id": "7e1a3d7e-0c57-4a54-8a1d-0f6d5c7b1a11", "kind": "skip"}]},
     "/api/me": {"lang": "en"},
     "/api/grid/check": {"page_id": "none", "marked": []},
+    "/api/individuals/{anim_id:path}/references": {"tracks": []},
+    "/api/individuals/{anim_id:path}/not-this-one": {"track_id": 1},
+    "/api/individuals/{anim_id:path}/merge": {"into": "FF"},
     "/api/password": {"old": "not this one", "new": "not this one either"},
 }
 # Without an account one may ask for these, and nothing else.

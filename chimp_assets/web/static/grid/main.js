@@ -137,7 +137,7 @@ function Grid() {
               <h2>${t("grid.title", { name })}</h2>
               <p class="hint">${t("grid.why")} ${t("grid.hint")} ${t("grid.left", { n: page.value.left })}</p>
             </div>
-            <div class="faces" aria-label=${t("label.reference_of", { name, when: "" })}>
+            <div class="faces" role="group" aria-label=${t("label.references_of", { name })}>
               ${page.value.references.slice(0, 5).map((one) => html`<img src=${one.url} alt="" key=${one.url} />`)}
             </div>
           </div>

@@ -72,11 +72,12 @@ export function meant(event) {
 /**
  * Listen: act(action, event) for a key of the map, letter(character) for another single letter.
  * A held key acts once. No button keeps the focus after a click, or Space and Enter would press it again.
+ * more: actions of one screen alone, by the codes of their keys; they cannot be changed.
  */
-export function listen(act, letter) {
+export function listen(act, letter, more = {}) {
   const down = (event) => {
     if (!keysOn.value || !meant(event)) return;
-    const action = Object.keys(keyMap.value).find((name) => keyMap.value[name] === codeOf(event)) ??
+    const action = more[codeOf(event)] ?? Object.keys(keyMap.value).find((name) => keyMap.value[name] === codeOf(event)) ??
       (event.key === "?" ? "help" : null);
     // Who walks by Tab presses the button that has the focus, as everywhere.
     const focused = event.target instanceof Element && event.target.closest("a[href], button, [tabindex='0'], summary");

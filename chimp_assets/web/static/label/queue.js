@@ -11,6 +11,7 @@ const WANTED = 16; // at least 12 stay ready while a claim is under way
 const CLAIM = 12;
 const DECODED_AHEAD = 12;
 const CLIPS_AHEAD = 3;
+const NEAREST = 4;
 const PICTURES_AT_ONCE = 6;
 const EMPTY_PAUSE_MS = 20_000;
 
@@ -51,6 +52,7 @@ export async function startQueue({ onlyLanes = null, pairs = false } = {}) {
   setInterval(() => refill(), 1_000);
   addEventListener("online", () => {
     emptyUntil = 0;
+    refused.clear();
     refill();
   });
 }
@@ -107,7 +109,6 @@ async function claim(n, offline = false) {
 /** Put the first track away: it was answered. The next is on the screen at once. */
 export function advance(itemId) {
   items.value = items.value.filter((item) => item.item_id !== itemId);
-  ready.value = Math.max(0, ready.value - 1);
   prepare();
   refill();
 }
@@ -157,6 +158,12 @@ export function picturesOf(item) {
   return urls;
 }
 
+/** What one decides by: the track itself and one photo of each candidate. */
+function mainPicturesOf(item) {
+  const first = item.candidates.flatMap((candidate) => candidate.references.slice(0, 1).map((photo) => photo.url));
+  return [...(item.frame ? [item.frame.url] : []), ...[...item.crops, ...(item.other?.crops ?? [])].map((crop) => crop.url), ...first];
+}
+
 export const clipFilesOf = (item) => (item.clip ? [item.clip.url, item.clip.boxes_url].filter(Boolean) : []);
 
 // --- pictures -----------------------------------------------------------------------------------------------------
@@ -165,8 +172,6 @@ export const clipFilesOf = (item) => (item.clip ? [item.clip.url, item.clip.boxe
 const pictures = new Map();
 /** Pictures that could not be had, for the screen to say so. */
 export const missing = signal(new Set());
-let preparing = false;
-let stale = false;
 
 export function picture(url) {
   let entry = pictures.get(url);
@@ -191,47 +196,62 @@ export function picture(url) {
 }
 
 /** Load and decode the pictures of the next tracks, nearest first, then the clips of the next few. */
-async function prepare() {
-  stale = true;
-  if (preparing) return;
-  preparing = true;
-  while (stale) {
-    stale = false;
-    await prepareOnce();
-  }
-  preparing = false;
-}
-
-async function prepareOnce() {
+function prepare() {
   const ahead = items.value.slice(0, DECODED_AHEAD);
   forgetOthers(ahead);
-  for (const [i, item] of ahead.entries()) {
-    const urls = picturesOf(item).filter((url) => pictures.get(url)?.state !== "ready");
-    for (let at = 0; at < urls.length; at += PICTURES_AT_ONCE) {
-      await Promise.all(urls.slice(at, at + PICTURES_AT_ONCE).map((url) => picture(url).promise));
-      if (stale && i > 0) return;
-    }
-    const place = items.value.indexOf(item);
-    if (place >= 0) ready.value = Math.max(ready.value, place + 1);
+  const urls = [
+    ...ahead.slice(0, NEAREST).flatMap(mainPicturesOf), ...ahead.slice(0, 1).flatMap(picturesOf),
+    ...ahead.flatMap(mainPicturesOf), ...ahead.flatMap(picturesOf),
+  ];
+  wanted = [...new Set(urls)].filter((url) => !["ready", "loading"].includes(pictures.get(url)?.state));
+  countReady(ahead);
+  pump();
+}
+
+let wanted = [];
+let flying = 0;
+
+/** As many at a time as a browser has lines to one server: each that comes makes room for the next at once. */
+function pump() {
+  while (flying < PICTURES_AT_ONCE && wanted.length) {
+    flying += 1;
+    picture(wanted.shift()).promise.then(() => {
+      flying -= 1;
+      countReady(items.value.slice(0, DECODED_AHEAD));
+      pump();
+    });
   }
   // Clips are large: they wait until the pictures of all these tracks are here.
-  for (const item of items.value.slice(0, CLIPS_AHEAD)) {
-    for (const url of clipFilesOf(item)) {
-      if (fetched.has(url)) continue;
-      try {
-        const response = await fetch(url, { priority: "low" });
-        await response.arrayBuffer();
-        fetched.add(url);
-      } catch {
-        await pause(500);
-      }
-      if (stale) return;
-    }
+  if (!flying && !wanted.length) fetchClip();
+}
+
+function countReady(ahead) {
+  const open = ahead.findIndex((item) => picturesOf(item).some((url) => ["loading", undefined].includes(pictures.get(url)?.state)));
+  ready.value = open < 0 ? ahead.length : open;
+}
+
+let fetching = false;
+
+async function fetchClip() {
+  const url = items.value.slice(0, CLIPS_AHEAD).flatMap(clipFilesOf).find((one) => !fetched.has(one) && !(refused.get(one) > 2));
+  if (!url || fetching) return;
+  fetching = true;
+  try {
+    const response = await fetch(url, { priority: "low" });
+    await response.arrayBuffer();
+    fetched.add(url);
+  } catch {
+    refused.set(url, (refused.get(url) ?? 0) + 1);
+    await pause(500);
   }
+  fetching = false;
+  prepare();
 }
 
 /** Clips that are in the browser's cache. */
 const fetched = new Set();
+/** How often a clip could not be had since there was a connection. */
+const refused = new Map();
 export const clipIsHere = (item) => clipFilesOf(item).every((url) => fetched.has(url));
 
 function forgetOthers(ahead) {

@@ -1,0 +1,220 @@
+"""One's own answers: what became of them, which of them somebody corrected, and what one is asked about them.
+
+Belongs here: these facts of one person. Does not belong here: what there is to decide about others' (`review`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+import sqlalchemy as sa
+
+from chimp_assets.database import schema as t
+from chimp_assets.database.events import ANSWER_KINDS, NAMING_KINDS, effective_answers, last_seq
+
+PAGE = 50
+LOOKED_AT = 200_000
+"""Newest events that one page goes through: events are not in order of people, and some have answered long ago."""
+CORRECTED_OF = 500
+"""Newest own answers among which corrected ones are looked for."""
+State = Literal["stands", "agreed", "replaced", "retracted", "taken_back", "corrected"]
+
+
+@dataclass(frozen=True)
+class Instead:
+    """The answer that stands instead: who gave it, when, what it says, and whether it was decided in review."""
+
+    kind: str
+    anim_id: str | None
+    name: str | None
+    by: str
+    at: datetime
+    note: str | None
+    in_review: bool
+
+
+@dataclass(frozen=True)
+class Question:
+    """What somebody asks about an answer."""
+
+    by: str
+    at: datetime
+    note: str
+
+
+@dataclass(frozen=True)
+class Own:
+    """One own answer. anim_id, name: whom it named, as merged now; photo: content hash of the track's best crop.
+
+    state: stands; agreed: another answer stands and says the same; replaced: by an own newer one; retracted: by
+    oneself; taken_back: by somebody else (instead is then what stands now, if anything does); corrected: another answer
+    stands instead. A check whose answer is known stands until somebody has decided about it, and a hidden repeat has
+    the lane that it was shown with: who knew them for such would answer them with more care than the others.
+    """
+
+    seq: int
+    annotation_id: str
+    kind: str
+    track_id: int | None
+    anim_id: str | None
+    name: str | None
+    at: datetime
+    lane: str
+    seconds: float | None
+    note: str | None
+    photo: str | None
+    state: State
+    instead: Instead | None
+    taken_back_by: str | None
+    questions: tuple[Question, ...]
+
+
+@dataclass(frozen=True)
+class Page:
+    """A person's newest answers and skips. corrected: of the newest CORRECTED_OF those that somebody corrected, took
+    back, or asks about; older: where the next page begins, None where nothing older is.
+    """
+
+    answers: list[Own]
+    corrected: list[Own]
+    older: int | None
+
+
+def page(conn: sa.Connection, user_id: int, before: int | None = None) -> Page:
+    """The first page, or the one that begins before an event."""
+    high = min(last_seq(conn), (before or 2**62) - 1)
+    low = max(0, high - LOOKED_AT)
+    rows = _rows(conn, user_id, low, high, CORRECTED_OF if before is None else PAGE + 1)
+    found = _owned(conn, user_id, rows[: PAGE if before is not None else None])
+    corrected = [one for one in found if one.state in ("corrected", "taken_back") or one.questions]
+    older = found[PAGE - 1].seq if len(rows) > PAGE else low + 1 if low else None
+    return Page(found[:PAGE], corrected if before is None else [], older)
+
+
+def _rows(conn: sa.Connection, user_id: int, low: int, high: int, limit: int) -> Sequence[Any]:
+    a, said, now = t.annotation.c, t.individual.alias("said"), t.individual.c
+    back, m = t.annotation.alias("taken_back"), t.item_media.c
+    asked = (
+        sa.select(
+            a.seq, a.annotation_id, a.kind, a.track_id, a.other_track_id, a.server_time, a.lane, a.seconds,
+            a.note, a.shown,
+            now.individual_id, now.anim_id, now.name, back.c.annotator_id.label("back_by"), m.content_hash,
+        )
+        .outerjoin_from(t.annotation, said, said.c.individual_id == a.individual_id)
+        .outerjoin(t.individual, now.individual_id == sa.func.coalesce(said.c.same_as_id, said.c.individual_id))
+        .outerjoin(back, sa.and_(back.c.kind == "retract", back.c.supersedes == a.annotation_id))
+        .outerjoin(t.item_media, sa.and_(m.track_id == a.track_id, m.kind == "crop", m.place == 0))
+        .where(a.seq > low, a.seq <= high, a.annotator_id == user_id, a.kind.in_(_SHOWN))
+    )  # fmt: skip
+    return conn.execute(asked.order_by(a.seq.desc()).limit(limit)).all()
+
+
+_SHOWN = (*ANSWER_KINDS, "same", "different", "skip")
+
+
+def _owned(conn: sa.Connection, user_id: int, rows: Sequence[Any]) -> list[Own]:
+    standing = _standing(conn, sorted({row.track_id for row in rows if _is_answer(row)}))
+    questions = _questions(conn, user_id, [row.annotation_id for row in rows])
+    decided = _decided(conn, sorted({row.track_id for row in rows if _is_answer(row) and _mode(row) == "gold"}))
+    names = _names(conn, {row.back_by for row in rows if row.back_by is not None})
+    found = []
+    for row in rows:
+        head = standing.get(row.track_id) if _is_answer(row) else None
+        state = _state(row, head, user_id, row.track_id in decided)
+        other = head if state in ("corrected", "taken_back") else None
+        found.append(
+            Own(
+                row.seq, row.annotation_id, row.kind, row.track_id, row.anim_id, row.name, row.server_time,
+                "boundary" if row.lane == "repeat" else row.lane,
+                row.seconds, row.note, row.content_hash, state, _instead(other),
+                names.get(row.back_by) if state == "taken_back" else None,
+                tuple(questions.get(row.annotation_id, ())),
+            )
+        )  # fmt: skip
+    return found
+
+
+def _state(row: Any, head: Any, user_id: int, decided: bool) -> State:
+    if row.back_by is not None:
+        return "retracted" if row.back_by == user_id else "taken_back"
+    if head is None or head.annotation_id == row.annotation_id:
+        return "stands"
+    if _mode(row) == "gold" and not decided:
+        return "stands"
+    if _meaning(head) == _meaning(row):
+        return "agreed"
+    return "replaced" if head.annotator_id == user_id else "corrected"
+
+
+def _mode(row: Any) -> str | None:
+    try:
+        shown = json.loads(row.shown or "{}")
+    except ValueError:
+        return None
+    return shown.get("mode") if isinstance(shown, dict) else None
+
+
+def _decided(conn: sa.Connection, track_ids: list[int]) -> set[int]:
+    """Of some tracks those about which somebody has decided in review."""
+    a = t.annotation.c
+    in_review = sa.select(a.track_id).where(
+        a.track_id.in_(track_ids), a.kind.in_(ANSWER_KINDS), a.shown.like('%"mode":"review"%')
+    )
+    return {row for row in conn.scalars(in_review) if row is not None} if track_ids else set()
+
+
+def _is_answer(row: Any) -> bool:
+    return row.kind in ANSWER_KINDS and row.other_track_id is None and row.track_id is not None
+
+
+def _meaning(row: Any) -> tuple[str, int | None]:
+    return ("name", row.individual_id) if row.kind in NAMING_KINDS else (row.kind, None)
+
+
+def _instead(row: Any) -> Instead | None:
+    if row is None:
+        return None
+    return Instead(row.kind, row.anim_id, row.name, row.by, row.server_time, row.note, _mode(row) == "review")
+
+
+def _standing(conn: sa.Connection, track_ids: list[int]) -> dict[int, Any]:
+    """The answer that stands for each of some tracks, with its author."""
+    if not track_ids:
+        return {}
+    answer = effective_answers(of_tracks=track_ids).subquery("answer")
+    a, u, i = t.annotation.c, t.app_user.c, t.individual.c
+    rows = conn.execute(
+        sa.select(
+            a.track_id, a.annotation_id, a.annotator_id, a.kind, a.server_time, a.note, a.shown, u.name.label("by"),
+            i.individual_id, i.anim_id, i.name,
+        )
+        .join_from(answer, t.annotation, a.annotation_id == answer.c.annotation_id)
+        .join(t.app_user, u.user_id == a.annotator_id)
+        .outerjoin(t.individual, i.individual_id == answer.c.individual_id)
+    )  # fmt: skip
+    return {row.track_id: row for row in rows}
+
+
+def _questions(conn: sa.Connection, user_id: int, ids: list[str]) -> dict[str, list[Question]]:
+    """What others ask about some answers."""
+    a, u = t.annotation.c, t.app_user.c
+    found: dict[str, list[Question]] = {}
+    rows = conn.execute(
+        sa.select(a.supersedes, a.note, a.server_time, u.name)
+        .join_from(t.annotation, t.app_user, u.user_id == a.annotator_id)
+        .where(a.kind == "skip", a.note.is_not(None), a.annotator_id != user_id, a.supersedes.in_(ids))
+        .order_by(a.seq)
+    )
+    for row in rows if ids else ():
+        found.setdefault(row.supersedes, []).append(Question(row.name, row.server_time, row.note))
+    return found
+
+
+def _names(conn: sa.Connection, user_ids: set[int]) -> dict[int, str]:
+    u = t.app_user.c
+    rows = conn.execute(sa.select(u.user_id, u.name).where(u.user_id.in_(sorted(user_ids)))) if user_ids else ()
+    return {row.user_id: row.name for row in rows}

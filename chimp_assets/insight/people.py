@@ -1,0 +1,245 @@
+"""The people who answer: who they are, when they were last here, how fast and how alike they answer; what happened.
+
+Belongs here: these facts, and the log of what happened. Does not belong here: changing anything (`database.people`),
+drawing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from statistics import median
+from typing import Any
+
+import sqlalchemy as sa
+
+from chimp_assets.database import schema as t
+from chimp_assets.database.agreement import SelfAgreement, self_agreement
+from chimp_assets.database.events import ANSWER_KINDS, NAMING_KINDS, PAIR_ANSWER_KINDS, last_seq
+from chimp_assets.intervals import wilson
+
+LOOKED_AT = 10_000
+"""Newest events of which pace is taken."""
+COMPARED = 3_000
+"""Newest events of which agreement is taken: everything is read that people ever said of their tracks."""
+LOGGED = 50
+HOURS_SHOWN = 48
+
+
+@dataclass(frozen=True)
+class Share:
+    """How many of how many, with the 95 % interval (Wilson)."""
+
+    hits: int
+    n: int
+
+    @property
+    def value(self) -> float:
+        """The share."""
+        return self.hits / self.n
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Limits of 95 in 100."""
+        return wilson(self.hits, self.n)
+
+
+@dataclass(frozen=True)
+class Member:
+    """One user. last_seen: of the newest session; sessions: those that have not ended; has_password: may sign in with
+    one; outside: comes from the identity provider."""
+
+    user_id: int
+    name: str
+    role: str
+    disabled: bool
+    created_at: datetime
+    last_seen: datetime | None
+    sessions: int
+    has_password: bool
+    must_change: bool
+    outside: bool
+
+
+@dataclass(frozen=True)
+class Pace:
+    """Answers of one person among the newest events. hours: clock hours with an answer; per_hour: median of these."""
+
+    name: str
+    answers: int
+    hours: int
+    per_hour: float
+    seconds: float | None
+
+
+@dataclass(frozen=True)
+class Hour:
+    """Answers of each person in one clock hour (UTC)."""
+
+    at: datetime
+    answers: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Answered:
+    """Pace and agreement. looked_at, compared: events that were gone through for either; alike: with others about the
+    same tracks; gold: of questions whose answer is known; own: with oneself, of hidden repeats.
+    """
+
+    looked_at: int
+    compared: int
+    since: datetime | None
+    paces: list[Pace]
+    hours: list[Hour]
+    alike: dict[str, Share]
+    gold: dict[str, Share]
+    own: dict[str, SelfAgreement]
+
+
+@dataclass(frozen=True)
+class Logged:
+    """One thing that happened. detail: name and value, as they were written."""
+
+    audit_event_id: int
+    at: datetime
+    by: str | None
+    action: str
+    subject: str
+    detail: list[tuple[str, str]]
+
+
+def members(conn: sa.Connection, now: datetime) -> list[Member]:
+    """All users by name, those who are disabled last."""
+    u, s, o = t.app_user.c, t.user_session.c, t.oidc_identity.c
+    seen: dict[int, datetime] = {}
+    open_sessions: dict[int, int] = defaultdict(int)
+    for row in conn.execute(
+        sa.select(s.user_id, s.created_at, s.last_seen_at, s.expires_at, s.idle_s, s.revoked_at).order_by(s.created_at)
+    ):
+        last = row.last_seen_at or row.created_at
+        seen[row.user_id] = max(last, seen.get(row.user_id, last))
+        alive = row.revoked_at is None and now < row.expires_at and now < last + timedelta(seconds=row.idle_s)
+        open_sessions[row.user_id] += alive
+    outside = set(conn.scalars(sa.select(o.user_id)))
+    rows = conn.execute(
+        sa.select(
+            u.user_id, u.name, u.role, u.disabled, u.created_at, u.must_change,
+            sa.case((u.password_hash.is_(None), 0), else_=1).label("has_password"),
+        ).order_by(u.disabled, u.name)
+    )  # fmt: skip
+    return [
+        Member(
+            row.user_id, row.name, row.role, bool(row.disabled), row.created_at, seen.get(row.user_id),
+            open_sessions[row.user_id], bool(row.has_password), bool(row.must_change), row.user_id in outside,
+        )
+        for row in rows
+    ]  # fmt: skip
+
+
+def answered(conn: sa.Connection) -> Answered:
+    """How fast and how alike people answer, of the newest events; imported labels were not answered here."""
+    a, u = t.annotation.c, t.app_user.c
+    high = last_seq(conn)
+    low = max(0, high - LOOKED_AT)
+    kinds = (*ANSWER_KINDS, *PAIR_ANSWER_KINDS)
+    rows = conn.execute(
+        sa.select(u.name, a.server_time, a.seconds)
+        .join_from(t.annotation, t.app_user, u.user_id == a.annotator_id)
+        .where(a.seq > low, a.kind.in_(kinds), a.lane != "import")
+        .order_by(a.seq)
+    ).all()
+    by_hour: dict[datetime, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    timed: dict[str, list[float]] = defaultdict(list)
+    for row in rows:
+        hour = row.server_time.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+        by_hour[hour][row.name] += 1
+        if row.seconds is not None:
+            timed[row.name].append(row.seconds)
+    paces = []
+    for name in sorted({row.name for row in rows}):
+        counted = [found[name] for found in by_hour.values() if name in found]
+        seconds = timed.get(name)
+        paces.append(
+            Pace(name, sum(counted), len(counted), float(median(counted)), float(median(seconds)) if seconds else None)
+        )
+    hours = [Hour(at, dict(by_hour[at])) for at in sorted(by_hour, reverse=True)[:HOURS_SHOWN]]
+    near = max(0, high - COMPARED)
+    own = {one.annotator: one for one in self_agreement(conn, near)}
+    since = rows[0].server_time if rows else None
+    return Answered(high - low, high - near, since, paces, hours, _alike(conn, near), _gold(conn), own)
+
+
+def _alike(conn: sa.Connection, low: int) -> dict[str, Share]:
+    """Of the newest answers those about tracks that somebody else has answered too: how often the two say the same."""
+    mine, theirs = t.annotation.alias("mine"), t.annotation.alias("theirs")
+    one, other = t.individual.alias("one"), t.individual.alias("other")
+    back = t.annotation.alias("taken_back")
+
+    def stands(event: Any) -> sa.ColumnElement[bool]:
+        return ~sa.exists().where(back.c.kind == "retract", back.c.supersedes == event.c.annotation_id)
+
+    same_name = sa.and_(
+        mine.c.kind.in_(NAMING_KINDS),
+        theirs.c.kind.in_(NAMING_KINDS),
+        sa.func.coalesce(one.c.same_as_id, mine.c.individual_id)
+        == sa.func.coalesce(other.c.same_as_id, theirs.c.individual_id),
+    )
+    same = sa.or_(same_name, sa.and_(mine.c.kind.not_in(NAMING_KINDS), mine.c.kind == theirs.c.kind))
+    rows = conn.execute(
+        sa.select(
+            mine.c.annotator_id, sa.func.sum(sa.case((same, 1), else_=0)).label("hits"), sa.func.count().label("n")
+        )
+        .join_from(mine, theirs, sa.and_(theirs.c.track_id == mine.c.track_id))
+        .outerjoin(one, one.c.individual_id == mine.c.individual_id)
+        .outerjoin(other, other.c.individual_id == theirs.c.individual_id)
+        .where(
+            mine.c.seq > low, mine.c.kind.in_(ANSWER_KINDS), mine.c.other_track_id.is_(None),
+            theirs.c.kind.in_(ANSWER_KINDS), theirs.c.other_track_id.is_(None),
+            theirs.c.annotator_id != mine.c.annotator_id, stands(mine), stands(theirs),
+        )
+        .group_by(mine.c.annotator_id)
+    )  # fmt: skip
+    # Joined here: with it in the statement, SQLite walks the events once for each user.
+    names = {row.user_id: row.name for row in conn.execute(sa.select(t.app_user.c.user_id, t.app_user.c.name))}
+    return {names[row.annotator_id]: Share(int(row.hits), int(row.n)) for row in rows}
+
+
+def _gold(conn: sa.Connection) -> dict[str, Share]:
+    c, u = t.quality_check.c, t.app_user.c
+    rows = conn.execute(
+        sa.select(u.name, sa.func.sum(sa.case((c.passed == sa.true(), 1), else_=0)).label("hits"), sa.func.count())
+        .join_from(t.quality_check, t.app_user, u.user_id == c.user_id)
+        .where(c.passed.is_not(None))
+        .group_by(u.name)
+        .order_by(u.name)
+    )
+    return {name: Share(int(hits), int(n)) for name, hits, n in rows}
+
+
+def log(conn: sa.Connection, before: int | None = None, action: str | None = None, limit: int = LOGGED) -> list[Logged]:
+    """What happened, the newest first, before one of them. action: only this one."""
+    e, u = t.audit_event.c, t.app_user.c
+    asked = sa.select(e.audit_event_id, e.at, u.name, e.action, e.subject, e.detail).outerjoin_from(
+        t.audit_event, t.app_user, u.user_id == e.user_id
+    )
+    if before is not None:
+        asked = asked.where(e.audit_event_id < before)
+    if action:
+        asked = asked.where(e.action == action)
+    found = []
+    for row in conn.execute(asked.order_by(e.audit_event_id.desc()).limit(limit)):
+        try:
+            detail = json.loads(row.detail or "{}")
+        except ValueError:
+            detail = {"": row.detail}
+        pairs = [(str(k), str(v)) for k, v in detail.items() if v != ""] if isinstance(detail, dict) else []
+        found.append(Logged(row.audit_event_id, row.at, row.name, row.action, row.subject, pairs))
+    return found
+
+
+def actions(conn: sa.Connection) -> list[str]:
+    """Kinds of things that happened."""
+    return list(conn.scalars(sa.select(t.audit_event.c.action).distinct().order_by(t.audit_event.c.action)))

@@ -1,0 +1,145 @@
+"""What administrators do: promote a model or go back to the one before, take failed videos up again, users.
+
+Each act writes an `audit_event` with its author. Roles never change: answers are weighed by them (`database.people`).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import sqlalchemy as sa
+from fastapi import APIRouter, Depends
+from pydantic import Field
+from starlette.requests import Request
+
+from chimp_assets.database import schema as t
+from chimp_assets.database import work
+from chimp_assets.database.people import add_user, disable_user, enable_user, user_id_of, write_audit_event
+from chimp_assets.vision.registry import promote_by_hand, roll_back
+from chimp_assets.web import accounts, sessions
+from chimp_assets.web.errors import WebError
+from chimp_assets.web.fields import Body, Key, Nothing
+from chimp_assets.web.roles import require
+from chimp_assets.web.sessions import Person
+
+router = APIRouter(prefix="/api", tags=["administration"])
+
+_Admin = Annotated[Person, Depends(require("admin"))]
+_Name = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class Promotion(Body):
+    """Which model, why, and whether although the gate refuses it."""
+
+    model_id: Key
+    why: str = Field("", max_length=500)
+    force: bool = False
+
+
+class Rollback(Body):
+    """Of which task."""
+
+    task: Literal["head", "embedder", "detector"]
+    why: str = Field("", max_length=500)
+
+
+class NewUser(Body):
+    """A person with a password for one sign-in."""
+
+    name: _Name
+    role: Literal["viewer", "volunteer", "identifier", "reviewer", "expert", "admin"]
+
+
+class Who(Body):
+    """A user."""
+
+    name: _Name
+
+
+@router.post("/models/promote")
+def promote(request: Request, wanted: Promotion, person: _Admin) -> Any:
+    """Make a model the champion of its task; a head is judged by the gate first, as `chimp models promote` does."""
+    state = request.app.state
+    reason = promote_by_hand(
+        state.db, state.home.store, state.settings, wanted.model_id, wanted.why or None, person.name, wanted.force
+    )
+    return {"model_id": wanted.model_id, "reason": reason}
+
+
+@router.post("/models/rollback")
+def rollback(request: Request, wanted: Rollback, person: _Admin) -> Any:
+    """Make the champion before the present one champion again, as `chimp models rollback` does."""
+    model_id, reason = roll_back(request.app.state.db, wanted.task, wanted.why or None, person.name)
+    return {"model_id": model_id, "reason": reason}
+
+
+@router.post("/data/retry")
+def retry(request: Request, nothing: Nothing, person: _Admin) -> Any:
+    """Take failed videos and given-up bundles up again, as `chimp ingest --retry-failed` does; the daemon decodes."""
+    db = request.app.state.db
+    done = work.retry_failed(db)
+    with db.write() as conn:
+        write_audit_event(
+            conn, "video.retry_failed", "archive", {"videos": done.videos, "bundles": done.bundles}, person.name
+        )
+    return {"videos": done.videos, "bundles": done.bundles}
+
+
+@router.post("/users/add")
+def add(request: Request, wanted: NewUser, person: _Admin) -> Any:
+    """A new local user, with a password for one sign-in that is shown once."""
+    db = request.app.state.db
+    name = wanted.name.strip()
+    add_user(db, name, wanted.role, person.name)
+    return {"name": name, "password": _new_password(request, name, person)}
+
+
+@router.post("/users/password")
+def password(request: Request, wanted: Who, person: _Admin) -> Any:
+    """Another password for one sign-in, shown once; all sessions of that user end."""
+    with request.app.state.db.read() as conn:
+        user_id = user_id_of(conn, wanted.name)
+        outside = conn.scalar(sa.select(t.oidc_identity.c.oid).where(t.oidc_identity.c.user_id == user_id))
+    if outside is not None:
+        raise WebError(
+            409,
+            "outside",
+            f"{wanted.name} signs in with the identity provider and has no password here.",
+            "Add a local user where somebody needs a password.",
+        )
+    return {"name": wanted.name, "password": _new_password(request, wanted.name, person)}
+
+
+def _new_password(request: Request, name: str, person: Person) -> str:
+    secret = accounts.one_time_password()
+    accounts.set_password(request.app.state.db, name, secret, once=True, by=person.name)
+    return secret
+
+
+@router.post("/users/disable")
+def disable(request: Request, wanted: Who, person: _Admin) -> Any:
+    """This user is out at once and may answer no more; what was said stays."""
+    if wanted.name == person.name:
+        raise WebError(409, "oneself", "You cannot disable yourself.", "Ask another administrator.")
+    db = request.app.state.db
+    disable_user(db, wanted.name, person.name)
+    with db.write() as conn:
+        sessions.revoke_in(conn, user_id_of(conn, wanted.name, even_disabled=True))
+    return {"name": wanted.name, "disabled": True}
+
+
+@router.post("/users/enable")
+def enable(request: Request, wanted: Who, person: _Admin) -> Any:
+    """This user may sign in and answer again."""
+    enable_user(request.app.state.db, wanted.name, person.name)
+    return {"name": wanted.name, "disabled": False}
+
+
+@router.post("/users/sign-out")
+def sign_out(request: Request, wanted: Who, person: _Admin) -> Any:
+    """End every session of a user; of one's own all but this one."""
+    with request.app.state.db.write() as conn:
+        user_id = user_id_of(conn, wanted.name, even_disabled=True)
+        ended = sessions.revoke_in(conn, user_id, but=person.session_id)
+        write_audit_event(conn, "user.sign_out", wanted.name, {"sessions": ended}, person.name)
+    return {"name": wanted.name, "ended": ended}

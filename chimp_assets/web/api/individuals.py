@@ -1,0 +1,124 @@
+"""What people change about individuals: reference photos, a track that is somebody else, two who are one.
+
+Belongs here: bodies and answers. Does not belong here: the changes (`database.references`, `events`, `merges`).
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends
+from pydantic import Field
+from starlette.requests import Request
+
+from chimp_assets.database.engine import Database
+from chimp_assets.database.events import LabelEvent, record_events
+from chimp_assets.database.merges import merge_individuals, unmerge_individual
+from chimp_assets.database.people import write_audit_event
+from chimp_assets.database.references import set_references
+from chimp_assets.insight import lives
+from chimp_assets.web.errors import WebError
+from chimp_assets.web.fields import Body, Key
+from chimp_assets.web.roles import require
+from chimp_assets.web.sessions import Person
+
+router = APIRouter(prefix="/api/individuals", tags=["individuals"])
+
+_Identifier = Annotated[Person, Depends(require("identifier"))]
+_Reviewer = Annotated[Person, Depends(require("reviewer"))]
+
+
+class Photos(Body):
+    """Tracks whose best crops are the photos, the first first."""
+
+    tracks: list[Key] = Field(max_length=20)
+
+
+class SomebodyElse(Body):
+    """A track that is shown as an individual and, says this person, is not."""
+
+    track_id: Key
+    note: str | None = Field(None, max_length=2000)
+
+
+class Merge(Body):
+    """Who the individual is from now on. force: also where the biographies speak against it."""
+
+    into: str = Field(max_length=200)
+    why: str | None = Field(None, max_length=1000)
+    force: bool = False
+
+
+class Unmerge(Body):
+    """Why."""
+
+    why: str | None = Field(None, max_length=1000)
+
+
+@router.post("/{anim_id:path}/references")
+def references(request: Request, anim_id: str, wanted: Photos, person: _Identifier) -> Any:
+    """Choose and order the reference photos."""
+    db = request.app.state.db
+    key, code = _find(db, anim_id)
+    before = set_references(db, key, wanted.tracks, person.name)
+    return {"anim_id": code, "before": before, "tracks": list(dict.fromkeys(wanted.tracks))}
+
+
+@router.post("/{anim_id:path}/not-this-one")
+def not_this_one(request: Request, anim_id: str, said: SomebodyElse, person: _Identifier) -> Any:
+    """Ask a reviewer to look at a track. A retraction of the event that is answered takes it back."""
+    db = request.app.state.db
+    _, code = _find(db, anim_id)
+    shown = {"mode": "gallery", "flag": True, "not": code, "schema": 1}
+    event = LabelEvent(
+        str(uuid.uuid4()),
+        "skip",
+        person.name,
+        track_id=said.track_id,
+        note=said.note or f"not {code}",
+        shown=json.dumps(shown, separators=(",", ":"), ensure_ascii=False),
+    )
+    result = record_events(db, [event])[0]
+    if result.status == "rejected":
+        raise WebError(422, "rejected", f"This cannot be stored: {result.reason}.", "Load the page again.")
+    return {"annotation_id": result.annotation_id, "seq": result.seq}
+
+
+@router.post("/{anim_id:path}/merge")
+def merge(request: Request, anim_id: str, wanted: Merge, person: _Reviewer) -> Any:
+    """From now on the individual is another. Labels keep what was said; it can be undone."""
+    db = request.app.state.db
+    done = merge_individuals(db, _known(anim_id), _known(wanted.into), wanted.why, person.name, wanted.force)
+    _audit(db, "individual.merge", done.anim_id, {"into": done.into_anim_id, "why": wanted.why}, person)
+    return {"merge_id": done.merge_id, "anim_id": done.anim_id, "into_anim_id": done.into_anim_id}
+
+
+@router.post("/{anim_id:path}/unmerge")
+def unmerge(request: Request, anim_id: str, wanted: Unmerge, person: _Reviewer) -> Any:
+    """The individual is itself again, with those that had been merged into it."""
+    db = request.app.state.db
+    done = unmerge_individual(db, _known(anim_id), wanted.why, person.name)
+    _audit(db, "individual.unmerge", done.anim_id, {"why": wanted.why}, person)
+    return {"merge_id": done.merge_id, "anim_id": done.anim_id}
+
+
+def _audit(db: Database, action: str, subject: str, detail: dict[str, Any], person: Person) -> None:
+    with db.write() as conn:
+        write_audit_event(conn, action, subject, detail, person.name)
+
+
+def _known(code: str) -> str:
+    """A code that a database can be asked for."""
+    if "\x00" in code or not 0 < len(code) <= 200:
+        raise WebError(404, "no_individual", "There is nobody of this code.", "Look into the list of individuals.")
+    return code
+
+
+def _find(db: Database, anim_id: str) -> tuple[int, str]:
+    with db.read() as conn:
+        found = lives.find(conn, _known(anim_id))
+    if found is None:
+        raise WebError(404, "no_individual", "There is nobody of this code.", "Look into the list of individuals.")
+    return found

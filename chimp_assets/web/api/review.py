@@ -1,0 +1,218 @@
+"""Cases to decide, as the review screen gets them; who said what, once it is decided; provisional individuals.
+
+The decision itself is an event like any other (`api.events`), with mode "review" in what was shown. Who said what is
+not told before it is decided: a known name sways.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+import sqlalchemy as sa
+from fastapi import APIRouter, Depends, Query
+from pydantic import Field
+from starlette.requests import Request
+
+from chimp_assets.database import schema as t
+from chimp_assets.database.events import OTHER_ROLES, ROLE_ORDER
+from chimp_assets.database.individuals import Refused, Terms, Told, write_biographies
+from chimp_assets.database.merges import merge_individuals, unmerge_individual
+from chimp_assets.database.people import write_audit_event
+from chimp_assets.insight import review
+from chimp_assets.web.errors import WebError
+from chimp_assets.web.fields import Body
+from chimp_assets.web.items import champion_head, moment, references, track_dicts, video_dict
+from chimp_assets.web.roles import require
+from chimp_assets.web.sessions import Person
+
+router = APIRouter(prefix="/api/review", tags=["review"])
+
+PAGE = 20
+"""Cases that are sent at once; the next come when these are decided."""
+_Reviewer = Annotated[Person, Depends(require("reviewer"))]
+_Id = Annotated[str, Field(max_length=64)]
+
+
+@router.get("/counts")
+def counts(request: Request, person: _Reviewer) -> Any:
+    """How many cases the newest look finds in each queue; `most` stands for that many or more."""
+    with request.app.state.db.read() as conn:
+        return {"counts": review.counts(conn), "most": review.MOST, "looked_at": review.LOOKED_AT}
+
+
+@router.get("/cases")
+def cases(
+    request: Request,
+    person: _Reviewer,
+    queue: Annotated[str, Query(max_length=20)],
+    before: Annotated[int | None, Query(ge=0, lt=2**53)] = None,
+) -> Any:
+    """The newest cases of a queue; `older` is where an older look begins."""
+    if queue not in review.QUEUES:
+        raise WebError(422, "queue", f"There is no queue {queue[:20]!r}.", f"There are {', '.join(review.QUEUES)}.")
+    state = request.app.state
+    with state.db.read() as conn:
+        found = review.look(conn, queue, before)
+        shown = found.cases[:PAGE]
+    state.media.make_soon(_track_ids(shown), state.settings.web.media_wait_s)
+    with state.db.read() as conn:
+        head = champion_head(conn)
+        tracks = {row["track_id"]: row for row in track_dicts(conn, _track_ids(shown))}
+        photos = _photos(conn, shown)
+        weight = ROLE_ORDER.get(person.role, OTHER_ROLES)
+        sent = []
+        for case in shown:
+            boxed = next((one for one in case.said if one.box is not None), None)
+            if boxed is None and case.track_id is not None and case.track_id not in tracks:
+                continue  # the track is gone
+            sent.append({
+                **_case(case, photos, weight, person.user_id),
+                "item": tracks.get(case.track_id) if case.track_id is not None else None,
+                "other": tracks.get(case.other_track_id) if case.other_track_id is not None else None,
+                "more": [tracks[i] for i in case.more if i in tracks],
+                "frame": _frame(conn, boxed) if boxed is not None else None,
+            })  # fmt: skip
+    return {"queue": queue, "cases": sent, "found": len(found.cases), "older": found.older, "model": head}
+
+
+@router.get("/authors")
+def authors(request: Request, person: _Reviewer, ids: Annotated[list[_Id], Query(max_length=50)]) -> Any:
+    """Who said what, by the ids of events: asked when a case is decided."""
+    with request.app.state.db.read() as conn:
+        return {"authors": review.authors(conn, ids)}
+
+
+class Individual(Body):
+    """What becomes of a provisional individual. into: of a merge."""
+
+    anim_id: str = Field(max_length=200)
+    act: Literal["confirm", "unconfirm", "merge", "unmerge"]
+    into: str | None = Field(None, max_length=200)
+    why: str | None = Field(None, max_length=500)
+
+
+@router.post("/individual")
+def individual(request: Request, wanted: Individual, person: _Reviewer) -> Any:
+    """Confirm a provisional individual, or merge it into another; each has its way back."""
+    db = request.app.state.db
+    if wanted.act == "merge":
+        if not wanted.into:
+            raise WebError(422, "into", "Into whom?", "Name another individual.")
+        merge_individuals(db, wanted.anim_id, wanted.into, wanted.why or "decided in review", person.name)
+    elif wanted.act == "unmerge":
+        unmerge_individual(db, wanted.anim_id, wanted.why or "taken back in review", person.name)
+    else:
+        _confirm(request, wanted, person, wanted.act == "unconfirm")
+    detail = {"into": wanted.into or "", "why": wanted.why or ""}
+    with db.write() as conn:
+        write_audit_event(conn, f"individual.{wanted.act}", wanted.anim_id, detail, person.name)
+    return {"done": wanted.act}
+
+
+def _confirm(request: Request, wanted: Individual, person: Person, provisional: bool) -> None:
+    i = t.individual.c
+    terms = Terms(why=wanted.why or "decided in review", by=person.name)
+
+    def work(conn: sa.Connection) -> None:
+        if conn.scalar(sa.select(i.individual_id).where(i.anim_id == wanted.anim_id)) is None:
+            raise WebError(404, "no_individual", "There is nobody of this code.", "Load the page again.")
+        write_biographies(conn, [Told(1, {"anim_id": wanted.anim_id, "provisional": provisional})], terms)
+
+    try:
+        request.app.state.db.transact(work)
+    except Refused as refused:
+        raise WebError(422, "refused", f"{refused}.", "") from None
+
+
+def _track_ids(shown: Sequence[review.Case]) -> list[int]:
+    ids = [i for case in shown for i in (case.track_id, case.other_track_id, *case.more) if i is not None]
+    return list(dict.fromkeys(ids))
+
+
+def _photos(conn: sa.Connection, shown: Sequence[review.Case]) -> dict[str, list[dict[str, Any]]]:
+    """Reference photos of everybody whom somebody names in these cases, by anim_id."""
+    i = t.individual.c
+    codes = {one.anim_id for case in shown for one in case.said if one.anim_id is not None}
+    codes |= {case.model.anim_id for case in shown if case.model is not None}
+    code_of = {
+        row.individual_id: row.anim_id
+        for row in conn.execute(sa.select(i.individual_id, i.anim_id).where(i.anim_id.in_(sorted(codes))))
+    }
+    which = t.reference_photo.c.individual_id.in_(sorted(code_of))
+    return {code_of[key]: found for key, found in references(conn, which).items()} if code_of else {}
+
+
+def _case(case: review.Case, photos: dict[str, list[dict[str, Any]]], weight: int, user_id: int) -> dict[str, Any]:
+    opinions: list[dict[str, Any]] = []
+    places: dict[tuple[Any, ...], int] = {}
+    bound: int | None = None
+    for one in case.said:
+        if one.kind == "skip":
+            continue
+        place = places.setdefault(one.meaning, len(places))
+        if place == len(opinions):
+            opinions.append({**_answer(one.kind, one.anim_id, one.name, photos), "box": one.box, "events": []})
+        opinions[place]["events"].append(_event(one, user_id))
+        if one.annotation_id == case.head:
+            opinions[place]["stands"] = True
+            # Who is outweighed may agree or ask; another answer would be stored and would not count.
+            # Boxes are not weighed: the newest counts.
+            bound = place if one.weight < weight and one.box is None else None
+    if case.model is not None:
+        model = case.model
+        opinions.append({
+            **_answer("identify", model.anim_id, model.name, photos), "box": None, "events": [],
+            "model": round(model.probability, 4),
+        })  # fmt: skip
+    flags = [_event(one, user_id) for one in case.said if one.kind == "skip"]
+    who = case.individual
+    return {
+        "key": case.key,
+        "queue": case.queue,
+        "reason": case.reason,
+        "check": case.check,
+        "base_event_id": case.head,
+        "opinions": opinions,
+        "flags": flags,
+        "bound": bound,
+        "asked": None if case.asked is None else {"at": moment(case.asked.at), "note": case.asked.note},
+        "individual": None if who is None else {"anim_id": who[0], "name": who[1], "tracks": who[2]},
+    }
+
+
+def _answer(
+    kind: str, anim_id: str | None, name: str | None, photos: dict[str, list[dict[str, Any]]]
+) -> dict[str, Any]:
+    kind = "identify" if kind == "new_individual" else kind
+    shown = photos.get(anim_id or "", [])[:3]
+    return {"kind": kind, "anim_id": anim_id, "name": name, "references": shown, "stands": False, "model": None}
+
+
+def _event(one: review.Said, user_id: int) -> dict[str, Any]:
+    """What is told of an answer before it is decided: everything but whose it is."""
+    saw = one.shown.get("candidates")
+    pairs = [p for p in saw if isinstance(p, list) and len(p) == 2] if isinstance(saw, list) else []
+    mode, how = one.shown.get("mode"), one.shown.get("input")
+    return {
+        "annotation_id": one.annotation_id,
+        "at": moment(one.at),
+        "seconds": one.seconds,
+        "note": one.note,
+        "mode": mode if isinstance(mode, str) else None,
+        "input": how if isinstance(how, str) else None,
+        "flag": one.shown.get("flag") is True,
+        "saw": [[str(code), share] for code, share in pairs if isinstance(share, int | float)][:5],
+        "saw_any": isinstance(saw, list),
+        "mine": one.annotator_id == user_id,
+    }
+
+
+def _frame(conn: sa.Connection, one: review.Said) -> dict[str, Any]:
+    return {
+        "video_id": one.video_id,
+        "frame_no": one.frame_no,
+        "track_id": one.track_id,
+        "url": f"/media/frame/{one.video_id}/{one.frame_no}.jpg",
+        "video": video_dict(conn, one.video_id or 0),
+    }

@@ -1,0 +1,166 @@
+"""Models, the archive's data, and users.
+
+Belongs here: handlers, reading addresses. Does not belong here: the facts (`insight.models`, `insight.archive`,
+`insight.people`), what administrators do (`api.administration`).
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Annotated, Any, Literal
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Depends, Query
+from starlette.requests import Request
+from starlette.responses import Response
+
+from chimp_assets.database.schema import ROLES, VIDEO_STATES
+from chimp_assets.insight import archive, models, people
+from chimp_assets.web.charts import reliability, shares_over
+from chimp_assets.web.errors import WebError
+from chimp_assets.web.roles import RUNG_OF, require
+
+router = APIRouter(include_in_schema=False)
+
+STATES = (*VIDEO_STATES, archive.LOST)
+_Number = Annotated[int | None, Query(ge=0, le=2**62)]
+
+
+@router.get("/models", dependencies=[Depends(require("viewer"))])
+def models_page(request: Request, model: _Number = None) -> Response:
+    """Champions, candidates, what was refused and why; one of them with its measurement."""
+    with request.app.state.db.read() as conn:
+        found = models.lines(conn)
+        shown = _chosen(found, model)
+        measured = models.measurement(conn, shown.model_id) if shown else None
+        codes = [one.slice_value for one in measured.slices.get("individual", [])] if measured else []
+        names = models.names_of(conn, codes)
+        decided = models.decisions(conn)
+    learning = models.learning(found)
+    kept = measured.reliability if measured else []
+    facts = {
+        "tasks": {task: [one for one in found if one.task == task] for task in models.TASKS},
+        "champions": {one.task: one for one in found if one.state == "champion"},
+        "retired": {one.task for one in found if one.state == "retired"},
+        "shown": shown,
+        "measured": measured,
+        "names": names,
+        "decided": decided,
+        "learning": learning,
+        "learning_chart": shares_over({"real": learning}),
+        "reliability_chart": reliability([(k.said, k.right, k.low, k.high, k.n) for k in kept]),
+    }
+    return request.app.state.templates.TemplateResponse(request, "models.html", facts)
+
+
+def _chosen(found: list[models.Line], model: int | None) -> models.Line | None:
+    """The model that is asked for; else the champion head, else the newest head."""
+    if model is not None:
+        one = next((one for one in found if one.model_id == model), None)
+        if one is None:
+            raise WebError(404, "no_model", "There is no such model.", "Look into the list of models.")
+        return one
+    heads = [one for one in found if one.task == "head"]
+    return next((one for one in heads if one.state == "champion"), heads[0] if heads else None)
+
+
+@dataclass(frozen=True)
+class _Words:
+    """The parameters as they came."""
+
+    state: Annotated[str, Query(max_length=20)] = ""
+    camera: Annotated[str, Query(max_length=300)] = ""
+    since: Annotated[str, Query(max_length=10)] = ""
+    until: Annotated[str, Query(max_length=10)] = ""
+    text: Annotated[str, Query(max_length=200)] = ""
+
+
+@router.get("/data", dependencies=[Depends(require("viewer"))])
+def data_page(request: Request, words: Annotated[_Words, Depends()], before: _Number = None) -> Response:
+    """Videos and what became of them, how far the ingest is, what is stored."""
+    state = request.app.state
+    with state.db.read() as conn:
+        cameras = archive.cameras(conn)
+        asked = _filter(words, cameras)
+        found = archive.videos(conn, asked, before)
+        progress = archive.progress(conn, state.settings.decode.workers)
+        failed = archive.failures(conn) if progress.states.get("failed") else []
+        stored = archive.stored(conn)
+    query = {key: value for key, value in vars(words).items() if value}
+    local = state.settings.store_url.startswith("file:")
+    facts: dict[str, Any] = {
+        "videos": found,
+        "progress": progress,
+        "failed": failed,
+        "stored": stored,
+        "free": shutil.disk_usage(state.settings.home).free if local else None,
+        "cameras": cameras,
+        "states": STATES,
+        "words": words,
+        "camera_key": _camera_key,
+        "failed_shown": archive.SHOWN,
+        "filtered": bool(query),
+        "more": urlencode({**query, "before": found[-1].video_id}) if len(found) == archive.PAGE else None,
+        "size": size_in_words,
+    }
+    return state.templates.TemplateResponse(request, "data.html", facts)
+
+
+def _filter(words: _Words, cameras: list[tuple[str, str]]) -> archive.Filter:
+    camera = next((one for one in cameras if _camera_key(*one) == words.camera), None)
+    return archive.Filter(
+        state=words.state if words.state in STATES else None,
+        camera=camera,
+        since=_day(words.since),
+        until=_day(words.until),
+        text=words.text.replace("\x00", "").strip(),
+    )
+
+
+def _camera_key(site: str, camera: str) -> str:
+    return f"{site or '–'} / {camera or '–'}"
+
+
+def _day(word: str) -> date | None:
+    try:
+        return date.fromisoformat(word)
+    except ValueError:
+        return None
+
+
+def size_in_words(n: float) -> str:
+    """Bytes as people read them."""
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if n < 1000 or unit == "TB":
+            return f"{n:.0f} {unit}" if unit in ("B", "kB") else f"{n:.1f} {unit}"
+        n /= 1000
+    raise AssertionError
+
+
+@router.get("/users", dependencies=[Depends(require("admin"))])
+def users_page(
+    request: Request,
+    before: _Number = None,
+    action: Annotated[str, Query(max_length=100)] = "",
+    part: Literal["all", "log"] = "all",
+) -> Response:
+    """Who may sign in, how they answer, and what happened."""
+    whole = part == "all" and before is None and not action
+    with request.app.state.db.read() as conn:
+        facts: dict[str, Any] = {
+            "members": people.members(conn, datetime.now(UTC)) if whole else None,
+            "answered": people.answered(conn) if whole else None,
+            "logged": people.log(conn, before, action.replace("\x00", "") or None),
+            "actions": people.actions(conn),
+        }
+    last = facts["logged"][-1].audit_event_id if len(facts["logged"]) == people.LOGGED else None
+    query = {"part": "log", **({"action": action} if action else {})}
+    facts |= {
+        "action": action,
+        "more": urlencode({**query, "before": last}) if last is not None else None,
+        "roles": [role for role in ROLES if role != "admin"] + ["admin"],
+        "rung_of": RUNG_OF,
+    }
+    return request.app.state.templates.TemplateResponse(request, "users.html", facts)

@@ -1,0 +1,221 @@
+"""Everybody with everybody: the network, the same as a matrix and as a table, CSV and GraphML.
+
+Belongs here: handlers, reading the address. Does not belong here: counting and layout (`insight.network`), geometry of
+the drawing (`charts`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Annotated, Any, Literal
+from urllib.parse import urlencode
+
+import sqlalchemy as sa
+from fastapi import APIRouter, Depends, Query
+from starlette.requests import Request
+from starlette.responses import Response
+
+from chimp_assets.insight import network as facts
+from chimp_assets.insight.together import RESAMPLES, TOO_FEW, Rule, index_of_counts
+from chimp_assets.web.charts import graph
+from chimp_assets.web.pages.together import MOST_MINUTES, day_of
+from chimp_assets.web.roles import require
+from chimp_assets.web.tables import csv_download, safe_name
+
+router = APIRouter(prefix="/together", include_in_schema=False, dependencies=[Depends(require("viewer"))])
+
+DRAWN = 1_500
+"""Lines of a drawing, the strongest; more are a grey cloud."""
+A_NODE = 3
+"""Lines for each individual that a drawing shows until somebody moves the slider."""
+MATRIX = 80
+PAGE = 100
+Index = Literal["sri", "hwi"]
+_ASKED_COLUMNS = ("rule", "minutes", "since", "until", "community", "names", "models", "label_seq")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The parameters as they came. least: index from which lines are shown, None: the strongest few."""
+
+    rule: Rule = "frame"
+    minutes: Annotated[int, Query(ge=0, le=MOST_MINUTES)] = 10
+    since: Annotated[str, Query(max_length=10)] = ""
+    until: Annotated[str, Query(max_length=10)] = ""
+    names: Literal["verified", "model"] = "verified"
+    p: Annotated[float, Query(ge=0, le=1)] = 0.9
+    index: Index = "sri"
+    least: Annotated[float | None, Query(ge=0, le=1)] = None
+    few: bool = False
+    community: Annotated[str, Query(max_length=200)] = ""
+
+    @property
+    def days(self) -> tuple[date | None, date | None]:
+        """From when to when; a word that is no day is none."""
+        return day_of(self.since), day_of(self.until)
+
+    @property
+    def scope(self) -> facts.Scope:
+        """The same for the domain."""
+        return facts.Scope(self.rule, self.minutes, *self.days, self.p if self.names == "model" else None)
+
+    def query(self, **more: Any) -> str:
+        """The permanent address; what is usual is left out."""
+        return urlencode({**self._of_both(), **self._own(), **more})
+
+    def pair_query(self, a: str, b: str) -> str:
+        """The same question about two of them."""
+        return urlencode({"with": f"{a},{b}", **self._of_both()}, safe=",")
+
+    def fields(self) -> list[tuple[str, Any]]:
+        """The same as fields of a form that asks for another least index."""
+        return [(key, value) for key, value in {**self._of_both(), **self._own()}.items() if key != "least"]
+
+    def _of_both(self) -> dict[str, Any]:
+        parts: dict[str, Any] = {"rule": self.rule}
+        if self.rule == "minutes":
+            parts["minutes"] = self.minutes
+        parts |= {key: day.isoformat() for key, day in zip(("since", "until"), self.days, strict=True) if day}
+        if self.names == "model":
+            parts |= {"names": "model", "p": f"{self.p:g}"}
+        return parts
+
+    def _own(self) -> dict[str, Any]:
+        parts: dict[str, Any] = {"index": self.index} if self.index != "sri" else {}
+        if self.least is not None:
+            parts["least"] = f"{self.least:g}"
+        if self.few:
+            parts["few"] = "1"
+        if self.community:
+            parts["community"] = self.community
+        return parts
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a question finds. edges: of those asked about, the strongest first; left_out: with too few days together."""
+
+    network: facts.Network
+    nodes: dict[int, facts.Node]
+    edges: list[facts.Edge]
+    left_out: int
+    communities: list[str]
+
+
+@router.get("/network")
+def drawing(request: Request, asked: Annotated[Asked, Depends()]) -> Response:
+    """The network as a drawing. Places are kept, so that nobody wanders between two visits."""
+    with request.app.state.db.read() as conn:
+        found = _find(request, conn, asked)
+        usual = f"{asked.rule}-{asked.names}"
+        at = facts.places(
+            found.network,
+            lambda: request.app.state.networks.network(conn, replace(asked.scope, since=None, until=None)),
+            request.app.state.settings.home / "layouts" / f"{usual}.json",
+        )
+    shown = found.edges[:DRAWN]
+    paired = {key for edge in shown for key in (edge.a, edge.b)}
+    values = [getattr(edge, asked.index) for edge in shown]
+    least = asked.least
+    if least is None:
+        least = values[min(len(values), A_NODE * len(paired)) - 1] if values else 0.0
+    drawn = graph(
+        {key: at[key] for key in paired},
+        {key: node.days for key, node in found.nodes.items() if key in paired},
+        [(edge.a, edge.b, value) for edge, value in zip(shown, values, strict=True)],
+    )
+    groups = {name: n for n, name in enumerate(found.communities)}
+    return _page(
+        request, "network.html", "network", asked, found,
+        drawn=drawn, lines=list(zip(drawn.lines, shown, strict=True)), least=round(least, 3), most=DRAWN,
+        groups=groups, alone=len(found.nodes) - len(paired),
+    )  # fmt: skip
+
+
+@router.get("/matrix")
+def matrix(request: Request, asked: Annotated[Asked, Depends()]) -> Response:
+    """The same as a matrix, of as many individuals as can be read."""
+    with request.app.state.db.read() as conn:
+        found = _find(request, conn, asked)
+    seen_most = sorted(found.nodes.values(), key=lambda node: (-node.days, node.anim_id))[:MATRIX]
+    rows = sorted(seen_most, key=lambda node: (node.community or "", node.label))
+    least = asked.least or 0.0
+    cells = {}
+    for edge in found.edges:
+        if getattr(edge, asked.index) >= least:
+            cells[edge.a, edge.b] = cells[edge.b, edge.a] = edge
+    return _page(request, "matrix.html", "matrix", asked, found, rows=rows, cells=cells, most=MATRIX)
+
+
+@router.get("/table")
+def table(
+    request: Request, asked: Annotated[Asked, Depends()], after: Annotated[int, Query(ge=0, le=10**7)] = 0
+) -> Response:
+    """The same as a table, the closest first, with intervals."""
+    with request.app.state.db.read() as conn:
+        found = _find(request, conn, asked)
+    edges = facts.strongest(found.edges, asked.index, asked.least or 0.0)
+    part = edges[after : after + PAGE]
+    rows = [(edge, index_of_counts(edge.a, edge.b, edge.x, edge.y_a, edge.y_b, edge.y_ab)) for edge in part]
+    more = after + PAGE if after + PAGE < len(edges) else None
+    return _page(request, "pairs_table.html", "table", asked, found, rows=rows, n=len(edges), after=after, more=more)
+
+
+@router.get("/network.csv")
+def as_csv(request: Request, asked: Annotated[Asked, Depends()]) -> Response:
+    """Every pair; each row says what was asked and of which state."""
+    with request.app.state.db.read() as conn:
+        found = _find(request, conn, asked)
+    edges = facts.strongest(found.edges, asked.index, asked.least or 0.0)
+
+    def rows() -> Iterator[Sequence[Any]]:
+        about = tuple(_about(asked, found).values())
+        for row in facts.edge_rows(found.network, edges):
+            yield (*about, *row)
+
+    return csv_download("together_network", (*_ASKED_COLUMNS, *facts.EDGE_COLUMNS), rows())
+
+
+@router.get("/network.graphml")
+def as_graphml(request: Request, asked: Annotated[Asked, Depends()]) -> Response:
+    """Nodes and edges for other programs; the graph says what was asked and of which state."""
+    with request.app.state.db.read() as conn:
+        found = _find(request, conn, asked)
+    edges = facts.strongest(found.edges, asked.index, asked.least or 0.0)
+    some = replace(found.network, nodes=sorted(found.nodes.values(), key=lambda node: node.anim_id))
+    about = {key: "" if value is None else str(value) for key, value in _about(asked, found).items()}
+    least = {"least": asked.least or 0.0, "index": asked.index, "with_too_few": asked.few}
+    headers = {"Content-Disposition": f'attachment; filename="{safe_name("together_network")}.graphml"'}
+    body = facts.graphml(some, edges, {**about, **least})
+    return Response(body, media_type="application/graphml+xml", headers={**headers, "Cache-Control": "no-store"})
+
+
+def _find(request: Request, conn: sa.Connection, asked: Asked) -> Found:
+    found = request.app.state.networks.network(conn, asked.scope)
+    communities = sorted({node.community for node in found.nodes if node.community})
+    nodes = {node.key: node for node in found.nodes if not asked.community or node.community == asked.community}
+    inside = [edge for edge in found.edges if edge.a in nodes and edge.b in nodes]
+    edges = facts.strongest([edge for edge in inside if asked.few or not edge.too_few], asked.index)
+    return Found(found, nodes, edges, len(inside) - len(edges), communities)
+
+
+def _about(asked: Asked, found: Found) -> dict[str, Any]:
+    since, until = asked.days
+    words = (
+        asked.rule, asked.minutes if asked.rule == "minutes" else None, since, until, asked.community or None,
+        "verified" if asked.names == "verified" else f"model >= {asked.p:g}",
+        " ".join(f"{name} {version} (run {key})" for key, name, version in found.network.models),
+        found.network.label_seq,
+    )  # fmt: skip
+    return dict(zip(_ASKED_COLUMNS, words, strict=True))
+
+
+def _page(request: Request, template: str, tab: str, asked: Asked, found: Found, **more: Any) -> Response:
+    since, until = asked.days
+    said = {
+        "tab": tab, "asked": asked, "since": since, "until": until, "found": found, "node": found.nodes,
+        "too_few": TOO_FEW, "resamples": RESAMPLES, **more,
+    }  # fmt: skip
+    return request.app.state.templates.TemplateResponse(request, template, said)

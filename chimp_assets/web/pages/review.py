@@ -1,0 +1,54 @@
+"""Deciding between answers, and what became of one's own.
+
+Belongs here: handlers. Does not belong here: which cases there are (`insight.review`), the cases as the screen gets
+them (`api.review`), one's own answers (`insight.own`).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query
+from starlette.requests import Request
+from starlette.responses import Response
+
+from chimp_assets.insight import own
+from chimp_assets.insight.review import LOOKED_AT, QUEUES, SURE
+from chimp_assets.web.items import url_of
+from chimp_assets.web.pages.label import island
+from chimp_assets.web.roles import may_answer, require
+from chimp_assets.web.sessions import Person
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/review")
+def review(
+    request: Request,
+    person: Annotated[Person, Depends(require("reviewer"))],
+    queue: Annotated[str, Query(max_length=20)] = "",
+) -> Response:
+    """One case after the other."""
+    facts = {"queue": queue if queue in QUEUES else QUEUES[0], "looked_at": LOOKED_AT, "sure": SURE}
+    return island(request, person, "review/main.js", "nav.review", ("review.", "mode."), **facts)
+
+
+@router.get("/mine")
+def mine(
+    request: Request,
+    person: Annotated[Person, Depends(require("annotator"))],
+    before: Annotated[int | None, Query(ge=0, le=2**62)] = None,
+) -> Response:
+    """One's own last answers and their state; those that somebody corrected first."""
+    with request.app.state.db.read() as conn:
+        page = own.page(conn, person.user_id, before)
+    facts = {
+        "answers": page.answers,
+        "corrected": page.corrected,
+        "first": before is None,
+        "more": page.older,
+        "among": own.CORRECTED_OF,
+        "url_of": url_of,
+        "may_name": may_answer(person, "identify"),
+    }
+    return request.app.state.templates.TemplateResponse(request, "mine.html", facts)
