@@ -11,9 +11,12 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from chimp_assets.database import schema as t
-from chimp_assets.database.events import ANSWER_KINDS, NAMING_KINDS
+from chimp_assets.database.events import ANSWER_KINDS, NAMING_KINDS, last_seq
 from chimp_assets.database.merges import merged_ids
 from chimp_assets.intervals import wilson
+
+LOOKED_AT = 100_000
+"""Events that `recent_self_agreement` looks back: years of an expert's work, and a second's reading at a million."""
 
 
 @dataclass(frozen=True)
@@ -66,3 +69,8 @@ def self_agreement(conn: sa.Connection, after_seq: int = 0) -> list[SelfAgreemen
             n[1] += said == before[key]
         before[key] = said
     return [SelfAgreement(name, n, hits, hits / n, *wilson(hits, n)) for name, (n, hits) in sorted(counts.items())]
+
+
+def recent_self_agreement(conn: sa.Connection) -> list[SelfAgreement]:
+    """`self_agreement` in the newest LOOKED_AT events."""
+    return self_agreement(conn, max(0, last_seq(conn) - LOOKED_AT))

@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from chimp_assets.database import schema as t
-from chimp_assets.database.agreement import SelfAgreement, self_agreement
+from chimp_assets.database.agreement import SelfAgreement, recent_self_agreement
 from chimp_assets.database.invariants import failed_videos
 from chimp_assets.database.pace import Pace, pace_of
 from chimp_assets.database.pairs import MergeProposal, contradictions_in_words, merge_proposals
@@ -264,7 +264,7 @@ def status_of(conn: sa.Connection, workers: int = 1) -> Status:
                 .limit(5)
             )
         ],
-        agreement=self_agreement(conn),
+        agreement=recent_self_agreement(conn),
         to_review=labels_to_review(conn),
     )
 

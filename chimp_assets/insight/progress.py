@@ -12,7 +12,7 @@ from statistics import median
 import sqlalchemy as sa
 
 from chimp_assets.database import schema as t
-from chimp_assets.database.agreement import SelfAgreement, self_agreement
+from chimp_assets.database.agreement import SelfAgreement, recent_self_agreement
 from chimp_assets.database.events import ANSWER_KINDS, NAMING_KINDS, PAIR_ANSWER_KINDS, effective_answers
 from chimp_assets.database.queue import in_lanes
 from chimp_assets.database.status import Bought, HeadStatus, bought_of, head_history
@@ -88,7 +88,7 @@ class Learned:
 
 
 def day_of(conn: sa.Connection, user_id: int, name: str, since: datetime) -> Day:
-    """What a person has done since a moment, and how well it agrees with itself (over all time)."""
+    """What a person has done since a moment, and how well it has agreed with itself lately."""
     a = t.annotation.c
     back = t.annotation.alias("taken_back")
     undone = sa.exists().where(back.c.kind == "retract", back.c.supersedes == a.annotation_id)
@@ -97,7 +97,7 @@ def day_of(conn: sa.Connection, user_id: int, name: str, since: datetime) -> Day
     named = conn.scalar(
         sa.select(sa.func.count(sa.distinct(a.track_id))).where(*mine, a.kind.in_(NAMING_KINDS), ~undone)
     )
-    own = next((row for row in self_agreement(conn) if row.annotator == name), None)
+    own = next((row for row in recent_self_agreement(conn) if row.annotator == name), None)
     return Day(since, int(named or 0), int(answers or 0), pace_of(conn, user_id, ANSWER_KINDS, since), own)
 
 
