@@ -176,6 +176,19 @@ def test_a_name_is_found_with_four_keys(visit, whole):
     assert sum(n <= 4 for n in keys) >= 0.95 * len(keys), sorted(zip(keys, NAMES, strict=True))[-20:]
 
 
+def test_names_on_the_cards_are_never_cut(visit, whole):
+    """ "Gre…" may be Gremlin or Gregor: a name that is cut is guessed, at the very moment of deciding."""
+    page = visit(LABEL)
+    for width in (*WIDTHS, 1024):
+        page.set_viewport_size({"width": width, "height": 800})
+        cut = page.eval_on_selector_all(
+            ".card .who strong",
+            "names => names.filter((one) => one.scrollWidth > one.clientWidth).map((one) => one.textContent)",
+        )
+        assert cut == [], width
+    assert page.locator(".card .who strong").count() == 5
+
+
 def test_the_search_box_takes_a_name_with_four_keys(visit, whole):
     """The list is quick, and the box in front of it swallows a key."""
     page = visit(LABEL)
