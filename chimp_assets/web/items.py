@@ -91,7 +91,7 @@ def champion_head(conn: sa.Connection) -> dict[str, Any] | None:
     ).first()
     if row is None:
         return None
-    return {"head_id": row.model_id, "head_name": f"{row.name} {row.version}", "n_classes": row.n_classes or 0}
+    return {"head_id": row.model_id, "head_name": f"{row.version} ({row.name})", "n_classes": row.n_classes or 0}
 
 
 def item_dicts(conn: sa.Connection, questions: Sequence[Asked], lease_until: datetime | None) -> list[dict[str, Any]]:
