@@ -255,6 +255,8 @@ def up(
     console.out.print(f"Web UI:  http://{host}:{port}", highlight=False)
     console.out.print(f"Home:    {home.settings.home}", highlight=False)
     console.out.print(f"Logs:    {home.settings.home / 'logs'}", highlight=False)
+    if advice := supervisor.launcher_advice(home):
+        console.out.print(advice, highlight=False)
     console.out.print("The daemon watches the archive and the labels. Ctrl-C stops everything.", highlight=False)
     with supervisor.running(home, commands) as children:
         try:

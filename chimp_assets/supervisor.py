@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -95,6 +96,17 @@ def ranker_arguments() -> list[str]:
 def page_arguments(port: int) -> list[str]:
     """The labelling page, on the address of its settings."""
     return [sys.executable, "-m", "chimp_assets.web.serve", str(port)]
+
+
+def launcher_advice(home: Home) -> str | None:
+    """What to say to a home whose Dagster does not notice runs that died with the machine; None: nothing."""
+    file = home.settings.dagster_home / "dagster.yaml"
+    if not re.search(r"^\s*class:\s*DefaultRunLauncher\b", file.read_text(encoding="utf-8"), re.MULTILINE):
+        return None
+    return (
+        f"{file} names DefaultRunLauncher, with which a run that a power cut ended counts as running for a day: write "
+        "module: chimp_assets.automation.launcher and class: LocalRunLauncher there."
+    )
 
 
 def stop(children: list[Child]) -> None:

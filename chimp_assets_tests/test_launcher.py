@@ -16,7 +16,8 @@ from dagster._core.storage.tags import GRPC_INFO_TAG
 from dagster._core.utils import make_new_run_id
 from dagster._daemon.monitoring.run_monitoring import monitor_started_run
 
-from chimp_assets.home import shipped_file
+from chimp_assets.home import Home, shipped_file
+from chimp_assets.supervisor import launcher_advice
 
 SOCKET = '{"host": "localhost", "socket": "/tmp/gone"}'
 
@@ -93,3 +94,14 @@ def test_homes_use_this_launcher() -> None:
     said = yaml.safe_load(shipped_file("dagster.yaml").read_text())
     assert said["run_launcher"] == {"module": "chimp_assets.automation.launcher", "class": "LocalRunLauncher"}
     assert said["run_monitoring"]["enabled"]
+
+
+def test_a_home_of_an_older_version_is_told_what_to_change(home: Home) -> None:
+    """Homes keep the dagster.yaml that they were made with."""
+    assert launcher_advice(home) is None
+    file = home.settings.dagster_home / "dagster.yaml"
+    new = file.read_text()
+    file.write_text(
+        new.replace("module: chimp_assets.automation.launcher", "module: dagster").replace("LocalRun", "DefaultRun")
+    )
+    assert "class: LocalRunLauncher" in (launcher_advice(home) or "")
