@@ -96,6 +96,31 @@ def test_letters_search_names_and_enter_decides(context, site):
     decide(page, "1")
 
 
+def test_a_letter_that_follows_a_closed_search_at_once_opens_the_next(context, site):
+    """The end of one search must not close the next: the letters of a fast typist would be lost."""
+    page = open_label(context, site)
+    look(page)
+    opened = page.evaluate(
+        """async () => {
+          const press = (where, key, code) =>
+            where.dispatchEvent(new KeyboardEvent("keydown", { key, code, bubbles: true, cancelable: true }));
+          const drawn = async (there) => {
+            for (let n = 0; n < 1000 && !!document.querySelector(".search") !== there; n += 1) await null;
+          };
+          press(document.body, "f", "KeyF");
+          await drawn(true);
+          press(document.querySelector(".search input"), "Escape", "Escape");
+          await drawn(false);
+          const closed = !document.querySelector(".search");
+          press(document.body, "g", "KeyG");
+          await drawn(true);
+          await new Promise((done) => setTimeout(done, 50));
+          return [closed, document.querySelector(".search input")?.value];
+        }"""
+    )
+    assert opened == [True, "g"]
+
+
 def test_a_new_individual_is_made_after_a_look_at_those_it_could_be(context, site):
     """Without the look-alikes first, known individuals get second entries that nobody finds again."""
     page = open_label(context, site)

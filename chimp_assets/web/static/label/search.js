@@ -57,7 +57,6 @@ export function Search({ first, choose, create, close, label }) {
         setAt(0);
       }}
       onKeyDown=${onKeyDown}
-      onBlur=${(event) => !event.relatedTarget && setTimeout(() => input.current?.isConnected || close(), 0)}
     />
     <button type="button" class="quiet" onClick=${close} aria-label=${t("common.close")}>✕</button>
     <ul id="found" role="listbox" ref=${list} aria-label=${t("label.found")}>
