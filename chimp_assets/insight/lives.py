@@ -180,6 +180,17 @@ class Decision:
     said_anim_id: str
 
 
+def newest_communities(conn: sa.Connection) -> dict[int, str]:
+    """The name (or code) of the community that each individual joined last."""
+    m, c = t.community_membership.c, t.community.c
+    rows = conn.execute(
+        sa.select(m.individual_id, c.comm_id, c.name)
+        .join_from(t.community_membership, t.community, c.community_id == m.community_id)
+        .order_by(m.start_date)
+    )
+    return {row.individual_id: row.name or row.comm_id for row in rows}
+
+
 def listing(conn: sa.Connection, after: str | None = None, limit: int = 300) -> list[Listed]:
     """Individuals that are not merged into another, in order of their codes, after one of them."""
     i, r, m = t.individual.c, t.reference_photo.c, t.item_media.c

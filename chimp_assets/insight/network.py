@@ -25,22 +25,11 @@ import numpy as np
 import sqlalchemy as sa
 
 from chimp_assets.database import schema as t
-from chimp_assets.insight.lives import named_track
-from chimp_assets.insight.together import TOO_FEW, Rule
+from chimp_assets.insight.lives import named_track, newest_communities
+from chimp_assets.insight.together import TOO_FEW, Scope
 
 ROUNDS = 150
 """Steps of a layout from nothing; new nodes among known ones settle in a third of them."""
-
-
-@dataclass(frozen=True)
-class Scope:
-    """What is counted. probability None: only names that a person gave."""
-
-    rule: Rule = "frame"
-    minutes: int = 10
-    since: date | None = None
-    until: date | None = None
-    probability: float | None = None
 
 
 @dataclass(frozen=True)
@@ -204,15 +193,7 @@ def _rows(conn: sa.Connection, asked: Scope) -> tuple[list[int], Sequence[Any], 
         .join(t.video, v.video_id == n.video_id)
         .where(v.recorded_on.is_not(None))
     )
-    if asked.probability is None:
-        statement = statement.where(n.source == "person")
-    else:
-        statement = statement.where(n.probability >= asked.probability)
-    if asked.since is not None:
-        statement = statement.where(v.recorded_on >= asked.since)
-    if asked.until is not None:
-        statement = statement.where(v.recorded_on <= asked.until)
-    rows = conn.execute(statement).all()
+    rows = conn.execute(asked.narrowed(statement)).all()
     return sorted({row[0] for row in rows}), rows, sorted({row[5] for row in rows if row[5] is not None})
 
 
@@ -240,15 +221,8 @@ def _people(
     conn: sa.Connection, keys: list[int]
 ) -> tuple[np.ndarray, dict[int, tuple[str, str | None, str, str | None]]]:
     """From when to when each was alive and under study, i64 [n, 2]; code, name, sex and newest community of each."""
-    i, m, c = t.individual.c, t.community_membership.c, t.community.c
-    community = {
-        row.individual_id: row.name or row.comm_id
-        for row in conn.execute(
-            sa.select(m.individual_id, c.comm_id, c.name)
-            .join_from(t.community_membership, t.community, c.community_id == m.community_id)
-            .order_by(m.start_date)
-        )
-    }
+    i = t.individual.c
+    community = newest_communities(conn)
     place = {key: n for n, key in enumerate(keys)}
     alive = np.zeros((len(keys), 2), np.int64)
     people = {}

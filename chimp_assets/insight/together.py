@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from itertools import combinations
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import sqlalchemy as sa
@@ -32,15 +32,33 @@ _PART = 500
 
 
 @dataclass(frozen=True)
-class Question:
-    """Who, by which rule, when; probability None: only names that a person gave. keys: of individuals, two or more."""
+class Scope:
+    """What is counted: by which rule, when. probability None: only names that a person gave."""
 
-    keys: tuple[int, ...]
     rule: Rule = "frame"
     minutes: int = 10
     since: date | None = None
     until: date | None = None
     probability: float | None = None
+
+    def narrowed(self, statement: sa.Select[Any]) -> sa.Select[Any]:
+        """Of a statement over `named_track` and video, what is counted."""
+        n, v = named_track.c, t.video.c
+        which = n.source == "person" if self.probability is None else n.probability >= self.probability
+        statement = statement.where(which)
+        if self.since is not None:
+            statement = statement.where(v.recorded_on >= self.since)
+        if self.until is not None:
+            statement = statement.where(v.recorded_on <= self.until)
+        return statement
+
+
+@dataclass(frozen=True)
+class Question:
+    """Who, of what is counted. keys: of individuals, two or more."""
+
+    keys: tuple[int, ...]
+    scope: Scope = Scope()
 
 
 @dataclass(frozen=True)
@@ -169,10 +187,10 @@ def together(conn: sa.Connection, asked: Question) -> Answer:
     label_seq = int(conn.scalar(sa.select(sa.func.coalesce(sa.func.max(t.annotation.c.seq), 0))) or 0)
     tracks = _tracks(conn, asked)
     shared = _shared_frames(conn, asked.keys, tracks)
-    if asked.rule == "minutes":
-        occasions = _within(asked.keys, tracks, timedelta(minutes=asked.minutes), shared)
+    if asked.scope.rule == "minutes":
+        occasions = _within(asked.keys, tracks, timedelta(minutes=asked.scope.minutes), shared)
     else:
-        occasions = _in_clips(asked.keys, tracks, shared, at_once=asked.rule == "frame")
+        occasions = _in_clips(asked.keys, tracks, shared, at_once=asked.scope.rule == "frame")
     occasions.sort(key=lambda o: (o.day or date.min, o.at.timestamp() if o.at else 0.0, o.video_id), reverse=True)
     clips = {track.video_id for occasion in occasions for track in occasion.tracks}
     heads = sorted({track.model_id for track in tracks if track.model_id is not None})
@@ -259,14 +277,7 @@ def _tracks(conn: sa.Connection, asked: Question) -> list[Track]:
         .where(n.individual_id.in_(asked.keys))
         .order_by(n.track_id)
     )  # fmt: skip
-    if asked.probability is None:
-        statement = statement.where(n.source == "person")
-    else:
-        statement = statement.where(n.probability >= asked.probability)
-    if asked.since is not None:
-        statement = statement.where(v.recorded_on >= asked.since)
-    if asked.until is not None:
-        statement = statement.where(v.recorded_on <= asked.until)
+    statement = asked.scope.narrowed(statement)
     return [
         Track(
             row.track_id, row.video_id, row.individual_id, row.source == "person", row.probability, row.model_id,
@@ -348,10 +359,10 @@ def _indices(
     for a, b in combinations(asked.keys, 2):
         theirs = [track for track in tracks if track.key in (a, b)]
         frames = shared if len(asked.keys) == 2 else _shared_frames(conn, (a, b), theirs)
-        if asked.rule == "minutes":
-            occasions = _within((a, b), theirs, timedelta(minutes=asked.minutes), frames)
+        if asked.scope.rule == "minutes":
+            occasions = _within((a, b), theirs, timedelta(minutes=asked.scope.minutes), frames)
         else:
-            occasions = _in_clips((a, b), theirs, frames, at_once=asked.rule == "frame")
+            occasions = _in_clips((a, b), theirs, frames, at_once=asked.scope.rule == "frame")
         since = max(alive[a][0], alive[b][0])
         until = min(alive[a][1], alive[b][1])
         seen = {

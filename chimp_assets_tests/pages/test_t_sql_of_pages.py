@@ -11,7 +11,7 @@ from chimp_assets.database.merges import merge_individuals
 from chimp_assets.database.people import PeopleError
 from chimp_assets.database.references import set_references
 from chimp_assets.insight import lives, network, progress
-from chimp_assets.insight.together import Question, clips_of, shown_of, together
+from chimp_assets.insight.together import Question, Scope, clips_of, shown_of, together
 from chimp_assets_tests.database import t_sql
 from chimp_assets_tests.database.conftest import postgresql  # noqa: F401  the server that tests of the database use
 from chimp_assets_tests.database.world import event, make_world, predict, track
@@ -40,11 +40,11 @@ def ask_everything(db):
         lives.biography_changes(conn, key)
         for rule in ("frame", "clip", "minutes"):
             day = date(2013, 5, 6)
-            found = together(conn, Question((key, other), rule, since=day, until=day, probability=0.5))
+            found = together(conn, Question((key, other), Scope(rule, since=day, until=day, probability=0.5)))
             assert len(found.occasions) == 1
             assert shown_of(conn, found.occasions)[0][0].boxes
             clips_of(conn, found.occasions)
-            everybody = network.Kept().network(conn, network.Scope(rule, since=day, until=day, probability=0.5))
+            everybody = network.Kept().network(conn, Scope(rule, since=day, until=day, probability=0.5))
             assert len(everybody.edges) == 1
         lives.photos(conn, key)
         lives.asked_for_review(conn, [track(1, 0)])

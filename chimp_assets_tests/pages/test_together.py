@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from chimp_assets.database import schema as s
 from chimp_assets.database.events import record_events
 from chimp_assets.insight import lives
-from chimp_assets.insight.together import Question, index_of, shown_of, together
+from chimp_assets.insight.together import Question, Scope, index_of, shown_of, together
 from chimp_assets_tests.database.field_study import make_study, write_study
 from chimp_assets_tests.database.world import event, track
 
@@ -21,7 +21,7 @@ def keys_of(conn, *codes):
 
 def ask(home, *codes, **more):
     with home.database.read() as conn:
-        return together(conn, Question(keys_of(conn, *codes), **more))
+        return together(conn, Question(keys_of(conn, *codes), Scope(**more)))
 
 
 def test_indices_are_those_of_the_views(home, tmp_path):
@@ -33,7 +33,7 @@ def test_indices_are_those_of_the_views(home, tmp_path):
     with home.database.read() as conn:
         key = {row.anim_id: row.individual_id for row in conn.execute(sa.select(s.individual))}
         for a, b in combinations(study.people, 2):
-            index = together(conn, Question((key[a], key[b]), "clip", probability=0.0)).indices[0]
+            index = together(conn, Question((key[a], key[b]), Scope("clip", probability=0.0))).indices[0]
             truth = expected.get(("video", "all", a, b))
             if truth is None or not index.days:
                 continue

@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse
 
 from chimp_assets.database import schema as t
 from chimp_assets.database.events import ANSWER_KINDS, effective_answers
+from chimp_assets.insight.lives import newest_communities
 from chimp_assets.web import texts
 from chimp_assets.web.errors import WebError
 from chimp_assets.web.fields import Body
@@ -80,19 +81,12 @@ def individuals(
 
 
 def _individuals(conn: sa.Connection, user_id: int) -> list[dict[str, Any]]:
-    i, m, c = t.individual.c, t.community_membership.c, t.community.c
+    i = t.individual.c
     aliases: dict[int, list[str]] = {}
     a = t.individual_alias.c
     for row in conn.execute(sa.select(a.individual_id, a.alias).order_by(a.alias)):
         aliases.setdefault(row.individual_id, []).append(row.alias)
-    communities = {
-        row.individual_id: row.name or row.comm_id
-        for row in conn.execute(
-            sa.select(m.individual_id, c.comm_id, c.name)
-            .join_from(t.community_membership, t.community, c.community_id == m.community_id)
-            .order_by(m.start_date)
-        )
-    }
+    communities = newest_communities(conn)
     photos = references(conn)
     e = t.annotation.c
     newest = (

@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from chimp_assets.insight import network as facts
-from chimp_assets.insight.together import RESAMPLES, TOO_FEW, Rule, index_of_counts
+from chimp_assets.insight.together import RESAMPLES, TOO_FEW, Rule, Scope, index_of_counts
 from chimp_assets.web.charts import graph
 from chimp_assets.web.pages.together import MOST_MINUTES, day_of
 from chimp_assets.web.roles import require
@@ -57,9 +57,9 @@ class Asked:
         return day_of(self.since), day_of(self.until)
 
     @property
-    def scope(self) -> facts.Scope:
+    def scope(self) -> Scope:
         """The same for the domain."""
-        return facts.Scope(self.rule, self.minutes, *self.days, self.p if self.names == "model" else None)
+        return Scope(self.rule, self.minutes, *self.days, self.p if self.names == "model" else None)
 
     def query(self, **more: Any) -> str:
         """The permanent address; what is usual is left out."""

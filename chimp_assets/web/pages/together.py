@@ -51,11 +51,7 @@ class Asked:
         """The same for the domain."""
         return facts.Question(
             tuple(key for key, _, _ in self.who),
-            self.rule,
-            self.minutes,
-            self.since,
-            self.until,
-            self.p if self.names == "model" else None,
+            facts.Scope(self.rule, self.minutes, self.since, self.until, self.p if self.names == "model" else None),
         )
 
     def query(self, **more: Any) -> str:
