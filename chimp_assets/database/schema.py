@@ -81,6 +81,8 @@ MODEL_TASKS = ("detector", "embedder", "head")
 MODEL_STATES = ("candidate", "champion", "refused", "retired")
 SPLITS = ("train", "validation", "test")
 ITEM_STATES = ("pending", "leased", "answered", "skipped", "withdrawn")
+RELIABILITY = "probability"
+"""slice_kind of metrics over tracks of whose first name a head said about the same."""
 ROLES = ("viewer", "volunteer", "identifier", "reviewer", "expert", "admin")
 MEDIA_KINDS = ("crop", "frame", "clip", "boxes")
 CHECK_KINDS = ("gold", "plant")

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from chimp_assets.database import schema as t
 
-AUDIT, RELIABILITY = "audit", "probability"
+AUDIT = "audit"
 TASKS = ("head", "embedder", "detector")
 DECISIONS = 30
 
@@ -138,7 +138,7 @@ def measurement(conn: sa.Connection, model_id: int) -> Measurement | None:
         one = Measured(row.name, row.slice_kind, row.slice_value, row.value, row.ci_low, row.ci_high, row.n)
         if row.slice_kind == "all":
             whole.append(one)
-        elif row.slice_kind == RELIABILITY:
+        elif row.slice_kind == t.RELIABILITY:
             bins.setdefault(row.slice_value, {})[row.name] = one
         else:
             slices.setdefault(row.slice_kind, []).append(one)

@@ -42,7 +42,6 @@ LENGTHS = (2.0, 10.0)  # seconds of a track: where short, middling and long ones
 DAYLIGHT, TWILIGHT = (7, 18), (5, 20)  # hours on the camera's clock; by night cameras switch to infrared
 NEW = -1  # the truth of a track whose animal a person called unknown
 ECE_BINS = 10
-RELIABILITY = "probability"  # the slice of tracks of whose first name a head said about the same
 FALSE_ALARMS = (0.01, 0.05)  # shares of known animals called unknown, at which finding the unknown is reported
 TOP = 5
 
@@ -322,8 +321,8 @@ def metrics_of(model_id: int, tracks: AuditTracks, judged: Judged, settings: Set
         for mean, right, low, high, n in reliability(first, correct):
             lowest = min(int(mean * ECE_BINS), ECE_BINS - 1) / ECE_BINS
             which = f"{lowest:.1f} to {lowest + 1 / ECE_BINS:.1f}"
-            metrics.append(metric("top1", right, (low, high), n, RELIABILITY, which))
-            metrics.append(metric("said", mean, (mean, mean), n, RELIABILITY, which))
+            metrics.append(metric("top1", right, (low, high), n, schema.RELIABILITY, which))
+            metrics.append(metric("said", mean, (mean, mean), n, schema.RELIABILITY, which))
         wrong = named & ~judged.correct
         if wrong.any():
             pairs = zip(truth[wrong].tolist(), judged.ranked[wrong, 0].tolist(), strict=True)
