@@ -77,23 +77,24 @@ class Retried:
     bundles: int
 
 
-def retry_failed(database: Database) -> Retried:
+def retry_failed(database: Database, video_id: int | None = None) -> Retried:
     """Make failed videos `registered` again and forget the attempts of their bundles and of those given up.
 
-    Whatever decodes next takes them: the foreground, or the sensor of a running daemon.
+    Whatever decodes next takes them: the foreground, or the sensor of a running daemon. With a video_id that video and
+    its bundle alone.
     """
 
     def write(conn: sa.Connection) -> Retried:
-        tried = t.bundle.c.attempts
-        given_up = conn.execute(sa.update(t.bundle).where(tried >= MAX_ATTEMPTS).values(attempts=0)).rowcount
-        failed = sa.select(t.video.c.bundle_id).where(t.video.c.state == "failed")
-        conn.execute(sa.update(t.bundle).where(tried > 0, t.bundle.c.bundle_id.in_(failed)).values(attempts=0))
-        videos = conn.execute(
-            sa.update(t.video)
-            .where(t.video.c.state == "failed")
-            .values(state="registered", error=None, updated_at=datetime.now(UTC))
-        ).rowcount
-        return Retried(videos, given_up)
+        v, b = t.video.c, t.bundle.c
+        failed = (v.state == "failed") if video_id is None else sa.and_(v.state == "failed", v.video_id == video_id)
+        of_failed = b.bundle_id.in_(sa.select(v.bundle_id).where(failed))
+        given_up = b.attempts >= MAX_ATTEMPTS
+        taken_up = given_up if video_id is None else sa.and_(given_up, of_failed)
+        bundles = conn.execute(sa.update(t.bundle).where(taken_up).values(attempts=0)).rowcount
+        conn.execute(sa.update(t.bundle).where(b.attempts > 0, of_failed).values(attempts=0))
+        again = {"state": "registered", "error": None, "updated_at": datetime.now(UTC)}
+        videos = conn.execute(sa.update(t.video).where(failed).values(again)).rowcount
+        return Retried(videos, bundles)
 
     return database.transact(write)
 

@@ -135,7 +135,12 @@ def test_a_retry_takes_up_failed_videos_and_bundles_that_were_given_up(world: Da
     with world.read() as conn:
         assert work.unfinished_bundles(conn) == ["b-0003"]
         assert work.exhausted_bundles(conn) == ["b-0004"]
-    assert retry_failed(world) == Retried(videos=2, bundles=2)
+    assert retry_failed(world, 5) == Retried(videos=0, bundles=0)
+    assert retry_failed(world, 3) == Retried(videos=1, bundles=1)
+    with world.read() as conn:
+        assert work.unfinished_bundles(conn) == ["b-0002", "b-0003"]
+        assert work.exhausted_bundles(conn) == ["b-0004"]
+    assert retry_failed(world) == Retried(videos=1, bundles=1)
     with world.read() as conn:
         states = {r.video_id: (r.state, r.error) for r in conn.execute(sa.select(s.video))}
         assert work.unfinished_bundles(conn) == ["a-0001", "b-0002", "b-0003", "b-0004"]

@@ -41,9 +41,15 @@ def look(page: Page) -> None:
 
 def decide(page: Page, key: str) -> None:
     """Press a key that decides, and wait until another track is painted (or none is left)."""
+    until(page, "() => document.body.dataset.item && document.body.dataset.painted === document.body.dataset.item")
     before = item_on(page)
     look(page)
     page.keyboard.press(key)
+    until_moved(page, before)
+
+
+def until_moved(page: Page, before: str) -> None:
+    """Until another track than this is painted (or none is left)."""
     until(
         page,
         "before => document.body.dataset.item !== before && "
@@ -64,8 +70,9 @@ def decide_many(page: Page, keys: str, n: int) -> None:
           };
           const painted = () => performance.getEntriesByName("painted").at(-1)?.startTime ?? Infinity;
           for (let i = 0; i < n; i += 1) {
+            // A page that is faster than its server has no track for a moment.
+            while (!body.item || body.painted !== body.item || performance.now() - painted() < 85) await frame();
             const before = body.item;
-            while (body.painted !== before || performance.now() - painted() < 85) await frame();
             const code = `Digit${keys[i % keys.length]}`;
             document.body.dispatchEvent(new KeyboardEvent("keydown", { code, bubbles: true, cancelable: true }));
             while (body.item === before) await frame();

@@ -13,7 +13,7 @@ from chimp_assets.database import schema as s
 from chimp_assets.database.queue import claim
 from chimp_assets_tests.web.conftest import PASSWORD, Site, sign_in
 from chimp_assets_tests.web.label_home import NAMES
-from chimp_assets_tests.web.pages import decide, decide_many, item_on, look, open_label, until, wait_saved
+from chimp_assets_tests.web.pages import decide, decide_many, item_on, look, open_label, until, until_moved, wait_saved
 
 playwright = pytest.importorskip("playwright.sync_api")
 expect = playwright.expect
@@ -41,8 +41,9 @@ def test_a_click_leaves_no_focus_that_space_would_press_again(context, site):
     """Space plays the clip; with the focus left on the clicked card it would name the next track too."""
     page = open_label(context, site)
     look(page)
+    first = item_on(page)
     page.locator(".card").first.click()
-    until(page, "() => document.body.dataset.painted === document.body.dataset.item")
+    until_moved(page, first)
     page.keyboard.press("Space")
     expect(page.locator(".stage-tools button").first).to_have_attribute("aria-pressed", "true")
     page.keyboard.press("Space")

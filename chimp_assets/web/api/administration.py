@@ -18,7 +18,7 @@ from chimp_assets.database.people import add_user, disable_user, enable_user, us
 from chimp_assets.vision.registry import promote_by_hand, roll_back
 from chimp_assets.web import accounts, sessions
 from chimp_assets.web.errors import WebError
-from chimp_assets.web.fields import Body, Key, Nothing
+from chimp_assets.web.fields import Body, Key
 from chimp_assets.web.roles import require
 from chimp_assets.web.sessions import Person
 
@@ -41,6 +41,12 @@ class Rollback(Body):
 
     task: Literal["head", "embedder", "detector"]
     why: str = Field("", max_length=500)
+
+
+class Again(Body):
+    """Which failed video; all of them where none is named."""
+
+    video_id: Key | None = None
 
 
 class NewUser(Body):
@@ -74,13 +80,16 @@ def rollback(request: Request, wanted: Rollback, person: _Admin) -> Any:
 
 
 @router.post("/data/retry")
-def retry(request: Request, nothing: Nothing, person: _Admin) -> Any:
+def retry(request: Request, wanted: Again, person: _Admin) -> Any:
     """Take failed videos and given-up bundles up again, as `chimp ingest --retry-failed` does; the daemon decodes."""
     db = request.app.state.db
-    done = work.retry_failed(db)
+    done = work.retry_failed(db, wanted.video_id)
+    if wanted.video_id is not None and not done.videos:
+        raise WebError(409, "not_failed", "This video has not failed, or not any more.", "Load the page again.")
+    what = "archive" if wanted.video_id is None else f"video:{wanted.video_id}"
     with db.write() as conn:
         write_audit_event(
-            conn, "video.retry_failed", "archive", {"videos": done.videos, "bundles": done.bundles}, person.name
+            conn, "video.retry_failed", what, {"videos": done.videos, "bundles": done.bundles}, person.name
         )
     return {"videos": done.videos, "bundles": done.bundles}
 

@@ -162,6 +162,22 @@ def test_retrying_takes_failed_videos_up_again(home: Home, browser: Callable[...
     assert audited(home, "video.retry_failed") == [("ada", "archive")]
 
 
+def test_one_failed_video_is_taken_up_alone(home: Home, browser: Callable[..., Browser]) -> None:
+    """Who has mended one file of fifty does not want the other forty-nine to fail again for a night."""
+    with home.database.write() as conn:
+        conn.execute(sa.update(s.video).where(s.video.c.video_id.in_((1, 2))).values(state="failed", error="no disk"))
+    ada = browser("ada")
+    assert 'name="video_id" value="2"' in ada.get("/data").text
+    assert 'name="video_id"' not in browser("lotte").get("/data").text
+    assert ada.post("/api/data/retry", json={"video_id": 2}).json()["videos"] == 1
+    with home.database.read() as conn:
+        states = conn.execute(sa.select(s.video.c.state).where(s.video.c.video_id.in_((1, 2))).order_by("video_id"))
+        assert list(states.scalars()) == ["failed", "registered"]
+    assert audited(home, "video.retry_failed") == [("ada", "video:2")]
+    again = ada.post("/api/data/retry", json={"video_id": 2})
+    assert (again.status_code, again.json()["code"]) == (409, "not_failed")
+
+
 def test_a_new_user_signs_in_once_and_chooses_a_password(home: Home, browser: Callable[..., Browser]) -> None:
     """A password that is sent around stays one that others know."""
     ada = browser("ada")
