@@ -20,6 +20,7 @@ ROWS = {
     "P10": "benchmarks.p10_last_label",
     "P11": "benchmarks.p11_page",
     "P12": "benchmarks.p12_questions",
+    "W": "benchmarks.w_pages",
     "T": "benchmarks.tracking",
     "Q": "benchmarks.quiet_tick",
     "K": "benchmarks.kills",

@@ -146,7 +146,7 @@ def held_out(target: np.ndarray, group: np.ndarray, rng: np.random.Generator, sh
     return chosen
 
 
-def measure_split(table: CropTable, split: int, views: int, plain: bool) -> dict[str, float]:
+def measure_split(table: CropTable, split: int, views: int, plain: bool, pretrained: bool = False) -> dict[str, float]:
     """All numbers of one split. One thread: two splits run beside each other, and their bits do not depend on it."""
     import torch
 
@@ -170,7 +170,7 @@ def measure_split(table: CropTable, split: int, views: int, plain: bool) -> dict
     aside[known] = held_out(y[known], group[known], rng, HELD_OUT_SHARE)
     first = known & ~aside
 
-    phases = replace(Recipe(), min_views=views // 2, epochs=0)
+    phases = replace(Recipe(), min_views=views // 2, epochs=0, pretrained=pretrained)
     before = learn(Crops(x[first], y[first], group=group[first]), phases, seed=split)
     vectors = before.embedder.embed(x)
     settings = HeadSettings()
@@ -303,6 +303,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--minutes", type=float, default=14.0, help="on as many cores as there are")
     parser.add_argument("--min-photos", type=int, default=MIN_PHOTOS, help="individuals with fewer are left out")
     parser.add_argument("--plain", action="store_true", help="a plain ResNet-18 on the same splits too (slow)")
+    parser.add_argument(
+        "--pretrained", action="store_true", help="beside patches, what ImageNet teaches (not from zero)"
+    )
     parser.add_argument("--processes", type=int, default=cores())
     asked = parser.parse_args(arguments)
     began = time.monotonic()
@@ -315,7 +318,10 @@ def main(arguments: list[str] | None = None) -> int:
         found = []
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(max(1, min(asked.processes, asked.splits)), mp_context=context) as pool:
-            waiting = [pool.submit(measure_split, table, split, views, asked.plain) for split in range(asked.splits)]
+            waiting = [
+                pool.submit(measure_split, table, split, views, asked.plain, asked.pretrained)
+                for split in range(asked.splits)
+            ]
             for split, one in enumerate(waiting):
                 found.append(one.result())
                 if not asked.json:
@@ -331,6 +337,7 @@ def main(arguments: list[str] | None = None) -> int:
         "sessions": int(table.group.max()) + 1,
         "splits": len(found),
         "views": views,
+        "pretrained": asked.pretrained,
         "seconds": round(time.monotonic() - began, 1),
         "notes": table.notes,
     }

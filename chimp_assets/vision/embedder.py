@@ -33,6 +33,7 @@ from chimp_assets.vision.checkpoint import (
     save_checkpoint,
 )
 from chimp_assets.vision.crops import read_crops
+from chimp_assets.vision.lite import Lite0
 from chimp_assets.vision.patches import Patches
 from chimp_assets.vision.self_supervision import (
     CropSet,
@@ -74,7 +75,8 @@ class Embedder(nn.Module):
 
     network_side: pixels that the backbone sees, None for those of the crop. parts: of the vector, none for one whole;
     with parts the backbone's features are taken as they are. mirrored: crops and their mirror images, on average.
-    atoms: of the dictionaries of `patches` that take the descriptor's place, 0 for the descriptor.
+    atoms: of the dictionaries of `patches` that take the descriptor's place, 0 for the descriptor. pretrained: features
+    of a network that learned from photographs of other things (`lite`) stand beside these.
     """
 
     channel_mean: Tensor
@@ -92,6 +94,7 @@ class Embedder(nn.Module):
         parts: tuple[Part, ...] = (),
         mirrored: bool = False,
         atoms: int = 0,
+        pretrained: bool = False,
     ) -> None:
         super().__init__()
         if parts and sum(part.rows for part in parts) != dimensions:
@@ -109,6 +112,9 @@ class Embedder(nn.Module):
             self.backbone, n_backbone = backbone_of(backbone)
         self.patches = Patches(atoms) if atoms else None
         n_described = self.patches.n_features if self.patches is not None else descriptor.N_FEATURES
+        self.pretrained = Lite0() if pretrained else None
+        if self.pretrained is not None:
+            n_described += self.pretrained.n_features
         self.n_features = n_described + n_backbone
         self.register_buffer("channel_mean", torch.tensor(CHANNEL_MEAN).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("channel_std", torch.tensor(CHANNEL_STD).view(1, 3, 1, 1), persistent=False)
@@ -165,6 +171,8 @@ class Embedder(nn.Module):
 
     def _features(self, pictures: Tensor) -> Tensor:
         found = [self.patches(pictures) if self.patches is not None else descriptor.describe(pictures)]
+        if self.pretrained is not None:
+            found.append(self.pretrained(pictures))
         if self.backbone is not None:
             features = self._seen_by_backbone(pictures)
             found.append(features if self.parts else functional.normalize(features, dim=1))
@@ -289,6 +297,7 @@ def load_embedder(store: BlobStore, model: ModelRow) -> Embedder:
         parts=tuple(Part(int(rows), float(weight)) for rows, weight in config.get("parts", ())),
         mirrored=bool(config.get("mirrored", False)),
         atoms=int(config.get("atoms", 0)),
+        pretrained=bool(config.get("pretrained", False)),
     )
     try:
         embedder.load_state_dict(tensors)

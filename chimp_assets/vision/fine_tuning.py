@@ -352,6 +352,7 @@ def embedder_config(embedder: Embedder) -> dict[str, Any]:
         "parts": [[part.rows, part.weight] for part in embedder.parts],
         "mirrored": embedder.mirrored,
         "atoms": embedder.atoms,
+        "pretrained": embedder.pretrained is not None,
     }
 
 

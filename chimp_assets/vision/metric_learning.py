@@ -28,9 +28,10 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from chimp_assets.vision.augmentation import LABELLED, augment
-from chimp_assets.vision.backbones import SMALL, backbone_of
+from chimp_assets.vision.backbones import SMALL, backbone_of, pretrained_network
 from chimp_assets.vision.checkpoint import ModelError
 from chimp_assets.vision.embedder import CHANNEL_MEAN, CHANNEL_STD, Embedder, Part
+from chimp_assets.vision.lite import Lite0
 from chimp_assets.vision.patches import SCALES, Patches
 from chimp_assets.vision.self_supervision import fit_projection, principal_axes
 from chimp_assets.vision.training import ALONE, Learner, Plan, Ranks, State, process_group, train
@@ -52,7 +53,8 @@ class Recipe:
     side: pixels that the network sees; epochs: passes over the crops, but at least min_views crops are shown; batch;
     rate: of AdamW; margin (radians), scale, sub_centres: of the sub-centre ArcFace loss (Deng et al. 2020), which lets
     a class be several clumps, as left and right faces are; mixing: how often two views are blended (mixup, Zhang et al.
-    2018); patches: weight of the description by patches beside the network, 0 for none; patch_rows: its dimensions.
+    2018); patches: weight of the description by patches beside the network, 0 for none; patch_rows: its dimensions;
+    pretrained: whether that description also has what a network sees that learned from ImageNet (`lite`).
     """
 
     backbone: str = SMALL
@@ -68,6 +70,7 @@ class Recipe:
     mixing: float = 0.0
     patches: float = 2.0
     patch_rows: int = 64
+    pretrained: bool = False
 
     def steps(self, n_crops: int) -> int:
         """Steps for a number of crops."""
@@ -124,9 +127,11 @@ class Tuned:
 
 @dataclass(frozen=True)
 class Described:
-    """What patches tell: dictionaries, and linear discriminants of the classes. centre: f32 [f]; rows: f32 [d, f]."""
+    """What patches tell, and a network that learned from other things: linear discriminants of the classes. centre: f32
+    [f]; rows: f32 [d, f]."""
 
     patches: Patches
+    pretrained: Lite0 | None
     centre: NDArray[np.float32]
     rows: NDArray[np.float32]
 
@@ -276,13 +281,22 @@ def described_by_patches(crops: Crops, recipe: Recipe, dimensions: int, seed: in
     pictures, target = np.stack([crops.pictures[i] for i in some]), crops.target[some]
     patches = Patches()
     patches.learn(pictures, seed)
-    found = patches.describe(pictures)
+    blocks = np.split(patches.describe(pictures), len(SCALES), axis=1)
+    pretrained = pretrained_network() if recipe.pretrained else None
+    if pretrained is not None:
+        blocks.append(pretrained.describe(pictures))
+    weight = np.ones(len(blocks), dtype=np.float32)
     if crops.group is not None:
-        weight = scale_weights(np.split(found, len(SCALES), axis=1), target, crops.group[some])
-        patches.weight.copy_(torch.from_numpy(weight))
-        found *= np.repeat(weight, patches.block)
+        weight = scale_weights(blocks, target, crops.group[some])
+    found = np.concatenate([block * share for block, share in zip(blocks, weight, strict=True)], axis=1)
     centre, rows = fit_projection(found, target, min(recipe.patch_rows, dimensions // 2), AXES_CROPS)
-    return Described(patches, centre, rows)
+    patches.weight.copy_(torch.from_numpy(weight[: len(SCALES)]))
+    if pretrained is not None:
+        # Its weight goes into the projection: (w f - w m) R = (f - m) (w R).
+        last = slice(patches.n_features, None)
+        centre[last] = blocks[-1].mean(0)
+        rows[:, last] *= weight[-1]
+    return Described(patches, pretrained, centre, rows)
 
 
 def scale_weights(
@@ -337,6 +351,7 @@ def embedder_of(
         parts=tuple(parts),
         mirrored=False,
         atoms=described.patches.atoms if described is not None else 0,
+        pretrained=described is not None and described.pretrained is not None,
     )
     assert embedder.backbone is not None
     embedder.backbone.load_state_dict(learner.backbone.state_dict())
@@ -358,6 +373,8 @@ def embedder_of(
         whole[n_network:, : -learner.n_features] = described.rows
         assert embedder.patches is not None
         embedder.patches.load_state_dict(described.patches.state_dict())
+        if embedder.pretrained is not None and described.pretrained is not None:
+            embedder.pretrained.load_state_dict(described.pretrained.state_dict())
     embedder.mean.copy_(torch.from_numpy(whole_mean))
     embedder.weight.copy_(torch.from_numpy(whole))
     return embedder
