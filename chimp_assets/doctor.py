@@ -6,6 +6,7 @@ names (`sweep`) mends nothing, and happens only when it is asked for.
 
 from __future__ import annotations
 
+import importlib.util
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -93,7 +94,7 @@ def _disk(home: Home) -> Finding:
 
 
 def _weights(home: Home) -> Finding:
-    from chimp_assets.vision.backbones import imagenet_weights_path
+    from chimp_assets.vision.backbones import LITE_PACKAGE, imagenet_weights_path
 
     wanted = home.settings.embed.weights
     if wanted == "self_supervised":
@@ -103,15 +104,19 @@ def _weights(home: Home) -> Finding:
         there = file.is_file()
         says = f"the weights file {file} {'is there' if there else 'is missing'}"
         return Finding("weights", "well" if there else "ill", says, "" if there else "Set embed.weights to another.")
+    if wanted == "auto":
+        if importlib.util.find_spec(LITE_PACKAGE) is not None:
+            return Finding("weights", "well", "ImageNet weights of EfficientNet-Lite0 are installed")
+        says = f"{LITE_PACKAGE} is not installed, so the archive's own crops alone teach the embedder"
+        return Finding("weights", "warning", says, "Install what requirements.lock names.")
     found = imagenet_weights_path(home.settings.embed.backbone)
     if found is not None:
         return Finding("weights", "well", f"ImageNet weights of {home.settings.embed.backbone} are at {found}")
     return Finding(
         "weights",
-        "ill" if wanted == "imagenet" else "well",
-        f"ImageNet weights of {home.settings.embed.backbone} are not on this machine; they are downloaded when wanted"
-        + ("" if wanted == "imagenet" else ", and without them the archive's own crops teach the embedder"),
-        "Connect to the internet once, or set embed.weights to auto." if wanted == "imagenet" else "",
+        "ill",
+        f"ImageNet weights of {home.settings.embed.backbone} are not on this machine; they are downloaded when wanted",
+        "Connect to the internet once, or set embed.weights to auto.",
     )
 
 

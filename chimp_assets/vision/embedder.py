@@ -23,7 +23,16 @@ from torch.nn import functional
 from chimp_assets.database import schema
 from chimp_assets.database.splits import audit_reserve_mask, hash01
 from chimp_assets.vision import descriptor
-from chimp_assets.vision.backbones import LocalWeights, backbone_of, load_imagenet, load_weights
+from chimp_assets.vision.backbones import (
+    LITE_FILE,
+    LITE_LICENCE,
+    LITE_SHA256,
+    LocalWeights,
+    backbone_of,
+    load_imagenet,
+    load_weights,
+    pretrained_network,
+)
 from chimp_assets.vision.checkpoint import (
     ModelError,
     ModelFileError,
@@ -217,11 +226,12 @@ class SampledCrops:
 def fit_embedder(db: Database, store: BlobStore, settings: Settings, progress: Progress | None = None) -> int:
     """Fit the first embedder of an archive, make it the champion, return its model_id.
 
-    Learns from crops of live tracks outside the audit reserve and outside test days, without labels. Weights: ImageNet
-    where settings.embed.weights allows and they can be had, or the file that it names; else a backbone learned from
-    zero if there are crops enough and it measurably helps on held-out tracks; else the descriptor alone. In each case
-    the projection is learned from the tracks. The same archive, seed and machine give the same bytes.
-    Raises ModelError if there are too few live tracks, or if ImageNet weights are demanded and cannot be had.
+    Learns from crops of live tracks outside the audit reserve and outside test days, without labels. Beside the
+    descriptor stands what settings.embed.weights says: a network of the package with its ImageNet weights, the backbone
+    with torchvision's or with the file that is named, or nothing; without any, a backbone learned from zero if there
+    are crops enough and it measurably helps on held-out tracks. In each case the projection is learned from the tracks.
+    The same archive, settings and machine give the same bytes.
+    Raises ModelError if there are too few live tracks, or if torchvision's weights are demanded and cannot be had.
     """
     embed = settings.embed
     sampled = sample_crops(db, store, settings, progress)
@@ -240,23 +250,22 @@ def fit_embedder(db: Database, store: BlobStore, settings: Settings, progress: P
         chosen, kind = Embedder(embed.dimensions, embed.crop_side, embed.backbone), "file+tracks"
         assert chosen.backbone is not None
         local = load_weights(chosen.backbone, embed.weights_file, embed.weights_licence)
-        chosen = chosen.to(device)
-        features = chosen.features(crops.crops)
-        measured[kind] = _rounded(retrieval(features, crops.track, group, embed.dimensions, settings.seed))
-    elif embed.weights in ("auto", "imagenet"):
-        larger = Embedder(embed.dimensions, embed.crop_side, embed.backbone)
-        assert larger.backbone is not None
-        if load_imagenet(larger.backbone, embed.backbone):
-            chosen, kind = larger.to(device), "imagenet+tracks"
-            features = chosen.features(crops.crops)
-            measured[kind] = _rounded(retrieval(features, crops.track, group, embed.dimensions, settings.seed))
-        elif embed.weights == "imagenet":
+    elif embed.weights == "imagenet":
+        chosen, kind = Embedder(embed.dimensions, embed.crop_side, embed.backbone), "imagenet+tracks"
+        assert chosen.backbone is not None
+        if not load_imagenet(chosen.backbone, embed.backbone):
             raise ModelError(
                 f"The ImageNet weights of {embed.backbone} are neither on this machine nor can they be downloaded.",
                 "Connect to the internet once, or set embed.weights to auto.",
             )
-        else:
-            log.warning("The embedder learns from the archive's own tracks instead.")
+    elif embed.weights == "auto" and (network := pretrained_network()) is not None:
+        chosen, kind = Embedder(embed.dimensions, embed.crop_side, pretrained=True), "lite0+tracks"
+        assert chosen.pretrained is not None
+        chosen.pretrained.load_state_dict(network.state_dict())
+    if kind != "tracks":
+        chosen = chosen.to(device)
+        features = chosen.features(crops.crops)
+        measured[kind] = _rounded(retrieval(features, crops.track, group, embed.dimensions, settings.seed))
     if kind == "tracks" and len(crops.crops) >= BACKBONE_CROPS:
         larger, with_it, without = _trained_backbone(crops, described, settings, device, progress)
         measured["new videos: backbone+tracks"], measured["new videos: tracks"] = _rounded(with_it), _rounded(without)
@@ -269,6 +278,7 @@ def fit_embedder(db: Database, store: BlobStore, settings: Settings, progress: P
     config = {
         "kind": kind,
         "backbone": chosen.backbone_name,
+        "pretrained": chosen.pretrained is not None,
         "dimensions": embed.dimensions,
         "crop_side": embed.crop_side,
         "crops_per_track": embed.crops_per_track,
@@ -279,6 +289,8 @@ def fit_embedder(db: Database, store: BlobStore, settings: Settings, progress: P
     }
     if local is not None:
         config |= {"weights": local.path, "weights_sha256": local.sha256, "licence": local.licence}
+    elif chosen.pretrained is not None:
+        config |= {"weights": LITE_FILE, "weights_sha256": LITE_SHA256, "licence": LITE_LICENCE}
     log.info("Embedder %s from %d crops of %d tracks; %s", kind, len(crops.crops), crops.n_tracks, measured)
     uri, digest = save_checkpoint(store, "models/embedder/embedder", chosen.state_dict(), config)
     return register_model(db, "embedder", f"{kind} {embed.dimensions}", config, uri, digest, state="champion")

@@ -410,7 +410,7 @@ def _recipe(settings: Settings, now: ModelRow) -> Recipe:
     name = embed.fine_tune_backbone
     if name == "auto":
         name = now.config.get("backbone") or (LARGE if torch.cuda.is_available() else SMALL)
-    recipe = replace(Recipe(), backbone=name, epochs=embed.fine_tune_epochs)
+    recipe = replace(Recipe(), backbone=name, epochs=embed.fine_tune_epochs, pretrained=embed.weights == "auto")
     if embed.fine_tune_batch is not None:
         recipe = replace(recipe, batch=embed.fine_tune_batch)
     if embed.fine_tune_rate is not None:

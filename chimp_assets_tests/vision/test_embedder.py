@@ -2,7 +2,6 @@
 
 import csv
 import hashlib
-import logging
 import urllib.error
 
 import cv2
@@ -37,29 +36,33 @@ def settings_of(home, **embed):
     return load_settings(home.settings.home, embed={"crop_side": 48, "dimensions": 16, **embed})
 
 
-def test_two_homes_with_one_archive_get_the_same_embedder_without_weights(home, monkeypatch, caplog):
+@pytest.mark.parametrize(("weights", "kind"), [("auto", "lite0+tracks"), ("self_supervised", "tracks")])
+def test_two_homes_with_one_archive_get_the_same_embedder(home, monkeypatch, weights, kind):
     """A global random state or an order of rows that varies makes another home give other names."""
     offline(monkeypatch)
     make_animals(home)
     hashes = []
-    with caplog.at_level(logging.WARNING):
-        for _ in range(2):
-            fit_embedder(home.database, home.store, settings_of(home))
-            with home.database.read() as conn:
-                row = champion(conn, "embedder")
-            assert row is not None
-            hashes.append(row.checkpoint_hash)
+    for _ in range(2):
+        fit_embedder(home.database, home.store, settings_of(home, weights=weights))
+        with home.database.read() as conn:
+            row = champion(conn, "embedder")
+        assert row is not None
+        hashes.append(row.checkpoint_hash)
     assert hashes[0] == hashes[1]
     assert row.version == 2
-    assert row.config["kind"] == "tracks"
-    assert "cannot be had" in caplog.text
+    assert row.config["kind"] == kind
+    assert row.config.get("licence") == ("Apache-2.0" if weights == "auto" else None)
+    embedder = load_embedder(home.store, row)
+    assert (embedder.pretrained is not None) == (weights == "auto")
+    crops = next(iter(read_crops(home.database, home.store, 1, 5, 48))).crops
+    assert np.allclose(np.linalg.norm(embedder.embed(crops), axis=1), 1, atol=1e-5)
 
 
 def test_tracks_of_one_animal_lie_near_each_other_after_learning(home, monkeypatch):
     """Self-supervision must bring out the animal; a projection with mixed up directions still looks like vectors."""
     offline(monkeypatch)
     truth = make_animals(home, videos=30)
-    fit_embedder(home.database, home.store, settings_of(home))
+    fit_embedder(home.database, home.store, settings_of(home, weights="self_supervised"))
     with home.database.read() as conn:
         row = champion(conn, "embedder")
     assert row is not None
@@ -149,7 +152,7 @@ def test_imagenet_weights_are_used_where_they_can_be_had(home, monkeypatch):
     torch.manual_seed(4)
     state = torchvision.models.resnet18(weights=None).state_dict()
     monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", lambda *_a, **_k: state)
-    fit_embedder(home.database, home.store, settings_of(home))
+    fit_embedder(home.database, home.store, settings_of(home, weights="imagenet"))
     with home.database.read() as conn:
         row = champion(conn, "embedder")
     assert row is not None
@@ -207,7 +210,7 @@ def test_a_backbone_learned_from_zero_is_kept_only_if_it_helps(home, monkeypatch
     offline(monkeypatch)
     monkeypatch.setattr(module, "BACKBONE_CROPS", 10)
     make_animals(home)
-    fit_embedder(home.database, home.store, settings_of(home, epochs=1))
+    fit_embedder(home.database, home.store, settings_of(home, epochs=1, weights="self_supervised"))
     with home.database.read() as conn:
         row = champion(conn, "embedder")
     assert row is not None
