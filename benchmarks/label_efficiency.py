@@ -9,7 +9,8 @@ and each strategy one expert is replayed from zero labels to the budget:
   is paid from the budget, by every strategy alike;
 * after each round a head is fitted anew, the same recipe for all (ridge on indicators, classes balanced).
 
-Regimes: `frozen`, vectors learned from the pool's pictures without any label (dictionaries of patches, principal axes);
+Regimes: `frozen`, vectors learned from the pool's pictures without any label: dictionaries of patches, what a network
+sees that learned from ImageNet, as in the product's embedders (without it: --from-zero), and principal axes;
 `product`, the same at first, and whenever labels have grown by half the discriminants of the patches are learned anew
 from all names so far, beside it, as `vision.metric_learning` does; with --views also its network (minutes each).
 
@@ -72,6 +73,7 @@ class Setting:
     duplicates: float = 0.0
     shuffled: bool = False
     views: int = 0
+    from_zero: bool = False
 
 
 @dataclass
@@ -260,14 +262,19 @@ DEFAULT = ("random-track", "margin", "entropy", "k-center", "cluster-margin", "p
 class Eyes:
     """Vectors of all crops of a seed: learned without labels, and learned anew from names."""
 
-    def __init__(self, pictures: np.ndarray, pool: np.ndarray, seed: int) -> None:
+    def __init__(self, pictures: np.ndarray, pool: np.ndarray, seed: int, from_zero: bool) -> None:
+        from chimp_assets.vision.backbones import pretrained_network
         from chimp_assets.vision.patches import Patches
         from chimp_assets.vision.self_supervision import principal_axes
 
-        self._pictures, self._seed = pictures, seed
+        self._pictures, self._seed, self._from_zero = pictures, seed, from_zero
         patches = Patches()
         patches.learn(pictures[pool], seed)
         self._described = patches.describe(pictures)
+        if not from_zero:
+            network = pretrained_network()
+            assert network is not None
+            self._described = np.concatenate([self._described, network.describe(pictures)], axis=1)
         centred = self._described - self._described[pool].mean(axis=0)
         axes = principal_axes(self._described[pool], 2_000)
         seen = centred @ axes.T
@@ -286,7 +293,7 @@ class Eyes:
 
             from chimp_assets.vision.metric_learning import Crops, Recipe, learn
 
-            recipe = replace(Recipe(), epochs=0, min_views=views)
+            recipe = replace(Recipe(), epochs=0, min_views=views, pretrained=not self._from_zero)
             return learn(Crops(self._pictures[rows], names, group=group), recipe, seed=self._seed).embedder.embed(
                 self._pictures
             )
@@ -315,7 +322,7 @@ def replay(table: CropTable, seed: int, names: tuple[str, ...], setting: Setting
         pictures = np.concatenate([pictures, pictures[again]])
         pool = np.concatenate([pool, np.arange(len(target), len(target) + len(again))])
         target, group = np.concatenate([target, target[again]]), np.concatenate([group, group[again]])
-    eyes = Eyes(pictures, pool, seed)
+    eyes = Eyes(pictures, pool, seed, setting.from_zero)
     late = np.isin(target, rng.permutation(table.n_individuals)[: round(LATE_SHARE * table.n_individuals)])
     reserve = np.isin(pool, rng.choice(pool, round(RESERVE_SHARE * len(pool)), replace=False))
     wrong = rng.random(len(target)) < setting.noise
@@ -474,6 +481,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--audit", type=float, default=0.15, help="share of the labels that only measure")
     parser.add_argument("--regime", choices=("frozen", "product"), default="frozen")
     parser.add_argument("--views", type=int, default=0, help="product: crops that the network sees at each learning")
+    parser.add_argument("--from-zero", action="store_true", help="without what ImageNet teaches")
     parser.add_argument("--strategies", default=",".join(DEFAULT), help=f"of {', '.join(STRATEGIES)}; or all")
     parser.add_argument("--noise", type=float, default=0.0)
     parser.add_argument("--duplicates", type=float, default=0.0)
@@ -488,7 +496,15 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     chosen = ("random-track", *(name for name in chosen if name != "random-track"))
     setting = Setting(
-        asked.budget, asked.query, asked.audit, asked.regime, asked.noise, asked.duplicates, asked.shuffled, asked.views
+        asked.budget,
+        asked.query,
+        asked.audit,
+        asked.regime,
+        asked.noise,
+        asked.duplicates,
+        asked.shuffled,
+        asked.views,
+        asked.from_zero,
     )
     began = time.monotonic()
     try:
