@@ -48,6 +48,8 @@ from benchmarks.identity import CropsError, CropTable, held_out, read_table
 from chimp_assets.acquisition.plan import Policy, plan
 from chimp_assets.acquisition.pool import UNLABELLED, Head, TrackPool
 from chimp_assets.acquisition.ridge import Ridge, fit_ridge
+from chimp_assets.planning import half_is_well_known
+from chimp_assets.settings import AcquisitionSettings, GateSettings
 
 FUTURE_SHARE, LATE_SHARE, RESERVE_SHARE = 0.25, 0.2, 0.2
 DIMENSIONS = 128
@@ -55,7 +57,6 @@ GROWTH = 1.5
 LEAST_TO_LEARN = 30
 SHARPNESS = 6.0
 """Ridge scores times this are logits: only entropy, BADGE and UHerding need chances."""
-COLD_LABELS = 80
 RESAMPLED = 1_000
 MEASURES = ("labels", "pool", "macro", "future", "found", "seconds")
 WARM = {"boundary": 0.8, "rare": 0.1, "novel": 0.1}
@@ -87,6 +88,8 @@ class Asking:
     group: np.ndarray
     ridge: Ridge | None
     rng: np.random.Generator
+    accuracy: float | None = None
+    """Of the ridge, on the audit; None before there are answers enough to promote a head."""
 
     def scores(self) -> np.ndarray:
         """Of open rows, f64 [m, C]."""
@@ -216,7 +219,9 @@ def _uherding(asked: Asking, b: int, most: int = 4_000) -> np.ndarray:
     return rows[chosen]
 
 
-def _planned(shares: dict[str, float], cold_labels: int) -> Strategy:
+def _planned(shares: dict[str, float]) -> Strategy:
+    """The product's plan: cold until the rule of `planning` calls it warm; always cold without shares."""
+
     def strategy(asked: Asking, b: int) -> np.ndarray:
         rows = np.sort(np.concatenate([asked.open_rows, asked.labelled]))
         state = np.full(len(rows), UNLABELLED, np.int32)
@@ -228,7 +233,10 @@ def _planned(shares: dict[str, float], cold_labels: int) -> Strategy:
             none, none, video=group,
         )  # fmt: skip
         ridge = asked.ridge
-        if ridge is None or len(ridge.classes) < 2 or len(asked.labelled) < cold_labels:
+        competent = asked.accuracy is not None and (
+            asked.accuracy >= AcquisitionSettings().warm_accuracy or half_is_well_known(state, none)
+        )
+        if ridge is None or len(ridge.classes) < 2 or not shares or not competent:
             made = plan(pool, None, Policy("cold", {"typical": 1.0}), b, asked.rng)
         else:
             head = Head(
@@ -251,9 +259,9 @@ STRATEGIES: dict[str, Strategy] = {
     "badge": _badge,
     "direct": _direct,
     "uherding": _uherding,
-    "typical": _planned({"typical": 1.0}, 10**9),
-    "cluster-margin": _planned({"boundary": 1.0}, COLD_LABELS),
-    "product": _planned(WARM, COLD_LABELS),
+    "typical": _planned({}),
+    "cluster-margin": _planned({"boundary": 1.0}),
+    "product": _planned(WARM),
 }
 NEED_TWO_CLASSES = ("margin", "entropy", "badge", "direct")
 DEFAULT = ("random-track", "margin", "entropy", "k-center", "cluster-margin", "product")
@@ -363,7 +371,10 @@ def _one(world: _World, eyes: Eyes, name: str, seed: int, setting: Setting) -> n
             break
         began = time.process_time()
         if b > 0:
-            asked = Asking(open_rows, vectors, taught, world.said[taught], world.group, ridge, rng)
+            accuracy = None
+            if ridge is not None and len(audited) >= GateSettings().min_audit_labels:
+                accuracy = float((ridge.names(vectors[audited]) == world.said[audited]).mean())
+            asked = Asking(open_rows, vectors, taught, world.said[taught], world.group, ridge, rng, accuracy)
             cold = ridge is None or len(ridge.classes) < 2
             strategy = _random if cold and name in NEED_TWO_CLASSES else STRATEGIES[name]
             if setting.shuffled and not cold:
