@@ -130,7 +130,8 @@ class _Answers:
             p, i = t.prediction.c, t.individual.c
             first = sa.select(p.track_id, p.individual_id).where(p.rank == 1).order_by(p.track_id)
             rows = np.array(conn.execute(first).all())
-            self._codes = {row.individual_id: row.anim_id for row in conn.execute(sa.select(i.individual_id, i.anim_id))}
+            coded = conn.execute(sa.select(i.individual_id, i.anim_id))
+            self._codes = {row.individual_id: row.anim_id for row in coded}
         self._tracks, self._who = rows[:, 0], rows[:, 1]
         self._all = sorted(self._codes)
         self._rng = np.random.default_rng(self.stored)
