@@ -44,7 +44,7 @@ NAMES = (
 )
 
 
-def measure_split(table: CropTable, split: int, views: int) -> dict[str, float]:
+def measure_split(table: CropTable, split: int, views: int, pretrained: bool = False) -> dict[str, float]:
     """All numbers of one split."""
     import torch
 
@@ -62,7 +62,9 @@ def measure_split(table: CropTable, split: int, views: int) -> dict[str, float]:
     aside = np.zeros(len(y), dtype=bool)
     aside[teach] = held_out(y[teach], group[teach], rng, JUDGING_SHARE)
     embeds = teach & ~aside
-    learned = learn(Crops(x[embeds], y[embeds]), replace(Recipe(), min_views=views, epochs=0), seed=split)
+    learned = learn(
+        Crops(x[embeds], y[embeds]), replace(Recipe(), min_views=views, epochs=0, pretrained=pretrained), seed=split
+    )
     crops = learned.embedder.embed(x)
     vector, who, when, kind = _tracks(crops, y, group, np.where(hidden, 3, np.where(test, 2, np.where(aside, 1, 0))))
     taught, known, strange = kind <= 1, kind == 2, kind == 3
@@ -120,11 +122,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--crops", required=True, type=Path, help="CSV with path, individual, session, photo")
     parser.add_argument("--splits", type=int, default=5)
     parser.add_argument("--views", type=int, default=6_000, help="crops shown while the embedder learns, each split")
+    parser.add_argument("--pretrained", action="store_true", help="with what ImageNet teaches (not from zero)")
     asked = parser.parse_args(arguments)
     table = read_table(asked.crops)
     rows = []
     for split in range(asked.splits):
-        rows.append(measure_split(table, split, asked.views))
+        rows.append(measure_split(table, split, asked.views, asked.pretrained))
         print(json.dumps(rows[-1]), file=sys.stderr, flush=True)
     result: dict[str, object] = {"crops": len(table.target), "individuals": table.n_individuals, "splits": asked.splits}
     for name in NAMES:

@@ -1,7 +1,7 @@
 """W: how long a person waits for a page, with 300 individuals, 100,000 tracks and a million answers (SQLite).
 
 The generated archive of 10 M frames, 101,000 tracks, with answers by the product's own path until there are a million:
-six people, one answer in twelve is another name than the track's, one in fifty is taken back. The server runs in a
+five people, one answer in twelve is another name than the track's, one in fifty is taken back. The server runs in a
 process of its own; requests come one after the other. Of each page:
 
 - milliseconds from the request to its last byte, READS times, an answer being stored before each, so that nothing can

@@ -16,6 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from chimp_assets.vision.patches import described
+
 STAGES = (
     (1, 3, 1, 1, 16), (2, 3, 2, 6, 24), (2, 5, 2, 6, 40), (3, 3, 2, 6, 80), (3, 5, 1, 6, 112), (4, 5, 2, 6, 192),
     (1, 3, 1, 6, 320),
@@ -104,10 +106,5 @@ class Lite0(nn.Module):
         return torch.cat([functional.normalize(one, dim=1) for one in found], 1)
 
     def describe(self, crops: np.ndarray) -> np.ndarray:
-        """u8 [n, s, s, 3] RGB to f32 [n, n_features], 64 crops at a time."""
-        found = np.empty((len(crops), self.n_features), dtype=np.float32)
-        with torch.inference_mode():
-            for start in range(0, len(crops), 64):
-                some = torch.from_numpy(np.ascontiguousarray(crops[start : start + 64]))
-                found[start : start + 64] = self(some.permute(0, 3, 1, 2).float() / 255).numpy()
-        return found
+        """u8 [n, s, s, 3] RGB to f32 [n, n_features]."""
+        return described(self, crops, self.n_features)

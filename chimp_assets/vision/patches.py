@@ -76,12 +76,8 @@ class Patches(nn.Module):
         return functional.normalize(torch.sqrt(torch.cat(both, 1)), dim=1)
 
     def describe(self, crops: np.ndarray) -> np.ndarray:
-        """u8 [n, s, s, 3] RGB to f32 [n, n_features], 64 crops at a time."""
-        found = np.empty((len(crops), self.n_features), dtype=np.float32)
-        with torch.inference_mode():
-            for start in range(0, len(crops), 64):
-                found[start : start + 64] = self(_as_tensor(crops[start : start + 64])).numpy()
-        return found
+        """u8 [n, s, s, 3] RGB to f32 [n, n_features]."""
+        return described(self, crops, self.n_features)
 
     def learn(self, crops: np.ndarray, seed: int) -> None:
         """Learn the dictionaries from crops u8 [n, s, s, 3]: k-means on the sphere. Equal seeds give equal bits."""
@@ -132,6 +128,15 @@ def _patches(pictures: Tensor, side: int, crop_side: int) -> Tensor:
     found = functional.unfold(pictures, side).transpose(1, 2)
     found = found - found.mean(2, keepdim=True)
     return found / torch.sqrt((found**2).mean(2, keepdim=True) + CONTRAST_FLOOR**2)
+
+
+def described(network: nn.Module, crops: np.ndarray, n_features: int) -> np.ndarray:
+    """What a network makes of crops u8 [n, s, s, 3] RGB, f32 [n, n_features]; 64 crops at a time."""
+    found = np.empty((len(crops), n_features), dtype=np.float32)
+    with torch.inference_mode():
+        for start in range(0, len(crops), 64):
+            found[start : start + 64] = network(_as_tensor(crops[start : start + 64])).numpy()
+    return found
 
 
 def _as_tensor(crops: np.ndarray) -> Tensor:
