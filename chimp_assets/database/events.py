@@ -37,6 +37,7 @@ from chimp_assets.database.schema import (
     frame,
     individual,
     individual_alias,
+    standing_answer,
     track,
     video,
 )
@@ -166,6 +167,7 @@ def record_in(conn: sa.Connection, events: Sequence[LabelEvent]) -> list[EventRe
     if rows:
         take_numbers(conn, COUNTER, len(rows))
         insert_rows(conn, annotation, {column.name: [row[column.name] for row in rows] for column in annotation.c})
+        _keep_standing(conn, rows)
         _settle_items(conn, facts)
     return results
 
@@ -186,8 +188,25 @@ def effective_answers(
     Columns: track_id, annotation_id, seq, kind (one of ANSWER_KINDS), individual_id, lane, annotator_id, propensity.
     Retracted answers and those about a pair do not count; of the others the best role wins (expert; admin and reviewer;
     others), then the newest. individual_id: who that individual is after the merges, not whom the person named.
-    `sql/views/v_effective_answer.sql` says the same without watermarks.
+    Without a watermark of labels `standing_answer` is read, which says the same; so does `v_effective_answer`.
     """
+    standing: sa.FromClause = standing_answer
+    if watermark_seq is not None:
+        standing = derived_answers(watermark_seq, of_tracks).subquery("standing")
+    same = as_merged_at(merge_watermark)
+    merged = sa.func.coalesce(same.c.root_id, standing.c.individual_id).label("individual_id")
+    answers = sa.select(
+        *(merged if column.name == "individual_id" else column for column in standing.c)
+    ).outerjoin_from(standing, same, same.c.individual_id == standing.c.individual_id)
+    if of_tracks is not None and watermark_seq is None:
+        answers = answers.where(standing.c.track_id.in_(of_tracks))
+    return answers
+
+
+def derived_answers(
+    watermark_seq: int | None = None, of_tracks: sa.Select[tuple[int]] | Sequence[int] | None = None
+) -> sa.Select[Any]:
+    """The answers that stand, found among all events: the columns of `standing_answer`, before merges."""
     place = _place_of(annotation.c.track_id)
     standing = (
         sa.select(
@@ -211,14 +230,7 @@ def effective_answers(
     if of_tracks is not None:
         standing = standing.where(annotation.c.track_id.in_(of_tracks))
     ranked = standing.subquery("ranked")
-    same = as_merged_at(merge_watermark)
-    merged = sa.func.coalesce(same.c.root_id, ranked.c.individual_id).label("individual_id")
-    columns = [merged if column.name == "individual_id" else column for column in ranked.c if column.name != "place"]
-    return (
-        sa.select(*columns)
-        .outerjoin_from(ranked, same, same.c.individual_id == ranked.c.individual_id)
-        .where(ranked.c.place == 1)
-    )
+    return sa.select(*(column for column in ranked.c if column.name != "place")).where(ranked.c.place == 1)
 
 
 def effective_pair_answers(watermark_seq: int | None = None) -> sa.Select[Any]:
@@ -601,6 +613,23 @@ def _new_individual(conn: sa.Connection, event: LabelEvent, facts: _Facts) -> in
     )
     facts.individuals[code] = made
     return made
+
+
+def _keep_standing(conn: sa.Connection, rows: Sequence[dict[str, Any]]) -> None:
+    """Which answers stand now for the tracks that new events are about. The caller's transaction stores both."""
+    a, s = annotation.c, standing_answer.c
+    tracks = {row["track_id"] for row in rows if row["kind"] in ANSWER_KINDS}
+    taken_back = {row["supersedes"] for row in rows if row["kind"] == "retract"}
+    tracks |= {
+        row.track_id
+        for row in _rows(conn, lambda part: sa.select(a.track_id).where(a.annotation_id.in_(part)), taken_back)
+        if row.track_id is not None
+    }
+    for part in _parts(sorted(tracks)):
+        found = conn.execute(derived_answers(of_tracks=part)).mappings().all()
+        conn.execute(sa.delete(standing_answer).where(s.track_id.in_(part)))
+        if found:
+            insert_rows(conn, standing_answer, {column.name: [one[column.name] for one in found] for column in s})
 
 
 def _settle_items(conn: sa.Connection, facts: _Facts) -> None:

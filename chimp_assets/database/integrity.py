@@ -29,10 +29,11 @@ def check_database(db: Database, progress: Progress | None = None) -> Iterator[s
     yield from _file(db, tell)
     yield from _bundles(db, tell)
     yield from _models(db, tell)
-    for number, question in enumerate((_numbers, _queue, _ledger, _merges, _staging)):
-        tell("check ledgers", number, 5)
+    questions = (_numbers, _answers, _queue, _ledger, _merges, _staging)
+    for number, question in enumerate(questions):
+        tell("check ledgers", number, len(questions))
         yield from question(db)
-    tell("check ledgers", 5, 5)
+    tell("check ledgers", len(questions), len(questions))
 
 
 def _file(db: Database, tell: Progress) -> Iterator[str]:
@@ -110,6 +111,13 @@ def _numbers(db: Database) -> Iterator[str]:
         yield f"The newest decision has number {largest:,}, but there are {rows:,} decisions."
     if counted != largest:
         yield f"The newest decision has number {largest:,}, but the counter stands at {counted}."
+
+
+def _answers(db: Database) -> Iterator[str]:
+    with db.read() as conn:
+        wrong = invariants.answers_that_do_not_stand(conn)
+    for track_id in wrong:
+        yield f"Another answer about track {track_id} counts than the one that follows from all decisions."
 
 
 def _queue(db: Database) -> Iterator[str]:

@@ -105,6 +105,17 @@ def predictions_that_do_not_add_up(conn: sa.Connection, model_id: int) -> list[t
     return [(row.track_id, row.total) for row in rows]
 
 
+def answers_that_do_not_stand(conn: sa.Connection) -> list[int]:
+    """track_id of tracks whose standing answer is kept as another than follows from all events, or not at all."""
+    from chimp_assets.database.events import derived_answers
+
+    follows = derived_answers().subquery("follows").c
+    kept = t.standing_answer.c
+    one, other = (sa.select(c.track_id, c.annotation_id, c.individual_id) for c in (follows, kept))
+    wrong = sa.union_all(sa.except_(one, other).subquery().select(), sa.except_(other, one).subquery().select())
+    return sorted(set(conn.scalars(wrong.limit(SAMPLE))))
+
+
 def items_that_should_not_wait(conn: sa.Connection) -> list[int]:
     """item_id of waiting items of which a track is no longer live, or whose question a person has answered already.
 

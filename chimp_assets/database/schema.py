@@ -746,6 +746,14 @@ annotation = Table(
     CheckConstraint("seconds >= 0", name="seconds_not_negative"),
     CheckConstraint("propensity > 0 and propensity <= 1", name="propensity_is_chance"),
     Index("ix_annotation_picture", "video_id", "frame_no"),
+    Index("ix_annotation_annotator", "annotator_id", "seq"),
+    Index(
+        "ix_annotation_repeat",
+        "seq",
+        sqlite_where=sa.text("lane = 'repeat'"),
+        postgresql_where=sa.text("lane = 'repeat'"),
+        mssql_where=sa.text("lane = 'repeat'"),
+    ),
     Index(
         "ix_annotation_bad_box",
         "track_id",
@@ -754,6 +762,21 @@ annotation = Table(
         mssql_where=sa.text("kind = 'bad_box'"),
     ),
     comment="append-only: one decision of one person",
+)
+
+standing_answer = Table(
+    "standing_answer",
+    metadata,
+    Column("track_id", BigInteger, _fk("track.track_id"), primary_key=True, autoincrement=False),
+    Column("annotation_id", Unicode(36), _fk("annotation.annotation_id"), nullable=False, unique=True),
+    Column("seq", BigInteger, nullable=False),
+    Column("kind", Unicode(16), nullable=False),
+    Column("individual_id", BigInteger, _fk("individual.individual_id"), index=True, comment="whom the person named"),
+    Column("lane", Unicode(10), nullable=False),
+    Column("annotator_id", BigInteger, _fk("app_user.user_id"), nullable=False),
+    Column("propensity", Double),
+    comment="which answer counts for a track, as follows from annotation; kept by whoever stores events",
+    sqlite_with_rowid=False,
 )
 
 item_media = Table(

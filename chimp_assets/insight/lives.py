@@ -385,7 +385,7 @@ def asked_for_review(conn: sa.Connection, track_ids: Sequence[int]) -> dict[int,
 
 def lookalikes(conn: sa.Connection, key: int, limit: int = 3) -> list[Alike]:
     """Whom the champion head confuses most with an individual; mistakes first, then close seconds."""
-    m, i, p, n = t.model.c, t.individual.c, t.prediction.c, named_track.c
+    m, i, p, n, e = t.model.c, t.individual.c, t.prediction.c, named_track.c, _effective.c
     head = conn.scalar(sa.select(m.model_id).where(m.task == "head", m.state == "champion"))
     if head is None:
         return []
@@ -415,10 +415,18 @@ def lookalikes(conn: sa.Connection, key: int, limit: int = 3) -> list[Alike]:
     )
     add(
         conn.execute(
-            sa.select(n.individual_id, sa.func.count())
-            .join_from(t.prediction, named_track, by_person)
-            .where(mine, p.individual_id.in_(members))
-            .group_by(n.individual_id)
+            sa.select(e.said_individual_id, sa.func.count())
+            .join_from(t.prediction, _effective, e.track_id == p.track_id)
+            .join(t.track, t.track.c.track_id == p.track_id)
+            .join(t.video, t.video.c.video_id == t.track.c.video_id)
+            .where(
+                mine,
+                p.individual_id.in_(members),
+                e.kind.in_(NAMING_KINDS),
+                t.track.c.state == "live",
+                t.video.c.state != "retired",
+            )
+            .group_by(e.said_individual_id)
         ),
         1,
     )

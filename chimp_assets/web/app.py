@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -37,6 +38,7 @@ from chimp_assets.web.pages import individuals, label, network, sign_in, togethe
 from chimp_assets.web.pages import review as review_page
 from chimp_assets.web.roles import Rung, everybody, may
 from chimp_assets.web.security import Guard
+from chimp_assets.web.sentences import told
 from chimp_assets.web.sessions import person_of
 from chimp_assets.web.throttle import Throttle
 
@@ -132,7 +134,7 @@ def version_of(folder: Path) -> str:
 
 
 def _templates(app: FastAPI) -> Jinja2Templates:
-    """Jinja with what every template may use: t, lang, user, nonce, static, may, languages."""
+    """Jinja with what every template may use: t, told, lang, user, nonce, static, may, languages."""
 
     def given(request: Request) -> dict[str, Any]:
         lang = texts.language_of(request)
@@ -146,6 +148,7 @@ def _templates(app: FastAPI) -> Jinja2Templates:
 
         return {
             "t": texts.translator(lang),
+            "told": partial(told, lang),
             "lang": lang,
             "languages": texts.languages(),
             "user": person,

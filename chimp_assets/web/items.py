@@ -20,6 +20,8 @@ import sqlalchemy as sa
 from chimp_assets.database import schema as t
 from chimp_assets.database.events import effective_answers
 from chimp_assets.database.queue import QueueItem
+from chimp_assets.web.sentences import Told, told
+from chimp_assets.web.texts import DEFAULT
 
 MAX_CANDIDATES = 5
 REFERENCES_SHOWN = 3
@@ -94,11 +96,15 @@ def champion_head(conn: sa.Connection) -> dict[str, Any] | None:
     return {"head_id": row.model_id, "head_name": f"{row.version} ({row.name})", "n_classes": row.n_classes or 0}
 
 
-def item_dicts(conn: sa.Connection, questions: Sequence[Asked], lease_until: datetime | None) -> list[dict[str, Any]]:
-    """The questions as the page gets them, those of one video together. Tracks that are gone are left out."""
+def item_dicts(
+    conn: sa.Connection, questions: Sequence[Asked], lease_until: datetime | None, lang: str = DEFAULT
+) -> list[dict[str, Any]]:
+    """The questions as the page gets them, their reasons in a language, those of one video together. Tracks that are
+    gone are left out."""
     head = champion_head(conn)
     facts = _read(conn, questions, head["head_id"] if head else None)
-    found = [_item(question, facts, head, lease_until) for question in questions if question.track_id in facts.tracks]
+    there = [question for question in questions if question.track_id in facts.tracks]
+    found = [_item(question, facts, head, lease_until, told(lang, question.reason)) for question in there]
     first: dict[int, int] = {}
     for place, item in enumerate(found):
         first.setdefault(item["video"]["video_id"], place)
@@ -206,7 +212,9 @@ def references(conn: sa.Connection, which: sa.ColumnElement[bool] | None = None)
     return found
 
 
-def _item(question: Asked, facts: _Facts, head: dict[str, Any] | None, lease_until: datetime | None) -> dict[str, Any]:
+def _item(
+    question: Asked, facts: _Facts, head: dict[str, Any] | None, lease_until: datetime | None, reason: Told
+) -> dict[str, Any]:
     row = facts.tracks[question.track_id]
     part = _track_part(question.track_id, facts)
     shows = head is not None and not question.blind
@@ -216,7 +224,8 @@ def _item(question: Asked, facts: _Facts, head: dict[str, Any] | None, lease_unt
         "round_id": question.round_id,
         "lane": question.lane,
         "position": question.position,
-        "reason": question.reason,
+        "reason": reason.text,
+        "reason_lang": reason.lang,
         "blind": question.blind,
         "lease_until": moment(lease_until),
         "base_event_id": None if question.blind or question.as_new else facts.answers.get(question.track_id),

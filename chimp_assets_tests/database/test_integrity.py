@@ -61,6 +61,15 @@ ILL = {
         sa.update(s.counter).where(s.counter.c.name == "annotation").values(value=0),
         "the counter stands at 0",
     ),
+    "an answer is not kept": (sa.delete(s.standing_answer), f"Another answer about track {track(1)} counts"),
+    "another answer is kept": (
+        sa.update(s.standing_answer).values(
+            individual_id=sa.select(s.individual.c.individual_id)
+            .where(s.individual.c.anim_id == "GM")
+            .scalar_subquery()
+        ),
+        f"Another answer about track {track(1)} counts",
+    ),
     "an answered item waits": (
         sa.update(s.acquisition_queue).values(state="pending"),
         "waits for a track that is answered",

@@ -22,11 +22,10 @@ from chimp_assets.database.engine import Database, DatabaseError
 from chimp_assets.database.integrity import check_database
 from chimp_assets.database.migrations import _config, require_head, state_of, upgrade
 from chimp_assets.database.schema import counter, metadata
-from chimp_assets.database.views import create_views
 from chimp_assets.settings import shipped_file
 from chimp_assets_tests.database.world import make_world, plan, track
 
-REVISIONS = ["0001", "0002", "0003", "0004", "0005", "0006", "0007"]
+REVISIONS = ["0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008"]
 
 
 def test_an_empty_database_is_brought_to_the_head_once(bare_db: Database) -> None:
@@ -72,8 +71,8 @@ def test_views_that_are_no_more_go_with_an_upgrade(bare_db: Database) -> None:
     """Views of version 0004 that nothing makes any more stand in the way of dropping those that they read."""
     _upgrade_to(bare_db, "0004")
     with bare_db.write() as conn:
-        create_views(conn)
-        conn.exec_driver_sql("DROP VIEW v_dyad")
+        conn.exec_driver_sql("CREATE VIEW v_seen_day AS SELECT individual_id, 5 AS month FROM individual")
+        conn.exec_driver_sql("CREATE VIEW v_dyad_day AS SELECT individual_id AS individual_a FROM individual")
         conn.exec_driver_sql("CREATE VIEW v_alive_month AS SELECT individual_id, month FROM v_seen_day")
         conn.exec_driver_sql(
             "CREATE VIEW v_dyad_month AS SELECT d.individual_a, m.month FROM v_dyad_day AS d"
@@ -117,7 +116,7 @@ def test_an_older_schema_is_refused_with_the_command_that_mends_it(
     with pytest.raises(DatabaseError) as caught:
         require_head(db)
     assert "chimp db upgrade" in caught.value.remedy
-    assert upgrade(db) == ["0008"]
+    assert upgrade(db) == ["0009"]
     with db.read() as conn:
         assert "later" in {column["name"] for column in sa.inspect(conn).get_columns("counter")}
         assert set(sa.inspect(conn).get_view_names()) == set(views.VIEW_NAMES)
@@ -290,6 +289,17 @@ THIRD: dict[str, list[dict[str, Any]]] = {
 FOURTH: dict[str, list[dict[str, Any]]] = {
     "unknown_track": [{"model_id": 2, "track_id": 1 << 20, "cluster_no": 1, "likeness": 0.5}],
 }
+SEVENTH: dict[str, list[dict[str, Any]]] = {
+    "oidc_identity": [{"tid": "t", "oid": "o", "user_id": 1, "created_at": AT}],
+    "item_media": [
+        {"track_id": 1 << 20, "kind": "crop", "place": 0, "content_hash": "0" * 64, "uri": "i", "bytes": 9,
+         "created_at": AT}
+    ],
+    "reference_photo": [{"individual_id": 1, "place": 0, "track_id": 1 << 20, "chosen_at": AT}],
+    "quality_check": [
+        {"check_id": 1, "kind": "gold", "user_id": 1, "track_id": 1 << 20, "individual_id": 1, "asked_at": AT}
+    ],
+}  # fmt: skip
 SINCE_THIRD: dict[tuple[str, Any], dict[str, Any]] = {
     ("track", 1 << 20): {"first_s": 0.5, "last_s": 1.0},
     ("video", 1): {"recorded_on": date(2013, 5, 7), "frame_s": 0.5},
@@ -304,7 +314,7 @@ def test_rows_of_every_earlier_version_survive_the_way_to_this_one(bare_db: Data
     with bare_db.write() as conn:
         there.reflect(conn)
         conn.execute(sa.update(there.tables["counter"]).where(sa.column("name") == "annotation").values(value=1))
-        for rows in (FIRST, SECOND, THIRD, FOURTH)[: REVISIONS.index(revision) + 1]:
+        for rows in (FIRST, SECOND, THIRD, FOURTH, {}, {}, SEVENTH)[: REVISIONS.index(revision) + 1]:
             for name, values in rows.items():
                 for row in values:
                     more = SINCE_THIRD.get((name, row.get(f"{name}_id")), {}) if revision >= "0003" else {}
@@ -328,6 +338,8 @@ def test_rows_of_every_earlier_version_survive_the_way_to_this_one(bare_db: Data
         assert (track.first_s, track.last_s) == (0.5, 1.0)
         answer = conn.execute(sa.text("SELECT anim_id, source FROM v_track_identity")).one()
         assert tuple(answer) == ("FF", "person")
+        kept = conn.execute(sa.select(s.standing_answer.c.track_id, s.standing_answer.c.annotation_id)).all()
+        assert [tuple(row) for row in kept] == [(1 << 20, "a")]
     assert [ill for ill in check_database(bare_db) if "chunk" not in ill] == []
     with pytest.raises(sa.exc.IntegrityError), bare_db.write() as conn:
         conn.execute(sa.delete(s.frame).where(s.frame.c.frame_no == 1))
@@ -383,8 +395,8 @@ class _Lines:
 def _with_second_revision(monkeypatch: pytest.MonkeyPatch, folder: Path, body: str) -> None:
     """The shipped history and one revision more, as a later version of the product would have it."""
     shutil.copytree(shipped_file("sql"), folder / "sql")
-    (folder / "sql" / "migrations" / "versions" / "0008_later.py").write_text(
-        "import sqlalchemy as sa\nfrom alembic import op\nrevision = '0008'\ndown_revision = '0007'\n"
+    (folder / "sql" / "migrations" / "versions" / "0009_later.py").write_text(
+        "import sqlalchemy as sa\nfrom alembic import op\nrevision = '0009'\ndown_revision = '0008'\n"
         f"branch_labels = None\ndepends_on = None\ndef upgrade():\n    {body}\n"
     )
     monkeypatch.setattr("chimp_assets.database.migrations.shipped_file", lambda name: folder / name)

@@ -19,7 +19,7 @@ GRANT INSERT ON annotation, individual, audit_event TO chimp_labeller;
 GRANT INSERT, UPDATE, DELETE ON user_session, oidc_identity TO chimp_labeller;
 -- Passwords, and the first sign-in of people whom an identity provider vouches for.
 GRANT INSERT, UPDATE ON app_user, quality_check TO chimp_labeller;
-GRANT INSERT, DELETE ON item_media, reference_photo TO chimp_labeller;
+GRANT INSERT, DELETE ON item_media, reference_photo, standing_answer TO chimp_labeller;
 GRANT UPDATE ON acquisition_queue, counter TO chimp_labeller;
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO chimp_labeller;
 

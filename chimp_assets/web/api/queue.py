@@ -18,6 +18,7 @@ from chimp_assets.web.fields import Body, Key, Nothing
 from chimp_assets.web.items import Asked, asked, item_dicts, moment
 from chimp_assets.web.roles import may, require
 from chimp_assets.web.sessions import Person
+from chimp_assets.web.texts import language_of
 
 router = APIRouter(prefix="/api/queue", tags=["queue"])
 
@@ -51,7 +52,7 @@ def claim(request: Request, wanted: ClaimRequest, person: Annotated[Person, Depe
     request.app.state.media.make_soon(_tracks(questions), settings.web.media_wait_s)
     with db.read() as conn:
         return {
-            "items": item_dicts(conn, questions, until),
+            "items": item_dicts(conn, questions, until, language_of(request)),
             "waiting": queue.pending_count(conn, lanes) if lanes else 0,
             "held": held(conn, person.user_id, lanes),
             "server_time": moment(datetime.now(UTC)),

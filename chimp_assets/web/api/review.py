@@ -24,7 +24,9 @@ from chimp_assets.web.errors import WebError
 from chimp_assets.web.fields import Body
 from chimp_assets.web.items import champion_head, moment, references, track_dicts, video_dict
 from chimp_assets.web.roles import require
+from chimp_assets.web.sentences import told
 from chimp_assets.web.sessions import Person
+from chimp_assets.web.texts import language_of
 
 router = APIRouter(prefix="/api/review", tags=["review"])
 
@@ -67,7 +69,7 @@ def cases(
             if boxed is None and case.track_id is not None and case.track_id not in tracks:
                 continue  # the track is gone
             sent.append({
-                **_case(case, photos, weight, person.user_id),
+                **_case(case, photos, weight, person.user_id, language_of(request)),
                 "item": tracks.get(case.track_id) if case.track_id is not None else None,
                 "other": tracks.get(case.other_track_id) if case.other_track_id is not None else None,
                 "more": [tracks[i] for i in case.more if i in tracks],
@@ -143,7 +145,9 @@ def _photos(conn: sa.Connection, shown: Sequence[review.Case]) -> dict[str, list
     return {code_of[key]: found for key, found in references(conn, which).items()} if code_of else {}
 
 
-def _case(case: review.Case, photos: dict[str, list[dict[str, Any]]], weight: int, user_id: int) -> dict[str, Any]:
+def _case(
+    case: review.Case, photos: dict[str, list[dict[str, Any]]], weight: int, user_id: int, lang: str
+) -> dict[str, Any]:
     opinions: list[dict[str, Any]] = []
     places: dict[tuple[Any, ...], int] = {}
     bound: int | None = None
@@ -167,10 +171,12 @@ def _case(case: review.Case, photos: dict[str, list[dict[str, Any]]], weight: in
         })  # fmt: skip
     flags = [_event(one, user_id) for one in case.said if one.kind == "skip"]
     who = case.individual
+    reason = None if case.reason is None else told(lang, case.reason)
     return {
         "key": case.key,
         "queue": case.queue,
-        "reason": case.reason,
+        "reason": reason.text if reason else None,
+        "reason_lang": reason.lang if reason else None,
         "check": case.check,
         "base_event_id": case.head,
         "opinions": opinions,

@@ -104,9 +104,9 @@ function Facts({ item }) {
   const facts = [
     [video.site, video.camera].filter(Boolean).join(" / "), recordingTime(video.recorded_at), video.file, t("label.length", { s: seconds, n: track.n_detections }),
     item.model && !hiddenNow(item) ? (item.compared_with ? t("label.compared", { n: item.compared_with, model: item.model.head_name }) : item.model.head_name) : t("label.no_model"),
-    hiddenNow(item) ? "" : item.reason,
   ];
-  return html`<p class="facts">${facts.filter(Boolean).map((fact) => html`<span key=${fact}>${fact}</span>`)}</p>`;
+  return html`<p class="facts">${facts.filter(Boolean).map((fact) => html`<span key=${fact}>${fact}</span>`)}
+    ${item.reason && !hiddenNow(item) && html`<span lang=${item.reason_lang}>${item.reason}</span>`}</p>`;
 }
 
 function History() {

@@ -205,7 +205,7 @@ const wordsOf = (part) => [part.video.camera, recordingTime(part.video.recorded_
 function Why({ one }) {
   const who = one.individual;
   const words = one.reason ?? (who ? t("review.why_provisional", { name: who.name || who.anim_id, n: who.tracks }) : t(`review.why_${one.check ?? one.queue}`));
-  return html`<p class="why" lang=${one.reason ? "en" : undefined}>${words}</p>
+  return html`<p class="why" lang=${one.reason_lang ?? undefined}>${words}</p>
     ${one.flags.map((flag) => html`<p class="before" key=${flag.annotation_id}>${t("review.flag_note", { when: recordingTime(flag.at) })}${flag.note && html` <q>${flag.note}</q>`}</p>`)}
     ${one.asked && html`<p class="before">${t("review.asked_at", { when: recordingTime(one.asked.at) })} <q>${one.asked.note}</q></p>`}
     ${one.bound !== null && html`<p class="warning">${t("review.outweighed")}</p>`}`;
