@@ -43,7 +43,9 @@ def self_agreement(conn: sa.Connection, after_seq: int = 0) -> list[SelfAgreemen
     back = a.alias("taken_back")
     taken_back = sa.exists().where(back.c.kind == "retract", back.c.supersedes == a.c.annotation_id)
     repeat = a.alias("repeat")
-    repeated = sa.select(repeat.c.track_id).where(repeat.c.lane == "repeat", repeat.c.seq > after_seq)
+    repeated = sa.select(repeat.c.track_id).where(
+        repeat.c.lane == sa.literal("repeat", literal_execute=True), repeat.c.seq > after_seq
+    )
     rows = conn.execute(
         sa.select(a.c.track_id, a.c.annotator_id, a.c.seq, a.c.kind, a.c.individual_id, a.c.lane, t.app_user.c.name)
         .join(t.app_user, t.app_user.c.user_id == a.c.annotator_id)

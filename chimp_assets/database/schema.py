@@ -700,8 +700,8 @@ annotation = Table(
     Column("seq", BigInteger, nullable=False, unique=True, comment="gapless, in commit order"),
     Column("kind", Unicode(16), nullable=False),
     Column("track_id", BigInteger, _fk("track.track_id"), index=True),
-    Column("other_track_id", BigInteger, _fk("track.track_id"), index=True, comment="merge, same, different"),
-    Column("individual_id", BigInteger, _fk("individual.individual_id"), index=True),
+    Column("other_track_id", BigInteger, _fk("track.track_id"), comment="merge, same, different"),
+    Column("individual_id", BigInteger, _fk("individual.individual_id")),
     Column("video_id", BigInteger, _fk("video.video_id")),
     Column("frame_no", Integer, comment="box; and where a split begins"),
     Column("x", Real),
@@ -747,6 +747,15 @@ annotation = Table(
     CheckConstraint("propensity > 0 and propensity <= 1", name="propensity_is_chance"),
     Index("ix_annotation_picture", "video_id", "frame_no"),
     Index("ix_annotation_annotator", "annotator_id", "seq"),
+    Index("ix_annotation_individual", "individual_id", "seq"),
+    # Without the events about one track, which are nearly all: a condition on those would read them all.
+    Index(
+        "ix_annotation_other",
+        "other_track_id",
+        sqlite_where=sa.text("other_track_id IS NOT NULL"),
+        postgresql_where=sa.text("other_track_id IS NOT NULL"),
+        mssql_where=sa.text("other_track_id IS NOT NULL"),
+    ),
     Index(
         "ix_annotation_repeat",
         "seq",

@@ -508,6 +508,10 @@ def decisions(conn: sa.Connection, key: int, before: int | None = None, limit: i
     a, i, u = t.annotation.c, t.individual.c, t.app_user.c
     back = t.annotation.alias("taken_back")
     theirs = sa.select(i.individual_id).where(sa.or_(i.individual_id == key, i.same_as_id == key))
+    # First which ones, from the index alone: an individual may have been named 100,000 times.
+    newest = sa.select(a.seq).where(a.individual_id.in_(list(conn.scalars(theirs)))).order_by(a.seq.desc()).limit(limit)
+    if before is not None:
+        newest = newest.where(a.seq < before)
     asked = (
         sa.select(
             a.seq, a.annotation_id, a.kind, a.track_id, u.name, a.server_time, a.lane, a.note, a.shown,
@@ -516,16 +520,14 @@ def decisions(conn: sa.Connection, key: int, before: int | None = None, limit: i
         .join_from(t.annotation, t.app_user, u.user_id == a.annotator_id)
         .join(t.individual, i.individual_id == a.individual_id)
         .outerjoin(back, sa.and_(back.c.kind == "retract", back.c.supersedes == a.annotation_id))
-        .where(a.individual_id.in_(theirs))
+        .where(a.seq.in_(list(conn.scalars(newest))))
     )  # fmt: skip
-    if before is not None:
-        asked = asked.where(a.seq < before)
     return [
         Decision(
             row.seq, row.annotation_id, row.kind, row.track_id, row.name, row.server_time, row.lane, row.note,
             row.shown, row.undone is not None, row.anim_id,
         )
-        for row in conn.execute(asked.order_by(a.seq.desc()).limit(limit))
+        for row in conn.execute(asked.order_by(a.seq.desc()))
     ]  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import cached_property
 from itertools import combinations
 from typing import Any, Literal
 
@@ -90,12 +91,12 @@ class Track:
         """Where it was filmed."""
         return self.site, self.camera
 
-    @property
+    @cached_property
     def begins(self) -> datetime | None:
         """When it comes into view; None where nobody knows."""
         return None if self.recorded_at is None else self.recorded_at + timedelta(seconds=self.first_s)
 
-    @property
+    @cached_property
     def ends(self) -> datetime | None:
         """When it goes out of view."""
         return None if self.recorded_at is None else self.recorded_at + timedelta(seconds=self.last_s)
@@ -191,10 +192,7 @@ def together(conn: sa.Connection, asked: Question) -> Answer:
     label_seq = int(conn.scalar(sa.select(sa.func.coalesce(sa.func.max(t.annotation.c.seq), 0))) or 0)
     tracks = _tracks(conn, asked)
     shared = _shared_frames(conn, asked.keys, tracks)
-    if asked.scope.rule == "minutes":
-        occasions = _within(asked.keys, tracks, timedelta(minutes=asked.scope.minutes), shared)
-    else:
-        occasions = _in_clips(asked.keys, tracks, shared, at_once=asked.scope.rule == "frame")
+    occasions = _occasions(asked.keys, asked.scope, tracks, shared)
     occasions.sort(key=lambda o: (o.day or date.min, o.at.timestamp() if o.at else 0.0, o.video_id), reverse=True)
     clips = {track.video_id for occasion in occasions for track in occasion.tracks}
     heads = sorted({track.model_id for track in tracks if track.model_id is not None})
@@ -206,7 +204,7 @@ def together(conn: sa.Connection, asked: Question) -> Answer:
         n_clips=len(clips),
         n_days=len({o.day for o in occasions if o.day is not None}),
         n_tracks={key: sum(track.key == key for track in tracks) for key in asked.keys},
-        indices=_indices(conn, asked, tracks, shared),
+        indices=_indices(conn, asked, tracks, occasions),
         label_seq=label_seq,
         models=[(row.model_id, row.name, row.version) for row in conn.execute(named)],
     )
@@ -288,8 +286,16 @@ def _tracks(conn: sa.Connection, asked: Question) -> list[Track]:
             row.first_frame_no, row.last_frame_no, row.first_s, row.last_s, row.site, row.camera, row.uri,
             row.recorded_at, row.recorded_on,
         )
-        for row in conn.execute(statement)
+        for row in conn.execute(statement).all()
     ]  # fmt: skip
+
+
+def _occasions(
+    keys: tuple[int, ...], scope: Scope, tracks: Sequence[Track], shared: dict[int, list[int]]
+) -> list[Occasion]:
+    if scope.rule == "minutes":
+        return _within(keys, tracks, timedelta(minutes=scope.minutes), shared)
+    return _in_clips(keys, tracks, shared, at_once=scope.rule == "frame")
 
 
 def _by_video(tracks: Sequence[Track]) -> dict[int, list[Track]]:
@@ -355,18 +361,15 @@ def _within(
 
 
 def _indices(
-    conn: sa.Connection, asked: Question, tracks: Sequence[Track], shared: dict[int, list[int]]
+    conn: sa.Connection, asked: Question, tracks: Sequence[Track], occasions: Sequence[Occasion]
 ) -> list[Index]:
     """Of each two of them, by the same rule; of two, what the occasions say."""
     alive = _alive(conn, asked.keys)
     found = []
     for a, b in combinations(asked.keys, 2):
         theirs = [track for track in tracks if track.key in (a, b)]
-        frames = shared if len(asked.keys) == 2 else _shared_frames(conn, (a, b), theirs)
-        if asked.scope.rule == "minutes":
-            occasions = _within((a, b), theirs, timedelta(minutes=asked.scope.minutes), frames)
-        else:
-            occasions = _in_clips((a, b), theirs, frames, at_once=asked.scope.rule == "frame")
+        if len(asked.keys) > 2:
+            occasions = _occasions((a, b), asked.scope, theirs, _shared_frames(conn, (a, b), theirs))
         since = max(alive[a][0], alive[b][0])
         until = min(alive[a][1], alive[b][1])
         seen = {

@@ -12,6 +12,7 @@ from chimp_assets.acquisition.duplicates import asked_already
 from chimp_assets.acquisition.pairs import Said, chance_of_same, nothing_said, pairs
 from chimp_assets.acquisition.pool import FOLLOWS, IN_FLIGHT, PROVISIONAL, UNLABELLED, TrackPool
 from chimp_assets_tests.acquisition.pools import planted
+from chimp_assets_tests.sentences import untranslated
 
 NONE = np.empty((0, 2), np.int64)
 
@@ -39,6 +40,7 @@ def test_no_pair_touches_what_is_named_reserved_or_of_a_test_day() -> None:
     again = pairs(pool, nothing_said(len(pool)), 40, np.random.default_rng(1))
     assert again.one.tolist() == found.one.tolist()
     assert again.reasons == found.reasons
+    assert untranslated(found.reasons) == set()
 
 
 def test_what_was_answered_is_not_asked_again() -> None:

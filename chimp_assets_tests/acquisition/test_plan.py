@@ -25,6 +25,7 @@ from chimp_assets.acquisition.plan import (
 )
 from chimp_assets.acquisition.pool import IN_FLIGHT, UNLABELLED
 from chimp_assets_tests.acquisition.pools import planted
+from chimp_assets_tests.sentences import untranslated
 
 COLD = Policy("cold", {"typical": 0.75, "audit": 0.25})
 WARM = Policy("warm", {"boundary": 0.75, "audit": 0.25})
@@ -74,6 +75,7 @@ def test_any_plan_asks_only_what_its_lanes_may_ask(
         assert len(made) >= min(b, different // 2 + int(pool.may_audit().sum()))
     assert ((made.propensity > 0) & (made.propensity <= 1)).all()
     assert all(0 < len(reason) <= 500 for reason in made.reasons)
+    assert untranslated(made.reasons) == set()
     assert len(made.rows) == len(made.lanes) == len(made.reasons) == len(made.propensity)
     again = plan(pool, head, policy, b, np.random.default_rng(seed))
     assert _items(again) == _items(made)

@@ -24,6 +24,7 @@ from chimp_assets.pair_planning import seen_together
 from chimp_assets.pool_reading import read_known
 from chimp_assets.settings import Settings, load_settings
 from chimp_assets_tests.database.world import EMBEDDER, HEAD, START, event, make_world, plan, plan_pairs, track
+from chimp_assets_tests.sentences import untranslated
 
 A, B, C, D, E = track(1), track(1, 1), track(1, 2), track(2), track(2, 1)
 
@@ -56,7 +57,9 @@ def doubted(db: Database) -> list[tuple[int, int | None]]:
 def _doubts(db: Database) -> list[Doubt]:
     with db.read() as conn:
         evidence = read_evidence(conn)
-    return doubts(evidence, evidence.concluded())
+    found = doubts(evidence, evidence.concluded())
+    assert untranslated(doubt.reason for doubt in found) == set()
+    return found
 
 
 def test_nothing_said_is_nothing_concluded(world: Database) -> None:
@@ -88,6 +91,7 @@ def test_a_contradiction_is_asked_of_its_pairs_then_of_its_names_then_left(world
     with world.read() as conn:
         (sentence,) = contradictions_in_words(conn)
     assert sentence.endswith(f"(tracks {A}, {B}, {C})")
+    assert untranslated([sentence]) == set()
     assert "Fifi (FF) and Gremlin (GM)" in sentence
 
 

@@ -24,6 +24,7 @@ from chimp_assets.vision.fine_tuning import (
 )
 from chimp_assets.vision.metric_learning import Recipe
 from chimp_assets.vision.training import State
+from chimp_assets_tests.sentences import untranslated
 from chimp_assets_tests.vision.animals import answer, make_animals, teaching_and_audit
 
 EMBED = {"crop_side": 48, "dimensions": 16, "weights": "self_supervised", "crops_per_track": 3}
@@ -109,11 +110,15 @@ def test_a_new_embedder_is_champion_only_if_it_is_better_beyond_noise(home):
         promoted, reason = decide_embedder(home.database, candidate(home, first, low, 0.2, tracks))
         assert not promoted
         assert reason.startswith(why)
+        assert untranslated([reason]) == set()
     stale = candidate(home, first, 0.05, 0.2)
     better = candidate(home, first, 0.05, 0.2)
-    assert decide_embedder(home.database, better)[0]
+    promoted, reason = decide_embedder(home.database, better)
+    assert promoted
+    assert untranslated([reason]) == set()
     promoted, reason = decide_embedder(home.database, stale)
     assert not promoted
+    assert untranslated([reason]) == set()
     assert "not the champion" in reason
     with home.database.read() as conn:
         assert champion(conn, "embedder").model_id == better

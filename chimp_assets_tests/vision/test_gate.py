@@ -15,7 +15,8 @@ from chimp_assets.vision.evaluate import (
     wilson,
 )
 from chimp_assets.vision.evaluation_plots import confusion_figure, png, reliability_figure, write
-from chimp_assets.vision.gate import against_champion
+from chimp_assets.vision.gate import against_champion, against_commonest
+from chimp_assets_tests.sentences import untranslated
 
 GATE = GateSettings()
 
@@ -45,7 +46,20 @@ def judged(correct: list[int], probability: float = 0.9, flagged: list[int] | No
 
 
 def verdict(mine: list[int], theirs: list[int], tracks: AuditTracks | None = None, gate: GateSettings = GATE):
-    return against_champion(tracks or audit(len(mine)), judged(mine), judged(theirs), 3, gate, 0)
+    found = against_champion(tracks or audit(len(mine)), judged(mine), judged(theirs), 3, gate, 0)
+    assert untranslated([found.reason]) == set()
+    return found
+
+
+def test_the_first_head_must_beat_always_the_commonest():
+    """A head that knows one name is right as often as that individual is seen."""
+    tracks = audit(20)
+    good, poor = (
+        against_commonest(tracks, replace(judged(right), commonest=2), GATE) for right in ([1] * 20, [0] * 20)
+    )
+    few = against_commonest(audit(3), judged([1] * 3), GATE)
+    assert (good.promoted, poor.promoted, few.promoted) == (True, False, False)
+    assert untranslated(one.reason for one in (good, poor, few)) == set()
 
 
 def test_noise_does_not_refuse_and_a_sure_loss_does():

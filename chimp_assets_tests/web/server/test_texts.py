@@ -8,6 +8,7 @@ import pytest
 from starlette.requests import Request
 
 from chimp_assets.web import texts
+from chimp_assets.web.sentences import told
 
 
 def fields(sentence: str) -> set[str]:
@@ -38,6 +39,36 @@ def asking(cookie: str = "", accept: str = "") -> Request:
 def test_people_get_the_language_they_chose_or_their_browser_prefers(cookie: str, accept: str, lang: str) -> None:
     """Half of the field station's people read French."""
     assert texts.language_of(asking(cookie, accept)) == lang
+
+
+SAID = {
+    "The model wavers between Fifi (FF) (41%) and Flo (FLO) (38%).": "Fifi (FF) (41 %) et Flo (FLO) (38 %)",
+    "The most typical of 1,250 tracks that look alike, none of them asked before.": "1\N{NO-BREAK SPACE}250 pistes",
+    "Harms a protected slice: sex F loses 12.5% of 40 audit tracks (5% may be lost); 80.0% against 81.5% of champion 3 on"
+    " the same 200 audit tracks.": "sexe F perd 12,5 % de 40",
+    "Two tracks are both named Fifi (FF), and somebody said that they are different animals: one of 2 answers is wrong;"
+    " of these two somebody said “same”.": "« même »",
+    "Her torn ear is visible (the gate says: Not worse: 90.0% against 89.0% of champion 3 on the same 9 audit tracks.;"
+    " ada)": "Her torn ear is visible (le contrôle dit : Pas moins bon : 90,0 %",
+    "No reason given (back from version 4; by the command line)": "Sans raison donnée (retour depuis la version 4",
+}
+
+
+@pytest.mark.parametrize("sentence", SAID)
+def test_a_stored_sentence_is_said_in_the_language_of_who_reads_it(sentence: str) -> None:
+    """Reasons are stored once, in English; half of those who read them read French."""
+    text, lang = told("fr", sentence)
+    assert lang == "fr"
+    assert SAID[sentence] in text
+    assert told("en", sentence) == (sentence, "en")
+
+
+@pytest.mark.parametrize(
+    "sentence", ["", "?", "Looks like a storm (tracks; all)", "Nobody wrote this.", "a (b; c)", "(; )" * 500]
+)
+def test_what_no_catalogue_knows_stays_and_says_so(sentence: str) -> None:
+    """A screen reader must not read English as French."""
+    assert told("fr", sentence) == (sentence, "en")
 
 
 def test_what_a_language_lacks_is_said_in_the_default_one(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -65,7 +65,18 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_standing_answer_individual_id"), "standing_answer", ["individual_id"])
     op.execute(FILL)
-    # The newest of one person, and what was asked twice: among a million events.
+    op.drop_index(op.f("ix_annotation_other_track_id"), "annotation")
+    op.drop_index(op.f("ix_annotation_individual_id"), "annotation")
+    # What is about two tracks; the newest of one person and about one individual; what was asked twice: among a million.
+    op.create_index(
+        "ix_annotation_other",
+        "annotation",
+        ["other_track_id"],
+        sqlite_where=sa.text("other_track_id IS NOT NULL"),
+        postgresql_where=sa.text("other_track_id IS NOT NULL"),
+        mssql_where=sa.text("other_track_id IS NOT NULL"),
+    )
+    op.create_index("ix_annotation_individual", "annotation", ["individual_id", "seq"])
     op.create_index("ix_annotation_annotator", "annotation", ["annotator_id", "seq"])
     op.create_index(
         "ix_annotation_repeat",
