@@ -13,7 +13,7 @@ import json
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -28,6 +28,7 @@ from chimp_assets.database.events import NAMING_KINDS
 from chimp_assets.database.merges import as_merged, merged_ids
 from chimp_assets.insight.lives import named_track, newest_communities
 from chimp_assets.insight.together import TOO_FEW, Scope
+from chimp_assets.pool_reading import located
 
 UNTIMED = -(2**62)
 NO_MODEL = -1
@@ -133,6 +134,7 @@ class Kept:
         self._most, self._seconds = most, seconds
         self._lock = threading.Lock()
         self._found: dict[tuple[Any, ...], tuple[float, Network]] = {}
+        self._film: tuple[float, tuple[Any, ...], Film | None] = (0.0, (), None)
 
     def network(self, conn: sa.Connection, asked: Scope) -> Network:
         """The same as `network`."""
@@ -140,13 +142,25 @@ class Kept:
         with self._lock:
             counted, found = self._found.get(key, (0.0, None))
         if found is None or time.monotonic() - counted > self._seconds:
-            found = network(conn, asked)
+            found = network(conn, asked, self._kept_film(conn))
             with self._lock:
                 self._found.pop(key, None)
                 self._found[key] = (time.monotonic(), found)
                 while len(self._found) > self._most:
                     self._found.pop(next(iter(self._found)))
         return found
+
+    def _kept_film(self, conn: sa.Connection) -> Film:
+        """What was filmed does not change with an answer."""
+        newest = sa.select(sa.func.max(t.track.c.track_id)).scalar_subquery()
+        key = tuple(conn.execute(sa.select(newest, sa.select(sa.func.max(t.video.c.video_id)).scalar_subquery())).one())
+        with self._lock:
+            read, known, film = self._film
+        if film is None or known != key or time.monotonic() - read > self._seconds:
+            film = film_of(conn)
+            with self._lock:
+                self._film = time.monotonic(), key, film
+        return film
 
 
 def _state(conn: sa.Connection) -> tuple[Any, ...]:
@@ -165,10 +179,10 @@ def _state(conn: sa.Connection) -> tuple[Any, ...]:
     return tuple(row)
 
 
-def network(conn: sa.Connection, asked: Scope) -> Network:
-    """Counts of all pairs. A few statements and one pass over the tracks that have a name."""
+def network(conn: sa.Connection, asked: Scope, film: Film | None = None) -> Network:
+    """Counts of all pairs. A few statements and one pass over the tracks that have a name. film: else it is read."""
     label_seq = int(conn.scalar(sa.select(sa.func.coalesce(sa.func.max(t.annotation.c.seq), 0))) or 0)
-    keys, seen, heads = _seen(conn, asked)
+    keys, seen, heads = _seen(conn, asked, film or film_of(conn))
     alive, people = _people(conn, keys)
     days = np.unique(seen.day)
     was_alive = (alive[:, :1] <= days) & (days <= alive[:, 1:])
@@ -186,83 +200,87 @@ def network(conn: sa.Connection, asked: Scope) -> Network:
 
 
 @dataclass(frozen=True)
-class _Film:
-    """Videos whose day is known, as columns by video_id: day, ordinal; place: one number for each camera; at: when it
-    begins, in microseconds, UNTIMED where nobody knows."""
+class Film:
+    """Live tracks of videos whose day is known, as columns i64 [n] by track_id, whoever they show.
 
+    day: ordinal; place: one number for each camera; first, last: frames; begins, ends: microseconds since 1970, UNTIMED
+    where nobody knows.
+    """
+
+    track: np.ndarray
     video: np.ndarray
     day: np.ndarray
     place: np.ndarray
-    at: np.ndarray
+    first: np.ndarray
+    last: np.ndarray
+    begins: np.ndarray
+    ends: np.ndarray
 
 
-def _seen(conn: sa.Connection, asked: Scope) -> tuple[list[int], _Seen, list[int]]:
+def film_of(conn: sa.Connection) -> Film:
+    """Everything that was filmed. Memory: 64 bytes a track."""
+    v, k = t.video.c, t.track.c
+    videos = conn.execute(
+        sa.select(v.video_id, v.recorded_on, v.site, v.camera, v.recorded_at)
+        .where(v.recorded_on.is_not(None), v.state != "retired")
+        .order_by(v.video_id)
+    ).all()
+    ordinal: dict[Any, int] = {}
+    number: dict[Any, int] = {}
+    for row in videos:
+        if row[1] not in ordinal:
+            ordinal[row[1]] = row[1].toordinal()
+    there = np.array([row[0] for row in videos], np.int64)
+    days = np.array([ordinal[row[1]] for row in videos], np.int64)
+    places = np.array([number.setdefault((row[2], row[3]), len(number)) for row in videos], np.int64)
+    at = np.array([UNTIMED if row[4] is None else (row[4] - _EPOCH) // _MICROSECOND for row in videos], np.int64)
+    rows = conn.execute(
+        sa.select(k.track_id, k.video_id, k.first_frame_no, k.last_frame_no, k.first_s, k.last_s)
+        .where(k.state == "live")
+        .order_by(k.track_id)
+    ).all()
+    numbers = np.array([row[:4] for row in rows], np.int64).reshape(-1, 4).T
+    seconds = np.array([row[4:] for row in rows], np.float64).reshape(-1, 2).T
+    known, which = located(there, numbers[1])
+    (track, video, first, last), which = numbers[:, known], which[known]
+    begins, ends = at[which] + np.rint(seconds[:, known] * 1e6).astype(np.int64)
+    untimed = at[which] == UNTIMED
+    begins[untimed] = ends[untimed] = UNTIMED
+    return Film(track, video, days[which], places[which], first, last, begins, ends)
+
+
+def _seen(conn: sa.Connection, asked: Scope, film: Film) -> tuple[list[int], _Seen, list[int]]:
     """Individuals, ascending; their named tracks in videos whose day is known; heads that gave names."""
-    film = _film(conn, asked)
-    columns = _by_persons(conn) if asked.probability is None else _by_anybody(conn, asked.probability)
-    place = np.minimum(np.searchsorted(film.video, columns[1]), max(0, len(film.video) - 1))
-    known = film.video[place] == columns[1] if len(film.video) else np.zeros(len(place), bool)
-    (who, video, first, last, model, begins, ends), place = [column[known] for column in columns], place[known]
-    keys, row = np.unique(who, return_inverse=True)
-    at = film.at[place]
+    names = _by_persons(conn) if asked.probability is None else _by_anybody(conn, asked.probability)
+    known, row = located(film.track, names[0])
+    since, until = (asked.since or date.min).toordinal(), (asked.until or date.max).toordinal()
+    known[known] = (since <= film.day[row[known]]) & (film.day[row[known]] <= until)
+    (_, who, model), row = names[:, known], row[known]
+    keys, place = np.unique(who, return_inverse=True)
     seen = _Seen(
-        row, video, film.day[place], first, last, model == NO_MODEL, film.place[place],
-        np.where(at == UNTIMED, UNTIMED, at + begins), np.where(at == UNTIMED, UNTIMED, at + ends),
+        place, film.video[row], film.day[row], film.first[row], film.last[row], model == NO_MODEL, film.place[row],
+        film.begins[row], film.ends[row],
     )  # fmt: skip
     return keys.tolist(), seen, np.unique(model[model != NO_MODEL]).tolist()
 
 
-def _film(conn: sa.Connection, asked: Scope) -> _Film:
-    v = t.video.c
-    columns: list[sa.ColumnElement[Any]] = [v.video_id, v.recorded_on]
-    timed = asked.rule == "minutes"
-    columns += [v.site, v.camera, v.recorded_at] if timed else []
-    statement = sa.select(*columns).where(v.recorded_on.is_not(None), v.state != "retired").order_by(v.video_id)
-    rows = conn.execute(asked.dated(statement)).all()
-    ordinal: dict[Any, int] = {}
-    number: dict[Any, int] = {}
-    for row in rows:
-        if row[1] not in ordinal:
-            ordinal[row[1]] = row[1].toordinal()
-    return _Film(
-        np.array([row[0] for row in rows], np.int64),
-        np.array([ordinal[row[1]] for row in rows], np.int64),
-        np.array([number.setdefault((row[2], row[3]), len(number)) if timed else 0 for row in rows], np.int64),
-        np.array(
-            [(row[4] - _EPOCH) // _MICROSECOND if timed and row[4] is not None else UNTIMED for row in rows], np.int64
-        ),
+def _by_persons(conn: sa.Connection) -> np.ndarray:
+    """`_by_anybody` of names by persons, without the view: a third of the time."""
+    s = t.standing_answer.c
+    rows = conn.execute(sa.select(s.track_id, s.individual_id).where(s.kind.in_(NAMING_KINDS)).order_by(s.track_id))
+    track, who = np.array([tuple(row) for row in rows.all()], np.int64).reshape(-1, 2).T
+    return np.stack([track, as_merged(who, merged_ids(conn)), np.full(len(who), NO_MODEL)])
+
+
+def _by_anybody(conn: sa.Connection, probability: float) -> np.ndarray:
+    """Names as i64 [3, n]: track, individual, the head that named it or NO_MODEL."""
+    n = named_track.c
+    rows = conn.execute(
+        sa.select(n.track_id, n.individual_id, sa.func.coalesce(n.model_id, NO_MODEL)).where(
+            n.probability >= probability
+        )
     )
-
-
-def _by_persons(conn: sa.Connection) -> list[np.ndarray]:
-    """`_by_anybody` of names by persons, without the view: half of the time that a network takes."""
-    s, k = t.standing_answer.c, t.track.c
-    rows = conn.execute(
-        sa.select(s.individual_id, k.video_id, k.first_frame_no, k.last_frame_no, k.first_s, k.last_s)
-        .join_from(t.standing_answer, t.track, k.track_id == s.track_id)
-        .where(s.kind.in_(NAMING_KINDS), k.state == "live")
-    ).all()
-    numbers = np.array([row[:4] for row in rows], np.int64).reshape(-1, 4).T
-    who = as_merged(numbers[0], merged_ids(conn))
-    return [who, *numbers[1:], np.full(len(who), NO_MODEL), *_microseconds(rows, 4)]
-
-
-def _by_anybody(conn: sa.Connection, probability: float) -> list[np.ndarray]:
-    """Named tracks as columns i64 [n]: individual, video, first and last frame, the head that named it or NO_MODEL,
-    microseconds from the beginning of the video to those of the track and to its end."""
-    n, k = named_track.c, t.track.c
-    model = sa.func.coalesce(n.model_id, NO_MODEL)
-    rows = conn.execute(
-        sa.select(n.individual_id, n.video_id, k.first_frame_no, k.last_frame_no, model, k.first_s, k.last_s)
-        .join_from(named_track, t.track, k.track_id == n.track_id)
-        .where(n.probability >= probability)
-    ).all()
-    return [*np.array([row[:5] for row in rows], np.int64).reshape(-1, 5).T, *_microseconds(rows, 5)]
-
-
-def _microseconds(rows: Sequence[Any], column: int) -> np.ndarray:
-    """Seconds of two columns as i64 [2, n]."""
-    return np.rint(np.array([row[column:] for row in rows], np.float64).reshape(-1, 2).T * 1e6).astype(np.int64)
+    return np.array([tuple(row) for row in rows.all()], np.int64).reshape(-1, 3).T
 
 
 def _people(

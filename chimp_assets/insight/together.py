@@ -44,13 +44,9 @@ class Scope:
 
     def narrowed(self, statement: sa.Select[Any]) -> sa.Select[Any]:
         """Of a statement over `named_track` and video, what is counted."""
-        n = named_track.c
+        n, v = named_track.c, t.video.c
         which = n.source == "person" if self.probability is None else n.probability >= self.probability
-        return self.dated(statement.where(which))
-
-    def dated(self, statement: sa.Select[Any]) -> sa.Select[Any]:
-        """Of a statement over video, those of the days that are asked for."""
-        v = t.video.c
+        statement = statement.where(which)
         if self.since is not None:
             statement = statement.where(v.recorded_on >= self.since)
         if self.until is not None:

@@ -5,6 +5,7 @@ Belongs here: the process. Does not belong here: the application (`app`).
 
 from __future__ import annotations
 
+import gc
 import sys
 
 from chimp_assets.errors import ChimpError, SettingsError
@@ -42,6 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
         check_address(settings)
         app = create_app(home)
         sessions.sweep(app.state.db)
+        gc.freeze()  # what is there now stays: searching it for garbage again and again would slow large pages
     except ChimpError as error:
         print(error, file=sys.stderr)  # noqa: T201  a log
         return 2

@@ -44,10 +44,10 @@ def test_people_get_the_language_they_chose_or_their_browser_prefers(cookie: str
 SAID = {
     "The model wavers between Fifi (FF) (41%) and Flo (FLO) (38%).": "Fifi (FF) (41 %) et Flo (FLO) (38 %)",
     "The most typical of 1,250 tracks that look alike, none of them asked before.": "1\N{NO-BREAK SPACE}250 pistes",
-    "Harms a protected slice: sex F loses 12.5% of 40 audit tracks (5% may be lost); 80.0% against 81.5% of champion 3 on"
-    " the same 200 audit tracks.": "sexe F perd 12,5 % de 40",
-    "Two tracks are both named Fifi (FF), and somebody said that they are different animals: one of 2 answers is wrong;"
-    " of these two somebody said “same”.": "« même »",
+    "Harms a protected slice: sex F loses 12.5% of 40 audit tracks (5% may be lost); 80.0% against 81.5% of champion 3"
+    " on the same 200 audit tracks.": "sexe F perd 12,5 % de 40",
+    "Two tracks are both named Fifi (FF), and somebody said that they are different animals: one of 2 answers is"
+    " wrong; of these two somebody said “same”.": "« même »",
     "Her torn ear is visible (the gate says: Not worse: 90.0% against 89.0% of champion 3 on the same 9 audit tracks.;"
     " ada)": "Her torn ear is visible (le contrôle dit : Pas moins bon : 90,0 %",
     "No reason given (back from version 4; by the command line)": "Sans raison donnée (retour depuis la version 4",

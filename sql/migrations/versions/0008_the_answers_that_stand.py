@@ -67,7 +67,7 @@ def upgrade() -> None:
     op.execute(FILL)
     op.drop_index(op.f("ix_annotation_other_track_id"), "annotation")
     op.drop_index(op.f("ix_annotation_individual_id"), "annotation")
-    # What is about two tracks; the newest of one person and about one individual; what was asked twice: among a million.
+    # Among a million: what is about two tracks, the newest of a person and of an individual, what was asked twice.
     op.create_index(
         "ix_annotation_other",
         "annotation",
