@@ -160,8 +160,8 @@ def _seconds(conn: sa.Connection, boxes: I64Array) -> F32Array:
 def _answers(watermark_seq: int, repeat_after: int) -> sa.Select[Any]:
     """Track and state of each effective answer: the individual, or what kept it from having one; and whether it is old
     enough to be asked again, once."""
-    # What stands now: the watermark is that of the same snapshot, and nothing is newer. SQL Server has no such snapshot;
-    # there an answer of the same moment may be known although the watermark is before it, and is not asked again.
+    # What stands now: the watermark is that of the same snapshot, and nothing is newer. SQL Server has no such
+    # snapshot; there an answer of that moment may be known though the watermark is before it. It is not asked again.
     answer = effective_answers().subquery("answer")
     meaning = sa.case(
         (answer.c.kind.in_(NAMING_KINDS), answer.c.individual_id),
