@@ -45,7 +45,7 @@ import numpy as np
 
 from benchmarks.harness import cores
 from benchmarks.identity import CropsError, CropTable, held_out, read_table
-from chimp_assets.acquisition.plan import Policy, plan
+from chimp_assets.acquisition.plan import AUDIT, REPEAT, Policy, plan
 from chimp_assets.acquisition.pool import UNLABELLED, Head, TrackPool
 from chimp_assets.acquisition.ridge import Ridge, fit_ridge
 from chimp_assets.planning import half_is_well_known
@@ -59,7 +59,9 @@ SHARPNESS = 6.0
 """Ridge scores times this are logits: only entropy, BADGE and UHerding need chances."""
 RESAMPLED = 1_000
 MEASURES = ("labels", "pool", "macro", "future", "found", "seconds")
-WARM = {"boundary": 0.8, "rare": 0.1, "novel": 0.1}
+TRAINING = {k: v for k, v in AcquisitionSettings().warm_shares.items() if k not in (AUDIT, REPEAT)}
+WARM = {lane: share / sum(TRAINING.values()) for lane, share in TRAINING.items()}
+"""The product's shares among the lanes that teach; --audit says what the others take."""
 
 
 @dataclass(frozen=True)

@@ -155,7 +155,7 @@ class AcquisitionSettings(_Section):
     )
     cold_shares: dict[str, float] = Field({"typical": 0.75, "audit": 0.25})
     warm_shares: dict[str, float] = Field(
-        {"boundary": 0.55, "rare": 0.1, "novel": 0.1, "audit": 0.22, "repeat": 0.03},
+        {"boundary": 0.65, "rare": 0.05, "novel": 0.05, "audit": 0.22, "repeat": 0.03},
         description="boundary: the head wavers; rare: like the few tracks of an individual; novel: like nobody named; "
         "repeat: asked before; audit: drawn at random",
     )

@@ -1,16 +1,26 @@
 """The whole loop in a real Dagster instance with its daemon: video in, names and a ranked queue out, no button."""
 
 import json
+import uuid
 
 import dagster as dg
 import pytest
 import sqlalchemy as sa
 
+from benchmarks.browser_loop import WHO, Day
+from chimp_assets import pipeline
 from chimp_assets.database import invariants
 from chimp_assets.database import schema as t
+from chimp_assets.database.events import LabelEvent, record_events
 from chimp_assets.demo.run import run_demo
+from chimp_assets.demo.truth import ArchiveTruth
 from chimp_assets.home import Home
+from chimp_assets.web.accounts import set_password
+from chimp_assets.web.sentences import told
+from chimp_assets_tests.web.conftest import Served, browser, playwright  # noqa: F401  a fixture
+from chimp_assets_tests.web.label_home import PASSWORD
 
+TRACKS = 8
 SMALL = {"individuals": 4, "cameras": 2, "days": 2, "clips": 14, "seconds": 4.0}
 
 
@@ -69,3 +79,58 @@ def test_a_second_demo_in_the_same_folder_doubles_nothing(demo, capsys):
     run_demo(demo.settings.home, faces=None, rounds=1, json=True, **SMALL)
     assert _counts(demo) == before
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["status"]["videos"] == {"failed": 1, "tracked": 15}
+
+
+@pytest.mark.slow
+def test_a_day_in_the_browser(demo, browser, tmp_path):  # noqa: F811  the fixture
+    """Staff see nothing but pages: there they name, see a training and its verdict, and find two of them together."""
+    set_password(demo.database, WHO, PASSWORD)
+    served = Served(demo, make_media=True)
+    try:
+        context = browser.new_context(base_url=f"http://127.0.0.1:{served.port}", service_workers="block")
+        day = Day(demo, ArchiveTruth.load(demo.settings.home / "truth.json"), context.new_page(), tmp_path)
+        day.sign_in()
+        assert day.watch_training() > 0
+        _take_back(demo, TRACKS)  # so that there is something to ask: the simulated expert has left nothing
+        day.name_tracks(TRACKS)
+        learned = pipeline.retrain(demo)
+        while learned.promoted and pipeline.rescore(demo).left:
+            pass
+        day.page.goto("/models")
+        assert learned.reason in day.page.locator("main").inner_text()
+        day.page.context.add_cookies([{"name": "lang", "value": "fr", "url": f"http://127.0.0.1:{served.port}"}])
+        day.page.reload()
+        assert told("fr", learned.reason).text in day.page.locator("main").inner_text()
+        day.page.context.clear_cookies(name="lang")
+        _take_back(demo, 1)
+        day.page.goto("/label")
+        day.until_painted()
+        assert day.page.locator(".card .who").count(), "the model suggests somebody"
+        rows = day.find_two_together()
+        assert {len(row["individuals"].split()) for row in rows} == {2}
+        context.close()
+    finally:
+        served.stop()
+    with demo.database.read() as conn:
+        who = sa.select(t.app_user.c.user_id).where(t.app_user.c.name == WHO).scalar_subquery()
+        by_hand = sa.select(sa.func.count()).where(
+            t.annotation.c.annotator_id == who, t.annotation.c.shown.is_not(None)
+        )
+        assert conn.scalar(by_hand) >= TRACKS
+
+
+def _take_back(home: Home, n: int) -> None:
+    """The newest n names of training tracks are asked again."""
+    a, q = t.annotation.c, t.acquisition_queue.c
+    with home.database.read() as conn:
+        newest = conn.scalars(
+            sa.select(t.standing_answer.c.annotation_id)
+            .join(t.annotation, a.annotation_id == t.standing_answer.c.annotation_id)
+            .join(t.acquisition_queue, q.item_id == a.item_id)
+            .where(a.kind == "identify", a.lane != "audit")
+            .order_by(a.seq.desc())
+            .limit(n)
+        ).all()
+    events = [LabelEvent(str(uuid.uuid4()), "retract", WHO, supersedes=one) for one in newest]
+    assert {result.status for result in record_events(home.database, events)} == {"stored"}
+    assert len(events) == n

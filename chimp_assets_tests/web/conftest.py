@@ -39,9 +39,9 @@ class Site:
 class Served:
     """The application in a thread of this process, on a free port."""
 
-    def __init__(self, home: Home, port: int = 0) -> None:
+    def __init__(self, home: Home, port: int = 0, make_media: bool = False) -> None:
         config = uvicorn.Config(
-            create_app(home, Options(make_media=False)),
+            create_app(home, Options(make_media=make_media)),
             host="127.0.0.1",
             port=port,
             log_level="critical",
