@@ -41,6 +41,8 @@ GRANT INSERT, UPDATE ON dbo.quality_check TO chimp_labeller;
 GO
 GRANT INSERT, DELETE ON dbo.item_media TO chimp_labeller;
 GO
+GRANT INSERT, DELETE ON dbo.standing_answer TO chimp_labeller;
+GO
 GRANT INSERT, DELETE ON dbo.reference_photo TO chimp_labeller;
 GO
 GRANT UPDATE ON dbo.acquisition_queue TO chimp_labeller;
