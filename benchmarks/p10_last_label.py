@@ -33,7 +33,7 @@ import sqlalchemy as sa
 from benchmarks.harness import Row, cores, show
 from chimp_assets.database import schema as t
 from chimp_assets.database.bulk import insert_rows
-from chimp_assets.database.events import COUNTER, LabelEvent, last_seq, record_events
+from chimp_assets.database.events import COUNTER, LabelEvent, derived_answers, last_seq, record_events
 from chimp_assets.database.queue import claim
 from chimp_assets.database.splits import audit_reserve_mask
 from chimp_assets.home import Home, init_home
@@ -259,6 +259,8 @@ def _label(
                 "server_time": [THEN] * n, "fingerprint": [os.urandom(32) for _ in range(n)],
             },
         )  # fmt: skip
+        kept = [column.name for column in t.standing_answer.c]
+        conn.execute(sa.insert(t.standing_answer).from_select(kept, derived_answers()))
         conn.execute(sa.delete(t.counter).where(t.counter.c.name == COUNTER))
         conn.execute(sa.insert(t.counter).values(name=COUNTER, value=n))
     return LabelEvent(
