@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from datetime import UTC, datetime
+import uuid
 
 import av
 import cv2
@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from chimp_assets.checks.item_media import item_media_fits_a_slow_link
 from chimp_assets.database import schema as t
+from chimp_assets.database.events import LabelEvent, record_events
 from chimp_assets.database.work import lacking_pictures, tracks_without_pictures
 from chimp_assets.home import Home
 from chimp_assets.resources import HomeResource
@@ -209,12 +210,9 @@ def test_a_photo_that_somebody_chose_stays_and_the_others_follow_the_answers(fil
         conn.execute(sa.update(t.reference_photo).where(r.place == 2).values(user_id=expert))
         kept = conn.scalar(sa.select(r.track_id).where(r.place == 2))
         gone = conn.scalar(sa.select(r.track_id).where(r.place == 0))
-        conn.execute(
-            sa.insert(t.annotation).values(
-                annotation_id="r", seq=99, kind="retract", supersedes=_event_of(conn, gone), annotator_id=expert,
-                lane="free", server_time=datetime.now(UTC), fingerprint=b"x" * 32,
-            )
-        )  # fmt: skip
+        event, name = _event_of(conn, gone), conn.scalar(sa.select(t.app_user.c.name))
+    (taken_back,) = record_events(db, [LabelEvent(str(uuid.uuid4()), "retract", name, supersedes=event)])
+    assert taken_back.status == "stored"
     assert choose_references(db) > 0
     with db.read() as conn:
         rows = conn.execute(sa.select(r.place, r.track_id, r.user_id).order_by(r.place)).all()
