@@ -204,7 +204,8 @@ def effective_answers(
 
 
 def derived_answers(
-    watermark_seq: int | None = None, of_tracks: sa.Select[tuple[int]] | Sequence[int] | None = None
+    watermark_seq: int | None = None,
+    of_tracks: sa.Select[tuple[int]] | Sequence[int] | sa.BindParameter[Any] | None = None,
 ) -> sa.Select[Any]:
     """The answers that stand, found among all events: the columns of `standing_answer`, before merges."""
     place = _place_of(annotation.c.track_id)
@@ -617,7 +618,7 @@ def _new_individual(conn: sa.Connection, event: LabelEvent, facts: _Facts) -> in
 
 def _keep_standing(conn: sa.Connection, rows: Sequence[dict[str, Any]]) -> None:
     """Which answers stand now for the tracks that new events are about. The caller's transaction stores both."""
-    a, s = annotation.c, standing_answer.c
+    a = annotation.c
     tracks = {row["track_id"] for row in rows if row["kind"] in ANSWER_KINDS}
     taken_back = {row["supersedes"] for row in rows if row["kind"] == "retract"}
     tracks |= {
@@ -626,10 +627,16 @@ def _keep_standing(conn: sa.Connection, rows: Sequence[dict[str, Any]]) -> None:
         if row.track_id is not None
     }
     for part in _parts(sorted(tracks)):
-        found = conn.execute(derived_answers(of_tracks=part)).mappings().all()
-        conn.execute(sa.delete(standing_answer).where(s.track_id.in_(part)))
+        found = conn.execute(_DERIVED, {"tracks": part}).mappings().all()
+        conn.execute(_FORGET, {"tracks": part})
         if found:
-            insert_rows(conn, standing_answer, {column.name: [one[column.name] for one in found] for column in s})
+            conn.execute(sa.insert(standing_answer), [dict(one) for one in found])
+
+
+_TRACKS: sa.BindParameter[Any] = sa.bindparam("tracks", value=(), expanding=True)
+# Made once: making them takes as long as running them, at every answer.
+_DERIVED = derived_answers(of_tracks=_TRACKS)
+_FORGET = sa.delete(standing_answer).where(standing_answer.c.track_id.in_(_TRACKS))
 
 
 def _settle_items(conn: sa.Connection, facts: _Facts) -> None:

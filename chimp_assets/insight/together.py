@@ -269,21 +269,18 @@ def _tracks(conn: sa.Connection, asked: Question) -> list[Track]:
         sa.select(
             n.track_id, n.video_id, n.individual_id, n.source, n.probability, n.model_id, k.first_frame_no,
             k.last_frame_no, k.first_s, k.last_s, v.site, v.camera, v.uri, v.recorded_at, v.recorded_on,
-        )
+        )  # as the fields of Track
         .join_from(named_track, t.track, k.track_id == n.track_id)
         .join(t.video, v.video_id == n.video_id)
         .where(n.individual_id.in_(asked.keys))
         .order_by(n.track_id)
     )  # fmt: skip
     statement = asked.scope.narrowed(statement)
+    # By place: by name is a tenth of the time of a page of 20,000 tracks.
+    rows: Sequence[Any] = conn.execute(statement).all()
     return [
-        Track(
-            row.track_id, row.video_id, row.individual_id, row.source == "person", row.probability, row.model_id,
-            row.first_frame_no, row.last_frame_no, row.first_s, row.last_s, row.site, row.camera, row.uri,
-            row.recorded_at, row.recorded_on,
-        )
-        for row in conn.execute(statement).all()
-    ]  # fmt: skip
+        Track(track_id, video_id, key, source == "person", *others) for track_id, video_id, key, source, *others in rows
+    ]
 
 
 def _occasions(

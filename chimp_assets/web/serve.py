@@ -12,6 +12,9 @@ from chimp_assets.errors import ChimpError, SettingsError
 from chimp_assets.home import Home
 from chimp_assets.settings import WebSettings
 
+GARBAGE_AFTER = 20_000
+"""New objects after which the newest are looked through for garbage."""
+
 
 def address_of(settings: WebSettings, port: int | None = None) -> str:
     """What people type to come here."""
@@ -43,7 +46,10 @@ def main(arguments: list[str] | None = None) -> int:
         check_address(settings)
         app = create_app(home)
         sessions.sweep(app.state.db)
-        gc.freeze()  # what is there now stays: searching it for garbage again and again would slow large pages
+        # A page of 20,000 tracks makes 100,000 objects: garbage is not sought among them all the time, nor among
+        # those that stay.
+        gc.freeze()
+        gc.set_threshold(GARBAGE_AFTER)
     except ChimpError as error:
         print(error, file=sys.stderr)  # noqa: T201  a log
         return 2
