@@ -1,10 +1,14 @@
-"""Fixtures that every folder shares: a home of its own for each test, and no settings from the environment."""
+"""Fixtures that every folder shares: a home of its own for each test, one browser, no settings from the environment."""
 
 import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from chimp_assets.home import Home, init_home
+from chimp_assets_tests.chromium import ARGUMENTS, CHROMIUM
 
 # The longest first: the last to begin is what two workers end up waiting for.
 FIRST = ("test_end_to_end.py",)
@@ -26,3 +30,21 @@ def _no_settings_from_outside(monkeypatch):
 def home(tmp_path) -> Home:
     """An empty home: SQLite at head, an empty store, the default expert."""
     return init_home(tmp_path / "home")
+
+
+@pytest.fixture(scope="session")
+def playwright() -> Iterator[Any]:
+    """One for all tests: a second one in the same process does not start."""
+    if not Path(CHROMIUM).exists():
+        pytest.skip("Chromium is not installed: apt-get install chromium")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def browser(playwright: Any) -> Iterator[Any]:
+    started = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+    yield started
+    started.close()

@@ -17,7 +17,7 @@ from chimp_assets.demo.truth import ArchiveTruth
 from chimp_assets.home import Home
 from chimp_assets.web.accounts import set_password
 from chimp_assets.web.sentences import told
-from chimp_assets_tests.web.conftest import Served, browser, playwright  # noqa: F401  a fixture
+from chimp_assets_tests.web.conftest import Served
 from chimp_assets_tests.web.label_home import PASSWORD
 
 TRACKS = 8
@@ -82,7 +82,7 @@ def test_a_second_demo_in_the_same_folder_doubles_nothing(demo, capsys):
 
 
 @pytest.mark.slow
-def test_a_day_in_the_browser(demo, browser, tmp_path):  # noqa: F811  the fixture
+def test_a_day_in_the_browser(demo, browser, tmp_path):
     """Staff see nothing but pages: there they name, see a training and its verdict, and find two of them together."""
     set_password(demo.database, WHO, PASSWORD)
     served = Served(demo, make_media=True)

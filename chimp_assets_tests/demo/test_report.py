@@ -174,7 +174,8 @@ def test_names_of_the_model_are_counted_right_only_where_they_are_right(studied)
     with home.database.write() as conn:
         ff = conn.scalar(sa.select(t.individual.c.individual_id).where(t.individual.c.anim_id == "FF"))
         gone = tracks[:12].tolist()  # videos 1 to 4: one of each animal
-        conn.execute(sa.delete(t.annotation).where(t.annotation.c.track_id.in_(gone)))
+        for table in (t.standing_answer, t.annotation):
+            conn.execute(sa.delete(table).where(table.c.track_id.in_(gone)))
         for track_id in gone:
             conn.execute(
                 sa.insert(t.prediction).values(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import threading
 from collections.abc import Callable, Iterator
@@ -18,9 +17,6 @@ from chimp_assets.database import schema as s
 from chimp_assets.home import Home
 from chimp_assets.web.app import Options, create_app
 from chimp_assets_tests.web.label_home import PASSWORD, make_label_home
-
-CHROMIUM = os.environ.get("CHIMP_TEST_CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage"]
 
 
 @dataclass
@@ -90,23 +86,6 @@ def serve(small_home: Path, tmp_path: Path) -> Iterator[Callable[..., Site]]:
 def site(serve: Callable[..., Site]) -> Site:
     """The small home, served."""
     return serve()
-
-
-@pytest.fixture(scope="session")
-def playwright() -> Iterator[Any]:
-    if not Path(CHROMIUM).exists():
-        pytest.skip("Chromium is not installed: apt-get install chromium")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as started:
-        yield started
-
-
-@pytest.fixture(scope="session")
-def browser(playwright: Any) -> Iterator[Any]:
-    started = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-    yield started
-    started.close()
 
 
 def sign_in(context: Any, site: Site, name: str = "anna") -> None:
