@@ -2,10 +2,12 @@
 
 import json
 import uuid
+from pathlib import Path
 
 import dagster as dg
 import pytest
 import sqlalchemy as sa
+from playwright.sync_api import sync_playwright
 
 from benchmarks.browser_loop import WHO, Day
 from chimp_assets import pipeline
@@ -17,6 +19,7 @@ from chimp_assets.demo.truth import ArchiveTruth
 from chimp_assets.home import Home
 from chimp_assets.web.accounts import set_password
 from chimp_assets.web.sentences import told
+from chimp_assets_tests.chromium import ARGUMENTS, CHROMIUM
 from chimp_assets_tests.web.conftest import Served
 from chimp_assets_tests.web.label_home import PASSWORD
 
@@ -82,11 +85,15 @@ def test_a_second_demo_in_the_same_folder_doubles_nothing(demo, capsys):
 
 
 @pytest.mark.slow
-def test_a_day_in_the_browser(demo, browser, tmp_path):
+@pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="Chromium is not installed: apt-get install chromium")
+def test_a_day_in_the_browser(demo, tmp_path):
     """Staff see nothing but pages: there they name, see a training and its verdict, and find two of them together."""
     set_password(demo.database, WHO, PASSWORD)
     served = Served(demo, make_media=True)
+    # A browser of its own, gone at the end: one that stays keeps a loop of events in the process of all later tests.
+    playwright = sync_playwright().start()
     try:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         context = browser.new_context(base_url=f"http://127.0.0.1:{served.port}", service_workers="block")
         day = Day(demo, ArchiveTruth.load(demo.settings.home / "truth.json"), context.new_page(), tmp_path)
         day.sign_in()
@@ -108,8 +115,9 @@ def test_a_day_in_the_browser(demo, browser, tmp_path):
         assert day.page.locator(".card .who").count(), "the model suggests somebody"
         rows = day.find_two_together()
         assert {len(row["individuals"].split()) for row in rows} == {2}
-        context.close()
+        browser.close()
     finally:
+        playwright.stop()
         served.stop()
     with demo.database.read() as conn:
         who = sa.select(t.app_user.c.user_id).where(t.app_user.c.name == WHO).scalar_subquery()
