@@ -10,7 +10,7 @@ JOBS ?= 2
 UV_VERSION := 0.13.9
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test azurite up questions lint bench lock clean
+.PHONY: help demo test azurite browser up questions lint bench lock clean
 
 help: ## what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 14
@@ -28,7 +28,7 @@ demo: $(READY) ## the whole loop on a generated archive, with a simulated expert
 	@$(BIN)/chimp demo
 
 # One file of tests on each of two cores, and each with one thread for arithmetic: more would wait for each other.
-test: $(READY) azurite ## the tests; JOBS=1 for one after the other
+test: $(READY) azurite browser ## the tests; JOBS=1 for one after the other
 	@OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 # The emulator of Azure Blob storage, for the tests only. Without npm they say what they skip.
@@ -41,6 +41,15 @@ $(AZURITE)/.ready: chimp_assets_tests/azure/package-lock.json
 	@cp chimp_assets_tests/azure/package.json chimp_assets_tests/azure/package-lock.json $(AZURITE)/
 	@cd $(AZURITE) && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
+
+# Debian's Chromium, for the tests of the pages only. Installed where that asks for no password; else they say what they skip.
+browser:
+	@if test -n "$$CHIMP_TEST_CHROMIUM" || command -v chromium >/dev/null; then :; \
+	elif command -v apt-get >/dev/null && as=$$(test "$$(id -u)" = 0 && echo env || { sudo -n true 2>/dev/null && echo sudo; }); then \
+	  echo "Installing Debian's chromium ..."; \
+	  { $$as apt-get update -qq && $$as env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium; } >/dev/null \
+	  || echo "Chromium could not be installed: the tests in a browser are skipped" >&2; \
+	else echo "Chromium is not installed: the tests in a browser are skipped (apt-get install chromium)" >&2; fi
 
 up: $(READY) ## web UI and daemon on the home that CHIMP_HOME names (after a demo: the demo's)
 	@CHIMP_HOME=$${CHIMP_HOME:-$$(test -d chimp_home && echo chimp_home || echo demo_home)} $(BIN)/chimp up
