@@ -26,13 +26,15 @@ import numpy as np
 from benchmarks.harness import Row, Timing, cores, timed
 from chimp_assets.acquisition.plan import Policy, plan
 from chimp_assets.acquisition.pool import CHUNK_ROWS, UNLABELLED, Head, TrackPool
+from chimp_assets.settings import AcquisitionSettings
 
 SECONDS = {300_000: 1.0, 1_000_000: 2.5}
 LARGE, LARGE_SECONDS = 30_000_000, 60.0
 EXTRA_MIB = 200
 DIMENSIONS, CLASSES, BATCH = 128, 300, 100
-WARM = Policy("warm", {"boundary": 0.58, "rare": 0.1, "novel": 0.1, "audit": 0.22})
-COLD = Policy("cold", {"typical": 0.75, "audit": 0.25})
+_SHARES = AcquisitionSettings()
+WARM = Policy("warm", _SHARES.warm_shares)
+COLD = Policy("cold", _SHARES.cold_shares)
 
 
 def measure() -> Iterator[Row]:

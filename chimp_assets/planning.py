@@ -22,6 +22,7 @@ from chimp_assets.acquisition.pool import (
     I32Array,
     TrackPool,
 )
+from chimp_assets.acquisition.scores import ArithmeticOf, OnCpu
 from chimp_assets.database import schema as t
 from chimp_assets.database.queue import write_round
 from chimp_assets.errors import ChimpError
@@ -118,7 +119,7 @@ def replan(
     # second audit sample would lie beside the first.
     rng = np.random.default_rng([seed % (1 << 63), known.watermark_seq])
     try:
-        made = plan(pool, head, policy, batch, rng)
+        made = plan(pool, head, policy, batch, rng, arithmetic_on(wanted.device))
     except LaneError as error:
         raise PlanningError(
             f"The {phase} plan cannot be made: {error}.", f"Mend acquisition.{phase}_shares in chimp.toml."
@@ -162,6 +163,21 @@ def replan(
         why=why,
         without_embedding=len(known.track) - len(pool),
     )
+
+
+def arithmetic_on(device: str) -> ArithmeticOf:
+    """The arithmetic of a plan on a device ("cpu", "cuda", "cuda:1"). Raises PlanningError where there is none."""
+    if device == "cpu":
+        return OnCpu
+    from chimp_assets.acquisition.torch_scores import on_torch
+
+    try:
+        return on_torch(device)
+    except (RuntimeError, AssertionError) as error:  # torch asserts where it was built without CUDA
+        raise PlanningError(
+            f"Plans cannot be computed on {device}: {str(error).splitlines()[0]}",
+            'Mend the driver, or set device = "cpu" under [acquisition] in chimp.toml.',
+        ) from None
 
 
 def _required(embedder: ModelRow | None) -> ModelRow:

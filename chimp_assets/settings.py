@@ -175,6 +175,9 @@ class AcquisitionSettings(_Section):
     )
     replan_after: int = Field(50, ge=1, description="a new plan is made when so many answers have landed")
     lease_minutes: float = Field(15.0, gt=0)
+    device: str = Field(
+        "cpu", pattern=r"^(cpu|cuda(:\d+)?)$", description="where margins of all tracks are computed: cpu or cuda"
+    )
 
     @model_validator(mode="after")
     def _shares_are_shares(self) -> Self:

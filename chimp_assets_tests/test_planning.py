@@ -383,6 +383,15 @@ def test_without_an_embedder_there_is_a_sentence_and_no_round(world: World) -> N
         assert conn.scalar(sa.select(sa.func.count()).select_from(t.acquisition_round)) == 0
 
 
+def test_a_device_that_is_not_there_is_named_with_its_setting(world: World) -> None:
+    """A driver that broke over night: the queue must not run dry without a word."""
+    acquisition = world.settings.acquisition.model_copy(update={"device": "cuda:99"})
+    settings = world.settings.model_copy(update={"acquisition": acquisition})
+    with pytest.raises(PlanningError, match="cuda:99") as caught:
+        replan(world.db, world.home.store, settings)
+    assert 'device = "cpu"' in caught.value.remedy
+
+
 def test_a_lane_that_nobody_can_plan_is_named_with_its_setting(world: World) -> None:
     """A misspelt share in chimp.toml."""
     acquisition = world.settings.acquisition.model_copy(update={"cold_shares": {"typcal": 0.5, "audit": 0.5}})

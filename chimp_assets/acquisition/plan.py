@@ -35,7 +35,7 @@ from chimp_assets.acquisition.pool import (
     TrackPool,
     draw_rows,
 )
-from chimp_assets.acquisition.scores import Candidates, Swept, class_probabilities, sweep
+from chimp_assets.acquisition.scores import ArithmeticOf, Candidates, OnCpu, Swept, class_probabilities, sweep
 from chimp_assets.acquisition.selectors import (
     MOST_CANDIDATES,
     AnchorNeighbours,
@@ -148,12 +148,20 @@ class _Desk:
         return found.at(~self.asked_already(found.rows))
 
 
-def plan(pool: TrackPool, head: Head | None, policy: Policy, b: int, rng: np.random.Generator) -> Plan:
+def plan(
+    pool: TrackPool,
+    head: Head | None,
+    policy: Policy,
+    b: int,
+    rng: np.random.Generator,
+    arithmetic: ArithmeticOf = OnCpu,
+) -> Plan:
     """The next b tracks to ask; fewer if fewer may be asked. Every prefix keeps about the policy's shares.
 
-    What one lane cannot fill the others ask. The same pool, head, policy and rng state give the same plan. No track
-    comes twice, nor its duplicate; none is labelled (but in the repeat lane) or in flight. Raises LaneError for an
-    unknown lane or one without the head it needs, EmbeddingError for vectors that are not finite.
+    What one lane cannot fill the others ask. The same pool, head, policy and rng state give the same plan, whatever
+    the arithmetic (up to margins that differ by rounding only). No track comes twice, nor its duplicate; none is
+    labelled (but in the repeat lane) or in flight. Raises LaneError for an unknown lane or one without the head it
+    needs, EmbeddingError for vectors that are not finite.
     """
     _check(policy, head)
     trainable = pool.may_train()
@@ -172,7 +180,7 @@ def plan(pool: TrackPool, head: Head | None, policy: Policy, b: int, rng: np.ran
         lanes[REPEAT] = _repeat(pool, wanted[REPEAT], repeat_rng)
     training = {lane: count for lane, count in wanted.items() if lane not in (AUDIT, REPEAT) and count}
     if training:
-        desk = _desk(pool, head, policy, trainable, training)
+        desk = _desk(pool, head, policy, trainable, training, arithmetic)
         left = sum(training.values())
         # The lanes that may come up short first; what they leave, and what is left at the end, the next ones ask.
         order = [lane for lane in _LANES if lane in training]
@@ -238,7 +246,12 @@ def _check(policy: Policy, head: Head | None) -> None:
 
 
 def _desk(
-    pool: TrackPool, head: Head | None, policy: Policy, trainable: BoolArray, training: Mapping[str, int]
+    pool: TrackPool,
+    head: Head | None,
+    policy: Policy,
+    trainable: BoolArray,
+    training: Mapping[str, int],
+    arithmetic: ArithmeticOf,
 ) -> _Desk:
     """Looks once at the pool, for all lanes that need it."""
     if head is None or not set(training) & set(NEED_A_HEAD):
@@ -256,6 +269,7 @@ def _desk(
         m_novel=max(NOVEL_CANDIDATES, SPARE * training["novel"]) if "novel" in training else 0,
         anchors=pool.emb[anchors].astype(np.float32),
         per_anchor=ANCHOR_NEIGHBOURS,
+        arithmetic=arithmetic,
     )
     if swept.n_bad:
         raise EmbeddingError(

@@ -1,13 +1,14 @@
 """What the head makes of tracks: margins, and the tracks that lanes choose from.
 
-Belongs here: `score` of a chunk, and `sweep`, one streaming pass over a pool for all lanes together.
-Does not belong here: which of the candidates are asked (`selectors`), fitting a head (`chimp_assets.vision.head`).
+Belongs here: `score` of a chunk, and `sweep`, one streaming pass over a pool for all lanes together, with numpy's
+arithmetic. Does not belong here: the same arithmetic on a GPU (`torch_scores`), which of the candidates are asked
+(`selectors`), fitting a head (`chimp_assets.vision.head`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -58,6 +59,34 @@ class Swept(NamedTuple):
     first_bad: int
 
 
+class Looked(NamedTuple):
+    """What one chunk of n rows has for the lists of a sweep; rows are places in the chunk, ascending.
+
+    unsure: margins up to the limit; novel: finite max-logits up to theirs; neighbours: likenesses above the limit of
+    their anchor, in no order; bad: i64, rows that are not finite, which are in neither of the first two.
+    """
+
+    unsure: Candidates
+    novel: Candidates
+    neighbours: Neighbours
+    bad: I64Array
+
+
+class Arithmetic(Protocol):
+    """The arithmetic of a sweep with one head and one set of anchors. chunk: rows of one look, at most."""
+
+    chunk: int
+
+    def look(self, emb: F16Array, unsure: np.float32, novel: np.float32, near: F32Array) -> Looked:
+        """emb: f16 [n, D], n <= chunk; limits of margin and max-logit (-inf: none wanted) and of each anchor [A]."""
+
+
+class ArithmeticOf(Protocol):
+    """Makes the arithmetic of a sweep; anchors: f32 [A, D], A may be 0. Raises ValueError if the head has C < 2."""
+
+    def __call__(self, head: Head, anchors: F32Array) -> Arithmetic: ...
+
+
 class _TopTwo(NamedTuple):
     logits: F32Array  # [n, C], over the temperature; the largest of each row is overwritten with -inf
     first: F32Array
@@ -97,6 +126,45 @@ def prefilter(pool: TrackPool, head: Head, m: int, eligible: BoolArray) -> Candi
     return sweep(pool, head, eligible, m).unsure
 
 
+class OnCpu:
+    """numpy's arithmetic: what every machine has (see `Arithmetic`).
+
+    A row whose margin cannot be among the smallest is never exponentiated: with r = p2 / p1 its margin is at least
+    (1 - r) / (1 + (C - 1) r), so the result is exact.
+    """
+
+    def __init__(self, head: Head, anchors: F32Array) -> None:
+        self._weight, self._bias = _scaled(head)
+        self._temperature = np.float32(head.temperature)
+        self._n_others = head.n_classes - 1
+        self._anchors = np.ascontiguousarray(anchors.T)  # [D, A]
+        self.chunk = max(256, min(CHUNK_ROWS, LOGITS_IN_CACHE // head.n_classes))
+
+    def look(self, emb: F16Array, unsure: np.float32, novel: np.float32, near: F32Array) -> Looked:
+        """See `Arithmetic`."""
+        rows = emb.astype(np.float32)
+        top = _top_two(rows, self._weight, self._bias)
+        maxlogit = top.first * self._temperature
+        ratio = np.exp(top.second - top.first)
+        bound = (1 - ratio) / (1 + self._n_others * ratio) * np.float32(0.9999)  # room for rounding
+        perhaps = np.flatnonzero(bound <= unsure)
+        margin = _margins(top, perhaps)
+        keep = np.flatnonzero(margin <= unsure)
+        perhaps = perhaps[keep]
+        odd = np.flatnonzero((maxlogit <= novel) & np.isfinite(maxlogit))
+        return Looked(
+            Candidates(perhaps, margin[keep], top.top1[perhaps], maxlogit[perhaps]),
+            Candidates(odd, _margins(top, odd), top.top1[odd], maxlogit[odd]),
+            self._neighbours(rows, near),
+            np.flatnonzero(~np.isfinite(top.first)),
+        )
+
+    def _neighbours(self, rows: F32Array, near: F32Array) -> Neighbours:
+        likeness = rows @ self._anchors
+        row, anchor = np.nonzero(likeness > near)  # what is not finite is not greater
+        return Neighbours(anchor.astype(np.int32), row, likeness[row, anchor])
+
+
 def sweep(
     pool: TrackPool,
     head: Head,
@@ -105,40 +173,28 @@ def sweep(
     m_novel: int = 0,
     anchors: F32Array | None = None,
     per_anchor: int = 0,
+    arithmetic: ArithmeticOf = OnCpu,
 ) -> Swept:
     """One streaming pass over the eligible rows for all lanes that need the head or the whole pool.
 
     anchors: f32 [A, D], length 1; per_anchor: how many eligible rows nearest to each are kept. Memory: what is
-    returned, times about four, and one chunk. A row whose margin cannot be among the smallest is never exponentiated:
-    with r = p2 / p1 its margin is at least (1 - r) / (1 + (C - 1) r), so the result is exact. Raises ValueError if
-    C < 2 or dimensions disagree.
+    returned, times about four, and one chunk. Raises ValueError if C < 2 or dimensions disagree.
     """
     for what, width in (("head", head.weight.shape[1]), ("anchors", None if anchors is None else anchors.shape[1])):
         if width not in (None, pool.emb.shape[1]):
             raise ValueError(f"the {what} has {width} dimensions and the pool {pool.emb.shape[1]}")
-    weight, bias = _scaled(head)
-    unsure, novel = _Smallest(m_unsure), _Smallest(m_novel)
-    near_anchors = _Nearest(np.empty((0, pool.emb.shape[1]), np.float32) if anchors is None else anchors, per_anchor)
+    if anchors is None or per_anchor == 0:
+        anchors = np.empty((0, pool.emb.shape[1]), np.float32)
+    with_head = arithmetic(head, anchors)
+    unsure, novel, near_anchors = _Smallest(m_unsure), _Smallest(m_novel), _Nearest(len(anchors), per_anchor)
     n_bad, first_bad = 0, -1
-    for rows, half in _eligible_chunks(pool, eligible, max(256, min(CHUNK_ROWS, LOGITS_IN_CACHE // head.n_classes))):
-        emb = half.astype(np.float32)
-        top = _top_two(emb, weight, bias)
-        maxlogit = top.first * np.float32(head.temperature)
-        bad = np.flatnonzero(~np.isfinite(top.first))
-        if len(bad):
-            n_bad, first_bad = n_bad + len(bad), int(rows[bad[0]]) if first_bad < 0 else first_bad
-            maxlogit[bad] = np.inf  # not novel: not anything
-        ratio = np.exp(top.second - top.first)
-        bound = (1 - ratio) / (1 + (head.n_classes - 1) * ratio) * np.float32(0.9999)  # room for rounding
-        near = np.flatnonzero(bound <= unsure.limit)
-        margin = _margins(top, near)
-        keep = np.flatnonzero(margin <= unsure.limit)
-        near = near[keep]
-        unsure.add(Candidates(rows[near], margin[keep], top.top1[near], maxlogit[near]), margin[keep])
-        if m_novel:
-            odd = np.flatnonzero((maxlogit <= novel.limit) & np.isfinite(maxlogit))
-            novel.add(Candidates(rows[odd], _margins(top, odd), top.top1[odd], maxlogit[odd]), maxlogit[odd])
-        near_anchors.add(rows, emb)
+    for rows, emb in _eligible_chunks(pool, eligible, with_head.chunk):
+        found = with_head.look(emb, unsure.limit, novel.limit, near_anchors.limit)
+        if len(found.bad):
+            n_bad, first_bad = n_bad + len(found.bad), int(rows[found.bad[0]]) if first_bad < 0 else first_bad
+        unsure.add(found.unsure._replace(rows=rows[found.unsure.rows]), found.unsure.margin)
+        novel.add(found.novel._replace(rows=rows[found.novel.rows]), found.novel.maxlogit)
+        near_anchors.add(found.neighbours._replace(rows=rows[found.neighbours.rows]))
     return Swept(unsure.result(), novel.result(), near_anchors.result(), n_bad, first_bad)
 
 
@@ -147,13 +203,13 @@ class _Smallest:
 
     def __init__(self, m: int) -> None:
         self.m = m
-        self.limit = np.float32(np.inf)  # above this a row cannot be among the m smallest
+        self.limit = np.float32(np.inf if m else -np.inf)  # above this a row cannot be among the m smallest
         self._parts: list[Candidates] = []
         self._keys: list[F32Array] = []
         self._held = 0
 
     def add(self, part: Candidates, key: F32Array) -> None:
-        if self.m > 0 and len(part.rows):
+        if len(part.rows):
             self._parts.append(part)
             self._keys.append(key)
             self._held += len(part.rows)
@@ -180,24 +236,19 @@ class _Smallest:
 
 
 class _Nearest:
-    """The k rows most like each anchor so far; memory O(A k)."""
+    """The k rows most like each of n_anchors so far; memory O(A k)."""
 
-    def __init__(self, anchors: F32Array, k: int) -> None:
-        self.anchors = np.ascontiguousarray(anchors.T)  # [D, A]
+    def __init__(self, n_anchors: int, k: int) -> None:
         self.k = k
-        self._limit = np.full(anchors.shape[0], -np.inf, np.float32)
+        self.limit = np.full(n_anchors, -np.inf, np.float32)  # up to this a row cannot be among the k of an anchor
         self._parts: list[Neighbours] = []
         self._held = 0
 
-    def add(self, rows: I64Array, emb: F32Array) -> None:
-        if self.k == 0 or self.anchors.shape[1] == 0:
-            return
-        likeness = emb @ self.anchors
-        row, anchor = np.nonzero(likeness > self._limit)  # what is not finite is not greater
-        if len(row):
-            self._parts.append(Neighbours(anchor.astype(np.int32), rows[row], likeness[row, anchor]))
-            self._held += len(row)
-            if self._held >= 2 * self.k * len(self._limit) + CHUNK_ROWS // 4:
+    def add(self, part: Neighbours) -> None:
+        if len(part.rows):
+            self._parts.append(part)
+            self._held += len(part.rows)
+            if self._held >= 2 * self.k * len(self.limit) + CHUNK_ROWS // 4:
                 self._cut()
 
     def _cut(self) -> None:
@@ -207,10 +258,10 @@ class _Nearest:
         order = order[counts_before(anchor[order]) < self.k]
         kept = Neighbours(anchor[order], rows[order], likeness[order])
         self._parts, self._held = [kept], len(order)
-        full = np.bincount(kept.anchor, minlength=len(self._limit)) == self.k
-        lowest = np.full(len(self._limit), np.inf, np.float32)
+        full = np.bincount(kept.anchor, minlength=len(self.limit)) == self.k
+        lowest = np.full(len(self.limit), np.inf, np.float32)
         np.minimum.at(lowest, kept.anchor, kept.likeness)
-        self._limit[full] = lowest[full]
+        self.limit[full] = lowest[full]
 
     def result(self) -> Neighbours:
         if not self._parts:

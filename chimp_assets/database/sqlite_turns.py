@@ -5,14 +5,18 @@ here: what SQLite is told otherwise (`engine`).
 
 SQLite has one writer at a time, no queue, and its own waiting looks up ever more seldom: beside eight bulk writers a
 label waited six seconds. So short transactions look often and, while they wait, hold a shared lock on a file beside the
-database; a bulk writer begins no chunk while somebody holds it.
+database; a bulk writer begins no chunk while somebody holds it. Short transactions of one process stand in a line, and
+only the first of it looks: whoever looks by chance can miss every gap for seconds.
 """
 
 from __future__ import annotations
 
+import os
 import random
 import sqlite3
+import threading
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,6 +33,40 @@ BULK_YIELDS_S = 5.0
 """A bulk writer waits no longer than this for short transactions: a crowd of them must not keep it out for ever."""
 
 
+class Line:
+    """Threads that wait for one thing: who came first goes first."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[object] = deque()
+        self._changed = threading.Condition()
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    @contextmanager
+    def first(self, timeout_s: float) -> Iterator[bool]:
+        """Runs the block as the first of the line, which moves on at its end; False: it was not our turn in time."""
+        me = object()
+        with self._changed:
+            self._waiting.append(me)
+        try:
+            with self._changed:
+                is_first = self._changed.wait_for(lambda: self._waiting[0] is me, timeout_s)
+            yield is_first
+        finally:
+            with self._changed:
+                self._waiting.remove(me)
+                self._changed.notify_all()
+
+
+_lines: dict[tuple[int, Path], Line] = {}
+
+
+def line_of(file: Path) -> Line:
+    """The line of this process's short transactions for a file. A forked child has its own."""
+    return _lines.setdefault((os.getpid(), file), Line())
+
+
 def begin_writing(connection: sqlite3.Connection, file: Path, bulk: bool, timeout_s: float) -> None:
     """BEGIN IMMEDIATE as soon as nobody else writes. bulk: let short transactions go first.
 
@@ -36,21 +74,30 @@ def begin_writing(connection: sqlite3.Connection, file: Path, bulk: bool, timeou
     """
     # SQLite's own waiting is for everything else; a busy file is told at once, and looked at again by us.
     connection.execute("PRAGMA busy_timeout=0").close()
+    deadline = time.monotonic() + timeout_s
     try:
         if bulk:
-            _yield_to_short(file)
-        if _has_begun(connection, last=False):
-            return
-        deadline = time.monotonic() + timeout_s
-        with _waiting_is_seen(file, bulk):
-            while True:
-                time.sleep(BULK_LOOK_S * (0.5 + random.random()) if bulk else SHORT_LOOK_S)  # noqa: S311  no secret
-                if bulk:
-                    _yield_to_short(file)
-                if _has_begun(connection, last=time.monotonic() >= deadline):
-                    return
+            _begin_bulk(connection, file, deadline)
+        else:
+            with line_of(file).first(timeout_s):
+                _begin_short(connection, file, deadline)
     finally:
         connection.execute(f"PRAGMA busy_timeout={round(1000 * timeout_s)}").close()
+
+
+def _begin_short(connection: sqlite3.Connection, file: Path, deadline: float) -> None:
+    if _has_begun(connection, last=False):
+        return
+    with _waiting_is_seen(file):
+        while not _has_begun(connection, last=time.monotonic() >= deadline):
+            time.sleep(SHORT_LOOK_S)
+
+
+def _begin_bulk(connection: sqlite3.Connection, file: Path, deadline: float) -> None:
+    _yield_to_short(file)
+    while not _has_begun(connection, last=time.monotonic() >= deadline):
+        time.sleep(BULK_LOOK_S * (0.5 + random.random()))  # noqa: S311  no secret
+        _yield_to_short(file)
 
 
 def keep_a_log(connection: sqlite3.Connection, timeout_s: float) -> None:
@@ -84,8 +131,8 @@ def _turn_file(file: Path) -> Path:
 
 
 @contextmanager
-def _waiting_is_seen(file: Path, bulk: bool) -> Iterator[None]:
-    lock = None if bulk else _locked(file, "a", shared=True)
+def _waiting_is_seen(file: Path) -> Iterator[None]:
+    lock = _locked(file, "a", shared=True)
     try:
         yield
     finally:

@@ -6,11 +6,13 @@ import dataclasses
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chimp_assets.acquisition.pool import CHUNK_ROWS, Head
-from chimp_assets.acquisition.scores import class_probabilities, prefilter, score
+from chimp_assets.acquisition.scores import Swept, class_probabilities, prefilter, score, sweep
+from chimp_assets.acquisition.torch_scores import on_torch
 from chimp_assets_tests.acquisition.pools import planted
 
 
@@ -84,3 +86,64 @@ def test_a_head_of_another_embedder_is_refused() -> None:
     pool, _, _ = planted(3)
     with pytest.raises(ValueError, match="dimensions"):
         prefilter(pool, Head(np.ones((2, 8), np.float32), np.zeros(2, np.float32)), 1, np.ones(3, bool))
+
+
+DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("chunk", [97, 1 << 18])
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 10_000), sharpness=st.sampled_from([0.05, 1.0, 8.0]), broken=st.booleans())
+def test_torch_finds_what_numpy_finds(device: str, chunk: int, seed: int, sharpness: float, broken: bool) -> None:
+    """A plan must not depend on the machine that happens to make it."""
+    pool, head, _ = planted(700, seed=seed)
+    head = dataclasses.replace(
+        head, weight=head.weight * np.float32(sharpness), bias=np.arange(5, dtype=np.float32) / 9, temperature=1.7
+    )
+    rng = np.random.default_rng(seed)
+    if broken:
+        emb = pool.emb.copy()
+        emb[rng.choice(700, 3, replace=False)] = np.nan
+        pool = dataclasses.replace(pool, emb=emb)
+    eligible = rng.random(700) < 0.8
+    anchors = np.nan_to_num(pool.emb[rng.choice(700, 6, replace=False)].astype(np.float32))
+    of = on_torch(device)
+
+    def in_chunks(head: Head, anchors: np.ndarray) -> object:
+        made = of(head, anchors)
+        made.chunk = chunk
+        return made
+
+    ours = sweep(pool, head, eligible, 40, 30, anchors, 8)
+    theirs = sweep(pool, head, eligible, 40, 30, anchors, 8, in_chunks)  # type: ignore[arg-type]
+    assert (theirs.n_bad, theirs.first_bad) == (ours.n_bad, ours.first_bad)
+    assert _keys(ours)[3].shape == (48,)
+    for mine, other in zip(_keys(ours), _keys(theirs), strict=True):
+        np.testing.assert_allclose(other, mine, rtol=2e-6, atol=2e-5)  # logits of 60 in f32
+    for mine, other in ((ours.unsure, theirs.unsure), (ours.novel, theirs.novel)):
+        # Rows at the edge may differ where keys agree to rounding; what is found of a row must not.
+        where = {row: place for place, row in enumerate(mine.rows.tolist())}
+        both = [(where[row], place) for place, row in enumerate(other.rows.tolist()) if row in where]
+        assert len(both) >= len(mine.rows) - 3
+        a, b = (np.array(places) for places in zip(*both, strict=True))
+        np.testing.assert_array_equal(mine.top1[a], other.top1[b])
+        np.testing.assert_allclose(mine.maxlogit[a], other.maxlogit[b], rtol=1e-4, atol=1e-5)
+
+
+def _keys(swept: Swept) -> list[np.ndarray]:
+    by_anchor = swept.neighbours.anchor + (1 - swept.neighbours.likeness) / 4
+    return [swept.unsure.margin, swept.novel.maxlogit, swept.neighbours.anchor, np.sort(by_anchor)]
+
+
+def test_torch_refuses_a_head_of_one_class_too() -> None:
+    """See above: a margin against nothing."""
+    pool, _, _ = planted(3)
+    with pytest.raises(ValueError, match="two classes"):
+        sweep(
+            pool,
+            Head(np.ones((1, 16), np.float32), np.zeros(1, np.float32)),
+            np.ones(3, bool),
+            2,
+            arithmetic=on_torch("cpu"),
+        )

@@ -30,7 +30,7 @@ from chimp_assets.database.counters import take_numbers
 from chimp_assets.database.engine import Database, DatabaseError
 from chimp_assets.database.events import LabelEvent, last_seq, record_events, record_in
 from chimp_assets.database.migrations import upgrade
-from chimp_assets.errors import ChimpError, FullDiskError
+from chimp_assets.errors import BusyDatabaseError, ChimpError, FullDiskError
 from chimp_assets_tests.database.crowd import lost_or_doubled, make_crowded_world, watch_crowd
 from chimp_assets_tests.database.world import HEAD, event, make_world, track
 
@@ -249,6 +249,53 @@ def test_who_waits_with_a_label_is_seen_by_bulk_writers(sqlite_db: Database) -> 
         assert held()
     waiting.result()
     assert not held()
+
+
+def test_labels_of_one_process_are_stored_in_the_order_in_which_they_came(sqlite_db: Database) -> None:
+    """Of sixteen who looked by chance one missed every gap for five seconds, and was told that the database is busy."""
+    assert sqlite_db.file is not None
+    line = sqlite_turns.line_of(sqlite_db.file)
+    stored: list[int] = []
+
+    def label(number: int) -> None:
+        with sqlite_db.write() as conn:
+            conn.execute(sa.select(s.counter))
+            stored.append(number)
+
+    labels = []
+    with Database(sqlite_db.url).write_unchecked():
+        for number in range(8):
+            labels.append(Task(label, number))
+            deadline = time.monotonic() + WAIT_S
+            while len(line) <= number and time.monotonic() < deadline:
+                time.sleep(0.005)
+            assert len(line) == number + 1
+    for waiting in labels:
+        waiting.result()
+    assert stored == list(range(8))
+    assert len(line) == 0
+
+
+def test_who_gives_up_holds_nobody_back(sqlite_db: Database) -> None:
+    """The line must not stand still for somebody who has gone home."""
+    assert sqlite_db.file is not None
+    line = sqlite_turns.line_of(sqlite_db.file)
+
+    def label(db: Database) -> None:
+        with db.write() as conn:
+            conn.execute(sa.select(s.counter))
+
+    def impatient() -> None:
+        with pytest.raises(BusyDatabaseError):
+            label(Database(sqlite_db.url, wait_s=0.1))
+
+    with Database(sqlite_db.url).write_unchecked():
+        patient = Task(label, sqlite_db)
+        others = [Task(impatient) for _ in range(3)]
+        for other in others:
+            other.result()
+        assert len(line) == 1
+    patient.result()
 
 
 def test_a_crowd_of_labels_does_not_keep_a_bulk_writer_out_for_ever(
