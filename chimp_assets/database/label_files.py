@@ -7,6 +7,7 @@ event may say (`events`). The columns are described in `sql/README.md`.
 from __future__ import annotations
 
 import csv
+import json
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -43,6 +44,7 @@ ROW_NAMESPACE = uuid.UUID("5f2c2f0e-9d0a-5a57-8a53-0c7a51b6f1de")
 UNKNOWN_ANIM_ID = "UNK"
 
 _BATCH = 500
+_BETWEEN = "\x1f"
 _INTEGERS = ("track_id", "other_track_id", "video_id", "frame_no")
 _NUMBERS = ("propensity", "seconds", "x", "y", "w", "h")
 
@@ -216,9 +218,17 @@ def _event(cells: dict[str, str], annotator: str | None) -> LabelEvent:
         raise _BadCell("annotator", "nobody is named as the one who said so")
     values["lane"] = values.get("lane") or "import"
     if not values.get("annotation_id"):
-        content = "\x1f".join(f"{name}={values.get(name)}" for name in EVENT_COLUMNS if name != "annotation_id")
-        values["annotation_id"] = str(uuid.uuid5(ROW_NAMESPACE, content))
+        values["annotation_id"] = str(uuid.uuid5(ROW_NAMESPACE, _content(values)))
     return LabelEvent(**values)
+
+
+def _content(values: dict[str, Any]) -> str:
+    """What a row without an id of its own says: two rows that differ must not get one id."""
+    said = {name: values.get(name) for name in EVENT_COLUMNS if name != "annotation_id"}
+    if any(isinstance(cell, str) and (cell == "None" or _BETWEEN in cell) for cell in said.values()):
+        return json.dumps(said, default=str)  # a time
+    # Files that were imported long ago must find their rows again: as ids were always made.
+    return _BETWEEN.join(f"{name}={cell}" for name, cell in said.items())
 
 
 def _number(column: str, text: str | None, kind: type[int] | type[float]) -> int | float | None:

@@ -27,10 +27,10 @@ from chimp_assets.database import schema as s
 from chimp_assets.database import sqlite_turns
 from chimp_assets.database.bulk import write_chunks
 from chimp_assets.database.counters import take_numbers
-from chimp_assets.database.engine import Database, DatabaseError
+from chimp_assets.database.engine import BusyDatabaseError, Database, DatabaseError
 from chimp_assets.database.events import LabelEvent, last_seq, record_events, record_in
 from chimp_assets.database.migrations import upgrade
-from chimp_assets.errors import BusyDatabaseError, ChimpError, FullDiskError
+from chimp_assets.errors import ChimpError, FullDiskError
 from chimp_assets_tests.database.crowd import lost_or_doubled, make_crowded_world, watch_crowd
 from chimp_assets_tests.database.world import HEAD, event, make_world, track
 

@@ -119,12 +119,24 @@ def test_rows_without_an_id_are_known_by_their_content(db: Database, tmp_path: P
     make_world(db)
     text = f"track_id,anim_id\n{track(1)},FF\n{track(1, 1)},gm\n"
     assert import_labels(db, write(tmp_path, text), "vera") == ImportReport(2, 0, [])
+    with db.read() as conn:  # as ids were made in the first release: files of those days must find their rows
+        assert "4f15d51f-6dc7-54e0-93ce-d7fd805e3c13" in conn.scalars(sa.select(s.annotation.c.annotation_id)).all()
     text += f"{track(1, 2)},UNK\n"
     assert import_labels(db, write(tmp_path, text), "vera") == ImportReport(1, 2, [])
     assert import_labels(db, write(tmp_path, text), "vito") == ImportReport(3, 0, [])
     rows = {(row[0], row[2], row[3], row[4]) for row in answers(db)}
     assert (track(1, 2), "unknown", None, "import") in rows
     assert (track(1, 1), "identify", "GM", "import") in rows
+
+
+def test_a_note_that_reads_none_is_a_note(db: Database, tmp_path: Path) -> None:
+    """Python's word for nothing is a word, too: the second row was taken for the first, and its note was lost."""
+    make_world(db)
+    rows = ["track_id,kind,note", f"{track(1)},unknown,", f"{track(1)},unknown,None", f"{track(1)},unknown,'None'"]
+    assert import_labels(db, write(tmp_path, "\n".join(rows)), "vera") == ImportReport(3, 0, [])
+    assert import_labels(db, write(tmp_path, "\n".join(rows)), "vera") == ImportReport(0, 3, [])
+    with db.read() as conn:
+        assert set(conn.scalars(sa.select(s.annotation.c.note))) == {None, "None", "'None'"}
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ self.addEventListener("fetch", (event) => {
   const { request } = event;
   const url = new URL(request.url);
   if (request.method !== "GET" || url.origin !== location.origin) return;
-  if (url.pathname.startsWith("/media/")) event.respondWith(media(request));
+  if (url.pathname.startsWith("/media/")) event.respondWith(media(event));
   else if (url.pathname.startsWith("/static/")) event.respondWith(keptFirst(request));
   else if (request.mode === "navigate" && pages.includes(url.pathname)) event.respondWith(page(request));
 });
@@ -42,15 +42,17 @@ async function keptFirst(request) {
   return kept ?? fetch(request);
 }
 
-async function media(request) {
+async function media(event) {
+  const { request } = event;
   const cache = await caches.open(MEDIA);
   const whole = new Request(request.url, { credentials: "same-origin" });
   let answer = await cache.match(whole);
   if (!answer) {
     answer = await fetch(whole);
     if (answer.status !== 200) return answer;
-    // A full disk costs the copy, not the picture.
-    await cache.put(whole, answer.clone()).catch(() => {});
+    // What is fetched for the next tracks lies in the browser's own cache. A pack for the field is worth what is kept.
+    if (request.headers.has("X-Keep") && !(await cache.put(whole, answer.clone()).then(() => true, () => false)))
+      return new Response(null, { status: 507 });
   }
   const range = /^bytes=(\d+)-(\d*)$/.exec(request.headers.get("Range") ?? "");
   return range ? slice(answer, Number(range[1]), range[2] ? Number(range[2]) : null) : answer;

@@ -13,6 +13,8 @@ export const playing = signal(false);
 /** Seconds within the clip that are on the screen; null while the best frame stands there. */
 const clipTime = signal(null);
 
+const LOOKED_MS = 600;
+
 const boxFiles = new Map();
 let video = null;
 
@@ -85,21 +87,23 @@ export function boxAt(frames, time) {
   return near.length && Math.abs(near[0][0] - time) <= 0.5 ? near[0].slice(1) : null;
 }
 
-/** Where a picture of width x height lies in an element that shows it whole: left, top, width, height in CSS pixels. */
-export function fitted(element, width, height) {
-  const scale = Math.min(element.clientWidth / width, element.clientHeight / height);
-  return [(element.clientWidth - width * scale) / 2, (element.clientHeight - height * scale) / 2, width * scale, height * scale];
+/** Where a picture of a size lies in a room that shows it whole: left, top, width, height in CSS pixels. */
+export function fitted(room, size) {
+  const scale = Math.min(room[0] / size[0], room[1] / size[1]);
+  const [width, height] = [size[0] * scale, size[1] * scale];
+  return [(room[0] - width) / 2, (room[1] - height) / 2, width, height];
 }
 
-function drawBoxes(canvas, size, boxes) {
+/** room: the canvas's CSS pixels as last observed; to ask the canvas would make the browser lay out the page at once. */
+function drawBoxes(canvas, room, size, boxes) {
   const dpr = devicePixelRatio || 1;
-  const [w, h] = [Math.round(canvas.clientWidth * dpr), Math.round(canvas.clientHeight * dpr)];
+  const [w, h] = [Math.round(room[0] * dpr), Math.round(room[1] * dpr)];
   if (canvas.width !== w) canvas.width = w;
   if (canvas.height !== h) canvas.height = h;
   const pen = canvas.getContext("2d");
   pen.setTransform(dpr, 0, 0, dpr, 0, 0);
-  pen.clearRect(0, 0, canvas.clientWidth, canvas.clientHeight);
-  const [left, top, width, height] = fitted(canvas, size[0], size[1]);
+  pen.clearRect(0, 0, room[0], room[1]);
+  const [left, top, width, height] = fitted(room, size);
   const stroke = ([x, y, bw, bh], colour, line, dash) => {
     pen.setLineDash(dash);
     pen.lineWidth = line;
@@ -115,22 +119,26 @@ function drawBoxes(canvas, size, boxes) {
 }
 
 export function Clip({ item }) {
-  const stage = useRef(null);
   const canvas = useRef(null);
+  const room = useRef(null);
   const film = useRef(null);
   const [boxes, setBoxes] = useState(null);
   const [loaded, setLoaded] = useState(false);
   const [failed, setFailed] = useState(false);
+  const [looked, setLooked] = useState(null);
   const crop = item.crops[cropAt.value];
   const whole = view.value === "clip";
   const still = whole ? (item.frame ?? crop) : crop;
   // A clip on a slow link must not take the line from the pictures of the next tracks: it loads once they are here.
-  const wanted = !!item.clip && (playing.value || clipIsHere(item) || loaded);
+  // And a player costs more than the rest of the screen: it is made when the next key has not come at once.
+  const wanted = !!item.clip && (playing.value || (looked === item.item_id && clipIsHere(item)) || loaded);
 
   useEffect(() => {
     setBoxes(null);
     setLoaded(false);
     setFailed(false);
+    const later = setTimeout(() => setLooked(item.item_id), LOOKED_MS);
+    return () => clearTimeout(later);
   }, [item.item_id]);
   useEffect(() => {
     let alive = true;
@@ -153,22 +161,27 @@ export function Clip({ item }) {
   }, [playing.value, wanted, item.item_id]);
 
   const draw = () => {
-    if (!canvas.current) return;
+    if (!canvas.current || !room.current) return;
     const time = clipTime.value;
-    if (!whole) return drawBoxes(canvas.current, [1, 1], { own: null, others: [] });
+    if (!whole) return drawBoxes(canvas.current, room.current, [1, 1], { own: null, others: [] });
     if (time !== null && boxes && item.clip) {
       const others = boxes.others.map((other) => boxAt(other.frames, time)).filter(Boolean);
-      return drawBoxes(canvas.current, [item.clip.width, item.clip.height], { own: boxAt(boxes.frames, time), others });
+      return drawBoxes(canvas.current, room.current, [item.clip.width, item.clip.height], { own: boxAt(boxes.frames, time), others });
     }
     const size = item.clip ? [item.clip.width, item.clip.height] : item.frame ? [item.frame.width || 16, item.frame.height || 9] : [1, 1];
-    return drawBoxes(canvas.current, size, { own: item.frame?.box ?? null, others: [] });
+    return drawBoxes(canvas.current, room.current, size, { own: item.frame?.box ?? null, others: [] });
   };
+  const latest = useRef(draw);
+  latest.current = draw;
   useLayoutEffect(draw);
   useEffect(() => {
-    const watcher = new ResizeObserver(draw);
-    watcher.observe(stage.current);
+    const watcher = new ResizeObserver(([seen]) => {
+      room.current = [seen.contentRect.width, seen.contentRect.height];
+      latest.current();
+    });
+    watcher.observe(canvas.current);
     return () => watcher.disconnect();
-  });
+  }, []);
   useEffect(() => {
     const element = film.current;
     if (!element) return;
@@ -183,7 +196,7 @@ export function Clip({ item }) {
   }, [item.item_id, wanted]);
 
   const showFilm = whole && loaded && clipTime.value !== null;
-  return html`<div class="stage" ref=${stage} data-view=${view.value}>
+  return html`<div class="stage" data-view=${view.value}>
     ${still
       ? html`<img class=${view.value === "bright" ? "still bright" : "still"} src=${still.url} alt=${t("label.picture_of_track")} decoding="sync" draggable=${false} />`
       : html`<p class="gap">${t("label.media_missing")}</p>`}

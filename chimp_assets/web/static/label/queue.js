@@ -1,7 +1,7 @@
 // Belongs here: which tracks wait on this device, asking for more, and their pictures decoded ahead.
 // Does not belong here: what is decided about them (session).
 
-import { batch, boot, signal } from "../lib/ui.js";
+import { afterPaint, batch, boot, signal } from "../lib/ui.js";
 import { alone, livingTabs, TAB } from "../lib/locks.js";
 import { NoAnswer, pause, post, Refusal } from "../lib/net.js";
 import { connection } from "../lib/outbox.js";
@@ -109,8 +109,10 @@ async function claim(n, offline = false) {
 /** Put the first track away: it was answered. The next is on the screen at once. */
 export function advance(itemId) {
   items.value = items.value.filter((item) => item.item_id !== itemId);
-  prepare();
-  refill();
+  afterPaint(() => {
+    prepare();
+    refill();
+  });
 }
 
 /** A track as it will lie at the front of the queue: its answer is taken back. */
@@ -135,7 +137,7 @@ export async function takeOffline(n, progress) {
   const lines = Array.from({ length: 4 }, async (_, line) => {
     for (let i = line; i < urls.length; i += 4) {
       try {
-        const response = await fetch(urls[i]);
+        const response = await fetch(urls[i], { headers: { "X-Keep": "yes" } });
         if (!response.ok) failed += 1;
         await response.arrayBuffer();
       } catch {

@@ -1,9 +1,9 @@
 // Belongs here: deciding, taking back, going back to an earlier decision; what is on the screen now.
 // Does not belong here: keys, pictures and words (screen), sending (outbox).
 
-import { batch, boot, computed, signal } from "../lib/ui.js";
+import { afterPaint, batch, boot, computed, signal } from "../lib/ui.js";
 import { get, Refusal, uuid } from "../lib/net.js";
-import { flush, onResult, settle, troubled, untilAnswered } from "../lib/outbox.js";
+import { flush, onResult, settle, troubled, untilAnswered, waiting } from "../lib/outbox.js";
 import { keepDecision, keepSetting, ownHistory, setting, trimHistory } from "../lib/store.js";
 import { indexed } from "./names.js";
 import { advance, asFirst, items, missing, picturesOf, putFirst, serverNow } from "./queue.js";
@@ -159,8 +159,9 @@ export async function decide(kind, fields = {}, input = "key") {
       unblinded.value = false;
       if (revisited.value) revisited.value = null;
       else advance(item.item_id);
+      if (kept) waiting.value += 1;
     });
-    flush();
+    afterPaint(flush);
     return true;
   } finally {
     busy = false;

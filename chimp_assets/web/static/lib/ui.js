@@ -32,3 +32,17 @@ export const timeOfDay = (iso) => clock.format(new Date(iso));
 /** A recording time as the camera says it: cameras know no zone, so none is applied. */
 export const recordingTime = (iso) => (iso ? moment.format(new Date(/Z|[+-]\d\d:\d\d$/.test(iso) ? iso : `${iso}Z`)) : "");
 export const asPercent = (share) => percent.format(share);
+
+const PAINT_MS = 150;
+
+/** Does work that can wait until what was drawn just now is on the glass; at once where nothing is drawn. */
+export function afterPaint(work) {
+  let done = false;
+  const once = () => {
+    if (!done) work();
+    done = true;
+  };
+  if (document.hidden) return once();
+  setTimeout(once, PAINT_MS);
+  return requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(once)));
+}
