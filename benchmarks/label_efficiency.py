@@ -45,7 +45,7 @@ import numpy as np
 
 from benchmarks.harness import cores
 from benchmarks.identity import CropsError, CropTable, held_out, read_table
-from chimp_assets.acquisition.plan import AUDIT, REPEAT, Policy, plan
+from chimp_assets.acquisition.plan import AUDIT, REPEAT, Policy, SpreadBy, plan
 from chimp_assets.acquisition.pool import UNLABELLED, Head, TrackPool
 from chimp_assets.acquisition.ridge import Ridge, fit_ridge
 from chimp_assets.planning import half_is_well_known
@@ -221,7 +221,7 @@ def _uherding(asked: Asking, b: int, most: int = 4_000) -> np.ndarray:
     return rows[chosen]
 
 
-def _planned(shares: dict[str, float]) -> Strategy:
+def _planned(shares: dict[str, float], spread_by: SpreadBy = "distance") -> Strategy:
     """The product's plan: cold until the rule of `planning` calls it warm; always cold without shares."""
 
     def strategy(asked: Asking, b: int) -> np.ndarray:
@@ -246,7 +246,7 @@ def _planned(shares: dict[str, float]) -> Strategy:
                 (SHARPNESS * ridge.weight[-1]).astype(np.float32),
                 classes=tuple(ridge.classes.tolist()),
             )
-            made = plan(pool, head, Policy("warm", shares, video_cap=1 / 3), b, asked.rng)
+            made = plan(pool, head, Policy("warm", shares, video_cap=1 / 3, spread_by=spread_by), b, asked.rng)
         return rows[made.rows]
 
     return strategy
@@ -262,7 +262,8 @@ STRATEGIES: dict[str, Strategy] = {
     "direct": _direct,
     "uherding": _uherding,
     "typical": _planned({}),
-    "cluster-margin": _planned({"boundary": 1.0}),
+    "cluster-margin": _planned({"boundary": 1.0}, "cells"),
+    "farthest-margin": _planned({"boundary": 1.0}),
     "product": _planned(WARM),
 }
 NEED_TWO_CLASSES = ("margin", "entropy", "badge", "direct")

@@ -109,6 +109,7 @@ def replan(
     policy = Policy(
         phase,
         shares,
+        spread_by=wanted.spread_by,
         identity_cap=wanted.identity_cap,
         video_cap=wanted.video_cap,
         place_cap=wanted.place_cap,

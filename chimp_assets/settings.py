@@ -160,6 +160,9 @@ class AcquisitionSettings(_Section):
         "repeat: asked before; audit: drawn at random",
     )
     warm_accuracy: float = Field(0.3, ge=0, le=1, description="audit accuracy from which the boundary lane takes over")
+    spread_by: Literal["distance", "cells"] = Field(
+        "distance", description="boundary tracks keep apart by distance from all asked ones, or by cells of look-alikes"
+    )
     identity_cap: float = Field(0.25, gt=0, le=1, description="largest share of a batch predicted as one individual")
     video_cap: float = Field(0.1, gt=0, le=1, description="largest share of a batch from one video")
     place_cap: float = Field(0.34, gt=0, le=1, description="largest share of a batch from one camera and day")

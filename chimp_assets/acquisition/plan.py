@@ -39,13 +39,16 @@ from chimp_assets.acquisition.scores import ArithmeticOf, Candidates, OnCpu, Swe
 from chimp_assets.acquisition.selectors import (
     MOST_CANDIDATES,
     AnchorNeighbours,
+    Choice,
     ClusterMargin,
+    FarthestMargin,
     NovelCells,
     TypicalCells,
     spread,
 )
 
 Phase = Literal["cold", "warm"]
+SpreadBy = Literal["distance", "cells"]
 
 AUDIT, REPEAT = "audit", "repeat"
 
@@ -54,6 +57,9 @@ MOST_CELLS = 512
 
 COLD_CANDIDATES = 8_192
 """Drawn from what may be asked: k-means and densities of these take half a CPU second, whatever the pool."""
+
+MOST_ASKED = 8_192
+"""Tracks asked before from which the boundary lane keeps its distance; of more a sample."""
 
 COVERED_SAMPLE = 2_048
 """Tracks asked before that mark cells as covered."""
@@ -88,6 +94,7 @@ class Policy:
     place_cap: float = 0.34
     value_weight: float = 0.25
     duplicate_likeness: float = 0.97
+    spread_by: SpreadBy = "distance"
 
 
 @dataclass(frozen=True)
@@ -228,13 +235,14 @@ def share_out(shares: Mapping[str, float], b: int, *, n_train: int, n_audit: int
     return wanted
 
 
-def candidate_count(n_pool: int, b: int) -> int:
-    """How many of the smallest margins compete for b picks: 1.25 a pick, of large pools one in a thousand tracks.
+def candidate_count(n_pool: int, b: int, spread_by: SpreadBy = "distance") -> int:
+    """How many of the smallest margins compete for b picks: 2 a pick (cells: 1.25), of large pools one in a thousand.
 
-    The first is Cluster-Margin's own choice on small sets: in the replay a tenth of the pool cost a point of accuracy,
-    since margins then chose nothing. Its ten a pick are for batches of 100,000; never more are taken here, nor 50,000.
+    Cluster-Margin's own choice on small sets is 1.25: in the replay a tenth of the pool cost a point of accuracy, since
+    margins then chose nothing. Its ten a pick are for batches of 100,000; never more are taken here, nor 50,000.
     """
-    return max(b, min(MOST_CANDIDATES, 10 * b, max(math.ceil(1.25 * b), n_pool // 1000)))
+    few = math.ceil((2.0 if spread_by == "distance" else 1.25) * b)
+    return max(b, min(MOST_CANDIDATES, 10 * b, max(few, n_pool // 1000)))
 
 
 def _check(policy: Policy, head: Head | None) -> None:
@@ -259,7 +267,7 @@ def _desk(
         return _Desk(pool, head, policy, trainable, None, nothing, nothing, Asked(pool))
     total = sum(training.values())
     anchors = rare_anchors(pool) if "rare" in training else np.empty(0, np.int64)
-    nearest = candidate_count(len(pool), total)
+    nearest = candidate_count(len(pool), total, policy.spread_by)
     swept = sweep(
         pool,
         head,
@@ -334,16 +342,40 @@ def _boundary(desk: _Desk, count: int, rng: np.random.Generator) -> _Lane:
     pool, policy = desk.pool, desk.policy
     found = desk.choosable(desk.swept.unsure)
     score = -((1 - found.margin) * worth(pool, found.rows, policy.value_weight))
-    # Caps come before the draw, so that chances stay exact: what a cap leaves out nobody draws.
     ranked = spread(np.lexsort((found.rows, score)), _groups(pool, found.rows, policy, count))
-    nearest = candidate_count(len(pool), count)
-    kept = found.at(ranked[:nearest])
-    emb = pool.emb[kept.rows]
-    cell = cells_of(emb, min(MOST_CELLS, 2 * count, max(1, len(emb) // 2)), int(_own_rng(pool).integers(1 << 31)))
-    selector = ClusterMargin(nearest=nearest, cap=max(1, math.ceil(policy.identity_cap * count)))
-    choice = selector.select(kept.rows, emb, score[ranked[:nearest]], cell, kept.top1, count, rng)
+    ranked = ranked[: candidate_count(len(pool), count, policy.spread_by)]
+    kept, score = found.at(ranked), score[ranked]
+    choice = _BY[policy.spread_by](desk, kept, score, count, rng)
     rows = kept.rows[choice.positions]
     return _Lane(rows, choice.propensity, _wavering(pool.emb, desk.head, rows))
+
+
+def _by_distance(desk: _Desk, kept: Candidates, score: F32Array, count: int, rng: np.random.Generator) -> Choice:
+    pool, policy = desk.pool, desk.policy
+    asked = np.sort(np.concatenate([draw_rows(pool.covered(), MOST_ASKED, _own_rng(pool)), desk.chosen]))
+    nothing = np.zeros(len(kept.rows), np.int32)
+    # More than are asked, so that the caps have a choice.
+    ranked = FarthestMargin(pool.emb[asked], len(kept.rows)).select(
+        kept.rows, pool.emb[kept.rows], score, nothing, kept.top1, 2 * count, rng
+    )
+    groups = [*_groups(pool, kept.rows, policy, count), (kept.top1, max(1, math.ceil(policy.identity_cap * count)))]
+    chosen = spread(ranked.positions, groups)[:count]
+    return Choice(chosen, ranked.propensity[: len(chosen)])
+
+
+def _by_cells(desk: _Desk, kept: Candidates, score: F32Array, count: int, rng: np.random.Generator) -> Choice:
+    # The caps on videos and places came before the draw, so that chances are exact: what a cap leaves out nobody draws.
+    emb = desk.pool.emb[kept.rows]
+    k = min(MOST_CELLS, 2 * count, max(1, len(emb) // 2))
+    cell = cells_of(emb, k, int(_own_rng(desk.pool).integers(1 << 31)))
+    selector = ClusterMargin(nearest=len(kept.rows), cap=max(1, math.ceil(desk.policy.identity_cap * count)))
+    return selector.select(kept.rows, emb, score, cell, kept.top1, count, rng)
+
+
+_BY: Mapping[SpreadBy, Callable[[_Desk, Candidates, F32Array, int, np.random.Generator], Choice]] = {
+    "distance": _by_distance,
+    "cells": _by_cells,
+}
 
 
 def worth(pool: TrackPool, rows: I64Array, weight: float) -> F32Array:

@@ -17,6 +17,9 @@ from chimp_assets.acquisition.pool import F16Array, F32Array, F64Array, I32Array
 
 MOST_CANDIDATES = 50_000
 
+ASKED_AT_ONCE = 512
+"""Asked tracks with which all candidates are compared at once: 50,000 of them take 100 MB."""
+
 
 class Choice(NamedTuple):
     """Positions i64 [<= b] into the candidates, in the order to ask them, and the chance f64 of each to be chosen."""
@@ -184,6 +187,45 @@ class ClusterMargin:
         chosen = order[np.argsort(np.where(of_class < self.cap, 0, of_class), kind="stable")[:b]]
         members, picks = np.bincount(stratum), np.bincount(stratum[chosen], minlength=int(stratum.max()) + 1)
         return Choice(drawn[chosen], picks[stratum[chosen]] / members[stratum[chosen]])
+
+
+@dataclass(frozen=True)
+class FarthestMargin:
+    """The smallest margins, spread by the greedy rule of Core-Set (Sener and Savarese 2018, arXiv 1708.00489).
+
+    Of the candidates the `nearest` with the smallest score are kept; each pick is the one whose most alike asked track
+    is the least alike, what was picked before included. asked: f16 [a, D], length 1, tracks that were asked before;
+    those that are not finite are left out. Nothing is drawn: the propensity is 1. cell and top1 are not used.
+    Time O(nearest (a + b) D).
+    """
+
+    asked: F16Array
+    nearest: int
+
+    def select(
+        self,
+        rows: I64Array,
+        emb: F16Array,
+        score: F32Array,
+        cell: I32Array,
+        top1: I32Array,
+        b: int,
+        rng: np.random.Generator,
+    ) -> Choice:
+        close = np.lexsort((rows, score))[: self.nearest]
+        vectors = emb[close].astype(np.float32)
+        alike = np.full(len(close), -np.inf, np.float32)  # without an asked track the smallest score comes first
+        for low in range(0, len(self.asked), ASKED_AT_ONCE):
+            asked = self.asked[low : low + ASKED_AT_ONCE].astype(np.float32)
+            asked = asked[np.isfinite(asked).all(axis=1)]
+            if len(asked):
+                alike = np.maximum(alike, (vectors @ asked.T).max(axis=1))
+        chosen = np.empty(min(b, len(close)), np.int64)
+        for n in range(len(chosen)):
+            chosen[n] = at = int(np.argmin(alike))
+            alike = np.maximum(alike, vectors @ vectors[at])
+            alike[at] = np.inf
+        return Choice(close[chosen], np.ones(len(chosen)))
 
 
 def _in_turns(

@@ -8,13 +8,13 @@ import pytest
 from chimp_assets.acquisition.cells import NEIGHBOURS, cells_of
 from chimp_assets.acquisition.pool import Head
 from chimp_assets.acquisition.scores import class_probabilities, prefilter
-from chimp_assets.acquisition.selectors import ClusterMargin, RandomTracks, TypicalCells
+from chimp_assets.acquisition.selectors import ClusterMargin, FarthestMargin, RandomTracks, TypicalCells
 from chimp_assets_tests.acquisition.pools import planted
 
 pytest.importorskip("skactiveml", reason="scikit-activeml is not installed")
 
 from skactiveml.base import SkactivemlClassifier
-from skactiveml.pool import RandomSampling, TypiClust, UncertaintySampling
+from skactiveml.pool import CoreSet, RandomSampling, TypiClust, UncertaintySampling
 from skactiveml.utils import MISSING_LABEL
 
 
@@ -69,6 +69,29 @@ def test_margins_are_those_of_scikit_activeml(seed: int) -> None:
         ours.rows, pool.emb[ours.rows], ours.margin, cell, ours.top1, b, np.random.default_rng(seed)
     )
     assert set(ours.rows[choice.positions].tolist()) == set(theirs.tolist())
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_distance_from_what_was_asked_is_that_of_scikit_activeml(seed: int) -> None:
+    """A greedy rule with a slip in it still spreads, only less.
+
+    The same: each pick is the row farthest from the answered ones and the earlier picks; on vectors of length 1 the
+    smallest cosine is the largest distance. Different on purpose: they look at all rows, we at those of the smallest
+    margins, so the comparison is with all rows near enough.
+    """
+    pool, _, truth = planted(150, classes=6, spread=1.2, seed=seed)
+    answered = np.random.default_rng(seed).choice(150, 12, replace=False)
+    said = unanswered(150)
+    said[answered] = truth[answered]
+    exact = pool.emb.astype(np.float32)
+    exact /= np.linalg.norm(exact, axis=1, keepdims=True)
+    theirs = CoreSet(random_state=0).query(exact, said, batch_size=20)
+    rows = np.setdiff1d(np.arange(150), answered)
+    nothing = np.zeros(len(rows), np.float32)
+    ours = FarthestMargin(pool.emb[answered], nearest=len(rows)).select(
+        rows, pool.emb[rows], nothing, nothing.astype(np.int32), nothing.astype(np.int32), 20, np.random.default_rng(0)
+    )
+    assert rows[ours.positions].tolist() == theirs.tolist()
 
 
 def test_random_asking_is_as_random_as_that_of_scikit_activeml() -> None:

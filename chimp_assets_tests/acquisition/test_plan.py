@@ -17,6 +17,7 @@ from chimp_assets.acquisition.plan import (
     LaneError,
     Plan,
     Policy,
+    SpreadBy,
     candidate_count,
     plan,
     rare_anchors,
@@ -30,12 +31,13 @@ from chimp_assets_tests.sentences import untranslated
 COLD = Policy("cold", {"typical": 0.75, "audit": 0.25})
 WARM = Policy("warm", {"boundary": 0.75, "audit": 0.25})
 MIXED = Policy("warm", {"boundary": 0.4, "typical": 0.3, "audit": 0.3})
+CELLS = Policy("warm", {"boundary": 0.6, "novel": 0.1, "audit": 0.3}, spread_by="cells")
 ALL = Policy("warm", {"boundary": 0.4, "rare": 0.15, "novel": 0.15, "audit": 0.2, "repeat": 0.1})
 
 
 @settings(max_examples=80, deadline=None)
 @given(
-    policy=st.sampled_from([COLD, WARM, MIXED, ALL]),
+    policy=st.sampled_from([COLD, WARM, MIXED, ALL, CELLS]),
     n=st.integers(0, 150),
     b=st.integers(0, 60),
     seed=st.integers(0, 9999),
@@ -99,18 +101,19 @@ def test_the_audit_lanes_propensity_is_its_frequency() -> None:
     assert hits[~pool.may_audit()].sum() == 0
 
 
-def test_every_lanes_propensity_is_its_frequency() -> None:
+@pytest.mark.parametrize(("spread_by", "plans"), [("cells", 1500), ("distance", 300)])
+def test_every_lanes_propensity_is_its_frequency(spread_by: SpreadBy, plans: int) -> None:
     """Statistics on answers of any lane are right only if its stated chances are; the caps and copies included."""
     rng = np.random.default_rng(3)
     states = np.where(rng.random(160) < 0.3, rng.integers(0, 5, 160), UNLABELLED)
     pool, head, _ = planted(160, reserve=0.25, states=states, spread=1.0, seed=2)
     video = rng.integers(0, 12, 160).astype(np.int32)
     pool = dataclasses.replace(pool, repeat=rng.random(160) < 0.5, video=video, place=(video % 3).astype(np.int32))
-    plans = 1500
+    policy = dataclasses.replace(ALL, spread_by=spread_by)
     hits: dict[tuple[str, int], int] = {}
     stated: dict[tuple[str, int], set[float]] = {}
     for seed in range(plans):
-        made = plan(pool, head, ALL, 30, np.random.default_rng(seed))
+        made = plan(pool, head, policy, 30, np.random.default_rng(seed))
         for row, lane, p in zip(made.rows.tolist(), made.lanes, made.propensity.tolist(), strict=True):
             hits[lane, row] = hits.get((lane, row), 0) + 1
             stated.setdefault((lane, row), set()).add(round(p, 12))
@@ -155,14 +158,32 @@ def test_what_nobody_has_named_is_found_by_the_novel_lane() -> None:
     assert met["random"] < 4
 
 
-def test_one_video_does_not_fill_a_batch_while_others_wait() -> None:
+@pytest.mark.parametrize("spread_by", ["distance", "cells"])
+def test_one_video_does_not_fill_a_batch_while_others_wait(spread_by: SpreadBy) -> None:
     """Forty tracks of one noisy clip are one lesson."""
     pool, head, _ = planted(400, spread=1.5)
     video = np.where(np.arange(400) < 200, 0, np.arange(400)).astype(np.int32)
     pool = dataclasses.replace(pool, video=video, place=np.zeros(400, np.int32))
-    made = plan(pool, head, Policy("warm", {"boundary": 1.0}, duplicate_likeness=1.0), 40, np.random.default_rng(0))
+    policy = Policy("warm", {"boundary": 1.0}, duplicate_likeness=1.0, spread_by=spread_by)
+    made = plan(pool, head, policy, 40, np.random.default_rng(0))
     assert (video[made.rows] == 0).sum() <= 4
     assert len(made) == 40
+
+
+def test_what_was_answered_keeps_new_questions_away() -> None:
+    """The second question about one doubt teaches less than the first about another."""
+    pool, head, _ = planted(2000, classes=2, spread=1.5, dimensions=8)
+    policy = Policy("warm", {"boundary": 1.0}, duplicate_likeness=1.0)
+    first = plan(pool, head, policy, 20, np.random.default_rng(0)).rows
+    state = pool.state.copy()
+    state[first] = 0
+    second = plan(dataclasses.replace(pool, state=state), head, policy, 20, np.random.default_rng(0)).rows
+    emb = pool.emb.astype(np.float32)
+    left = plan(
+        dataclasses.replace(pool, state=state), head, dataclasses.replace(policy, spread_by="cells"), 20,
+        np.random.default_rng(0),
+    ).rows  # fmt: skip
+    assert (emb[second] @ emb[first].T).max(axis=1).mean() < (emb[left] @ emb[first].T).max(axis=1).mean() - 0.02
 
 
 def test_answers_that_name_more_in_less_time_are_worth_more() -> None:
@@ -287,7 +308,8 @@ def test_shares_fill_the_batch_and_never_exceed_what_is_there(
 
 def test_a_small_pool_still_leaves_the_margin_something_to_choose() -> None:
     """Ten candidates a pick are the whole pool of a first archive, and margins would choose nothing."""
-    assert candidate_count(120, 15) == 19
+    assert candidate_count(120, 15) == 30
+    assert candidate_count(120, 15, "cells") == 19
     assert candidate_count(300_000, 75) == 300
     assert candidate_count(30_000_000, 75) == 750
     assert candidate_count(3, 15) >= 3

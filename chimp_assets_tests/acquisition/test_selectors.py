@@ -8,14 +8,26 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chimp_assets.acquisition.cells import cells_of, typicality
-from chimp_assets.acquisition.selectors import ClusterMargin, RandomTracks, Selector, TypicalCells, counts_before
+from chimp_assets.acquisition.selectors import (
+    ClusterMargin,
+    FarthestMargin,
+    RandomTracks,
+    Selector,
+    TypicalCells,
+    counts_before,
+)
 from chimp_assets_tests.acquisition.pools import planted
 
-SELECTORS: list[Selector] = [RandomTracks(), TypicalCells(np.zeros(9, np.int64)), ClusterMargin(nearest=30, cap=3)]
+SELECTORS: list[Selector] = [
+    RandomTracks(),
+    TypicalCells(np.zeros(9, np.int64)),
+    ClusterMargin(nearest=30, cap=3),
+    FarthestMargin(np.eye(4, 16, dtype=np.float16), nearest=30),
+]
 
 
 @settings(max_examples=40, deadline=None)
-@given(which=st.sampled_from(range(3)), m=st.integers(0, 60), b=st.integers(0, 80), seed=st.integers(0, 999))
+@given(which=st.sampled_from(range(4)), m=st.integers(0, 60), b=st.integers(0, 80), seed=st.integers(0, 999))
 def test_selectors_never_repeat_and_return_fewer_when_fewer_are_there(which: int, m: int, b: int, seed: int) -> None:
     """A repeated pick wastes the expert's minute; a short pool must not be an error."""
     selector = SELECTORS[which]
@@ -30,7 +42,7 @@ def test_selectors_never_repeat_and_return_fewer_when_fewer_are_there(which: int
         return choice.positions.tolist(), choice.propensity.tolist()
 
     positions, propensity = run()
-    available = min(m, 30) if which == 2 else m
+    available = min(m, 30) if which >= 2 else m
     assert len(positions) == len(set(positions)) == min(b, available)
     assert all(0 <= i < m for i in positions)
     assert len(propensity) == len(positions)
@@ -96,6 +108,37 @@ def test_the_cap_gives_way_rather_than_leave_the_expert_without_work() -> None:
         np.random.default_rng(0),
     )  # fmt: skip
     assert np.bincount(top1[choice.positions]).tolist() == [5, 5]
+
+
+def test_the_farthest_of_the_smallest_margins_comes_first() -> None:
+    """Asking beside what was answered teaches little; asking what is merely far away teaches nothing of boundaries."""
+    degrees = np.radians([0, 5, 40, 90, 170])
+    emb = np.stack([np.cos(degrees), np.sin(degrees)], axis=1).astype(np.float16)
+    score = np.array([0.1, 0.1, 0.1, 0.1, 0.9], np.float32)  # the farthest of all is not in doubt
+    nothing = np.zeros(5, np.int32)
+
+    def asked_after(asked: list[int]) -> list[int]:
+        selector = FarthestMargin(emb[asked], nearest=4)
+        rng = np.random.default_rng(0)
+        return selector.select(np.arange(5), emb, score, nothing, nothing, 3, rng).positions.tolist()
+
+    assert asked_after([0]) == [3, 2, 1]
+    assert asked_after([3]) == [0, 2, 1]
+    assert asked_after([]) == [0, 3, 2]  # nothing asked yet: the smallest score, then away from it
+
+
+def test_a_broken_answered_vector_does_not_decide_what_is_asked() -> None:
+    """nan would be the farthest from everything, and every pick the first."""
+    pool, _, _ = planted(40)
+    asked = np.concatenate([pool.emb[:3], np.full((1, 16), np.nan, np.float16)])
+    score, nothing = np.zeros(40, np.float32), np.zeros(40, np.int32)
+    picks = [
+        FarthestMargin(some, nearest=40)
+        .select(np.arange(40), pool.emb, score, nothing, nothing, 9, np.random.default_rng(0))
+        .positions.tolist()
+        for some in (asked, asked[:3])
+    ]
+    assert picks[0] == picks[1]
 
 
 def test_typical_cells_start_with_the_densest_track_of_the_largest_unasked_cell() -> None:
