@@ -10,7 +10,7 @@ day, and the audit lane asks nothing but the reserve, so that an audit answer ne
 the track.
 
 What is left to chance is stated: the audit and repeat lanes are simple random samples, the boundary lane draws members
-of strata, and every other choice follows from the pool alone, so that its propensity is 1.
+of strata where it is spread by cells, and every other choice follows from the pool alone, so that its propensity is 1.
 """
 
 from __future__ import annotations
