@@ -224,6 +224,7 @@ def test_a_plan_is_stored_as_it_was_made(world: World) -> None:
         "identity_cap": 0.25,
         "pairs_per_round": 20,
         "place_cap": 0.34,
+        "spread_by": "distance",
         "value_weight": 0.25,
         "video_cap": 0.1,
         "phase": "cold",
@@ -303,7 +304,8 @@ def test_a_good_head_turns_the_plan_to_the_boundary(world: World) -> None:
     assert report.lanes == {"audit": 2, "boundary": 5, "novel": 1}  # nobody has few labels, so nobody is rare
     boundary = [(track, reason) for track, lane, _, reason in world.items() if lane == "boundary"]
     doubt = {track: abs(world.embeddings[track][0]) for track in world.open_to_training}
-    nearest = sorted(doubt, key=lambda track: doubt[track])[:16]  # and one of a video, while there are others
+    nearest = sorted(doubt, key=lambda track: doubt[track])[:18]  # two each, one of a video while there are others
+    assert len(nearest) < len(doubt) / 2
     assert {track for track, _ in boundary} <= set(nearest)
     assert all("Fifi (FF)" in reason and "Fred (FI)" in reason for _, reason in boundary)
     with world.db.read() as conn:

@@ -123,19 +123,20 @@ export function Clip({ item }) {
   const room = useRef(null);
   const film = useRef(null);
   const [boxes, setBoxes] = useState(null);
-  const [loaded, setLoaded] = useState(false);
+  const [loaded, setLoaded] = useState(null);
   const [failed, setFailed] = useState(false);
   const [looked, setLooked] = useState(null);
   const crop = item.crops[cropAt.value];
   const whole = view.value === "clip";
+  // Of this track: what was loaded for the one before must not make a player in the moment in which it changes.
+  const here = loaded === item.item_id;
   const still = whole ? (item.frame ?? crop) : crop;
   // A clip on a slow link must not take the line from the pictures of the next tracks: it loads once they are here.
   // And a player costs more than the rest of the screen: it is made when the next key has not come at once.
-  const wanted = !!item.clip && (playing.value || (looked === item.item_id && clipIsHere(item)) || loaded);
+  const wanted = !!item.clip && (playing.value || (looked === item.item_id && clipIsHere(item)) || here);
 
   useEffect(() => {
     setBoxes(null);
-    setLoaded(false);
     setFailed(false);
     const later = setTimeout(() => setLooked(item.item_id), LOOKED_MS);
     return () => clearTimeout(later);
@@ -195,7 +196,7 @@ export function Clip({ item }) {
     return () => element.cancelVideoFrameCallback?.(handle);
   }, [item.item_id, wanted]);
 
-  const showFilm = whole && loaded && clipTime.value !== null;
+  const showFilm = whole && here && clipTime.value !== null;
   return html`<div class="stage" data-view=${view.value}>
     ${still
       ? html`<img class=${view.value === "bright" ? "still bright" : "still"} src=${still.url} alt=${t("label.picture_of_track")} decoding="sync" draggable=${false} />`
@@ -213,7 +214,7 @@ export function Clip({ item }) {
       playsinline
       preload="auto"
       onLoadedData=${(event) => {
-        setLoaded(true);
+        setLoaded(item.item_id);
         if (!playing.value) event.target.currentTime = item.clip.best_s ?? 0;
       }}
       onError=${() => {
