@@ -304,9 +304,9 @@ def test_a_good_head_turns_the_plan_to_the_boundary(world: World) -> None:
     assert report.lanes == {"audit": 2, "boundary": 5, "novel": 1}  # nobody has few labels, so nobody is rare
     boundary = [(track, reason) for track, lane, _, reason in world.items() if lane == "boundary"]
     doubt = {track: abs(world.embeddings[track][0]) for track in world.open_to_training}
-    nearest = sorted(doubt, key=lambda track: doubt[track])[:18]  # two each, one of a video while there are others
-    assert len(nearest) < len(doubt) / 2
-    assert {track for track, _ in boundary} <= set(nearest)
+    doubts = [doubt[track] for track, _ in boundary]
+    # Ten candidates for five, and one of each of ten videos: the least doubtful video has one, too.
+    assert np.median(doubts) < np.quantile(list(doubt.values()), 0.25)
     assert all("Fifi (FF)" in reason and "Fred (FI)" in reason for _, reason in boundary)
     with world.db.read() as conn:
         assert conn.scalar(sa.select(t.acquisition_round.c.head_model_id)) == head
