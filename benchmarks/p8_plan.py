@@ -6,7 +6,7 @@ core of the target as reserve. Peers, on the same pool: `floor`, numpy's
 argpartition of N ready-made margins (what choosing alone costs), and `plain`, softmax margins of everything in chunks
 of 16,384 rows, then argpartition (what margin sampling costs without cells, lanes, caps or propensities).
 30 million tracks are planned once, with all cores, and wall seconds are shown; memory is what the process has beyond
-the pool (embeddings and columns; 18 bytes a track).
+the pool (embeddings and columns; 26 bytes a track).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,8 @@ from chimp_assets.settings import AcquisitionSettings
 SECONDS = {300_000: 1.0, 1_000_000: 2.5}
 LARGE, LARGE_SECONDS = 30_000_000, 60.0
 EXTRA_MIB = 200
+N_RARE, ANSWERS_OF_RARE = 16, 4
+TRACKS_OF_A_VIDEO, TRACKS_OF_A_PLACE = 40, 1_000
 DIMENSIONS, CLASSES, BATCH = 128, 300, 100
 _SHARES = AcquisitionSettings()
 WARM = Policy("warm", _SHARES.warm_shares)
@@ -122,27 +124,40 @@ def measure_large() -> Iterator[Row]:
 
 
 def synthetic_pool(n: int, seed: int = 20) -> tuple[TrackPool, Head]:
-    """n tracks of 300 individuals, sizes by Zipf's law, and a head that is often unsure. 5 % are labelled."""
+    """n tracks of 300 individuals, sizes by Zipf's law, and a head that is often unsure.
+
+    5 % are answered, of the 16 rarest individuals four tracks each: all lanes have something to look for. 40 tracks a
+    video, 1,000 a camera and day.
+    """
     rng = np.random.default_rng(seed)
     centres = rng.standard_normal((CLASSES, DIMENSIONS), dtype=np.float32)
     centres /= np.linalg.norm(centres, axis=1, keepdims=True)
     share = 1 / np.arange(1, CLASSES + 1)
     emb = np.empty((n, DIMENSIONS), np.float16)
     state = np.full(n, UNLABELLED, np.int32)
+    reserve, test_day = np.empty(n, bool), np.empty(n, bool)
+    n_answered = np.zeros(CLASSES, np.int64)
+    most = np.where(np.arange(CLASSES) < CLASSES - N_RARE, n, ANSWERS_OF_RARE)
     for low in range(0, n, CHUNK_ROWS):
         rows = min(CHUNK_ROWS, n - low)
+        here = slice(low, low + rows)
         who = rng.choice(CLASSES, rows, p=share / share.sum())
         chunk = centres[who] + rng.standard_normal((rows, DIMENSIONS), dtype=np.float32) * np.float32(0.12)
-        emb[low : low + rows] = chunk / np.linalg.norm(chunk, axis=1, keepdims=True)
-        answered = np.flatnonzero(rng.random(rows, dtype=np.float32) < 0.05)
-        state[low + answered] = who[answered]
+        emb[here] = chunk / np.linalg.norm(chunk, axis=1, keepdims=True)
+        reserve[here], test_day[here] = rng.random((2, rows), dtype=np.float32) < 0.2
+        for i in np.flatnonzero(rng.random(rows, dtype=np.float32) < 0.05):
+            if n_answered[who[i]] < most[who[i]]:
+                state[low + i] = who[i]
+                n_answered[who[i]] += not (reserve[low + i] or test_day[low + i])
     pool = TrackPool(
         emb,
         np.arange(n, dtype=np.int64),
         state,
         np.ones(n, np.float32),
-        rng.random(n, dtype=np.float32) < 0.2,
-        rng.random(n, dtype=np.float32) < 0.2,
+        reserve,
+        test_day,
+        video=np.arange(n, dtype=np.int32) // TRACKS_OF_A_VIDEO,
+        place=np.arange(n, dtype=np.int32) // TRACKS_OF_A_PLACE,
     )
     return pool, Head(centres * 12, np.zeros(CLASSES, np.float32), temperature=1.3)
 
@@ -174,8 +189,8 @@ def _measure_large() -> dict[str, Any]:
     began = time.perf_counter()
     np.argpartition(ready, BATCH)
     found["floor"] = time.perf_counter() - began
-    columns = (pool.emb, pool.track, pool.state, pool.value, pool.reserve, pool.test_day)
-    found["pool_mib"] = sum(column.nbytes for column in columns) / 2**20
+    columns = (getattr(pool, field.name) for field in fields(pool))
+    found["pool_mib"] = sum(column.nbytes for column in columns if column is not None) / 2**20
     found["embeddings_mib"] = pool.emb.nbytes / 2**20
     return found
 

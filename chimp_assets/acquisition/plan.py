@@ -291,11 +291,10 @@ def rare_anchors(pool: TrackPool) -> I64Array:
 
     Answers of the audit lane are not looked at.
     """
-    named = np.flatnonzero((pool.state >= 0) & ~pool.reserve & ~pool.test_day)
-    who, individual, count = np.unique(pool.state[named], return_inverse=True, return_counts=True)
-    few = count[individual] < FEW_TRACKS
-    order = np.lexsort((named[few], who[individual[few]], count[individual[few]]))
-    return named[few][order][:MOST_ANCHORS]
+    n_named = pool.named_tracks()
+    named = pool.learnt_of(np.flatnonzero((n_named > 0) & (n_named < FEW_TRACKS)))
+    who = pool.state[named]
+    return named[np.lexsort((named, who, n_named[who]))][:MOST_ANCHORS]
 
 
 def _audit(pool: TrackPool, count: int, rng: np.random.Generator) -> _Lane:
@@ -319,7 +318,7 @@ def _typical(desk: _Desk, count: int, rng: np.random.Generator) -> _Lane:
     rows = np.sort(draw_rows(desk.open, max(SPARE * count, COLD_CANDIDATES), own))
     _refuse_what_is_not_finite(pool, rows)
     rows = rows[~desk.asked_already(rows)]
-    covered = np.sort(draw_rows(pool.covered(), COVERED_SAMPLE, own))
+    covered = np.sort(desk.asked.sample(COVERED_SAMPLE, own))
     emb = pool.emb[rows]
     k = min(MOST_CELLS, len(covered) + count)
     cell = cells_of(np.concatenate([emb, pool.emb[covered]]), k, int(own.integers(1 << 31)))
@@ -352,7 +351,7 @@ def _boundary(desk: _Desk, count: int, rng: np.random.Generator) -> _Lane:
 
 def _by_distance(desk: _Desk, kept: Candidates, score: F32Array, count: int, rng: np.random.Generator) -> Choice:
     pool, policy = desk.pool, desk.policy
-    asked = np.sort(np.concatenate([draw_rows(pool.covered(), MOST_ASKED, _own_rng(pool)), desk.chosen]))
+    asked = np.sort(np.concatenate([desk.asked.sample(MOST_ASKED, _own_rng(pool)), desk.chosen]))
     nothing = np.zeros(len(kept.rows), np.int32)
     # More than are asked, so that the caps have a choice.
     ranked = FarthestMargin(pool.emb[asked], len(kept.rows)).select(
@@ -406,7 +405,7 @@ def _rare(desk: _Desk, count: int, rng: np.random.Generator) -> _Lane:
     place = {int(row): i for i, row in zip(near.anchor[order], near.rows[order], strict=True)}
     anchor = np.array([place[int(row)] for row in found.rows], np.int64)
     who = pool.state[desk.anchors[anchor]] if len(anchor) else np.empty(0, np.int32)
-    n_named = dict(zip(*np.unique(pool.state[pool.covered()], return_counts=True), strict=True))
+    n_named = pool.named_tracks()
     rarest = np.lexsort((who, [n_named[w] for w in who])) if len(who) else np.empty(0, np.int64)
     rank = {int(w): i for i, w in reversed(list(enumerate(who[rarest])))}
     anchor_of = np.array([rank[int(w)] for w in who], np.int32)
@@ -435,7 +434,7 @@ def _novel(desk: _Desk, count: int, rng: np.random.Generator) -> _Lane:
     assert desk.swept is not None  # _check
     pool, own = desk.pool, _own_rng(desk.pool)
     found = desk.choosable(desk.swept.novel)
-    covered = np.sort(draw_rows(pool.covered(), COVERED_SAMPLE, own))
+    covered = np.sort(desk.asked.sample(COVERED_SAMPLE, own))
     emb = pool.emb[found.rows]
     k = min(MOST_CELLS, max(count, (len(emb) + len(covered)) // 8))
     cell = cells_of(np.concatenate([emb, pool.emb[covered]]), k, int(own.integers(1 << 31)))

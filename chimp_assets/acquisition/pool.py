@@ -6,6 +6,7 @@ Does not belong here: where the arrays come from (`chimp_assets.planning`), scor
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -99,24 +100,38 @@ class TrackPool:
 
     def may_train(self) -> BoolArray:
         """Rows that training lanes may ask: no answer yet, not in flight, not reserved, not of a test day. bool [N]."""
-        rows = self.state == UNLABELLED
-        rows &= ~self.reserve
-        rows &= ~self.test_day
-        return rows
+        return _without(self.state == UNLABELLED, self.reserve, self.test_day)
 
     def may_audit(self) -> BoolArray:
         """Rows that the audit lane may ask: the reserve's tracks without an answer and not in flight. bool [N]."""
-        return (self.state == UNLABELLED) & self.reserve
-
-    def covered(self) -> BoolArray:
-        """Rows whose surroundings the training lanes have asked about already, in flight included. bool [N].
-
-        Audit answers do not count: no model learns from them.
-        """
-        rows = self.state != UNLABELLED
-        rows &= ~self.reserve
-        rows &= ~self.test_day
+        rows = self.state == UNLABELLED
+        rows &= self.reserve
         return rows
+
+    def named_tracks(self) -> I64Array:
+        """How many tracks of each individual models may learn from: i64 [largest individual with a track + 1].
+
+        Neither the audit reserve's answers nor those of test days count.
+        """
+        counts = np.zeros(0, np.int64)
+        for _, state in self._learnt():
+            here = np.bincount(state, minlength=len(counts))
+            here[: len(counts)] += counts
+            counts = here
+        return counts
+
+    def learnt_of(self, individuals: I64Array) -> I64Array:
+        """Rows of the tracks of some individuals that `named_tracks` counts: i64, ascending."""
+        found = [rows[np.isin(state, individuals)] for rows, state in self._learnt()]
+        return np.concatenate([np.empty(0, np.int64), *found])
+
+    def _learnt(self) -> Iterator[tuple[I64Array, I32Array]]:
+        """Rows whose name models may learn from, and who it is, a block at a time."""
+        for low in range(0, len(self), BLOCK_ROWS):
+            block = slice(low, low + BLOCK_ROWS)
+            state = self.state[block]
+            here = np.flatnonzero(_without(state >= 0, self.reserve[block], self.test_day[block]))
+            yield here + low, state[here]
 
     def may_repeat(self) -> BoolArray:
         """Rows that the repeat lane may ask: named or given up before, not in flight, not of the reserve. bool [N]."""
@@ -164,6 +179,13 @@ class Head:
         """What a person calls an individual of `TrackPool.state`, whether the head knows it or not."""
         classes = self.classes or tuple(range(self.n_classes))
         return self.name_of(classes.index(individual)) if individual in classes else f"individual {individual}"
+
+
+def _without(rows: BoolArray, *others: BoolArray) -> BoolArray:
+    """rows, in place, without what is True in any of the others: no second mask of a large pool beside it."""
+    for other in others:
+        np.greater(rows, other, out=rows)
+    return rows
 
 
 def rows_where(mask: BoolArray, ordinals: I64Array) -> I64Array:

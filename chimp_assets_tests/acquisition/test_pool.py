@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from chimp_assets.acquisition import pool as pool_module
+from chimp_assets.acquisition.duplicates import Asked
 from chimp_assets.acquisition.pool import CANNOT_TELL, IN_FLIGHT, JUNK, PROVISIONAL, UNLABELLED, draw_rows, rows_where
 from chimp_assets_tests.acquisition.pools import planted
 
@@ -38,7 +39,35 @@ def test_training_lanes_may_ask_only_open_unlabelled_rows() -> None:
     pool = dataclasses.replace(pool, reserve=reserve, test_day=test_day)
     assert pool.may_train().tolist() == [True] + [False] * 7
     assert pool.may_audit().tolist() == [False] * 6 + [True, False]
-    assert pool.covered().tolist() == [False] + [True] * 5 + [False, False]
+
+
+def test_what_models_may_not_learn_from_marks_nothing_as_asked() -> None:
+    """An answer of the audit reserve that pushes training lanes away would make the audit depend on them."""
+    states = np.array([UNLABELLED, 3, PROVISIONAL, CANNOT_TELL, JUNK, IN_FLIGHT, 3, 3, 3])
+    pool, _, _ = planted(9, states=states)
+    reserve, test_day = np.zeros(9, bool), np.zeros(9, bool)
+    reserve[6], test_day[7] = True, True
+    pool = dataclasses.replace(pool, reserve=reserve, test_day=test_day)
+    assert sorted(Asked(pool).sample(99, np.random.default_rng(0)).tolist()) == [1, 2, 3, 4, 5, 8]
+    assert len(set(Asked(pool).sample(4, np.random.default_rng(0)).tolist())) == 4
+    assert pool.named_tracks().tolist() == [0, 0, 0, 2]
+    assert pool.learnt_of(np.array([3])).tolist() == [1, 8]
+
+
+@given(st.lists(st.integers(UNLABELLED, 4), max_size=40), st.integers(0, 99))
+def test_named_tracks_are_counted_across_blocks(states: list[int], seed: int) -> None:
+    """Individuals who appear only in a later block must not move or lose the counts of earlier ones."""
+    pool, _, _ = planted(len(states), states=np.array(states, np.int32))
+    rng = np.random.default_rng(seed)
+    reserve, test_day = rng.random((2, len(states))) < 0.2
+    pool = dataclasses.replace(pool, reserve=reserve, test_day=test_day)
+    named = np.flatnonzero((pool.state >= 0) & ~reserve & ~test_day)
+    block, pool_module.BLOCK_ROWS = pool_module.BLOCK_ROWS, 7
+    try:
+        assert pool.named_tracks().tolist() == np.bincount(pool.state[named]).tolist()
+        assert pool.learnt_of(np.array([1, 4])).tolist() == [i for i in named if pool.state[i] in (1, 4)]
+    finally:
+        pool_module.BLOCK_ROWS = block
 
 
 @given(hnp.arrays(bool, st.integers(0, 60)), st.data())

@@ -11,7 +11,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chimp_assets.acquisition.pool import CHUNK_ROWS, Head
-from chimp_assets.acquisition.scores import Swept, class_probabilities, prefilter, score, sweep
+from chimp_assets.acquisition.scores import (
+    Swept,
+    _least_margin,
+    _margins,
+    _top_two,
+    as_f32,
+    class_probabilities,
+    prefilter,
+    score,
+    sweep,
+)
 from chimp_assets.acquisition.torch_scores import on_torch
 from chimp_assets_tests.acquisition.pools import planted
 
@@ -69,6 +79,49 @@ def test_the_streaming_pass_equals_sorting_everything(
     assert (np.diff(found.margin) >= 0).all()
     # the same margins as a full sort (rows may swap where margins agree to rounding)
     np.testing.assert_allclose(found.margin, np.sort(margin)[: len(found.rows)], atol=2e-6)
+
+
+def test_half_precision_becomes_single_exactly() -> None:
+    """Every one of the 65,536 numbers: an exponent or a sign that is off by a bit is another animal."""
+    every = np.arange(65_536, dtype=np.uint16).view(np.float16)
+    finite = every[np.isfinite(every)].reshape(-1, 4)
+    assert as_f32(finite).tobytes() == finite.astype(np.float32).tobytes()
+    np.testing.assert_array_equal(as_f32(every), every.astype(np.float32))
+    np.testing.assert_array_equal(as_f32(finite.T), finite.T.astype(np.float32))
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    c=st.integers(2, 400),
+    spread=st.sampled_from([0.0, 1e-4, 0.3, 3.0, 60.0]),
+    level=st.sampled_from([0.0, -50.0, 3e4]),
+    seed=st.integers(0, 10_000),
+    few=st.booleans(),
+)
+def test_no_margin_is_below_its_bound(c: int, spread: float, level: float, seed: int, few: bool) -> None:
+    """A bound that is too high by rounding drops a track that should have been asked, and nobody would see it."""
+    rng = np.random.default_rng(seed)
+    logits = (rng.standard_normal((64, c)) * spread + level).astype(np.float32)
+    if few:  # two kinds of class: where the inequality is an equation
+        logits = np.where(rng.random((64, c)) < 0.1, logits[:, :1], logits.min(axis=1, keepdims=True)).astype(
+            np.float32
+        )
+    top = _top_two(logits, np.eye(c, dtype=np.float32), np.zeros(c, np.float32))
+    bound = _least_margin(top)
+    assert np.isfinite(bound).all()
+    assert (bound <= _margins(top, np.arange(64))).all()
+
+
+def test_the_bound_spares_most_tracks_their_exponentials() -> None:
+    """A bound of 0 would pass every other test, and a plan for an institute would take the night."""
+    pool, head, _ = planted(2_000)
+    rng = np.random.default_rng(1)
+    head = Head(
+        np.concatenate([head.weight, rng.standard_normal((295, 16)).astype(np.float32)]), np.zeros(300, np.float32)
+    )
+    top = _top_two(as_f32(pool.emb), np.ascontiguousarray(head.weight.T), head.bias)
+    limit = np.quantile(score(pool.emb, head).margin, 0.02)
+    assert np.mean(_least_margin(top) <= limit) < 0.2
 
 
 def test_a_row_that_is_not_finite_is_never_a_candidate() -> None:
