@@ -175,7 +175,6 @@ def retrain(json: Json = False) -> None:
     """Fit a head on the labels there are, measure it on the audit, promote or refuse it; then score and plan."""
     from chimp_assets import console, pipeline
     from chimp_assets.home import Home
-    from chimp_assets.planning import replan as plan_again
 
     home = Home.open()
     with console.progress_bar(json) as tell:
@@ -183,7 +182,7 @@ def retrain(json: Json = False) -> None:
         while done.promoted and pipeline.rescore(home, tell).left:
             pass
     if done.promoted:
-        plan_again(home.database, home.store, home.settings)
+        pipeline.replan(home)
     if json:
         console.say_json(vars(done))
         return
@@ -213,12 +212,10 @@ def score(json: Json = False) -> None:
 @app.command()
 def replan(json: Json = False) -> None:
     """Rank the queue anew from what is known now."""
-    from chimp_assets import console
+    from chimp_assets import console, pipeline
     from chimp_assets.home import Home
-    from chimp_assets.planning import replan as plan_again
 
-    home = Home.open()
-    report = plan_again(home.database, home.store, home.settings)
+    report = pipeline.replan(Home.open())
     if json:
         console.say_json(vars(report))
     else:

@@ -12,11 +12,14 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chimp_assets.database import work
 from chimp_assets.errors import ChimpError
 from chimp_assets.home import Home
+
+if TYPE_CHECKING:
+    from chimp_assets.planning import PlanReport
 
 Progress = Callable[[str, int, int], None]
 """(what, done, total): called from time to time by long steps."""
@@ -75,7 +78,7 @@ class Retrained:
 def retrain(home: Home, progress: Progress | None = None) -> Retrained:
     """Training set, head, evaluation, gate; re-scoring and a new plan follow a promotion."""
     from chimp_assets.vision.datasets import build_training_set
-    from chimp_assets.vision.evaluate import evaluate_head, judge_audit
+    from chimp_assets.vision.evaluate import AuditJudge, evaluate_head
     from chimp_assets.vision.evaluation_plots import draw_evaluation
     from chimp_assets.vision.gate import decide
 
@@ -85,13 +88,36 @@ def retrain(home: Home, progress: Progress | None = None) -> Retrained:
     tell("training", 1, 4)
     model_id = train_in_own_process(home, training_set_id)
     tell("evaluation", 2, 4)
-    answers = judge_audit(home.database, home.store, model_id, home.settings)
+    audit = AuditJudge(home.database, home.store, home.settings)
+    answers = audit.answers(model_id)
     evaluate_head(home.database, home.store, model_id, home.settings, answers)
     draw_evaluation(home.database, home.store, model_id, home.settings, answers)
     tell("gate", 3, 4)
-    verdict = decide(home.database, home.store, model_id, home.settings, answers)
+    verdict = decide(home.database, home.store, model_id, home.settings, audit)
     tell("gate", 4, 4)
     return Retrained(training_set_id, model_id, verdict.promoted, verdict.reason)
+
+
+def replan(home: Home) -> PlanReport:
+    """A new queue, and at once what the champion head says of the tracks in it. Raises PlanningError as `planning`."""
+    from chimp_assets.planning import replan as plan_again
+
+    report = plan_again(home.database, home.store, home.settings)
+    name_what_is_asked(home)
+    return report
+
+
+def name_what_is_asked(home: Home) -> int:
+    """Predictions of the champion head for tracks that wait to be answered and have none; returns how many.
+
+    A new champion takes hours for an archive of millions, and whoever answers meanwhile sees its candidates all the
+    same.
+    """
+    from chimp_assets.vision.predict import predict_tracks
+
+    with home.database.read() as conn:
+        asked = work.asked_tracks(conn)
+    return predict_tracks(home.database, home.store, asked)
 
 
 @dataclass(frozen=True)
@@ -118,6 +144,7 @@ def rescore(home: Home, progress: Progress | None = None, budget: int | None = N
     from chimp_assets.vision.predict import predict_bundles
 
     limit = home.settings.score.tracks_per_run if budget is None else budget
+    name_what_is_asked(home)
     with home.database.read() as conn:
         waiting = work.unscored_bundles(conn)
         has_head = champion(conn, "head") is not None
@@ -190,7 +217,6 @@ def ingest(home: Home, progress: Progress | None = None) -> Ingested:
     """Discovery to predictions in the foreground. May be interrupted at any moment and run again."""
     from chimp_assets.archive.discover import discover
     from chimp_assets.archive.ingest import decode_bundle
-    from chimp_assets.planning import replan
     from chimp_assets.vision.tracking import track_bundle
 
     settings, database, store = home.settings, home.database, home.store
@@ -230,7 +256,7 @@ def ingest(home: Home, progress: Progress | None = None) -> Ingested:
         pass
     with database.read() as conn:
         plan_due = work.queue_due(conn, settings)
-    report = replan(database, store, settings) if plan_due.due else None
+    report = replan(home) if plan_due.due else None
     return Ingested(
         listed=found.listed,
         new=found.new,

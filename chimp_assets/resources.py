@@ -12,6 +12,7 @@ from pydantic import PrivateAttr
 
 if TYPE_CHECKING:
     from chimp_assets.home import Home
+    from chimp_assets.vision.evaluate import AuditJudge
 
 
 class HomeResource(dg.ConfigurableResource):
@@ -22,6 +23,7 @@ class HomeResource(dg.ConfigurableResource):
 
     path: str = ""
     _home: Any = PrivateAttr(default=None)
+    _judge: Any = PrivateAttr(default=None)
 
     def open(self) -> "Home":
         """The home, opened once for each process. Raises ChimpError with a remedy."""
@@ -31,11 +33,20 @@ class HomeResource(dg.ConfigurableResource):
             self._home = Home.open(self.path or os.environ.get("CHIMP_HOME") or None)
         return self._home
 
+    def audit_judge(self) -> "AuditJudge":
+        """What heads say of the audit, the same for all steps of a run: a verdict is of what was measured."""
+        if self._judge is None:
+            from chimp_assets.vision.evaluate import AuditJudge
+
+            opened = self.open()
+            self._judge = AuditJudge(opened.database, opened.store, opened.settings)
+        return self._judge
+
     def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
         """Lets the database connections of a step or of a sensor's tick go with it."""
         if self._home is not None and "database" in vars(self._home):
             self._home.database.dispose()
-        self._home = None
+        self._home = self._judge = None
 
 
 def build_resources(**overrides: Any) -> dict[str, Any]:

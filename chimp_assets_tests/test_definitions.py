@@ -64,7 +64,7 @@ def test_the_flow_of_the_graph_is_the_flow_of_the_design(repository):
         "champion_head": ["evaluation"],
         "label_returns": ["annotations", "champion_head"],
         "predictions": ["embeddings"],
-        "acquisition_queue": ["annotations", "predictions"],
+        "acquisition_queue": ["annotations", "champion_head", "embeddings"],
         "item_media": ["acquisition_queue"],
     }
 

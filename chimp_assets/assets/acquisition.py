@@ -3,32 +3,48 @@
 Does not belong here: selectors (`acquisition`) or the join with SQL (`planning`).
 """
 
+from collections.abc import Iterator
+
 import dagster as dg
 
+from chimp_assets.assets.embeddings import embeddings
+from chimp_assets.assets.models import champion_head
 from chimp_assets.assets.parts import EXPERTS, bars, png_markdown
-from chimp_assets.assets.predictions import predictions
 from chimp_assets.resources import HomeResource
 
 PLAN_KEY = dg.AssetKey("acquisition_queue")
+RETRAIN = "retrain"
+"""The job that ends with a plan where one is due."""
 
 
 @dg.asset(
     key=PLAN_KEY,
     deps=[
-        dg.AssetDep(predictions, partition_mapping=dg.AllPartitionMapping()),
+        dg.AssetDep(embeddings, partition_mapping=dg.AllPartitionMapping()),
+        champion_head,
         dg.AssetKey("annotations"),
     ],
     group_name="acquisition",
     kinds={"table"},
     owners=EXPERTS,
-    code_version="1",
+    code_version="2",
+    output_required=False,
 )
-def acquisition_queue(home: HomeResource) -> dg.MaterializeResult:
-    """The most valuable tracks, ranked, each with its lane, its chance of being asked and a reason in words."""
-    from chimp_assets.planning import replan
+def acquisition_queue(context: dg.AssetExecutionContext, home: HomeResource) -> Iterator[dg.MaterializeResult]:
+    """The most valuable tracks, ranked, each with its lane, its chance of being asked, a reason in words, and what the
+    champion head says of it. At the end of a training only where a plan is due; else whenever it is asked for."""
+    from chimp_assets.database import work
+    from chimp_assets.pipeline import name_what_is_asked, replan
 
     opened = home.open()
-    return dg.MaterializeResult(metadata=plan_metadata(replan(opened.database, opened.store, opened.settings)))
+    if context.job_name == RETRAIN:
+        with opened.database.read() as conn:
+            due = work.plan_due_after_training(conn, opened.settings)
+        if not due.due:
+            context.log.info(f"No new plan: {due.reason}.")
+            name_what_is_asked(opened)
+            return
+    yield dg.MaterializeResult(metadata=plan_metadata(replan(opened)))
 
 
 def plan_metadata(report: object) -> dict[str, dg.MetadataValue | int | float | str]:

@@ -45,12 +45,12 @@ def evaluation(home: HomeResource) -> dg.MaterializeResult:
     from chimp_assets.vision.evaluate import evaluate_head, heads_to_evaluate
     from chimp_assets.vision.evaluation_plots import draw_evaluation
 
-    opened = home.open()
+    opened, audit = home.open(), home.audit_judge()
     with opened.database.read() as conn:
         model_ids = heads_to_evaluate(conn)
     rows = []
     for model_id in model_ids:
-        for metric in evaluate_head(opened.database, opened.store, model_id, opened.settings):
+        for metric in evaluate_head(opened.database, opened.store, model_id, opened.settings, audit.answers(model_id)):
             rows.append(
                 {
                     "model": metric.model_id,
@@ -77,8 +77,11 @@ def evaluation(home: HomeResource) -> dg.MaterializeResult:
             ),
             "audit accuracy by head",
         )  # fmt: skip
-        for title, picture in draw_evaluation(opened.database, opened.store, model_ids[-1], opened.settings).items():
-            metadata[title] = picture_markdown(picture, "png", f"{title} of head {model_ids[-1]}")
+        newest = model_ids[-1]
+        for title, picture in draw_evaluation(
+            opened.database, opened.store, newest, opened.settings, audit.answers(newest)
+        ).items():
+            metadata[title] = picture_markdown(picture, "png", f"{title} of head {newest}")
     return dg.MaterializeResult(metadata=metadata)
 
 
@@ -94,10 +97,12 @@ def champion_head(home: HomeResource) -> dg.MaterializeResult:
     from chimp_assets.vision.checkpoint import candidates, champion
     from chimp_assets.vision.gate import decide
 
-    opened = home.open()
+    opened, audit = home.open(), home.audit_judge()
     with opened.database.read() as conn:
         waiting = candidates(conn, "head")
-    verdicts = [(model_id, decide(opened.database, opened.store, model_id, opened.settings)) for model_id in waiting]
+    verdicts = [
+        (model_id, decide(opened.database, opened.store, model_id, opened.settings, audit)) for model_id in waiting
+    ]
     with opened.database.read() as conn:
         now = champion(conn, "head")
     return dg.MaterializeResult(

@@ -9,7 +9,7 @@ from typing import Any
 
 import dagster as dg
 
-from chimp_assets.assets.acquisition import PLAN_KEY, plan_metadata
+from chimp_assets.assets.acquisition import PLAN_KEY, RETRAIN, plan_metadata
 from chimp_assets.resources import HomeResource
 
 MODELS_TAG = {"chimp/models": "write"}
@@ -39,13 +39,15 @@ fine_tune_embedder = dg.define_asset_job(
 )
 
 retrain = dg.define_asset_job(
-    "retrain",
+    RETRAIN,
     selection=dg.AssetSelection.assets(
-        "training_set", "head_checkpoint", "evaluation", "champion_head", "label_returns"
+        "training_set", "head_checkpoint", "evaluation", "champion_head", PLAN_KEY, "label_returns"
     ),
     executor_def=dg.in_process_executor,
     tags=MODELS_TAG,
-    description="Labels to verdict: training set, candidate head, evaluation on the audit, promotion or refusal.",
+    # The queue does not wait until the archive has been scored: people answer, and a plan needs vectors only.
+    description="Labels to queue: training set, candidate head, evaluation on the audit, promotion or refusal, and a "
+    "new plan where one is due.",
 )
 
 replan = dg.define_asset_job(
@@ -95,11 +97,11 @@ def score_waiting_bundles(context: dg.OpExecutionContext, home: HomeResource) ->
     return done.left
 
 
-@dg.op(description="A new plan, made once the last bundle has been scored, so that the queue follows the new champion.")
+@dg.op(description="A new plan, made once the last bundle has its vectors, where none has been made with these models.")
 def plan_after_scoring(context: dg.OpExecutionContext, home: HomeResource, bundles_waiting: int) -> None:
     """Plans if nothing waits; a plan from half-scored bundles would favour the scored ones."""
     from chimp_assets.database import work
-    from chimp_assets.planning import replan as plan_again
+    from chimp_assets.pipeline import replan as plan_again
 
     opened = home.open()
     with opened.database.read() as conn:
@@ -107,7 +109,7 @@ def plan_after_scoring(context: dg.OpExecutionContext, home: HomeResource, bundl
     if bundles_waiting or not due.due:
         context.log.info(f"No new plan: {f'{bundles_waiting} bundles wait' if bundles_waiting else due.reason}.")
         return
-    report = plan_again(opened.database, opened.store, opened.settings)
+    report = plan_again(opened)
     context.log_event(dg.AssetMaterialization(PLAN_KEY, metadata=plan_metadata(report)))
 
 

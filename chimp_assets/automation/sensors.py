@@ -153,7 +153,7 @@ def build_sensors() -> list[dg.SensorDefinition]:
 
     @dg.sensor(
         jobs=[jobs.retrain],
-        minimum_interval_seconds=_seconds("NEW_LABELS", 15),
+        minimum_interval_seconds=_seconds("NEW_LABELS", 5),
         default_status=running,
         description="Retrains when enough labels have landed. Level-triggered on the watermark: a label that "
         "lands during a training is seen at the next tick, whatever happened between.",

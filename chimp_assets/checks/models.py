@@ -10,13 +10,13 @@ def head_is_finite_and_unchanged(home: HomeResource) -> dg.AssetCheckResult:
     """The newest head's file has the recorded hash and no weight is NaN or infinite."""
     import numpy as np
 
-    from chimp_assets.vision.checkpoint import load_checkpoint, newest_model
+    from chimp_assets.vision.checkpoint import load_arrays, newest_model
 
     opened = home.open()
     with opened.database.read() as conn:
         model = newest_model(conn, "head")
     if model is None or model.checkpoint_uri is None or model.checkpoint_hash is None:
         return dg.AssetCheckResult(passed=True, description="There is no head yet.")
-    tensors, _ = load_checkpoint(opened.store, model.checkpoint_uri, model.checkpoint_hash)
-    broken = [name for name, tensor in tensors.items() if not np.isfinite(np.asarray(tensor, dtype=np.float64)).all()]
+    tensors, _ = load_arrays(opened.store, model.checkpoint_uri, model.checkpoint_hash)
+    broken = [name for name, tensor in tensors.items() if not np.isfinite(tensor).all()]
     return dg.AssetCheckResult(passed=not broken, metadata={"model_id": model.model_id, "not_finite": str(broken)})

@@ -317,6 +317,30 @@ def queue_due(conn: sa.Connection, settings: Settings) -> Due:
     return Due(True, f"{waiting} items are waiting, {settings.acquisition.low_water} is low water")
 
 
+def plan_due_after_training(conn: sa.Connection, settings: Settings) -> Due:
+    """As `queue_due`, for a plan at the end of a training: only where the last plan knew the same vectors.
+
+    After a new embedder a part of the archive has vectors at first, and a plan would ask about nothing else; the run
+    that makes the last of them plans.
+    """
+    due = queue_due(conn, settings)
+    r, m = t.acquisition_round.c, t.model.c
+    last = conn.scalar(sa.select(r.embedder_model_id).order_by(r.round_id.desc()).limit(1))
+    embedder = conn.scalar(sa.select(m.model_id).where(m.task == "embedder", m.state == "champion"))
+    if due.due and (last is None or last != embedder):
+        return Due(False, "the archive is seen with new eyes first")
+    return due
+
+
+def asked_tracks(conn: sa.Connection) -> list[int]:
+    """Tracks that wait or are leased, both of a pair; ascending."""
+    q = t.acquisition_queue.c
+    found: set[int] = set()
+    for track_id in (q.track_id, q.other_track_id):
+        found.update(conn.scalars(sa.select(track_id).where(q.state.in_(("pending", "leased")), track_id.is_not(None))))
+    return sorted(found)
+
+
 def unscored_bundles(conn: sa.Connection) -> list[str]:
     """Bundles that the champions have not finished: tracks without an embedding file of the champion embedder, or one
     older than the last change of its tracks, or (where the champion head was fitted on that embedder) the same of its

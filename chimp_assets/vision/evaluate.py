@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -228,20 +229,40 @@ def _length(seconds: float) -> str:
     return f"{short:g} to {long:g} s" if seconds < long else f"{long:g} s or more"
 
 
-def judge_audit(
-    db: Database, store: BlobStore, model_id: int, settings: Settings | None = None
-) -> tuple[AuditTracks, Judged]:
-    """A head's answers to the audit, as they are shown: each track named together with the others of its video.
+class AuditJudge:
+    """Heads' answers to the audit as of one moment, that of the first question; each head is judged once.
 
-    settings: for the cameras' zone. Raises ModelError if the model is no head.
+    What an evaluation shows and what the gate decides by are so the same answers to the same tracks. Not for long: who
+    wants newer answers makes another one. settings: for the cameras' zone.
     """
-    with db.read() as conn:
-        model = model_of(conn, model_id)
-        tracks = audit_tracks(conn, settings.archive.timezone if settings else "UTC")
-        same = merged_ids(conn)
-    if model.task != "head" or model.parent_id is None:
-        raise ModelError(f"Model {model_id} is no head.", "Evaluate a head.")
-    return tracks, _judge(db, store, model, model.parent_id, tracks, same)
+
+    def __init__(self, db: Database, store: BlobStore, settings: Settings | None = None) -> None:
+        self._db, self._store = db, store
+        self._timezone = settings.archive.timezone if settings else "UTC"
+        self._judged: dict[int, Judged] = {}
+
+    def answers(self, model_id: int) -> Answers:
+        """As they are shown: each track named together with the others of its video. Raises ModelError if the model is
+        no head."""
+        if model_id not in self._judged:
+            with self._db.read() as conn:
+                model = model_of(conn, model_id)
+            if model.task != "head" or model.parent_id is None:
+                raise ModelError(f"Model {model_id} is no head.", "Evaluate a head.")
+            tracks, same = self._asked
+            self._judged[model_id] = _judge(self._db, self._store, model, model.parent_id, tracks, same)
+        return self._asked[0], self._judged[model_id]
+
+    @cached_property
+    def _asked(self) -> tuple[AuditTracks, dict[int, int]]:
+        """The audit, and who was merged into whom."""
+        with self._db.read() as conn:
+            return audit_tracks(conn, self._timezone), merged_ids(conn)
+
+
+def judge_audit(db: Database, store: BlobStore, model_id: int, settings: Settings | None = None) -> Answers:
+    """`AuditJudge.answers` of one head now."""
+    return AuditJudge(db, store, settings).answers(model_id)
 
 
 def _judge(

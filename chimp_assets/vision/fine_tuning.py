@@ -43,9 +43,10 @@ from chimp_assets.vision.checkpoint import (
 from chimp_assets.vision.datasets import Members, read_members
 from chimp_assets.vision.embedder import Embedder, load_embedder
 from chimp_assets.vision.metric_learning import Crops, Recipe, learn
+from chimp_assets.vision.ranks import ALONE, Ranks
 from chimp_assets.vision.registry import promote_by_gate
 from chimp_assets.vision.sql_datasets import SqlTrackDataset, TrackQuery
-from chimp_assets.vision.training import ALONE, Ranks, State
+from chimp_assets.vision.training import State
 
 if TYPE_CHECKING:
     from chimp_assets.database.engine import Database

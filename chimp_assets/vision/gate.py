@@ -13,7 +13,7 @@ import numpy as np
 import scipy.special
 
 from chimp_assets.vision.checkpoint import champion, model_of, refuse
-from chimp_assets.vision.evaluate import NEW, Answers, AuditTracks, Judged, judge_audit, slices_of
+from chimp_assets.vision.evaluate import NEW, AuditJudge, AuditTracks, Judged, slices_of
 from chimp_assets.vision.registry import promote_by_gate
 
 if TYPE_CHECKING:
@@ -36,19 +36,19 @@ class Verdict:
 
 
 def decide(
-    db: Database, store: BlobStore, candidate_id: int, settings: Settings, answers: Answers | None = None
+    db: Database, store: BlobStore, candidate_id: int, settings: Settings, audit: AuditJudge | None = None
 ) -> Verdict:
     """Judge a candidate against the champion on the same audit tracks, and promote or refuse it.
 
     Without a champion it must beat always naming the individual with the most training tracks. A refused model may be
-    judged again when there are more audit answers. A promotion is an `audit_event`. answers: the candidate's, where
-    they are at hand. Raises ModelError if the model is unknown or no head.
+    judged again when there are more audit answers. A promotion is an `audit_event`. audit: what was evaluated, where it
+    is at hand. Raises ModelError if the model is unknown or no head.
     """
     with db.read() as conn:
         candidate = model_of(conn, candidate_id)
     if candidate.state == "champion":
         return Verdict(True, candidate.reason or "It is the champion.")
-    verdict = judge(db, store, candidate_id, settings, answers)
+    verdict = judge(db, store, candidate_id, settings, audit)
     if verdict.promoted:
         promote_by_gate(db, candidate_id, verdict.reason)
     else:
@@ -57,15 +57,16 @@ def decide(
 
 
 def judge(
-    db: Database, store: BlobStore, candidate_id: int, settings: Settings, answers: Answers | None = None
+    db: Database, store: BlobStore, candidate_id: int, settings: Settings, audit: AuditJudge | None = None
 ) -> Verdict:
     """What `decide` would decide; nothing is written."""
     with db.read() as conn:
         now = champion(conn, "head")
-    tracks, judged = answers or judge_audit(db, store, candidate_id, settings)
+    audit = audit or AuditJudge(db, store, settings)
+    tracks, judged = audit.answers(candidate_id)
     if now is None:
         return against_commonest(tracks, judged, settings.gate)
-    _, before = judge_audit(db, store, now.model_id, settings)
+    _, before = audit.answers(now.model_id)
     return against_champion(tracks, judged, before, now.version, settings.gate, settings.seed)
 
 

@@ -33,8 +33,9 @@ from chimp_assets.vision.checkpoint import ModelError
 from chimp_assets.vision.embedder import CHANNEL_MEAN, CHANNEL_STD, Embedder, Part
 from chimp_assets.vision.lite import Lite0
 from chimp_assets.vision.patches import SCALES, Patches
+from chimp_assets.vision.ranks import ALONE, Ranks
 from chimp_assets.vision.self_supervision import fit_projection, principal_axes
-from chimp_assets.vision.training import ALONE, Learner, Plan, Ranks, State, process_group, train
+from chimp_assets.vision.training import Learner, Plan, State, process_group, train
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -144,15 +144,7 @@ def named_in_company(
     Returns rows of track_id that have a vector i64 [k], and their names. Memory: parts of
     whole videos of some CHUNK tracks, and k x C of f32.
     """
-    with db.read() as conn:
-        lives = read_lives(conn, head.classes)
-        live = _live_of_videos(conn, np.unique(track_id // schema.TRACKS_PER_VIDEO))
-    # Who is asked about and no longer lives is named alone.
-    everyone = np.union1d(live, track_id)
-    found, embedding = embeddings_of_tracks(db, store, embedder_id, everyone)
-    everyone = everyone[found]
-    with db.read() as conn:
-        seen = seen_of(conn, everyone, lives)
+    everyone, embedding, seen = _in_company(db, store, head, embedder_id, track_id)
     rows, probability, unknown, familiar = [], [], [], []
     for part in _whole_videos(everyone):
         named = name_tracks(head, embedding[part], head.logits(embedding[part]), seen.part(part))
@@ -165,6 +157,50 @@ def named_in_company(
         nothing = np.zeros((0, len(head.classes)), dtype=np.float32)
         return np.zeros(0, dtype=np.int64), Named(nothing, np.zeros(0, dtype=bool), nothing[:, 0])
     return np.concatenate(rows), Named(*(np.concatenate(parts) for parts in (probability, unknown, familiar)))
+
+
+def predict_tracks(db: Database, store: BlobStore, tracks: Sequence[int]) -> int:
+    """Write the champion head's predictions and scores of live tracks that it has not scored yet, before their bundles
+    come to it; each is named together with the others of its video.
+
+    Returns how many were scored; 0 without a champion head, or where that belongs to another embedder than the
+    champion. One transaction; memory as `named_in_company`.
+    """
+    with db.read() as conn:
+        model, embedder = champion(conn, "head"), champion(conn, "embedder")
+        if model is None or embedder is None or model.parent_id != embedder.model_id:
+            return 0
+        track_id = np.unique(np.array(tracks, dtype=np.int64))
+        track_id = np.setdiff1d(track_id, _scored_of(conn, model.model_id, track_id))
+    if not len(track_id):
+        return 0
+    head = load_head(store, model)
+    everyone, embedding, seen = _in_company(db, store, head, embedder.model_id, track_id)
+    parts = [(everyone[rows], score_tracks(head, embedding[rows], seen.part(rows))) for rows in _whole_videos(everyone)]
+
+    def write(conn: sa.Connection) -> int:
+        # Who has come or gone meanwhile: a bundle may have been scored, a track be retired.
+        wanted = np.setdiff1d(_live_of(conn, track_id), _scored_of(conn, model.model_id, track_id))
+        for ids, scores in parts:
+            _write_scores(conn, model.model_id, ids, scores, np.isin(ids, wanted))
+        return sum(int(np.isin(ids, wanted).sum()) for ids, _ in parts)
+
+    return db.transact(write)
+
+
+def _in_company(
+    db: Database, store: BlobStore, head: Head, embedder_id: int, track_id: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, Seen]:
+    """Tracks and all live ones of their videos, as far as they have vectors: i64 [n], ascending; f16 [n, d]; when and
+    where. Who is asked about and no longer lives is named alone."""
+    with db.read() as conn:
+        lives = read_lives(conn, head.classes)
+        live = _live_of_videos(conn, np.unique(track_id // schema.TRACKS_PER_VIDEO))
+    everyone = np.union1d(live, track_id)
+    found, embedding = embeddings_of_tracks(db, store, embedder_id, everyone)
+    everyone = everyone[found]
+    with db.read() as conn:
+        return everyone, embedding, seen_of(conn, everyone, lives)
 
 
 def predict_bundles(
@@ -309,6 +345,27 @@ def _whole_videos(track_id: np.ndarray) -> Iterator[slice]:
         stop = start + int(np.searchsorted(video[start:], video[min(start + CHUNK, len(video)) - 1], side="right"))
         yield slice(start, stop)
         start = stop
+
+
+def _scored_of(conn: sa.Connection, model_id: int, track_id: np.ndarray) -> np.ndarray:
+    """i64: those of some tracks that a head has scored."""
+    score = schema.track_score.c
+    return _those(conn, sa.select(score.track_id).where(score.model_id == model_id), score.track_id, track_id)
+
+
+def _live_of(conn: sa.Connection, track_id: np.ndarray) -> np.ndarray:
+    """i64: those of some tracks that are live."""
+    track = schema.track.c
+    return _those(conn, sa.select(track.track_id).where(track.state == "live"), track.track_id, track_id)
+
+
+def _those(
+    conn: sa.Connection, statement: sa.Select[tuple[int]], key: sa.ColumnElement[int], track_id: np.ndarray
+) -> np.ndarray:
+    found: list[int] = []
+    for start in range(0, len(track_id), VIDEOS_ASKED):
+        found += conn.scalars(statement.where(key.in_(track_id[start : start + VIDEOS_ASKED].tolist())))
+    return np.array(found, dtype=np.int64)
 
 
 def _live_of_videos(conn: sa.Connection, videos: np.ndarray) -> np.ndarray:

@@ -178,7 +178,7 @@ def _train(home: str, training_set_id: int | None, task: str) -> TrainedHead | F
     from chimp_assets.database.engine import Database
     from chimp_assets.database.migrations import require_head
     from chimp_assets.settings import load_settings
-    from chimp_assets.vision.training import Ranks
+    from chimp_assets.vision.ranks import Ranks
 
     ranks = Ranks.of_environment()
     settings = load_settings(home)

@@ -28,6 +28,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from chimp_assets.vision.checkpoint import ModelError, ModelFileError, content_hash
+from chimp_assets.vision.ranks import ALONE, Ranks
 
 log = logging.getLogger(__name__)
 
@@ -76,29 +77,6 @@ class State:
     stopped: str = ""
     history: list[tuple[int, float, float]] = field(default_factory=list)
     validated: list[tuple[int, float]] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class Ranks:
-    """This process among those that `torchrun` started; one of one otherwise."""
-
-    rank: int = 0
-    world: int = 1
-    local: int = 0
-
-    @classmethod
-    def of_environment(cls) -> Ranks:
-        """From the variables that torchrun sets."""
-        return cls(*(int(os.environ.get(name, default)) for name, default in _RANK_VARIABLES))
-
-    @property
-    def first(self) -> bool:
-        """Whether this one writes."""
-        return self.rank == 0
-
-
-ALONE = Ranks()
-_RANK_VARIABLES = (("RANK", 0), ("WORLD_SIZE", 1), ("LOCAL_RANK", 0))
 
 
 class Learner(nn.Module):

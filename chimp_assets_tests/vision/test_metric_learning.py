@@ -8,7 +8,7 @@ import torch
 
 from chimp_assets.vision.checkpoint import ModelError
 from chimp_assets.vision.metric_learning import Batches, Crops, Recipe, learn
-from chimp_assets.vision.training import Ranks
+from chimp_assets.vision.ranks import Ranks
 
 TINY = replace(Recipe(), side=32, min_views=160, epochs=0, batch=16)
 

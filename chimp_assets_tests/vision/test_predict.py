@@ -16,7 +16,7 @@ from chimp_assets.vision.checkpoint import content_hash, register_model, save_ch
 from chimp_assets.vision.evaluate import judge_audit
 from chimp_assets.vision.head import fit_head, head_tensors
 from chimp_assets.vision.lives import read_lives
-from chimp_assets.vision.predict import NONE_OF_THEM, NONE_OF_THEM_BELOW, predict_bundles
+from chimp_assets.vision.predict import NONE_OF_THEM, NONE_OF_THEM_BELOW, predict_bundles, predict_tracks
 from chimp_assets_tests.rows import THEN, add_bundle, add_video
 
 KNOWN, D, VIDEOS, EACH = 5, 12, 9, 7
@@ -128,3 +128,28 @@ def test_the_audit_judges_the_names_that_are_shown(home):
         assert judged.flagged[row] == unknown[one]
     alone = head.classes[head.logits(x[np.isin(track, asked)]).argmax(1)]
     assert (judged.ranked[:, 0] != alone).any(), "names that company changed, or nothing was tested"
+
+
+def test_what_is_asked_is_named_before_its_bundle_and_no_other_way(home):
+    """For an archive of millions a new head needs hours; who answers meanwhile would see no candidates."""
+    _, _, track, _, _, _ = crowded(home)
+    asked = [int(i) for i in track[::4]]
+    assert predict_tracks(home.database, home.store, [*asked, 12345 * t.TRACKS_PER_VIDEO]) == len(asked)
+    early = shown(home)
+    assert sorted(early[0]) == asked
+    with home.database.read() as conn:
+        assert not conn.execute(sa.select(t.bundle_score)).all(), "no bundle counts as scored"
+    assert predict_tracks(home.database, home.store, asked) == 0
+    predict_bundles(home.database, home.store, ["site-0001", "site-0002"], home.settings)
+    for before, after in zip(early, shown(home), strict=True):
+        assert len(after) == len(track)
+        for one in asked:
+            assert before[one] == after[one]
+
+
+def test_nobody_names_tracks_with_a_head_of_other_eyes(home):
+    """Vectors of a new embedder under an old head give names that are noise."""
+    _, _, track, _, _, _ = crowded(home)
+    register_model(home.database, "embedder", "newer", {"dimensions": D}, state="champion")
+    assert predict_tracks(home.database, home.store, track.tolist()) == 0
+    assert not shown(home)[0]

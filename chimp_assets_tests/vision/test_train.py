@@ -17,7 +17,7 @@ from chimp_assets.vision.checkpoint import ModelError, champion, model_of, promo
 from chimp_assets.vision.datasets import build_training_set, member_bytes, read_members, rebuild_members
 from chimp_assets.vision.embedder import fit_embedder
 from chimp_assets.vision.embedding import embed_bundle
-from chimp_assets.vision.evaluate import NEW, evaluate_head, heads_to_evaluate, judge_audit
+from chimp_assets.vision.evaluate import NEW, AuditJudge, evaluate_head, heads_to_evaluate, judge_audit
 from chimp_assets.vision.gate import decide
 from chimp_assets.vision.head import fit_head, head_tensors, load_head
 from chimp_assets.vision.label_quality import doubtful_labels, write_csv
@@ -125,6 +125,33 @@ def test_the_audit_says_how_good_a_head_is_and_the_untaught_counts_as_wrong(home
     evaluate_head(home.database, home.store, model_id, settings)
     with home.database.read() as conn:
         assert conn.scalar(sa.select(sa.func.count()).select_from(schema.evaluation_metric)) == len(metrics)
+
+
+def test_a_verdict_is_of_the_answers_that_were_measured(home, labelled):
+    """Audit answers that land between measuring and deciding would compare two heads on different tracks."""
+    settings, truth = labelled
+    _, audit = teaching_and_audit(home, truth)
+    first, second = trained(home, settings), trained(home, settings.model_copy(update={"seed": 7}))
+    judge = AuditJudge(home.database, home.store, settings)
+    tracks, judged = judge.answers(first.model_id)
+    answer(home, truth, "audit", audit[:2], kind="unknown")
+    later, _ = judge.answers(second.model_id)
+    assert later is tracks
+    assert judge.answers(first.model_id)[1] is judged
+    assert (judge_audit(home.database, home.store, first.model_id)[0].truth == NEW).sum() == 2
+
+
+def test_a_head_is_fitted_without_torch(home, labelled):
+    """Its import takes as long as fitting a small head, each time that labels land."""
+    settings, _ = labelled
+    training_set = build_training_set(home.database, home.store, settings)
+    code = (
+        "import sys; from chimp_assets.vision.train import main;"
+        f" assert main(['--home', {str(home.settings.home)!r}, '--training-set', '{training_set}']) == 0;"
+        " sys.exit('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_track_called_unknown_measures_the_unknown_and_not_the_names(home, labelled):

@@ -247,7 +247,8 @@ def test_a_budget_of_minutes_ends_it_with_what_it_has_learned():
 
 RANKS = """
 import sys, torch
-from chimp_assets.vision.training import Ranks, process_group, train
+from chimp_assets.vision.ranks import Ranks
+from chimp_assets.vision.training import process_group, train
 from chimp_assets_tests.vision.test_training import PLAN, Points, learner
 from pathlib import Path
 ranks = Ranks.of_environment()
