@@ -143,8 +143,8 @@ def test_what_is_asked_is_named_before_its_bundle_and_no_other_way(home):
     predict_bundles(home.database, home.store, ["site-0001", "site-0002"], home.settings)
     for before, after in zip(early, shown(home), strict=True):
         assert len(after) == len(track)
-        for one in asked:
-            assert before[one] == after[one]
+        for one in asked:  # but for the rounding of a product with other rows
+            assert np.allclose(np.array(before[one], float), np.array(after[one], float), atol=1e-6)
 
 
 def test_nobody_names_tracks_with_a_head_of_other_eyes(home):
