@@ -22,6 +22,8 @@ Told for each strategy, with 95 % intervals of a bootstrap over seeds, which are
   future sessions; area: mean of pool over the budget; found: individuals named after half of the budget;
 * seconds: of CPU for choosing, a round.
 
+`--strategies oracle` is no strategy but a bound: it sees which tracks are named wrongly.
+
 Controls: --noise P (of the answers are wrong), --duplicates P (of the pool comes twice), --shuffled (margins in random
 order: must be as good as random). Ends with one line of JSON; --plot FILE draws the curves.
 
@@ -38,7 +40,7 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -92,6 +94,8 @@ class Asking:
     rng: np.random.Generator
     accuracy: float | None = None
     """Of the ridge, on the audit; None before there are answers enough to promote a head."""
+    truth: np.ndarray | None = None
+    """Who every row shows. Only the oracle looks."""
 
     def scores(self) -> np.ndarray:
         """Of open rows, f64 [m, C]."""
@@ -221,6 +225,24 @@ def _uherding(asked: Asking, b: int, most: int = 4_000) -> np.ndarray:
     return rows[chosen]
 
 
+def _oracle(asked: Asking, b: int) -> np.ndarray:
+    """No strategy, but what one could reach that knows which tracks are named wrongly: these first, individuals in
+    turns, most wrong tracks first, the most typical of each; then the smallest margins."""
+    assert asked.ridge is not None
+    assert asked.truth is not None
+    rows = asked.open_rows
+    wrong = rows[asked.ridge.names(asked.vectors[rows]) != asked.truth[rows]]
+    turn, n_wrong = np.empty(len(wrong), int), np.empty(len(wrong), int)
+    for who in np.unique(asked.truth[wrong]):
+        own = np.flatnonzero(asked.truth[wrong] == who)
+        vectors = asked.vectors[wrong[own]]
+        turn[own[np.argsort(-(vectors @ vectors.T).mean(axis=1), kind="stable")]] = np.arange(len(own))
+        n_wrong[own] = len(own)
+    first = wrong[np.lexsort((wrong, -n_wrong, turn))][:b]
+    others = replace(asked, open_rows=np.setdiff1d(rows, first))
+    return np.concatenate([first, _margin(others, b - len(first))])
+
+
 def _planned(shares: dict[str, float], spread_by: SpreadBy = "distance") -> Strategy:
     """The product's plan: cold until the rule of `planning` calls it warm; always cold without shares."""
 
@@ -265,8 +287,9 @@ STRATEGIES: dict[str, Strategy] = {
     "cluster-margin": _planned({"boundary": 1.0}, "cells"),
     "farthest-margin": _planned({"boundary": 1.0}),
     "product": _planned(WARM),
+    "oracle": _oracle,
 }
-NEED_TWO_CLASSES = ("margin", "entropy", "badge", "direct")
+NEED_TWO_CLASSES = ("margin", "entropy", "badge", "direct", "oracle")
 DEFAULT = ("random-track", "margin", "entropy", "k-center", "cluster-margin", "product")
 
 
@@ -300,8 +323,6 @@ class Eyes:
     def with_names(self, rows: np.ndarray, names: np.ndarray, group: np.ndarray, views: int) -> np.ndarray:
         """Vectors of all crops that learned from some: f32 [n, D]."""
         if views:
-            from dataclasses import replace
-
             from chimp_assets.vision.metric_learning import Crops, Recipe, learn
 
             recipe = replace(Recipe(), epochs=0, min_views=views, pretrained=not self._from_zero)
@@ -377,7 +398,9 @@ def _one(world: _World, eyes: Eyes, name: str, seed: int, setting: Setting) -> n
             accuracy = None
             if ridge is not None and len(audited) >= GateSettings().min_audit_labels:
                 accuracy = float((ridge.names(vectors[audited]) == world.said[audited]).mean())
-            asked = Asking(open_rows, vectors, taught, world.said[taught], world.group, ridge, rng, accuracy)
+            asked = Asking(
+                open_rows, vectors, taught, world.said[taught], world.group, ridge, rng, accuracy, world.target
+            )
             cold = ridge is None or len(ridge.classes) < 2
             strategy = _random if cold and name in NEED_TWO_CLASSES else STRATEGIES[name]
             if setting.shuffled and not cold:
