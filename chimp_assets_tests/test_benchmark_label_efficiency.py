@@ -20,7 +20,7 @@ def _asking(seed: int, n: int = 300, labelled: int = 60) -> tuple[Asking, np.nda
     known = np.sort(rng.choice(n, labelled, replace=False))
     ridge = fit_ridge(vectors[known], truth[known]) if labelled else None
     rows = np.setdiff1d(np.arange(n), known)
-    return Asking(rows, vectors, known, truth[known], np.arange(n) // 4, ridge, rng), truth
+    return Asking(rows, vectors, known, truth[known], np.arange(n) // 4, ridge, rng, truth=truth), truth
 
 
 @pytest.mark.parametrize("name", STRATEGIES)
@@ -50,6 +50,18 @@ def test_margin_asks_what_is_wrong_more_often_than_chance_and_its_control_does_n
         wrong["all"].append(is_wrong[asked.open_rows].mean())
     assert np.mean(wrong["margin"]) > np.mean(wrong["all"]) + 0.15
     assert abs(np.mean(wrong["shuffled"]) - np.mean(wrong["all"])) < 0.03
+
+
+def test_the_oracle_asks_what_is_wrong_as_long_as_anything_is() -> None:
+    """A bound that a strategy can beat easily is none."""
+    asked, truth = _asking(3)
+    assert asked.ridge is not None
+    wrong = asked.open_rows[asked.ridge.names(asked.vectors[asked.open_rows]) != truth[asked.open_rows]]
+    assert 20 < len(wrong) < 200
+    assert set(STRATEGIES["oracle"](asked, len(wrong)).tolist()) == set(wrong.tolist())
+    assert set(wrong.tolist()) < set(STRATEGIES["oracle"](asked, len(wrong) + 5).tolist())
+    first = truth[STRATEGIES["oracle"](asked, len(np.unique(truth[wrong])))]
+    assert len(set(first.tolist())) == len(first), "every individual once before any twice"
 
 
 def test_labels_to_a_goal_are_read_off_the_running_maximum() -> None:
