@@ -11,6 +11,7 @@ the pool (embeddings and columns; 26 bytes a track).
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import resource
@@ -19,6 +20,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, fields
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,6 +33,7 @@ from chimp_assets.settings import AcquisitionSettings
 SECONDS = {300_000: 1.0, 1_000_000: 2.5}
 LARGE, LARGE_SECONDS = 30_000_000, 60.0
 EXTRA_MIB = 200
+DRAWN = (100_000, 300_000, 1_000_000, 3_000_000, 10_000_000, LARGE)
 N_RARE, ANSWERS_OF_RARE = 16, 4
 TRACKS_OF_A_VIDEO, TRACKS_OF_A_PLACE = 40, 1_000
 DIMENSIONS, CLASSES, BATCH = 128, 300, 100
@@ -88,11 +91,7 @@ def measure() -> Iterator[Row]:
 
 def measure_large() -> Iterator[Row]:
     """30 million tracks, once: seconds by the clock on all cores, and memory."""
-    found = json.loads(
-        subprocess.run(
-            [sys.executable, "-m", "benchmarks.p8_plan", str(LARGE)], check=True, stdout=subprocess.PIPE, text=True
-        ).stdout
-    )
+    found = _once_in_own_process(LARGE)
     for phase in ("warm", "cold"):
         yield Row(
             "P8",
@@ -121,6 +120,40 @@ def measure_large() -> Iterator[Row]:
         0.0,
         cores(),
     )
+
+
+def _once_in_own_process(n: int) -> dict[str, Any]:
+    command = [sys.executable, "-m", "benchmarks.p8_plan", str(n), "--once"]
+    found: dict[str, Any] = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
+    return found
+
+
+def draw(file: Path) -> None:
+    """Seconds by the clock and memory of one plan for each size, in a picture: both should follow the straight line."""
+    from matplotlib.figure import Figure
+
+    found = {n: _once_in_own_process(n) for n in DRAWN}
+    figure = Figure(figsize=(8, 3.2), layout="constrained")
+    seconds, memory = figure.subplots(1, 2)
+    for phase, colour in (("warm", "#4a7c59"), ("cold", "#8a4b2f")):
+        seconds.loglog(list(found), [found[n][phase] for n in found], "o-", color=colour, label=phase)
+    whole = found[DRAWN[-1]]["warm"]
+    seconds.loglog(DRAWN, [whole * n / DRAWN[-1] for n in DRAWN], ":", color="#8c8c8c", label="in proportion")
+    seconds.set_ylabel(f"seconds to plan {BATCH} on {cores()} cores")
+    seconds.legend(frameon=False)
+    memory.loglog(list(found), [found[n]["pool_mib"] for n in found], "o-", color="#8c8c8c", label="the pool")
+    memory.loglog(
+        list(found), [found[n]["peak_mib"] - found[n]["pool_mib"] for n in found], "o-", color="#4a7c59",
+        label="all else, the process included",
+    )  # fmt: skip
+    memory.set_ylabel("MiB")
+    memory.legend(frameon=False)
+    for axes in (seconds, memory):
+        axes.set_xlabel("tracks")
+    figure.savefig(file, dpi=100)
+    for n, of in found.items():
+        sys.stdout.write(f"{n:,}: warm {of['warm']:.2f} s, cold {of['cold']:.2f} s, ")
+        sys.stdout.write(f"{of['peak_mib'] - of['pool_mib']:.0f} MiB beyond {of['pool_mib']:,.0f}\n")
 
 
 def synthetic_pool(n: int, seed: int = 20) -> tuple[TrackPool, Head]:
@@ -177,15 +210,15 @@ def _peak_mib() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def _measure_large() -> dict[str, Any]:
-    pool, head = synthetic_pool(LARGE)
+def _measure_once(n: int) -> dict[str, Any]:
+    pool, head = synthetic_pool(n)
     found: dict[str, Any] = {}
     for phase, policy in (("warm", WARM), ("cold", COLD)):
         began = time.perf_counter()
         plan(pool, head, policy, BATCH, np.random.default_rng(1))
         found[phase] = time.perf_counter() - began
     found["peak_mib"] = _peak_mib()
-    ready = np.random.default_rng(0).random(LARGE, dtype=np.float32)
+    ready = np.random.default_rng(0).random(n, dtype=np.float32)
     began = time.perf_counter()
     np.argpartition(ready, BATCH)
     found["floor"] = time.perf_counter() - began
@@ -218,6 +251,21 @@ def _measure_one(n: int) -> dict[str, Any]:
     }
 
 
+def main() -> int:
+    """What the other processes run, and the picture."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.p8_plan", description=__doc__)
+    parser.add_argument("tracks", nargs="?", type=int)
+    parser.add_argument("--once", action="store_true", help="one run by the clock instead of five in CPU seconds")
+    parser.add_argument("--plot", type=Path, help="draw cost by size into a file")
+    given = parser.parse_args()
+    if given.plot:
+        draw(given.plot)
+    elif given.tracks:
+        print(json.dumps(_measure_once(given.tracks) if given.once else _measure_one(given.tracks)))
+    else:
+        parser.error("a number of tracks, or --plot FILE; `make bench ROWS=P8` runs the row")
+    return 0
+
+
 if __name__ == "__main__":
-    size = int(sys.argv[1])
-    print(json.dumps(_measure_large() if size == LARGE else _measure_one(size)))
+    sys.exit(main())

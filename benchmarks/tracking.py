@@ -101,7 +101,7 @@ def measure_seed(seed: int, faces: Path | None) -> SeedScores:
                 seconds=SECONDS, faces=faces, workers=cores(), crowd=crowd,
             )  # fmt: skip
         shutil.rmtree(place / "home", ignore_errors=True)
-        home, truth = _decoded(place)
+        home, truth = decoded(place)
         for name, scores in _both_arms(home, truth).items():
             total[name] += scores
         if kind == "plain":
@@ -109,7 +109,8 @@ def measure_seed(seed: int, faces: Path | None) -> SeedScores:
     return SeedScores(total["before"], total["after"], names)
 
 
-def _decoded(place: Path) -> tuple[Home, ArchiveTruth]:
+def decoded(place: Path) -> tuple[Home, ArchiveTruth]:
+    """A new home at place/home with the decoded videos of place/archive, and what place/truth.json says of them."""
     from chimp_assets.archive.discover import discover
     from chimp_assets.archive.ingest import decode_bundle
     from chimp_assets.database import work
