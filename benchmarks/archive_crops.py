@@ -43,7 +43,7 @@ def write_crops(folder: Path, clips: int, individuals: int, days: int, seed: int
 
     with home.database.read() as conn:
         bundles = list(conn.scalars(sa.select(schema.bundle.c.bundle_key).order_by(schema.bundle.c.bundle_id)))
-        videos = dict(conn.execute(sa.select(schema.video.c.video_id, schema.video.c.uri)).tuples().all())
+        videos = {row.video_id: row.uri for row in conn.execute(sa.select(schema.video.c.video_id, schema.video.c.uri))}
     for key in bundles:
         track_bundle(home.database, home.store, key, home.settings)
     expert = SimulatedExpert(home.database, truth, seed=1)
