@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from chimp_assets.acquisition.pool import CHUNK_ROWS, Head
@@ -59,6 +59,7 @@ def test_more_than_one_chunk_at_once_is_refused() -> None:
     sharpness=st.sampled_from([0.01, 1.0, 30.0]),
     doubled=st.booleans(),
 )
+@example(n=709, m=1, seed=628, sharpness=30.0, doubled=False)
 def test_the_streaming_pass_equals_sorting_everything(
     n: int, m: int, seed: int, sharpness: float, doubled: bool
 ) -> None:
@@ -77,8 +78,8 @@ def test_the_streaming_pass_equals_sorting_everything(
     assert len(found.rows) == len(set(found.rows.tolist())) == min(m, int(eligible.sum()))
     assert eligible[found.rows].all()
     assert (np.diff(found.margin) >= 0).all()
-    # the same margins as a full sort (rows may swap where margins agree to rounding)
-    np.testing.assert_allclose(found.margin, np.sort(margin)[: len(found.rows)], atol=2e-6)
+    # the same margins as a full sort (rows may swap where margins agree to rounding, which grows with the logits)
+    np.testing.assert_allclose(found.margin, np.sort(margin)[: len(found.rows)], atol=2e-6 * max(1, sharpness))
 
 
 def test_half_precision_becomes_single_exactly() -> None:
