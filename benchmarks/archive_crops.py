@@ -21,17 +21,26 @@ import cv2
 import sqlalchemy as sa
 
 from benchmarks.harness import cores
+from benchmarks.identity import CropsError
 from benchmarks.tracking import decoded
+from chimp_assets.errors import ChimpError
 
 
 def write_crops(folder: Path, clips: int, individuals: int, days: int, seed: int, faces: Path | None) -> Counter[str]:
-    """Counts tracks by what they show: identify, not_animal, cannot_tell. The crops of the first are in crops.csv."""
+    """Counts tracks by what they show: identify, not_animal, cannot_tell. The crops of the first are in crops.csv.
+
+    Raises CropsError for a folder with other things in it, DemoArchiveError for an archive that cannot be made.
+    """
+    from chimp_assets.database import schema
     from chimp_assets.demo.archive import make_archive
     from chimp_assets.demo.expert import SimulatedExpert
     from chimp_assets.vision.crops import read_crops
     from chimp_assets.vision.tracking import track_bundle
 
     if not (folder / "truth.json").is_file():
+        # An archive without its truth is one whose filming was interrupted: it is filmed again.
+        if folder.is_dir() and {entry.name for entry in folder.iterdir()} - {"archive"}:
+            raise CropsError(f"{folder} holds other things, and homes and crops are replaced: name a new folder.")
         make_archive(
             folder / "archive", folder / "truth.json", seed=seed, individuals=individuals, cameras=4, days=days,
             clips=clips, faces=faces, workers=cores(),
@@ -39,8 +48,6 @@ def write_crops(folder: Path, clips: int, individuals: int, days: int, seed: int
     shutil.rmtree(folder / "home", ignore_errors=True)
     shutil.rmtree(folder / "crops", ignore_errors=True)
     home, truth = decoded(folder)
-    from chimp_assets.database import schema
-
     with home.database.read() as conn:
         bundles = list(conn.scalars(sa.select(schema.bundle.c.bundle_key).order_by(schema.bundle.c.bundle_id)))
         videos = {row.video_id: row.uri for row in conn.execute(sa.select(schema.video.c.video_id, schema.video.c.uri))}
@@ -79,7 +86,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=20)
     parser.add_argument("--faces", type=Path, help="a folder with one folder of pictures for each individual")
     given = parser.parse_args(arguments)
-    counts = write_crops(given.folder, given.clips, given.individuals, given.days, given.seed, given.faces)
+    try:
+        counts = write_crops(given.folder, given.clips, given.individuals, given.days, given.seed, given.faces)
+    except (ChimpError, CropsError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
     said = ", ".join(f"{n} {kind}" for kind, n in sorted(counts.items()))
     sys.stdout.write(f"{given.folder / 'crops.csv'}: tracks by what they show: {said}.\n")
     return 0

@@ -22,7 +22,8 @@ Told for each strategy, with 95 % intervals of a bootstrap over seeds, which are
   future sessions; area: mean of pool over the budget; found: individuals named after half of the budget;
 * seconds: of CPU for choosing, a round.
 
-`--strategies oracle` is no strategy but a bound: it sees which tracks are named wrongly.
+`--strategies oracle` is no strategy: it sees which tracks are named wrongly, and asks those first. No upper bound: it
+is greedy, and to cover who is new can be better than to correct who is wrong.
 
 Controls: --noise P (of the answers are wrong), --duplicates P (of the pool comes twice), --shuffled (margins in random
 order: must be as good as random). Ends with one line of JSON; --plot FILE draws the curves.

@@ -53,7 +53,7 @@ def test_margin_asks_what_is_wrong_more_often_than_chance_and_its_control_does_n
 
 
 def test_the_oracle_asks_what_is_wrong_as_long_as_anything_is() -> None:
-    """A bound that a strategy can beat easily is none."""
+    """An oracle that does not look at the truth would make every target seem out of reach."""
     asked, truth = _asking(3)
     assert asked.ridge is not None
     wrong = asked.open_rows[asked.ridge.names(asked.vectors[asked.open_rows]) != truth[asked.open_rows]]

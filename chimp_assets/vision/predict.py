@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from chimp_assets.settings import Settings
 
 RANKS = 5
-VIDEOS_ASKED = 500  # in one statement: databases limit its parameters
+ASKED_AT_ONCE = 500  # videos or tracks in one statement: databases limit its parameters
 
 
 @dataclass(frozen=True)
@@ -362,9 +362,10 @@ def _live_of(conn: sa.Connection, track_id: np.ndarray) -> np.ndarray:
 def _those(
     conn: sa.Connection, statement: sa.Select[tuple[int]], key: sa.ColumnElement[int], track_id: np.ndarray
 ) -> np.ndarray:
+    """i64: what a statement finds among some tracks, a part of them at a time."""
     found: list[int] = []
-    for start in range(0, len(track_id), VIDEOS_ASKED):
-        found += conn.scalars(statement.where(key.in_(track_id[start : start + VIDEOS_ASKED].tolist())))
+    for start in range(0, len(track_id), ASKED_AT_ONCE):
+        found += conn.scalars(statement.where(key.in_(track_id[start : start + ASKED_AT_ONCE].tolist())))
     return np.array(found, dtype=np.int64)
 
 
@@ -374,10 +375,10 @@ def _live_of_videos(conn: sa.Connection, videos: np.ndarray) -> np.ndarray:
     parts = [
         conn.scalars(
             sa.select(track.track_id).where(
-                track.video_id.in_(videos[start : start + VIDEOS_ASKED].tolist()), track.state == "live"
+                track.video_id.in_(videos[start : start + ASKED_AT_ONCE].tolist()), track.state == "live"
             )
         ).all()
-        for start in range(0, len(videos), VIDEOS_ASKED)
+        for start in range(0, len(videos), ASKED_AT_ONCE)
     ]
     return np.sort(np.array([track_id for part in parts for track_id in part], dtype=np.int64))
 
@@ -389,8 +390,8 @@ def seen_of(conn: sa.Connection, track_id: np.ndarray, lives: Lives) -> Seen:
     videos, video_row = np.unique(track_id // schema.TRACKS_PER_VIDEO, return_inverse=True)
     video_id, first_s, last_s = -1 - np.arange(n), np.zeros(n), np.zeros(n)
     days, sites = np.full(len(videos), np.nan), np.full(len(videos), "", dtype=object)
-    for start in range(0, len(videos), VIDEOS_ASKED):
-        some = videos[start : start + VIDEOS_ASKED].tolist()
+    for start in range(0, len(videos), ASKED_AT_ONCE):
+        some = videos[start : start + ASKED_AT_ONCE].tolist()
         rows = conn.execute(
             sa.select(track.c.track_id, track.c.first_s, track.c.last_s).where(
                 track.c.video_id.in_(some), track.c.state == "live"

@@ -131,7 +131,7 @@ def test_the_audit_judges_the_names_that_are_shown(home):
 
 
 def test_what_is_asked_is_named_before_its_bundle_and_no_other_way(home):
-    """For an archive of millions a new head needs hours; who answers meanwhile would see no candidates."""
+    """Scoring an archive takes a new head minutes; who answers meanwhile would see no candidates."""
     _, _, track, _, _, _ = crowded(home)
     asked = [int(i) for i in track[::4]]
     assert predict_tracks(home.database, home.store, [*asked, 12345 * t.TRACKS_PER_VIDEO]) == len(asked)
