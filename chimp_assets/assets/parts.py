@@ -1,14 +1,20 @@
-"""What all assets share: the bundle partition, owners, and small pictures for the web UI.
+"""What all assets share: the bundle partition, owners, and tables and small pictures for the web UI.
 
-Does not belong here: an asset.
+Dagster's web UI renders Markdown in metadata and in descriptions, so what comes from outside (names of files, cameras
+and individuals, errors, notes) could make a browser ask for any address. All Markdown metadata is made here; text
+metadata, tags and reasons to skip are shown as they are; descriptions hold no words from outside. A test reads the code
+for it.
+
+Does not belong here: an asset, what makes a text harmless (`chimp_assets.markdown`).
 """
 
-import base64
 import io
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import dagster as dg
+
+from chimp_assets import markdown
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -36,7 +42,7 @@ def png_markdown(figure: "Figure", title: str) -> dg.MarkdownMetadataValue:
 
 def picture_markdown(picture: bytes, kind: str, title: str) -> dg.MarkdownMetadataValue:
     """An encoded picture (kind: png or jpeg) inline."""
-    return dg.MetadataValue.md(f"![{title}](data:image/{kind};base64,{base64.b64encode(picture).decode()})")
+    return dg.MetadataValue.md(markdown.picture(picture, kind, title))
 
 
 def bars(labels: Sequence[str], values: Sequence[float], title: str, unit: str) -> "Figure":
@@ -54,13 +60,5 @@ def bars(labels: Sequence[str], values: Sequence[float], title: str, unit: str) 
 
 
 def markdown_table(rows: Sequence[Mapping[str, object]]) -> dg.MarkdownMetadataValue:
-    """Rows of equal keys as a markdown table; at most 50 are shown and the rest is counted."""
-    if not rows:
-        return dg.MetadataValue.md("none")
-    names = list(rows[0])
-    lines = ["| " + " | ".join(names) + " |", "|" + "---|" * len(names)]
-    for row in rows[:50]:
-        lines.append("| " + " | ".join(str(row[name]).replace("|", "\\|") for name in names) + " |")
-    if len(rows) > 50:
-        lines.append(f"\n... and {len(rows) - 50} more")
-    return dg.MetadataValue.md("\n".join(lines))
+    """Rows of equal keys as a table that shows every text as it is; at most 50 are shown and the rest is counted."""
+    return dg.MetadataValue.md(markdown.table(rows))

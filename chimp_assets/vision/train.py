@@ -13,7 +13,6 @@ Does not belong here: the fit itself (`head`, `fine_tuning`), what may be learne
 from __future__ import annotations
 
 import argparse
-import base64
 import json
 import math
 import os
@@ -27,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import sqlalchemy as sa
 
+from chimp_assets import markdown
 from chimp_assets.database import schema
 from chimp_assets.errors import ChimpError
 from chimp_assets.vision.checkpoint import ModelError, ModelRow, champion, register_model, save_checkpoint
@@ -234,8 +234,7 @@ class _Teller:
             return
         metadata: dict[str, Any] = {name: value for name, value in report.items() if value is not None}
         if plot is not None:
-            picture = base64.b64encode(plot).decode()
-            metadata["plot"] = {"type": "md", "raw_value": f"![loss and accuracy](data:image/png;base64,{picture})"}
+            metadata["plot"] = {"type": "md", "raw_value": markdown.picture(plot, "png", "loss and accuracy")}
         self._pipes.report_asset_materialization(metadata=metadata)
 
     def _say(self, text: str) -> None:
