@@ -249,7 +249,7 @@ def up(
         "page": supervisor.page_arguments(page_port),
     }
     console.out.print(f"Label:   {address_of(page, page_port)}", highlight=False)
-    console.out.print(f"Web UI:  http://{host}:{port}", highlight=False)
+    _say_web_ui(home, host, port)
     console.out.print(f"Home:    {home.settings.home}", highlight=False)
     console.out.print(f"Logs:    {home.settings.home / 'logs'}", highlight=False)
     if advice := supervisor.launcher_advice(home):
@@ -279,6 +279,25 @@ def web(
     code = main([] if port is None else [str(port)])
     if code:
         raise typer.Exit(code)
+
+
+def _say_web_ui(home: Any, host: str, port: int) -> None:
+    """The address of Dagster's web UI with the token that opens it, and a warning where others can reach it."""
+    from chimp_assets import console
+    from chimp_assets.web import ui_token
+    from chimp_assets.web.security import is_local
+    from chimp_assets.web.serve import address_of
+
+    here = home.settings.web.model_copy(update={"host": host, "public_url": None})
+    link = f"{address_of(here, port)}/?token={ui_token.renew(home)}"
+    console.out.print(f"Web UI:  {link}", highlight=False, markup=False, soft_wrap=True)
+    if not is_local(host):
+        console.out.print(
+            f"Other machines can reach the web UI at {host}: it answers them only by names in web.hosts, and lets them "
+            "sign in only over https or with web.insecure_http.",
+            highlight=False,
+            markup=False,
+        )
 
 
 def _say_first_admin(home: Any) -> None:

@@ -1,11 +1,11 @@
 """Texts for what renders Markdown: Dagster's web UI does, with GitHub's additions.
 
-Belongs here: turning any text into Markdown that shows that text and nothing else. Does not belong here: Dagster's types
-(`assets.parts`).
+Belongs here: turning any text into Markdown that shows that text and nothing else. Does not belong here: Dagster's
+types (`assets.parts`).
 
 A file name may hold an image, a link or a tag, and a browser asks for an image as soon as somebody looks. Escaping with
-backslashes is not enough: GitHub's autolinks are found after backslashes are gone. So a text becomes a code span, in which
-nothing is looked for, except where it is plain words or a number.
+backslashes is not enough: GitHub's autolinks are found after backslashes are gone. So a text becomes a code span, in
+which nothing is looked for, except where it is plain words or a number.
 """
 
 from __future__ import annotations

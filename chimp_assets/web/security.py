@@ -14,12 +14,13 @@ import logging
 import secrets
 import time
 import uuid
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from chimp_assets.settings import WebSettings
@@ -118,7 +119,7 @@ class Guard:
         try:
             refusal = self._refusal(scope)
             app: ASGIApp = refusal or self._app
-            await app(scope, self._bounded(scope, receive), send_guarded)
+            await app(scope, bounded(receive, self._settings.body_bytes), send_guarded)
         except Exception:
             number = uuid.uuid4().hex[:12]
             _log.exception("request %s failed: %s %s", number, scope["method"], scope["path"])
@@ -136,42 +137,45 @@ class Guard:
             path = getattr(route, "path", None) or "(none)"
             self._metrics.note(scope["method"], path, status, time.perf_counter() - began)
 
-    def _refusal(self, scope: Scope) -> Any:
+    def _refusal(self, scope: Scope) -> Response | None:
         headers = Headers(scope=scope)
-        if _host_name(headers.get("host", "")) not in self._hosts:
-            return answer(
-                421,
-                "host",
-                "This server does not answer by that name.",
-                "Set web.public_url or web.hosts to the name that people type.",
-            )
+        if not is_allowed_host(headers, self._hosts):
+            return wrong_host()
         if scope["method"] in SAFE_METHODS:
             return None
-        if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        if not is_json(headers):
             return answer(415, "content_type", "This is not JSON.", "Send Content-Type: application/json.")
         if not is_same_origin(headers, _origins(scope, headers, self._settings)):
             _log.warning("cross-site request refused: %s %s", scope["method"], scope["path"])
             self._metrics.count("chimp_cross_site_refused_total")
-            return answer(403, "cross_site", "This request came from another site.", "Open the page itself.")
-        length = headers.get("content-length", "0")
-        if not length.isdigit() or int(length) > self._settings.body_bytes:
-            return _too_long(self._settings)
-        return None
+            return cross_site()
+        return too_long(headers, self._settings)
 
-    def _bounded(self, scope: Scope, receive: Receive) -> Receive:
-        """A body without a length is counted as it comes."""
-        got = 0
 
-        async def receive_bounded() -> Message:
-            nonlocal got
-            message = await receive()
-            if message["type"] == "http.request":
-                got += len(message.get("body", b""))
-                if got > self._settings.body_bytes:
-                    raise TooLongBody
-            return message
+def bounded(receive: Receive, most: int) -> Receive:
+    """A body without a length is counted as it comes. Reading more than `most` bytes raises TooLongBody."""
+    got = 0
 
-        return receive_bounded
+    async def receive_bounded() -> Message:
+        nonlocal got
+        message = await receive()
+        if message["type"] == "http.request":
+            got += len(message.get("body", b""))
+            if got > most:
+                raise TooLongBody
+        return message
+
+    return receive_bounded
+
+
+def is_allowed_host(headers: Headers, hosts: Collection[str]) -> bool:
+    """Whether a request calls this server by a name of its own."""
+    return _host_name(headers.get("host", "")) in hosts
+
+
+def is_json(headers: Headers) -> bool:
+    """Whether a body says that it is JSON, which no form and no simple request of another site can say."""
+    return headers.get("content-type", "").partition(";")[0].strip().lower() == "application/json"
 
 
 def is_same_origin(headers: Headers, origins: Iterable[str]) -> bool:
@@ -188,10 +192,32 @@ def _origins(scope: Scope, headers: Headers, settings: WebSettings) -> list[str]
 
 
 def _host_name(host: str) -> str:
-    return host.lower() if host.endswith("]") else host.rpartition(":")[0].lower() or host.lower()
+    name, colon, port = host.rpartition(":")
+    if not colon or host.endswith("]"):
+        return host.lower()
+    return name.lower() if port.isascii() and port.isdigit() else ""
 
 
-def _too_long(settings: WebSettings) -> Any:
+def wrong_host() -> Response:
+    """The answer to who calls this server by another name."""
+    return answer(
+        421,
+        "host",
+        "This server does not answer by that name.",
+        "Set web.public_url or web.hosts to the name that people type.",
+    )
+
+
+def cross_site() -> Response:
+    """The answer to a request that a page of another site makes."""
+    return answer(403, "cross_site", "This request came from another site.", "Open the page itself.")
+
+
+def too_long(headers: Headers, settings: WebSettings) -> Response | None:
+    """The answer to a body that says that it is too long, or no length that could be."""
+    length = headers.get("content-length", "0")
+    if length.isascii() and length.isdigit() and len(length) < 20 and int(length) <= settings.body_bytes:
+        return None
     return answer(
         413,
         "too_long",

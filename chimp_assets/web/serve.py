@@ -34,9 +34,7 @@ def check_address(settings: WebSettings) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Serve until the process is told to end. An argument is the port, else the one of the settings."""
-    import uvicorn
-
-    from chimp_assets.web import sessions
+    from chimp_assets.web import connections, sessions
     from chimp_assets.web.app import create_app
 
     given = sys.argv[1:] if arguments is None else arguments
@@ -53,14 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
     except ChimpError as error:
         print(error, file=sys.stderr)  # noqa: T201  a log
         return 2
-    uvicorn.run(
-        app,
-        host=settings.host,
-        port=int(given[0]) if given else settings.port,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=5,
-    )
+    connections.serve(app, settings, settings.host, int(given[0]) if given else settings.port)
     app.state.media.end()
     return 0
 

@@ -1,0 +1,77 @@
+"""Dagster's web UI behind our door: `python -m chimp_assets.web.dagster_ui HOST PORT`, in the home CHIMP_HOME names.
+
+Belongs here: the process, and everything private of Dagster that it needs. Does not belong here: who may come in
+(`dagster_door`).
+
+Dagster's application runs in this process, inside our layer. A `dagster-webserver` on another port behind a proxy would
+leave that port open to every page and program of the machine.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+from collections.abc import Iterator
+from types import FrameType
+
+from starlette.types import ASGIApp
+
+from chimp_assets.errors import ChimpError
+from chimp_assets.home import Home
+from chimp_assets.settings import shipped_file
+
+# As `dagster-webserver` sets them.
+_STATEMENT_MS, _RECYCLE_S, _OVERFLOW, _POLL_MS = 15_000, 3_600, 20, 2_000
+
+
+@contextlib.contextmanager
+def dagster_application() -> Iterator[ASGIApp]:
+    """Dagster's web UI of the instance in DAGSTER_HOME, with a code server that ends with the block."""
+    import dagster as dg
+    from dagster._core.workspace.context import WorkspaceProcessContext
+    from dagster._core.workspace.load_target import WorkspaceFileTarget
+    from dagster_webserver.app import create_app_from_workspace_process_context
+    from dagster_webserver.version import __version__
+
+    with dg.DagsterInstance.get() as instance:
+        instance.optimize_for_webserver(_STATEMENT_MS, _RECYCLE_S, _OVERFLOW)
+        target = WorkspaceFileTarget(paths=[str(shipped_file("workspace.yaml"))])
+        with WorkspaceProcessContext(instance, target, version=__version__) as workspace:
+            yield create_app_from_workspace_process_context(workspace, "", _POLL_MS)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Serve until the process is told to end."""
+    from chimp_assets.database.engine import Database
+    from chimp_assets.web import connections
+    from chimp_assets.web.dagster_door import Door
+    from chimp_assets.web.serve import address_of
+
+    given = sys.argv[1:] if arguments is None else arguments
+    if len(given) != 2 or not given[1].isdigit():
+        print("usage: python -m chimp_assets.web.dagster_ui HOST PORT", file=sys.stderr)  # noqa: T201
+        return 2
+    host, port = given[0], int(given[1])
+    # uvicorn raises the signal again when it has ended: the code server ends with us then, too.
+    signal.signal(signal.SIGTERM, _end)
+    try:
+        home = Home.open()
+        settings = home.settings
+        _ = home.database  # says in words if it is not at head
+        db = Database(settings.database_url, wait_s=settings.web.database_wait_s)
+        with dagster_application() as app:
+            door = Door(app, db, settings, host, address_of(settings.web))
+            connections.serve(door, settings.web, host, port, log_level="warning", lifespan="off")
+    except ChimpError as error:
+        print(error, file=sys.stderr)  # noqa: T201  a log
+        return 2
+    return 0
+
+
+def _end(signum: int, frame: FrameType | None) -> None:
+    raise SystemExit(0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,50 @@
+"""The token with which who started `chimp up` opens Dagster's web UI: printed once, kept as a hash.
+
+Belongs here: making it and comparing with it. Does not belong here: the cookie that carries it (`dagster_door`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hmac
+import os
+import secrets
+from pathlib import Path
+
+from chimp_assets.home import Home, home_error
+from chimp_assets.web.sessions import hash_of
+
+FILE = "web-ui-token.sha256"
+LONGEST = 200
+
+
+def renew(home: Home) -> str:
+    """A new token; the one before opens nothing any more. A restart of the web UI alone does not change it.
+
+    Raises ChimpError if the home cannot be written.
+    """
+    token = secrets.token_urlsafe(32)
+    file = home.settings.home / FILE
+    part = file.with_name(f"{FILE}.part")
+    try:
+        part.unlink(missing_ok=True)
+        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="ascii") as out:
+            out.write(hash_of(token))
+        part.replace(file)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise home_error(home.settings.home, error) from None
+    return token
+
+
+def is_right(home: Path, token: str | None) -> bool:
+    """Whether this is the token of the last `chimp up` in this home. Compared in constant time."""
+    if not token or len(token) > LONGEST:
+        return False
+    try:
+        kept = (home / FILE).read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        return False
+    return bool(kept) and hmac.compare_digest(kept, hash_of(token))
