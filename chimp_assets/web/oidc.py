@@ -6,6 +6,9 @@ belong here: sessions (`sessions`), the protocol (Authlib).
 A person is a tenant and an object in it (`tid`, `oid`), never an address: addresses change hands. A user's role never
 changes, because answers are weighed by it; who is given another role at the provider becomes another user here. The
 secret is read from the environment (CHIMP_OIDC_CLIENT_SECRET) and is in no file of the home.
+
+What must be remembered of somebody who is at the provider (state, nonce, verifier) is in a sealed cookie of that
+browser (`sealing`), not in memory: nobody can push it out, and another server with the same secret can read it.
 """
 
 from __future__ import annotations
@@ -13,8 +16,8 @@ from __future__ import annotations
 import logging
 import os
 import secrets
+import threading
 import time
-from collections import OrderedDict
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -37,6 +40,7 @@ from chimp_assets.web.api.signing import open_session, refuse_open_http
 from chimp_assets.web.errors import WebError
 from chimp_assets.web.pages.sign_in import local_path
 from chimp_assets.web.roles import everybody
+from chimp_assets.web.sealing import Seal, shared_key
 from chimp_assets.web.sessions import is_secure
 
 _log = logging.getLogger(__name__)
@@ -44,9 +48,13 @@ _log = logging.getLogger(__name__)
 router = APIRouter(prefix="/sign-in/oidc", include_in_schema=False, dependencies=[Depends(everybody())])
 
 SECRET = "CHIMP_OIDC_CLIENT_SECRET"  # noqa: S105  the name of the variable that holds it
+CLIENT = "provider"
+"""What Authlib calls it in what it remembers."""
 FLOW_S = 600.0
 """From the way out to the way back."""
-MOST_FLOWS = 2_000
+LONGEST_NEXT = 1_000
+"""A browser keeps cookies of 4,096 bytes: a longer address to go to afterwards is forgotten."""
+MOST_USED = 10_000
 _HIGHEST = {
     role: place for place, role in enumerate(("viewer", "volunteer", "identifier", "reviewer", "expert", "admin"))
 }
@@ -60,37 +68,51 @@ class OidcRefusal(WebError):
 
 
 class Flows:
-    """What must be remembered of people who are at the provider: by a random cookie, for ten minutes, bounded."""
+    """People who are at the provider: what is remembered of each goes with the browser, sealed, for ten minutes.
 
-    def __init__(self) -> None:
-        self._held: OrderedDict[str, tuple[float, dict[str, Any]]] = OrderedDict()
+    Which of them have come back is remembered here, so that a copied cookie is worth nothing to a second answer.
+    Another server does not know; but the provider takes each code once, whoever brings it.
+    """
 
-    def begin(self) -> tuple[str, dict[str, Any]]:
-        """A new one: its cookie and what it remembers."""
-        key = secrets.token_urlsafe(32)
-        self._held[key] = (time.monotonic(), {})
-        while len(self._held) > MOST_FLOWS:
-            self._held.popitem(last=False)
-        return key, self._held[key][1]
+    def __init__(self, key: bytes) -> None:
+        self._seal = Seal(key, "oidc")
+        self._used: dict[str, float] = {}
+        self._lock = threading.Lock()
 
-    def end(self, key: str | None) -> dict[str, Any]:
-        """What was remembered; once. Empty for an unknown or an old one."""
-        began, memory = self._held.pop(key or "", (0.0, {}))
-        return memory if memory and time.monotonic() - began < FLOW_S else {}
+    def sealed(self, memory: dict[str, Any]) -> str:
+        """A cookie that remembers this."""
+        return self._seal.close({"id": secrets.token_urlsafe(16), "memory": memory}, FLOW_S)
+
+    def end(self, cookie: str | None, state: str | None) -> dict[str, Any]:
+        """What the cookie remembers, once for an answer with its state. Empty for a forged, an old or a used one."""
+        opened = self._seal.open(cookie or "")
+        if opened is None or f"_state_{CLIENT}_{state}" not in opened["memory"]:
+            return {}
+        now = time.monotonic()
+        with self._lock:
+            if opened["id"] in self._used:
+                return {}
+            # In order of time: the oldest are first.
+            for old in [key for key, used in self._used.items() if used < now - FLOW_S][:100]:
+                del self._used[old]
+            if len(self._used) >= MOST_USED:
+                del self._used[next(iter(self._used))]
+            self._used[opened["id"]] = now
+        return dict(opened["memory"])
 
 
 def prepare(app: FastAPI) -> None:
     """Registers the provider, where one is set."""
     settings: OidcSettings = app.state.settings.web.oidc
-    app.state.oidc_flows = Flows()
     app.state.oidc = None
     if not settings.metadata_url:
         return
+    app.state.oidc_flows = Flows(shared_key(os.environ.get(SECRET), app.state.settings.home))
     from authlib.integrations.starlette_client import OAuth
 
     registry = OAuth()
     app.state.oidc = registry.register(
-        "provider",
+        CLIENT,
         server_metadata_url=settings.metadata_url,
         client_id=settings.client_id,
         client_secret=os.environ.get(SECRET) or None,
@@ -103,8 +125,7 @@ async def leave(request: Request, next: str = "/") -> Response:
     """To the provider."""
     client = _client(request)
     refuse_open_http(request)
-    key, memory = request.app.state.oidc_flows.begin()
-    memory["next"] = local_path(next)
+    memory: dict[str, Any] = {"next": local_path(next) if len(next) <= LONGEST_NEXT else "/"}
     request.scope["session"] = memory
     try:
         response: Response = await client.authorize_redirect(request, _callback(request))
@@ -112,7 +133,13 @@ async def leave(request: Request, next: str = "/") -> Response:
         _log.exception("the identity provider cannot be asked")
         return _back(request, "away")
     response.set_cookie(
-        _cookie(request), key, max_age=int(FLOW_S), path="/", secure=is_secure(request), httponly=True, samesite="lax"
+        _cookie(request),
+        request.app.state.oidc_flows.sealed(memory),
+        max_age=int(FLOW_S),
+        path="/",
+        secure=is_secure(request),
+        httponly=True,
+        samesite="lax",
     )
     return response
 
@@ -121,7 +148,7 @@ async def leave(request: Request, next: str = "/") -> Response:
 async def come_back(request: Request) -> Response:
     """From the provider."""
     client = _client(request)
-    memory = request.app.state.oidc_flows.end(request.cookies.get(_cookie(request)))
+    memory = request.app.state.oidc_flows.end(request.cookies.get(_cookie(request)), request.query_params.get("state"))
     request.scope["session"] = memory
     settings = request.app.state.settings.web.oidc
     try:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import stat
+from base64 import urlsafe_b64decode
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -16,6 +19,7 @@ from chimp_assets.database.people import disable_user
 from chimp_assets.home import Home
 from chimp_assets.settings import OidcSettings
 from chimp_assets.web.oidc import role_of
+from chimp_assets.web.sealing import KEY_FILE, Seal, shared_key
 from chimp_assets_tests.web.server.conftest import ADDRESS, Browser
 from chimp_assets_tests.web.server.provider import CLIENT, Provider, serving
 
@@ -160,6 +164,89 @@ def test_an_answer_is_taken_once_and_only_by_the_browser_that_asked(
     stranger = Browser(mine.app)
     assert stranger.get(f"/sign-in/oidc/callback?code={code}&state=x").headers["location"].endswith("failed")
     assert stranger.get("/sign-in/oidc/callback?error=access_denied").headers["location"].endswith("failed")
+
+
+def test_nobody_is_pushed_out_by_others_who_begin(visit: Callable[..., Browser]) -> None:
+    """2,050 requests of one stranger made everybody who was at the provider begin again."""
+
+    def meanwhile(url: str) -> str:
+        stranger = Browser(browser.app)
+        for _ in range(20):
+            assert stranger.get("/sign-in/oidc").status_code == 302
+        for n in range(2_050):
+            flows.sealed({f"_state_provider_{n}": {}})
+        return url
+
+    browser = visit(JANE)
+    flows = browser.app.state.oidc_flows  # type: ignore[attr-defined]
+    assert visit(JANE, browser, meanwhile).last.headers["location"] == "/label"
+
+
+def test_another_server_with_the_same_secret_takes_the_answer(
+    home: Home, provider: Provider, make_app: Callable[..., FastAPI], visit: Callable[..., Browser]
+) -> None:
+    """Behind a balancer the way back may lead to another replica."""
+    elsewhere = make_app(oidc={"metadata_url": provider.metadata_url, "client_id": CLIENT})
+    answers = []
+
+    def to_another(url: str) -> str:
+        other = Browser(elsewhere)
+        other.cookies.update(browser.cookies)
+        answers.append(other.get(url))
+        return url
+
+    browser = visit(JANE)
+    browser.cookies.delete("sid")
+    again = visit(JANE, browser, to_another)
+    assert answers[0].headers["location"] == "/label"
+    assert again.last.headers["location"] == "/sign-in?problem=failed", "the provider takes a code once"
+
+
+def test_what_the_browser_keeps_can_neither_be_read_nor_changed_nor_used_twice(visit: Callable[..., Browser]) -> None:
+    """The verifier proves that the answer is for who asked."""
+    kept: list[str] = []
+    browser = visit(JANE, change=lambda url: url)
+    flows = browser.app.state.oidc_flows  # type: ignore[attr-defined]
+
+    def look(url: str) -> str:
+        kept.append(browser.cookies["oidc"])
+        return url
+
+    visit(JANE, browser, look)
+    assert len(kept[0]) < 3_000
+    assert b"verifier" not in urlsafe_b64decode(kept[0] + "===")
+    cookie = flows.sealed({"_state_provider_s": {"data": {}}})
+    assert flows.end(cookie, "other") == {}
+    for place in (0, 20, len(cookie) // 2, len(cookie) - 2):
+        changed = cookie[:place] + ("A" if cookie[place] != "A" else "B") + cookie[place + 1 :]
+        assert flows.end(changed, "s") == {}
+    for wrong in (None, "", "x", "é", "=" * 40, "A" * 9_000, Seal(b"s3cret", "other").close({}, 60)):
+        assert flows.end(wrong, "s") == {}
+    assert flows.end(cookie, "s") == {"_state_provider_s": {"data": {}}}
+    assert flows.end(cookie, "s") == {}
+
+
+def test_a_sign_in_that_took_longer_than_ten_minutes_begins_again() -> None:
+    seal = Seal(b"key", "oidc")
+    assert seal.open(seal.close({"a": 1}, 60)) == {"a": 1}
+    assert seal.open(seal.close({"a": 1}, -1)) is None
+    assert Seal(b"another key", "oidc").open(seal.close({"a": 1}, 60)) is None
+
+
+def test_a_long_address_to_go_to_does_not_break_the_cookie(visit: Callable[..., Browser]) -> None:
+    browser = Browser(visit(JANE).app)
+    out = browser.get("/sign-in/oidc", params={"next": "/label?" + "x" * 5_000})
+    assert out.status_code == 302
+    assert len(out.headers["set-cookie"]) < 4_000
+
+
+def test_without_a_secret_the_servers_of_a_home_share_a_key_that_only_its_owner_reads(tmp_path: Path) -> None:
+    first = shared_key(None, tmp_path)
+    assert len(first) == 32
+    assert shared_key(None, tmp_path) == first
+    assert [file.name for file in tmp_path.iterdir()] == [KEY_FILE]
+    assert stat.S_IMODE((tmp_path / KEY_FILE).stat().st_mode) == 0o600
+    assert shared_key("s3cret", tmp_path) == b"s3cret"
 
 
 def test_where_none_is_set_up_there_is_none(app: FastAPI) -> None:

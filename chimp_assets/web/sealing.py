@@ -1,0 +1,83 @@
+"""Values that a browser keeps for us, which can neither read nor change them.
+
+Belongs here: sealing, opening, and the key that servers of one home share. Does not belong here: what is sealed
+(`oidc`).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import time
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from pathlib import Path
+from typing import Any
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from chimp_assets.home import home_error
+
+KEY_FILE = "web-sealing.key"
+LONGEST = 4_096
+_NONCE_BYTES, _KEY_BYTES = 12, 32
+
+
+class Seal:
+    """AES-256-GCM under a key of one purpose: what was sealed for another does not open."""
+
+    def __init__(self, key: bytes, purpose: str) -> None:
+        self._purpose = purpose.encode()
+        derived = HKDF(SHA256(), _KEY_BYTES, salt=None, info=b"chimp-assets " + self._purpose).derive(key)
+        self._cipher = AESGCM(derived)
+
+    def close(self, value: dict[str, Any], seconds: float) -> str:
+        """The value as text for a cookie; it opens for so long."""
+        plain = json.dumps([time.time() + seconds, value], separators=(",", ":")).encode()
+        nonce = secrets.token_bytes(_NONCE_BYTES)
+        return urlsafe_b64encode(nonce + self._cipher.encrypt(nonce, plain, self._purpose)).decode().rstrip("=")
+
+    def open(self, text: str) -> dict[str, Any] | None:
+        """The value; None if it was changed, is too old or was never ours."""
+        if not text or len(text) > LONGEST or not text.isascii():
+            return None
+        try:
+            raw = urlsafe_b64decode(text + "=" * (-len(text) % 4))
+            plain = self._cipher.decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], self._purpose)
+        except (ValueError, InvalidTag):
+            return None
+        ends, value = json.loads(plain)
+        return dict(value) if time.time() < ends else None
+
+
+def shared_key(secret: str | None, home: Path) -> bytes:
+    """A key that all servers of a home know: from the secret that they share, else kept in the home, where only its
+    owner can read it. Raises ChimpError if it must be written and cannot.
+    """
+    if secret:
+        return secret.encode()
+    file = home / KEY_FILE
+    try:
+        if not file.exists():
+            _write_new(file)
+        return file.read_bytes()
+    except OSError as error:
+        raise home_error(home, error) from None
+
+
+def _write_new(file: Path) -> None:
+    """Writes a new key whole or not at all; the first of several servers that start at once wins."""
+    part = file.with_name(f"{file.name}.{secrets.token_hex(4)}.part")
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as out:
+        out.write(secrets.token_bytes(_KEY_BYTES))
+    try:
+        os.link(part, file)
+    except FileExistsError:
+        pass
+    except OSError:  # a file system without hard links
+        part.replace(file)
+    part.unlink(missing_ok=True)
