@@ -178,7 +178,7 @@ def test_nobody_is_pushed_out_by_others_who_begin(visit: Callable[..., Browser])
         return url
 
     browser = visit(JANE)
-    flows = browser.app.state.oidc_flows  # type: ignore[attr-defined]
+    flows = browser.app.state.oidc_flows
     assert visit(JANE, browser, meanwhile).last.headers["location"] == "/label"
 
 
@@ -206,7 +206,7 @@ def test_what_the_browser_keeps_can_neither_be_read_nor_changed_nor_used_twice(v
     """The verifier proves that the answer is for who asked."""
     kept: list[str] = []
     browser = visit(JANE, change=lambda url: url)
-    flows = browser.app.state.oidc_flows  # type: ignore[attr-defined]
+    flows = browser.app.state.oidc_flows
 
     def look(url: str) -> str:
         kept.append(browser.cookies["oidc"])
