@@ -10,6 +10,7 @@ import pytest
 from chimp_assets.definitions import build_definitions
 
 HEAVY = ("torch", "torchvision", "av", "azure", "cv2", "faiss", "pandas", "sqlalchemy", "matplotlib", "obstore")
+HEAVY += ("chimp_assets.web", "dagster_webserver")
 
 
 @pytest.fixture(scope="module")
