@@ -85,7 +85,7 @@ class Door:
         if method == "POST":
             if not security.is_json(headers):
                 return answer(415, "content_type", "This is not JSON.", "Send Content-Type: application/json.")
-            if not security.is_same_origin(headers, [_origin(scope, headers)]):
+            if not _is_from_here(scope, headers):
                 _log.warning("cross-site request refused: %r", path)
                 return security.cross_site()
             if refused := security.too_long(headers, self._web):
@@ -172,6 +172,7 @@ class Door:
                 headers = MutableHeaders(scope=message)
                 for name, value in security.HEADERS.items():
                     headers[name] = value
+                del headers["Feature-Policy"]  # the old name of one of ours
                 theirs = [part.strip() for part in headers.get("content-security-policy", "").split(";")]
                 named = {part.partition(" ")[0] for part in theirs}
                 ours = [part for part in (*_POLICY, _OWN_STYLES) if part.partition(" ")[0] not in named]
@@ -211,6 +212,12 @@ class Door:
             await send(message)
 
         await self._app(scope, receive, send_to_who_may)
+
+
+def _is_from_here(scope: Scope, headers: Headers) -> bool:
+    """Whether a page of this very host and port sends this. The scheme may differ: a proxy may speak https for us."""
+    named = urlsplit(headers.get("origin", f"//{headers.get('host', '')}")).netloc
+    return named == headers.get("host") and security.is_same_origin(headers, [_origin(scope, headers)])
 
 
 def _is_used_elsewhere(headers: Headers) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import re
 import stat
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -20,8 +21,10 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from chimp_assets import cli
 from chimp_assets.database import schema as t
 from chimp_assets.database.people import add_user
+from chimp_assets.errors import ChimpError
 from chimp_assets.home import Home
 from chimp_assets.web import accounts, dagster_door, sessions, ui_token
 from chimp_assets.web.dagster_door import Door
@@ -186,6 +189,8 @@ FOREIGN: tuple[dict[str, str], ...] = (
     {"Origin": "http://127.0.0.1:9999", "Sec-Fetch-Site": "same-site"},
     {"Origin": ADDRESS, "Sec-Fetch-Site": "same-site"},
     {"Origin": UI, "Sec-Fetch-Site": "cross-site"},
+    {"Origin": "https://evil.example", "Sec-Fetch-Site": "none"},
+    {"Origin": "http://127.0.0.1:9999", "Sec-Fetch-Site": "same-origin"},
     {"Origin": "http://127.0.0.1:9999"},
     {"Origin": ADDRESS},
     {"Origin": "http://localhost:3000"},
@@ -416,6 +421,26 @@ def test_other_machines_are_answered_only_by_a_name_that_is_set(
     assert visit(door=risky, address="http://lab.example:3000").get(f"/?token={token}").status_code == 303
     own = visit(door=make_door("10.1.2.3"), address="http://10.1.2.3:3000")
     assert own.get(f"/?token={token}").json()["code"] == "insecure"
+
+
+def test_up_prints_the_link_and_warns_where_others_can_reach_it(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
+    cli._say_web_ui(home, "127.0.0.1", 3000)
+    out = capsys.readouterr().out
+    _, token = re.fullmatch(r"Web UI:  (http://127\.0\.0\.1:3000/\?token=(\S{43}))\n", out).groups()  # type: ignore
+    assert ui_token.is_right(home.settings.home, token)
+    for host, shown in (("0.0.0.0", "127.0.0.1"), ("10.1.2.3", "10.1.2.3"), ("::", "127.0.0.1")):
+        cli._say_web_ui(home, host, 3000)
+        out = capsys.readouterr().out
+        assert f"http://{shown}:3000/?token=" in out
+        assert "Other machines can reach the web UI" in out
+    assert token not in out
+    assert not ui_token.is_right(home.settings.home, token)
+
+
+def test_a_home_that_cannot_be_written_is_said_in_a_sentence(home: Home) -> None:
+    (home.settings.home / f"{ui_token.FILE}.part").mkdir()
+    with pytest.raises(ChimpError, match="cannot be written"):
+        ui_token.renew(home)
 
 
 def test_over_https_cookies_are_secure_and_of_this_host_alone(
