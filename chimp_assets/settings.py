@@ -247,7 +247,7 @@ class WebSettings(_Section):
         500, ge=8, description="at once, and at most a quarter of the files that a process may open"
     )
     header_s: float = Field(10.0, gt=0, description="a client has so long to send the headers of a request")
-    body_s: float = Field(20.0, gt=0, description="and so long for its body, and a second more for each 2,000 bytes")
+    body_s: float = Field(10.0, gt=0, description="and so long for its body, and a second more for each 2,000 bytes")
     database_wait_s: float = Field(
         5.0, gt=0, description="a request waits so long for a busy database, then the page tries again by itself"
     )

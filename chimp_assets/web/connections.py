@@ -12,6 +12,7 @@ them are being answered, the new one is answered with 503.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import resource
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -44,7 +45,7 @@ class Bounds:
 
     most: int
     header_s: float = 10.0
-    body_s: float = 20.0
+    body_s: float = 10.0
     idle_s: int = 5
 
 
@@ -216,5 +217,6 @@ def config_of(app: ASGIApp, host: str, port: int, bounds: Bounds, **more: Any) -
 
 
 def serve(app: ASGIApp, settings: WebSettings, host: str, port: int, **more: Any) -> None:
-    """Serves until the process is told to end."""
-    uvicorn.Server(config_of(app, host, port, bounds_of(settings), **more)).run()
+    """Serves until the process is told to end; Ctrl-C is an order and no error."""
+    with contextlib.suppress(KeyboardInterrupt):
+        uvicorn.Server(config_of(app, host, port, bounds_of(settings), **more)).run()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import http.server
 import importlib
 import json
+import signal
 import socket
 import subprocess
 import threading
@@ -261,3 +262,6 @@ def test_half_requests_and_idle_connections_keep_nobody_out_of_the_page_at_64_de
         url = f"http://127.0.0.1:{port}/healthz"
         wait_for(url, child.process, child.log)
         assert flood(url) == 200
+        child.process.send_signal(signal.SIGINT)
+        assert child.process.wait(60) == 0
+        assert "Traceback" not in child.log.read_text()
