@@ -254,7 +254,20 @@ class WebSettings(_Section):
     gold_first_share: float = Field(0.3, ge=0, lt=1, description="... this share is about tracks that experts named")
     gold_share: float = Field(0.05, ge=0, lt=1, description="and this share afterwards")
     media_wait_s: float = Field(1.5, ge=0, description="a claim waits so long for pictures that are not made yet")
+    pictures_mb: int = Field(
+        256, ge=1, description="pictures that were cut when somebody looked, kept on this machine; 10,000 are 150 MB"
+    )
+    stored_pictures_gb: float = Field(
+        50.0,
+        gt=0,
+        description="pictures and clips in the store; above it the oldest go, but for waiting tracks and references",
+    )
     oidc: OidcSettings = OidcSettings()
+
+    @property
+    def stored_pictures_bytes(self) -> int:
+        """The same in bytes."""
+        return int(self.stored_pictures_gb * 1e9)
 
     @field_validator("public_url")
     @classmethod

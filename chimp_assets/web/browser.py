@@ -54,7 +54,7 @@ def shell(version: str) -> dict[str, Any]:
     """What the service worker keeps: every file of the labelling screen, and the pages."""
     own = [*sorted((STATIC / "label").glob("*.js")), *sorted((STATIC / "lib").glob("*.js"))]
     files = [str(file.relative_to(STATIC)) for file in own]
-    files += [*MODULES.values(), "app.css", "theme.js", "masthead.js", "icon.svg"]
+    files += [*MODULES.values(), "app.css", "theme.js", "masthead.js", "pictures.js", "icon.svg"]
     return {"version": version, "shell": [f"/static/{version}/{file}" for file in files], "pages": list(OFFLINE_PAGES)}
 
 

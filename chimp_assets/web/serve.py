@@ -62,6 +62,7 @@ def main(arguments: list[str] | None = None) -> int:
         timeout_graceful_shutdown=5,
     )
     app.state.media.end()
+    app.state.faces.end()
     return 0
 
 

@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from chimp_assets.insight import own
 from chimp_assets.insight.review import LOOKED_AT, QUEUES, SURE
-from chimp_assets.web.items import url_of
+from chimp_assets.web.items import picture_url
 from chimp_assets.web.pages.label import island
 from chimp_assets.web.roles import may_answer, require
 from chimp_assets.web.sessions import Person
@@ -48,7 +48,7 @@ def mine(
         "first": before is None,
         "more": page.older,
         "among": own.CORRECTED_OF,
-        "url_of": url_of,
+        "picture_url": picture_url,
         "may_name": may_answer(person, "identify"),
     }
     return request.app.state.templates.TemplateResponse(request, "mine.html", facts)

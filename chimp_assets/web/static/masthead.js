@@ -1,5 +1,7 @@
 // Belongs here: what every page's head needs a script for: its menu, signing out and choosing a language.
 
+import "./pictures.js";
+
 async function send(path, body) {
   const answer = await fetch(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
   if (!answer.ok) throw new Error(`HTTP ${answer.status}`);

@@ -5,6 +5,7 @@ import { batch, boot, computed, signal, t } from "../lib/ui.js";
 import { record, takeBack } from "../lib/island.js";
 import { get, post, Refusal } from "../lib/net.js";
 import { onResult } from "../lib/outbox.js";
+import { fill, filled, lacks } from "../lib/pictures.js";
 
 /** Nobody sees a case and decides within this time. */
 const SHORTEST_LOOK_MS = 80;
@@ -120,6 +121,15 @@ export function refill() {
   return asking;
 }
 
+/** Pictures of the cases that came without; of the tracks beside them the best crop is enough, which is cut anyway. */
+function askForPictures() {
+  const lacking = cases.value.flatMap((one) => [one.item, one.other]).filter(lacks);
+  fill(lacking.map((part) => part.track_id), (found) => {
+    const whole = (part) => (part?.track_id === found.track_id && lacks(part) ? filled(part, found) : part);
+    cases.value = cases.value.map((one) => ({ ...one, item: whole(one.item), other: whole(one.other) }));
+  });
+}
+
 async function ask() {
   const wanted = queue.value;
   try {
@@ -144,6 +154,7 @@ async function ask() {
       loading.value = "ready";
       fault.value = "";
     });
+    askForPictures();
   } catch (error) {
     batch(() => {
       loading.value = "failed";

@@ -188,7 +188,7 @@ function Pictures({ one }) {
     return html`<div class="pair">${[one.item, one.other].map(
       (part) => html`<figure key=${part.track_id}>
         <figcaption>${wordsOf(part)}</figcaption>
-        ${part.crops[0] ? html`<img class="big" src=${part.crops[0].url} alt=${t("label.picture_of_track")} />` : html`<p class="gap">${t("label.media_missing")}</p>`}
+        ${part.media_reason ? html`<p class="gap">${part.media_reason}</p>` : html`<img class="big" src=${part.crops[0]?.url ?? part.face} alt=${t("label.picture_of_track")} />`}
         <div class="tiles">${part.crops.slice(1, 7).map((crop) => html`<img key=${crop.url} src=${crop.url} alt="" />`)}</div>
       </figure>`,
     )}</div>`;
@@ -197,7 +197,7 @@ function Pictures({ one }) {
   const item = { ...one.item, item_id: one.key, candidates: [] };
   return html`<${Clip} item=${item} /><${Strip} item=${item} />
     ${one.more.length > 0 &&
-    html`<div class="tiles" aria-label=${t("review.more_tracks")} role="group">${one.more.map((part) => part.crops[0] && html`<img key=${part.track_id} src=${part.crops[0].url} alt=${wordsOf(part)} />`)}</div>`}`;
+    html`<div class="tiles" aria-label=${t("review.more_tracks")} role="group">${one.more.map((part) => html`<img key=${part.track_id} src=${part.crops[0]?.url ?? part.face} alt=${wordsOf(part)} />`)}</div>`}`;
 }
 
 const wordsOf = (part) => [part.video.camera, recordingTime(part.video.recorded_at), part.video.file].filter(Boolean).join(" · ");
