@@ -19,6 +19,8 @@ from chimp_assets.errors import SettingsError
 
 TOML_NAME = "chimp.toml"
 WEIGHT_SOURCES = ("auto", "imagenet", "self_supervised")
+LANGUAGES = ("en", "fr")
+"""Languages of the page: one file each in `web/texts`, as a test keeps."""
 WEIGHT_SUFFIXES = (".safetensors", ".pth", ".pt")
 
 
@@ -301,6 +303,21 @@ class Settings(BaseSettings):
     acquisition: AcquisitionSettings = AcquisitionSettings()
     score: ScoreSettings = ScoreSettings()
     web: WebSettings = WebSettings()
+    words: dict[str, str] = Field(
+        {},
+        description="what is filmed, as the page calls it: language to a noun with its article, as in "
+        'en = "a chimpanzee"; a language that is not named says "an animal"',
+    )
+
+    @field_validator("words")
+    @classmethod
+    def _words_of_languages(cls, words: dict[str, str]) -> dict[str, str]:
+        for lang, word in words.items():
+            if lang not in LANGUAGES:
+                raise ValueError(f"{lang!r} is no language of the page: there are {', '.join(LANGUAGES)}")
+            if not word.strip() or len(word) > 60 or not word.isprintable() or {"{", "}"} & set(word):
+                raise ValueError(f"{word!r} is no noun with its article, such as 'a chimpanzee'")
+        return {lang: word.strip() for lang, word in words.items()}
 
     @model_validator(mode="after")
     def _home_fills_what_is_not_said(self) -> Self:

@@ -154,7 +154,7 @@ def _templates(app: FastAPI) -> Jinja2Templates:
             return f"/static/{app.state.static_version}/{path}"
 
         return {
-            "t": texts.translator(lang),
+            "t": texts.translator(lang, app.state.settings.words),
             "told": partial(told, lang),
             "lang": lang,
             "languages": texts.languages(),

@@ -28,8 +28,8 @@ def review(
     person: Annotated[Person, Depends(require("reviewer"))],
     queue: Annotated[str, Query(max_length=20)] = "",
 ) -> Response:
-    """One case after the other."""
-    facts = {"queue": queue if queue in QUEUES else QUEUES[0], "looked_at": LOOKED_AT, "sure": SURE}
+    """One case after the other. Without a queue: the first that has cases; the screen finds it."""
+    facts = {"queue": queue if queue in QUEUES else None, "looked_at": LOOKED_AT, "sure": SURE}
     return island(request, person, "review/main.js", "nav.review", ("review.", "mode."), **facts)
 
 

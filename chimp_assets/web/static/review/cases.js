@@ -14,7 +14,9 @@ const REFILL_BELOW = 3;
 const LOOKS = 10;
 
 export const QUEUES = ["names", "pairs", "missed", "provisional", "doubtful", "flags", "conflicts", "asked"];
-export const queue = signal(QUEUES.includes(boot.queue) ? boot.queue : "names");
+/** Which one the address names; else the first that has cases is opened. */
+const named = QUEUES.includes(boot.queue);
+export const queue = signal(named ? boot.queue : QUEUES[0]);
 /** queue -> cases that the newest look found; null until asked. */
 export const counts = signal(null);
 export const most = signal(0);
@@ -77,8 +79,20 @@ export async function start() {
     const line = decided.value.find((one) => one.ids.includes(result.annotation_id));
     if (line && result.status !== "rejected") reveal(line);
   });
-  await Promise.all([refill(), count()]);
+  if (!named) {
+    // An empty list is no place to begin while another has cases. Where nobody can say, the first will do.
+    await count();
+    const first = QUEUES.find((one) => counts.value?.[one] > 0);
+    if (first) queue.value = first;
+    return refill();
+  }
+  return Promise.all([refill(), count()]);
 }
+
+/** Whether no list has a case, as far as the newest look goes. */
+export const allEmpty = computed(() => counts.value !== null && QUEUES.every((one) => !counts.value[one]));
+/** The first list that has cases, other than the one that is open. */
+export const another = computed(() => QUEUES.find((one) => one !== queue.value && counts.value?.[one] > 0) ?? null);
 
 export async function count() {
   try {

@@ -10,7 +10,7 @@ import { Search } from "../label/search.js";
 import { byCode, startSession } from "../label/session.js";
 import { Status, Tray } from "../label/tray.js";
 import {
-  askAuthors, cases, counts, current, decide, decided, fault, isOutweighed, later, letterOf, loading, lookFurther, meaningOf,
+  allEmpty, another, askAuthors, cases, counts, current, decide, decided, fault, isOutweighed, later, letterOf, loading, lookFurther, meaningOf,
   model, most, older, open, optionsOf, QUEUES, queue, refill, seen, settleIndividual, start, undo,
 } from "./cases.js";
 
@@ -231,7 +231,8 @@ function Empty() {
       <button type="button" onClick=${() => refill()}>${t("label.look_again")}</button></div>`;
   }
   return html`<div class="empty" role="status">
-    <p class="large">${t(`review.none_${queue.value}`)}</p>
+    <p class="large">${t(allEmpty.value ? "review.none_at_all" : `review.none_${queue.value}`)}</p>
+    ${another.value && html`<button type="button" class="primary" onClick=${() => open(another.value)}>${t("review.go_on", { queue: t(`review.queue_${another.value}`), n: counts.value[another.value] })}</button>`}
     ${older.value !== null && html`<button type="button" onClick=${() => lookFurther()}>${t("review.further")}</button>`}
   </div>`;
 }
