@@ -50,7 +50,7 @@ async function forgetRows(user) {
     // Names and photos of individuals, as the last one who was here may see them. Keys belong to the device.
     const settings = work.objectStore("settings");
     const owner = await done(settings.get("owner"));
-    if (user === null || (owner !== undefined && owner !== user)) settings.delete("individuals");
+    if (owner === undefined || owner !== user) settings.delete("individuals");
     if (user === null) settings.delete("owner");
     else settings.put(user, "owner");
     await ended;
