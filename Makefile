@@ -70,7 +70,7 @@ lint: $(VENV)/.dev ## style, format and types
 	@$(BIN)/mypy
 
 licences: $(READY) ## what the product installs, under which licence; fails on what we do not allow
-	@$(BIN)/python -m chimp_assets.licences
+	@$(BIN)/python -m licences
 
 $(VENV)/.bench: $(VENV)/.dev requirements-bench.lock
 	@echo "Installing what requirements-bench.lock names beside it, for comparison ..."
