@@ -19,12 +19,15 @@ KEPT = """async () => {
     asked.onsuccess = () => give(asked.result);
     asked.onerror = () => refuse(asked.error);
   });
+  const all = (name) => new Promise((give) => {
+    database.transaction(name).objectStore(name).getAll().onsuccess = (event) => give(event.target.result);
+  });
   const rows = {};
-  for (const name of ["outbox", "items", "history"])
-    rows[name] = await new Promise((give) => (database.transaction(name).objectStore(name).getAll().onsuccess = (e) => give(e.target.result)));
-  rows.individuals = await new Promise(
-    (give) => (database.transaction("settings").objectStore("settings").get("individuals").onsuccess = (e) => give(e.target.result ?? null)),
-  );
+  for (const name of ["outbox", "items", "history"]) rows[name] = await all(name);
+  rows.individuals = await new Promise((give) => {
+    const asked = database.transaction("settings").objectStore("settings").get("individuals");
+    asked.onsuccess = () => give(asked.result ?? null);
+  });
   database.close();
   const pages = [];
   const pictures = [];
