@@ -62,7 +62,8 @@ async function forgetRows(user) {
 async function forgetPictures(user) {
   if (!globalThis.caches) return;
   const owner = await ownerOfPictures();
-  if (user === null || owner !== user) {
+  // Without a mark they were kept by a version before this one: they may be a pack for the field that is needed tomorrow.
+  if (user === null || (owner !== null && owner !== user)) {
     await caches.delete(MEDIA);
     for (const name of await caches.keys()) if (name.startsWith("shell-")) await forgetPages(await caches.open(name), user);
   }

@@ -6,13 +6,13 @@ const FIRST_PAUSE_MS = 1_000;
 
 const pause = (ms) => new Promise((done) => setTimeout(done, ms));
 
-/** Why a picture is not there: "" if it is there now; null if nobody can say. */
+/** Why a picture is not there, and what to do: reason "" if it is there now; null if nobody can say. */
 async function whyNot(url) {
   try {
     const answer = await fetch(url, { headers: { Accept: "application/json" } });
     if (answer.ok) return { reason: "", again: true };
     const { error, remedy, code } = await answer.json();
-    return { reason: `${error} ${remedy}`.trim(), again: code === "busy" };
+    return { reason: error, remedy, again: code === "busy" };
   } catch {
     return { reason: null, again: true };
   }
@@ -40,7 +40,8 @@ async function explain(element) {
   }
   const place = document.createElement("div");
   place.className = "gap";
-  place.title = place.textContent = found.reason ?? element.getAttribute("alt") ?? "";
+  place.textContent = found.reason ?? element.getAttribute("alt") ?? "";
+  place.title = `${place.textContent} ${found.remedy ?? ""}`.trim();
   element.replaceWith(place);
 }
 
