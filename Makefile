@@ -1,5 +1,7 @@
 # The two commands: `make demo` shows the whole loop, `make test` passes the tests.
 # The first use of any makes .venv and installs exactly what requirements.lock names (about 5 GB, most of it PyTorch).
+# `make test` and `make lint` add requirements-dev.lock, `make bench` adds requirements-bench.lock; who uses the product
+# needs neither.
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
@@ -10,7 +12,7 @@ JOBS ?= 2
 UV_VERSION := 0.13.9
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test azurite browser up questions lint bench lock clean
+.PHONY: help demo test azurite browser up questions lint licences bench archive scale lock clean
 
 help: ## what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 14
@@ -24,11 +26,16 @@ $(READY): requirements.lock pyproject.toml
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
 	@touch $@
 
+$(VENV)/.dev: $(READY) requirements-dev.lock
+	@echo "Installing what requirements-dev.lock names beside it, for tests and style ..."
+	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r requirements-dev.lock
+	@touch $@
+
 demo: $(READY) ## the whole loop on a generated archive, with a simulated expert, in at most 8 minutes
 	@$(BIN)/chimp demo
 
 # One file of tests on each of two cores, and each with one thread for arithmetic: more would wait for each other.
-test: $(READY) azurite browser ## the tests; JOBS=1 for one after the other
+test: $(VENV)/.dev azurite browser ## the tests; JOBS=1 for one after the other
 	@OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 # The emulator of Azure Blob storage, for the tests only. Without npm they say what they skip.
@@ -57,12 +64,15 @@ up: $(READY) ## web UI and daemon on the home that CHIMP_HOME names (after a dem
 questions: $(READY) ## write the answers of a finished demo into docs/questions.md; HOME_OF_DEMO=folder for another one
 	@$(BIN)/python docs/make_questions.py $(or $(HOME_OF_DEMO),demo_home)
 
-lint: $(READY) ## style, format and types
+lint: $(VENV)/.dev ## style, format and types
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-$(VENV)/.bench: $(READY) requirements-bench.lock
+licences: $(READY) ## what the product installs, under which licence; fails on what we do not allow
+	@$(BIN)/python -m licences
+
+$(VENV)/.bench: $(VENV)/.dev requirements-bench.lock
 	@echo "Installing what requirements-bench.lock names beside it, for comparison ..."
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-bench.lock
 	@touch $@
@@ -70,15 +80,18 @@ $(VENV)/.bench: $(READY) requirements-bench.lock
 bench: $(VENV)/.bench ## the performance table; ROWS="P7 P8" for some of it
 	@$(BIN)/python -m benchmarks $(ROWS)
 
-archive: $(READY) ## a generated archive as rows: FRAMES=30M DATABASE=sqlite:////folder/archive.db
+archive: $(VENV)/.bench ## a generated archive as rows: FRAMES=30M DATABASE=sqlite:////folder/archive.db
 	@$(BIN)/python -m benchmarks.generate --frames $(FRAMES) --database $(DATABASE)
 
 scale: $(VENV)/.bench ## table and plot of docs/scale.md: time of a batch and memory at 1, 10 and 30 million frames
 	@$(BIN)/python -m benchmarks.scale
 
-lock: $(READY) ## write requirements.lock anew from pyproject.toml
-	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 --group dev pyproject.toml -o requirements.lock
-	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 --group dev --group bench -c requirements.lock pyproject.toml -o requirements-bench.lock
+COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11
+
+lock: $(READY) ## write the three locks anew from pyproject.toml: the product's first, the others agree with it
+	@$(COMPILE) pyproject.toml -o requirements.lock
+	@$(COMPILE) -c requirements.lock --group dev -o requirements-dev.lock
+	@$(COMPILE) -c requirements.lock -c requirements-dev.lock --group bench -o requirements-bench.lock
 
 clean: ## forget the environment and the demo; your own home stays
 	@rm -rf $(VENV) $(AZURITE) demo_home

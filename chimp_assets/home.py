@@ -39,6 +39,9 @@ _TOML = """\
 
 # [acquisition]
 # batch = 100
+
+# [words]               # what the page calls what is filmed: "Not a chimpanzee"
+# en = "a chimpanzee"
 """
 
 

@@ -19,6 +19,8 @@ from chimp_assets.errors import SettingsError
 
 TOML_NAME = "chimp.toml"
 WEIGHT_SOURCES = ("auto", "imagenet", "self_supervised")
+LANGUAGES = ("en", "fr")
+"""Languages of the page: one file each in `web/texts`, as a test keeps."""
 WEIGHT_SUFFIXES = (".safetensors", ".pth", ".pt")
 
 
@@ -259,7 +261,20 @@ class WebSettings(_Section):
     gold_first_share: float = Field(0.3, ge=0, lt=1, description="... this share is about tracks that experts named")
     gold_share: float = Field(0.05, ge=0, lt=1, description="and this share afterwards")
     media_wait_s: float = Field(1.5, ge=0, description="a claim waits so long for pictures that are not made yet")
+    pictures_mb: int = Field(
+        256, ge=1, description="pictures that were cut when somebody looked, kept on this machine; 10,000 are 150 MB"
+    )
+    stored_pictures_gb: float = Field(
+        50.0,
+        gt=0,
+        description="pictures and clips in the store; above it the oldest go, but for waiting tracks and references",
+    )
     oidc: OidcSettings = OidcSettings()
+
+    @property
+    def stored_pictures_bytes(self) -> int:
+        """The same in bytes."""
+        return int(self.stored_pictures_gb * 1e9)
 
     @field_validator("public_url")
     @classmethod
@@ -293,6 +308,21 @@ class Settings(BaseSettings):
     acquisition: AcquisitionSettings = AcquisitionSettings()
     score: ScoreSettings = ScoreSettings()
     web: WebSettings = WebSettings()
+    words: dict[str, str] = Field(
+        {},
+        description="what is filmed, as the page calls it: language to a noun with its article, as in "
+        'en = "a chimpanzee"; a language that is not named says "an animal"',
+    )
+
+    @field_validator("words")
+    @classmethod
+    def _words_of_languages(cls, words: dict[str, str]) -> dict[str, str]:
+        for lang, word in words.items():
+            if lang not in LANGUAGES:
+                raise ValueError(f"{lang!r} is no language of the page: there are {', '.join(LANGUAGES)}")
+            if not word.strip() or len(word) > 60 or not word.isprintable() or {"{", "}"} & set(word):
+                raise ValueError(f"{word!r} is no noun with its article, such as 'a chimpanzee'")
+        return {lang: word.strip() for lang, word in words.items()}
 
     @model_validator(mode="after")
     def _home_fills_what_is_not_said(self) -> Self:

@@ -32,6 +32,9 @@ def test_database_and_store_lie_in_the_home_unless_they_are_named(tmp_path, monk
     ("toml", "named"),
     [
         ("[decode]\nfsp = 2.0\n", "decode.fsp"),
+        ('[words]\nenglish = "a chimpanzee"\n', "words"),
+        ('[words]\nen = "a {chimpanzee}"\n', "words"),
+        ('[words]\nen = " "\n', "words"),
         ("[acquisition]\nbatch = 0\n", "acquisition.batch"),
         ("[acquisition]\nwarm_shares = {boundary = 1.0}\n", "acquisition"),
         ("[acquisition]\ncold_shares = {typical = 0.5, audit = 0.2}\n", "acquisition"),

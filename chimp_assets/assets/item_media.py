@@ -22,15 +22,17 @@ TRACKS_PER_RUN = 2_000
 )
 def item_media(context: dg.AssetExecutionContext, home: HomeResource) -> dg.MaterializeResult:
     """Crops, a frame, a short clip and its boxes of each waiting track and each reference photo, within what a slow
-    link carries: 150 kB of stills and 400 kB of clip. Files by the hash of their content, and a row for each."""
+    link carries: 150 kB of stills and 400 kB of clip. Files by the hash of their content, and a row for each. Of all
+    other tracks they are made when somebody looks, and the oldest are dropped again above a bound."""
     from chimp_assets.database.work import tracks_without_pictures
-    from chimp_assets.vision.item_media import choose_references, make_item_media
+    from chimp_assets.vision.item_media import choose_references, drop_old_pictures, make_item_media
 
     opened = home.open()
     changed = choose_references(opened.database)
     with opened.database.read() as conn:
         waiting = tracks_without_pictures(conn, TRACKS_PER_RUN)
     done = make_item_media(opened.database, opened.store, waiting)
+    dropped = drop_old_pictures(opened.database, opened.store, opened.settings.web.stored_pictures_bytes)
     for track_id, sentence in done.failed.items():
         context.log.warning(f"track {track_id}: {sentence}")
     return dg.MaterializeResult(
@@ -40,6 +42,7 @@ def item_media(context: dg.AssetExecutionContext, home: HomeResource) -> dg.Mate
             "bytes": done.bytes,
             "seconds": done.seconds,
             "reference_photos_changed": changed,
+            "tracks_whose_old_pictures_were_dropped": dropped,
             "without_pictures": len(done.failed),
         }
     )

@@ -61,6 +61,10 @@ cool_down_s = 2.0
 
 [gate]
 min_audit_labels = 6
+
+[words]
+en = "a chimpanzee"
+fr = "un chimpanzé"
 """
 
 SENSOR_SECONDS = {

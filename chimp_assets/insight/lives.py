@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from chimp_assets.database import schema as t
 from chimp_assets.database.events import ANSWER_KINDS, NAMING_KINDS
 from chimp_assets.database.merges import root_of, standing_edges
+from chimp_assets.database.references import best_named
 from chimp_assets.insight.progress import verified_tracks
 
 PAGE = 60
@@ -42,7 +43,8 @@ _effective = sa.table(
 
 @dataclass(frozen=True)
 class Listed:
-    """A line of the list. photo: content hash of the first reference photo's crop."""
+    """A line of the list. photo: content hash of the first reference photo's crop, where it is made; photo_track: its
+    track."""
 
     anim_id: str
     name: str | None
@@ -50,6 +52,7 @@ class Listed:
     provisional: bool
     verified: int
     photo: str | None
+    photo_track: int | None
 
 
 @dataclass(frozen=True)
@@ -113,7 +116,7 @@ class Seen:
 
 @dataclass(frozen=True)
 class Picture:
-    """The best crop of one track; content_hash None: its picture is not made yet."""
+    """The best crop of one track; content_hash None: its picture is not made, and is cut when it is looked at."""
 
     track_id: int
     content_hash: str | None
@@ -140,7 +143,7 @@ class Alike:
     """Somebody whom the champion head confuses with an individual.
 
     taken_for: tracks that people named as the individual and the head as this one; taken_as: the other way round;
-    second: tracks whose first name is the individual and whose second is this one. photos: content hashes.
+    second: tracks whose first name is the individual and whose second is this one.
     """
 
     anim_id: str
@@ -148,7 +151,7 @@ class Alike:
     taken_for: int
     taken_as: int
     second: int
-    photos: list[str]
+    photos: list[Photo]
 
 
 @dataclass(frozen=True)
@@ -199,18 +202,24 @@ def listing(conn: sa.Connection, after: str | None = None, limit: int = 300) -> 
         asked = asked.where(i.anim_id > after)
     people = conn.execute(asked.order_by(i.anim_id).limit(limit)).all()
     counts = verified_tracks(conn)
-    photos: dict[int, str] = {}
+    photos: dict[int, tuple[str | None, int]] = {}
     for row in conn.execute(
-        sa.select(r.individual_id, m.content_hash)
-        .join_from(t.reference_photo, t.item_media, sa.and_(m.track_id == r.track_id, m.kind == "crop", m.place == 0))
+        sa.select(r.individual_id, r.track_id, m.content_hash)
+        .outerjoin_from(
+            t.reference_photo, t.item_media, sa.and_(m.track_id == r.track_id, m.kind == "crop", m.place == 0)
+        )
         .order_by(r.individual_id, r.place)
     ):
-        photos.setdefault(row.individual_id, row.content_hash)
+        photos.setdefault(row.individual_id, (row.content_hash, row.track_id))
+    lacking = [p.individual_id for p in people if counts.get(p.individual_id) and p.individual_id not in photos]
+    photos |= {key: (None, tracks[0]) for key, tracks in (best_named(conn, lacking) if lacking else {}).items()}
     return [
-        Listed(p.anim_id, p.name, p.sex, bool(p.provisional), counts.get(key, 0), photos.get(key))
+        Listed(
+            p.anim_id, p.name, p.sex, bool(p.provisional), counts.get(key, 0), *photos.get(key, (None, None))
+        )
         for p in people
         for key in (p.individual_id,)
-    ]
+    ]  # fmt: skip
 
 
 def find(conn: sa.Connection, code: str) -> tuple[int, str] | None:
@@ -350,18 +359,31 @@ def gallery(
 
 
 def photos(conn: sa.Connection, key: int) -> list[Photo]:
-    """The reference photos of an individual, in their order."""
-    r, m, v, u = t.reference_photo.c, t.item_media.c, t.video.c, t.app_user.c
+    """The reference photos of an individual, in their order; where none were chosen yet, those of the rule."""
+    r, u = t.reference_photo.c, t.app_user.c
+    chosen = {
+        row.track_id: row.name
+        for row in conn.execute(
+            sa.select(r.track_id, u.name)
+            .outerjoin_from(t.reference_photo, t.app_user, u.user_id == r.user_id)
+            .where(r.individual_id == key)
+            .order_by(r.place)
+        )
+    }
+    shown = chosen or dict.fromkeys(best_named(conn, [key]).get(key, []))
+    k, m, v = t.track.c, t.item_media.c, t.video.c
     rows = conn.execute(
-        sa.select(r.track_id, m.content_hash, v.recorded_at, v.camera, u.name)
-        .join_from(t.reference_photo, t.track, t.track.c.track_id == r.track_id)
-        .join(t.video, v.video_id == t.track.c.video_id)
-        .outerjoin(t.item_media, sa.and_(m.track_id == r.track_id, m.kind == "crop", m.place == 0))
-        .outerjoin(t.app_user, u.user_id == r.user_id)
-        .where(r.individual_id == key)
-        .order_by(r.place)
+        sa.select(k.track_id, m.content_hash, v.recorded_at, v.camera)
+        .join_from(t.track, t.video, v.video_id == k.video_id)
+        .outerjoin(t.item_media, sa.and_(m.track_id == k.track_id, m.kind == "crop", m.place == 0))
+        .where(k.track_id.in_(list(shown)))
     )
-    return [Photo(row.track_id, row.content_hash, row.recorded_at, row.camera, row.name) for row in rows]
+    found = {row.track_id: row for row in rows}
+    return [
+        Photo(one, found[one].content_hash, found[one].recorded_at, found[one].camera, by)
+        for one, by in shown.items()
+        if one in found
+    ]
 
 
 def asked_for_review(conn: sa.Connection, track_ids: Sequence[int]) -> dict[int, tuple[str, str]]:
@@ -450,7 +472,7 @@ def lookalikes(conn: sa.Connection, key: int, limit: int = 3) -> list[Alike]:
     return [
         Alike(
             names[one].anim_id, names[one].name, int(counts[one][0]), int(counts[one][1]), int(counts[one][2]),
-            [photo.content_hash for photo in photos(conn, one) if photo.content_hash][:3],
+            photos(conn, one)[:3],
         )
         for one in likeliest
     ]  # fmt: skip

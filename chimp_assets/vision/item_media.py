@@ -1,7 +1,8 @@
 """What people see of a track: its sharpest crops, its best frame, a short clip without boxes and the boxes beside it.
 
 Belongs here: choosing, cutting, encoding within a budget, storing by content. Does not belong here: which tracks lack
-pictures (`database.work`), when they are made (`assets.item_media`, `web.making`), addresses and pages (`web`).
+pictures (`database.work`), when they are made (`assets.item_media`, `web.making`, `web.faces`), which tracks stand for
+an individual (`database.references`), addresses and pages (`web`).
 
 Boxes are not burnt into the clip: whoever mends a box writes boxes anew, not pictures.
 """
@@ -28,12 +29,15 @@ from chimp_assets.archive.pictures import PictureError, read_frames
 from chimp_assets.archive.store import MissingBlobError
 from chimp_assets.database import schema as t
 from chimp_assets.database.bulk import insert_rows
-from chimp_assets.database.events import NAMING_KINDS, effective_answers
+from chimp_assets.database.references import MOST as REFERENCES
+from chimp_assets.database.references import choose_references
 from chimp_assets.vision.crops import CONTEXT, best_crops, crop_square
 
 if TYPE_CHECKING:
     from chimp_assets.archive.store import BlobStore
     from chimp_assets.database.engine import Database
+
+__all__ = ["REFERENCES", "choose_references", "make_item_media"]
 
 FOLDER = "item-media"
 CROPS = 8
@@ -44,7 +48,7 @@ STILL_BYTES, CLIP_BYTES = 150_000, 400_000
 CLIP_S = 4.0
 CLIP_LINES = 480
 MIN_CLIP_FRAMES = 3
-REFERENCES = 5
+FACE_SIDE, FACE_QUALITY = 256, 82
 # Side and quality of crops, longest side and quality of the frame: the first that fits.
 STILLS = (
     (256, 82, 640, 78),
@@ -69,13 +73,15 @@ Box = tuple[float, float, float, float]
 
 @dataclass
 class MediaMade:
-    """What a making did. failed: track -> sentence: those whose pictures cannot be read."""
+    """What a making did. failed: track -> sentence: those whose pictures cannot be read; lost: those of them whose
+    frames are no longer in the store."""
 
     tracks: int = 0
     bytes: int = 0
     clips: int = 0
     seconds: float = 0.0
     failed: dict[int, str] = field(default_factory=dict)
+    lost: set[int] = field(default_factory=set)
 
 
 @dataclass(frozen=True)
@@ -122,6 +128,8 @@ def make_item_media(
             blobs = _blobs(db, store, track_id)
         except (PictureError, MissingBlobError) as error:
             done.failed[track_id] = str(error)
+            if isinstance(error, MissingBlobError):
+                done.lost.add(track_id)
             continue
         if blobs:
             _store(db, store, track_id, blobs)
@@ -132,88 +140,72 @@ def make_item_media(
     return done
 
 
-def choose_references(db: Database) -> int:
-    """Gives every individual up to five reference photos; returns how many rows changed. Those that people chose stay.
+@dataclass(frozen=True)
+class Source:
+    """What the stills of a track are cut from. candidates: rows of seen that are looked at.
 
-    The others: tracks that people named, the best of each recording day, the best five of these days, newest first.
+    key: a hash of the boxes and of the bytes that they lie in: equal keys give equal pictures.
     """
 
-    def work(conn: sa.Connection) -> int:
-        r = t.reference_photo.c
-        there = {(row.individual_id, row.place): row for row in conn.execute(sa.select(t.reference_photo))}
-        chosen = {key: row.track_id for key, row in there.items() if row.user_id is not None}
-        wanted = dict(chosen)
-        for individual_id, tracks in _best_named(conn).items():
-            taken = {track for (who, _), track in chosen.items() if who == individual_id}
-            places = [place for place in range(REFERENCES) if (individual_id, place) not in chosen]
-            fitting = [track for track in tracks if track not in taken]
-            wanted.update({(individual_id, place): track for place, track in zip(places, fitting, strict=False)})
-        gone = [key for key in there if key not in wanted]
-        new = [key for key in wanted if key not in there or there[key].track_id != wanted[key]]
-        for individual_id, place in {*gone, *(key for key in new if key in there)}:
-            conn.execute(sa.delete(t.reference_photo).where(r.individual_id == individual_id, r.place == place))
-        if new:
-            insert_rows(
-                conn,
-                t.reference_photo,
-                {
-                    "individual_id": [who for who, _ in new],
-                    "place": [place for _, place in new],
-                    "track_id": [wanted[key] for key in new],
-                    "user_id": [None] * len(new),
-                    "chosen_at": [datetime.now(UTC)] * len(new),
-                },
-            )
-        return len(gone) + len(new)
-
-    return db.transact(work)
+    video_id: int
+    seen: _Seen
+    candidates: np.ndarray
+    key: str
 
 
-def _best_named(conn: sa.Connection) -> dict[int, list[int]]:
-    answers = effective_answers().subquery()
-    k, v = t.track.c, t.video.c
-    rows = conn.execute(
-        sa.select(answers.c.individual_id, k.track_id, v.video_id, v.recorded_on, v.recorded_at)
-        .join_from(answers, t.track, k.track_id == answers.c.track_id)
-        .join(t.video, v.video_id == k.video_id)
-        .where(answers.c.kind.in_(NAMING_KINDS), k.state == "live", v.state != "retired")
-        .order_by(answers.c.individual_id, k.quality.desc(), k.track_id)
-    )
-    best: dict[int, dict[Any, Any]] = {}
-    for row in rows:
-        days = best.setdefault(row.individual_id, {})
-        if len(days) < REFERENCES:
-            # Where the day is not known, each video counts for one.
-            days.setdefault(row.recorded_on or row.video_id, row)
-    old = datetime.min.replace(tzinfo=UTC)
+def source_of(db: Database, track_id: int) -> Source | None:
+    """What the pictures of a track are cut from; None where there is no such track or nothing of it was detected.
+
+    Reads rows alone. Raises PictureError where the database lacks a frame that has a box.
+    """
+    f, h = t.frame.c, t.frame_shard.c
+    with db.read() as conn:
+        video_id = conn.scalar(sa.select(t.track.c.video_id).where(t.track.c.track_id == track_id))
+        if video_id is None:
+            return None
+        seen = _boxes_of(conn, track_id)
+        if not len(seen.frame_no):
+            return None
+        candidates = best_crops(seen.frame_no, seen.boxes, seen.scores, LOOKED_AT)
+        wanted = seen.frame_no[candidates].tolist()
+        frames = conn.execute(
+            sa.select(f.frame_no, h.content_hash, f.byte_offset, f.byte_length)
+            .join_from(t.frame, t.frame_shard, h.shard_id == f.shard_id)
+            .where(f.video_id == video_id, f.frame_no.in_(wanted))
+            .order_by(f.frame_no)
+        ).all()
+    said = [[tuple(row) for row in frames], seen.boxes[candidates].tolist(), seen.scores[candidates].tolist()]
+    key = hashlib.sha256(json.dumps([FACE_SIDE, FACE_QUALITY, CONTEXT, *said]).encode()).hexdigest()
+    return Source(video_id, seen, candidates, key)
+
+
+def cut_face(db: Database, store: BlobStore, source: Source) -> bytes:
+    """The best crop of a track as a JPEG, the same that stands first among its pictures. Memory: two dozen frames.
+
+    Raises PictureError and StoreError where its frames cannot be read.
+    """
+    pictures = _looked_at(db, store, source)
+    best = sharpest(source.seen, source.candidates, pictures)[0]
+    return _crop(source.seen, best, 0, pictures, FACE_SIDE, FACE_QUALITY).content
+
+
+def _looked_at(db: Database, store: BlobStore, source: Source) -> dict[int, Picture]:
+    wanted = source.seen.frame_no[source.candidates].tolist()
     return {
-        who: [row.track_id for row in sorted(days.values(), key=lambda row: row.recorded_at or old, reverse=True)]
-        for who, days in best.items()
+        frame_no: (time_s, picture) for frame_no, time_s, picture in read_frames(db, store, source.video_id, wanted)
     }
 
 
 def _blobs(db: Database, store: BlobStore, track_id: int) -> list[_Blob]:
-    with db.read() as conn:
-        track = conn.execute(
-            sa.select(t.track.c.video_id, t.track.c.first_frame_no, t.track.c.last_frame_no).where(
-                t.track.c.track_id == track_id
-            )
-        ).first()
-        if track is None:
-            return []
-        seen = _boxes_of(conn, track_id)
-    if not len(seen.frame_no):
+    source = source_of(db, track_id)
+    if source is None:
         return []
-    candidates = best_crops(seen.frame_no, seen.boxes, seen.scores, LOOKED_AT)
-    pictures = {
-        frame_no: (time_s, picture)
-        for frame_no, time_s, picture in read_frames(db, store, track.video_id, seen.frame_no[candidates].tolist())
-    }
-    shown = sharpest(seen, candidates, pictures)
-    best = shown[0]
+    seen = source.seen
+    pictures = _looked_at(db, store, source)
+    shown = sharpest(seen, source.candidates, pictures)
     return [
         *_stills(seen, shown, pictures),
-        *_moving(db, store, track.video_id, track_id, int(seen.frame_no[best]), pictures),
+        *_moving(db, store, source.video_id, track_id, int(seen.frame_no[shown[0]]), pictures),
     ]
 
 
@@ -465,3 +457,62 @@ def sizes(conn: sa.Connection, newest: int = 2000) -> tuple[list[int], list[int]
         .group_by(m.track_id)
     ).all()
     return [int(row.stills) for row in rows], [int(row.clip) for row in rows if row.clip]
+
+
+def drop_old_pictures(db: Database, store: BlobStore, most_bytes: int) -> int:
+    """Drops stored pictures, the oldest first, until the others take at most most_bytes; returns of how many tracks.
+
+    Those of tracks that wait, are leased or stand for somebody stay, whatever they take. What is dropped is made again
+    when somebody looks. Rows go before their files; a file that is younger than an hour may belong to a maker at work
+    and is left to `chimp doctor --sweep`, as is what a killed process leaves.
+    """
+    m = t.item_media.c
+    with db.read() as conn:
+        left = int(conn.scalar(sa.select(sa.func.sum(m.bytes))) or 0)
+    dropped = 0
+    while left > most_bytes:
+        with db.read() as conn:
+            oldest = conn.execute(_droppable().limit(_DROPPED_AT_ONCE)).all()
+        if not oldest:
+            break
+        wanted: list[int] = []
+        for row in oldest:
+            if left <= most_bytes:
+                break
+            wanted.append(row.track_id)
+            left -= int(row.bytes)
+        for uri in db.transact(lambda conn, wanted=wanted: _drop_rows(conn, wanted)):  # type: ignore[misc]
+            seen = store.head(uri)
+            if seen is not None and (datetime.now(UTC) - seen.modified).total_seconds() > _YOUNG_S:
+                store.delete(uri)
+        dropped += len(wanted)
+    return dropped
+
+
+_DROPPED_AT_ONCE = 200
+_YOUNG_S = 3600.0
+
+
+def _droppable() -> sa.Select[Any]:
+    m, q, r = t.item_media.c, t.acquisition_queue.c, t.reference_photo.c
+    waits = sa.exists().where(
+        sa.or_(q.track_id == m.track_id, q.other_track_id == m.track_id), q.state.in_(("pending", "leased"))
+    )
+    stands = sa.exists().where(r.track_id == m.track_id)
+    return (
+        sa.select(m.track_id, sa.func.sum(m.bytes).label("bytes"))
+        .where(~waits, ~stands)
+        .group_by(m.track_id)
+        .order_by(sa.func.min(m.created_at), m.track_id)
+    )
+
+
+def _drop_rows(conn: sa.Connection, track_ids: list[int]) -> list[str]:
+    """The files that no row names any more."""
+    m = t.item_media.c
+    uris = set(conn.scalars(sa.select(m.uri).where(m.track_id.in_(track_ids))))
+    conn.execute(sa.delete(t.item_media).where(m.track_id.in_(track_ids)))
+    ordered = sorted(uris)
+    for start in range(0, len(ordered), 500):
+        uris -= set(conn.scalars(sa.select(m.uri).where(m.uri.in_(ordered[start : start + 500]))))
+    return sorted(uris)

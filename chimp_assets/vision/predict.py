@@ -19,6 +19,7 @@ from threadpoolctl import threadpool_limits
 
 from chimp_assets.database import schema
 from chimp_assets.database.bulk import insert_rows
+from chimp_assets.database.references import stand_for
 from chimp_assets.vision.assignment import NOBODY, name_together
 from chimp_assets.vision.checkpoint import ModelError, champion
 from chimp_assets.vision.embedding import embed_bundle, embedded_at, embeddings_of_tracks, read_embeddings
@@ -185,7 +186,9 @@ def predict_tracks(db: Database, store: BlobStore, tracks: Sequence[int]) -> int
             _write_scores(conn, model.model_id, ids, scores, np.isin(ids, wanted))
         return sum(int(np.isin(ids, wanted).sum()) for ids, _ in parts)
 
-    return db.transact(write)
+    scored = db.transact(write)
+    stand_for(db, [int(one) for one in head.classes])
+    return scored
 
 
 def _in_company(
@@ -229,6 +232,7 @@ def predict_bundles(
             "Say `chimp retrain`: a head is fitted on its own embedder's vectors.",
         )
     head = load_head(store, model)
+    stand_for(db, [int(one) for one in head.classes])
     with db.read() as conn:
         lives = read_lives(conn, head.classes)
     limit = settings.score.tracks_per_run if budget is None else budget

@@ -26,16 +26,18 @@ from chimp_assets.errors import ChimpError, FullDiskError
 from chimp_assets.home import Home
 from chimp_assets.insight.network import Kept
 from chimp_assets.web import media, oidc, texts
-from chimp_assets.web.api import administration, boxes, events, grid, health, people, queue, review, signing
+from chimp_assets.web.api import administration, boxes, events, grid, health, people, pictures, queue, review, signing
 from chimp_assets.web.api import individuals as individuals_api
 from chimp_assets.web.checks import Checks
 from chimp_assets.web.errors import WebError, answer
+from chimp_assets.web.faces import Faces
 from chimp_assets.web.making import Making
 from chimp_assets.web.metrics import Metrics
 from chimp_assets.web.pages import administration as administration_page
 from chimp_assets.web.pages import home as home_page
 from chimp_assets.web.pages import individuals, label, network, sign_in, together
 from chimp_assets.web.pages import review as review_page
+from chimp_assets.web.picture_cache import PictureCache
 from chimp_assets.web.roles import Rung, everybody, may
 from chimp_assets.web.security import Guard
 from chimp_assets.web.sentences import told
@@ -47,6 +49,8 @@ _log = logging.getLogger(__name__)
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
 RETRY_AFTER_S = 2
+PICTURES = Path("cache") / "pictures"
+"""In the home: pictures that were cut when somebody looked. May be deleted at any time."""
 
 # Everything that answers a request. A screen is a file in `pages` and a line here.
 ROUTERS: tuple[APIRouter, ...] = (
@@ -56,6 +60,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     individuals_api.router,
     grid.router,
     boxes.router,
+    pictures.router,
     review.router,
     administration.router,
     signing.router,
@@ -98,6 +103,8 @@ def create_app(home: Home, options: Options | None = None) -> FastAPI:
     app.state.throttle = Throttle()
     app.state.checks = Checks(app.state.db, settings)
     app.state.media = Making(home, app.state.db, app.state.metrics, enabled=options.make_media)
+    cache = PictureCache(settings.home / PICTURES, settings.web.pictures_mb * 1_000_000)
+    app.state.faces = Faces(home, app.state.db, cache, app.state.metrics)
     app.state.networks = Kept()
     app.state.static_version = version_of(STATIC)
     app.state.templates = _templates(app)
@@ -147,7 +154,7 @@ def _templates(app: FastAPI) -> Jinja2Templates:
             return f"/static/{app.state.static_version}/{path}"
 
         return {
-            "t": texts.translator(lang),
+            "t": texts.translator(lang, app.state.settings.words),
             "told": partial(told, lang),
             "lang": lang,
             "languages": texts.languages(),

@@ -6,7 +6,7 @@ Belongs here: which module is called what in the browser. Does not belong here: 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,11 +36,15 @@ def import_map(version: str) -> str:
     return script_json({"imports": {name: f"/static/{version}/{path}" for name, path in MODULES.items()}})
 
 
-def boot_json(version: str, lang: str, prefixes: Collection[str] = (), **facts: Any) -> str:
-    """What the script of a page must know: facts, version, language and the texts whose keys begin with prefixes."""
+def boot_json(
+    version: str, lang: str, prefixes: Collection[str] = (), words: Mapping[str, str] | None = None, **facts: Any
+) -> str:
+    """What the script of a page must know: facts, version, language and the texts whose keys begin with prefixes.
+
+    words: the deployment's, as of `texts.spoken`.
+    """
     wanted = (*_COMMON_TEXTS, *prefixes)
-    both = texts.catalogue(texts.DEFAULT) | texts.catalogue(lang)
-    said = {key: sentence for key, sentence in both.items() if key.startswith(wanted)}
+    said = {key: sentence for key, sentence in texts.spoken(lang, words or {}).items() if key.startswith(wanted)}
     return script_json({"version": version, "lang": lang, "texts": said, **facts})
 
 
@@ -54,7 +58,7 @@ def shell(version: str) -> dict[str, Any]:
     """What the service worker keeps: every file of the labelling screen, and the pages."""
     own = [*sorted((STATIC / "label").glob("*.js")), *sorted((STATIC / "lib").glob("*.js"))]
     files = [str(file.relative_to(STATIC)) for file in own]
-    files += [*MODULES.values(), "app.css", "theme.js", "masthead.js", "icon.svg"]
+    files += [*MODULES.values(), "app.css", "theme.js", "masthead.js", "leaving.js", "pictures.js", "icon.svg"]
     return {"version": version, "shell": [f"/static/{version}/{file}" for file in files], "pages": list(OFFLINE_PAGES)}
 
 

@@ -20,6 +20,7 @@ import sqlalchemy as sa
 from chimp_assets.database import schema as t
 from chimp_assets.database.events import effective_answers
 from chimp_assets.database.queue import QueueItem
+from chimp_assets.database.references import best_named
 from chimp_assets.web.sentences import Told, told
 from chimp_assets.web.texts import DEFAULT
 
@@ -179,37 +180,56 @@ def _read_candidates(conn: sa.Connection, facts: _Facts, part: list[int], head_i
     for row in rows:
         facts.candidates[row.track_id].append(row)
         wanted.add(row.individual_id)
-    said = sa.select(p.individual_id).where(p.model_id == head_id, p.track_id.in_(part))
-    which = sa.or_(
-        t.reference_photo.c.individual_id.in_(said),
-        t.reference_photo.c.individual_id.in_(
-            sa.select(t.individual.c.same_as_id).where(t.individual.c.individual_id.in_(said))
-        ),
-    )
-    new = {key: photos for key, photos in references(conn, which).items() if key not in facts.references}
-    facts.references.update(new)
+    facts.references.update(standing_references(conn, wanted - facts.references.keys()))
+
+
+def standing_references(conn: sa.Connection, individuals: Collection[int]) -> dict[int, list[dict[str, Any]]]:
+    """Reference photos of these individuals; of whom none were chosen yet, those that the rule would choose now."""
+    found: dict[int, list[dict[str, Any]]] = {}
+    for part in _parts(individuals):
+        found |= references(conn, t.reference_photo.c.individual_id.in_(part))
+    lacking = [one for one in individuals if one not in found]
+    if lacking:
+        by_rule = best_named(conn, lacking)
+        photos = _photos_of(conn, [track_id for tracks in by_rule.values() for track_id in tracks])
+        for one, tracks in by_rule.items():
+            found[one] = [photos[track_id] for track_id in tracks if track_id in photos]
+    return found
 
 
 def references(conn: sa.Connection, which: sa.ColumnElement[bool] | None = None) -> dict[int, list[dict[str, Any]]]:
-    """Reference photos by individual, in the order in which they are shown; of those whose picture is made."""
-    r, m = t.reference_photo.c, t.item_media.c
-    statement = (
-        sa.select(r.individual_id, r.track_id, m.content_hash, t.video.c.recorded_at)
-        .join_from(
-            t.reference_photo,
-            t.item_media,
-            sa.and_(m.track_id == r.track_id, m.kind == "crop", m.place == 0),
-        )
-        .join(t.track, t.track.c.track_id == r.track_id)
-        .join(t.video, t.video.c.video_id == t.track.c.video_id)
-        .order_by(r.individual_id, r.place)
-    )
+    """Reference photos by individual, in the order in which they are shown. What is not made yet is cut when asked."""
+    r = t.reference_photo.c
+    statement = _photos(t.reference_photo, r.track_id).add_columns(r.individual_id).order_by(r.individual_id, r.place)
     found: dict[int, list[dict[str, Any]]] = {}
     for row in conn.execute(statement if which is None else statement.where(which)):
-        found.setdefault(row.individual_id, []).append(
-            {"url": url_of("crop", row.content_hash), "track_id": row.track_id, "recorded_at": moment(row.recorded_at)}
-        )
+        found.setdefault(row.individual_id, []).append(_photo(row))
     return found
+
+
+def _photos_of(conn: sa.Connection, track_ids: Sequence[int]) -> dict[int, dict[str, Any]]:
+    found = {}
+    for part in _parts(track_ids):
+        shown = t.track.alias("shown")
+        for row in conn.execute(_photos(shown, shown.c.track_id).where(shown.c.track_id.in_(part))):
+            found[row.track_id] = _photo(row)
+    return found
+
+
+def _photos(of: sa.FromClause, track_id: sa.ColumnElement[int]) -> sa.Select[Any]:
+    """The best crop of each track that `of` names in `track_id`, made or not."""
+    m, k = t.item_media.c, t.track.c
+    return (
+        sa.select(k.track_id, k.first_frame_no, k.last_frame_no, k.n_detections, m.content_hash, t.video.c.recorded_at)
+        .join_from(of, t.track, k.track_id == track_id)
+        .join(t.video, t.video.c.video_id == k.video_id)
+        .outerjoin(t.item_media, sa.and_(m.track_id == k.track_id, m.kind == "crop", m.place == 0))
+    )
+
+
+def _photo(row: Any) -> dict[str, Any]:
+    url = url_of("crop", row.content_hash) if row.content_hash else face_url(row)
+    return {"url": url, "track_id": row.track_id, "recorded_at": moment(row.recorded_at)}
 
 
 def _item(
@@ -277,6 +297,7 @@ def _track_part(track_id: int, facts: _Facts) -> dict[str, Any]:
             "first_frame_no": row.first_frame_no,
             "last_frame_no": row.last_frame_no,
         },
+        "face": face_url(row),
         **pictures(facts.media[track_id]),
     }
 
@@ -344,6 +365,23 @@ def _candidate(row: Any, track: Any, facts: _Facts) -> dict[str, Any]:
 def url_of(kind: str, content_hash: str) -> str:
     """Where a browser finds a picture: named by its content, so it may be kept for ever."""
     return f"/media/{content_hash}.{MEDIA_SUFFIX[kind]}"
+
+
+def face_url(row: Any) -> str:
+    """Where a browser finds the best crop of a track, cut when it is asked for. Another address after tracking anew."""
+    return f"/media/track/{row.track_id}.jpg?v={row.first_frame_no}-{row.last_frame_no}-{row.n_detections}"
+
+
+def picture_url(track_id: int | None, content_hash: str | None) -> str | None:
+    """The best crop of a track: as it was made, else cut when it is asked for. None: there is no track."""
+    if content_hash:
+        return url_of("crop", content_hash)
+    return None if track_id is None else f"/media/track/{track_id}.jpg"
+
+
+def clip_url(track_id: int) -> str:
+    """The clip of a track, made when it is asked for."""
+    return f"/media/track/{track_id}/clip.mp4"
 
 
 def moment(at: datetime | None) -> str | None:

@@ -1,6 +1,8 @@
-"""Pictures, clips and boxes by the hash of their content: what an address names never changes.
+"""Pictures, clips and boxes by the hash of their content: what such an address names never changes. And the best crop
+and the clip of any track by its number, cut or made when somebody looks.
 
-Belongs here: answering GET /media/... Does not belong here: making them (`vision.item_media`).
+Belongs here: answering GET /media/... Does not belong here: making (`vision.item_media`), who waits for what
+(`web.faces`, `web.making`).
 """
 
 from __future__ import annotations
@@ -10,16 +12,24 @@ from typing import Annotated
 
 import sqlalchemy as sa
 from fastapi import APIRouter, Depends, Header, Response
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
+from starlette.responses import RedirectResponse
 
 from chimp_assets.archive.store import MissingBlobError
 from chimp_assets.database.schema import item_media
+from chimp_assets.web import texts
 from chimp_assets.web.errors import WebError
+from chimp_assets.web.fields import Key
 from chimp_assets.web.roles import require
 
 router = APIRouter(tags=["media"])
 
 FOR_EVER = "private, max-age=31536000, immutable"
+A_WHILE = "private, max-age=600"
+"""Of what is named by its track: a video that is tracked anew gives other tracks the same numbers."""
+CLIP_WAIT_S = 20.0
+RETRY_AFTER_S = 2
 TYPES = {"jpg": "image/jpeg", "mp4": "video/mp4", "json": "application/json"}
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 
@@ -50,6 +60,46 @@ def media(
         return Response(status_code=416, headers={**headers, "Content-Range": f"bytes */{len(content)}"})
     headers["Content-Range"] = f"bytes {start}-{end}/{len(content)}"
     return Response(content[start : end + 1], 206, headers, TYPES[suffix])
+
+
+@router.get("/media/track/{track_id}.jpg", dependencies=[Depends(require("viewer"))], response_class=Response)
+async def face(request: Request, track_id: Key, if_none_match: Annotated[str | None, Header()] = None) -> Response:
+    """The best crop of a track: as it was made, else cut now."""
+    found = await request.app.state.faces.get(track_id)
+    if found.missing is not None:
+        raise no_picture(request, found.missing)
+    headers = {"Cache-Control": A_WHILE, "ETag": f'"{found.etag}"'}
+    if if_none_match == headers["ETag"]:
+        return Response(status_code=304, headers=headers)
+    return Response(found.content, headers=headers, media_type="image/jpeg")
+
+
+@router.get("/media/track/{track_id}/clip.mp4", dependencies=[Depends(require("viewer"))], response_class=Response)
+async def clip(request: Request, track_id: Key) -> Response:
+    """Where the clip of a track is; made now where it is not."""
+    uri = await run_in_threadpool(_clip_of, request, track_id)
+    return RedirectResponse(uri, 307, {"Cache-Control": "no-store"})
+
+
+def _clip_of(request: Request, track_id: int) -> str:
+    state, m = request.app.state, item_media.c
+    made = sa.select(m.content_hash).where(m.track_id == track_id, m.kind == "clip").limit(1)
+    state.media.make_soon([track_id], CLIP_WAIT_S, at_once=True)
+    with state.db.read() as conn:
+        found = conn.scalar(made)
+    if found is None:
+        # Where there are pictures and no clip, too few frames were kept for one.
+        raise no_picture(request, state.media.why_not(track_id) or "no_clip")
+    return f"/media/{found}.mp4"
+
+
+def no_picture(request: Request, why: str) -> WebError:
+    """Why there is no picture, in words of the person's language. why: a key of the texts under `media`."""
+    lang = texts.language_of(request)
+    sentence, remedy = texts.text(lang, f"media.{why}"), texts.text(lang, f"media.{why}_remedy")
+    if why in ("busy", "away"):
+        return WebError(503, why, sentence, remedy, {"Retry-After": str(RETRY_AFTER_S)})
+    return WebError(404, "no_media", sentence, remedy)
 
 
 def _uri_of(request: Request, content_hash: str, suffix: str) -> str:

@@ -53,6 +53,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     connections.serve(app, settings, settings.host, int(given[0]) if given else settings.port)
     app.state.media.end()
+    app.state.faces.end()
     return 0
 
 

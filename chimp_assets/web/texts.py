@@ -7,7 +7,7 @@ file (`texts/sw.toml`), and a test says which keys it lacks.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from starlette.requests import Request
 FOLDER = Path(__file__).with_name("texts")
 DEFAULT = "en"
 COOKIE = "lang"
+_ONE_ANIMAL = "{one_animal}"
 
 
 @cache
@@ -33,6 +34,22 @@ def catalogue(lang: str) -> dict[str, str]:
         return dict(_flat(tomllib.load(file), ""))
 
 
+def spoken(lang: str, words: Mapping[str, str]) -> dict[str, str]:
+    """All sentences of a language, what it lacks in the default one, with the deployment's word for what is filmed.
+
+    words: language to a noun with its article, as the setting `words` says it; what it does not say has a neutral word.
+    """
+    said = catalogue(DEFAULT) | catalogue(lang)
+    # A sentence in the default language gets that language's word.
+    return {key: _named(sentence, lang if key in catalogue(lang) else DEFAULT, words) for key, sentence in said.items()}
+
+
+def _named(sentence: str, lang: str, words: Mapping[str, str]) -> str:
+    if _ONE_ANIMAL not in sentence:
+        return sentence
+    return sentence.replace(_ONE_ANIMAL, words.get(lang) or catalogue(lang).get("words.one_animal") or "–")
+
+
 def _flat(table: dict[str, Any], prefix: str) -> list[tuple[str, str]]:
     pairs: list[tuple[str, str]] = []
     for key, value in table.items():
@@ -43,15 +60,20 @@ def _flat(table: dict[str, Any], prefix: str) -> list[tuple[str, str]]:
     return pairs
 
 
-def text(lang: str, key: str, **values: Any) -> str:
-    """A sentence with its {values}. What a language lacks is said in the default one; an unknown key is itself."""
-    sentence = catalogue(lang).get(key) or catalogue(DEFAULT).get(key) or key
+def text(lang: str, key: str, words: Mapping[str, str] | None = None, **values: Any) -> str:
+    """A sentence with its {values}. What a language lacks is said in the default one; an unknown key is itself.
+
+    words: as of `spoken`.
+    """
+    there = key in catalogue(lang)
+    sentence = catalogue(lang if there else DEFAULT).get(key) or key
+    sentence = _named(sentence, lang if there else DEFAULT, words or {})
     return sentence.format_map({name: str(value) for name, value in values.items()}) if values else sentence
 
 
-def translator(lang: str) -> Callable[..., str]:
-    """t("key", n=3) of one language."""
-    return lambda key, **values: text(lang, key, **values)
+def translator(lang: str, words: Mapping[str, str] | None = None) -> Callable[..., str]:
+    """t("key", n=3) of one language. words: as of `spoken`."""
+    return lambda key, **values: text(lang, key, words, **values)
 
 
 def language_of(request: Request) -> str:

@@ -277,3 +277,43 @@ def test_the_head_of_the_page_holds_every_screen_in_french(page_of: Callable[...
     page.keyboard.press("Escape")
     expect(page.get_by_role("link", name="Comptes")).to_be_hidden()
     assert page.evaluate("document.activeElement.matches('[data-menu], .others summary')")
+
+
+def test_the_review_opens_where_there_are_cases(page_of: Callable[..., Page], disputed: Site) -> None:
+    """Three cases of a model's doubt, and the screen opened on "different names (0)": an empty page."""
+    _decide_all(disputed, s.annotation.c.track_id != DOUBTED)
+    page = page_of("rita", "/review")
+    expect(page.locator("[data-queue=doubtful]")).to_have_attribute("aria-pressed", "true")
+    assert case_on(page)
+    page.locator("[data-queue=names]").click()
+    expect(page.locator(".empty")).to_contain_text("No track has answers that differ.")
+    page.get_by_role("button", name="Go on with").click()
+    expect(page.locator("[data-queue=doubtful]")).to_have_attribute("aria-pressed", "true")
+
+
+def test_a_list_that_the_address_names_is_opened_though_it_is_empty(
+    page_of: Callable[..., Page], disputed: Site
+) -> None:
+    _decide_all(disputed, s.annotation.c.track_id != DOUBTED)
+    page = page_of("rita", "/review?queue=pairs")
+    expect(page.locator("[data-queue=pairs]")).to_have_attribute("aria-pressed", "true")
+    expect(page.locator(".empty")).to_contain_text("No answers contradict each other.")
+
+
+def test_a_review_without_any_case_says_so(page_of: Callable[..., Page], disputed: Site) -> None:
+    _decide_all(disputed, sa.true())
+    page = page_of("rita", "/review")
+    expect(page.locator(".empty")).to_contain_text("no list has a case")
+
+
+def _decide_all(site: Site, which: sa.ColumnElement[bool]) -> None:
+    """As if what is disputed had never been said: its events and new individuals are gone."""
+    with site.home.database.write() as conn:
+        gone = sa.select(s.annotation.c.annotation_id).where(sa.or_(which, s.annotation.c.track_id.is_(None)))
+        ids = list(conn.scalars(gone))
+        for table in (s.quality_check,):
+            conn.execute(sa.delete(table))
+        conn.execute(sa.delete(s.standing_answer).where(s.standing_answer.c.annotation_id.in_(ids)))
+        conn.execute(sa.update(s.annotation).where(s.annotation.c.annotation_id.in_(ids)).values(supersedes=None))
+        conn.execute(sa.delete(s.annotation).where(s.annotation.c.annotation_id.in_(ids)))
+        conn.execute(sa.update(s.individual).values(provisional=False))

@@ -18,7 +18,7 @@ from chimp_assets.database.splits import audit_reserve_mask
 from chimp_assets.settings import Settings
 from chimp_assets.web.errors import WebError
 from chimp_assets.web.fields import Body, Key
-from chimp_assets.web.items import champion_head, references, track_dicts
+from chimp_assets.web.items import champion_head, standing_references, track_dicts
 from chimp_assets.web.roles import require
 from chimp_assets.web.sessions import Person
 
@@ -66,16 +66,13 @@ def grid(
         probability = {}
     shown = [*probability, *plants]
     random.shuffle(shown)
-    state.media.make_soon(shown, state.settings.web.media_wait_s)
     with state.db.read() as conn:
         return {
             "page_id": page_id,
             "anim_id": who.anim_id,
             "name": who.name,
-            "references": references(conn, t.reference_photo.c.individual_id == who.individual_id).get(
-                who.individual_id, []
-            ),
-            "tracks": track_dicts(conn, shown),
+            "references": standing_references(conn, [who.individual_id]).get(who.individual_id, []),
+            "tracks": [_tile(track) for track in track_dicts(conn, shown)],
             "left": max(0, len(found) - len(probability)),
             "model": {"head_id": head["head_id"], "head_name": head["head_name"]},
         }
@@ -90,6 +87,13 @@ def check(request: Request, given: Marked, person: Annotated[Person, Depends(req
     plants, missed = judged
     request.app.state.metrics.count("chimp_grid_pages_total", outcome="missed" if missed else "found")
     return {"passed": not missed, "plants": plants, "missed": missed}
+
+
+def _tile(track: dict[str, Any]) -> dict[str, Any]:
+    """A track by its best crop, asked for in one way: which pictures were made ahead tells who was asked about before,
+    and so which tracks are the wrong ones."""
+    face = {"url": track["face"], "frame_no": None, "time_s": None, "width": None, "height": None}
+    return {**track, "crops": [face], "clip": None, "frame": None}
 
 
 def _individual(conn: sa.Connection, anim_id: str) -> Any:

@@ -17,7 +17,7 @@ from chimp_assets.insight.lives import newest_communities
 from chimp_assets.web import texts
 from chimp_assets.web.errors import WebError
 from chimp_assets.web.fields import Body
-from chimp_assets.web.items import moment, references
+from chimp_assets.web.items import moment, standing_references
 from chimp_assets.web.roles import RUNG_OF, require
 from chimp_assets.web.sessions import Person, is_secure
 
@@ -87,7 +87,6 @@ def _individuals(conn: sa.Connection, user_id: int) -> list[dict[str, Any]]:
     for row in conn.execute(sa.select(a.individual_id, a.alias).order_by(a.alias)):
         aliases.setdefault(row.individual_id, []).append(row.alias)
     communities = newest_communities(conn)
-    photos = references(conn)
     e = t.annotation.c
     newest = (
         sa.select(e.individual_id)
@@ -102,6 +101,12 @@ def _individuals(conn: sa.Connection, user_id: int) -> list[dict[str, Any]]:
             sa.select(newest.c.individual_id, sa.func.count().label("n")).group_by(newest.c.individual_id)
         )
     }
+    everybody = conn.execute(
+        sa.select(i.individual_id, i.anim_id, i.name, i.sex, i.provisional)
+        .where(i.same_as_id.is_(None))
+        .order_by(i.anim_id)
+    ).all()
+    photos = standing_references(conn, [row.individual_id for row in everybody])
     return [
         {
             "anim_id": row.anim_id,
@@ -113,11 +118,7 @@ def _individuals(conn: sa.Connection, user_id: int) -> list[dict[str, Any]]:
             "references": [photo["url"] for photo in photos.get(row.individual_id, [])],
             "recent": recent.get(row.individual_id, 0),
         }
-        for row in conn.execute(
-            sa.select(i.individual_id, i.anim_id, i.name, i.sex, i.provisional)
-            .where(i.same_as_id.is_(None))
-            .order_by(i.anim_id)
-        )
+        for row in everybody
     ]
 
 

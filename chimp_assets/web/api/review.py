@@ -22,7 +22,7 @@ from chimp_assets.database.people import write_audit_event
 from chimp_assets.insight import review
 from chimp_assets.web.errors import WebError
 from chimp_assets.web.fields import Body
-from chimp_assets.web.items import champion_head, moment, references, track_dicts, video_dict
+from chimp_assets.web.items import champion_head, moment, standing_references, track_dicts, video_dict
 from chimp_assets.web.roles import require
 from chimp_assets.web.sentences import told
 from chimp_assets.web.sessions import Person
@@ -141,8 +141,7 @@ def _photos(conn: sa.Connection, shown: Sequence[review.Case]) -> dict[str, list
         row.individual_id: row.anim_id
         for row in conn.execute(sa.select(i.individual_id, i.anim_id).where(i.anim_id.in_(sorted(codes))))
     }
-    which = t.reference_photo.c.individual_id.in_(sorted(code_of))
-    return {code_of[key]: found for key, found in references(conn, which).items()} if code_of else {}
+    return {code_of[key]: found for key, found in standing_references(conn, sorted(code_of)).items()}
 
 
 def _case(

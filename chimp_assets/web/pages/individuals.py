@@ -19,7 +19,7 @@ from chimp_assets.database.references import MOST
 from chimp_assets.insight import lives
 from chimp_assets.web.charts import bars
 from chimp_assets.web.errors import WebError
-from chimp_assets.web.items import url_of
+from chimp_assets.web.items import picture_url
 from chimp_assets.web.roles import require
 from chimp_assets.web.tables import csv_download
 
@@ -137,4 +137,4 @@ def _preview(conn: sa.Connection, key: int, merge_into: str, unmerge: str) -> di
 
 
 def _page(request: Request, template: str, **facts: Any) -> Response:
-    return request.app.state.templates.TemplateResponse(request, template, {"url_of": url_of, **facts})
+    return request.app.state.templates.TemplateResponse(request, template, {"picture_url": picture_url, **facts})

@@ -70,6 +70,7 @@ def island(
         state.static_version,
         texts.language_of(request),
         prefixes,
+        state.settings.words,
         user=person.name,
         role=RUNG_OF[person.role],
         provider=oidc.name if oidc.metadata_url else None,

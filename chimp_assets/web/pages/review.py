@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from chimp_assets.insight import own
 from chimp_assets.insight.review import LOOKED_AT, QUEUES, SURE
-from chimp_assets.web.items import url_of
+from chimp_assets.web.items import picture_url
 from chimp_assets.web.pages.label import island
 from chimp_assets.web.roles import may_answer, require
 from chimp_assets.web.sessions import Person
@@ -28,8 +28,8 @@ def review(
     person: Annotated[Person, Depends(require("reviewer"))],
     queue: Annotated[str, Query(max_length=20)] = "",
 ) -> Response:
-    """One case after the other."""
-    facts = {"queue": queue if queue in QUEUES else QUEUES[0], "looked_at": LOOKED_AT, "sure": SURE}
+    """One case after the other. Without a queue: the first that has cases; the screen finds it."""
+    facts = {"queue": queue if queue in QUEUES else None, "looked_at": LOOKED_AT, "sure": SURE}
     return island(request, person, "review/main.js", "nav.review", ("review.", "mode."), **facts)
 
 
@@ -48,7 +48,7 @@ def mine(
         "first": before is None,
         "more": page.older,
         "among": own.CORRECTED_OF,
-        "url_of": url_of,
+        "picture_url": picture_url,
         "may_name": may_answer(person, "identify"),
     }
     return request.app.state.templates.TemplateResponse(request, "mine.html", facts)

@@ -19,7 +19,7 @@ from starlette.responses import RedirectResponse, Response
 from chimp_assets.database import schema as t
 from chimp_assets.insight import lives
 from chimp_assets.insight import together as facts
-from chimp_assets.web.items import url_of
+from chimp_assets.web.items import clip_url, url_of
 from chimp_assets.web.roles import require
 from chimp_assets.web.tables import csv_download
 
@@ -106,7 +106,10 @@ def page(
             part = found.occasions[place : place + PAGE]
             more = part[-1].video_id if place + PAGE < len(found.occasions) else None
             shown = facts.shown_of(conn, part)
-            clips = facts.clips_of(conn, part)
+            made = facts.clips_of(conn, part)
+            clips = {video_id: url_of("clip", name) for video_id, name in made.items()}
+            # What is not made yet is made when somebody plays it.
+            clips |= {o.video_id: clip_url(o.tracks[-1].track_id) for o in part if o.video_id not in made}
         people = lives.names(conn)
     return request.app.state.templates.TemplateResponse(
         request,
@@ -116,7 +119,7 @@ def page(
             "found": found,
             "occasions": list(zip(part, shown, strict=True)),
             "more": more,
-            "clips": {video_id: url_of("clip", name) for video_id, name in clips.items()},
+            "clips": clips,
             "people": people,
             "place_of": {key: n for n, (key, _, _) in enumerate(asked.who)},
             "name_of": {key: name or code for key, code, name in asked.who},

@@ -1,5 +1,8 @@
 // Belongs here: what every page's head needs a script for: its menu, signing out and choosing a language.
 
+import { forget } from "./leaving.js";
+import "./pictures.js";
+
 async function send(path, body) {
   const answer = await fetch(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
   if (!answer.ok) throw new Error(`HTTP ${answer.status}`);
@@ -9,13 +12,14 @@ document.querySelector("[data-sign-out]")?.addEventListener("click", async () =>
   try {
     await send("/api/sign-out", {});
   } finally {
-    // The page that works without a connection shows a name: it goes when its owner goes. Unsent answers stay.
-    for (const name of (await globalThis.caches?.keys()) ?? []) {
-      if (name.startsWith("shell-")) await caches.delete(name);
-    }
+    await forget();
     location.assign("/sign-in");
   }
 });
+
+// Somebody else may have been here whose session ended without a word: what is theirs goes, but for unsent answers.
+const user = document.querySelector("[data-user]")?.dataset.user;
+if (user) forget(user);
 
 document.querySelector("[data-language]")?.addEventListener("change", async (event) => {
   await send("/api/me", { lang: event.target.value });

@@ -1,5 +1,7 @@
 // Signing in and choosing a password: the forms as JSON, which no form of another site can send.
 
+import { forget } from "./leaving.js";
+
 const form = document.querySelector("form");
 const error = document.getElementById("error");
 
@@ -36,3 +38,6 @@ form.addEventListener("submit", async (event) => {
     button.disabled = false;
   }
 });
+
+// A session that ended without a word leaves as much behind as one that is ended by its owner.
+if (form.id === "sign-in") fetch("/api/me", { headers: { Accept: "application/json" } }).then((answer) => answer.status === 401 && forget(), () => {});

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import re
 import string
 
 import pytest
 from starlette.requests import Request
 
-from chimp_assets.web import texts
+from chimp_assets import settings
+from chimp_assets.web import browser, texts
 from chimp_assets.web.sentences import told
 
 
@@ -76,3 +79,34 @@ def test_what_a_language_lacks_is_said_in_the_default_one(monkeypatch: pytest.Mo
     monkeypatch.setattr(texts, "catalogue", lambda lang: {"a.b": "{n} left"} if lang == "en" else {})
     assert texts.translator("fr")("a.b", n=3) == "3 left"
     assert texts.text("fr", "no.such.key") == "no.such.key"
+
+
+@pytest.mark.parametrize(
+    ("words", "lang", "said"),
+    [
+        ({}, "en", "Not an animal"),
+        ({}, "fr", "Pas un animal"),
+        ({"en": "a chimpanzee", "fr": "un chimpanzé"}, "en", "Not a chimpanzee"),
+        ({"en": "a chimpanzee", "fr": "un chimpanzé"}, "fr", "Pas un chimpanzé"),
+        ({"en": "an elephant"}, "fr", "Pas un animal"),
+    ],
+)
+def test_what_is_filmed_is_called_as_the_deployment_says(words: dict[str, str], lang: str, said: str) -> None:
+    """A page about elephants said "Not a chimp". Where nobody says what is filmed it is an animal."""
+    boot = json.loads(browser.boot_json("v", lang, words=words))
+    assert boot["texts"]["label.answer.not_animal"] == boot["texts"]["label.action.not_animal"] == said
+    assert texts.translator(lang, words)("label.answer.not_animal") == said
+    assert texts.text(lang, "label.answer.not_animal", words, n=1) == said
+
+
+def test_no_sentence_names_a_species() -> None:
+    """A species belongs into the settings of a deployment; the name of the product and its command stay."""
+    species = re.compile(r"\b(chimps?|chimpanz\w+|apes?|singes?|cows?|vaches?)\b", re.IGNORECASE)
+    for lang in texts.languages():
+        for key, sentence in texts.catalogue(lang).items():
+            ours = re.sub(r"Chimp Assets|`chimp [^`]*`", "", sentence)
+            assert not species.search(ours), (lang, key, sentence)
+
+
+def test_the_settings_know_the_languages_of_the_page() -> None:
+    assert sorted(texts.languages()) == sorted(settings.LANGUAGES)

@@ -210,7 +210,7 @@ function Stage({ frame }) {
 
   const rect = (box) => ({ x: box.x * size[0], y: box.y * size[1], width: box.w * size[0], height: box.h * size[1] });
   const own = draft.value && drag.current?.kind !== "new" ? draft.value : boxHere();
-  return html`<div class="box-stage">
+  return html`<div class="box-room" style=${{ "--ratio": String(size[0] / size[1]) }}><div class="box-stage">
     <img ref=${image} src=${frame.url} alt=${t("boxes.frame", { n: at.value + 1, of: task.value.frames.length })} draggable=${false} onLoad=${() => {
       picture = [image.current.naturalWidth, image.current.naturalHeight];
       signalSize.value = picture;
@@ -232,7 +232,7 @@ function Stage({ frame }) {
       ["nw", "ne", "sw", "se"].map((corner) => html`<circle key=${corner} class="grip" data-corner=${corner} r=${grip} cx=${(own.x + (corner.includes("e") ? own.w : 0)) * size[0]} cy=${(own.y + (corner.includes("s") ? own.h : 0)) * size[1]} />`)}
       ${points.value.map(([x, y], i) => html`<circle key=${`p${i}`} class="dot4" r=${grip * 0.7} cx=${x * size[0]} cy=${y * size[1]} />`)}
     </svg>
-  </div>`;
+  </div></div>`;
 }
 const signalSize = signal(picture);
 
@@ -294,7 +294,7 @@ function Boxes() {
   const words = { loading: t("label.loading"), empty: t("boxes.empty"), failed: said.value }[phase.value];
   const frames = task.value?.frames ?? [];
   const hint = mode.value === "four" ? t("boxes.four_hint", { n: 4 - points.value.length }) : mode.value === "new" ? t("boxes.draw_hint") : said.value;
-  return html`<div class="sheet" data-phase=${phase.value} data-frame=${at.value}>
+  return html`<div class="sheet boxes-sheet" data-phase=${phase.value} data-frame=${at.value}>
     ${ready
       ? html`<p class="facts"><span>${task.value.video.camera ?? ""}</span><span>${task.value.video.file}</span><span>${t("boxes.frame", { n: at.value + 1, of: frames.length })}</span><span>${t(`boxes.${task.value.reason}`)}</span></p>
           <div class="box-editor"><${Stage} frame=${frames[at.value]} /><${Tools} /></div>

@@ -130,7 +130,8 @@ export function Clip({ item }) {
   const whole = view.value === "clip";
   // Of this track: what was loaded for the one before must not make a player in the moment in which it changes.
   const here = loaded === item.item_id;
-  const still = whole ? (item.frame ?? crop) : crop;
+  // What came without pictures has one that is cut for it, until the others are there.
+  const still = (whole ? (item.frame ?? crop) : crop) ?? (item.face ? { url: item.face } : null);
   // A clip on a slow link must not take the line from the pictures of the next tracks: it loads once they are here.
   // And a player costs more than the rest of the screen: it is made when the next key has not come at once.
   const wanted = !!item.clip && (playing.value || (looked === item.item_id && clipIsHere(item)) || here);
@@ -200,8 +201,8 @@ export function Clip({ item }) {
   return html`<div class="stage" data-view=${view.value}>
     ${still
       ? html`<img class=${view.value === "bright" ? "still bright" : "still"} src=${still.url} alt=${t("label.picture_of_track")} decoding="sync" draggable=${false} />`
-      : html`<p class="gap">${t("label.media_missing")}</p>`}
-    ${still && missing.value.has(still.url) && html`<p class="gap">${t("label.media_missing")}</p>`}
+      : html`<p class="gap">${item.media_reason ?? t("label.media_missing")}</p>`}
+    ${still && missing.value.has(still.url) && html`<p class="gap">${item.media_reason ?? t("label.media_missing")}</p>`}
     ${wanted &&
     html`<video
       key=${item.item_id}

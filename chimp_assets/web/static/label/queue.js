@@ -5,6 +5,7 @@ import { afterPaint, batch, boot, signal } from "../lib/ui.js";
 import { alone, livingTabs, TAB } from "../lib/locks.js";
 import { NoAnswer, pause, post, Refusal } from "../lib/net.js";
 import { connection } from "../lib/outbox.js";
+import { fill, filled, lacks } from "../lib/pictures.js";
 import { dropItems, keepItems, keptItems, unsent } from "../lib/store.js";
 
 const WANTED = 16; // at least 12 stay ready while a claim is under way
@@ -151,8 +152,11 @@ export async function takeOffline(n, progress) {
   return { tracks: items.value.length, files: urls.length, failed };
 }
 
+/** The best crops of what came without pictures: cut while the others are made. */
+const facesOf = (item) => [item, item.other].filter((part) => part?.face && !part.crops.length).map((part) => part.face);
+
 export function picturesOf(item) {
-  const urls = [];
+  const urls = facesOf(item);
   if (item.frame) urls.push(item.frame.url);
   for (const crop of item.crops) urls.push(crop.url);
   for (const crop of item.other?.crops ?? []) urls.push(crop.url);
@@ -163,7 +167,7 @@ export function picturesOf(item) {
 /** What one decides by: the track itself and one photo of each candidate. */
 function mainPicturesOf(item) {
   const first = item.candidates.flatMap((candidate) => candidate.references.slice(0, 1).map((photo) => photo.url));
-  return [...(item.frame ? [item.frame.url] : []), ...[...item.crops, ...(item.other?.crops ?? [])].map((crop) => crop.url), ...first];
+  return [...facesOf(item), ...(item.frame ? [item.frame.url] : []), ...[...item.crops, ...(item.other?.crops ?? [])].map((crop) => crop.url), ...first];
 }
 
 export const clipFilesOf = (item) => (item.clip ? [item.clip.url, item.clip.boxes_url].filter(Boolean) : []);
@@ -201,6 +205,7 @@ export function picture(url) {
 function prepare() {
   const ahead = items.value.slice(0, DECODED_AHEAD);
   forgetOthers(ahead);
+  askForPictures(ahead);
   const urls = [
     ...ahead.slice(0, NEAREST).flatMap(mainPicturesOf), ...ahead.slice(0, 1).flatMap(picturesOf),
     ...ahead.flatMap(mainPicturesOf), ...ahead.flatMap(picturesOf),
@@ -208,6 +213,24 @@ function prepare() {
   wanted = [...new Set(urls)].filter((url) => !["ready", "loading"].includes(pictures.get(url)?.state));
   countReady(ahead);
   pump();
+}
+
+/** A claim does not wait for pictures that are not made yet: they are asked for here, the nearest first. */
+function askForPictures(ahead) {
+  const lacking = ahead.flatMap((item) => [item, item.other]).filter(lacks);
+  fill(lacking.map((part) => part.track_id), (found) => {
+    const changed = [];
+    items.value = items.value.map((item) => {
+      const mine = item.track_id === found.track_id && lacks(item);
+      const others = item.other?.track_id === found.track_id && lacks(item.other);
+      if (!mine && !others) return item;
+      const whole = { ...(mine ? filled(item, found) : item), ...(others ? { other: filled(item.other, found) } : {}) };
+      changed.push(whole);
+      return whole;
+    });
+    keepItems(changed);
+    prepare();
+  });
 }
 
 let wanted = [];

@@ -116,7 +116,7 @@ function History() {
       ${decisions.value.slice(0, 10).map(
         (line) => html`<li key=${line.id}>
           <button type="button" aria-pressed=${revisited.value?.id === line.id} class=${line.rejected ? "rejected" : ""} onClick=${() => revisit(line)}>
-            ${line.item.crops[0] ? html`<img src=${line.item.crops[0].url} alt="" />` : html`<span class="face"></span>`}
+            ${line.item.crops[0] || line.item.face ? html`<img src=${line.item.crops[0]?.url ?? line.item.face} alt="" />` : html`<span class="face"></span>`}
             <span>${meaningOf(line.event, t)}</span>
           </button>
         </li>`,

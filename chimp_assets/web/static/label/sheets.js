@@ -166,7 +166,7 @@ export function NewIndividual({ close, item, typed }) {
     <p>${t("label.new_first")}</p>
     <div class="beside">
       <figure>
-        ${item.crops[0] && html`<img src=${item.crops[0].url} alt=${t("label.picture_of_track")} />`}
+        ${(item.crops[0] || item.face) && html`<img src=${item.crops[0]?.url ?? item.face} alt=${t("label.picture_of_track")} />`}
         <figcaption>${t("label.this_track")}</figcaption>
       </figure>
       <ul class="alike">
@@ -221,7 +221,7 @@ export function Merge({ close, item }) {
         (other, i) => html`<li key=${other.track_id}>
           <button type="button" aria-pressed=${i === chosen} onClick=${() => choose(i)}>
             <span><kbd>${i + 1}</kbd> ${other.said}</span>
-            ${other.crops[0] && html`<img src=${other.crops[0].url} alt="" />`}
+            ${(other.crops[0] || other.face) && html`<img src=${other.crops[0]?.url ?? other.face} alt="" />`}
             <span class="hint">${near(other) ? t("label.same_clip") : recordingTime(other.video.recorded_at)}</span>
           </button>
         </li>`,

@@ -53,7 +53,7 @@ const ACTIONS = {
 
 function Side({ part, side }) {
   const name = t(`pairs.${side ? "right" : "left"}`);
-  const crop = part.crops[at.value[side]] ?? part.crops[0];
+  const crop = part.crops[at.value[side]] ?? part.crops[0] ?? (part.face && !missing.value.has(part.face) ? { url: part.face } : null);
   const look = (i) => (at.value = side ? [at.value[0], i] : [i, at.value[1]]);
   return html`<figure>
     <figcaption><strong>${name}</strong> · ${[part.video.camera, recordingTime(part.video.recorded_at), part.video.file].filter(Boolean).join(" · ")}</figcaption>
@@ -61,7 +61,7 @@ function Side({ part, side }) {
       ? html`<div class="tiles">${part.crops.map((one, i) => html`<img key=${one.url} src=${one.url} alt=${t("pairs.picture", { n: i + 1, side: name })} />`)}</div>`
       : crop
         ? html`<img class="big" src=${crop.url} alt=${t("pairs.picture", { n: at.value[side] + 1, side: name })} decoding="sync" />`
-        : html`<p class="gap">${t("label.media_missing")}</p>`}
+        : html`<p class="gap">${part.media_reason ?? t("label.media_missing")}</p>`}
     <ul class="strip">
       ${part.crops.map(
         (one, i) => html`<li key=${one.url}>

@@ -5,6 +5,7 @@ import { batch, boot, computed, signal, t } from "../lib/ui.js";
 import { record, takeBack } from "../lib/island.js";
 import { get, post, Refusal } from "../lib/net.js";
 import { onResult } from "../lib/outbox.js";
+import { fill, filled, lacks } from "../lib/pictures.js";
 
 /** Nobody sees a case and decides within this time. */
 const SHORTEST_LOOK_MS = 80;
@@ -13,7 +14,9 @@ const REFILL_BELOW = 3;
 const LOOKS = 10;
 
 export const QUEUES = ["names", "pairs", "missed", "provisional", "doubtful", "flags", "conflicts", "asked"];
-export const queue = signal(QUEUES.includes(boot.queue) ? boot.queue : "names");
+/** Which one the address names; else the first that has cases is opened. */
+const named = QUEUES.includes(boot.queue);
+export const queue = signal(named ? boot.queue : QUEUES[0]);
 /** queue -> cases that the newest look found; null until asked. */
 export const counts = signal(null);
 export const most = signal(0);
@@ -76,8 +79,20 @@ export async function start() {
     const line = decided.value.find((one) => one.ids.includes(result.annotation_id));
     if (line && result.status !== "rejected") reveal(line);
   });
-  await Promise.all([refill(), count()]);
+  if (!named) {
+    // An empty list is no place to begin while another has cases. Where nobody can say, the first will do.
+    await count();
+    const first = QUEUES.find((one) => counts.value?.[one] > 0);
+    if (first) queue.value = first;
+    return refill();
+  }
+  return Promise.all([refill(), count()]);
 }
+
+/** Whether no list has a case, as far as the newest look goes. */
+export const allEmpty = computed(() => counts.value !== null && QUEUES.every((one) => !counts.value[one]));
+/** The first list that has cases, other than the one that is open. */
+export const another = computed(() => QUEUES.find((one) => one !== queue.value && counts.value?.[one] > 0) ?? null);
 
 export async function count() {
   try {
@@ -120,6 +135,15 @@ export function refill() {
   return asking;
 }
 
+/** Pictures of the cases that came without; of the tracks beside them the best crop is enough, which is cut anyway. */
+function askForPictures() {
+  const lacking = cases.value.flatMap((one) => [one.item, one.other]).filter(lacks);
+  fill(lacking.map((part) => part.track_id), (found) => {
+    const whole = (part) => (part?.track_id === found.track_id && lacks(part) ? filled(part, found) : part);
+    cases.value = cases.value.map((one) => ({ ...one, item: whole(one.item), other: whole(one.other) }));
+  });
+}
+
 async function ask() {
   const wanted = queue.value;
   try {
@@ -144,6 +168,7 @@ async function ask() {
       loading.value = "ready";
       fault.value = "";
     });
+    askForPictures();
   } catch (error) {
     batch(() => {
       loading.value = "failed";

@@ -10,7 +10,7 @@ import { Search } from "../label/search.js";
 import { byCode, startSession } from "../label/session.js";
 import { Status, Tray } from "../label/tray.js";
 import {
-  askAuthors, cases, counts, current, decide, decided, fault, isOutweighed, later, letterOf, loading, lookFurther, meaningOf,
+  allEmpty, another, askAuthors, cases, counts, current, decide, decided, fault, isOutweighed, later, letterOf, loading, lookFurther, meaningOf,
   model, most, older, open, optionsOf, QUEUES, queue, refill, seen, settleIndividual, start, undo,
 } from "./cases.js";
 
@@ -188,7 +188,7 @@ function Pictures({ one }) {
     return html`<div class="pair">${[one.item, one.other].map(
       (part) => html`<figure key=${part.track_id}>
         <figcaption>${wordsOf(part)}</figcaption>
-        ${part.crops[0] ? html`<img class="big" src=${part.crops[0].url} alt=${t("label.picture_of_track")} />` : html`<p class="gap">${t("label.media_missing")}</p>`}
+        ${part.media_reason ? html`<p class="gap">${part.media_reason}</p>` : html`<img class="big" src=${part.crops[0]?.url ?? part.face} alt=${t("label.picture_of_track")} />`}
         <div class="tiles">${part.crops.slice(1, 7).map((crop) => html`<img key=${crop.url} src=${crop.url} alt="" />`)}</div>
       </figure>`,
     )}</div>`;
@@ -197,7 +197,7 @@ function Pictures({ one }) {
   const item = { ...one.item, item_id: one.key, candidates: [] };
   return html`<${Clip} item=${item} /><${Strip} item=${item} />
     ${one.more.length > 0 &&
-    html`<div class="tiles" aria-label=${t("review.more_tracks")} role="group">${one.more.map((part) => part.crops[0] && html`<img key=${part.track_id} src=${part.crops[0].url} alt=${wordsOf(part)} />`)}</div>`}`;
+    html`<div class="tiles" aria-label=${t("review.more_tracks")} role="group">${one.more.map((part) => html`<img key=${part.track_id} src=${part.crops[0]?.url ?? part.face} alt=${wordsOf(part)} />`)}</div>`}`;
 }
 
 const wordsOf = (part) => [part.video.camera, recordingTime(part.video.recorded_at), part.video.file].filter(Boolean).join(" · ");
@@ -231,7 +231,8 @@ function Empty() {
       <button type="button" onClick=${() => refill()}>${t("label.look_again")}</button></div>`;
   }
   return html`<div class="empty" role="status">
-    <p class="large">${t(`review.none_${queue.value}`)}</p>
+    <p class="large">${t(allEmpty.value ? "review.none_at_all" : `review.none_${queue.value}`)}</p>
+    ${another.value && html`<button type="button" class="primary" onClick=${() => open(another.value)}>${t("review.go_on", { queue: t(`review.queue_${another.value}`), n: counts.value[another.value] })}</button>`}
     ${older.value !== null && html`<button type="button" onClick=${() => lookFurther()}>${t("review.further")}</button>`}
   </div>`;
 }

@@ -1,0 +1,109 @@
+"""Pictures that were cut when somebody looked: files of this machine, by a hash of what they were cut from.
+
+Belongs here: keeping within a bound, writing so that a killed process leaves nothing broken. Does not belong here:
+cutting (`vision.item_media`), who waits for whom (`web.faces`). Whatever is lost here is cut again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import threading
+import time
+import uuid
+from pathlib import Path
+
+_log = logging.getLogger(__name__)
+
+KEPT_SHARE = 0.8
+"""How full the cache is after it was too full: clearing up for each picture anew would cost a listing each time."""
+ABANDONED_S = 3600.0
+_WRITING = ".writing"
+
+
+class PictureCache:
+    """A folder of at most `most_bytes`; what was looked at longest ago goes first. May be shared by several processes.
+
+    A folder that cannot be written keeps nothing, and says so once in the log.
+    """
+
+    def __init__(self, folder: Path, most_bytes: int) -> None:
+        self._folder, self._most = folder, most_bytes
+        self._lock = threading.Lock()
+        self._bytes: int | None = None
+        self._said = False
+
+    def get(self, key: str) -> bytes | None:
+        """The picture of a key (hexadecimal), if it is kept."""
+        file = self._file(key)
+        try:
+            content = file.read_bytes()
+        except OSError:
+            return None
+        with contextlib.suppress(OSError):  # another process cleared it away, or the folder is read only: it was read
+            os.utime(file)
+        return content or None
+
+    def put(self, key: str, content: bytes) -> None:
+        """Keep a picture. Whole or not at all: it is written beside its place and moved there."""
+        if len(content) > self._most:
+            return
+        file = self._file(key)
+        beside = file.with_name(f"{key}.{uuid.uuid4().hex[:8]}{_WRITING}")
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            beside.write_bytes(content)
+            beside.replace(file)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                beside.unlink(missing_ok=True)
+            if not self._said:
+                _log.warning("pictures that are looked at cannot be kept in %s: %s", self._folder, error)
+            self._said = True
+            return
+        with self._lock:
+            # Counted once, by listing; what other processes add is seen when this one is full by its own count.
+            self._bytes = self._listed_bytes() if self._bytes is None else self._bytes + len(content)
+            if self._bytes > self._most:
+                self._bytes = self._clear_up()
+
+    def _file(self, key: str) -> Path:
+        return self._folder / key[:2] / f"{key}.jpg"
+
+    def _listed(self) -> list[tuple[float, int, Path]]:
+        found = []
+        for folder in self._folder.glob("[0-9a-f][0-9a-f]"):
+            for file in folder.iterdir():
+                try:
+                    stat = file.stat()
+                except OSError:
+                    continue  # another process cleared it away
+                found.append((stat.st_mtime, stat.st_size, file))
+        return found
+
+    def _listed_bytes(self) -> int:
+        return sum(size for _, size, _ in self._listed())
+
+    def _clear_up(self) -> int:
+        left = 0
+        kept = []
+        for at, size, file in self._listed():
+            if file.suffix == _WRITING and time.time() - at > ABANDONED_S:
+                _remove(file)  # its writer was killed
+            else:
+                kept.append((at, size, file))
+                left += size
+        for _, size, file in sorted(kept):
+            if left <= self._most * KEPT_SHARE:
+                break
+            _remove(file)
+            left -= size
+        return left
+
+
+def _remove(file: Path) -> None:
+    try:
+        file.unlink(missing_ok=True)
+    except OSError as error:
+        _log.warning("%s cannot be removed: %s", file, error)
