@@ -9,7 +9,6 @@ A header is the comment in front of a query: its first line is the question; aft
 
 from __future__ import annotations
 
-import csv
 import difflib
 import re
 from collections.abc import Mapping
@@ -19,6 +18,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from chimp_assets.database.csv_tables import GuardedWriter
 from chimp_assets.database.engine import Database
 from chimp_assets.database.views import in_words_of, load_query, query_names
 from chimp_assets.errors import ChimpError
@@ -116,12 +116,15 @@ def parameters_of(texts: list[str]) -> dict[str, str]:
 
 
 def write_csv(answer: Answer, file: Path) -> None:
-    """The answer as CSV in UTF-8 with a header; null is an empty cell. Raises QuestionError if it cannot be written."""
+    """The answer as CSV in UTF-8 with a header; null is an empty cell, a text that a spreadsheet would take for a formula
+    begins with an apostrophe. Raises QuestionError if it cannot be written.
+    """
     try:
         with file.open("w", encoding="utf-8", newline="") as stream:
-            writer = csv.writer(stream)
+            writer = GuardedWriter(stream)
             writer.writerow(answer.columns)
-            writer.writerows(answer.rows)
+            for row in answer.rows:
+                writer.writerow(row)
     except OSError as error:
         raise QuestionError(f"{file} cannot be written: {error.strerror}.", "Name another file.") from None
 
