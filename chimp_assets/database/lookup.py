@@ -70,7 +70,7 @@ def nearest_individual(conn: sa.Connection, text: str) -> str | None:
 
 
 def user_called(conn: sa.Connection, name: str) -> Any:
-    """The row of a user (user_id, name, role, disabled): who is spelt exactly so, else the oldest of the same name; or None."""
+    """The row of a user (user_id, name, role, disabled), or None: who is spelt exactly so, else the oldest who fits."""
     u = app_user.c
     known = sa.select(u.user_id, u.name, u.role, u.disabled)
     if not is_storable(name):
