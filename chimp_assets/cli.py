@@ -728,6 +728,11 @@ def db_restore(
     console.out.print(f"{done.file} is {file} now: {done.n_annotations:,} decisions of people.", highlight=False)
     if done.kept is not None:
         console.out.print(f"What was there before is {done.kept}.", highlight=False)
+    for sentence in done.people:
+        console.out.print(f"Look: {sentence}.", soft_wrap=True)
+    if done.tables:
+        console.out.print(f"Tables that are not ours came along: {', '.join(done.tables)}.", soft_wrap=True)
+    console.out.print("Everybody signs in again.")
     if behind:
         console.out.print("It was made by an older version: run `chimp db upgrade`.")
 

@@ -106,7 +106,8 @@ def ask(db: Database, name: str, parameters: Mapping[str, Any] | None = None) ->
     """The answer to a question, in a read transaction.
 
     parameters: by name; text is read as the parameter's type, and `null` as nothing; what is left out has its default.
-    An individual may be given by code, alias or name, in any case. Raises QuestionError for an unknown question or parameter, a missing one, or a value of another type.
+    An individual may be given by code, alias or name, in any case.
+    Raises QuestionError for an unknown question or parameter, a missing one, or a value of another type.
     """
     asked = question(name)
     bound = _bind(asked, parameters or {})
