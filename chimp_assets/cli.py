@@ -284,13 +284,17 @@ def web(
 def _say_first_admin(home: Any) -> None:
     """At the first start there is nobody who could sign in: an administrator is made, and the password said once."""
     from chimp_assets import console
-    from chimp_assets.web.accounts import FIRST_ADMIN, first_admin
+    from chimp_assets.web.accounts import FIRST_ADMIN, first_account
 
-    password = first_admin(home.database)
-    if password is not None:
-        console.out.print(
-            f"Sign in as {FIRST_ADMIN} with the password {password}", highlight=False, markup=False, soft_wrap=True
-        )
+    made = first_account(home.database)
+    if made is not None:
+        name, password = made
+        if name != FIRST_ADMIN:
+            console.out.print(
+                f"No administrator could sign in, and {FIRST_ADMIN} is the name of somebody else: {name} was made.",
+                soft_wrap=True,
+            )
+        console.out.print(f"Sign in as {name} with the password {password}", soft_wrap=True)
         console.out.print("It is for one sign-in, in which you choose your own, and it is not shown again.")
 
 
