@@ -40,7 +40,8 @@ UNSEEN = [
     "a\u061cb", "a\U000e0041b",
 ]  # fmt: skip
 ALIKE = ["СA", "FＦ", "ＦＦ", "аdmin", "ΑB", "𝐅F", "FF²", "АВС", "СНЕ", "pаul"]
-HONEST = ["Zoë", "É", "ÉLAN", "O'Neill", "Иван", "Фёдор", "Ωδή", "Jane Goodall", "Иван (Ivan)", "東京A", "Straße", "שלום",
+HONEST = ["Zoë", "É", "ÉLAN", "O'Neill", "Иван", "Фёдор", "Ωδή", "Jane Goodall", "Иван (Ivan)", "東京A", "Straße",
+          "שלום",
           "N'Gogo-2", "Ñandú", "Đorđe", "Łódź", "Þór"]  # fmt: skip
 
 
