@@ -303,13 +303,17 @@ def _say_web_ui(home: Any, host: str, port: int) -> None:
 def _say_first_admin(home: Any) -> None:
     """At the first start there is nobody who could sign in: an administrator is made, and the password said once."""
     from chimp_assets import console
-    from chimp_assets.web.accounts import FIRST_ADMIN, first_admin
+    from chimp_assets.web.accounts import FIRST_ADMIN, first_account
 
-    password = first_admin(home.database)
-    if password is not None:
-        console.out.print(
-            f"Sign in as {FIRST_ADMIN} with the password {password}", highlight=False, markup=False, soft_wrap=True
-        )
+    made = first_account(home.database)
+    if made is not None:
+        name, password = made
+        if name != FIRST_ADMIN:
+            console.out.print(
+                f"No administrator could sign in, and {FIRST_ADMIN} is the name of somebody else: {name} was made.",
+                soft_wrap=True,
+            )
+        console.out.print(f"Sign in as {name} with the password {password}", soft_wrap=True)
         console.out.print("It is for one sign-in, in which you choose your own, and it is not shown again.")
 
 
@@ -335,7 +339,7 @@ def query(
 ) -> None:
     """Ask the database a question of the cookbook (sql/queries): who was seen where, when and with whom."""
     from chimp_assets import console
-    from chimp_assets.database.questions import ask, parameters_of, questions, write_csv
+    from chimp_assets.database.questions import QuestionError, ask, parameters_of, questions, write_csv
     from chimp_assets.home import Home
 
     if name is None:
@@ -346,6 +350,8 @@ def query(
             console.show_questions(known)
         return
     answer = ask(Home.open().database.replica, name, parameters_of(set_ or []))
+    if answer.unknown:
+        raise QuestionError(" ".join(answer.unknown), "See chimp individuals list, or chimp query for the parameters.")
     if csv is not None:
         write_csv(answer, csv)
     if json:
@@ -372,9 +378,15 @@ def labels_import(
     report = import_labels(Home.open().database, file, annotator or "expert", skip_bad=skip_bad)
     if json:
         console.say_json(
-            {"stored": report.stored, "duplicates": report.duplicates, "skipped": [vars(row) for row in report.skipped]}
+            {
+                "stored": report.stored,
+                "duplicates": report.duplicates,
+                "skipped": [vars(row) for row in report.skipped],
+                "notes": report.notes,
+            }
         )
         return
+    console.show_notes(report.notes)
     console.out.print(f"{report.stored} labels stored, {report.duplicates} were there already.")
     for row in report.skipped:
         console.out.print(
@@ -428,6 +440,9 @@ def labels_review(
 
 
 Why = Annotated[str | None, typer.Option("--why", help="The reason, for the log.")]
+LooksAlike = Annotated[
+    bool, typer.Option("--force", help="Although a new name looks like another, or mixes alphabets.")
+]
 By = Annotated[str | None, typer.Option("--by", help="The user who says so, for the log.")]
 
 
@@ -440,6 +455,7 @@ def individuals_import(
     replace: Annotated[
         bool, typer.Option("--replace", help="Memberships: drop others of the individuals that the file names.")
     ] = False,
+    force: LooksAlike = False,
     why: Why = None,
     by: By = None,
     json: Json = False,
@@ -453,10 +469,11 @@ def individuals_import(
     from chimp_assets.database.individuals import Terms
     from chimp_assets.home import Home
 
-    done = import_individuals(Home.open().database, file, Terms(skip_bad, why, by, replace))
+    done = import_individuals(Home.open().database, file, Terms(skip_bad, why, by, replace, force))
     if json:
         console.say_json({**vars(done), "skipped": [vars(row) for row in done.skipped]})
         return
+    console.show_notes(done.notes)
     removed = f", {done.removed} removed" if done.removed else ""
     console.out.print(
         f"{done.table}: {done.added} added, {done.changed} changed{removed}, {done.unchanged} were as the file says."
@@ -474,6 +491,7 @@ def individuals_alias(
     alias: Annotated[str, typer.Argument(help="Another name; accepted wherever the anim_id is.")],
     valid_from: Annotated[str | None, typer.Option("--from", help="First day, like 1976-03-24.")] = None,
     valid_to: Annotated[str | None, typer.Option("--to", help="Last day.")] = None,
+    force: LooksAlike = False,
     why: Why = None,
     by: By = None,
 ) -> None:
@@ -482,8 +500,31 @@ def individuals_alias(
     from chimp_assets.database.individuals import Terms, add_alias
     from chimp_assets.home import Home
 
-    add_alias(Home.open().database, anim_id, alias, valid_from, valid_to, Terms(why=why, by=by))
+    add_alias(Home.open().database, anim_id, alias, valid_from, valid_to, Terms(why=why, by=by, force=force))
     console.out.print(f"{alias} is an alias of {anim_id.upper()}.", highlight=False, markup=False)
+
+
+@individuals.command("rename")
+def individuals_rename(
+    anim_id: Annotated[str, typer.Argument(help="The present code.")],
+    new: Annotated[str, typer.Argument(help="The code that it should be.")],
+    why: Why = None,
+    by: By = None,
+    free: Annotated[bool, typer.Option("--free", help="The present code does not stay an alias.")] = False,
+    force: LooksAlike = False,
+    json: Json = False,
+) -> None:
+    """Mend a code that was mistyped. The former code stays an alias; renaming back undoes it."""
+    from chimp_assets import console
+    from chimp_assets.database.individuals import Terms, rename_individual
+    from chimp_assets.home import Home
+
+    done = rename_individual(Home.open().database, anim_id, new, Terms(why=why, by=by, force=force), free)
+    if json:
+        console.say_json(vars(done))
+        return
+    still = f"; {done.former} stays an alias of it" if done.alias else f"; {done.former} is free again"
+    console.out.print(f"{done.former} is {done.anim_id} from now on{still}.", highlight=False, markup=False)
 
 
 @individuals.command("merge")
@@ -575,6 +616,7 @@ def effort_import(
     if json:
         console.say_json({**vars(done), "skipped": [vars(row) for row in done.skipped]})
         return
+    console.show_notes(done.notes)
     console.out.print(
         f"{done.table}: {done.added} added, {done.changed} changed, {done.unchanged} were as the file says."
     )
@@ -588,13 +630,14 @@ def user_add(
     role: Annotated[
         str, typer.Option(help="viewer, volunteer, identifier, reviewer, expert or admin; it never changes")
     ] = "volunteer",
+    force: LooksAlike = False,
 ) -> None:
     """Add a person who may label."""
     from chimp_assets import console
     from chimp_assets.database.people import add_user
     from chimp_assets.home import Home
 
-    add_user(Home.open().database, name, role)
+    add_user(Home.open().database, name, role, force=force)
     console.out.print(f"{name} may now label as {role}.", highlight=False, markup=False)
     console.out.print("A password for the labelling page: chimp user password NAME", highlight=False, markup=False)
 
@@ -708,6 +751,11 @@ def db_restore(
     console.out.print(f"{done.file} is {file} now: {done.n_annotations:,} decisions of people.", highlight=False)
     if done.kept is not None:
         console.out.print(f"What was there before is {done.kept}.", highlight=False)
+    for sentence in done.people:
+        console.out.print(f"Look: {sentence}.", soft_wrap=True)
+    if done.tables:
+        console.out.print(f"Tables that are not ours came along: {', '.join(done.tables)}.", soft_wrap=True)
+    console.out.print("Everybody signs in again.")
     if behind:
         console.out.print("It was made by an older version: run `chimp db upgrade`.")
 

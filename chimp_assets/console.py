@@ -1,6 +1,9 @@
 """What the commands print: progress bars, tables, one-sentence errors, the machine-readable last line.
 
 Does not belong here: what the commands do (`cli`).
+
+Nothing that is printed is read as markup or as emoji, and every unseen character is written out: names of files and
+people come from elsewhere, and an escape sequence in one would write elsewhere on the screen (`Terminal`).
 """
 
 from __future__ import annotations
@@ -9,11 +12,12 @@ import json
 import math
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderHook, RenderResult
 from rich.padding import Padding
 from rich.progress import (
     BarColumn,
@@ -25,6 +29,7 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.segment import Segment
 from rich.table import Column, Table
 from rich.text import Text
 
@@ -34,6 +39,7 @@ from chimp_assets.database.pace import Pace
 from chimp_assets.database.pairs import MergeProposal
 from chimp_assets.database.questions import Answer, Question
 from chimp_assets.database.status import Bought, Failures, HeadStatus, LabelsToReview, Status
+from chimp_assets.database.texts import visible, visible_json
 from chimp_assets.doctor import Finding
 from chimp_assets.errors import ChimpError
 from chimp_assets.pipeline import Progress as Tell
@@ -42,29 +48,135 @@ if TYPE_CHECKING:
     from chimp_assets.vision.label_quality import DoubtfulLabel
     from chimp_assets.vision.registry import ModelLine
 
-out = Console()
-err = Console(stderr=True)
+
+class Terminal(Console):
+    """A console that prints texts as they are: no markup, no emoji codes, no control characters."""
+
+    def __init__(self, **how: Any) -> None:
+        super().__init__(markup=False, emoji=False, highlight=False, **how)
+        self.push_render_hook(_Visible())
+
+    def render_str(self, text: str, **how: Any) -> Text:
+        """As the base class does it, with unseen characters written out before anything is measured."""
+        return super().render_str(visible(text), **how)
+
+
+class _Visible(RenderHook):
+    """The net below `render_str`: what reaches the console as a `Text` is looked through, too."""
+
+    def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
+        return [_WrittenOut(one) for one in renderables]
+
+
+class _WrittenOut:
+    def __init__(self, inner: ConsoleRenderable) -> None:
+        self._inner = inner
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for segment in console.render(self._inner, options):
+            yield segment if segment.control else Segment(visible(segment.text), segment.style)
+
+
+out = Terminal()
+err = Terminal(stderr=True)
 
 CONCLUSIONS_SHOWN = 10
 """Contradictions and merges to decide about, each, at a glance; --json names all."""
 
-MARKS = {"well": "[green]well   [/]", "warning": "[yellow]warning[/]", "ill": "[red]ill    [/]"}
+MARKS = {"well": "green", "warning": "yellow", "ill": "red"}
 
 
 def say_error(error: ChimpError) -> None:
     """One sentence and the remedy, on the error stream."""
-    err.print(f"[red]{_plain(error.sentence)}[/]", soft_wrap=True, highlight=False)
+    err.print(error.sentence, style="red", soft_wrap=True)
     if error.remedy:
-        err.print(_plain(error.remedy), soft_wrap=True, highlight=False)
+        err.print(error.remedy, soft_wrap=True)
 
 
 def say_json(answer: dict[str, Any]) -> None:
     """One machine-readable line."""
-    print(json.dumps(answer, default=str, ensure_ascii=False))  # noqa: T201
+    print(visible_json(json.dumps(answer, default=str, ensure_ascii=False)))  # noqa: T201
 
 
-def _plain(text: str) -> str:
-    return text.replace("[", "\\[")
+def show_notes(notes: list[str]) -> None:
+    """What was assumed about a file, each a sentence."""
+    for note in notes:
+        err.print(f"Note: {note}.", style="yellow", soft_wrap=True)
+
+
+def styled(*parts: str | tuple[str, str]) -> Text:
+    """Texts one behind the other, some with a style."""
+    return Text.assemble(*(visible(one) if isinstance(one, str) else (visible(one[0]), one[1]) for one in parts))
+
+
+_LONGEST_WORD = 24
+"""Longer words of a cell, mostly addresses of files, may be broken where a table is too wide."""
+
+
+def print_table(names: Sequence[str], rows: Sequence[Sequence[str]], title: str = "") -> None:
+    """A table whose words and headers are never broken; where the terminal is too narrow, a block for each row."""
+    room = out.width - 3 * len(names) - 1
+    natural, least = [], []
+    for place, name in enumerate(names):
+        cells = [visible(row[place]) for row in rows]
+        words = [word for cell in cells for word in cell.split()]
+        lines = [line for cell in [name, *cells] for line in cell.splitlines()]
+        natural.append(max(map(cell_len, lines), default=1) or 1)
+        pieces = max(map(cell_len, _pieces(name)), default=1) or 1
+        least.append(max(pieces, min(_LONGEST_WORD, max(map(cell_len, words), default=0))))
+    table = Table(title=title or None, title_justify="left")
+    if sum(least) > room:  # without lines between columns there is a letter more for each
+        room = out.width - 2 * len(names)
+        table = Table(title=title or None, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    if sum(least) > room:
+        _print_blocks(names, rows, title)
+        return
+    for name, width in zip(names, _widths(natural, least, room), strict=True):
+        header = name if cell_len(name) <= width else "\n".join(_lines_of(_pieces(name), width))
+        table.add_column(header, overflow="fold", width=width)
+    for row in rows:
+        table.add_row(*row)
+    out.print(table)
+
+
+def _print_blocks(names: Sequence[str], rows: Sequence[Sequence[str]], title: str) -> None:
+    if title:
+        out.print(title, style="italic")
+    for row in rows:
+        block = Table(show_header=False, box=None)
+        block.add_column(no_wrap=True, style="bold")
+        block.add_column(overflow="fold")
+        for name, cell in zip(names, row, strict=True):
+            block.add_row(name, cell)
+        out.print()
+        out.print(block)
+
+
+def _pieces(name: str) -> list[str]:
+    """Where a header may be broken: behind underscores and at blanks."""
+    return re.findall(r"[^_\s]*_+|[^_\s]+", name) or [name]
+
+
+def _lines_of(pieces: list[str], width: int) -> list[str]:
+    lines = [""]
+    for piece in pieces:
+        joined = lines[-1] + ("" if not lines[-1] or lines[-1].endswith("_") else " ") + piece
+        if lines[-1] and cell_len(joined) > width:
+            lines.append(piece)
+        else:
+            lines[-1] = joined
+    return lines
+
+
+def _widths(natural: Sequence[int], least: Sequence[int], room: int) -> list[int]:
+    """Room for every column: what it needs, and a fair part of what is left."""
+    widths = [min(n, w) for n, w in zip(natural, least, strict=True)]
+    left = room - sum(widths)
+    while left > 0 and (wanting := [i for i, n in enumerate(natural) if n > widths[i]]):
+        for place in wanting[:left]:
+            widths[place] += 1
+            left -= 1
+    return widths
 
 
 class _Remaining(ProgressColumn):
@@ -112,7 +224,7 @@ def progress_bar(quiet: bool = False, pace: Callable[[], Pace] | None = None) ->
         yield lambda what, done, total: None
         return
     with Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=None, table_column=Column(ratio=1)),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
@@ -127,9 +239,9 @@ def progress_bar(quiet: bool = False, pace: Callable[[], Pace] | None = None) ->
             # One bar for each kind of step: an archive has thousands of bundles.
             kind = what.split(maxsplit=1)[0]
             if kind not in tasks:
-                tasks[kind] = bars.add_task(what, total=total)
+                tasks[kind] = bars.add_task(visible(what), total=total)
             shown = str(words) if words and kind == "decode" else ""
-            bars.update(tasks[kind], description=what, completed=done, total=total, pace=shown)
+            bars.update(tasks[kind], description=visible(what), completed=done, total=total, pace=shown)
 
         yield tell
 
@@ -162,10 +274,10 @@ def _duration(seconds: float) -> str:
 def show_findings(findings: list[Finding]) -> None:
     """The doctor's lines."""
     for finding in findings:
-        line = f"{MARKS[finding.verdict]} {finding.part:<9} {_plain(finding.says)}"
-        out.print(line, highlight=False, soft_wrap=True)
+        mark = (f"{finding.verdict:<7}", MARKS[finding.verdict])
+        out.print(styled(mark, f" {finding.part:<9} {finding.says}"), soft_wrap=True)
         if finding.remedy:
-            out.print(f"                  [dim]{_plain(finding.remedy)}[/]", highlight=False, soft_wrap=True)
+            out.print(f"                  {finding.remedy}", style="dim", soft_wrap=True)
 
 
 def _head_line(head: HeadStatus) -> tuple[str, str, str, str, str]:
@@ -183,24 +295,25 @@ def head_table(heads: list[HeadStatus]) -> Table:
     for name in ("head", "verdict", "labels", "audit accuracy (95 %)", "reason"):
         table.add_column(name)
     for head in heads:
-        table.add_row(*(_plain(cell) for cell in _head_line(head)))
+        table.add_row(*(cell for cell in _head_line(head)))
     return table
 
 
 def show_review(labels: list[DoubtfulLabel], n: int, agreement: list[SelfAgreement]) -> None:
     """Labels to look at again, and how often people asked twice said the same."""
     if labels:
-        table = Table("", "track", "labelled", "the models say", "quality", "likely an error")
-        for label in labels:
-            table.add_row(
+        rows = [
+            (
                 str(label.rank),
                 str(label.track_id),
-                _plain(f"{label.labelled} ({label.probability_labelled:.0%})"),
-                _plain(f"{label.suggested} ({label.probability_suggested:.0%})"),
+                f"{label.labelled} ({label.probability_labelled:.0%})",
+                f"{label.suggested} ({label.probability_suggested:.0%})",
                 f"{label.quality:.2f}",
                 "yes" if label.likely_error else "",
             )
-        out.print(table)
+            for label in labels
+        ]
+        print_table(("", "track", "labelled", "the models say", "quality", "likely an error"), rows)
     out.print(f"{n:,} labels are contradicted by models that never saw them." if n else "No label is contradicted.")
     for one in agreement:
         out.print(_agreed(one), highlight=False)
@@ -208,7 +321,7 @@ def show_review(labels: list[DoubtfulLabel], n: int, agreement: list[SelfAgreeme
 
 def _agreed(one: SelfAgreement) -> str:
     return (
-        f"{_plain(one.annotator)}, asked again, said the same {one.n_same} of {one.n_repeats} times: "
+        f"{one.annotator}, asked again, said the same {one.n_same} of {one.n_repeats} times: "
         f"{one.share:.0%} ({one.ci_low:.0%} to {one.ci_high:.0%})."
     )
 
@@ -218,9 +331,8 @@ def show_models(models: list[ModelLine]) -> None:
     if not models:
         out.print("There are no models yet.")
         return
-    table = Table()
-    for name in ("model", "task", "version", "state", "parent", "training set", "audit accuracy (95 %)", "reason"):
-        table.add_column(name)
+    names = ("model", "task", "version", "state", "parent", "training set", "audit accuracy (95 %)", "reason")
+    rows = []
     for line in models:
         accuracy = (
             ""
@@ -228,8 +340,8 @@ def show_models(models: list[ModelLine]) -> None:
             else f"{line.top1:.0%} ({line.ci_low or 0:.0%} to {line.ci_high or 0:.0%}, n = {line.n_audit})"
         )
         cells = (line.model_id, line.task, line.version, line.state, line.parent_id, line.training_set_id, accuracy)
-        table.add_row(*("" if cell is None else _plain(str(cell)) for cell in (*cells, line.reason)))
-    out.print(table)
+        rows.append(["" if cell is None else str(cell) for cell in (*cells, line.reason)])
+    print_table(names, rows)
 
 
 def show_model(known: dict[str, Any]) -> None:
@@ -240,21 +352,21 @@ def show_model(known: dict[str, Any]) -> None:
     for name in ("model_id", "task", "version", "name", "state", "reason", "parent_id", "training_set_id",
                  "checkpoint_uri", "checkpoint_hash", "made_again_by"):  # fmt: skip
         if known[name] is not None:
-            facts.add_row(name.replace("_", " "), _plain(str(known[name])))
+            facts.add_row(name.replace("_", " "), str(known[name]))
     for name, value in known["config"].items():
-        facts.add_row(f"config {name}", _plain(str(value)))
+        facts.add_row(f"config {name}", str(value))
     for decision in known["decisions"]:
         who = decision["by"] or "the command line"
-        facts.add_row(f"{decision['at']:%Y-%m-%d %H:%M}", _plain(f"{decision['action']} by {who}: {decision['why']}"))
+        facts.add_row(f"{decision['at']:%Y-%m-%d %H:%M}", f"{decision['action']} by {who}: {decision['why']}")
     out.print(facts)
     if not known["metrics"]:
         return
-    table = Table("slice", "metric", "value", "95 %", "n")
+    rows = []
     for m in known["metrics"]:
         of = f"{m['slice_kind']} {m['slice_value']}".strip()
         span = "" if m["ci_low"] is None else f"{m['ci_low']:.3f} to {m['ci_high']:.3f}"
-        table.add_row(_plain(of), m["name"], f"{m['value']:.3f}", span, str(m["n"]))
-    out.print(table)
+        rows.append((of, m["name"], f"{m['value']:.3f}", span, str(m["n"])))
+    print_table(("slice", "metric", "value", "95 %", "n"), rows)
 
 
 FILES_SHOWN = 10
@@ -273,8 +385,8 @@ def show_failed(failed: list[tuple[str, str]]) -> None:
 
 def _show_files(files: list[tuple[str, str]]) -> None:
     for uri, error in files:
-        out.print(Padding(Text(uri, style="bold"), (0, 0, 0, 2)))
-        out.print(Padding(Text(error), (0, 0, 0, 6)))
+        out.print(Padding(styled((uri, "bold")), (0, 0, 0, 2)))
+        out.print(Padding(styled(error), (0, 0, 0, 6)))
 
 
 def show_status(status: Status) -> None:
@@ -304,11 +416,11 @@ def show_status(status: Status) -> None:
     for line in bought_lines(status.bought):
         out.print(line, highlight=False)
     for line in status.contradictions[:CONCLUSIONS_SHOWN]:
-        out.print(f"{_plain(line)}.", highlight=False, soft_wrap=True)
+        out.print(f"{line}.", highlight=False, soft_wrap=True)
     for merge in status.proposals[:CONCLUSIONS_SHOWN]:
-        out.print(_plain(proposal_line(merge)), highlight=False, soft_wrap=True)
+        out.print(proposal_line(merge), highlight=False, soft_wrap=True)
     for at, subject, _ in status.failed_runs:
-        out.print(f"[red]run failed[/] {at:%Y-%m-%d %H:%M} UTC: {_plain(subject)}")
+        out.print(styled(("run failed", "red"), f" {at:%Y-%m-%d %H:%M} UTC: {subject}"))
 
 
 def proposal_line(merge: MergeProposal) -> str:
@@ -380,11 +492,11 @@ def _failures(status: Status) -> str:
 def show_failures(failures: Failures) -> None:
     """Every file that a person must look at: what happened and what to do, a paragraph each."""
     for files, title in (
-        (failures.failed, "[red]Failed[/]: nothing of these files was kept"),
-        (failures.lost_something, "[yellow]Lost something[/]: the rest of these files was kept"),
+        (failures.failed, styled(("Failed", "red"), ": nothing of these files was kept")),
+        (failures.lost_something, styled(("Lost something", "yellow"), ": the rest of these files was kept")),
     ):
         if files:
-            out.print(f"{title} ({len(files):,})", highlight=False)
+            out.print(styled().join((title, styled(f" ({len(files):,})"))))
         _show_files(files)
     if failures.duplicates:
         out.print(
@@ -392,12 +504,13 @@ def show_failures(failures: Failures) -> None:
             highlight=False,
         )
         for uri, other in failures.duplicates:
-            out.print(Padding(Text.assemble((uri, "bold"), " is the same as ", other), (0, 0, 0, 2)))
+            out.print(Padding(styled((uri, "bold"), " is the same as ", other), (0, 0, 0, 2)))
     if failures.given_up:
         out.print(
-            f"[red]Given up[/]: runs of these bundles kept dying ({len(failures.given_up):,}): "
-            f"{', '.join(failures.given_up)}",
-            highlight=False,
+            styled(
+                ("Given up", "red"),
+                f": runs of these bundles kept dying ({len(failures.given_up):,}): {', '.join(failures.given_up)}",
+            )
         )
     if failures.failed or failures.given_up:
         out.print("After a repair: `chimp ingest --retry-failed`. A file that was replaced is taken by itself.")
@@ -408,8 +521,8 @@ def show_failures(failures: Failures) -> None:
 def show_questions(known: list[Question]) -> None:
     """Names of questions, what each asks and what it takes."""
     for one in known:
-        out.print(f"[bold]{one.name}[/]", highlight=False)
-        out.print(Padding(Text(one.asks), (0, 0, 0, 4)))
+        out.print(one.name, style="bold")
+        out.print(Padding(styled(one.asks), (0, 0, 0, 4)))
         for parameter in one.parameters:
             out.print(Padding(Text(f"--set {parameter.usage}  {parameter.what}", style="dim"), (0, 0, 0, 6)))
     out.print("\nAsk one: `chimp query NAME --set parameter=value`", highlight=False)
@@ -417,12 +530,7 @@ def show_questions(known: list[Question]) -> None:
 
 def show_answer(answer: Answer) -> None:
     """An answer as a table, with the question above it."""
-    table = Table(title=_plain(answer.question.asks), title_justify="left")
-    for column in answer.columns:
-        table.add_column(_plain(column), overflow="fold")
-    for row in answer.rows:
-        table.add_row(*(_plain(cell_of(value)) for value in row))
-    out.print(table)
+    print_table(answer.columns, [[cell_of(value) for value in row] for row in answer.rows], answer.question.asks)
     if not answer.rows:
         out.print("No rows: nothing in the database answers this.")
 
@@ -449,7 +557,7 @@ def show_individuals(individuals: list[dict[str, Any]]) -> None:
     for row in individuals:
         remark = f"is {row['same_as']}" if row["same_as"] else "provisional" if row["provisional"] else ""
         cells = (row["anim_id"], row["name"], row["sex"], row["birth_date"], remark)
-        table.add_row(*(Text(cell or "") for cell in cells))
+        table.add_row(*(cell or "" for cell in cells))
     out.print(table)
     out.print(f"{len(individuals):,} individuals.", highlight=False)
 

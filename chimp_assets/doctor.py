@@ -142,6 +142,43 @@ def _labels(home: Home) -> Finding:
     return Finding("labels", "well", f"{rows} annotations, numbered without a gap")
 
 
+def _people(home: Home) -> Finding:
+    """Whether somebody can administer, and whether names are still told apart by more than their case."""
+    import sqlalchemy as sa
+
+    from chimp_assets.database.names import key_of
+    from chimp_assets.database.schema import app_user, oidc_identity
+
+    u = app_user.c
+    with home.database.read() as conn:
+        rows = conn.execute(sa.select(u.user_id, u.name, u.role, u.disabled, u.password_hash).order_by(u.user_id)).all()
+        outside = set(conn.scalars(sa.select(oidc_identity.c.user_id)))
+    able = [
+        row.name
+        for row in rows
+        if row.role == "admin" and not row.disabled and (row.password_hash is not None or row.user_id in outside)
+    ]
+    keys: dict[str, list[str]] = {}
+    for row in rows:
+        keys.setdefault(key_of(row.name), []).append(row.name)
+    twice = [" and ".join(map(repr, names)) for names in keys.values() if len(names) > 1]
+    if not able:
+        return Finding(
+            "people",
+            "warning",
+            f"no administrator can sign in to the labelling page ({len(rows)} users)",
+            "`chimp web` or `chimp up` makes one and prints a password; or `chimp user add NAME --role admin`.",
+        )
+    if twice:
+        return Finding(
+            "people",
+            "warning",
+            f"users whose names differ in their spelling only: {', '.join(twice)}",
+            "Each is found by its exact spelling, any other spelling finds the older; disable one of them.",
+        )
+    return Finding("people", "well", f"{len(rows)} users, of whom {len(able)} can administer")
+
+
 def examine(home: Home, sweep: bool = False, older_than_s: float = SAFE_AGE_S) -> list[Finding]:
     """Looks at each part; an error of one part is its finding and does not hide the others.
 
@@ -150,6 +187,7 @@ def examine(home: Home, sweep: bool = False, older_than_s: float = SAFE_AGE_S) -
     parts: list[tuple[str, Callable[[Home], Finding]]] = [
         ("database", _database),
         ("labels", _labels),
+        ("people", _people),
         ("store", _store),
         ("files", partial(_files, sweep=sweep, older_than_s=older_than_s)),
         ("archive", _archive),

@@ -8,24 +8,28 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import sqlite3
 import time
 from collections.abc import Callable
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 import sqlalchemy as sa
 
 from chimp_assets.database.engine import Database, DatabaseError
-from chimp_assets.database.migrations import state_of
+from chimp_assets.database.migrations import head_revision, known_revisions, sqlite_objects
 from chimp_assets.database.schema import annotation
+from chimp_assets.database.texts import visible_line
+from chimp_assets.database.views import FORMER_VIEW_NAMES, VIEW_NAMES, in_words_of, load_view
 from chimp_assets.errors import FullDiskError
 
 PAGES_A_STEP = 4096
 """16 MB: between steps a writer may come in, who waits for less than a tenth of a second."""
 _SHORT_S = 0.01
+_NAMED = 5
 _SERVERS = {
     "postgresql": "pg_dump --format=custom --file=chimp.dump DATABASE (back: pg_restore --clean --dbname=DATABASE)",
     "mssql": "BACKUP DATABASE on SQL Server; Azure SQL keeps point-in-time backups by itself (az sql db restore)",
@@ -45,11 +49,15 @@ class Copied:
 
 @dataclass(frozen=True)
 class Restored:
-    """A database that was put back. kept: the file that it replaced, None where there was none."""
+    """A database that was put back. kept: the file that it replaced, None where there was none; people: who may do more
+    or less than before, in sentences; tables: those of the backup that are not ours and came along.
+    """
 
     file: Path
     kept: Path | None
     n_annotations: int
+    people: list[str] = field(default_factory=list)
+    tables: list[str] = field(default_factory=list)
 
 
 def back_up(db: Database, file: Path, progress: Callable[[int, int], None] | None = None) -> Copied:
@@ -93,29 +101,31 @@ def back_up(db: Database, file: Path, progress: Callable[[int, int], None] | Non
 def restore(db: Database, file: Path, force: bool = False) -> Restored:
     """Put a backup in the place of an SQLite database. The replaced file stays beside it, named by the moment.
 
-    Raises DatabaseError, and changes nothing, if the backup is not whole or was made by a newer version, if a process
-    has the database open, or, without force, if the database has decisions of people that the backup has not.
+    Raises DatabaseError, and changes nothing, if the backup is not whole, was made by a newer version or has triggers,
+    views or indexes that no database of its revision has, if a process has the database open, or, without force, if
+    the database has decisions of people that the backup has not. Everybody signs in again.
     Killed at any moment it leaves the old database or the new one, under its name or the other beside it.
     """
     target = _sqlite_file(db)
     if not file.is_file():
         raise DatabaseError(f"There is no file {file}.", "Name a file that chimp db backup has made.")
-    backup = Database(f"sqlite:///{file.resolve()}")
-    try:
-        _verified(file)
-        if state_of(backup) == "newer":
-            raise DatabaseError(
-                f"{file} was made by a newer version of Chimp Assets.", "Install that version, then restore."
-            )
-    finally:
-        backup.dispose()
+    revision, _ = _verified(file)
+    if revision not in known_revisions():
+        raise DatabaseError(
+            f"{file} was made by a newer version of Chimp Assets.", "Install that version, then restore."
+        )
+    tables = _require_ours(file, revision)
     part = target.with_name(f"{target.name}.restoring")
     try:
         _remove(part)
         with closing(_opened(file)) as there, closing(sqlite3.connect(part)) as copy:
             _copy(there, copy, 0, None)
             copy.execute("PRAGMA journal_mode=DELETE")
-        _, n = _verified(part)
+        # The copy is what is looked at from here on: the file may change meanwhile.
+        again, n = _verified(part)
+        tables = _require_ours(part, again, file)
+        people = _changes_of_people(_people(target), _people(part))
+        _make_safe(part, again)
         _flush(part)
         db.dispose()
         kept = _replace(db, target, part, force)
@@ -123,7 +133,7 @@ def restore(db: Database, file: Path, force: bool = False) -> Restored:
         raise _in_words(error, f"{target} could not be replaced") from error
     finally:
         _remove(part)
-    return Restored(target, kept, n)
+    return Restored(target, kept, n, people, tables)
 
 
 def _replace(db: Database, target: Path, part: Path, force: bool) -> Path | None:
@@ -206,10 +216,118 @@ def _verified(file: Path) -> tuple[str, int]:
             words = copy.execute("PRAGMA integrity_check(1)").fetchone()[0]
             if words != "ok":
                 raise DatabaseError(f"{file} is damaged: {words}.", "Use another backup.")
+            orphan = copy.execute("PRAGMA foreign_key_check").fetchone()
+            if orphan is not None:
+                raise DatabaseError(
+                    f"{file} is damaged: a row of {orphan[0]} refers to a row of {orphan[2]} that is not there.",
+                    "Use another backup.",
+                )
             history = copy.execute("SELECT version_num FROM alembic_version").fetchall()
             return str(history[0][0]), _annotations(copy)
     except (sqlite3.DatabaseError, IndexError) as error:
         raise DatabaseError(f"{file} is no database of Chimp Assets ({error}).", "Name another file.") from error
+
+
+def _require_ours(file: Path, revision: str, named: Path | None = None) -> list[str]:
+    """Raises DatabaseError unless the file holds what a database of its revision holds, and plain tables beside it.
+
+    A trigger or a view runs with the rights of whoever uses the database later. Returns the tables that are not ours.
+    """
+    expected = sqlite_objects(revision)
+    with closing(_opened(file)) as copy:
+        rows = copy.execute(
+            "SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%'"
+        ).fetchall()
+    views = {*VIEW_NAMES, *FORMER_VIEW_NAMES}
+    there = {
+        (kind, name): (table, statement or "")
+        for kind, name, table, statement in rows
+        if kind != "view" or name not in views
+    }
+    ours = {name for kind, name in expected if kind == "table"}
+    strange, tables = [], []
+    for (kind, name), (table, statement) in there.items():
+        if (kind, name) in expected:
+            if _words_of(expected[kind, name][1]) != _words_of(statement):
+                strange.append(f"the {kind} {name} is another than in revision {revision}")
+        elif kind == "table" and not re.match(r"\s*CREATE\s+VIRTUAL\b", statement, re.IGNORECASE):
+            tables.append(name)
+        elif kind != "index" or table in ours:
+            strange.append(f"the {kind} {name} is not ours")
+    strange += [f"the {kind} {name} is missing" for kind, name in expected if (kind, name) not in there]
+    if strange:
+        more = f" and {len(strange) - _NAMED} more" if len(strange) > _NAMED else ""
+        raise DatabaseError(
+            f"{visible_line(str(named or file))} was not restored: {visible_line('; '.join(strange[:_NAMED]))}{more}.",
+            "Use a backup that nobody has changed; drop what is yours and harmless in a copy of it with sqlite3 first.",
+        )
+    return sorted(tables)
+
+
+def _words_of(statement: str) -> str:
+    """A statement without what differs between two writers of the same: blanks and quotes of names."""
+    return re.sub(r"\s*([(),])\s*", r"\1", re.sub(r"\s+", " ", statement.replace('"', ""))).strip()
+
+
+@dataclass(frozen=True)
+class _Person:
+    name: str
+    role: str
+    disabled: bool
+    password: str | None
+
+
+def _people(file: Path) -> dict[str, _Person] | None:
+    """The users of a file by the keys of their names; None where it cannot say."""
+    if not file.is_file():
+        return None
+    try:
+        with closing(_opened(file)) as there:
+            rows = there.execute("SELECT name, role, disabled, password_hash FROM app_user ORDER BY user_id").fetchall()
+    except sqlite3.Error:
+        return None
+    return {str(row[0]): _Person(str(row[0]), str(row[1]), bool(row[2]), row[3]) for row in rows}
+
+
+def _changes_of_people(before: dict[str, _Person] | None, after: dict[str, _Person] | None) -> list[str]:
+    """Who may do more or less than before, the most powerful first."""
+    if after is None:
+        return []
+    found = []
+    order = {"admin": 0, "expert": 1, "reviewer": 2}
+    for name, now in sorted(after.items(), key=lambda one: (order.get(one[1].role, 3), one[0])):
+        was = (before or {}).get(name)
+        if before is None:
+            if now.role == "admin" and not now.disabled:
+                found.append(f"{name} is {now.role}")
+        elif was is None:
+            found.append(f"{name} ({now.role}) is new here")
+        else:
+            if was.role != now.role:
+                found.append(f"{name} was {was.role} and is {now.role}")
+            if was.disabled != now.disabled:
+                found.append(f"{name} ({now.role}) is {'disabled' if now.disabled else 'enabled again'}")
+            if was.password != now.password:
+                found.append(f"{name} has another password")
+    found += [f"{name} ({was.role}) is gone" for name, was in sorted((before or {}).items()) if name not in after]
+    return found
+
+
+def _make_safe(part: Path, revision: str) -> None:
+    """Our own views in the place of those that are there (an upgrade makes them where it is due); nobody signed in."""
+    with closing(sqlite3.connect(part)) as copy:
+        copy.execute("PRAGMA trusted_schema=OFF")
+        there = {name for (name,) in copy.execute("SELECT name FROM sqlite_schema WHERE type = 'view'")}
+        for name in (*reversed(VIEW_NAMES), *FORMER_VIEW_NAMES):
+            if name in there:
+                copy.execute(f"DROP VIEW {name}")
+        if revision == head_revision():
+            for name in VIEW_NAMES:
+                copy.execute(f"CREATE VIEW {name} AS\n{in_words_of('sqlite', load_view(name))}")
+        if copy.execute("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'user_session'").fetchone():
+            now = datetime.now(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
+            copy.execute("UPDATE user_session SET revoked_at = ? WHERE revoked_at IS NULL", (now,))
+        copy.commit()
 
 
 def _copy(
@@ -223,7 +341,11 @@ def _copy(
 
 
 def _opened(file: Path) -> sqlite3.Connection:
-    return sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None, timeout=30)
+    """Read only, and as a stranger's: nothing that its schema says may call a function with side effects."""
+    opened = sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None, timeout=30)
+    opened.execute("PRAGMA trusted_schema=OFF")
+    opened.execute("PRAGMA cell_size_check=ON")
+    return opened
 
 
 def _sqlite_file(db: Database) -> Path:

@@ -16,8 +16,9 @@ import sqlalchemy as sa
 
 from chimp_assets.database.bulk import insert_one
 from chimp_assets.database.counters import take_numbers
-from chimp_assets.database.csv_tables import Fault, Layout, Row, date_of, read_table, refusal_of
+from chimp_assets.database.csv_tables import Fault, Layout, Number, Row, date_of, read_table, refusal_of
 from chimp_assets.database.engine import Database
+from chimp_assets.database.names import fault_in
 from chimp_assets.database.schema import deployment, sampling_gap
 from chimp_assets.database.texts import fault_of
 
@@ -34,22 +35,23 @@ DEPLOYMENTS = Layout(
     _PLACES
     | {"deploymentstart": "start_date", "deploymentend": "end_date"}
     | {name: name for name in ("latitude", "longitude", "note")},
+    numbers={"latitude": Number(low=-90, high=90), "longitude": Number(low=-180, high=180)},
 )
 GAPS = Layout("sampling gaps", frozenset({"start_date", "end_date", "reason"}), _PLACES | {"reason": "reason"})
 
 _LENGTHS = {"site": 100, "camera": 100, "note": 1000, "reason": 500}
-_DEGREES = {"latitude": 90.0, "longitude": 180.0}
 
 
 @dataclass(frozen=True)
 class ImportedEffort:
-    """What became of a file. table: what it holds; skipped: rows that were left out."""
+    """What became of a file. table: what it holds; skipped: rows that were left out; notes: what was assumed."""
 
     table: str
     added: int
     changed: int
     unchanged: int
     skipped: list[Fault] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list, compare=False)
 
 
 def import_effort(db: Database, file: Path, skip_bad: bool = False) -> ImportedEffort:
@@ -85,7 +87,7 @@ def import_effort(db: Database, file: Path, skip_bad: bool = False) -> ImportedE
                 faults[fault] = None
         found = sorted((Fault(f.line, table.columns.get(f.column, f.column), f.message) for f in faults), key=_by_line)
         if found and not skip_bad:
-            raise refusal_of(file, found)
+            raise refusal_of(file, found, table.notes)
         added = changed = 0
         for key, (_, values) in told.items():
             before = there.get(key)
@@ -98,7 +100,7 @@ def import_effort(db: Database, file: Path, skip_bad: bool = False) -> ImportedE
                 own = next(iter(target.primary_key.columns))
                 conn.execute(sa.update(target).where(own == before[own.name]).values(**news))
                 changed += 1
-        return ImportedEffort(table.layout.name, added, changed, len(told) - added - changed, found)
+        return ImportedEffort(table.layout.name, added, changed, len(told) - added - changed, found, table.notes)
 
     return db.transact(work)
 
@@ -111,15 +113,9 @@ class _Wrong(Exception):
 
 def _deployment(row: Row) -> dict[str, Any]:
     values: dict[str, Any] = _texts(row, "site", "camera", "note") | _days(row)
-    for name, most in _DEGREES.items():
+    for name in DEPLOYMENTS.numbers:
         text = row.cells.get(name)
-        try:
-            # Spreadsheets of many countries write decimal commas.
-            values[name] = None if text is None else float(text.replace(",", "."))
-        except ValueError:
-            raise _Wrong(name, f"{text!r} is not a number of degrees") from None
-        if values[name] is not None and not -most <= values[name] <= most:
-            raise _Wrong(name, f"{text} lies outside of -{most:.0f} to {most:.0f} degrees")
+        values[name] = None if text is None else float(text)
     if values["camera"] is None:
         raise _Wrong("camera", "there is none")
     return values
@@ -137,6 +133,8 @@ def _texts(row: Row, *names: str) -> dict[str, Any]:
     values = {name: row.cells.get(name) for name in names}
     for name, text in values.items():
         if fault := fault_of(text or "", _LENGTHS[name]):
+            raise _Wrong(name, f"it {fault}")
+        if name in ("site", "camera") and (fault := fault_in(text or "")):
             raise _Wrong(name, f"it {fault}")
     return values
 

@@ -24,7 +24,9 @@ from chimp_assets.database.biography import UNKNOWN_ANIM_ID
 from chimp_assets.database.bulk import insert_one, insert_rows
 from chimp_assets.database.counters import ANNOTATION, take_numbers
 from chimp_assets.database.engine import Database
+from chimp_assets.database.lookup import user_called
 from chimp_assets.database.merges import as_merged_at
+from chimp_assets.database.names import code_of, doubt_about, fault_in, key_of, looks
 from chimp_assets.database.schema import (
     ANNOTATION_KINDS,
     CORRECTING_ROLES,
@@ -345,6 +347,9 @@ class _Facts:
             conn, lambda part: sa.select(u.name, u.user_id, u.role, u.disabled).where(u.name.in_(part)), names
         ):
             facts.users[row.name] = (row.user_id, row.role, bool(row.disabled))
+        for name in names - facts.users.keys():
+            if (found := user_called(conn, name)) is not None:
+                facts.users[name] = (found.user_id, found.role, bool(found.disabled))
         track_ids = {i for event in events for i in (event.track_id, event.other_track_id) if i is not None}
         t = track.c
         for row in _rows(
@@ -371,11 +376,15 @@ class _Facts:
         others = codes - self.individuals.keys()
         if others:
             # Databases disagree about the capitals of other alphabets: Python compares, as it does everywhere else.
-            for alias, individual_id in conn.execute(
-                sa.select(individual_alias.c.alias, individual_alias.c.individual_id)
-            ):
-                if alias.upper() in others:
-                    self.individuals[alias.upper()] = individual_id
+            known = {
+                key_of(alias): key
+                for alias, key in conn.execute(sa.select(individual_alias.c.alias, individual_alias.c.individual_id))
+            }
+            known |= {
+                key_of(code): key
+                for code, key in conn.execute(sa.select(i.anim_id, i.individual_id).order_by(i.individual_id.desc()))
+            }
+            self.individuals |= {code: known[key_of(code)] for code in others if key_of(code) in known}
 
     def _load_items(self, conn: sa.Connection, events: Sequence[LabelEvent]) -> None:
         targets = [self.known.get(_canonical(event.supersedes)) for event in events if event.kind == "retract"]
@@ -605,15 +614,22 @@ def _new_individual(conn: sa.Connection, event: LabelEvent, facts: _Facts) -> in
     code = _code(event)
     if code == UNKNOWN_ANIM_ID:
         raise _Rejection("anim_id", f"{code} stands for an animal that nobody can name: answer 'unknown'")
-    if code_fault := fault_of(code, 40):
+    if code_fault := fault_of(code, 40) or fault_in(code):
         raise _Rejection("anim_id", f"the anim_id {code_fault}")
-    if name_fault := fault_of(event.name or "", 200):
+    if name_fault := fault_of(event.name or "", 200) or fault_in(event.name or ""):
         raise _Rejection("name", f"the name {name_fault}")
+    if event.anim_id and (doubt := doubt_about(code, _looks_of_individuals(conn))):
+        raise _Rejection("anim_id", f"the anim_id {doubt}; chimp individuals import --force takes it all the same")
     made = insert_one(
         conn, individual, anim_id=code, name=event.name or None, provisional=True, created_at=datetime.now(UTC)
     )
     facts.individuals[code] = made
     return made
+
+
+def _looks_of_individuals(conn: sa.Connection) -> dict[str, str]:
+    aliases = conn.scalars(sa.select(individual_alias.c.alias))
+    return looks([*(alias.upper() for alias in aliases), *conn.scalars(sa.select(individual.c.anim_id))])
 
 
 def _keep_standing(conn: sa.Connection, rows: Sequence[dict[str, Any]]) -> None:
@@ -703,7 +719,7 @@ def _askable(texts: Iterable[str]) -> set[str]:
 
 
 def _code(event: LabelEvent) -> str:
-    code = (event.anim_id or "").strip().upper()
+    code = code_of(event.anim_id or "")
     return provisional_anim_id(_canonical(event.annotation_id)) if not code and event.kind == "new_individual" else code
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from chimp_assets.database import individuals
-from chimp_assets.database.csv_tables import Fault, Layout, TableFileError, read_table, refusal_of
+from chimp_assets.database.csv_tables import Fault, Layout, Number, TableFileError, read_table, refusal_of
 from chimp_assets.database.engine import Database
 from chimp_assets.database.individuals import Refused, Terms, Told, Written
 
@@ -44,6 +44,7 @@ BIOGRAPHY = Layout(
         "departdateerror": "depart_date_error",
     },
     frozenset({"study", "studyid", "dadprelim", "dadidpub", "momname", "dadname", "comments", "notes", "animidnum"}),
+    {"depart_date_error": Number(low=0, high=200)},
 )
 MEMBERSHIPS = Layout(
     "community memberships",
@@ -91,7 +92,9 @@ _SOKWE = {"community": "CommID", "birth_community": "BirthComm"}
 
 @dataclass(frozen=True)
 class ImportedIndividuals:
-    """What became of a file. table: what it holds; left_out: its columns that are not stored; skipped: bad rows."""
+    """What became of a file. table: what it holds; left_out: its columns that are not stored; skipped: bad rows; notes:
+    what was assumed about the file.
+    """
 
     table: str
     added: int
@@ -101,6 +104,7 @@ class ImportedIndividuals:
     communities: list[str] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
     skipped: list[Fault] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list, compare=False)
 
 
 def import_individuals(db: Database, file: Path, terms: Terms | None = None) -> ImportedIndividuals:
@@ -134,7 +138,7 @@ def import_individuals(db: Database, file: Path, terms: Terms | None = None) -> 
     try:
         written = db.transact(work)
     except Refused as refused:
-        raise refusal_of(file, columns_of_the_file(refused.faults)) from None
+        raise refusal_of(file, columns_of_the_file(refused.faults), table.notes) from None
     counts: dict[str, Any] = {name: getattr(written, name) for name in ("added", "changed", "unchanged", "removed")}
     return ImportedIndividuals(
         table.layout.name,
@@ -142,4 +146,5 @@ def import_individuals(db: Database, file: Path, terms: Terms | None = None) -> 
         communities=written.communities,
         left_out=table.left_out,
         skipped=columns_of_the_file(written.skipped),
+        notes=table.notes,
     )

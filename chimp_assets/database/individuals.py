@@ -29,8 +29,9 @@ from chimp_assets.database.biography import (
 )
 from chimp_assets.database.bulk import insert_one
 from chimp_assets.database.counters import ANNOTATION, take_numbers
-from chimp_assets.database.csv_tables import Fault, date_of
+from chimp_assets.database.csv_tables import Fault, date_of, truth_of
 from chimp_assets.database.engine import Database
+from chimp_assets.database.names import clean, code_of, doubt_about, fault_in, key_of, look_of, looks
 from chimp_assets.database.people import PeopleError, user_id_of
 from chimp_assets.database.schema import (
     BIRTH_DATE_DISTRIBUTIONS,
@@ -39,10 +40,12 @@ from chimp_assets.database.schema import (
     ENTRY_TYPES,
     FIRST_BORN,
     SEXES,
+    annotation,
     app_user,
     biography_log,
     community,
     community_membership,
+    evaluation_metric,
     individual,
     individual_alias,
     individual_merge,
@@ -61,6 +64,8 @@ VOCABULARIES = {
 }
 FIELDS = ("anim_id", "name", *VOCABULARIES, *DATES, *PARENTS, "birth_community", "depart_date_error", "provisional")
 LENGTHS = {"anim_id": 40, "name": 200, "birth_community": 40, "community": 40, "alias": 200, "source": 100}
+IDENTIFIERS = ("anim_id", "alias", "community", "birth_community")
+"""Fields that say who or what is meant: stored composed (NFC), compared by `names.key_of`."""
 WHY_LENGTH = 1000
 
 # SokweDB's unknown females, who have no row of their own but are mothers.
@@ -91,13 +96,14 @@ class Written:
 @dataclass(frozen=True)
 class Terms:
     """How rows are written. skip_bad: the good ones although others are refused; why, by: for the log; replace: the
-    memberships of every individual that is named become those that are told.
+    memberships of every individual that is named become those that are told; force: new names may look like others.
     """
 
     skip_bad: bool = False
     why: str | None = None
     by: str | None = None
     replace: bool = False
+    force: bool = False
 
 
 class Refused(Exception):
@@ -108,17 +114,17 @@ class Refused(Exception):
         self.faults = list(faults)
 
 
-def upsert_individuals(db: Database, rows: Iterable[Mapping[str, Any]]) -> Written:
+def upsert_individuals(db: Database, rows: Iterable[Mapping[str, Any]], force: bool = False) -> Written:
     """Add individuals or change what is said about them, by anim_id; one transaction.
 
     rows: FIELDS; anim_id is required and made upper case; mom_id and dad_id are AnimIDs or aliases, as in SokweDB, of
     any row or of the database; birth_community is a CommID; dates are dates or ISO text; a field that is absent is left
-    as it is. An individual that is listed is no longer provisional unless its row says so. Raises PeopleError naming
-    row and field.
+    as it is. An individual that is listed is no longer provisional unless its row says so. force: also codes that look
+    like others. Raises PeopleError naming row and field.
     """
     told = [Told(number, row) for number, row in enumerate(rows, start=1)]
     try:
-        return db.transact(lambda conn: write_biographies(conn, told, Terms()))
+        return db.transact(lambda conn: write_biographies(conn, told, Terms(force=force)))
     except Refused as refused:
         words = "; ".join(f"Individual {fault.line}, field {fault.column}: {fault.message}" for fault in refused.faults)
         raise PeopleError(f"{words}.", "Mend the row; nothing was stored.") from None
@@ -130,11 +136,21 @@ def write_biographies(conn: sa.Connection, told: Sequence[Told], terms: Terms) -
     known = _Known.of(conn)
     batch = _Batch(terms.skip_bad)
     rows: dict[str, _Row] = {}
+    new_codes: dict[str, str] = {}
     for line in told:
         values = batch.keep(line, partial(_biography_values, line))
         if values is None or values["anim_id"] == UNKNOWN_ANIM_ID:
             continue
-        code = values["anim_id"] = known.code_of(values["anim_id"]) or values["anim_id"]
+        code = known.code_of(values["anim_id"]) or new_codes.get(key_of(values["anim_id"]))
+        if code is None:
+            code = values["anim_id"]
+            if batch.keep(line, partial(_looks_like_no_other, "anim_id", code, known, terms)) is None:
+                continue
+            new_codes[key_of(code)] = code
+        group = values.get("birth_community")
+        if group and batch.keep(line, partial(_looks_like_no_other, "birth_community", group, known, terms)) is None:
+            continue
+        values["anim_id"] = code
         if code in rows:
             batch.refuse(line.line, "anim_id", f"{code} is told of in line {rows[code].line} already")
             continue
@@ -166,6 +182,8 @@ def write_memberships(conn: sa.Connection, told: Sequence[Told], terms: Terms) -
         values = batch.keep(line, partial(_membership_values, line, known))
         if values is None:
             continue
+        if batch.keep(line, partial(_looks_like_no_other, "community", values["community"], known, terms)) is None:
+            continue
         key = (values["anim_id"], values["start_date"])
         if key in rows:
             batch.refuse(line.line, "start_date", f"{key[0]} joins on {key[1]} in line {rows[key].line} already")
@@ -195,13 +213,18 @@ def write_communities(conn: sa.Connection, told: Sequence[Told], terms: Terms) -
     known = _Known.of(conn)
     batch = _Batch(terms.skip_bad)
     rows: dict[str, _Row] = {}
+    new_codes: dict[str, str] = {}
     for line in told:
         values = batch.keep(line, partial(_texts, line.values, "community", "name"))
         if values is None:
             continue
-        code = known.community_of(values["community"]) or values["community"]
+        code = known.community_of(values["community"]) or new_codes.get(key_of(values["community"]))
+        code = code or values["community"]
+        if batch.keep(line, partial(_looks_like_no_other, "community", code, known, terms)) is None:
+            continue
+        new_codes[key_of(code)] = code
         if code in rows:
-            batch.refuse(line.line, "community", f"{code} is told of in line {rows[code].line} already")
+            batch.refuse(line.line, "community", f"{code} already appears on line {rows[code].line}")
             continue
         rows[code] = _Row(line.line, values)
     batch.settle()
@@ -229,7 +252,9 @@ def write_aliases(conn: sa.Connection, told: Sequence[Told], terms: Terms) -> Wr
         values = batch.keep(line, partial(_alias_values, line, known))
         if values is None:
             continue
-        key = values["alias"].upper()
+        key = key_of(values["alias"])
+        if batch.keep(line, partial(_looks_like_no_other, "alias", values["alias"], known, terms)) is None:
+            continue
         if key in rows:
             batch.refuse(line.line, "alias", f"{values['alias']} is told of in line {rows[key].line} already")
             continue
@@ -264,6 +289,85 @@ def add_alias(
     except Refused as refused:
         words = "; ".join(f"{fault.column}: {fault.message}" for fault in refused.faults)
         raise PeopleError(f"The alias was not stored, {words}.", "Mend the command; nothing was stored.") from None
+
+
+@dataclass(frozen=True)
+class Renamed:
+    """An individual with another code. former: the code before; alias: whether it still means the individual."""
+
+    anim_id: str
+    former: str
+    alias: bool
+
+
+def rename_individual(db: Database, anim_id: str, new: str, terms: Terms, free: bool = False) -> Renamed:
+    """Give an individual another code, for one that was mistyped; labels, merges and parents follow by themselves.
+
+    anim_id: the code or an alias. The former code stays an alias, so that files and notes that hold it are still read;
+    free: it does not. Renaming back undoes it: the code in between is free again unless a label was given under it.
+    Raises PeopleError where there is no such individual or the new code cannot be, is taken, or looks like another.
+    """
+
+    def work(conn: sa.Connection) -> Renamed:
+        log = _Log.of(conn, terms)
+        known = _Known.of(conn)
+        code = known.code_of(anim_id)
+        if code is None:
+            raise PeopleError(f"There is no individual {anim_id!r}.", "See chimp individuals list.")
+        own = known.ids[code]
+        wanted = _new_code(new, code, known, terms)
+        back = known.aliases.get(key_of(wanted))
+        if back is not None:
+            conn.execute(sa.delete(individual_alias).where(individual_alias.c.alias_id == back["alias_id"]))
+        conn.execute(sa.update(individual).where(individual.c.individual_id == own).values(anim_id=wanted))
+        keeps = not free and key_of(code) != key_of(wanted)
+        if keeps and back is not None and not _labelled_since(conn, own, f"{_RENAMED} {wanted} -> {code}"):
+            keeps = False
+        if keeps:
+            insert_one(conn, individual_alias, individual_id=own, alias=code)
+        m = evaluation_metric
+        measured = m.c.slice_kind == "individual", m.c.slice_value == code
+        conn.execute(sa.update(m).where(*measured).values(slice_value=wanted))
+        log.write(own, f"{_RENAMED} {code} -> {wanted}")
+        return Renamed(wanted, code, keeps)
+
+    return db.transact(work)
+
+
+_RENAMED = "anim_id:"
+
+
+def _new_code(text: str, code: str, known: _Known, terms: Terms) -> str:
+    """The code that an individual may get. Raises PeopleError."""
+    try:
+        wanted = _code(_texts({"anim_id": text}, "anim_id")["anim_id"], "anim_id")
+        if wanted == code:
+            raise _Wrong("anim_id", f"{code} has this code already")
+        if wanted == UNKNOWN_ANIM_ID:
+            raise _Wrong("anim_id", f"{UNKNOWN_ANIM_ID} stands for nobody")
+        if (other := known.codes.get(key_of(wanted))) not in (None, code):
+            raise _Wrong("anim_id", f"{other} is another individual; if they are one, merge them")
+        alias = known.aliases.get(key_of(wanted))
+        if alias is not None and alias["anim_id"] != code:
+            raise _Wrong("anim_id", f"{alias['alias']} is an alias of {alias['anim_id']}")
+        if alias is None and key_of(wanted) != key_of(code):
+            known.looks.pop(look_of(code), None)  # a code may be mended into one that it looks like
+            _looks_like_no_other("anim_id", wanted, known, terms)
+    except _Wrong as wrong:
+        raise PeopleError(f"{code} was not renamed: {wrong}.", "Choose another code; nothing was stored.") from None
+    return wanted
+
+
+def _labelled_since(conn: sa.Connection, individual_id: int, description: str) -> bool:
+    """Whether a label named an individual after a change of the log; True where the log has no such change."""
+    entry, a = biography_log.c, annotation.c
+    since = conn.scalar(
+        sa.select(sa.func.max(entry.made_at)).where(
+            entry.individual_id == individual_id, entry.description == description
+        )
+    )
+    newest = conn.scalar(sa.select(sa.func.max(a.server_time)).where(a.individual_id == individual_id))
+    return since is None or (newest is not None and newest >= since)
 
 
 def list_individuals(conn: sa.Connection) -> list[dict[str, Any]]:
@@ -411,6 +515,9 @@ class _Known:
     aliases: dict[str, dict[str, Any]]
     community_ids: dict[str, int]
     community_names: dict[str, str | None]
+    codes: dict[str, str]
+    looks: dict[str, str]
+    community_looks: dict[str, str]
     memberships: dict[tuple[str, date], Membership]
     membership_rows: dict[tuple[str, date], dict[str, Any]]
 
@@ -429,16 +536,21 @@ class _Known:
             (codes[row.individual_id], row.start_date): dict(row._mapping)
             for row in conn.execute(sa.select(community_membership))
         }
+        aliases = {
+            key_of(row.alias): dict(row._mapping) | {"anim_id": codes[row.individual_id]}
+            for row in conn.execute(sa.select(individual_alias))
+        }
         return cls(
             ids={row["anim_id"]: row["individual_id"] for row in found},
             rows=rows,
             lives={code: _life_of(row) for code, row in rows.items()},
-            aliases={
-                row.alias.upper(): dict(row._mapping) | {"anim_id": codes[row.individual_id]}
-                for row in conn.execute(sa.select(individual_alias))
-            },
+            aliases=aliases,
             community_ids={row.comm_id: row.community_id for row in groups},
             community_names={row.comm_id: row.name for row in groups},
+            # Of two that are one but for their spelling, in a database from before names were compared: the older.
+            codes={key_of(row["anim_id"]): row["anim_id"] for row in sorted(found, key=_youngest_first)},
+            looks=looks([*rows, *(str(alias["alias"]).upper() for alias in aliases.values())]),
+            community_looks=looks(group_codes.values()),
             memberships={
                 (code, start): Membership(code, group_codes[row["community_id"]], start, row["end_date"])
                 for (code, start), row in stays.items()
@@ -448,16 +560,35 @@ class _Known:
 
     def code_of(self, text: str) -> str | None:
         """The anim_id that a code or an alias means."""
-        code = text.upper()
+        code, key = code_of(text), key_of(text)
         if code in self.ids:
             return code
-        return self.aliases[code]["anim_id"] if code in self.aliases else None
+        if key in self.codes:
+            return self.codes[key]
+        return self.aliases[key]["anim_id"] if key in self.aliases else None
 
     def community_of(self, text: str) -> str | None:
         """The CommID as it is stored: in other letters it is the same community."""
         if text in self.community_ids:
             return text
-        return next((code for code in self.community_ids if code.upper() == text.upper()), None)
+        return next((code for code in self.community_ids if key_of(code) == key_of(text)), None)
+
+
+def _youngest_first(row: Mapping[str, Any]) -> int:
+    return -int(row["individual_id"])
+
+
+def _looks_like_no_other(column: str, text: str, known: _Known, terms: Terms) -> dict[str, Any]:
+    """Raises _Wrong for a new name that may be taken for another, unless somebody insists."""
+    group = column.endswith("community")
+    if known.community_of(text) is not None if group else key_of(text) in known.aliases:
+        return {column: text}
+    others, look = (known.community_looks, text) if group else (known.looks, text.upper())
+    doubt = None if terms.force else doubt_about(look, others)
+    if doubt:
+        raise _Wrong(column, f"{text} {doubt}; if it is meant so, say --force")
+    others[look_of(look)] = look
+    return {column: text}
 
 
 def _life_of(values: Mapping[str, Any]) -> Life:
@@ -483,7 +614,10 @@ def _biography_values(told: Told) -> dict[str, Any]:
             values[name] = _date(name, values[name])
     for name, words in VOCABULARIES.items():
         if name in values:
-            values[name] = str(values[name]).strip().upper() if values[name] else None
+            values[name] = str(values[name]).strip().upper() if values[name] not in (None, "") else None
+            if name == "first_born" and values[name] not in words:
+                truth = truth_of(values[name] or "")
+                values[name] = values[name] if truth is None else "Y" if truth else "N"
             if values[name] is not None and values[name] not in words:
                 raise _Wrong(name, f"{values[name]!r} is none of {', '.join(words)}")
     if "sex" in values:
@@ -509,11 +643,11 @@ def _alias_values(told: Told, known: _Known) -> dict[str, Any]:
         name: _date(name, told.values.get(name)) for name in ("valid_from", "valid_to")
     }
     code, alias = _known_code(values["anim_id"], known), values["alias"]
-    if alias.upper() in known.ids:
-        raise _Wrong("alias", f"{alias.upper()} is the anim_id of an individual, so it cannot be an alias")
-    if alias.upper() == UNKNOWN_ANIM_ID:
+    if (taken_code := known.codes.get(key_of(alias))) is not None:
+        raise _Wrong("alias", f"{taken_code} is the anim_id of an individual, so it cannot be an alias")
+    if key_of(alias) == key_of(UNKNOWN_ANIM_ID):
         raise _Wrong("alias", f"{UNKNOWN_ANIM_ID} stands for nobody, so it cannot be an alias")
-    taken = known.aliases.get(alias.upper())
+    taken = known.aliases.get(key_of(alias))
     if taken and taken["anim_id"] != code:
         raise _Wrong("alias", f"{alias} is already an alias of {taken['anim_id']}")
     if values["valid_from"] and values["valid_to"] and values["valid_to"] < values["valid_from"]:
@@ -524,7 +658,7 @@ def _alias_values(told: Told, known: _Known) -> dict[str, Any]:
 def _known_code(text: str, known: _Known) -> str:
     code = known.code_of(text)
     if code is None:
-        why = "stands for nobody" if text.upper() == UNKNOWN_ANIM_ID else "is no individual"
+        why = "stands for nobody" if code_of(text) == UNKNOWN_ANIM_ID else "is no individual"
         raise _Wrong("anim_id", f"{text!r} {why}")
     return code
 
@@ -534,7 +668,9 @@ def _texts(values: Mapping[str, Any], first: str, *others: str) -> dict[str, Any
     found: dict[str, Any] = {}
     for name in (first, *others):
         text = str(values.get(name) or "").strip()
-        if fault := fault_of(text, LENGTHS[name]):
+        if name in IDENTIFIERS:
+            text = clean(text)
+        if fault := fault_of(text, LENGTHS[name]) or (None if name == "source" else fault_in(text)):
             raise _Wrong(name, f"it {fault}")
         found[name] = text or None
         if not text and (name == first or name in ("alias", "community")):
@@ -543,8 +679,8 @@ def _texts(values: Mapping[str, Any], first: str, *others: str) -> dict[str, Any
 
 
 def _code(text: Any, name: str) -> str:
-    code = str(text).strip().upper()  # capitals may be longer
-    if fault := fault_of(code, LENGTHS["anim_id"]):
+    code = code_of(str(text))  # capitals may be longer
+    if fault := fault_of(code, LENGTHS["anim_id"]) or fault_in(code):
         raise _Wrong(name, f"it {fault}")
     return code
 

@@ -6,19 +6,32 @@ event may say (`events`). The columns are described in `sql/README.md`.
 
 from __future__ import annotations
 
-import csv
 import json
+import re
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 
+from chimp_assets.database.csv_tables import (
+    KEY,
+    Fault,
+    GuardedWriter,
+    Number,
+    Row,
+    Sheet,
+    TableFileError,
+    open_sheet,
+    rows_of,
+    unguarded,
+)
 from chimp_assets.database.engine import Database
 from chimp_assets.database.events import LabelEvent, effective_answers, record_in
+from chimp_assets.database.names import code_of
 from chimp_assets.database.schema import annotation, app_user, individual
 from chimp_assets.errors import ChimpError
 
@@ -45,8 +58,10 @@ UNKNOWN_ANIM_ID = "UNK"
 
 _BATCH = 500
 _BETWEEN = "\x1f"
-_INTEGERS = ("track_id", "other_track_id", "video_id", "frame_no")
-_NUMBERS = ("propensity", "seconds", "x", "y", "w", "h")
+_RULES = dict.fromkeys(("track_id", "other_track_id", "video_id", "frame_no"), KEY) | dict.fromkeys(
+    ("propensity", "seconds", "x", "y", "w", "h"), Number()
+)
+_TEXTS = ("kind", "anim_id", "name", "annotator", "lane", "note", "supersedes")
 
 
 class LabelFileError(ChimpError):
@@ -64,16 +79,18 @@ class BadRow:
 
 @dataclass(frozen=True)
 class ImportReport:
-    """What became of a file's rows: stored, already there, left out."""
+    """What became of a file's rows: stored, already there, left out. notes: what was assumed about the file."""
 
     stored: int = 0
     duplicates: int = 0
     skipped: list[BadRow] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list, compare=False)
 
 
 def export_labels(db: Database, file: Path, all_events: bool = False) -> int:
     """Write the effective answers, or every event there ever was, as CSV (UTF-8) in order of seq; returns the rows.
 
+    Texts that a spreadsheet would take for formulas begin with an apostrophe; `import_labels` takes it away.
     The file appears when it is complete. Raises LabelFileError where it cannot be written.
     """
     names = EVENT_COLUMNS if all_events else COLUMNS
@@ -81,7 +98,7 @@ def export_labels(db: Database, file: Path, all_events: bool = False) -> int:
     n = 0
     try:
         with part.open("w", encoding="utf-8", newline="") as out, db.read() as conn:
-            writer = csv.writer(out)
+            writer = GuardedWriter(out)
             writer.writerow(names)
             rows = conn.execution_options(yield_per=2_000).execute(_events_to_export(names, all_events))
             for row in rows:
@@ -95,7 +112,7 @@ def export_labels(db: Database, file: Path, all_events: bool = False) -> int:
 
 
 def import_labels(db: Database, file: Path, annotator: str | None = None, skip_bad: bool = False) -> ImportReport:
-    """Store the rows of a CSV file as label events, all in one transaction.
+    """Store the rows of a CSV file as label events, all in one transaction; `csv_tables` says how it may be written.
 
     annotator: who said so, for rows that do not name one. A second import of the same rows stores nothing. Raises
     LabelFileError naming line and column of the first bad rows, and then nothing is stored; with skip_bad the good rows
@@ -105,7 +122,7 @@ def import_labels(db: Database, file: Path, annotator: str | None = None, skip_b
     def work(conn: sa.Connection) -> ImportReport:
         stored = duplicates = 0
         skipped: list[BadRow] = []
-        for batch in _batches(file, annotator, skipped):
+        for batch in _batches(sheet, kept, annotator, skipped):
             results = record_in(conn, [event for _, event in batch])
             for (line, _), result in zip(batch, results, strict=True):
                 stored += result.status == "stored"
@@ -116,19 +133,14 @@ def import_labels(db: Database, file: Path, annotator: str | None = None, skip_b
                 break
         skipped.sort(key=lambda row: row.line)
         if skipped and not skip_bad:
-            raise _bad_rows(file, skipped)
-        return ImportReport(stored, duplicates, skipped)
+            raise _bad_rows(sheet, skipped)
+        return ImportReport(stored, duplicates, skipped, list(sheet.notes))
 
     try:
+        sheet, kept = _sheet_of(file)
         return db.transact(work)
-    except OSError as error:
-        raise LabelFileError(f"{file} cannot be read: {error.strerror}.", "Check the path.") from None
-    except UnicodeDecodeError:
-        raise LabelFileError(f"{file} is not UTF-8 text.", "Save it as CSV UTF-8 and import it again.") from None
-    except csv.Error as error:
-        raise LabelFileError(
-            f"{file} is not a CSV file: {error}.", "Save it as CSV UTF-8 and import it again."
-        ) from None
+    except TableFileError as error:
+        raise LabelFileError(error.sentence, error.remedy) from None
 
 
 def _events_to_export(names: tuple[str, ...], all_events: bool) -> sa.Select[Any]:
@@ -153,14 +165,19 @@ def _events_to_export(names: tuple[str, ...], all_events: bool) -> sa.Select[Any
     return statement.join(answers, answers.c.annotation_id == annotation.c.annotation_id)
 
 
-def _batches(file: Path, annotator: str | None, bad: list[BadRow]) -> Iterator[list[tuple[int, LabelEvent]]]:
+def _batches(
+    sheet: Sheet, kept: Mapping[str, int], annotator: str | None, bad: list[BadRow]
+) -> Iterator[list[tuple[int, LabelEvent]]]:
     """Events with their lines, in batches; rows that are no events are added to bad."""
     batch: list[tuple[int, LabelEvent]] = []
-    for line, cells in _rows(file):
+    for row in rows_of(sheet, kept, _RULES):
+        if isinstance(row, Fault):
+            bad.append(BadRow(row.line, _column_of(row.column), row.message))
+            continue
         try:
-            batch.append((line, _event(cells, annotator)))
+            batch.append((row.line, _event(row, annotator)))
         except _BadCell as cell:
-            bad.append(BadRow(line, cell.column, str(cell)))
+            bad.append(BadRow(row.line, cell.column, str(cell)))
         if len(batch) == _BATCH:
             yield batch
             batch = []
@@ -174,52 +191,77 @@ class _BadCell(Exception):
         self.column = column
 
 
-def _rows(file: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    with file.open(encoding="utf-8-sig", newline="") as text:
-        first = text.readline()
-        text.seek(0)
-        # Spreadsheets of many countries write semicolons.
-        reader = csv.reader(text, delimiter=max(",;\t", key=first.count), strict=True)
-        header = [name.strip().lower() for name in next(reader, [])]
-        unknown = [name for name in header if name not in EVENT_COLUMNS]
-        if unknown or "track_id" not in header or len(set(header)) < len(header):
-            what = f"has an unknown column {unknown[0]!r}" if unknown else "needs each column once, and track_id"
-            raise LabelFileError(f"{file}, line 1: the file {what}.", f"Columns are {', '.join(EVENT_COLUMNS)}.")
-        line = reader.line_num + 1
-        for cells in reader:
-            if any(cell.strip() for cell in cells):
-                yield line, dict(zip(header, cells, strict=False)) | {"": str(len(header) - len(cells))}
-            line = reader.line_num + 1
+def _column_of(header: str) -> str:
+    """A name in a header as ours are spelt: `Track ID` and `TrackID` are track_id."""
+    apart = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", header.strip())
+    return re.sub(r"[\s.-]+", "_", apart).lower()
 
 
-def _event(cells: dict[str, str], annotator: str | None) -> LabelEvent:
-    missing = int(cells.pop(""))
-    if missing:
-        word = "less" if missing > 0 else "more"
-        raise _BadCell(list(cells)[-1], f"the row has {abs(missing)} cells {word} than the header")
-    values: dict[str, Any] = {name: cell.strip() or None for name, cell in cells.items()}
-    for name in _INTEGERS:
-        values[name] = _number(name, values.get(name), int)
-    for name in _NUMBERS:
-        values[name] = _number(name, values.get(name), float)
+def _sheet_of(file: Path) -> tuple[Sheet, dict[str, int]]:
+    """The file, and the places of our columns in it."""
+    sheet = open_sheet(file, lambda name: _column_of(name) in EVENT_COLUMNS, lambda name: _column_of(name) in _RULES)
+    kept: dict[str, int] = {}
+    for place, name in enumerate(sheet.header):
+        if (place == 0 and sheet.index) or not name:
+            continue
+        ours = _column_of(name)
+        if ours not in EVENT_COLUMNS:
+            raise _of_another_kind(sheet, f"has an unknown column {name!r}")
+        if ours in kept:
+            raise _of_another_kind(sheet, "needs each column once, and track_id")
+        kept[ours] = place
+    if "track_id" not in kept:
+        raise _of_another_kind(sheet, "needs each column once, and track_id")
+    return sheet, kept
+
+
+def _of_another_kind(sheet: Sheet, what: str) -> LabelFileError:
+    return LabelFileError(
+        f"{sheet.file}, line {sheet.header_line}: the file {what}.", f"Columns are {', '.join(EVENT_COLUMNS)}."
+    )
+
+
+def _event(row: Row, annotator: str | None) -> LabelEvent:
+    values: dict[str, Any] = dict(row.cells)
+    for name in _RULES:
+        text = values.get(name)
+        values[name] = None if text is None else int(text) if _RULES[name].whole else float(text)
     if values.get("client_time"):
-        try:
-            values["client_time"] = datetime.fromisoformat(values["client_time"])
-        except ValueError:
-            raise _BadCell(
-                "client_time", f"{values['client_time']!r} is not a time like 2026-05-06T14:30:00Z"
-            ) from None
+        values["client_time"] = _moment(values["client_time"])
     values["kind"] = (values.get("kind") or "identify").lower()
-    if values["kind"] == "identify" and (values.get("anim_id") or "").upper() == UNKNOWN_ANIM_ID:
+    if values["kind"] == "identify" and code_of(values.get("anim_id") or "") == UNKNOWN_ANIM_ID:
         # SokweDB's row for an animal that nobody could name.
         values["kind"], values["anim_id"] = "unknown", None
     values["annotator"] = values.get("annotator") or annotator
     if not values["annotator"]:
         raise _BadCell("annotator", "nobody is named as the one who said so")
     values["lane"] = values.get("lane") or "import"
-    if not values.get("annotation_id"):
-        values["annotation_id"] = str(uuid.uuid5(ROW_NAMESPACE, _content(values)))
+    if values.get("annotation_id"):
+        # An export of ours: these are what a person wrote, to the last blank.
+        values |= {name: unguarded(row.raw[name]) or None for name in ("note", "name") if name in row.raw}
+    else:
+        # The id is that of the cells as they stand, as it has always been.
+        said = {name: (row.raw[name].strip() or None) for name in _TEXTS if name in row.raw}
+        values["annotation_id"] = str(uuid.uuid5(ROW_NAMESPACE, _content(values | _as_in_file(said, values))))
     return LabelEvent(**values)
+
+
+def _as_in_file(said: Mapping[str, str | None], values: Mapping[str, Any]) -> dict[str, str | None]:
+    """Texts as they stand where the file says something that the event says in the same way."""
+    return {name: text for name, text in said.items() if text is not None and unguarded(text) == values.get(name)}
+
+
+def _moment(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise _BadCell("client_time", f"{text!r} is not a time like 2026-05-06T14:30:00Z") from None
+    if moment.tzinfo is not None:
+        try:
+            moment.astimezone(UTC)
+        except OverflowError:
+            raise _BadCell("client_time", f"{text!r} lies outside of the years 1 to 9999 in UTC") from None
+    return moment
 
 
 def _content(values: dict[str, Any]) -> str:
@@ -231,22 +273,9 @@ def _content(values: dict[str, Any]) -> str:
     return _BETWEEN.join(f"{name}={cell}" for name, cell in said.items())
 
 
-def _number(column: str, text: str | None, kind: type[int] | type[float]) -> int | float | None:
-    if text is None:
-        return None
-    try:
-        value = kind(text)
-        if isinstance(value, int) and not -(2**63) <= value < 2**63:
-            raise ValueError
-    except ValueError:
-        what = "a whole number" if kind is int else "a number"
-        raise _BadCell(column, f"{text!r} is not {what}") from None
-    return value
-
-
-def _bad_rows(file: Path, bad: list[BadRow]) -> LabelFileError:
+def _bad_rows(sheet: Sheet, bad: list[BadRow]) -> LabelFileError:
     named = "; ".join(f"line {row.line}, column {row.column}: {row.message}" for row in bad[:NAMED_BAD_ROWS])
     return LabelFileError(
-        f"{file} cannot be imported: {named}.",
+        f"{sheet.file} cannot be imported: {named}." + "".join(f" {note}." for note in sheet.notes),
         "Mend these and import it again (nothing was stored), or leave out bad rows with --skip-bad.",
     )

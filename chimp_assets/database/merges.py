@@ -20,8 +20,9 @@ import sqlalchemy as sa
 from chimp_assets.database.bulk import insert_one
 from chimp_assets.database.counters import ANNOTATION, take_numbers
 from chimp_assets.database.engine import Database
+from chimp_assets.database.lookup import individual_called
 from chimp_assets.database.people import PeopleError, user_id_of
-from chimp_assets.database.schema import biography_log, individual, individual_alias, individual_merge
+from chimp_assets.database.schema import biography_log, individual, individual_merge
 from chimp_assets.database.texts import fault_of
 
 _REASON_LENGTH = 1000
@@ -201,15 +202,10 @@ def _derive(conn: sa.Connection) -> None:
 
 
 def _known(conn: sa.Connection, code: str) -> sa.Row[Any]:
-    code = code.strip().upper()
-    if fault_of(code, 200) is None:
-        row = conn.execute(sa.select(individual).where(individual.c.anim_id == code)).one_or_none()
-        if row is not None:
-            return row
-        for alias, individual_id in conn.execute(sa.select(individual_alias.c.alias, individual_alias.c.individual_id)):
-            if alias.upper() == code:
-                return conn.execute(sa.select(individual).where(individual.c.individual_id == individual_id)).one()
-    raise PeopleError(f"There is no individual {code!r}.", "See chimp individuals list.")
+    found = individual_called(conn, code)
+    if found is None:
+        raise PeopleError(f"There is no individual {code.strip()!r}.", "See chimp individuals list.")
+    return conn.execute(sa.select(individual).where(individual.c.individual_id == found.individual_id)).one()
 
 
 def _check_plausible(here: sa.Row[Any], target: sa.Row[Any]) -> None:

@@ -9,6 +9,9 @@ from __future__ import annotations
 import csv
 import logging
 import re
+import tempfile
+from functools import cache
+from pathlib import Path
 from typing import Literal
 
 import sqlalchemy as sa
@@ -97,6 +100,37 @@ def state_of(db: Database) -> State:
         return "empty"
     with db.read() as conn:
         return _state(conn, ScriptDirectory.from_config(_config()), db)[0]
+
+
+def known_revisions() -> set[str]:
+    """Every revision of the schema that this version has."""
+    return {revision.revision for revision in ScriptDirectory.from_config(_config()).walk_revisions()}
+
+
+def head_revision() -> str:
+    """The revision of this version."""
+    return str(ScriptDirectory.from_config(_config()).get_current_head())
+
+
+@cache
+def sqlite_objects(revision: str) -> dict[tuple[str, str], tuple[str, str]]:
+    """What an SQLite database of a revision holds: (type, name) to the table it belongs to and its statement.
+
+    Views are not among them: they are made anew with every upgrade. An empty database is brought to the revision.
+    """
+    config = _config()
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "empty.db"
+        file.touch()
+        db = Database(f"sqlite:///{file}")
+        with db.migrate() as conn:
+            config.attributes["connection"] = conn
+            command.upgrade(config, revision)
+            rows = conn.exec_driver_sql(
+                "SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%'"
+            ).all()
+        db.dispose()
+    return {(kind, name): (table, statement or "") for kind, name, table, statement in rows}
 
 
 def require_head(db: Database) -> None:

@@ -17,9 +17,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from chimp_assets.database.bulk import insert_one
+from chimp_assets.database.counters import ANNOTATION, take_numbers
 from chimp_assets.database.engine import Database
+from chimp_assets.database.lookup import user_called
+from chimp_assets.database.names import clean, doubt_about, fault_in, key_of, looks
 from chimp_assets.database.schema import ROLES, app_user, audit_event
-from chimp_assets.database.texts import cut_to, fault_of, is_storable
+from chimp_assets.database.texts import cut_to, fault_of
 from chimp_assets.errors import ChimpError
 
 DEFAULT_EXPERT = "expert"
@@ -39,19 +42,23 @@ class User:
     disabled: bool
 
 
-def add_user(db: Database, name: str, role: str, by: str | None = None) -> int:
-    """Add a user; returns the user_id. by: who does it. Raises PeopleError for an empty or taken name or a role outside
-    ROLES.
+def add_user(db: Database, name: str, role: str, by: str | None = None, force: bool = False) -> int:
+    """Add a user; returns the user_id. by: who does it; force: also a name that looks like another.
+
+    Raises PeopleError for an empty or taken name (in any case or composition) or a role outside ROLES.
     """
-    name = name.strip()
-    if not name or fault_of(name, 100):
-        fault = fault_of(name, 100) or "is empty"
+    name = clean(name)
+    if fault := fault_of(name, 100) or fault_in(name) or (None if name else "is empty"):
         raise PeopleError(f"A user's name has 1 to 100 characters; this one {fault}.", "Give another name.")
     if role not in ROLES:
         raise PeopleError(f"{role!r} is not a role.", f"Use one of {', '.join(ROLES)}.")
     with db.write() as conn:
-        if conn.execute(sa.select(app_user.c.user_id).where(app_user.c.name == name)).first():
-            raise PeopleError(f"There is already a user {name!r}.", "Give another name.")
+        take_numbers(conn, ANNOTATION, 0)  # two at once would not see each other
+        there = conn.scalars(sa.select(app_user.c.name)).all()
+        if taken := next((other for other in there if key_of(other) == key_of(name)), None):
+            raise PeopleError(f"There is already a user {taken!r}.", "Give another name.")
+        if not force and (doubt := doubt_about(name, looks(there))):
+            raise PeopleError(f"The name {name!r} {doubt}.", "Give another name; if it is meant so, say --force.")
         return _insert_user(conn, name, role, None if by is None else user_id_of(conn, by))
 
 
@@ -79,6 +86,7 @@ def enable_user(db: Database, name: str, by: str | None = None) -> None:
 def _set_disabled(db: Database, name: str, disabled: bool, by: str | None) -> None:
     with db.write() as conn:
         user_id = user_id_of(conn, name, even_disabled=True)
+        name = str(conn.scalar(sa.select(app_user.c.name).where(app_user.c.user_id == user_id)))
         conn.execute(sa.update(app_user).where(app_user.c.user_id == user_id).values(disabled=disabled))
         write_audit_event(conn, "user.disable" if disabled else "user.enable", name, {}, by)
 
@@ -91,10 +99,8 @@ def ensure_default_users(db: Database) -> None:
 
 
 def user_id_of(conn: sa.Connection, name: str, even_disabled: bool = False) -> int:
-    """Key of a user. Raises PeopleError if there is no such user, or the user is disabled."""
-    row = None
-    if is_storable(name):
-        row = conn.execute(sa.select(app_user.c.user_id, app_user.c.disabled).where(app_user.c.name == name)).first()
+    """Key of a user, by the name in any case. Raises PeopleError if there is no such user, or the user is disabled."""
+    row = user_called(conn, name)
     if row is None:
         raise PeopleError(f"There is no user {name!r}.", "See chimp user list, or add one with chimp user add.")
     if row.disabled and not even_disabled:

@@ -4,27 +4,35 @@ Belongs here: reading the header of a query's file, checking parameters, running
 (`sql/queries`), loading files (`views`) and printing (`console`).
 
 A header is the comment in front of a query: its first line is the question; after `Parameters:` each line is
-`name type = default: what it means`, with the type text, integer or number; without a default it must be given.
+`name type = default: what it means`, with the type text, integer or number; without a default it must be given. What a
+text means begins with `AnimID` where it names an individual, with `one camera` where it names a camera, and holds the
+allowed words in quotes where there are few: then the text is found in any case, an individual also by alias or name.
 """
 
 from __future__ import annotations
 
-import csv
 import difflib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 
+from chimp_assets.database.csv_tables import GuardedWriter
 from chimp_assets.database.engine import Database
+from chimp_assets.database.lookup import individual_called, nearest_individual
+from chimp_assets.database.names import key_of
+from chimp_assets.database.schema import individual, video
 from chimp_assets.database.views import in_words_of, load_query, query_names
 from chimp_assets.errors import ChimpError
 
 _PARAMETER = re.compile(r"(?P<name>[a-z_]+) (?P<kind>text|integer|number)(?: = (?P<default>[^:]+))?: (?P<what>.+)")
 _NULL = "null"
+_INDIVIDUAL = "AnimID"
+_CAMERA = "one camera"
+_FEW = 10
 
 
 class QuestionError(ChimpError):
@@ -61,12 +69,15 @@ class Question:
 
 @dataclass(frozen=True)
 class Answer:
-    """What the database said. parameters: as bound; rows: in order, with the names of columns."""
+    """What the database said. parameters: as bound; rows: in order, with the names of columns; unknown: parameters that
+    name nobody, nothing or no choice, each in a sentence.
+    """
 
     question: Question
     parameters: dict[str, Any]
     columns: list[str]
     rows: list[tuple[Any, ...]]
+    unknown: list[str] = field(default_factory=list)
 
     def as_records(self) -> list[dict[str, Any]]:
         """The rows by the names of their columns; `pandas.DataFrame(answer.as_records())`."""
@@ -95,13 +106,15 @@ def ask(db: Database, name: str, parameters: Mapping[str, Any] | None = None) ->
     """The answer to a question, in a read transaction.
 
     parameters: by name; text is read as the parameter's type, and `null` as nothing; what is left out has its default.
+    An individual may be given by code, alias or name, in any case.
     Raises QuestionError for an unknown question or parameter, a missing one, or a value of another type.
     """
     asked = question(name)
     bound = _bind(asked, parameters or {})
     with db.read() as conn:
+        unknown = _resolve(conn, asked, bound, set(parameters or {}))
         result = conn.execute(sa.text(in_words_of(db.dialect, asked.statement)), bound)
-        return Answer(asked, bound, list(result.keys()), [tuple(row) for row in result])
+        return Answer(asked, bound, list(result.keys()), [tuple(row) for row in result], unknown)
 
 
 def parameters_of(texts: list[str]) -> dict[str, str]:
@@ -116,12 +129,16 @@ def parameters_of(texts: list[str]) -> dict[str, str]:
 
 
 def write_csv(answer: Answer, file: Path) -> None:
-    """The answer as CSV in UTF-8 with a header; null is an empty cell. Raises QuestionError if it cannot be written."""
+    """The answer as CSV in UTF-8 with a header; null is an empty cell, no cell is a formula (`csv_tables.guarded`).
+
+    Raises QuestionError if it cannot be written.
+    """
     try:
         with file.open("w", encoding="utf-8", newline="") as stream:
-            writer = csv.writer(stream)
+            writer = GuardedWriter(stream)
             writer.writerow(answer.columns)
-            writer.writerows(answer.rows)
+            for row in answer.rows:
+                writer.writerow(row)
     except OSError as error:
         raise QuestionError(f"{file} cannot be written: {error.strerror}.", "Name another file.") from None
 
@@ -150,6 +167,51 @@ def _bind(asked: Question, given: Mapping[str, Any]) -> dict[str, Any]:
     if missing:
         raise QuestionError(f"The question {asked.name} needs the parameter {missing[0]}.", _takes(asked))
     return {p.name: _value(p.name, p.kind, given[p.name]) if p.name in given else p.default for p in asked.parameters}
+
+
+def _resolve(conn: sa.Connection, asked: Question, bound: dict[str, Any], given: set[str]) -> list[str]:
+    """Puts what the database knows in the place of what somebody has typed; sentences for what it does not know."""
+    unknown = []
+    for parameter in asked.parameters:
+        text = bound[parameter.name]
+        if parameter.kind != "text" or not isinstance(text, str):
+            continue
+        known, hint = _known_as(conn, parameter, text)
+        if known is not None:
+            bound[parameter.name] = known
+        elif hint is not None and parameter.name in given:
+            unknown.append(hint)
+    return unknown
+
+
+def _known_as(conn: sa.Connection, parameter: Parameter, text: str) -> tuple[str | None, str | None]:
+    """(what a text means, None), or (None, the sentence that says why it means nothing); (None, None): any text may."""
+    if parameter.what.startswith(_INDIVIDUAL):
+        called = individual_called(conn, text, by_name=True)
+        if called is None:
+            near = nearest_individual(conn, text)
+            return None, f"There is no individual {text!r}." + (f" Did you mean {near}?" if near else "")
+        i = individual.c
+        return str(conn.scalar(sa.select(i.anim_id).where(i.individual_id == called.root_id))), None
+    if parameter.what.startswith(_CAMERA):
+        cameras = [c for c in conn.scalars(sa.select(video.c.camera).distinct()) if c]
+        return _chosen(text, cameras, f"There is no camera {text!r}")
+    words = re.findall(r"'([a-z0-9_]+)'", parameter.what)
+    if len(words) > 1:
+        return _chosen(text, words, f"{parameter.name} is not {text!r}")
+    return None, None
+
+
+def _chosen(text: str, words: list[str], sentence: str) -> tuple[str | None, str | None]:
+    if text in words:
+        return text, None
+    same = [word for word in words if key_of(word) == key_of(text)]
+    if len(same) == 1:
+        return same[0], None
+    if len(words) <= _FEW:
+        return None, f"{sentence}; there {'is' if len(words) == 1 else 'are'} {', '.join(words) or 'none'}."
+    near = difflib.get_close_matches(text, words, n=1)
+    return None, f"{sentence}." + (f" Did you mean {near[0]}?" if near else "")
 
 
 def _takes(asked: Question) -> str:

@@ -35,6 +35,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeDecorator
 
+from chimp_assets.errors import ChimpError
+
 metadata = MetaData(
     naming_convention={
         "pk": "pk_%(table_name)s",
@@ -90,6 +92,15 @@ CHECK_KINDS = ("gold", "plant")
 CORRECTING_ROLES = ("expert", "admin", "reviewer")
 
 
+class TimeRangeError(ChimpError, sa.exc.DontWrapMixin):
+    """A moment that lies outside of the years 1 to 9999 once it is said in UTC."""
+
+    def __init__(self, value: datetime) -> None:
+        super().__init__(
+            f"The time {value.isoformat()} lies outside of the years 1 to 9999 in UTC.", "Mend the time or its zone."
+        )
+
+
 class UtcDateTime(TypeDecorator[datetime]):
     """A moment in UTC. Aware in Python, stored without a zone, microseconds kept on every database."""
 
@@ -108,7 +119,10 @@ class UtcDateTime(TypeDecorator[datetime]):
             return None
         if value.tzinfo is None:
             raise ValueError(f"{value!r} has no time zone; times are UTC and say so")
-        return value.astimezone(UTC).replace(tzinfo=None)
+        try:
+            return value.astimezone(UTC).replace(tzinfo=None)
+        except OverflowError:
+            raise TimeRangeError(value) from None
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         return None if value is None else value.replace(tzinfo=UTC)

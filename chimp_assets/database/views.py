@@ -63,6 +63,7 @@ VIEW_NAMES = (
 
 # Views of earlier versions that are no more, by the one that read them: dropped after it, before what they read.
 _FORMER_NAMES = {"v_dyad": ("v_dyad_month", "v_alive_month")}
+FORMER_VIEW_NAMES = tuple(name for names in _FORMER_NAMES.values() for name in names)
 
 # What SQL Server spells in another way, and why no spelling of all three exists.
 _SQL_SERVER = (

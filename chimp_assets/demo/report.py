@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
+from chimp_assets.console import styled
 from chimp_assets.database import schema as t
 from chimp_assets.database.engine import Database
 from chimp_assets.database.events import ANSWER_KINDS
@@ -206,7 +206,7 @@ def _against_truth(db: Database, expert: SimulatedExpert, truth: ArchiveTruth) -
 def show_report(report: DemoReport, console: Console) -> None:
     """Tables for people."""
     status, naming = report.status, report.naming
-    console.print("\n[bold]What the demo did[/]")
+    console.print("\nWhat the demo did", style="bold")
     facts = Table(box=None, show_header=False)
     facts.add_column(style="dim")
     facts.add_column(overflow="fold")
@@ -233,14 +233,15 @@ def show_report(report: DemoReport, console: Console) -> None:
     if report.together:
         best = report.together[0]
         console.print(
-            f"Fred (FI) with his mother Fifi (FF): {escape(str(best['video_uri']))} at {best['time_s']:.1f} s,"
-            f" probability {best['joint_probability']:.2f}.",
-            highlight=False,
+            styled(
+                f"Fred (FI) with his mother Fifi (FF): {best['video_uri']} at {best['time_s']:.1f} s,"
+                f" probability {best['joint_probability']:.2f}."
+            )
         )
     for uri, error in status.failed:
-        console.print(f"[yellow]damaged[/]  {escape(uri)}: {escape(error)}", highlight=False)
+        console.print(styled(("damaged", "yellow"), f"  {uri}: {error}"))
     if report.curve:
-        console.print(f"Learning curve: {escape(report.curve)}", highlight=False)
+        console.print(styled(f"Learning curve: {report.curve}"))
 
 
 def _head_table(report: DemoReport) -> Table:
@@ -257,7 +258,7 @@ def _head_table(report: DemoReport) -> Table:
             _share(head.today.right, head.today.n),
             f"{low:.0%} to {high:.0%}" if head.today.n else "-",
             f"{yardstick.mean:.0%} ({yardstick.low:.0%} to {yardstick.high:.0%})" if yardstick else "-",
-            escape(f"{head.state}: {head.reason}" if head.reason else head.state),
+            styled(f"{head.state}: {head.reason}" if head.reason else head.state),
         )
     return table
 

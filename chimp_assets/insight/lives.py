@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from chimp_assets.database import schema as t
 from chimp_assets.database.events import ANSWER_KINDS, NAMING_KINDS
+from chimp_assets.database.lookup import Called, individual_called
 from chimp_assets.database.merges import root_of, standing_edges
 from chimp_assets.database.references import best_named
 from chimp_assets.insight.progress import verified_tracks
@@ -224,36 +225,20 @@ def listing(conn: sa.Connection, after: str | None = None, limit: int = 300) -> 
 
 def find(conn: sa.Connection, code: str) -> tuple[int, str] | None:
     """The key and the anim_id of who is called so: by code, else by alias; who was merged is the other."""
-    said, who = t.individual.alias("said"), t.individual.c
-    now = sa.func.coalesce(said.c.same_as_id, said.c.individual_id)
-    for which in (
-        said.c.anim_id == code,
-        said.c.individual_id.in_(
-            sa.select(t.individual_alias.c.individual_id).where(t.individual_alias.c.alias == code)
-        ),
-    ):
-        row = conn.execute(
-            sa.select(who.individual_id, who.anim_id)
-            .join_from(said, t.individual, who.individual_id == now)
-            .where(which)
-        ).first()
-        if row is not None:
-            return row.individual_id, row.anim_id
-    return None
+    return _now(conn, individual_called(conn, code))
 
 
 def find_named(conn: sa.Connection, word: str) -> int | None:
-    """The key of who is called so: by code in any case, alias, or a name that nobody else has."""
-    if "\x00" in word:
+    """The key of who is called so: by code, alias, or a name that nobody else has."""
+    found = _now(conn, individual_called(conn, word, by_name=True))
+    return None if found is None else found[0]
+
+
+def _now(conn: sa.Connection, called: Called | None) -> tuple[int, str] | None:
+    if called is None:
         return None
-    found = find(conn, word) or find(conn, word.upper())
-    if found is not None:
-        return found[0]
     i = t.individual.c
-    named = conn.scalars(
-        sa.select(i.individual_id).where(sa.func.lower(i.name) == word.lower(), i.same_as_id.is_(None)).limit(2)
-    ).all()
-    return named[0] if len(named) == 1 else None
+    return called.root_id, str(conn.scalar(sa.select(i.anim_id).where(i.individual_id == called.root_id)))
 
 
 def key_of_code(conn: sa.Connection, code: str) -> int | None:

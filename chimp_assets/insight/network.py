@@ -26,6 +26,7 @@ import sqlalchemy as sa
 from chimp_assets.database import schema as t
 from chimp_assets.database.events import NAMING_KINDS
 from chimp_assets.database.merges import as_merged, merged_ids
+from chimp_assets.database.texts import visible, written_out
 from chimp_assets.insight.lives import named_track, newest_communities
 from chimp_assets.insight.together import TOO_FEW, Scope
 from chimp_assets.pool_reading import located
@@ -573,5 +574,5 @@ def _data(element: Element, where: str, values: Mapping[str, Any]) -> None:
 
 
 def _xml(word: str) -> str:
-    """Without the signs that XML cannot say."""
-    return "".join(c for c in word if c in "\t\n\r" or ord(c) >= 32)
+    """With the signs that XML cannot say, and those that nobody sees, written out."""
+    return "".join(written_out(c) if c in "\ufffe\uffff" else c for c in visible(word))

@@ -6,7 +6,6 @@ Belongs here: the ranked list of labels to look at again. Does not belong here: 
 
 from __future__ import annotations
 
-import csv
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ import numpy as np
 import sqlalchemy as sa
 
 from chimp_assets.database import schema as t
+from chimp_assets.database.csv_tables import GuardedWriter
 from chimp_assets.database.merges import as_merged, merged_ids
 from chimp_assets.vision.checkpoint import ModelError, champion
 from chimp_assets.vision.datasets import newest_training_set, read_members
@@ -120,8 +120,9 @@ def ranked(label: np.ndarray, probability: np.ndarray) -> tuple[np.ndarray, np.n
 
 
 def write_csv(labels: list[DoubtfulLabel], file: Path) -> None:
-    """The list as CSV in UTF-8, one line each under the names of `DoubtfulLabel`."""
+    """The list as CSV in UTF-8, one line each under the names of `DoubtfulLabel`; no cell is a formula."""
     with file.open("w", encoding="utf-8", newline="") as text:
-        writer = csv.DictWriter(text, [field.name for field in fields(DoubtfulLabel)], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(asdict(label) for label in labels)
+        writer = GuardedWriter(text, lineterminator="\n")
+        writer.writerow([field.name for field in fields(DoubtfulLabel)])
+        for label in labels:
+            writer.writerow(list(asdict(label).values()))

@@ -6,7 +6,9 @@ brake on guessing (`throttle`), people of an identity provider (`oidc`).
 
 from __future__ import annotations
 
+import itertools
 import secrets
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -16,6 +18,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 from chimp_assets.database.bulk import insert_one
 from chimp_assets.database.engine import Database
+from chimp_assets.database.names import key_of
 from chimp_assets.database.people import PeopleError, user_id_of, write_audit_event
 from chimp_assets.database.schema import app_user
 from chimp_assets.database.texts import is_storable
@@ -81,29 +84,41 @@ def one_time_password() -> str:
 
 
 def first_admin(db: Database) -> str | None:
-    """At the first start: makes an administrator and returns the password for one sign-in; later None.
+    """The password of `first_account`; None where none was made."""
+    made = first_account(db)
+    return None if made is None else made[1]
 
-    The first start is one at which no enabled administrator can sign in with a password.
+
+def first_account(db: Database) -> tuple[str, str] | None:
+    """At the first start: makes an administrator and returns name and password for one sign-in; later None.
+
+    The first start is one at which no enabled administrator can sign in with a password. The name is `admin`, or
+    another one where somebody else has it in any spelling.
     """
     u = app_user.c
     password = one_time_password()
     hashed = _hasher.hash(password)
     with db.write() as conn:
-        rows = conn.execute(
-            sa.select(u.user_id, u.name, u.password_hash).where(u.role == "admin", u.disabled == sa.false())
-        ).all()
-        if any(row.password_hash is not None for row in rows):
+        rows = conn.execute(sa.select(u.user_id, u.name, u.role, u.disabled, u.password_hash).order_by(u.user_id)).all()
+        admins = [row for row in rows if row.role == "admin" and not row.disabled]
+        if any(row.password_hash is not None for row in admins):
             return None
-        free = next((row for row in rows if row.name == FIRST_ADMIN), None)
-        if free is None:
-            if conn.execute(sa.select(u.user_id).where(u.name == FIRST_ADMIN)).first() is not None:
-                return None  # somebody who is no administrator has this name: chimp user add makes one
-            user_id = insert_one(conn, app_user, name=FIRST_ADMIN, role="admin", created_at=datetime.now(UTC))
+        own = next((row for row in admins if key_of(row.name) == key_of(FIRST_ADMIN)), None)
+        if own is None:
+            taken = {key_of(row.name) for row in rows}
+            name = next(name for name in _names_of_admins() if key_of(name) not in taken)
+            user_id = insert_one(conn, app_user, name=name, role="admin", created_at=datetime.now(UTC))
         else:
-            user_id = free.user_id
+            user_id, name = own.user_id, own.name
         _store(conn, user_id, hashed, once=True)
-        write_audit_event(conn, "user.first_admin", FIRST_ADMIN, {})
-    return password
+        write_audit_event(conn, "user.first_admin", name, {})
+    return name, password
+
+
+def _names_of_admins() -> Iterator[str]:
+    yield FIRST_ADMIN
+    yield "administrator"
+    yield from (f"{FIRST_ADMIN}-{number}" for number in itertools.count(2))
 
 
 def check_password(password: str) -> None:

@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from markupsafe import Markup
 from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import FileResponse, RedirectResponse, Response
@@ -22,6 +23,7 @@ from starlette.templating import Jinja2Templates
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from chimp_assets.database.engine import BusyDatabaseError, Database
+from chimp_assets.database.texts import first_unseen, visible
 from chimp_assets.errors import ChimpError, FullDiskError
 from chimp_assets.home import Home
 from chimp_assets.insight.network import Kept
@@ -164,7 +166,17 @@ def _templates(app: FastAPI) -> Jinja2Templates:
             "may": may_do,
         }
 
-    return Jinja2Templates(HERE / "templates", context_processors=[given])
+    templates = Jinja2Templates(HERE / "templates", context_processors=[given])
+    templates.env.finalize = _written_out
+    return templates
+
+
+def _written_out(value: Any) -> Any:
+    """Every value that a template shows, with unseen characters written out: they could turn a line round (U+202E)."""
+    if not isinstance(value, str) or first_unseen(value) is None:
+        return value
+    text = visible(value)
+    return Markup(text) if isinstance(value, Markup) else text  # noqa: S704
 
 
 def _own_routes() -> APIRouter:

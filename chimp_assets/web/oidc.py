@@ -31,6 +31,7 @@ from starlette.responses import RedirectResponse, Response
 
 from chimp_assets.database.bulk import insert_one
 from chimp_assets.database.engine import Database
+from chimp_assets.database.names import key_of
 from chimp_assets.database.people import record_audit_event, write_audit_event
 from chimp_assets.database.schema import ROLES, app_user, oidc_identity
 from chimp_assets.database.texts import cut_to, is_storable
@@ -224,8 +225,8 @@ def _free_name(conn: sa.Connection, wanted: str, role: str) -> str:
     base = cut_to("".join(c for c in wanted if c.isprintable()).strip(), 80) if is_storable(wanted) else ""
     base = base or "person"
     candidates = [base, f"{base} ({role})", *(f"{base} ({role} {n})" for n in range(2, 100))]
-    taken = set(conn.scalars(sa.select(app_user.c.name).where(app_user.c.name.in_(candidates))))
-    return next(name for name in candidates if name not in taken)
+    taken = set(map(key_of, conn.scalars(sa.select(app_user.c.name))))
+    return next(name for name in candidates if key_of(name) not in taken)
 
 
 def _client(request: Request) -> Any:

@@ -5,7 +5,6 @@ Belongs here: the form of the file. Does not belong here: what a row is (`insigh
 
 from __future__ import annotations
 
-import csv
 import io
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,7 +13,8 @@ from typing import Any
 
 from starlette.responses import StreamingResponse
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+from chimp_assets.database.csv_tables import GuardedWriter
+
 _FLUSH = 32_768
 
 
@@ -31,7 +31,7 @@ def safe_name(name: str) -> str:
 
 def _lines(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[str]:
     buffer = io.StringIO()
-    writer = csv.writer(buffer)
+    writer = GuardedWriter(buffer)
     writer.writerow(header)
     for row in rows:
         writer.writerow([_cell(value) for value in row])
@@ -45,6 +45,4 @@ def _lines(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[str
 def _cell(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    if isinstance(value, str) and value.startswith(_FORMULA):
-        return f"'{value}"
     return value

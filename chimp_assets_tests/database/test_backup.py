@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 
 from chimp_assets.database import backup
 from chimp_assets.database import schema as s
@@ -21,6 +22,7 @@ from chimp_assets.database.backup import back_up, restore
 from chimp_assets.database.bulk import insert_rows
 from chimp_assets.database.engine import Database, DatabaseError
 from chimp_assets.database.events import record_events
+from chimp_assets.database.migrations import _config, state_of, upgrade
 from chimp_assets.errors import FullDiskError
 from chimp_assets_tests.database.world import event, make_world, track
 
@@ -246,3 +248,108 @@ def test_a_backup_comes_back_where_nothing_is(sqlite_db: Database, older: Path, 
     db = Database(f"sqlite:///{tmp_path / 'new' / 'chimp.db'}")
     assert restore(db, older).kept is None
     assert _annotations(tmp_path / "new" / "chimp.db") == [1, 2]
+
+
+STRANGE = {
+    "CREATE TRIGGER takes_over AFTER INSERT ON annotation BEGIN UPDATE app_user SET role = 'admin'; END": (
+        "trigger takes_over"
+    ),
+    'CREATE TRIGGER "a\x1b[2Jb" BEFORE DELETE ON video BEGIN SELECT 1; END': r"trigger a\x1b[2Jb",
+    "CREATE VIEW v_mine AS SELECT 1 AS one": "view v_mine",
+    "CREATE UNIQUE INDEX one_label ON annotation (track_id)": "index one_label",
+    "CREATE VIRTUAL TABLE words USING fts5(word)": "table words",
+    "DROP INDEX ix_annotation_individual": "index ix_annotation_individual is missing",
+    "DROP TABLE sampling_gap": "table sampling_gap is missing",
+    "ALTER TABLE app_user ADD COLUMN more TEXT DEFAULT 'x'": "table app_user is another",
+}
+
+
+@pytest.mark.parametrize("statement", STRANGE)
+def test_a_backup_whose_schema_somebody_changed_is_refused_by_name(
+    sqlite_db: Database, tmp_path: Path, statement: str
+) -> None:
+    """A trigger in a restored file made everybody an administrator at the next label."""
+    make_world(sqlite_db, videos=1)
+    file = tmp_path / "backup.db"
+    back_up(sqlite_db, file)
+    changed = sqlite3.connect(file)
+    changed.execute(statement)
+    changed.commit()
+    changed.close()
+    sqlite_db.dispose()
+    before = Path(str(sqlite_db.file)).read_bytes()
+    with pytest.raises(DatabaseError) as caught:
+        restore(sqlite_db, file, force=True)
+    assert STRANGE[statement] in caught.value.sentence
+    assert Path(str(sqlite_db.file)).read_bytes() == before
+    assert list(tmp_path.glob("*.restoring*")) == []
+
+
+def test_a_view_of_ours_that_somebody_changed_is_made_anew_and_a_table_of_ones_own_comes_along(
+    sqlite_db: Database, tmp_path: Path
+) -> None:
+    """Views run with the rights of whoever reads them; a researcher's own table runs nothing."""
+    make_world(sqlite_db, videos=1)
+    file = tmp_path / "backup.db"
+    back_up(sqlite_db, file)
+    changed = sqlite3.connect(file)
+    changed.executescript(
+        "DROP VIEW v_unknown_animal; CREATE VIEW v_unknown_animal AS SELECT 1 AS one; CREATE TABLE mine (a, b);"
+        "CREATE INDEX mine_by_a ON mine (a);"
+    )
+    changed.close()
+    done = restore(sqlite_db, file)
+    assert done.tables == ["mine"]
+    with sqlite_db.read() as conn:
+        assert "cluster_no" in {column["name"] for column in sa.inspect(conn).get_columns("v_unknown_animal")}
+
+
+def test_people_with_other_rights_are_named_and_nobody_stays_signed_in(sqlite_db: Database, tmp_path: Path) -> None:
+    """A restored file may make anybody anything: the operator reads who."""
+    make_world(sqlite_db, videos=1)
+    file = tmp_path / "backup.db"
+    back_up(sqlite_db, file)
+    changed = sqlite3.connect(file)
+    changed.executescript(
+        "UPDATE app_user SET role = 'admin' WHERE name = 'vera';"
+        "UPDATE app_user SET password_hash = 'x' WHERE name = 'anna';"
+        "INSERT INTO app_user (name, role, disabled, created_at) VALUES ('mallory', 'admin', 0, '2026-01-01');"
+        "DELETE FROM app_user WHERE name = 'vito';"
+        "INSERT INTO user_session (session_id, user_id, created_at, expires_at)"
+        " SELECT 'a', user_id, '2026-01-01', '2099-01-01' FROM app_user WHERE name = 'mallory';"
+    )
+    changed.close()
+    people = restore(sqlite_db, file).people
+    assert people[:2] == ["mallory (admin) is new here", "vera was volunteer and is admin"]
+    assert set(people[2:]) == {"anna has another password", "vito (volunteer) is gone"}
+    with sqlite_db.read() as conn:
+        assert conn.scalar(sa.select(s.user_session.c.revoked_at)) is not None
+
+
+def test_a_backup_of_an_older_version_is_restored(sqlite_db: Database, tmp_path: Path) -> None:
+    """Its schema is compared with that of its own revision."""
+    file = tmp_path / "older.db"
+    file.touch()
+    older = Database(f"sqlite:///{file}")
+    config = _config()
+    with older.migrate() as conn:
+        config.attributes["connection"] = conn
+        command.upgrade(config, "0007")
+        conn.exec_driver_sql("CREATE VIEW v_alive_month AS SELECT 1 AS one")
+    older.dispose()
+    restore(sqlite_db, file)
+    assert state_of(sqlite_db) == "behind"
+    assert "0008" in upgrade(sqlite_db)
+
+
+def test_a_backup_with_rows_that_refer_to_nothing_is_refused(sqlite_db: Database, tmp_path: Path) -> None:
+    """Whoever takes rows out of a file by hand leaves others behind."""
+    make_world(sqlite_db, videos=1)
+    file = tmp_path / "backup.db"
+    back_up(sqlite_db, file)
+    changed = sqlite3.connect(file)
+    changed.execute("DELETE FROM bundle")
+    changed.commit()
+    changed.close()
+    with pytest.raises(DatabaseError, match="refers to a row of bundle"):
+        restore(sqlite_db, file, force=True)

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from chimp_assets.database.engine import Database
+from chimp_assets.database.individuals import Terms, add_alias, upsert_individuals
+from chimp_assets.database.merges import merge_individuals
 from chimp_assets.database.questions import (
     Answer,
     QuestionError,
@@ -150,6 +152,52 @@ def test_a_wrong_question_is_an_error_in_words(
 def test_quotes_in_a_parameter_are_text(sqlite_db: Database) -> None:
     """Values are bound, never pasted."""
     assert ask(sqlite_db, "seen_with_whom", {"individual": "'; DROP TABLE video; --"}).rows == []
+
+
+@pytest.mark.parametrize("spelling", ["FF", "ff", " Ff ", "fifi", "FIFI", "old fifi", "NEW-FF"])
+def test_an_individual_is_found_however_it_is_spelt(study: tuple[Database, Study], spelling: str) -> None:
+    """`--set individual=ff` found no rows, which reads as: she was never seen."""
+    db, _ = study
+    wanted = ask(db, "seen_with_whom", {"individual": "FF"}).rows
+    upsert_individuals(db, [{"anim_id": "FF", "name": "Fifi"}, {"anim_id": "NEW-FF", "sex": "F", "provisional": True}])
+    add_alias(db, "FF", "Old Fifi", None, None, Terms())
+    merge_individuals(db, "NEW-FF", "FF")
+    answer = ask(db, "seen_with_whom", {"individual": spelling})
+    assert (answer.rows, answer.parameters["individual"], answer.unknown) == (wanted, "FF", [])
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "says"),
+    [
+        ("seen_with_whom", {"individual": "FFF"}, "There is no individual 'FFF'. Did you mean FF?"),
+        ("fred_with_mother", {"child": "FI", "mother": "nobody"}, "There is no individual 'nobody'."),
+        ("most_partners", {"group_rule": "videos"}, "group_rule is not 'videos'; there are moment, video, day."),
+        ("attendance_by_day", {"camera": "cam77"}, "There is no camera 'cam77'; there are cam"),
+        ("accuracy_of_heads", {"metric": "top2"}, "there are top1, top5"),
+    ],
+)
+def test_who_or_what_is_unknown_is_said(
+    study: tuple[Database, Study], name: str, given: dict[str, Any], says: str
+) -> None:
+    """No rows is an answer only to a question about somebody."""
+    db, _ = study
+    answer = ask(db, name, given)
+    assert answer.rows == []
+    assert says in " ".join(answer.unknown)
+
+
+def test_a_choice_is_found_in_any_case(study: tuple[Database, Study]) -> None:
+    """Video is video."""
+    db, _ = study
+    assert ask(db, "most_partners", {"group_rule": "Video"}).rows == ask(db, "most_partners").rows
+
+
+def test_no_cell_of_an_answer_is_a_formula(sqlite_db: Database, tmp_path: Path) -> None:
+    """A spreadsheet ran the name of an animal."""
+    answer = Answer(question("last_seen"), {}, ["=name", "n"], [("=cmd|' /C calc'!A0", -1), ("@x", 1.5), ("+1", None)])
+    write_csv(answer, tmp_path / "a.csv")
+    with (tmp_path / "a.csv").open(encoding="utf-8", newline="") as stream:
+        assert list(csv.reader(stream)) == [["'=name", "n"], ["'=cmd|' /C calc'!A0", "-1"], ["'@x", "1.5"], ["'+1", ""]]
 
 
 def test_an_answer_is_a_csv_file(sqlite_db: Database, tmp_path: Path) -> None:

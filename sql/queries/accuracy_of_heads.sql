@@ -3,7 +3,7 @@
 -- Each head on the audit when it was last measured. One row: a head.
 --
 -- Parameters:
---   metric text = top1: top1, top5, macro, unknown_auroc or ece
+--   metric text = top1: 'top1', 'top5', 'macro', 'unknown_auroc' or 'ece'
 SELECT
     m.version AS head,
     m.state,

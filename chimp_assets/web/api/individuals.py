@@ -15,6 +15,7 @@ from starlette.requests import Request
 
 from chimp_assets.database.engine import Database
 from chimp_assets.database.events import LabelEvent, record_events
+from chimp_assets.database.individuals import Terms, rename_individual
 from chimp_assets.database.merges import merge_individuals, unmerge_individual
 from chimp_assets.database.people import write_audit_event
 from chimp_assets.database.references import set_references
@@ -47,6 +48,14 @@ class Merge(Body):
     """Who the individual is from now on. force: also where the biographies speak against it."""
 
     into: str = Field(max_length=200)
+    why: str | None = Field(None, max_length=1000)
+    force: bool = False
+
+
+class Rename(Body):
+    """The code that the individual gets. force: also one that looks like another."""
+
+    to: str = Field(max_length=200)
     why: str | None = Field(None, max_length=1000)
     force: bool = False
 
@@ -93,6 +102,16 @@ def merge(request: Request, anim_id: str, wanted: Merge, person: _Reviewer) -> A
     done = merge_individuals(db, _known(anim_id), _known(wanted.into), wanted.why, person.name, wanted.force)
     _audit(db, "individual.merge", done.anim_id, {"into": done.into_anim_id, "why": wanted.why}, person)
     return {"merge_id": done.merge_id, "anim_id": done.anim_id, "into_anim_id": done.into_anim_id}
+
+
+@router.post("/{anim_id:path}/rename")
+def rename(request: Request, anim_id: str, wanted: Rename, person: _Reviewer) -> Any:
+    """Mend a code that was mistyped. The former one stays an alias; renaming back undoes it."""
+    db = request.app.state.db
+    terms = Terms(why=wanted.why, by=person.name, force=wanted.force)
+    done = rename_individual(db, _known(anim_id), wanted.to, terms)
+    _audit(db, "individual.rename", done.anim_id, {"from": done.former, "why": wanted.why}, person)
+    return {"anim_id": done.anim_id, "former": done.former, "alias": done.alias}
 
 
 @router.post("/{anim_id:path}/unmerge")

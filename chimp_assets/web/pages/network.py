@@ -20,7 +20,7 @@ from starlette.responses import Response
 from chimp_assets.insight import network as facts
 from chimp_assets.insight.together import RESAMPLES, TOO_FEW, Rule, Scope, index_of_counts
 from chimp_assets.web.charts import graph
-from chimp_assets.web.pages.together import MOST_MINUTES, day_of
+from chimp_assets.web.pages.together import MOST_MINUTES, days_of
 from chimp_assets.web.roles import require
 from chimp_assets.web.tables import csv_download, safe_name
 
@@ -53,8 +53,8 @@ class Asked:
 
     @property
     def days(self) -> tuple[date | None, date | None]:
-        """From when to when; a word that is no day is none."""
-        return day_of(self.since), day_of(self.until)
+        """From when to when. Raises WebError for a word that is no day."""
+        return days_of(self.since, self.until)
 
     @property
     def scope(self) -> Scope:

@@ -19,6 +19,7 @@ from starlette.responses import RedirectResponse, Response
 from chimp_assets.database import schema as t
 from chimp_assets.insight import lives
 from chimp_assets.insight import together as facts
+from chimp_assets.web.errors import WebError
 from chimp_assets.web.items import clip_url, url_of
 from chimp_assets.web.roles import require
 from chimp_assets.web.tables import csv_download
@@ -147,19 +148,29 @@ def _read(conn: sa.Connection, words: _Words) -> Asked:
         unknown,
         words.rule,
         words.minutes,
-        day_of(words.since),
-        day_of(words.until),
+        *days_of(words.since, words.until),
         words.names,
         words.p,
     )
 
 
-def day_of(word: str) -> date | None:
-    """The day of a word like 2013-05-06; None for any other."""
-    try:
-        return date.fromisoformat(word)
-    except ValueError:
+def days_of(since: str, until: str) -> tuple[date | None, date | None]:
+    """From when to when, of words like 2013-05-06; an empty one is no bound. Raises WebError for any other word."""
+    first, last = _day_of("since", since), _day_of("until", until)
+    if first is not None and last is not None and last < first:
+        raise WebError(422, "malformed", f"until: {last} lies before since, {first}.", "Exchange the two days.")
+    return first, last
+
+
+def _day_of(name: str, word: str) -> date | None:
+    if not word.strip():
         return None
+    try:
+        return date.fromisoformat(word.strip())
+    except ValueError:
+        raise WebError(
+            422, "malformed", f"{name}: {word!r} is not a day like 2013-05-06.", "Mend the address, or leave it out."
+        ) from None
 
 
 def _rows(asked: Asked, found: facts.Answer | None) -> Iterator[Sequence[Any]]:

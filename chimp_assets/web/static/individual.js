@@ -111,3 +111,16 @@ form?.addEventListener("submit", async (event) => {
   if (done) location.assign(form.dataset.then);
   else form.querySelector("[data-force]")?.removeAttribute("hidden");
 });
+
+// --- another code ---
+const other = document.querySelector("[data-rename]");
+other?.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const { to, why, force } = other.elements;
+  let named = "";
+  const done = await act(other.querySelector("[type=submit]"), async () => {
+    named = (await send(`${base}/rename`, { to: to.value, why: why.value.trim() || null, force: force.checked })).anim_id;
+  });
+  if (done) location.assign(`/individual/${encodeURIComponent(named)}`);
+  else other.querySelector("[data-force]").removeAttribute("hidden");
+});
