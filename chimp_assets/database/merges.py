@@ -206,7 +206,8 @@ def _known(conn: sa.Connection, code: str) -> sa.Row[Any]:
         row = conn.execute(sa.select(individual).where(individual.c.anim_id == code)).one_or_none()
         if row is not None:
             return row
-        for alias, individual_id in conn.execute(sa.select(individual_alias.c.alias, individual_alias.c.individual_id)):
+        aliases = conn.execute(sa.select(individual_alias.c.alias, individual_alias.c.individual_id)).all()
+        for alias, individual_id in aliases:
             if alias.upper() == code:
                 return conn.execute(sa.select(individual).where(individual.c.individual_id == individual_id)).one()
     raise PeopleError(f"There is no individual {code!r}.", "See chimp individuals list.")
