@@ -41,13 +41,15 @@ POOL = {"pool_size": 4, "max_overflow": 8, "pool_timeout": 60, "pool_recycle": 1
 """Connections of one process to a server: opened one by one, as many as its threads need. Azure's gateway drops those
 that were idle for 30 minutes, and its smallest database lends 30 workers to everybody together."""
 SQLITE_SETTINGS = (
-    # Every commit is on the disk before anybody reads "Saved" (sqlite.org/pragma.html). Chunks of rows that a job can
-    # write again go without (`Database.write_unchecked`): a power cut takes the last of them, never the file.
-    "PRAGMA synchronous=FULL",
+    # After a power cut WAL may lose the last commits, never the file (sqlite.org/pragma.html); `_DURABLE` loses none.
+    "PRAGMA synchronous=NORMAL",
     "PRAGMA foreign_keys=ON",
     "PRAGMA cache_size=-65536",
 )
 """What every connection to SQLite begins with."""
+_DURABLE = "PRAGMA synchronous=FULL"
+"""Before each write transaction: its commit is on the disk before anybody reads "Saved". Only chunks of rows that a job
+can write again go without (`Database.write_unchecked`)."""
 ATTEMPTS = 5
 FIRST_PAUSE_S = 0.2
 
@@ -447,7 +449,7 @@ def _prepare_sqlite(engine: sa.Engine, file: Path, patience_s: float) -> None:
             conn.exec_driver_sql("PRAGMA query_only=OFF")
             # Said at each beginning: what one transaction leaves out, the next on this connection must not.
             conn.exec_driver_sql("PRAGMA foreign_keys=OFF" if options.get(_LOOSE) else "PRAGMA foreign_keys=ON")
-            conn.exec_driver_sql("PRAGMA synchronous=NORMAL" if options.get(_UNSYNCED) else "PRAGMA synchronous=FULL")
+            conn.exec_driver_sql("PRAGMA synchronous=NORMAL" if options.get(_UNSYNCED) else _DURABLE)
             driver: Any = conn.connection.driver_connection
             sqlite_turns.begin_writing(driver, file, bool(options.get(_LOOSE)), patience_s)
         else:

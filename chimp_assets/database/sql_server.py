@@ -17,6 +17,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import URL
 
 from chimp_assets.database import faults
+from chimp_assets.database.odbc_types import kind_of, sizes_and_rows
 
 _log = logging.getLogger(__name__)
 
@@ -69,6 +70,19 @@ def prepare(engine: sa.Engine, url: URL, wait_s: float | None, reach_s: float, r
     @event.listens_for(engine, "do_execute_no_params")
     def _execute_plain(cursor: Any, statement: str, context: Any) -> bool | None:
         return _execute(cursor, statement, (), context)
+
+    if engine.dialect.driver == "mssqlpython":
+
+        @event.listens_for(engine, "do_executemany")
+        def _execute_many(cursor: Any, statement: str, rows: Any, context: Any) -> bool | None:
+            compiled = context.compiled
+            if compiled is None or not compiled.positiontup or not rows:
+                return None
+            kinds = [kind_of(compiled.binds[name].type, engine.dialect) for name in compiled.positiontup]
+            sizes, rows = sizes_and_rows(kinds, rows)
+            cursor.setinputsizes(sizes)
+            context.dialect.do_executemany(cursor, statement, rows, context)
+            return True
 
 
 def require_answer(host: str, port: int, timeout_s: float) -> None:
