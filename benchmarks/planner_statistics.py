@@ -19,7 +19,7 @@ FILE = Path(__file__).resolve().parents[1] / "sql" / "sqlite" / "planner_statist
 # taken back or merged, one head scored everything, one plan was made and every video is tracked: ANALYZE would have
 # SQLite believe that such columns tell nothing apart, and read whole tables.
 UNLIKE = {
-    "acquisition_queue.ix_acquisition_queue_state": "2000 500 100 1",
+    "acquisition_queue.ix_acquisition_queue_state": "2000 500 100 1 1",
     "acquisition_queue.ix_acquisition_queue_other": "2000 5 4",
     "acquisition_queue.uq_acquisition_queue_round_pair": "300 15 1 1",
     "acquisition_queue.uq_acquisition_queue_round_track": "2000 100 1",

@@ -38,6 +38,16 @@ def _database(home: Home) -> Finding:
     return Finding("database", "well", f"{home.settings.secret_free_database_url} is reachable and at {state}")
 
 
+def _settings(home: Home) -> Finding:
+    from chimp_assets.database.server_settings import wrong_settings
+
+    wrong = wrong_settings(home.database)
+    if wrong:
+        says = "; ".join(str(setting) for setting in wrong)
+        return Finding("settings", "warning", says, " ".join(setting.remedy for setting in wrong))
+    return Finding("settings", "well", "the database keeps what was saved, and readers do not wait for writers")
+
+
 def _store(home: Home) -> Finding:
     key = "doctor/write-test"
     home.store.put(key, b"written by chimp doctor")
@@ -186,6 +196,7 @@ def examine(home: Home, sweep: bool = False, older_than_s: float = SAFE_AGE_S) -
     """
     parts: list[tuple[str, Callable[[Home], Finding]]] = [
         ("database", _database),
+        *([("settings", _settings)] if home.database.dialect != "sqlite" else []),
         ("labels", _labels),
         ("people", _people),
         ("store", _store),
@@ -197,7 +208,8 @@ def examine(home: Home, sweep: bool = False, older_than_s: float = SAFE_AGE_S) -
     ]
     findings: list[Finding] = []
     for part, look in parts:
-        if part == "files" and any(f.verdict == "ill" and f.part in ("database", "store") for f in findings):
+        needed = {"settings": ("database",), "labels": ("database",), "files": ("database", "store")}.get(part, ())
+        if any(f.verdict == "ill" and f.part in needed for f in findings):
             continue  # two causes of one fault would be looked for twice
         try:
             findings.append(look(home))

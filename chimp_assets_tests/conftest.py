@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from chimp_assets.database.engine import Database
 from chimp_assets.home import Home, init_home
 from chimp_assets_tests.chromium import ARGUMENTS, CHROMIUM
+from chimp_assets_tests.open_results import OpenResults
 
 # The longest first: the last to begin is what two workers end up waiting for.
 FIRST = ("test_end_to_end.py",)
@@ -24,6 +26,30 @@ def _no_settings_from_outside(monkeypatch):
     for name in [name for name in os.environ if name.startswith("CHIMP_") and not name.startswith("CHIMP_TEST_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("DAGSTER_DISABLE_TELEMETRY", "1")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _open_results() -> Iterator[OpenResults]:
+    """Listens to every engine that the product makes (`open_results`)."""
+    rule = OpenResults()
+    make = Database._make_engine
+
+    def make_and_listen(db: Database) -> Any:
+        engine = make(db)
+        rule.listen(engine)
+        return engine
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Database, "_make_engine", make_and_listen)
+        yield rule
+
+
+@pytest.fixture(autouse=True)
+def _one_open_result_a_connection(_open_results: OpenResults) -> Iterator[None]:
+    """Also where the product catches the error, as the doctor does."""
+    _open_results.faults.clear()
+    yield
+    assert _open_results.faults == []
 
 
 @pytest.fixture

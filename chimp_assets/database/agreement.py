@@ -56,7 +56,7 @@ def self_agreement(conn: sa.Connection, after_seq: int = 0) -> list[SelfAgreemen
             ~taken_back,
         )
         .order_by(a.c.seq)
-    )
+    ).all()
     same = merged_ids(conn)
     before: dict[tuple[int, int], tuple[str, int | None]] = {}
     counts: dict[str, list[int]] = {}

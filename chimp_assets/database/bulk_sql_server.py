@@ -18,6 +18,7 @@ import sqlalchemy as sa
 
 from chimp_assets.database.engine import Database
 from chimp_assets.database.faults import raise_as_usual
+from chimp_assets.database.odbc_types import kind_of, sizes_and_rows, text_size
 
 MOST_ROWS_A_CALL = 10_000
 BYTES_A_CALL = 64 * 1024 * 1024
@@ -38,19 +39,26 @@ def rows_a_call(table: sa.Table, names: list[str]) -> int:
 def execute_many(conn: sa.Connection, table: sa.Table, names: list[str], part: list[list[Any]]) -> None:
     """Rows as array parameters of one statement. conn: inside a write transaction; part: a list for each name.
 
-    Text is declared as wide as its column: else pyodbc asks of each value anew, or takes 2 GB for one.
+    Text is declared as wide as its column: else pyodbc asks of each value anew, or takes 2 GB for one, and mssql-python
+    loses letters (`odbc_types`).
     """
     statement = str(sa.insert(table).values({name: sa.bindparam(name) for name in names}).compile(dialect=conn.dialect))
     order = [column.name for column in table.columns if column.name in names]  # as Core writes them
     rows = list(zip(*(part[names.index(name)] for name in order), strict=True))
-    if conn.dialect.driver != "pyodbc" or not getattr(conn.dialect, "fast_executemany", False):
-        conn.exec_driver_sql(statement, rows)
+    if conn.dialect.driver == "pyodbc" and not getattr(conn.dialect, "fast_executemany", False):
+        conn.exec_driver_sql(statement, rows)  # FreeTDS
         return
     driver: Any = conn.dialect.loaded_dbapi
-    cursor = conn.connection.cursor()
+    cursor: Any = conn.connection.cursor()
+    kinds = [kind_of(table.c[name].type, conn.dialect) for name in order]
     try:
-        cursor.fast_executemany = True  # type: ignore[attr-defined]
-        cursor.setinputsizes([_size_of(table.c[name].type, driver) for name in order])
+        if conn.dialect.driver == "pyodbc":
+            cursor.fast_executemany = True
+            # None: the driver asks the server, once a call.
+            cursor.setinputsizes([text_size(kind) for kind in kinds])
+        else:
+            sizes, rows = sizes_and_rows(kinds, rows)
+            cursor.setinputsizes(sizes)
         cursor.executemany(statement, rows)
     except driver.Error as error:
         raise_as_usual(conn, statement, error, driver.Error)
@@ -88,11 +96,14 @@ class Staging:
                 )
                 done = cursor.bulkcopy(staging.name, rows, timeout=0, column_mappings=names, table_lock=True)
             finally:
-                raw.close()
+                raw.close()  # the bulk copy has a connection of its own: this one is whole
             if done["rows_copied"] != n:
                 raise RuntimeError(f"{done['rows_copied']} of {n} rows arrived")
-        except Exception as error:
+        except (KeyboardInterrupt, SystemExit, GeneratorExit):
+            raise
+        except BaseException as error:
             # Whatever it was, the target has no row of this chunk: array parameters say clearly what is wrong with it.
+            # A panic inside the driver's compiled part is no Exception (PyO3's PanicException).
             _log.warning("Bulk copy into %s was refused (%s): rows go by statements.", self._target.name, error)
             self._given_up = True
             return False
@@ -133,11 +144,6 @@ def staging(db: Database, table: sa.Table) -> Iterator[Staging | None]:
         yield place
     finally:
         place.drop()
-
-
-def _size_of(kind: sa.types.TypeEngine[Any], driver: Any) -> tuple[int, int, int] | None:
-    # None: the driver asks the server, once a call.
-    return (driver.SQL_WVARCHAR, kind.length, 0) if isinstance(kind, sa.Unicode) and kind.length else None
 
 
 def _bytes_of(kind: sa.types.TypeEngine[Any]) -> int:

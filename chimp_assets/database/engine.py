@@ -20,7 +20,7 @@ import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import URL
 
-from chimp_assets.database import faults, sqlite_turns
+from chimp_assets.database import faults, sql_server, sqlite_turns
 from chimp_assets.database.entra import CREDENTIALS, TokenSource, use_tokens
 from chimp_assets.errors import ChimpError, FullDiskError
 
@@ -32,16 +32,24 @@ URL_FORMS = (
 BUSY_TIMEOUT_S = 30.0
 CONNECT_TIMEOUT_S = 30
 """Azure SQL moves a database or wakes it up for so long (learn.microsoft.com, "Connectivity architecture")."""
+REACH_TIMEOUT_S = 10.0
+"""Microsoft's driver tries a closed port again until its time for signing in is over, so host and port are tried first:
+a server, and Azure's gateway before a database that sleeps, takes a connection within a second."""
+CONNECT_ATTEMPTS = 3
+"""Of opening a connection that the server refuses for a moment."""
 POOL = {"pool_size": 4, "max_overflow": 8, "pool_timeout": 60, "pool_recycle": 1500, "pool_pre_ping": True}
 """Connections of one process to a server: opened one by one, as many as its threads need. Azure's gateway drops those
 that were idle for 30 minutes, and its smallest database lends 30 workers to everybody together."""
 SQLITE_SETTINGS = (
-    # After a power cut WAL may lose the last commits, never the file (sqlite.org/pragma.html).
+    # After a power cut WAL may lose the last commits, never the file (sqlite.org/pragma.html); `_DURABLE` loses none.
     "PRAGMA synchronous=NORMAL",
     "PRAGMA foreign_keys=ON",
     "PRAGMA cache_size=-65536",
 )
 """What every connection to SQLite begins with."""
+_DURABLE = "PRAGMA synchronous=FULL"
+"""Before each write transaction: its commit is on the disk before anybody reads "Saved". Only chunks of rows that a job
+can write again go without (`Database.write_unchecked`)."""
 ATTEMPTS = 5
 FIRST_PAUSE_S = 0.2
 
@@ -55,6 +63,8 @@ _DRIVERS = {
 }
 _WRITES = "chimp_writes"
 _LOOSE = "chimp_foreign_keys_off"
+_UNSYNCED = "chimp_unsynced"
+_READS = "chimp_reads"
 # Options of ours in an SQL Server address; the others are the driver's.
 _OPTIONS = ("entra", "client_id", "replica")
 
@@ -74,7 +84,7 @@ class Database:
 
     Holds one engine (a pool of connections) for the process that uses it: a copy in another process, by pickle or by
     fork, opens its own. url: one of the four forms of `URL_FORMS`; dialect: `sqlite`, `postgresql` or `mssql`.
-    wait_s: how long one waits for others that write, where somebody stands at the other end; None: BUSY_TIMEOUT_S on
+    wait_s: how long one waits for locks of others, where somebody stands at the other end; None: BUSY_TIMEOUT_S on
     SQLite, and as long as it takes on a server. Raises DatabaseError when the address has another form.
     """
 
@@ -87,6 +97,7 @@ class Database:
         self._owner = 0
         self._opening = threading.Lock()
         self._replica: Database | None = None
+        self._has_snapshots: bool | None = None
 
     def __reduce__(self) -> tuple[type[Database], tuple[str, float | None]]:
         return type(self), (self.url, self._wait_s)
@@ -128,17 +139,41 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
-        """A read transaction: one snapshot on SQLite and PostgreSQL; writing in it fails. Raises DatabaseError.
+        """A read transaction of one moment; writing in it fails. Raises DatabaseError.
 
-        SQL Server has no such transaction: there each statement sees one moment, and what was written is rolled back.
+        On SQL Server what was written is rolled back, and where the database allows no snapshots (`sql_server`) each
+        statement sees its own moment. There a statement that became the victim of a deadlock is tried again.
         """
-        with self._in_words(), self._connect() as conn:
-            if self.dialect == "postgresql":
-                conn = conn.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-            with conn.begin() as transaction:
-                yield conn
-                if self.dialect == "mssql":
-                    transaction.rollback()
+        with self._in_words(), self._connect() as conn, self._reading(conn):
+            yield conn
+
+    def fetch(self, work: Callable[[sa.Connection], T]) -> T:
+        """work(connection) in a read transaction, again on a fresh connection after a passing fault (`transact`)."""
+
+        def read(conn: sa.Connection) -> T:
+            with self._reading(conn):
+                return work(conn)
+
+        return self._try_again(read)
+
+    @contextmanager
+    def _reading(self, conn: sa.Connection) -> Iterator[None]:
+        if self.dialect == "postgresql":
+            conn.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        elif self.dialect == "mssql":
+            level = "SNAPSHOT" if self._allows_snapshots(conn) else "READ COMMITTED"
+            conn.execution_options(isolation_level=level, **{_READS: True})
+        with conn.begin() as transaction:
+            yield
+            if self.dialect == "mssql":
+                transaction.rollback()
+
+    def _allows_snapshots(self, conn: sa.Connection) -> bool:
+        """Whether this SQL Server database has snapshots; asked once, and again after `dispose`."""
+        if self._has_snapshots is None:
+            self._has_snapshots = sql_server.allows_snapshots(conn)
+            conn.rollback()
+        return self._has_snapshots
 
     @property
     def replica(self) -> Database:
@@ -155,15 +190,13 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:
-        """A write transaction: commits at the end, rolls back on any error.
+        """A write transaction: commits at the end, rolls back on any error. What it has committed outlives a power cut.
 
         On SQLite it waits for the only writer at its beginning (BEGIN IMMEDIATE), never in its middle: do not open one
         inside another. Raises FullDiskError when there is no room, DatabaseError when the database is away or busy.
         """
-        with self._in_words(), self._connect() as conn:
-            conn = conn.execution_options(**{_WRITES: True})
-            with conn.begin():
-                yield conn
+        with self._write() as conn:
+            yield conn
 
     @contextmanager
     def migrate(self) -> Iterator[sa.Connection]:
@@ -174,7 +207,7 @@ class Database:
             with self.write() as conn:
                 yield conn
             return
-        with self.write_unchecked() as conn:
+        with self._write(**{_LOOSE: True}) as conn:
             yield conn
             broken = conn.exec_driver_sql("PRAGMA foreign_key_check").first()
             if broken is not None:
@@ -185,12 +218,18 @@ class Database:
 
     @contextmanager
     def write_unchecked(self) -> Iterator[sa.Connection]:
-        """A write transaction in which SQLite looks at no foreign key: the caller checks what it wrote before the end.
+        """A write transaction of a job that can be run again: SQLite looks at no foreign key, the caller checks what it
+        wrote. A power cut may take the last ones from SQLite; a later `write` keeps all before it.
 
         The same as `write` on servers, which check always.
         """
+        with self._write(**{_LOOSE: True, _UNSYNCED: True}) as conn:
+            yield conn
+
+    @contextmanager
+    def _write(self, **options: bool) -> Iterator[sa.Connection]:
         with self._in_words(), self._connect() as conn:
-            conn = conn.execution_options(**{_WRITES: True, _LOOSE: True})
+            conn = conn.execution_options(**{_WRITES: True}, **options)
             with conn.begin():
                 yield conn
 
@@ -200,12 +239,19 @@ class Database:
         Passing faults are deadlocks, serialisation failures, lost connections and the errors that Azure SQL documents
         as transient. work must be safe to run again: its rows were rolled back, or its writes are idempotent.
         """
+
+        def write(conn: sa.Connection) -> T:
+            conn = conn.execution_options(**{_WRITES: True})
+            with conn.begin():
+                return work(conn)
+
+        return self._try_again(write)
+
+    def _try_again(self, work: Callable[[sa.Connection], T]) -> T:
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 with self._in_words(passing=attempt < ATTEMPTS), self._connect() as conn:
-                    conn = conn.execution_options(**{_WRITES: True})
-                    with conn.begin():
-                        return work(conn)
+                    return work(conn)
             except sa.exc.DBAPIError as error:
                 if attempt == ATTEMPTS or not faults.is_passing(error):
                     raise
@@ -218,6 +264,7 @@ class Database:
         if self._engine is not None and self._owner == os.getpid():
             self._engine.dispose()
         self._engine = None
+        self._has_snapshots = None
 
     def _make_engine(self) -> sa.Engine:
         options: dict[str, Any] = {"connect_args": self._connect_arguments()}
@@ -231,6 +278,8 @@ class Database:
         if self.dialect == "mssql":
             # Many times slower there than the driver's executemany (sqlalchemy/sqlalchemy#13223).
             options["use_insertmanyvalues"] = False
+            # mssql-python's own style is that of names, which neither driver takes with arrays of rows.
+            options["paramstyle"] = "qmark"
         if self._url.drivername == "mssql+pyodbc" and "freetds" not in str(self._url.query.get("driver", "")).lower():
             options["fast_executemany"] = True
         try:
@@ -242,6 +291,8 @@ class Database:
             ) from None
         if self.dialect == "sqlite":
             _prepare_sqlite(engine, Path(str(self._url.database)), self._patience_s)
+        if self.dialect == "mssql":
+            sql_server.prepare(engine, self._url, self._wait_s, REACH_TIMEOUT_S, reads=_READS)
         if "entra" in self._options:
             use_tokens(engine, TokenSource(self._options["entra"], self._options.get("client_id")))
         return engine
@@ -262,14 +313,35 @@ class Database:
         return {name: value for name, value in ours.items() if name not in said}
 
     def _connect(self) -> sa.Connection:
-        for attempt in range(1, ATTEMPTS + 1):
+        for attempt in range(1, CONNECT_ATTEMPTS + 1):
             try:
                 return self.engine.connect()
             except sa.exc.DBAPIError as error:
-                if attempt == ATTEMPTS or not faults.is_passing(error):
-                    raise
+                if attempt == CONNECT_ATTEMPTS or not faults.passes_while_connecting(error):
+                    # In words here: whoever tries his work again need not open connections again and again.
+                    raise self._unreachable(error) from error
                 time.sleep(faults.pause_s(error, attempt, FIRST_PAUSE_S))
+            except (ChimpError, sa.exc.SQLAlchemyError):
+                raise
+            except Exception as error:
+                # Nobody listens there, a token is refused, mssql-python cannot read the address: of no common kind.
+                if self.dialect != "mssql":
+                    raise
+                raise self._unreachable(error) from error
         raise AssertionError("unreachable")
+
+    def _unreachable(self, error: Exception) -> Exception:
+        """What to raise where no connection could be opened."""
+        if self.dialect == "sqlite":
+            return self._translated(error) or error
+        is_refused = isinstance(error, sa.exc.DBAPIError) and faults.is_refused(error)
+        words = faults.words_of(error.orig if isinstance(error, sa.exc.DBAPIError) else error)
+        return DatabaseError(
+            f"The database {self.safe_url} cannot be reached: {words}.",
+            "Check user, password and the name of the database in CHIMP_DATABASE_URL."
+            if is_refused
+            else "Check that the server runs and that CHIMP_DATABASE_URL is right.",
+        )
 
     @contextmanager
     def _in_words(self, passing: bool = False) -> Iterator[None]:
@@ -290,8 +362,8 @@ class Database:
 
     def _translated(self, error: Exception) -> ChimpError | None:
         origin = error.orig if isinstance(error, sa.exc.DBAPIError) else error
-        code = getattr(origin, "sqlite_errorname", None) or getattr(origin, "sqlstate", None) or ""
-        words = str(origin).strip().splitlines()[0] if str(origin).strip() else type(origin).__name__
+        code = getattr(origin, "sqlite_errorname", None) or ""
+        words = faults.words_of(origin)
         if faults.is_full(origin):
             return FullDiskError(
                 f"The database {self.safe_url} has no room left to write ({words}).",
@@ -311,14 +383,12 @@ class Database:
             )
         if code.startswith("SQLITE_IOERR"):
             return DatabaseError(f"The database {self.safe_url} met a disk error: {words}.", "Check the disk.")
-        lost = isinstance(error, sa.exc.OperationalError) and (
-            error.connection_invalidated or not code or code[:2] in ("08", "28", "3D", "57", "HY")
-        )
-        if lost and self.dialect != "sqlite":
-            return DatabaseError(
-                f"The database {self.safe_url} cannot be reached: {words}.",
-                "Check that the server runs and that CHIMP_DATABASE_URL is right.",
-            )
+        if self.dialect == "sqlite" or not isinstance(error, sa.exc.DBAPIError):
+            return None
+        if faults.is_refused(error) or faults.is_away(error):
+            return self._unreachable(error)  # type: ignore[return-value]
+        if faults.is_passing(error):
+            return BusyDatabaseError(f"The database {self.safe_url} is busy: {words}.", "Run the step again.")
         return None
 
 
@@ -379,6 +449,7 @@ def _prepare_sqlite(engine: sa.Engine, file: Path, patience_s: float) -> None:
             conn.exec_driver_sql("PRAGMA query_only=OFF")
             # Said at each beginning: what one transaction leaves out, the next on this connection must not.
             conn.exec_driver_sql("PRAGMA foreign_keys=OFF" if options.get(_LOOSE) else "PRAGMA foreign_keys=ON")
+            conn.exec_driver_sql("PRAGMA synchronous=NORMAL" if options.get(_UNSYNCED) else _DURABLE)
             driver: Any = conn.connection.driver_connection
             sqlite_turns.begin_writing(driver, file, bool(options.get(_LOOSE)), patience_s)
         else:

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+import numpy as np
 import sqlalchemy as sa
 
 from chimp_assets.database.biography import UNKNOWN_ANIM_ID
@@ -450,7 +451,7 @@ def _judge(conn: sa.Connection, event: LabelEvent, facts: _Facts) -> tuple[dict[
     row = _meaning(event, facts)
     known = facts.known.get(row["annotation_id"])
     if known is not None:
-        if bytes(known["fingerprint"]) == _fingerprint(row):
+        if bytes(known["fingerprint"]) in (_fingerprint(row), _exact_fingerprint(row)):
             return None, known["seq"]
         raise _Rejection(
             "annotation_id", "id_reused: an event with this id is already stored and decides something else"
@@ -500,8 +501,21 @@ def _meaning(event: LabelEvent, facts: _Facts) -> dict[str, Any]:
 
 
 def _fingerprint(row: dict[str, Any]) -> bytes:
+    # The numbers of a box as their columns keep them (REAL): SQL Server gives 0.1 back as 0.10000000149011612.
+    return _exact_fingerprint(row | {name: _as_real(row[name]) for name in ("x", "y", "w", "h")})
+
+
+def _as_real(value: float | None) -> float | None:
+    """The shortest number that a REAL keeps as the same one."""
+    if not isinstance(value, int | float) or not math.isfinite(value) or abs(value) > 1e30:
+        return value  # refused later, by name
+    return float(str(np.float32(value)))
+
+
+def _exact_fingerprint(row: dict[str, Any]) -> bytes:
     # Only what was decided: the same decision with another note or time is the same decision.
-    # supersedes decides something only in a retraction; elsewhere it is a remark.
+    # supersedes decides something only in a retraction; elsewhere it is a remark. Events of earlier versions have this
+    # one, with the numbers as they were sent.
     taken_back = row["supersedes"] if row["kind"] == "retract" else None
     text = json.dumps([*(row[name] for name in _MEANING), taken_back], separators=(",", ":"))
     return hashlib.blake2b(text.encode(), digest_size=32).digest()

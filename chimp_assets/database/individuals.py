@@ -397,13 +397,13 @@ def show_individual(conn: sa.Connection, text: str) -> dict[str, Any]:
         sa.select(m.merge_id, m.kind, m.individual_id, m.into_individual_id, m.undoes_merge_id, m.reason, m.at)
         .where(sa.or_(m.individual_id == own, m.into_individual_id == own))
         .order_by(m.merge_id)
-    )
+    ).all()
     log = conn.execute(
         sa.select(entry.made_at, app_user.c.name.label("made_by"), entry.description, entry.rationale)
         .outerjoin_from(biography_log, app_user, app_user.c.user_id == entry.user_id)
         .where(entry.individual_id == own)
         .order_by(entry.log_id)
-    )
+    ).all()
     return {
         **_plain(row),
         "same_as": codes.get(known.rows[code]["same_as_id"]),

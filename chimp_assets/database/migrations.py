@@ -20,8 +20,10 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
+from chimp_assets.database import faults
 from chimp_assets.database.engine import Database, DatabaseError
 from chimp_assets.database.schema import metadata
+from chimp_assets.database.server_settings import mend_settings
 from chimp_assets.database.views import create_views, drop_views
 from chimp_assets.settings import shipped_file
 
@@ -32,6 +34,8 @@ SQL_SERVER_OPTIONS = ("compression", "columnstore", "roles")
 
 State = Literal["empty", "behind", "head", "newer"]
 
+# sp_getapplock: not in time, cancelled, victim of a deadlock.
+_NOT_OUR_TURN = (-1, -2, -3)
 # Any number: two upgrades of one PostgreSQL database take turns on it.
 _UPGRADE_LOCK = 6_081_960
 
@@ -57,14 +61,16 @@ def upgrade(db: Database) -> list[str]:
         state, current = _state(conn, script, db)
         if state == "newer":
             raise _newer(db)
-        if state == "head":
-            return []
-        drop_views(conn)
-        config.attributes["connection"] = conn
-        command.upgrade(config, "head")
-        create_views(conn)
-        if conn.dialect.name == "sqlite":
-            _tell_planner(conn)
+        if state != "head":
+            drop_views(conn)
+            config.attributes["connection"] = conn
+            command.upgrade(config, "head")
+            create_views(conn)
+            if conn.dialect.name == "sqlite":
+                _tell_planner(conn)
+    mend_settings(db)
+    if state == "head":
+        return []
     if db.dialect == "mssql":
         try_options(db)
     between = script.iterate_revisions("head", current or "base")
@@ -195,13 +201,25 @@ def _take_turn(conn: sa.Connection) -> None:
     if conn.dialect.name == "postgresql":
         conn.execute(sa.select(sa.func.pg_advisory_xact_lock(_UPGRADE_LOCK)))
     elif conn.dialect.name == "mssql":
+        # The lock belongs to a transaction, and EXEC begins none where they begin by themselves: a table is read first
+        # (learn.microsoft.com, "SET IMPLICIT_TRANSACTIONS").
+        conn.execute(sa.select(sa.func.count()).select_from(sa.table("objects", schema="sys"))).all()
         try:
-            conn.exec_driver_sql((shipped_file("sql") / "azure" / "lock_upgrade.sql").read_text(encoding="utf-8"))
+            answer = conn.exec_driver_sql(
+                (shipped_file("sql") / "azure" / "lock_upgrade.sql").read_text(encoding="utf-8")
+            )
+            code = answer.scalar() if answer.returns_rows else None
         except sa.exc.DBAPIError as error:
             # Without it two upgrades at once collide, and the second one fails whole: no reason not to upgrade.
             _log.warning("The database has no application locks (%s): run one upgrade at a time.", error.orig)
+            return
+        if code in _NOT_OUR_TURN:
+            raise DatabaseError(
+                f"Another upgrade of the database is running (sp_getapplock: {code}).", "Wait for it, then try again."
+            )
+        if code is None or code < 0:
+            _log.warning("The lock of an upgrade was not taken (sp_getapplock: %s): run one upgrade at a time.", code)
 
 
 def _is_there_already(error: Exception) -> bool:
-    # 2714, 1913, 15023: an object, index or role of this name; mssql-python gives no number.
-    return "already exists" in str(error) or "already an object named" in str(error)
+    return isinstance(error, sa.exc.DBAPIError) and faults.is_there_already(error.orig)

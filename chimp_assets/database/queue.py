@@ -35,11 +35,6 @@ from chimp_assets.database.schema import (
 
 MAX_CLAIM = 1_000
 REASON_LENGTH = 500
-# Rows somebody else is claiming are passed over; READCOMMITTEDLOCK because READPAST is refused under Azure SQL's
-# default of row versions without it (learn.microsoft.com, "Table hints"). An untested wish: the WHERE below is right
-# without it.
-_MSSQL_HINT = "WITH (UPDLOCK, ROWLOCK, READPAST, READCOMMITTEDLOCK)"
-
 _PARAMETERS = 500
 _Q = acquisition_queue.c
 
@@ -158,7 +153,7 @@ def claim(
         now = datetime.now(UTC)
         until = now + timedelta(minutes=lease_minutes)
         mine = _may_have(conn, user_id, lanes)
-        held = set(_ids(conn, sa.and_(_Q.state == "leased", _Q.leased_by == user_id), mine, MAX_CLAIM))
+        held = set(_first(conn, sa.and_(_Q.state == "leased", _Q.leased_by == user_id), mine, MAX_CLAIM))
         wanted = sorted(held - set(exclude))[:n]
         for part in _parts(sorted(set(wanted) | (held & set(exclude)))):
             conn.execute(
@@ -166,15 +161,9 @@ def claim(
                 .where(_Q.item_id.in_(part), _Q.state == "leased", _Q.leased_by == user_id)
                 .values(leased_until=until)
             )
-        free = _ids(conn, _is_free(now), mine, n - len(wanted)) if len(wanted) < n else []
-        for part in _parts(free):
-            # The state again: right even where a database ignored the lock hints of the select.
-            conn.execute(
-                sa.update(acquisition_queue)
-                .where(_Q.item_id.in_(part), _is_free(now))
-                .values(state="leased", leased_by=user_id, leased_until=until)
-            )
-        return _leased_items(conn, user_id, [*wanted, *free])
+        while len(wanted) < n and (free := _first_free(conn, now, mine, n - len(wanted))):
+            wanted += _lease(conn, free, user_id, now, until)
+        return _leased_items(conn, user_id, wanted)
 
     return db.transact(work)
 
@@ -216,20 +205,42 @@ def _is_free(now: datetime) -> sa.ColumnElement[bool]:
     return sa.or_(_Q.state == "pending", sa.and_(_Q.state == "leased", _Q.leased_until < now))
 
 
-def _claimable(which: sa.ColumnElement[bool], lanes: Collection[str] | None, limit: int) -> sa.Select[tuple[int]]:
-    """item_id of the first items, locked; those that another transaction has locked are passed over."""
-    return (
-        sa.select(_Q.item_id)
-        .where(which, in_lanes(lanes))
-        .order_by(_Q.round_id.desc(), _Q.position)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-        .with_hint(acquisition_queue, _MSSQL_HINT, "mssql")
-    )
+def _first_free(conn: sa.Connection, now: datetime, lanes: Collection[str] | None, n: int) -> list[int]:
+    """item_id of the first n that are free, without a lock: somebody else may be about to lease them."""
+    # Two questions: each is answered by an index in the order of the plan, a condition with OR by reading them all.
+    pending = _first(conn, _Q.state == "pending", lanes, n)
+    ended = _first(conn, sa.and_(_Q.state == "leased", _Q.leased_until < now), lanes, n)
+    if not ended:
+        return pending
+    rows = [
+        row
+        for part in _parts([*pending, *ended])
+        for row in conn.execute(sa.select(_Q.item_id, _Q.round_id, _Q.position).where(_Q.item_id.in_(part)))
+    ]
+    return [row.item_id for row in sorted(rows, key=lambda row: (-row.round_id, row.position))[:n]]
 
 
-def _ids(conn: sa.Connection, which: sa.ColumnElement[bool], lanes: Collection[str] | None, limit: int) -> list[int]:
-    return list(conn.scalars(_claimable(which, lanes, limit)))
+def _first(conn: sa.Connection, which: sa.ColumnElement[bool], lanes: Collection[str] | None, n: int) -> list[int]:
+    order = (_Q.round_id.desc(), _Q.position)
+    return list(conn.scalars(sa.select(_Q.item_id).where(which, in_lanes(lanes)).order_by(*order).limit(n)))
+
+
+def _lease(conn: sa.Connection, item_ids: list[int], user_id: int, now: datetime, until: datetime) -> list[int]:
+    """Lease those of the items that are still free; returns them. Waits for others who lease the same ones.
+
+    Whoever comes second finds them leased and asks for the next: passing over what others hold (SKIP LOCKED, READPAST)
+    left all but one of them with nothing where the database locks what it reads while it sorts.
+    """
+    mine = sa.and_(_Q.state == "leased", _Q.leased_by == user_id, _Q.leased_until == until)
+    got: list[int] = []
+    for part in _parts(sorted(item_ids)):  # in one order: two who lease the same ones do not wait for each other
+        conn.execute(
+            sa.update(acquisition_queue)
+            .where(_Q.item_id.in_(part), _is_free(now))
+            .values(state="leased", leased_by=user_id, leased_until=until)
+        )
+        got += conn.scalars(sa.select(_Q.item_id).where(_Q.item_id.in_(part), mine)).all()
+    return got
 
 
 def _leased_items(conn: sa.Connection, user_id: int, item_ids: list[int]) -> list[QueueItem]:

@@ -28,6 +28,7 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    PrimaryKeyConstraint,
     SmallInteger,
     Table,
     Unicode,
@@ -132,12 +133,19 @@ class UtcDateTime(TypeDecorator[datetime]):
 BigKey = BigInteger().with_variant(Integer, "sqlite")
 Real = Float(24)
 Double = Float(53)
+_BY_CODE_POINTS = "Latin1_General_100_BIN2"
 # Compared by code points everywhere, as Python does: a listing is compared with SQL range by range.
 Path = (
     Unicode(800)
     .with_variant(Unicode(800, collation="C"), "postgresql")
-    .with_variant(Unicode(800, collation="Latin1_General_100_BIN2"), "mssql")
+    .with_variant(Unicode(800, collation=_BY_CODE_POINTS), "mssql")
 )
+
+
+def _exact(length: int) -> Unicode:
+    """Names and codes: two texts are one only if they have the same letters. To SQL Server's own collations two emoji
+    are one, a control character is nothing and `a` is `A`."""
+    return Unicode(length).with_variant(Unicode(length, collation=_BY_CODE_POINTS), "mssql")
 
 
 # Rows lie in the order of their key on SQLite, as they do on SQL Server: one tree instead of two.
@@ -296,8 +304,8 @@ individual = Table(
     "individual",
     metadata,
     Column("individual_id", BigKey, primary_key=True),
-    Column("anim_id", Unicode(40), nullable=False, unique=True, comment="SokweDB AnimID: free unique upper-case text"),
-    Column("name", Unicode(200)),
+    Column("anim_id", _exact(40), nullable=False, unique=True, comment="SokweDB AnimID: free unique upper-case text"),
+    Column("name", _exact(200)),
     Column("sex", Unicode(1), nullable=False, server_default="U"),
     Column("birth_date", Date),
     Column("bd_min", Date, comment="the birth lies not before; null: birth_date is exact"),
@@ -337,7 +345,7 @@ individual_alias = Table(
     metadata,
     Column("alias_id", BigKey, primary_key=True),
     Column("individual_id", BigInteger, _fk("individual.individual_id"), nullable=False, index=True),
-    Column("alias", Unicode(200), nullable=False, unique=True),
+    Column("alias", _exact(200), nullable=False, unique=True),
     Column("valid_from", Date),
     Column("valid_to", Date),
     CheckConstraint("valid_to >= valid_from", name="validity_in_order"),
@@ -347,8 +355,8 @@ community = Table(
     "community",
     metadata,
     Column("community_id", BigKey, primary_key=True),
-    Column("comm_id", Unicode(40), nullable=False, unique=True, comment="SokweDB CommID"),
-    Column("name", Unicode(200)),
+    Column("comm_id", _exact(40), nullable=False, unique=True, comment="SokweDB CommID"),
+    Column("name", _exact(200)),
 )
 
 community_membership = Table(
@@ -413,7 +421,7 @@ app_user = Table(
     "app_user",
     metadata,
     Column("user_id", BigKey, primary_key=True),
-    Column("name", Unicode(100), nullable=False, unique=True),
+    Column("name", _exact(100), nullable=False, unique=True),
     Column("role", Unicode(12), nullable=False),
     Column("password_hash", Unicode(300)),
     Column("disabled", Boolean, nullable=False, server_default=sa.false()),
@@ -697,7 +705,6 @@ acquisition_queue = Table(
         name="pairs_are_two",
     ),
     CheckConstraint("propensity > 0 and propensity <= 1", name="propensity_is_chance"),
-    Index("ix_acquisition_queue_state", "state", "round_id", "position"),
     Index("ix_acquisition_queue_track", "track_id", "state"),
     Index("ix_acquisition_queue_other", "other_track_id", "state"),
     # Two, because databases disagree whether two nulls are equal.
@@ -707,11 +714,20 @@ acquisition_queue = Table(
     ),
 )
 
+# In the order in which items are asked, with what a claim looks at: the first free ones are the first of the index.
+Index(
+    "ix_acquisition_queue_state",
+    acquisition_queue.c.state,
+    acquisition_queue.c.round_id.desc(),
+    acquisition_queue.c.position,
+    acquisition_queue.c.lane,
+)
+
 annotation = Table(
     "annotation",
     metadata,
-    Column("annotation_id", Unicode(36), primary_key=True, comment="the client's UUID"),
-    Column("seq", BigInteger, nullable=False, unique=True, comment="gapless, in commit order"),
+    Column("annotation_id", Unicode(36), comment="the client's UUID"),
+    Column("seq", BigInteger, nullable=False, comment="gapless, in commit order"),
     Column("kind", Unicode(16), nullable=False),
     Column("track_id", BigInteger, _fk("track.track_id"), index=True),
     Column("other_track_id", BigInteger, _fk("track.track_id"), comment="merge, same, different"),
@@ -735,6 +751,9 @@ annotation = Table(
     Column(
         "fingerprint", LargeBinary(32), nullable=False, comment="blake2b of the content: an id never changes meaning"
     ),
+    # Rows lie in the order in which they come: by a random key SQL Server would split a page at every insert.
+    PrimaryKeyConstraint("annotation_id", mssql_clustered=False),
+    UniqueConstraint("seq", mssql_clustered=True),
     _one_of("kind", ANNOTATION_KINDS),
     _one_of("lane", LANES),
     CheckConstraint("seq >= 1", name="seq_from_one"),

@@ -269,9 +269,10 @@ def life_of(conn: sa.Connection, key: int) -> Life:
         .join_from(t.community_membership, t.community, c.community_id == m.community_id)
         .where(m.individual_id == key)
         .order_by(m.start_date)
-    )
-    aliases = conn.execute(sa.select(a.alias, a.valid_from, a.valid_to).where(a.individual_id == key).order_by(a.alias))
-    merged = conn.execute(sa.select(i.anim_id, i.name).where(i.same_as_id == key).order_by(i.anim_id))
+    ).all()
+    known_as = sa.select(a.alias, a.valid_from, a.valid_to).where(a.individual_id == key).order_by(a.alias)
+    aliases = conn.execute(known_as).all()
+    merged = conn.execute(sa.select(i.anim_id, i.name).where(i.same_as_id == key).order_by(i.anim_id)).all()
     return Life(
         individual_id=key, anim_id=row.anim_id, name=row.name, sex=row.sex, birth_date=row.birth_date,
         bd_min=row.bd_min, bd_max=row.bd_max, entry_date=row.entry_date, depart_date=row.depart_date,

@@ -201,7 +201,7 @@ def _alike(conn: sa.Connection, low: int) -> dict[str, Share]:
             theirs.c.annotator_id != mine.c.annotator_id, stands(mine), stands(theirs),
         )
         .group_by(mine.c.annotator_id)
-    )  # fmt: skip
+    ).all()  # fmt: skip
     # Joined here: with it in the statement, SQLite walks the events once for each user.
     names = {row.user_id: row.name for row in conn.execute(sa.select(t.app_user.c.user_id, t.app_user.c.name))}
     return {names[row.annotator_id]: Share(int(row.hits), int(row.n)) for row in rows}

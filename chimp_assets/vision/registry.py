@@ -89,13 +89,13 @@ def show_model(conn: sa.Connection, model_id: int) -> dict[str, Any]:
         )
         .where(metric.model_id == model_id, metric.watermark_seq == newest)
         .order_by(metric.metric_id)
-    )
+    ).all()
     decided = conn.execute(
         sa.select(event.at, t.app_user.c.name, event.action, event.detail)
         .outerjoin(t.app_user, t.app_user.c.user_id == event.user_id)
         .where(event.action.in_((PROMOTED, ROLLED_BACK)), event.subject == _subject(row.task, row.version))
         .order_by(event.at)
-    )
+    ).all()
     return {
         **asdict(row),
         "training_set": None if learned is None else dict(learned),

@@ -25,20 +25,17 @@ FROM (
         ROW_NUMBER() OVER (ORDER BY SUM(d.sri) DESC, d.anim_id) AS place
     FROM (
         SELECT
-            a.anim_id_a AS anim_id,
-            a.x,
-            a.sri,
-            a.sri_denominator
-        FROM v_dyad AS a
-        WHERE a.group_rule = :group_rule AND a.period = :period AND a.sri IS NOT NULL
-        UNION ALL
-        SELECT
-            b.anim_id_b AS anim_id,
-            b.x,
-            b.sri,
-            b.sri_denominator
-        FROM v_dyad AS b
-        WHERE b.group_rule = :group_rule AND b.period = :period AND b.sri IS NOT NULL
+            CASE side.is_b WHEN 0 THEN v.anim_id_a ELSE v.anim_id_b END AS anim_id,
+            v.x,
+            v.sri,
+            v.sri_denominator
+        FROM v_dyad AS v
+        CROSS JOIN (
+            SELECT 0 AS is_b
+            UNION ALL
+            SELECT 1 AS is_b
+        ) AS side
+        WHERE v.group_rule = :group_rule AND v.period = :period AND v.sri IS NOT NULL
     ) AS d
     GROUP BY d.anim_id
 ) AS ranked

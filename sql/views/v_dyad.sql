@@ -10,22 +10,10 @@
 -- `study`, for a row for each day and two individuals would be a hundred times as many. MATERIALIZED, for SQLite would work
 -- out who each track is again for each pair. Outer joins where an inner one would say the same: no database reorders them, and
 -- none knows how many rows these lists have; for the same reason an individual and a day are one number there (`place`).
-WITH named AS MATERIALIZED (
-    SELECT
-        n.track_id,
-        n.video_id,
-        n.individual_id,
-        t.first_s,
-        t.last_s,
-        COALESCE(v.frame_s, v.duration_s, 0) AS frame_s,
-        v.recorded_on,
-        p.party_id
-    FROM v_named_track AS n
-    INNER JOIN track AS t ON t.track_id = n.track_id
-    INNER JOIN video AS v ON v.video_id = n.video_id
-    INNER JOIN v_video_party AS p ON p.video_id = n.video_id
-),
-lives AS MATERIALIZED (
+-- SQL Server keeps no list: it puts the text of each in every place where it is named. So one list, `present`, says who was
+-- where by day (kind 0, while under study), party (1) and video, track by track (2), and the four corners of a period with
+-- two individuals are four rows, not four joins.
+WITH lives AS MATERIALIZED (
     SELECT
         i.individual_id,
         i.anim_id,
@@ -40,23 +28,39 @@ sampling AS MATERIALIZED (
         d.month
     FROM v_sampling_day AS d
 ),
-seen AS MATERIALIZED (
-    SELECT DISTINCT
+present AS MATERIALIZED (
+    SELECT
         n.individual_id,
+        k.kind,
+        CASE k.kind WHEN 0 THEN d.day_no WHEN 1 THEN p.party_id ELSE n.video_id END * 3 + k.kind AS place,
+        d.recorded_on,
+        d.day_no,
+        d.month,
+        MIN(t.first_s) AS first_s,
+        MAX(t.last_s) AS last_s,
+        MAX(COALESCE(v.frame_s, v.duration_s, 0)) AS frame_s
+    FROM v_named_track AS n
+    INNER JOIN track AS t ON t.track_id = n.track_id
+    INNER JOIN video AS v ON v.video_id = n.video_id
+    INNER JOIN v_video_party AS p ON p.video_id = n.video_id
+    LEFT OUTER JOIN sampling AS d ON d.recorded_on = v.recorded_on
+    LEFT OUTER JOIN lives AS i ON i.individual_id = n.individual_id
+    CROSS JOIN (
+        SELECT 0 AS kind
+        UNION ALL
+        SELECT 1 AS kind
+        UNION ALL
+        SELECT 2 AS kind
+    ) AS k
+    WHERE k.kind > 0 OR (d.day_no >= i.from_day_no AND d.day_no <= i.until_day_no)
+    GROUP BY
+        n.individual_id,
+        k.kind,
+        CASE k.kind WHEN 0 THEN d.day_no WHEN 1 THEN p.party_id ELSE n.video_id END * 3 + k.kind,
+        CASE k.kind WHEN 2 THEN n.track_id ELSE 0 END,
         d.recorded_on,
         d.day_no,
         d.month
-    FROM named AS n
-    INNER JOIN sampling AS d ON d.recorded_on = n.recorded_on
-    INNER JOIN lives AS i ON i.individual_id = n.individual_id
-    WHERE d.day_no >= i.from_day_no AND d.day_no <= i.until_day_no
-),
-member AS MATERIALIZED (
-    SELECT DISTINCT
-        n.party_id,
-        n.recorded_on,
-        n.individual_id
-    FROM named AS n
 ),
 kinds AS (
     SELECT 'month' AS period_kind
@@ -70,11 +74,11 @@ met_day AS (
         u.individual_a,
         u.individual_b,
         u.recorded_on,
-        MAX(u.month) AS month,
+        u.month,
         CASE WHEN SUM(u.seconds) > 0 THEN 1 ELSE 0 END AS at_once,
-        CASE WHEN SUM(u.n_videos) > 0 THEN 1 ELSE 0 END AS in_video,
+        CASE WHEN COUNT(DISTINCT u.video) > 0 THEN 1 ELSE 0 END AS in_video,
         MAX(u.in_party) AS in_party,
-        SUM(u.n_videos) AS n_videos,
+        COUNT(DISTINCT u.video) AS n_videos,
         SUM(u.seconds) AS seconds
     FROM (
         SELECT
@@ -82,47 +86,20 @@ met_day AS (
             b.individual_id AS individual_b,
             a.recorded_on,
             a.month,
-            1 AS both_seen,
-            0 AS in_party,
-            0 AS n_videos,
-            CAST(0 AS FLOAT) AS seconds
-        FROM seen AS a
-        INNER JOIN seen AS b ON b.day_no = a.day_no AND b.individual_id > a.individual_id
-        UNION ALL
-        SELECT
-            a.individual_id AS individual_a,
-            b.individual_id AS individual_b,
-            a.recorded_on,
-            CAST(NULL AS VARCHAR(7)) AS month,
-            0 AS both_seen,
-            1 AS in_party,
-            0 AS n_videos,
-            CAST(0 AS FLOAT) AS seconds
-        FROM member AS a
-        INNER JOIN member AS b ON b.party_id = a.party_id AND b.individual_id > a.individual_id
-        UNION ALL
-        SELECT
-            a.individual_id AS individual_a,
-            b.individual_id AS individual_b,
-            a.recorded_on,
-            CAST(NULL AS VARCHAR(7)) AS month,
-            0 AS both_seen,
-            1 AS in_party,
-            COUNT(DISTINCT a.video_id) AS n_videos,
-            SUM(
-                CASE
-                    WHEN a.first_s > b.last_s OR b.first_s > a.last_s THEN CAST(0 AS FLOAT)
-                    ELSE
-                        CASE WHEN a.last_s < b.last_s THEN a.last_s ELSE b.last_s END
-                        - CASE WHEN a.first_s > b.first_s THEN a.first_s ELSE b.first_s END
-                        + a.frame_s
-                END
-            ) AS seconds
-        FROM named AS a
-        INNER JOIN named AS b ON b.video_id = a.video_id AND b.individual_id > a.individual_id
-        GROUP BY a.individual_id, b.individual_id, a.recorded_on
+            CASE WHEN a.kind = 0 THEN 1 ELSE 0 END AS both_seen,
+            CASE WHEN a.kind > 0 THEN 1 ELSE 0 END AS in_party,
+            CASE WHEN a.kind = 2 THEN a.place END AS video,
+            CASE
+                WHEN a.kind < 2 OR a.first_s > b.last_s OR b.first_s > a.last_s THEN CAST(0 AS FLOAT)
+                ELSE
+                    CASE WHEN a.last_s < b.last_s THEN a.last_s ELSE b.last_s END
+                    - CASE WHEN a.first_s > b.first_s THEN a.first_s ELSE b.first_s END
+                    + a.frame_s
+            END AS seconds
+        FROM present AS a
+        INNER JOIN present AS b ON b.place = a.place AND b.individual_id > a.individual_id
     ) AS u
-    GROUP BY u.individual_a, u.individual_b, u.recorded_on
+    GROUP BY u.individual_a, u.individual_b, u.recorded_on, u.month
     HAVING MAX(u.both_seen) = 1
 ),
 met AS MATERIALIZED (
@@ -152,18 +129,19 @@ study AS MATERIALIZED (
         COUNT(s.individual_id) OVER (PARTITION BY i.individual_id ORDER BY d.day_no ROWS UNBOUNDED PRECEDING) AS n_seen
     FROM lives AS i
     INNER JOIN sampling AS d ON d.day_no >= i.from_day_no AND d.day_no <= i.until_day_no
-    LEFT OUTER JOIN seen AS s ON s.individual_id = i.individual_id AND s.day_no = d.day_no
+    LEFT OUTER JOIN present AS s ON s.place = d.day_no * 3 AND s.individual_id = i.individual_id
 ),
 span AS MATERIALIZED (
     SELECT
         k.period_kind,
-        CASE k.period_kind WHEN 'month' THEN s.month WHEN 'year' THEN SUBSTRING(s.month, 1, 4) ELSE 'all' END AS period,
-        s.individual_id,
-        MIN(s.day_no) AS first_day_no,
-        MAX(s.day_no) AS last_day_no
-    FROM study AS s
+        CASE k.period_kind WHEN 'month' THEN d.month WHEN 'year' THEN SUBSTRING(d.month, 1, 4) ELSE 'all' END AS period,
+        i.individual_id,
+        MIN(d.day_no) AS first_day_no,
+        MAX(d.day_no) AS last_day_no
+    FROM lives AS i
+    INNER JOIN sampling AS d ON d.day_no >= i.from_day_no AND d.day_no <= i.until_day_no
     CROSS JOIN kinds AS k
-    GROUP BY k.period_kind, CASE k.period_kind WHEN 'month' THEN s.month WHEN 'year' THEN SUBSTRING(s.month, 1, 4) ELSE 'all' END, s.individual_id
+    GROUP BY k.period_kind, CASE k.period_kind WHEN 'month' THEN d.month WHEN 'year' THEN SUBSTRING(d.month, 1, 4) ELSE 'all' END, i.individual_id
 ),
 unit AS MATERIALIZED (
     SELECT
@@ -180,9 +158,9 @@ pair AS (
         d.period,
         d.individual_a,
         d.individual_b,
-        CAST(la.nth_unit - fa.nth_unit + 1 AS INTEGER) AS both_alive,
-        CAST(la.n_seen - fa.n_seen + fa.seen_today AS INTEGER) AS days_a,
-        CAST(lb.n_seen - fb.n_seen + fb.seen_today AS INTEGER) AS days_b
+        CAST(SUM(CASE c.corner WHEN 0 THEN 1 - f.nth_unit WHEN 1 THEN f.nth_unit ELSE 0 END) AS INTEGER) AS both_alive,
+        CAST(SUM(CASE c.corner WHEN 0 THEN f.seen_today - f.n_seen WHEN 1 THEN f.n_seen ELSE 0 END) AS INTEGER) AS days_a,
+        CAST(SUM(CASE c.corner WHEN 2 THEN f.seen_today - f.n_seen WHEN 3 THEN f.n_seen ELSE 0 END) AS INTEGER) AS days_b
     FROM (
         SELECT
             a.period_kind,
@@ -195,11 +173,21 @@ pair AS (
         INNER JOIN span AS b
             ON b.period_kind = a.period_kind AND b.period = a.period AND b.individual_id > a.individual_id
     ) AS d
-    LEFT OUTER JOIN study AS fa ON fa.place = d.individual_a * 10000000 + d.first_day_no
-    LEFT OUTER JOIN study AS la ON la.place = d.individual_a * 10000000 + d.last_day_no
-    LEFT OUTER JOIN study AS fb ON fb.place = d.individual_b * 10000000 + d.first_day_no
-    LEFT OUTER JOIN study AS lb ON lb.place = d.individual_b * 10000000 + d.last_day_no
+    CROSS JOIN (
+        SELECT 0 AS corner
+        UNION ALL
+        SELECT 1 AS corner
+        UNION ALL
+        SELECT 2 AS corner
+        UNION ALL
+        SELECT 3 AS corner
+    ) AS c
+    LEFT OUTER JOIN study AS f
+        ON
+            f.place = CASE WHEN c.corner < 2 THEN d.individual_a ELSE d.individual_b END * 10000000
+            + CASE WHEN c.corner IN (0, 2) THEN d.first_day_no ELSE d.last_day_no END
     WHERE d.first_day_no <= d.last_day_no
+    GROUP BY d.period_kind, d.period, d.individual_a, d.individual_b
 )
 SELECT
     r.group_rule,

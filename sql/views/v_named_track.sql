@@ -13,9 +13,9 @@ SELECT
     CAST(1.0 AS FLOAT) AS probability,
     e.annotation_id,
     CAST(NULL AS BIGINT) AS model_id
-FROM v_effective_answer AS e
+FROM standing_answer AS e
 INNER JOIN track AS t ON t.track_id = e.track_id
-INNER JOIN individual AS said ON said.individual_id = e.said_individual_id
+INNER JOIN individual AS said ON said.individual_id = e.individual_id
 INNER JOIN individual AS i
     ON
         (i.individual_id = said.individual_id AND said.same_as_id IS NULL)
@@ -53,4 +53,4 @@ WHERE
         FROM track_score AS s
         WHERE s.model_id = p.model_id AND s.track_id = p.track_id AND CAST(s.is_unknown AS INTEGER) = 1
     )
-    AND NOT EXISTS (SELECT 1 FROM v_effective_answer AS e WHERE e.track_id = p.track_id)
+    AND NOT EXISTS (SELECT 1 FROM standing_answer AS e WHERE e.track_id = p.track_id)

@@ -23,7 +23,7 @@ SELECT
     CAST(1.0 AS FLOAT) AS probability,
     e.annotation_id,
     CAST(NULL AS BIGINT) AS model_id
-FROM v_effective_answer AS e
+FROM standing_answer AS e
 INNER JOIN track AS t ON t.track_id = e.track_id
 INNER JOIN video AS v ON v.video_id = t.video_id
 WHERE
@@ -49,7 +49,7 @@ LEFT OUTER JOIN track_score AS s
 WHERE
     t.state = 'live'
     AND v.state <> 'retired'
-    AND NOT EXISTS (SELECT 1 FROM v_effective_answer AS e WHERE e.track_id = t.track_id)
+    AND NOT EXISTS (SELECT 1 FROM standing_answer AS e WHERE e.track_id = t.track_id)
     AND (
         s.track_id IS NOT NULL
         OR NOT EXISTS (

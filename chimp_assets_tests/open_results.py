@@ -1,0 +1,49 @@
+"""A rule of the whole suite: no statement begins while rows of an earlier result wait on the same connection.
+
+SQLite and psycopg allow it; SQL Server answers "Connection is busy with results for another command". So every engine
+that `Database` makes in a test is listened to.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import event
+
+KEY = "results_of_the_tests"
+
+
+class OpenResults:
+    """The results of every connection of the engines it listens to. faults: statements that broke the rule."""
+
+    def __init__(self) -> None:
+        self.faults: list[str] = []
+
+    def listen(self, engine: sa.Engine) -> None:
+        """Raise AssertionError in the statement that breaks the rule on a connection of this engine."""
+        event.listen(engine, "after_execute", self._keep)
+        event.listen(engine, "before_cursor_execute", self._require_none_open)
+        event.listen(engine, "commit", self._forget)
+        event.listen(engine, "rollback", self._forget)
+
+    def _keep(self, conn: sa.Connection, element: Any, several: Any, one: Any, options: Any, result: Any) -> None:
+        if getattr(result, "returns_rows", False):
+            conn.connection.info.setdefault(KEY, []).append((result, str(element)))
+
+    def _require_none_open(
+        self, conn: sa.Connection, cursor: Any, statement: str, parameters: Any, context: Any, several: bool
+    ) -> None:
+        open_ones = []
+        for result, text in conn.connection.info.pop(KEY, []):
+            # Held by nobody but the tuple, this loop and the call: the driver frees what nobody can read any more.
+            if not result._soft_closed and sys.getrefcount(result) > 3:
+                open_ones.append(text)
+        if open_ones:
+            self.faults.append(f"{statement}\n\nbegan while rows were left of\n\n{open_ones[0]}")
+            raise AssertionError(self.faults[-1])
+
+    def _forget(self, conn: sa.Connection) -> None:
+        if not conn.invalidated:
+            conn.connection.info.pop(KEY, None)

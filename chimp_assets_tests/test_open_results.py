@@ -1,0 +1,61 @@
+"""The rule of the whole suite about results that are open (`open_results`): that it sees what it must."""
+
+import pytest
+import sqlalchemy as sa
+
+from chimp_assets.database.schema import counter
+from chimp_assets_tests.open_results import OpenResults
+
+
+@pytest.fixture
+def engine():
+    engine = sa.create_engine("sqlite://")
+    OpenResults().listen(engine)
+    counter.create(engine)
+    with engine.begin() as conn:
+        conn.execute(sa.insert(counter), [{"name": name, "value": 1} for name in "abc"])
+    return engine
+
+
+SELECT = sa.select(counter.c.name)
+
+
+@pytest.mark.parametrize("second", [SELECT, sa.update(counter).values(value=2)], ids=["read", "write"])
+def test_a_statement_amid_the_rows_of_another_is_an_error(engine, second):
+    """ "Connection is busy with results for another command" (SQL Server), as of the page of an individual."""
+    with engine.begin() as conn, pytest.raises(AssertionError, match="began while rows were left"):
+        for _ in conn.execute(SELECT):
+            conn.execute(second)
+
+
+def test_a_result_that_waits_in_a_variable_is_one_too(engine):
+    """As in the home page's repeat answers: two results made, then both read."""
+    with engine.begin() as conn, pytest.raises(AssertionError):
+        rows = conn.scalars(SELECT)
+        conn.execute(SELECT)
+        list(rows)
+
+
+def test_results_that_were_read_or_that_nobody_holds_are_none(engine):
+    """A rule that cries at everything is switched off."""
+    with engine.begin() as conn:
+        rows = conn.execute(SELECT).all()
+        conn.execute(SELECT)
+        for _ in rows:
+            assert conn.scalar(SELECT) == "a"
+            conn.execute(SELECT).first()
+        assert [name for (name,) in conn.execute(SELECT)] == ["a", "b", "c"]
+        assert conn.execute(sa.update(counter).values(value=3)).rowcount == 3
+
+
+def test_results_of_two_connections_are_two(engine, tmp_path):
+    """What waits on one connection keeps no other waiting."""
+    two = sa.create_engine(f"sqlite:///{tmp_path / 'two.db'}", poolclass=sa.pool.NullPool)
+    OpenResults().listen(two)
+    counter.create(two)
+    with two.begin() as conn:
+        conn.execute(sa.insert(counter), [{"name": name, "value": 1} for name in "abc"])
+    with two.connect() as one, two.connect() as other:
+        rows = one.execute(SELECT)
+        assert len(other.execute(SELECT).all()) == 3
+        assert len(rows.all()) == 3
