@@ -24,6 +24,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from chimp_assets.settings import WebSettings
 from chimp_assets.web.errors import TooLongBody, answer
+from chimp_assets.web.forwarded import as_proxies_say, proxies_of
 from chimp_assets.web.metrics import Metrics
 
 _log = logging.getLogger(__name__)
@@ -89,6 +90,7 @@ class Guard:
         self._settings = settings
         self._hosts = allowed_hosts(settings)
         self._metrics = metrics
+        self._proxies = proxies_of(settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -97,6 +99,7 @@ class Guard:
                 await self._app(scope, receive, send)
             return
         began = time.perf_counter()
+        scope = as_proxies_say(scope, self._proxies)
         nonce = secrets.token_urlsafe(16)
         scope.setdefault("state", {})["nonce"] = nonce
         status = 500
@@ -121,7 +124,7 @@ class Guard:
             await app(scope, self._bounded(scope, receive), send_guarded)
         except Exception:
             number = uuid.uuid4().hex[:12]
-            _log.exception("request %s failed: %s %s", number, scope["method"], scope["path"])
+            _log.exception("request %s failed: %s %r", number, scope["method"], scope["path"])
             if started:
                 raise
             failed = answer(
@@ -150,11 +153,11 @@ class Guard:
         if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
             return answer(415, "content_type", "This is not JSON.", "Send Content-Type: application/json.")
         if not is_same_origin(headers, _origins(scope, headers, self._settings)):
-            _log.warning("cross-site request refused: %s %s", scope["method"], scope["path"])
+            _log.warning("cross-site request refused: %s %r", scope["method"], scope["path"])
             self._metrics.count("chimp_cross_site_refused_total")
             return answer(403, "cross_site", "This request came from another site.", "Open the page itself.")
         length = headers.get("content-length", "0")
-        if not length.isdigit() or int(length) > self._settings.body_bytes:
+        if not (length.isascii() and length.isdecimal()) or len(length) > 15 or int(length) > self._settings.body_bytes:
             return _too_long(self._settings)
         return None
 

@@ -59,6 +59,7 @@ def main(arguments: list[str] | None = None) -> int:
         port=int(given[0]) if given else settings.port,
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # whom to believe is a setting, and what they say must be an address (`forwarded`)
         timeout_graceful_shutdown=5,
     )
     app.state.media.end()
