@@ -10,10 +10,12 @@ no thread at all.
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Protocol, TypeVar
 
 from chimp_assets.web.errors import WebError
@@ -22,6 +24,8 @@ AT_ONCE = 2
 MOST_WAITING = 16
 """Behind those that hash: the last of them waits for half a second on two quiet cores."""
 RETRY_AFTER_S = 2
+NICE = 10
+"""A hash has four threads of its own, which would take both cores of a small server from those who answer."""
 
 _T = TypeVar("_T")
 
@@ -32,6 +36,13 @@ class Runner(Protocol):
     def __call__(self, work: Callable[[], _T]) -> asyncio.Future[_T]: ...
 
 
+def _step_back() -> None:
+    """Threads that hash let all others go first, where the system can tell threads apart (Linux)."""
+    if sys.platform == "linux":
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
+
+
 class Hashing:
     """The turns of one server. Event loops and threads may share one."""
 
@@ -39,7 +50,7 @@ class Hashing:
         self._most = at_once + most_waiting
         self._taken = 0
         self._lock = threading.Lock()
-        self._threads = ThreadPoolExecutor(at_once, thread_name_prefix="hashing")
+        self._threads = ThreadPoolExecutor(at_once, thread_name_prefix="hashing", initializer=_step_back)
 
     @contextmanager
     def turn(self) -> Iterator[Runner]:
