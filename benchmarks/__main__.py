@@ -25,6 +25,7 @@ ROWS = {
     "Q": "benchmarks.quiet_tick",
     "K": "benchmarks.kills",
     "C": "benchmarks.concurrency",
+    "S": "benchmarks.sign_ins",
 }
 """Rows that are measured so far; each module has `measure() -> Iterator[Row]`."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import tomllib
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Literal, Self
 from urllib.parse import urlsplit
@@ -238,6 +239,11 @@ class WebSettings(_Section):
         None, description="the address that people type, where a proxy stands before it: https://labels.example.org"
     )
     hosts: tuple[str, ...] = Field((), description="more names by which people call this server, without ports")
+    proxies: tuple[str, ...] | None = Field(
+        None,
+        description="addresses or networks (10.0.0.0/8) of the proxies whose X-Forwarded-For is believed; "
+        "not set: this machine's where public_url is set, else nobody's",
+    )
     insecure_http: bool = Field(
         False, description="sign-in over plain http from other machines: passwords can be read on the way"
     )
@@ -275,6 +281,16 @@ class WebSettings(_Section):
     def stored_pictures_bytes(self) -> int:
         """The same in bytes."""
         return int(self.stored_pictures_gb * 1e9)
+
+    @field_validator("proxies")
+    @classmethod
+    def _networks(cls, proxies: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        for one in proxies or ():
+            try:
+                ip_network(one, strict=False)
+            except ValueError:
+                raise ValueError(f"{one!r} is no address or network like 10.0.0.0/8") from None
+        return proxies
 
     @field_validator("public_url")
     @classmethod

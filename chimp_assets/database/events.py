@@ -15,7 +15,7 @@ import math
 import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 import numpy as np
@@ -46,6 +46,13 @@ from chimp_assets.database.schema import (
 )
 from chimp_assets.database.texts import fault_of, is_storable
 
+EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
+AHEAD = timedelta(days=4383)
+"""Twelve years. A device's clock is kept as it is within these bounds: an empty battery sets it years off, and nothing
+depends on it. Beyond them it was no clock."""
+LONGEST_S = 3600.0
+"""Who looks at one track for longer went away from the screen."""
+
 # What may be the effective answer of a track. A skip is an event, never an answer.
 ANSWER_KINDS = ("identify", "unknown", "new_individual", "not_animal", "bad_box", "cannot_tell")
 NAMING_KINDS = ("identify", "new_individual")
@@ -55,6 +62,8 @@ PAIR_ANSWER_KINDS = ("same", "different", "cannot_tell")
 # Whose answer stands when several people answered one track: a smaller number wins, then the later answer.
 ROLE_ORDER = {"expert": 0, "admin": 1, "reviewer": 1}
 OTHER_ROLES = 2
+FREE = "free"
+"""The lane of what was said without having been asked."""
 WAITING = ("pending", "leased")
 DONE = ("answered", "skipped")
 COUNTER = ANNOTATION
@@ -70,6 +79,9 @@ class LabelEvent:
     alias) and of `new_individual` (made from annotation_id where it is not given). other_track_id: the second track of
     `merge`, `same` and `different`, and of a `cannot_tell` or `skip` about a pair. supersedes: what a `retract` takes
     back. item_id: the queue item that asked; it, not the client, says lane and propensity. shown: JSON.
+
+    lane and propensity of an event without an item are taken as they are: they are for imports of own exports, and
+    whoever passes on what comes over a network leaves them out.
     """
 
     annotation_id: str
@@ -292,6 +304,8 @@ class _Item:
     state: str
     round_id: int
     other_track_id: int | None
+    leased_by: int | None = None
+    leased_until: datetime | None = None
 
     @property
     def subject(self) -> frozenset[int]:
@@ -301,6 +315,18 @@ class _Item:
     @property
     def waits(self) -> bool:
         return self.state in WAITING
+
+    def is_held_by_another(self, user_id: int, now: datetime) -> bool:
+        """Whether somebody else is at it: what others say of its subject is theirs, and it stays with who holds it."""
+        held = self.state == "leased" and self.leased_until is not None and self.leased_until > now
+        return held and self.leased_by != user_id
+
+    def is_answered_by(self, row: dict[str, Any]) -> bool:
+        """Whether an event answers it: a box does not, and what is said of two tracks says nothing of one's name."""
+        kind, pair = row["kind"], _pair_of(row)
+        if self.other_track_id is not None:
+            return bool(pair)
+        return kind == "merge" or (not pair and kind in (*ANSWER_KINDS, "skip", "split"))
 
     def asks_about(self, row: dict[str, Any]) -> bool:
         """Whether an event can be an answer to it, or take one back."""
@@ -394,7 +420,10 @@ class _Facts:
         live_of = {event.track_id for event in events if event.track_id is not None}
         done_of = {row["track_id"] for row in targets if row and row["track_id"] is not None}
         q = acquisition_queue.c
-        columns = (q.item_id, q.round_id, q.track_id, q.lane, q.propensity, q.state, q.other_track_id)
+        columns = (
+            q.item_id, q.round_id, q.track_id, q.lane, q.propensity, q.state, q.other_track_id, q.leased_by,
+            q.leased_until,
+        )  # fmt: skip
 
         def of_tracks(track: sa.ColumnElement[int], states: tuple[str, ...]) -> Callable[[list[Any]], sa.Select[Any]]:
             return lambda part: sa.select(*columns).where(track.in_(part), q.state.in_(states))
@@ -409,8 +438,9 @@ class _Facts:
         ):
             for row in rows:
                 self.items[row.item_id] = _Item(
-                    row.track_id, row.lane, row.propensity, row.state, row.round_id, row.other_track_id
-                )
+                    row.track_id, row.lane, row.propensity, row.state, row.round_id, row.other_track_id, row.leased_by,
+                    row.leased_until,
+                )  # fmt: skip
 
     def learn(self, row: dict[str, Any]) -> None:
         """An event was accepted: later events of the batch see it, and the queue items it settles are noted."""
@@ -423,8 +453,12 @@ class _Facts:
             return
         touched = {row["item_id"]} if row["item_id"] is not None else set()
         if kind in ANSWER_KINDS or _pair_of(row) or kind == "skip":
-            subject = _subject_of(row)
-            touched |= {i for i, item in self.items.items() if item.waits and item.subject == subject}
+            subject, author, now = _subject_of(row), row["annotator_id"], row["server_time"]
+            touched |= {
+                i
+                for i, item in self.items.items()
+                if item.waits and item.subject == subject and not item.is_held_by_another(author, now)
+            }
         self._settle(touched, "skipped" if kind == "skip" else "answered")
         if kind in ANSWER_KINDS and kind != "unknown" and not _pair_of(row):
             pairs = {i for i, item in self.items.items() if item.waits and item.lane == PAIRS}
@@ -463,17 +497,25 @@ def _judge(conn: sa.Connection, event: LabelEvent, facts: _Facts) -> tuple[dict[
     if event.item_id is not None and (item is None or not item.asks_about(row)):
         about = "whether these two tracks are one animal" if item and item.other_track_id else "about this track"
         raise _Rejection("item_id", f"queue item {event.item_id} does not ask {about}")
+    now = datetime.now(UTC)
+    lane, propensity, item_id = event.lane, event.propensity, event.item_id
+    if item is not None:
+        lane, propensity = item.lane, item.propensity
+        takes_back = event.kind == "retract"
+        if not takes_back and (item.is_held_by_another(row["annotator_id"], now) or not item.is_answered_by(row)):
+            # Said without having been asked: kept, but nothing of the item's, which goes on waiting.
+            lane, propensity, item_id = FREE, None, None
     if event.kind in NAMING_KINDS and row["individual_id"] is None:
         row["individual_id"] = _new_individual(conn, event, facts)
     return row | {
-        "lane": item.lane if item else event.lane,
-        "propensity": item.propensity if item else event.propensity,
-        "item_id": event.item_id,
+        "lane": lane,
+        "propensity": propensity,
+        "item_id": item_id,
         "shown": event.shown,
         "note": event.note,
         "seconds": event.seconds,
         "client_time": event.client_time,
-        "server_time": datetime.now(UTC),
+        "server_time": now,
         "fingerprint": _fingerprint(row),
     }, None
 
@@ -552,6 +594,8 @@ def _check_extras(event: LabelEvent) -> None:
         raise _Rejection("propensity", f"propensity {event.propensity} is not a chance between 0 and 1")
     if event.client_time is not None and event.client_time.tzinfo is None:
         raise _Rejection("client_time", "client_time has no time zone")
+    if event.client_time is not None and not _is_of_our_calendar(event.client_time):
+        raise _Rejection("client_time", "client_time lies outside the years 1 to 9999 in UTC")
     if note_fault := fault_of(event.note or "", 2000):
         raise _Rejection("note", f"the note {note_fault}")
     if event.shown is not None:
@@ -561,6 +605,14 @@ def _check_extras(event: LabelEvent) -> None:
             raise _Rejection("shown", "'shown' is not JSON") from None
         if shown_fault := fault_of(event.shown, 4000):
             raise _Rejection("shown", f"'shown' {shown_fault}")
+
+
+def _is_of_our_calendar(time: datetime) -> bool:
+    try:
+        time.astimezone(UTC)
+    except OverflowError:
+        return False
+    return True
 
 
 def _check_subject(conn: sa.Connection, event: LabelEvent, row: dict[str, Any], facts: _Facts) -> None:

@@ -29,7 +29,7 @@ def check_database(db: Database, progress: Progress | None = None) -> Iterator[s
     yield from _file(db, tell)
     yield from _bundles(db, tell)
     yield from _models(db, tell)
-    questions = (_numbers, _answers, _queue, _ledger, _merges, _staging)
+    questions = (_numbers, _answers, _reasons, _queue, _ledger, _merges, _staging)
     for number, question in enumerate(questions):
         tell("check ledgers", number, len(questions))
         yield from question(db)
@@ -118,6 +118,19 @@ def _answers(db: Database) -> Iterator[str]:
         wrong = invariants.answers_that_do_not_stand(conn)
     for track_id in wrong:
         yield f"Another answer about track {track_id} counts than the one that follows from all decisions."
+
+
+def _reasons(db: Database) -> Iterator[str]:
+    with db.read() as conn:
+        unasked = invariants.decisions_that_no_item_asked(conn)
+        timeless = invariants.decisions_of_no_clock(conn)
+    for seq, lane in unasked:
+        yield (
+            f"Decision {seq:,} claims the lane {lane} or a chance that no item of the queue gave it: take it back on "
+            "the page, or import the file that it came from again."
+        )
+    for seq, column in timeless:
+        yield f"The {column} of decision {seq:,} cannot be: it was not taken from a clock."
 
 
 def _queue(db: Database) -> Iterator[str]:

@@ -5,10 +5,13 @@ Belongs here: invariants that span rows or tables. Does not belong here: how the
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import numpy as np
 import sqlalchemy as sa
 
 from chimp_assets.database import schema as t
+from chimp_assets.database.provenance import imported
 
 SAMPLE = 20
 """Offending rows shown; more are not read."""
@@ -114,6 +117,60 @@ def answers_that_do_not_stand(conn: sa.Connection) -> list[int]:
     one, other = (sa.select(c.track_id, c.annotation_id, c.individual_id) for c in (follows, kept))
     wrong = sa.union_all(sa.except_(one, other).subquery().select(), sa.except_(other, one).subquery().select())
     return sorted(set(conn.scalars(wrong.limit(SAMPLE))))
+
+
+def decisions_that_no_item_asked(conn: sa.Connection) -> list[tuple[int, str]]:
+    """(seq, lane) of decisions that claim a lane or a chance of having been asked that no item of the queue gave them.
+
+    Before revision 0011 the page stored what a client said of both. Decisions out of files are vouched for by who
+    imported them. A chance that is missing harms nobody.
+    """
+    a, q = t.annotation.c, t.acquisition_queue.c
+    unlike = sa.or_(a.lane != q.lane, sa.func.abs(a.propensity - q.propensity) > 1e-9)
+    claimed = sa.or_(a.lane.in_(_MEASURING), a.propensity.is_not(None))
+    rows = conn.execute(
+        sa.select(a.seq, a.lane)
+        .outerjoin_from(t.annotation, t.acquisition_queue, q.item_id == a.item_id)
+        .where(a.kind != "retract")
+        .where(
+            sa.or_(
+                sa.and_(a.item_id.is_not(None), unlike),
+                sa.and_(a.item_id.is_(None), a.lane != "import", claimed),
+                a.propensity <= 0,
+                a.propensity > 1,
+            )
+        )
+        .order_by(a.seq)
+    )
+    return _not_imported(conn, [(row.seq, row.lane) for row in rows])
+
+
+# What is measured by these lanes would be another number if others got into them.
+_MEASURING = ("audit", "repeat")
+
+
+def decisions_of_no_clock(conn: sa.Connection) -> list[tuple[int, str]]:
+    """(seq, column) of decisions whose client_time or seconds cannot be."""
+    from chimp_assets.database.events import AHEAD, EARLIEST
+
+    a = t.annotation.c
+    timeless = sa.or_(a.client_time < EARLIEST, a.client_time > datetime.now(UTC) + AHEAD)
+    column = sa.case((timeless, "client_time"), else_="seconds")
+    rows = conn.execute(
+        sa.select(a.seq, column.label("name"))
+        .where(sa.or_(timeless, a.seconds > LONGEST_S), a.lane != "import")
+        .order_by(a.seq)
+    )
+    return _not_imported(conn, [(row.seq, row.name) for row in rows])
+
+
+LONGEST_S = 86_400.0
+"""Of one look at a track: earlier versions kept longer ones than `events.LONGEST_S`, of screens that were left on."""
+
+
+def _not_imported(conn: sa.Connection, found: list[tuple[int, str]]) -> list[tuple[int, str]]:
+    known = imported(conn) if found else ()
+    return [one for one in found if one[0] not in known][:SAMPLE]
 
 
 def items_that_should_not_wait(conn: sa.Connection) -> list[int]:

@@ -32,6 +32,7 @@ from chimp_assets.database.csv_tables import (
 from chimp_assets.database.engine import Database
 from chimp_assets.database.events import LabelEvent, effective_answers, record_in
 from chimp_assets.database.names import code_of
+from chimp_assets.database.provenance import note_import
 from chimp_assets.database.schema import annotation, app_user, individual
 from chimp_assets.errors import ChimpError
 
@@ -121,12 +122,15 @@ def import_labels(db: Database, file: Path, annotator: str | None = None, skip_b
 
     def work(conn: sa.Connection) -> ImportReport:
         stored = duplicates = 0
+        seqs: list[int] = []
         skipped: list[BadRow] = []
         for batch in _batches(sheet, kept, annotator, skipped):
             results = record_in(conn, [event for _, event in batch])
             for (line, _), result in zip(batch, results, strict=True):
                 stored += result.status == "stored"
                 duplicates += result.status == "duplicate"
+                if result.seq is not None:
+                    seqs.append(result.seq)
                 if result.status == "rejected":
                     skipped.append(BadRow(line, result.field or "", result.reason or ""))
             if len(skipped) >= NAMED_BAD_ROWS and not skip_bad:
@@ -134,6 +138,7 @@ def import_labels(db: Database, file: Path, annotator: str | None = None, skip_b
         skipped.sort(key=lambda row: row.line)
         if skipped and not skip_bad:
             raise _bad_rows(sheet, skipped)
+        note_import(conn, file.name, seqs)
         return ImportReport(stored, duplicates, skipped, list(sheet.notes))
 
     try:

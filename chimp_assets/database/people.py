@@ -19,9 +19,10 @@ import sqlalchemy as sa
 from chimp_assets.database.bulk import insert_one
 from chimp_assets.database.counters import ANNOTATION, take_numbers
 from chimp_assets.database.engine import Database
+from chimp_assets.database.leases import give_back
 from chimp_assets.database.lookup import user_called
 from chimp_assets.database.names import clean, doubt_about, fault_in, key_of, looks
-from chimp_assets.database.schema import ROLES, app_user, audit_event
+from chimp_assets.database.schema import ROLES, app_user, audit_event, user_session
 from chimp_assets.database.texts import cut_to, fault_of
 from chimp_assets.errors import ChimpError
 
@@ -74,7 +75,8 @@ def list_users(db: Database) -> list[User]:
 
 
 def disable_user(db: Database, name: str, by: str | None = None) -> None:
-    """This user may answer no more; past answers stay. Raises PeopleError if there is no such user."""
+    """This user may answer no more: sessions end, items go back to the queue, past answers stay. Raises PeopleError if
+    there is no such user."""
     _set_disabled(db, name, True, by)
 
 
@@ -88,7 +90,13 @@ def _set_disabled(db: Database, name: str, disabled: bool, by: str | None) -> No
         user_id = user_id_of(conn, name, even_disabled=True)
         name = str(conn.scalar(sa.select(app_user.c.name).where(app_user.c.user_id == user_id)))
         conn.execute(sa.update(app_user).where(app_user.c.user_id == user_id).values(disabled=disabled))
-        write_audit_event(conn, "user.disable" if disabled else "user.enable", name, {}, by)
+        detail: dict[str, Any] = {}
+        if disabled:
+            detail["items"] = give_back(conn, user_id)
+            s = user_session.c
+            ending = sa.update(user_session).where(s.user_id == user_id, s.revoked_at.is_(None))
+            detail["sessions"] = conn.execute(ending.values(revoked_at=datetime.now(UTC))).rowcount
+        write_audit_event(conn, "user.disable" if disabled else "user.enable", name, detail, by)
 
 
 def ensure_default_users(db: Database) -> None:

@@ -3,7 +3,7 @@
 Belongs here: rows of `acquisition_round` and `acquisition_queue` and their leases. Does not belong here: what is worth
 asking (`acquisition`, `planning`) and what an answer does to its item (`events`).
 
-A lease only keeps two people from doing the same work; a late answer is never refused. Most items ask who a track is.
+A lease keeps two people from doing the same work; a late answer is never refused. Most items ask who a track is.
 Those of the lane `pairs` ask whether two tracks show one animal, which needs no names; those of `disputed` show people
 who may correct answers what cannot all be true: a pair, or one track and its name. Both go only to who asks for them.
 """
@@ -11,7 +11,7 @@ who may correct answers what cannot all be true: a pair, or one track and its na
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from chimp_assets.database.bulk import insert_one, insert_rows
 from chimp_assets.database.counters import take_numbers
 from chimp_assets.database.engine import Database
+from chimp_assets.database.leases import give_back
 from chimp_assets.database.people import user_id_of
 from chimp_assets.database.schema import (
     CORRECTING_ROLES,
@@ -43,7 +44,8 @@ _Q = acquisition_queue.c
 class QueueItem:
     """One question that was claimed: which track, why, in which lane, with which chance of having been asked.
 
-    other_track_id: of a pair, the track that may show the same animal; None: who is it?
+    other_track_id: of a pair, the track that may show the same animal; None: who is it? fresh: this claim leased it,
+    and the user did not hold it before.
     """
 
     item_id: int
@@ -54,6 +56,7 @@ class QueueItem:
     propensity: float
     reason: str
     other_track_id: int | None = None
+    fresh: bool = field(default=False, compare=False)
 
 
 def write_round(
@@ -163,7 +166,8 @@ def claim(
             )
         while len(wanted) < n and (free := _first_free(conn, now, mine, n - len(wanted))):
             wanted += _lease(conn, free, user_id, now, until)
-        return _leased_items(conn, user_id, wanted)
+        items = _leased_items(conn, user_id, wanted)
+        return [replace(item, fresh=item.item_id not in held) for item in items]
 
     return db.transact(work)
 
@@ -173,12 +177,7 @@ def release(db: Database, user: str) -> int:
 
     def work(conn: sa.Connection) -> int:
         user_id = user_id_of(conn, user, even_disabled=True)
-        given_back = conn.execute(
-            sa.update(acquisition_queue)
-            .where(_Q.state == "leased", _Q.leased_by == user_id)
-            .values(state="pending", leased_by=None, leased_until=None)
-        )
-        return given_back.rowcount
+        return give_back(conn, user_id)
 
     return db.transact(work)
 

@@ -433,6 +433,8 @@ app_user = Table(
         server_default=sa.false(),
         comment="the password is for one sign-in, in which another is chosen",
     ),
+    Column("password_ends_at", UtcDateTime, comment="of a password for one sign-in"),
+    Column("password_used_at", UtcDateTime, comment="when a password for one sign-in was used"),
     _one_of("role", ROLES),
 )
 
@@ -460,6 +462,15 @@ user_session = Table(
     ),
     Column("address", Unicode(60)),
     Column("agent", Unicode(200), comment="browser and system"),
+)
+
+page_secret = Table(
+    "page_secret",
+    metadata,
+    Column("name", Unicode(40), primary_key=True),
+    Column("secret", Unicode(200), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    comment="what the labelling page signs with: whoever reads it can pass for a known device, not for a person",
 )
 
 audit_event = Table(
@@ -878,6 +889,11 @@ quality_check = Table(
     Column("asked_at", UtcDateTime, nullable=False),
     Column("answered_at", UtcDateTime),
     Column("passed", Boolean),
+    Column(
+        "item_id",
+        BigInteger,
+        comment="item of the queue in whose place a gold question is asked; null: a plant, or one of before 0011",
+    ),
     _one_of("kind", CHECK_KINDS),
     Index("ix_quality_check_user", "user_id", "kind", "answered_at"),
     comment="questions whose answer is known: who answers attentively",

@@ -1,16 +1,22 @@
 """Local accounts: passwords, the first administrator, and what signing in with a password takes.
 
-Belongs here: argon2 hashes of `app_user` and when they are made anew. Does not belong here: sessions (`sessions`), the
-brake on guessing (`throttle`), people of an identity provider (`oidc`).
+Belongs here: argon2 hashes of `app_user`, when they are made anew, and passwords for one sign-in. Does not belong here:
+sessions (`sessions`), the brake on guessing (`throttle`), how many hash at once (`hashing`), what everybody would guess
+(`passwords`), people of an identity provider (`oidc`).
+
+A password is normalised (NFKC) before it is hashed: keyboards write one letter in several ways. A password for one
+sign-in is used up by the first, and ends after a day; whoever opened the session with it may still choose another.
 """
 
 from __future__ import annotations
 
 import itertools
 import secrets
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 from argon2 import PasswordHasher
@@ -23,10 +29,13 @@ from chimp_assets.database.people import PeopleError, user_id_of, write_audit_ev
 from chimp_assets.database.schema import app_user
 from chimp_assets.database.texts import is_storable
 from chimp_assets.web import sessions
+from chimp_assets.web.passwords import is_easy_to_guess
 
 SHORTEST = 10
 """Characters. NIST SP 800-63B-4 asks for length and forbids rules about kinds of characters."""
 LONGEST = 256
+ONE_TIME = timedelta(days=1)
+"""How long a password for one sign-in is good."""
 FIRST_ADMIN = "admin"
 # Letters that nobody takes for others when they are read out.
 _ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
@@ -46,36 +55,81 @@ class Account:
     must_change: bool
 
 
+class EndedPasswordError(PeopleError):
+    """A password for one sign-in that was used, or that is older than a day."""
+
+
 def verify(db: Database, name: str, password: str) -> Account | None:
-    """The account of a name, if the password is its own and not disabled; hashes of older parameters are renewed."""
-    row = None
-    if is_storable(name) and len(name) <= 100:
-        u = app_user.c
-        with db.read() as conn:
-            row = conn.execute(
-                sa.select(u.user_id, u.name, u.role, u.password_hash, u.must_change, u.disabled).where(u.name == name)
-            ).first()
-    known = row is not None and row.password_hash is not None and not row.disabled
-    if not _matches(row.password_hash if row is not None and known else _NOBODY, password) or row is None or not known:
+    """The account of a name, if the password is its own and not disabled; hashes of older parameters are renewed.
+
+    A password for one sign-in is used up by this: of several at once, one gets in. Raises EndedPasswordError for one
+    that was used or has ended.
+    """
+    row, as_typed = _found(db, name, password)
+    if row is None:
         return None
-    if _hasher.check_needs_rehash(row.password_hash):
+    if row.must_change:
+        _use_up(db, row)
+    if as_typed or _hasher.check_needs_rehash(row.password_hash):
+        renewed = _hasher.hash(_normal(password))
         with db.write() as conn:
-            _store(conn, row.user_id, _hasher.hash(password), bool(row.must_change))
+            u = app_user.c
+            # Somebody may have given another password meanwhile.
+            which = (u.user_id == row.user_id, u.password_hash == row.password_hash)
+            conn.execute(sa.update(app_user).where(*which).values(password_hash=renewed))
     return Account(row.user_id, row.name, row.role, bool(row.must_change))
 
 
+def is_password(db: Database, name: str, password: str) -> bool:
+    """Whether this is the password of a person who is signed in: one for one sign-in is, until another is chosen."""
+    return _found(db, name, password)[0] is not None
+
+
+def _found(db: Database, name: str, password: str) -> tuple[Any, bool]:
+    """The user whose password this is or None, and whether its hash is of the password as typed, not as normalised."""
+    row = None
+    if is_storable(name) and len(name) <= 100:
+        u = app_user.c
+        columns = (u.user_id, u.name, u.role, u.password_hash, u.must_change, u.disabled, u.password_ends_at)
+        with db.read() as conn:
+            row = conn.execute(sa.select(*columns).where(u.name == name)).first()
+    known = row is not None and row.password_hash is not None and not row.disabled
+    hashed = row.password_hash if row is not None and known else _NOBODY
+    normal = _normal(password)
+    as_normal = _matches(hashed, normal)
+    # Hashes of versions that did not normalise.
+    as_typed = not as_normal and normal != password and _matches(hashed, password)
+    return (row if known and (as_normal or as_typed) else None), as_typed
+
+
+def _use_up(db: Database, row: Any) -> None:
+    """Raises EndedPasswordError unless this is the first use, and in time. One statement: of two at once one wins."""
+    u, now = app_user.c, datetime.now(UTC)
+    first = (
+        u.user_id == row.user_id, u.password_hash == row.password_hash, u.password_used_at.is_(None),
+        sa.or_(u.password_ends_at.is_(None), u.password_ends_at > now),
+    )  # fmt: skip
+    with db.write() as conn:
+        if conn.execute(sa.update(app_user).where(*first).values(password_used_at=now)).rowcount != 1:
+            raise EndedPasswordError(
+                "This password was for one sign-in and is not valid any more.",
+                "Ask an administrator for a new one.",
+            )
+
+
 def set_password(db: Database, name: str, password: str, once: bool = False, by: str | None = None) -> None:
-    """Give a user a password and end all of the user's sessions. once: another is chosen at the first sign-in.
+    """Give a user a password and end all of the user's sessions. once: for one sign-in within a day, in which another
+    is chosen.
 
     Raises PeopleError for an unknown user or a password that cannot be one.
     """
-    check_password(password)
-    hashed = _hasher.hash(password)
+    check_password(password, name)
+    hashed = _hasher.hash(_normal(password))
     with db.write() as conn:
         user_id = user_id_of(conn, name)
         _store(conn, user_id, hashed, once)
         write_audit_event(conn, "user.password", name, {"once": once}, by)
-    sessions.revoke(db, user_id)
+        sessions.revoke_in(conn, user_id)
 
 
 def one_time_password() -> str:
@@ -92,24 +146,32 @@ def first_admin(db: Database) -> str | None:
 def first_account(db: Database) -> tuple[str, str] | None:
     """At the first start: makes an administrator and returns name and password for one sign-in; later None.
 
-    The first start is one at which no enabled administrator can sign in with a password. The name is `admin`, or
-    another one where somebody else has it in any spelling.
+    The first start is one at which no enabled administrator can sign in with a password. One whose password for one
+    sign-in was used up or has ended, and who chose no other, cannot. The name is `admin`, or another one where somebody
+    else has it in any spelling.
     """
-    u = app_user.c
+    u, now = app_user.c, datetime.now(UTC)
     password = one_time_password()
     hashed = _hasher.hash(password)
     with db.write() as conn:
-        rows = conn.execute(sa.select(u.user_id, u.name, u.role, u.disabled, u.password_hash).order_by(u.user_id)).all()
+        rows = conn.execute(
+            sa.select(
+                u.user_id, u.name, u.role, u.disabled, u.password_hash, u.must_change, u.password_used_at,
+                u.password_ends_at,
+            ).order_by(u.user_id)
+        ).all()  # fmt: skip
         admins = [row for row in rows if row.role == "admin" and not row.disabled]
-        if any(row.password_hash is not None for row in admins):
+        if any(row.password_hash is not None and not _has_ended(row, now) for row in admins):
             return None
         own = next((row for row in admins if key_of(row.name) == key_of(FIRST_ADMIN)), None)
+        own = own or next((row for row in admins if row.password_hash is not None), None)
         if own is None:
             taken = {key_of(row.name) for row in rows}
             name = next(name for name in _names_of_admins() if key_of(name) not in taken)
-            user_id = insert_one(conn, app_user, name=name, role="admin", created_at=datetime.now(UTC))
+            user_id = insert_one(conn, app_user, name=name, role="admin", created_at=now)
         else:
             user_id, name = own.user_id, own.name
+            sessions.revoke_in(conn, user_id)
         _store(conn, user_id, hashed, once=True)
         write_audit_event(conn, "user.first_admin", name, {})
     return name, password
@@ -121,22 +183,44 @@ def _names_of_admins() -> Iterator[str]:
     yield from (f"{FIRST_ADMIN}-{number}" for number in itertools.count(2))
 
 
-def check_password(password: str) -> None:
-    """Raises PeopleError with a sentence if this cannot be a password."""
+def check_password(password: str, name: str = "") -> None:
+    """Raises PeopleError with a sentence if this cannot be a password. name: of its owner."""
+    password = _normal(password)
     if len(password) < SHORTEST:
         raise PeopleError(f"A password has at least {SHORTEST} characters.", "A sentence is easy to remember.")
     if len(password) > LONGEST or not is_storable(password):
         raise PeopleError(f"A password has at most {LONGEST} characters, all of them text.", "Choose another.")
+    if is_easy_to_guess(password, name):
+        raise PeopleError(
+            "This password is among the first that anybody would try.",
+            "Choose a sentence of four words or more that only you would write.",
+        )
+
+
+def _has_ended(row: Any, now: datetime) -> bool:
+    used = row.password_used_at is not None or (row.password_ends_at is not None and row.password_ends_at <= now)
+    return bool(row.must_change) and used
 
 
 def _store(conn: sa.Connection, user_id: int, hashed: str, once: bool) -> None:
     conn.execute(
-        sa.update(app_user).where(app_user.c.user_id == user_id).values(password_hash=hashed, must_change=once)
+        sa.update(app_user)
+        .where(app_user.c.user_id == user_id)
+        .values(
+            password_hash=hashed,
+            must_change=once,
+            password_used_at=None,
+            password_ends_at=datetime.now(UTC) + ONE_TIME if once else None,
+        )
     )
+
+
+def _normal(password: str) -> str:
+    return unicodedata.normalize("NFKC", password[: 4 * LONGEST])
 
 
 def _matches(hashed: str, password: str) -> bool:
     try:
-        return _hasher.verify(hashed, password[: LONGEST + 1])
+        return _hasher.verify(hashed, password[: LONGEST + 1].encode(errors="surrogatepass"))
     except (VerificationError, InvalidHashError):
         return False

@@ -31,8 +31,11 @@ from chimp_assets.web import media, oidc, texts
 from chimp_assets.web.api import administration, boxes, events, grid, health, people, pictures, queue, review, signing
 from chimp_assets.web.api import individuals as individuals_api
 from chimp_assets.web.checks import Checks
-from chimp_assets.web.errors import WebError, answer
+from chimp_assets.web.devices import Devices, secret_of
+from chimp_assets.web.errors import Json, WebError, answer
 from chimp_assets.web.faces import Faces
+from chimp_assets.web.gold import Gold
+from chimp_assets.web.hashing import Hashing
 from chimp_assets.web.making import Making
 from chimp_assets.web.metrics import Metrics
 from chimp_assets.web.pages import administration as administration_page
@@ -97,13 +100,18 @@ def create_app(home: Home, options: Options | None = None) -> FastAPI:
         docs_url=None,  # its pages load their code from elsewhere
         redoc_url=None,
         openapi_url=None,
+        default_response_class=Json,
     )
     app.state.home = home
     app.state.settings = settings
     app.state.db = Database(settings.database_url, wait_s=settings.web.database_wait_s)
     app.state.metrics = Metrics()
     app.state.throttle = Throttle()
+    app.state.hashing = Hashing()
+    secret = secret_of(app.state.db)
+    app.state.devices = Devices(secret)
     app.state.checks = Checks(app.state.db, settings)
+    app.state.gold = Gold(app.state.db, settings, secret)
     app.state.media = Making(home, app.state.db, app.state.metrics, enabled=options.make_media)
     cache = PictureCache(settings.home / PICTURES, settings.web.pictures_mb * 1_000_000)
     app.state.faces = Faces(home, app.state.db, cache, app.state.metrics)
@@ -185,8 +193,8 @@ def _own_routes() -> APIRouter:
     @router.get("/static/{version}/{path:path}")
     def static_file(request: Request, version: str, path: str) -> Response:
         """A file of ours. Its address holds the version of all of them, so relative imports keep it too."""
-        file = (STATIC / path.replace("\x00", "")).resolve()
-        if "\x00" in path or not file.is_relative_to(STATIC.resolve()) or not file.is_file():
+        file = _static_file(path)
+        if file is None:
             raise WebError(404, "no_file", "There is no such file.", "Load the page again.")
         current = version == request.app.state.static_version
         return FileResponse(
@@ -199,6 +207,15 @@ def _own_routes() -> APIRouter:
         return request.app.openapi()
 
     return router
+
+
+def _static_file(path: str) -> Path | None:
+    """The file of ours at a path; None where there is none, or no system could have one of this name."""
+    try:
+        file = (STATIC / path).resolve()
+        return file if file.is_relative_to(STATIC.resolve()) and file.is_file() else None
+    except (OSError, ValueError):
+        return None
 
 
 def _answer_errors(app: FastAPI) -> None:
@@ -244,7 +261,7 @@ def _in_words(request: Request, error: ChimpError) -> Response:
             "The page tries again by itself; nothing is lost.",
             {"Retry-After": str(RETRY_AFTER_S)},
         )
-    _log.error("%s %s: %s", request.method, request.url.path, error)
+    _log.error("%s %r: %r", request.method, request.url.path, str(error))
     if isinstance(error, FullDiskError):
         return answer(507, "full", "There is no room left to store this.", "Tell the administrator; nothing is lost.")
     if type(error).__name__ in _OUR_SIDE:

@@ -208,6 +208,7 @@ def config_of(app: ASGIApp, host: str, port: int, bounds: Bounds, **more: Any) -
         port=port,
         http=bounded,
         server_header=False,
+        proxy_headers=False,  # whom to believe is a setting, and what they say must be an address (`forwarded`)
         timeout_keep_alive=bounds.idle_s,
         timeout_graceful_shutdown=5,
         # asyncio takes so many connections before it looks at the first.

@@ -33,6 +33,7 @@ from chimp_assets.errors import ChimpError
 from chimp_assets.settings import Settings
 from chimp_assets.web import security, sessions, ui_token
 from chimp_assets.web.errors import answer
+from chimp_assets.web.forwarded import as_proxies_say, proxies_of
 from chimp_assets.web.roles import RUNG_OF, may
 from chimp_assets.web.sessions import Person
 
@@ -63,8 +64,11 @@ class Door:
         self._web = settings.web.model_copy(update={"host": host})
         self._hosts = security.allowed_hosts(self._web) | security.allowed_hosts(settings.web)
         self._page = page
+        self._proxies = proxies_of(settings.web)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] in ("http", "websocket"):
+            scope = as_proxies_say(scope, self._proxies)
         if scope["type"] == "websocket":
             await self._socket(scope, receive, send)
         elif scope["type"] == "http":

@@ -31,7 +31,9 @@ A_WHILE = "private, max-age=600"
 CLIP_WAIT_S = 20.0
 RETRY_AFTER_S = 2
 TYPES = {"jpg": "image/jpeg", "mp4": "video/mp4", "json": "application/json"}
-_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+_RANGE = re.compile(r"bytes=([0-9]*)-([0-9]*)")
+_MOST_DIGITS = 18
+"""Of a place in a file: longer numbers lie behind the end of any."""
 
 
 @router.get("/media/{content_hash}.{suffix}", dependencies=[Depends(require("viewer"))], response_class=Response)
@@ -120,8 +122,12 @@ def _range_of(header: str | None, size: int) -> tuple[int, int] | None:
         return None
     first, last = match.groups()
     if not first:
-        return max(0, size - int(last)), size - 1
-    return int(first), min(int(last) if last else size - 1, size - 1)
+        return max(0, size - _place(last)), size - 1
+    return _place(first), min(_place(last) if last else size - 1, size - 1)
+
+
+def _place(digits: str) -> int:
+    return int(digits) if len(digits) <= _MOST_DIGITS else 10**_MOST_DIGITS
 
 
 def _missing() -> WebError:

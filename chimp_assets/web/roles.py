@@ -1,7 +1,7 @@
 """Who may do what: the roles of the database as the rungs of one ladder, and the dependency that every route declares.
 
-Belongs here: the mapping, and `require`. Does not belong here: whose answer weighs more (`database.events.ROLE_ORDER`,
-which this does not touch) and who is signed in (`sessions`).
+Belongs here: the mapping, what each kind of answer and each question needs, and `require`. Does not belong here: whose
+answer weighs more (`database.events.ROLE_ORDER`, which this does not touch) and who is signed in (`sessions`).
 
 | role in the database | rung here  | may                                                        | its answers weigh |
 |----------------------|------------|------------------------------------------------------------|-------------------|
@@ -19,6 +19,7 @@ from typing import Literal
 
 from starlette.requests import Request
 
+from chimp_assets.database.schema import DISPUTED, PAIRS
 from chimp_assets.web.errors import SignedOut, WebError
 from chimp_assets.web.sessions import Person, person_of
 
@@ -33,15 +34,18 @@ RUNG_OF: dict[str, Rung] = {
     "expert": "reviewer",
     "admin": "admin",
 }
-# What each kind of answer needs.
+# What each kind of answer needs: most say who or what one animal is.
 RUNG_OF_KIND: dict[str, Rung] = {
-    "identify": "identifier",
-    "new_individual": "identifier",
-    "unknown": "identifier",
-    "split": "identifier",
-    "merge": "identifier",
+    "box": "annotator",
+    "same": "annotator",
+    "different": "annotator",
+    "retract": "annotator",
 }
-DEFAULT_RUNG: Rung = "annotator"
+DEFAULT_RUNG: Rung = "identifier"
+# These may also be about two tracks, and then ask for eyes alone.
+OF_PAIRS = ("cannot_tell", "skip")
+# What a question of the queue needs, by its lane; those of all others ask who an animal is.
+RUNG_OF_LANE: dict[str, Rung] = {PAIRS: "annotator", DISPUTED: "reviewer"}
 # A person with a password for one sign-in may do nothing but choose another.
 WITH_OLD_PASSWORD = ("/api/me", "/api/password", "/api/sign-out", "/password")
 
@@ -51,9 +55,15 @@ def may(person: Person | None, rung: Rung) -> bool:
     return person is not None and LADDER.index(RUNG_OF[person.role]) >= LADDER.index(rung)
 
 
-def may_answer(person: Person, kind: str) -> bool:
-    """Whether a person may give answers of this kind."""
-    return may(person, RUNG_OF_KIND.get(kind, DEFAULT_RUNG))
+def may_answer(person: Person, kind: str, about_two: bool = False) -> bool:
+    """Whether a person may give answers of this kind. about_two: about a pair of tracks, not about one."""
+    eyes = about_two and kind in OF_PAIRS
+    return may(person, "annotator" if eyes else RUNG_OF_KIND.get(kind, DEFAULT_RUNG))
+
+
+def may_settle(person: Person, lane: str) -> bool:
+    """Whether a person may answer questions of this lane."""
+    return may(person, RUNG_OF_LANE.get(lane, "identifier"))
 
 
 class Required:

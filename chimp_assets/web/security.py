@@ -25,6 +25,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from chimp_assets.settings import WebSettings
 from chimp_assets.web.errors import TooLongBody, answer
+from chimp_assets.web.forwarded import as_proxies_say, proxies_of
 from chimp_assets.web.metrics import Metrics
 
 _log = logging.getLogger(__name__)
@@ -90,6 +91,7 @@ class Guard:
         self._settings = settings
         self._hosts = allowed_hosts(settings)
         self._metrics = metrics
+        self._proxies = proxies_of(settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -98,6 +100,7 @@ class Guard:
                 await self._app(scope, receive, send)
             return
         began = time.perf_counter()
+        scope = as_proxies_say(scope, self._proxies)
         nonce = secrets.token_urlsafe(16)
         scope.setdefault("state", {})["nonce"] = nonce
         status = 500
@@ -122,7 +125,7 @@ class Guard:
             await app(scope, bounded(receive, self._settings.body_bytes), send_guarded)
         except Exception:
             number = uuid.uuid4().hex[:12]
-            _log.exception("request %s failed: %s %s", number, scope["method"], scope["path"])
+            _log.exception("request %s failed: %s %r", number, scope["method"], scope["path"])
             if started:
                 raise
             failed = answer(
@@ -146,7 +149,7 @@ class Guard:
         if not is_json(headers):
             return answer(415, "content_type", "This is not JSON.", "Send Content-Type: application/json.")
         if not is_same_origin(headers, _origins(scope, headers, self._settings)):
-            _log.warning("cross-site request refused: %s %s", scope["method"], scope["path"])
+            _log.warning("cross-site request refused: %s %r", scope["method"], scope["path"])
             self._metrics.count("chimp_cross_site_refused_total")
             return cross_site()
         return too_long(headers, self._settings)

@@ -1,25 +1,37 @@
-"""The brake on guessing passwords: how many failures one account and one address may have.
+"""The brake on guessing passwords: how many failures an account at an address, an address and an account may have.
 
-Belongs here: counting failures, in memory and bounded. Does not belong here: checking passwords (`accounts`).
+Belongs here: counting failures, in memory and bounded. Does not belong here: checking passwords (`accounts`), how many
+are checked at once (`hashing`), which devices are known (`devices`).
 
 In memory, because a guess must cost less than its refusal: a row for each of 10,000 guesses would be a gift to whoever
 guesses. A restart forgets; the hash of a password takes 50 ms all the same. Refusals become few audit events that
 count.
+
+An attempt is counted before its password is looked at, and taken back when it was right: 48 attempts at once are as
+many as 48 in turn. Failures count for the account at this address, so that nobody locks anybody out from elsewhere;
+for the address, whatever names it tries; and for the account from everywhere, where only a guesser with many addresses
+gets so far. A device on which somebody signed in before has a count of its own instead of these three.
 """
 
 from __future__ import annotations
 
+import hashlib
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from ipaddress import IPv6Address, ip_address
 
 FREE_FAILURES = 5
 """Failures without a pause, for people who mistype."""
 LONGEST_PAUSE_S = 900.0
 PER_ADDRESS = 10
 """Times as many failures for an address: a station's people share one."""
+PER_ACCOUNT = 20
+"""Times as many for an account from everywhere: NIST SP 800-63B-4 allows 100."""
+LONGEST_ACCOUNT_PAUSE_S = 60.0
+"""For an account from everywhere: its owner on a new device must not be kept out for long by others."""
 FORGOTTEN_S = 3600.0
 MOST_KEYS = 20_000
 """Accounts and addresses that are remembered; the one that failed longest ago is forgotten first."""
@@ -32,58 +44,138 @@ class _Failures:
     refused: int = 0
 
 
+_Key = tuple[str, bytes]
+
+
 class Throttle:
     """Failures by account and by address. Threads may share one."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._failures: OrderedDict[str, _Failures] = OrderedDict()
+        self._failures: OrderedDict[_Key, _Failures] = OrderedDict()
         self._lock = threading.Lock()
 
-    def pause_s(self, account: str, address: str) -> float:
-        """Seconds that this account at this address has to wait before its next attempt is looked at; 0: none."""
-        with self._lock:
-            return max(self._left(f"account {account}", FREE_FAILURES), self._left(f"address {address}", _OF_ADDRESS))
+    def pause_s(self, account: str, address: str, device: str | None = None) -> float:
+        """Seconds that this account at this address has to wait before its next attempt is looked at; 0: none.
 
-    def fail(self, account: str, address: str) -> None:
-        """A wrong password, or a name that nobody has."""
-        with self._lock:
-            for key in (f"account {account}", f"address {address}"):
-                found = self._failures.setdefault(key, _Failures())
-                if self._clock() - found.last > FORGOTTEN_S:
-                    found.n = 0
-                found.n += 1
-                found.last = self._clock()
-                self._failures.move_to_end(key)
-            while len(self._failures) > MOST_KEYS:
-                self._failures.popitem(last=False)
-
-    def refuse(self, account: str, address: str) -> int:
-        """An attempt that was not looked at; returns how many there were at this account since it last succeeded.
-
-        Numbers that double are worth an audit event (`is_worth_telling`), so that 10,000 attempts write 14 rows.
+        device: one on which this account signed in before.
         """
         with self._lock:
-            found = self._failures.setdefault(f"account {account}", _Failures())
+            return self._pause(_keys(account, address, device))
+
+    def admit(self, account: str, address: str, device: str | None = None) -> float:
+        """0, and the attempt is counted as a failure until `succeed` or `forget`; else the pause, and it is not."""
+        keys = _keys(account, address, device)
+        with self._lock:
+            pause = self._pause(keys)
+            if pause <= 0:
+                self._count(keys)
+            return pause
+
+    def fail(self, account: str, address: str, device: str | None = None) -> None:
+        """A wrong password, or a name that nobody has, that was not counted by `admit`."""
+        with self._lock:
+            self._count(_keys(account, address, device))
+
+    def forget(self, account: str, address: str, device: str | None = None) -> None:
+        """An attempt that was admitted and not looked at."""
+        with self._lock:
+            for key in _keys(account, address, device):
+                self._take_back(key)
+
+    def refuse(self, account: str, address: str, device: str | None = None) -> int:
+        """An attempt that was not looked at; returns how many there were since whatever brakes it was first counted.
+
+        An address that is braked is counted as one, whatever names it tries. Numbers that double are worth an audit
+        event (`is_worth_telling`), so that 10,000 attempts write 14 rows.
+        """
+        keys = _keys(account, address, device)
+        with self._lock:
+            braked = next((key for key in keys if self._left(key) > 0), keys[0])
+            found = self._of(braked)
             found.refused += 1
             return found.refused
 
-    def succeed(self, account: str) -> None:
-        """The right password: the account starts anew. The address does not: its owner may guess others."""
+    def succeed(self, account: str, address: str = "", device: str | None = None) -> None:
+        """The right password: the account at this address starts anew. The address does not: its owner may guess
+        others. Nor does the account from everywhere: others may go on guessing at it."""
         with self._lock:
-            self._failures.pop(f"account {account}", None)
+            pair, *others = sorted(_keys(account, address, device), key=lambda key: key[0] not in ("pair", "device"))
+            self._failures.pop(pair, None)
+            for key in others:
+                self._take_back(key)
 
-    def _left(self, key: str, free: int) -> float:
+    def _pause(self, keys: list[_Key]) -> float:
+        return max(self._left(key) for key in keys)
+
+    def _left(self, key: _Key) -> float:
         found = self._failures.get(key)
+        free, longest = _LIMITS[key[0]]
         if found is None or found.n < free or self._clock() - found.last > FORGOTTEN_S:
             return 0.0
-        pause = min(LONGEST_PAUSE_S, 2.0 ** min(found.n - free, 20))
+        pause = min(longest, 2.0 ** min(found.n - free, 20))
         return max(0.0, found.last + pause - self._clock())
 
+    def _count(self, keys: list[_Key]) -> None:
+        for key in keys:
+            found = self._of(key)
+            if self._clock() - found.last > FORGOTTEN_S:
+                found.n = found.refused = 0
+            found.n += 1
+            found.last = self._clock()
 
-_OF_ADDRESS = FREE_FAILURES * PER_ADDRESS
+    def _take_back(self, key: _Key) -> None:
+        found = self._failures.get(key)
+        if found is not None:
+            found.n = max(0, found.n - 1)
+
+    def _of(self, key: _Key) -> _Failures:
+        found = self._failures.setdefault(key, _Failures())
+        self._failures.move_to_end(key)
+        while len(self._failures) > MOST_KEYS:
+            self._failures.popitem(last=False)
+        return found
+
+
+# Of each kind of key: failures without a pause, and the longest pause.
+_LIMITS = {
+    "address": (FREE_FAILURES * PER_ADDRESS, LONGEST_PAUSE_S),
+    "pair": (FREE_FAILURES, LONGEST_PAUSE_S),
+    "account": (FREE_FAILURES * PER_ACCOUNT, LONGEST_ACCOUNT_PAUSE_S),
+    "device": (FREE_FAILURES, LONGEST_PAUSE_S),
+}
+
+
+def network_of(address: str) -> str:
+    """What is counted as one address: an IPv4 address, or the /64 of which one customer has all of IPv6."""
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(found, IPv6Address):
+        if found.ipv4_mapped is not None:
+            return str(found.ipv4_mapped)
+        return f"{IPv6Address(int(found) >> 64 << 64)}/64"
+    return str(found)
 
 
 def is_worth_telling(n: int) -> bool:
     """1, 2, 4, 8, ...: the n-th of many alike."""
     return n & (n - 1) == 0
+
+
+def _keys(account: str, address: str, device: str | None) -> list[_Key]:
+    if device is not None:
+        return [("device", _short(account, device))]
+    network = network_of(address)
+    return [("address", _short(network)), ("pair", _short(account, network)), ("account", _short(account))]
+
+
+def _short(*texts: str) -> bytes:
+    """Names of any length are keys of one length."""
+    digest = hashlib.blake2b(digest_size=16)
+    for text in texts:
+        coded = text.encode(errors="backslashreplace")
+        digest.update(len(coded).to_bytes(8))
+        digest.update(coded)
+    return digest.digest()

@@ -95,28 +95,35 @@ def retry(request: Request, wanted: Again, person: _Admin) -> Any:
 
 
 @router.post("/users/add")
-def add(request: Request, wanted: NewUser, person: _Admin) -> Any:
+async def add(request: Request, wanted: NewUser, person: _Admin) -> Any:
     """A new local user, with a password for one sign-in that is shown once."""
-    db = request.app.state.db
     name = wanted.name.strip()
-    add_user(db, name, wanted.role, person.name)
-    return {"name": name, "password": _new_password(request, name, person)}
+
+    def work() -> Any:
+        add_user(request.app.state.db, name, wanted.role, person.name)
+        return {"name": name, "password": _new_password(request, name, person)}
+
+    return await request.app.state.hashing.run(work)
 
 
 @router.post("/users/password")
-def password(request: Request, wanted: Who, person: _Admin) -> Any:
+async def password(request: Request, wanted: Who, person: _Admin) -> Any:
     """Another password for one sign-in, shown once; all sessions of that user end."""
-    with request.app.state.db.read() as conn:
-        user_id = user_id_of(conn, wanted.name)
-        outside = conn.scalar(sa.select(t.oidc_identity.c.oid).where(t.oidc_identity.c.user_id == user_id))
-    if outside is not None:
-        raise WebError(
-            409,
-            "outside",
-            f"{wanted.name} signs in with the identity provider and has no password here.",
-            "Add a local user where somebody needs a password.",
-        )
-    return {"name": wanted.name, "password": _new_password(request, wanted.name, person)}
+
+    def work() -> Any:
+        with request.app.state.db.read() as conn:
+            user_id = user_id_of(conn, wanted.name)
+            outside = conn.scalar(sa.select(t.oidc_identity.c.oid).where(t.oidc_identity.c.user_id == user_id))
+        if outside is not None:
+            raise WebError(
+                409,
+                "outside",
+                f"{wanted.name} signs in with the identity provider and has no password here.",
+                "Add a local user where somebody needs a password.",
+            )
+        return {"name": wanted.name, "password": _new_password(request, wanted.name, person)}
+
+    return await request.app.state.hashing.run(work)
 
 
 def _new_password(request: Request, name: str, person: Person) -> str:
@@ -127,13 +134,10 @@ def _new_password(request: Request, name: str, person: Person) -> str:
 
 @router.post("/users/disable")
 def disable(request: Request, wanted: Who, person: _Admin) -> Any:
-    """This user is out at once and may answer no more; what was said stays."""
+    """This user is out at once and may answer no more; items go back to the queue, and what was said stays."""
     if wanted.name == person.name:
         raise WebError(409, "oneself", "You cannot disable yourself.", "Ask another administrator.")
-    db = request.app.state.db
-    disable_user(db, wanted.name, person.name)
-    with db.write() as conn:
-        sessions.revoke_in(conn, user_id_of(conn, wanted.name, even_disabled=True))
+    disable_user(request.app.state.db, wanted.name, person.name)
     return {"name": wanted.name, "disabled": True}
 
 

@@ -1,33 +1,46 @@
-"""Decisions from browsers: stored once each, however often and in whatever order they come."""
+"""Decisions from browsers: stored once each, however often and in whatever order they come.
+
+What a browser says of a decision is believed: what was decided, about what, and what was shown. Why it was asked is
+not: lane and propensity are the queue item's, or those of a decision that nobody asked for. One decision that cannot be
+read or stored does not keep the others of its batch out.
+"""
 
 from __future__ import annotations
 
 import json
+import math
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
+import sqlalchemy as sa
 from fastapi import APIRouter, Depends
-from pydantic import Field
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 from starlette.requests import Request
 
+from chimp_assets.database import schema as t
 from chimp_assets.database.competing import Opinion, record_opinions
-from chimp_assets.database.events import LabelEvent
-from chimp_assets.web.checks import GOLD_FROM
+from chimp_assets.database.engine import Database
+from chimp_assets.database.events import AHEAD, EARLIEST, LONGEST_S, PAIR_KINDS, LabelEvent
 from chimp_assets.web.errors import WebError
 from chimp_assets.web.fields import Body, FrameNo, Key
+from chimp_assets.web.gold import as_shown
 from chimp_assets.web.items import moment
-from chimp_assets.web.roles import RUNG_OF, may_answer, require
+from chimp_assets.web.roles import RUNG_OF, RUNG_OF_LANE, may_answer, may_settle, require
 from chimp_assets.web.sessions import Person
 
 router = APIRouter(prefix="/api", tags=["events"])
 
 
 class Event(Body):
-    """One decision: `LabelEvent` without its author, who is signed in. base_event_id: what the person saw and edits."""
+    """One decision: `LabelEvent` without its author, who is signed in. base_event_id: what the person saw and edits.
+
+    lane and propensity are read and not used: devices in the field still send them.
+    """
 
     annotation_id: str = Field(max_length=64)
     kind: str = Field(max_length=40)
-    lane: str = Field("free", max_length=20)
+    lane: Any = None
     track_id: Key | None = None
     other_track_id: Key | None = None
     anim_id: str | None = Field(None, max_length=300)
@@ -39,7 +52,7 @@ class Event(Body):
     w: float | None = None
     h: float | None = None
     supersedes: str | None = Field(None, max_length=64)
-    propensity: float | None = None
+    propensity: Any = None
     item_id: Key | None = None
     shown: dict[str, Any] | None = None
     note: str | None = Field(None, max_length=10_000)
@@ -47,12 +60,34 @@ class Event(Body):
     client_time: datetime | None = None
     base_event_id: str | None = Field(None, max_length=64)
 
+    @property
+    def is_about_two(self) -> bool:
+        """Whether it says something of a pair of tracks."""
+        return self.kind in PAIR_KINDS or self.other_track_id is not None
+
+
+class Unreadable(BaseModel):
+    """A decision that is none, with an id by which its sender can be told so."""
+
+    annotation_id: str
+    error: Any
+
+
+def _or_unreadable(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+    try:
+        return handler(value)
+    except ValidationError as error:
+        name = value.get("annotation_id") if isinstance(value, dict) else None
+        if not isinstance(name, str) or len(name) > 64:
+            raise
+        return Unreadable(annotation_id=name, error=error.errors(include_url=False, include_context=False)[0])
+
 
 class Events(Body):
     """A batch. user: whose answers they are, where a device says so: several people may use one."""
 
     user: str | None = Field(None, max_length=200, description="who decided; refused if somebody else is signed in")
-    events: list[Event] = Field(min_length=1, max_length=200)
+    events: list[Annotated[Event, WrapValidator(_or_unreadable)]] = Field(min_length=1, max_length=200)
 
 
 @router.post("/events")
@@ -66,32 +101,93 @@ def events(request: Request, batch: Events, person: Annotated[Person, Depends(re
             f"These answers are of {batch.user}, and {person.name} is signed in.",
             f"Sign in as {batch.user}; they are kept until then.",
         )
+    state = request.app.state
+    # The validator puts these in the place of what it could not read.
+    places: list[tuple[int, Any]] = list(enumerate(batch.events))
+    unreadable: dict[int, Unreadable] = {place: one for place, one in places if isinstance(one, Unreadable)}
+    readable = [event for place, event in enumerate(batch.events) if place not in unreadable]
+    if not readable:
+        raise RequestValidationError([one.error for one in unreadable.values()])
+    lanes = _lanes(state.db, {event.item_id for event in readable if event.item_id is not None})
+    gold = state.gold.answered_by(person, [(event.item_id, event.track_id) for event in readable])
     results: list[dict[str, Any] | None] = [None] * len(batch.events)
-    opinions = []
+    opinions: list[tuple[int, Opinion]] = []
+    left_out: dict[int, dict[str, str]] = {}
     for place, event in enumerate(batch.events):
-        if may_answer(person, event.kind):
-            opinions.append((place, _opinion(event, person)))
+        if place in unreadable:
+            field, sentence = _fault_of(unreadable[place].error)
+            results[place] = _result(event.annotation_id, "rejected", None, sentence, field, None)
             continue
-        reason = f"your role is {RUNG_OF[person.role]}, which may not answer {event.kind!r}"
-        results[place] = _result(event.annotation_id, "rejected", None, reason, "kind", None)
-    stored = record_opinions(request.app.state.db, [opinion for _, opinion in opinions]) if opinions else []
+        is_gold = (event.item_id, event.track_id) in gold
+        refusal = _refusal(person, event, None if is_gold or event.item_id is None else lanes.get(event.item_id))
+        if refusal is not None:
+            results[place] = _result(event.annotation_id, "rejected", None, refusal[1], refusal[0], None)
+            continue
+        left_out[place] = _implausible(event)
+        opinions.append((place, _opinion(event, person, is_gold, set(left_out[place]))))
+    stored = record_opinions(state.db, [opinion for _, opinion in opinions]) if opinions else []
     for (place, _), done in zip(opinions, stored, strict=True):
         head = None if done.head is None else {**done.head, "server_time": moment(done.head["server_time"])}
         r = done.result
         status = "conflict" if r.status == "stored" and head is not None else r.status
-        results[place] = _result(r.annotation_id, status, r.seq, r.reason, r.field, head)
-    request.app.state.checks.learn(person, [event.item_id for event in batch.events if event.item_id is not None])
+        reason, about = r.reason, r.field
+        if r.status == "stored" and left_out[place]:
+            about, reason = next(iter(left_out[place].items()))
+        results[place] = _result(r.annotation_id, status, r.seq, reason, about, head)
+    state.gold.learn(person, {(o.item_id, o.track_id) for p in left_out if (o := batch.events[p])} & gold)
     for result in results:
-        request.app.state.metrics.count("chimp_events_total", status=str(result and result["status"]))
+        state.metrics.count("chimp_events_total", status=str(result and result["status"]))
     return {"results": results, "server_time": moment(datetime.now(UTC))}
 
 
-def _opinion(event: Event, person: Person) -> Opinion:
-    values = event.model_dump(exclude={"shown", "base_event_id"})
-    facts = event.shown
-    if event.item_id is not None and event.item_id >= GOLD_FROM:
-        # The queue knows nothing of gold; what the record keeps is that it was gold.
-        values["item_id"], facts = None, {**(facts or {}), "mode": "gold"}
+def _lanes(db: Database, item_ids: set[int]) -> dict[int, str]:
+    q = t.acquisition_queue.c
+    if not item_ids:
+        return {}
+    with db.read() as conn:
+        rows = conn.execute(sa.select(q.item_id, q.lane).where(q.item_id.in_(sorted(item_ids))))
+        return {row.item_id: row.lane for row in rows}
+
+
+def _refusal(person: Person, event: Event, lane: str | None) -> tuple[str, str] | None:
+    """(field, sentence) where this person may not decide this. lane: of the item that asked."""
+    rung = RUNG_OF[person.role]
+    if not may_answer(person, event.kind, event.is_about_two):
+        return "kind", f"your role is {rung}, which may not answer {event.kind!r} about an animal"
+    if lane is not None and event.kind != "retract" and not may_settle(person, lane):
+        needed = RUNG_OF_LANE.get(lane, "identifier")
+        return "item_id", f"your role is {rung}, and queue item {event.item_id} asks those who are {needed} or more"
+    return None
+
+
+def _implausible(event: Event) -> dict[str, str]:
+    """What is not stored of a decision because it cannot be so, by field: the decision itself is none the worse."""
+    found = {}
+    if event.seconds is not None and not (math.isfinite(event.seconds) and 0 <= event.seconds <= LONGEST_S):
+        found["seconds"] = f"seconds is left out: {event.seconds} is not between 0 and {LONGEST_S:.0f}"
+    time = event.client_time
+    if time is not None and time.tzinfo is not None:
+        try:
+            plausible = EARLIEST <= time.astimezone(UTC) <= datetime.now(UTC) + AHEAD
+        except OverflowError:
+            plausible = True  # it is refused for that
+        if not plausible:
+            found["client_time"] = f"client_time is left out: no clock says {time.isoformat()}"
+    return found
+
+
+def _fault_of(error: Any) -> tuple[str, str]:
+    """Field and sentence of what the framework could not read."""
+    where = ".".join(str(part) for part in error["loc"])
+    return where.partition(".")[0], f"{where}: {error['msg']}"[:300]
+
+
+def _opinion(event: Event, person: Person, is_gold: bool, left_out: set[str]) -> Opinion:
+    values = event.model_dump(exclude={"shown", "base_event_id", "lane", "propensity", *left_out})
+    if is_gold:
+        # The item only lent its place; what the record keeps is that it was gold.
+        values["item_id"] = None
+    facts = as_shown(event.shown, is_gold)
     shown = None if facts is None else json.dumps(facts, separators=(",", ":"), ensure_ascii=False)
     return Opinion(LabelEvent(**values, annotator=person.name, shown=shown), event.base_event_id)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
@@ -41,14 +40,9 @@ def claim(request: Request, wanted: ClaimRequest, person: Annotated[Person, Depe
     minutes = settings.web.offline_hours * 60 if wanted.offline else settings.acquisition.lease_minutes
     lanes = _lanes(wanted, person)
     until = datetime.now(UTC) + timedelta(minutes=minutes)
-    names = bool(lanes) and not wanted.pairs and wanted.lanes is None
-    gold = request.app.state.checks.gold(person, wanted.n, wanted.exclude) if names else []
-    free = wanted.n - len(gold)
-    items = queue.claim(db, person.name, free, minutes, lanes, wanted.exclude) if lanes and free else []
-    questions = asked(items, settings.web.blind_share)
-    if questions:
-        for question in gold:
-            questions.insert(random.randrange(len(questions) + 1), question)  # noqa: S311  no secret
+    items = queue.claim(db, person.name, wanted.n, minutes, lanes, wanted.exclude) if lanes else []
+    fresh = {item.item_id for item in items if item.fresh}
+    questions = request.app.state.gold.among(person, asked(items, settings.web.blind_share), fresh)
     request.app.state.media.make_soon(_tracks(questions), settings.web.media_wait_s)
     with db.read() as conn:
         return {

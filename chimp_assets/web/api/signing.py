@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
 from pydantic import Field
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from chimp_assets.database import queue
+from chimp_assets.database.engine import Database
 from chimp_assets.database.people import record_audit_event
 from chimp_assets.web import accounts, sessions
 from chimp_assets.web.errors import WebError
@@ -45,41 +48,66 @@ class WhichSession(Body):
 
 
 @router.post("/sign-in", dependencies=[Depends(everybody())])
-def sign_in(request: Request, given: Credentials) -> JSONResponse:
+async def sign_in(request: Request, given: Credentials) -> JSONResponse:
     """A session for a name and its password."""
     refuse_open_http(request)
     state = request.app.state
-    address = address_of(request)
-    account_key = given.name.strip().casefold()
-    pause = state.throttle.pause_s(account_key, address)
-    if pause > 0:
-        n = state.throttle.refuse(account_key, address)
-        state.metrics.count("chimp_sign_in_total", outcome="throttled")
-        if is_worth_telling(n):
-            record_audit_event(state.db, "sign_in.throttled", given.name, {"address": address, "refused_so_far": n})
-        raise WebError(
-            429,
-            "throttled",
-            "There were too many wrong passwords.",
-            f"Try again in {round(pause) + 1} seconds, or ask an administrator for a new password.",
-            {"Retry-After": str(round(pause) + 1)},
-        )
-    account = accounts.verify(state.db, given.name.strip(), given.password)
+    name, address = given.name.strip(), address_of(request)
+    key = name.casefold()
+    device = state.devices.known(request, key)
+    await _refuse_throttled(request, given.name, state.throttle.pause_s(key, address, device), device)
+    with state.hashing.turn() as hashed:
+        await _refuse_throttled(request, given.name, state.throttle.admit(key, address, device), device)
+        try:
+            account = await hashed(partial(accounts.verify, state.db, name, given.password))
+        except accounts.EndedPasswordError as error:
+            state.metrics.count("chimp_sign_in_total", outcome="ended")
+            await _note(state.db, "sign_in.failed", given.name, {"address": address, "why": error.sentence})
+            raise WebError(401, "password_ended", error.sentence, error.remedy) from None
+        except BaseException:
+            # The password was not looked at, whatever went wrong: a busy database, a browser that left.
+            state.throttle.forget(key, address, device)
+            raise
     if account is None:
-        state.throttle.fail(account_key, address)
         state.metrics.count("chimp_sign_in_total", outcome="wrong")
-        record_audit_event(state.db, "sign_in.failed", given.name, {"address": address})
+        await _note(state.db, "sign_in.failed", given.name, {"address": address})
         raise WebError(
             401, "wrong_password", "The name or the password is wrong.", "Try again, or ask an administrator."
         )
-    state.throttle.succeed(account_key)
-    return begin_session(request, account.user_id, account.name, account.role, account.must_change, given.keep)
+    state.throttle.succeed(key, address, device)
+    begin = partial(
+        begin_session, request, account.user_id, account.name, account.role, account.must_change, given.keep
+    )
+    return await run_in_threadpool(begin)
+
+
+async def _refuse_throttled(request: Request, name: str, pause: float, device: str | None) -> None:
+    """Raises WebError (429) where there is a pause; few of many such refusals are written down."""
+    if pause <= 0:
+        return
+    state, address = request.app.state, address_of(request)
+    n = state.throttle.refuse(name.strip().casefold(), address, device)
+    state.metrics.count("chimp_sign_in_total", outcome="throttled")
+    if is_worth_telling(n):
+        await _note(state.db, "sign_in.throttled", name, {"address": address, "refused_so_far": n})
+    raise WebError(
+        429,
+        "throttled",
+        "There were too many wrong passwords.",
+        f"Try again in {round(pause) + 1} seconds, or ask an administrator for a new password.",
+        {"Retry-After": str(round(pause) + 1)},
+    )
+
+
+async def _note(db: Database, action: str, subject: str, detail: dict[str, Any]) -> None:
+    await run_in_threadpool(record_audit_event, db, action, subject, detail)
 
 
 def begin_session(request: Request, user_id: int, name: str, role: str, must_change: bool, keep: bool) -> JSONResponse:
-    """The answer to who has proved with a password who he is."""
+    """The answer to who has proved with a password who he is. This device is known from now on."""
     response = JSONResponse({"name": name, "role": RUNG_OF[role], "must_change_password": must_change})
     open_session(request, response, user_id, name, role, keep)
+    request.app.state.devices.remember(request, response, name.casefold())
     return response
 
 
@@ -106,21 +134,27 @@ def sign_out(request: Request, nothing: Nothing, person: Annotated[Person, Depen
 
 
 @router.post("/password")
-def password(
+async def password(
     request: Request, wanted: NewPassword, person: Annotated[Person, Depends(require("viewer"))]
 ) -> JSONResponse:
     """Choose another password: all of one's sessions end, and this one begins anew."""
     state = request.app.state
-    address, key = address_of(request), person.name.casefold()
-    if state.throttle.pause_s(key, address) > 0:
-        raise WebError(429, "throttled", "There were too many wrong passwords.", "Wait some minutes.")
-    if accounts.verify(state.db, person.name, wanted.old) is None:
-        state.throttle.fail(key, address)
-        raise WebError(403, "wrong_password", "The password until now is another one.", "Type it again.")
-    if wanted.new == wanted.old:
-        raise WebError(422, "same_password", "The new password is the old one.", "Choose another.")
-    accounts.set_password(state.db, person.name, wanted.new, by=person.name)
-    return begin_session(request, person.user_id, person.name, person.role, False, False)
+    address, key, device = address_of(request), person.name.casefold(), f"session {person.session_id}"
+    await _refuse_throttled(request, person.name, state.throttle.pause_s(key, address, device), device)
+    with state.hashing.turn() as hashed:
+        await _refuse_throttled(request, person.name, state.throttle.admit(key, address, device), device)
+        try:
+            right = await hashed(partial(accounts.is_password, state.db, person.name, wanted.old))
+        except BaseException:
+            state.throttle.forget(key, address, device)
+            raise
+        if not right:
+            raise WebError(403, "wrong_password", "The password until now is another one.", "Type it again.")
+        state.throttle.succeed(key, address, device)
+        if wanted.new == wanted.old:
+            raise WebError(422, "same_password", "The new password is the old one.", "Choose another.")
+        await hashed(partial(accounts.set_password, state.db, person.name, wanted.new, by=person.name))
+    return await run_in_threadpool(begin_session, request, person.user_id, person.name, person.role, False, False)
 
 
 @router.get("/sessions")
@@ -152,7 +186,7 @@ def revoke(request: Request, which: WhichSession, person: Annotated[Person, Depe
 
 
 def address_of(request: Request) -> str:
-    """Where a request comes from; behind a proxy of this machine, what the proxy says."""
+    """Where a request comes from; behind a proxy that `web.proxies` names, what the proxy says (`forwarded`)."""
     return request.client.host if request.client else ""
 
 

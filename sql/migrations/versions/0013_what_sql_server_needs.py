@@ -1,14 +1,14 @@
 """The queue's index has the order in which it is asked; on SQL Server codes are compared letter by letter, annotations
 lie in the order in which they came, and no lock grows into one of a whole table.
 
-Revision 0013, after 0008.
+Revision 0013, after 0011.
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0013"
-down_revision = "0008"
+down_revision = "0011"
 branch_labels = None
 depends_on = None
 

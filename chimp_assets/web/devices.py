@@ -1,0 +1,92 @@
+"""Devices on which somebody signed in before: a cookie that only this server can write.
+
+Belongs here: that cookie, and the secret that signs it. Does not belong here: sessions (`sessions`), what a known
+device may do that others may not (`throttle`).
+
+The cookie opens nothing: whoever steals it may mistype passwords while others are braked, as often as anybody.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import secrets
+from base64 import urlsafe_b64encode
+from datetime import UTC, datetime
+
+import sqlalchemy as sa
+from starlette.requests import Request
+from starlette.responses import Response
+
+from chimp_assets.database.engine import Database
+from chimp_assets.database.schema import page_secret
+from chimp_assets.web.sessions import is_secure
+
+SECURE_COOKIE, LOCAL_COOKIE = "__Host-device", "device"
+# The longest that browsers keep a cookie (RFC 6265bis).
+KEPT_S = 400 * 86_400
+MOST_ACCOUNTS = 8
+"""Of one device: a station's people share a tablet."""
+_VALUE = re.compile(r"[A-Za-z0-9_-]{22}(~[A-Za-z0-9_-]{22}){1,8}")
+
+
+def secret_of(db: Database) -> bytes:
+    """The page's secret; made if there is none."""
+
+    def work(conn: sa.Connection) -> str:
+        found = conn.scalar(asked)
+        if found is None:
+            found = secrets.token_hex(32)
+            conn.execute(sa.insert(page_secret).values(name="page", secret=found, created_at=datetime.now(UTC)))
+        return str(found)
+
+    asked = sa.select(page_secret.c.secret).where(page_secret.c.name == "page")
+    with db.read() as conn:
+        found = conn.scalar(asked)
+    return str(found if found is not None else db.transact(work)).encode()
+
+
+class Devices:
+    """Known devices, by a secret."""
+
+    def __init__(self, secret: bytes) -> None:
+        self._secret = secret
+
+    def known(self, request: Request, account: str) -> str | None:
+        """The number of the device that sends a request, if this account signed in on it before."""
+        device, *signatures = self._read(request)
+        wanted = self._sign(device, account) if device else ""
+        return device if any([hmac.compare_digest(wanted, one) for one in signatures]) else None
+
+    def remember(self, request: Request, response: Response, account: str) -> None:
+        """This account signed in on the device that gets this answer."""
+        device, *signatures = self._read(request)
+        device = device or _coded(secrets.token_bytes(16))
+        mine = self._sign(device, account)
+        kept = [mine, *(one for one in signatures if one != mine)][:MOST_ACCOUNTS]
+        response.set_cookie(
+            _cookie_name(request),
+            "~".join([device, *kept]),
+            max_age=KEPT_S,
+            path="/",
+            secure=is_secure(request),
+            httponly=True,
+            samesite="lax",
+        )
+
+    def _read(self, request: Request) -> list[str]:
+        value = request.cookies.get(_cookie_name(request), "")
+        return value.split("~") if _VALUE.fullmatch(value) else [""]
+
+    def _sign(self, device: str, account: str) -> str:
+        text = f"device:{device}:{account}".encode(errors="backslashreplace")
+        return _coded(hmac.digest(self._secret, text, hashlib.sha256)[:16])
+
+
+def _cookie_name(request: Request) -> str:
+    return SECURE_COOKIE if is_secure(request) else LOCAL_COOKIE
+
+
+def _coded(value: bytes) -> str:
+    return urlsafe_b64encode(value).decode().rstrip("=")
