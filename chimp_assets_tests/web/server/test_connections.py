@@ -160,11 +160,12 @@ def test_a_request_that_was_answered_before_its_body_came_gets_one_answer(servin
 
 def test_the_connection_that_waits_longest_gives_way_to_a_new_one(serving: Callable[..., Running]) -> None:
     """80 idle connections used up a server of 64 descriptors."""
-    running = serving(most=8)
+    running = serving(most=8, header_s=3600.0, body_s=3600.0)
     idle = [running.connect(sent) for sent in (b"", b"GET", HALF_BODY) * 10]
     for _ in range(3):
         assert first(running.connect(GET)).startswith(b"HTTP/1.1 200")
     assert whole(idle[0]) == b""
+    assert len(running._server.server_state.connections) <= 9
 
 
 def test_where_all_are_being_answered_a_new_one_is_told_so_and_none_is_lost(serving: Callable[..., Running]) -> None:
