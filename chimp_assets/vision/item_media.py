@@ -180,13 +180,18 @@ def source_of(db: Database, track_id: int) -> Source | None:
 
 
 def cut_face(db: Database, store: BlobStore, source: Source) -> bytes:
-    """The best crop of a track as a JPEG, the same that stands first among its pictures. Memory: two dozen frames.
+    """The best crop of a track as a JPEG, the same that stands first among its pictures. Memory: two decoded frames.
 
     Raises PictureError and StoreError where its frames cannot be read.
     """
-    pictures = _looked_at(db, store, source)
-    best = sharpest(source.seen, source.candidates, pictures)[0]
-    return _crop(source.seen, best, 0, pictures, FACE_SIDE, FACE_QUALITY).content
+    seen = source.seen
+    row_of = {int(seen.frame_no[row]): row for row in source.candidates.tolist()}
+    best, best_value, picture_of_best = -1, -np.inf, {}
+    for frame_no, time_s, picture in read_frames(db, store, source.video_id, row_of):
+        value = _sharpness(seen, row_of[frame_no], picture)
+        if value > best_value:
+            best, best_value, picture_of_best = row_of[frame_no], value, {frame_no: (time_s, picture)}
+    return _crop(seen, best, 0, picture_of_best, FACE_SIDE, FACE_QUALITY).content
 
 
 def _looked_at(db: Database, store: BlobStore, source: Source) -> dict[int, Picture]:
@@ -227,18 +232,21 @@ def sharpest(seen: _Seen, candidates: np.ndarray, pictures: dict[int, Picture]) 
     Best: the variance of the Laplacian of the crop at one size (Pech-Pacheco et al. 2000), times score and the root of
     its area; blur and distance both count against it.
     """
-    value = {}
-    for row in candidates.tolist():
-        x, y, w, h = seen.boxes[row]
-        crop = crop_square(pictures[int(seen.frame_no[row])][1], (x, y, w, h), _SHARPNESS_SIDE)
-        variance = cv2.Laplacian(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY), cv2.CV_32F).var()
-        value[row] = float(np.log1p(variance) * seen.scores[row] * np.sqrt(w * h))
+    value = {row: _sharpness(seen, row, pictures[int(seen.frame_no[row])][1]) for row in candidates.tolist()}
     first, last = seen.frame_no[candidates[0]], seen.frame_no[candidates[-1]]
     parts: dict[int, int] = {}
     for row in sorted(value, key=lambda row: -value[row]):
         parts.setdefault(int((seen.frame_no[row] - first) * CROPS // (last - first + 1)), row)
     best = max(value, key=lambda row: value[row])
     return [best, *sorted(row for row in parts.values() if row != best)]
+
+
+def _sharpness(seen: _Seen, row: int, picture: np.ndarray) -> float:
+    """As `sharpest` says."""
+    x, y, w, h = seen.boxes[row]
+    crop = crop_square(picture, (x, y, w, h), _SHARPNESS_SIDE)
+    variance = cv2.Laplacian(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY), cv2.CV_32F).var()
+    return float(np.log1p(variance) * seen.scores[row] * np.sqrt(w * h))
 
 
 def _stills(seen: _Seen, shown: list[int], pictures: dict[int, Picture]) -> list[_Blob]:

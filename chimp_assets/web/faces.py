@@ -30,7 +30,7 @@ from chimp_assets.web.picture_cache import PictureCache
 _log = logging.getLogger(__name__)
 
 AT_ONCE = 2
-"""Threads that cut: each holds at most two dozen frames, and a request of the labelling page must find a core."""
+"""Threads that cut: each holds two decoded frames, and a request of the labelling page must find a core."""
 MOST_WAITING = 500
 AGAIN_AFTER_S = 30.0
 """What could not be cut is not tried again before: a page of sixty lost pictures would read the store for ever."""

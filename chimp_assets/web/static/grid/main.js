@@ -9,6 +9,8 @@ import { connection } from "../lib/outbox.js";
 import { Status } from "../label/tray.js";
 
 const page = signal(null);
+/** Tracks whose picture could not be had. */
+const lost = signal(new Set());
 const marked = signal(new Set());
 const at = signal(0);
 /** "loading" | "ready" | "empty" | "missed" | "stored" | "failed" */
@@ -107,7 +109,7 @@ function Tiles() {
     ${page.value.tracks.map(
       (one, i) => html`<li key=${one.track_id}>
         <button type="button" class=${at.value === i ? "tile at" : "tile"} aria-pressed=${marked.value.has(one.track_id)} aria-label=${marked.value.has(one.track_id) ? t("grid.marked") : t("label.crop_at", { n: i + 1, s: one.track.first_s.toFixed(1) })} onClick=${() => toggle(i)}>
-          ${one.crops[0] ? html`<img src=${one.crops[0].url} alt="" decoding="async" />` : html`<span class="gap">${t("label.media_missing")}</span>`}
+          ${one.crops[0] && !lost.value.has(one.track_id) ? html`<img src=${one.crops[0].url} alt="" decoding="async" onError=${() => (lost.value = new Set([...lost.value, one.track_id]))} />` : html`<span class="gap">${t("label.media_missing")}</span>`}
           <span class="cross" aria-hidden="true">✕</span>
         </button>
       </li>`,
