@@ -291,7 +291,9 @@ def _say_first_admin(home: Any) -> None:
         console.out.print(
             f"Sign in as {FIRST_ADMIN} with the password {password}", highlight=False, markup=False, soft_wrap=True
         )
-        console.out.print("It is for one sign-in, in which you choose your own, and it is not shown again.")
+        console.out.print(
+            "It is for one sign-in within a day, in which you choose your own, and it is not shown again."
+        )
 
 
 @app.command()
