@@ -314,7 +314,7 @@ def _say_first_admin(home: Any) -> None:
                 soft_wrap=True,
             )
         console.out.print(f"Sign in as {name} with the password {password}", soft_wrap=True)
-        console.out.print("It is for one sign-in, in which you choose your own, and it is not shown again.")
+        console.out.print("It is for one sign-in within a day, in which you choose your own; it is not shown again.")
 
 
 @app.command()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import tracemalloc
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import sqlalchemy as sa
 
@@ -128,3 +130,67 @@ def test_a_million_rows_take_no_more_memory_than_a_thousand(sqlite_db: Database)
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] < peaks[0] + 1_000_000
+
+
+FORGED = {
+    "an audit answer without an item": {"lane": "audit"},
+    "a repeat without an item": {"lane": "repeat"},
+    "a chance without an item": {"propensity": 0.0001},
+    "a time to come": {"client_time": datetime(2099, 1, 1, tzinfo=UTC)},
+    "a time before there were any": {"client_time": datetime(1970, 1, 1, tzinfo=UTC)},
+    "a look of two weeks": {"seconds": 1_300_000.0},
+}
+
+
+@pytest.mark.parametrize("what", FORGED)
+def test_what_no_item_asked_and_no_clock_said_is_named(world: Database, what: str) -> None:
+    """Eighteen forged rows moved the audit from 38 to 56 tracks, and the check said that all was well."""
+    result = record_events(world, [event("identify", track(1, 1), "FF", **FORGED[what])])[0]
+    assert result.status == "stored"
+    found = list(check_database(world))
+    assert len(found) == 1
+    assert f"decision {result.seq}" in found[0].lower()
+
+
+def test_a_decision_with_another_lane_or_chance_than_its_item_is_named(world: Database) -> None:
+    """Whoever writes into the table by hand."""
+    a, q = s.annotation, s.acquisition_queue.c
+    with world.read() as conn:
+        item = conn.execute(sa.select(s.acquisition_queue).where(q.track_id == track(2))).one()
+    record_events(world, [event("unknown", track(2), item_id=item.item_id)])
+    assert list(check_database(world)) == []
+    for change in ({"lane": "audit"}, {"lane": item.lane, "propensity": item.propensity / 2}):
+        with world.write() as conn:
+            conn.execute(sa.update(a).where(a.c.item_id == item.item_id).values(**change))
+            conn.execute(sa.update(s.standing_answer).where(s.standing_answer.c.track_id == track(2)).values(**change))
+        assert [sentence for sentence in check_database(world) if "Decision 2" in sentence]
+
+
+def test_a_lane_that_came_out_of_a_file_is_vouched_for(world: Database, tmp_path: Path) -> None:
+    """Labels move between homes with the lanes in which they were asked; importing them again vouches for old ones."""
+    from chimp_assets.database.label_files import export_labels, import_labels
+
+    record_events(world, [event("identify", track(1, n), "FF", lane="audit", propensity=0.25) for n in (1, 2)])
+    assert len(list(check_database(world))) == 2
+    export_labels(world, tmp_path / "labels.csv", all_events=True)
+    report = import_labels(world, tmp_path / "labels.csv")
+    assert (report.stored, report.duplicates) == (0, 3)
+    assert list(check_database(world)) == []
+    forged = record_events(world, [event("skip", track(2, 1), lane="audit")])[0]
+    assert [f"Decision {forged.seq}" in sentence for sentence in check_database(world)] == [True]
+
+
+def test_numbers_of_imports_are_found_again_however_many_they_are(world: Database) -> None:
+    """A file of every second decision is a long list."""
+    from chimp_assets.database.provenance import imported, note_import
+
+    rng = np.random.default_rng(5)
+    kept: set[int] = set()
+    with world.write() as conn:
+        for size in (1, 2, 900, 3_000):
+            some = set(rng.integers(1, 9_000, size).tolist())
+            note_import(conn, "labels.csv", some)
+            kept |= some
+        note_import(conn, "empty.csv", [])
+        known = imported(conn)
+    assert {n for n in range(10_000) if n in known} == kept

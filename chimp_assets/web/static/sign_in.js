@@ -5,13 +5,19 @@ import { forget } from "./leaving.js";
 const form = document.querySelector("form");
 const error = document.getElementById("error");
 
-async function send(path, body) {
+async function send(path, body, tries = 10) {
   const answer = await fetch(path, {
     method: "POST",
     headers: { "Content-Type": "application/json" },
     body: JSON.stringify(body),
   });
   const said = await answer.json();
+  if (said.code === "sign_ins" && tries > 1) {
+    // Many sign in at this moment: stand in line instead of telling the person to.
+    const seconds = Number(answer.headers.get("Retry-After")) || 2;
+    await new Promise((done) => setTimeout(done, 1000 * seconds * (0.5 + Math.random())));
+    return send(path, body, tries - 1);
+  }
   if (!answer.ok) throw new Error(`${said.error} ${said.remedy}`.trim());
   return said;
 }
