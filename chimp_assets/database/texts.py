@@ -6,6 +6,10 @@ text may mean (`events`, `individuals`, ...).
 
 from __future__ import annotations
 
+import re
+
+ESCAPE = "/"
+
 
 def units_of(text: str) -> int:
     """Length in UTF-16 units, as NVARCHAR(n) counts: an emoji is two. Never less than PostgreSQL counts."""
@@ -35,3 +39,8 @@ def fault_of(text: str, longest: int) -> str | None:
         more = "" if units == len(text) else " (an emoji counts as two)"
         return f"is longer than {longest} characters: it has {units}{more}"
     return None
+
+
+def pattern_within(text: str) -> str:
+    """For LIKE with ESCAPE: whatever has this text in it. `[` too has a meaning on SQL Server."""
+    return "%" + re.sub(r"([%_/[])", ESCAPE + r"\1", text) + "%"
