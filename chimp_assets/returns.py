@@ -136,7 +136,7 @@ def _lanes(conn: sa.Connection, watermark: int) -> list[LaneAdvice]:
         .outerjoin(i, i.c.individual_id == a.individual_id)
         .outerjoin(
             said,
-            sa.and_(said.c.model_id == rnd.c.head_model_id, said.c.track_id == a.track_id, said.c.rank == 1),
+            sa.and_(said.c.model_id == rnd.c.head_model_id, said.c.track_id == a.track_id, said.c.rank == t.FIRST_RANK),
         )
         .where(a.kind.in_((*NAMING_KINDS, "unknown")), a.seq <= watermark)
         .order_by(a.seq.desc())

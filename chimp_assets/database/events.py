@@ -807,4 +807,4 @@ def _rows(
 ) -> Iterator[Any]:
     """Rows of statement(part) for parts of the values: databases limit the number of parameters."""
     for part in _parts(sorted(values)):
-        yield from conn.execute(statement(part))
+        yield from conn.execute(statement(part)).all()

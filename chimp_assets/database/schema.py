@@ -694,6 +694,9 @@ acquisition_round = Table(
     Column("created_at", UtcDateTime, nullable=False),
 )
 
+FIRST_RANK = sa.literal(1, literal_execute=True)
+"""The rank that names a track, written into the statement: SQL Server has no index of some rows for a parameter."""
+
 acquisition_queue = Table(
     "acquisition_queue",
     metadata,

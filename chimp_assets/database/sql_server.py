@@ -91,7 +91,7 @@ def require_answer(host: str, port: int, timeout_s: float) -> None:
     try:
         addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except OSError as error:
-        _log.warning("The name of the database server, %s, is not known here (%s): its driver is asked.", host, error)
+        _log.info("The name of the database server, %s, is not known here (%s): its driver is asked.", host, error)
         return
     deadline = time.monotonic() + timeout_s
     fault: OSError | None = None

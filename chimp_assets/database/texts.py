@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
+ESCAPE = "/"
 # Unicode's Default_Ignorable_Code_Point beyond the categories below (DerivedCoreProperties.txt), and the Braille blank.
 _EMPTY_SIGNS = "\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0\ufe00-\ufe0f\U000e0100-\U000e01ef"
 # Controls, lone surrogates, line and paragraph separators, and format characters: bidirectional marks, zero-width
@@ -97,3 +98,8 @@ def _json_escape(character: str) -> str:
         return f"\\u{code:04x}"
     high, low = divmod(code - 0x10000, 0x400)
     return f"\\u{0xD800 + high:04x}\\u{0xDC00 + low:04x}"
+
+
+def pattern_within(text: str) -> str:
+    """For LIKE with ESCAPE: whatever has this text in it. `[` too has a meaning on SQL Server."""
+    return "%" + re.sub(r"([%_/[])", ESCAPE + r"\1", text) + "%"

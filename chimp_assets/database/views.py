@@ -69,8 +69,14 @@ FORMER_VIEW_NAMES = tuple(name for names in _FORMER_NAMES.values() for name in n
 _SQL_SERVER = (
     (re.compile(r"\bWITH RECURSIVE\b"), "WITH"),  # it has no such word; the others need it
     (re.compile(r"\bAS MATERIALIZED\b"), "AS"),  # it decides by itself; SQLite would join by way of the view
-    (re.compile(r"\bCURRENT_DATE\b"), "CAST(CURRENT_TIMESTAMP AS DATE)"),  # new in 2025; SQLite has no DATE to cast to
+    # Today in UTC, as SQLite says it; its own words are the day where the server stands.
+    (re.compile(r"\bCURRENT_DATE\b"), "CAST(SYSUTCDATETIME() AS DATE)"),
+    (re.compile(r"\bVARCHAR\b"), "NVARCHAR"),  # the others' VARCHAR is Unicode
+    # Codes and other texts in one column: it must be told how to compare them (`schema`).
+    (re.compile(r"/\* by code points \*/"), "COLLATE Latin1_General_100_BIN2"),
 )
+_POSTGRESQL = ((re.compile(r"\bCURRENT_DATE\b"), "CAST(CURRENT_TIMESTAMP AT TIME ZONE 'UTC' AS DATE)"),)
+_WORDS = {"mssql": _SQL_SERVER, "postgresql": _POSTGRESQL}
 
 
 def load_view(name: str) -> str:
@@ -80,9 +86,8 @@ def load_view(name: str) -> str:
 
 def in_words_of(dialect: str, statement: str) -> str:
     """A statement of `sql/` in the words of a database: sqlite, postgresql or mssql."""
-    if dialect == "mssql":
-        for ours, theirs in _SQL_SERVER:
-            statement = ours.sub(theirs, statement)
+    for ours, theirs in _WORDS.get(dialect, ()):
+        statement = ours.sub(theirs, statement)
     return statement
 
 

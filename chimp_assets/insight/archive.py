@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from chimp_assets.database import schema as t
 from chimp_assets.database.pace import Pace, pace_of
+from chimp_assets.database.texts import ESCAPE, pattern_within
 from chimp_assets.database.work import exhausted_bundles, tracks_without_pictures
 
 PAGE = 50
@@ -122,7 +123,7 @@ def _conditions(asked: Filter) -> list[sa.ColumnElement[bool]]:
     if asked.until is not None:
         which.append(v.recorded_on <= asked.until)
     if asked.text:
-        which.append(sa.func.lower(v.uri).contains(asked.text.lower(), autoescape=True))
+        which.append(sa.func.lower(v.uri).like(pattern_within(asked.text.lower()), escape=ESCAPE))
     return which
 
 

@@ -403,7 +403,7 @@ def lookalikes(conn: sa.Connection, key: int, limit: int = 3) -> list[Alike]:
     }
     members = [one for one, last in root.items() if last == key]
     first, second = t.prediction.alias("first"), t.prediction.alias("second")
-    mine = sa.and_(p.model_id == head, p.rank == 1)
+    mine = sa.and_(p.model_id == head, p.rank == t.FIRST_RANK)
     counts: dict[int, list[float]] = {}
 
     def add(rows: Any, column: int) -> None:
@@ -445,7 +445,7 @@ def lookalikes(conn: sa.Connection, key: int, limit: int = 3) -> list[Alike]:
             second,
             sa.and_(second.c.model_id == first.c.model_id, second.c.track_id == first.c.track_id, second.c.rank == 2),
         )
-        .where(first.c.model_id == head, first.c.rank == 1, first.c.individual_id.in_(members))
+        .where(first.c.model_id == head, first.c.rank == t.FIRST_RANK, first.c.individual_id.in_(members))
         .group_by(second.c.individual_id)
     ).all()
     add([(row[0], row[1]) for row in close], 2)
@@ -488,7 +488,7 @@ def if_unmerged(conn: sa.Connection, key: int) -> Moved | None:
     model = conn.scalar(
         sa.select(sa.func.count())
         .join_from(t.prediction, t.model, m.model_id == p.model_id)
-        .where(m.task == "head", m.state == "champion", p.rank == 1, p.individual_id.in_(members), ~answered)
+        .where(m.task == "head", m.state == "champion", p.rank == t.FIRST_RANK, p.individual_id.in_(members), ~answered)
     )
     return _moved(conn, root_of(key, edges), key, verified or 0, model or 0)
 

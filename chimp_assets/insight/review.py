@@ -311,7 +311,9 @@ def _doubtful(conn: sa.Connection, low: int, high: int) -> list[Case]:
         .join_from(
             answers,
             t.prediction,
-            sa.and_(p.track_id == answers.c.track_id, p.model_id == head, p.rank == 1, p.probability >= SURE),
+            sa.and_(
+                p.track_id == answers.c.track_id, p.model_id == head, p.rank == t.FIRST_RANK, p.probability >= SURE
+            ),
         )
         .join(said, said.c.individual_id == p.individual_id)
         .join(t.individual, now.individual_id == sa.func.coalesce(said.c.same_as_id, said.c.individual_id))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.util
 import logging
 import re
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -17,6 +18,7 @@ from alembic.operations import Operations
 from sqlalchemy.dialects import mssql
 from sqlglot import exp
 
+from chimp_assets.database import views
 from chimp_assets.settings import shipped_file
 
 # What SQL Server has not at all, and what some servers that speak its protocol refuse: not in the common path.
@@ -92,3 +94,28 @@ class _Lines:
 
     def flush(self) -> None:
         pass
+
+
+@cache
+def table_reads(name: str) -> int:
+    """How often a view or a query of the cookbook reads tables, with all views and CTEs written out where named."""
+    is_view = name in views.VIEW_NAMES
+    text = views.load_view(name) if is_view else views.load_query(name)
+    return _reads(sqlglot.parse_one(views.in_words_of("mssql", text), read="tsql"), {})
+
+
+def _reads(tree: exp.Expression, known: dict[str, int]) -> int:
+    ctes = tree.args.get("with_") or tree.args.get("with")
+    for cte in ctes.expressions if ctes else ():
+        # A recursive one is read once more by itself, for each level.
+        known = known | {cte.alias: _reads(cte.this, known | {cte.alias: 0})}
+    total = 0
+    for key, value in tree.args.items():
+        if key in ("with", "with_"):
+            continue
+        for part in value if isinstance(value, list) else [value]:
+            if isinstance(part, exp.Table):
+                total += known.get(part.name, table_reads(part.name) if part.name in views.VIEW_NAMES else 1)
+            if isinstance(part, exp.Expression):
+                total += _reads(part, known)
+    return total

@@ -40,11 +40,11 @@ FROM (
             kinds.slice_kind,
             CASE kinds.slice_kind
                 WHEN 'all' THEN 'all'
-                WHEN 'individual' THEN i.anim_id
-                WHEN 'sex' THEN i.sex
-                WHEN 'age_class' THEN c.name
-                WHEN 'matriline' THEN l.matriline
-                WHEN 'camera' THEN v.camera
+                WHEN 'individual' THEN i.anim_id /* by code points */
+                WHEN 'sex' THEN i.sex /* by code points */
+                WHEN 'age_class' THEN c.name /* by code points */
+                WHEN 'matriline' THEN l.matriline /* by code points */
+                WHEN 'camera' THEN v.camera /* by code points */
                 ELSE CAST(v.year AS VARCHAR(4))
             END AS slice_value,
             u.n_train,
