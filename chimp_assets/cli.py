@@ -653,14 +653,14 @@ def db_backup(
     with console.progress_bar(json) as tell:
         done = back_up(home.database, file, lambda pages, total: tell("copy pages", pages, total))
     if json:
-        console.say_json(vars(done) | {"store": home.settings.store_url})
+        console.say_json(vars(done) | {"store": home.settings.secret_free_store_url})
         return
     console.out.print(
         f"{file}: {done.bytes / 1e6:,.1f} MB, {done.n_annotations:,} decisions of people, checked.", highlight=False
     )
     console.out.print(
         "It holds the database only. Pictures, embeddings and models are files of their own in"
-        f" {home.settings.store_url}; they never change, so any file tool copies them.",
+        f" {home.settings.secret_free_store_url}; they never change, so any file tool copies them.",
         highlight=False,
     )
 

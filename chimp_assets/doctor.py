@@ -42,7 +42,7 @@ def _store(home: Home) -> Finding:
     key = "doctor/write-test"
     home.store.put(key, b"written by chimp doctor")
     home.store.delete(key)
-    return Finding("store", "well", f"{home.settings.store_url} can be written")
+    return Finding("store", "well", f"{home.settings.secret_free_store_url} can be written")
 
 
 def _files(home: Home, sweep: bool, older_than_s: float) -> Finding:
@@ -81,8 +81,8 @@ def _archive(home: Home) -> Finding:
         return Finding("archive", "warning", "no archive is set", "Say `chimp ingest FOLDER`, or set archive_url.")
     first = next(iter(home.archive.list("")), None)
     if first is None:
-        return Finding("archive", "warning", f"{home.settings.archive_url} is empty", "Put videos there.")
-    return Finding("archive", "well", f"{home.settings.archive_url} can be read")
+        return Finding("archive", "warning", f"{home.settings.secret_free_archive_url} is empty", "Put videos there.")
+    return Finding("archive", "well", f"{home.settings.secret_free_archive_url} can be read")
 
 
 def _disk(home: Home) -> Finding:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from chimp_assets.addresses import sqlite_address
 from chimp_assets.database.engine import Database, DatabaseError
 from chimp_assets.database.migrations import state_of
 from chimp_assets.database.schema import annotation
@@ -100,7 +101,7 @@ def restore(db: Database, file: Path, force: bool = False) -> Restored:
     target = _sqlite_file(db)
     if not file.is_file():
         raise DatabaseError(f"There is no file {file}.", "Name a file that chimp db backup has made.")
-    backup = Database(f"sqlite:///{file.resolve()}")
+    backup = Database(sqlite_address(file.resolve()))
     try:
         _verified(file)
         if state_of(backup) == "newer":

@@ -20,6 +20,7 @@ import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import URL
 
+from chimp_assets.addresses import redacted
 from chimp_assets.database import faults, sqlite_turns
 from chimp_assets.database.entra import CREDENTIALS, TokenSource, use_tokens
 from chimp_assets.errors import ChimpError, FullDiskError
@@ -96,8 +97,8 @@ class Database:
 
     @property
     def safe_url(self) -> str:
-        """The address with its password hidden, for messages."""
-        return self._url.render_as_string(hide_password=True)
+        """The address with its secrets hidden, for messages."""
+        return redacted(self._url.render_as_string(hide_password=True))
 
     @property
     def driver(self) -> str:
