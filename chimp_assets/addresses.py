@@ -78,7 +78,7 @@ def _parameter(found: re.Match[str]) -> str:
 
 
 def sqlite_address(file: Path) -> str:
-    """The address of an SQLite file. Signs that mean something in an address are escaped; SQLAlchemy reads them back."""
+    """The address of an SQLite file. What means something in an address is escaped; SQLAlchemy reads it back."""
     return f"sqlite:///{_escaped(str(file))}"
 
 

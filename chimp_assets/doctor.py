@@ -13,8 +13,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal
 
+from chimp_assets import private_files
+from chimp_assets.addresses import redacted
 from chimp_assets.errors import ChimpError
-from chimp_assets.home import Home
+from chimp_assets.home import Home, archive_folder
 from chimp_assets.sweep import SAFE_AGE_S
 
 LOW_DISK_BYTES = 5 * 1024**3
@@ -38,7 +40,33 @@ def _database(home: Home) -> Finding:
     return Finding("database", "well", f"{home.settings.secret_free_database_url} is reachable and at {state}")
 
 
+def _home(home: Home) -> Finding:
+    """Whether it can be written, and by its owner alone."""
+    root = home.settings.home
+    if home.is_read_only:
+        return Finding(
+            "home",
+            "warning",
+            f"{root} can be read by your user, and not written",
+            "To change something, use the user that owns it, or mount it so that it can be written.",
+        )
+    open_to_others = private_files.readable_by_others(root, archive_folder(home.settings))
+    if open_to_others:
+        some = ", ".join(str(path) for path in open_to_others[:3]) + (" ..." if len(open_to_others) > 3 else "")
+        return Finding(
+            "home",
+            "warning",
+            f"{len(open_to_others):,} files and folders of {root} can be opened by other users of this machine: {some}",
+            "`chimp init` (or the next `chimp up`) closes them.",
+        )
+    return Finding("home", "well", f"only its owner can open {root}")
+
+
 def _store(home: Home) -> Finding:
+    if home.is_read_only:
+        first = next(iter(home.store.list("")), None)
+        holds = "can be read" if first is not None else "is empty"
+        return Finding("store", "well", f"{home.settings.secret_free_store_url} {holds}")
     key = "doctor/write-test"
     home.store.put(key, b"written by chimp doctor")
     home.store.delete(key)
@@ -82,6 +110,9 @@ def _archive(home: Home) -> Finding:
     first = next(iter(home.archive.list("")), None)
     if first is None:
         return Finding("archive", "warning", f"{home.settings.secret_free_archive_url} is empty", "Put videos there.")
+    problem = home.archive_problem()
+    if problem:  # a listing that met what a look at the first file does not
+        return Finding("archive", "ill", problem, "The next listing that succeeds clears this: `chimp ingest`.")
     return Finding("archive", "well", f"{home.settings.secret_free_archive_url} can be read")
 
 
@@ -148,6 +179,7 @@ def examine(home: Home, sweep: bool = False, older_than_s: float = SAFE_AGE_S) -
     sweep: delete files of the store that no row names and that are older than so many seconds.
     """
     parts: list[tuple[str, Callable[[Home], Finding]]] = [
+        ("home", _home),
         ("database", _database),
         ("labels", _labels),
         ("store", _store),
@@ -166,5 +198,7 @@ def examine(home: Home, sweep: bool = False, older_than_s: float = SAFE_AGE_S) -
         except ChimpError as error:
             findings.append(Finding(part, "ill", error.sentence, error.remedy))
         except Exception as error:  # a doctor that crashes helps nobody: the finding carries the error
-            findings.append(Finding(part, "ill", f"{type(error).__name__}: {error}", "See `chimp --debug doctor`."))
+            findings.append(
+                Finding(part, "ill", redacted(f"{type(error).__name__}: {error}"), "See `chimp --debug doctor`.")
+            )
     return findings

@@ -12,7 +12,8 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -58,28 +59,22 @@ def end(find: Callable[[], Sequence[psutil.Process]], grace_s: float, hurry: Cal
 
     Returns the pids, [] if there were none. What they start meanwhile is found too.
     """
-    asked: dict[int, float] = {}
+    asked: list[int] = []
     deadline = time.monotonic() + grace_s
     while processes := list(find()):
         late = time.monotonic() >= deadline or hurry()
-        for process in _living(processes):
-            if late:
-                process.kill()
-            elif process.pid not in asked:
-                process.terminate()
-            asked.setdefault(process.pid, time.monotonic())
+        for process in processes:
+            with suppress(psutil.Error):  # gone meanwhile
+                if late:
+                    process.kill()
+                elif process.pid not in asked:
+                    process.terminate()
+            if process.pid not in asked:
+                asked.append(process.pid)
         if late and time.monotonic() >= deadline + 5:
             break  # a process in the kernel's hands (a dead disk) cannot be killed, and must not keep us
         time.sleep(_LOOK_S)
-    return list(asked)
-
-
-def _living(processes: Sequence[psutil.Process]) -> Iterator[psutil.Process]:
-    for process in processes:
-        try:
-            yield process
-        except psutil.Error:
-            continue
+    return asked
 
 
 def described(pid: int) -> str:

@@ -245,7 +245,8 @@ def _root_of(url: str) -> Path:
     if parts.query or parts.fragment:
         # Cut there it would be another folder.
         raise StoreError(
-            f"{url} has a ? or a # that is not escaped.", "Write %3F for ? and %23 for #, or a plain path without file://."
+            f"{url} has a ? or a # that is not escaped.",
+            "Write %3F for ? and %23 for #, or a plain path without file://.",
         )
     if parts.netloc not in ("", "localhost"):
         raise StoreError(f"{url} names a host, {parts.netloc}.", "A local folder has three slashes: file:///folder.")

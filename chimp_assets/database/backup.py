@@ -19,6 +19,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from chimp_assets.addresses import sqlite_address
+from chimp_assets.database import read_only
 from chimp_assets.database.engine import Database, DatabaseError
 from chimp_assets.database.migrations import state_of
 from chimp_assets.database.schema import annotation
@@ -72,6 +73,7 @@ def back_up(db: Database, file: Path, progress: Callable[[int, int], None] | Non
         with closing(_opened(source)) as there, closing(sqlite3.connect(part)) as copy:
             pages = there.execute("PRAGMA page_count").fetchone()[0]
             # One transaction all along: a copy that begins anew whenever somebody writes would never end.
+            part.chmod(0o600)
             there.execute("BEGIN")
             there.execute("SELECT count(*) FROM sqlite_schema").fetchone()
             _copy(there, copy, pages, progress)
@@ -114,6 +116,7 @@ def restore(db: Database, file: Path, force: bool = False) -> Restored:
     try:
         _remove(part)
         with closing(_opened(file)) as there, closing(sqlite3.connect(part)) as copy:
+            part.chmod(0o600)
             _copy(there, copy, 0, None)
             copy.execute("PRAGMA journal_mode=DELETE")
         _, n = _verified(part)
@@ -224,6 +227,10 @@ def _copy(
 
 
 def _opened(file: Path) -> sqlite3.Connection:
+    if read_only.cannot_be_written(file):
+        connection = read_only.connect(file, 30)
+        connection.isolation_level = None
+        return connection
     return sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None, timeout=30)
 
 
