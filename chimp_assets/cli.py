@@ -286,10 +286,10 @@ def up(
         ]
         _say_first_admin(home)
         commands = {
+            "page": supervisor.page_arguments(own_port),
             "daemon": supervisor.daemon_arguments(),
             "web": supervisor.web_arguments(host, ui_port),
             "ranker": supervisor.ranker_arguments(),
-            "page": supervisor.page_arguments(own_port),
         }
         pages = {"page": address_of(page, own_port), "web UI": f"http://{host}:{ui_port}"}
         lock.note(pages)

@@ -328,7 +328,11 @@ def tend(children: list[Child], say: Say | None = None) -> None:
             pause = min(FIRST_PAUSE_S * 2**child.falls, longest)
             child.falls += 1
             child.again_at = now + pause
-            _tell(children, say, f"{fell(child).sentence} It is started again in {pause:g} s; its log is {child.log}.")
+            _tell(
+                children,
+                say,
+                f"{fell(child).sentence.rstrip('.')}. It is started again in {pause:g} s; its log is {child.log}.",
+            )
         elif now >= child.again_at:
             if isinstance(children, Children):
                 processes.end(lambda: processes.marked(children.up_id, child.part), LEFTOVERS_GRACE_S)  # noqa: B023
