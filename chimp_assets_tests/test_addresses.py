@@ -14,6 +14,7 @@ from chimp_assets.database.engine import Database
 
 SECRET = "s3cret-Hunter2"
 
+# ruff: noqa: E501
 SHOWN = {
     f"postgresql+psycopg://jane:{SECRET}@host:5432/db?sslmode=require": "postgresql+psycopg://jane:***@host:5432/db?sslmode=require",
     f"postgresql://jane:12/{SECRET}@x?y#z@host/db": "postgresql://jane:***@host/db",
