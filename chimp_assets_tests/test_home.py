@@ -239,7 +239,7 @@ def test_an_archive_that_is_away_is_said_by_status_and_doctor_and_again_when_it_
     assert "holds no video" in chimp("doctor")[1]
     with home.database.read() as conn:
         assert (
-            str(archive_problem(conn)) == f"{archive} holds no video (0 other files). Check that its disk is mounted."
+            str(archive_problem(conn)) == f"{archive} holds no video (1 other files). Check that its disk is mounted."
         )
         assert conn.scalar(sa.select(sa.func.count()).where(t.audit_event.c.action == "archive_unreadable")) == 1
     for _ in range(2):
