@@ -15,6 +15,7 @@ import os
 import random
 import shutil
 import signal
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -180,6 +181,7 @@ class Page(threading.Thread):
         self._up = up
         self._done = threading.Event()
         self.away_s: list[float] = []
+        self.gone_at: float | None = None
 
     def end(self) -> None:
         """Stops looking."""
@@ -188,14 +190,13 @@ class Page(threading.Thread):
 
     def run(self) -> None:
         """Looks ten times a second."""
-        gone_at: float | None = None
         while not self._done.wait(LOOK_S):
             if self._up.answers():
-                if gone_at is not None:
-                    self.away_s.append(time.monotonic() - gone_at)
-                gone_at = None
-            elif gone_at is None:
-                gone_at = time.monotonic()
+                if self.gone_at is not None:
+                    self.away_s.append(time.monotonic() - self.gone_at)
+                self.gone_at = None
+            elif self.gone_at is None:
+                self.gone_at = time.monotonic()
 
 
 def measure_up(kills: int, seed: int = 1) -> Iterator[Row]:
@@ -204,6 +205,11 @@ def measure_up(kills: int, seed: int = 1) -> Iterator[Row]:
     with tempfile.TemporaryDirectory() as temporary:
         root = Path(temporary)
         home = _home(root)
+        ingest = [sys.executable, "-m", "chimp_assets.cli", "ingest", "--json"]
+        environment = {**os.environ, "CHIMP_HOME": str(home.settings.home)}
+        subprocess.run(
+            ingest, env=environment, check=True, stdout=subprocess.DEVNULL
+        )  # so that there is what to answer
         up = Up(home, root / "up.log")
         _wait(up.answers, 180, "the page answers")
         labeller, page = Labeller(up), Page(up)
@@ -218,6 +224,8 @@ def measure_up(kills: int, seed: int = 1) -> Iterator[Row]:
                 if waiting and rng.random() < 0.5:
                     _arrive(waiting.pop(0), root)
                 kind = order[killed.total() % len(order)] if rng.random() < 0.5 else rng.choice(order)
+                if kind in ("page", "supervisor") and page.gone_at is not None:
+                    continue  # how long each kill keeps it away, not how long several do
                 if found := up.victims(kind):
                     with contextlib.suppress(psutil.NoSuchProcess):
                         rng.choice(found).send_signal(signal.SIGKILL)
@@ -242,7 +250,8 @@ def measure_up(kills: int, seed: int = 1) -> Iterator[Row]:
             killed.total(), "kills",
             {
                 "answers acknowledged": len(labeller.acknowledged), "of these lost": lost, "gaps": gap,
-                "page away at most, s": longest, "page away, times": len(page.away_s),
+                "page away at most, s": longest, "page away, median s": statistics.median(page.away_s or [0.0]),
+                "page away, times": len(page.away_s), "load of the machine": os.getloadavg()[1],
                 "slots and orphans gone after, s": left_s, "alive after the end": alive,
             },
             {}, f"0 lost, nothing left after {AFTER_S:.0f} s, page back in {BACK_S:.0f} s",
