@@ -3,10 +3,13 @@
 Each kill comes at a random moment of the time that an undisturbed ingest takes; a home that ends in spite of the kills
 is compared with the undisturbed one (all rows, all shard bytes), its store is swept, and the next home begins.
 No timing: met means that nothing was ever lost, doubled, or left without being swept.
+
+A second row, K2, kills what `chimp up` runs (`kills_up`). `python -m benchmarks.kills --kills 50` measures that alone.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import random
 import signal
@@ -16,7 +19,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.harness import Row, cores
+from benchmarks.harness import Row, cores, show
+from benchmarks.kills_up import measure_up
 from chimp_assets.archive.store import BlobStore
 from chimp_assets.database import schema
 from chimp_assets.demo.archive import make_archive
@@ -39,7 +43,12 @@ batch = 10
 
 
 def measure() -> Iterator[Row]:
-    """One row: kills survived."""
+    """Kills survived by `chimp ingest`, and by `chimp up`."""
+    yield from _measure_ingest()
+    yield from measure_up(KILLS)
+
+
+def _measure_ingest() -> Iterator[Row]:
     rng = random.Random(1)
     with tempfile.TemporaryDirectory() as temporary:
         root = Path(temporary)
@@ -109,3 +118,16 @@ def _sweep(folder: Path) -> int:
 
 def _shards(folder: Path) -> set[str]:
     return {info.key for info in BlobStore.open((folder / "store").as_uri()).list("shards")}
+
+
+def main() -> None:
+    """Kill what `chimp up` runs, so often."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.kills", description=__doc__)
+    parser.add_argument("--kills", type=int, default=KILLS)
+    parser.add_argument("--seed", type=int, default=1)
+    given = parser.parse_args()
+    show(measure_up(given.kills, given.seed))
+
+
+if __name__ == "__main__":
+    main()

@@ -7,11 +7,15 @@ Errors are one sentence and a remedy with exit code 2; `chimp --debug ...` shows
 from __future__ import annotations
 
 import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from chimp_assets import private_files
 from chimp_assets.errors import ChimpError
 
 app = typer.Typer(
@@ -38,6 +42,8 @@ Json = Annotated[bool, typer.Option("--json", help="Print one machine-readable l
 
 DEMO_HOME = Path("demo_home")
 
+ARCHIVE_LOOK_S = 30.0
+
 _USAGE_ERROR: Any = typer.BadParameter.__bases__[0]
 """A wrong command line. Typer keeps this class private and shows only its children."""
 
@@ -56,13 +62,18 @@ def init(
 ) -> None:
     """Make CHIMP_HOME: settings, database, store, Dagster's instance. Run again it changes nothing that is there."""
     from chimp_assets import console
-    from chimp_assets.home import init_home
+    from chimp_assets.dagster_home import prepare
+    from chimp_assets.home import home_from_environment, init_home, make_private_if_there
 
+    opened = make_private_if_there(home_from_environment())
     home = init_home(archive_url=_archive_url(archive) if archive else None)
+    notes = [note for note in (opened, prepare(home.settings)) if note]
     if json:
-        console.say_json({"home": str(home.settings.home), "database": home.settings.secret_free_database_url})
+        console.say_json(
+            {"home": str(home.settings.home), "database": home.settings.secret_free_database_url, "notes": notes}
+        )
         return
-    console.out.print(f"The home is {home.settings.home}; its settings are in chimp.toml.", highlight=False)
+    _print(f"The home is {home.settings.home}; its settings are in chimp.toml.", *notes)
     console.out.print("Next: `chimp ingest FOLDER` for your videos, then `chimp up` for the web UI.", highlight=False)
 
 
@@ -103,9 +114,15 @@ def ingest(
     from chimp_assets import console, pipeline
     from chimp_assets.database import work
     from chimp_assets.database.pace import Pace, pace_of
-    from chimp_assets.home import init_home, remember_archive
+    from chimp_assets.home import has_home, init_home, remember_archive, require_video
 
+    is_new = not has_home()
+    if is_new:
+        # A home that nobody asked for must not come from a wrong folder.
+        require_video(_archive_url(archive) if archive is not None else None)
     home = init_home()
+    if is_new and not json:
+        _print(f"Made a home at {home.settings.home}: settings, database and pictures of this archive lie there.")
     if archive is not None:
         home = remember_archive(home, _archive_url(archive))
     retried = work.Retried(0, 0)
@@ -129,7 +146,8 @@ def ingest(
     with console.progress_bar(json, pace) as tell:
         done = pipeline.ingest(home, tell)
     if json:
-        console.say_json({**done.as_dict(), "retried": retried.videos, "pace": vars(pace())})
+        made = {"made_home": str(home.settings.home)} if is_new else {}
+        console.say_json({**done.as_dict(), "retried": retried.videos, "pace": vars(pace()), **made})
         return
     console.out.print(
         f"{console.counted(done.listed, 'file', 'files')} listed, {done.new} new; {done.frames:,} frames kept and "
@@ -164,10 +182,13 @@ def status(
             console.say_json(failures.as_dict()) if json else console.show_failures(failures)
             return
         now = status_of(conn, home.settings.decode.workers)
+    problem = home.archive_problem()
     if json:
-        console.say_json(now.as_dict())
+        console.say_json({**now.as_dict(), "archive_problem": problem})
     else:
         console.show_status(now)
+        if problem:
+            console.out.print(f"The archive cannot be read: {problem}", style="red", highlight=False, markup=False)
 
 
 @app.command()
@@ -229,38 +250,103 @@ def replan(json: Json = False) -> None:
 @app.command()
 def up(
     host: Annotated[str, typer.Option(help="Address to listen on; the default is this machine only.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port of the web UI.")] = 3000,
+    port: Annotated[int, typer.Option(help="Port of the web UI; 0: any free one.", min=0, max=65535)] = 3000,
+    page_port: Annotated[
+        int | None,
+        typer.Option(help="Port of the labelling page, else web.port; 0: any free one.", min=0, max=65535),
+    ] = None,
+    any_port: Annotated[
+        bool, typer.Option("--any-port", help="Where a port is taken, use a free one and say which.")
+    ] = False,
 ) -> None:
     """Start the labelling page, the web UI and the daemon that does everything by itself; Ctrl-C stops them all."""
     from chimp_assets import console, supervisor
-    from chimp_assets.home import Home
+    from chimp_assets.dagster_home import prepare
+    from chimp_assets.home import Home, make_private
+    from chimp_assets.home_lock import only_one
+    from chimp_assets.ports import port_for
     from chimp_assets.web.serve import address_of, check_address
 
     home = Home.open()
     page = home.settings.web
     check_address(page)
-    _say_first_admin(home)
-    port = supervisor.free_port(port)
-    page_port = supervisor.free_port(page.port)
-    commands = {
-        "daemon": supervisor.daemon_arguments(),
-        "web": supervisor.web_arguments(host, port),
-        "ranker": supervisor.ranker_arguments(),
-        "page": supervisor.page_arguments(page_port),
-    }
-    console.out.print(f"Label:   {address_of(page, page_port)}", highlight=False)
-    _say_web_ui(home, host, port)
-    console.out.print(f"Home:    {home.settings.home}", highlight=False)
-    console.out.print(f"Logs:    {home.settings.home / 'logs'}", highlight=False)
-    if advice := supervisor.launcher_advice(home):
-        console.out.print(advice, highlight=False)
-    console.out.print("The daemon watches the archive and the labels. Ctrl-C stops everything.", highlight=False)
-    with supervisor.running(home, commands) as children:
+    _ = home.database  # says in words if it is not at head
+    with only_one(home, "chimp up") as lock:
+        orphans = supervisor.end_orphans(home)
+        wanted = page.port if page_port is None else page_port
+        ui_port = port_for("Dagster's web UI", host, port, any_port)
+        own_port = port_for("the labelling page", page.host, wanted, any_port, "--page-port")
+        ended = f"Ended {console.counted(orphans, 'process', 'processes')} that an earlier start had left behind."
+        notes = [
+            ended if orphans else "",
+            make_private(home),
+            prepare(home.settings),
+            _other_port("web UI", port, ui_port),
+            _other_port("labelling page", wanted, own_port),
+        ]
+        _say_first_admin(home)
+        commands = {
+            "page": supervisor.page_arguments(own_port),
+            "daemon": supervisor.daemon_arguments(),
+            "web": supervisor.web_arguments(host, ui_port),
+            "ranker": supervisor.ranker_arguments(),
+        }
+        pages = {"page": address_of(page, own_port), "web UI": f"http://{host}:{ui_port}"}
+        lock.note(pages)
+        _print(
+            f"Label:   {pages['page']}",
+            *_web_ui_lines(home, host, ui_port),
+            f"Home:    {home.settings.home}",
+            f"Logs:    {home.settings.home / 'logs'}",
+            *(note for note in notes if note),
+        )
+        if advice := supervisor.launcher_advice(home):
+            _print(advice)
+        _print("The daemon watches the archive and the labels. Ctrl-C stops everything.")
+        with supervisor.running(home, commands) as children:
+            try:
+                supervisor.watch(children, _print, _archive_watch(home))
+            except KeyboardInterrupt:
+                _print("Stopping ...")
+    _print("All processes have stopped; nothing is lost. `chimp up` goes on where they were.")
+
+
+def _other_port(what: str, wanted: int, chosen: int) -> str:
+    if wanted in (0, chosen):
+        return ""
+    from chimp_assets.ports import holder_of
+
+    return f"Port {wanted} is taken by {holder_of(wanted)}: the {what} is on port {chosen} this time."
+
+
+def _archive_watch(home: Any) -> Callable[[], None]:
+    """Looks after the archive twice a minute and says each change: a disk that went must not be in a log alone."""
+    last: list[str | None] = [None]
+    next_at = [0.0]
+
+    def look() -> None:
+        if time.monotonic() < next_at[0]:
+            return
+        next_at[0] = time.monotonic() + ARCHIVE_LOOK_S
         try:
-            supervisor.watch(children)
-        except KeyboardInterrupt:
-            console.out.print("Stopping ...")
-    console.out.print("All processes have stopped; nothing is lost. `chimp up` goes on where they were.")
+            problem = home.archive_problem()
+        except ChimpError:  # the database is busy or away, which others say
+            return
+        known = problem and problem.split(" (seen ")[0]
+        if known != last[0]:
+            _print(f"The archive cannot be read: {problem}" if problem else "The archive can be read again.")
+        last[0] = known
+
+    return look
+
+
+def _print(*lines: str) -> None:
+    """Lines as they are: paths may hold brackets. Nobody may be listening any more: the terminal was closed."""
+    from chimp_assets import console
+
+    for line in lines:
+        with suppress(OSError):
+            console.out.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 @app.command()
@@ -268,36 +354,35 @@ def web(
     port: Annotated[int | None, typer.Option(help="Port; else the one of the settings (web.port).")] = None,
 ) -> None:
     """Start the labelling page alone; Ctrl-C stops it. Where it listens is a setting (web.host, web.public_url)."""
-    from chimp_assets import console
     from chimp_assets.home import Home
+    from chimp_assets.ports import port_for
     from chimp_assets.web.serve import address_of, check_address, main
 
     home = Home.open()
     check_address(home.settings.web)
+    _ = home.database
+    own_port = port_for("the labelling page", home.settings.web.host, home.settings.web.port if port is None else port)
     _say_first_admin(home)
-    console.out.print(f"Label:   {address_of(home.settings.web, port)}", highlight=False)
-    code = main([] if port is None else [str(port)])
+    _print(f"Label:   {address_of(home.settings.web, own_port)}")
+    code = main([] if own_port == home.settings.web.port else [str(own_port)])
     if code:
         raise typer.Exit(code)
 
 
-def _say_web_ui(home: Any, host: str, port: int) -> None:
+def _web_ui_lines(home: Any, host: str, port: int) -> list[str]:
     """The address of Dagster's web UI with the token that opens it, and a warning where others can reach it."""
-    from chimp_assets import console
     from chimp_assets.web import ui_token
     from chimp_assets.web.security import is_local
     from chimp_assets.web.serve import address_of
 
     here = home.settings.web.model_copy(update={"host": host, "public_url": None})
-    link = f"{address_of(here, port)}/?token={ui_token.renew(home)}"
-    console.out.print(f"Web UI:  {link}", highlight=False, markup=False, soft_wrap=True)
+    lines = [f"Web UI:  {address_of(here, port)}/?token={ui_token.renew(home)}"]
     if not is_local(host):
-        console.out.print(
+        lines.append(
             f"Other machines can reach the web UI at {host}: it answers them only by names in web.hosts, and lets them "
-            "sign in only over https or with web.insecure_http.",
-            highlight=False,
-            markup=False,
+            "sign in only over https or with web.insecure_http."
         )
+    return lines
 
 
 def _say_first_admin(home: Any) -> None:
@@ -715,14 +800,14 @@ def db_backup(
     with console.progress_bar(json) as tell:
         done = back_up(home.database, file, lambda pages, total: tell("copy pages", pages, total))
     if json:
-        console.say_json(vars(done) | {"store": home.settings.store_url})
+        console.say_json(vars(done) | {"store": home.settings.secret_free_store_url})
         return
     console.out.print(
         f"{file}: {done.bytes / 1e6:,.1f} MB, {done.n_annotations:,} decisions of people, checked.", highlight=False
     )
     console.out.print(
         "It holds the database only. Pictures, embeddings and models are files of their own in"
-        f" {home.settings.store_url}; they never change, so any file tool copies them.",
+        f" {home.settings.secret_free_store_url}; they never change, so any file tool copies them.",
         highlight=False,
     )
 
@@ -863,6 +948,7 @@ def _archive_url(text: str) -> str:
 def main() -> None:
     """Entry point: errors of the user become one sentence and exit code 2."""
     debug = "--debug" in sys.argv[1:]
+    private_files.keep_private()
     try:
         code = app(standalone_mode=False)
         raise SystemExit(code if isinstance(code, int) else 0)

@@ -13,8 +13,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal
 
+from chimp_assets import private_files
+from chimp_assets.addresses import redacted
 from chimp_assets.errors import ChimpError
-from chimp_assets.home import Home
+from chimp_assets.home import Home, archive_folder
 from chimp_assets.sweep import SAFE_AGE_S
 
 LOW_DISK_BYTES = 5 * 1024**3
@@ -48,11 +50,37 @@ def _settings(home: Home) -> Finding:
     return Finding("settings", "well", "the database keeps what was saved, and readers do not wait for writers")
 
 
+def _home(home: Home) -> Finding:
+    """Whether it can be written, and by its owner alone."""
+    root = home.settings.home
+    if home.is_read_only:
+        return Finding(
+            "home",
+            "warning",
+            f"{root} can be read by your user, and not written",
+            "To change something, use the user that owns it, or mount it so that it can be written.",
+        )
+    open_to_others = private_files.readable_by_others(root, archive_folder(home.settings))
+    if open_to_others:
+        some = ", ".join(str(path) for path in open_to_others[:3]) + (" ..." if len(open_to_others) > 3 else "")
+        return Finding(
+            "home",
+            "warning",
+            f"{len(open_to_others):,} files and folders of {root} can be opened by other users of this machine: {some}",
+            "`chimp init` (or the next `chimp up`) closes them.",
+        )
+    return Finding("home", "well", f"only its owner can open {root}")
+
+
 def _store(home: Home) -> Finding:
+    if home.is_read_only:
+        first = next(iter(home.store.list("")), None)
+        holds = "can be read" if first is not None else "is empty"
+        return Finding("store", "well", f"{home.settings.secret_free_store_url} {holds}")
     key = "doctor/write-test"
     home.store.put(key, b"written by chimp doctor")
     home.store.delete(key)
-    return Finding("store", "well", f"{home.settings.store_url} can be written")
+    return Finding("store", "well", f"{home.settings.secret_free_store_url} can be written")
 
 
 def _files(home: Home, sweep: bool, older_than_s: float) -> Finding:
@@ -91,8 +119,11 @@ def _archive(home: Home) -> Finding:
         return Finding("archive", "warning", "no archive is set", "Say `chimp ingest FOLDER`, or set archive_url.")
     first = next(iter(home.archive.list("")), None)
     if first is None:
-        return Finding("archive", "warning", f"{home.settings.archive_url} is empty", "Put videos there.")
-    return Finding("archive", "well", f"{home.settings.archive_url} can be read")
+        return Finding("archive", "warning", f"{home.settings.secret_free_archive_url} is empty", "Put videos there.")
+    problem = home.archive_problem()
+    if problem:  # a listing that met what a look at the first file does not
+        return Finding("archive", "ill", problem, "The next listing that succeeds clears this: `chimp ingest`.")
+    return Finding("archive", "well", f"{home.settings.secret_free_archive_url} can be read")
 
 
 def _disk(home: Home) -> Finding:
@@ -195,6 +226,7 @@ def examine(home: Home, sweep: bool = False, older_than_s: float = SAFE_AGE_S) -
     sweep: delete files of the store that no row names and that are older than so many seconds.
     """
     parts: list[tuple[str, Callable[[Home], Finding]]] = [
+        ("home", _home),
         ("database", _database),
         *([("settings", _settings)] if home.database.dialect != "sqlite" else []),
         ("labels", _labels),
@@ -216,5 +248,7 @@ def examine(home: Home, sweep: bool = False, older_than_s: float = SAFE_AGE_S) -
         except ChimpError as error:
             findings.append(Finding(part, "ill", error.sentence, error.remedy))
         except Exception as error:  # a doctor that crashes helps nobody: the finding carries the error
-            findings.append(Finding(part, "ill", f"{type(error).__name__}: {error}", "See `chimp --debug doctor`."))
+            findings.append(
+                Finding(part, "ill", redacted(f"{type(error).__name__}: {error}"), "See `chimp --debug doctor`.")
+            )
     return findings

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from chimp_assets.addresses import redacted
+
 
 class ChimpError(Exception):
     """Something the user can mend: one sentence that says what was tried and what is wrong, and the remedy.
 
     The command line prints both and exits with 2; the web page shows both; a traceback is never needed to act on it.
+    Secrets of addresses in the sentence are hidden, whoever wrote it.
     """
 
     def __init__(self, sentence: str, remedy: str = "") -> None:
-        super().__init__(sentence)
-        self.sentence = sentence
+        self.sentence = redacted(sentence)
+        super().__init__(self.sentence)
         self.remedy = remedy
 
     def __str__(self) -> str:

@@ -9,18 +9,21 @@ from __future__ import annotations
 import errno
 import os
 import re
-import shutil
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
 
 import sqlalchemy as sa
 
+from chimp_assets import private_files
+from chimp_assets.addresses import toml_string
+from chimp_assets.dagster_home import folder_for_dagster
 from chimp_assets.database.engine import Database
 from chimp_assets.database.schema import video
 from chimp_assets.errors import ChimpError, FullDiskError, SettingsError
-from chimp_assets.settings import TOML_NAME, Settings, load_settings, shipped_file
+from chimp_assets.settings import TOML_NAME, Settings, home_from_environment, load_settings, shipped_file
 
 if TYPE_CHECKING:
     from chimp_assets.archive.store import BlobStore
@@ -90,12 +93,35 @@ class Home:
             )
         return open_archive(self.settings)
 
+    def archive_problem(self) -> str | None:
+        """Why the archive cannot be listed, in words: what a look at its folder says, else what the last listing met.
+
+        A container is not asked: it may take long. None: no archive is named, or nothing is known to be wrong.
+        """
+        from chimp_assets.database.archive_state import archive_problem
+
+        if not self.settings.archive_url:
+            return None
+        if archive_folder(self.settings) is not None:
+            try:
+                _ = self.archive
+            except ChimpError as error:
+                return str(error)
+        with self.database.read() as conn:
+            problem = archive_problem(conn)
+        return None if problem is None else f"{problem} (seen {problem.since:%Y-%m-%d %H:%M} UTC)"
+
+    @property
+    def is_read_only(self) -> bool:
+        """Whether this user may read the home but write nothing in it."""
+        return not os.access(self.settings.home, os.W_OK)
+
     def environment(self) -> dict[str, str]:
         """The environment of a child process that works in this home."""
         return {
             **os.environ,
             "CHIMP_HOME": str(self.settings.home),
-            "DAGSTER_HOME": str(self.settings.dagster_home),
+            "DAGSTER_HOME": str(folder_for_dagster(self.settings)),
             "DAGSTER_DISABLE_TELEMETRY": "1",
         }
 
@@ -103,7 +129,8 @@ class Home:
 def init_home(home: Path | str | None = None, archive_url: str | None = None, toml: str | None = None) -> Home:
     """Makes a home or completes one: folders, chimp.toml, Dagster's instance file, database at head, first user.
 
-    Run again it changes nothing that is there. toml replaces the template of a new chimp.toml. Raises ChimpError.
+    Run again it changes nothing that is there, except that others than its owner can no longer open it. toml replaces
+    the template of a new chimp.toml. Raises ChimpError.
     """
     from chimp_assets.archive.store import BlobStore
     from chimp_assets.database.migrations import upgrade
@@ -111,13 +138,15 @@ def init_home(home: Path | str | None = None, archive_url: str | None = None, to
 
     root = load_settings(home).home
     try:
-        root.mkdir(parents=True, exist_ok=True)
-        (root / "dagster").mkdir(exist_ok=True)
+        private_files.make_folder(root)
+        private_files.make_folder(root / "dagster")
         if not (root / TOML_NAME).exists():
-            archive_line = f'archive_url = "{archive_url}"' if archive_url else '# archive_url = "/path/to/videos"'
+            archive_line = (
+                f"archive_url = {toml_string(archive_url)}" if archive_url else '# archive_url = "/path/to/videos"'
+            )
             _write_whole(root / TOML_NAME, toml or _TOML.format(archive_line=archive_line))
         if not (root / "dagster" / "dagster.yaml").exists():
-            shutil.copyfile(shipped_file("dagster.yaml"), root / "dagster" / "dagster.yaml")
+            _write_whole(root / "dagster" / "dagster.yaml", shipped_file("dagster.yaml").read_text(encoding="utf-8"))
     except OSError as error:
         raise home_error(root, error) from None
     settings = load_settings(root)
@@ -126,7 +155,65 @@ def init_home(home: Path | str | None = None, archive_url: str | None = None, to
     upgrade(database)
     ensure_default_users(database)
     database.dispose()
-    return Home(settings)
+    made = Home(settings)
+    make_private(made)
+    return made
+
+
+def has_home(home: Path | str | None = None) -> bool:
+    """Whether a home was made there; None: where CHIMP_HOME says."""
+    root = home_from_environment() if home is None else Path(home).expanduser().resolve()
+    return (root / TOML_NAME).is_file()
+
+
+def require_video(archive_url: str | None = None) -> None:
+    """Raises ArchiveError unless there is a video where a new home would look for some; makes nothing.
+
+    archive_url: None means what the environment names.
+    """
+    from chimp_assets.archive.discover import ArchiveError, open_archive
+    from chimp_assets.archive.file_names import is_video_name
+
+    settings = load_settings(**({} if archive_url is None else {"archive_url": archive_url}))
+    if not settings.archive_url:
+        raise ArchiveError(
+            f"There is no Chimp Assets home at {settings.home}, and no archive is named to make one for.",
+            "Say `chimp ingest FOLDER` with the folder of your videos, or where the home is with CHIMP_HOME.",
+        )
+    archive = open_archive(settings)
+    others = 0
+    for info in archive.list("", None, lambda path, reason: None):
+        if is_video_name(info.key, settings.archive.suffixes):
+            return
+        others += 1
+    raise ArchiveError(
+        f"{settings.archive_url} holds no video ({others:,} other files), so no home was made for it.",
+        "Check that it is the right folder and that its disk is mounted; archive.suffixes says what a video is.",
+    )
+
+
+def make_private_if_there(root: Path) -> str | None:
+    """`make_private` for a home that is there already; a new one is closed from the start."""
+    return make_private(Home(load_settings(root))) if has_home(root) else None
+
+
+def make_private(home: Home) -> str | None:
+    """Closes a home to all but its owner, as new homes are, except its archive. Returns a sentence if it was open."""
+    changed = private_files.make_private(home.settings.home, archive_folder(home.settings))
+    if not changed:
+        return None
+    return (
+        f"{home.settings.home} was open to other users of this machine: now only its owner can open it"
+        f" ({changed:,} files and folders changed)."
+    )
+
+
+def archive_folder(settings: Settings) -> Path | None:
+    """Where the archive lies in the file system; None if it does not."""
+    url = settings.archive_url
+    if not url or ("://" in url and not url.startswith("file:")):
+        return None
+    return Path(unquote(urlsplit(url).path)) if url.startswith("file:") else Path(url).expanduser().absolute()
 
 
 def remember_archive(home: Home, archive_url: str) -> Home:
@@ -148,9 +235,10 @@ def remember_archive(home: Home, archive_url: str) -> Home:
             "Choose another home with CHIMP_HOME, or if the archive has moved, change archive_url in chimp.toml.",
         )
     toml = home.settings.home / TOML_NAME
-    lines = [line for line in toml.read_text().splitlines() if not re.match(r"(# )?archive_url\b", line)]
-    quoted = archive_url.replace("\\", "\\\\").replace('"', '\\"')
-    _write_whole(toml, "\n".join([f'archive_url = "{quoted}"', *lines]) + "\n")
+    lines = [
+        line for line in toml.read_text(encoding="utf-8").splitlines() if not re.match(r"(# )?archive_url\b", line)
+    ]
+    _write_whole(toml, "\n".join([f"archive_url = {toml_string(archive_url)}", *lines]) + "\n")
     return opened
 
 
@@ -166,5 +254,6 @@ def home_error(root: Path, error: OSError) -> ChimpError:
 
 def _write_whole(path: Path, text: str) -> None:
     part = path.with_suffix(path.suffix + ".part")
-    part.write_text(text)
+    with open(part, "w", encoding="utf-8", opener=private_files.opener) as file:
+        file.write(text)
     part.replace(path)

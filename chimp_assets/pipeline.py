@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from chimp_assets.database import work
+from chimp_assets.database.archive_state import listing_is_noted
 from chimp_assets.errors import ChimpError
 from chimp_assets.home import Home
 
@@ -222,7 +223,8 @@ def ingest(home: Home, progress: Progress | None = None) -> Ingested:
     settings, database, store = home.settings, home.database, home.store
     tell = progress or (lambda what, done, total: None)
     tell("listing the archive", 0, 1)
-    found = discover(database, home.archive, settings)
+    with listing_is_noted(database, settings.secret_free_archive_url):
+        found = discover(database, home.archive, settings)
     tell("listing the archive", 1, 1)
     with database.read() as conn:
         waiting = work.unfinished_bundles(conn, None)

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import sqlalchemy as sa
 
+from chimp_assets import private_files
 from chimp_assets.acquisition.ridge import LiveRidge
 from chimp_assets.database import schema as t
 from chimp_assets.database.events import NAMING_KINDS, last_seq
@@ -180,6 +181,7 @@ def main() -> int:
     """Look for answers until the process is ended. A fault is said and tried again: the queue works without."""
     from chimp_assets.home import Home
 
+    private_files.keep_private()
     try:
         ranker = Reranker(Home.open())
     except ChimpError as error:

@@ -28,8 +28,10 @@ class HomeResource(dg.ConfigurableResource):
     def open(self) -> "Home":
         """The home, opened once for each process. Raises ChimpError with a remedy."""
         if self._home is None:
+            from chimp_assets import private_files
             from chimp_assets.home import Home
 
+            private_files.keep_private()  # a code server that nobody of ours has started
             self._home = Home.open(self.path or os.environ.get("CHIMP_HOME") or None)
         return self._home
 

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
+from chimp_assets.addresses import redacted, sqlite_address
 from chimp_assets.errors import SettingsError
 
 TOML_NAME = "chimp.toml"
@@ -347,7 +348,7 @@ class Settings(BaseSettings):
         if not self.store_url:
             object.__setattr__(self, "store_url", (home / "store").as_uri())
         if not self.database_url:
-            object.__setattr__(self, "database_url", f"sqlite:///{home / 'chimp.db'}")
+            object.__setattr__(self, "database_url", sqlite_address(home / "chimp.db"))
         return self
 
     @property
@@ -357,10 +358,18 @@ class Settings(BaseSettings):
 
     @property
     def secret_free_database_url(self) -> str:
-        """The database address with its password hidden, for messages and metadata."""
-        from sqlalchemy import make_url
+        """The database address with its secrets hidden, for messages and metadata."""
+        return redacted(self.database_url)
 
-        return make_url(self.database_url).render_as_string(hide_password=True)
+    @property
+    def secret_free_store_url(self) -> str:
+        """The store's address with its secrets hidden, for messages and metadata."""
+        return redacted(self.store_url)
+
+    @property
+    def secret_free_archive_url(self) -> str | None:
+        """The archive's address with its secrets hidden, for messages and metadata; None: none is set."""
+        return None if self.archive_url is None else redacted(self.archive_url)
 
 
 def home_from_environment() -> Path:

@@ -23,6 +23,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
+from chimp_assets import private_files
 from chimp_assets.archive.blobs import (
     READ_BLOCK,
     BlobInfo,
@@ -53,7 +54,7 @@ class Folder:
         self._root = root
         try:
             if create:
-                root.mkdir(parents=True, exist_ok=True)
+                private_files.make_folder(root)
             with os.scandir(root):
                 pass
             self.identity = identity or _identity(root)
@@ -71,9 +72,9 @@ class Folder:
         # Making the folders of the key must not make the root anew, on the disk below a removed one.
         self._require_root()
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            private_files.make_folder(path.parent)
             try:
-                with partial.open("wb") as file:
+                with open(partial, "wb", opener=private_files.opener) as file:
                     _copy(source, file)
                     file.flush()
                     os.fsync(file.fileno())

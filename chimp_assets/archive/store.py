@@ -16,8 +16,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
+from chimp_assets.addresses import redacted
 from chimp_assets.archive.blobs import (
     READ_BLOCK,
     Backend,
@@ -70,7 +71,10 @@ class BlobStore:
         request shows whether they are good. Raises StoreError if the address is not one of these, or if what it names
         is missing or cannot be read.
         """
-        parts = urlsplit(url)
+        try:
+            parts = urlsplit(url)
+        except ValueError:  # brackets that are no address of the net
+            parts = SplitResult("file" if url.startswith("file:") else "", "", url, "", "")
         # A single letter is a Windows drive, not a scheme.
         scheme = parts.scheme if len(parts.scheme) > 1 else ""
         if scheme in ("", "file"):
@@ -121,7 +125,7 @@ class BlobStore:
         return BlobStore.of_message, (self.as_message(),)
 
     def __repr__(self) -> str:
-        return f"BlobStore({self.url!r})"
+        return f"BlobStore({redacted(self.url)!r})"
 
     def put(self, key: str, source: Source) -> None:
         """Write a blob whole or not at all; an existing one is replaced. Once this returns, a crash cannot lose it.
@@ -234,7 +238,16 @@ class BlobStore:
 def _root_of(url: str) -> Path:
     if not url.startswith("file:"):
         return Path(url).expanduser().absolute()
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise StoreError(f"{url} is not the address of a folder.", "Write file:///folder, or a plain path.") from None
+    if parts.query or parts.fragment:
+        # Cut there it would be another folder.
+        raise StoreError(
+            f"{url} has a ? or a # that is not escaped.",
+            "Write %3F for ? and %23 for #, or a plain path without file://.",
+        )
     if parts.netloc not in ("", "localhost"):
         raise StoreError(f"{url} names a host, {parts.netloc}.", "A local folder has three slashes: file:///folder.")
     path = unquote(parts.path)

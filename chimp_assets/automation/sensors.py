@@ -47,18 +47,20 @@ def build_sensors() -> list[dg.SensorDefinition]:
     def new_videos(context: dg.SensorEvaluationContext, home: HomeResource) -> dg.SensorResult | dg.SkipReason:
         from chimp_assets.archive.discover import discover
         from chimp_assets.database import work
+        from chimp_assets.database.archive_state import listing_is_noted
 
         opened = home.open()
         if not opened.settings.archive_url:
             return dg.SkipReason("No archive is set: `chimp ingest FOLDER`, or archive_url in chimp.toml.")
-        found = discover(
-            opened.database,
-            opened.archive,
-            opened.settings,
-            deadline_s=LISTING_BUDGET_S,
-            quiet_files=opened.settings.archive.files_per_tick,
-            after=context.cursor or None,
-        )
+        with listing_is_noted(opened.database, opened.settings.secret_free_archive_url):
+            found = discover(
+                opened.database,
+                opened.archive,
+                opened.settings,
+                deadline_s=LISTING_BUDGET_S,
+                quiet_files=opened.settings.archive.files_per_tick,
+                after=context.cursor or None,
+            )
         with opened.database.read() as conn:
             keys = work.bundle_keys(conn)
         known = set(context.instance.get_dynamic_partitions("bundle"))

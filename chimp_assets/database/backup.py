@@ -19,6 +19,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from chimp_assets.database import read_only
 from chimp_assets.database.engine import Database, DatabaseError
 from chimp_assets.database.migrations import head_revision, known_revisions, sqlite_objects
 from chimp_assets.database.schema import annotation
@@ -79,6 +80,7 @@ def back_up(db: Database, file: Path, progress: Callable[[int, int], None] | Non
         with closing(_opened(source)) as there, closing(sqlite3.connect(part)) as copy:
             pages = there.execute("PRAGMA page_count").fetchone()[0]
             # One transaction all along: a copy that begins anew whenever somebody writes would never end.
+            part.chmod(0o600)
             there.execute("BEGIN")
             there.execute("SELECT count(*) FROM sqlite_schema").fetchone()
             _copy(there, copy, pages, progress)
@@ -119,6 +121,7 @@ def restore(db: Database, file: Path, force: bool = False) -> Restored:
     try:
         _remove(part)
         with closing(_opened(file)) as there, closing(sqlite3.connect(part)) as copy:
+            part.chmod(0o600)
             _copy(there, copy, 0, None)
             copy.execute("PRAGMA journal_mode=DELETE")
         # The copy is what is looked at from here on: the file may change meanwhile.
@@ -342,7 +345,11 @@ def _copy(
 
 def _opened(file: Path) -> sqlite3.Connection:
     """Read only, and as a stranger's: nothing that its schema says may call a function with side effects."""
-    opened = sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None, timeout=30)
+    if read_only.cannot_be_written(file):
+        opened = read_only.connect(file, 30)
+        opened.isolation_level = None
+    else:
+        opened = sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None, timeout=30)
     opened.execute("PRAGMA trusted_schema=OFF")
     opened.execute("PRAGMA cell_size_check=ON")
     return opened

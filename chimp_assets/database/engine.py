@@ -20,7 +20,8 @@ import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import URL
 
-from chimp_assets.database import faults, sql_server, sqlite_turns
+from chimp_assets.addresses import redacted
+from chimp_assets.database import faults, read_only, sql_server, sqlite_turns
 from chimp_assets.database.entra import CREDENTIALS, TokenSource, use_tokens
 from chimp_assets.errors import ChimpError, FullDiskError
 
@@ -75,6 +76,10 @@ class DatabaseError(ChimpError):
     """The database cannot be reached, is not what was expected, or is busy."""
 
 
+class ReadOnlyDatabaseError(DatabaseError):
+    """The database can be read by this user, and not written."""
+
+
 class BusyDatabaseError(DatabaseError):
     """Another process held the database for longer than one waits; the same work may succeed later."""
 
@@ -107,8 +112,8 @@ class Database:
 
     @property
     def safe_url(self) -> str:
-        """The address with its password hidden, for messages."""
-        return self._url.render_as_string(hide_password=True)
+        """The address with its secrets hidden, for messages."""
+        return redacted(self._url.render_as_string(hide_password=True))
 
     @property
     def driver(self) -> str:
@@ -426,16 +431,20 @@ def _checked_url(url: str) -> tuple[URL, dict[str, str]]:
 
 def _prepare_sqlite(engine: sa.Engine, file: Path, patience_s: float) -> None:
     @event.listens_for(engine, "do_connect")
-    def _only_what_exists(dialect: Any, record: Any, args: Any, kwargs: Any) -> None:
+    def _only_what_exists(dialect: Any, record: Any, args: Any, kwargs: Any) -> Any:
         # SQLite would create an empty database at any misspelt path.
         if not file.is_file():
             raise DatabaseError(f"There is no database at {file}.", "Make one with chimp init or chimp db upgrade.")
+        if read_only.cannot_be_written(file):
+            return read_only.connect(file, patience_s, check_same_thread=kwargs.get("check_same_thread", True))
+        return None
 
     @event.listens_for(engine, "connect")
     def _settle(connection: Any, record: Any) -> None:
         # The driver's own transaction control would begin late and commit early: ours is explicit.
         connection.isolation_level = None
-        sqlite_turns.keep_a_log(connection, patience_s)
+        if not isinstance(connection, read_only.Connection):
+            sqlite_turns.keep_a_log(connection, patience_s)
         for statement in SQLITE_SETTINGS:
             connection.execute(statement).close()
         if not _has_sqrt(connection):
@@ -446,6 +455,11 @@ def _prepare_sqlite(engine: sa.Engine, file: Path, patience_s: float) -> None:
         # A transaction that reads first and writes later does not wait for the writer, it fails: say it at the start.
         options = conn.get_execution_options()
         if options.get(_WRITES):
+            if isinstance(conn.connection.driver_connection, read_only.Connection):
+                raise ReadOnlyDatabaseError(
+                    f"The database {file} can be read by your user, and not written.",
+                    "Use the user that owns it, or mount its disk so that it can be written.",
+                )
             conn.exec_driver_sql("PRAGMA query_only=OFF")
             # Said at each beginning: what one transaction leaves out, the next on this connection must not.
             conn.exec_driver_sql("PRAGMA foreign_keys=OFF" if options.get(_LOOSE) else "PRAGMA foreign_keys=ON")

@@ -51,7 +51,7 @@ def upgrade(db: Database) -> list[str]:
         if not db.file.parent.is_dir():
             raise DatabaseError(f"The folder {db.file.parent} does not exist.", "Make it first, or run chimp init.")
         try:
-            db.file.touch()
+            db.file.touch(mode=0o600)
         except OSError as error:
             raise DatabaseError(f"{db.file} cannot be made: {error.strerror}.", "Check its permissions.") from None
     config = _config()

@@ -22,6 +22,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from chimp_assets import private_files
+
 try:
     import fcntl
 except ImportError:  # Windows: short transactions look more often, and that is all
@@ -159,7 +161,7 @@ def _locked(file: Path, mode: str, shared: bool) -> IO[str] | None:
     if fcntl is None:
         return None
     try:
-        opened = _turn_file(file).open(mode)
+        opened = open(_turn_file(file), mode, opener=private_files.opener)  # noqa: SIM115
     except OSError:
         return None
     try:

@@ -20,12 +20,15 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from chimp_assets import console, supervisor
+from chimp_assets import console, private_files, supervisor
+from chimp_assets.addresses import toml_string
+from chimp_assets.dagster_home import folder_for_dagster, prepare
 from chimp_assets.database import schema as t
 from chimp_assets.database import work
 from chimp_assets.database.status import Status, status_of
 from chimp_assets.errors import ChimpError
 from chimp_assets.home import Home, init_home
+from chimp_assets.home_lock import only_one
 
 PATIENCE_S = 240.0
 """Without any change in the database for so long, something is wrong and the demo says where to look."""
@@ -111,7 +114,7 @@ def run_demo(folder: Path, faces: Path | None, rounds: int, json: bool, **filmin
     from chimp_assets.demo.report import build_report, show_report
 
     folder = folder.resolve()
-    folder.mkdir(parents=True, exist_ok=True)
+    private_files.make_folder(folder)
     with _only_one(folder):
         story = Story()
         truth_file = folder / "truth.json"
@@ -119,7 +122,7 @@ def run_demo(folder: Path, faces: Path | None, rounds: int, json: bool, **filmin
             story.tell("making an archive of real H.264 video, with animals whose names only the truth file knows")
             with console.progress_bar(json) as tell:
                 make_archive(folder / "archive", truth_file, faces=faces, progress=tell, **{"clips": CLIPS, **filming})
-        home = init_home(folder, toml=DEMO_TOML.format(archive=folder / "archive"))
+        home = init_home(folder, toml=DEMO_TOML.format(archive=toml_string(str(folder / "archive"))[1:-1]))
         with home.database.read() as conn:
             finished = _decided(conn) >= rounds and _settled(conn, home)
         if not finished:
@@ -150,11 +153,14 @@ def _drive(home: Home, truth_file: Path, rounds: int, story: Story) -> None:
     story.tell("starting Dagster's daemon: from here on sensors decide what runs")
     last_change, last_seen = time.monotonic(), ""
     commands = {"daemon": supervisor.daemon_arguments()}
-    with supervisor.running(home, commands, **SENSOR_SECONDS) as children, _screen() as live:
+    prepare(home.settings)
+    with (
+        only_one(home, "chimp demo"),
+        supervisor.running(home, commands, **SENSOR_SECONDS) as children,
+        _screen() as live,
+    ):
         while True:
-            down = supervisor.fallen(children)
-            if down is not None:
-                raise supervisor.fell(down)
+            supervisor.tend(children, story.tell)
             with home.database.read() as conn:
                 now = status_of(conn)
                 settled = _settled(conn, home)
@@ -193,7 +199,7 @@ def _let_runs_end(home: Home) -> None:
     from chimp_assets.automation.brakes import IN_FLIGHT
 
     deadline = time.monotonic() + LAST_RUNS_S
-    with dg.DagsterInstance.from_config(str(home.settings.dagster_home)) as instance:
+    with dg.DagsterInstance.from_config(str(folder_for_dagster(home.settings))) as instance:
         while time.monotonic() < deadline and instance.get_runs_count(dg.RunsFilter(statuses=IN_FLIGHT)):
             time.sleep(0.5)
 
@@ -264,7 +270,7 @@ def _screen() -> Iterator[Live]:
 @contextmanager
 def _only_one(folder: Path) -> Iterator[None]:
     """Two demos in one folder would answer each other's questions."""
-    with (folder / "demo.lock").open("w") as lock:
+    with open(folder / "demo.lock", "w", opener=private_files.opener) as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import sqlalchemy as sa
 
-from chimp_assets import markdown
+from chimp_assets import markdown, private_files
 from chimp_assets.database import schema
 from chimp_assets.errors import ChimpError
 from chimp_assets.vision.checkpoint import ModelError, ModelRow, champion, register_model, save_checkpoint
@@ -161,6 +161,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = parser.parse_args(arguments)
     if asked.training_set is None and asked.task != "detector":
         parser.error("--training-set is needed")
+    private_files.keep_private()
     try:
         trained = _train(asked.home, asked.training_set, asked.task)
     except ChimpError as error:

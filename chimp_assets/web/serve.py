@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 import sys
 
+from chimp_assets import private_files
 from chimp_assets.errors import ChimpError, SettingsError
 from chimp_assets.home import Home
 from chimp_assets.settings import WebSettings
@@ -38,6 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
     from chimp_assets.web.app import create_app
 
     given = sys.argv[1:] if arguments is None else arguments
+    private_files.keep_private()
     try:
         home = Home.open()
         settings = home.settings.web

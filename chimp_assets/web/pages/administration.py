@@ -16,6 +16,7 @@ from fastapi import APIRouter, Depends, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
+from chimp_assets.database.archive_state import archive_problem
 from chimp_assets.database.schema import ROLES, VIDEO_STATES
 from chimp_assets.insight import archive, models, people
 from chimp_assets.web.charts import reliability, shares_over
@@ -88,6 +89,7 @@ def data_page(request: Request, words: Annotated[_Words, Depends()], before: _Nu
         progress = archive.progress(conn, state.settings.decode.workers)
         failed = archive.failures(conn) if progress.states.get("failed") else []
         stored = archive.stored(conn)
+        problem = archive_problem(conn)
     query = {key: value for key, value in vars(words).items() if value}
     local = state.settings.store_url.startswith("file:")
     facts: dict[str, Any] = {
@@ -95,6 +97,7 @@ def data_page(request: Request, words: Annotated[_Words, Depends()], before: _Nu
         "progress": progress,
         "failed": failed,
         "stored": stored,
+        "archive_problem": problem,
         "free": shutil.disk_usage(state.settings.home).free if local else None,
         "cameras": cameras,
         "states": STATES,

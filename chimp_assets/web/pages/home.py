@@ -12,6 +12,7 @@ from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import Response
 
+from chimp_assets.database.archive_state import archive_problem
 from chimp_assets.database.pairs import contradictions_in_words, merge_proposals
 from chimp_assets.insight import progress
 from chimp_assets.web.charts import shares_over
@@ -35,6 +36,7 @@ def home(request: Request, person: Annotated[Person, Depends(require("viewer"))]
             "lacking": progress.lacking(conn),
             "proposals": merge_proposals(conn) if corrects else [],
             "contradictions": contradictions_in_words(conn) if corrects else [],
+            "archive_problem": archive_problem(conn),
         }
     lines: dict[str, list[tuple[float, float, float, float]]] = {"real": [], "random": []}
     for point in facts["learned"].curve:
