@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 import sqlalchemy as sa
 
+from chimp_assets.archive.time_rows import follow
 from chimp_assets.database import schema
 from chimp_assets.database.counters import take_numbers
 
@@ -73,6 +74,8 @@ def settle_twin(
     # No path has an empty part, so this one is free; (uri, version) is unique at every moment.
     _write(conn, video_id, uri=f"//{video_id}")
     _write(conn, twin_id, uri=new.uri, version=new.version, etag=new.etag, **_place_of(new, twin))
+    if "recorded_at" in _place_of(new, twin):
+        follow(conn, video_id, twin_id)
     _write(conn, video_id, uri=twin.uri, version=twin.version, etag=twin.etag, **values)
     bring_back(conn, twin_id, at)
     return "moved"
@@ -100,7 +103,7 @@ def _place_of(new: sa.Row[Any], twin: sa.Row[Any]) -> dict[str, Any]:
     """Where and when the file was recorded, as its new path says; what a person said of it stays."""
     place = {"site": new.site, "camera": new.camera}
     if twin.recorded_at_source != "user":
-        when = ("recorded_at", "recorded_at_source", "recorded_on")
+        when = ("recorded_at", "recorded_at_source", "recorded_on", "recorded_at_certainty")
         place |= {name: getattr(new, name) for name in when}
     return place
 
