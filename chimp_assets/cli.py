@@ -595,17 +595,13 @@ def times_list(json: Json = False) -> None:
 def times_correct(
     camera: Annotated[str, typer.Argument(help="CAMERA or SITE/CAMERA; all for every camera of the archive.")],
     offset: Annotated[str | None, typer.Option(help="Added to its times: +1d2h, -13h, +00:30.")] = None,
-    zone: Annotated[
-        str | None, typer.Option(help="Its clock ran in this zone: Africa/Dar_es_Salaam or +03:00.")
-    ] = None,
+    zone: Annotated[str | None, typer.Option(help="Its clock ran in this zone: Africa/Nairobi or +03:00.")] = None,
     showed: Annotated[str | None, typer.Option(help="Its clock was reset and showed this ...")] = None,
     true: Annotated[str | None, typer.Option(help="... when it truly was this, like 2023-05-06T08:00+03:00.")] = None,
     order: Annotated[
         str | None, typer.Option(help="Its names write dates day_first, month_first or year_first.")
     ] = None,
-    since: Annotated[
-        str | None, typer.Option("--from", help="Only videos from this day or moment, as shown now.")
-    ] = None,
+    since: Annotated[str | None, typer.Option("--from", help="From this day or moment, as shown now.")] = None,
     until: Annotated[str | None, typer.Option("--to", help="Up to this day, itself included, or moment.")] = None,
     why: Why = None,
     by: By = None,

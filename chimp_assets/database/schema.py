@@ -239,7 +239,7 @@ video = Table(
     Column(
         "recorded_at_certainty",
         Unicode(8),
-        comment="sure; likely: nothing speaks against it; day: only the day is known; unsure; null: not weighed",
+        comment="sure; likely: nothing speaks against it; day: only the day is known; unsure",
     ),
     UniqueConstraint("uri", "version", name="uq_video_uri_version"),
     _one_of("state", VIDEO_STATES),

@@ -77,8 +77,9 @@ class Status:
 
     queue: items that ask for names, by state; pairs, disputed: items of these lanes. contradictions: answers that
     cannot all be true, in words; proposals: merges that a person should decide about.
-    times: who says when videos were recorded, and how surely. given_up: bundles whose runs kept dying. failed: the first FAILED_SHOWN that failed or lost something. agreement: of
-    each person who was asked again; to_review: None until a head of this version is champion.
+    times: who says when videos were recorded, and how surely. given_up: bundles whose runs kept dying. failed: the
+    first FAILED_SHOWN that failed or lost something. agreement: of each person who was asked again; to_review: None
+    until a head of this version is champion.
     """
 
     videos: dict[str, int]

@@ -137,7 +137,7 @@ def _say_certainty() -> None:
                 "recorded_at_certainty",
                 sa.Unicode(8),
                 nullable=True,
-                comment="sure; likely: nothing speaks against it; day: only the day is known; unsure; null: not weighed",
+                comment="sure; likely: nothing speaks against it; day: only the day is known; unsure",
             ),
         )
         op.create_check_constraint(op.f(KNOWN), "video", CERTAINTY)
