@@ -276,7 +276,7 @@ def _row_of(conn: sa.Connection, settings: Settings, said: Said) -> dict[str, An
         row["date_order"] = said.order
     if (said.since is not None or said.until is not None) and (said.showed is not None or said.order is not None):
         raise CorrectionError(
-            "A period goes with an offset or a zone; a reset counts from what the clock showed, an order is the camera's.",
+            "A period goes with an offset or a zone; a reset counts from what was shown, an order is for all.",
             "Leave out --from and --to.",
         )
     if said.since is not None:

@@ -36,7 +36,8 @@ class Filter:
 
 @dataclass(frozen=True)
 class Video:
-    """One video. certainty: of recorded_at; n_tracks: live ones; problem: what was lost and why, in words; copy_of: the path of the same bytes."""
+    """One video. n_tracks: live ones; problem: what was lost and why, in words; copy_of: the path of the same bytes;
+    certainty: of recorded_at."""
 
     video_id: int
     uri: str

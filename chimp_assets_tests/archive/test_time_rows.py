@@ -37,7 +37,8 @@ def rows(place: Any) -> dict[str, Any]:
     with place.db.read() as conn:
         found = conn.execute(
             sa.select(
-                s.video, s.video_time.c.witness, s.video_time.c.disagree, s.video_time.c.note.label("why"), s.video_time.c.asks,
+                s.video, s.video_time.c.witness, s.video_time.c.disagree, s.video_time.c.note.label("why"),
+                s.video_time.c.asks,
                 s.video_time.c.correction_id, s.video_time.c.witnesses, s.split_assignment.c.split,
                 s.split_assignment.c.day_key,
             )
