@@ -48,7 +48,7 @@ _DAY = timedelta(days=1)
 _YEAR = timedelta(days=365)
 _DECADE = 10 * _YEAR
 # A card that was collected more than so long after the recording is worth a question.
-_COLLECTED = timedelta(days=400)
+_COLLECTED = timedelta(days=240)
 _FIRST_DIGITAL_YEAR = 1990
 _EPOCHS = {(1999, 11, 30), (1979, 12, 31), (1999, 12, 31), (2036, 2, 7)}
 
@@ -617,6 +617,11 @@ def _without_name(case: _Case) -> Verdict:
         certainty = "unsure"
         disagree.append("file_time")
         notes.append(f"The file is older ({case.modified:%Y-%m-%d}) than its container says.")
+    folder_and_file = case.modified is not None and case.folder_supports(case.modified)
+    if folder_and_file and not by_folder and not by_file:
+        certainty = "unsure"
+        disagree += ["folder", "file_time"]
+        notes.append("The folder and the file's date say another day.")
     note = " ".join(one for one in notes if one)
     return _careful(case, Verdict(chosen, "container", certainty, tuple(disagree), note, stamp.clock))
 
@@ -674,8 +679,10 @@ def _careful(case: _Case, verdict: Verdict) -> Verdict:
     local = moment.astimezone(case.rules.zone).replace(tzinfo=None)
     notes, disagree = [], list(verdict.disagree)
     certainty: Certainty = verdict.certainty
-    if (case.is_reset(clock) or case.is_reset(local)) and not case.folder_supports(moment):
-        certainty = "unsure"
+    if case.is_reset(clock) or case.is_reset(local):
+        # A folder that a person named by the day speaks for it; that both fall on one New Year's Day may be chance.
+        by_folder = case.folder_supports(moment)
+        certainty = "unsure" if not by_folder else "likely" if certainty == "sure" else certainty
         notes.append("A clock that was reset shows this day.")
     if certainty == "sure" and case.file_is_older(moment):
         certainty = "unsure"
