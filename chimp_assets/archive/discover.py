@@ -141,7 +141,7 @@ def discover(
         comparison.compare(upto=found.resume_after)
         if comparison.left_at is not None:
             found.resume_after = comparison.left_at or None
-    found.times = keep_up(db, settings)
+    found.times = keep_up(db, settings, ends_at)
     with db.read() as conn:
         missing = splits.are_missing(conn)
     if missing:

@@ -8,6 +8,7 @@ Does not belong here: weighing one file (`recording_time`), saying and undoing c
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
@@ -127,10 +128,16 @@ def follow(conn: sa.Connection, new_id: int, twin_id: int) -> None:
     conn.execute(sa.insert(schema.video_time).values(**{**rows[new_id], "video_id": twin_id}))
 
 
-def keep_up(db: Database, settings: Settings) -> Weighed:
+def is_corrected(conn: sa.Connection, video_id: int) -> bool:
+    """Whether a video's time follows from a correction of its camera's clock."""
+    kept = schema.video_time.c
+    return conn.scalar(sa.select(kept.correction_id).where(kept.video_id == video_id)) is not None
+
+
+def keep_up(db: Database, settings: Settings, ends_at: float | None = None) -> Weighed:
     """Weigh videos that nobody has weighed, and all of them when the settings have changed since the last time.
 
-    May be killed at any moment: the next call goes on. Raises nothing of its own.
+    ends_at: of time.monotonic; what is left then, or when this is killed, is weighed by the next call.
     """
     done = Weighed()
     wanted = _rules_text(settings)
@@ -150,17 +157,29 @@ def keep_up(db: Database, settings: Settings) -> Weighed:
         ).all()
     before = next((row.rules for row in answers if row.rules is not None), None)
     waiting = next((row.video_id for row in answers if row.video_id is not None), None)
-    if before is not None and before != wanted:
-        done.why = _what_changed(before, wanted)
-        _weigh_all(db, settings, done, [])
-    elif waiting is not None:
-        _weigh_all(db, settings, done, [kept.weighed == sa.false()])
-    else:
-        return done
-    if before != wanted:
+    if before != wanted and (before is not None or waiting is not None):
         with db.write() as conn:
+            take_numbers(conn, "discovery", 0)
+            if before is not None:
+                done.why = _what_changed(before, wanted)
+                _mark_all(conn)
             conn.execute(sa.insert(schema.time_rules).values(rules=wanted, applied_at=datetime.now(UTC)))
+    elif waiting is None:
+        return done
+    _weigh_all(db, settings, done, [kept.weighed == sa.false()], ends_at)
     return done
+
+
+def _mark_all(conn: sa.Connection) -> None:
+    """Every video is to be weighed; older ones get a row for it."""
+    video, kept = schema.video, schema.video_time
+    conn.execute(sa.update(kept).values(weighed=False))
+    without = (
+        sa.select(video.c.video_id)
+        .outerjoin_from(video, kept, kept.c.video_id == video.c.video_id)
+        .where(kept.c.video_id.is_(None))
+    )
+    conn.execute(sa.insert(kept).from_select(["video_id"], without))
 
 
 def reweigh(db: Database, settings: Settings, cameras: Iterable[tuple[str | None, str | None]] | None) -> Weighed:
@@ -275,7 +294,13 @@ def _what_changed(before: str, now: str) -> str:
     return "; ".join(words) or "times are weighed by newer rules"
 
 
-def _weigh_all(db: Database, settings: Settings, done: Weighed, where: list[sa.ColumnElement[bool]]) -> None:
+def _weigh_all(
+    db: Database,
+    settings: Settings,
+    done: Weighed,
+    where: list[sa.ColumnElement[bool]],
+    ends_at: float | None = None,
+) -> None:
     """Weigh the videos that fit, a page in a transaction. What becomes clear by them is weighed again as well."""
     asked: set[tuple[str | None, str | None]] = set()
     after = 0
@@ -290,10 +315,11 @@ def _weigh_all(db: Database, settings: Settings, done: Weighed, where: list[sa.C
             _write(conn, settings, neighbours.weigh(page), done)
             of_persons = [row.video_id for row in page if _is_a_persons(row)]
             if of_persons:
-                video = schema.video
+                video, kept = schema.video, schema.video_time
                 conn.execute(
                     sa.update(video).where(video.c.video_id.in_(of_persons)).values(recorded_at_certainty="sure")
                 )
+                conn.execute(sa.update(kept).where(kept.c.video_id.in_(of_persons)).values(weighed=True))
             asked.update((row.site, row.camera) for row in page if _shows_order(row.uri))
             return int(page[-1].video_id)
 
@@ -301,6 +327,8 @@ def _weigh_all(db: Database, settings: Settings, done: Weighed, where: list[sa.C
         if last is None:
             break
         after = last
+        if ends_at is not None and time.monotonic() > ends_at:
+            break
     if asked:
         _weigh_unclear(db, settings, done, asked)
 
@@ -345,6 +373,7 @@ def _rows() -> sa.Select[Any]:
         v.video_id, v.bundle_id, v.uri, v.site, v.camera, v.recorded_at, v.recorded_at_source, v.recorded_on,
         v.recorded_at_certainty, v.duration_s, v.discovered_at, v.state, kept.witnesses, kept.witness, kept.disagree,
         kept.note, kept.asks, kept.correction_id, kept.weighed,
+        kept.video_id.label("kept_id"),
     ).outerjoin_from(schema.video, schema.video_time, kept.video_id == v.video_id)  # fmt: skip
 
 
@@ -434,8 +463,8 @@ def _shows_order(uri: str) -> bool:
 
 
 def _is_a_persons(row: Any) -> bool:
-    """Whether a person said the time of this very video, and nothing is known of its witnesses."""
-    return row.recorded_at_source == "user" and row.witnesses is None
+    """Whether a person wrote the time of this very video: no correction of a clock moves it."""
+    return row.recorded_at_source == "user" and row.correction_id is None
 
 
 def _witnesses_of(row: Any) -> Witnesses:
@@ -532,10 +561,11 @@ def _write(conn: sa.Connection, settings: Settings, weighed: Sequence[_Row], don
             "correction_id": verdict.correction_id,
             "weighed": True,
         }
-        if row.witnesses is None:
-            fresh.append({"video_id": row.video_id, "witnesses": one.seen.as_text(), **said})
-        elif any(getattr(row, name) != value for name, value in said.items()):
-            kept.append({"key": row.video_id, **said})
+        witnesses = one.seen.as_text() if row.witnesses is None else row.witnesses
+        if row.kept_id is None:
+            fresh.append({"video_id": row.video_id, "witnesses": witnesses, **said})
+        elif row.witnesses is None or any(getattr(row, name) != value for name, value in said.items()):
+            kept.append({"key": row.video_id, "witnesses": witnesses, **said})
     done.weighed += len(weighed)
     _update(conn, schema.video, videos)
     _update(conn, schema.video_time, kept)

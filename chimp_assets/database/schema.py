@@ -259,7 +259,7 @@ video_time = Table(
     "video_time",
     metadata,
     Column("video_id", BigKey, _fk("video.video_id"), primary_key=True, autoincrement=False),
-    Column("witnesses", Unicode(4000), nullable=False, comment="JSON: what container and file said, as written"),
+    Column("witnesses", Unicode(4000), comment="JSON: what container and file said, as written; null: not kept"),
     Column("witness", Unicode(12), comment="who was believed; null: nobody said anything, or not weighed yet"),
     Column("disagree", Unicode(60), nullable=False, server_default="", comment="witnesses that disagree, by commas"),
     Column("note", Unicode(1000), nullable=False, server_default="", comment="why, in words"),

@@ -60,7 +60,10 @@ def upgrade() -> None:
         "video_time",
         sa.Column("video_id", KEY, autoincrement=False, nullable=False),
         sa.Column(
-            "witnesses", sa.Unicode(4000), nullable=False, comment="JSON: what container and file said, as written"
+            "witnesses",
+            sa.Unicode(4000),
+            nullable=True,
+            comment="JSON: what container and file said, as written; null: not kept",
         ),
         sa.Column(
             "witness",
