@@ -30,10 +30,12 @@ individuals = typer.Typer(no_args_is_help=True, help="Who may be named.")
 effort = typer.Typer(no_args_is_help=True, help="When and where somebody could have been seen.")
 users = typer.Typer(no_args_is_help=True, help="People who label.")
 database = typer.Typer(no_args_is_help=True, help="The database.")
+times = typer.Typer(no_args_is_help=True, help="When videos were recorded: who says so, and what camera clocks did.")
 models = typer.Typer(no_args_is_help=True, help="Which models there are, and which of them answers.")
 app.add_typer(labels, name="labels")
 app.add_typer(individuals, name="individuals")
 app.add_typer(effort, name="effort")
+app.add_typer(times, name="times")
 app.add_typer(users, name="user")
 app.add_typer(database, name="db")
 app.add_typer(models, name="models")
@@ -156,6 +158,7 @@ def ingest(
         highlight=False,
     )
     console.show_failed(done.failed)
+    console.show_how_timed(done.times, done.times_changed, done.why_times)
     console.out.print(
         "The queue is filled: `chimp up`, or `chimp status`."
         if done.round_id
@@ -707,6 +710,77 @@ def effort_import(
     )
     for row in done.skipped:
         console.out.print(f"left out: {row}", highlight=False, markup=False)
+
+
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would change.")]
+
+
+@times.command("list")
+def times_list(json: Json = False) -> None:
+    """Times by witness and certainty for each camera, cameras whose witnesses quarrel, and corrections."""
+    from chimp_assets import console
+    from chimp_assets.archive.time_corrections import list_corrections
+    from chimp_assets.database.times import camera_times, times_of
+    from chimp_assets.home import Home
+
+    with Home.open().database.read() as conn:
+        whole, cameras, corrections = times_of(conn), camera_times(conn), list_corrections(conn)
+    if json:
+        console.say_json(
+            {
+                **whole.as_dict(),
+                "cameras": [vars(one) for one in cameras],
+                "corrections": [vars(one) for one in corrections],
+            }
+        )
+    else:
+        console.show_times(whole, cameras, corrections)
+
+
+@times.command("correct")
+def times_correct(
+    camera: Annotated[str, typer.Argument(help="CAMERA or SITE/CAMERA; all for every camera of the archive.")],
+    offset: Annotated[str | None, typer.Option(help="Added to its times: +1d2h, -13h, +00:30.")] = None,
+    zone: Annotated[str | None, typer.Option(help="Its clock ran in this zone: Africa/Nairobi or +03:00.")] = None,
+    showed: Annotated[str | None, typer.Option(help="Its clock was reset and showed this ...")] = None,
+    true: Annotated[str | None, typer.Option(help="... when it truly was this, like 2023-05-06T08:00+03:00.")] = None,
+    order: Annotated[
+        str | None, typer.Option(help="Its names write dates day_first, month_first or year_first.")
+    ] = None,
+    since: Annotated[str | None, typer.Option("--from", help="From this day or moment, as shown now.")] = None,
+    until: Annotated[str | None, typer.Option("--to", help="Up to this day, itself included, or moment.")] = None,
+    why: Why = None,
+    by: By = None,
+    dry_run: DryRun = False,
+    json: Json = False,
+) -> None:
+    """Say that a camera's clock was wrong; days, seasons, sightings and splits follow. `undo` takes it back."""
+    from chimp_assets import console
+    from chimp_assets.archive.time_corrections import Said, correct
+    from chimp_assets.home import Home
+
+    home = Home.open()
+    said = Said(camera, offset, zone, showed, true, order, since, until)
+    done = correct(home.database, home.settings, said, why, by, dry_run)
+    console.say_json(vars(done)) if json else console.show_correction(done, f"{camera}: {done.words}")
+
+
+@times.command("undo")
+def times_undo(
+    correction_id: Annotated[int, typer.Argument(help="Its number, as `chimp times list` shows it.")],
+    why: Why = None,
+    by: By = None,
+    dry_run: DryRun = False,
+    json: Json = False,
+) -> None:
+    """Take a correction back: times are again what their witnesses and the other corrections say."""
+    from chimp_assets import console
+    from chimp_assets.archive.time_corrections import revoke
+    from chimp_assets.home import Home
+
+    home = Home.open()
+    done = revoke(home.database, home.settings, correction_id, why, by, dry_run)
+    console.say_json(vars(done)) if json else console.show_correction(done, f"Revoked: {done.words}")
 
 
 @users.command("add")

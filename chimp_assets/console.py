@@ -14,6 +14,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from rich.cells import cell_len
@@ -40,11 +41,13 @@ from chimp_assets.database.pairs import MergeProposal
 from chimp_assets.database.questions import Answer, Question
 from chimp_assets.database.status import Bought, Failures, HeadStatus, LabelsToReview, Status
 from chimp_assets.database.texts import visible, visible_json
+from chimp_assets.database.times import CameraTimes, Times, in_words, quarrel_in_words
 from chimp_assets.doctor import Finding
 from chimp_assets.errors import ChimpError
 from chimp_assets.pipeline import Progress as Tell
 
 if TYPE_CHECKING:
+    from chimp_assets.archive.time_corrections import Corrected, Listed
     from chimp_assets.vision.label_quality import DoubtfulLabel
     from chimp_assets.vision.registry import ModelLine
 
@@ -383,6 +386,82 @@ def show_failed(failed: list[tuple[str, str]]) -> None:
         out.print(f"... and {len(failed) - FILES_SHOWN:,} more: `chimp status --failed`")
 
 
+QUARRELS_SHOWN = 5
+"""Cameras whose witnesses quarrel, at a glance; `chimp times list` names all."""
+
+
+def show_how_timed(times: Times, changed: int = 0, why: str = "") -> None:
+    """Who says when videos were recorded, how surely, and whose witnesses quarrel."""
+    if why:
+        out.print(
+            f"{why}: the times of {counted(changed, 'video', 'videos')} are others now.", highlight=False,
+            soft_wrap=True,
+        )  # fmt: skip
+    out.print(
+        f"Times: {in_words(times.by_witness)}. How sure: {in_words(times.by_certainty)}.", highlight=False,
+        soft_wrap=True,
+    )  # fmt: skip
+    for one in times.quarrels[:QUARRELS_SHOWN]:
+        out.print(f"Witnesses quarrel at {quarrel_in_words(one)}", highlight=False, soft_wrap=True)
+    if times.n_asks:
+        out.print(
+            f"{counted(times.n_asks, 'name', 'names')} may be read with day or month first: set archive.date_order, or"
+            " `chimp times correct CAMERA --order day_first`.",
+            highlight=False,
+            soft_wrap=True,
+        )
+    if times.quarrels:
+        out.print("See `chimp times list`; `chimp times correct CAMERA ...` says what a clock did.", highlight=False)
+
+
+def show_times(times: Times, cameras: list[CameraTimes], corrections: list[Listed]) -> None:
+    """Times of each camera, and what people said of clocks."""
+    table = Table("camera", "videos", "said by", "how sure", "quarrels")
+    for one in cameras:
+        table.add_row(
+            one.name,
+            f"{one.n_videos:,}",
+            in_words(one.by_witness),
+            in_words(one.by_certainty),
+            f"{one.n_quarrels:,}" if one.n_quarrels else "",
+        )
+    out.print(table)
+    show_how_timed(times)
+    for said in corrections:
+        end = (
+            ""
+            if said.revoked_at is None
+            else f"; revoked {said.revoked_at:%Y-%m-%d}"
+            + (f" by {said.revoked_by}" if said.revoked_by else "")
+            + (f": {said.revoke_reason}" if said.revoke_reason else "")
+        )
+        who = f" by {said.by}" if said.by else ""
+        why = f": {said.reason}" if said.reason else ""
+        line = f"Correction {said.correction_id}, {said.camera}: {said.words} ({said.made_at:%Y-%m-%d}{who}{why}){end}"
+        out.print(line, highlight=False, soft_wrap=True)
+
+
+def show_correction(done: Corrected, title: str) -> None:
+    """What a correction changes, with some examples."""
+    out.print(title, highlight=False, soft_wrap=True)
+    for uri, before, after in done.examples:
+        line = f"  {uri}: {_moment(before)} -> {_moment(after)}"
+        out.print(line, highlight=False, soft_wrap=True)
+    would = "would be" if done.correction_id is None else "are"
+    number = "" if done.correction_id is None else f" Undo it with `chimp times undo {done.correction_id}`."
+    moved = f" {counted(done.moved, 'video', 'videos')} changed the split with the day." if done.moved else ""
+    number = "" if title.startswith("Revoked") else number
+    out.print(
+        f"The times of {counted(done.n_changed, 'video', 'videos')} {would} others now.{moved}{number}",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def _moment(moment: datetime | None) -> str:
+    return "nobody knows" if moment is None else f"{moment:%Y-%m-%d %H:%M:%S} UTC"
+
+
 def _show_files(files: list[tuple[str, str]]) -> None:
     for uri, error in files:
         out.print(Padding(styled((uri, "bold")), (0, 0, 0, 2)))
@@ -397,6 +476,7 @@ def show_status(status: Status) -> None:
     for name, value in (
         ("videos", _counts(status.videos)),
         ("video", f"{_hours(status.hours)} decoded{_hours_left(status.pace)}"),
+        *([("times", _times(status.times))] if status.times else []),
         ("frames", f"{status.frames:,} ({status.shard_bytes / 1e6:,.1f} MB of shards)"),
         ("speed", _speed(status.pace)),
         ("tracks", _counts(status.tracks)),
@@ -421,6 +501,14 @@ def show_status(status: Status) -> None:
         out.print(proposal_line(merge), highlight=False, soft_wrap=True)
     for at, subject, _ in status.failed_runs:
         out.print(styled(("run failed", "red"), f" {at:%Y-%m-%d %H:%M} UTC: {subject}"))
+
+
+def _times(times: Times) -> str:
+    lines = [f"{in_words(times.by_witness)}; {in_words(times.by_certainty)}"]
+    lines += [f"quarrel at {quarrel_in_words(one)}" for one in times.quarrels[:QUARRELS_SHOWN]]
+    if times.quarrels:
+        lines.append("see `chimp times list`")
+    return "\n".join(lines)
 
 
 def proposal_line(merge: MergeProposal) -> str:

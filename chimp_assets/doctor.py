@@ -220,6 +220,26 @@ def _people(home: Home) -> Finding:
     return Finding("people", "well", f"{len(rows)} users, of whom {len(able)} can administer")
 
 
+def _times(home: Home) -> Finding:
+    from chimp_assets.database.times import in_words, quarrel_in_words, times_of
+
+    with home.database.read() as conn:
+        times = times_of(conn)
+    counts = {
+        **{f"by_{name}": n for name, n in times.by_witness.items()},
+        **times.by_certainty,
+        "quarrelling_cameras": times.n_quarrelling_cameras,
+        "unclear_dates": times.n_asks,
+    }
+    says = f"said by: {in_words(times.by_witness)}; how sure: {in_words(times.by_certainty)}"
+    if times.quarrels:
+        some = "; ".join(quarrel_in_words(one) for one in times.quarrels[:3])
+        remedy = "See `chimp times list`, and say what the clock did with `chimp times correct CAMERA ...`"
+        order = " or archive.date_order" if times.n_asks else ""
+        return Finding("times", "warning", f"{says}; witnesses quarrel: {some}", f"{remedy}{order}.", counts)
+    return Finding("times", "well", says, counts=counts)
+
+
 def examine(home: Home, sweep: bool = False, older_than_s: float = SAFE_AGE_S) -> list[Finding]:
     """Looks at each part; an error of one part is its finding and does not hide the others.
 
@@ -234,6 +254,7 @@ def examine(home: Home, sweep: bool = False, older_than_s: float = SAFE_AGE_S) -
         ("store", _store),
         ("files", partial(_files, sweep=sweep, older_than_s=older_than_s)),
         ("archive", _archive),
+        ("times", _times),
         ("disk", _disk),
         ("weights", _weights),
         ("codecs", _codecs),

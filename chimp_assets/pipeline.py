@@ -20,6 +20,7 @@ from chimp_assets.errors import ChimpError
 from chimp_assets.home import Home
 
 if TYPE_CHECKING:
+    from chimp_assets.database.times import Times
     from chimp_assets.planning import PlanReport
 
 Progress = Callable[[str, int, int], None]
@@ -174,7 +175,11 @@ def rescore(home: Home, progress: Progress | None = None, budget: int | None = N
 
 @dataclass(frozen=True)
 class Ingested:
-    """What a foreground ingest did, counted from SQL at its end."""
+    """What a foreground ingest did, counted from SQL at its end.
+
+    times: by witness and certainty, with cameras whose witnesses quarrel; times_changed: videos whose time is another
+    than before because of why_times, such as a setting.
+    """
 
     listed: int
     new: int
@@ -186,10 +191,17 @@ class Ingested:
     embedder_model_id: int | None
     round_id: int | None
     why_no_plan: str | None
+    times: Times
+    times_changed: int = 0
+    why_times: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """For the machine-readable line."""
-        return {**self.__dict__, "failed": [{"uri": uri, "error": error} for uri, error in self.failed]}
+        return {
+            **self.__dict__,
+            "failed": [{"uri": uri, "error": error} for uri, error in self.failed],
+            "times": self.times.as_dict(),
+        }
 
 
 def _under(tell: Progress, title: str, before: int = 0, of: int | None = None) -> Progress:
@@ -218,6 +230,7 @@ def ingest(home: Home, progress: Progress | None = None) -> Ingested:
     """Discovery to predictions in the foreground. May be interrupted at any moment and run again."""
     from chimp_assets.archive.discover import discover
     from chimp_assets.archive.ingest import decode_bundle
+    from chimp_assets.database.times import times_of
     from chimp_assets.vision.tracking import track_bundle
 
     settings, database, store = home.settings, home.database, home.store
@@ -258,6 +271,7 @@ def ingest(home: Home, progress: Progress | None = None) -> Ingested:
         pass
     with database.read() as conn:
         plan_due = work.queue_due(conn, settings)
+        times = times_of(conn)
     report = replan(home) if plan_due.due else None
     return Ingested(
         listed=found.listed,
@@ -270,4 +284,7 @@ def ingest(home: Home, progress: Progress | None = None) -> Ingested:
         embedder_model_id=embedder,
         round_id=report.round_id if report else None,
         why_no_plan=None if report else plan_due.reason,
+        times=times,
+        times_changed=found.times.changed if found.times.why else 0,
+        why_times=found.times.why,
     )

@@ -53,6 +53,14 @@ class ArchiveSettings(_Section):
         "later; new files keep it going",
     )
     timezone: str = Field("UTC", description="IANA zone of camera clocks, used where a file does not say its own")
+    container_time: Literal["auto", "utc", "local"] = Field(
+        "auto",
+        description="what the time inside a file is: utc as the standards say, local for cameras that write their own "
+        "clock there, auto: what name and file make likely",
+    )
+    date_order: Literal["auto", "day_first", "month_first", "year_first"] = Field(
+        "auto", description="how names write day and month where both are possible, such as 06-05-2023 and 230506"
+    )
 
 
 class DecodeSettings(_Section):

@@ -23,10 +23,12 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import sqlalchemy as sa
 
 from chimp_assets.archive.duplicates import bring_back
-from chimp_assets.archive.file_names import is_video_name, time_of_name
-from chimp_assets.archive.reading import recorded_at, recorded_at_message
+from chimp_assets.archive.file_names import is_video_name
+from chimp_assets.archive.reading import time_tags, time_tags_message
+from chimp_assets.archive.recording_time import Verdict, Witnesses, weigh
 from chimp_assets.archive.register import NewVideo, register, version_of
 from chimp_assets.archive.store import BlobInfo, BlobStore, StoreError
+from chimp_assets.archive.time_rows import Weighed, keep_up, rules_of
 from chimp_assets.archive.workers import Worker, WorkerDied, WorkerFailed
 from chimp_assets.database import schema, splits
 from chimp_assets.database.counters import take_numbers
@@ -67,6 +69,7 @@ class Discovery:
     waiting: int = 0
     new_bundles: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    times: Weighed = field(default_factory=Weighed)
     resume_after: str | None = None
 
     @property
@@ -138,6 +141,7 @@ def discover(
         comparison.compare(upto=found.resume_after)
         if comparison.left_at is not None:
             found.resume_after = comparison.left_at or None
+    found.times = keep_up(db, settings, ends_at)
     with db.read() as conn:
         missing = splits.are_missing(conn)
     if missing:
@@ -281,8 +285,10 @@ class _Comparison:
         self._found.replaced += sum(v.replaces is not None for v in added)
 
     def _new_video(self, info: BlobInfo, replaces: Any | None, at: datetime) -> NewVideo:
-        moment, source = _recorded_at(info, self._probes, self._zone, at)
-        return NewVideo(info, moment, moment.astimezone(self._zone).date(), source, replaces)
+        seen, verdict = _recorded_at(info, self._probes, self._settings, at)
+        moment = verdict.moment or info.modified
+        day = moment.astimezone(self._zone).date()
+        return NewVideo(info, moment, day, verdict.source or "file_time", replaces, seen.as_text())
 
     def _retire(self, gone: Sequence[tuple[int, str]]) -> None:
         """Retire videos, given by id and uri. If time runs out, the next call begins before those that are left."""
@@ -379,15 +385,11 @@ def _same_bytes(archive: BlobStore, info: BlobInfo, row: Any) -> bool:
     )
 
 
-def _recorded_at(info: BlobInfo, probes: _Probes, zone: ZoneInfo, at: datetime) -> tuple[datetime, str]:
-    """When a video was recorded (UTC) and who says so: the container, else the name, else the file's date."""
-    latest = at + timedelta(days=1)
-    for source, said in (("container", probes.created_at(info.key)), ("file_name", time_of_name(info.key))):
-        if said is not None:
-            moment = (said if said.tzinfo else said.replace(tzinfo=zone)).astimezone(UTC)
-            if moment <= latest:  # a clock in the future was never set
-                return moment, source
-    return info.modified, "file_time"
+def _recorded_at(info: BlobInfo, probes: _Probes, settings: Settings, at: datetime) -> tuple[Witnesses, Verdict]:
+    """What the file's witnesses say of its time, and what follows from them alone; neighbours are asked afterwards."""
+    tags, seconds = probes.created_at(info.key) or ({}, None)
+    seen = Witnesses(info.key, tags, info.modified, seconds)
+    return seen, weigh(seen, rules_of(settings, at + timedelta(days=1)))
 
 
 def _zone_of(settings: Settings) -> ZoneInfo:
@@ -431,13 +433,14 @@ class _Probes:
         self._stack = stack
         self._worker: Worker | None = None
 
-    def created_at(self, key: str) -> datetime | None:
+    def created_at(self, key: str) -> tuple[dict[str, str], float | None] | None:
+        """What the container says of its time, and its seconds; None if it cannot be read."""
         if not self._archive.is_shareable:
-            return recorded_at((self._archive, key))
+            return time_tags((self._archive, key))
         if self._worker is None:
             self._worker = self._stack.enter_context(Worker(stall_s=60.0))
         try:
-            found = self._worker.call(recorded_at_message, {"archive": self._archive.as_message(), "uri": key})
+            found = self._worker.call(time_tags_message, {"archive": self._archive.as_message(), "uri": key})
         except (WorkerDied, WorkerFailed):
             return None
-        return None if found is None else datetime.fromisoformat(found)
+        return None if found is None else (found[0], found[1])

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 import sqlalchemy as sa
 
+from chimp_assets.archive.time_rows import follow, is_corrected
 from chimp_assets.database import schema
 from chimp_assets.database.counters import take_numbers
 
@@ -72,7 +73,10 @@ def settle_twin(
         return "duplicate"
     # No path has an empty part, so this one is free; (uri, version) is unique at every moment.
     _write(conn, video_id, uri=f"//{video_id}")
-    _write(conn, twin_id, uri=new.uri, version=new.version, etag=new.etag, **_place_of(new, twin))
+    place = _place_of(new, twin, is_corrected(conn, twin_id))
+    _write(conn, twin_id, uri=new.uri, version=new.version, etag=new.etag, **place)
+    if "recorded_at" in place:
+        follow(conn, video_id, twin_id)
     _write(conn, video_id, uri=twin.uri, version=twin.version, etag=twin.etag, **values)
     bring_back(conn, twin_id, at)
     return "moved"
@@ -96,11 +100,12 @@ def _holds_frames() -> tuple[sa.ColumnElement[bool], ...]:
     return (video.state.in_((*_ACTIVE, "retired")), video.n_frames > 0, video.duplicate_of_video_id.is_(None))
 
 
-def _place_of(new: sa.Row[Any], twin: sa.Row[Any]) -> dict[str, Any]:
-    """Where and when the file was recorded, as its new path says; what a person said of it stays."""
+def _place_of(new: sa.Row[Any], twin: sa.Row[Any], by_clock: bool) -> dict[str, Any]:
+    """Where and when the file was recorded, as its new path says; what a person said of it stays, but for what was
+    said of the clock of its old camera (by_clock)."""
     place = {"site": new.site, "camera": new.camera}
-    if twin.recorded_at_source != "user":
-        when = ("recorded_at", "recorded_at_source", "recorded_on")
+    if twin.recorded_at_source != "user" or by_clock:
+        when = ("recorded_at", "recorded_at_source", "recorded_on", "recorded_at_certainty")
         place |= {name: getattr(new, name) for name in when}
     return place
 

@@ -1,6 +1,7 @@
-"""What the path of a video says: when and where it was recorded, whether it is a video, and its folder's short name.
+"""What the path of a video says: where it was recorded, whether it is a video, and its folder's short name.
 
-Belongs here: rules about names. Does not belong here: what is inside a file (`probe`), rows (`discover`).
+Belongs here: rules about names. Does not belong here: when it was recorded (`time_names`), what is inside a file
+(`probe`), rows (`discover`).
 """
 
 from __future__ import annotations
@@ -11,20 +12,24 @@ import unicodedata
 from datetime import datetime
 from pathlib import PurePosixPath
 
+from chimp_assets.archive.time_names import time_of_name
 from chimp_assets.database.texts import cut_to
+
+__all__ = [
+    "bundle_folder_of",
+    "distinct_slug_of",
+    "is_video_name",
+    "place_of",
+    "slug_of",
+    "time_of_name",
+]
 
 _YEAR = r"(?<!\d)(?P<year>(?:19|20)\d\d)"
 _DATE = (
     rf"{_YEAR}(?P<sep>[-_. ])(?P<month>\d{{1,2}})(?P=sep)(?P<day>\d{{1,2}})(?!\d)",
     rf"{_YEAR}(?P<month>\d\d)(?P<day>\d\d)(?!\d)",
 )
-# Hours and minutes only with something between them: cameras put bare numbers such as _0027 there to count clips.
-_TIME = re.compile(
-    r"[T_ .-]*(?:(?P<h>[01]\d|2[0-3])[-_:.h](?P<m>[0-5]\d)(?:[-_:.m](?P<s>[0-5]\d))?"
-    r"|(?P<h2>[01]\d|2[0-3])(?P<m2>[0-5]\d)(?P<s2>[0-5]\d))(?!\d)"
-)
 _DATES = tuple(re.compile(p) for p in _DATE)
-_COMPACT = re.compile(rf"{_YEAR}(?P<month>\d\d)(?P<day>\d\d)(?P<h>[01]\d|2[0-3])(?P<m>[0-5]\d)(?P<s>[0-5]\d)(?!\d)")
 _SLUG_LENGTH = 80
 # Where clocks begin that nobody has set: Unix, and the FAT file system of memory cards.
 _UNSET_CLOCKS = {(1, 1, 1970), (1, 1, 1980)}
@@ -33,20 +38,6 @@ _UNSET_CLOCKS = {(1, 1, 1970), (1, 1, 1980)}
 def is_video_name(key: str, suffixes: tuple[str, ...]) -> bool:
     """Whether a path is listed as a video: a known ending, and no hidden file or folder (`._clip.mp4`, `.Trashes`)."""
     return key.lower().endswith(suffixes) and not key.startswith(".") and "/." not in key
-
-
-def time_of_name(key: str) -> datetime | None:
-    """The moment of recording that the file's name or, failing that, its nearest dated folder says. No zone.
-
-    Midnight where only the day is said. None if nothing is, or before 1960, when the oldest field studies began,
-    or the day on which an unset clock begins.
-    """
-    path = PurePosixPath(key)
-    for text in (path.stem, *reversed(path.parts[:-1])):
-        found = _time_in(text)
-        if found is not None:
-            return found
-    return None
 
 
 def place_of(key: str) -> tuple[str | None, str | None]:
@@ -92,26 +83,9 @@ def _is_date(part: str) -> bool:
     return any((match := date.fullmatch(part)) and _moment(match) is not None for date in _DATES)
 
 
-def _time_in(text: str) -> datetime | None:
-    for match in _COMPACT.finditer(text):
-        found = _moment(match, match["h"], match["m"], match["s"])
-        if found is not None:
-            return found
-    for date in _DATES:
-        for match in date.finditer(text):
-            time = _TIME.match(text, match.end())
-            clock = (time["h"] or time["h2"], time["m"] or time["m2"], time["s"] or time["s2"]) if time else ()
-            found = _moment(match, *clock)
-            if found is not None:
-                return found
-    return None
-
-
-def _moment(date: re.Match[str], hour: str = "0", minute: str = "0", second: str | None = "0") -> datetime | None:
+def _moment(date: re.Match[str]) -> datetime | None:
     try:
-        found = datetime(
-            int(date["year"]), int(date["month"]), int(date["day"]), int(hour), int(minute), int(second or 0)
-        )
+        found = datetime(int(date["year"]), int(date["month"]), int(date["day"]))
     except ValueError:
         return None
     return found if found.year >= 1960 and (found.month, found.day, found.year) not in _UNSET_CLOCKS else None

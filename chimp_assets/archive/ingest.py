@@ -24,6 +24,7 @@ from chimp_assets.archive.duplicates import settle_twin, twins
 from chimp_assets.archive.reading import DecodedVideo, DecodeJob, GoneVideo, SameBytes
 from chimp_assets.archive.shards import ShardError
 from chimp_assets.archive.store import BlobStore
+from chimp_assets.archive.time_rows import reweigh_bundle
 from chimp_assets.database import bulk, schema
 from chimp_assets.database.counters import take_numbers
 from chimp_assets.database.engine import Database
@@ -99,6 +100,9 @@ def decode_bundle(
             _give_up(db, job, result, outcome)
         if progress is not None:
             progress(job.uri, done, len(jobs))
+    if outcome.videos:
+        # How long a piece of a recording is says when the next one begins.
+        reweigh_bundle(db, settings, bundle_key)
     outcome.seconds = time.monotonic() - began
     return outcome
 

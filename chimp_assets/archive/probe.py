@@ -18,6 +18,7 @@ from typing import Any, BinaryIO
 import av
 import av.error
 
+from chimp_assets.archive.recording_time import TIME_TAGS
 from chimp_assets.errors import ChimpError
 
 # Demuxers of video files. Playlists, scripts and network formats are refused: they would read other files or hosts.
@@ -132,6 +133,20 @@ def created_at(source: Readable) -> datetime | None:
     """When the container says it was recorded; nothing is decoded. No zone if it names none. Raises UnreadableVideo."""
     with opened(source) as (container, stream):
         return _created_at(container, stream)
+
+
+def time_tags(source: Readable) -> tuple[dict[str, str], float | None]:
+    """Every tag of a container that may say when it was recorded, as written, and the seconds that it claims to last.
+
+    Nothing is decoded. Keys in small letters; the container's own before the stream's. Raises UnreadableVideo.
+    """
+    with opened(source) as (container, stream):
+        tags: dict[str, str] = {}
+        for metadata in (container.metadata, stream.metadata):
+            for key, value in metadata.items():
+                if key.lower() in TIME_TAGS and value:
+                    tags.setdefault(key.lower(), value)
+        return tags, duration_of(container, stream)
 
 
 def facts_of(container: Any, stream: Any, first: Any) -> VideoFacts:

@@ -303,6 +303,28 @@ def recorded_at(place: tuple[BlobStore, str], beat: Beat = lambda: None) -> date
         return None
 
 
+def time_tags(place: tuple[BlobStore, str], beat: Beat = lambda: None) -> tuple[dict[str, str], float | None] | None:
+    """What the container of the file (archive, uri) says of its time and length; None if it is none."""
+    from chimp_assets.archive.probe import UnreadableVideo
+    from chimp_assets.archive.probe import time_tags as tags_of
+
+    archive, uri = place
+    path = archive.local_path(uri)
+    try:
+        if path is not None:
+            return tags_of(path)
+        with archive.open_reader(uri) as file:
+            return tags_of(file)
+    except (UnreadableVideo, MissingBlobError):
+        return None
+
+
+def time_tags_message(message: dict[str, Any], beat: Beat) -> list[Any] | None:
+    """`time_tags` for another process: archive (as a message) and uri; answers [tags, seconds]."""
+    found = time_tags((BlobStore.of_message(message["archive"]), message["uri"]), beat)
+    return None if found is None else list(found)
+
+
 def recorded_at_message(message: dict[str, Any], beat: Beat) -> str | None:
     """`recorded_at` for another process: archive (as a message) and uri; answers ISO 8601."""
     found = recorded_at((BlobStore.of_message(message["archive"]), message["uri"]), beat)

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from chimp_assets.archive.file_names import bundle_folder_of, distinct_slug_of, place_of, slug_of
 from chimp_assets.archive.store import BlobInfo
+from chimp_assets.archive.time_rows import keep_witnesses
 from chimp_assets.database import bulk, schema
 
 _FOLDER_LENGTH = 1000
@@ -21,13 +22,17 @@ _FOLDER_LENGTH = 1000
 
 @dataclass(frozen=True)
 class NewVideo:
-    """A file to be registered. recorded_on: the local day; replaces: the row of the version before, or None."""
+    """A file to be registered. recorded_on: the local day; replaces: the row of the version before, or None.
+
+    witnesses: what was seen of its time (`recording_time.Witnesses.as_text`).
+    """
 
     info: BlobInfo
     recorded_at: datetime
     recorded_on: date
     source: str
     replaces: Any | None
+    witnesses: str | None = None
 
 
 def version_of(row: Any | None) -> int:
@@ -65,6 +70,9 @@ def register(conn: sa.Connection, bundle_videos: int, videos: Sequence[NewVideo]
         "updated_at": [at] * len(videos),
     }
     bulk.insert_rows(conn, schema.video, columns)
+    keep_witnesses(
+        conn, [(v.info.key, version_of(v.replaces) + 1, v.witnesses) for v in videos if v.witnesses is not None]
+    )
     return bundles.new_keys
 
 

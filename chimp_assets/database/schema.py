@@ -53,6 +53,9 @@ SHARDS_PER_VIDEO = 1 << 12
 
 VIDEO_STATES = ("registered", "decoded", "tracked", "failed", "retired")
 RECORDED_AT_SOURCES = ("container", "file_name", "file_time", "user")
+RECORDED_AT_CERTAINTIES = ("sure", "likely", "day", "unsure")
+TIME_WITNESSES = ("container", "file_name", "folder", "file_time")
+DATE_ORDERS = ("day_first", "month_first", "year_first")
 TRACK_STATES = ("live", "split", "merged", "junk")
 SEXES = ("F", "M", "U")
 ENTRY_TYPES = ("B", "I", "C", "Q")
@@ -175,6 +178,11 @@ def _unique_where(name: str, condition: str, *columns: str) -> Index:
     return Index(name, *columns, unique=True, sqlite_where=which, postgresql_where=which, mssql_where=which)
 
 
+def _index_where(name: str, condition: str, *columns: str) -> Index:
+    which = sa.text(condition)
+    return Index(name, *columns, sqlite_where=which, postgresql_where=which, mssql_where=which)
+
+
 def _fk(target: str) -> ForeignKey:
     return ForeignKey(target)
 
@@ -250,9 +258,15 @@ video = Table(
     Column("duplicate_of_video_id", BigInteger, _fk("video.video_id"), comment="the same bytes; this row is retired"),
     Column("discovered_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
+    Column(
+        "recorded_at_certainty",
+        Unicode(8),
+        comment="sure; likely: nothing speaks against it; day: only the day is known; unsure",
+    ),
     UniqueConstraint("uri", "version", name="uq_video_uri_version"),
     _one_of("state", VIDEO_STATES),
     _one_of("recorded_at_source", RECORDED_AT_SOURCES),
+    _one_of("recorded_at_certainty", RECORDED_AT_CERTAINTIES),
     CheckConstraint("version >= 1", name="version_from_one"),
     CheckConstraint("bytes >= 0", name="bytes_not_negative"),
     CheckConstraint("rotation in (0, 90, 180, 270)", name="rotation_quarter_turns"),
@@ -261,6 +275,61 @@ video = Table(
     Index("ix_video_bytes", "bytes", "content_hash"),
     Index("ix_video_recorded_at", "recorded_at"),
     Index("ix_video_place_day", "site", "camera", "recorded_on"),
+)
+
+video_time = Table(
+    "video_time",
+    metadata,
+    Column("video_id", BigKey, _fk("video.video_id"), primary_key=True, autoincrement=False),
+    Column("witnesses", Unicode(4000), comment="JSON: what container and file said, as written; null: not kept"),
+    Column("witness", Unicode(12), comment="who was believed; null: nobody said anything, or not weighed yet"),
+    Column("disagree", Unicode(60), nullable=False, server_default="", comment="witnesses that disagree, by commas"),
+    Column("note", Unicode(1000), nullable=False, server_default="", comment="why, in words"),
+    Column("asks", Unicode(20), comment="what a person should say: date_order"),
+    Column(
+        "correction_id", BigInteger, _fk("time_correction.correction_id"), comment="the correction that was applied"
+    ),
+    Column("weighed", Boolean, nullable=False, server_default=sa.false(), comment="false: at the next listing"),
+    _one_of("witness", TIME_WITNESSES),
+    Index("ix_video_time_weighed", "weighed", "video_id"),
+    _index_where("ix_video_time_asks", "asks IS NOT NULL", "asks"),
+    comment="what every witness of a video's time said: times are weighed again without reading a file",
+)
+
+time_correction = Table(
+    "time_correction",
+    metadata,
+    Column("correction_id", BigKey, primary_key=True),
+    Column("site", Unicode(100)),
+    Column("camera", Unicode(100)),
+    Column("everywhere", Boolean, nullable=False, server_default=sa.false(), comment="every camera of the archive"),
+    Column(
+        "shown_from", UtcDateTime, comment="the period, as the times were before: local digits of the cameras' zone"
+    ),
+    Column("shown_to", UtcDateTime, comment="the end of the period, itself outside"),
+    Column("offset_s", BigInteger, comment="seconds that are added"),
+    Column("zone", Unicode(60), comment="IANA zone or +03:00 in which the clock ran"),
+    Column("showed_at", UtcDateTime, comment="digits that a clock that was reset showed at true_at"),
+    Column("true_at", UtcDateTime),
+    Column("date_order", Unicode(12), comment="how names write day and month"),
+    Column("reason", Unicode(1000)),
+    Column("user_id", BigInteger, _fk("app_user.user_id")),
+    Column("made_at", UtcDateTime, nullable=False),
+    Column("revoked_at", UtcDateTime),
+    Column("revoked_by", BigInteger, _fk("app_user.user_id")),
+    Column("revoke_reason", Unicode(1000)),
+    _one_of("date_order", DATE_ORDERS),
+    CheckConstraint("shown_to > shown_from", name="period_in_order"),
+    comment="what people said of camera clocks; rows are never changed but to be revoked",
+)
+
+time_rules = Table(
+    "time_rules",
+    metadata,
+    Column("time_rules_id", BigKey, primary_key=True),
+    Column("rules", Unicode(500), nullable=False, comment="JSON: the settings by which all times were weighed"),
+    Column("applied_at", UtcDateTime, nullable=False),
+    comment="by which rules times were weighed; the newest row counts",
 )
 
 frame_shard = Table(
@@ -298,6 +367,18 @@ split_assignment = Table(
     Column("split", Unicode(10), nullable=False),
     Column("assigned_at", UtcDateTime, nullable=False),
     _one_of("split", SPLITS),
+)
+
+split_move = Table(
+    "split_move",
+    metadata,
+    Column("split_move_id", BigKey, primary_key=True),
+    Column("video_id", BigInteger, _fk("video.video_id"), nullable=False, index=True),
+    Column("day_key_before", Unicode(150), nullable=False),
+    Column("split_before", Unicode(10), nullable=False),
+    Column("moved_at", UtcDateTime, nullable=False),
+    _one_of("split_before", SPLITS),
+    comment="where a video was before its recording day was corrected",
 )
 
 individual = Table(

@@ -1,13 +1,14 @@
 """Who may teach and who must judge: the audit reserve of tracks and the train, validation and test split of videos.
 
 Belongs here: the two assignments that keep the measured accuracy honest. Both are fixed at first sight and never drawn
-again. Does not belong here: what is asked (`acquisition`) and what is trained (`vision`).
+again; a video whose recording day is corrected follows its day (`follow_days`). Does not belong here: what is asked
+(`acquisition`) and what is trained (`vision`).
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 
 from chimp_assets.database.bulk import insert_rows
 from chimp_assets.database.counters import take_numbers
-from chimp_assets.database.schema import bundle, split_assignment, video
+from chimp_assets.database.schema import bundle, model, split_assignment, split_move, video
 
 SPLIT_SHARES = {"train": 0.7, "validation": 0.1, "test": 0.2}
 PAGE = 5_000
@@ -92,6 +93,111 @@ def assign_splits(conn: sa.Connection, seed: int, timezone: str = "UTC") -> int:
             conn, split_assignment, {"video_id": ids, "day_key": keys, "split": splits, "assigned_at": now}
         )
     return added
+
+
+def follow_days(conn: sa.Connection, video_ids: Sequence[int], timezone: str, now: datetime) -> int:
+    """Videos whose recording day was corrected go to the group of their new day; returns how many changed their split.
+
+    Videos of one camera and day stay together whatever happens, so a group that comes to hold two splits takes one:
+    - what a model may have learned from never judges: if a video of the group was open to training when a model was
+      fitted, all of it is training, or validation. That costs test videos and leaks nothing, for what has judged may
+      teach afterwards: it then judges no more.
+    - while no model was fitted since, the day keeps the split that it had: that of the videos that did not move, or the
+      one which these videos had on that day before.
+    conn: inside a write transaction. Each move leaves a row in split_move.
+    """
+    take_numbers(conn, "split_assignment", 0)
+    zone = ZoneInfo(timezone)
+    moved: dict[str, list[sa.Row]] = {}
+    for row in _assigned(conn, video.c.video_id, video_ids):
+        key = _day_key(row, zone)
+        if key != row.day_key:
+            moved.setdefault(key, []).append(row)
+    if not moved:
+        return 0
+    fitted = _last_fitting(conn)
+    changed = 0
+    residents: dict[str, list[sa.Row]] = {}
+    gone = {row.video_id for rows in moved.values() for row in rows}
+    for row in _assigned(conn, split_assignment.c.day_key, sorted(moved)):
+        if row.video_id not in gone:
+            residents.setdefault(row.day_key, []).append(row)
+    before = _splits_before(conn, sorted(gone))
+    for key, comers in sorted(moved.items()):
+        there = residents.get(key, [])
+        split = _split_of_group(key, comers, there, fitted, before)
+        for row in (*comers, *(one for one in there if one.split != split)):
+            changed += row.split != split
+            conn.execute(
+                sa.insert(split_move).values(
+                    video_id=row.video_id, day_key_before=row.day_key, split_before=row.split, moved_at=now
+                )
+            )
+            conn.execute(
+                sa.update(split_assignment)
+                .where(split_assignment.c.video_id == row.video_id)
+                .values(day_key=key, split=split, assigned_at=now if row.split != split else row.assigned_at)
+            )
+    return changed
+
+
+def _split_of_group(
+    key: str,
+    comers: Sequence[sa.Row],
+    there: Sequence[sa.Row],
+    fitted: datetime | None,
+    before: dict[tuple[int, str], str],
+) -> str:
+    held = {row.split for row in (*comers, *there)}
+    taught = {
+        row.split
+        for row in (*comers, *there)
+        if row.split != "test" and fitted is not None and fitted >= row.assigned_at
+    }
+    for split in ("train", "validation"):
+        if split in taught:
+            return split
+    if len({row.split for row in there}) == 1 and there[0].split in held:
+        return str(there[0].split)
+    for row in comers:
+        if (row.video_id, key) in before:
+            return before[row.video_id, key]
+    return str(min((*there, *comers), key=lambda row: row.video_id).split)
+
+
+def _assigned(conn: sa.Connection, column: sa.ColumnElement, values: Sequence[int] | Sequence[str]) -> list[sa.Row]:
+    found: list[sa.Row] = []
+    for start in range(0, len(values), 500):
+        found += conn.execute(
+            sa.select(
+                video.c.video_id, video.c.site, video.c.camera, video.c.recorded_at, bundle.c.folder,
+                split_assignment.c.day_key, split_assignment.c.split, split_assignment.c.assigned_at,
+            )
+            .join_from(video, bundle, bundle.c.bundle_id == video.c.bundle_id)
+            .join(split_assignment, split_assignment.c.video_id == video.c.video_id)
+            .where(column.in_(values[start : start + 500]))
+            .order_by(video.c.video_id)
+        ).all()  # fmt: skip
+    return found
+
+
+def _last_fitting(conn: sa.Connection) -> datetime | None:
+    """When the newest model was made that was fitted on videos of this home; None if there is none."""
+    fitted = sa.or_(model.c.task.in_(("embedder", "head")), model.c.training_set_id.is_not(None))
+    return conn.scalar(sa.select(sa.func.max(model.c.created_at)).where(fitted))
+
+
+def _splits_before(conn: sa.Connection, video_ids: Sequence[int]) -> dict[tuple[int, str], str]:
+    """The split that a video had on a day on which it was before; the last one of several."""
+    found: dict[tuple[int, str], str] = {}
+    for start in range(0, len(video_ids), 500):
+        rows = conn.execute(
+            sa.select(split_move.c.video_id, split_move.c.day_key_before, split_move.c.split_before)
+            .where(split_move.c.video_id.in_(video_ids[start : start + 500]))
+            .order_by(split_move.c.split_move_id)
+        )
+        found.update({(row.video_id, row.day_key_before): row.split_before for row in rows})
+    return found
 
 
 def _splitmix64(keys: NDArray[np.uint64]) -> NDArray[np.uint64]:

@@ -18,6 +18,7 @@ from chimp_assets.database.invariants import failed_videos
 from chimp_assets.database.pace import Pace, pace_of
 from chimp_assets.database.pairs import MergeProposal, contradictions_in_words, merge_proposals
 from chimp_assets.database.queue import in_lanes
+from chimp_assets.database.times import Times, times_of
 from chimp_assets.database.work import exhausted_bundles
 
 FAILED_SHOWN = 20
@@ -76,8 +77,9 @@ class Status:
 
     queue: items that ask for names, by state; pairs, disputed: items of these lanes. contradictions: answers that
     cannot all be true, in words; proposals: merges that a person should decide about.
-    given_up: bundles whose runs kept dying. failed: the first FAILED_SHOWN that failed or lost something. agreement: of
-    each person who was asked again; to_review: None until a head of this version is champion.
+    times: who says when videos were recorded, and how surely. given_up: bundles whose runs kept dying. failed: the
+    first FAILED_SHOWN that failed or lost something. agreement: of each person who was asked again; to_review: None
+    until a head of this version is champion.
     """
 
     videos: dict[str, int]
@@ -103,6 +105,7 @@ class Status:
     disputed: dict[str, int] = field(default_factory=dict)
     contradictions: list[str] = field(default_factory=list)
     proposals: list[MergeProposal] = field(default_factory=list)
+    times: Times | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """For the machine-readable line."""
@@ -252,6 +255,7 @@ def status_of(conn: sa.Connection, workers: int = 1) -> Status:
         disputed=_counts(conn, t.acquisition_queue.c.state, in_lanes((t.DISPUTED,))),
         contradictions=contradictions_in_words(conn),
         proposals=merge_proposals(conn),
+        times=times_of(conn),
         heads=head_history(conn),
         bought=bought_of(conn),
         failed=failed_videos(conn, limit=FAILED_SHOWN),

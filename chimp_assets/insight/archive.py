@@ -37,7 +37,8 @@ class Filter:
 
 @dataclass(frozen=True)
 class Video:
-    """One video. n_tracks: live ones; problem: what was lost and why, in words; copy_of: the path of the same bytes."""
+    """One video. n_tracks: live ones; problem: what was lost and why, in words; copy_of: the path of the same bytes;
+    certainty: of recorded_at."""
 
     video_id: int
     uri: str
@@ -52,6 +53,7 @@ class Video:
     problem: str | None
     note: str | None
     copy_of: str | None
+    certainty: str | None = None
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ def videos(conn: sa.Connection, asked: Filter, before: int | None = None, limit:
     statement = (
         sa.select(
             v.video_id, v.uri, v.site, v.camera, v.recorded_at, v.duration_s, v.n_frames, v.bytes, v.state, v.error,
-            v.note, original.c.uri.label("copy_of"),
+            v.note, v.recorded_at_certainty, original.c.uri.label("copy_of"),
         )
         .outerjoin_from(t.video, original, original.c.video_id == v.duplicate_of_video_id)
         .where(*_conditions(asked))
@@ -103,6 +105,7 @@ def videos(conn: sa.Connection, asked: Filter, before: int | None = None, limit:
         Video(
             row.video_id, row.uri, row.site, row.camera, row.recorded_at, row.duration_s, row.n_frames,
             n_tracks.get(row.video_id, 0), row.bytes, row.state, row.error, row.note, row.copy_of,
+            row.recorded_at_certainty,
         )
         for row in rows
     ]  # fmt: skip

@@ -1,4 +1,5 @@
-"""What administrators do: promote a model or go back to the one before, take failed videos up again, users.
+"""What administrators do: promote a model or go back to the one before, take failed videos up again, users; and what
+reviewers and experts say of camera clocks.
 
 Each act writes an `audit_event` with its author. Roles never change: answers are weighed by them (`database.people`).
 """
@@ -12,6 +13,7 @@ from fastapi import APIRouter, Depends
 from pydantic import Field
 from starlette.requests import Request
 
+from chimp_assets.archive.time_corrections import Corrected, Said, correct, revoke
 from chimp_assets.database import schema as t
 from chimp_assets.database import work
 from chimp_assets.database.people import add_user, disable_user, enable_user, user_id_of, write_audit_event
@@ -25,6 +27,7 @@ from chimp_assets.web.sessions import Person
 router = APIRouter(prefix="/api", tags=["administration"])
 
 _Admin = Annotated[Person, Depends(require("admin"))]
+_Reviewer = Annotated[Person, Depends(require("reviewer"))]
 _Name = Annotated[str, Field(min_length=1, max_length=200)]
 
 
@@ -47,6 +50,28 @@ class Again(Body):
     """Which failed video; all of them where none is named."""
 
     video_id: Key | None = None
+
+
+class Clock(Body):
+    """What a camera's clock did: an offset or zone, a reset, or the order of day and month; a period by days."""
+
+    camera: _Name
+    offset: str | None = Field(None, max_length=40)
+    zone: str | None = Field(None, max_length=60)
+    showed: str | None = Field(None, max_length=40)
+    true: str | None = Field(None, max_length=40)
+    order: Literal["day_first", "month_first", "year_first"] | None = None
+    since: str | None = Field(None, max_length=40)
+    until: str | None = Field(None, max_length=40)
+    why: str = Field("", max_length=1000)
+    dry_run: bool = False
+
+
+class NotAnyMore(Body):
+    """Which correction is taken back, and why."""
+
+    correction_id: Key
+    why: str = Field("", max_length=1000)
 
 
 class NewUser(Body):
@@ -92,6 +117,37 @@ def retry(request: Request, wanted: Again, person: _Admin) -> Any:
             conn, "video.retry_failed", what, {"videos": done.videos, "bundles": done.bundles}, person.name
         )
     return {"videos": done.videos, "bundles": done.bundles}
+
+
+@router.post("/times/correct")
+def correct_time(request: Request, wanted: Clock, person: _Reviewer) -> Any:
+    """Say what a camera's clock did, as `chimp times correct` does; days, sightings and splits follow."""
+    state = request.app.state
+    fields = wanted.model_dump(exclude={"why", "dry_run"})
+    done = correct(state.db, state.settings, Said(**fields), wanted.why or None, person.name, wanted.dry_run)
+    return _corrected(done)
+
+
+@router.post("/times/undo")
+def undo_time(request: Request, wanted: NotAnyMore, person: _Reviewer) -> Any:
+    """Take a correction of a clock back, as `chimp times undo` does."""
+    state = request.app.state
+    return _corrected(revoke(state.db, state.settings, wanted.correction_id, wanted.why or None, person.name))
+
+
+def _corrected(done: Corrected) -> dict[str, Any]:
+    would = "would be" if done.correction_id is None else "are"
+    return {
+        "correction_id": done.correction_id,
+        "says": done.words,
+        "videos": done.n_changed,
+        "examples": [
+            {"uri": uri, "before": before and before.isoformat(), "after": after and after.isoformat()}
+            for uri, before, after in done.examples
+        ],
+        "moved": done.moved,
+        "words": f"{done.n_changed:,} times {would} others now.",
+    }
 
 
 @router.post("/users/add")

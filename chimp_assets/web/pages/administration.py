@@ -16,8 +16,10 @@ from fastapi import APIRouter, Depends, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
+from chimp_assets.archive.time_corrections import list_corrections
+from chimp_assets.database import times
 from chimp_assets.database.archive_state import archive_problem
-from chimp_assets.database.schema import ROLES, VIDEO_STATES
+from chimp_assets.database.schema import DATE_ORDERS, ROLES, VIDEO_STATES
 from chimp_assets.insight import archive, models, people
 from chimp_assets.web.charts import reliability, shares_over
 from chimp_assets.web.errors import WebError
@@ -90,6 +92,8 @@ def data_page(request: Request, words: Annotated[_Words, Depends()], before: _Nu
         failed = archive.failures(conn) if progress.states.get("failed") else []
         stored = archive.stored(conn)
         problem = archive_problem(conn)
+        seen = times.times_of(conn)
+        corrections = list_corrections(conn)
     query = {key: value for key, value in vars(words).items() if value}
     local = state.settings.store_url.startswith("file:")
     facts: dict[str, Any] = {
@@ -98,6 +102,9 @@ def data_page(request: Request, words: Annotated[_Words, Depends()], before: _Nu
         "failed": failed,
         "stored": stored,
         "archive_problem": problem,
+        "times": seen,
+        "corrections": corrections,
+        "orders": DATE_ORDERS,
         "free": shutil.disk_usage(state.settings.home).free if local else None,
         "cameras": cameras,
         "states": STATES,

@@ -276,3 +276,37 @@ def test_the_log_is_read_page_by_page(home: Home, browser: Callable[..., Browser
             break
         address = more.group(1).replace("&amp;", "&")
     assert seen == [f"person {n}" for n in range(119, 0, -2)]
+
+
+def test_a_clock_is_corrected_on_the_page_and_put_back(home: Home, browser: Callable[..., Browser]) -> None:
+    """Whoever sees the night in the picture is at the page, not at a command line."""
+    v = s.video.c
+    with home.database.read() as conn:
+        before = {row.video_id: row for row in conn.execute(sa.select(v.video_id, v.camera, v.recorded_at))}
+    anna = browser("anna")
+    page = anna.get("/data").text
+    assert "/api/times/correct" in page
+    assert "/api/times/correct" not in browser("lotte").get("/data").text
+    wanted = {"camera": "a/cam1", "offset": "-13h", "why": "<b>seen</b>"}
+    looked = anna.post("/api/times/correct", json={**wanted, "dry_run": True}).json()
+    assert looked["correction_id"] is None
+    said = anna.post("/api/times/correct", json=wanted).json()
+    n = sum(row.camera == "cam1" for row in before.values())
+    assert (said["correction_id"], said["videos"], looked["videos"]) == (1, n, n)
+    with home.database.read() as conn:
+        for row in conn.execute(sa.select(v.video_id, v.camera, v.recorded_at, v.recorded_at_source)):
+            off = timedelta(hours=-13 if row.camera == "cam1" else 0)
+            assert row.recorded_at == before[row.video_id].recorded_at + off
+    page = anna.get("/data").text
+    assert "&lt;b&gt;seen&lt;/b&gt;" in page
+    assert "/api/times/undo" in page
+    refused = anna.post("/api/times/correct", json={**wanted, "offset": "soon"})
+    assert (refused.status_code, "no time span" in refused.json()["error"]) == (422, True)
+    assert browser("vera").post("/api/times/correct", json=wanted).status_code == 403
+    assert browser("vera").post("/api/times/undo", json={"correction_id": 1}).status_code == 403
+    assert anna.post("/api/times/undo", json={"correction_id": 1, "why": "it was noon"}).json()["videos"] == n
+    with home.database.read() as conn:
+        after = {row.video_id: row for row in conn.execute(sa.select(v.video_id, v.camera, v.recorded_at))}
+    assert after == before
+    assert audited(home, "time.correct") == [("anna", "time_correction:1")]
+    assert audited(home, "time.revoke") == [("anna", "time_correction:1")]

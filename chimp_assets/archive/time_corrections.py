@@ -1,0 +1,369 @@
+"""What people say of camera clocks: said for a camera and a period, looked at before, revoked, listed.
+
+Belongs here: checking what is said, the append-only rows of it, and having the times of the camera weighed again.
+Does not belong here: what a correction does to one time (`recording_time`), rows of videos (`time_rows`).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from chimp_assets.archive.recording_time import Correction
+from chimp_assets.archive.time_rows import Standing, Weighed, preview, reweigh, standing_corrections, zone_named
+from chimp_assets.database import schema
+from chimp_assets.database.bulk import insert_one
+from chimp_assets.database.counters import take_numbers
+from chimp_assets.database.engine import Database
+from chimp_assets.database.people import user_id_of, write_audit_event
+from chimp_assets.database.texts import fault_of
+from chimp_assets.errors import ChimpError
+from chimp_assets.settings import Settings
+
+EVERYWHERE = "all"
+"""As a camera: every one of the archive."""
+_REASON_LENGTH = 1000
+_UNITS = {"w": 604_800, "d": 86_400, "h": 3_600, "m": 60, "min": 60, "s": 1}
+_LONGEST_S = 200 * 366 * 86_400
+
+
+class CorrectionError(ChimpError):
+    """What is said of a clock cannot be, or is about no camera that there is."""
+
+
+@dataclass(frozen=True)
+class Said:
+    """A correction as people write it. camera: `camera`, `site/camera`, or EVERYWHERE. since, until: days or moments of
+    the period, as the times were shown before, the last day included.
+
+    offset: like +1d2h or -13h, what is added. zone: in which the clock ran. showed and true: what a clock that was
+    reset showed, and the moment that it was then (with a zone, else in that of the cameras). order: day_first,
+    month_first or year_first.
+    """
+
+    camera: str
+    offset: str | None = None
+    zone: str | None = None
+    showed: str | None = None
+    true: str | None = None
+    order: str | None = None
+    since: str | None = None
+    until: str | None = None
+
+
+@dataclass(frozen=True)
+class Corrected:
+    """What saying or revoking a correction did. correction_id: None where it was only looked at.
+
+    n_changed: videos whose time is another now; examples: (uri, before, after) of some; moved: videos that changed
+    their split with their day.
+    """
+
+    correction_id: int | None
+    words: str
+    n_changed: int
+    examples: list[tuple[str, datetime | None, datetime | None]]
+    moved: int = 0
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A correction in the list. words: what it says; revoked_at: None where it stands."""
+
+    correction_id: int
+    camera: str
+    words: str
+    reason: str | None
+    by: str | None
+    made_at: datetime
+    revoked_at: datetime | None
+    revoked_by: str | None
+    revoke_reason: str | None
+
+
+EXAMPLES = 10
+
+
+def correct(
+    db: Database,
+    settings: Settings,
+    said: Said,
+    why: str | None = None,
+    by: str | None = None,
+    dry_run: bool = False,
+) -> Corrected:
+    """Say that a camera's clock was wrong; times, days, splits and everything that reads them follow.
+
+    The newest correction that covers a video counts, not the sum of them. dry_run: only what would change. Raises
+    CorrectionError, and PeopleError for an unknown user.
+    """
+    _check_reason(why)
+    with db.read() as conn:
+        row = _row_of(conn, settings, said)
+    standing = _standing(row, 0)
+    found = preview(db, settings, standing)
+    words = in_words(row)
+    if dry_run:
+        return Corrected(None, words, len(found), found[:EXAMPLES])
+
+    def write(conn: sa.Connection) -> int:
+        take_numbers(conn, "discovery", 0)
+        user_id = user_id_of(conn, by) if by else None
+        correction_id = insert_one(
+            conn, schema.time_correction, **row, reason=why, user_id=user_id, made_at=datetime.now(UTC)
+        )
+        _mark(conn, standing)
+        detail = {"camera": said.camera, "says": words, "why": why or "", "videos": len(found)}
+        write_audit_event(conn, "time.correct", f"time_correction:{correction_id}", detail, by)
+        return correction_id
+
+    correction_id = db.transact(write)
+    done = _weigh(db, settings, standing)
+    return Corrected(correction_id, words, len(found), found[:EXAMPLES], done.moved)
+
+
+def revoke(
+    db: Database,
+    settings: Settings,
+    correction_id: int,
+    why: str | None = None,
+    by: str | None = None,
+    dry_run: bool = False,
+) -> Corrected:
+    """Take a correction back: times are again what their witnesses and the other corrections say. Raises
+    CorrectionError if there is none of this number, or it was revoked before."""
+    _check_reason(why)
+    c = schema.time_correction.c
+    with db.read() as conn:
+        row = conn.execute(sa.select(schema.time_correction).where(c.correction_id == correction_id)).one_or_none()
+        if row is None:
+            raise CorrectionError(f"There is no correction {correction_id}.", "See chimp times list.")
+        if row.revoked_at is not None:
+            raise CorrectionError(
+                f"Correction {correction_id} was revoked on {row.revoked_at:%Y-%m-%d}.", "See chimp times list."
+            )
+        standing = next(one for one in standing_corrections(conn) if one.correction.correction_id == correction_id)
+    found = preview(db, settings, standing, revoked=correction_id)
+    words = in_words(dict(row._mapping))
+    if dry_run:
+        return Corrected(None, words, len(found), found[:EXAMPLES])
+
+    def write(conn: sa.Connection) -> None:
+        take_numbers(conn, "discovery", 0)
+        values = {
+            "revoked_at": datetime.now(UTC),
+            "revoked_by": user_id_of(conn, by) if by else None,
+            "revoke_reason": why,
+        }
+        changed = conn.execute(
+            sa.update(schema.time_correction)
+            .where(c.correction_id == correction_id, c.revoked_at.is_(None))
+            .values(**values)
+        )
+        if changed.rowcount == 0:
+            raise CorrectionError(f"Correction {correction_id} was just revoked.", "See chimp times list.")
+        _mark(conn, standing)
+        detail = {"says": words, "why": why or "", "videos": len(found)}
+        write_audit_event(conn, "time.revoke", f"time_correction:{correction_id}", detail, by)
+
+    db.transact(write)
+    done = _weigh(db, settings, standing)
+    return Corrected(correction_id, words, len(found), found[:EXAMPLES], done.moved)
+
+
+def list_corrections(conn: sa.Connection) -> list[Listed]:
+    """Every correction, the newest first, with those that were revoked."""
+    c, maker, revoker = schema.time_correction, schema.app_user.alias("maker"), schema.app_user.alias("revoker")
+    rows = conn.execute(
+        sa.select(c, maker.c.name.label("maker"), revoker.c.name.label("revoker"))
+        .outerjoin(maker, maker.c.user_id == c.c.user_id)
+        .outerjoin(revoker, revoker.c.user_id == c.c.revoked_by)
+        .order_by(c.c.correction_id.desc())
+    )
+    return [
+        Listed(
+            row.correction_id,
+            _camera_in_words(row.site, row.camera, row.everywhere),
+            in_words(dict(row._mapping)),
+            row.reason,
+            row.maker,
+            row.made_at,
+            row.revoked_at,
+            row.revoker,
+            row.revoke_reason,
+        )
+        for row in rows
+    ]
+
+
+def in_words(row: dict[str, Any]) -> str:
+    """What a correction says, for people."""
+    words = []
+    if row.get("offset_s") is not None:
+        words.append(f"{offset_in_words(row['offset_s'])}")
+    if row.get("zone") is not None:
+        words.append(f"the clock ran in {row['zone']}")
+    if row.get("showed_at") is not None:
+        words.append(f"the clock showed {row['showed_at']:%Y-%m-%d %H:%M:%S} at {row['true_at']:%Y-%m-%d %H:%M:%S} UTC")
+    if row.get("date_order") is not None:
+        words.append(f"dates are {row['date_order'].replace('_', ' ')}")
+    if row.get("shown_from") is not None:
+        words.append(f"from {row['shown_from']:%Y-%m-%d %H:%M}")
+    if row.get("shown_to") is not None:
+        words.append(f"before {row['shown_to']:%Y-%m-%d %H:%M}")
+    return ", ".join(words)
+
+
+def offset_in_words(seconds: int) -> str:
+    """An offset as people write it: +1d2h, -13h, +5m30s."""
+    rest, words = abs(seconds), []
+    for unit in ("d", "h", "m", "s"):
+        n, rest = divmod(rest, _UNITS[unit])
+        if n:
+            words.append(f"{n}{unit}")
+    return ("-" if seconds < 0 else "+") + ("".join(words) or "0s")
+
+
+def offset_of(text: str) -> int:
+    """Seconds of +1d2h, -13h, +00:30, 3600s. Raises CorrectionError."""
+    plain = text.strip().replace(" ", "").lower()
+    sign = -1 if plain[:1] in ("-", "\u2212") else 1
+    body = plain.lstrip("+-\u2212")
+    found = None
+    if clock := re.fullmatch(r"(\d{1,3}):(\d\d)(?::(\d\d))?", body):
+        found = int(clock[1]) * 3600 + int(clock[2]) * 60 + int(clock[3] or 0)
+    elif re.fullmatch(r"(?:\d+(?:w|d|h|min|m|s))+", body):
+        found = sum(int(n) * _UNITS[unit] for n, unit in re.findall(r"(\d+)(w|d|h|min|m|s)", body))
+    if found is None or found > _LONGEST_S:
+        raise CorrectionError(f"The offset {text!r} is no time span.", "Write it like +1d2h, -13h or +00:30.")
+    return sign * found
+
+
+def _row_of(conn: sa.Connection, settings: Settings, said: Said) -> dict[str, Any]:
+    site, camera, everywhere = _camera_of(conn, said.camera)
+    row: dict[str, Any] = {"site": site, "camera": camera, "everywhere": everywhere}
+    if (said.showed is None) != (said.true is None):
+        raise CorrectionError(
+            "A clock that was reset needs both what it showed and the true time.",
+            "Say --showed 2000-01-01T00:00 --true 2023-05-06T08:00.",
+        )
+    kinds = [said.offset is not None or said.zone is not None, said.showed is not None, said.order is not None]
+    if sum(kinds) != 1:
+        raise CorrectionError(
+            "A correction says one thing: an offset and zone, a reset, or the order of day and month.",
+            "Say --offset, --zone, --showed with --true, or --order.",
+        )
+    if said.offset is not None:
+        row["offset_s"] = offset_of(said.offset)
+    if said.zone is not None:
+        if zone_named(said.zone) is None:
+            raise CorrectionError(
+                f"{said.zone!r} is no time zone.", "Write an IANA name such as Africa/Dar_es_Salaam, or +03:00."
+            )
+        row["zone"] = said.zone.strip()
+    if said.showed is not None and said.true is not None:
+        showed, true = _moment(said.showed, "showed"), _moment(said.true, "true")
+        zone = zone_named(settings.archive.timezone)
+        row["showed_at"] = showed.replace(tzinfo=UTC)
+        row["true_at"] = (true if true.tzinfo else true.replace(tzinfo=zone)).astimezone(UTC)
+    if said.order is not None:
+        if said.order not in schema.DATE_ORDERS:
+            raise CorrectionError(f"{said.order!r} is no order.", f"Use one of {', '.join(schema.DATE_ORDERS)}.")
+        row["date_order"] = said.order
+    if (said.since is not None or said.until is not None) and (said.showed is not None or said.order is not None):
+        raise CorrectionError(
+            "A period goes with an offset or a zone; a reset counts from what was shown, an order is for all.",
+            "Leave out --from and --to.",
+        )
+    if said.since is not None:
+        row["shown_from"] = _moment(said.since, "from").replace(tzinfo=UTC)
+    if said.until is not None:
+        until = _moment(said.until, "to").replace(tzinfo=UTC)
+        row["shown_to"] = until + timedelta(days=1) if len(said.until.strip()) <= 10 else until
+    if said.since is not None and said.until is not None and row["shown_to"] <= row["shown_from"]:
+        raise CorrectionError("The period ends before it begins.", "Exchange --from and --to.")
+    return row
+
+
+def _camera_of(conn: sa.Connection, text: str) -> tuple[str | None, str | None, bool]:
+    if text.strip() == EVERYWHERE:
+        return None, None, True
+    v = schema.video.c
+    known = [(row.site, row.camera) for row in conn.execute(sa.select(v.site, v.camera).distinct())]
+    wanted = text.strip()
+    fits = [(s, c) for s, c in known if c is not None and wanted in (c, f"{s}/{c}")]
+    exact = [(s, c) for s, c in fits if wanted == f"{s}/{c}"] or fits
+    if len(exact) == 1:
+        return exact[0][0], exact[0][1], False
+    names = ", ".join(sorted(f"{s}/{c}" for s, c in (exact or known) if c is not None)[:8])
+    if exact:
+        raise CorrectionError(f"There is more than one camera {wanted!r}: {names}.", "Name it as site/camera.")
+    raise CorrectionError(
+        f"There is no camera {wanted!r} with videos.",
+        f"Name one of {names or 'none yet'}, or {EVERYWHERE} for every one.",
+    )
+
+
+def _moment(text: str, what: str) -> datetime:
+    try:
+        if len(text.strip()) <= 10:
+            return datetime.combine(date.fromisoformat(text.strip()), datetime.min.time())
+        found = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise CorrectionError(
+            f"--{what} {text!r} is no moment.", "Write a day or a moment like 2023-05-06T14:30:00."
+        ) from None
+    if not 1900 <= found.year <= 2200:
+        raise CorrectionError(f"--{what} {text!r} lies outside of 1900 to 2200.", "Write the year with four digits.")
+    return found if what == "true" else found.replace(tzinfo=None)
+
+
+def _standing(row: dict[str, Any], correction_id: int) -> Standing:
+    def digits(name: str) -> datetime | None:
+        moment = row.get(name)
+        return None if moment is None else moment.replace(tzinfo=None)
+
+    zone = row.get("zone")
+    said = Correction(
+        correction_id,
+        row.get("offset_s"),
+        None if zone is None else zone_named(zone),
+        digits("showed_at"),
+        row.get("true_at"),
+    )
+    return Standing(
+        said, row.get("date_order"), row["site"], row["camera"], row["everywhere"], digits("shown_from"),
+        digits("shown_to"),
+    )  # fmt: skip
+
+
+def _mark(conn: sa.Connection, standing: Standing) -> None:
+    """The times of these videos are to be weighed: by this process, or the next listing where it is killed."""
+    kept, v = schema.video_time, schema.video.c
+    statement = sa.update(kept).values(weighed=False)
+    if not standing.everywhere:
+        here = sa.select(v.video_id).where(_same(v.site, standing.site), _same(v.camera, standing.camera))
+        statement = statement.where(kept.c.video_id.in_(here))
+    conn.execute(statement)
+
+
+def _same(column: sa.ColumnElement[Any], value: str | None) -> sa.ColumnElement[bool]:
+    return column.is_(None) if value is None else column == value
+
+
+def _weigh(db: Database, settings: Settings, standing: Standing) -> Weighed:
+    return reweigh(db, settings, None if standing.everywhere else [(standing.site, standing.camera)])
+
+
+def _camera_in_words(site: str | None, camera: str | None, everywhere: bool) -> str:
+    return EVERYWHERE if everywhere else f"{site or ''}/{camera or ''}"
+
+
+def _check_reason(why: str | None) -> None:
+    fault = fault_of(why or "", _REASON_LENGTH)
+    if fault:
+        raise CorrectionError(f"The reason {fault}.", "Say it in another way.")
