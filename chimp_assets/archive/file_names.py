@@ -1,6 +1,7 @@
 """What the path of a video says: when and where it was recorded, whether it is a video, and its folder's short name.
 
-Belongs here: rules about names. Does not belong here: what is inside a file (`probe`), rows (`discover`).
+Belongs here: rules about names. Does not belong here: which folder is a camera (`places`), what is inside a file
+(`probe`), rows (`discover`).
 """
 
 from __future__ import annotations
@@ -11,7 +12,16 @@ import unicodedata
 from datetime import datetime
 from pathlib import PurePosixPath
 
-from chimp_assets.database.texts import cut_to
+from chimp_assets.archive.places import is_system, place_of
+
+__all__ = [
+    "bundle_folder_of",
+    "distinct_slug_of",
+    "is_video_name",
+    "place_of",
+    "slug_of",
+    "time_of_name",
+]
 
 _YEAR = r"(?<!\d)(?P<year>(?:19|20)\d\d)"
 _DATE = (
@@ -31,8 +41,8 @@ _UNSET_CLOCKS = {(1, 1, 1970), (1, 1, 1980)}
 
 
 def is_video_name(key: str, suffixes: tuple[str, ...]) -> bool:
-    """Whether a path is listed as a video: a known ending, and no hidden file or folder (`._clip.mp4`, `.Trashes`)."""
-    return key.lower().endswith(suffixes) and not key.startswith(".") and "/." not in key
+    """Whether a path is listed as a video: a known ending, and nothing hidden (`._clip.mp4`) or of a recycle bin."""
+    return key.lower().endswith(suffixes) and not any(is_system(part) for part in key.split("/"))
 
 
 def time_of_name(key: str) -> datetime | None:
@@ -47,17 +57,6 @@ def time_of_name(key: str) -> datetime | None:
         if found is not None:
             return found
     return None
-
-
-def place_of(key: str) -> tuple[str | None, str | None]:
-    """(site, camera): the first and the last folder of the path that is not a date, each cut at 100 letters.
-
-    A path with one such folder has it as both; a file at the top has neither.
-    """
-    folders = [part for part in PurePosixPath(key).parts[:-1] if not _is_date(part)]
-    if not folders:
-        return None, None
-    return cut_to(folders[0], 100), cut_to(folders[-1], 100)
 
 
 def bundle_folder_of(key: str) -> str:

@@ -7,7 +7,7 @@ again. Does not belong here: what is asked (`acquisition`) and what is trained (
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
@@ -22,6 +22,8 @@ from chimp_assets.database.schema import bundle, split_assignment, video
 SPLIT_SHARES = {"train": 0.7, "validation": 0.1, "test": 0.2}
 PAGE = 5_000
 DAY_KEY_LENGTH = 150
+_PART = 500
+_STRICTEST_FIRST = ("test", "validation", "train")
 
 _U64 = np.uint64
 
@@ -92,6 +94,47 @@ def assign_splits(conn: sa.Connection, seed: int, timezone: str = "UTC") -> int:
             conn, split_assignment, {"video_id": ids, "day_key": keys, "split": splits, "assigned_at": now}
         )
     return added
+
+
+def follow_places(conn: sa.Connection, video_ids: Iterable[int], timezone: str = "UTC") -> int:
+    """Videos that belong to another camera or day now: their groups follow; returns how many changed their split.
+
+    A video keeps its split where it can. Where groups with different splits become one, all of it goes to the strictest
+    of them, test before validation before train: nothing leaves the test, and no scene is in two splits. Later videos
+    of the group join it. conn: inside a write transaction.
+    """
+    take_numbers(conn, "split_assignment", 0)
+    zone = ZoneInfo(timezone)
+    s = split_assignment.c
+    touched: set[str] = set()
+    ids = sorted(set(video_ids))
+    for start in range(0, len(ids), _PART):
+        rows = conn.execute(
+            sa.select(
+                video.c.video_id, video.c.site, video.c.camera, video.c.recorded_at, bundle.c.folder,
+                s.day_key.label("known"),
+            )
+            .join(bundle, bundle.c.bundle_id == video.c.bundle_id)
+            .join(split_assignment, s.video_id == video.c.video_id)
+            .where(video.c.video_id.in_(ids[start : start + _PART]))
+        ).all()  # fmt: skip
+        groups: dict[str, list[int]] = {}
+        for row in rows:
+            key = _day_key(row, zone)
+            if key != row.known:
+                groups.setdefault(key, []).append(row.video_id)
+        for key, members in groups.items():
+            conn.execute(sa.update(split_assignment).where(s.video_id.in_(members)).values(day_key=key))
+        touched |= set(groups)
+    changed = 0
+    for key in sorted(touched):
+        there = set(conn.execute(sa.select(s.split).where(s.day_key == key).distinct()).scalars())
+        if len(there) > 1:
+            strictest = next(split for split in _STRICTEST_FIRST if split in there)
+            changed += conn.execute(
+                sa.update(split_assignment).where(s.day_key == key, s.split != strictest).values(split=strictest)
+            ).rowcount
+    return changed
 
 
 def _splitmix64(keys: NDArray[np.uint64]) -> NDArray[np.uint64]:

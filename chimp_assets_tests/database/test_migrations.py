@@ -25,7 +25,7 @@ from chimp_assets.database.schema import counter, metadata
 from chimp_assets.settings import shipped_file
 from chimp_assets_tests.database.world import make_world, plan, track
 
-REVISIONS = ["0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008"]
+REVISIONS = ["0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0010"]
 
 
 def test_an_empty_database_is_brought_to_the_head_once(bare_db: Database) -> None:
@@ -116,7 +116,7 @@ def test_an_older_schema_is_refused_with_the_command_that_mends_it(
     with pytest.raises(DatabaseError) as caught:
         require_head(db)
     assert "chimp db upgrade" in caught.value.remedy
-    assert upgrade(db) == ["0009"]
+    assert upgrade(db) == ["9998"]
     with db.read() as conn:
         assert "later" in {column["name"] for column in sa.inspect(conn).get_columns("counter")}
         assert set(sa.inspect(conn).get_view_names()) == set(views.VIEW_NAMES)
@@ -396,7 +396,7 @@ def _with_second_revision(monkeypatch: pytest.MonkeyPatch, folder: Path, body: s
     """The shipped history and one revision more, as a later version of the product would have it."""
     shutil.copytree(shipped_file("sql"), folder / "sql")
     (folder / "sql" / "migrations" / "versions" / "0009_later.py").write_text(
-        "import sqlalchemy as sa\nfrom alembic import op\nrevision = '0009'\ndown_revision = '0008'\n"
+        f"import sqlalchemy as sa\nfrom alembic import op\nrevision = '9998'\ndown_revision = '{REVISIONS[-1]}'\n"
         f"branch_labels = None\ndepends_on = None\ndef upgrade():\n    {body}\n"
     )
     monkeypatch.setattr("chimp_assets.database.migrations.shipped_file", lambda name: folder / name)
