@@ -139,7 +139,11 @@ def ingest(
         + (f" {done.duplicates:,} of them are duplicates or have moved." if done.duplicates else ""),
         highlight=False,
     )
+    if done.replaced or done.retired or done.returned or done.waiting or done.same_pictures:
+        console.show_changes(done)
     console.show_failed(done.failed)
+    console.show_passed_over(done.passed_over, done.endings, [(p.path, p.reason, p.detail) for p in done.named])
+    console.show_left_behind(done.left_behind)
     console.out.print(
         "The queue is filled: `chimp up`, or `chimp status`."
         if done.round_id

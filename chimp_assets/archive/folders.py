@@ -38,6 +38,8 @@ from chimp_assets.errors import ChimpError, FullDiskError
 
 PARTIAL_PREFIX = ".part-"
 _FULL = {errno.ENOSPC, errno.EDQUOT}
+# What the operating system's words for a broken link mean.
+_LINK_WORDS = {errno.ENOENT: "a link to nothing", errno.ELOOP: "a link that leads to itself"}
 # No path of the database is longer, and a walk must end.
 _DEEPEST = 800
 _FORBIDDEN = {errno.EACCES, errno.EPERM}
@@ -162,7 +164,8 @@ class Folder:
             self._require_root()
             detail = error.sentence if isinstance(error, StoreError) else (error.strerror or str(error))
             if rules is not None:
-                rules.passed_over(key, reason, detail, True)
+                why = f"its name {detail.rpartition(': it ')[2].rstrip('.')}" if reason == "name" else detail
+                rules.passed_over(key, reason, _LINK_WORDS.get(getattr(error, "errno", None), why), True)
             elif on_unreadable is not None:
                 on_unreadable(key, detail)
             elif isinstance(error, StoreError):
@@ -202,7 +205,7 @@ class Folder:
             try:
                 checked_key(key.rstrip("/"))
                 if rules is not None and name.endswith("/") and len(key) > _DEEPEST:
-                    raise StoreError(f"its path is longer than {_DEEPEST} letters", "Move it further up.")
+                    raise StoreError(f"{key}: it is longer than {_DEEPEST} letters", "Move it further up.")
             except StoreError as error:
                 unreadable(key.rstrip("/"), error, "name")
                 continue

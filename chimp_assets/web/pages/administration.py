@@ -16,6 +16,7 @@ from fastapi import APIRouter, Depends, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
+from chimp_assets.database.passed_over import labels_left_behind, passed_over_files
 from chimp_assets.database.schema import ROLES, VIDEO_STATES
 from chimp_assets.insight import archive, models, people
 from chimp_assets.web.charts import reliability, shares_over
@@ -88,6 +89,8 @@ def data_page(request: Request, words: Annotated[_Words, Depends()], before: _Nu
         progress = archive.progress(conn, state.settings.decode.workers)
         failed = archive.failures(conn) if progress.states.get("failed") else []
         stored = archive.stored(conn)
+        beside = passed_over_files(conn, archive.SHOWN)
+        left_behind = labels_left_behind(conn)
     query = {key: value for key, value in vars(words).items() if value}
     local = state.settings.store_url.startswith("file:")
     facts: dict[str, Any] = {
@@ -95,6 +98,8 @@ def data_page(request: Request, words: Annotated[_Words, Depends()], before: _Nu
         "progress": progress,
         "failed": failed,
         "stored": stored,
+        "beside": beside,
+        "left_behind": left_behind,
         "free": shutil.disk_usage(state.settings.home).free if local else None,
         "cameras": cameras,
         "states": STATES,
