@@ -117,7 +117,12 @@ def test_what_cannot_be_mapped_is_a_sentence(filmed, what, into, says):
 
 def test_a_camera_that_folders_in_different_places_name_is_said_to_be_doubtful(place, archive_folder):
     """kasekela/north/cam1 and kasekela/south/cam1 may be two."""
-    for name in ("kasekela/north/cam1/a.mp4", "kasekela/south/cam1/b.mp4", "kasekela/cam2/c.mp4", "DCIM/100MEDIA/d.mp4"):
+    for name in (
+        "kasekela/north/cam1/a.mp4",
+        "kasekela/south/cam1/b.mp4",
+        "kasekela/cam2/c.mp4",
+        "DCIM/100MEDIA/d.mp4",
+    ):
         put(archive_folder, name)
     found(place)
     doubts = {line.name: line.doubts for line in report(place).cameras}
@@ -129,9 +134,7 @@ def test_a_camera_that_folders_in_different_places_name_is_said_to_be_doubtful(p
 def test_rows_of_an_older_version_are_told_and_filed_on_request(filmed):
     """An upgrade must not move splits unasked, nor leave 100EK113 a camera for ever."""
     with filmed.db.write() as conn:
-        conn.execute(
-            sa.update(t.video).where(t.video.c.uri.contains("Cam01/DCIM/100EK113")).values(camera="100EK113")
-        )
+        conn.execute(sa.update(t.video).where(t.video.c.uri.contains("Cam01/DCIM/100EK113")).values(camera="100EK113"))
         conn.execute(sa.delete(t.camera_name))
     assert report(filmed).misplaced == 10
     assert apply_mappings(filmed.db).videos == 10

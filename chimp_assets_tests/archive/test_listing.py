@@ -98,7 +98,9 @@ def test_paths_that_are_too_long_are_named_and_a_walk_always_ends(place, archive
         os.chdir(here)
 
 
-@pytest.mark.parametrize("text", ["a\\b", "\\x41", "é\udce9", "tab\t", "\u200b\U000e0001", "plain name (2).mp4", "\x9b"])
+@pytest.mark.parametrize(
+    "text", ["a\\b", "\\x41", "é\udce9", "tab\t", "\u200b\U000e0001", "plain name (2).mp4", "\x9b"]
+)
 def test_a_printable_path_names_one_path(text):
     assert printable(text).isprintable()
     assert _as_named(printable(text)) == text
@@ -249,9 +251,9 @@ def test_a_quiet_listing_writes_nothing(place, archive_folder):
     sa.event.listen(
         place.db.engine,
         "before_cursor_execute",
-        lambda conn, cursor, statement, *_: wrote.append(statement)
-        if statement.startswith(("INSERT", "UPDATE", "DELETE"))
-        else None,
+        lambda conn, cursor, statement, *_: (
+            wrote.append(statement) if statement.startswith(("INSERT", "UPDATE", "DELETE")) else None
+        ),
     )
     assert found(place).unchanged == 1
     assert wrote == []

@@ -70,7 +70,7 @@ def label(place, video_id):
             sa.insert(t.annotation).values(
                 annotation_id=f"{track_id:036d}", seq=track_id % 1000 + video_id, kind="cannot_tell", track_id=track_id,
                 annotator_id=user, lane="free", client_time=THEN, server_time=THEN,
-                fingerprint="x",
+                fingerprint=bytes(32),
             )
         )  # fmt: skip
         conn.execute(
