@@ -92,35 +92,35 @@ class PictureSum:
     that differ at all differ there too, and reading every line would cost a tenth of the decoding.
     """
 
-    value: str = "0"
+    value: int = 0
     n: int = 0
-    first: str = ""
+    first: int | None = None
     varied: bool = False
 
     def add(self, frame: Any) -> None:
         """Take the next picture."""
         digest = _lines_of(frame)
-        self._join(int(digest, 16), 1)
-        self._vary(digest, False)
+        self.value = (self.value * _BASE + digest) % _PRIME
+        self.n += 1
+        if self.first is None:
+            self.first = digest
+        elif digest != self.first:
+            self.varied = True
 
     def join(self, after: PictureSum) -> None:
         """Take the pictures of a later part."""
-        self._join(int(after.value, 16), after.n)
-        self._vary(after.first, after.varied)
-
-    def _join(self, value: int, n: int) -> None:
-        total = (int(self.value, 16) * (_BASE if n == 1 else pow(_BASE, n, _PRIME)) + value) % _PRIME
-        self.value, self.n = f"{total:x}", self.n + n
-
-    def _vary(self, first: str, varied: bool) -> None:
-        self.varied = self.varied or varied or (bool(self.first) and bool(first) and first != self.first)
-        self.first = self.first or first
+        self.value = (self.value * pow(_BASE, after.n, _PRIME) + after.value) % _PRIME
+        self.n += after.n
+        self.varied = (
+            self.varied or after.varied or (None not in (self.first, after.first) and self.first != after.first)
+        )
+        self.first = after.first if self.first is None else self.first
 
     def named(self, facts: VideoFacts, policy: str) -> str | None:
         """The hash for a row of `video`; None if all pictures are alike: a black video says nothing of itself."""
         if not self.varied:
             return None
-        how = f"1|{policy}|{facts.width}x{facts.height}|{facts.rotation}|{facts.mirrored}|{self.n}|{self.value}"
+        how = f"1|{policy}|{facts.width}x{facts.height}|{facts.rotation}|{facts.mirrored}|{self.n}|{self.value:x}"
         return hashlib.blake2b(how.encode(), digest_size=32).hexdigest()
 
 
@@ -129,15 +129,14 @@ _BASE = 0x5DEECE66D1CE4E5B9BF58476D1CE4E5B
 _LINES = 8
 
 
-def _lines_of(frame: Any) -> str:
+def _lines_of(frame: Any) -> int:
     plane = frame.planes[0]
-    rows, width, stride = plane.height, frame.width, plane.line_size
+    rows, stride = plane.height, plane.line_size
+    width = min(frame.width, stride)
     data = memoryview(plane)
-    digest = hashlib.blake2b(digest_size=15)
-    for i in range(_LINES):
-        at = (2 * i + 1) * rows // (2 * _LINES) * stride
-        digest.update(data[at : at + min(width, stride)])
-    return digest.hexdigest()
+    starts = [(2 * i + 1) * rows // (2 * _LINES) * stride for i in range(_LINES)]
+    lines = b"".join([data[at : at + width] for at in starts])
+    return int.from_bytes(hashlib.blake2b(lines, digest_size=15).digest(), "big")
 
 
 @dataclass

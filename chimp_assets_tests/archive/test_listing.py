@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -40,7 +41,7 @@ def test_one_bad_entry_harms_itself_alone(place, archive_folder):
     (archive_folder / "cam1" / "gone.mp4").symlink_to("nowhere.mp4")
     os.mkfifo(archive_folder / "cam1" / "pipe.mp4")
     with socket.socket(socket.AF_UNIX) as listening:
-        here = os.getcwd()
+        here = Path.cwd()
         os.chdir(archive_folder / "cam1")  # the path of a socket must be short
         try:
             listening.bind("s.mp4")
@@ -83,13 +84,13 @@ def test_names_that_cannot_be_stored_are_named_as_a_terminal_can_show_them(place
 
 def test_paths_that_are_too_long_are_named_and_a_walk_always_ends(place, archive_folder):
     put(archive_folder, "cam/a.mp4")
-    here = os.getcwd()
+    here = Path.cwd()
     os.chdir(archive_folder)
     try:
         for _ in range(900):  # deeper than Python may recurse
-            os.mkdir("d")
+            Path("d").mkdir()
             os.chdir("d")
-        open("deep.mp4", "wb").close()
+        Path("deep.mp4").touch()
         os.chdir(archive_folder)
         result = found(place)
         assert (result.listed, result.passed_over) == (1, {"name": 1})

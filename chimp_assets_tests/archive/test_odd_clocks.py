@@ -1,4 +1,4 @@
-"""Videos whose clocks or containers are odd: nothing is called lost that is not, and nothing that is lost goes unsaid."""
+"""Videos whose clocks or containers are odd: nothing is called lost that is not, and no loss goes unsaid."""
 
 from __future__ import annotations
 

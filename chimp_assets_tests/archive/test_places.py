@@ -109,9 +109,11 @@ def test_of_two_files_with_the_same_bytes_the_one_without_marks_is_the_original(
 
 
 def test_folders_of_systems_are_told_from_names():
-    for name in ("$RECYCLE.BIN", "System Volume Information", ".Trashes", ".Trash-1000", ".Spotlight-V100", "lost+found",
-                 ".fseventsd", "@eaDir", "#recycle", ".DS_Store", "__MACOSX", "._clip.mp4", "Thumbs.db", "$R1AB2C3.MP4",
-                 "$I1AB2C3.MP4", "RECYCLER"):  # fmt: skip
+    for name in (
+        "$RECYCLE.BIN", "System Volume Information", ".Trashes", ".Trash-1000", ".Spotlight-V100", "lost+found",
+        ".fseventsd", "@eaDir", "#recycle", ".DS_Store", "__MACOSX", "._clip.mp4", "Thumbs.db", "$R1AB2C3.MP4",
+        "$I1AB2C3.MP4", "RECYCLER",
+    ):  # fmt: skip
         assert is_system(name), name
     for name in ("Recycle creek", "System 7", "lost", "$5 hill", "Thumb"):
         assert not is_system(name), name
