@@ -23,6 +23,7 @@ from chimp_assets.archive.blobs import BlobInfo, Walk
 from chimp_assets.archive.file_names import is_video_name
 from chimp_assets.archive.places import system_part
 from chimp_assets.database.bulk import insert_one, insert_rows
+from chimp_assets.database.counters import take_numbers
 from chimp_assets.database.engine import Database
 from chimp_assets.database.schema import LISTED, PASSED_OVER_REASONS, passed_over, passed_over_count
 from chimp_assets.database.texts import cut_to, units_of
@@ -284,6 +285,7 @@ def remember(db: Database, archive: Any, tally: Tally, listed: int, after: str |
     described = [(path, reason, _described(archive, path, reason, detail)) for path, reason, detail in new]
 
     def write(conn: sa.Connection) -> None:
+        take_numbers(conn, "discovery", 0)  # two listings at once take turns
         if wanted is not None and wanted != there:
             conn.execute(sa.delete(passed_over_count).where(c.reason.in_((LISTED, *PASSED_OVER_REASONS))))
             insert_rows(

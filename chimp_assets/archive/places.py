@@ -120,7 +120,12 @@ def place_of(key: str) -> tuple[str | None, str | None]:
 
 def place_named(key: str) -> Place:
     """As `place_of`, with the folders that led there and whether it is a guess."""
-    parts = list(PurePosixPath(key).parts[:-1])
+    return _named_by(key.rpartition("/")[0])
+
+
+@lru_cache(maxsize=8192)
+def _named_by(folder: str) -> Place:
+    parts = list(PurePosixPath(folder).parts) if folder else []
     names: list[str] = []
     weak: list[str] = []
     in_date = False

@@ -15,6 +15,7 @@ import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -27,6 +28,7 @@ KEY_LENGTH = 300
 Place = tuple[str | None, str | None]
 
 
+@lru_cache(maxsize=65_536)
 def name_key(name: str | None) -> str:
     """What two spellings of one name have in common: letters without case, compatibility forms, separators.
 
