@@ -28,6 +28,7 @@ app = typer.Typer(
 labels = typer.Typer(no_args_is_help=True, help="Labels as CSV files.")
 individuals = typer.Typer(no_args_is_help=True, help="Who may be named.")
 effort = typer.Typer(no_args_is_help=True, help="When and where somebody could have been seen.")
+cameras = typer.Typer(no_args_is_help=True, help="Which camera filmed what.")
 users = typer.Typer(no_args_is_help=True, help="People who label.")
 database = typer.Typer(no_args_is_help=True, help="The database.")
 times = typer.Typer(no_args_is_help=True, help="When videos were recorded: who says so, and what camera clocks did.")
@@ -36,6 +37,7 @@ app.add_typer(labels, name="labels")
 app.add_typer(individuals, name="individuals")
 app.add_typer(effort, name="effort")
 app.add_typer(times, name="times")
+app.add_typer(cameras, name="cameras")
 app.add_typer(users, name="user")
 app.add_typer(database, name="db")
 app.add_typer(models, name="models")
@@ -157,8 +159,12 @@ def ingest(
         + (f" {done.duplicates:,} of them are duplicates or have moved." if done.duplicates else ""),
         highlight=False,
     )
+    if done.replaced or done.retired or done.returned or done.waiting or done.same_pictures:
+        console.show_changes(done)
     console.show_failed(done.failed)
     console.show_how_timed(done.times, done.times_changed, done.why_times)
+    console.show_passed_over(done.passed_over, done.endings, [(p.path, p.reason, p.detail) for p in done.named])
+    console.show_left_behind(done.left_behind)
     console.out.print(
         "The queue is filled: `chimp up`, or `chimp status`."
         if done.round_id
@@ -702,7 +708,8 @@ def effort_import(
 
     done = import_effort(Home.open().database, file, skip_bad)
     if json:
-        console.say_json({**vars(done), "skipped": [vars(row) for row in done.skipped]})
+        lists = {"skipped": [vars(row) for row in done.skipped], "unknown": [vars(row) for row in done.unknown]}
+        console.say_json({**vars(done), **lists})
         return
     console.show_notes(done.notes)
     console.out.print(
@@ -710,6 +717,89 @@ def effort_import(
     )
     for row in done.skipped:
         console.out.print(f"left out: {row}", highlight=False, markup=False)
+    for one in done.unknown:
+        console.out.print(f"{one}", highlight=False, markup=False, soft_wrap=True)
+    if done.unknown:
+        console.out.print("`chimp cameras list` names the cameras; `chimp cameras map` says which are one.")
+
+
+@cameras.command("list")
+def cameras_list(json: Json = False) -> None:
+    """Every camera with its videos and spellings, which ones may be one, and what was said of them."""
+    from chimp_assets import console
+    from chimp_assets.archive.cameras import camera_report
+    from chimp_assets.home import Home
+
+    with Home.open().database.read() as conn:
+        report = camera_report(conn)
+    if json:
+        console.say_json(report.as_dict())
+    else:
+        console.show_cameras(report)
+
+
+@cameras.command("map")
+def cameras_map(
+    what: Annotated[str, typer.Argument(help="A camera (SITE/CAMERA or CAMERA) or a folder of the archive.")],
+    into: Annotated[str, typer.Argument(help="The camera that it is: SITE/CAMERA, or CAMERA of the same site.")],
+    folder: Annotated[bool, typer.Option("--folder", help="It is a folder, although a camera has its name.")] = False,
+    why: Why = None,
+    by: By = None,
+    json: Json = False,
+) -> None:
+    """Say that a camera or a folder means this camera. Videos follow, those to come too; `unmap` undoes it."""
+    from chimp_assets.archive.cameras import map_camera
+    from chimp_assets.home import Home
+
+    home = Home.open()
+    done = map_camera(
+        home.database, what, into, timezone=home.settings.archive.timezone, folder=folder or None, why=why, by=by
+    )
+    _say_refiled(home, done, json, f"{what} is {into}")
+
+
+@cameras.command("unmap")
+def cameras_unmap(
+    what: Annotated[str, typer.Argument(help="The camera or folder as it was mapped, or the number of the mapping.")],
+    why: Why = None,
+    by: By = None,
+    json: Json = False,
+) -> None:
+    """Take back what was said of a camera or a folder; its videos go back."""
+    from chimp_assets.archive.cameras import unmap_camera
+    from chimp_assets.home import Home
+
+    home = Home.open()
+    done = unmap_camera(home.database, what, timezone=home.settings.archive.timezone, why=why, by=by)
+    _say_refiled(home, done, json, f"{what} is itself again")
+
+
+@cameras.command("apply")
+def cameras_apply(json: Json = False) -> None:
+    """File every video under the camera that its path names by the rules of this version, after an upgrade."""
+    from chimp_assets.archive.cameras import apply_mappings
+    from chimp_assets.home import Home
+
+    home = Home.open()
+    _say_refiled(home, apply_mappings(home.database, home.settings.archive.timezone), json, "All paths were read")
+
+
+def _say_refiled(home: Any, done: Any, json: bool, what: str) -> None:
+    from chimp_assets import console
+    from chimp_assets.archive.time_rows import keep_up
+
+    times = keep_up(home.database, home.settings)  # what was said of a camera's clock holds for other videos now
+    if json:
+        console.say_json({**vars(done), "times_changed": times.changed})
+        return
+    console.out.print(f"{what}: {console.counted(done.videos, 'video has', 'videos have')} another camera now.")
+    if done.splits_changed:
+        console.out.print(
+            f"{console.counted(done.splits_changed, 'video', 'videos')} changed the split, so that all videos of one "
+            "camera and day share theirs."
+        )
+    if times.changed:
+        console.out.print(f"The times of {console.counted(times.changed, 'video', 'videos')} are others now.")
 
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would change.")]

@@ -38,6 +38,7 @@ from chimp_assets.acquisition.words import saving_in_words
 from chimp_assets.database.agreement import SelfAgreement
 from chimp_assets.database.pace import Pace
 from chimp_assets.database.pairs import MergeProposal
+from chimp_assets.database.passed_over import LeftBehind, PassedOverFiles
 from chimp_assets.database.questions import Answer, Question
 from chimp_assets.database.status import Bought, Failures, HeadStatus, LabelsToReview, Status
 from chimp_assets.database.texts import visible, visible_json
@@ -47,7 +48,9 @@ from chimp_assets.errors import ChimpError
 from chimp_assets.pipeline import Progress as Tell
 
 if TYPE_CHECKING:
+    from chimp_assets.archive.cameras import CameraReport
     from chimp_assets.archive.time_corrections import Corrected, Listed
+    from chimp_assets.pipeline import Ingested
     from chimp_assets.vision.label_quality import DoubtfulLabel
     from chimp_assets.vision.registry import ModelLine
 
@@ -372,6 +375,8 @@ def show_model(known: dict[str, Any]) -> None:
     print_table(("slice", "metric", "value", "95 %", "n"), rows)
 
 
+NAMED = 100
+"""Paths of each reason that are kept with their names (`archive.listing`)."""
 FILES_SHOWN = 10
 """Files that an ingest names at its end; `chimp status --failed` names all."""
 
@@ -462,6 +467,113 @@ def _moment(moment: datetime | None) -> str:
     return "nobody knows" if moment is None else f"{moment:%Y-%m-%d %H:%M:%S} UTC"
 
 
+PASSED_OVER_WORDS = {
+    "not_video": "no videos by their names",
+    "system": "hidden, or kept by an operating system",
+    "own": "homes and stores of Chimp Assets",
+    "link": "symbolic links that are not followed",
+    "unreadable": "not readable",
+    "name": "names that cannot be stored",
+    "not_file": "pipes, sockets and devices",
+}
+_MENDABLE = ("unreadable", "name", "link")
+
+
+def show_changes(done: Ingested) -> None:
+    """Files that are not as they were."""
+    kinds = (
+        (done.replaced, "replaced"),
+        (done.retired, "gone"),
+        (done.returned, "back"),
+        (done.waiting, "still being written"),
+    )
+    said = ", ".join(f"{n:,} {what}" for n, what in kinds if n)
+    if said:
+        out.print(f"Of the files: {said}.", highlight=False)
+    if done.same_pictures:
+        one = done.same_pictures == 1
+        out.print(
+            f"{done.same_pictures:,} {'shows' if one else 'show'} the same pictures as before and "
+            f"{'keeps its' if one else 'keep their'} tracks and labels.",
+            highlight=False,
+        )
+
+
+def show_passed_over(
+    counts: dict[str, int], endings: dict[str, int], named: list[tuple[str, str, str]], most: int = FILES_SHOWN
+) -> None:
+    """What lies in the archive and is not read: how much, why, and by name what a person may mend."""
+    for line in passed_over_lines(counts, endings):
+        out.print(line, highlight=False, markup=False, soft_wrap=True)
+    shown = [one for one in named if one[1] in _MENDABLE or one[1] == "own" or "looks like" in one[2]]
+    _show_files([(path, detail) for path, _, detail in shown[:most]])
+    if len(shown) > most:
+        out.print("... and more: `chimp status --failed`")
+
+
+def passed_over_lines(counts: dict[str, int], endings: dict[str, int]) -> list[str]:
+    """Numbers of what is passed over, a sentence for each reason."""
+    lines = []
+    for reason, words in PASSED_OVER_WORDS.items():
+        n = counts.get(reason, 0)
+        if not n:
+            continue
+        by = ""
+        if reason == "not_video" and endings:
+            most = sorted(endings.items(), key=lambda one: (-one[1], one[0]))
+            by = ", ".join(f"{m:,} {ending or 'without an ending'}" for ending, m in most[:FILES_SHOWN])
+            by = f" ({by}, ...)" if len(most) > FILES_SHOWN else f" ({by})"
+        lines.append(f"Passed over, {words}: {n:,}{by}")
+    return lines
+
+
+def show_left_behind(left: list[LeftBehind]) -> None:
+    """Labels that could not go along with a replaced file."""
+    for one in left[:FILES_SHOWN]:
+        out.print(f"{one}.", highlight=False, markup=False, soft_wrap=True)
+    if len(left) > FILES_SHOWN:
+        out.print(f"... and {len(left) - FILES_SHOWN:,} more files like these: `chimp status --failed`")
+
+
+def show_cameras(report: CameraReport) -> None:
+    """Cameras, a line each; then what is doubtful, and what was said of them."""
+    table = Table(box=None)
+    for name in ("camera", "videos", "first day", "last day", "written"):
+        table.add_column(name)
+    for line in report.cameras:
+        written = ", ".join(spelling for spelling in line.spellings if spelling != line.camera)
+        days = [str(day or "") for day in (line.first_day, line.last_day)]
+        table.add_row(Text(line.name), f"{line.n_videos:,}", *days, Text(f"also {written}" if written else ""))
+    out.print(table)
+    for line in report.cameras:
+        for doubt in line.doubts:
+            _say(f"Not sure of {line.name}: {doubt}.")
+    for proposal in report.proposals:
+        _say(
+            f"{proposal.camera} may be {proposal.into}, {proposal.why}:"
+            f' chimp cameras map "{proposal.camera}" "{proposal.into}"'
+        )
+    for name in report.silent:
+        _say(f"A deployment of {name} has no video.")
+    for mapping in report.mappings:
+        who = f" by {mapping.by}" if mapping.by else ""
+        why = f" ({mapping.why})" if mapping.why else ""
+        into = f"{mapping.site}/{mapping.camera}" if mapping.site else mapping.camera
+        day = f"{mapping.at:%Y-%m-%d}"
+        _say(f"Mapping {mapping.mapping_id}: {mapping.kind} {mapping.subject} is {into}; made{who} on {day}{why}.")
+    if report.unknown:
+        _say(f"{counted(report.unknown, 'video lies', 'videos lie')} in no folder that names a camera.")
+    if report.misplaced:
+        _say(
+            f"{counted(report.misplaced, 'video is', 'videos are')} filed under another camera than the path names:"
+            " chimp cameras apply"
+        )
+
+
+def _say(sentence: str) -> None:
+    out.print(sentence, highlight=False, markup=False, soft_wrap=True)
+
+
 def _show_files(files: list[tuple[str, str]]) -> None:
     for uri, error in files:
         out.print(Padding(styled((uri, "bold")), (0, 0, 0, 2)))
@@ -488,6 +600,7 @@ def show_status(status: Status) -> None:
         *([("pairs", _counts(status.pairs))] if status.pairs else []),
         *([("disputed answers", _counts(status.disputed))] if status.disputed else []),
         ("failures", _failures(status)),
+        *([("not read", _passed_over(status.passed_over))] if status.passed_over.counts else []),
     ):
         facts.add_row(name, value)
     out.print(facts)
@@ -499,6 +612,7 @@ def show_status(status: Status) -> None:
         out.print(f"{line}.", highlight=False, soft_wrap=True)
     for merge in status.proposals[:CONCLUSIONS_SHOWN]:
         out.print(proposal_line(merge), highlight=False, soft_wrap=True)
+    show_left_behind(status.left_behind)
     for at, subject, _ in status.failed_runs:
         out.print(styled(("run failed", "red"), f" {at:%Y-%m-%d %H:%M} UTC: {subject}"))
 
@@ -509,6 +623,15 @@ def _times(times: Times) -> str:
     if times.quarrels:
         lines.append("see `chimp times list`")
     return "\n".join(lines)
+
+
+def _passed_over(files: PassedOverFiles) -> str:
+    faults = {"unreadable": "cannot be read", "name": "with names that cannot be stored", "link": "links not followed"}
+    others = sum(n for reason, n in files.counts.items() if reason not in faults)
+    parts = [f"{files.counts[reason]:,} {words}" for reason, words in faults.items() if files.counts.get(reason)]
+    if others:
+        parts.append(counted(others, "other file", "other files"))
+    return f"{', '.join(parts)}: see `chimp status --failed`"
 
 
 def proposal_line(merge: MergeProposal) -> str:
@@ -604,6 +727,16 @@ def show_failures(failures: Failures) -> None:
         out.print("After a repair: `chimp ingest --retry-failed`. A file that was replaced is taken by itself.")
     elif not (failures.lost_something or failures.duplicates):
         out.print("No file has failed.")
+    show_left_behind(failures.left_behind)
+    more = failures.passed_over
+    if more.counts:
+        out.print(f"Passed over: what lies in the archive and is not read ({sum(more.counts.values()):,})")
+        for line in passed_over_lines(more.counts, more.endings):
+            _say(f"  {line.removeprefix('Passed over, ')}")
+        _show_files([(path, detail) for path, _, detail in more.named])
+        named = [reason for _, reason, _ in more.named]
+        if any(named.count(reason) >= NAMED for reason in more.counts):
+            out.print("Of very many, the first of each kind are named.")
 
 
 def show_questions(known: list[Question]) -> None:

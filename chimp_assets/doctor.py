@@ -15,10 +15,12 @@ from typing import Literal
 
 from chimp_assets import private_files
 from chimp_assets.addresses import redacted
+from chimp_assets.database.passed_over import passed_over_files
 from chimp_assets.errors import ChimpError
 from chimp_assets.home import Home, archive_folder
 from chimp_assets.sweep import SAFE_AGE_S
 
+FAULTS = ("unreadable", "name", "link")
 LOW_DISK_BYTES = 5 * 1024**3
 
 
@@ -117,13 +119,58 @@ def _files(home: Home, sweep: bool, older_than_s: float) -> Finding:
 def _archive(home: Home) -> Finding:
     if not home.settings.archive_url:
         return Finding("archive", "warning", "no archive is set", "Say `chimp ingest FOLDER`, or set archive_url.")
-    first = next(iter(home.archive.list("")), None)
+    first = next(iter(home.archive.list("", None, lambda path, why: None)), None)
     if first is None:
         return Finding("archive", "warning", f"{home.settings.secret_free_archive_url} is empty", "Put videos there.")
     problem = home.archive_problem()
     if problem:  # a listing that met what a look at the first file does not
         return Finding("archive", "ill", problem, "The next listing that succeeds clears this: `chimp ingest`.")
-    return Finding("archive", "well", f"{home.settings.secret_free_archive_url} can be read")
+    with home.database.read() as conn:
+        beside = passed_over_files(conn)
+    says = f"{home.settings.secret_free_archive_url} can be read"
+    faults = beside.n_faults
+    others = sum(beside.counts.values()) - faults
+    if others:
+        says += f"; {others:,} {'file is' if others == 1 else 'files are'} no video or of a system"
+    if faults:
+        names = [f"{path} ({detail})" for path, reason, detail in beside.named if reason in FAULTS]
+        some = "; ".join(names[:3]) + (" ..." if len(names) > 3 or faults > 3 else "")
+        return Finding(
+            "archive",
+            "warning",
+            f"{says}; {faults:,} {'entry is' if faults == 1 else 'entries are'} passed over: {some}",
+            "`chimp status --failed` names them; mend, rename or remove them.",
+            beside.counts,
+        )
+    return Finding("archive", "well", says, counts=beside.counts)
+
+
+def _cameras(home: Home) -> Finding:
+    from chimp_assets.archive.cameras import camera_report
+
+    with home.database.read() as conn:
+        report = camera_report(conn)
+    doubtful = sum(bool(line.doubts) for line in report.cameras)
+    counts = {
+        "cameras": len(report.cameras),
+        "proposals": len(report.proposals),
+        "doubtful": doubtful,
+        "misplaced": report.misplaced,
+        "unknown": report.unknown,
+        "silent": len(report.silent),
+    }
+    kinds = (
+        (len(report.proposals), "pairs may be one"),
+        (doubtful, "may be several"),
+        (report.misplaced, "videos are filed under another one than their path names"),
+        (report.unknown, "videos of none that is known"),
+        (len(report.silent), "deployments of cameras that no video has"),
+    )
+    said = ", ".join(f"{n:,} {what}" for n, what in kinds if n)
+    says = f"{len(report.cameras):,} in the archive" + (f"; {said}" if said else "")
+    if said:
+        return Finding("cameras", "warning", says, "Look with `chimp cameras list`, decide with map or apply.", counts)
+    return Finding("cameras", "well", says, counts=counts)
 
 
 def _disk(home: Home) -> Finding:
@@ -255,6 +302,7 @@ def examine(home: Home, sweep: bool = False, older_than_s: float = SAFE_AGE_S) -
         ("files", partial(_files, sweep=sweep, older_than_s=older_than_s)),
         ("archive", _archive),
         ("times", _times),
+        ("cameras", _cameras),
         ("disk", _disk),
         ("weights", _weights),
         ("codecs", _codecs),

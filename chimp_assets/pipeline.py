@@ -11,15 +11,17 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from chimp_assets.database import work
 from chimp_assets.database.archive_state import listing_is_noted
+from chimp_assets.database.passed_over import LeftBehind, labels_left_behind
 from chimp_assets.errors import ChimpError
 from chimp_assets.home import Home
 
 if TYPE_CHECKING:
+    from chimp_assets.archive.listing import PassedOver
     from chimp_assets.database.times import Times
     from chimp_assets.planning import PlanReport
 
@@ -177,8 +179,10 @@ def rescore(home: Home, progress: Progress | None = None, budget: int | None = N
 class Ingested:
     """What a foreground ingest did, counted from SQL at its end.
 
-    times: by witness and certainty, with cameras whose witnesses quarrel; times_changed: videos whose time is another
-    than before because of why_times, such as a setting.
+    same_pictures: files whose bytes are new and whose pictures are not, so that they keep tracks and labels;
+    left_behind: files with other pictures than before whose labels could not go along. passed_over, endings, named:
+    what the archive holds beside videos, as `Discovery` says. times: by witness and certainty, with cameras whose
+    witnesses quarrel; times_changed: videos whose time is another than before because of why_times, such as a setting.
     """
 
     listed: int
@@ -194,6 +198,15 @@ class Ingested:
     times: Times
     times_changed: int = 0
     why_times: str = ""
+    replaced: int = 0
+    retired: int = 0
+    returned: int = 0
+    waiting: int = 0
+    same_pictures: int = 0
+    passed_over: dict[str, int] = field(default_factory=dict)
+    endings: dict[str, int] = field(default_factory=dict)
+    named: list[PassedOver] = field(default_factory=list)
+    left_behind: list[LeftBehind] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
         """For the machine-readable line."""
@@ -201,6 +214,8 @@ class Ingested:
             **self.__dict__,
             "failed": [{"uri": uri, "error": error} for uri, error in self.failed],
             "times": self.times.as_dict(),
+            "named": [vars(one) for one in self.named],
+            "left_behind": [vars(one) for one in self.left_behind],
         }
 
 
@@ -242,7 +257,8 @@ def ingest(home: Home, progress: Progress | None = None) -> Ingested:
     with database.read() as conn:
         waiting = work.unfinished_bundles(conn, None)
         to_decode = work.registered_videos(conn)
-    frames = tracks = duplicates = begun = 0
+        left_before = {one.uri: one.n_labels for one in labels_left_behind(conn)}
+    frames = tracks = duplicates = same_pictures = begun = 0
     failed: list[tuple[str, str]] = []
     for number, key in enumerate(waiting, start=1):
         bundle = f"bundle {number} of {len(waiting)}"
@@ -255,10 +271,11 @@ def ingest(home: Home, progress: Progress | None = None) -> Ingested:
                 database, store, key, settings,
                 _under(tell, f"track {bundle}"),
             )  # fmt: skip
-        begun += decoded.videos + len(decoded.failed) + len(decoded.duplicates)
+        begun += decoded.videos + len(decoded.failed) + len(decoded.duplicates) + len(decoded.same_pictures)
         frames += decoded.frames
         tracks += tracked.tracks
         duplicates += len(decoded.duplicates)
+        same_pictures += len(decoded.same_pictures)
         failed += [*decoded.failed, *decoded.partial, *tracked.failed]
     with database.read() as conn:
         due = work.embedder_due(conn, settings)
@@ -272,6 +289,7 @@ def ingest(home: Home, progress: Progress | None = None) -> Ingested:
     with database.read() as conn:
         plan_due = work.queue_due(conn, settings)
         times = times_of(conn)
+        left = [one for one in labels_left_behind(conn) if left_before.get(one.uri) != one.n_labels]
     report = replan(home) if plan_due.due else None
     return Ingested(
         listed=found.listed,
@@ -287,4 +305,13 @@ def ingest(home: Home, progress: Progress | None = None) -> Ingested:
         times=times,
         times_changed=found.times.changed if found.times.why else 0,
         why_times=found.times.why,
+        replaced=found.replaced,
+        retired=found.retired,
+        returned=found.returned,
+        waiting=found.waiting,
+        same_pictures=same_pictures,
+        passed_over=found.passed_over,
+        endings=found.endings,
+        named=found.named,
+        left_behind=left,
     )

@@ -42,7 +42,8 @@ class ArchiveSettings(_Section):
         (
             ".mp4", ".mov", ".avi", ".mkv", ".m4v", ".mpg", ".mpeg", ".mts", ".m2ts", ".ts", ".wmv", ".flv",
             ".webm", ".3gp", ".3g2", ".ogv", ".mxf", ".dv", ".vob", ".264", ".h264", ".avc",
-            ".265", ".h265", ".hevc", ".ivf", ".gif",
+            ".265", ".h265", ".hevc", ".ivf", ".gif", ".mod", ".tod", ".m2t", ".mpe", ".m2v", ".m1v", ".mpv", ".m2p",
+            ".asf", ".f4v", ".divx", ".xvid", ".qt", ".3gpp", ".trp", ".tp", ".mjpg", ".mjpeg",
         ),
         description="file name endings that are listed as videos; others are counted and left alone",
     )  # fmt: skip
@@ -51,6 +52,11 @@ class ArchiveSettings(_Section):
         ge=500,
         description="a sensor's listing rests after so many files as before (about 0.3 s of CPU) and goes on a minute "
         "later; new files keep it going",
+    )
+    follow_links: Literal["all", "inside", "none"] = Field(
+        "all",
+        description="symbolic links: all (disks may be linked in), those that stay inside the archive, or none; the "
+        "home and the store are never archive, whatever leads there",
     )
     timezone: str = Field("UTC", description="IANA zone of camera clocks, used where a file does not say its own")
     container_time: Literal["auto", "utc", "local"] = Field(

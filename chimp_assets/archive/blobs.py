@@ -46,6 +46,22 @@ class BlobInfo:
     modified: datetime
 
 
+@dataclass(frozen=True)
+class Walk:
+    """How a folder is listed as an archive.
+
+    passed_over(path, reason, detail, hides) is called for everything that is not listed; reason: one of
+    schema.PASSED_OVER_REASONS; hides: what lies there is not known to be gone. never: (device, inode) of folders that
+    are no archive, however they are reached. is_own(folder, names): whether a folder with these entries is a home or a
+    store. follow_links: `all` symbolic links, those that stay `inside` the archive, or `none`.
+    """
+
+    passed_over: Callable[[str, str, str, bool], None]
+    never: frozenset[tuple[int, int]]
+    is_own: Callable[[str, frozenset[str]], bool]
+    follow_links: str
+
+
 class Backend(Protocol):
     """One kind of store. Keys are checked before they come here; errors are those that `BlobStore` names."""
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Generator, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +18,7 @@ import simplejpeg
 
 from chimp_assets.archive.conversion import Converter, Deinterlacer, Shape, is_hdr
 from chimp_assets.archive.probe import (
+    FASTEST,
     Losses,
     Readable,
     UnevenPart,
@@ -28,7 +29,9 @@ from chimp_assets.archive.probe import (
     limit_pixels,
     opened,
     pixel_aspect,
+    rate_of,
     refuse_longer,
+    seen_rate,
     unreadable_pictures,
 )
 
@@ -82,12 +85,68 @@ class Steps:
 
 
 @dataclass
+class PictureSum:
+    """A sum over pictures in their order, which two parts of a video have together as the whole has.
+
+    Polynomial over the prime 2**127 - 1 (Karp and Rabin 1987) of a digest of eight lines of each picture: two encodings
+    that differ at all differ there too, and reading every line would cost a tenth of the decoding.
+    """
+
+    value: int = 0
+    n: int = 0
+    first: int | None = None
+    varied: bool = False
+
+    def add(self, frame: Any) -> None:
+        """Take the next picture."""
+        digest = _lines_of(frame)
+        self.value = (self.value * _BASE + digest) % _PRIME
+        self.n += 1
+        if self.first is None:
+            self.first = digest
+        elif digest != self.first:
+            self.varied = True
+
+    def join(self, after: PictureSum) -> None:
+        """Take the pictures of a later part."""
+        self.value = (self.value * pow(_BASE, after.n, _PRIME) + after.value) % _PRIME
+        self.n += after.n
+        self.varied = (
+            self.varied or after.varied or (None not in (self.first, after.first) and self.first != after.first)
+        )
+        self.first = after.first if self.first is None else self.first
+
+    def named(self, facts: VideoFacts, policy: str) -> str | None:
+        """The hash for a row of `video`; None if all pictures are alike: a black video says nothing of itself."""
+        if not self.varied:
+            return None
+        how = f"1|{policy}|{facts.width}x{facts.height}|{facts.rotation}|{facts.mirrored}|{self.n}|{self.value:x}"
+        return hashlib.blake2b(how.encode(), digest_size=32).hexdigest()
+
+
+_PRIME = (1 << 127) - 1
+_BASE = 0x5DEECE66D1CE4E5B9BF58476D1CE4E5B
+_LINES = 8
+
+
+def _lines_of(frame: Any) -> int:
+    plane = frame.planes[0]
+    rows, stride = plane.height, plane.line_size
+    width = min(frame.width, stride)
+    data = memoryview(plane)
+    starts = [(2 * i + 1) * rows // (2 * _LINES) * stride for i in range(_LINES)]
+    lines = b"".join([data[at : at + width] for at in starts])
+    return int.from_bytes(hashlib.blake2b(lines, digest_size=15).digest(), "big")
+
+
+@dataclass
 class DecodeReport:
     """What there is to say of a decoding beside its pictures.
 
     problems: what was lost, where and why. notes: how kept pictures differ from those in the file. pictures: decoded in
     all. facts: of the video, once its first picture was decoded. length_s: from the first picture to the end of the
-    last. ends: digests of the pictures at both ends of a part, empty where there was none.
+    last; span_s: to the beginning of the last. picture_sum: of all pictures. ends: digests
+    of the pictures at both ends of a part, empty where there was none.
     """
 
     problems: list[str] = field(default_factory=list)
@@ -96,6 +155,8 @@ class DecodeReport:
     facts: VideoFacts | None = None
     length_s: float = 0.0
     steps: Steps = field(default_factory=Steps)
+    span_s: float = 0.0
+    picture_sum: PictureSum = field(default_factory=lambda: PictureSum())
     ends: tuple[str, str] = ("", "")
 
     def problem(self, sentence: str) -> None:
@@ -165,7 +226,7 @@ def frames_of(
         stream.codec_context.skip_frame = "NONKEY"
     if part is not None:
         pictures = _inside(pictures, part, losses, report)
-    clock = Clock(stream, part, settings.max_duration_s)
+    clock = Clock(stream, part, settings.max_duration_s, keyframes_only)
     entered_s = clock.seconds_at(part.start) if part and part.start is not None else None
     keep = _Grid(settings.fps, float(stream.time_base) / 2, entered_s)
     render = _Renderer(stream, settings, name, report, part.shape if part else None)
@@ -174,6 +235,7 @@ def frames_of(
         if part is not None and frame.pts == part.start:  # belongs to the part before
             continue
         report.pictures += 1
+        report.picture_sum.add(frame)
         if report.facts is None and part is None:
             report.facts = facts_of(container, stream, frame)
         pts, time_s = clock.read(frame)
@@ -188,6 +250,9 @@ def frames_of(
     if not keyframes_only:
         report.steps = clock.steps
     report.length_s = clock.length_s
+    report.span_s = clock.span_s
+    if report.facts is not None and not keyframes_only:
+        report.facts = replace(report.facts, avg_fps=seen_rate(report.facts.avg_fps, report.pictures, clock.span_s))
     to_the_end = part is None or part.end is None
     for sentence in _told(losses, clock, claimed if to_the_end else None, stream, container):
         report.problem(sentence)
@@ -282,8 +347,9 @@ class Clock:
     # Stamps that go back by less are jitter of the muxer, not a new clock.
     _JITTER_S = 0.5
 
-    def __init__(self, stream: Any, part: Part | None, longest_s: float) -> None:
-        rate = stream.guessed_rate or stream.average_rate or 25
+    def __init__(self, stream: Any, part: Part | None, longest_s: float, keys_only: bool = False) -> None:
+        guessed = stream.guessed_rate
+        rate = guessed if guessed and guessed <= FASTEST else rate_of(stream) or 25
         self._base = stream.time_base
         self._step = max(1, round(1 / (rate * self._base)))
         self._longest_s = longest_s
@@ -291,14 +357,24 @@ class Clock:
         self._last = (part.start if part and part.start is not None else self._first) or 0
         self._fresh = part is None or part.start is None  # no picture was read yet
         self._offset = 0  # added to the file's clock since it last jumped
+        self._gap = 0
+        self._keys_only = keys_only
         self.steps = Steps()
         self.jumps = 0
         self.first_jump_s = 0.0
 
     @property
     def length_s(self) -> float:
-        """Seconds from the first picture to the end of the last one read."""
-        return self.seconds_at(self._last + self._step)
+        """Seconds from the first picture to the end of the last one read, which lasts as long as the one before.
+
+        Where only key pictures were read, what lies between them is not known to be there.
+        """
+        return self.seconds_at(self._last + (self._step if self._keys_only else max(self._step, self._gap)))
+
+    @property
+    def span_s(self) -> float:
+        """Seconds from the first picture to the last one read."""
+        return self.seconds_at(self._last)
 
     def seconds_at(self, pts: int) -> float:
         """Seconds from the first picture to this one."""
@@ -324,7 +400,8 @@ class Clock:
             at = self._last + self._step
         elif at <= self._last:
             at = self._last + 1
-        self._count(at - self._last)
+        self._gap = at - self._last
+        self._count(self._gap)
         self._last = at
         return at if stamp is None else stamp, self.seconds_at(at)
 
@@ -375,6 +452,7 @@ def _told(losses: Losses, clock: Clock, claimed: float | None, stream: Any, cont
     # Only the stream's own duration is evidence: the container's may be that of the sound.
     alone = len(container.streams) == 1
     if claimed and losses.read_until_s is not None and (stream.duration or alone):
-        seen = losses.read_until_s - start
+        # A picture that was shown was read, whatever its packet says of its time.
+        seen = max(losses.read_until_s - start, clock.length_s)
         if claimed - seen > max(0.5, 0.02 * claimed):
             yield f"The file ends after {seen:.1f} s of the {claimed:.1f} s that it announces."

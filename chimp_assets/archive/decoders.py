@@ -187,7 +187,7 @@ class _Crew:
                     future.cancel()
                 wait([future for _, future in pending])
             seconds = video.seconds + sum(part.seconds for part in done)
-            return packer.decoded(video.content_hash, video.columns, merged(done, video.notes), seconds)
+            return packer.decoded(video.content_hash, video.facts, merged(done, video.notes), seconds)
 
 
 def _pack(packer: Packer, part: Any, jpegs: Path) -> None:

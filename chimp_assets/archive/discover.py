@@ -23,7 +23,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import sqlalchemy as sa
 
 from chimp_assets.archive.duplicates import bring_back
-from chimp_assets.archive.file_names import is_video_name
+from chimp_assets.archive.listing import Listing, PassedOver, printable, remember
 from chimp_assets.archive.reading import time_tags, time_tags_message
 from chimp_assets.archive.recording_time import Verdict, Witnesses, weigh
 from chimp_assets.archive.register import NewVideo, register, version_of
@@ -33,7 +33,6 @@ from chimp_assets.archive.workers import Worker, WorkerDied, WorkerFailed
 from chimp_assets.database import schema, splits
 from chimp_assets.database.counters import take_numbers
 from chimp_assets.database.engine import Database
-from chimp_assets.database.texts import units_of
 from chimp_assets.errors import ChimpError
 from chimp_assets.settings import Settings
 
@@ -41,7 +40,6 @@ from chimp_assets.settings import Settings
 SETTLE_S = 2.0
 _PAGE = 500
 _PROBLEMS = 100
-_URI_LENGTH = 800
 
 
 class ArchiveError(ChimpError):
@@ -54,8 +52,10 @@ class Discovery:
 
     listed = new + replaced + unchanged + duplicates + returned + waiting. duplicates: another listed file holds the
     same bytes. returned: retired ones that are back. waiting: files still being written. retired: known videos whose
-    file vanished. ignored: files that are no videos by their name. problems: folders and names that could not be read,
-    at most 100. resume_after: where the next call goes on; None if the end of the archive was reached.
+    file vanished. ignored: files that are no videos by their name, hidden ones among them. passed_over: what is not
+    listed, by reason (schema.PASSED_OVER_REASONS); endings: files that are no videos, by ending; named: the first
+    hundred of each reason. problems: those that could not be read, as sentences, at most 100.
+    resume_after: where the next call goes on; None if the end of the archive was reached.
     """
 
     listed: int = 0
@@ -70,6 +70,9 @@ class Discovery:
     new_bundles: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     times: Weighed = field(default_factory=Weighed)
+    passed_over: dict[str, int] = field(default_factory=dict)
+    endings: dict[str, int] = field(default_factory=dict)
+    named: list[PassedOver] = field(default_factory=list)
     resume_after: str | None = None
 
     @property
@@ -117,12 +120,14 @@ def discover(
     """
     found = Discovery()
     ends_at = None if deadline_s is None else time.monotonic() + deadline_s
+    listing = Listing(archive, settings, after)
     with ExitStack() as stack:
         comparison = _Comparison(
             db,
             archive,
             settings,
             found,
+            listing,
             after,
             probes=_Probes(archive, stack),
             patience=_Patience(archive, now, sleep),
@@ -130,8 +135,8 @@ def discover(
             ends_at=ends_at,
         )
         try:
-            for info in archive.list("", after, comparison.hide):
-                comparison.add(info)
+            for info, is_video in listing.files():
+                comparison.add(info, is_video)
                 quiet = quiet_files is not None and comparison.quiet >= quiet_files
                 if quiet or comparison.is_late():
                     found.resume_after = info.key
@@ -139,8 +144,12 @@ def discover(
         except StoreError as error:
             raise ArchiveError(f"The archive cannot be listed: {error.sentence}", error.remedy) from error
         comparison.compare(upto=found.resume_after)
+        listed_to = found.resume_after
         if comparison.left_at is not None:
             found.resume_after = comparison.left_at or None
+    _tell_passed_over(found, listing)
+    if found.resume_after == listed_to:  # else some names are listed once more, and counted then
+        remember(db, archive, listing.tally, found.listed, after, listed_to, now())
     found.times = keep_up(db, settings, ends_at)
     with db.read() as conn:
         missing = splits.are_missing(conn)
@@ -163,6 +172,7 @@ class _Comparison:
         archive: BlobStore,
         settings: Settings,
         found: Discovery,
+        listing: Listing,
         after: str | None,
         *,
         probes: _Probes,
@@ -178,12 +188,13 @@ class _Comparison:
         self._settings = settings
         self._zone = _zone_of(settings)
         self._found = found
+        self._listing = listing
+        self._began_after = after
         self._probes = probes
         self._patience = patience
         self._now = now
         self._after = after  # everything up to this name has been compared
         self._holds_a_video = False
-        self._hidden: list[str] = []
         self._page: list[BlobInfo] = []
         self._files = 0  # of the page, with those that are no videos
 
@@ -191,20 +202,10 @@ class _Comparison:
         """Whether the time of this call is over."""
         return self._ends_at is not None and time.monotonic() > self._ends_at
 
-    def hide(self, path: str, reason: str) -> None:
-        """A folder or name that cannot be read: what lies there is not known to be gone."""
-        self._hidden.append(path)
-        if len(self._found.problems) < _PROBLEMS:
-            self._found.problems.append(f"{path or 'The archive folder'}: {reason}")
-
-    def add(self, info: BlobInfo) -> None:
+    def add(self, info: BlobInfo, is_video: bool) -> None:
         """Take one listed file; compares when a page is full."""
         self._files += 1
-        if not is_video_name(info.key, self._settings.archive.suffixes):
-            self._found.ignored += 1
-        elif units_of(info.key) > _URI_LENGTH:
-            self.hide(info.key, f"its path is longer than {_URI_LENGTH} letters")
-        else:
+        if is_video:
             self._page.append(info)
             self._found.listed += 1
             self._holds_a_video = True
@@ -218,8 +219,12 @@ class _Comparison:
             self._holds_a_video = True
         before = self._found.changed
         known, gone = self._known(upto)
+        if gone:
+            # First of all: a copy whose original has gone is a copy no more.
+            self._retire(gone)
+            self._bring_back_copies([video_id for video_id, _ in gone], upto)
+            known, _ = self._known(upto)
         self._take(known)
-        self._retire(gone)
         self.quiet = 0 if self._found.changed > before else self.quiet + self._files
         self._page, self._files, self._after = [], 0, upto
 
@@ -237,7 +242,7 @@ class _Comparison:
         return known, gone
 
     def _is_hidden(self, uri: str) -> bool:
-        return any(place in ("", uri) or uri.startswith(place + "/") for place in self._hidden)
+        return any(place in ("", uri) or uri.startswith(place + "/") for place in self._listing.hidden)
 
     def _take(self, known: dict[str, Any]) -> None:
         found, at = self._found, self._now()
@@ -290,6 +295,45 @@ class _Comparison:
         day = moment.astimezone(self._zone).date()
         return NewVideo(info, moment, day, verdict.source or "file_time", replaces, seen.as_text())
 
+    def _bring_back_copies(self, gone: Sequence[int], upto: str | None) -> None:
+        """Copies of videos that have just retired take their places, if their own files are still there.
+
+        Those in the page are left to it.
+        """
+        v, copy = schema.video.c, schema.video.alias("copy").c
+        listed = {info.key for info in self._page}
+        for start in range(0, len(gone), _PAGE):
+            with self._db.read() as conn:
+                rows = conn.execute(
+                    sa.select(copy.video_id, copy.uri, copy.etag)
+                    .join_from(schema.video, copy.video_id.table, copy.duplicate_of_video_id == v.video_id)
+                    .where(
+                        v.video_id.in_(gone[start : start + _PAGE]),
+                        v.state == "retired",
+                        copy.state == "retired",
+                        copy.uri != v.uri,
+                    )
+                ).all()
+            for row in rows:
+                if row.uri in listed or (upto is not None and row.uri > upto):
+                    continue  # its turn comes, and finds the original retired
+                there = self._archive.head(row.uri)
+                if there is None or there.etag[:200] != row.etag:
+                    continue
+                self._db.transact(lambda conn, row=row: self._bring_back_copy(conn, row.video_id))
+                self._found.returned += 1
+                if self._began_after is None or row.uri > self._began_after:
+                    self._found.duplicates -= 1
+
+    def _bring_back_copy(self, conn: sa.Connection, video_id: int) -> None:
+        take_numbers(conn, "discovery", 0)
+        v = schema.video.c
+        still = sa.select(v.video_id).where(
+            v.video_id == video_id, v.state == "retired", v.duplicate_of_video_id.is_not(None)
+        )
+        if conn.execute(still).first() is not None:
+            bring_back(conn, video_id, self._now())
+
     def _retire(self, gone: Sequence[tuple[int, str]]) -> None:
         """Retire videos, given by id and uri. If time runs out, the next call begins before those that are left."""
         video = schema.video.c
@@ -317,17 +361,33 @@ class _Comparison:
             self._found.retired += self._db.transact(write)
 
 
+def _tell_passed_over(found: Discovery, listing: Listing) -> None:
+    tally = listing.tally
+    found.ignored = tally.of("not_video", "system")
+    for (reason, ending), n in sorted(tally.counts.items()):
+        found.passed_over[reason] = found.passed_over.get(reason, 0) + n
+        if reason == "not_video":
+            found.endings[ending] = n
+    found.named = [
+        PassedOver(printable(path), reason, printable(detail))
+        for (reason, path), detail in sorted(tally.named.items(), key=lambda one: (one[0][0], one[0][1]))
+    ]
+    problems = [str(one) for one in found.named if one.reason in ("unreadable", "name", "link")]
+    found.problems = problems[:_PROBLEMS]
+
+
 def _require_a_video(archive: BlobStore, settings: Settings) -> None:
     """Raises ArchiveError if there is no video anywhere: an unmounted disk is an empty folder, not a lost archive."""
-    others = 0
-    hidden: list[str] = []
-    for info in archive.list("", None, lambda path, reason: hidden.append(path)):
-        if is_video_name(info.key, settings.archive.suffixes):
-            return
-        others += 1
+    listing = Listing(archive, settings, None)
+    if any(is_video for _, is_video in listing.files()):
+        return
+    others = listing.tally.of("not_video", "system", "not_file")
+    own, hidden = listing.tally.of("own"), listing.tally.of("unreadable", "name", "link")
+    remarks = [f"{others} other files"]
+    remarks += [f"{hidden} places cannot be read"] * (hidden > 0)
+    remarks += ["the home or the store is no archive"] * (own > 0)
     raise ArchiveError(
-        f"{unquote(archive.url)} holds no video ({others} other files"
-        + (f"; {len(hidden)} places cannot be read)." if hidden else ")."),
+        f"{unquote(archive.url)} holds no video ({'; '.join(remarks)}).",
         "Check that it is the right folder and that its disk is mounted; archive.suffixes says what a video is.",
     )
 

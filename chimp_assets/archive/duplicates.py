@@ -1,6 +1,6 @@
 """The same bytes twice in the archive: a copy that is not decoded, and a file that was moved and keeps its tracks.
 
-Belongs here: which rows have the bytes of a new file, and what becomes of the two rows.
+Belongs here: which rows have the bytes or the pictures of a new file, and what becomes of the two rows.
 Does not belong here: reading and hashing files (`reading`), what a listing shows (`discover`).
 
 One row of `video` holds the frames, tracks, labels and split of some bytes, for ever. A second file with these bytes is
@@ -13,8 +13,10 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, Literal
 
+import numpy as np
 import sqlalchemy as sa
 
+from chimp_assets.archive.places import copy_marks
 from chimp_assets.archive.time_rows import follow, is_corrected
 from chimp_assets.database import schema
 from chimp_assets.database.counters import take_numbers
@@ -49,9 +51,9 @@ def settle_twin(
     """Write what became of a registered video whose bytes are its twin's. conn: inside a write transaction.
 
     "duplicate": the twin's file is there too, and this row is retired. "moved": the twin's file was gone or replaced,
-    and the twin has taken this row's place in the archive (path, version, when and where), with its tracks, labels
-    and split; this row is retired in the twin's old place. None if either row is no longer what it was: nothing is
-    written, and decoding the bundle again decides.
+    or is by its name a copy of this one (`Cam07 - Copy/...`), and the twin has taken this row's place in the archive
+    (path, version, when and where), with its tracks, labels and split; this row is retired in the twin's old place.
+    None if either row is no longer what it was: nothing is written, and decoding the bundle again decides.
     """
     take_numbers(conn, "discovery", 0)  # a listing, or another copy of the same file, takes turns with this
     video = schema.video.c
@@ -68,18 +70,89 @@ def settle_twin(
         "error": None,
         "updated_at": at,
     }
-    if twin.state in _ACTIVE:
+    if twin.state in _ACTIVE and copy_marks(new.uri) >= copy_marks(twin.uri):
         _write(conn, video_id, **values)
         return "duplicate"
-    # No path has an empty part, so this one is free; (uri, version) is unique at every moment.
-    _write(conn, video_id, uri=f"//{video_id}")
-    place = _place_of(new, twin, is_corrected(conn, twin_id))
-    _write(conn, twin_id, uri=new.uri, version=new.version, etag=new.etag, **place)
-    if "recorded_at" in place:
-        follow(conn, video_id, twin_id)
-    _write(conn, video_id, uri=twin.uri, version=twin.version, etag=twin.etag, **values)
-    bring_back(conn, twin_id, at)
+    _take_place(conn, new, twin, at, values)
     return "moved"
+
+
+def _take_place(
+    conn: sa.Connection, new: sa.Row[Any], twin: sa.Row[Any], at: datetime, values: dict[str, Any], **facts: Any
+) -> None:
+    """The twin takes the place of a new row, which is retired in the twin's old place. facts: columns of the twin."""
+    # No path has an empty part, so this one is free; (uri, version) is unique at every moment.
+    _write(conn, new.video_id, uri=f"//{new.video_id}")
+    place = _place_of(new, twin, is_corrected(conn, twin.video_id))
+    _write(conn, twin.video_id, uri=new.uri, version=new.version, etag=new.etag, **place, **facts)
+    if "recorded_at" in place:
+        follow(conn, new.video_id, twin.video_id)
+    where = {name: getattr(twin, name) for name in ("site", "camera", "uri", "version", "etag")}
+    _write(conn, new.video_id, **where, **values)
+    bring_back(conn, twin.video_id, at)
+
+
+def same_pictures(conn: sa.Connection, video_id: int, picture_hash: str | None, time_s: np.ndarray) -> int | None:
+    """The retired video whose pictures a registered one has, as it was before its file was remuxed, renamed or given
+    other metadata; None without one. time_s: f64 [n], of the pictures that were kept now: they must be the same ones.
+    """
+    if picture_hash is None:
+        return None
+    video, frame = schema.video.c, schema.frame.c
+    uri = conn.scalar(sa.select(video.uri).where(video.video_id == video_id))
+    rows = conn.execute(
+        sa.select(video.video_id, video.avg_fps)
+        .where(
+            video.picture_hash == picture_hash,
+            video.video_id != video_id,
+            video.state == "retired",
+            video.n_frames == len(time_s),
+            video.duplicate_of_video_id.is_(None),
+        )
+        .order_by(sa.case((video.uri == uri, 0), else_=1), video.video_id.desc())
+    ).all()
+    for row in rows:
+        before = conn.execute(
+            sa.select(frame.time_s).where(frame.video_id == row.video_id).order_by(frame.frame_no)
+        ).scalars()
+        # Containers round times differently; a picture that lies nearer than to its neighbour is the same one.
+        slack_s = 0.4 / max(row.avg_fps or 25.0, 0.01)
+        times = np.fromiter(before, np.float64)
+        if len(times) == len(time_s) and np.abs(times - time_s).max(initial=0.0) <= slack_s:
+            return int(row.video_id)
+    return None
+
+
+def settle_same_pictures(
+    conn: sa.Connection, video_id: int, before_id: int, columns: dict[str, Any], pts: np.ndarray, at: datetime
+) -> bool:
+    """A retired video takes the place of a registered one that shows the same pictures, with everything it holds.
+
+    columns: of the file as it is now; pts i64 [n]: of its kept pictures, since another container has another time base.
+    Says whether it was written: not if either row is no longer what it was.
+    """
+    take_numbers(conn, "discovery", 0)
+    video, frame = schema.video.c, schema.frame.c
+    new = conn.execute(sa.select(schema.video).where(video.video_id == video_id, video.state == "registered")).first()
+    old = conn.execute(sa.select(schema.video).where(video.video_id == before_id, video.state == "retired")).first()
+    if new is None or old is None:
+        return False
+    values: dict[str, Any] = {
+        "state": "retired",
+        "duplicate_of_video_id": before_id,
+        "content_hash": old.content_hash,
+        "bytes": old.bytes,
+        "error": None,
+        "updated_at": at,
+    }
+    _take_place(conn, new, old, at, values, bytes=new.bytes, **columns)
+    conn.execute(
+        sa.update(schema.frame)
+        .where(frame.video_id == before_id, frame.frame_no == sa.bindparam("number"))
+        .values(pts=sa.bindparam("stamp")),
+        [{"number": number, "stamp": int(stamp)} for number, stamp in enumerate(pts)],
+    )
+    return True
 
 
 def bring_back(conn: sa.Connection, video_id: int, at: datetime) -> None:

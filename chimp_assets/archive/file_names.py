@@ -1,6 +1,7 @@
 """What the path of a video says: where it was recorded, whether it is a video, and its folder's short name.
 
-Belongs here: rules about names. Does not belong here: when it was recorded (`time_names`), what is inside a file
+Belongs here: rules about names. Does not belong here: when it was recorded (`time_names`), which folder is a camera
+(`places`), what is inside a file
 (`probe`), rows (`discover`).
 """
 
@@ -12,8 +13,8 @@ import unicodedata
 from datetime import datetime
 from pathlib import PurePosixPath
 
+from chimp_assets.archive.places import is_system, place_of
 from chimp_assets.archive.time_names import time_of_name
-from chimp_assets.database.texts import cut_to
 
 __all__ = [
     "bundle_folder_of",
@@ -36,19 +37,8 @@ _UNSET_CLOCKS = {(1, 1, 1970), (1, 1, 1980)}
 
 
 def is_video_name(key: str, suffixes: tuple[str, ...]) -> bool:
-    """Whether a path is listed as a video: a known ending, and no hidden file or folder (`._clip.mp4`, `.Trashes`)."""
-    return key.lower().endswith(suffixes) and not key.startswith(".") and "/." not in key
-
-
-def place_of(key: str) -> tuple[str | None, str | None]:
-    """(site, camera): the first and the last folder of the path that is not a date, each cut at 100 letters.
-
-    A path with one such folder has it as both; a file at the top has neither.
-    """
-    folders = [part for part in PurePosixPath(key).parts[:-1] if not _is_date(part)]
-    if not folders:
-        return None, None
-    return cut_to(folders[0], 100), cut_to(folders[-1], 100)
+    """Whether a path is listed as a video: a known ending, and nothing hidden (`._clip.mp4`) or of a recycle bin."""
+    return key.lower().endswith(suffixes) and not any(is_system(part) for part in key.split("/"))
 
 
 def bundle_folder_of(key: str) -> str:

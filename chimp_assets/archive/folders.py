@@ -30,6 +30,7 @@ from chimp_assets.archive.blobs import (
     OnUnreadable,
     Source,
     StoreError,
+    Walk,
     checked_key,
     coalesced,
     missing,
@@ -38,6 +39,10 @@ from chimp_assets.errors import ChimpError, FullDiskError
 
 PARTIAL_PREFIX = ".part-"
 _FULL = {errno.ENOSPC, errno.EDQUOT}
+# What the operating system's words for a broken link mean.
+_LINK_WORDS = {errno.ENOENT: "a link to nothing", errno.ELOOP: "a link that leads to itself"}
+# No path of the database is longer, and a walk must end.
+_DEEPEST = 800
 _FORBIDDEN = {errno.EACCES, errno.EPERM}
 
 Identity = tuple[int, int]
@@ -141,6 +146,12 @@ class Folder:
         # A disk that went while it was read looked like files that vanished one by one.
         self._require_root()
 
+    def walk(self, after: str | None, rules: Walk) -> Iterator[BlobInfo]:
+        """As `list` of everything, by the rules of an archive: one bad entry harms itself alone."""
+        self._require_root()
+        yield from self._walk(self._root, "", after, None, (), rules)
+        self._require_root()
+
     def _walk(
         self,
         folder: Path,
@@ -148,49 +159,93 @@ class Folder:
         after: str | None,
         on_unreadable: OnUnreadable | None,
         above: tuple[Identity, ...],
+        rules: Walk | None = None,
     ) -> Iterator[BlobInfo]:
-        def unreadable(key: str, error: OSError | StoreError) -> None:
+        def unreadable(key: str, error: OSError | StoreError, reason: str = "unreadable") -> None:
             self._require_root()
-            if on_unreadable is None:
-                if isinstance(error, StoreError):
-                    raise error
+            detail = error.sentence if isinstance(error, StoreError) else (error.strerror or str(error))
+            if rules is not None:
+                why = f"its name {detail.rpartition(': it ')[2].rstrip('.')}" if reason == "name" else detail
+                rules.passed_over(key, reason, _LINK_WORDS.get(getattr(error, "errno", None), why), True)
+            elif on_unreadable is not None:
+                on_unreadable(key, detail)
+            elif isinstance(error, StoreError):
+                raise error
+            else:
                 raise of_os_error(error, str(self._root), key, "read") from error
-            on_unreadable(key, error.sentence if isinstance(error, StoreError) else (error.strerror or str(error)))
 
         try:
             here = folder.stat()
             identity = (here.st_dev, here.st_ino)
             if identity in above:  # a link that leads back up
+                if rules is not None:
+                    rules.passed_over(base.rstrip("/"), "link", "a link to a folder that it lies in", False)
+                return
+            if rules is not None and base and identity in rules.never:
+                rules.passed_over(base.rstrip("/"), "own", "the home or the store of Chimp Assets", False)
                 return
             with os.scandir(folder) as entries:
-                # A folder sorts as its keys do: with its slash.
-                names = sorted((e.name + "/", e) if e.is_dir() else (e.name, e) for e in entries)
+                found = list(entries)
         except OSError as error:
             unreadable(base.rstrip("/"), error)
             return
-        for name, entry in names:
+        if rules is not None and base and rules.is_own(base, frozenset(e.name for e in found)):
+            rules.passed_over(base.rstrip("/"), "own", "a home or a store of Chimp Assets", False)
+            return
+        names = []
+        for e in found:
+            try:
+                # A folder sorts as its keys do: with its slash.
+                names.append((e.name + "/", e) if e.is_dir() else (e.name, e))
+            except OSError as error:  # a link that leads to itself
+                unreadable(base + e.name, error, "link")
+        for name, entry in sorted(names, key=lambda one: one[0]):
             key = base + name
             if name.startswith(PARTIAL_PREFIX):
                 continue
             try:
                 checked_key(key.rstrip("/"))
+                if rules is not None and name.endswith("/") and len(key) > _DEEPEST:
+                    raise StoreError(f"{key}: it is longer than {_DEEPEST} letters", "Move it further up.")
             except StoreError as error:
-                unreadable(key.rstrip("/"), error)
+                unreadable(key.rstrip("/"), error, "name")
+                continue
+            if rules is not None and not self._is_followed(entry, key.rstrip("/"), rules):
                 continue
             if name.endswith("/"):
                 if after is None or key > after or after.startswith(key):
-                    yield from self._walk(Path(entry.path), key, after, on_unreadable, (*above, identity))
+                    yield from self._walk(Path(entry.path), key, after, on_unreadable, (*above, identity), rules)
             elif after is None or key > after:
                 try:
                     facts = entry.stat()
-                except FileNotFoundError:  # gone since the folder was read, or a link to nothing
+                except FileNotFoundError as error:  # gone since the folder was read, or a link to nothing
                     self._require_root()
+                    if rules is not None and _is_link(entry):
+                        unreadable(key, error, "link")
                     continue
                 except OSError as error:
                     unreadable(key, error)
                     continue
                 if stat.S_ISREG(facts.st_mode):
                     yield _blob_info(key, facts)
+                elif rules is not None:
+                    rules.passed_over(key, "not_file", "a pipe, a socket or a device", False)
+
+    def _is_followed(self, entry: os.DirEntry[str], key: str, rules: Walk) -> bool:
+        """Whether an entry is no symbolic link, or one that the settings allow."""
+        if not _is_link(entry) or rules.follow_links == "all":
+            return True
+        if rules.follow_links == "none":
+            rules.passed_over(key, "link", "a symbolic link; archive.follow_links is none", True)
+            return False
+        try:
+            inside = Path(entry.path).resolve().is_relative_to(self._root.resolve())
+        except (OSError, RuntimeError):
+            return True  # a link to nothing or to itself says so when it is read
+        if not inside and Path(entry.path).exists():
+            rules.passed_over(key, "link", "a symbolic link out of the archive; archive.follow_links is inside", True)
+            return False
+        return True
 
     def delete(self, key: str) -> None:
         try:
@@ -262,6 +317,13 @@ def new_file(path: Path, key: str) -> Iterator[IO[bytes]]:
             f"{key} could not be copied to {path.parent}: {error.strerror or error}.",
             "Set TMPDIR to a folder that you may write to, and run this again.",
         ) from error
+
+
+def _is_link(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_symlink()
+    except OSError:
+        return False
 
 
 def _identity(folder: Path) -> Identity:

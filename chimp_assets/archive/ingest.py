@@ -20,7 +20,7 @@ import sqlalchemy as sa
 
 from chimp_assets.archive.decoders import decoded
 from chimp_assets.archive.discover import ArchiveError
-from chimp_assets.archive.duplicates import settle_twin, twins
+from chimp_assets.archive.duplicates import same_pictures, settle_same_pictures, settle_twin, twins
 from chimp_assets.archive.reading import DecodedVideo, DecodeJob, GoneVideo, SameBytes
 from chimp_assets.archive.shards import ShardError
 from chimp_assets.archive.store import BlobStore
@@ -47,7 +47,8 @@ class BundleDecode:
 
     video_seconds: how long the decoded videos last. failed: (uri, error) of files that gave nothing or are gone;
     partial: (uri, what was lost) of files that gave less than they announce; duplicates: (uri, uri of the video with
-    the same bytes) of files that were moved or copied. Videos that were done before are in none.
+    the same bytes) of files that were moved or copied; same_pictures: uris of files whose bytes are new and whose
+    pictures are not, so that they keep frames, tracks and labels. Videos that were done before are in none.
     """
 
     videos: int = 0
@@ -56,6 +57,7 @@ class BundleDecode:
     seconds: float = 0.0
     video_seconds: float = 0.0
     duplicates: list[tuple[str, str]] = field(default_factory=list)
+    same_pictures: list[str] = field(default_factory=list)
     failed: list[tuple[str, str]] = field(default_factory=list)
     partial: list[tuple[str, str]] = field(default_factory=list)
 
@@ -132,13 +134,17 @@ def _keep(db: Database, store: BlobStore, job: DecodeJob, decoded: DecodedVideo,
     """Write the rows of a decoded video, all or none."""
     lost = _shortened(decoded.problems)
 
-    def write(conn: sa.Connection) -> list[str] | SameBytes | None:
+    def write(conn: sa.Connection) -> list[str] | SameBytes | bool | None:
         frame, shard = schema.frame.c, schema.frame_shard.c
         # A copy of this file may have been decoded elsewhere at the same time.
         take_numbers(conn, "discovery", 0)
         twin_id = twins(conn, [job.bytes]).get(job.bytes, {}).get(decoded.content_hash)
         if twin_id is not None and twin_id != job.video_id:
             return SameBytes(twin_id, decoded.content_hash)
+        before_id = same_pictures(conn, job.video_id, decoded.columns.get("picture_hash"), decoded.time_s)
+        if before_id is not None:
+            facts = {**decoded.columns, "content_hash": decoded.content_hash, "error": lost}
+            return settle_same_pictures(conn, job.video_id, before_id, facts, decoded.pts, datetime.now(UTC)) or None
         taken = _settle(
             conn,
             job,
@@ -187,6 +193,11 @@ def _keep(db: Database, store: BlobStore, job: DecodeJob, decoded: DecodedVideo,
         for one in decoded.shards:
             store.delete(one.uri)
         _keep_twin(db, job, before, outcome)
+        return
+    if isinstance(before, bool):
+        for one in decoded.shards:
+            store.delete(one.uri)
+        outcome.same_pictures.append(job.uri)
         return
     if before is None:
         outcome.failed.append((job.uri, _OVERTAKEN))

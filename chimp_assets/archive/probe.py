@@ -95,6 +95,7 @@ class VideoFacts:
     n_video_streams: int
     interlaced: bool
     color_transfer: str | None
+    mirrored: bool = False
 
 
 @contextmanager
@@ -154,7 +155,7 @@ def facts_of(container: Any, stream: Any, first: Any) -> VideoFacts:
     orientation = orientation_of(first)
     sar = pixel_aspect(stream)
     width, height = displayed_size(first.width, first.height, sar, orientation)
-    rate = stream.average_rate or stream.guessed_rate
+    rate = rate_of(stream)
     return VideoFacts(
         duration_s=duration_of(container, stream),
         width=width,
@@ -169,7 +170,35 @@ def facts_of(container: Any, stream: Any, first: Any) -> VideoFacts:
         n_video_streams=sum(not _is_picture(s) for s in container.streams.video),
         interlaced=bool(first.interlaced_frame),
         color_transfer=_TRANSFERS.get(first.color_trc),
+        mirrored=orientation.mirror_x != orientation.mirror_y
+        if not orientation.transposed
+        else (orientation.mirror_x == orientation.mirror_y),
     )
+
+
+# Faster than cameras film: what is above is the container's clock (1,000 a second in FLV, ASF and WebM, 60,000 in DV)
+# and no rate. High-speed cameras write 960 into a file that plays at 30.
+FASTEST = 480
+
+
+def rate_of(stream: Any) -> Fraction | None:
+    """Pictures a second as the file claims them; None where it claims nothing that a camera could do."""
+    for name in ("average_rate", "guessed_rate", "base_rate"):
+        rate = getattr(stream, name, None)
+        if rate and 0 < rate <= FASTEST:
+            return Fraction(rate)
+    return None
+
+
+def seen_rate(claimed: float | None, n: int, seconds: float) -> float | None:
+    """Pictures a second of a video of which n were shown over so many seconds between the first and the last.
+
+    What the file claims where it is about that: containers round times, and their rates are exact.
+    """
+    if n < 2 or seconds <= 0:
+        return claimed
+    seen = (n - 1) / seconds
+    return claimed if claimed is not None and abs(claimed - seen) <= 0.02 * seen else seen
 
 
 # AVColorTransferCharacteristic of libavutil/pixfmt.h; 2 is "unspecified".
@@ -348,6 +377,7 @@ def decoded_pictures(
 
 def _packets(container: Any, stream: Any, losses: Losses) -> Iterator[Any]:
     failures = 0
+    latest: float | None = None
     while failures < _READ_ATTEMPTS:
         try:
             # Ends with an empty packet that makes the decoder hand out what it still holds.
@@ -355,7 +385,12 @@ def _packets(container: Any, stream: Any, losses: Losses) -> Iterator[Any]:
                 failures = 0
                 at = _seconds_of(packet)
                 if at is not None:
-                    until = at + float((packet.duration or 0) * packet.time_base)
+                    # Many containers do not say how long the last picture lasts: as long as the one before.
+                    lasts = float((packet.duration or 0) * packet.time_base)
+                    if latest is not None and at > latest:
+                        lasts = max(lasts, at - latest)
+                    latest = at if latest is None else max(at, latest)
+                    until = at + lasts
                     losses.read_until_s = max(until, losses.read_until_s or until)
                 yield packet
             return

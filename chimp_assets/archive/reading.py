@@ -115,7 +115,7 @@ class LongVideo:
     """A video to be decoded in parts. path: where it lies on this machine. seconds: spent on finding that out."""
 
     content_hash: str
-    columns: dict[str, Any]
+    facts: VideoFacts
     notes: list[str]
     path: Path
     parts: list[Part]
@@ -128,6 +128,7 @@ def decode_video(job: DecodeJob, beat: Beat = lambda: None) -> DecodedVideo | Sa
     Raises UnreadableVideo (the file's fault), GoneVideo, and StoreError or FullDiskError (not its fault).
     """
     from chimp_assets.archive.decode import DecodeReport, frames_of
+    from chimp_assets.archive.joined import unread_rest
     from chimp_assets.archive.probe import duration_of, opened
     from chimp_assets.archive.segments import plan_parts
 
@@ -137,19 +138,26 @@ def decode_video(job: DecodeJob, beat: Beat = lambda: None) -> DecodedVideo | Sa
         if content_hash in job.twins:
             return SameBytes(job.twins[content_hash], content_hash)
         report = DecodeReport()
+        rest = unread_rest(path)
         with opened(path) as (container, stream):
-            if job.scratch is not None and (duration_of(container, stream) or 0.0) >= job.settings.split_s:
+            if (
+                job.scratch is not None
+                and rest is None
+                and (duration_of(container, stream) or 0.0) >= job.settings.split_s
+            ):
                 parts = plan_parts(path, job.settings, gently, report)
                 if parts and report.facts is not None:
                     _note_streams(report, report.facts)
                     spent = time.monotonic() - began
-                    return LongVideo(content_hash, _columns_of(report.facts), report.notes, path, parts, spent)
+                    return LongVideo(content_hash, report.facts, report.notes, path, parts, spent)
             with Packer(job) as packer:
                 for kept in frames_of(container, stream, path.name, job.settings, report, gently):
                     packer.add(kept.pts, kept.time_s, kept.jpeg)
                 assert report.facts is not None
+                if rest is not None:
+                    report.problem(str(rest))
                 _note_streams(report, report.facts)
-                return packer.decoded(content_hash, _columns_of(report.facts), report, time.monotonic() - began)
+                return packer.decoded(content_hash, report.facts, report, time.monotonic() - began)
 
 
 def _note_streams(report: DecodeReport, facts: VideoFacts) -> None:
@@ -198,12 +206,13 @@ class Packer:
         self._byte_offset.append(place.byte_offset)
         self._byte_length.append(place.byte_length)
 
-    def decoded(self, content_hash: str, columns: dict[str, Any], report: DecodeReport, seconds: float) -> DecodedVideo:
+    def decoded(self, content_hash: str, facts: VideoFacts, report: DecodeReport, seconds: float) -> DecodedVideo:
         """Put the last shard; the whole of the video. Raises GoneVideo if the file changed meanwhile."""
         import numpy as np
 
         _require_still_there(self._job)
         shards = self._writer.close()
+        columns = _columns_of(facts)
         gaps = None if report.problems else report.steps.told()  # else the problems say it better
         notes = " ".join([*report.notes, *([gaps] if gaps else [])])
         return DecodedVideo(
@@ -212,6 +221,7 @@ class Packer:
                 **columns,
                 "duration_s": _duration_of(columns["duration_s"], report.length_s, self._job.settings.policy),
                 "note": notes[:1000] or None,
+                "picture_hash": report.picture_sum.named(facts, self._job.settings.policy),
                 "decode_s": seconds,
             },
             shards=shards,
@@ -230,9 +240,9 @@ _LAST_KEY_S = 20.0
 
 
 def _duration_of(claimed: float | None, seen: float, policy: str) -> float:
-    """Seconds of a video: what the file claims, unless its pictures end well before or it claims nothing."""
+    """Seconds of a video: what the file claims, unless its pictures end well before or after, or it claims nothing."""
     slack_s = _LAST_KEY_S if policy == "keyframe" else max(0.5, 0.02 * (claimed or 0.0))
-    return seen if claimed is None or seen < claimed - slack_s else claimed
+    return seen if claimed is None or abs(seen - claimed) > slack_s else claimed
 
 
 def decode_video_message(message: dict[str, Any], beat: Beat) -> dict[str, Any]:
@@ -242,12 +252,14 @@ def decode_video_message(message: dict[str, Any], beat: Beat) -> dict[str, Any]:
         return {"same_bytes": asdict(outcome)}
     if isinstance(outcome, LongVideo):
         parts = [asdict(part) for part in outcome.parts]
-        return {"long_video": {**outcome.__dict__, "path": str(outcome.path), "parts": parts}}
+        facts = asdict(outcome.facts)
+        return {"long_video": {**outcome.__dict__, "facts": facts, "path": str(outcome.path), "parts": parts}}
     return {"decoded_video": {**outcome.__dict__, "shards": [asdict(shard) for shard in outcome.shards]}}
 
 
 def outcome_of_message(answer: dict[str, Any]) -> DecodedVideo | SameBytes | LongVideo:
     """What `decode_video_message` answered."""
+    from chimp_assets.archive.probe import VideoFacts
     from chimp_assets.archive.segments import part_of_message
 
     if "same_bytes" in answer:
@@ -255,7 +267,8 @@ def outcome_of_message(answer: dict[str, Any]) -> DecodedVideo | SameBytes | Lon
     if "long_video" in answer:
         found = answer["long_video"]
         parts = [part_of_message(part) for part in found["parts"]]
-        return LongVideo(**{**found, "path": Path(found["path"]), "parts": parts})
+        facts = VideoFacts(**found["facts"])
+        return LongVideo(**{**found, "facts": facts, "path": Path(found["path"]), "parts": parts})
     found = answer["decoded_video"]
     return DecodedVideo(**{**found, "shards": [Shard(**shard) for shard in found["shards"]]})
 

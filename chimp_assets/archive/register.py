@@ -16,6 +16,7 @@ from chimp_assets.archive.file_names import bundle_folder_of, distinct_slug_of, 
 from chimp_assets.archive.store import BlobInfo
 from chimp_assets.archive.time_rows import keep_witnesses
 from chimp_assets.database import bulk, schema
+from chimp_assets.database.cameras import CameraNames
 
 _FOLDER_LENGTH = 1000
 
@@ -51,7 +52,9 @@ def register(conn: sa.Connection, bundle_videos: int, videos: Sequence[NewVideo]
             .values(state="retired", updated_at=at)
         )
     bundles = _Bundles(conn, bundle_videos, at)
-    places = [place_of(v.info.key) for v in videos]
+    names = CameraNames(conn)
+    places = [names.placed(v.info.key, *place_of(v.info.key)) for v in videos]
+    names.write(at)
     columns: dict[str, list[Any]] = {
         # A new version stays in the bundle of the old one: only that bundle runs again.
         "bundle_id": [v.replaces.bundle_id if v.replaces is not None else bundles.place(v.info.key) for v in videos],

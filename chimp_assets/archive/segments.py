@@ -13,14 +13,14 @@ from __future__ import annotations
 import time
 from array import array
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from chimp_assets.archive.conversion import Shape, shape_of
-from chimp_assets.archive.decode import DecodeReport, Part, Steps, decode_frames
+from chimp_assets.archive.decode import DecodeReport, Part, PictureSum, Steps, decode_frames
 from chimp_assets.archive.probe import (
     Orientation,
     UnevenPart,
@@ -30,6 +30,7 @@ from chimp_assets.archive.probe import (
     limit_pixels,
     opened,
     pixel_aspect,
+    seen_rate,
 )
 
 if TYPE_CHECKING:
@@ -60,7 +61,14 @@ class DecodedPart:
     def of_message(cls, message: dict[str, Any]) -> DecodedPart:
         """What `as_message` gave."""
         told = message["report"]
-        report = DecodeReport(**{**told, "steps": Steps(**told["steps"]), "ends": (told["ends"][0], told["ends"][1])})
+        report = DecodeReport(
+            **{
+                **told,
+                "steps": Steps(**told["steps"]),
+                "picture_sum": PictureSum(**told["picture_sum"]),
+                "ends": (told["ends"][0], told["ends"][1]),
+            }
+        )
         return cls(**{**message, "report": report})
 
 
@@ -100,6 +108,9 @@ def plan_parts(
     keys = np.sort(keys[keys > first_pts])
     if len(shown) < 2 or (np.diff(shown) <= 0).any():
         return []
+    if report is not None and report.facts is not None and settings.policy == "fps":
+        fps = seen_rate(report.facts.avg_fps, len(shown), float(shown[-1] - first_pts) * seconds)
+        report.facts = replace(report.facts, avg_fps=fps)
     if (shown[-1] - first_pts) * seconds < 0.9 * claimed:  # it ends before its time: to be told by one pass
         return []
     cuts = _even_cuts(keys, first_pts, int(shown[-1]), seconds, settings.workers)
@@ -183,5 +194,7 @@ def merged(parts: Sequence[DecodedPart], notes: list[str]) -> DecodeReport:
     for part in parts:
         report.pictures += part.report.pictures
         report.length_s = part.report.length_s
+        report.span_s = part.report.span_s
+        report.picture_sum.join(part.report.picture_sum)
         report.steps.add(part.report.steps)
     return report

@@ -576,7 +576,7 @@ def _write(conn: sa.Connection, settings: Settings, weighed: Sequence[_Row], don
         score = schema.bundle_score
         conn.execute(sa.delete(score).where(score.c.bundle_id.in_(sorted(days))))
     if moved:
-        done.moved += splits.follow_days(conn, moved, settings.archive.timezone, now)
+        done.moved += splits.follow_groups(conn, moved, settings.archive.timezone, now)
 
 
 def _note(note: str) -> str:

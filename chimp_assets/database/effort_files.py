@@ -15,11 +15,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from chimp_assets.database.bulk import insert_one
+from chimp_assets.database.cameras import CameraNames, in_words, likely_ones, name_key
 from chimp_assets.database.counters import take_numbers
 from chimp_assets.database.csv_tables import Fault, Layout, Number, Row, date_of, read_table, refusal_of
 from chimp_assets.database.engine import Database
 from chimp_assets.database.names import fault_in
-from chimp_assets.database.schema import deployment, sampling_gap
+from chimp_assets.database.schema import deployment, sampling_gap, video
 from chimp_assets.database.texts import fault_of
 
 _PLACES = {
@@ -43,8 +44,23 @@ _LENGTHS = {"site": 100, "camera": 100, "note": 1000, "reason": 500}
 
 
 @dataclass(frozen=True)
+class UnknownCamera:
+    """A camera of a deployment that no video has. likely: what may be meant, as SITE/CAMERA, the likeliest first."""
+
+    camera: str
+    likely: list[str]
+
+    def __str__(self) -> str:
+        meant = f"; perhaps {' or '.join(self.likely)} is meant" if self.likely else ""
+        return f"no video is of camera {self.camera}{meant}"
+
+
+@dataclass(frozen=True)
 class ImportedEffort:
-    """What became of a file. table: what it holds; skipped: rows that were left out; notes: what was assumed."""
+    """What became of a file. table: what it holds; skipped: rows that were left out; notes: what was assumed.
+
+    unknown: of its deployments, the cameras that no video has, each with the ones that may be meant.
+    """
 
     table: str
     added: int
@@ -52,6 +68,7 @@ class ImportedEffort:
     unchanged: int
     skipped: list[Fault] = field(default_factory=list)
     notes: list[str] = field(default_factory=list, compare=False)
+    unknown: list[UnknownCamera] = field(default_factory=list)
 
 
 def import_effort(db: Database, file: Path, skip_bad: bool = False) -> ImportedEffort:
@@ -70,6 +87,7 @@ def import_effort(db: Database, file: Path, skip_bad: bool = False) -> ImportedE
         take_numbers(conn, "effort", 0)
         faults = dict.fromkeys(table.faults)
         there = {tuple(row[key] for key in keys): dict(row) for row in conn.execute(sa.select(target)).mappings()}
+        names = CameraNames(conn)
         told: dict[tuple[Any, ...], tuple[int, dict[str, Any]]] = {}
         for row in table.rows:
             try:
@@ -77,6 +95,7 @@ def import_effort(db: Database, file: Path, skip_bad: bool = False) -> ImportedE
             except _Wrong as wrong:
                 faults[Fault(row.line, wrong.column, str(wrong))] = None
                 continue
+            values |= _spelt(names, values["site"], values["camera"])
             key = tuple(values[name] for name in keys)
             if key in told:
                 faults[Fault(row.line, "start_date", f"the same is told of in line {told[key][0]} already")] = None
@@ -100,9 +119,35 @@ def import_effort(db: Database, file: Path, skip_bad: bool = False) -> ImportedE
                 own = next(iter(target.primary_key.columns))
                 conn.execute(sa.update(target).where(own == before[own.name]).values(**news))
                 changed += 1
-        return ImportedEffort(table.layout.name, added, changed, len(told) - added - changed, found, table.notes)
+        unknown = _unknown(conn, {(key[0], key[1]) for key in told}) if deployments else []
+        n_unchanged = len(told) - added - changed
+        return ImportedEffort(table.layout.name, added, changed, n_unchanged, found, table.notes, unknown)
 
     return db.transact(work)
+
+
+def _spelt(names: CameraNames, site: str | None, camera: str | None) -> dict[str, Any]:
+    """Site and camera as the videos have them, where they differ in case, spaces and signs only."""
+    known = None if camera is None else names.known(site, camera)
+    return {} if known is None else {"site": known[0], "camera": known[1]}
+
+
+_LIKELY = 3
+
+
+def _unknown(conn: sa.Connection, places: set[tuple[str | None, str]]) -> list[UnknownCamera]:
+    v = video.c
+    filmed = [(r.site, r.camera) for r in conn.execute(sa.select(v.site, v.camera).distinct()) if r.camera]
+    if not filmed:
+        return []  # deployments come first: nothing is known of any camera yet
+    exact = set(filmed)
+    # A camera at the top of the archive is its own site; a deployment may name none.
+    loose = {name_key(camera) for _, camera in filmed}
+    return [
+        UnknownCamera(in_words(site, camera), [in_words(*one) for one in likely_ones(camera, site, filmed)[:_LIKELY]])
+        for site, camera in sorted(places, key=lambda place: (place[0] or "", place[1]))
+        if (site, camera) not in exact and not (site is None and name_key(camera) in loose)
+    ]
 
 
 class _Wrong(Exception):

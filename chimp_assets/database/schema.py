@@ -52,6 +52,11 @@ TRACKS_PER_VIDEO = 1 << 20
 SHARDS_PER_VIDEO = 1 << 12
 
 VIDEO_STATES = ("registered", "decoded", "tracked", "failed", "retired")
+PASSED_OVER_REASONS = ("not_video", "system", "own", "link", "unreadable", "name", "not_file")
+"""Why something in the archive is not listed as a video: no video by its name; kept by an operating system; the home or
+the store; a symbolic link that is not followed; not readable; a name that cannot be stored; a pipe or a device."""
+LISTED = "listed"
+MAPPING_KINDS = ("folder", "camera")
 RECORDED_AT_SOURCES = ("container", "file_name", "file_time", "user")
 RECORDED_AT_CERTAINTIES = ("sure", "likely", "day", "unsure")
 TIME_WITNESSES = ("container", "file_name", "folder", "file_time")
@@ -144,6 +149,13 @@ Path = (
     .with_variant(Unicode(800, collation=_BY_CODE_POINTS), "mssql")
 )
 
+# What is equal when its code points are: a key that was folded must not be folded again by a collation.
+FoldedName = (
+    Unicode(300)
+    .with_variant(Unicode(300, collation="C"), "postgresql")
+    .with_variant(Unicode(300, collation="Latin1_General_100_BIN2"), "mssql")
+)
+
 
 def _exact(length: int) -> Unicode:
     """Names and codes: two texts are one only if they have the same letters. To SQL Server's own collations two emoji
@@ -230,6 +242,7 @@ video = Table(
     Column("uri", Path, nullable=False, comment="path inside the archive, with forward slashes"),
     Column("version", Integer, nullable=False, comment="1, and one more for each replacement of the file"),
     Column("content_hash", Unicode(64), comment="blake2b-256 of the bytes, hexadecimal; null until read"),
+    Column("picture_hash", Unicode(64), comment="of its pictures as decoded: the same after a remux or other metadata"),
     Column("bytes", BigInteger, nullable=False),
     Column("etag", Unicode(200), nullable=False, comment="what the listing said: changes when the file changes"),
     Column("recorded_at", UtcDateTime),
@@ -273,6 +286,7 @@ video = Table(
     Index("ix_video_bundle_state", "bundle_id", "state"),
     Index("ix_video_state_bundle", "state", "bundle_id"),
     Index("ix_video_bytes", "bytes", "content_hash"),
+    Index("ix_video_picture_hash", "picture_hash"),
     Index("ix_video_recorded_at", "recorded_at"),
     Index("ix_video_place_day", "site", "camera", "recorded_on"),
 )
@@ -330,6 +344,65 @@ time_rules = Table(
     Column("rules", Unicode(500), nullable=False, comment="JSON: the settings by which all times were weighed"),
     Column("applied_at", UtcDateTime, nullable=False),
     comment="by which rules times were weighed; the newest row counts",
+)
+
+camera_name = Table(
+    "camera_name",
+    metadata,
+    Column("camera_name_id", BigKey, primary_key=True),
+    Column("site_key", FoldedName, nullable=False, comment="the site without case and separators; empty: none"),
+    Column("camera_key", FoldedName, nullable=False, comment="the camera without case and separators"),
+    Column("site", Unicode(100)),
+    Column("camera", Unicode(100), nullable=False, comment="as it is written in video and deployment"),
+    Column("first_seen_at", UtcDateTime, nullable=False),
+    UniqueConstraint("site_key", "camera_key", name="uq_camera_name_keys"),
+    comment="one spelling for each camera: the first that was seen",
+)
+
+camera_mapping = Table(
+    "camera_mapping",
+    metadata,
+    Column("mapping_id", BigKey, primary_key=True),
+    Column("kind", Unicode(10), nullable=False),
+    Column("folder", Path, comment="of the archive: all videos below it; null for a mapping of a camera"),
+    Column("from_site", Unicode(100)),
+    Column("from_camera", Unicode(100), comment="null for a mapping of a folder"),
+    Column("site", Unicode(100)),
+    Column("camera", Unicode(100), nullable=False, comment="where they belong"),
+    Column("user_id", BigInteger, _fk("app_user.user_id")),
+    Column("reason", Unicode(1000)),
+    Column("at", UtcDateTime, nullable=False),
+    Column("undone_at", UtcDateTime, comment="null: it stands"),
+    Column("undone_by_id", BigInteger, _fk("app_user.user_id")),
+    Column("undone_reason", Unicode(1000)),
+    _one_of("kind", MAPPING_KINDS),
+    comment="which camera a folder or a name means, by people; never deleted",
+)
+
+passed_over = Table(
+    "passed_over",
+    metadata,
+    Column("passed_over_id", BigKey, primary_key=True),
+    Column("reason", Unicode(12), nullable=False, index=True),
+    Column("path", Unicode(800), nullable=False, comment="inside the archive; what cannot be printed is escaped"),
+    Column("detail", Unicode(500), nullable=False, comment="in words"),
+    Column("first_seen_at", UtcDateTime, nullable=False),
+    _one_of("reason", PASSED_OVER_REASONS),
+    comment="what the newest listing found in the archive and does not read; of many, the first of each reason",
+)
+
+passed_over_count = Table(
+    "passed_over_count",
+    metadata,
+    Column("reason", Unicode(12), primary_key=True),
+    Column("ending", Unicode(20), primary_key=True, comment="of the file's name, where that is the reason"),
+    Column("n", BigInteger, nullable=False, comment="in the last whole listing"),
+    Column("n_so_far", BigInteger, nullable=False, comment="in the listing under way"),
+    Column("upto", Path, comment="of the row listed: how far the listing under way is; null: none is"),
+    CheckConstraint("n >= 0 and n_so_far >= 0", name="not_negative"),
+    _one_of("reason", (LISTED, *PASSED_OVER_REASONS)),
+    comment="exact numbers of what is passed over; the row listed counts the videos beside it",
+    **CLUSTERED,
 )
 
 frame_shard = Table(

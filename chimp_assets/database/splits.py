@@ -1,8 +1,8 @@
 """Who may teach and who must judge: the audit reserve of tracks and the train, validation and test split of videos.
 
 Belongs here: the two assignments that keep the measured accuracy honest. Both are fixed at first sight and never drawn
-again; a video whose recording day is corrected follows its day (`follow_days`). Does not belong here: what is asked
-(`acquisition`) and what is trained (`vision`).
+again; a video whose recording day or camera is corrected follows its group (`follow_groups`). Does not belong here:
+what is asked (`acquisition`) and what is trained (`vision`).
 """
 
 from __future__ import annotations
@@ -95,8 +95,8 @@ def assign_splits(conn: sa.Connection, seed: int, timezone: str = "UTC") -> int:
     return added
 
 
-def follow_days(conn: sa.Connection, video_ids: Sequence[int], timezone: str, now: datetime) -> int:
-    """Videos whose recording day was corrected go to the group of their new day; returns how many changed their split.
+def follow_groups(conn: sa.Connection, video_ids: Sequence[int], timezone: str, now: datetime) -> int:
+    """Videos whose recording day or camera was corrected go to the group of it; returns how many changed their split.
 
     Videos of one camera and day stay together whatever happens, so a group that comes to hold two splits takes one:
     - what a model may have learned from never judges: if a video of the group was open to training when a model was

@@ -17,6 +17,7 @@ from chimp_assets.database.agreement import SelfAgreement, recent_self_agreement
 from chimp_assets.database.invariants import failed_videos
 from chimp_assets.database.pace import Pace, pace_of
 from chimp_assets.database.pairs import MergeProposal, contradictions_in_words, merge_proposals
+from chimp_assets.database.passed_over import LeftBehind, PassedOverFiles, labels_left_behind, passed_over_files
 from chimp_assets.database.queue import in_lanes
 from chimp_assets.database.times import Times, times_of
 from chimp_assets.database.work import exhausted_bundles
@@ -77,7 +78,8 @@ class Status:
 
     queue: items that ask for names, by state; pairs, disputed: items of these lanes. contradictions: answers that
     cannot all be true, in words; proposals: merges that a person should decide about.
-    times: who says when videos were recorded, and how surely. given_up: bundles whose runs kept dying. failed: the
+    times: who says when videos were recorded, and how surely. passed_over: what lies in the archive and is not read;
+    left_behind: replaced files whose labels could not go along. given_up: bundles whose runs kept dying. failed: the
     first FAILED_SHOWN that failed or lost something. agreement: of each person who was asked again; to_review: None
     until a head of this version is champion.
     """
@@ -106,10 +108,12 @@ class Status:
     contradictions: list[str] = field(default_factory=list)
     proposals: list[MergeProposal] = field(default_factory=list)
     times: Times | None = None
+    passed_over: PassedOverFiles = field(default_factory=PassedOverFiles)
+    left_behind: list[LeftBehind] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
         """For the machine-readable line."""
-        return asdict(self)
+        return asdict(self) | {"passed_over": self.passed_over.as_dict()}
 
 
 def _counts(conn: sa.Connection, column: sa.Column[Any], *only: sa.ColumnElement[bool]) -> dict[str, int]:
@@ -161,10 +165,14 @@ class Failures:
     lost_something: list[tuple[str, str]]
     duplicates: list[tuple[str, str]]
     given_up: list[str]
+    passed_over: PassedOverFiles = field(default_factory=PassedOverFiles)
+    left_behind: list[LeftBehind] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
         """For the machine-readable line."""
         return {
+            "passed_over": self.passed_over.as_dict(),
+            "left_behind": [asdict(one) for one in self.left_behind],
             "failed": [{"uri": uri, "error": error} for uri, error in self.failed],
             "lost_something": [{"uri": uri, "error": error} for uri, error in self.lost_something],
             "duplicates": [{"uri": uri, "same_bytes_as": other} for uri, other in self.duplicates],
@@ -183,6 +191,7 @@ def failures_of(conn: sa.Connection) -> Failures:
     copies = conn.execute(
         sa.select(video.uri, original.c.uri.label("same_as"))
         .join_from(t.video, original, original.c.video_id == video.duplicate_of_video_id)
+        .where(video.uri != original.c.uri)  # a file with new bytes and the same pictures has both
         .order_by(video.uri)
     )
     return Failures(
@@ -190,6 +199,8 @@ def failures_of(conn: sa.Connection) -> Failures:
         lost_something=[(r.uri, r.error) for r in rows if r.state != "failed"],
         duplicates=[(r.uri, r.same_as) for r in copies],
         given_up=exhausted_bundles(conn),
+        passed_over=passed_over_files(conn),
+        left_behind=labels_left_behind(conn),
     )
 
 
@@ -241,7 +252,7 @@ def status_of(conn: sa.Connection, workers: int = 1) -> Status:
         videos=videos,
         n_failed=videos.get("failed", 0),
         n_lost_something=conn.scalar(count.where(usable, t.video.c.error.is_not(None))) or 0,
-        n_duplicates=conn.scalar(count.where(t.video.c.duplicate_of_video_id.is_not(None))) or 0,
+        n_duplicates=_duplicates(conn),
         given_up=exhausted_bundles(conn),
         pace=pace_of(conn, workers),
         hours=float(seconds) / 3600,
@@ -270,7 +281,20 @@ def status_of(conn: sa.Connection, workers: int = 1) -> Status:
         ],
         agreement=recent_self_agreement(conn),
         to_review=labels_to_review(conn),
+        passed_over=passed_over_files(conn, FAILED_SHOWN),
+        left_behind=labels_left_behind(conn),
     )
+
+
+def _duplicates(conn: sa.Connection) -> int:
+    original = t.video.alias("original")
+    pairs = (
+        sa.select(sa.func.count())
+        .select_from(t.video)
+        .join(original, original.c.video_id == t.video.c.duplicate_of_video_id)
+        .where(t.video.c.uri != original.c.uri)
+    )
+    return conn.scalar(pairs) or 0
 
 
 def labels_to_review(conn: sa.Connection) -> LabelsToReview | None:

@@ -69,11 +69,13 @@ def track_bundle(
 
     Each video is one transaction: what an earlier run left is deleted, tracks and detections are written, the state
     becomes `tracked`. A video whose pictures cannot be read becomes `failed` with a sentence and does not stop the
-    bundle. Raises DetectorError if there is no detector, StoreError and FullDiskError if the store is away or full.
+    bundle. Raises ArchiveError for an unknown bundle, DetectorError if there is no detector, StoreError and
+    FullDiskError if the store is away or full.
     """
     began = time.monotonic()
     done = BundleTracks()
     with db.read() as conn:
+        _require_bundle(conn, bundle_key)
         videos = _decoded_videos(conn, bundle_key)
     if not videos:
         return done
@@ -100,6 +102,14 @@ def track_bundle(
         progress(f"track {bundle_key}", len(videos), len(videos))
     done.seconds = time.monotonic() - began
     return done
+
+
+def _require_bundle(conn: sa.Connection, bundle_key: str) -> None:
+    """Raises ArchiveError for a bundle that is not known, as decoding does."""
+    from chimp_assets.archive.discover import ArchiveError
+
+    if conn.scalar(sa.select(schema.bundle.c.bundle_id).where(schema.bundle.c.bundle_key == bundle_key)) is None:
+        raise ArchiveError(f"There is no bundle {bundle_key}.", "List the archive first (chimp ingest).")
 
 
 def track_video(

@@ -17,7 +17,7 @@ from chimp_assets.archive.time_corrections import CorrectionError, Said, correct
 from chimp_assets.archive.time_rows import keep_up
 from chimp_assets.database import schema as s
 from chimp_assets.database.people import PeopleError, add_user
-from chimp_assets.database.splits import follow_days
+from chimp_assets.database.splits import follow_groups
 from chimp_assets.database.times import camera_times, times_of
 from chimp_assets_tests.archive.clips import make_clip
 
@@ -315,7 +315,7 @@ def _move(place: Any, video_id: int, hours: int) -> None:
     with place.db.write() as conn:
         at = conn.scalar(sa.select(v.c.recorded_at).where(v.c.video_id == video_id)) + timedelta(hours=hours)
         conn.execute(sa.update(v).where(v.c.video_id == video_id).values(recorded_at=at))
-        follow_days(conn, [video_id], "UTC", datetime.now(UTC))
+        follow_groups(conn, [video_id], "UTC", datetime.now(UTC))
 
 
 def _fit_a_model(place: Any) -> None:

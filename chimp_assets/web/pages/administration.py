@@ -19,6 +19,7 @@ from starlette.responses import Response
 from chimp_assets.archive.time_corrections import list_corrections
 from chimp_assets.database import times
 from chimp_assets.database.archive_state import archive_problem
+from chimp_assets.database.passed_over import labels_left_behind, passed_over_files
 from chimp_assets.database.schema import DATE_ORDERS, ROLES, VIDEO_STATES
 from chimp_assets.insight import archive, models, people
 from chimp_assets.web.charts import reliability, shares_over
@@ -94,6 +95,8 @@ def data_page(request: Request, words: Annotated[_Words, Depends()], before: _Nu
         problem = archive_problem(conn)
         seen = times.times_of(conn)
         corrections = list_corrections(conn)
+        beside = passed_over_files(conn, archive.SHOWN)
+        left_behind = labels_left_behind(conn)
     query = {key: value for key, value in vars(words).items() if value}
     local = state.settings.store_url.startswith("file:")
     facts: dict[str, Any] = {
@@ -105,6 +108,8 @@ def data_page(request: Request, words: Annotated[_Words, Depends()], before: _Nu
         "times": seen,
         "corrections": corrections,
         "orders": DATE_ORDERS,
+        "beside": beside,
+        "left_behind": left_behind,
         "free": shutil.disk_usage(state.settings.home).free if local else None,
         "cameras": cameras,
         "states": STATES,

@@ -1,6 +1,6 @@
 """Passwords for one sign-in end, gold questions borrow an item of the queue, and the page has a secret of its own.
 
-Revision 0011, after 0009.
+Revision 0011, after 0010.
 """
 
 import secrets
@@ -11,7 +11,7 @@ from alembic import op
 from sqlalchemy.dialects import mssql
 
 revision = "0011"
-down_revision = "0009"
+down_revision = "0010"
 branch_labels = None
 depends_on = None
 
