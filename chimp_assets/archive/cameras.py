@@ -289,7 +289,7 @@ def unmap_camera(
 def apply_mappings(db: Database, timezone: str = "UTC") -> Refiled:
     """File every video under the camera that its path, the rules of this version and the mappings name.
 
-    Reads all paths; writes only what differs. Splits follow their groups (`splits.follow_groups`), and times are weighed
+    Reads all paths; writes only what differs. Splits follow their groups (`splits.follow_groups`). Times are weighed
     again at the next listing (`time_rows.keep_up`): what was said of a camera's clock holds for other videos now.
     """
 
