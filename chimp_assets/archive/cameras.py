@@ -245,8 +245,7 @@ def map_camera(
             raise CameraError(
                 f"There is no camera {what!r}, and no folder of that name holds videos.", "See chimp cameras list."
             )
-        site, camera = _target(into, place[0])
-        site, camera = names.spelt(site, camera)
+        site, camera = names.spelt(*_target(into, place[0]))
         if values["kind"] == "camera" and (site, camera) == place:
             raise CameraError(f"{what} is {into} already.", "See chimp cameras list.")
         names.write(now)

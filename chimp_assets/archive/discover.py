@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 from urllib.parse import unquote
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -320,7 +321,7 @@ class _Comparison:
                 there = self._archive.head(row.uri)
                 if there is None or there.etag[:200] != row.etag:
                     continue
-                self._db.transact(lambda conn, row=row: self._bring_back_copy(conn, row.video_id))
+                self._db.transact(partial(self._bring_back_copy, video_id=row.video_id))
                 self._found.returned += 1
                 if self._began_after is None or row.uri > self._began_after:
                     self._found.duplicates -= 1

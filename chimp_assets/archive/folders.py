@@ -166,7 +166,7 @@ class Folder:
             detail = error.sentence if isinstance(error, StoreError) else (error.strerror or str(error))
             if rules is not None:
                 why = f"its name {detail.rpartition(': it ')[2].rstrip('.')}" if reason == "name" else detail
-                rules.passed_over(key, reason, _LINK_WORDS.get(getattr(error, "errno", None), why), True)
+                rules.passed_over(key, reason, _LINK_WORDS.get(getattr(error, "errno", None) or 0, why), True)
             elif on_unreadable is not None:
                 on_unreadable(key, detail)
             elif isinstance(error, StoreError):
