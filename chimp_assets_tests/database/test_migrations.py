@@ -300,6 +300,13 @@ SEVENTH: dict[str, list[dict[str, Any]]] = {
         {"check_id": 1, "kind": "gold", "user_id": 1, "track_id": 1 << 20, "individual_id": 1, "asked_at": AT}
     ],
 }  # fmt: skip
+# What the eighth keeps beside the events.
+EIGHTH: dict[str, list[dict[str, Any]]] = {
+    "standing_answer": [
+        {"track_id": 1 << 20, "annotation_id": "a", "seq": 1, "kind": "identify", "individual_id": 1, "lane": "audit",
+         "annotator_id": 1}
+    ],
+}  # fmt: skip
 SINCE_THIRD: dict[tuple[str, Any], dict[str, Any]] = {
     ("track", 1 << 20): {"first_s": 0.5, "last_s": 1.0},
     ("video", 1): {"recorded_on": date(2013, 5, 7), "frame_s": 0.5},
@@ -314,7 +321,7 @@ def test_rows_of_every_earlier_version_survive_the_way_to_this_one(bare_db: Data
     with bare_db.write() as conn:
         there.reflect(conn)
         conn.execute(sa.update(there.tables["counter"]).where(sa.column("name") == "annotation").values(value=1))
-        for rows in (FIRST, SECOND, THIRD, FOURTH, {}, {}, SEVENTH)[: REVISIONS.index(revision) + 1]:
+        for rows in (FIRST, SECOND, THIRD, FOURTH, {}, {}, SEVENTH, EIGHTH)[: REVISIONS.index(revision) + 1]:
             for name, values in rows.items():
                 for row in values:
                     more = SINCE_THIRD.get((name, row.get(f"{name}_id")), {}) if revision >= "0003" else {}
