@@ -300,6 +300,7 @@ SEVENTH: dict[str, list[dict[str, Any]]] = {
         {"check_id": 1, "kind": "gold", "user_id": 1, "track_id": 1 << 20, "individual_id": 1, "asked_at": AT}
     ],
 }  # fmt: skip
+# What the eighth keeps beside the events.
 EIGHTH: dict[str, list[dict[str, Any]]] = {
     "standing_answer": [
         {"track_id": 1 << 20, "annotation_id": "a", "seq": 1, "kind": "identify", "individual_id": 1, "lane": "audit",
