@@ -45,5 +45,6 @@ form.addEventListener("submit", async (event) => {
   }
 });
 
-// A session that ended without a word leaves as much behind as one that is ended by its owner.
-if (form.id === "sign-in") fetch("/api/me", { headers: { Accept: "application/json" } }).then((answer) => answer.status === 401 && forget(), () => {});
+// A session that ended without a word leaves as much behind as one that is ended by its owner. Not where somebody is
+// signed in: who signs in once more in another window keeps what the first one has.
+if ("nobody" in form.dataset) forget();
