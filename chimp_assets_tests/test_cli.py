@@ -242,6 +242,83 @@ def test_the_page_says_once_how_the_first_administrator_gets_in(chimp, tmp_path,
     assert (code, "no name is set" in complained) == (2, True)
 
 
+def test_where_admin_is_somebody_elses_name_another_administrator_is_made_and_named(chimp, tmp_path, monkeypatch):
+    """No administrator, no password, no word."""
+    init_home(tmp_path / "home")
+    monkeypatch.setattr("chimp_assets.web.serve.main", lambda arguments: 0)
+    assert chimp("user", "add", "Admin", "--role", "expert")[0] == 0
+    assert "no administrator can sign in" in chimp("doctor")[1]
+    said = chimp("web")[1]
+    assert "admin is the name of somebody else: administrator was made" in said
+    assert "Sign in as administrator with the password " in said
+    assert "password" not in chimp("web")[1]
+    assert "no administrator" not in chimp("doctor")[1]
+    assert chimp("user", "disable", "ADMINISTRATOR")[0] == 0
+    assert "Sign in as admin-2 with the password " in chimp("web")[1]
+    code, _, complained = chimp("user", "add", "ADMIN", "--role", "admin")
+    assert (code, "already a user 'Admin'" in complained) == (2, True)
+
+
+def test_a_code_is_renamed_at_the_command_line_and_back(chimp, tmp_path):
+    """An individual whose code was mistyped had an alias or a merge only."""
+    init_home(tmp_path / "home")
+    file = tmp_path / "animals.csv"
+    file.write_text("anim_id,name\nFX,Faustino\n")
+    chimp("individuals", "import", str(file))
+    code, said, _ = chimp("individuals", "rename", "fx", "fs", "--why", "typed wrong", "--by", "expert")
+    assert (code, said.strip()) == (0, "FX is FS from now on; FX stays an alias of it.")
+    said = chimp("individuals", "show", "FX")[1]
+    assert "anim_id: FS" in said
+    assert "expert: anim_id: FX -> FS (typed wrong)" in said
+    assert "1 were as the file says" in chimp("individuals", "import", str(file))[1]
+    answer = json.loads(chimp("individuals", "rename", "FS", "FX", "--json")[1])
+    assert answer == {"anim_id": "FX", "former": "FS", "alias": False}
+    code, _, complained = chimp("individuals", "rename", "FX", "F\u202eX")
+    assert (code, "U+202E (RIGHT-TO-LEFT OVERRIDE)" in complained, "\u202e" in complained) == (2, True, False)
+    code, _, complained = chimp("individuals", "rename", "FX", "F\u0425")
+    assert (code, "CYRILLIC" in complained, "--force" in complained) == (2, True, True)
+    assert chimp("individuals", "rename", "FX", "F\u0425", "--force")[0] == 0
+
+
+def test_what_was_assumed_about_a_file_is_said(chimp, tmp_path):
+    """A code page is a guess, and guesses are told."""
+    init_home(tmp_path / "home")
+    file = tmp_path / "animals.csv"
+    file.write_bytes("AnimID;Name\nZO;Zo\u00eb\n".encode("cp1252"))
+    _, _, noted = chimp("individuals", "import", str(file))
+    assert "read as Windows-1252" in noted
+    assert json.loads(chimp("individuals", "import", str(file), "--json")[1])["notes"]
+
+
+def test_a_question_about_nobody_is_an_error_and_one_in_small_letters_is_answered(chimp, tmp_path):
+    """No rows, said the command, of an animal that was seen every day."""
+    init_home(tmp_path / "home")
+    file = tmp_path / "animals.csv"
+    file.write_text("anim_id,name\nFF,Fifi\n")
+    chimp("individuals", "import", str(file))
+    assert chimp("query", "seen_with_whom", "--set", "individual=ff")[0] == 0
+    code, _, complained = chimp("query", "seen_with_whom", "--set", "individual=fifa")
+    assert (code, "There is no individual 'fifa'. Did you mean FF?" in complained) == (2, True)
+
+
+def test_a_restored_file_names_those_who_may_do_more(chimp, tmp_path):
+    """And asks everybody to sign in again."""
+    home = init_home(tmp_path / "home")
+    file = tmp_path / "copy.db"
+    chimp("db", "backup", str(file))
+    engine = sa.create_engine(f"sqlite:///{file}")
+    with engine.begin() as conn:
+        conn.execute(sa.text("UPDATE app_user SET role = 'admin'"))
+    engine.dispose()
+    home.database.dispose()
+    code, said, _ = chimp("db", "restore", str(file))
+    assert (code, "expert was expert and is admin" in said, "signs in again" in said) == (0, True, True)
+    with sa.create_engine(f"sqlite:///{file}").begin() as conn:
+        conn.execute(sa.text("CREATE TRIGGER mine AFTER INSERT ON video BEGIN SELECT 1; END"))
+    code, _, complained = chimp("db", "restore", str(file))
+    assert (code, "the trigger mine is not ours" in complained) == (2, True)
+
+
 def _troubled(home_folder):
     """A home with a failed video, one that lost something, a copy, and a bundle that was given up."""
     home, _ = _one_track(home_folder)

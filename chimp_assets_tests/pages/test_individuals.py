@@ -150,6 +150,50 @@ def test_not_this_one_asks_a_reviewer_and_can_be_taken_back(archive, client):
         assert lives.asked_for_review(conn, [track(7, 0), track(7, 1)]) == {}
 
 
+def test_a_mistyped_code_is_mended_on_the_page_and_back(archive, client):
+    """A wrong code stood on every page and in every table for ever."""
+    rita = client("rita")
+    assert "data-rename" in rita.get("/individual/FD").text
+    assert sent(rita, "/api/individuals/FD/rename", to=" fq ", why="typed wrong") == (
+        200,
+        {"anim_id": "FQ", "former": "FD", "alias": True},
+    )
+    moved = rita.get("/individual/FD")
+    assert (moved.status_code, moved.headers["location"]) == (303, "/individual/FQ")
+    page = rita.get("/individual/FQ").text
+    assert "anim_id: FD -&gt; FQ (typed wrong)" in page
+    assert sent(rita, "/api/individuals/FQ/rename", to="FD")[1]["alias"] is False
+    with archive.database.read() as conn:
+        acts = [
+            row.subject
+            for row in conn.execute(sa.select(s.audit_event).where(s.audit_event.c.action == "individual.rename"))
+        ]
+    assert acts == ["FQ", "FD"]
+    for wrong, says in (
+        ("GM", "another individual"),
+        ("F\u202e", "U+202E"),
+        ("F\u0425", "mixes alphabets"),
+        ("", "characters"),
+    ):
+        status, answer = sent(rita, "/api/individuals/FD/rename", to=wrong)
+        assert (status, says in answer["error"]) == (422, True), answer
+    assert sent(client("vera"), "/api/individuals/FD/rename", to="X")[0] == 403
+    assert "data-rename" not in client("vera").get("/individual/FD").text
+
+
+def test_signs_that_nobody_sees_are_written_out_on_pages(archive, client):
+    """A name of a camera turned the line round in which it stood."""
+    with archive.database.write() as conn:
+        conn.execute(sa.update(s.video).where(s.video.c.video_id == 7).values(camera="a\u202eb\u200bc\x1bd<i>"))
+        conn.execute(sa.update(s.individual).where(s.individual.c.anim_id == "FI").values(name="F\u202ered"))
+    lotte = client("lotte")
+    for path in ("/individual/FF", "/individual/FI", "/individuals", "/together/network", "/together/network.graphml"):
+        text = lotte.get(path).text
+        assert not {"\u202e", "\u200b", "\x1b"} & set(text), path
+    assert "a\\u202eb\\u200bc\\x1bd&lt;i&gt;" in lotte.get("/individual/FF").text
+    assert "F\\u202ered" in lotte.get("/individuals").text
+
+
 def test_a_merge_shows_first_what_it_changes_and_can_be_undone(archive, client):
     """Hundreds of tracks get another name by a slip, and nobody can tell which."""
     rita = client("rita")

@@ -170,3 +170,17 @@ def test_exports_say_what_was_asked_of_which_state(client):
 def test_what_cannot_be_asked_is_refused(client, query):
     """An error of the server, or an answer to another question."""
     assert client("lotte").get(f"/together/network?{query}").status_code == 422
+
+
+@pytest.mark.parametrize("page", ["network", "matrix", "table", "network.csv", "network.graphml"])
+def test_a_day_that_is_none_is_refused_and_not_passed_over(client, page):
+    """`since=abc` showed everything there ever was, under an address that says otherwise."""
+    lotte = client("lotte")
+    for query in ("since=abc", "until=2013-02-30", "since=06.05.2013", "until=1", "since=2013-05-08&until=2013-05-07"):
+        for path in (f"/together/{page}?{query}", f"/together?with=FF,FI&{query}", f"/together.csv?with=FF,FI&{query}"):
+            answer = lotte.get(path)
+            assert (answer.status_code, answer.json()["code"]) == (422, "malformed"), path
+            assert answer.json()["error"].startswith(("since: ", "until: "))
+    for query in ("since=", "since=0001-01-01&until=9999-12-31", "until=0001-01-01", "since=9999-12-31"):
+        for path in (f"/together/{page}?{query}", f"/together?with=FF,FI&{query}"):
+            assert lotte.get(path).status_code == 200, path
