@@ -14,6 +14,7 @@ from starlette.requests import Request
 
 from chimp_assets.database import schema as t
 from chimp_assets.database import work
+from chimp_assets.database.names import key_of
 from chimp_assets.database.people import add_user, disable_user, enable_user, user_id_of, write_audit_event
 from chimp_assets.vision.registry import promote_by_hand, roll_back
 from chimp_assets.web import accounts, sessions
@@ -128,7 +129,7 @@ def _new_password(request: Request, name: str, person: Person) -> str:
 @router.post("/users/disable")
 def disable(request: Request, wanted: Who, person: _Admin) -> Any:
     """This user is out at once and may answer no more; what was said stays."""
-    if wanted.name == person.name:
+    if key_of(wanted.name) == key_of(person.name):
         raise WebError(409, "oneself", "You cannot disable yourself.", "Ask another administrator.")
     db = request.app.state.db
     disable_user(db, wanted.name, person.name)

@@ -14,6 +14,7 @@ from starlette.requests import Request
 
 from chimp_assets.database import schema as t
 from chimp_assets.database.events import effective_answers
+from chimp_assets.database.lookup import individual_called
 from chimp_assets.database.splits import audit_reserve_mask
 from chimp_assets.settings import Settings
 from chimp_assets.web.errors import WebError
@@ -93,13 +94,11 @@ def check(request: Request, given: Marked, person: Annotated[Person, Depends(req
 
 
 def _individual(conn: sa.Connection, anim_id: str) -> Any:
-    i = t.individual
-    root = i.alias("root")
-    return conn.execute(
-        sa.select(root.c.individual_id, root.c.anim_id, root.c.name)
-        .join_from(i, root, root.c.individual_id == sa.func.coalesce(i.c.same_as_id, i.c.individual_id))
-        .where(i.c.anim_id == anim_id.strip().upper())
-    ).first()
+    called = individual_called(conn, anim_id)
+    if called is None:
+        return None
+    i = t.individual.c
+    return conn.execute(sa.select(i.individual_id, i.anim_id, i.name).where(i.individual_id == called.root_id)).first()
 
 
 def _most_predicted(conn: sa.Connection, head_id: int) -> Any:

@@ -6,7 +6,18 @@ import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/ho
 import { batch, computed, effect, signal, untracked } from "@preact/signals";
 import htm from "htm";
 
-export const html = htm.bind(h);
+// Controls, bidirectional marks and zero-width signs, but for joiners inside a picture: as `visible` on the server.
+const UNSEEN =
+  /(?<![\u2190-\u2bff\u{1f000}-\u{1faff}\ufe0f])\u200d|[\0-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200c\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]|[\u{e0000}-\u{e0fff}]/gu;
+const writtenOut = (sign) => {
+  const code = sign.codePointAt(0).toString(16);
+  return code.length < 3 ? `\\x${code.padStart(2, "0")}` : code.length < 5 ? `\\u${code.padStart(4, "0")}` : `\\U${code.padStart(8, "0")}`;
+};
+/** A text with every sign that nobody sees written out; what is no text stays. */
+export const visible = (child) =>
+  typeof child === "string" ? child.replace(UNSEEN, writtenOut) : Array.isArray(child) ? child.map(visible) : child;
+
+export const html = htm.bind((type, props, ...children) => h(type, props, ...children.map(visible)));
 export {
   Fragment, batch, computed, effect, h, render, signal, untracked, useEffect, useLayoutEffect, useMemo, useRef, useState,
 };
