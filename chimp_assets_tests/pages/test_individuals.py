@@ -194,6 +194,15 @@ def test_signs_that_nobody_sees_are_written_out_on_pages(archive, client):
     assert "F\\u202ered" in lotte.get("/individuals").text
 
 
+def test_signs_that_nobody_sees_are_written_out_by_the_islands(archive, page):
+    """What a browser draws from JSON never passes the templates."""
+    with archive.database.write() as conn:
+        conn.execute(sa.update(s.individual).where(s.individual.c.anim_id == "FF").values(name="F\u202ered\u200b"))
+    page.goto("/label/grid?individual=ff")
+    page.get_by_text("F\\u202ered\\u200b").first.wait_for()
+    assert not {"\u202e", "\u200b"} & set(page.inner_text("main"))
+
+
 def test_a_merge_shows_first_what_it_changes_and_can_be_undone(archive, client):
     """Hundreds of tracks get another name by a slip, and nobody can tell which."""
     rita = client("rita")
