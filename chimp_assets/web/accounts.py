@@ -24,6 +24,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 from chimp_assets.database.bulk import insert_one
 from chimp_assets.database.engine import Database
+from chimp_assets.database.lookup import user_called
 from chimp_assets.database.names import key_of
 from chimp_assets.database.people import PeopleError, user_id_of, write_audit_event
 from chimp_assets.database.schema import app_user
@@ -92,7 +93,9 @@ def _found(db: Database, name: str, password: str) -> tuple[Any, bool]:
         u = app_user.c
         columns = (u.user_id, u.name, u.role, u.password_hash, u.must_change, u.disabled, u.password_ends_at)
         with db.read() as conn:
-            row = conn.execute(sa.select(*columns).where(u.name == name)).first()
+            called = user_called(conn, name)
+            if called is not None:
+                row = conn.execute(sa.select(*columns).where(u.user_id == called.user_id)).first()
     known = row is not None and row.password_hash is not None and not row.disabled
     hashed = row.password_hash if row is not None and known else _NOBODY
     normal = _normal(password)
