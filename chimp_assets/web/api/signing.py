@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, Response
 
 from chimp_assets.database import queue
 from chimp_assets.database.engine import Database
+from chimp_assets.database.names import key_of
 from chimp_assets.database.people import record_audit_event
 from chimp_assets.web import accounts, sessions
 from chimp_assets.web.errors import WebError
@@ -53,7 +54,7 @@ async def sign_in(request: Request, given: Credentials) -> JSONResponse:
     refuse_open_http(request)
     state = request.app.state
     name, address = given.name.strip(), address_of(request)
-    key = name.casefold()
+    key = key_of(name)
     device = state.devices.known(request, key)
     await _refuse_throttled(request, given.name, state.throttle.pause_s(key, address, device), device)
     with state.hashing.turn() as hashed:
@@ -86,7 +87,7 @@ async def _refuse_throttled(request: Request, name: str, pause: float, device: s
     if pause <= 0:
         return
     state, address = request.app.state, address_of(request)
-    n = state.throttle.refuse(name.strip().casefold(), address, device)
+    n = state.throttle.refuse(key_of(name), address, device)
     state.metrics.count("chimp_sign_in_total", outcome="throttled")
     if is_worth_telling(n):
         await _note(state.db, "sign_in.throttled", name, {"address": address, "refused_so_far": n})
@@ -107,7 +108,7 @@ def begin_session(request: Request, user_id: int, name: str, role: str, must_cha
     """The answer to who has proved with a password who he is. This device is known from now on."""
     response = JSONResponse({"name": name, "role": RUNG_OF[role], "must_change_password": must_change})
     open_session(request, response, user_id, name, role, keep)
-    request.app.state.devices.remember(request, response, name.casefold())
+    request.app.state.devices.remember(request, response, key_of(name))
     return response
 
 
@@ -139,7 +140,7 @@ async def password(
 ) -> JSONResponse:
     """Choose another password: all of one's sessions end, and this one begins anew."""
     state = request.app.state
-    address, key, device = address_of(request), person.name.casefold(), f"session {person.session_id}"
+    address, key, device = address_of(request), key_of(person.name), f"session {person.session_id}"
     await _refuse_throttled(request, person.name, state.throttle.pause_s(key, address, device), device)
     with state.hashing.turn() as hashed:
         await _refuse_throttled(request, person.name, state.throttle.admit(key, address, device), device)
