@@ -211,7 +211,12 @@ def measure_up(kills: int, seed: int = 1) -> Iterator[Row]:
             ingest, env=environment, check=True, stdout=subprocess.DEVNULL
         )  # so that there is what to answer
         up = Up(home, root / "up.log")
-        _wait(up.answers, 180, "the page answers")
+        try:
+            _wait(up.answers, 180, "the page answers")
+        except SystemExit:
+            print((root / "up.log").read_text(errors="replace")[-2000:], file=sys.stderr)
+            up.process.send_signal(signal.SIGTERM)
+            raise
         labeller, page = Labeller(up), Page(up)
         labeller.start()
         page.start()
