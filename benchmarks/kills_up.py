@@ -58,7 +58,7 @@ VICTIMS = {
     "code server": "api grpc",
     "run worker": "multiprocessing.spawn",
     "decoder": "chimp_assets.archive.workers",
-    "web UI": "web.",
+    "web UI": "chimp_assets.web.dagster_ui",
     "watchdog": "chimp_assets.watchdog",
     "supervisor": "cli up",
 }
@@ -100,8 +100,6 @@ class Up:
             there = psutil.Process(self.process.pid).children() if self.process.poll() is None else []
         else:
             there = processes.marked(home=self.home.settings.home)
-        if kind == "web UI":
-            return [one for one in there if "-p" in (words := _words(one)).split() and "webserver" in words]
         return [one for one in there if VICTIMS[kind] in _words(one)]
 
     def answers(self) -> bool:

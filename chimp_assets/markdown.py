@@ -12,26 +12,19 @@ from __future__ import annotations
 
 import base64
 import re
-import unicodedata
 from collections.abc import Mapping, Sequence
+
+from chimp_assets.database.texts import visible_line
 
 MOST_ROWS = 50
 """A longer table is cut, and the rest is counted."""
 # Words without a dot (www.example.org would be a link) and numbers.
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ,%]*|[+-]?\d+(\.\d+)?%?")
-_INVISIBLE = ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")
-
-
-def visible(text: str) -> str:
-    r"""The text on one line, with what cannot be seen (line breaks, controls, marks that turn the direction of writing)
-    as \x0a or \u202e.
-    """
-    return "".join(_escape(sign) if unicodedata.category(sign) in _INVISIBLE else sign for sign in text)
 
 
 def code(text: str) -> str:
     """Any text as Markdown that shows it and nothing else, also inside a table."""
-    shown = visible(text)
+    shown = visible_line(text)
     if not shown.strip() or _PLAIN.fullmatch(shown):
         return shown.strip()
     # A pipe ends a cell even inside a code span, and renderers disagree about a backslash before it.
@@ -54,13 +47,8 @@ def picture(encoded: bytes, kind: str, title: str) -> str:
     """An encoded picture (kind: png or jpeg) inline. Raises ValueError for other kinds."""
     if kind not in ("png", "jpeg"):
         raise ValueError(f"{kind!r} is not a kind of picture that is shown inline")
-    alternative = re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", visible(title))
+    alternative = re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", visible_line(title))
     return f"![{alternative}](data:image/{kind};base64,{base64.b64encode(encoded).decode()})"
-
-
-def _escape(sign: str) -> str:
-    n = ord(sign)
-    return f"\\x{n:02x}" if n < 0x100 else f"\\u{n:04x}" if n < 0x10000 else f"\\U{n:08x}"
 
 
 def _span(text: str) -> str:

@@ -15,7 +15,8 @@ from markdown_it import MarkdownIt
 
 import chimp_assets
 from chimp_assets.assets.parts import markdown_table, picture_markdown
-from chimp_assets.markdown import MOST_ROWS, code, picture, visible
+from chimp_assets.database.texts import visible_line as visible
+from chimp_assets.markdown import MOST_ROWS, code, picture
 
 HOSTILE = (
     "![x](../graphql?query=mutation{wipeAssets}).mp4",
