@@ -105,7 +105,7 @@ class _Bundles:
             sa.select(bundle.bundle_id, bundle.bundle_key, bundle.folder)
             .where(bundle.folder == folder)
             .order_by(bundle.bundle_id.desc())
-        )
+        ).all()
         # Some databases compare without regard to case.
         row = next((r for r in rows if r.folder == folder), None)
         if row is None:

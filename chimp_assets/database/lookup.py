@@ -47,7 +47,9 @@ def individual_called(conn: sa.Connection, text: str, by_name: bool = False) -> 
     rows = conn.execute(everybody).all()
     found = next((row for row in rows if key_of(row.anim_id) == key), None)
     if found is None:
-        own = next((k for alias, k in conn.execute(sa.select(a.alias, a.individual_id)) if key_of(alias) == key), None)
+        own = next(
+            (k for alias, k in conn.execute(sa.select(a.alias, a.individual_id)).all() if key_of(alias) == key), None
+        )
         found = next((row for row in rows if row.individual_id == own), None)
     if found is None and by_name:
         named = [row for row in rows if row.name and row.root_id == row.individual_id and key_of(row.name) == key]
@@ -80,4 +82,4 @@ def user_called(conn: sa.Connection, name: str) -> Any:
         if row.name == name:
             return row
     key = key_of(name)
-    return next((row for row in conn.execute(known.order_by(u.user_id)) if key_of(row.name) == key), None)
+    return next((row for row in conn.execute(known.order_by(u.user_id)).all() if key_of(row.name) == key), None)

@@ -55,8 +55,10 @@ def are_missing(conn: sa.Connection) -> bool:
     Videos get their ids in the order in which they are committed (discoveries take turns) and their splits in the order
     of their ids, so the newest video tells.
     """
-    newest = conn.scalar(sa.select(sa.func.max(video.c.video_id)))
-    return newest is not None and newest > _last_with_split(conn)
+    ends = (sa.literal(0).label("place"), video.c.video_id), (sa.literal(1), split_assignment.c.video_id)
+    both = sa.union_all(*(sa.select(place, sa.func.max(key).label("last")) for place, key in ends))
+    last = {row.place: row.last or 0 for row in conn.execute(both)}  # one question, as it is asked at every listing
+    return last[0] > last[1]
 
 
 def assign_splits(conn: sa.Connection, seed: int, timezone: str = "UTC") -> int:
