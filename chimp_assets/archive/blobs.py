@@ -48,7 +48,7 @@ class BlobInfo:
 
 @dataclass(frozen=True)
 class Walk:
-    """How a folder is listed as an archive.
+    """How a store is listed as an archive: given as on_unreadable, it is told more, and no entry harms another.
 
     passed_over(path, reason, detail, hides) is called for everything that is not listed; reason: one of
     schema.PASSED_OVER_REASONS; hides: what lies there is not known to be gone. never: (device, inode) of folders that
@@ -60,6 +60,10 @@ class Walk:
     never: frozenset[tuple[int, int]]
     is_own: Callable[[str, frozenset[str]], bool]
     follow_links: str
+
+    def __call__(self, path: str, detail: str) -> None:
+        """A folder or name that cannot be read."""
+        self.passed_over(path, "unreadable", detail, True)
 
 
 class Backend(Protocol):

@@ -142,14 +142,9 @@ class Folder:
         self._require_root()
         top = self._root / prefix if prefix else self._root
         if not prefix or top.is_dir():
-            yield from self._walk(top, f"{prefix}/" if prefix else "", after, on_unreadable, ())
+            rules = on_unreadable if isinstance(on_unreadable, Walk) else None
+            yield from self._walk(top, f"{prefix}/" if prefix else "", after, on_unreadable, (), rules)
         # A disk that went while it was read looked like files that vanished one by one.
-        self._require_root()
-
-    def walk(self, after: str | None, rules: Walk) -> Iterator[BlobInfo]:
-        """As `list` of everything, by the rules of an archive: one bad entry harms itself alone."""
-        self._require_root()
-        yield from self._walk(self._root, "", after, None, (), rules)
         self._require_root()
 
     def _walk(

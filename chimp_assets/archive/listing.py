@@ -120,12 +120,7 @@ class Listing:
         self._settle(None)
 
     def _infos(self) -> Iterator[BlobInfo]:
-        if hasattr(self._archive, "walk"):
-            yield from self._archive.walk(self._after, self._walk)
-        else:
-            yield from self._archive.list(
-                "", self._after, lambda path, detail: self._pass_over(path, "unreadable", detail, True)
-            )
+        yield from self._archive.list("", self._after, self._walk)
 
     def _pass_over(self, path: str, reason: str, detail: str, hides: bool) -> None:
         if hides:

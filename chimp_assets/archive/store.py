@@ -28,7 +28,6 @@ from chimp_assets.archive.blobs import (
     ReplacedBlobError,
     Source,
     StoreError,
-    Walk,
     checked_key,
     missing,
 )
@@ -186,17 +185,10 @@ class BlobStore:
         """Blobs below a folder (`""`: all), sorted by key, those after a key only. Memory: the names of one folder.
 
         on_unreadable(path, reason) is told of folders and names that cannot be read; without it they raise StoreError.
+        A `Walk` lists by the rules of an archive. Containers have neither links nor folders, so that the caller still
+        looks at each name.
         """
         return self._backend.list(checked_key(prefix) if prefix else "", after, on_unreadable)
-
-    def walk(self, after: str | None, rules: Walk) -> Iterator[BlobInfo]:
-        """As `list`, by the rules of an archive: what is not listed is reported, and no entry harms another.
-
-        Containers have neither links nor folders, so that the caller still looks at each name.
-        """
-        if isinstance(self._backend, Folder):
-            return self._backend.walk(after, rules)
-        return self._backend.list("", after, lambda path, detail: rules.passed_over(path, "unreadable", detail, True))
 
     def delete(self, key: str) -> None:
         """Remove a blob; nothing happens if there is none."""
