@@ -10,7 +10,7 @@ import pytest
 from chimp_assets.database.engine import Database
 from chimp_assets.home import Home, init_home
 from chimp_assets_tests.chromium import ARGUMENTS, CHROMIUM
-from chimp_assets_tests.open_results import OpenResults
+from chimp_assets_tests.open_results import PRODUCT, OpenResults
 
 # The longest first: the last to begin is what two workers end up waiting for.
 FIRST = ("test_end_to_end.py",)
@@ -31,7 +31,7 @@ def _no_settings_from_outside(monkeypatch):
 @pytest.fixture(scope="session", autouse=True)
 def _open_results() -> Iterator[OpenResults]:
     """Listens to every engine that the product makes (`open_results`)."""
-    rule = OpenResults()
+    rule = OpenResults(PRODUCT)
     make = Database._make_engine
 
     def make_and_listen(db: Database) -> Any:

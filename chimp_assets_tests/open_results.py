@@ -1,25 +1,35 @@
 """A rule of the whole suite: no statement begins while rows of an earlier result wait on the same connection.
 
 SQLite and psycopg allow it; SQL Server answers "Connection is busy with results for another command". So every engine
-that `Database` makes in a test is listened to.
+that `Database` makes in a test is listened to. What a test itself leaves open is its own affair: the rule is about
+results that the product has opened.
 """
 
 from __future__ import annotations
 
+import os
 import sys
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import event
 
+import chimp_assets
+
 KEY = "results_of_the_tests"
+PRODUCT = str(Path(chimp_assets.__file__).parent) + os.sep
 
 
 class OpenResults:
-    """The results of every connection of the engines it listens to. faults: statements that broke the rule."""
+    """The results of every connection of the engines it listens to. faults: statements that broke the rule.
 
-    def __init__(self) -> None:
+    opened_below: only results that code below this folder has opened; None: by whomever.
+    """
+
+    def __init__(self, opened_below: str | None = None) -> None:
         self.faults: list[str] = []
+        self._below = opened_below
 
     def listen(self, engine: sa.Engine) -> None:
         """Raise AssertionError in the statement that breaks the rule on a connection of this engine."""
@@ -29,7 +39,7 @@ class OpenResults:
         event.listen(engine, "rollback", self._forget)
 
     def _keep(self, conn: sa.Connection, element: Any, several: Any, one: Any, options: Any, result: Any) -> None:
-        if getattr(result, "returns_rows", False):
+        if getattr(result, "returns_rows", False) and (self._below is None or _caller().startswith(self._below)):
             conn.connection.info.setdefault(KEY, []).append((result, str(element)))
 
     def _require_none_open(
@@ -47,3 +57,14 @@ class OpenResults:
     def _forget(self, conn: sa.Connection) -> None:
         if not conn.invalidated:
             conn.connection.info.pop(KEY, None)
+
+
+def _caller() -> str:
+    """The file whose code called SQLAlchemy."""
+    frame = sys._getframe(1)
+    while frame is not None and (frame.f_code.co_filename == __file__ or _SQLALCHEMY in frame.f_code.co_filename):
+        frame = frame.f_back
+    return "" if frame is None else frame.f_code.co_filename
+
+
+_SQLALCHEMY = f"{os.sep}sqlalchemy{os.sep}"

@@ -63,3 +63,22 @@ def test_results_of_two_connections_are_two(engine, tmp_path):
         rows = one.execute(SELECT)
         assert len(other.execute(SELECT).all()) == 3
         assert len(rows.all()) == 3
+
+
+def test_what_a_test_leaves_open_is_its_own_affair(tmp_path):
+    """The rule is about the product's results: a test may look at one row after another."""
+    rule, engine = OpenResults(str(tmp_path)), sa.create_engine("sqlite://")
+    rule.listen(engine)
+    counter.create(engine)
+    with engine.begin() as conn:
+        conn.execute(sa.insert(counter), [{"name": name, "value": 1} for name in "abc"])
+        assert [conn.scalar(SELECT.limit(1)) for _ in conn.execute(SELECT)] == ["a"] * 3
+    product = tmp_path / "product.py"
+    product.write_text("def opened(conn, select):\n    return conn.execute(select)\n")
+    made: dict = {}
+    exec(compile(product.read_text(), str(product), "exec"), made)
+    with engine.begin() as conn:
+        rows = made["opened"](conn, SELECT)
+        with pytest.raises(AssertionError):
+            conn.execute(SELECT)
+        list(rows)

@@ -143,7 +143,7 @@ def test_eight_who_claim_at_once_all_get_work_and_nothing_twice(db: Database) ->
 
 def test_a_claim_locks_nothing_it_does_not_lease(driver: FakeDriver) -> None:
     """Locks of a sort over every free row grew into one of the whole table; hints mean nothing to some servers."""
-    driver.answers = {"FROM app_user": [(1, 0)], "FROM acquisition_queue": []}
+    driver.answers = {"FROM app_user": [(1, "anna", "expert", 0)], "FROM acquisition_queue": []}
     queue.claim(_db(driver), "anna", 5, 15.0)
     asked = [statement for statement in driver.said("acquisition_queue") if statement.startswith("SELECT")]
     assert asked
