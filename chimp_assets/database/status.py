@@ -169,10 +169,14 @@ class Failures:
     left_behind: list[LeftBehind] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
-        """For the machine-readable line."""
+        """For the machine-readable line; what lies beside the videos only where there is something."""
+        beside: dict[str, Any] = {}
+        if self.passed_over.counts:
+            beside["passed_over"] = self.passed_over.as_dict()
+        if self.left_behind:
+            beside["left_behind"] = [asdict(one) for one in self.left_behind]
         return {
-            "passed_over": self.passed_over.as_dict(),
-            "left_behind": [asdict(one) for one in self.left_behind],
+            **beside,
             "failed": [{"uri": uri, "error": error} for uri, error in self.failed],
             "lost_something": [{"uri": uri, "error": error} for uri, error in self.lost_something],
             "duplicates": [{"uri": uri, "same_bytes_as": other} for uri, other in self.duplicates],
