@@ -206,16 +206,17 @@ def _is_free(now: datetime) -> sa.ColumnElement[bool]:
 
 def _first_free(conn: sa.Connection, now: datetime, lanes: Collection[str] | None, n: int) -> list[int]:
     """item_id of the first n that are free, without a lock: somebody else may be about to lease them."""
-    # Two questions: each is answered by an index in the order of the plan, a condition with OR by reading them all.
-    pending = _first(conn, _Q.state == "pending", lanes, n)
-    ended = _first(conn, sa.and_(_Q.state == "leased", _Q.leased_until < now), lanes, n)
-    if not ended:
-        return pending
-    rows = [
-        row
-        for part in _parts([*pending, *ended])
-        for row in conn.execute(sa.select(_Q.item_id, _Q.round_id, _Q.position).where(_Q.item_id.in_(part)))
+    # Two halves: each is answered by an index in the order of the plan, a condition with OR by reading them all.
+    kinds = {"pending": _Q.state == "pending", "ended": sa.and_(_Q.state == "leased", _Q.leased_until < now)}
+    halves = [
+        sa.select(_Q.item_id, _Q.round_id, _Q.position)
+        .where(which, in_lanes(lanes))
+        .order_by(_Q.round_id.desc(), _Q.position)
+        .limit(n)
+        .subquery(name)
+        for name, which in kinds.items()
     ]
+    rows = conn.execute(sa.union_all(*(sa.select(half) for half in halves))).all()
     return [row.item_id for row in sorted(rows, key=lambda row: (-row.round_id, row.position))[:n]]
 
 
@@ -233,12 +234,15 @@ def _lease(conn: sa.Connection, item_ids: list[int], user_id: int, now: datetime
     mine = sa.and_(_Q.state == "leased", _Q.leased_by == user_id, _Q.leased_until == until)
     got: list[int] = []
     for part in _parts(sorted(item_ids)):  # in one order: two who lease the same ones do not wait for each other
-        conn.execute(
+        leased = conn.execute(
             sa.update(acquisition_queue)
             .where(_Q.item_id.in_(part), _is_free(now))
             .values(state="leased", leased_by=user_id, leased_until=until)
-        )
-        got += conn.scalars(sa.select(_Q.item_id).where(_Q.item_id.in_(part), mine)).all()
+        ).rowcount
+        if leased == len(part):
+            got += part
+        else:
+            got += conn.scalars(sa.select(_Q.item_id).where(_Q.item_id.in_(part), mine)).all()
     return got
 
 

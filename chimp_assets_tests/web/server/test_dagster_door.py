@@ -423,17 +423,15 @@ def test_other_machines_are_answered_only_by_a_name_that_is_set(
     assert own.get(f"/?token={token}").json()["code"] == "insecure"
 
 
-def test_up_prints_the_link_and_warns_where_others_can_reach_it(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
-    cli._say_web_ui(home, "127.0.0.1", 3000)
-    out = capsys.readouterr().out
-    _, token = re.fullmatch(r"Web UI:  (http://127\.0\.0\.1:3000/\?token=(\S{43}))\n", out).groups()  # type: ignore
+def test_up_prints_the_link_and_warns_where_others_can_reach_it(home: Home) -> None:
+    (line,) = cli._web_ui_lines(home, "127.0.0.1", 3000)
+    _, token = re.fullmatch(r"Web UI:  (http://127\.0\.0\.1:3000/\?token=(\S{43}))", line).groups()  # type: ignore
     assert ui_token.is_right(home.settings.home, token)
     for host, shown in (("0.0.0.0", "127.0.0.1"), ("10.1.2.3", "10.1.2.3"), ("::", "127.0.0.1")):
-        cli._say_web_ui(home, host, 3000)
-        out = capsys.readouterr().out
-        assert f"http://{shown}:3000/?token=" in out
-        assert "Other machines can reach the web UI" in out
-    assert token not in out
+        link, warning = cli._web_ui_lines(home, host, 3000)
+        assert f"http://{shown}:3000/?token=" in link
+        assert "Other machines can reach the web UI" in warning
+    assert token not in link
     assert not ui_token.is_right(home.settings.home, token)
 
 
