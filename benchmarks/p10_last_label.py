@@ -280,7 +280,7 @@ def measure_running(size: Size) -> Iterator[Row]:
         _let_the_cool_down_pass(home)
         commands = {"daemon": supervisor.daemon_arguments(), "ranker": supervisor.ranker_arguments()}
         # There are no pictures from which an embedder could learn.
-        with supervisor.running(home, commands, CHIMP_EMBED__FINE_TUNE="off") as children:
+        with supervisor.running(home, commands, environment={"CHIMP_EMBED__FINE_TUNE": "off"}) as children:
             try:
                 yield _answered(home, size, filled, lambda: supervisor.fallen(children))
             except TimeoutError as late:

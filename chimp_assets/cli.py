@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -273,7 +274,7 @@ def up(
     from chimp_assets.dagster_home import prepare
     from chimp_assets.home import Home, make_private
     from chimp_assets.home_lock import only_one
-    from chimp_assets.ports import port_for
+    from chimp_assets.ports import is_listened_on, port_for
     from chimp_assets.web.serve import address_of, check_address
 
     home = Home.open()
@@ -312,7 +313,8 @@ def up(
         if advice := supervisor.launcher_advice(home):
             _print(advice)
         _print("The daemon watches the archive and the labels. Ctrl-C stops everything.")
-        with supervisor.running(home, commands) as children:
+        serves = partial(is_listened_on, page.host, own_port)
+        with suppress(KeyboardInterrupt), supervisor.running(home, commands, serves) as children:
             try:
                 supervisor.watch(children, _print, _archive_watch(home))
             except KeyboardInterrupt:

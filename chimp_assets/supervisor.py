@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from types import FrameType
+from types import FrameType, MappingProxyType
 
 from chimp_assets import private_files, processes
 from chimp_assets.addresses import redacted
@@ -59,6 +59,8 @@ FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 60.0
 LONGEST_PAUSE_OF_PAGE_S = 4.0
 """People stand before the page: it comes back within 15 s, also when it falls again and again."""
+FIRST_ALONE_S = 8.0
+"""The process that people wait for has the machine to itself for at most so long while it starts."""
 LOOK_S = 0.25
 _PR_SET_PDEATHSIG = 1
 
@@ -247,8 +249,16 @@ def stop(children: list[Child], hurry: Callable[[], bool] = bool) -> None:
 
 
 @contextlib.contextmanager
-def running(home: Home, commands: Mapping[str, list[str]], **extra: str) -> Iterator[list[Child]]:
+def running(
+    home: Home,
+    commands: Mapping[str, list[str]],
+    first_is_up: Callable[[], bool] | None = None,
+    environment: Mapping[str, str] = MappingProxyType({}),
+) -> Iterator[list[Child]]:
     """The named processes, up while the block runs and stopped with it, also on SIGTERM and on a closed terminal.
+
+    first_is_up: whether the first of them serves; the others start once it does, or after FIRST_ALONE_S, because all
+    that start at once on a small machine keep each other waiting. environment: beside the home's.
 
     Who waits in the block calls `tend` (or `watch`), which starts again what fell.
     """
@@ -256,17 +266,26 @@ def running(home: Home, commands: Mapping[str, list[str]], **extra: str) -> Iter
     private_files.make_folder(logs)
     with _signals() as hurry:
         children = Children(processes.new_id(), logs / "up.log")
-        environment = {**home.environment(), **extra, processes.UP_ID: children.up_id}
+        marked = {**home.environment(), **environment, processes.UP_ID: children.up_id}
         try:
             for name, arguments in commands.items():
-                child = Child(name, None, logs / f"{name}.log", arguments, environment)  # type: ignore[arg-type]
+                child = Child(name, None, logs / f"{name}.log", arguments, marked)  # type: ignore[arg-type]
                 _start(child)
                 children.append(child)
+                if first_is_up is not None and len(children) == 1:
+                    _wait_for(child, first_is_up)
             yield children
         finally:
             hurry.begin()
             stop(children, lambda: hurry.asked)
             children.watchdog.release()
+
+
+def _wait_for(child: Child, is_up: Callable[[], bool]) -> None:
+    """Until a process serves, is down, or has had its time alone."""
+    latest = time.monotonic() + FIRST_ALONE_S
+    while child.process.poll() is None and time.monotonic() < latest and not is_up():
+        time.sleep(LOOK_S)
 
 
 class _Hurry:

@@ -73,6 +73,26 @@ def test_the_children_know_the_home_and_dagsters_folder(home):
     assert said == f"{home.settings.home} {home.settings.dagster_home}"
 
 
+def test_the_others_start_when_the_first_serves(home):
+    """Four that start at once on two cores kept people before the page waiting for twice as long."""
+    looks = []
+
+    def serves() -> bool:
+        looks.append((home.settings.home / "logs" / "ranker.log").exists())
+        return len(looks) == 3
+
+    with running(home, {"page": _SLEEPER, "ranker": _SLEEPER}, serves) as children:
+        assert [child.name for child in children] == ["page", "ranker"]
+    assert looks == [False] * 3
+
+
+@pytest.mark.parametrize("first", [_SLEEPER, [sys.executable, "-c", "raise SystemExit(3)"]], ids=["slow", "down"])
+def test_the_others_start_also_when_the_first_never_serves(home, monkeypatch, first):
+    monkeypatch.setattr(supervisor, "FIRST_ALONE_S", 0.5 if first is _SLEEPER else 600.0)
+    with running(home, {"page": first, "ranker": _SLEEPER}, lambda: False) as children:
+        assert [child.name for child in children] == ["page", "ranker"]
+
+
 def test_a_taken_port_is_replaced_by_a_free_one():
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

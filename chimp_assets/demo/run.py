@@ -156,7 +156,7 @@ def _drive(home: Home, truth_file: Path, rounds: int, story: Story) -> None:
     prepare(home.settings)
     with (
         only_one(home, "chimp demo"),
-        supervisor.running(home, commands, **SENSOR_SECONDS) as children,
+        supervisor.running(home, commands, environment=SENSOR_SECONDS) as children,
         _screen() as live,
     ):
         while True:
