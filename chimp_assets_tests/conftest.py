@@ -10,6 +10,17 @@ import pytest
 from chimp_assets.database.engine import Database
 from chimp_assets.home import Home, init_home
 from chimp_assets_tests.chromium import ARGUMENTS, CHROMIUM
+from chimp_assets_tests.databases import (  # noqa: F401  fixtures
+    another_db,
+    bare_db,
+    db,
+    migrated_sqlite,
+    mssql,
+    mssql_db,
+    postgresql,
+    postgresql_db,
+    sqlite_db,
+)
 from chimp_assets_tests.open_results import PRODUCT, OpenResults
 
 # The longest first: the last to begin is what two workers end up waiting for.
@@ -34,8 +45,8 @@ def _open_results() -> Iterator[OpenResults]:
     rule = OpenResults(PRODUCT)
     make = Database._make_engine
 
-    def make_and_listen(db: Database) -> Any:
-        engine = make(db)
+    def make_and_listen(database: Database) -> Any:
+        engine = make(database)
         rule.listen(engine)
         return engine
 

@@ -1,7 +1,11 @@
-"""Where test data lies that is too large for the repository. Tests skip, with a reason, where it is absent."""
+"""Where things lie: the repository, and test data that is too large for it.
+
+Tests skip, with a reason, where the data is absent.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+REPOSITORY = Path(__file__).resolve().parents[1]
+SHARED_DATA = REPOSITORY.parent / "shared" / "data"

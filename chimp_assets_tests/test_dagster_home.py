@@ -21,7 +21,6 @@ from chimp_assets import dagster_home
 from chimp_assets.definitions import build_definitions
 from chimp_assets.home import init_home
 from chimp_assets.settings import shipped_file
-from chimp_assets_tests.database.conftest import postgresql  # noqa: F401  a fixture
 
 POSTGRES = re.compile(r"^# (storage:\n)# (  postgres:\n)# (    postgres_url:\n)# (      env: \w+)", re.MULTILINE)
 

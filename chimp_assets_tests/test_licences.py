@@ -7,15 +7,15 @@ import re
 import sys
 import tomllib
 from importlib.metadata import packages_distributions
-from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from chimp_assets_tests.paths import REPOSITORY
 from licences.check import TABLE, Allowed, Stated, check, is_allowed, names_of, stated
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = REPOSITORY
 LOCKS = ("requirements.lock", "requirements-dev.lock", "requirements-bench.lock")
 ALLOWED = Allowed.read()
 

@@ -4,7 +4,6 @@ import hashlib
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,8 +20,8 @@ from chimp_assets.database import schema
 from chimp_assets.errors import FullDiskError
 from chimp_assets_tests.archive.clips import make_clip, number_of
 from chimp_assets_tests.archive.dying import dies_on_some
+from chimp_assets_tests.paths import REPOSITORY
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 BY_CLOCK = ("discovered_at", "updated_at", "decode_s")
 
 

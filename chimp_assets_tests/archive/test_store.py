@@ -11,6 +11,7 @@ import pytest
 
 from chimp_assets.archive.store import BlobStore, MissingBlobError, StoreError, checked_key
 from chimp_assets.errors import FullDiskError
+from chimp_assets_tests.paths import REPOSITORY
 
 NAMES = ["a/x.mp4", "a.mp4", "a-b/1.mp4", "a/b/c.mp4", "é/ñ clip#1 50%.MP4", "b.mp4", "a b.mp4", "z/~y?.mp4"]
 
@@ -144,7 +145,7 @@ def test_a_writer_killed_in_the_middle_leaves_the_old_blob(tmp_path):
         "        return b'x' * 100_000\n"
         "BlobStore.open(sys.argv[1]).put('k/s.tar', Dies())\n"
     )
-    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=Path(__file__).parents[2])
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=REPOSITORY)
     assert done.returncode == -9
     assert store.get("k/s.tar") == b"old"
     assert [info.key for info in store.list()] == ["k/s.tar"]

@@ -22,7 +22,9 @@ from azure.storage.blob import (
     generate_account_sas,
 )
 
-INSTALLED = Path(__file__).parents[2] / ".azurite"
+from chimp_assets_tests.paths import REPOSITORY
+
+INSTALLED = REPOSITORY / ".azurite"
 _MAIN = INSTALLED / "node_modules" / "azurite" / "dist" / "src" / "blob" / "main.js"
 ACCOUNT = "devstoreaccount1"
 # Published by Microsoft for everyone: it opens nothing but an emulator.

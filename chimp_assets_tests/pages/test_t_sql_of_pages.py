@@ -13,7 +13,6 @@ from chimp_assets.database.references import set_references
 from chimp_assets.insight import lives, network, progress
 from chimp_assets.insight.together import Question, Scope, clips_of, shown_of, together
 from chimp_assets_tests.database import t_sql
-from chimp_assets_tests.database.conftest import postgresql  # noqa: F401  the server that tests of the database use
 from chimp_assets_tests.database.world import event, make_world, predict, track
 
 
@@ -82,7 +81,7 @@ def test_the_pages_speak_t_sql(home):
     assert len({str(element) for element, _ in said}) > 20
 
 
-def test_the_pages_on_postgresql(postgresql):  # noqa: F811
+def test_the_pages_on_postgresql(postgresql):
     """What the parser takes, a server may still refuse."""
     db = postgresql.create_migrated()
     try:

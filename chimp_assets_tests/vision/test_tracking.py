@@ -19,7 +19,6 @@ from chimp_assets.home import Home
 from chimp_assets.vision import tracking
 from chimp_assets.vision.contact_sheet import contact_sheet
 from chimp_assets.vision.tracking import track_bundle
-from chimp_assets_tests.database.conftest import postgresql  # noqa: F401 (a fixture)
 from chimp_assets_tests.vision.scenes import Scene, Walker, overlap
 
 NOW = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)

@@ -15,6 +15,7 @@ import pytest
 
 from chimp_assets_tests.chromium import ARGUMENTS, CHROMIUM
 from chimp_assets_tests.database import world
+from chimp_assets_tests.paths import REPOSITORY
 from chimp_assets_tests.web.conftest import sign_in
 from chimp_assets_tests.web.pages import decide, decide_many, item_on, look, open_label, until, wait_saved
 
@@ -223,7 +224,7 @@ def test_a_browser_that_keeps_nothing_waits_for_the_server_before_it_moves(conte
 
 def test_vendored_files_are_those_of_the_list():
     """A library that was changed by hand, or half replaced, is found here and not in the field."""
-    folder = Path(__file__).parents[2] / "chimp_assets" / "web" / "static" / "vendor"
+    folder = REPOSITORY / "chimp_assets" / "web" / "static" / "vendor"
     done = subprocess.run(
         [shutil.which("sha256sum") or "sha256sum", "--check", "--strict", "--quiet", "SHA256SUMS"],
         cwd=folder, capture_output=True, text=True, check=False,

@@ -12,7 +12,6 @@ from chimp_assets.database.engine import Database
 from chimp_assets.home import Home
 from chimp_assets.insight import archive, models, own, people, review
 from chimp_assets_tests.database import t_sql
-from chimp_assets_tests.database.conftest import postgresql  # noqa: F401  the server that tests of the database use
 from chimp_assets_tests.database.world import HEAD, START, add_video, make_world
 from chimp_assets_tests.web.disputed import make_disputed
 
@@ -80,7 +79,7 @@ def test_the_screens_speak_t_sql(home: Home) -> None:
     assert len({str(element) for element, _ in said}) > 30
 
 
-def test_the_screens_on_postgresql(postgresql: Any) -> None:  # noqa: F811
+def test_the_screens_on_postgresql(postgresql: Any) -> None:
     """What the parser takes, a server may still refuse."""
     db = postgresql.create_migrated()
     try:
