@@ -19,8 +19,8 @@ import numpy as np
 import sqlalchemy as sa
 
 from benchmarks.harness import Row, cores
-from chimp_assets.database.engine import Database
-from chimp_assets.database.migrations import upgrade
+from chimp_assets.database.connection.engine import Database
+from chimp_assets.database.upkeep.migrations import upgrade
 from chimp_assets_tests.database.crowd import Watched, lost_or_doubled, make_crowded_world, watch_crowd
 
 SECONDS = 60.0

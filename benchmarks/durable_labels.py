@@ -15,11 +15,11 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from chimp_assets.database import engine
 from chimp_assets.database import schema as t
-from chimp_assets.database.engine import Database
-from chimp_assets.database.events import LabelEvent, record_events
-from chimp_assets.database.migrations import upgrade
+from chimp_assets.database.connection import engine
+from chimp_assets.database.connection.engine import Database
+from chimp_assets.database.labels.events import LabelEvent, record_events
+from chimp_assets.database.upkeep.migrations import upgrade
 from chimp_assets_tests.database.world import make_world, track
 
 LABELS, RUNS = 100, 4

@@ -24,9 +24,13 @@ import sqlalchemy as sa
 
 from benchmarks import servers
 from benchmarks.synthetic import EMBEDDER, HEAD, THEN, VIDEOS_PER_BUNDLE, Archive, Rows
-from chimp_assets.database import bulk, migrations, people, schema, splits
-from chimp_assets.database.engine import Database
-from chimp_assets.database.events import LabelEvent, record_events
+from chimp_assets.database import schema
+from chimp_assets.database.connection import bulk
+from chimp_assets.database.connection.engine import Database
+from chimp_assets.database.labels import splits
+from chimp_assets.database.labels.events import LabelEvent, record_events
+from chimp_assets.database.people import users
+from chimp_assets.database.upkeep import migrations
 from chimp_assets.errors import ChimpError
 
 LABELS = 4_000
@@ -110,7 +114,7 @@ def _label(db: Database, archive: Archive, asked: list[tuple[int, int]], written
     asked = [asked[i] for i in rng.permutation(len(asked))]
     labels, waiting = asked[:LABELS], asked[LABELS : LABELS + QUEUE]
     for name, role in (("jane", "expert"), ("volunteer-1", "volunteer")):
-        people.add_user(db, name, role)
+        users.add_user(db, name, role)
     events = []
     for number, (track_id, individual_id) in enumerate(labels):
         kind = str(rng.choice(["identify", "unknown", "not_animal", "cannot_tell"], p=[0.85, 0.06, 0.05, 0.04]))

@@ -36,7 +36,7 @@ from benchmarks.harness import Row, cores
 from chimp_assets import processes, supervisor
 from chimp_assets.dagster_home import POOLS, folder_for_dagster
 from chimp_assets.database import schema as t
-from chimp_assets.database.invariants import gap_in_annotation_numbers
+from chimp_assets.database.upkeep.invariants import gap_in_annotation_numbers
 from chimp_assets.demo.archive import make_archive
 from chimp_assets.demo.expert import SimulatedExpert
 from chimp_assets.demo.run import DEMO_TOML, SENSOR_SECONDS

@@ -28,7 +28,7 @@ from torch.utils.data import DataLoader, IterableDataset
 from torchvision.datasets import CocoDetection
 
 from benchmarks.archives import OnePictureStore, jpeg
-from chimp_assets.database.engine import Database
+from chimp_assets.database.connection.engine import Database
 from chimp_assets.vision.sql_datasets import FrameQuery, SqlFrameDataset
 
 BATCHES, BATCH = 200, 32

@@ -34,8 +34,8 @@ import sqlalchemy as sa
 from benchmarks.harness import Row, cores
 from benchmarks.web import served, sign_in
 from chimp_assets.database import schema as t
-from chimp_assets.database.bulk import insert_rows
-from chimp_assets.database.individuals import upsert_individuals
+from chimp_assets.database.connection.bulk import insert_rows
+from chimp_assets.database.individuals.biographies import upsert_individuals
 from chimp_assets.home import Home, init_home
 from chimp_assets.vision.item_media import make_item_media, sizes
 from chimp_assets.web.accounts import set_password

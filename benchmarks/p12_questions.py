@@ -21,8 +21,8 @@ from benchmarks.archives import archive
 from benchmarks.harness import Row, cores
 from benchmarks.synthetic import Population
 from chimp_assets.database import schema
-from chimp_assets.database.engine import Database
-from chimp_assets.database.views import in_words_of, load_query
+from chimp_assets.database.connection.engine import Database
+from chimp_assets.database.upkeep.views import in_words_of, load_query
 
 LIMIT_S = 2.0
 SECONDS = (0.0, 10.0, 60.0)

@@ -24,7 +24,8 @@ import sqlalchemy as sa
 import torch
 
 from benchmarks.harness import RUNS, Row, cores, timed
-from chimp_assets.database import bulk, schema
+from chimp_assets.database import schema
+from chimp_assets.database.connection import bulk
 from chimp_assets.home import Home, init_home
 from chimp_assets.vision.sql_datasets import FrameQuery, SqlFrameDataset
 

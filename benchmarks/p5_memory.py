@@ -20,7 +20,7 @@ from benchmarks.archives import archive, jpeg
 from benchmarks.harness import RUNS, Row, cores
 from benchmarks.loading import median_of
 from chimp_assets.database import schema
-from chimp_assets.database.engine import Database
+from chimp_assets.database.connection.engine import Database
 
 FLAT = 0.10
 WIDTH, HEIGHT = 640, 360

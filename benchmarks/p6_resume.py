@@ -21,7 +21,7 @@ import torch
 from benchmarks import p4_stream
 from benchmarks.archives import OnePictureStore, archive, jpeg
 from benchmarks.harness import RUNS, Row, cores
-from chimp_assets.database.engine import Database
+from chimp_assets.database.connection.engine import Database
 from chimp_assets.vision.order import EpochOrder
 from chimp_assets.vision.sql_datasets import MIX_BYTES, FrameQuery, SqlFrameDataset
 

@@ -1,7 +1,7 @@
 """`python -m benchmarks.planner_statistics [10M]`: writes sql/sqlite/planner_statistics.csv from a generated archive.
 
 Belongs here: what ANALYZE of SQLite finds in such an archive, and where a generated archive is unlike a real one.
-Does not belong here: giving the file to a database (`chimp_assets.database.migrations`).
+Does not belong here: giving the file to a database (`chimp_assets.database.upkeep.migrations`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from benchmarks.archives import archive
-from chimp_assets.database.engine import Database
+from chimp_assets.database.connection.engine import Database
 from chimp_assets.database.schema import metadata
 
 FILE = Path(__file__).resolve().parents[1] / "sql" / "sqlite" / "planner_statistics.csv"

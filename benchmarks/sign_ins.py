@@ -23,7 +23,7 @@ from typing import Any
 import httpx2
 
 from benchmarks.harness import Row, cores, show
-from chimp_assets.database.people import add_user
+from chimp_assets.database.people.users import add_user
 from chimp_assets.home import init_home
 from chimp_assets.web.accounts import set_password
 

@@ -113,14 +113,14 @@ def decoded(place: Path) -> tuple[Home, ArchiveTruth]:
     """A new home at place/home with the decoded videos of place/archive, and what place/truth.json says of them."""
     from chimp_assets.archive.discover import discover
     from chimp_assets.archive.ingest import decode_bundle
-    from chimp_assets.database import work
+    from chimp_assets.database.work import due
     from chimp_assets.demo.truth import ArchiveTruth
     from chimp_assets.home import init_home
 
     home = init_home(place / "home", archive_url=(place / "archive").resolve().as_uri())
     discover(home.database, home.archive, home.settings)
     with home.database.read() as conn:
-        keys = list(work.unfinished_bundles(conn, None))
+        keys = list(due.unfinished_bundles(conn, None))
     for key in keys:
         decode_bundle(home.database, home.archive, home.store, key, home.settings)
     return home, ArchiveTruth.load(place / "truth.json")
@@ -182,7 +182,7 @@ def _identity(home: Home, truth: ArchiveTruth, seed: int) -> Names:
     teaches nothing and says how sure the head may be, as in the product; it is not asked again. Heads are told to call
     a tenth of the known tracks unknown.
     """
-    from chimp_assets.database.splits import audit_reserve_mask
+    from chimp_assets.database.labels.splits import audit_reserve_mask
     from chimp_assets.vision.embedder import mean_direction
     from chimp_assets.vision.head import fit_head
     from chimp_assets.vision.metric_learning import Crops, Recipe, learn

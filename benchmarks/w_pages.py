@@ -30,9 +30,9 @@ from benchmarks.archives import archive, folder
 from benchmarks.harness import Row, cores
 from benchmarks.web import served, sign_in
 from chimp_assets.database import schema as t
-from chimp_assets.database.engine import Database
-from chimp_assets.database.events import LabelEvent, record_events
-from chimp_assets.database.people import add_user
+from chimp_assets.database.connection.engine import Database
+from chimp_assets.database.labels.events import LabelEvent, record_events
+from chimp_assets.database.people.users import add_user
 from chimp_assets.home import init_home
 from chimp_assets.web.accounts import set_password
 from chimp_assets_tests.chromium import ARGUMENTS, CHROMIUM

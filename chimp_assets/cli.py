@@ -117,8 +117,8 @@ def ingest(
 ) -> None:
     """From the archive to predictions and a queue, in the foreground. Interrupt it at any moment and run it again."""
     from chimp_assets import console, pipeline
-    from chimp_assets.database import work
-    from chimp_assets.database.pace import Pace, pace_of
+    from chimp_assets.database.work import due
+    from chimp_assets.database.work.pace import Pace, pace_of
     from chimp_assets.home import has_home, init_home, remember_archive, require_video
 
     is_new = not has_home()
@@ -130,9 +130,9 @@ def ingest(
         _print(f"Made a home at {home.settings.home}: settings, database and pictures of this archive lie there.")
     if archive is not None:
         home = remember_archive(home, _archive_url(archive))
-    retried = work.Retried(0, 0)
+    retried = due.Retried(0, 0)
     if retry_failed:
-        retried = work.retry_failed(home.database)
+        retried = due.retry_failed(home.database)
         if not json:
             console.out.print(
                 f"{console.counted(retried.videos, 'failed video is', 'failed videos are')} tried again"
@@ -468,7 +468,7 @@ def labels_import(
 ) -> None:
     """Store labels from a CSV file. A bad row is named by line and column, and then nothing of the file is stored."""
     from chimp_assets import console
-    from chimp_assets.database.label_files import import_labels
+    from chimp_assets.database.files.label_files import import_labels
     from chimp_assets.home import Home
 
     report = import_labels(Home.open().database, file, annotator or "expert", skip_bad=skip_bad)
@@ -498,7 +498,7 @@ def labels_export(
 ) -> None:
     """Write the labels in effect (or every decision ever) into a CSV file that `labels import` reads."""
     from chimp_assets import console
-    from chimp_assets.database.label_files import export_labels
+    from chimp_assets.database.files.label_files import export_labels
     from chimp_assets.home import Home
 
     rows = export_labels(Home.open().database, file, all_events=all_events)
@@ -516,7 +516,7 @@ def labels_review(
 ) -> None:
     """Labels that models which never saw them contradict, the most doubtful first; and who agrees with themselves."""
     from chimp_assets import console
-    from chimp_assets.database.agreement import self_agreement
+    from chimp_assets.database.labels.agreement import self_agreement
     from chimp_assets.home import Home
     from chimp_assets.vision.label_quality import doubtful_labels, write_csv
 
@@ -561,8 +561,8 @@ def individuals_import(
     What cannot be true is named by line and column, and then nothing of the file is stored.
     """
     from chimp_assets import console
-    from chimp_assets.database.individual_files import import_individuals
-    from chimp_assets.database.individuals import Terms
+    from chimp_assets.database.files.individual_files import import_individuals
+    from chimp_assets.database.individuals.biographies import Terms
     from chimp_assets.home import Home
 
     done = import_individuals(Home.open().database, file, Terms(skip_bad, why, by, replace, force))
@@ -593,7 +593,7 @@ def individuals_alias(
 ) -> None:
     """Give an individual another name."""
     from chimp_assets import console
-    from chimp_assets.database.individuals import Terms, add_alias
+    from chimp_assets.database.individuals.biographies import Terms, add_alias
     from chimp_assets.home import Home
 
     add_alias(Home.open().database, anim_id, alias, valid_from, valid_to, Terms(why=why, by=by, force=force))
@@ -612,7 +612,7 @@ def individuals_rename(
 ) -> None:
     """Mend a code that was mistyped. The former code stays an alias; renaming back undoes it."""
     from chimp_assets import console
-    from chimp_assets.database.individuals import Terms, rename_individual
+    from chimp_assets.database.individuals.biographies import Terms, rename_individual
     from chimp_assets.home import Home
 
     done = rename_individual(Home.open().database, anim_id, new, Terms(why=why, by=by, force=force), free)
@@ -636,7 +636,7 @@ def individuals_merge(
 ) -> None:
     """Say that two individuals are one. Labels keep what was said; `unmerge` undoes it."""
     from chimp_assets import console
-    from chimp_assets.database.merges import merge_individuals
+    from chimp_assets.database.individuals.merges import merge_individuals
     from chimp_assets.home import Home
 
     done = merge_individuals(Home.open().database, anim_id, into, why, by, force)
@@ -655,7 +655,7 @@ def individuals_unmerge(
 ) -> None:
     """Undo a merge: the individual is itself again."""
     from chimp_assets import console
-    from chimp_assets.database.merges import unmerge_individual
+    from chimp_assets.database.individuals.merges import unmerge_individual
     from chimp_assets.home import Home
 
     done = unmerge_individual(Home.open().database, anim_id, why, by)
@@ -669,7 +669,7 @@ def individuals_unmerge(
 def individuals_list(json: Json = False) -> None:
     """Who may be named, and who was merged into whom."""
     from chimp_assets import console
-    from chimp_assets.database.individuals import list_individuals
+    from chimp_assets.database.individuals.biographies import list_individuals
     from chimp_assets.home import Home
 
     home = Home.open()
@@ -685,7 +685,7 @@ def individuals_list(json: Json = False) -> None:
 def individuals_show(anim_id: Annotated[str, typer.Argument(help="A code or an alias.")], json: Json = False) -> None:
     """What is known of one individual: biography, aliases, communities, merges, and how that has changed."""
     from chimp_assets import console
-    from chimp_assets.database.individuals import show_individual
+    from chimp_assets.database.individuals.biographies import show_individual
     from chimp_assets.home import Home
 
     home = Home.open()
@@ -705,7 +705,7 @@ def effort_import(
 ) -> None:
     """Say when which camera stood where, or when nobody could have been seen."""
     from chimp_assets import console
-    from chimp_assets.database.effort_files import import_effort
+    from chimp_assets.database.files.effort_files import import_effort
     from chimp_assets.home import Home
 
     done = import_effort(Home.open().database, file, skip_bad)
@@ -812,7 +812,7 @@ def times_list(json: Json = False) -> None:
     """Times by witness and certainty for each camera, cameras whose witnesses quarrel, and corrections."""
     from chimp_assets import console
     from chimp_assets.archive.time_corrections import list_corrections
-    from chimp_assets.database.times import camera_times, times_of
+    from chimp_assets.database.footage.times import camera_times, times_of
     from chimp_assets.home import Home
 
     with Home.open().database.read() as conn:
@@ -885,7 +885,7 @@ def user_add(
 ) -> None:
     """Add a person who may label."""
     from chimp_assets import console
-    from chimp_assets.database.people import add_user
+    from chimp_assets.database.people.users import add_user
     from chimp_assets.home import Home
 
     add_user(Home.open().database, name, role, force=force)
@@ -915,7 +915,7 @@ def user_password(
 def user_list(json: Json = False) -> None:
     """Who may label."""
     from chimp_assets import console
-    from chimp_assets.database.people import list_users
+    from chimp_assets.database.people.users import list_users
     from chimp_assets.home import Home
 
     people = list_users(Home.open().database)
@@ -931,7 +931,7 @@ def user_list(json: Json = False) -> None:
 def user_disable(name: str) -> None:
     """Let a person label no more; what they said stays."""
     from chimp_assets import console
-    from chimp_assets.database.people import disable_user
+    from chimp_assets.database.people.users import disable_user
     from chimp_assets.home import Home
 
     disable_user(Home.open().database, name)
@@ -942,8 +942,8 @@ def user_disable(name: str) -> None:
 def db_upgrade(json: Json = False) -> None:
     """Bring the database to this version of the code, and make its views anew."""
     from chimp_assets import console
-    from chimp_assets.database.engine import Database
-    from chimp_assets.database.migrations import upgrade
+    from chimp_assets.database.connection.engine import Database
+    from chimp_assets.database.upkeep.migrations import upgrade
     from chimp_assets.settings import load_settings
 
     applied = upgrade(Database(load_settings().database_url))
@@ -959,7 +959,7 @@ def db_backup(
 ) -> None:
     """Copy the SQLite database while it is in use. The store's files are not in it: copy them with any file tool."""
     from chimp_assets import console
-    from chimp_assets.database.backup import back_up
+    from chimp_assets.database.upkeep.backup import back_up
     from chimp_assets.home import Home
 
     home = Home.open()
@@ -988,9 +988,9 @@ def db_restore(
 ) -> None:
     """Put a backup in the place of the SQLite database; stop everything that uses it first. The old file is kept."""
     from chimp_assets import console
-    from chimp_assets.database.backup import restore
-    from chimp_assets.database.engine import Database
-    from chimp_assets.database.migrations import state_of
+    from chimp_assets.database.connection.engine import Database
+    from chimp_assets.database.upkeep.backup import restore
+    from chimp_assets.database.upkeep.migrations import state_of
     from chimp_assets.settings import load_settings
 
     target = Database(load_settings().database_url)
@@ -1015,8 +1015,8 @@ def db_restore(
 def db_check(json: Json = False) -> None:
     """Look the whole database over: damage, orphans, counts, numbers, ledgers. Exit code 2 if something is ill."""
     from chimp_assets import console
-    from chimp_assets.database.engine import Database
-    from chimp_assets.database.integrity import check_database
+    from chimp_assets.database.connection.engine import Database
+    from chimp_assets.database.upkeep.integrity import check_database
     from chimp_assets.settings import load_settings
 
     with console.progress_bar(json) as tell:

@@ -35,14 +35,14 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from chimp_assets.acquisition.words import saving_in_words
-from chimp_assets.database.agreement import SelfAgreement
-from chimp_assets.database.pace import Pace
+from chimp_assets.database.footage.passed_over import LeftBehind, PassedOverFiles
+from chimp_assets.database.footage.times import CameraTimes, Times, in_words, quarrel_in_words
+from chimp_assets.database.labels.agreement import SelfAgreement
 from chimp_assets.database.pairs import MergeProposal
-from chimp_assets.database.passed_over import LeftBehind, PassedOverFiles
 from chimp_assets.database.questions import Answer, Question
 from chimp_assets.database.status import Bought, Failures, HeadStatus, LabelsToReview, Status
 from chimp_assets.database.texts import visible, visible_json
-from chimp_assets.database.times import CameraTimes, Times, in_words, quarrel_in_words
+from chimp_assets.database.work.pace import Pace
 from chimp_assets.doctor import Finding
 from chimp_assets.errors import ChimpError
 from chimp_assets.pipeline import Progress as Tell

@@ -15,7 +15,7 @@ from typing import Literal
 
 from chimp_assets import private_files
 from chimp_assets.addresses import redacted
-from chimp_assets.database.passed_over import passed_over_files
+from chimp_assets.database.footage.passed_over import passed_over_files
 from chimp_assets.errors import ChimpError
 from chimp_assets.home import Home, archive_folder
 from chimp_assets.sweep import SAFE_AGE_S
@@ -36,14 +36,14 @@ class Finding:
 
 
 def _database(home: Home) -> Finding:
-    from chimp_assets.database.migrations import state_of
+    from chimp_assets.database.upkeep.migrations import state_of
 
     state = state_of(home.database)
     return Finding("database", "well", f"{home.settings.secret_free_database_url} is reachable and at {state}")
 
 
 def _settings(home: Home) -> Finding:
-    from chimp_assets.database.server_settings import wrong_settings
+    from chimp_assets.database.upkeep.server_settings import wrong_settings
 
     wrong = wrong_settings(home.database)
     if wrong:
@@ -219,7 +219,7 @@ def _codecs(home: Home) -> Finding:
 
 
 def _labels(home: Home) -> Finding:
-    from chimp_assets.database.invariants import gap_in_annotation_numbers
+    from chimp_assets.database.upkeep.invariants import gap_in_annotation_numbers
 
     with home.database.read() as conn:
         largest, rows = gap_in_annotation_numbers(conn)
@@ -234,7 +234,7 @@ def _people(home: Home) -> Finding:
     """Whether somebody can administer, and whether names are still told apart by more than their case."""
     import sqlalchemy as sa
 
-    from chimp_assets.database.names import key_of
+    from chimp_assets.database.people.names import key_of
     from chimp_assets.database.schema import app_user, oidc_identity
 
     u = app_user.c
@@ -268,7 +268,7 @@ def _people(home: Home) -> Finding:
 
 
 def _times(home: Home) -> Finding:
-    from chimp_assets.database.times import in_words, quarrel_in_words, times_of
+    from chimp_assets.database.footage.times import in_words, quarrel_in_words, times_of
 
     with home.database.read() as conn:
         times = times_of(conn)

@@ -20,7 +20,7 @@ import sqlalchemy as sa
 from chimp_assets import private_files
 from chimp_assets.addresses import toml_string
 from chimp_assets.dagster_home import folder_for_dagster
-from chimp_assets.database.engine import Database
+from chimp_assets.database.connection.engine import Database
 from chimp_assets.database.schema import video
 from chimp_assets.errors import ChimpError, FullDiskError, SettingsError
 from chimp_assets.settings import TOML_NAME, Settings, home_from_environment, load_settings, shipped_file
@@ -68,7 +68,7 @@ class Home:
     @cached_property
     def database(self) -> Database:
         """The database, migrated to this version of the code. Raises DatabaseError otherwise."""
-        from chimp_assets.database.migrations import require_head
+        from chimp_assets.database.upkeep.migrations import require_head
 
         database = Database(self.settings.database_url)
         require_head(database)
@@ -98,7 +98,7 @@ class Home:
 
         A container is not asked: it may take long. None: no archive is named, or nothing is known to be wrong.
         """
-        from chimp_assets.database.archive_state import archive_problem
+        from chimp_assets.database.footage.archive_state import archive_problem
 
         if not self.settings.archive_url:
             return None
@@ -133,8 +133,8 @@ def init_home(home: Path | str | None = None, archive_url: str | None = None, to
     the template of a new chimp.toml. Raises ChimpError.
     """
     from chimp_assets.archive.store import BlobStore
-    from chimp_assets.database.migrations import upgrade
-    from chimp_assets.database.people import ensure_default_users
+    from chimp_assets.database.people.users import ensure_default_users
+    from chimp_assets.database.upkeep.migrations import upgrade
 
     root = load_settings(home).home
     try:

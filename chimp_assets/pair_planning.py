@@ -23,7 +23,7 @@ from chimp_assets.database.pairs import Doubt, doubts
 from chimp_assets.pool_reading import Known, located
 
 if TYPE_CHECKING:
-    from chimp_assets.database.engine import Database
+    from chimp_assets.database.connection.engine import Database
 
 _PART = 500
 

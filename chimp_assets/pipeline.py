@@ -14,15 +14,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from chimp_assets.database import work
-from chimp_assets.database.archive_state import listing_is_noted
-from chimp_assets.database.passed_over import LeftBehind, labels_left_behind
+from chimp_assets.database.footage.archive_state import listing_is_noted
+from chimp_assets.database.footage.passed_over import LeftBehind, labels_left_behind
+from chimp_assets.database.work import due as work
 from chimp_assets.errors import ChimpError
 from chimp_assets.home import Home
 
 if TYPE_CHECKING:
     from chimp_assets.archive.listing import PassedOver
-    from chimp_assets.database.times import Times
+    from chimp_assets.database.footage.times import Times
     from chimp_assets.planning import PlanReport
 
 Progress = Callable[[str, int, int], None]
@@ -245,7 +245,7 @@ def ingest(home: Home, progress: Progress | None = None) -> Ingested:
     """Discovery to predictions in the foreground. May be interrupted at any moment and run again."""
     from chimp_assets.archive.discover import discover
     from chimp_assets.archive.ingest import decode_bundle
-    from chimp_assets.database.times import times_of
+    from chimp_assets.database.footage.times import times_of
     from chimp_assets.vision.tracking import track_bundle
 
     settings, database, store = home.settings, home.database, home.store

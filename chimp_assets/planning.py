@@ -24,14 +24,14 @@ from chimp_assets.acquisition.pool import (
 )
 from chimp_assets.acquisition.scores import ArithmeticOf, OnCpu
 from chimp_assets.database import schema as t
-from chimp_assets.database.queue import write_round
+from chimp_assets.database.work.queue import write_round
 from chimp_assets.errors import ChimpError
 from chimp_assets.pair_planning import doubts_to_ask, pairs_to_ask
 from chimp_assets.pool_reading import pool_of, read_known
 
 if TYPE_CHECKING:
     from chimp_assets.archive.store import BlobStore
-    from chimp_assets.database.engine import Database
+    from chimp_assets.database.connection.engine import Database
     from chimp_assets.settings import Settings
     from chimp_assets.vision.checkpoint import ModelRow
 

@@ -31,13 +31,13 @@ from chimp_assets.acquisition.pool import (
     TrackPool,
 )
 from chimp_assets.database import schema as t
-from chimp_assets.database.events import NAMING_KINDS, effective_answers, last_seq
+from chimp_assets.database.labels.events import NAMING_KINDS, effective_answers, last_seq
+from chimp_assets.database.labels.splits import audit_reserve_mask
 from chimp_assets.database.pairs import Evidence, read_evidence
-from chimp_assets.database.splits import audit_reserve_mask
 
 if TYPE_CHECKING:
     from chimp_assets.archive.store import BlobStore
-    from chimp_assets.database.engine import Database
+    from chimp_assets.database.connection.engine import Database
     from chimp_assets.settings import Settings
     from chimp_assets.vision.checkpoint import ModelRow
 

@@ -23,11 +23,11 @@ import sqlalchemy as sa
 from chimp_assets import private_files
 from chimp_assets.acquisition.ridge import LiveRidge
 from chimp_assets.database import schema as t
-from chimp_assets.database.events import NAMING_KINDS, last_seq
+from chimp_assets.database.labels.events import NAMING_KINDS, last_seq
 from chimp_assets.errors import ChimpError
 
 if TYPE_CHECKING:
-    from chimp_assets.database.engine import Database
+    from chimp_assets.database.connection.engine import Database
     from chimp_assets.home import Home
 
 LANE = "boundary"
@@ -85,7 +85,7 @@ class Reranker:
         return moved
 
     def _loaded(self, round_id: int, embedder_id: int, watermark: int) -> _Round:
-        from chimp_assets.database.merges import last_merge
+        from chimp_assets.database.individuals.merges import last_merge
         from chimp_assets.vision.datasets import training_members
         from chimp_assets.vision.embedding import embeddings_of_tracks
 

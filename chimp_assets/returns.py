@@ -19,14 +19,14 @@ from chimp_assets.acquisition.ridge import name_by_ridge
 from chimp_assets.acquisition.savings import Savings, savings, sizes
 from chimp_assets.acquisition.stopping import LaneAdvice, NextHour, is_stable, kappa, next_hour, useful
 from chimp_assets.database import schema as t
-from chimp_assets.database.bulk import insert_rows
-from chimp_assets.database.events import NAMING_KINDS, last_seq
-from chimp_assets.database.merges import last_merge
-from chimp_assets.database.splits import audit_reserve_mask
+from chimp_assets.database.connection.bulk import insert_rows
+from chimp_assets.database.individuals.merges import last_merge
+from chimp_assets.database.labels.events import NAMING_KINDS, last_seq
+from chimp_assets.database.labels.splits import audit_reserve_mask
 
 if TYPE_CHECKING:
     from chimp_assets.archive.store import BlobStore
-    from chimp_assets.database.engine import Database
+    from chimp_assets.database.connection.engine import Database
     from chimp_assets.settings import Settings
     from chimp_assets.vision.checkpoint import ModelRow
 

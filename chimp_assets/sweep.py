@@ -19,7 +19,7 @@ import sqlalchemy as sa
 
 from chimp_assets.archive.store import PARTIAL_PREFIX, BlobInfo, BlobStore
 from chimp_assets.database import schema as t
-from chimp_assets.database.engine import Database
+from chimp_assets.database.connection.engine import Database
 
 FOLDERS = ("doctor", "embeddings", "item-media", "models", "shards", "training_sets")
 """Everything this product puts into a store, sorted. What lies beside is somebody else's and is never looked at."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from chimp_assets.database.engine import Database
+from chimp_assets.database.connection.engine import Database
 from chimp_assets.home import Home, init_home
 from chimp_assets_tests.chromium import ARGUMENTS, CHROMIUM
 from chimp_assets_tests.databases import (  # noqa: F401  fixtures

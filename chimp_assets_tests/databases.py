@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from chimp_assets.database.engine import Database
-from chimp_assets.database.migrations import state_of, upgrade
-from chimp_assets.database.views import drop_views
+from chimp_assets.database.connection.engine import Database
+from chimp_assets.database.upkeep.migrations import state_of, upgrade
+from chimp_assets.database.upkeep.views import drop_views
 from chimp_assets_tests.database.emptying import Seeds, empty, seeds_of
 
 _numbers = itertools.count()

@@ -6,9 +6,9 @@ from uuid import uuid4
 import sqlalchemy as sa
 
 from chimp_assets.database import schema as t
-from chimp_assets.database.engine import Database
-from chimp_assets.database.events import LabelEvent, record_events
-from chimp_assets.database.stamps import mark_changed
+from chimp_assets.database.connection.engine import Database
+from chimp_assets.database.labels.events import LabelEvent, record_events
+from chimp_assets.database.work.stamps import mark_changed
 
 THEN = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
 

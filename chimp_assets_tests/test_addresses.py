@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chimp_assets.addresses import redacted, sqlite_address, toml_string
-from chimp_assets.database.engine import Database
+from chimp_assets.database.connection.engine import Database
 
 SECRET = "s3cret-Hunter2"
 

@@ -8,9 +8,9 @@ import sqlalchemy as sa
 
 from chimp_assets.automation.brakes import BUNDLE_TAG, held, keeps_failing
 from chimp_assets.database import schema as t
-from chimp_assets.database import work
-from chimp_assets.database.people import record_audit_event
-from chimp_assets.database.stamps import changed_at, stamp_of_work
+from chimp_assets.database.people.users import record_audit_event
+from chimp_assets.database.work import due
+from chimp_assets.database.work.stamps import changed_at, stamp_of_work
 from chimp_assets.definitions import build_definitions
 from chimp_assets.resources import HomeResource
 from chimp_assets_tests.rows import (
@@ -85,15 +85,15 @@ def test_a_bundle_whose_runs_keep_dying_is_given_up_and_named(home, instance, ti
     add_bundle(home.database, 1, "cursed")
     add_video(home.database, 1, 1, "registered")
     instance.add_dynamic_partitions("bundle", ["cursed"])
-    for _ in range(work.MAX_ATTEMPTS):
+    for _ in range(due.MAX_ATTEMPTS):
         assert len(tick("unfinished_bundles").run_requests) == 1
-        work.begin_attempt(home.database, "cursed")
+        due.begin_attempt(home.database, "cursed")
 
     result = tick("unfinished_bundles")
     assert not result.run_requests
     assert "cursed" in result.skip_reason.skip_message
 
-    work.finish_attempt(home.database, "cursed")
+    due.finish_attempt(home.database, "cursed")
     assert len(tick("unfinished_bundles").run_requests) == 1
 
 
@@ -107,7 +107,7 @@ def test_discovery_adds_partitions_and_requests_no_runs(home, instance, tick, tm
 
     assert not result.run_requests
     with home.database.read() as conn:
-        keys = work.bundle_keys(conn)
+        keys = due.bundle_keys(conn)
     assert len(keys) == 1
     assert [list(request.partition_keys) for request in result.dynamic_partitions_requests] == [keys]
 
@@ -200,7 +200,7 @@ def test_a_training_that_left_no_model_is_tried_again_but_not_for_ever(home, tic
     tracks = _labelled_home(home)
     name_tracks(home.database, tracks[:24])
     _trained(home, watermark=24, minutes_ago=10, with_model=False)
-    for _ in range(work.MAX_ATTEMPTS):
+    for _ in range(due.MAX_ATTEMPTS):
         assert len(tick("new_labels").run_requests) == 1
         record_audit_event(home.database, "run_failed", "retrain", {"message": "it died"})
 
@@ -239,7 +239,7 @@ def test_a_better_embedder_is_asked_for_once_names_are_enough(home, tick):
             )
         )  # fmt: skip
     assert [r.job_name for r in tick("better_embedder").run_requests] == ["fine_tune_embedder"]
-    for _ in range(work.MAX_ATTEMPTS):
+    for _ in range(due.MAX_ATTEMPTS):
         record_audit_event(home.database, "run_failed", "fine_tune_embedder", {"message": "too few days"})
     assert "failed 3 times" in tick("better_embedder").skip_reason.skip_message
 
@@ -340,16 +340,16 @@ def test_a_retry_is_taken_up_by_the_running_daemon(home, instance, tick):
     add_bundle(home.database, 1)
     add_video(home.database, 1, 1, "failed")
     instance.add_dynamic_partitions("bundle", ["site-0001"])
-    for _ in range(work.MAX_ATTEMPTS):
-        work.begin_attempt(home.database, "site-0001")
+    for _ in range(due.MAX_ATTEMPTS):
+        due.begin_attempt(home.database, "site-0001")
     assert not tick("unfinished_bundles").run_requests
-    work.retry_failed(home.database)
+    due.retry_failed(home.database)
     assert [r.partition_key for r in tick("unfinished_bundles").run_requests] == ["site-0001"]
 
 
 def test_pictures_are_asked_for_while_any_are_missing_and_not_for_ever(home, instance, tick):
     """What cannot be made, because a shard is gone, must not start a run every minute."""
-    from chimp_assets.database.queue import write_round
+    from chimp_assets.database.work.queue import write_round
 
     assert not tick("missing_pictures").run_requests
     add_bundle(home.database, 1)

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from chimp_assets import cli
 from chimp_assets.database import schema as t
-from chimp_assets.database import work
+from chimp_assets.database.work import due
 from chimp_assets.home import init_home
 from chimp_assets.settings import TOML_NAME
 from chimp_assets_tests.rows import add_bundle, add_model, add_track, add_video
@@ -339,7 +339,7 @@ def _troubled(home_folder):
             (4, {"duplicate_of_video_id": 1}),
         ):
             conn.execute(sa.update(t.video).where(t.video.c.video_id == video_id).values(**values))
-        conn.execute(sa.update(t.bundle).where(t.bundle.c.bundle_id == 2).values(attempts=work.MAX_ATTEMPTS))
+        conn.execute(sa.update(t.bundle).where(t.bundle.c.bundle_id == 2).values(attempts=due.MAX_ATTEMPTS))
     return home
 
 

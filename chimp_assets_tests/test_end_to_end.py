@@ -11,9 +11,9 @@ from playwright.sync_api import sync_playwright
 
 from benchmarks.browser_loop import WHO, Day
 from chimp_assets import pipeline
-from chimp_assets.database import invariants
 from chimp_assets.database import schema as t
-from chimp_assets.database.events import LabelEvent, record_events
+from chimp_assets.database.labels.events import LabelEvent, record_events
+from chimp_assets.database.upkeep import invariants
 from chimp_assets.demo.run import run_demo
 from chimp_assets.demo.truth import ArchiveTruth
 from chimp_assets.home import Home

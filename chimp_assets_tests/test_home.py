@@ -14,8 +14,8 @@ import sqlalchemy as sa
 
 from chimp_assets import cli, private_files
 from chimp_assets.database import schema as t
-from chimp_assets.database.archive_state import archive_problem, listing_is_noted
-from chimp_assets.database.people import add_user, list_users
+from chimp_assets.database.footage.archive_state import archive_problem, listing_is_noted
+from chimp_assets.database.people.users import add_user, list_users
 from chimp_assets.doctor import examine
 from chimp_assets.errors import ChimpError
 from chimp_assets.home import Home, init_home, remember_archive
@@ -56,7 +56,7 @@ def test_what_is_made_in_a_home_is_its_owners_alone_whatever_the_umask(umask, tm
 
 
 def test_a_backup_is_its_owners_alone(umask, home, tmp_path):
-    from chimp_assets.database.backup import back_up, restore
+    from chimp_assets.database.upkeep.backup import back_up, restore
 
     copy = tmp_path / "copy.db"
     back_up(home.database, copy)

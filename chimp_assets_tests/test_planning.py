@@ -13,11 +13,11 @@ from safetensors.numpy import save
 from chimp_assets.acquisition.pool import CANNOT_TELL, IN_FLIGHT, JUNK, PROVISIONAL, UNLABELLED
 from chimp_assets.assets.acquisition import plan_metadata
 from chimp_assets.database import schema as t
-from chimp_assets.database.events import LabelEvent, last_seq, record_events
-from chimp_assets.database.individuals import upsert_individuals
-from chimp_assets.database.people import add_user
-from chimp_assets.database.queue import claim
-from chimp_assets.database.splits import audit_reserve_mask
+from chimp_assets.database.individuals.biographies import upsert_individuals
+from chimp_assets.database.labels.events import LabelEvent, last_seq, record_events
+from chimp_assets.database.labels.splits import audit_reserve_mask
+from chimp_assets.database.people.users import add_user
+from chimp_assets.database.work.queue import claim
 from chimp_assets.home import Home
 from chimp_assets.planning import PlanningError, build_pool, replan
 from chimp_assets.vision.checkpoint import content_hash, register_model, save_checkpoint

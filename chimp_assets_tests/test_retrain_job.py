@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from chimp_assets import pipeline
 from chimp_assets.database import schema as t
-from chimp_assets.database import work
+from chimp_assets.database.work import due
 from chimp_assets.definitions import build_definitions
 from chimp_assets.home import Home
 from chimp_assets.vision.checkpoint import champion, register_model
@@ -62,8 +62,8 @@ def test_new_labels_end_in_a_queue_that_knows_them(answered: Home) -> None:
         head = champion(conn, "head")
         assert head is not None
         newest = conn.scalar(sa.select(sa.func.max(t.annotation.c.seq)))
-        assert work.unscored_bundles(conn) == KEYS, "nothing was scored but what is asked"
-        asked = work.asked_tracks(conn)
+        assert due.unscored_bundles(conn) == KEYS, "nothing was scored but what is asked"
+        asked = due.asked_tracks(conn)
         named = set(conn.scalars(sa.select(t.prediction.c.track_id).where(t.prediction.c.model_id == head.model_id)))
     last = rounds(answered)[-1]
     assert (last.head_model_id, last.watermark_seq) == (head.model_id, newest)
@@ -82,11 +82,11 @@ def test_a_queue_that_knows_everything_is_not_made_again(answered: Home) -> None
 def test_with_new_eyes_the_plan_waits_until_the_archive_is_seen(answered: Home) -> None:
     """A plan from the tenth of the archive that has been embedded anew would ask about nothing else."""
     with answered.database.read() as conn:
-        assert work.plan_due_after_training(conn, answered.settings).due
+        assert due.plan_due_after_training(conn, answered.settings).due
     embedder = register_model(answered.database, "embedder", "newer", {"dimensions": 16}, state="champion")
     with answered.database.write() as conn:
         one = conn.execute(sa.select(t.embedding_file).limit(1)).mappings().one()
         conn.execute(sa.insert(t.embedding_file).values({**one, "model_id": embedder}))
     with answered.database.read() as conn:
-        assert work.queue_due(conn, answered.settings).due
-        assert not work.plan_due_after_training(conn, answered.settings).due
+        assert due.queue_due(conn, answered.settings).due
+        assert not due.plan_due_after_training(conn, answered.settings).due

@@ -8,13 +8,18 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from sqlalchemy.sql.elements import ReleaseSavepointClause, SavepointClause
 
 from chimp_assets import pipeline
-from chimp_assets.database import invariants, label_files, merges, migrations, queue, status, views, work
 from chimp_assets.database import schema as s
-from chimp_assets.database.effort_files import import_effort
-from chimp_assets.database.events import record_events
-from chimp_assets.database.individual_files import import_individuals
-from chimp_assets.database.integrity import check_database
+from chimp_assets.database import status
+from chimp_assets.database.files import label_files
+from chimp_assets.database.files.effort_files import import_effort
+from chimp_assets.database.files.individual_files import import_individuals
+from chimp_assets.database.individuals import merges
+from chimp_assets.database.labels.events import record_events
 from chimp_assets.database.pairs import merge_proposals
+from chimp_assets.database.upkeep import invariants, migrations, views
+from chimp_assets.database.upkeep.integrity import check_database
+from chimp_assets.database.work import due as work
+from chimp_assets.database.work import queue
 from chimp_assets.doctor import examine
 from chimp_assets.home import Home
 from chimp_assets.planning import replan

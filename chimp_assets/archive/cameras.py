@@ -14,12 +14,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from chimp_assets.archive.places import PLACE_LENGTH, place_named, place_of, tidy
-from chimp_assets.database import splits
-from chimp_assets.database.bulk import insert_one
-from chimp_assets.database.cameras import CameraNames, Mapping, in_words, name_key, standing_mappings, why_alike
-from chimp_assets.database.counters import take_numbers
-from chimp_assets.database.engine import Database
-from chimp_assets.database.people import user_id_of
+from chimp_assets.database.connection.bulk import insert_one
+from chimp_assets.database.connection.counters import take_numbers
+from chimp_assets.database.connection.engine import Database
+from chimp_assets.database.footage.cameras import CameraNames, Mapping, in_words, name_key, standing_mappings, why_alike
+from chimp_assets.database.labels import splits
+from chimp_assets.database.people.users import user_id_of
 from chimp_assets.database.schema import bundle, camera_mapping, deployment, video, video_time
 from chimp_assets.database.texts import fault_of
 from chimp_assets.errors import ChimpError

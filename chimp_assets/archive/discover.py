@@ -31,9 +31,10 @@ from chimp_assets.archive.register import NewVideo, register, version_of
 from chimp_assets.archive.store import BlobInfo, BlobStore, StoreError
 from chimp_assets.archive.time_rows import Weighed, keep_up, rules_of
 from chimp_assets.archive.workers import Worker, WorkerDied, WorkerFailed
-from chimp_assets.database import schema, splits
-from chimp_assets.database.counters import take_numbers
-from chimp_assets.database.engine import Database
+from chimp_assets.database import schema
+from chimp_assets.database.connection.counters import take_numbers
+from chimp_assets.database.connection.engine import Database
+from chimp_assets.database.labels import splits
 from chimp_assets.errors import ChimpError
 from chimp_assets.settings import Settings
 

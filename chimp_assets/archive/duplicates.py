@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from chimp_assets.archive.places import copy_marks
 from chimp_assets.archive.time_rows import follow, is_corrected
 from chimp_assets.database import schema
-from chimp_assets.database.counters import take_numbers
+from chimp_assets.database.connection.counters import take_numbers
 
 _SOME = 500
 _ACTIVE = ("decoded", "tracked")

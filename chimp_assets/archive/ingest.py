@@ -25,9 +25,10 @@ from chimp_assets.archive.reading import DecodedVideo, DecodeJob, GoneVideo, Sam
 from chimp_assets.archive.shards import ShardError
 from chimp_assets.archive.store import BlobStore
 from chimp_assets.archive.time_rows import reweigh_bundle
-from chimp_assets.database import bulk, schema
-from chimp_assets.database.counters import take_numbers
-from chimp_assets.database.engine import Database
+from chimp_assets.database import schema
+from chimp_assets.database.connection import bulk
+from chimp_assets.database.connection.counters import take_numbers
+from chimp_assets.database.connection.engine import Database
 from chimp_assets.database.texts import cut_to, units_of
 from chimp_assets.errors import ChimpError
 from chimp_assets.settings import Settings

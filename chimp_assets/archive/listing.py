@@ -22,9 +22,9 @@ import sqlalchemy as sa
 from chimp_assets.archive.blobs import BlobInfo, Walk
 from chimp_assets.archive.file_names import is_video_name
 from chimp_assets.archive.places import system_part
-from chimp_assets.database.bulk import insert_one, insert_rows
-from chimp_assets.database.counters import take_numbers
-from chimp_assets.database.engine import Database
+from chimp_assets.database.connection.bulk import insert_one, insert_rows
+from chimp_assets.database.connection.counters import take_numbers
+from chimp_assets.database.connection.engine import Database
 from chimp_assets.database.schema import LISTED, PASSED_OVER_REASONS, passed_over, passed_over_count
 from chimp_assets.database.texts import cut_to, units_of
 from chimp_assets.settings import TOML_NAME, Settings

@@ -29,7 +29,7 @@ from chimp_assets.archive.probe import (
 )
 from chimp_assets.archive.store import BlobStore
 from chimp_assets.database import schema
-from chimp_assets.database.engine import Database
+from chimp_assets.database.connection.engine import Database
 from chimp_assets.errors import ChimpError
 from chimp_assets.settings import DecodeSettings
 

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from chimp_assets.archive.store import BlobStore
 from chimp_assets.database import schema
-from chimp_assets.database.engine import Database
+from chimp_assets.database.connection.engine import Database
 from chimp_assets.errors import ChimpError
 
 # Rows asked of SQL at once, and JPEG bytes held at once: what bounds the memory of a reader.

@@ -15,8 +15,9 @@ import sqlalchemy as sa
 from chimp_assets.archive.file_names import bundle_folder_of, distinct_slug_of, place_of, slug_of
 from chimp_assets.archive.store import BlobInfo
 from chimp_assets.archive.time_rows import keep_witnesses
-from chimp_assets.database import bulk, schema
-from chimp_assets.database.cameras import CameraNames
+from chimp_assets.database import schema
+from chimp_assets.database.connection import bulk
+from chimp_assets.database.footage.cameras import CameraNames
 
 _FOLDER_LENGTH = 1000
 

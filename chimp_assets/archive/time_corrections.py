@@ -16,10 +16,10 @@ import sqlalchemy as sa
 from chimp_assets.archive.recording_time import Correction
 from chimp_assets.archive.time_rows import Standing, Weighed, preview, reweigh, standing_corrections, zone_named
 from chimp_assets.database import schema
-from chimp_assets.database.bulk import insert_one
-from chimp_assets.database.counters import take_numbers
-from chimp_assets.database.engine import Database
-from chimp_assets.database.people import user_id_of, write_audit_event
+from chimp_assets.database.connection.bulk import insert_one
+from chimp_assets.database.connection.counters import take_numbers
+from chimp_assets.database.connection.engine import Database
+from chimp_assets.database.people.users import user_id_of, write_audit_event
 from chimp_assets.database.texts import fault_of
 from chimp_assets.errors import ChimpError
 from chimp_assets.settings import Settings

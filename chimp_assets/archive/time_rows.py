@@ -19,9 +19,10 @@ import sqlalchemy as sa
 
 from chimp_assets.archive.recording_time import SAME, Correction, DateOrder, Rules, Verdict, Witnesses, corrected, weigh
 from chimp_assets.archive.time_names import name_says, piece_of
-from chimp_assets.database import schema, splits
-from chimp_assets.database.counters import take_numbers
-from chimp_assets.database.engine import Database
+from chimp_assets.database import schema
+from chimp_assets.database.connection.counters import take_numbers
+from chimp_assets.database.connection.engine import Database
+from chimp_assets.database.labels import splits
 from chimp_assets.database.texts import cut_to, is_storable
 from chimp_assets.settings import Settings
 

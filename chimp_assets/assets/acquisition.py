@@ -33,7 +33,7 @@ RETRAIN = "retrain"
 def acquisition_queue(context: dg.AssetExecutionContext, home: HomeResource) -> Iterator[dg.MaterializeResult]:
     """The most valuable tracks, ranked, each with its lane, its chance of being asked, a reason in words, and what the
     champion head says of it. At the end of a training only where a plan is due; else whenever it is asked for."""
-    from chimp_assets.database import work
+    from chimp_assets.database.work import due as work
     from chimp_assets.pipeline import name_what_is_asked, replan
 
     opened = home.open()

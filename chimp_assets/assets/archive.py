@@ -40,10 +40,10 @@ def frames(context: dg.AssetExecutionContext, home: HomeResource) -> dg.Material
     A damaged video yields what can be decoded and says so in its row; it never stops its bundle.
     """
     from chimp_assets.archive.ingest import decode_bundle
-    from chimp_assets.database import work
+    from chimp_assets.database.work import due
 
     opened = home.open()
-    work.begin_attempt(opened.database, context.partition_key)
+    due.begin_attempt(opened.database, context.partition_key)
     done = decode_bundle(opened.database, opened.archive, opened.store, context.partition_key, opened.settings)
     sheet = _contact_sheet(context, opened)
     return dg.MaterializeResult(

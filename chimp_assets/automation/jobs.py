@@ -100,7 +100,7 @@ def score_waiting_bundles(context: dg.OpExecutionContext, home: HomeResource) ->
 @dg.op(description="A new plan, made once the last bundle has its vectors, where none has been made with these models.")
 def plan_after_scoring(context: dg.OpExecutionContext, home: HomeResource, bundles_waiting: int) -> None:
     """Plans if nothing waits: a plan from a part of the archive would ask about nothing else."""
-    from chimp_assets.database import work
+    from chimp_assets.database.work import due as work
     from chimp_assets.pipeline import replan as plan_again
 
     opened = home.open()

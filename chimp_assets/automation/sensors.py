@@ -46,8 +46,8 @@ def build_sensors() -> list[dg.SensorDefinition]:
     )
     def new_videos(context: dg.SensorEvaluationContext, home: HomeResource) -> dg.SensorResult | dg.SkipReason:
         from chimp_assets.archive.discover import discover
-        from chimp_assets.database import work
-        from chimp_assets.database.archive_state import listing_is_noted
+        from chimp_assets.database.footage.archive_state import listing_is_noted
+        from chimp_assets.database.work import due as work
 
         opened = home.open()
         if not opened.settings.archive_url:
@@ -97,7 +97,7 @@ def build_sensors() -> list[dg.SensorDefinition]:
         "few at a time.",
     )
     def unfinished_bundles(context: dg.SensorEvaluationContext, home: HomeResource) -> dg.SensorResult | dg.SkipReason:
-        from chimp_assets.database import work
+        from chimp_assets.database.work import due as work
 
         opened = home.open()
         with opened.database.read() as conn:
@@ -124,7 +124,7 @@ def build_sensors() -> list[dg.SensorDefinition]:
         description="The first embedder, once the tracks of the archive (or enough of them) are there.",
     )
     def first_embedder(context: dg.SensorEvaluationContext, home: HomeResource) -> dg.RunRequest | dg.SkipReason:
-        from chimp_assets.database import work
+        from chimp_assets.database.work import due as work
 
         opened = home.open()
         with opened.database.read() as conn:
@@ -142,7 +142,7 @@ def build_sensors() -> list[dg.SensorDefinition]:
         "factor since the last one. A training that was killed is gone on with.",
     )
     def better_embedder(context: dg.SensorEvaluationContext, home: HomeResource) -> dg.RunRequest | dg.SkipReason:
-        from chimp_assets.database import work
+        from chimp_assets.database.work import due as work
 
         opened = home.open()
         with opened.database.read() as conn:
@@ -161,7 +161,7 @@ def build_sensors() -> list[dg.SensorDefinition]:
         "lands during a training is seen at the next tick, whatever happened between.",
     )
     def new_labels(context: dg.SensorEvaluationContext, home: HomeResource) -> dg.SensorResult:
-        from chimp_assets.database import work
+        from chimp_assets.database.work import due as work
 
         opened = home.open()
         with opened.database.read() as conn:
@@ -189,7 +189,7 @@ def build_sensors() -> list[dg.SensorDefinition]:
         "none is left.",
     )
     def champion_changed(context: dg.SensorEvaluationContext, home: HomeResource) -> dg.RunRequest | dg.SkipReason:
-        from chimp_assets.database import work
+        from chimp_assets.database.work import due as work
 
         opened = home.open()
         with opened.database.read() as conn:
@@ -209,7 +209,7 @@ def build_sensors() -> list[dg.SensorDefinition]:
         "better one.",
     )
     def queue_low(context: dg.SensorEvaluationContext, home: HomeResource) -> dg.RunRequest | dg.SkipReason:
-        from chimp_assets.database import work
+        from chimp_assets.database.work import due as work
 
         opened = home.open()
         with opened.database.read() as conn:
@@ -234,7 +234,7 @@ def build_sensors() -> list[dg.SensorDefinition]:
         "and again when others join it.",
     )
     def missing_pictures(context: dg.SensorEvaluationContext, home: HomeResource) -> dg.SensorResult | dg.SkipReason:
-        from chimp_assets.database import work
+        from chimp_assets.database.work import due as work
 
         opened = home.open()
         with opened.database.read() as conn:
@@ -256,7 +256,7 @@ def build_sensors() -> list[dg.SensorDefinition]:
         description="Writes each failed run into `audit_event`, where `chimp status` and the progress page show it.",
     )
     def run_failed(context: dg.RunFailureSensorContext, home: HomeResource) -> None:
-        from chimp_assets.database.people import record_audit_event
+        from chimp_assets.database.people.users import record_audit_event
 
         run = context.dagster_run
         record_audit_event(

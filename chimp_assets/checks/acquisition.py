@@ -9,7 +9,7 @@ from chimp_assets.resources import HomeResource
 def nothing_answered_is_asked_again(home: HomeResource) -> dg.AssetCheckResult:
     """No waiting item asks what is answered, or about a track that is no longer live (repeats and disputed answers are
     asked again on purpose)."""
-    from chimp_assets.database import invariants
+    from chimp_assets.database.upkeep import invariants
 
     with home.open().database.read() as conn:
         wrong = invariants.items_that_should_not_wait(conn)

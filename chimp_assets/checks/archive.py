@@ -9,7 +9,7 @@ from chimp_assets.resources import HomeResource
 @dg.asset_check(asset="frames", partitions_def=bundles, blocking=True)
 def frames_are_whole(context: dg.AssetCheckExecutionContext, home: HomeResource) -> dg.AssetCheckResult:
     """Each usable video has as many frame rows as it says, and each frame lies inside its shard."""
-    from chimp_assets.database import invariants
+    from chimp_assets.database.upkeep import invariants
 
     opened = home.open()
     with opened.database.read() as conn:
@@ -24,7 +24,7 @@ def frames_are_whole(context: dg.AssetCheckExecutionContext, home: HomeResource)
 @dg.asset_check(asset="frames", partitions_def=bundles)
 def every_video_could_be_read(context: dg.AssetCheckExecutionContext, home: HomeResource) -> dg.AssetCheckResult:
     """A warning that names the videos of the bundle that failed or lost something, with the reason of each."""
-    from chimp_assets.database import invariants
+    from chimp_assets.database.upkeep import invariants
 
     opened = home.open()
     with opened.database.read() as conn:

@@ -8,7 +8,7 @@ from chimp_assets.resources import HomeResource
 @dg.asset_check(asset="annotations")
 def annotation_numbers_have_no_gap(home: HomeResource) -> dg.AssetCheckResult:
     """`annotation.seq` counts from 1 without a gap: no decision was deleted, none was written around the counter."""
-    from chimp_assets.database import invariants
+    from chimp_assets.database.upkeep import invariants
 
     with home.open().database.read() as conn:
         largest, rows = invariants.gap_in_annotation_numbers(conn)
@@ -18,7 +18,7 @@ def annotation_numbers_have_no_gap(home: HomeResource) -> dg.AssetCheckResult:
 @dg.asset_check(asset="training_set", blocking=True)
 def training_set_does_not_leak(home: HomeResource) -> dg.AssetCheckResult:
     """No member was asked by the audit lane, none was filmed on a test day, and the member file is the one recorded."""
-    from chimp_assets.database import invariants
+    from chimp_assets.database.upkeep import invariants
     from chimp_assets.vision.datasets import newest_training_set, read_members
 
     opened = home.open()

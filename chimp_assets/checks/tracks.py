@@ -9,7 +9,7 @@ from chimp_assets.resources import HomeResource
 @dg.asset_check(asset="tracks", partitions_def=bundles, blocking=True)
 def tracks_are_whole(context: dg.AssetCheckExecutionContext, home: HomeResource) -> dg.AssetCheckResult:
     """Each track has as many detection rows as it says."""
-    from chimp_assets.database import invariants
+    from chimp_assets.database.upkeep import invariants
 
     opened = home.open()
     with opened.database.read() as conn:

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from chimp_assets.acquisition.curation import NOBODY, Contradiction, Curated, curate
 from chimp_assets.acquisition.pool import BoolArray, I32Array, I64Array
 from chimp_assets.database import schema as t
-from chimp_assets.database.events import NAMING_KINDS, effective_answers, effective_pair_answers
+from chimp_assets.database.labels.events import NAMING_KINDS, effective_answers, effective_pair_answers
 
 _PART = 500
 

@@ -20,12 +20,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from chimp_assets.database.connection.engine import Database
 from chimp_assets.database.csv_tables import GuardedWriter
-from chimp_assets.database.engine import Database
-from chimp_assets.database.lookup import individual_called, nearest_individual
-from chimp_assets.database.names import key_of
+from chimp_assets.database.people.lookup import individual_called, nearest_individual
+from chimp_assets.database.people.names import key_of
 from chimp_assets.database.schema import individual, video
-from chimp_assets.database.views import in_words_of, load_query, query_names
+from chimp_assets.database.upkeep.views import in_words_of, load_query, query_names
 from chimp_assets.errors import ChimpError
 
 _PARAMETER = re.compile(r"(?P<name>[a-z_]+) (?P<kind>text|integer|number)(?: = (?P<default>[^:]+))?: (?P<what>.+)")

@@ -13,14 +13,14 @@ from typing import Any
 import sqlalchemy as sa
 
 from chimp_assets.database import schema as t
-from chimp_assets.database.agreement import SelfAgreement, recent_self_agreement
-from chimp_assets.database.invariants import failed_videos
-from chimp_assets.database.pace import Pace, pace_of
+from chimp_assets.database.footage.passed_over import LeftBehind, PassedOverFiles, labels_left_behind, passed_over_files
+from chimp_assets.database.footage.times import Times, times_of
+from chimp_assets.database.labels.agreement import SelfAgreement, recent_self_agreement
 from chimp_assets.database.pairs import MergeProposal, contradictions_in_words, merge_proposals
-from chimp_assets.database.passed_over import LeftBehind, PassedOverFiles, labels_left_behind, passed_over_files
-from chimp_assets.database.queue import in_lanes
-from chimp_assets.database.times import Times, times_of
-from chimp_assets.database.work import exhausted_bundles
+from chimp_assets.database.upkeep.invariants import failed_videos
+from chimp_assets.database.work.due import exhausted_bundles
+from chimp_assets.database.work.pace import Pace, pace_of
+from chimp_assets.database.work.queue import in_lanes
 
 FAILED_SHOWN = 20
 """Files named at a glance; `Failures` names all."""

@@ -14,9 +14,9 @@ import numpy as np
 import sqlalchemy as sa
 
 from chimp_assets.database import schema as t
-from chimp_assets.database.engine import Database
-from chimp_assets.database.events import NAMING_KINDS, effective_answers
-from chimp_assets.database.splits import audit_reserve_mask
+from chimp_assets.database.connection.engine import Database
+from chimp_assets.database.labels.events import NAMING_KINDS, effective_answers
+from chimp_assets.database.labels.splits import audit_reserve_mask
 from chimp_assets.demo.expert import SimulatedExpert
 
 if TYPE_CHECKING:

@@ -15,11 +15,11 @@ import numpy as np
 import sqlalchemy as sa
 
 from chimp_assets.database import schema as t
-from chimp_assets.database.engine import Database
-from chimp_assets.database.events import LabelEvent, record_events
-from chimp_assets.database.individuals import upsert_individuals
-from chimp_assets.database.people import DEFAULT_EXPERT, ensure_default_users
-from chimp_assets.database.queue import QueueItem, claim
+from chimp_assets.database.connection.engine import Database
+from chimp_assets.database.individuals.biographies import upsert_individuals
+from chimp_assets.database.labels.events import LabelEvent, record_events
+from chimp_assets.database.people.users import DEFAULT_EXPERT, ensure_default_users
+from chimp_assets.database.work.queue import QueueItem, claim
 from chimp_assets.demo.truth import ArchiveTruth, TrueAnimal, TrueVideo
 from chimp_assets.errors import ChimpError
 

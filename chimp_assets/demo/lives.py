@@ -10,9 +10,9 @@ from datetime import date, timedelta
 
 import sqlalchemy as sa
 
-from chimp_assets.database.bulk import insert_rows
-from chimp_assets.database.engine import Database
-from chimp_assets.database.individuals import Terms, Told, upsert_individuals, write_memberships
+from chimp_assets.database.connection.bulk import insert_rows
+from chimp_assets.database.connection.engine import Database
+from chimp_assets.database.individuals.biographies import Terms, Told, upsert_individuals, write_memberships
 from chimp_assets.database.schema import deployment, sampling_gap
 from chimp_assets.demo.truth import ArchiveTruth
 

@@ -24,8 +24,8 @@ from chimp_assets import console, private_files, supervisor
 from chimp_assets.addresses import toml_string
 from chimp_assets.dagster_home import folder_for_dagster, prepare
 from chimp_assets.database import schema as t
-from chimp_assets.database import work
 from chimp_assets.database.status import Status, status_of
+from chimp_assets.database.work import due
 from chimp_assets.errors import ChimpError
 from chimp_assets.home import Home, init_home
 from chimp_assets.home_lock import only_one
@@ -164,8 +164,8 @@ def _drive(home: Home, truth_file: Path, rounds: int, story: Story) -> None:
             with home.database.read() as conn:
                 now = status_of(conn)
                 settled = _settled(conn, home)
-                trainable = work.labels_due(conn, home.settings, _now()).due
-                plannable = work.queue_due(conn, home.settings).due
+                trainable = due.labels_due(conn, home.settings, _now()).due
+                plannable = due.queue_due(conn, home.settings).due
                 has_embedder = bool(conn.scalar(sa.select(sa.func.count()).where(t.model.c.task == "embedder")))
             _narrate(story, now, has_embedder)
             live.update(_picture(now, story))
@@ -222,7 +222,7 @@ def _settled(conn: sa.Connection, home: Home) -> bool:
         .order_by(t.acquisition_round.c.round_id.desc())
         .limit(1)
     ).first()
-    return last is not None and not candidates and last.head_model_id == head and not work.unscored_bundles(conn)
+    return last is not None and not candidates and last.head_model_id == head and not due.unscored_bundles(conn)
 
 
 def _narrate(story: Story, now: Status, has_embedder: bool) -> None:

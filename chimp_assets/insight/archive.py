@@ -13,9 +13,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from chimp_assets.database import schema as t
-from chimp_assets.database.pace import Pace, pace_of
 from chimp_assets.database.texts import ESCAPE, pattern_within
-from chimp_assets.database.work import exhausted_bundles, tracks_without_pictures
+from chimp_assets.database.work.due import exhausted_bundles, tracks_without_pictures
+from chimp_assets.database.work.pace import Pace, pace_of
 
 PAGE = 50
 LOST = "lost"

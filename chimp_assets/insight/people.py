@@ -17,8 +17,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from chimp_assets.database import schema as t
-from chimp_assets.database.agreement import SelfAgreement, self_agreement
-from chimp_assets.database.events import ANSWER_KINDS, NAMING_KINDS, PAIR_ANSWER_KINDS, last_seq
+from chimp_assets.database.labels.agreement import SelfAgreement, self_agreement
+from chimp_assets.database.labels.events import ANSWER_KINDS, NAMING_KINDS, PAIR_ANSWER_KINDS, last_seq
 from chimp_assets.intervals import wilson
 
 LOOKED_AT = 10_000

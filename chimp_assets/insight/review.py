@@ -20,7 +20,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from chimp_assets.database import schema as t
-from chimp_assets.database.events import (
+from chimp_assets.database.labels.events import (
     ANSWER_KINDS,
     NAMING_KINDS,
     OTHER_ROLES,

@@ -30,7 +30,7 @@ from torch.utils.data import Dataset
 
 from chimp_assets.archive.pictures import read_frames
 from chimp_assets.database import schema
-from chimp_assets.database.events import last_seq
+from chimp_assets.database.labels.events import last_seq
 from chimp_assets.vision.checkpoint import ModelError, content_hash, register_model, save_checkpoint
 from chimp_assets.vision.detection_metrics import average_precision
 from chimp_assets.vision.detector import DEFAULT_ARCHITECTURE, FINE_TUNED, TorchvisionDetector, start_of_training
@@ -39,7 +39,7 @@ from chimp_assets.vision.training import Learner, Plan, State, train
 
 if TYPE_CHECKING:
     from chimp_assets.archive.store import BlobStore
-    from chimp_assets.database.engine import Database
+    from chimp_assets.database.connection.engine import Database
     from chimp_assets.settings import Settings
 
 MIN_BOXES = 50

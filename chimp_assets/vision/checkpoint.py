@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from chimp_assets.archive.store import BlobStore
-    from chimp_assets.database.engine import Database
+    from chimp_assets.database.connection.engine import Database
 
 FORMAT = 1
 """Of model files. A file of a newer format is refused: what it means is not known here."""

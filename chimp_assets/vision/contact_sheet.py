@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from chimp_assets.archive.pictures import PictureError, read_frames
 from chimp_assets.archive.store import BlobStore
 from chimp_assets.database import schema
-from chimp_assets.database.engine import Database
+from chimp_assets.database.connection.engine import Database
 
 _WIDTH = 320
 _BUNDLE_WIDTH = 200

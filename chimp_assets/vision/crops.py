@@ -22,7 +22,7 @@ from chimp_assets.database import schema
 
 if TYPE_CHECKING:
     from chimp_assets.archive.store import BlobStore
-    from chimp_assets.database.engine import Database
+    from chimp_assets.database.connection.engine import Database
 
 # The square is longer than the box by this share: boxes of motion cut off ears and limbs.
 CONTEXT = 0.1

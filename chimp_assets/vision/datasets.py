@@ -18,14 +18,14 @@ import numpy as np
 import sqlalchemy as sa
 
 from chimp_assets.database import schema
-from chimp_assets.database.events import effective_answers, last_seq
-from chimp_assets.database.merges import last_merge
-from chimp_assets.database.splits import audit_reserve_mask
+from chimp_assets.database.individuals.merges import last_merge
+from chimp_assets.database.labels.events import effective_answers, last_seq
+from chimp_assets.database.labels.splits import audit_reserve_mask
 from chimp_assets.vision.checkpoint import ModelError, content_hash, read_checked
 
 if TYPE_CHECKING:
     from chimp_assets.archive.store import BlobStore
-    from chimp_assets.database.engine import Database
+    from chimp_assets.database.connection.engine import Database
     from chimp_assets.settings import Settings
 
 Vocabulary = Callable[[int, int], sa.Select[Any]]

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import torch
 
     from chimp_assets.archive.store import BlobStore
-    from chimp_assets.database.engine import Database
+    from chimp_assets.database.connection.engine import Database
     from chimp_assets.settings import Settings
 
 DEFAULT_ARCHITECTURE = "fasterrcnn_mobilenet_v3_large_320_fpn"

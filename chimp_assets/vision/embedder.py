@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from chimp_assets.database import schema
-from chimp_assets.database.splits import audit_reserve_mask, hash01
+from chimp_assets.database.labels.splits import audit_reserve_mask, hash01
 from chimp_assets.vision import descriptor
 from chimp_assets.vision.backbones import (
     LITE_FILE,
@@ -54,7 +54,7 @@ from chimp_assets.vision.self_supervision import (
 
 if TYPE_CHECKING:
     from chimp_assets.archive.store import BlobStore
-    from chimp_assets.database.engine import Database
+    from chimp_assets.database.connection.engine import Database
     from chimp_assets.settings import Settings
 
 log = logging.getLogger(__name__)

@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import sqlalchemy as sa
 
-from chimp_assets.database import schema, stamps
+from chimp_assets.database import schema
+from chimp_assets.database.work import stamps
 from chimp_assets.vision.checkpoint import ModelError, ModelFileError, champion, content_hash, model_of, read_checked
 
 if TYPE_CHECKING:
     from chimp_assets.archive.store import BlobStore
-    from chimp_assets.database.engine import Database
+    from chimp_assets.database.connection.engine import Database
     from chimp_assets.settings import Settings
     from chimp_assets.vision.crops import TrackCrops
 

@@ -21,9 +21,9 @@ import numpy as np
 import sqlalchemy as sa
 
 from chimp_assets.database import schema
-from chimp_assets.database.bulk import insert_rows
-from chimp_assets.database.events import effective_answers, last_seq
-from chimp_assets.database.merges import as_merged, merged_ids
+from chimp_assets.database.connection.bulk import insert_rows
+from chimp_assets.database.individuals.merges import as_merged, merged_ids
+from chimp_assets.database.labels.events import effective_answers, last_seq
 from chimp_assets.intervals import CONFIDENCE, wilson
 from chimp_assets.vision.checkpoint import ModelError, ModelRow, candidates, champion, model_of
 from chimp_assets.vision.datasets import audited, read_members
@@ -33,7 +33,7 @@ from chimp_assets.vision.predict import named_in_company
 
 if TYPE_CHECKING:
     from chimp_assets.archive.store import BlobStore
-    from chimp_assets.database.engine import Database
+    from chimp_assets.database.connection.engine import Database
     from chimp_assets.settings import Settings
 
 DATASET = "audit"

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from chimp_assets.archive.store import BlobStore
-    from chimp_assets.database.engine import Database
+    from chimp_assets.database.connection.engine import Database
     from chimp_assets.settings import Settings
 
 SHOWN = 20  # pairs of individuals in the picture of confusions

@@ -49,7 +49,7 @@ from chimp_assets.vision.sql_datasets import SqlTrackDataset, TrackQuery
 from chimp_assets.vision.training import State
 
 if TYPE_CHECKING:
-    from chimp_assets.database.engine import Database
+    from chimp_assets.database.connection.engine import Database
     from chimp_assets.settings import Settings
 
 log = logging.getLogger(__name__)

@@ -18,7 +18,7 @@ from chimp_assets.vision.registry import promote_by_gate
 
 if TYPE_CHECKING:
     from chimp_assets.archive.store import BlobStore
-    from chimp_assets.database.engine import Database
+    from chimp_assets.database.connection.engine import Database
     from chimp_assets.settings import GateSettings, Settings
 
 # Slices that no promotion may harm; camera and split are reported only.

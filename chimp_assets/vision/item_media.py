@@ -28,14 +28,14 @@ import sqlalchemy as sa
 from chimp_assets.archive.pictures import PictureError, read_frames
 from chimp_assets.archive.store import MissingBlobError
 from chimp_assets.database import schema as t
-from chimp_assets.database.bulk import insert_rows
-from chimp_assets.database.references import MOST as REFERENCES
-from chimp_assets.database.references import choose_references
+from chimp_assets.database.connection.bulk import insert_rows
+from chimp_assets.database.labels.references import MOST as REFERENCES
+from chimp_assets.database.labels.references import choose_references
 from chimp_assets.vision.crops import CONTEXT, best_crops, crop_square
 
 if TYPE_CHECKING:
     from chimp_assets.archive.store import BlobStore
-    from chimp_assets.database.engine import Database
+    from chimp_assets.database.connection.engine import Database
 
 __all__ = ["REFERENCES", "choose_references", "make_item_media"]
 

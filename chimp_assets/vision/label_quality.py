@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from chimp_assets.database import schema as t
 from chimp_assets.database.csv_tables import GuardedWriter
-from chimp_assets.database.merges import as_merged, merged_ids
+from chimp_assets.database.individuals.merges import as_merged, merged_ids
 from chimp_assets.vision.checkpoint import ModelError, champion
 from chimp_assets.vision.datasets import newest_training_set, read_members
 from chimp_assets.vision.embedding import embeddings_of_tracks
@@ -23,7 +23,7 @@ from chimp_assets.vision.head import load_head, out_of_fold_probabilities
 
 if TYPE_CHECKING:
     from chimp_assets.archive.store import BlobStore
-    from chimp_assets.database.engine import Database
+    from chimp_assets.database.connection.engine import Database
     from chimp_assets.settings import Settings
 
 ENOUGH_TRACKS = 5  # of an individual; with fewer, heads that lack one of them know too little to contradict

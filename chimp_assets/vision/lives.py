@@ -15,7 +15,7 @@ import numpy as np
 import sqlalchemy as sa
 
 from chimp_assets.database import schema as t
-from chimp_assets.database.merges import merged_ids
+from chimp_assets.database.individuals.merges import merged_ids
 
 LEAST = 1e-3  # of a name whose dates speak against it
 LEFT_LEAST = 0.1  # of an animal that went away alive: it may visit

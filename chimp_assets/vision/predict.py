@@ -18,8 +18,8 @@ import sqlalchemy as sa
 from threadpoolctl import threadpool_limits
 
 from chimp_assets.database import schema
-from chimp_assets.database.bulk import insert_rows
-from chimp_assets.database.references import stand_for
+from chimp_assets.database.connection.bulk import insert_rows
+from chimp_assets.database.labels.references import stand_for
 from chimp_assets.vision.assignment import NOBODY, name_together
 from chimp_assets.vision.checkpoint import ModelError, champion
 from chimp_assets.vision.embedding import embed_bundle, embedded_at, embeddings_of_tracks, read_embeddings
@@ -28,7 +28,7 @@ from chimp_assets.vision.lives import Lives, read_lives
 
 if TYPE_CHECKING:
     from chimp_assets.archive.store import BlobStore
-    from chimp_assets.database.engine import Database
+    from chimp_assets.database.connection.engine import Database
     from chimp_assets.settings import Settings
 
 RANKS = 5

@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from chimp_assets.database import schema as t
-from chimp_assets.database.people import write_audit_event
+from chimp_assets.database.people.users import write_audit_event
 from chimp_assets.vision.checkpoint import ModelError, ModelRow, champion, model_of, promote
 
 if TYPE_CHECKING:
     from chimp_assets.archive.store import BlobStore
-    from chimp_assets.database.engine import Database
+    from chimp_assets.database.connection.engine import Database
     from chimp_assets.settings import Settings
 
 PROMOTED, ROLLED_BACK = "model.promote", "model.rollback"

@@ -33,7 +33,7 @@ from torchvision import tv_tensors
 from chimp_assets.archive.pictures import PictureError
 from chimp_assets.archive.store import BlobStore
 from chimp_assets.database import schema
-from chimp_assets.database.engine import Database
+from chimp_assets.database.connection.engine import Database
 from chimp_assets.errors import ChimpError
 from chimp_assets.vision.crops import best_crops, crop_square
 from chimp_assets.vision.order import EpochOrder, Position, Reader, Uneven

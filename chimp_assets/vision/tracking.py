@@ -18,10 +18,11 @@ from numpy.typing import NDArray
 
 from chimp_assets.archive.pictures import PictureError, read_frames
 from chimp_assets.archive.store import BlobStore, MissingBlobError
-from chimp_assets.database import schema, stamps
-from chimp_assets.database.bulk import insert_rows
-from chimp_assets.database.engine import Database
+from chimp_assets.database import schema
+from chimp_assets.database.connection.bulk import insert_rows
+from chimp_assets.database.connection.engine import Database
 from chimp_assets.database.schema import track_id_of
+from chimp_assets.database.work import stamps
 from chimp_assets.errors import ChimpError
 from chimp_assets.settings import DetectSettings, Settings
 from chimp_assets.vision.detector import Detector, current_detector

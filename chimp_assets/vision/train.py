@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from dagster_pipes import PipesContext
 
     from chimp_assets.archive.store import BlobStore
-    from chimp_assets.database.engine import Database
+    from chimp_assets.database.connection.engine import Database
     from chimp_assets.settings import Settings
     from chimp_assets.vision.box_training import TrainedDetector
     from chimp_assets.vision.fine_tuning import FineTuned
@@ -176,8 +176,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _train(home: str, training_set_id: int | None, task: str) -> TrainedHead | FineTuned | TrainedDetector | None:
     """The report of what was trained; None on all ranks but the first."""
     from chimp_assets.archive.store import BlobStore
-    from chimp_assets.database.engine import Database
-    from chimp_assets.database.migrations import require_head
+    from chimp_assets.database.connection.engine import Database
+    from chimp_assets.database.upkeep.migrations import require_head
     from chimp_assets.settings import load_settings
     from chimp_assets.vision.ranks import Ranks
 

@@ -19,8 +19,8 @@ import scipy.spatial.distance
 import sqlalchemy as sa
 
 from chimp_assets.database import schema as t
-from chimp_assets.database.bulk import insert_rows
-from chimp_assets.database.events import effective_answers
+from chimp_assets.database.connection.bulk import insert_rows
+from chimp_assets.database.labels.events import effective_answers
 from chimp_assets.vision.assignment import overlapping
 from chimp_assets.vision.checkpoint import champion
 from chimp_assets.vision.embedding import embeddings_of_tracks
@@ -28,7 +28,7 @@ from chimp_assets.vision.head import load_head
 
 if TYPE_CHECKING:
     from chimp_assets.archive.store import BlobStore
-    from chimp_assets.database.engine import Database
+    from chimp_assets.database.connection.engine import Database
 
 # Tracks that are put together at once, those least like any labelled one first: their neighbours are found in seconds.
 MOST_TRACKS = 20_000

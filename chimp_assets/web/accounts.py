@@ -22,11 +22,11 @@ import sqlalchemy as sa
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from chimp_assets.database.bulk import insert_one
-from chimp_assets.database.engine import Database
-from chimp_assets.database.lookup import user_called
-from chimp_assets.database.names import key_of
-from chimp_assets.database.people import PeopleError, user_id_of, write_audit_event
+from chimp_assets.database.connection.bulk import insert_one
+from chimp_assets.database.connection.engine import Database
+from chimp_assets.database.people.lookup import user_called
+from chimp_assets.database.people.names import key_of
+from chimp_assets.database.people.users import PeopleError, user_id_of, write_audit_event
 from chimp_assets.database.schema import app_user
 from chimp_assets.database.texts import is_storable
 from chimp_assets.web import sessions

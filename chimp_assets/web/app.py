@@ -22,7 +22,7 @@ from starlette.responses import FileResponse, RedirectResponse, Response
 from starlette.templating import Jinja2Templates
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from chimp_assets.database.engine import BusyDatabaseError, Database
+from chimp_assets.database.connection.engine import BusyDatabaseError, Database
 from chimp_assets.database.texts import first_unseen, visible
 from chimp_assets.errors import ChimpError, FullDiskError
 from chimp_assets.home import Home

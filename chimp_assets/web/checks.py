@@ -17,9 +17,9 @@ from datetime import UTC, datetime
 import sqlalchemy as sa
 
 from chimp_assets.database import schema as t
-from chimp_assets.database.bulk import insert_one
-from chimp_assets.database.engine import Database
-from chimp_assets.database.events import NAMING_KINDS, effective_answers
+from chimp_assets.database.connection.bulk import insert_one
+from chimp_assets.database.connection.engine import Database
+from chimp_assets.database.labels.events import NAMING_KINDS, effective_answers
 from chimp_assets.settings import Settings
 from chimp_assets.web.sessions import Person
 

@@ -28,7 +28,7 @@ from starlette.requests import HTTPConnection
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from chimp_assets.database.engine import Database
+from chimp_assets.database.connection.engine import Database
 from chimp_assets.errors import ChimpError
 from chimp_assets.settings import Settings
 from chimp_assets.web import security, sessions, ui_token

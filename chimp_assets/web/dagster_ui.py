@@ -43,7 +43,7 @@ def dagster_application() -> Iterator[ASGIApp]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Serve until the process is told to end."""
-    from chimp_assets.database.engine import Database
+    from chimp_assets.database.connection.engine import Database
     from chimp_assets.web import connections
     from chimp_assets.web.dagster_door import Door
     from chimp_assets.web.serve import address_of

@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from starlette.requests import Request
 from starlette.responses import Response
 
-from chimp_assets.database.engine import Database
+from chimp_assets.database.connection.engine import Database
 from chimp_assets.database.schema import page_secret
 from chimp_assets.web.sessions import is_secure
 

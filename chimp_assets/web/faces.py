@@ -20,7 +20,7 @@ import sqlalchemy as sa
 
 from chimp_assets.archive.pictures import PictureError
 from chimp_assets.archive.store import MissingBlobError
-from chimp_assets.database.engine import Database
+from chimp_assets.database.connection.engine import Database
 from chimp_assets.database.schema import item_media
 from chimp_assets.errors import ChimpError
 from chimp_assets.home import Home

@@ -25,10 +25,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from chimp_assets.database import schema as t
-from chimp_assets.database.engine import Database
-from chimp_assets.database.events import ANSWER_KINDS, NAMING_KINDS
-from chimp_assets.database.leases import give_back
-from chimp_assets.database.merges import merged_ids
+from chimp_assets.database.connection.engine import Database
+from chimp_assets.database.individuals.merges import merged_ids
+from chimp_assets.database.labels.events import ANSWER_KINDS, NAMING_KINDS
+from chimp_assets.database.people.leases import give_back
 from chimp_assets.settings import Settings
 from chimp_assets.web.checks import GOLD_FROM, Known, known_tracks, remember
 from chimp_assets.web.items import Asked, champion_head

@@ -18,9 +18,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from chimp_assets.database import schema as t
-from chimp_assets.database.events import effective_answers
-from chimp_assets.database.queue import QueueItem
-from chimp_assets.database.references import best_named
+from chimp_assets.database.labels.events import effective_answers
+from chimp_assets.database.labels.references import best_named
+from chimp_assets.database.work.queue import QueueItem
 from chimp_assets.web.sentences import Told, told
 from chimp_assets.web.texts import DEFAULT
 

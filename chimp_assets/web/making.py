@@ -15,8 +15,8 @@ import time
 from collections import OrderedDict
 from collections.abc import Sequence
 
-from chimp_assets.database.engine import Database
-from chimp_assets.database.work import lacking_pictures
+from chimp_assets.database.connection.engine import Database
+from chimp_assets.database.work.due import lacking_pictures
 from chimp_assets.errors import ChimpError
 from chimp_assets.home import Home
 from chimp_assets.web.metrics import Metrics

@@ -29,10 +29,10 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from chimp_assets.database.bulk import insert_one
-from chimp_assets.database.engine import Database
-from chimp_assets.database.names import key_of
-from chimp_assets.database.people import record_audit_event, write_audit_event
+from chimp_assets.database.connection.bulk import insert_one
+from chimp_assets.database.connection.engine import Database
+from chimp_assets.database.people.names import key_of
+from chimp_assets.database.people.users import record_audit_event, write_audit_event
 from chimp_assets.database.schema import ROLES, app_user, oidc_identity
 from chimp_assets.database.texts import cut_to, is_storable
 from chimp_assets.settings import OidcSettings

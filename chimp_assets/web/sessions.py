@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from starlette.requests import Request
 from starlette.responses import Response
 
-from chimp_assets.database.engine import BusyDatabaseError, Database
+from chimp_assets.database.connection.engine import BusyDatabaseError, Database
 from chimp_assets.database.schema import app_user, user_session
 from chimp_assets.database.texts import cut_to, is_storable
 from chimp_assets.settings import WebSettings

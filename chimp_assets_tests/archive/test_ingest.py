@@ -153,7 +153,7 @@ from chimp_assets.archive.discover import open_archive
 from chimp_assets.archive.ingest import decode_bundle
 from chimp_assets.archive.store import BlobStore
 from chimp_assets.database import bulk
-from chimp_assets.database.engine import Database
+from chimp_assets.database.connection.engine import Database
 from chimp_assets.settings import load_settings
 {kill}
 settings = load_settings(sys.argv[1], archive_url=sys.argv[2], decode={{"workers": {workers}}})

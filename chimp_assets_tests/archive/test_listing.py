@@ -15,7 +15,7 @@ from chimp_assets.archive import listing as listing_module
 from chimp_assets.archive.discover import ArchiveError, discover
 from chimp_assets.archive.listing import _as_named, printable
 from chimp_assets.database import schema
-from chimp_assets.database.passed_over import passed_over_files
+from chimp_assets.database.footage.passed_over import passed_over_files
 from chimp_assets_tests.archive.test_discover import Listing, found, put, videos
 
 

@@ -16,9 +16,9 @@ from chimp_assets.archive.ingest import decode_bundle
 from chimp_assets.archive.time_corrections import CorrectionError, Said, correct, list_corrections, offset_of, revoke
 from chimp_assets.archive.time_rows import keep_up
 from chimp_assets.database import schema as s
-from chimp_assets.database.people import PeopleError, add_user
-from chimp_assets.database.splits import follow_groups
-from chimp_assets.database.times import camera_times, times_of
+from chimp_assets.database.footage.times import camera_times, times_of
+from chimp_assets.database.labels.splits import follow_groups
+from chimp_assets.database.people.users import PeopleError, add_user
 from chimp_assets_tests.archive.clips import make_clip
 
 YEAR_2024 = 1_704_067_200

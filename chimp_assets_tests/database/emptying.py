@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from chimp_assets.database.engine import Database
+from chimp_assets.database.connection.engine import Database
 from chimp_assets.database.schema import metadata
 
 Seeds = dict[str, list[dict[str, Any]]]

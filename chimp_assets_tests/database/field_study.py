@@ -20,12 +20,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from chimp_assets.database import schema as s
-from chimp_assets.database.bulk import insert_rows
-from chimp_assets.database.effort_files import import_effort
-from chimp_assets.database.engine import Database
-from chimp_assets.database.events import record_events
-from chimp_assets.database.individuals import Terms, Told, upsert_individuals, write_memberships
-from chimp_assets.database.merges import merge_individuals
+from chimp_assets.database.connection.bulk import insert_rows
+from chimp_assets.database.connection.engine import Database
+from chimp_assets.database.files.effort_files import import_effort
+from chimp_assets.database.individuals.biographies import Terms, Told, upsert_individuals, write_memberships
+from chimp_assets.database.individuals.merges import merge_individuals
+from chimp_assets.database.labels.events import record_events
 from chimp_assets_tests.database.world import DETECTOR, START, event, make_world, predict
 
 FRAME_S = 0.5

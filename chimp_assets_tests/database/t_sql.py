@@ -18,7 +18,7 @@ from alembic.operations import Operations
 from sqlalchemy.dialects import mssql
 from sqlglot import exp
 
-from chimp_assets.database import views
+from chimp_assets.database.upkeep import views
 from chimp_assets.settings import shipped_file
 
 # What SQL Server has not at all, and what some servers that speak its protocol refuse: not in the common path.

@@ -16,13 +16,13 @@ import pytest
 import sqlalchemy as sa
 from alembic import command
 
-from chimp_assets.database import backup
 from chimp_assets.database import schema as s
-from chimp_assets.database.backup import back_up, restore
-from chimp_assets.database.bulk import insert_rows
-from chimp_assets.database.engine import Database, DatabaseError
-from chimp_assets.database.events import record_events
-from chimp_assets.database.migrations import _config, state_of, upgrade
+from chimp_assets.database.connection.bulk import insert_rows
+from chimp_assets.database.connection.engine import Database, DatabaseError
+from chimp_assets.database.labels.events import record_events
+from chimp_assets.database.upkeep import backup
+from chimp_assets.database.upkeep.backup import back_up, restore
+from chimp_assets.database.upkeep.migrations import _config, state_of, upgrade
 from chimp_assets.errors import FullDiskError
 from chimp_assets_tests.database.world import event, make_world, track
 

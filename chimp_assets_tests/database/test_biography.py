@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chimp_assets.database.biography import (
+from chimp_assets.database.individuals.rules import (
     Life,
     Membership,
     contradictions,

@@ -24,12 +24,12 @@ import pytest
 import sqlalchemy as sa
 
 from chimp_assets.database import schema as s
-from chimp_assets.database import sqlite_turns
-from chimp_assets.database.bulk import write_chunks
-from chimp_assets.database.counters import take_numbers
-from chimp_assets.database.engine import BusyDatabaseError, Database, DatabaseError
-from chimp_assets.database.events import LabelEvent, last_seq, record_events, record_in
-from chimp_assets.database.migrations import upgrade
+from chimp_assets.database.connection import sqlite_turns
+from chimp_assets.database.connection.bulk import write_chunks
+from chimp_assets.database.connection.counters import take_numbers
+from chimp_assets.database.connection.engine import BusyDatabaseError, Database, DatabaseError
+from chimp_assets.database.labels.events import LabelEvent, last_seq, record_events, record_in
+from chimp_assets.database.upkeep.migrations import upgrade
 from chimp_assets.errors import ChimpError, FullDiskError
 from chimp_assets_tests.database.crowd import lost_or_doubled, make_crowded_world, watch_crowd
 from chimp_assets_tests.database.world import HEAD, event, make_world, track

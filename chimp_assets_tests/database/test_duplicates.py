@@ -10,9 +10,9 @@ import sqlalchemy as sa
 
 from chimp_assets.archive.duplicates import settle_twin, twins
 from chimp_assets.database import schema as s
-from chimp_assets.database.engine import Database
-from chimp_assets.database.events import record_events
-from chimp_assets.database.splits import assign_splits
+from chimp_assets.database.connection.engine import Database
+from chimp_assets.database.labels.events import record_events
+from chimp_assets.database.labels.splits import assign_splits
 from chimp_assets_tests.database.world import START, add_video, event, make_world, track
 
 HASH = "a" * 64

@@ -10,9 +10,9 @@ import pytest
 import sqlalchemy as sa
 
 from chimp_assets.database import schema as s
+from chimp_assets.database.connection.engine import Database
 from chimp_assets.database.csv_tables import FaultyTableError, TableFileError
-from chimp_assets.database.effort_files import ImportedEffort, import_effort
-from chimp_assets.database.engine import Database
+from chimp_assets.database.files.effort_files import ImportedEffort, import_effort
 
 DEPLOYMENTS = """site,camera,start_date,end_date,latitude,longitude,note
 Kasekela,cam1,2020-01-01,2020-03-01,"-4,67",29.63,"tree, left"

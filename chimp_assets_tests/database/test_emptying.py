@@ -1,7 +1,7 @@
 """An emptied database is the migrated one."""
 
-from chimp_assets.database.engine import Database
-from chimp_assets.database.people import add_user
+from chimp_assets.database.connection.engine import Database
+from chimp_assets.database.people.users import add_user
 from chimp_assets_tests.database.emptying import empty, seeds_of
 from chimp_assets_tests.database.world import make_world, plan, track
 

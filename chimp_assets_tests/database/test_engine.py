@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from chimp_assets.database.bulk import insert_rows
-from chimp_assets.database.counters import take_numbers
-from chimp_assets.database.engine import Database, DatabaseError
+from chimp_assets.database.connection.bulk import insert_rows
+from chimp_assets.database.connection.counters import take_numbers
+from chimp_assets.database.connection.engine import Database, DatabaseError
 from chimp_assets.database.schema import counter
 from chimp_assets.errors import FullDiskError
 
@@ -122,7 +122,7 @@ def test_a_database_held_too_long_by_another_is_said_in_words(
     sqlite_db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """'database is locked' tells nobody what to do."""
-    monkeypatch.setattr("chimp_assets.database.engine.BUSY_TIMEOUT_S", 0.1)
+    monkeypatch.setattr("chimp_assets.database.connection.engine.BUSY_TIMEOUT_S", 0.1)
     second = Database(sqlite_db.url)
     with sqlite_db.write(), pytest.raises(DatabaseError, match="held by another process"), second.write():
         pass
@@ -178,7 +178,7 @@ def test_numbers_are_gapless_when_many_threads_take_them(db: Database) -> None:
 
 def test_work_is_done_again_after_a_passing_fault(postgresql_db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that restarts must not cost the expert an answer."""
-    monkeypatch.setattr("chimp_assets.database.engine.FIRST_PAUSE_S", 0.01)
+    monkeypatch.setattr("chimp_assets.database.connection.engine.FIRST_PAUSE_S", 0.01)
     attempts = []
 
     def work(conn: sa.Connection) -> int:
@@ -253,7 +253,7 @@ def test_square_roots_are_there_even_where_sqlite_has_none(
     sqlite_db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Views use sqrt; some systems build SQLite without its mathematical functions."""
-    monkeypatch.setattr("chimp_assets.database.engine._has_sqrt", lambda connection: False)
+    monkeypatch.setattr("chimp_assets.database.connection.engine._has_sqrt", lambda connection: False)
     with sqlite_db.read() as conn:
         assert conn.exec_driver_sql("SELECT sqrt(2.25), sqrt(NULL), sqrt(-1)").one() == (1.5, None, None)
 

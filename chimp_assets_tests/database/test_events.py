@@ -15,8 +15,8 @@ import pytest
 import sqlalchemy as sa
 
 from chimp_assets.database import schema as s
-from chimp_assets.database.engine import Database
-from chimp_assets.database.events import (
+from chimp_assets.database.connection.engine import Database
+from chimp_assets.database.labels.events import (
     EventResult,
     LabelEvent,
     effective_answers,
@@ -25,8 +25,8 @@ from chimp_assets.database.events import (
     provisional_anim_id,
     record_events,
 )
-from chimp_assets.database.people import disable_user
-from chimp_assets.database.queue import claim
+from chimp_assets.database.people.users import disable_user
+from chimp_assets.database.work.queue import claim
 from chimp_assets_tests.database.world import (
     event,
     item_states,

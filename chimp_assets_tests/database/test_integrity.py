@@ -12,10 +12,10 @@ import pytest
 import sqlalchemy as sa
 
 from chimp_assets.database import schema as s
-from chimp_assets.database.bulk import insert_rows, write_chunks
-from chimp_assets.database.engine import Database
-from chimp_assets.database.events import record_events
-from chimp_assets.database.integrity import check_database
+from chimp_assets.database.connection.bulk import insert_rows, write_chunks
+from chimp_assets.database.connection.engine import Database
+from chimp_assets.database.labels.events import record_events
+from chimp_assets.database.upkeep.integrity import check_database
 from chimp_assets_tests.database.world import HEAD, event, make_world, plan, predict, track
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -168,7 +168,7 @@ def test_a_decision_with_another_lane_or_chance_than_its_item_is_named(world: Da
 
 def test_a_lane_that_came_out_of_a_file_is_vouched_for(world: Database, tmp_path: Path) -> None:
     """Labels move between homes with the lanes in which they were asked; importing them again vouches for old ones."""
-    from chimp_assets.database.label_files import export_labels, import_labels
+    from chimp_assets.database.files.label_files import export_labels, import_labels
 
     record_events(world, [event("identify", track(1, n), "FF", lane="audit", propensity=0.25) for n in (1, 2)])
     assert len(list(check_database(world))) == 2
@@ -182,7 +182,7 @@ def test_a_lane_that_came_out_of_a_file_is_vouched_for(world: Database, tmp_path
 
 def test_numbers_of_imports_are_found_again_however_many_they_are(world: Database) -> None:
     """A file of every second decision is a long list."""
-    from chimp_assets.database.provenance import imported, note_import
+    from chimp_assets.database.labels.provenance import imported, note_import
 
     rng = np.random.default_rng(5)
     kept: set[int] = set()

@@ -10,9 +10,8 @@ import pytest
 import sqlalchemy as sa
 
 from chimp_assets.database import schema as s
-from chimp_assets.database.engine import Database
-from chimp_assets.database.events import effective_answers, record_events
-from chimp_assets.database.label_files import (
+from chimp_assets.database.connection.engine import Database
+from chimp_assets.database.files.label_files import (
     COLUMNS,
     EVENT_COLUMNS,
     ImportReport,
@@ -20,6 +19,7 @@ from chimp_assets.database.label_files import (
     export_labels,
     import_labels,
 )
+from chimp_assets.database.labels.events import effective_answers, record_events
 from chimp_assets.settings import shipped_file
 from chimp_assets_tests.database.world import event, make_world, track
 

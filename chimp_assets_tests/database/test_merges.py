@@ -13,11 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chimp_assets.database import schema as s
-from chimp_assets.database import work
-from chimp_assets.database.engine import Database
-from chimp_assets.database.events import effective_answers, record_events
-from chimp_assets.database.individuals import Terms, add_alias, show_individual, upsert_individuals
-from chimp_assets.database.merges import (
+from chimp_assets.database.connection.engine import Database
+from chimp_assets.database.individuals.biographies import Terms, add_alias, show_individual, upsert_individuals
+from chimp_assets.database.individuals.merges import (
     as_merged,
     as_merged_at,
     last_merge,
@@ -27,7 +25,9 @@ from chimp_assets.database.merges import (
     standing_edges,
     unmerge_individual,
 )
-from chimp_assets.database.people import PeopleError
+from chimp_assets.database.labels.events import effective_answers, record_events
+from chimp_assets.database.people.users import PeopleError
+from chimp_assets.database.work import due as work
 from chimp_assets.settings import Settings
 from chimp_assets_tests.database.world import event, make_world, predict, track
 

@@ -17,11 +17,11 @@ from alembic.migration import MigrationContext
 from alembic.operations import Operations
 
 from chimp_assets.database import schema as s
-from chimp_assets.database import views
-from chimp_assets.database.engine import Database, DatabaseError
-from chimp_assets.database.integrity import check_database
-from chimp_assets.database.migrations import _config, require_head, state_of, upgrade
+from chimp_assets.database.connection.engine import Database, DatabaseError
 from chimp_assets.database.schema import counter, metadata
+from chimp_assets.database.upkeep import views
+from chimp_assets.database.upkeep.integrity import check_database
+from chimp_assets.database.upkeep.migrations import _config, require_head, state_of, upgrade
 from chimp_assets.settings import shipped_file
 from chimp_assets_tests.database.world import make_world, plan, track
 
@@ -428,7 +428,7 @@ def _with_second_revision(monkeypatch: pytest.MonkeyPatch, folder: Path, body: s
         f"down_revision = '{REVISIONS[-1]}'\n"
         f"branch_labels = None\ndepends_on = None\ndef upgrade():\n    {body}\n"
     )
-    monkeypatch.setattr("chimp_assets.database.migrations.shipped_file", lambda name: folder / name)
+    monkeypatch.setattr("chimp_assets.database.upkeep.migrations.shipped_file", lambda name: folder / name)
 
 
 def _types_differ(context: Any, there: Any, ours: Any, there_type: Any, our_type: Any) -> bool | None:

@@ -14,23 +14,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chimp_assets.database import schema as s
+from chimp_assets.database.connection.engine import Database
 from chimp_assets.database.csv_tables import FaultyTableError
-from chimp_assets.database.effort_files import import_effort
-from chimp_assets.database.engine import Database
-from chimp_assets.database.events import record_events
-from chimp_assets.database.individual_files import import_individuals
-from chimp_assets.database.individuals import (
+from chimp_assets.database.files.effort_files import import_effort
+from chimp_assets.database.files.individual_files import import_individuals
+from chimp_assets.database.files.label_files import export_labels, import_labels
+from chimp_assets.database.individuals.biographies import (
     Terms,
     add_alias,
     rename_individual,
     show_individual,
     upsert_individuals,
 )
-from chimp_assets.database.label_files import export_labels, import_labels
-from chimp_assets.database.lookup import individual_called
-from chimp_assets.database.merges import merge_individuals
-from chimp_assets.database.names import code_of, doubt_about, fault_in, key_of, look_of, looks
-from chimp_assets.database.people import PeopleError, add_user, disable_user, list_users, user_id_of
+from chimp_assets.database.individuals.merges import merge_individuals
+from chimp_assets.database.labels.events import record_events
+from chimp_assets.database.people.lookup import individual_called
+from chimp_assets.database.people.names import code_of, doubt_about, fault_in, key_of, look_of, looks
+from chimp_assets.database.people.users import PeopleError, add_user, disable_user, list_users, user_id_of
 from chimp_assets.database.texts import first_unseen, visible, visible_json, visible_line
 from chimp_assets_tests.database.world import event, make_world, track
 

@@ -18,17 +18,17 @@ from hypothesis import strategies as st
 from chimp_assets.archive.register import NewVideo, register
 from chimp_assets.archive.store import BlobInfo
 from chimp_assets.database import schema as s
-from chimp_assets.database.cameras import name_key
+from chimp_assets.database.connection.engine import Database
 from chimp_assets.database.csv_tables import TableFileError, unguarded
-from chimp_assets.database.effort_files import import_effort
-from chimp_assets.database.engine import Database
-from chimp_assets.database.events import record_events
-from chimp_assets.database.individual_files import import_individuals
-from chimp_assets.database.individuals import Terms, add_alias, upsert_individuals
-from chimp_assets.database.label_files import LabelFileError, import_labels
-from chimp_assets.database.merges import merge_individuals, unmerge_individual
-from chimp_assets.database.names import clean, code_of, doubt_about, fault_in, key_of
-from chimp_assets.database.people import PeopleError, add_user, record_audit_event
+from chimp_assets.database.files.effort_files import import_effort
+from chimp_assets.database.files.individual_files import import_individuals
+from chimp_assets.database.files.label_files import LabelFileError, import_labels
+from chimp_assets.database.footage.cameras import name_key
+from chimp_assets.database.individuals.biographies import Terms, add_alias, upsert_individuals
+from chimp_assets.database.individuals.merges import merge_individuals, unmerge_individual
+from chimp_assets.database.labels.events import record_events
+from chimp_assets.database.people.names import clean, code_of, doubt_about, fault_in, key_of
+from chimp_assets.database.people.users import PeopleError, add_user, record_audit_event
 from chimp_assets.database.texts import cut_to, fault_of, units_of
 from chimp_assets_tests.database.world import event, make_world, track
 

@@ -6,8 +6,8 @@ import pytest
 import sqlalchemy as sa
 
 from chimp_assets.database import schema as s
-from chimp_assets.database.engine import Database
-from chimp_assets.database.pace import Pace, pace_of
+from chimp_assets.database.connection.engine import Database
+from chimp_assets.database.work.pace import Pace, pace_of
 from chimp_assets_tests.database.world import START, add_video
 
 

@@ -13,11 +13,11 @@ import sqlalchemy as sa
 from starlette.testclient import TestClient
 
 from chimp_assets.database import schema as s
-from chimp_assets.database.engine import Database
-from chimp_assets.database.events import record_events
-from chimp_assets.database.individuals import Terms, add_alias
-from chimp_assets.database.people import add_user
-from chimp_assets.database.work import tracks_without_pictures
+from chimp_assets.database.connection.engine import Database
+from chimp_assets.database.individuals.biographies import Terms, add_alias
+from chimp_assets.database.labels.events import record_events
+from chimp_assets.database.people.users import add_user
+from chimp_assets.database.work.due import tracks_without_pictures
 from chimp_assets.home import Home, init_home
 from chimp_assets.settings import OidcSettings
 from chimp_assets.vision.item_media import choose_references, make_item_media, sizes

@@ -6,14 +6,8 @@ import pytest
 import sqlalchemy as sa
 
 from chimp_assets.database import schema as s
-from chimp_assets.database.engine import Database
-from chimp_assets.database.people import (
-    PeopleError,
-    add_user,
-    disable_user,
-    ensure_default_users,
-    list_users,
-)
+from chimp_assets.database.connection.engine import Database
+from chimp_assets.database.people.users import PeopleError, add_user, disable_user, ensure_default_users, list_users
 
 
 def test_a_fresh_home_has_one_expert_once(db: Database) -> None:

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from chimp_assets.database.engine import Database
-from chimp_assets.database.individuals import Terms, add_alias, upsert_individuals
-from chimp_assets.database.merges import merge_individuals
+from chimp_assets.database.connection.engine import Database
+from chimp_assets.database.individuals.biographies import Terms, add_alias, upsert_individuals
+from chimp_assets.database.individuals.merges import merge_individuals
 from chimp_assets.database.questions import (
     Answer,
     QuestionError,

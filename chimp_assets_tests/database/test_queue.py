@@ -10,14 +10,14 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.dialects import mssql, postgresql
 
-from chimp_assets.database import queue
 from chimp_assets.database import schema as s
-from chimp_assets.database.bulk import insert_rows
-from chimp_assets.database.engine import Database
-from chimp_assets.database.events import record_events
-from chimp_assets.database.people import PeopleError, add_user, disable_user
-from chimp_assets.database.queue import claim, pending_count, release, write_round
+from chimp_assets.database.connection.bulk import insert_rows
+from chimp_assets.database.connection.engine import Database
+from chimp_assets.database.labels.events import record_events
+from chimp_assets.database.people.users import PeopleError, add_user, disable_user
 from chimp_assets.database.schema import LANES
+from chimp_assets.database.work import queue
+from chimp_assets.database.work.queue import claim, pending_count, release, write_round
 from chimp_assets_tests.database.world import EMBEDDER, HEAD, event, item_states, make_world, plan, track
 
 

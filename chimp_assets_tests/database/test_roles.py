@@ -8,11 +8,11 @@ import pytest
 import sqlalchemy as sa
 
 from chimp_assets.database import schema as s
-from chimp_assets.database.engine import Database
-from chimp_assets.database.events import record_in
-from chimp_assets.database.migrations import SQL_SERVER_OPTIONS
-from chimp_assets.database.queue import claim
-from chimp_assets.database.views import create_views, drop_views
+from chimp_assets.database.connection.engine import Database
+from chimp_assets.database.labels.events import record_in
+from chimp_assets.database.upkeep.migrations import SQL_SERVER_OPTIONS
+from chimp_assets.database.upkeep.views import create_views, drop_views
+from chimp_assets.database.work.queue import claim
 from chimp_assets.settings import shipped_file
 from chimp_assets_tests.database.world import event, make_world, plan, track
 

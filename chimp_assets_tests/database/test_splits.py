@@ -10,8 +10,8 @@ import pytest
 import sqlalchemy as sa
 
 from chimp_assets.database import schema as s
-from chimp_assets.database.engine import Database
-from chimp_assets.database.splits import assign_splits, audit_reserve_mask, hash01
+from chimp_assets.database.connection.engine import Database
+from chimp_assets.database.labels.splits import assign_splits, audit_reserve_mask, hash01
 from chimp_assets_tests.database.world import START, add_video, make_world
 
 
@@ -141,7 +141,7 @@ def test_videos_of_unknown_day_or_camera_go_by_folder_and_long_names_stay_apart(
 
 def test_many_pages_of_videos_are_all_assigned(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """The archive is read in pages: none may be lost at a seam, and a day that lies across one stays together."""
-    monkeypatch.setattr("chimp_assets.database.splits.PAGE", 7)
+    monkeypatch.setattr("chimp_assets.database.labels.splits.PAGE", 7)
     make_world(db, videos=0)
     for video_id in range(1, 41):
         add(db, video_id, camera="c", recorded_at=START + timedelta(days=(video_id - 1) // 5))

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 import chimp_assets
 from chimp_assets.database import schema as s
+from chimp_assets.database.connection.engine import Database
 from chimp_assets.database.csv_tables import (
     FORMULA_STARTS,
     KEY,
@@ -31,11 +32,10 @@ from chimp_assets.database.csv_tables import (
     truth_of,
     unguarded,
 )
-from chimp_assets.database.effort_files import import_effort
-from chimp_assets.database.engine import Database
-from chimp_assets.database.events import record_events
-from chimp_assets.database.individual_files import import_individuals
-from chimp_assets.database.label_files import LabelFileError, export_labels, import_labels
+from chimp_assets.database.files.effort_files import import_effort
+from chimp_assets.database.files.individual_files import import_individuals
+from chimp_assets.database.files.label_files import LabelFileError, export_labels, import_labels
+from chimp_assets.database.labels.events import record_events
 from chimp_assets.errors import ChimpError
 from chimp_assets_tests.database.world import event, make_world, track
 

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
-from chimp_assets.database import bulk_sql_server, entra, faults
 from chimp_assets.database import schema as s
-from chimp_assets.database.bulk import insert_rows, write_chunks
-from chimp_assets.database.engine import Database, DatabaseError
-from chimp_assets.database.migrations import _take_turn, try_options
+from chimp_assets.database.connection import bulk_sql_server, entra, faults
+from chimp_assets.database.connection.bulk import insert_rows, write_chunks
+from chimp_assets.database.connection.engine import Database, DatabaseError
+from chimp_assets.database.upkeep.migrations import _take_turn, try_options
 from chimp_assets.errors import FullDiskError
 from chimp_assets_tests.database.fake_sql_server import FakeDriver, install
 
@@ -26,7 +26,7 @@ URLS = {"pyodbc": PYODBC, "mssql_python": MSSQLPYTHON}
 
 @pytest.fixture(params=URLS)
 def driver(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> FakeDriver:
-    monkeypatch.setattr("chimp_assets.database.engine.time.sleep", lambda seconds: None)
+    monkeypatch.setattr("chimp_assets.database.connection.engine.time.sleep", lambda seconds: None)
     return install(monkeypatch, request.param)
 
 
@@ -208,7 +208,7 @@ def test_a_token_is_renewed_before_it_ends(credentials: Any, monkeypatch: pytest
     source = entra.TokenSource("default")
     assert [source.get_token().token, source.get_token().token] == ["token 1", "token 1"]
     now = time.time()
-    monkeypatch.setattr("chimp_assets.database.entra.time.time", lambda: now + 3600 - entra.RENEW_S + 1)
+    monkeypatch.setattr("chimp_assets.database.connection.entra.time.time", lambda: now + 3600 - entra.RENEW_S + 1)
     assert source.get_token().token == "token 2"
     assert len(credentials) == 1
 

@@ -20,14 +20,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy.schema import CreateTable
 
-from chimp_assets.database import faults, migrations, queue, server_settings, views
 from chimp_assets.database import schema as s
-from chimp_assets.database.bulk import insert_rows, write_chunks
-from chimp_assets.database.engine import BusyDatabaseError, Database, DatabaseError
-from chimp_assets.database.events import LabelEvent, record_events
-from chimp_assets.database.label_files import export_labels, import_labels
-from chimp_assets.database.odbc_types import sizes_and_rows
+from chimp_assets.database.connection import faults
+from chimp_assets.database.connection.bulk import insert_rows, write_chunks
+from chimp_assets.database.connection.engine import BusyDatabaseError, Database, DatabaseError
+from chimp_assets.database.connection.odbc_types import sizes_and_rows
+from chimp_assets.database.files.label_files import export_labels, import_labels
+from chimp_assets.database.labels.events import LabelEvent, record_events
 from chimp_assets.database.texts import ESCAPE, pattern_within
+from chimp_assets.database.upkeep import migrations, server_settings, views
+from chimp_assets.database.work import queue
 from chimp_assets_tests.database import t_sql
 from chimp_assets_tests.database.fake_sql_server import FakeCursor, FakeDriver, install
 from chimp_assets_tests.database.test_sql_server import MSSQLPYTHON, URLS, _boxes, _error
@@ -36,7 +38,7 @@ from chimp_assets_tests.database.world import make_world, plan, track
 
 @pytest.fixture(params=URLS)
 def driver(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> FakeDriver:
-    monkeypatch.setattr("chimp_assets.database.engine.time.sleep", lambda seconds: None)
+    monkeypatch.setattr("chimp_assets.database.connection.engine.time.sleep", lambda seconds: None)
     return install(monkeypatch, request.param)
 
 

@@ -8,9 +8,10 @@ import pytest
 import sqlalchemy as sa
 
 from chimp_assets.database import schema as s
-from chimp_assets.database import stamps, work
-from chimp_assets.database.engine import Database
-from chimp_assets.database.work import MAX_ATTEMPTS, Retried, retry_failed, unscored_bundles
+from chimp_assets.database.connection.engine import Database
+from chimp_assets.database.work import due as work
+from chimp_assets.database.work import stamps
+from chimp_assets.database.work.due import MAX_ATTEMPTS, Retried, retry_failed, unscored_bundles
 from chimp_assets_tests.database.world import EMBEDDER, HEAD, START, add_video, make_world
 
 BUNDLE = 1

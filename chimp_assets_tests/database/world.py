@@ -10,12 +10,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from chimp_assets.database import schema as s
-from chimp_assets.database.bulk import insert_rows
-from chimp_assets.database.engine import Database
-from chimp_assets.database.events import LabelEvent
-from chimp_assets.database.individuals import upsert_individuals
-from chimp_assets.database.people import add_user
-from chimp_assets.database.queue import write_round
+from chimp_assets.database.connection.bulk import insert_rows
+from chimp_assets.database.connection.engine import Database
+from chimp_assets.database.individuals.biographies import upsert_individuals
+from chimp_assets.database.labels.events import LabelEvent
+from chimp_assets.database.people.users import add_user
+from chimp_assets.database.work.queue import write_round
 
 START = datetime(2013, 5, 6, 7, 0, tzinfo=UTC)
 EMBEDDER, HEAD, DETECTOR = 1, 2, 3

@@ -7,8 +7,8 @@ import pytest
 import sqlalchemy as sa
 
 from chimp_assets.database import schema as t
-from chimp_assets.database.events import effective_answers
-from chimp_assets.database.queue import write_round
+from chimp_assets.database.labels.events import effective_answers
+from chimp_assets.database.work.queue import write_round
 from chimp_assets.demo.expert import Answer, ExpertError, SimulatedExpert, seen_in
 from chimp_assets.demo.truth import ArchiveTruth, TrueAnimal, TrueIndividual, TrueVideo
 from chimp_assets_tests.rows import add_bundle, add_model, add_track, add_video

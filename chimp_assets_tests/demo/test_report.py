@@ -9,8 +9,8 @@ from rich.console import Console
 from safetensors.numpy import save
 
 from chimp_assets.database import schema as t
-from chimp_assets.database.queue import write_round
-from chimp_assets.database.splits import audit_reserve_mask
+from chimp_assets.database.labels.splits import audit_reserve_mask
+from chimp_assets.database.work.queue import write_round
 from chimp_assets.demo.baseline import Judged, judge, random_labels_baseline, read_ground
 from chimp_assets.demo.expert import SimulatedExpert
 from chimp_assets.demo.report import build_report, show_report

@@ -15,8 +15,8 @@ import simplejpeg
 import sqlalchemy as sa
 
 from chimp_assets.database import schema as s
-from chimp_assets.database.bulk import insert_rows
-from chimp_assets.database.events import record_events
+from chimp_assets.database.connection.bulk import insert_rows
+from chimp_assets.database.labels.events import record_events
 from chimp_assets.home import Home, init_home
 from chimp_assets.web.accounts import set_password
 from chimp_assets_tests.database import world

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from starlette.testclient import TestClient
 
-from chimp_assets.database.archive_state import listing_is_noted
+from chimp_assets.database.footage.archive_state import listing_is_noted
 from chimp_assets.errors import ChimpError
 from chimp_assets.home import Home
 

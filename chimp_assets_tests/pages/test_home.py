@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from chimp_assets.database import schema as s
-from chimp_assets.database.events import record_events
+from chimp_assets.database.labels.events import record_events
 from chimp_assets.insight import progress
 from chimp_assets_tests.database.world import event, plan_pairs, track
 

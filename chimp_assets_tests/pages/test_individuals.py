@@ -7,8 +7,8 @@ import pytest
 import sqlalchemy as sa
 
 from chimp_assets.database import schema as s
-from chimp_assets.database.events import record_events
-from chimp_assets.database.merges import merge_individuals
+from chimp_assets.database.individuals.merges import merge_individuals
+from chimp_assets.database.labels.events import record_events
 from chimp_assets.insight import lives
 from chimp_assets_tests.database.world import HEAD, event, track
 

@@ -11,8 +11,8 @@ import pytest
 import sqlalchemy as sa
 
 from chimp_assets.database import schema as s
-from chimp_assets.database.events import record_events
-from chimp_assets.database.merges import merge_individuals
+from chimp_assets.database.individuals.merges import merge_individuals
+from chimp_assets.database.labels.events import record_events
 from chimp_assets.insight import network as n
 from chimp_assets.insight.together import Question, Scope, together
 from chimp_assets_tests.database.field_study import make_study, write_study

@@ -6,10 +6,10 @@ import pytest
 import sqlalchemy as sa
 
 from chimp_assets.database import schema as s
-from chimp_assets.database.events import record_events
-from chimp_assets.database.merges import merge_individuals
-from chimp_assets.database.people import PeopleError
-from chimp_assets.database.references import set_references
+from chimp_assets.database.individuals.merges import merge_individuals
+from chimp_assets.database.labels.events import record_events
+from chimp_assets.database.labels.references import set_references
+from chimp_assets.database.people.users import PeopleError
 from chimp_assets.insight import lives, network, progress
 from chimp_assets.insight.together import Question, Scope, clips_of, shown_of, together
 from chimp_assets_tests.database import t_sql

@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from chimp_assets.database import schema as s
-from chimp_assets.database.events import record_events
+from chimp_assets.database.labels.events import record_events
 from chimp_assets.insight import lives
 from chimp_assets.insight.together import Question, Scope, index_of, shown_of, together
 from chimp_assets_tests.database.field_study import make_study, write_study

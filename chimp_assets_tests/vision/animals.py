@@ -11,10 +11,10 @@ import simplejpeg
 import sqlalchemy as sa
 
 from chimp_assets.database import schema as s
-from chimp_assets.database.bulk import insert_rows
-from chimp_assets.database.events import LabelEvent, record_events
-from chimp_assets.database.individuals import upsert_individuals
-from chimp_assets.database.splits import audit_reserve_mask
+from chimp_assets.database.connection.bulk import insert_rows
+from chimp_assets.database.individuals.biographies import upsert_individuals
+from chimp_assets.database.labels.events import LabelEvent, record_events
+from chimp_assets.database.labels.splits import audit_reserve_mask
 from chimp_assets.home import Home
 
 START = datetime(2020, 3, 1, 7, 0, tzinfo=UTC)

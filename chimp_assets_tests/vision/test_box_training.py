@@ -11,7 +11,7 @@ import sqlalchemy as sa
 import torch
 
 from chimp_assets.database import schema
-from chimp_assets.database.events import LabelEvent, record_events
+from chimp_assets.database.labels.events import LabelEvent, record_events
 from chimp_assets.settings import load_settings
 from chimp_assets.vision import box_training
 from chimp_assets.vision.box_training import (

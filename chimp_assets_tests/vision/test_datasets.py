@@ -7,8 +7,8 @@ import pytest
 import sqlalchemy as sa
 
 from chimp_assets.database import schema
-from chimp_assets.database.events import LabelEvent, last_seq, record_events
-from chimp_assets.database.merges import last_merge, merge_individuals, unmerge_individual
+from chimp_assets.database.individuals.merges import last_merge, merge_individuals, unmerge_individual
+from chimp_assets.database.labels.events import LabelEvent, last_seq, record_events
 from chimp_assets.vision.checkpoint import ModelError, ModelFileError
 from chimp_assets.vision.datasets import (
     build_training_set,
@@ -146,7 +146,7 @@ def test_another_vocabulary_is_another_query(home):
     answer(home, truth, "typical")
 
     def sexes(watermark, merge_watermark):
-        from chimp_assets.database.events import effective_answers
+        from chimp_assets.database.labels.events import effective_answers
 
         named = effective_answers(watermark, merge_watermark).subquery()
         return sa.select(

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
-from chimp_assets.database import schema, work
-from chimp_assets.database.stamps import mark_changed
+from chimp_assets.database import schema
+from chimp_assets.database.work import due
+from chimp_assets.database.work.stamps import mark_changed
 from chimp_assets.settings import load_settings
 from chimp_assets.vision.checkpoint import ModelError, ModelFileError, champion
 from chimp_assets.vision.embedder import fit_embedder
@@ -77,7 +78,7 @@ def test_a_file_is_stale_after_its_tracks_changed_and_only_then(home, filmed):
         mark_changed(conn, 1)  # other boxes under the same track numbers
     assert is_stale(db, store, "site-0001")
     with db.read() as conn:
-        assert "site-0001" in work.unscored_bundles(conn)
+        assert "site-0001" in due.unscored_bundles(conn)
 
 
 def test_a_changed_file_is_refused_and_made_again(home, filmed):

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
-from chimp_assets.database import schema, work
+from chimp_assets.database import schema
+from chimp_assets.database.work import due as work
 from chimp_assets.settings import load_settings
 from chimp_assets.vision import fine_tuning, train
 from chimp_assets.vision.checkpoint import ModelError, champion, model_of, register_model

@@ -15,8 +15,8 @@ import sqlalchemy as sa
 
 from chimp_assets.checks.item_media import item_media_fits_a_slow_link
 from chimp_assets.database import schema as t
-from chimp_assets.database.events import LabelEvent, record_events
-from chimp_assets.database.work import lacking_pictures, tracks_without_pictures
+from chimp_assets.database.labels.events import LabelEvent, record_events
+from chimp_assets.database.work.due import lacking_pictures, tracks_without_pictures
 from chimp_assets.home import Home
 from chimp_assets.resources import HomeResource
 from chimp_assets.sweep import audit_store
@@ -236,7 +236,7 @@ def _event_of(conn: sa.Connection, track_id: int | None) -> str:
 
 
 def _ask(home: Home, track_ids: list[int]) -> None:
-    from chimp_assets.database.queue import write_round
+    from chimp_assets.database.work.queue import write_round
 
     with home.database.write() as conn:
         conn.execute(

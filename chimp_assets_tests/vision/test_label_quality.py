@@ -5,8 +5,8 @@ from uuid import uuid4
 import numpy as np
 import pytest
 
-from chimp_assets.database.agreement import self_agreement
-from chimp_assets.database.events import LabelEvent, record_events
+from chimp_assets.database.labels.agreement import self_agreement
+from chimp_assets.database.labels.events import LabelEvent, record_events
 from chimp_assets.database.status import status_of
 from chimp_assets.settings import HeadSettings
 from chimp_assets.vision.head import out_of_fold_probabilities

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from chimp_assets.cli import app
 from chimp_assets.database import schema as t
-from chimp_assets.database.people import PeopleError
+from chimp_assets.database.people.users import PeopleError
 from chimp_assets.vision.checkpoint import ModelError, champion, promote, register_model
 from chimp_assets.vision.registry import (
     code_version,

@@ -13,8 +13,8 @@ import sqlalchemy as sa
 
 from chimp_assets.archive.shards import ShardWriter
 from chimp_assets.database import schema
-from chimp_assets.database.migrations import upgrade
 from chimp_assets.database.schema import shard_id_of, track_id_of
+from chimp_assets.database.upkeep.migrations import upgrade
 from chimp_assets.home import Home
 from chimp_assets.vision import tracking
 from chimp_assets.vision.contact_sheet import contact_sheet
@@ -183,7 +183,7 @@ def _set_decoded(db, video_id):
 
 def test_tracks_that_people_were_asked_about_are_kept(home):
     """The label is sacred: tracking anew must not delete the track that an answer names."""
-    from chimp_assets.database.events import LabelEvent, record_events
+    from chimp_assets.database.labels.events import LabelEvent, record_events
 
     store_video(home.database, home.store, 7)
     track_bundle(home.database, home.store, KEY, home.settings)

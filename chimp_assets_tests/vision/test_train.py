@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
-from chimp_assets.database import schema, work
-from chimp_assets.database.merges import merge_individuals
-from chimp_assets.database.work import unscored_bundles
+from chimp_assets.database import schema
+from chimp_assets.database.individuals.merges import merge_individuals
+from chimp_assets.database.work import due
+from chimp_assets.database.work.due import unscored_bundles
 from chimp_assets.settings import load_settings
 from chimp_assets.vision.checkpoint import ModelError, champion, model_of, promote, register_model
 from chimp_assets.vision.datasets import build_training_set, member_bytes, read_members, rebuild_members
@@ -231,7 +232,7 @@ def test_every_live_track_gets_its_ranks_and_scores_once(home, labelled):
     assert (first.n_tracks, first.n_rows, first.left) == (len(truth), 4 * len(truth), [])
     assert second.n_rows == first.n_rows
     with home.database.read() as conn:
-        assert work.unscored_bundles(conn) == []
+        assert due.unscored_bundles(conn) == []
         names = dict(conn.execute(sa.select(schema.individual.c.individual_id, schema.individual.c.anim_id)).all())
     total: dict[int, float] = {}
     for track_id, _, _, probability in rows[0]:

@@ -8,8 +8,8 @@ import sqlalchemy as sa
 from safetensors.numpy import save
 
 from chimp_assets.database import schema as t
-from chimp_assets.database.bulk import insert_rows
-from chimp_assets.database.events import LabelEvent, record_events
+from chimp_assets.database.connection.bulk import insert_rows
+from chimp_assets.database.labels.events import LabelEvent, record_events
 from chimp_assets.home import Home
 from chimp_assets.settings import HeadSettings
 from chimp_assets.vision.checkpoint import content_hash, register_model, save_checkpoint

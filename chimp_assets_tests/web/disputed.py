@@ -12,9 +12,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from chimp_assets.database import schema as s
-from chimp_assets.database.competing import Opinion, record_opinions
-from chimp_assets.database.engine import Database
-from chimp_assets.database.events import record_events
+from chimp_assets.database.connection.engine import Database
+from chimp_assets.database.labels.competing import Opinion, record_opinions
+from chimp_assets.database.labels.events import record_events
 from chimp_assets_tests.database.world import event, track
 
 # What each case is about.

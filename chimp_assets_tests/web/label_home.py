@@ -17,8 +17,8 @@ import simplejpeg
 import sqlalchemy as sa
 
 from chimp_assets.database import schema as s
-from chimp_assets.database.bulk import insert_rows
-from chimp_assets.database.individuals import upsert_individuals
+from chimp_assets.database.connection.bulk import insert_rows
+from chimp_assets.database.individuals.biographies import upsert_individuals
 from chimp_assets.home import Home, init_home
 from chimp_assets.vision.item_media import encode_clip
 from chimp_assets.web.accounts import set_password

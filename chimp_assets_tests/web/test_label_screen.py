@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from chimp_assets.database import schema as s
-from chimp_assets.database.queue import claim
+from chimp_assets.database.work.queue import claim
 from chimp_assets_tests.web.conftest import PASSWORD, Site, sign_in
 from chimp_assets_tests.web.label_home import NAMES
 from chimp_assets_tests.web.pages import decide, decide_many, item_on, look, open_label, until, until_moved, wait_saved

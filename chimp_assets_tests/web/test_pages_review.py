@@ -13,8 +13,8 @@ import sqlalchemy as sa
 from playwright.sync_api import Page, expect
 
 from chimp_assets.database import schema as s
-from chimp_assets.database.events import effective_answers
-from chimp_assets.database.people import add_user
+from chimp_assets.database.labels.events import effective_answers
+from chimp_assets.database.people.users import add_user
 from chimp_assets.home import Home
 from chimp_assets.web.accounts import set_password
 from chimp_assets_tests.web.conftest import Served, Site, sign_in

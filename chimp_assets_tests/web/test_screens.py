@@ -12,8 +12,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from chimp_assets.database.events import record_events
-from chimp_assets.database.people import add_user
+from chimp_assets.database.labels.events import record_events
+from chimp_assets.database.people.users import add_user
 from chimp_assets.home import Home
 from chimp_assets.web.accounts import set_password
 from chimp_assets_tests.database.world import event, track

@@ -1,4 +1,4 @@
-"""How Alembic reaches the database: over the connection that `chimp_assets.database.migrations` hands in.
+"""How Alembic reaches the database: over the connection that `chimp_assets.database.upkeep.migrations` hands in.
 
 A new revision is written by hand, beside the first: the tests compare what it makes with `chimp_assets.database.schema`
 on SQLite and on PostgreSQL, and name what is missing.

@@ -15,9 +15,9 @@ from starlette.requests import Request
 
 from chimp_assets.archive.time_corrections import Corrected, Said, correct, revoke
 from chimp_assets.database import schema as t
-from chimp_assets.database import work
-from chimp_assets.database.names import key_of
-from chimp_assets.database.people import add_user, disable_user, enable_user, user_id_of, write_audit_event
+from chimp_assets.database.people.names import key_of
+from chimp_assets.database.people.users import add_user, disable_user, enable_user, user_id_of, write_audit_event
+from chimp_assets.database.work import due
 from chimp_assets.vision.registry import promote_by_hand, roll_back
 from chimp_assets.web import accounts, sessions
 from chimp_assets.web.errors import WebError
@@ -109,7 +109,7 @@ def rollback(request: Request, wanted: Rollback, person: _Admin) -> Any:
 def retry(request: Request, wanted: Again, person: _Admin) -> Any:
     """Take failed videos and given-up bundles up again, as `chimp ingest --retry-failed` does; the daemon decodes."""
     db = request.app.state.db
-    done = work.retry_failed(db, wanted.video_id)
+    done = due.retry_failed(db, wanted.video_id)
     if wanted.video_id is not None and not done.videos:
         raise WebError(409, "not_failed", "This video has not failed, or not any more.", "Load the page again.")
     what = "archive" if wanted.video_id is None else f"video:{wanted.video_id}"

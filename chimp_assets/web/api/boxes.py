@@ -10,7 +10,7 @@ from starlette.requests import Request
 
 from chimp_assets.archive.store import MissingBlobError
 from chimp_assets.database import schema as t
-from chimp_assets.database.events import effective_answers
+from chimp_assets.database.labels.events import effective_answers
 from chimp_assets.web.errors import WebError
 from chimp_assets.web.fields import FrameNo, Key
 from chimp_assets.web.items import video_dict

@@ -19,9 +19,9 @@ from pydantic import BaseModel, Field, ValidationError, ValidatorFunctionWrapHan
 from starlette.requests import Request
 
 from chimp_assets.database import schema as t
-from chimp_assets.database.competing import Opinion, record_opinions
-from chimp_assets.database.engine import Database
-from chimp_assets.database.events import AHEAD, EARLIEST, LONGEST_S, PAIR_KINDS, LabelEvent
+from chimp_assets.database.connection.engine import Database
+from chimp_assets.database.labels.competing import Opinion, record_opinions
+from chimp_assets.database.labels.events import AHEAD, EARLIEST, LONGEST_S, PAIR_KINDS, LabelEvent
 from chimp_assets.web.errors import WebError
 from chimp_assets.web.fields import Body, FrameNo, Key
 from chimp_assets.web.gold import as_shown

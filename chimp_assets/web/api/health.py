@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse
 
 from chimp_assets.database import schema as t
-from chimp_assets.database.queue import pending_count
+from chimp_assets.database.work.queue import pending_count
 from chimp_assets.web.errors import SignedOut, WebError
 from chimp_assets.web.metrics import gauge
 from chimp_assets.web.roles import everybody, may

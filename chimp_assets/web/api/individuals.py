@@ -13,12 +13,12 @@ from fastapi import APIRouter, Depends
 from pydantic import Field
 from starlette.requests import Request
 
-from chimp_assets.database.engine import Database
-from chimp_assets.database.events import LabelEvent, record_events
-from chimp_assets.database.individuals import Terms, rename_individual
-from chimp_assets.database.merges import merge_individuals, unmerge_individual
-from chimp_assets.database.people import write_audit_event
-from chimp_assets.database.references import set_references
+from chimp_assets.database.connection.engine import Database
+from chimp_assets.database.individuals.biographies import Terms, rename_individual
+from chimp_assets.database.individuals.merges import merge_individuals, unmerge_individual
+from chimp_assets.database.labels.events import LabelEvent, record_events
+from chimp_assets.database.labels.references import set_references
+from chimp_assets.database.people.users import write_audit_event
 from chimp_assets.insight import lives
 from chimp_assets.web.errors import WebError
 from chimp_assets.web.fields import Body, Key

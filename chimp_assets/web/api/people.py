@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from chimp_assets.database import schema as t
-from chimp_assets.database.events import ANSWER_KINDS, effective_answers
+from chimp_assets.database.labels.events import ANSWER_KINDS, effective_answers
 from chimp_assets.insight.lives import newest_communities
 from chimp_assets.web import texts
 from chimp_assets.web.errors import WebError

@@ -11,8 +11,8 @@ from fastapi import APIRouter, Depends
 from pydantic import Field
 from starlette.requests import Request
 
-from chimp_assets.database import queue
 from chimp_assets.database import schema as t
+from chimp_assets.database.work import queue
 from chimp_assets.web.fields import Body, Key, Nothing
 from chimp_assets.web.items import Asked, asked, item_dicts, moment
 from chimp_assets.web.roles import may, require

@@ -11,10 +11,10 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from chimp_assets.database import queue
-from chimp_assets.database.engine import Database
-from chimp_assets.database.names import key_of
-from chimp_assets.database.people import record_audit_event
+from chimp_assets.database.connection.engine import Database
+from chimp_assets.database.people.names import key_of
+from chimp_assets.database.people.users import record_audit_event
+from chimp_assets.database.work import queue
 from chimp_assets.web import accounts, sessions
 from chimp_assets.web.errors import WebError
 from chimp_assets.web.fields import Body, Nothing

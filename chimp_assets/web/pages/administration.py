@@ -17,9 +17,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from chimp_assets.archive.time_corrections import list_corrections
-from chimp_assets.database import times
-from chimp_assets.database.archive_state import archive_problem
-from chimp_assets.database.passed_over import labels_left_behind, passed_over_files
+from chimp_assets.database.footage import times
+from chimp_assets.database.footage.archive_state import archive_problem
+from chimp_assets.database.footage.passed_over import labels_left_behind, passed_over_files
 from chimp_assets.database.schema import DATE_ORDERS, ROLES, VIDEO_STATES
 from chimp_assets.insight import archive, models, people
 from chimp_assets.web.charts import reliability, shares_over

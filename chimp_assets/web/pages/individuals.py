@@ -15,7 +15,7 @@ from fastapi import APIRouter, Depends, Query
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from chimp_assets.database.references import MOST
+from chimp_assets.database.labels.references import MOST
 from chimp_assets.insight import lives
 from chimp_assets.web.charts import bars
 from chimp_assets.web.errors import WebError

@@ -12,7 +12,7 @@ from argon2 import PasswordHasher
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
-from chimp_assets.database.people import add_user
+from chimp_assets.database.people.users import add_user
 from chimp_assets.home import Home, init_home
 from chimp_assets.web import accounts
 from chimp_assets.web.app import Options, create_app

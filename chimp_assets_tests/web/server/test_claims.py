@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from fastapi import FastAPI
 
 from chimp_assets.database import schema as t
-from chimp_assets.database.events import record_events
+from chimp_assets.database.labels.events import record_events
 from chimp_assets.home import Home
 from chimp_assets.web.items import is_blind
 from chimp_assets_tests.database.world import HEAD, START, add_video, event, plan, predict, track
@@ -151,7 +151,7 @@ def test_a_volunteer_is_given_pairs_and_no_names(home: Home, browser: Browsers) 
 
 def test_texts_are_compressed_and_pictures_are_not(home: Home, browser: Browsers) -> None:
     """A claim for the field takes twelve seconds of a slow link, and one if it is compressed."""
-    from chimp_assets.database.individuals import upsert_individuals
+    from chimp_assets.database.individuals.biographies import upsert_individuals
 
     upsert_individuals(home.database, [{"anim_id": f"X{n:03d}"} for n in range(300)])
     anna = browser("anna")
@@ -214,7 +214,7 @@ def test_a_page_of_many_has_wrong_tracks_that_only_the_server_knows(home: Home, 
 
 def test_a_page_of_many_asks_nothing_that_the_audit_may_ask(home: Home, browser: Browsers) -> None:
     """A name that was suggested would spoil the only unbiased measurement there is."""
-    from chimp_assets.database.splits import audit_reserve_mask
+    from chimp_assets.database.labels.splits import audit_reserve_mask
 
     db = home.database
     with db.write() as conn:
@@ -257,7 +257,7 @@ def test_boxes_begin_with_those_that_somebody_called_bad(home: Home, browser: Br
 
 def test_the_names_are_all_there_in_one_answer_that_browsers_keep(home: Home, browser: Browsers) -> None:
     """Name search works offline on what this gives."""
-    from chimp_assets.database.individuals import Terms, add_alias, upsert_individuals
+    from chimp_assets.database.individuals.biographies import Terms, add_alias, upsert_individuals
 
     db = home.database
     upsert_individuals(db, [{"anim_id": f"X{n:03d}", "name": f"Name {n}"} for n in range(300)])

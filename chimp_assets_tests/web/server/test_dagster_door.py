@@ -23,7 +23,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from chimp_assets import cli
 from chimp_assets.database import schema as t
-from chimp_assets.database.people import add_user
+from chimp_assets.database.people.users import add_user
 from chimp_assets.errors import ChimpError
 from chimp_assets.home import Home
 from chimp_assets.web import accounts, dagster_door, sessions, ui_token
@@ -312,7 +312,7 @@ def test_a_long_body_is_refused(visit: Visit, dagster: Dagster, home: Home) -> N
 
 
 def test_a_busy_database_lets_nobody_in(visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
-    from chimp_assets.database.engine import BusyDatabaseError
+    from chimp_assets.database.connection.engine import BusyDatabaseError
 
     def busy(*_: object) -> None:
         raise BusyDatabaseError("The database is busy.", "Wait.")

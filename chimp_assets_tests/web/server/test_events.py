@@ -22,7 +22,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chimp_assets.database import schema as t
-from chimp_assets.database.engine import BusyDatabaseError, Database
+from chimp_assets.database.connection.engine import BusyDatabaseError, Database
 from chimp_assets.home import Home
 from chimp_assets_tests.database.world import plan, track
 from chimp_assets_tests.web.server.conftest import PASSWORD, Browser

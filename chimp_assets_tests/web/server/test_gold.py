@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from fastapi import FastAPI
 
 from chimp_assets.database import schema as t
-from chimp_assets.database.events import record_events
+from chimp_assets.database.labels.events import record_events
 from chimp_assets.home import Home
 from chimp_assets.web.checks import GOLD_FROM
 from chimp_assets_tests.database.world import HEAD, add_video, event, plan, predict, track

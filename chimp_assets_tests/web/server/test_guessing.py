@@ -16,7 +16,7 @@ from fastapi import FastAPI
 from starlette.requests import Request
 
 from chimp_assets.database import schema as t
-from chimp_assets.database.people import add_user, disable_user
+from chimp_assets.database.people.users import add_user, disable_user
 from chimp_assets.home import Home
 from chimp_assets.web import accounts
 from chimp_assets.web.devices import MOST_ACCOUNTS, Devices

@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from chimp_assets.database import schema as t
-from chimp_assets.database.work import lacking_pictures
+from chimp_assets.database.work.due import lacking_pictures
 from chimp_assets.home import Home, init_home
 from chimp_assets.vision.item_media import make_item_media
 from chimp_assets.web import accounts

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from fastapi import FastAPI
 
 from chimp_assets.database import schema as t
-from chimp_assets.database.people import disable_user
+from chimp_assets.database.people.users import disable_user
 from chimp_assets.home import Home
 from chimp_assets.settings import OidcSettings
 from chimp_assets.web.oidc import role_of

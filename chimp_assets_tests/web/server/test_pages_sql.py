@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from chimp_assets.database import schema as s
-from chimp_assets.database.engine import Database
+from chimp_assets.database.connection.engine import Database
 from chimp_assets.home import Home
 from chimp_assets.insight import archive, models, own, people, review
 from chimp_assets_tests.database import t_sql

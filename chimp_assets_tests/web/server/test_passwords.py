@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chimp_assets.database.people import PeopleError
+from chimp_assets.database.people.users import PeopleError
 from chimp_assets.home import Home
 from chimp_assets.web import accounts
 from chimp_assets.web.passwords import COMMON, is_easy_to_guess

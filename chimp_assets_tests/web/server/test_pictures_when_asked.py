@@ -17,7 +17,7 @@ import simplejpeg
 import sqlalchemy as sa
 
 from chimp_assets.database import schema as t
-from chimp_assets.database.references import set_references, stand_for
+from chimp_assets.database.labels.references import set_references, stand_for
 from chimp_assets.home import Home, init_home
 from chimp_assets.vision import item_media
 from chimp_assets.vision.item_media import drop_old_pictures, make_item_media

@@ -11,9 +11,9 @@ import pytest
 import sqlalchemy as sa
 
 from chimp_assets.database import schema as t
-from chimp_assets.database.events import ANSWER_KINDS, record_events
-from chimp_assets.database.integrity import check_database
-from chimp_assets.database.queue import claim
+from chimp_assets.database.labels.events import ANSWER_KINDS, record_events
+from chimp_assets.database.upkeep.integrity import check_database
+from chimp_assets.database.work.queue import claim
 from chimp_assets.home import Home
 from chimp_assets_tests.database.world import event, plan, track
 from chimp_assets_tests.web.server.conftest import Browser
@@ -212,8 +212,8 @@ def test_who_comes_back_after_the_lease_answers_the_item_unless_it_is_somebody_e
 @pytest.mark.parametrize("how", ["released", "disabled"])
 def test_what_was_answered_while_somebody_held_it_does_not_wait_again(home: Home, browser: Browsers, how: str) -> None:
     """The queue would ask about a track that is named, and the check of the database would complain."""
-    from chimp_assets.database.people import disable_user
-    from chimp_assets.database.queue import release
+    from chimp_assets.database.people.users import disable_user
+    from chimp_assets.database.work.queue import release
 
     db = home.database
     plan(

@@ -12,7 +12,7 @@ from argon2 import PasswordHasher
 from fastapi import FastAPI
 
 from chimp_assets.database import schema as t
-from chimp_assets.database.people import PeopleError, disable_user
+from chimp_assets.database.people.users import PeopleError, disable_user
 from chimp_assets.home import Home
 from chimp_assets.web import accounts, sessions
 from chimp_assets.web.throttle import MOST_KEYS, Throttle, is_worth_telling

@@ -1,0 +1,1 @@
+"""Rows as CSV files: labels, individuals and effort, in and out."""

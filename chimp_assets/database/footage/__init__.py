@@ -1,0 +1,1 @@
+"""Rows about videos: cameras, times of recording counted, what a listing passed over."""

@@ -1,0 +1,1 @@
+"""Label events and what follows from them: standing answers, splits, agreement, references."""

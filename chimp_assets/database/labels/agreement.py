@@ -1,0 +1,78 @@
+"""How often a person, asked again about a track without being told, says the same.
+
+Belongs here: self-agreement from the lane `repeat`. Does not belong here: labels that models contradict
+(`vision.label_quality`), which tracks are asked again (`acquisition`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from chimp_assets.database import schema as t
+from chimp_assets.database.individuals.merges import merged_ids
+from chimp_assets.database.labels.events import ANSWER_KINDS, NAMING_KINDS, last_seq
+from chimp_assets.intervals import wilson
+
+LOOKED_AT = 100_000
+"""Events that `recent_self_agreement` looks back: years of an expert's work, and a second's reading at a million."""
+
+
+@dataclass(frozen=True)
+class SelfAgreement:
+    """How often a person, asked again about a track without being told, said the same. Wilson interval, 95 %."""
+
+    annotator: str
+    n_repeats: int
+    n_same: int
+    share: float
+    ci_low: float
+    ci_high: float
+
+
+def self_agreement(conn: sa.Connection, after_seq: int = 0) -> list[SelfAgreement]:
+    """Of each person who was given repeats: answers of the lane `repeat` against the same person's answer before it.
+
+    after_seq: only of repeats that were answered after this event; all answers before count as what was said before.
+
+    Same: the same kind of answer and, where it names somebody, the same individual as merged. Retracted answers and
+    skips do not count.
+    """
+    a = t.annotation
+    back = a.alias("taken_back")
+    taken_back = sa.exists().where(back.c.kind == "retract", back.c.supersedes == a.c.annotation_id)
+    repeat = a.alias("repeat")
+    repeated = sa.select(repeat.c.track_id).where(
+        repeat.c.lane == sa.literal("repeat", literal_execute=True), repeat.c.seq > after_seq
+    )
+    rows = conn.execute(
+        sa.select(a.c.track_id, a.c.annotator_id, a.c.seq, a.c.kind, a.c.individual_id, a.c.lane, t.app_user.c.name)
+        .join(t.app_user, t.app_user.c.user_id == a.c.annotator_id)
+        .where(
+            a.c.track_id.in_(repeated),
+            a.c.kind.in_(ANSWER_KINDS),
+            a.c.other_track_id.is_(None),
+            ~taken_back,
+        )
+        .order_by(a.c.seq)
+    ).all()
+    same = merged_ids(conn)
+    before: dict[tuple[int, int], tuple[str, int | None]] = {}
+    counts: dict[str, list[int]] = {}
+    for r in rows:
+        who = None if r.individual_id is None else same.get(r.individual_id, r.individual_id)
+        # A new individual that is named again is the same answer.
+        said = ("name" if r.kind in NAMING_KINDS else r.kind, who)
+        key = (r.annotator_id, r.track_id)
+        if r.lane == "repeat" and r.seq > after_seq and key in before:
+            n = counts.setdefault(r.name, [0, 0])
+            n[0] += 1
+            n[1] += said == before[key]
+        before[key] = said
+    return [SelfAgreement(name, n, hits, hits / n, *wilson(hits, n)) for name, (n, hits) in sorted(counts.items())]
+
+
+def recent_self_agreement(conn: sa.Connection) -> list[SelfAgreement]:
+    """`self_agreement` in the newest LOOKED_AT events."""
+    return self_agreement(conn, max(0, last_seq(conn) - LOOKED_AT))

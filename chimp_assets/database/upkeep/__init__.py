@@ -1,0 +1,1 @@
+"""The database as a whole: migrations, views, backups, what must hold."""

@@ -1,0 +1,411 @@
+"""What is still to be done, asked of SQL: the questions behind every sensor and behind the foreground commands.
+
+Each question is level-triggered: it looks at what is there, never at what has just changed, so that no event can be
+missed and a crash at any moment leaves the question with the same answer.
+Does not belong here: doing the work, and Dagster's view of what is running.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import sqlalchemy as sa
+
+from chimp_assets.database import schema as t
+from chimp_assets.database.connection.engine import Database
+from chimp_assets.database.individuals.merges import last_merge, root_of, standing_edges
+from chimp_assets.database.labels.events import NAMING_KINDS, effective_answers
+from chimp_assets.database.labels.splits import audit_reserve_mask
+from chimp_assets.database.work.queue import in_lanes
+from chimp_assets.settings import Settings
+
+MAX_ATTEMPTS = 3
+"""Runs that a bundle gets before a person must look: without a limit one broken tape asks for runs for ever."""
+
+ENOUGH_TRACKS_TO_EMBED = 5_000
+"""With so many live tracks the embedder need not wait until the whole archive is tracked."""
+
+
+@dataclass(frozen=True)
+class Due:
+    """Whether something should be done now, and the reason in words."""
+
+    due: bool
+    reason: str
+
+
+def bundle_keys(conn: sa.Connection) -> list[str]:
+    """All bundle keys, oldest first: the order in which Dagster must know them."""
+    return list(conn.scalars(sa.select(t.bundle.c.bundle_key).order_by(t.bundle.c.bundle_id)))
+
+
+def unfinished_bundles(conn: sa.Connection, max_attempts: int | None = MAX_ATTEMPTS) -> list[str]:
+    """Bundles with a video that is registered or decoded, oldest first; without those that used up their attempts."""
+    statement = _unfinished()
+    if max_attempts is not None:
+        statement = statement.where(t.bundle.c.attempts < max_attempts)
+    return list(conn.scalars(statement))
+
+
+def registered_videos(conn: sa.Connection) -> int:
+    """Videos that wait to be decoded."""
+    return conn.scalar(sa.select(sa.func.count()).where(t.video.c.state == "registered")) or 0
+
+
+def exhausted_bundles(conn: sa.Connection) -> list[str]:
+    """Unfinished bundles that used up their attempts: a person must look at their runs."""
+    return list(conn.scalars(_unfinished().where(t.bundle.c.attempts >= MAX_ATTEMPTS)))
+
+
+def _unfinished() -> sa.Select[tuple[str]]:
+    # Two looks into the index (state, bundle_id) for each bundle, however many videos wait.
+    waiting = [
+        sa.exists().where(t.video.c.state == state, t.video.c.bundle_id == t.bundle.c.bundle_id)
+        for state in ("registered", "decoded")
+    ]
+    return sa.select(t.bundle.c.bundle_key).where(sa.or_(*waiting)).order_by(t.bundle.c.bundle_id)
+
+
+@dataclass(frozen=True)
+class Retried:
+    """What a retry takes up again: videos that had failed, and bundles whose runs had been given up."""
+
+    videos: int
+    bundles: int
+
+
+def retry_failed(database: Database, video_id: int | None = None) -> Retried:
+    """Make failed videos `registered` again and forget the attempts of their bundles and of those given up.
+
+    Whatever decodes next takes them: the foreground, or the sensor of a running daemon. With a video_id that video and
+    its bundle alone.
+    """
+
+    def write(conn: sa.Connection) -> Retried:
+        v, b = t.video.c, t.bundle.c
+        failed = (v.state == "failed") if video_id is None else sa.and_(v.state == "failed", v.video_id == video_id)
+        of_failed = b.bundle_id.in_(sa.select(v.bundle_id).where(failed))
+        given_up = b.attempts >= MAX_ATTEMPTS
+        taken_up = given_up if video_id is None else sa.and_(given_up, of_failed)
+        bundles = conn.execute(sa.update(t.bundle).where(taken_up).values(attempts=0)).rowcount
+        conn.execute(sa.update(t.bundle).where(b.attempts > 0, of_failed).values(attempts=0))
+        again = {"state": "registered", "error": None, "updated_at": datetime.now(UTC)}
+        videos = conn.execute(sa.update(t.video).where(failed).values(again)).rowcount
+        return Retried(videos, bundles)
+
+    return database.transact(write)
+
+
+def begin_attempt(database: Database, bundle_key: str) -> None:
+    """Counts a run of a bundle at its start, so that a run that is killed has been counted."""
+    with database.write() as conn:
+        conn.execute(
+            t.bundle.update().where(t.bundle.c.bundle_key == bundle_key).values(attempts=t.bundle.c.attempts + 1)
+        )
+
+
+def finish_attempt(database: Database, bundle_key: str) -> None:
+    """Forgets the attempts of a bundle whose run came to its end."""
+    with database.write() as conn:
+        conn.execute(t.bundle.update().where(t.bundle.c.bundle_key == bundle_key).values(attempts=0))
+
+
+def embedder_due(conn: sa.Connection, settings: Settings) -> Due:
+    """A first embedder is due when there is none, tracks are many enough and no bundle is still on its way."""
+    has_one = conn.scalar(sa.select(sa.func.count()).where(t.model.c.task == "embedder", t.model.c.state == "champion"))
+    if has_one:
+        return Due(False, "an embedder is there")
+    # Counted no further than it matters.
+    some = sa.select(t.track.c.track_id).where(t.track.c.state == "live").limit(ENOUGH_TRACKS_TO_EMBED).subquery()
+    live = conn.scalar(sa.select(sa.func.count()).select_from(some)) or 0
+    if live < settings.embed.min_tracks:
+        return Due(False, f"{live} live tracks, {settings.embed.min_tracks} are needed")
+    unfinished = len(unfinished_bundles(conn))
+    if unfinished and live < ENOUGH_TRACKS_TO_EMBED:
+        return Due(False, f"{unfinished} bundles are still on their way")
+    return Due(True, f"{live} live tracks and no embedder")
+
+
+def fine_tuning_due(conn: sa.Connection, settings: Settings) -> Due:
+    """A fine-tuning of the embedder is due when the newest training set has names enough, and again when it has grown
+    by settings.embed.fine_tune_growth since the last one."""
+    embed, model, sets = settings.embed, t.model.c, t.training_set.c
+    if embed.fine_tune == "off":
+        return Due(False, "switched off (embed.fine_tune)")
+    newest = conn.execute(
+        sa.select(sets.n_tracks, sets.n_classes, sets.created_at)
+        .where(sets.task == "head")
+        .order_by(sets.training_set_id.desc())
+        .limit(1)
+    ).first()
+    tracks, classes = (0, 0) if newest is None else (newest.n_tracks, newest.n_classes)
+    if tracks < embed.fine_tune_labels or classes < embed.fine_tune_classes:
+        return Due(
+            False,
+            f"{tracks} named tracks of {classes} individuals, {embed.fine_tune_labels} of {embed.fine_tune_classes}"
+            " are awaited",
+        )
+    if not conn.scalar(sa.select(sa.func.count()).where(model.task == "embedder", model.state == "champion")):
+        return Due(False, "no embedder yet")
+    last = conn.scalar(
+        sa.select(sa.func.max(sets.n_tracks))
+        .join_from(t.training_set, t.model, model.training_set_id == sets.training_set_id)
+        .where(model.task == "embedder")
+    )
+    if last is not None and tracks < embed.fine_tune_growth * last:
+        return Due(False, f"{tracks} named tracks; the last fine-tuning had {last}, the next one waits for more")
+    assert newest is not None
+    failures = conn.scalar(
+        sa.select(sa.func.count()).where(
+            t.audit_event.c.action == "run_failed",
+            t.audit_event.c.subject == "fine_tune_embedder",
+            t.audit_event.c.at > newest.created_at,
+        )
+    )
+    if (failures or 0) >= MAX_ATTEMPTS:
+        return Due(False, f"fine-tuning failed {failures} times on the newest training set; see its runs")
+    return Due(True, f"{tracks} named tracks of {classes} individuals" + (f", {last} last time" if last else ""))
+
+
+def _head_of_an_older_embedder(conn: sa.Connection) -> bool:
+    """Whether a new embedder has embedded the archive and nobody has fitted a head on it yet."""
+    model = t.model.c
+    embedder = conn.scalar(sa.select(model.model_id).where(model.task == "embedder", model.state == "champion"))
+    parent = conn.scalar(sa.select(model.parent_id).where(model.task == "head", model.state == "champion"))
+    if embedder is None or parent is None or parent == embedder:
+        return False
+    tried = conn.scalar(sa.select(sa.func.count()).where(model.task == "head", model.parent_id == embedder))
+    return not tried and not unscored_bundles(conn)
+
+
+def labels_due(conn: sa.Connection, settings: Settings, now: datetime) -> Due:
+    """Whether enough labels have landed since the last head was fitted, and the cool-down is over.
+
+    Compares the watermarks (annotation.seq and merge_id) of the newest training set that became a model with the newest
+    answer and the newest merge, so that a training that died takes no label with it. A merge or its undo is news of as
+    many labels as name somebody who is now somebody else. A training that died MAX_ATTEMPTS times on the same
+    labels is left alone until more come.
+    """
+    head_sets = sa.select(t.model.c.training_set_id).where(
+        t.model.c.task == "head", t.model.c.training_set_id.is_not(None)
+    )
+    sets = t.training_set.c
+    trained_to, merged_to = conn.execute(
+        sa.select(
+            sa.func.coalesce(sa.func.max(sets.watermark_seq), 0), sa.func.coalesce(sa.func.max(sets.merge_watermark), 0)
+        ).where(sets.training_set_id.in_(head_sets))
+    ).one()
+    seq = conn.scalar(sa.select(sa.func.coalesce(sa.func.max(t.annotation.c.seq), 0))) or 0
+    fresh = (
+        conn.scalar(
+            sa.select(sa.func.count()).where(
+                t.annotation.c.seq > trained_to,
+                t.annotation.c.lane != "audit",
+                t.annotation.c.kind != "skip",
+                # What is said of two tracks teaches no head.
+                sa.or_(t.annotation.c.other_track_id.is_(None), t.annotation.c.kind == "merge"),
+            )
+        )
+        or 0
+    ) + _labels_of_merges(conn, merged_to)
+    if (fresh == 0 or (trained_to > 0 and fresh < settings.head.min_new_labels)) and not (
+        trained_to > 0 and _head_of_an_older_embedder(conn)
+    ):
+        return Due(False, f"{fresh} new labels, {settings.head.min_new_labels} are awaited")
+    labels, classes = _teaching_labels(conn, settings)
+    if labels < settings.head.min_labels or classes < 2:
+        return Due(
+            False,
+            f"{labels} labels of {classes} individuals may teach, a first head needs {settings.head.min_labels} of 2",
+        )
+    newest = conn.execute(
+        sa.select(sets.training_set_id, sets.watermark_seq, sets.merge_watermark, sets.created_at)
+        .where(t.training_set.c.task == "head")
+        .order_by(t.training_set.c.training_set_id.desc())
+        .limit(1)
+    ).first()
+    if newest is not None:
+        since = now - newest.created_at
+        if since < timedelta(seconds=settings.head.cool_down_s):
+            return Due(False, f"the last training began {since.total_seconds():.0f} s ago (cool-down)")
+        failures = conn.scalar(
+            sa.select(sa.func.count()).where(
+                t.audit_event.c.action == "run_failed",
+                t.audit_event.c.subject == "retrain",
+                t.audit_event.c.at > newest.created_at,
+            )
+        )
+        tried, there = (newest.watermark_seq, newest.merge_watermark), (seq, last_merge(conn))
+        if tried == there != (trained_to, merged_to) and (failures or 0) >= MAX_ATTEMPTS:
+            return Due(False, f"training failed {failures} times on the labels up to seq {seq}; see its runs")
+    return Due(True, f"{fresh} new labels up to seq {seq}, last trained to {trained_to}")
+
+
+def _labels_of_merges(conn: sa.Connection, merged_to: int) -> int:
+    """Labels, but for the audit's, of individuals that are somebody else now than they were at a merge watermark."""
+    before, now = standing_edges(conn, merged_to), standing_edges(conn)
+    moved = [i for i in before.keys() | now.keys() if root_of(i, before) != root_of(i, now)]
+    if not moved:
+        return 0
+    named = t.annotation.c.individual_id.in_(sorted(moved))
+    return conn.scalar(sa.select(sa.func.count()).where(named, t.annotation.c.lane != "audit")) or 0
+
+
+def label_rows(conn: sa.Connection) -> dict[str, int]:
+    """Rows of the tables that people write, by the name of their asset. seq is gapless, so its largest is the count."""
+    return {
+        "annotations": conn.scalar(sa.select(sa.func.coalesce(sa.func.max(t.annotation.c.seq), 0))) or 0,
+        "individuals": conn.scalar(sa.select(sa.func.count()).select_from(t.individual)) or 0,
+    }
+
+
+def _teaching_labels(conn: sa.Connection, settings: Settings) -> tuple[int, int]:
+    """(tracks, individuals) that a training set made now would hold, give or take tracks that were cut or joined."""
+    answer = effective_answers().subquery("answer")
+    rows = conn.execute(
+        sa.select(answer.c.track_id, answer.c.individual_id)
+        .join(t.track, t.track.c.track_id == answer.c.track_id)
+        .join(t.split_assignment, t.split_assignment.c.video_id == t.track.c.video_id)
+        .where(answer.c.kind.in_(NAMING_KINDS), answer.c.lane != "audit", t.split_assignment.c.split != "test")
+    ).all()
+    track_id = np.array([row.track_id for row in rows], np.int64)
+    teaches = ~audit_reserve_mask(track_id, settings.seed, settings.acquisition.audit_reserve)
+    return int(teaches.sum()), len({row.individual_id for row, yes in zip(rows, teaches, strict=True) if yes})
+
+
+def queue_due(conn: sa.Connection, settings: Settings) -> Due:
+    """A plan is due when enough answers have landed since the last one, when a model is new, or when few items wait and
+    something is new: labels, models or embeddings.
+
+    Items that ask for names and pairs are counted apart: a full queue of one kind helps nobody who answers the other.
+    Pairs are few when less than a quarter of those of the last plan wait.
+    """
+    embedder = conn.scalar(
+        sa.select(t.model.c.model_id).where(t.model.c.task == "embedder", t.model.c.state == "champion")
+    )
+    if embedder is None:
+        return Due(False, "no embedder yet")
+    embedded_at = conn.scalar(
+        sa.select(sa.func.max(t.embedding_file.c.created_at)).where(t.embedding_file.c.model_id == embedder)
+    )
+    if embedded_at is None:
+        return Due(False, "no track has an embedding yet")
+    last = conn.execute(sa.select(t.acquisition_round).order_by(t.acquisition_round.c.round_id.desc()).limit(1)).first()
+    if last is None:
+        return Due(True, "nothing has been planned yet")
+    items = sa.select(sa.func.count()).select_from(t.acquisition_queue)
+    is_waiting = t.acquisition_queue.c.state.in_(("pending", "leased"))
+    waiting = conn.scalar(items.where(is_waiting, in_lanes(None))) or 0
+    head = conn.scalar(sa.select(t.model.c.model_id).where(t.model.c.task == "head", t.model.c.state == "champion"))
+    if (last.head_model_id, last.embedder_model_id) != (head, embedder):
+        return Due(True, "the plan was made with an older model")
+    seq = conn.scalar(sa.select(sa.func.coalesce(sa.func.max(t.annotation.c.seq), 0))) or 0
+    landed = seq - last.watermark_seq
+    if landed >= settings.acquisition.replan_after:
+        return Due(True, f"{landed} answers have landed since the last plan")
+    pairs = conn.scalar(items.where(is_waiting, in_lanes((t.PAIRS,)))) or 0
+    planned = conn.scalar(items.where(in_lanes((t.PAIRS,)), t.acquisition_queue.c.round_id == last.round_id)) or 0
+    if landed > 0 and settings.acquisition.pairs_per_round and 4 * pairs < planned:
+        return Due(True, f"{pairs} of {planned} pairs are waiting")
+    if waiting >= max(settings.acquisition.low_water, 1):
+        return Due(False, f"{waiting} items are waiting")
+    if seq == last.watermark_seq and embedded_at <= last.created_at:
+        return Due(False, f"{waiting} items are waiting and nothing is new since the last plan")
+    return Due(True, f"{waiting} items are waiting, {settings.acquisition.low_water} is low water")
+
+
+def plan_due_after_training(conn: sa.Connection, settings: Settings) -> Due:
+    """As `queue_due`, for a plan at the end of a training: only where the last plan knew the same vectors.
+
+    After a new embedder a part of the archive has vectors at first, and a plan would ask about nothing else; the run
+    that makes the last of them plans.
+    """
+    due = queue_due(conn, settings)
+    r, m = t.acquisition_round.c, t.model.c
+    last = conn.scalar(sa.select(r.embedder_model_id).order_by(r.round_id.desc()).limit(1))
+    embedder = conn.scalar(sa.select(m.model_id).where(m.task == "embedder", m.state == "champion"))
+    if due.due and (last is None or last != embedder):
+        return Due(False, "the archive is seen with new eyes first")
+    return due
+
+
+def asked_tracks(conn: sa.Connection) -> list[int]:
+    """Tracks that wait or are leased, both of a pair; ascending."""
+    q = t.acquisition_queue.c
+    found: set[int] = set()
+    for track_id in (q.track_id, q.other_track_id):
+        found.update(conn.scalars(sa.select(track_id).where(q.state.in_(("pending", "leased")), track_id.is_not(None))))
+    return sorted(found)
+
+
+def unscored_bundles(conn: sa.Connection) -> list[str]:
+    """Bundles that the champions have not finished: tracks without an embedding file of the champion embedder, or one
+    older than the last change of its tracks, or (where the champion head was fitted on that embedder) the same of its
+    scores.
+
+    Oldest first; empty while there is no embedder. Reads one row of each bundle, never tracks.
+    """
+    champions = {
+        row.task: row
+        for row in conn.execute(
+            sa.select(t.model.c.task, t.model.c.model_id, t.model.c.parent_id).where(t.model.c.state == "champion")
+        )
+    }
+    if "embedder" not in champions:
+        return []
+    embedder, head = champions["embedder"], champions.get("head")
+    joined, waiting = _out_of_date(t.bundle, t.embedding_file, embedder.model_id)
+    if head is not None and head.parent_id == embedder.model_id:
+        joined, unscored = _out_of_date(joined, t.bundle_score, head.model_id)
+        waiting = sa.or_(waiting, unscored)
+    return list(
+        conn.scalars(
+            sa.select(t.bundle.c.bundle_key)
+            .select_from(joined)
+            .where(t.bundle.c.changed_at.is_not(None), waiting)
+            .order_by(t.bundle.c.bundle_id)
+        )
+    )
+
+
+def _out_of_date(
+    bundles: sa.FromClause, table: sa.Table, model_id: int
+) -> tuple[sa.FromClause, sa.ColumnElement[bool]]:
+    """The bundles joined to their row of a model, and whether that is missing or before the last change of tracks."""
+    joined = bundles.outerjoin(table, sa.and_(table.c.model_id == model_id, table.c.bundle_id == t.bundle.c.bundle_id))
+    return joined, sa.or_(table.c.model_id.is_(None), table.c.created_at < t.bundle.c.changed_at)
+
+
+def tracks_without_pictures(conn: sa.Connection, limit: int = 1000) -> list[int]:
+    """Tracks that are waiting or leased, in the order in which they are asked, and then those whose crops stand for an
+    individual: as far as nobody has made pictures of them."""
+    q, r, m = t.acquisition_queue, t.reference_photo, t.item_media.c
+    found: list[int] = []
+    for track_id in (q.c.track_id, q.c.other_track_id):
+        made = sa.exists().where(m.track_id == track_id)
+        found += conn.scalars(
+            sa.select(track_id)
+            .where(q.c.state.in_(("pending", "leased")), track_id.is_not(None), ~made)
+            .order_by(q.c.round_id.desc(), q.c.position)
+            .limit(limit)
+        )
+    shown = sa.exists().where(m.track_id == r.c.track_id)
+    found += conn.scalars(sa.select(r.c.track_id).where(~shown).order_by(r.c.place, r.c.track_id).limit(limit))
+    return list(dict.fromkeys(found))[:limit]
+
+
+def lacking_pictures(conn: sa.Connection, track_ids: Sequence[int]) -> list[int]:
+    """Those of the tracks of which nobody has made pictures, in their order."""
+    made: set[int] = set()
+    for start in range(0, len(track_ids), _PART):
+        part = list(track_ids[start : start + _PART])
+        made.update(
+            conn.scalars(sa.select(t.item_media.c.track_id).where(t.item_media.c.track_id.in_(part)).distinct())
+        )
+    return [track_id for track_id in track_ids if track_id not in made]
+
+
+_PART = 500
