@@ -17,7 +17,7 @@ import numpy as np
 import simplejpeg
 
 from benchmarks import generate
-from chimp_assets.archive.store import BlobStore
+from chimp_assets.archive.storage.store import BlobStore
 from chimp_assets.database.connection.engine import Database
 
 SIZES = {"1M": 1_000_000, "3M": 3_000_000, "10M": 10_000_000, "30M": 30_000_000}

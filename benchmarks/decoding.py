@@ -21,8 +21,8 @@ import av
 
 from benchmarks import clips
 from benchmarks.harness import RUNS, Row, cores
-from chimp_assets.archive.reading import DecodedVideo, DecodeJob, decode_video
-from chimp_assets.archive.store import BlobStore
+from chimp_assets.archive.storage.store import BlobStore
+from chimp_assets.archive.video.reading import DecodedVideo, DecodeJob, decode_video
 from chimp_assets.settings import DecodeSettings
 
 SIDE = 640

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from benchmarks.harness import Row, cores, show
 from benchmarks.kills_up import measure_up
-from chimp_assets.archive.store import BlobStore
+from chimp_assets.archive.storage.store import BlobStore
 from chimp_assets.database import schema
 from chimp_assets.demo.archive import make_archive
 from chimp_assets.home import init_home

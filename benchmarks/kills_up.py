@@ -57,7 +57,7 @@ VICTIMS = {
     "daemon": "dagster-daemon",
     "code server": "api grpc",
     "run worker": "multiprocessing.spawn",
-    "decoder": "chimp_assets.archive.workers",
+    "decoder": "chimp_assets.archive.video.workers",
     "web UI": "chimp_assets.web.dagster_ui",
     "watchdog": "chimp_assets.watchdog",
     "supervisor": "cli up",

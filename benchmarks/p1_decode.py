@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from benchmarks import clips
 from benchmarks.decoding import against_ffmpeg, job_of, spread
 from benchmarks.harness import RUNS, Row, cores
-from chimp_assets.archive.decoders import decoded
-from chimp_assets.archive.reading import DecodedVideo
+from chimp_assets.archive.video.decoders import decoded
+from chimp_assets.archive.video.reading import DecodedVideo
 from chimp_assets.settings import DecodeSettings
 
 FPS = 5.0

@@ -54,9 +54,9 @@ def measure() -> Iterator[Row]:
 
 
 def _ingest(folder: str, split_s: float) -> None:
-    from chimp_assets.archive.discover import discover
+    from chimp_assets.archive.catalogue.discover import discover
     from chimp_assets.archive.ingest import decode_bundle
-    from chimp_assets.archive.store import BlobStore
+    from chimp_assets.archive.storage.store import BlobStore
     from chimp_assets.database.connection.engine import Database
     from chimp_assets.database.upkeep.migrations import upgrade
     from chimp_assets.settings import load_settings

@@ -111,7 +111,7 @@ def measure_seed(seed: int, faces: Path | None) -> SeedScores:
 
 def decoded(place: Path) -> tuple[Home, ArchiveTruth]:
     """A new home at place/home with the decoded videos of place/archive, and what place/truth.json says of them."""
-    from chimp_assets.archive.discover import discover
+    from chimp_assets.archive.catalogue.discover import discover
     from chimp_assets.archive.ingest import decode_bundle
     from chimp_assets.database.work import due
     from chimp_assets.demo.truth import ArchiveTruth

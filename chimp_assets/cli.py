@@ -729,7 +729,7 @@ def effort_import(
 def cameras_list(json: Json = False) -> None:
     """Every camera with its videos and spellings, which ones may be one, and what was said of them."""
     from chimp_assets import console
-    from chimp_assets.archive.cameras import camera_report
+    from chimp_assets.archive.catalogue.cameras import camera_report
     from chimp_assets.home import Home
 
     with Home.open().database.read() as conn:
@@ -750,7 +750,7 @@ def cameras_map(
     json: Json = False,
 ) -> None:
     """Say that a camera or a folder means this camera. Videos follow, those to come too; `unmap` undoes it."""
-    from chimp_assets.archive.cameras import map_camera
+    from chimp_assets.archive.catalogue.cameras import map_camera
     from chimp_assets.home import Home
 
     home = Home.open()
@@ -768,7 +768,7 @@ def cameras_unmap(
     json: Json = False,
 ) -> None:
     """Take back what was said of a camera or a folder; its videos go back."""
-    from chimp_assets.archive.cameras import unmap_camera
+    from chimp_assets.archive.catalogue.cameras import unmap_camera
     from chimp_assets.home import Home
 
     home = Home.open()
@@ -779,7 +779,7 @@ def cameras_unmap(
 @cameras.command("apply")
 def cameras_apply(json: Json = False) -> None:
     """File every video under the camera that its path names by the rules of this version, after an upgrade."""
-    from chimp_assets.archive.cameras import apply_mappings
+    from chimp_assets.archive.catalogue.cameras import apply_mappings
     from chimp_assets.home import Home
 
     home = Home.open()
@@ -788,7 +788,7 @@ def cameras_apply(json: Json = False) -> None:
 
 def _say_refiled(home: Any, done: Any, json: bool, what: str) -> None:
     from chimp_assets import console
-    from chimp_assets.archive.time_rows import keep_up
+    from chimp_assets.archive.times.rows import keep_up
 
     times = keep_up(home.database, home.settings)  # what was said of a camera's clock holds for other videos now
     if json:
@@ -811,7 +811,7 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would cha
 def times_list(json: Json = False) -> None:
     """Times by witness and certainty for each camera, cameras whose witnesses quarrel, and corrections."""
     from chimp_assets import console
-    from chimp_assets.archive.time_corrections import list_corrections
+    from chimp_assets.archive.times.corrections import list_corrections
     from chimp_assets.database.footage.times import camera_times, times_of
     from chimp_assets.home import Home
 
@@ -848,7 +848,7 @@ def times_correct(
 ) -> None:
     """Say that a camera's clock was wrong; days, seasons, sightings and splits follow. `undo` takes it back."""
     from chimp_assets import console
-    from chimp_assets.archive.time_corrections import Said, correct
+    from chimp_assets.archive.times.corrections import Said, correct
     from chimp_assets.home import Home
 
     home = Home.open()
@@ -867,7 +867,7 @@ def times_undo(
 ) -> None:
     """Take a correction back: times are again what their witnesses and the other corrections say."""
     from chimp_assets import console
-    from chimp_assets.archive.time_corrections import revoke
+    from chimp_assets.archive.times.corrections import revoke
     from chimp_assets.home import Home
 
     home = Home.open()

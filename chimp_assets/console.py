@@ -48,8 +48,8 @@ from chimp_assets.errors import ChimpError
 from chimp_assets.pipeline import Progress as Tell
 
 if TYPE_CHECKING:
-    from chimp_assets.archive.cameras import CameraReport
-    from chimp_assets.archive.time_corrections import Corrected, Listed
+    from chimp_assets.archive.catalogue.cameras import CameraReport
+    from chimp_assets.archive.times.corrections import Corrected, Listed
     from chimp_assets.pipeline import Ingested
     from chimp_assets.vision.label_quality import DoubtfulLabel
     from chimp_assets.vision.registry import ModelLine

@@ -146,7 +146,7 @@ def _archive(home: Home) -> Finding:
 
 
 def _cameras(home: Home) -> Finding:
-    from chimp_assets.archive.cameras import camera_report
+    from chimp_assets.archive.catalogue.cameras import camera_report
 
     with home.database.read() as conn:
         report = camera_report(conn)

@@ -26,7 +26,7 @@ from chimp_assets.errors import ChimpError, FullDiskError, SettingsError
 from chimp_assets.settings import TOML_NAME, Settings, home_from_environment, load_settings, shipped_file
 
 if TYPE_CHECKING:
-    from chimp_assets.archive.store import BlobStore
+    from chimp_assets.archive.storage.store import BlobStore
 
 _TOML = """\
 # Settings of this home. The environment (CHIMP_...) wins over this file; what neither says has a default.
@@ -77,14 +77,14 @@ class Home:
     @cached_property
     def store(self) -> BlobStore:
         """Where shards, embeddings and checkpoints lie. Raises StoreError if it cannot be reached."""
-        from chimp_assets.archive.store import BlobStore
+        from chimp_assets.archive.storage.store import BlobStore
 
         return BlobStore.open(self.settings.store_url)
 
     @cached_property
     def archive(self) -> BlobStore:
         """The archive of video, read only. Raises ArchiveError if none is named or it cannot be read."""
-        from chimp_assets.archive.discover import ArchiveError, open_archive
+        from chimp_assets.archive.catalogue.discover import ArchiveError, open_archive
 
         if not self.settings.archive_url:
             raise ArchiveError(
@@ -132,7 +132,7 @@ def init_home(home: Path | str | None = None, archive_url: str | None = None, to
     Run again it changes nothing that is there, except that others than its owner can no longer open it. toml replaces
     the template of a new chimp.toml. Raises ChimpError.
     """
-    from chimp_assets.archive.store import BlobStore
+    from chimp_assets.archive.storage.store import BlobStore
     from chimp_assets.database.people.users import ensure_default_users
     from chimp_assets.database.upkeep.migrations import upgrade
 
@@ -171,8 +171,8 @@ def require_video(archive_url: str | None = None) -> None:
 
     archive_url: None means what the environment names.
     """
-    from chimp_assets.archive.discover import ArchiveError, open_archive
-    from chimp_assets.archive.file_names import is_video_name
+    from chimp_assets.archive.catalogue.discover import ArchiveError, open_archive
+    from chimp_assets.archive.catalogue.file_names import is_video_name
 
     settings = load_settings(**({} if archive_url is None else {"archive_url": archive_url}))
     if not settings.archive_url:

@@ -21,7 +21,7 @@ from chimp_assets.errors import ChimpError
 from chimp_assets.home import Home
 
 if TYPE_CHECKING:
-    from chimp_assets.archive.listing import PassedOver
+    from chimp_assets.archive.catalogue.listing import PassedOver
     from chimp_assets.database.footage.times import Times
     from chimp_assets.planning import PlanReport
 
@@ -243,7 +243,7 @@ def _naming(tell: Progress, title: str, before: int, of: int) -> Progress:
 
 def ingest(home: Home, progress: Progress | None = None) -> Ingested:
     """Discovery to predictions in the foreground. May be interrupted at any moment and run again."""
-    from chimp_assets.archive.discover import discover
+    from chimp_assets.archive.catalogue.discover import discover
     from chimp_assets.archive.ingest import decode_bundle
     from chimp_assets.database.footage.times import times_of
     from chimp_assets.vision.tracking import track_bundle

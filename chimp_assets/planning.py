@@ -30,7 +30,7 @@ from chimp_assets.pair_planning import doubts_to_ask, pairs_to_ask
 from chimp_assets.pool_reading import pool_of, read_known
 
 if TYPE_CHECKING:
-    from chimp_assets.archive.store import BlobStore
+    from chimp_assets.archive.storage.store import BlobStore
     from chimp_assets.database.connection.engine import Database
     from chimp_assets.settings import Settings
     from chimp_assets.vision.checkpoint import ModelRow

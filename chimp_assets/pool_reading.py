@@ -36,7 +36,7 @@ from chimp_assets.database.labels.splits import audit_reserve_mask
 from chimp_assets.database.pairs import Evidence, read_evidence
 
 if TYPE_CHECKING:
-    from chimp_assets.archive.store import BlobStore
+    from chimp_assets.archive.storage.store import BlobStore
     from chimp_assets.database.connection.engine import Database
     from chimp_assets.settings import Settings
     from chimp_assets.vision.checkpoint import ModelRow

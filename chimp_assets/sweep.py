@@ -17,7 +17,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from chimp_assets.archive.store import PARTIAL_PREFIX, BlobInfo, BlobStore
+from chimp_assets.archive.storage.store import PARTIAL_PREFIX, BlobInfo, BlobStore
 from chimp_assets.database import schema as t
 from chimp_assets.database.connection.engine import Database
 

@@ -7,8 +7,8 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from chimp_assets.archive import discover as discover_module
-from chimp_assets.archive.discover import discover
+from chimp_assets.archive.catalogue import discover as discover_module
+from chimp_assets.archive.catalogue.discover import discover
 from chimp_assets.cli import app
 from chimp_assets.home import init_home
 from chimp_assets.vision.tracking import track_bundle
@@ -71,7 +71,7 @@ def test_effort_import_names_cameras_that_no_video_has(home, tmp_path):
 
 def test_tracking_an_unknown_bundle_fails_as_decoding_does(home):
     """`tracks` of a partition that is not there succeeded with nothing."""
-    from chimp_assets.archive.discover import ArchiveError
+    from chimp_assets.archive.catalogue.discover import ArchiveError
 
     with pytest.raises(ArchiveError, match="no bundle nowhere-0001"):
         track_bundle(home.database, home.store, "nowhere-0001", home.settings)

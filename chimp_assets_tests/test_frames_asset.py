@@ -8,7 +8,7 @@ import dagster as dg
 import pytest
 import simplejpeg
 
-from chimp_assets.archive.discover import discover
+from chimp_assets.archive.catalogue.discover import discover
 from chimp_assets.assets.archive import frames
 from chimp_assets.assets.parts import MAX_PLOT_BYTES
 from chimp_assets.home import Home

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from chimp_assets import cli
 from chimp_assets import sweep as sweep_module
-from chimp_assets.archive.store import BlobInfo, BlobStore
+from chimp_assets.archive.storage.store import BlobInfo, BlobStore
 from chimp_assets.database import schema as t
 from chimp_assets.database.connection.bulk import insert_rows
 from chimp_assets.sweep import DECODING_S, FOLDERS, StoreAudit, audit_store

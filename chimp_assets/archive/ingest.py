@@ -18,13 +18,13 @@ from typing import Any
 import numpy as np
 import sqlalchemy as sa
 
-from chimp_assets.archive.decoders import decoded
-from chimp_assets.archive.discover import ArchiveError
-from chimp_assets.archive.duplicates import same_pictures, settle_same_pictures, settle_twin, twins
-from chimp_assets.archive.reading import DecodedVideo, DecodeJob, GoneVideo, SameBytes
-from chimp_assets.archive.shards import ShardError
-from chimp_assets.archive.store import BlobStore
-from chimp_assets.archive.time_rows import reweigh_bundle
+from chimp_assets.archive.catalogue.discover import ArchiveError
+from chimp_assets.archive.catalogue.duplicates import same_pictures, settle_same_pictures, settle_twin, twins
+from chimp_assets.archive.storage.shards import ShardError
+from chimp_assets.archive.storage.store import BlobStore
+from chimp_assets.archive.times.rows import reweigh_bundle
+from chimp_assets.archive.video.decoders import decoded
+from chimp_assets.archive.video.reading import DecodedVideo, DecodeJob, GoneVideo, SameBytes
 from chimp_assets.database import schema
 from chimp_assets.database.connection import bulk
 from chimp_assets.database.connection.counters import take_numbers

@@ -45,7 +45,7 @@ def build_sensors() -> list[dg.SensorDefinition]:
         "archive.",
     )
     def new_videos(context: dg.SensorEvaluationContext, home: HomeResource) -> dg.SensorResult | dg.SkipReason:
-        from chimp_assets.archive.discover import discover
+        from chimp_assets.archive.catalogue.discover import discover
         from chimp_assets.database.footage.archive_state import listing_is_noted
         from chimp_assets.database.work import due as work
 

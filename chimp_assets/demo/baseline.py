@@ -20,7 +20,7 @@ from chimp_assets.database.labels.splits import audit_reserve_mask
 from chimp_assets.demo.expert import SimulatedExpert
 
 if TYPE_CHECKING:
-    from chimp_assets.archive.store import BlobStore
+    from chimp_assets.archive.storage.store import BlobStore
     from chimp_assets.settings import HeadSettings, Settings
 
 

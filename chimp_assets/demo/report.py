@@ -26,7 +26,7 @@ from chimp_assets.demo.expert import SimulatedExpert
 from chimp_assets.demo.truth import ArchiveTruth
 
 if TYPE_CHECKING:
-    from chimp_assets.archive.store import BlobStore
+    from chimp_assets.archive.storage.store import BlobStore
     from chimp_assets.settings import Settings
 
 DRAWS = 10

@@ -28,7 +28,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from chimp_assets.archive.pictures import read_frames
+from chimp_assets.archive.video.pictures import read_frames
 from chimp_assets.database import schema
 from chimp_assets.database.labels.events import last_seq
 from chimp_assets.vision.checkpoint import ModelError, content_hash, register_model, save_checkpoint
@@ -38,7 +38,7 @@ from chimp_assets.vision.tracking_metrics import overlaps_of
 from chimp_assets.vision.training import Learner, Plan, State, train
 
 if TYPE_CHECKING:
-    from chimp_assets.archive.store import BlobStore
+    from chimp_assets.archive.storage.store import BlobStore
     from chimp_assets.database.connection.engine import Database
     from chimp_assets.settings import Settings
 

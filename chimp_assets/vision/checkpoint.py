@@ -23,7 +23,7 @@ from chimp_assets.errors import ChimpError
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from chimp_assets.archive.store import BlobStore
+    from chimp_assets.archive.storage.store import BlobStore
     from chimp_assets.database.connection.engine import Database
 
 FORMAT = 1

@@ -14,8 +14,8 @@ import simplejpeg
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
-from chimp_assets.archive.pictures import PictureError, read_frames
-from chimp_assets.archive.store import BlobStore
+from chimp_assets.archive.storage.store import BlobStore
+from chimp_assets.archive.video.pictures import PictureError, read_frames
 from chimp_assets.database import schema
 from chimp_assets.database.connection.engine import Database
 

@@ -17,11 +17,11 @@ import numpy as np
 import simplejpeg
 import sqlalchemy as sa
 
-from chimp_assets.archive.pictures import read_frames, read_jpegs
+from chimp_assets.archive.video.pictures import read_frames, read_jpegs
 from chimp_assets.database import schema
 
 if TYPE_CHECKING:
-    from chimp_assets.archive.store import BlobStore
+    from chimp_assets.archive.storage.store import BlobStore
     from chimp_assets.database.connection.engine import Database
 
 # The square is longer than the box by this share: boxes of motion cut off ears and limbs.

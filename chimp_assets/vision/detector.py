@@ -24,7 +24,7 @@ from chimp_assets.vision.motion import FrameBoxes, MotionDetector, Picture
 if TYPE_CHECKING:
     import torch
 
-    from chimp_assets.archive.store import BlobStore
+    from chimp_assets.archive.storage.store import BlobStore
     from chimp_assets.database.connection.engine import Database
     from chimp_assets.settings import Settings
 

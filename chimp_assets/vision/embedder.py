@@ -53,7 +53,7 @@ from chimp_assets.vision.self_supervision import (
 )
 
 if TYPE_CHECKING:
-    from chimp_assets.archive.store import BlobStore
+    from chimp_assets.archive.storage.store import BlobStore
     from chimp_assets.database.connection.engine import Database
     from chimp_assets.settings import Settings
 

@@ -21,7 +21,7 @@ from chimp_assets.database.work import stamps
 from chimp_assets.vision.checkpoint import ModelError, ModelFileError, champion, content_hash, model_of, read_checked
 
 if TYPE_CHECKING:
-    from chimp_assets.archive.store import BlobStore
+    from chimp_assets.archive.storage.store import BlobStore
     from chimp_assets.database.connection.engine import Database
     from chimp_assets.settings import Settings
     from chimp_assets.vision.crops import TrackCrops

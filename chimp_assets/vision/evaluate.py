@@ -32,7 +32,7 @@ from chimp_assets.vision.head import load_head
 from chimp_assets.vision.predict import named_in_company
 
 if TYPE_CHECKING:
-    from chimp_assets.archive.store import BlobStore
+    from chimp_assets.archive.storage.store import BlobStore
     from chimp_assets.database.connection.engine import Database
     from chimp_assets.settings import Settings
 

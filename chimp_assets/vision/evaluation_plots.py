@@ -18,7 +18,7 @@ from chimp_assets.vision.evaluate import NEW, Answers, AuditTracks, Judged, conf
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from chimp_assets.archive.store import BlobStore
+    from chimp_assets.archive.storage.store import BlobStore
     from chimp_assets.database.connection.engine import Database
     from chimp_assets.settings import Settings
 

@@ -26,8 +26,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from chimp_assets.archive.pictures import PictureError
-from chimp_assets.archive.store import BlobStore
+from chimp_assets.archive.storage.store import BlobStore
+from chimp_assets.archive.video.pictures import PictureError
 from chimp_assets.database import schema
 from chimp_assets.vision.backbones import SMALL, backbone_of, load_imagenet, load_weights
 from chimp_assets.vision.checkpoint import (

@@ -17,7 +17,7 @@ from chimp_assets.vision.evaluate import NEW, AuditJudge, AuditTracks, Judged, s
 from chimp_assets.vision.registry import promote_by_gate
 
 if TYPE_CHECKING:
-    from chimp_assets.archive.store import BlobStore
+    from chimp_assets.archive.storage.store import BlobStore
     from chimp_assets.database.connection.engine import Database
     from chimp_assets.settings import GateSettings, Settings
 

@@ -25,7 +25,7 @@ from threadpoolctl import threadpool_limits
 from chimp_assets.vision.checkpoint import ModelError, ModelFileError, ModelRow, load_arrays
 
 if TYPE_CHECKING:
-    from chimp_assets.archive.store import BlobStore
+    from chimp_assets.archive.storage.store import BlobStore
     from chimp_assets.settings import HeadSettings
 
 # Unit vectors are stretched by this before the penalty is applied, so that penalties around 1 are the sensible ones.

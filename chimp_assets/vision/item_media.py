@@ -25,8 +25,8 @@ import numpy as np
 import simplejpeg
 import sqlalchemy as sa
 
-from chimp_assets.archive.pictures import PictureError, read_frames
-from chimp_assets.archive.store import MissingBlobError
+from chimp_assets.archive.storage.store import MissingBlobError
+from chimp_assets.archive.video.pictures import PictureError, read_frames
 from chimp_assets.database import schema as t
 from chimp_assets.database.connection.bulk import insert_rows
 from chimp_assets.database.labels.references import MOST as REFERENCES
@@ -34,7 +34,7 @@ from chimp_assets.database.labels.references import choose_references
 from chimp_assets.vision.crops import CONTEXT, best_crops, crop_square
 
 if TYPE_CHECKING:
-    from chimp_assets.archive.store import BlobStore
+    from chimp_assets.archive.storage.store import BlobStore
     from chimp_assets.database.connection.engine import Database
 
 __all__ = ["REFERENCES", "choose_references", "make_item_media"]

@@ -22,7 +22,7 @@ from chimp_assets.vision.embedding import embeddings_of_tracks
 from chimp_assets.vision.head import load_head, out_of_fold_probabilities
 
 if TYPE_CHECKING:
-    from chimp_assets.archive.store import BlobStore
+    from chimp_assets.archive.storage.store import BlobStore
     from chimp_assets.database.connection.engine import Database
     from chimp_assets.settings import Settings
 

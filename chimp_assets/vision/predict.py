@@ -27,7 +27,7 @@ from chimp_assets.vision.head import CHUNK, Head, load_head
 from chimp_assets.vision.lives import Lives, read_lives
 
 if TYPE_CHECKING:
-    from chimp_assets.archive.store import BlobStore
+    from chimp_assets.archive.storage.store import BlobStore
     from chimp_assets.database.connection.engine import Database
     from chimp_assets.settings import Settings
 

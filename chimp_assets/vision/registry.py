@@ -22,7 +22,7 @@ from chimp_assets.database.people.users import write_audit_event
 from chimp_assets.vision.checkpoint import ModelError, ModelRow, champion, model_of, promote
 
 if TYPE_CHECKING:
-    from chimp_assets.archive.store import BlobStore
+    from chimp_assets.archive.storage.store import BlobStore
     from chimp_assets.database.connection.engine import Database
     from chimp_assets.settings import Settings
 

@@ -30,8 +30,8 @@ import torch
 from torch.utils.data import Dataset, IterableDataset, get_worker_info
 from torchvision import tv_tensors
 
-from chimp_assets.archive.pictures import PictureError
-from chimp_assets.archive.store import BlobStore
+from chimp_assets.archive.storage.store import BlobStore
+from chimp_assets.archive.video.pictures import PictureError
 from chimp_assets.database import schema
 from chimp_assets.database.connection.engine import Database
 from chimp_assets.errors import ChimpError

@@ -16,8 +16,8 @@ import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
-from chimp_assets.archive.pictures import PictureError, read_frames
-from chimp_assets.archive.store import BlobStore, MissingBlobError
+from chimp_assets.archive.storage.store import BlobStore, MissingBlobError
+from chimp_assets.archive.video.pictures import PictureError, read_frames
 from chimp_assets.database import schema
 from chimp_assets.database.connection.bulk import insert_rows
 from chimp_assets.database.connection.engine import Database
@@ -107,7 +107,7 @@ def track_bundle(
 
 def _require_bundle(conn: sa.Connection, bundle_key: str) -> None:
     """Raises ArchiveError for a bundle that is not known, as decoding does."""
-    from chimp_assets.archive.discover import ArchiveError
+    from chimp_assets.archive.catalogue.discover import ArchiveError
 
     if conn.scalar(sa.select(schema.bundle.c.bundle_id).where(schema.bundle.c.bundle_key == bundle_key)) is None:
         raise ArchiveError(f"There is no bundle {bundle_key}.", "List the archive first (chimp ingest).")

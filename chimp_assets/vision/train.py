@@ -38,7 +38,7 @@ from chimp_assets.vision.registry import code_version
 if TYPE_CHECKING:
     from dagster_pipes import PipesContext
 
-    from chimp_assets.archive.store import BlobStore
+    from chimp_assets.archive.storage.store import BlobStore
     from chimp_assets.database.connection.engine import Database
     from chimp_assets.settings import Settings
     from chimp_assets.vision.box_training import TrainedDetector
@@ -175,7 +175,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _train(home: str, training_set_id: int | None, task: str) -> TrainedHead | FineTuned | TrainedDetector | None:
     """The report of what was trained; None on all ranks but the first."""
-    from chimp_assets.archive.store import BlobStore
+    from chimp_assets.archive.storage.store import BlobStore
     from chimp_assets.database.connection.engine import Database
     from chimp_assets.database.upkeep.migrations import require_head
     from chimp_assets.settings import load_settings

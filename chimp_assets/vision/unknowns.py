@@ -27,7 +27,7 @@ from chimp_assets.vision.embedding import embeddings_of_tracks
 from chimp_assets.vision.head import load_head
 
 if TYPE_CHECKING:
-    from chimp_assets.archive.store import BlobStore
+    from chimp_assets.archive.storage.store import BlobStore
     from chimp_assets.database.connection.engine import Database
 
 # Tracks that are put together at once, those least like any labelled one first: their neighbours are found in seconds.

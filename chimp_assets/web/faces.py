@@ -18,8 +18,8 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from chimp_assets.archive.pictures import PictureError
-from chimp_assets.archive.store import MissingBlobError
+from chimp_assets.archive.storage.store import MissingBlobError
+from chimp_assets.archive.video.pictures import PictureError
 from chimp_assets.database.connection.engine import Database
 from chimp_assets.database.schema import item_media
 from chimp_assets.errors import ChimpError

@@ -16,7 +16,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse
 
-from chimp_assets.archive.store import MissingBlobError
+from chimp_assets.archive.storage.store import MissingBlobError
 from chimp_assets.database.schema import item_media
 from chimp_assets.web import texts
 from chimp_assets.web.errors import WebError

@@ -2,7 +2,7 @@
 
 import pytest
 
-from chimp_assets.archive.store import BlobStore
+from chimp_assets.archive.storage.store import BlobStore
 from chimp_assets.database.connection.engine import Database
 from chimp_assets.database.upkeep.migrations import upgrade
 from chimp_assets.settings import Settings, load_settings

@@ -2,7 +2,7 @@
 
 import os
 
-from chimp_assets.archive.reading import decode_video_message
+from chimp_assets.archive.video.reading import decode_video_message
 
 
 def dies_on_some(message, beat):

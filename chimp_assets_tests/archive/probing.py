@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from chimp_assets.archive.decode import DecodeReport, decode_frames
-from chimp_assets.archive.probe import VideoFacts
+from chimp_assets.archive.video.decode import DecodeReport, decode_frames
+from chimp_assets.archive.video.probe import VideoFacts
 from chimp_assets.settings import DecodeSettings
 
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import simplejpeg
 
-from chimp_assets.archive.conversion import Converter, Deinterlacer, tone_mapped
-from chimp_assets.archive.decode import DecodeReport, decode_frames
+from chimp_assets.archive.video.conversion import Converter, Deinterlacer, tone_mapped
+from chimp_assets.archive.video.decode import DecodeReport, decode_frames
 from chimp_assets.settings import DecodeSettings
 from chimp_assets_tests.archive import ffmpeg
 from chimp_assets_tests.archive.probing import facts_of

@@ -14,11 +14,11 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chimp_assets.archive.decode import DecodeReport, decode_frames
-from chimp_assets.archive.discover import discover
+from chimp_assets.archive.catalogue.discover import discover
 from chimp_assets.archive.ingest import decode_bundle
-from chimp_assets.archive.pictures import read_jpegs
-from chimp_assets.archive.probe import UnreadableVideo
+from chimp_assets.archive.video.decode import DecodeReport, decode_frames
+from chimp_assets.archive.video.pictures import read_jpegs
+from chimp_assets.archive.video.probe import UnreadableVideo
 from chimp_assets.database import schema
 from chimp_assets.settings import DecodeSettings
 from chimp_assets_tests.archive import ffmpeg

@@ -9,9 +9,9 @@ import pytest
 import simplejpeg
 from av.video.frame import PictureType
 
-from chimp_assets.archive import decode as decode_module
-from chimp_assets.archive.decode import DecodeReport, decode_frames
-from chimp_assets.archive.probe import (
+from chimp_assets.archive.video import decode as decode_module
+from chimp_assets.archive.video.decode import DecodeReport, decode_frames
+from chimp_assets.archive.video.probe import (
     QUARTER_LEFT,
     QUARTER_RIGHT,
     UPRIGHT,

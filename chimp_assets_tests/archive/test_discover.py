@@ -8,11 +8,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import sqlalchemy as sa
 
-from chimp_assets.archive import discover as discover_module
-from chimp_assets.archive.discover import SETTLE_S, ArchiveError, discover, open_archive
-from chimp_assets.archive.duplicates import settle_twin
+from chimp_assets.archive.catalogue import discover as discover_module
+from chimp_assets.archive.catalogue.discover import SETTLE_S, ArchiveError, discover, open_archive
+from chimp_assets.archive.catalogue.duplicates import settle_twin
 from chimp_assets.archive.ingest import decode_bundle
-from chimp_assets.archive.store import BlobInfo, StoreError
+from chimp_assets.archive.storage.store import BlobInfo, StoreError
 from chimp_assets.database import schema
 from chimp_assets_tests.archive.clips import make_clip
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chimp_assets.archive.file_names import (
+from chimp_assets.archive.catalogue.file_names import (
     bundle_folder_of,
     distinct_slug_of,
     is_video_name,

@@ -10,12 +10,13 @@ import pytest
 import simplejpeg
 import sqlalchemy as sa
 
-from chimp_assets.archive import decoders, ingest
-from chimp_assets.archive.discover import ArchiveError, discover
+from chimp_assets.archive import ingest
+from chimp_assets.archive.catalogue.discover import ArchiveError, discover
 from chimp_assets.archive.ingest import decode_bundle
-from chimp_assets.archive.pictures import read_jpegs
-from chimp_assets.archive.reading import decode_video
-from chimp_assets.archive.store import BlobStore, StoreError
+from chimp_assets.archive.storage.store import BlobStore, StoreError
+from chimp_assets.archive.video import decoders
+from chimp_assets.archive.video.pictures import read_jpegs
+from chimp_assets.archive.video.reading import decode_video
 from chimp_assets.database import schema
 from chimp_assets.errors import FullDiskError
 from chimp_assets_tests.archive.clips import make_clip, number_of
@@ -149,9 +150,9 @@ os.fsync = fsync
 """
 RUN = """
 import os, signal, sys
-from chimp_assets.archive.discover import open_archive
+from chimp_assets.archive.catalogue.discover import open_archive
 from chimp_assets.archive.ingest import decode_bundle
-from chimp_assets.archive.store import BlobStore
+from chimp_assets.archive.storage.store import BlobStore
 from chimp_assets.database import bulk
 from chimp_assets.database.connection.engine import Database
 from chimp_assets.settings import load_settings

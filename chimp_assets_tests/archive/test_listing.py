@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from chimp_assets.archive import discover as discover_module
-from chimp_assets.archive import listing as listing_module
-from chimp_assets.archive.discover import ArchiveError, discover
-from chimp_assets.archive.listing import _as_named, printable
+from chimp_assets.archive.catalogue import discover as discover_module
+from chimp_assets.archive.catalogue import listing as listing_module
+from chimp_assets.archive.catalogue.discover import ArchiveError, discover
+from chimp_assets.archive.catalogue.listing import _as_named, printable
 from chimp_assets.database import schema
 from chimp_assets.database.footage.passed_over import passed_over_files
 from chimp_assets_tests.archive.test_discover import Listing, found, put, videos
@@ -144,7 +144,7 @@ def test_an_archive_that_is_itself_the_home_is_listed_without_it(make_place, arc
     put(place.settings.home, "chimp.toml")
     put(place.settings.home, "Cam07/a.mp4")
     put(place.settings.home, "store/item-media/clip.mp4")
-    from chimp_assets.archive.store import BlobStore
+    from chimp_assets.archive.storage.store import BlobStore
 
     assert discover(place.db, BlobStore.open(settings.archive_url), settings).listed == 1
     assert uris(place) == ["Cam07/a.mp4"]

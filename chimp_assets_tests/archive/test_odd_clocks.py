@@ -6,10 +6,10 @@ from fractions import Fraction
 
 import pytest
 
-from chimp_assets.archive.decode import DecodeReport, decode_frames
-from chimp_assets.archive.joined import unread_rest
-from chimp_assets.archive.reading import DecodedVideo, DecodeJob, decode_video
-from chimp_assets.archive.store import BlobStore
+from chimp_assets.archive.storage.store import BlobStore
+from chimp_assets.archive.video.decode import DecodeReport, decode_frames
+from chimp_assets.archive.video.joined import unread_rest
+from chimp_assets.archive.video.reading import DecodedVideo, DecodeJob, decode_video
 from chimp_assets.settings import DecodeSettings
 from chimp_assets_tests.archive.clips import make_clip
 from chimp_assets_tests.archive.ffmpeg import film, run

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from chimp_assets.archive import pictures
-from chimp_assets.archive.discover import discover
+from chimp_assets.archive.catalogue.discover import discover
 from chimp_assets.archive.ingest import decode_bundle
-from chimp_assets.archive.pictures import PictureError, read_frames, read_jpegs
-from chimp_assets.archive.store import StoreError
+from chimp_assets.archive.storage.store import StoreError
+from chimp_assets.archive.video import pictures
+from chimp_assets.archive.video.pictures import PictureError, read_frames, read_jpegs
 from chimp_assets_tests.archive.clips import make_clip, number_of
 
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chimp_assets.archive.file_names import place_of
-from chimp_assets.archive.places import copy_marks, is_card, is_date, is_system, original_name, place_named
+from chimp_assets.archive.catalogue.file_names import place_of
+from chimp_assets.archive.catalogue.places import copy_marks, is_card, is_date, is_system, original_name, place_named
 from chimp_assets.database.footage.cameras import name_key, why_alike
 
 

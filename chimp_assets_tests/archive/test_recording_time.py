@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chimp_assets.archive.recording_time import Correction, Rules, Verdict, Witnesses, corrected, weigh
-from chimp_assets.archive.time_names import piece_of, said_in, time_of_name
+from chimp_assets.archive.times.names import piece_of, said_in, time_of_name
+from chimp_assets.archive.times.recording_time import Correction, Rules, Verdict, Witnesses, corrected, weigh
 
 NOW = datetime(2026, 11, 29, 23, 0, tzinfo=UTC)
 GOMBE = ZoneInfo("Africa/Dar_es_Salaam")

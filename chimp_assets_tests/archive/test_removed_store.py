@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from chimp_assets.archive.discover import ArchiveError, discover
-from chimp_assets.archive.store import BlobStore, MissingBlobError, StoreError
+from chimp_assets.archive.catalogue.discover import ArchiveError, discover
+from chimp_assets.archive.storage.store import BlobStore, MissingBlobError, StoreError
 from chimp_assets.database import schema as t
 from chimp_assets.errors import FullDiskError
 from chimp_assets.home import Home

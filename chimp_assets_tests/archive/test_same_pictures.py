@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import pytest
 import sqlalchemy as sa
 
-from chimp_assets.archive.discover import discover
+from chimp_assets.archive.catalogue.discover import discover
 from chimp_assets.archive.ingest import decode_bundle
 from chimp_assets.database import schema as t
 from chimp_assets.database.footage.passed_over import labels_left_behind

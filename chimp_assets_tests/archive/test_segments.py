@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from chimp_assets.archive import decoders, segments
-from chimp_assets.archive.decode import DecodeReport, Part, decode_frames
-from chimp_assets.archive.decoders import decoded
-from chimp_assets.archive.probe import UnevenPart
-from chimp_assets.archive.reading import DecodedVideo, DecodeJob
-from chimp_assets.archive.segments import decode_part, plan_parts
-from chimp_assets.archive.store import BlobStore
+from chimp_assets.archive.storage.store import BlobStore
+from chimp_assets.archive.video import decoders, segments
+from chimp_assets.archive.video.decode import DecodeReport, Part, decode_frames
+from chimp_assets.archive.video.decoders import decoded
+from chimp_assets.archive.video.probe import UnevenPart
+from chimp_assets.archive.video.reading import DecodedVideo, DecodeJob
+from chimp_assets.archive.video.segments import decode_part, plan_parts
 from chimp_assets.settings import DecodeSettings
 from chimp_assets_tests.archive import ffmpeg
 

@@ -5,8 +5,8 @@ import tarfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chimp_assets.archive.shards import ShardWriter
-from chimp_assets.archive.store import BlobStore
+from chimp_assets.archive.storage.shards import ShardWriter
+from chimp_assets.archive.storage.store import BlobStore
 
 pictures = st.lists(st.binary(min_size=1, max_size=3000), min_size=1, max_size=30)
 

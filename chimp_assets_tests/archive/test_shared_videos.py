@@ -5,8 +5,8 @@ import csv
 import pytest
 import simplejpeg
 
-from chimp_assets.archive.decode import DecodeReport, decode_frames
-from chimp_assets.archive.probe import UnreadableVideo
+from chimp_assets.archive.video.decode import DecodeReport, decode_frames
+from chimp_assets.archive.video.probe import UnreadableVideo
 from chimp_assets.settings import DecodeSettings
 from chimp_assets_tests.archive.probing import facts_of
 from chimp_assets_tests.paths import SHARED_DATA

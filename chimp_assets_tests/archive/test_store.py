@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from chimp_assets.archive.store import BlobStore, MissingBlobError, StoreError, checked_key
+from chimp_assets.archive.storage.store import BlobStore, MissingBlobError, StoreError, checked_key
 from chimp_assets.errors import FullDiskError
 from chimp_assets_tests.paths import REPOSITORY
 
@@ -136,7 +136,7 @@ def test_a_writer_killed_in_the_middle_leaves_the_old_blob(tmp_path):
     store.put("k/s.tar", b"old")
     code = (
         "import os, signal, sys\n"
-        "from chimp_assets.archive.store import BlobStore\n"
+        "from chimp_assets.archive.storage.store import BlobStore\n"
         "class Dies:\n"
         "    n = 0\n"
         "    def read(self, size):\n"

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from chimp_assets.archive import discover as discover_module
-from chimp_assets.archive.discover import discover
+from chimp_assets.archive.catalogue import discover as discover_module
+from chimp_assets.archive.catalogue.discover import discover
 from chimp_assets.archive.ingest import decode_bundle
-from chimp_assets.archive.time_corrections import CorrectionError, Said, correct, list_corrections, offset_of, revoke
-from chimp_assets.archive.time_rows import keep_up
+from chimp_assets.archive.times.corrections import CorrectionError, Said, correct, list_corrections, offset_of, revoke
+from chimp_assets.archive.times.rows import keep_up
 from chimp_assets.database import schema as s
 from chimp_assets.database.footage.times import camera_times, times_of
 from chimp_assets.database.labels.splits import follow_groups

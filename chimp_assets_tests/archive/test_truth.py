@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import simplejpeg
 
-from chimp_assets.archive.decode import DecodeReport, KeptFrame, decode_frames
-from chimp_assets.archive.originals import original_at
-from chimp_assets.archive.probe import UnreadableVideo
+from chimp_assets.archive.video.decode import DecodeReport, KeptFrame, decode_frames
+from chimp_assets.archive.video.originals import original_at
+from chimp_assets.archive.video.probe import UnreadableVideo
 from chimp_assets.settings import DecodeSettings
 from chimp_assets_tests.archive import ffmpeg
 from chimp_assets_tests.archive.probing import facts_of

@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from chimp_assets.archive.store import StoreError
-from chimp_assets.archive.workers import Worker, WorkerDied, WorkerFailed
+from chimp_assets.archive.storage.store import StoreError
+from chimp_assets.archive.video.workers import Worker, WorkerDied, WorkerFailed
 
 
 def echo(argument, beat):

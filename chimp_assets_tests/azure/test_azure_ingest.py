@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from chimp_assets.archive.store import BlobStore
+from chimp_assets.archive.storage.store import BlobStore
 from chimp_assets.database import schema as t
 from chimp_assets.home import Home, init_home
 from chimp_assets_tests.archive.clips import make_clip

@@ -11,8 +11,8 @@ from datetime import timedelta
 
 import pytest
 
-from chimp_assets.archive import azure, objects
-from chimp_assets.archive.store import BlobStore, MissingBlobError, StoreError
+from chimp_assets.archive.storage import azure, objects
+from chimp_assets.archive.storage.store import BlobStore, MissingBlobError, StoreError
 from chimp_assets.home import init_home
 from chimp_assets_tests.azure.azurite import ACCOUNT, KEY, Azurite, why_not
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from chimp_assets.archive.duplicates import settle_twin, twins
+from chimp_assets.archive.catalogue.duplicates import settle_twin, twins
 from chimp_assets.database import schema as s
 from chimp_assets.database.connection.engine import Database
 from chimp_assets.database.labels.events import record_events

@@ -15,8 +15,8 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from chimp_assets.archive.register import NewVideo, register
-from chimp_assets.archive.store import BlobInfo
+from chimp_assets.archive.catalogue.register import NewVideo, register
+from chimp_assets.archive.storage.store import BlobInfo
 from chimp_assets.database import schema as s
 from chimp_assets.database.connection.engine import Database
 from chimp_assets.database.csv_tables import TableFileError, unguarded

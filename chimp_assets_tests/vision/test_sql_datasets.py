@@ -13,7 +13,7 @@ from torchdata.stateful_dataloader import StatefulDataLoader
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
-from chimp_assets.archive.pictures import read_frames
+from chimp_assets.archive.video.pictures import read_frames
 from chimp_assets.database import schema as t
 from chimp_assets.home import Home
 from chimp_assets.vision import sql_datasets
@@ -247,7 +247,7 @@ def test_tracks_stream_as_frames_do(animals) -> None:
 
 
 def test_a_dataset_that_was_made_before_a_video_was_ingested_anew_says_so(tmp_path) -> None:
-    from chimp_assets.archive.pictures import PictureError
+    from chimp_assets.archive.video.pictures import PictureError
     from chimp_assets.home import init_home
 
     home = init_home(tmp_path / "home")

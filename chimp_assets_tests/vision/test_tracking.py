@@ -11,7 +11,7 @@ import pytest
 import simplejpeg
 import sqlalchemy as sa
 
-from chimp_assets.archive.shards import ShardWriter
+from chimp_assets.archive.storage.shards import ShardWriter
 from chimp_assets.database import schema
 from chimp_assets.database.schema import shard_id_of, track_id_of
 from chimp_assets.database.upkeep.migrations import upgrade

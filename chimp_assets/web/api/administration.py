@@ -13,7 +13,7 @@ from fastapi import APIRouter, Depends
 from pydantic import Field
 from starlette.requests import Request
 
-from chimp_assets.archive.time_corrections import Corrected, Said, correct, revoke
+from chimp_assets.archive.times.corrections import Corrected, Said, correct, revoke
 from chimp_assets.database import schema as t
 from chimp_assets.database.people.names import key_of
 from chimp_assets.database.people.users import add_user, disable_user, enable_user, user_id_of, write_audit_event

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from fastapi import APIRouter, Depends, Query, Response
 from starlette.requests import Request
 
-from chimp_assets.archive.store import MissingBlobError
+from chimp_assets.archive.storage.store import MissingBlobError
 from chimp_assets.database import schema as t
 from chimp_assets.database.labels.events import effective_answers
 from chimp_assets.web.errors import WebError

@@ -16,7 +16,7 @@ from fastapi import APIRouter, Depends, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from chimp_assets.archive.time_corrections import list_corrections
+from chimp_assets.archive.times.corrections import list_corrections
 from chimp_assets.database.footage import times
 from chimp_assets.database.footage.archive_state import archive_problem
 from chimp_assets.database.footage.passed_over import labels_left_behind, passed_over_files

@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from chimp_assets.archive.blobs import StoreError, missing
+from chimp_assets.archive.storage.blobs import StoreError, missing
 from chimp_assets.errors import ChimpError
 
 _KEY = ("AZURE_STORAGE_ACCOUNT_KEY", "AZURE_STORAGE_ACCESS_KEY", "AZURE_STORAGE_KEY")

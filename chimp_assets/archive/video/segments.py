@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from chimp_assets.archive.conversion import Shape, shape_of
-from chimp_assets.archive.decode import DecodeReport, Part, PictureSum, Steps, decode_frames
-from chimp_assets.archive.probe import (
+from chimp_assets.archive.video.conversion import Shape, shape_of
+from chimp_assets.archive.video.decode import DecodeReport, Part, PictureSum, Steps, decode_frames
+from chimp_assets.archive.video.probe import (
     Orientation,
     UnevenPart,
     decoded_pictures,

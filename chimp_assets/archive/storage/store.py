@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from chimp_assets.addresses import redacted
-from chimp_assets.archive.blobs import (
+from chimp_assets.archive.storage.blobs import (
     READ_BLOCK,
     Backend,
     BlobInfo,
@@ -31,10 +31,10 @@ from chimp_assets.archive.blobs import (
     checked_key,
     missing,
 )
-from chimp_assets.archive.folders import PARTIAL_PREFIX, Folder
+from chimp_assets.archive.storage.folders import PARTIAL_PREFIX, Folder
 
 if TYPE_CHECKING:
-    from chimp_assets.archive.objects import Objects
+    from chimp_assets.archive.storage.objects import Objects
 
 __all__ = [
     "READ_BLOCK",
@@ -81,14 +81,14 @@ class BlobStore:
             root = _root_of(url)
             return cls(root.as_uri(), Folder(root, create), root)
         if scheme == "az":
-            from chimp_assets.archive.azure import FIRST_RETRY
+            from chimp_assets.archive.storage.azure import FIRST_RETRY
 
             _azure(url, FIRST_RETRY).head(_NO_SUCH_BLOB)
             return cls(url, _azure(url), None)
         if scheme == "memory":
             from obstore.store import MemoryStore
 
-            from chimp_assets.archive.objects import Objects, explain_memory
+            from chimp_assets.archive.storage.objects import Objects, explain_memory
 
             return cls(url, Objects(MemoryStore(), url, explain_memory(url)), None)
         raise StoreError(
@@ -261,8 +261,8 @@ def _root_of(url: str) -> Path:
 
 
 def _azure(url: str, retry: Mapping[str, Any] | None = None) -> Objects:
-    from chimp_assets.archive.azure import RETRY, account_of, explained, open_container
-    from chimp_assets.archive.objects import Objects
+    from chimp_assets.archive.storage.azure import RETRY, account_of, explained, open_container
+    from chimp_assets.archive.storage.objects import Objects
 
     container, prefix = _container_and_prefix(url)
     account = account_of()

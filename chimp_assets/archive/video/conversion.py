@@ -17,7 +17,7 @@ import numpy as np
 from av.filter import Graph
 from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
 
-from chimp_assets.archive.probe import UPRIGHT, Orientation, displayed_size, orientation_of, refuse_larger
+from chimp_assets.archive.video.probe import UPRIGHT, Orientation, displayed_size, orientation_of, refuse_larger
 
 # AREA weighs every source pixel, so that small patterns do not alias; exact rounding, so that every machine stores the
 # same bytes; colour at full width, since swscale's short cut makes every picture darker by 1 to 3 of 255.

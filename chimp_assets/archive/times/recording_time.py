@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, Literal
 
-from chimp_assets.archive.time_names import Said, folder_says, name_says
+from chimp_assets.archive.times.names import Said, folder_says, name_says
 
 Certainty = Literal["sure", "likely", "day", "unsure"]
 DateOrder = Literal["auto", "day_first", "month_first", "year_first"]

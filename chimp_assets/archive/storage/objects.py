@@ -17,8 +17,8 @@ from datetime import UTC
 from pathlib import Path
 from typing import Any
 
-from chimp_assets.archive.azure import code_of, status_of
-from chimp_assets.archive.blobs import (
+from chimp_assets.archive.storage.azure import code_of, status_of
+from chimp_assets.archive.storage.blobs import (
     BlobInfo,
     MissingBlobError,
     OnUnreadable,
@@ -28,7 +28,7 @@ from chimp_assets.archive.blobs import (
     coalesced,
     missing,
 )
-from chimp_assets.archive.folders import new_file
+from chimp_assets.archive.storage.folders import new_file
 from chimp_assets.errors import ChimpError
 
 # Blocks of an upload. Small ones (below 256 KiB) do not get Azure's high throughput; each one costs a write.

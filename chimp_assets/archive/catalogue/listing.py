@@ -19,9 +19,9 @@ from urllib.parse import unquote, urlsplit
 
 import sqlalchemy as sa
 
-from chimp_assets.archive.blobs import BlobInfo, Walk
-from chimp_assets.archive.file_names import is_video_name
-from chimp_assets.archive.places import system_part
+from chimp_assets.archive.catalogue.file_names import is_video_name
+from chimp_assets.archive.catalogue.places import system_part
+from chimp_assets.archive.storage.blobs import BlobInfo, Walk
 from chimp_assets.database.connection.bulk import insert_one, insert_rows
 from chimp_assets.database.connection.counters import take_numbers
 from chimp_assets.database.connection.engine import Database

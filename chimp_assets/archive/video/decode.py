@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import simplejpeg
 
-from chimp_assets.archive.conversion import Converter, Deinterlacer, Shape, is_hdr
-from chimp_assets.archive.probe import (
+from chimp_assets.archive.video.conversion import Converter, Deinterlacer, Shape, is_hdr
+from chimp_assets.archive.video.probe import (
     FASTEST,
     Losses,
     Readable,
@@ -36,7 +36,7 @@ from chimp_assets.archive.probe import (
 )
 
 if TYPE_CHECKING:
-    from chimp_assets.archive.workers import Beat
+    from chimp_assets.archive.video.workers import Beat
     from chimp_assets.settings import DecodeSettings
 
 _SENTENCES = 20

@@ -14,7 +14,7 @@ import numpy as np
 import simplejpeg
 import sqlalchemy as sa
 
-from chimp_assets.archive.store import BlobStore
+from chimp_assets.archive.storage.store import BlobStore
 from chimp_assets.database import schema
 from chimp_assets.database.connection.engine import Database
 from chimp_assets.errors import ChimpError

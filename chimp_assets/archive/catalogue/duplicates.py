@@ -16,8 +16,8 @@ from typing import Any, Literal
 import numpy as np
 import sqlalchemy as sa
 
-from chimp_assets.archive.places import copy_marks
-from chimp_assets.archive.time_rows import follow, is_corrected
+from chimp_assets.archive.catalogue.places import copy_marks
+from chimp_assets.archive.times.rows import follow, is_corrected
 from chimp_assets.database import schema
 from chimp_assets.database.connection.counters import take_numbers
 

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import IO
 
 from chimp_assets import private_files
-from chimp_assets.archive.blobs import (
+from chimp_assets.archive.storage.blobs import (
     READ_BLOCK,
     BlobInfo,
     OnUnreadable,

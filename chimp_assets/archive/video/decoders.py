@@ -20,7 +20,9 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
-from chimp_assets.archive.reading import (
+from chimp_assets.archive.storage.shards import refused_by_scratch
+from chimp_assets.archive.storage.store import StoreError
+from chimp_assets.archive.video.reading import (
     DecodedVideo,
     DecodeJob,
     LongVideo,
@@ -31,9 +33,7 @@ from chimp_assets.archive.reading import (
     decode_video_message,
     outcome_of_message,
 )
-from chimp_assets.archive.shards import refused_by_scratch
-from chimp_assets.archive.store import StoreError
-from chimp_assets.archive.workers import Worker, WorkerDied, WorkerFailed
+from chimp_assets.archive.video.workers import Worker, WorkerDied, WorkerFailed
 from chimp_assets.errors import ChimpError, FullDiskError
 
 log = logging.getLogger(__name__)
@@ -147,8 +147,8 @@ class _Crew:
 
     def _in_parts(self, job: DecodeJob, video: LongVideo) -> DecodedVideo | None:
         """The whole video from its parts; None if they do not fit together."""
-        from chimp_assets.archive.probe import UnevenPart
-        from chimp_assets.archive.segments import DecodedPart, merged, require_seamless
+        from chimp_assets.archive.video.probe import UnevenPart
+        from chimp_assets.archive.video.segments import DecodedPart, merged, require_seamless
 
         assert job.scratch is not None
         done: list[DecodedPart] = []

@@ -17,8 +17,17 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import sqlalchemy as sa
 
-from chimp_assets.archive.recording_time import SAME, Correction, DateOrder, Rules, Verdict, Witnesses, corrected, weigh
-from chimp_assets.archive.time_names import name_says, piece_of
+from chimp_assets.archive.times.names import name_says, piece_of
+from chimp_assets.archive.times.recording_time import (
+    SAME,
+    Correction,
+    DateOrder,
+    Rules,
+    Verdict,
+    Witnesses,
+    corrected,
+    weigh,
+)
 from chimp_assets.database import schema
 from chimp_assets.database.connection.counters import take_numbers
 from chimp_assets.database.connection.engine import Database

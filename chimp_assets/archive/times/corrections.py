@@ -13,8 +13,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from chimp_assets.archive.recording_time import Correction
-from chimp_assets.archive.time_rows import Standing, Weighed, preview, reweigh, standing_corrections, zone_named
+from chimp_assets.archive.times.recording_time import Correction
+from chimp_assets.archive.times.rows import Standing, Weighed, preview, reweigh, standing_corrections, zone_named
 from chimp_assets.database import schema
 from chimp_assets.database.connection.bulk import insert_one
 from chimp_assets.database.connection.counters import take_numbers

@@ -13,7 +13,7 @@ import tempfile
 from dataclasses import dataclass
 from typing import IO, BinaryIO, cast
 
-from chimp_assets.archive.store import BlobStore, StoreError
+from chimp_assets.archive.storage.store import BlobStore, StoreError
 from chimp_assets.errors import ChimpError, FullDiskError
 
 _BLOCK = 512

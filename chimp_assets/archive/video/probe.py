@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 import av
 import av.error
 
-from chimp_assets.archive.recording_time import TIME_TAGS
+from chimp_assets.archive.times.recording_time import TIME_TAGS
 from chimp_assets.errors import ChimpError
 
 # Demuxers of video files. Playlists, scripts and network formats are refused: they would read other files or hosts.

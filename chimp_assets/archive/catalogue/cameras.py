@@ -13,7 +13,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from chimp_assets.archive.places import PLACE_LENGTH, place_named, place_of, tidy
+from chimp_assets.archive.catalogue.places import PLACE_LENGTH, place_named, place_of, tidy
 from chimp_assets.database.connection.bulk import insert_one
 from chimp_assets.database.connection.counters import take_numbers
 from chimp_assets.database.connection.engine import Database

@@ -12,9 +12,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from chimp_assets.archive.file_names import bundle_folder_of, distinct_slug_of, place_of, slug_of
-from chimp_assets.archive.store import BlobInfo
-from chimp_assets.archive.time_rows import keep_witnesses
+from chimp_assets.archive.catalogue.file_names import bundle_folder_of, distinct_slug_of, place_of, slug_of
+from chimp_assets.archive.storage.store import BlobInfo
+from chimp_assets.archive.times.rows import keep_witnesses
 from chimp_assets.database import schema
 from chimp_assets.database.connection import bulk
 from chimp_assets.database.footage.cameras import CameraNames

@@ -34,7 +34,7 @@ _LENGTH = struct.Struct("<Q")
 # Numbers only: an array of objects would be pickle by another name.
 _KINDS = "biuf"
 _ARRAY = "array"
-_START = "from chimp_assets.archive.workers import serve; serve()"
+_START = "from chimp_assets.archive.video.workers import serve; serve()"
 
 
 class WorkerDied(Exception):

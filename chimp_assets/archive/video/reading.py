@@ -17,16 +17,16 @@ from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from chimp_assets.archive.shards import Shard, ShardWriter
-from chimp_assets.archive.store import BlobStore, MissingBlobError
-from chimp_assets.archive.workers import Beat
+from chimp_assets.archive.storage.shards import Shard, ShardWriter
+from chimp_assets.archive.storage.store import BlobStore, MissingBlobError
+from chimp_assets.archive.video.workers import Beat
 from chimp_assets.errors import ChimpError
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from chimp_assets.archive.decode import DecodeReport, Part
-    from chimp_assets.archive.probe import VideoFacts
+    from chimp_assets.archive.video.decode import DecodeReport, Part
+    from chimp_assets.archive.video.probe import VideoFacts
     from chimp_assets.settings import DecodeSettings
 
 _BEAT_S = 1.0
@@ -127,10 +127,10 @@ def decode_video(job: DecodeJob, beat: Beat = lambda: None) -> DecodedVideo | Sa
 
     Raises UnreadableVideo (the file's fault), GoneVideo, and StoreError or FullDiskError (not its fault).
     """
-    from chimp_assets.archive.decode import DecodeReport, frames_of
-    from chimp_assets.archive.joined import unread_rest
-    from chimp_assets.archive.probe import duration_of, opened
-    from chimp_assets.archive.segments import plan_parts
+    from chimp_assets.archive.video.decode import DecodeReport, frames_of
+    from chimp_assets.archive.video.joined import unread_rest
+    from chimp_assets.archive.video.probe import duration_of, opened
+    from chimp_assets.archive.video.segments import plan_parts
 
     began = time.monotonic()
     gently = _now_and_then(beat)
@@ -259,8 +259,8 @@ def decode_video_message(message: dict[str, Any], beat: Beat) -> dict[str, Any]:
 
 def outcome_of_message(answer: dict[str, Any]) -> DecodedVideo | SameBytes | LongVideo:
     """What `decode_video_message` answered."""
-    from chimp_assets.archive.probe import VideoFacts
-    from chimp_assets.archive.segments import part_of_message
+    from chimp_assets.archive.video.probe import VideoFacts
+    from chimp_assets.archive.video.segments import part_of_message
 
     if "same_bytes" in answer:
         return SameBytes(**answer["same_bytes"])
@@ -275,8 +275,8 @@ def outcome_of_message(answer: dict[str, Any]) -> DecodedVideo | SameBytes | Lon
 
 def decode_part_message(message: dict[str, Any], beat: Beat) -> dict[str, Any]:
     """One part of a long video for another process: {"part": DecodedPart} or {"uneven": why}."""
-    from chimp_assets.archive.probe import UnevenPart
-    from chimp_assets.archive.segments import decode_part, part_of_message
+    from chimp_assets.archive.video.probe import UnevenPart
+    from chimp_assets.archive.video.segments import decode_part, part_of_message
     from chimp_assets.settings import DecodeSettings
 
     part, settings = part_of_message(message["part"]), DecodeSettings(**message["settings"])
@@ -303,7 +303,7 @@ def _now_and_then(beat: Beat) -> Beat:
 
 def recorded_at(place: tuple[BlobStore, str], beat: Beat = lambda: None) -> datetime | None:
     """When the container of the file (archive, uri) says it was recorded; None if it says nothing or is none."""
-    from chimp_assets.archive.probe import UnreadableVideo, created_at
+    from chimp_assets.archive.video.probe import UnreadableVideo, created_at
 
     archive, uri = place
     path = archive.local_path(uri)
@@ -318,8 +318,8 @@ def recorded_at(place: tuple[BlobStore, str], beat: Beat = lambda: None) -> date
 
 def time_tags(place: tuple[BlobStore, str], beat: Beat = lambda: None) -> tuple[dict[str, str], float | None] | None:
     """What the container of the file (archive, uri) says of its time and length; None if it is none."""
-    from chimp_assets.archive.probe import UnreadableVideo
-    from chimp_assets.archive.probe import time_tags as tags_of
+    from chimp_assets.archive.video.probe import UnreadableVideo
+    from chimp_assets.archive.video.probe import time_tags as tags_of
 
     archive, uri = place
     path = archive.local_path(uri)
@@ -347,7 +347,7 @@ def recorded_at_message(message: dict[str, Any], beat: Beat) -> str | None:
 @contextmanager
 def _local_file(job: DecodeJob, beat: Beat) -> Iterator[tuple[Path, str]]:
     """The video as a file of this machine, and blake2b-256 of its bytes. What lies in `scratch` goes when that goes."""
-    from chimp_assets.archive.probe import UnreadableVideo
+    from chimp_assets.archive.video.probe import UnreadableVideo
 
     _require_still_there(job)
     path = job.archive.local_path(job.uri)

@@ -23,14 +23,14 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import sqlalchemy as sa
 
-from chimp_assets.archive.duplicates import bring_back
-from chimp_assets.archive.listing import Listing, PassedOver, printable, remember
-from chimp_assets.archive.reading import time_tags, time_tags_message
-from chimp_assets.archive.recording_time import Verdict, Witnesses, weigh
-from chimp_assets.archive.register import NewVideo, register, version_of
-from chimp_assets.archive.store import BlobInfo, BlobStore, StoreError
-from chimp_assets.archive.time_rows import Weighed, keep_up, rules_of
-from chimp_assets.archive.workers import Worker, WorkerDied, WorkerFailed
+from chimp_assets.archive.catalogue.duplicates import bring_back
+from chimp_assets.archive.catalogue.listing import Listing, PassedOver, printable, remember
+from chimp_assets.archive.catalogue.register import NewVideo, register, version_of
+from chimp_assets.archive.storage.store import BlobInfo, BlobStore, StoreError
+from chimp_assets.archive.times.recording_time import Verdict, Witnesses, weigh
+from chimp_assets.archive.times.rows import Weighed, keep_up, rules_of
+from chimp_assets.archive.video.reading import time_tags, time_tags_message
+from chimp_assets.archive.video.workers import Worker, WorkerDied, WorkerFailed
 from chimp_assets.database import schema
 from chimp_assets.database.connection.counters import take_numbers
 from chimp_assets.database.connection.engine import Database

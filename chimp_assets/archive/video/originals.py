@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 import sqlalchemy as sa
 
-from chimp_assets.archive.conversion import Converter, Deinterlacer
-from chimp_assets.archive.decode import Clock, with_neighbours
-from chimp_assets.archive.probe import (
+from chimp_assets.archive.storage.store import BlobStore
+from chimp_assets.archive.video.conversion import Converter, Deinterlacer
+from chimp_assets.archive.video.decode import Clock, with_neighbours
+from chimp_assets.archive.video.probe import (
     UnevenPart,
     UnreadableVideo,
     decoded_pictures,
@@ -27,7 +28,6 @@ from chimp_assets.archive.probe import (
     pixel_aspect,
     seek_before,
 )
-from chimp_assets.archive.store import BlobStore
 from chimp_assets.database import schema
 from chimp_assets.database.connection.engine import Database
 from chimp_assets.errors import ChimpError

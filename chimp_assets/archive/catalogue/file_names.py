@@ -13,8 +13,8 @@ import unicodedata
 from datetime import datetime
 from pathlib import PurePosixPath
 
-from chimp_assets.archive.places import is_system, place_of
-from chimp_assets.archive.time_names import time_of_name
+from chimp_assets.archive.catalogue.places import is_system, place_of
+from chimp_assets.archive.times.names import time_of_name
 
 __all__ = [
     "bundle_folder_of",

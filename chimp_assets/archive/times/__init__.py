@@ -1,0 +1,1 @@
+"""When videos were recorded: what names and clocks say, weighed, corrected, and kept in rows."""
