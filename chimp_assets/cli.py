@@ -271,7 +271,7 @@ def up(
 ) -> None:
     """Start the labelling page, the web UI and the daemon that does everything by itself; Ctrl-C stops them all."""
     from chimp_assets import console, supervisor
-    from chimp_assets.dagster_home import prepare
+    from chimp_assets.dagster_home import make_records, prepare
     from chimp_assets.home import Home, make_private
     from chimp_assets.home_lock import only_one
     from chimp_assets.ports import is_listened_on, port_for
@@ -294,6 +294,7 @@ def up(
             _other_port("web UI", port, ui_port),
             _other_port("labelling page", wanted, own_port),
         ]
+        make_records(home.settings)
         _say_first_admin(home)
         commands = {
             "page": supervisor.page_arguments(own_port),

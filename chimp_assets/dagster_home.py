@@ -9,7 +9,11 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import sqlite3
+import subprocess
+import sys
 import tempfile
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -122,6 +126,64 @@ def set_pool_limits(instance: Any) -> None:
     for pool in POOLS:
         if pool not in there:
             storage.initialize_concurrency_limit_to_default(pool)
+
+
+_RECORDS = ("history/runs.db", "history/runs/index.db", "schedules/schedules.db")
+# Two processes that made the tables at once have written two revisions; the older one is what Dagster stamps on tables
+# that it finds without any, so the newer one is true.
+_MAKE = """
+import sqlite3, sys
+from contextlib import closing
+from pathlib import Path
+from dagster import DagsterInstance
+from dagster._core.storage.sqlite import LAST_KNOWN_STAMPED_SQLITE_ALEMBIC_REVISION as older
+for name in sys.argv[2:]:
+    if (Path(sys.argv[1]) / name).exists():
+        with closing(sqlite3.connect(Path(sys.argv[1]) / name)) as conn, conn:
+            if conn.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").fetchone():
+                conn.execute("DELETE FROM alembic_version WHERE version_num = ? AND"
+                             " (SELECT COUNT(*) FROM alembic_version) > 1", (older,))
+with DagsterInstance.from_config(sys.argv[1]) as instance:
+    instance.schedule_storage, instance.event_log_storage, instance.run_storage
+"""
+
+
+def make_records(settings: Settings) -> None:
+    """Makes Dagster's files of a new home before several processes open them, and mends those that were made by two.
+
+    Two processes that make them at once can leave two revisions behind, and then none can open them any more ("Version
+    table 'alembic_version' has more than one head present"). For whoever holds the lock of the home. Costs nothing
+    where the files are whole. Raises SettingsError.
+    """
+    if keeps_records_on_a_server(settings):
+        return  # `prepare` has asked it
+    folder = folder_for_dagster(settings)
+    if all(_has_one_revision(folder / name) for name in _RECORDS):
+        return
+    made = subprocess.run(  # noqa: S603  a process of its own: Dagster takes 100 MB for good
+        [sys.executable, "-W", "ignore", "-c", _MAKE, str(folder), *_RECORDS],
+        env={**os.environ, "DAGSTER_HOME": str(folder), "CHIMP_HOME": str(settings.home)},
+        capture_output=True,
+        text=True,
+        check=False,
+        umask=-1 if os.name == "nt" else private_files.UMASK,
+    )
+    if made.returncode:
+        words = (made.stderr.strip().splitlines() or ["no message"])[-1]
+        raise SettingsError(
+            f"Dagster cannot make its records in {folder}: {words}.",
+            f"Check that its disk is not full and may be written, and {settings.dagster_home / 'dagster.yaml'}.",
+        )
+
+
+def _has_one_revision(file: Path) -> bool:
+    if not file.exists():
+        return False
+    try:
+        with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as conn:
+            return conn.execute("SELECT COUNT(*) FROM alembic_version").fetchone() == (1,)
+    except sqlite3.Error:
+        return False
 
 
 def prepare(settings: Settings) -> str | None:

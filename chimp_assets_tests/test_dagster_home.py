@@ -2,7 +2,9 @@
 
 import logging
 import re
+import sqlite3
 import time
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,6 +12,8 @@ from types import SimpleNamespace
 import dagster as dg
 import pytest
 import yaml
+from alembic.util.exc import CommandError
+from dagster._core.storage.sqlite import LAST_KNOWN_STAMPED_SQLITE_ALEMBIC_REVISION
 from dagster._core.test_utils import create_run_for_test
 from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import PythonFileTarget
@@ -19,6 +23,7 @@ from dagster._time import get_current_datetime
 
 from chimp_assets import dagster_home
 from chimp_assets.definitions import build_definitions
+from chimp_assets.errors import SettingsError
 from chimp_assets.home import init_home
 from chimp_assets.settings import shipped_file
 
@@ -52,6 +57,45 @@ def test_the_slots_of_a_killed_run_come_back(home, monkeypatch):
         monkeypatch.setattr(concurrency, "get_current_datetime", lambda: soon)
         _free(instance)
         assert storage.claim_concurrency_slot("decode", waiting.run_id, "frames").is_claimed
+
+
+def _revisions(home):
+    found = {}
+    for name in dagster_home._RECORDS:
+        with closing(sqlite3.connect(home.settings.dagster_home / name)) as conn:
+            found[name] = conn.execute("SELECT version_num FROM alembic_version").fetchall()
+    return found
+
+
+def test_records_are_made_before_several_processes_open_them(home, monkeypatch):
+    """Daemon and web UI that made them at once on a new home left records that none could open any more."""
+    dagster_home.make_records(home.settings)
+    made = _revisions(home)
+    assert [len(rows) for rows in made.values()] == [1, 1, 1]
+    monkeypatch.setattr(dagster_home.subprocess, "run", None)
+    dagster_home.make_records(home.settings)  # nothing to do, so nothing is started
+    with dg.DagsterInstance.from_config(str(home.settings.dagster_home)) as instance:
+        assert instance.get_runs() == []
+
+
+def test_records_that_two_processes_have_made_are_mended(home):
+    dagster_home.make_records(home.settings)
+    whole = _revisions(home)
+    for name in dagster_home._RECORDS:
+        with closing(sqlite3.connect(home.settings.dagster_home / name)) as conn, conn:
+            conn.execute("INSERT INTO alembic_version VALUES (?)", (LAST_KNOWN_STAMPED_SQLITE_ALEMBIC_REVISION,))
+    with pytest.raises(CommandError, match="more than one head"):
+        dg.DagsterInstance.from_config(str(home.settings.dagster_home))
+    dagster_home.make_records(home.settings)
+    assert _revisions(home) == whole
+    with dg.DagsterInstance.from_config(str(home.settings.dagster_home)) as instance:
+        assert instance.get_runs() == []
+
+
+def test_records_that_cannot_be_made_are_a_sentence(home):
+    (home.settings.dagster_home / "schedules").write_text("a file where a folder belongs")
+    with pytest.raises(SettingsError, match="Dagster cannot make its records"):
+        dagster_home.make_records(home.settings)
 
 
 def test_every_pool_has_its_limit_before_two_runs_ask_for_it():

@@ -22,7 +22,7 @@ from rich.text import Text
 
 from chimp_assets import console, private_files, supervisor
 from chimp_assets.addresses import toml_string
-from chimp_assets.dagster_home import folder_for_dagster, prepare
+from chimp_assets.dagster_home import folder_for_dagster, make_records, prepare
 from chimp_assets.database import schema as t
 from chimp_assets.database.status import Status, status_of
 from chimp_assets.database.work import due
@@ -140,6 +140,15 @@ def run_demo(folder: Path, faces: Path | None, rounds: int, json: bool, **filmin
             )
 
 
+@contextmanager
+def _alone(home: Home) -> Iterator[None]:
+    """Nobody else runs this home, and Dagster's records are whole."""
+    with only_one(home, "chimp demo"):
+        prepare(home.settings)
+        make_records(home.settings)
+        yield
+
+
 def _drive(home: Home, truth_file: Path, rounds: int, story: Story) -> None:
     """Keeps the daemon up and the expert answering until the wanted trainings are decided and the queue is ranked."""
     from chimp_assets.demo.expert import SimulatedExpert
@@ -153,9 +162,8 @@ def _drive(home: Home, truth_file: Path, rounds: int, story: Story) -> None:
     story.tell("starting Dagster's daemon: from here on sensors decide what runs")
     last_change, last_seen = time.monotonic(), ""
     commands = {"daemon": supervisor.daemon_arguments()}
-    prepare(home.settings)
     with (
-        only_one(home, "chimp demo"),
+        _alone(home),
         supervisor.running(home, commands, environment=SENSOR_SECONDS) as children,
         _screen() as live,
     ):
