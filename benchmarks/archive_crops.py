@@ -34,8 +34,8 @@ def write_crops(folder: Path, clips: int, individuals: int, days: int, seed: int
     from chimp_assets.database import schema
     from chimp_assets.demo.archive import make_archive
     from chimp_assets.demo.expert import SimulatedExpert
-    from chimp_assets.vision.crops import read_crops
-    from chimp_assets.vision.tracking import track_bundle
+    from chimp_assets.vision.pictures.crops import read_crops
+    from chimp_assets.vision.tracking.bundle import track_bundle
 
     if not (folder / "truth.json").is_file():
         # An archive without its truth is one whose filming was interrupted: it is filmed again.

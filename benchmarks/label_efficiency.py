@@ -298,9 +298,9 @@ class Eyes:
     """Vectors of all crops of a seed: learned without labels, and learned anew from names."""
 
     def __init__(self, pictures: np.ndarray, pool: np.ndarray, seed: int, from_zero: bool) -> None:
-        from chimp_assets.vision.backbones import pretrained_network
-        from chimp_assets.vision.patches import Patches
-        from chimp_assets.vision.self_supervision import principal_axes
+        from chimp_assets.vision.embedding.backbones import pretrained_network
+        from chimp_assets.vision.embedding.patches import Patches
+        from chimp_assets.vision.embedding.self_supervision import principal_axes
 
         self._pictures, self._seed, self._from_zero = pictures, seed, from_zero
         patches = Patches()
@@ -324,13 +324,13 @@ class Eyes:
     def with_names(self, rows: np.ndarray, names: np.ndarray, group: np.ndarray, views: int) -> np.ndarray:
         """Vectors of all crops that learned from some: f32 [n, D]."""
         if views:
-            from chimp_assets.vision.metric_learning import Crops, Recipe, learn
+            from chimp_assets.vision.embedding.metric_learning import Crops, Recipe, learn
 
             recipe = replace(Recipe(), epochs=0, min_views=views, pretrained=not self._from_zero)
             return learn(Crops(self._pictures[rows], names, group=group), recipe, seed=self._seed).embedder.embed(
                 self._pictures
             )
-        from chimp_assets.vision.self_supervision import fit_projection
+        from chimp_assets.vision.embedding.self_supervision import fit_projection
 
         mean, weight = fit_projection(self._described[rows], names, DIMENSIONS // 2, 2_000)
         told = _unit((self._described - mean) @ weight.T)

@@ -213,7 +213,7 @@ def fill(home: Home, size: Size, seed: int = 10) -> Filled:
 def _embed(home: Home, size: Size, rng: np.random.Generator, who: np.ndarray, day: np.ndarray) -> None:
     from safetensors.numpy import save
 
-    from chimp_assets.vision.checkpoint import content_hash
+    from chimp_assets.vision.models.checkpoint import content_hash
 
     looks = rng.standard_normal((size.individuals, DIMENSIONS), dtype=np.float32) / np.float32(np.sqrt(DIMENSIONS))
     weather = (

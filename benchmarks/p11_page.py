@@ -37,7 +37,7 @@ from chimp_assets.database import schema as t
 from chimp_assets.database.connection.bulk import insert_rows
 from chimp_assets.database.individuals.biographies import upsert_individuals
 from chimp_assets.home import Home, init_home
-from chimp_assets.vision.item_media import make_item_media, sizes
+from chimp_assets.vision.pictures.item_media import make_item_media, sizes
 from chimp_assets.web.accounts import set_password
 from chimp_assets_tests.chromium import ARGUMENTS, CHROMIUM
 from chimp_assets_tests.database import world

@@ -30,8 +30,8 @@ from benchmarks.harness import Row, cores
 if TYPE_CHECKING:
     from chimp_assets.demo.truth import ArchiveTruth, TrueVideo
     from chimp_assets.home import Home
-    from chimp_assets.vision.motion import FrameBoxes, MotionDetector, Picture
-    from chimp_assets.vision.tracking_metrics import TrackingScores
+    from chimp_assets.vision.detection.motion import FrameBoxes, MotionDetector, Picture
+    from chimp_assets.vision.tracking.tracking_metrics import TrackingScores
 
 SEEDS = 5
 PLAIN, CROWD = 48, 4  # clips for each seed
@@ -88,7 +88,7 @@ class _Recorded:
 def measure_seed(seed: int, faces: Path | None) -> SeedScores:
     """Films, ingests and measures the two archives of a seed."""
     from chimp_assets.demo.archive import make_archive
-    from chimp_assets.vision.tracking_metrics import TrackingScores
+    from chimp_assets.vision.tracking.tracking_metrics import TrackingScores
 
     total: dict[str, TrackingScores] = {"before": TrackingScores(), "after": TrackingScores()}
     names = Names()
@@ -129,11 +129,11 @@ def decoded(place: Path) -> tuple[Home, ArchiveTruth]:
 def _both_arms(home: Home, truth: ArchiveTruth) -> dict[str, TrackingScores]:
     """Scores of the live tracks as linked, and as the product writes them (they are written too)."""
     from chimp_assets.database import schema
-    from chimp_assets.vision import tracking
-    from chimp_assets.vision.detector import register_detector
-    from chimp_assets.vision.motion import MotionDetector
-    from chimp_assets.vision.tracker import link
-    from chimp_assets.vision.tracking_metrics import TrackingScores, compare
+    from chimp_assets.vision.detection.detector import register_detector
+    from chimp_assets.vision.detection.motion import MotionDetector
+    from chimp_assets.vision.tracking import bundle
+    from chimp_assets.vision.tracking.tracker import link
+    from chimp_assets.vision.tracking.tracking_metrics import TrackingScores, compare
 
     db, settings = home.database, home.settings.detect
     detector = _Recorded(MotionDetector())
@@ -144,17 +144,17 @@ def _both_arms(home: Home, truth: ArchiveTruth) -> dict[str, TrackingScores]:
         videos = conn.execute(sa.select(video.video_id, video.uri).where(video.state == "decoded")).all()
     for video_id, uri in videos:
         with db.read() as conn:
-            rate = tracking.frame_rate_of(conn, video_id)
+            rate = bundle.frame_rate_of(conn, video_id)
             times = {
                 n: t for n, t in conn.execute(sa.select(frame.frame_no, frame.time_s).where(frame.video_id == video_id))
             }
-        after = tracking.track_video(db, home.store, video_id, detector, settings)
-        tracking._write(db, video_id, after, model_id)
+        after = bundle.track_video(db, home.store, video_id, detector, settings)
+        bundle._write(db, video_id, after, model_id)
         known = truth.video(uri)
         if known is None or known.damage:
             continue
         sure = ((n, found[found[:, 4] >= settings.min_score]) for n, found in detector.boxes)
-        before = [tracking.judge(track, rate, settings) for track in link(sure, rate, settings.max_gap_s)]
+        before = [bundle.judge(track, rate, settings) for track in link(sure, rate, settings.max_gap_s)]
         boxes = _true_boxes(known, times)
         for name, tracks in (("before", before), ("after", after)):
             total[name] += compare([t.linked for t in tracks if t.state == "live"], boxes)
@@ -183,9 +183,9 @@ def _identity(home: Home, truth: ArchiveTruth, seed: int) -> Names:
     a tenth of the known tracks unknown.
     """
     from chimp_assets.database.labels.splits import audit_reserve_mask
-    from chimp_assets.vision.embedder import mean_direction
-    from chimp_assets.vision.head import fit_head
-    from chimp_assets.vision.metric_learning import Crops, Recipe, learn
+    from chimp_assets.vision.embedding.embedder import mean_direction
+    from chimp_assets.vision.embedding.metric_learning import Crops, Recipe, learn
+    from chimp_assets.vision.identity.head import fit_head
 
     tracks = _named_tracks(home, truth)
     target = np.unique([one.anim_id for one in tracks], return_inverse=True)[1].astype(np.int64)
@@ -242,7 +242,7 @@ def _named_tracks(home: Home, truth: ArchiveTruth) -> list[_NamedTrack]:
     """In order of time."""
     from chimp_assets.database import schema
     from chimp_assets.demo.expert import SimulatedExpert
-    from chimp_assets.vision.crops import read_crops
+    from chimp_assets.vision.pictures.crops import read_crops
 
     embed = home.settings.embed
     video, split = schema.video.c, schema.split_assignment.c

@@ -519,7 +519,7 @@ def labels_review(
     from chimp_assets import console
     from chimp_assets.database.labels.agreement import self_agreement
     from chimp_assets.home import Home
-    from chimp_assets.vision.label_quality import doubtful_labels, write_csv
+    from chimp_assets.vision.identity.label_quality import doubtful_labels, write_csv
 
     home = Home.open()
     found = doubtful_labels(home.database, home.store, home.settings)
@@ -1041,7 +1041,7 @@ def models_list(
     """Every model: its state, where it comes from, and how it did on the audit."""
     from chimp_assets import console
     from chimp_assets.home import Home
-    from chimp_assets.vision.registry import list_models
+    from chimp_assets.vision.models.registry import list_models
 
     with Home.open().database.read() as conn:
         found = list_models(conn, task)
@@ -1056,7 +1056,7 @@ def models_show(model_id: int, json: Json = False) -> None:
     """All that is known of one model, and how to make it again."""
     from chimp_assets import console
     from chimp_assets.home import Home
-    from chimp_assets.vision.registry import show_model
+    from chimp_assets.vision.models.registry import show_model
 
     with Home.open().database.read() as conn:
         known = show_model(conn, model_id)
@@ -1077,7 +1077,7 @@ def models_promote(
     """Make a model the champion of its task. A head must pass the gate; --force with --why overrules it."""
     from chimp_assets import console
     from chimp_assets.home import Home
-    from chimp_assets.vision.registry import promote_by_hand
+    from chimp_assets.vision.models.registry import promote_by_hand
 
     home = Home.open()
     reason = promote_by_hand(home.database, home.store, home.settings, model_id, why, by, force)
@@ -1098,7 +1098,7 @@ def models_rollback(
     """Make the champion before the present one champion again."""
     from chimp_assets import console
     from chimp_assets.home import Home
-    from chimp_assets.vision.registry import roll_back
+    from chimp_assets.vision.models.registry import roll_back
 
     model_id, reason = roll_back(Home.open().database, task, why, by)
     if json:

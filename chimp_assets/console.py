@@ -51,8 +51,8 @@ if TYPE_CHECKING:
     from chimp_assets.archive.catalogue.cameras import CameraReport
     from chimp_assets.archive.times.corrections import Corrected, Listed
     from chimp_assets.pipeline import Ingested
-    from chimp_assets.vision.label_quality import DoubtfulLabel
-    from chimp_assets.vision.registry import ModelLine
+    from chimp_assets.vision.identity.label_quality import DoubtfulLabel
+    from chimp_assets.vision.models.registry import ModelLine
 
 
 class Terminal(Console):

@@ -182,7 +182,7 @@ def _disk(home: Home) -> Finding:
 
 
 def _weights(home: Home) -> Finding:
-    from chimp_assets.vision.backbones import LITE_PACKAGE, imagenet_weights_path
+    from chimp_assets.vision.embedding.backbones import LITE_PACKAGE, imagenet_weights_path
 
     wanted = home.settings.embed.weights
     if wanted == "self_supervised":

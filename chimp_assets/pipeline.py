@@ -81,10 +81,10 @@ class Retrained:
 
 def retrain(home: Home, progress: Progress | None = None) -> Retrained:
     """Training set, head, evaluation, gate; re-scoring and a new plan follow a promotion."""
-    from chimp_assets.vision.datasets import build_training_set
-    from chimp_assets.vision.evaluate import AuditJudge, evaluate_head
-    from chimp_assets.vision.evaluation_plots import draw_evaluation
-    from chimp_assets.vision.gate import decide
+    from chimp_assets.vision.datasets.training_set import build_training_set
+    from chimp_assets.vision.evaluation.audit import AuditJudge, evaluate_head
+    from chimp_assets.vision.evaluation.gate import decide
+    from chimp_assets.vision.evaluation.plots import draw_evaluation
 
     tell = progress or (lambda what, done, total: None)
     tell("training set", 0, 4)
@@ -117,7 +117,7 @@ def name_what_is_asked(home: Home) -> int:
     Scoring the archive with a new champion takes half a minute for 300,000 tracks, and more for more; whoever answers
     meanwhile sees its candidates all the same.
     """
-    from chimp_assets.vision.predict import predict_tracks
+    from chimp_assets.vision.identity.predict import predict_tracks
 
     with home.database.read() as conn:
         asked = work.asked_tracks(conn)
@@ -143,9 +143,9 @@ def rescore(home: Home, progress: Progress | None = None, budget: int | None = N
 
     budget: tracks; None takes settings.score.tracks_per_run. A run stops after the bundle that passes it.
     """
-    from chimp_assets.vision.checkpoint import champion
-    from chimp_assets.vision.embedding import embed_bundle
-    from chimp_assets.vision.predict import predict_bundles
+    from chimp_assets.vision.embedding.bundle import embed_bundle
+    from chimp_assets.vision.identity.predict import predict_bundles
+    from chimp_assets.vision.models.checkpoint import champion
 
     limit = home.settings.score.tracks_per_run if budget is None else budget
     name_what_is_asked(home)
@@ -169,7 +169,7 @@ def rescore(home: Home, progress: Progress | None = None, budget: int | None = N
         if progress and waiting:
             progress("score", len(done), len(waiting))
     if done and has_head and len(done) == len(waiting):
-        from chimp_assets.vision.unknowns import propose_individuals
+        from chimp_assets.vision.identity.unknowns import propose_individuals
 
         propose_individuals(home.database, home.store)
     return Rescored(done, has_head, embedded, predicted, len(waiting) - len(done))
@@ -246,7 +246,7 @@ def ingest(home: Home, progress: Progress | None = None) -> Ingested:
     from chimp_assets.archive.catalogue.discover import discover
     from chimp_assets.archive.ingest import decode_bundle
     from chimp_assets.database.footage.times import times_of
-    from chimp_assets.vision.tracking import track_bundle
+    from chimp_assets.vision.tracking.bundle import track_bundle
 
     settings, database, store = home.settings, home.database, home.store
     tell = progress or (lambda what, done, total: None)
@@ -281,7 +281,7 @@ def ingest(home: Home, progress: Progress | None = None) -> Ingested:
         due = work.embedder_due(conn, settings)
     embedder = None
     if due.due:
-        from chimp_assets.vision.embedder import fit_embedder  # torch: 300 MB and some seconds
+        from chimp_assets.vision.embedding.embedder import fit_embedder  # torch: 300 MB and some seconds
 
         embedder = fit_embedder(database, store, settings, progress)
     while rescore(home, progress).left:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from chimp_assets.archive.storage.store import BlobStore
     from chimp_assets.database.connection.engine import Database
     from chimp_assets.settings import Settings
-    from chimp_assets.vision.checkpoint import ModelRow
+    from chimp_assets.vision.models.checkpoint import ModelRow
 
 WELL_KNOWN = 5
 """Labels of an individual from which its boundary with others is worth asking about."""
@@ -73,7 +73,7 @@ def build_pool(db: Database, store: BlobStore, settings: Settings) -> TrackPool:
     state comes from the effective answers; leased tracks are IN_FLIGHT; those that "same" answers join to a named one
     are FOLLOWS; value is the number of boxes. Memory: the embeddings (f16) and some 20 bytes a track.
     """
-    from chimp_assets.vision.checkpoint import champion
+    from chimp_assets.vision.models.checkpoint import champion
 
     with db.read() as conn:
         embedder = champion(conn, "embedder")
@@ -89,7 +89,7 @@ def replan(
     batch, seed: instead of settings.acquisition.batch and settings.seed. Raises PlanningError where there is no
     embedder, or where the settings name a lane that cannot be planned; nothing is written then.
     """
-    from chimp_assets.vision.checkpoint import champion
+    from chimp_assets.vision.models.checkpoint import champion
 
     began = time.perf_counter()
     batch = settings.acquisition.batch if batch is None else batch
@@ -216,7 +216,7 @@ def _phase(
 
 
 def _load_head(store: BlobStore, row: ModelRow, names: dict[int, str]) -> Head:
-    from chimp_assets.vision.head import load_head
+    from chimp_assets.vision.identity.head import load_head
 
     head = load_head(store, row)
     return Head(

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from chimp_assets.archive.storage.store import BlobStore
     from chimp_assets.database.connection.engine import Database
     from chimp_assets.settings import Settings
-    from chimp_assets.vision.checkpoint import ModelRow
+    from chimp_assets.vision.models.checkpoint import ModelRow
 
 PAGE = 50_000
 
@@ -250,7 +250,7 @@ def pool_of(db: Database, store: BlobStore, embedder: ModelRow, known: Known) ->
 
 def _embeddings(db: Database, store: BlobStore, embedder: ModelRow, track: I64Array) -> tuple[F16Array, BoolArray]:
     """Embeddings f16 [n, D] of tracks in their order, and whether each has one; rows without are undefined."""
-    from chimp_assets.vision.embedding import read_embeddings
+    from chimp_assets.vision.embedding.bundle import read_embeddings
 
     emb: F16Array | None = None
     have = np.zeros(len(track), bool)

@@ -86,8 +86,8 @@ class Reranker:
 
     def _loaded(self, round_id: int, embedder_id: int, watermark: int) -> _Round:
         from chimp_assets.database.individuals.merges import last_merge
-        from chimp_assets.vision.datasets import training_members
-        from chimp_assets.vision.embedding import embeddings_of_tracks
+        from chimp_assets.vision.datasets.training_set import training_members
+        from chimp_assets.vision.embedding.bundle import embeddings_of_tracks
 
         home = self._home
         with home.database.read() as conn:

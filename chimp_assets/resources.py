@@ -12,7 +12,7 @@ from pydantic import PrivateAttr
 
 if TYPE_CHECKING:
     from chimp_assets.home import Home
-    from chimp_assets.vision.evaluate import AuditJudge
+    from chimp_assets.vision.evaluation.audit import AuditJudge
 
 
 class HomeResource(dg.ConfigurableResource):
@@ -38,7 +38,7 @@ class HomeResource(dg.ConfigurableResource):
     def audit_judge(self) -> "AuditJudge":
         """What heads say of the audit, the same for all steps of a run: a verdict is of what was measured."""
         if self._judge is None:
-            from chimp_assets.vision.evaluate import AuditJudge
+            from chimp_assets.vision.evaluation.audit import AuditJudge
 
             opened = self.open()
             self._judge = AuditJudge(opened.database, opened.store, opened.settings)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from chimp_assets.archive.storage.store import BlobStore
     from chimp_assets.database.connection.engine import Database
     from chimp_assets.settings import Settings
-    from chimp_assets.vision.checkpoint import ModelRow
+    from chimp_assets.vision.models.checkpoint import ModelRow
 
 DATASET = "returns"
 NEVER = 1e9
@@ -62,10 +62,10 @@ class Returns:
 
 def measure_returns(db: Database, store: BlobStore, settings: Settings) -> Returns | None:
     """Measure and write; replaces the rows of the same head and watermark. None where there is no champion head."""
-    from chimp_assets.vision.checkpoint import champion
-    from chimp_assets.vision.datasets import training_members
-    from chimp_assets.vision.embedding import embeddings_of_tracks
-    from chimp_assets.vision.evaluate import audit_tracks
+    from chimp_assets.vision.datasets.training_set import training_members
+    from chimp_assets.vision.embedding.bundle import embeddings_of_tracks
+    from chimp_assets.vision.evaluation.audit import audit_tracks
+    from chimp_assets.vision.models.checkpoint import champion
 
     with db.read() as conn:
         head = champion(conn, "head")
@@ -165,7 +165,7 @@ def _stop_set(conn: sa.Connection, settings: Settings) -> np.ndarray:
 
 def _last_heads(conn: sa.Connection, head: ModelRow) -> list[ModelRow]:
     """The champion and those that were champion before it on the same embedder, oldest first."""
-    from chimp_assets.vision.checkpoint import model_of
+    from chimp_assets.vision.models.checkpoint import model_of
 
     m = t.model.c
     newest = conn.scalars(
@@ -178,7 +178,7 @@ def _last_heads(conn: sa.Connection, head: ModelRow) -> list[ModelRow]:
 
 
 def _kappas(store: BlobStore, heads: list[ModelRow], emb: np.ndarray) -> list[float]:
-    from chimp_assets.vision.head import load_head
+    from chimp_assets.vision.identity.head import load_head
 
     if not len(emb):
         return []

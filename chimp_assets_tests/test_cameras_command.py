@@ -11,7 +11,7 @@ from chimp_assets.archive.catalogue import discover as discover_module
 from chimp_assets.archive.catalogue.discover import discover
 from chimp_assets.cli import app
 from chimp_assets.home import init_home
-from chimp_assets.vision.tracking import track_bundle
+from chimp_assets.vision.tracking.bundle import track_bundle
 from chimp_assets_tests.archive.test_discover import put
 
 

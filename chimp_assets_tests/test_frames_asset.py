@@ -13,7 +13,7 @@ from chimp_assets.assets.archive import frames
 from chimp_assets.assets.parts import MAX_PLOT_BYTES
 from chimp_assets.home import Home
 from chimp_assets.resources import HomeResource
-from chimp_assets.vision.contact_sheet import bundle_sheet
+from chimp_assets.vision.pictures.contact_sheet import bundle_sheet
 from chimp_assets_tests.archive.clips import make_clip
 
 

@@ -13,9 +13,9 @@ from chimp_assets.database import schema as t
 from chimp_assets.database.work import due
 from chimp_assets.definitions import build_definitions
 from chimp_assets.home import Home
-from chimp_assets.vision.checkpoint import champion, register_model
-from chimp_assets.vision.embedder import fit_embedder
-from chimp_assets.vision.embedding import embed_bundle
+from chimp_assets.vision.embedding.bundle import embed_bundle
+from chimp_assets.vision.embedding.embedder import fit_embedder
+from chimp_assets.vision.models.checkpoint import champion, register_model
 from chimp_assets_tests.vision.animals import answer, make_animals, teaching_and_audit
 
 KEYS = ["site-0001", "site-0002"]

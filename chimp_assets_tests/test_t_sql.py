@@ -26,7 +26,7 @@ from chimp_assets.planning import replan
 from chimp_assets.pool_reading import read_known
 from chimp_assets.settings import shipped_file
 from chimp_assets.vision import train
-from chimp_assets.vision.sql_datasets import SqlTrackDataset
+from chimp_assets.vision.datasets.reading import SqlTrackDataset
 from chimp_assets_tests.database import t_sql
 from chimp_assets_tests.database.world import event, make_world, plan_pairs, track
 from chimp_assets_tests.vision.animals import answer, make_animals, teaching_and_audit
@@ -187,7 +187,7 @@ def test_every_statement_of_a_whole_life_is_t_sql(home, tmp_path, spoken, monkey
     labelled = init_home(tmp_path / "labelled")
     db = labelled.database
     truth = make_animals(labelled, videos=30)
-    from chimp_assets.vision.embedder import fit_embedder
+    from chimp_assets.vision.embedding.embedder import fit_embedder
 
     fit_embedder(db, labelled.store, labelled.settings)
     pipeline.rescore(labelled)
@@ -204,7 +204,7 @@ def test_every_statement_of_a_whole_life_is_t_sql(home, tmp_path, spoken, monkey
         lambda home, key: train.train_head(home.database, home.store, home.settings, key).model_id,
     )
     retrained = pipeline.retrain(labelled)
-    from chimp_assets.vision.checkpoint import promote
+    from chimp_assets.vision.models.checkpoint import promote
 
     if not retrained.promoted:
         promote(db, retrained.model_id, "for the test")

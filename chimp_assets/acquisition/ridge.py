@@ -1,7 +1,7 @@
 """A linear namer in closed form: what stands in for the head where hundreds must be fitted, or one within an answer.
 
 Belongs here: fitting, and taking in one more answer. Does not belong here: the head that names the archive
-(`chimp_assets.vision.head`, logistic regression with calibrated chances).
+(`chimp_assets.vision.identity.head`, logistic regression with calibrated chances).
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Belongs here: `score` of a chunk, and `sweep`, one streaming pass over a pool for all lanes together, with numpy's
 arithmetic. Does not belong here: the same arithmetic on a GPU (`torch_scores`), which of the candidates are asked
-(`selectors`), fitting a head (`chimp_assets.vision.head`).
+(`selectors`), fitting a head (`chimp_assets.vision.identity.head`).
 """
 
 from __future__ import annotations

@@ -67,7 +67,7 @@ def frames(context: dg.AssetExecutionContext, home: HomeResource) -> dg.Material
 
 def _contact_sheet(context: dg.AssetExecutionContext, opened: "Home") -> bytes | None:
     from chimp_assets.errors import ChimpError
-    from chimp_assets.vision.contact_sheet import bundle_sheet
+    from chimp_assets.vision.pictures.contact_sheet import bundle_sheet
 
     try:
         return bundle_sheet(opened.database, opened.store, context.partition_key, max_bytes=MAX_PLOT_BYTES)

@@ -24,8 +24,8 @@ from chimp_assets.resources import HomeResource
 def embedder(context: dg.AssetExecutionContext, home: HomeResource) -> dg.MaterializeResult:
     """The network that turns crops into vectors: ImageNet weights where they can be had, else self-supervised on the
     archive's own crops. A `model` row and a safetensors checkpoint."""
-    from chimp_assets.vision.checkpoint import champion
-    from chimp_assets.vision.embedder import fit_embedder
+    from chimp_assets.vision.embedding.embedder import fit_embedder
+    from chimp_assets.vision.models.checkpoint import champion
 
     opened = home.open()
     fit_embedder(
@@ -62,8 +62,8 @@ def embedder_checkpoint(
     """A candidate embedder, learned from the names of the newest training set in a process of its own, which goes on
     where it was killed. Loss and accuracy come live; the plot of both, and what it finds on days it never saw, stay."""
     from chimp_assets.pipeline import training_command
-    from chimp_assets.vision.datasets import newest_training_set
-    from chimp_assets.vision.fine_tuning import unfinished_training
+    from chimp_assets.vision.datasets.training_set import newest_training_set
+    from chimp_assets.vision.embedding.fine_tuning import unfinished_training
 
     opened = home.open()
     with opened.database.read() as conn:
@@ -84,8 +84,8 @@ def embedder_checkpoint(
 def champion_embedder(home: HomeResource) -> dg.MaterializeResult:
     """The verdict on candidate embedders: champion only if better beyond noise on days that they never saw, because the
     archive is embedded again then, a budget a run."""
-    from chimp_assets.vision.checkpoint import candidates, champion
-    from chimp_assets.vision.fine_tuning import decide_embedder
+    from chimp_assets.vision.embedding.fine_tuning import decide_embedder
+    from chimp_assets.vision.models.checkpoint import candidates, champion
 
     opened = home.open()
     with opened.database.read() as conn:
@@ -115,8 +115,8 @@ def champion_embedder(home: HomeResource) -> dg.MaterializeResult:
 def embeddings(context: dg.AssetExecutionContext, home: HomeResource) -> Iterator[dg.MaterializeResult]:
     """A safetensors file for each bundle and embedder: f16 [n, d] and i64 track_id [n]. Nothing before there is an
     embedder: the re-scoring job comes back for the bundle then."""
-    from chimp_assets.vision.checkpoint import champion
-    from chimp_assets.vision.embedding import embed_bundle
+    from chimp_assets.vision.embedding.bundle import embed_bundle
+    from chimp_assets.vision.models.checkpoint import champion
 
     opened = home.open()
     with opened.database.read() as conn:

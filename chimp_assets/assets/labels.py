@@ -36,7 +36,7 @@ individuals = dg.AssetSpec(
 )
 def training_set(home: HomeResource) -> dg.MaterializeResult:
     """The labels a head may learn from, up to a watermark: person's answers outside the audit and outside test days."""
-    from chimp_assets.vision.datasets import build_training_set, describe_training_set
+    from chimp_assets.vision.datasets.training_set import build_training_set, describe_training_set
 
     opened = home.open()
     training_set_id = build_training_set(opened.database, opened.store, opened.settings)

@@ -23,7 +23,7 @@ def head_checkpoint(
 ) -> dg.MaterializeResult:
     """A candidate head, fitted in a process of its own on the newest training set: safetensors and a `model` row."""
     from chimp_assets.pipeline import training_command
-    from chimp_assets.vision.datasets import newest_training_set
+    from chimp_assets.vision.datasets.training_set import newest_training_set
 
     opened = home.open()
     with opened.database.read() as conn:
@@ -42,8 +42,8 @@ def head_checkpoint(
 )
 def evaluation(home: HomeResource) -> dg.MaterializeResult:
     """Accuracy on the audit answers, never trained on, of the candidates and the champion: `evaluation_metric` rows."""
-    from chimp_assets.vision.evaluate import evaluate_head, heads_to_evaluate
-    from chimp_assets.vision.evaluation_plots import draw_evaluation
+    from chimp_assets.vision.evaluation.audit import evaluate_head, heads_to_evaluate
+    from chimp_assets.vision.evaluation.plots import draw_evaluation
 
     opened, audit = home.open(), home.audit_judge()
     with opened.database.read() as conn:
@@ -94,8 +94,8 @@ def evaluation(home: HomeResource) -> dg.MaterializeResult:
 )
 def champion_head(home: HomeResource) -> dg.MaterializeResult:
     """The verdict: each candidate is promoted or refused against the champion, on the same audit answers."""
-    from chimp_assets.vision.checkpoint import candidates, champion
-    from chimp_assets.vision.gate import decide
+    from chimp_assets.vision.evaluation.gate import decide
+    from chimp_assets.vision.models.checkpoint import candidates, champion
 
     opened, audit = home.open(), home.audit_judge()
     with opened.database.read() as conn:

@@ -25,8 +25,8 @@ from chimp_assets.resources import HomeResource
 )
 def predictions(context: dg.AssetExecutionContext, home: HomeResource) -> Iterator[dg.MaterializeResult]:
     """`prediction` (ranks 1 to 5, calibrated) and `track_score` (margin, max_logit, novelty, entropy) of a bundle."""
-    from chimp_assets.vision.checkpoint import champion
-    from chimp_assets.vision.predict import predict_bundles
+    from chimp_assets.vision.identity.predict import predict_bundles
+    from chimp_assets.vision.models.checkpoint import champion
 
     opened = home.open()
     with opened.database.read() as conn:

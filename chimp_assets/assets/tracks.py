@@ -23,7 +23,7 @@ from chimp_assets.resources import HomeResource
 def tracks(context: dg.AssetExecutionContext, home: HomeResource) -> dg.MaterializeResult:
     """Boxes proposed by the detector and linked over time: `detection` and `track` rows. Junk is kept and counted."""
     from chimp_assets.database.work import due
-    from chimp_assets.vision.tracking import track_bundle
+    from chimp_assets.vision.tracking.bundle import track_bundle
 
     opened = home.open()
     done = track_bundle(opened.database, opened.store, context.partition_key, opened.settings)

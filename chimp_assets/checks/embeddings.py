@@ -11,8 +11,8 @@ def embeddings_are_unit_vectors(context: dg.AssetCheckExecutionContext, home: Ho
     """Every vector of the bundle is finite and of length 1 within half precision."""
     import numpy as np
 
-    from chimp_assets.vision.checkpoint import champion
-    from chimp_assets.vision.embedding import read_embeddings
+    from chimp_assets.vision.embedding.bundle import read_embeddings
+    from chimp_assets.vision.models.checkpoint import champion
 
     opened = home.open()
     with opened.database.read() as conn:

@@ -19,7 +19,7 @@ def annotation_numbers_have_no_gap(home: HomeResource) -> dg.AssetCheckResult:
 def training_set_does_not_leak(home: HomeResource) -> dg.AssetCheckResult:
     """No member was asked by the audit lane, none was filmed on a test day, and the member file is the one recorded."""
     from chimp_assets.database.upkeep import invariants
-    from chimp_assets.vision.datasets import newest_training_set, read_members
+    from chimp_assets.vision.datasets.training_set import newest_training_set, read_members
 
     opened = home.open()
     with opened.database.read() as conn:

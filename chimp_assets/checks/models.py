@@ -10,7 +10,7 @@ def head_is_finite_and_unchanged(home: HomeResource) -> dg.AssetCheckResult:
     """The newest head's file has the recorded hash and no weight is NaN or infinite."""
     import numpy as np
 
-    from chimp_assets.vision.checkpoint import load_arrays, newest_model
+    from chimp_assets.vision.models.checkpoint import load_arrays, newest_model
 
     opened = home.open()
     with opened.database.read() as conn:

@@ -9,7 +9,7 @@ from chimp_assets.resources import HomeResource
 def probabilities_add_up(home: HomeResource) -> dg.AssetCheckResult:
     """The probabilities of a track's ranks add up to at most 1, for the champion head."""
     from chimp_assets.database.upkeep import invariants
-    from chimp_assets.vision.checkpoint import champion
+    from chimp_assets.vision.models.checkpoint import champion
 
     opened = home.open()
     with opened.database.read() as conn:

@@ -77,7 +77,7 @@ class Ground:
 
 def read_ground(db: Database, store: BlobStore, settings: Settings, embedder_id: int) -> Ground:
     """The pool and the audit of today's database. Embeddings f32 [n, d]; tracks i64 [n]; names str [n]."""
-    from chimp_assets.vision.embedding import read_embeddings
+    from chimp_assets.vision.embedding.bundle import read_embeddings
 
     tracks, vectors = [np.empty(0, np.int64)], []
     for _, track_ids, embedding in read_embeddings(db, store, embedder_id):
@@ -150,7 +150,7 @@ def random_labels_baseline(
 def _fit_and_judge(
     ground: Ground, expert: SimulatedExpert, settings: HeadSettings, rows: np.ndarray, seed: int
 ) -> Judged:
-    from chimp_assets.vision.head import fit_head
+    from chimp_assets.vision.identity.head import fit_head
 
     answers = expert.answers(ground.pool_track[rows].tolist())
     told = [answers[int(track_id)].anim_id for track_id in ground.pool_track[rows]]

@@ -163,8 +163,8 @@ def _head_line(
 
 
 def _judge_stored(db: Database, store: BlobStore, ground: Ground, model_id: int) -> Judged:
-    from chimp_assets.vision.checkpoint import model_of
-    from chimp_assets.vision.head import load_head
+    from chimp_assets.vision.identity.head import load_head
+    from chimp_assets.vision.models.checkpoint import model_of
 
     with db.read() as conn:
         row = model_of(conn, model_id)

@@ -29,11 +29,11 @@ import sqlalchemy as sa
 from chimp_assets import markdown, private_files
 from chimp_assets.database import schema
 from chimp_assets.errors import ChimpError
-from chimp_assets.vision.checkpoint import ModelError, ModelRow, champion, register_model, save_checkpoint
-from chimp_assets.vision.datasets import audit_answers, describe_training_set, read_members
-from chimp_assets.vision.embedding import embeddings_of_tracks
-from chimp_assets.vision.head import fit_head, head_tensors
-from chimp_assets.vision.registry import code_version
+from chimp_assets.vision.datasets.training_set import audit_answers, describe_training_set, read_members
+from chimp_assets.vision.embedding.bundle import embeddings_of_tracks
+from chimp_assets.vision.identity.head import fit_head, head_tensors
+from chimp_assets.vision.models.checkpoint import ModelError, ModelRow, champion, register_model, save_checkpoint
+from chimp_assets.vision.models.registry import code_version
 
 if TYPE_CHECKING:
     from dagster_pipes import PipesContext
@@ -41,9 +41,9 @@ if TYPE_CHECKING:
     from chimp_assets.archive.storage.store import BlobStore
     from chimp_assets.database.connection.engine import Database
     from chimp_assets.settings import Settings
-    from chimp_assets.vision.box_training import TrainedDetector
-    from chimp_assets.vision.fine_tuning import FineTuned
-    from chimp_assets.vision.training import State
+    from chimp_assets.vision.detection.box_training import TrainedDetector
+    from chimp_assets.vision.embedding.fine_tuning import FineTuned
+    from chimp_assets.vision.learning.training import State
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,7 @@ def _not_learned_from(
     """bool [n]: tracks that the embedder did not learn from; all, where it learned from no names."""
     if embedder.training_set_id is None:
         return np.ones(len(track_id), dtype=bool)
-    from chimp_assets.vision.fine_tuning import roles_of_days
+    from chimp_assets.vision.embedding.fine_tuning import roles_of_days
 
     taught = read_members(db, store, embedder.training_set_id)
     teaches, _, _ = roles_of_days(taught, settings.seed)
@@ -179,7 +179,7 @@ def _train(home: str, training_set_id: int | None, task: str) -> TrainedHead | F
     from chimp_assets.database.connection.engine import Database
     from chimp_assets.database.upkeep.migrations import require_head
     from chimp_assets.settings import load_settings
-    from chimp_assets.vision.ranks import Ranks
+    from chimp_assets.vision.learning.ranks import Ranks
 
     ranks = Ranks.of_environment()
     settings = load_settings(home)
@@ -188,7 +188,7 @@ def _train(home: str, training_set_id: int | None, task: str) -> TrainedHead | F
     store = BlobStore.open(settings.store_url)
     with _told(ranks.first) as tell:
         if task == "detector":
-            from chimp_assets.vision.box_training import box_training_set, train_detector
+            from chimp_assets.vision.detection.box_training import box_training_set, train_detector
 
             boxes = box_training_set(db, store, settings) if training_set_id is None else training_set_id
             detector = train_detector(db, store, settings, boxes)
@@ -199,7 +199,7 @@ def _train(home: str, training_set_id: int | None, task: str) -> TrainedHead | F
             head = train_head(db, store, settings, training_set_id)
             tell.done(asdict(head), f"Head {head.model_id}: {head.labels} labels, {head.classes} classes.")
             return head
-        from chimp_assets.vision.fine_tuning import fine_tune
+        from chimp_assets.vision.embedding.fine_tuning import fine_tune
 
         found = fine_tune(db, store, settings, training_set_id, tell.progress, ranks)
         if found is None:

@@ -115,7 +115,7 @@ class Making:
 
     def _make(self, track_id: int) -> str | None:
         """Why there are none: a key of the texts; None where they are made."""
-        from chimp_assets.vision.item_media import drop_old_pictures, make_item_media
+        from chimp_assets.vision.pictures.item_media import drop_old_pictures, make_item_media
 
         try:
             done = make_item_media(self._db, self._home.store, [track_id])

@@ -20,7 +20,7 @@ from chimp_assets.database.people.users import add_user
 from chimp_assets.database.work.due import tracks_without_pictures
 from chimp_assets.home import Home, init_home
 from chimp_assets.settings import OidcSettings
-from chimp_assets.vision.item_media import choose_references, make_item_media, sizes
+from chimp_assets.vision.pictures.item_media import choose_references, make_item_media, sizes
 from chimp_assets.web import accounts, sessions
 from chimp_assets.web.app import Options, create_app
 from chimp_assets.web.oidc import user_of

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chimp_assets.database import schema as t
-from chimp_assets.vision.assignment import NOBODY, name_together, overlapping
-from chimp_assets.vision.lives import Lives, read_lives
+from chimp_assets.vision.identity.assignment import NOBODY, name_together, overlapping
+from chimp_assets.vision.identity.plausibility import Lives, read_lives
 
 
 def together(probability, spans, unknown=0.05, video=None, possible=None):

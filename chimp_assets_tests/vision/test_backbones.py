@@ -10,8 +10,8 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from chimp_assets.vision.backbones import backbone_of, load_imagenet, load_weights
-from chimp_assets.vision.checkpoint import ModelError, ModelFileError
+from chimp_assets.vision.embedding.backbones import backbone_of, load_imagenet, load_weights
+from chimp_assets.vision.models.checkpoint import ModelError, ModelFileError
 
 
 @pytest.fixture

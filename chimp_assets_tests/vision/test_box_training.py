@@ -13,8 +13,8 @@ import torch
 from chimp_assets.database import schema
 from chimp_assets.database.labels.events import LabelEvent, record_events
 from chimp_assets.settings import load_settings
-from chimp_assets.vision import box_training
-from chimp_assets.vision.box_training import (
+from chimp_assets.vision.detection import box_training
+from chimp_assets.vision.detection.box_training import (
     BoxFrame,
     box_training_set,
     drawn_frames,
@@ -23,8 +23,8 @@ from chimp_assets.vision.box_training import (
     read_box_frames,
     train_detector,
 )
-from chimp_assets.vision.checkpoint import ModelError, promote
-from chimp_assets.vision.detector import current_detector
+from chimp_assets.vision.detection.detector import current_detector
+from chimp_assets.vision.models.checkpoint import ModelError, promote
 from chimp_assets_tests.vision.animals import make_animals
 
 

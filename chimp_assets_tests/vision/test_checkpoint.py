@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from chimp_assets.database import schema
-from chimp_assets.vision import checkpoint
-from chimp_assets.vision.checkpoint import (
+from chimp_assets.vision.models import checkpoint
+from chimp_assets.vision.models.checkpoint import (
     ModelError,
     ModelFileError,
     candidates,
@@ -60,7 +60,7 @@ def test_a_file_of_a_newer_version_is_refused_in_one_sentence(home, monkeypatch)
 
 def test_a_file_that_is_no_safetensors_is_refused_in_words(home):
     """A pickle under the right hash must never be opened: a model file must not be able to run code."""
-    from chimp_assets.vision.checkpoint import content_hash
+    from chimp_assets.vision.models.checkpoint import content_hash
 
     for content in (b"", b"\x80\x04K\x01.", b"\xff" * 64):
         home.store.put("models/x.safetensors", content)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chimp_assets.database import schema
-from chimp_assets.vision.crops import are_grey, best_crops, crop_square, read_crops
+from chimp_assets.vision.pictures.crops import are_grey, best_crops, crop_square, read_crops
 from chimp_assets_tests.vision.animals import FRAMES, make_animals
 
 

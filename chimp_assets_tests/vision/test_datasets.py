@@ -9,8 +9,7 @@ import sqlalchemy as sa
 from chimp_assets.database import schema
 from chimp_assets.database.individuals.merges import last_merge, merge_individuals, unmerge_individual
 from chimp_assets.database.labels.events import LabelEvent, last_seq, record_events
-from chimp_assets.vision.checkpoint import ModelError, ModelFileError
-from chimp_assets.vision.datasets import (
+from chimp_assets.vision.datasets.training_set import (
     build_training_set,
     describe_training_set,
     member_bytes,
@@ -19,6 +18,7 @@ from chimp_assets.vision.datasets import (
     rebuild_members,
     training_members,
 )
+from chimp_assets.vision.models.checkpoint import ModelError, ModelFileError
 from chimp_assets_tests.vision.animals import answer, make_animals, teaching_and_audit
 
 

@@ -8,9 +8,9 @@ import io
 import numpy as np
 import pytest
 
-from chimp_assets.vision.detection_metrics import average_precision
-from chimp_assets.vision.tracker import LinkedTrack
-from chimp_assets.vision.tracking_metrics import TrackingScores, compare
+from chimp_assets.vision.detection.detection_metrics import average_precision
+from chimp_assets.vision.tracking.tracker import LinkedTrack
+from chimp_assets.vision.tracking.tracking_metrics import TrackingScores, compare
 
 SIZE = 1000
 

@@ -15,9 +15,9 @@ from torchvision.models import get_model
 
 from chimp_assets.database import schema
 from chimp_assets.settings import load_settings
-from chimp_assets.vision import detector as module
-from chimp_assets.vision.detector import DetectorError, TorchvisionDetector, detector_of, register_detector
-from chimp_assets.vision.motion import MotionDetector
+from chimp_assets.vision.detection import detector as module
+from chimp_assets.vision.detection.detector import DetectorError, TorchvisionDetector, detector_of, register_detector
+from chimp_assets.vision.detection.motion import MotionDetector
 from chimp_assets_tests.vision.scenes import Scene
 
 SMALL = "ssdlite320_mobilenet_v3_large"

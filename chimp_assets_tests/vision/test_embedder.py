@@ -13,12 +13,12 @@ import torchvision
 
 from chimp_assets.database import schema
 from chimp_assets.settings import load_settings
-from chimp_assets.vision import embedder as module
-from chimp_assets.vision.backbones import backbone_of
-from chimp_assets.vision.checkpoint import ModelError, ModelFileError, champion
-from chimp_assets.vision.crops import crop_square, read_crops
-from chimp_assets.vision.embedder import Embedder, fit_embedder, load_embedder, sample_crops
-from chimp_assets.vision.self_supervision import fit_projection
+from chimp_assets.vision.embedding import embedder as module
+from chimp_assets.vision.embedding.backbones import backbone_of
+from chimp_assets.vision.embedding.embedder import Embedder, fit_embedder, load_embedder, sample_crops
+from chimp_assets.vision.embedding.self_supervision import fit_projection
+from chimp_assets.vision.models.checkpoint import ModelError, ModelFileError, champion
+from chimp_assets.vision.pictures.crops import crop_square, read_crops
 from chimp_assets_tests.paths import SHARED_DATA
 from chimp_assets_tests.vision.animals import make_animals, teaching_and_audit
 
@@ -229,7 +229,7 @@ def test_a_file_that_does_not_fit_its_description_is_refused(home, monkeypatch):
     assert row is not None
     from dataclasses import replace
 
-    from chimp_assets.vision.checkpoint import load_checkpoint, save_checkpoint
+    from chimp_assets.vision.models.checkpoint import load_checkpoint, save_checkpoint
 
     tensors, config = load_checkpoint(home.store, row.checkpoint_uri, row.checkpoint_hash)
     uri, digest = save_checkpoint(home.store, "models/x", tensors, {**config, "dimensions": 99})

@@ -8,9 +8,9 @@ from chimp_assets.database import schema
 from chimp_assets.database.work import due
 from chimp_assets.database.work.stamps import mark_changed
 from chimp_assets.settings import load_settings
-from chimp_assets.vision.checkpoint import ModelError, ModelFileError, champion
-from chimp_assets.vision.embedder import fit_embedder
-from chimp_assets.vision.embedding import embed_bundle, embeddings_of_tracks, is_stale, read_embeddings
+from chimp_assets.vision.embedding.bundle import embed_bundle, embeddings_of_tracks, is_stale, read_embeddings
+from chimp_assets.vision.embedding.embedder import fit_embedder
+from chimp_assets.vision.models.checkpoint import ModelError, ModelFileError, champion
 from chimp_assets_tests.vision.animals import make_animals
 
 

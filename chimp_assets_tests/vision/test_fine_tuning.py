@@ -11,11 +11,11 @@ import sqlalchemy as sa
 from chimp_assets.database import schema
 from chimp_assets.database.work import due as work
 from chimp_assets.settings import load_settings
-from chimp_assets.vision import fine_tuning, train
-from chimp_assets.vision.checkpoint import ModelError, champion, model_of, register_model
-from chimp_assets.vision.datasets import Members, build_training_set, read_members
-from chimp_assets.vision.embedder import fit_embedder, load_embedder
-from chimp_assets.vision.fine_tuning import (
+from chimp_assets.vision import train
+from chimp_assets.vision.datasets.training_set import Members, build_training_set, read_members
+from chimp_assets.vision.embedding import fine_tuning
+from chimp_assets.vision.embedding.embedder import fit_embedder, load_embedder
+from chimp_assets.vision.embedding.fine_tuning import (
     crops_on_disk,
     decide_embedder,
     fine_tune,
@@ -23,8 +23,9 @@ from chimp_assets.vision.fine_tuning import (
     roles_of_days,
     unfinished_training,
 )
-from chimp_assets.vision.metric_learning import Recipe
-from chimp_assets.vision.training import State
+from chimp_assets.vision.embedding.metric_learning import Recipe
+from chimp_assets.vision.learning.training import State
+from chimp_assets.vision.models.checkpoint import ModelError, champion, model_of, register_model
 from chimp_assets_tests.sentences import untranslated
 from chimp_assets_tests.vision.animals import answer, make_animals, teaching_and_audit
 

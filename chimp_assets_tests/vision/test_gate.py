@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from chimp_assets.settings import GateSettings, Settings
-from chimp_assets.vision.evaluate import (
+from chimp_assets.vision.evaluation.audit import (
     AuditTracks,
     Judged,
     are_maternal_kin,
@@ -14,8 +14,8 @@ from chimp_assets.vision.evaluate import (
     reliability,
     wilson,
 )
-from chimp_assets.vision.evaluation_plots import confusion_figure, png, reliability_figure, write
-from chimp_assets.vision.gate import against_champion, against_commonest
+from chimp_assets.vision.evaluation.gate import against_champion, against_commonest
+from chimp_assets.vision.evaluation.plots import confusion_figure, png, reliability_figure, write
 from chimp_assets_tests.sentences import untranslated
 
 GATE = GateSettings()

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from chimp_assets.settings import HeadSettings
-from chimp_assets.vision import head as module
-from chimp_assets.vision.checkpoint import ModelError, register_model, save_checkpoint
-from chimp_assets.vision.head import (
+from chimp_assets.vision.identity import head as module
+from chimp_assets.vision.identity.head import (
     NO_THRESHOLD,
     Prior,
     fit_head,
@@ -16,6 +15,7 @@ from chimp_assets.vision.head import (
     load_head,
     out_of_fold_probabilities,
 )
+from chimp_assets.vision.models.checkpoint import ModelError, register_model, save_checkpoint
 
 SETTINGS = HeadSettings()
 
@@ -234,7 +234,7 @@ def test_a_head_comes_back_from_its_file(home):
     x, y, days = vectors()
     head = fit_head(x, y, days, SETTINGS, 0).head
     uri, digest = save_checkpoint(home.store, "models/head/h", head_tensors(head), {})
-    from chimp_assets.vision.checkpoint import model_of
+    from chimp_assets.vision.models.checkpoint import model_of
 
     model_id = register_model(home.database, "head", "h", {}, uri, digest)
     with home.database.read() as conn:

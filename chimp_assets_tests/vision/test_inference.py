@@ -12,12 +12,12 @@ import torch
 
 from chimp_assets.database import schema
 from chimp_assets.settings import load_settings
-from chimp_assets.vision import inference
-from chimp_assets.vision.checkpoint import ModelError
-from chimp_assets.vision.crops import TrackCrops, read_crops
-from chimp_assets.vision.embedder import Embedder, fit_embedder
-from chimp_assets.vision.embedding import embed_bundle, is_stale, read_embeddings
-from chimp_assets.vision.inference import embed_tracks, read_ahead
+from chimp_assets.vision.embedding import inference
+from chimp_assets.vision.embedding.bundle import embed_bundle, is_stale, read_embeddings
+from chimp_assets.vision.embedding.embedder import Embedder, fit_embedder
+from chimp_assets.vision.embedding.inference import embed_tracks, read_ahead
+from chimp_assets.vision.models.checkpoint import ModelError
+from chimp_assets.vision.pictures.crops import TrackCrops, read_crops
 from chimp_assets_tests.vision.animals import make_animals
 
 

@@ -20,8 +20,8 @@ from chimp_assets.database.work.due import lacking_pictures, tracks_without_pict
 from chimp_assets.home import Home
 from chimp_assets.resources import HomeResource
 from chimp_assets.sweep import audit_store
-from chimp_assets.vision import item_media
-from chimp_assets.vision.item_media import (
+from chimp_assets.vision.pictures import item_media
+from chimp_assets.vision.pictures.item_media import (
     CLIP_BYTES,
     CLIP_S,
     STILL_BYTES,
@@ -223,7 +223,7 @@ def test_a_photo_that_somebody_chose_stays_and_the_others_follow_the_answers(fil
 
 def test_tracking_anew_takes_the_pictures_of_the_old_tracks_along(filmed: Home) -> None:
     """Rows of tracks that are no more would keep their video from being tracked ever again."""
-    from chimp_assets.vision.tracking import _delete_leftovers
+    from chimp_assets.vision.tracking.bundle import _delete_leftovers
 
     make_item_media(filmed.database, filmed.store, [t.track_id_of(1, 0)])
     with filmed.database.write() as conn:

@@ -8,12 +8,12 @@ import pytest
 import torch
 from torch.nn import functional
 
-from chimp_assets.vision import backbones
-from chimp_assets.vision.backbones import pretrained_network
-from chimp_assets.vision.checkpoint import ModelFileError
-from chimp_assets.vision.lite import Lite0, _Same
-from chimp_assets.vision.metric_learning import Crops, Recipe, learn
-from chimp_assets.vision.patches import SCALES
+from chimp_assets.vision.embedding import backbones
+from chimp_assets.vision.embedding.backbones import pretrained_network
+from chimp_assets.vision.embedding.lite import Lite0, _Same
+from chimp_assets.vision.embedding.metric_learning import Crops, Recipe, learn
+from chimp_assets.vision.embedding.patches import SCALES
+from chimp_assets.vision.models.checkpoint import ModelFileError
 from chimp_assets_tests.paths import SHARED_DATA
 
 FACES = SHARED_DATA / "identity" / "chimpanzee"

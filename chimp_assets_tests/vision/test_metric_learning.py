@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from chimp_assets.vision.checkpoint import ModelError
-from chimp_assets.vision.metric_learning import Batches, Crops, Recipe, learn
-from chimp_assets.vision.ranks import Ranks
+from chimp_assets.vision.embedding.metric_learning import Batches, Crops, Recipe, learn
+from chimp_assets.vision.learning.ranks import Ranks
+from chimp_assets.vision.models.checkpoint import ModelError
 
 TINY = replace(Recipe(), side=32, min_views=160, epochs=0, batch=16)
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from chimp_assets.settings import DetectSettings
-from chimp_assets.vision.background import align, match_light, median_without, temporal_median
-from chimp_assets.vision.motion import MotionDetector, absorb_fragments, cut_at_necks, shrink
-from chimp_assets.vision.tracker import link
-from chimp_assets.vision.tracking import camera_moves, judge
+from chimp_assets.vision.detection.background import align, match_light, median_without, temporal_median
+from chimp_assets.vision.detection.motion import MotionDetector, absorb_fragments, cut_at_necks, shrink
+from chimp_assets.vision.tracking.bundle import camera_moves, judge
+from chimp_assets.vision.tracking.tracker import link
 from chimp_assets_tests.paths import SHARED_DATA
 from chimp_assets_tests.vision.scenes import HEIGHT, WIDTH, Scene, Walker, overlap
 

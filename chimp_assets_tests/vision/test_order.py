@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chimp_assets.vision.order import EpochOrder, Position, Reader
+from chimp_assets.vision.datasets.order import EpochOrder, Position, Reader
 
 blocks = st.lists(st.integers(1, 9), min_size=1, max_size=40)
 
@@ -105,7 +105,7 @@ def test_mixes_do_not_depend_on_how_many_blocks_are_looked_up_at_once(counts, at
             held = 0
         held += size
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("chimp_assets.vision.order._AT_ONCE", at_once)
+        patch.setattr("chimp_assets.vision.datasets.order._AT_ONCE", at_once)
         assert order_of(counts, budget=budget).starts.tolist() == [*whole, len(counts)]
 
 

@@ -3,8 +3,8 @@
 import numpy as np
 import torch
 
-from chimp_assets.vision.metric_learning import scale_weights
-from chimp_assets.vision.patches import Patches
+from chimp_assets.vision.embedding.metric_learning import scale_weights
+from chimp_assets.vision.embedding.patches import Patches
 
 
 def textures(n=24, side=48, seed=0):

@@ -11,12 +11,12 @@ from chimp_assets.database import schema as t
 from chimp_assets.database.connection.bulk import insert_rows
 from chimp_assets.database.labels.events import LabelEvent, record_events
 from chimp_assets.settings import HeadSettings
-from chimp_assets.vision.assignment import NOBODY, name_together
-from chimp_assets.vision.checkpoint import content_hash, register_model, save_checkpoint
-from chimp_assets.vision.evaluate import judge_audit
-from chimp_assets.vision.head import fit_head, head_tensors
-from chimp_assets.vision.lives import read_lives
-from chimp_assets.vision.predict import NONE_OF_THEM, NONE_OF_THEM_BELOW, predict_bundles, predict_tracks
+from chimp_assets.vision.evaluation.audit import judge_audit
+from chimp_assets.vision.identity.assignment import NOBODY, name_together
+from chimp_assets.vision.identity.head import fit_head, head_tensors
+from chimp_assets.vision.identity.plausibility import read_lives
+from chimp_assets.vision.identity.predict import NONE_OF_THEM, NONE_OF_THEM_BELOW, predict_bundles, predict_tracks
+from chimp_assets.vision.models.checkpoint import content_hash, register_model, save_checkpoint
 from chimp_assets_tests.rows import THEN, add_bundle, add_video
 
 KNOWN, D, VIDEOS, EACH = 5, 12, 9, 7

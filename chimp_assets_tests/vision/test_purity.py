@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chimp_assets.vision.purity import PurityConfig, colours, purify, scenery
-from chimp_assets.vision.tracker import LinkedTrack
+from chimp_assets.vision.tracking.purity import PurityConfig, colours, purify, scenery
+from chimp_assets.vision.tracking.tracker import LinkedTrack
 
 RED, BLUE, GROUND = (150, 60, 50), (50, 70, 150), (120, 118, 90)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from chimp_assets.vision.quality import quality_parts, track_quality
+from chimp_assets.vision.tracking.quality import quality_parts, track_quality
 
 
 def a_track(n=10, side=0.2, score=0.8, jitter=0.0, step=1):

@@ -9,8 +9,8 @@ from typer.testing import CliRunner
 from chimp_assets.cli import app
 from chimp_assets.database import schema as t
 from chimp_assets.database.people.users import PeopleError
-from chimp_assets.vision.checkpoint import ModelError, champion, promote, register_model
-from chimp_assets.vision.registry import (
+from chimp_assets.vision.models.checkpoint import ModelError, champion, promote, register_model
+from chimp_assets.vision.models.registry import (
     code_version,
     list_models,
     promote_by_gate,

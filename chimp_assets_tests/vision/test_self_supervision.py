@@ -5,14 +5,8 @@ import pytest
 import torch
 from torch import nn
 
-from chimp_assets.vision.augmentation import augment
-from chimp_assets.vision.self_supervision import (
-    CropSet,
-    fit_projection,
-    pairs_of,
-    retrieval,
-    train_backbone,
-)
+from chimp_assets.vision.embedding.augmentation import augment
+from chimp_assets.vision.embedding.self_supervision import CropSet, fit_projection, pairs_of, retrieval, train_backbone
 
 CPU = torch.device("cpu")
 

@@ -16,15 +16,9 @@ from torchvision.transforms import v2
 from chimp_assets.archive.video.pictures import read_frames
 from chimp_assets.database import schema as t
 from chimp_assets.home import Home
-from chimp_assets.vision import sql_datasets
-from chimp_assets.vision.crops import read_crops
-from chimp_assets.vision.sql_datasets import (
-    DatasetError,
-    FrameQuery,
-    SqlFrameDataset,
-    SqlTrackDataset,
-    TrackQuery,
-)
+from chimp_assets.vision.datasets import reading as sql_datasets
+from chimp_assets.vision.datasets.reading import DatasetError, FrameQuery, SqlFrameDataset, SqlTrackDataset, TrackQuery
+from chimp_assets.vision.pictures.crops import read_crops
 from chimp_assets_tests.vision.animals import FRAMES, answer, make_animals
 
 VIDEOS = 20

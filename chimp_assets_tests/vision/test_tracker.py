@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from chimp_assets.vision.tracker import link
+from chimp_assets.vision.tracking.tracker import link
 
 
 def walk(start, step, n, first=0, size=(0.1, 0.15), score=0.8, skip=()):

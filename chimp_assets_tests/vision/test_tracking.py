@@ -16,9 +16,9 @@ from chimp_assets.database import schema
 from chimp_assets.database.schema import shard_id_of, track_id_of
 from chimp_assets.database.upkeep.migrations import upgrade
 from chimp_assets.home import Home
-from chimp_assets.vision import tracking
-from chimp_assets.vision.contact_sheet import contact_sheet
-from chimp_assets.vision.tracking import track_bundle
+from chimp_assets.vision.pictures.contact_sheet import contact_sheet
+from chimp_assets.vision.tracking import bundle
+from chimp_assets.vision.tracking.bundle import track_bundle
 from chimp_assets_tests.vision.scenes import Scene, Walker, overlap
 
 NOW = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
@@ -135,14 +135,14 @@ def test_running_again_changes_nothing(home):
 def _track_and_die(folder):
     """Child process: dies by its own hand after the tracks are written and before the detections are."""
     place = Home.open(folder)
-    whole = tracking.insert_rows
+    whole = bundle.insert_rows
 
     def write_then_die(conn, table, columns, *rest):
-        if table is schema.detection and tracking._decoded_videos(conn, KEY)[0][0] == 8:
+        if table is schema.detection and bundle._decoded_videos(conn, KEY)[0][0] == 8:
             os._exit(9)
         return whole(conn, table, columns, *rest)
 
-    tracking.insert_rows = write_then_die
+    bundle.insert_rows = write_then_die
     track_bundle(place.database, place.store, KEY, place.settings)
 
 

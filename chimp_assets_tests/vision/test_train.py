@@ -14,16 +14,16 @@ from chimp_assets.database.individuals.merges import merge_individuals
 from chimp_assets.database.work import due
 from chimp_assets.database.work.due import unscored_bundles
 from chimp_assets.settings import load_settings
-from chimp_assets.vision.checkpoint import ModelError, champion, model_of, promote, register_model
-from chimp_assets.vision.datasets import build_training_set, member_bytes, read_members, rebuild_members
-from chimp_assets.vision.embedder import fit_embedder
-from chimp_assets.vision.embedding import embed_bundle
-from chimp_assets.vision.evaluate import NEW, AuditJudge, evaluate_head, heads_to_evaluate, judge_audit
-from chimp_assets.vision.gate import decide
-from chimp_assets.vision.head import fit_head, head_tensors, load_head
-from chimp_assets.vision.label_quality import doubtful_labels, write_csv
-from chimp_assets.vision.predict import predict_bundles, score_tracks
-from chimp_assets.vision.registry import code_version, show_model
+from chimp_assets.vision.datasets.training_set import build_training_set, member_bytes, read_members, rebuild_members
+from chimp_assets.vision.embedding.bundle import embed_bundle
+from chimp_assets.vision.embedding.embedder import fit_embedder
+from chimp_assets.vision.evaluation.audit import NEW, AuditJudge, evaluate_head, heads_to_evaluate, judge_audit
+from chimp_assets.vision.evaluation.gate import decide
+from chimp_assets.vision.identity.head import fit_head, head_tensors, load_head
+from chimp_assets.vision.identity.label_quality import doubtful_labels, write_csv
+from chimp_assets.vision.identity.predict import predict_bundles, score_tracks
+from chimp_assets.vision.models.checkpoint import ModelError, champion, model_of, promote, register_model
+from chimp_assets.vision.models.registry import code_version, show_model
 from chimp_assets.vision.train import main, train_head
 from chimp_assets_tests.vision.animals import answer, make_animals, teaching_and_audit
 
@@ -312,7 +312,7 @@ def test_the_command_prints_one_line_of_json_and_errors_in_words(home, labelled,
 
 
 def _register(home, row, tensors):
-    from chimp_assets.vision.checkpoint import save_checkpoint
+    from chimp_assets.vision.models.checkpoint import save_checkpoint
 
     uri, digest = save_checkpoint(home.store, "models/head/head", tensors, row.config)
     return register_model(home.database, "head", "changed", row.config, uri, digest, row.parent_id, row.training_set_id)

@@ -11,8 +11,8 @@ import pytest
 import torch
 from torch import nn
 
-from chimp_assets.vision.checkpoint import ModelError, ModelFileError
-from chimp_assets.vision.training import STATE_FILE, Learner, Plan, train
+from chimp_assets.vision.learning.training import STATE_FILE, Learner, Plan, train
+from chimp_assets.vision.models.checkpoint import ModelError, ModelFileError
 
 CPU = torch.device("cpu")
 PLAN = Plan(steps=30, batch=8, learning_rate=0.05, weight_decay=0.0, checkpoint_every=5, identity="labels 1")
@@ -68,7 +68,7 @@ def undisturbed():
 SCRIPT = """
 import sys, torch
 from pathlib import Path
-from chimp_assets.vision.training import train
+from chimp_assets.vision.learning.training import train
 from chimp_assets_tests.vision.test_training import CPU, PLAN, Points, learner
 import os, signal
 
@@ -247,8 +247,8 @@ def test_a_budget_of_minutes_ends_it_with_what_it_has_learned():
 
 RANKS = """
 import sys, torch
-from chimp_assets.vision.ranks import Ranks
-from chimp_assets.vision.training import process_group, train
+from chimp_assets.vision.learning.ranks import Ranks
+from chimp_assets.vision.learning.training import process_group, train
 from chimp_assets_tests.vision.test_training import PLAN, Points, learner
 from pathlib import Path
 ranks = Ranks.of_environment()

@@ -5,8 +5,8 @@ import pytest
 import sqlalchemy as sa
 
 from chimp_assets.database import schema as t
-from chimp_assets.vision import unknowns as module
-from chimp_assets.vision.unknowns import DEFAULT_CUT, clusters, cut_of
+from chimp_assets.vision.identity import unknowns as module
+from chimp_assets.vision.identity.unknowns import DEFAULT_CUT, clusters, cut_of
 
 NOBODY = np.zeros(0, dtype=np.int64)
 
@@ -68,7 +68,7 @@ def test_the_cut_comes_from_labelled_animals_that_differ():
 
 def test_scoring_leaves_proposals_that_people_can_ask_for(home, monkeypatch):
     """Proposals that only code can see do not reach the expert; a named track must leave its proposal."""
-    from chimp_assets.vision.unknowns import propose_individuals
+    from chimp_assets.vision.identity.unknowns import propose_individuals
     from chimp_assets_tests.vision.unknown_home import fill
 
     named = fill(home)

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from chimp_assets.database import schema as t
 from chimp_assets.database.work.due import lacking_pictures
 from chimp_assets.home import Home, init_home
-from chimp_assets.vision.item_media import make_item_media
+from chimp_assets.vision.pictures.item_media import make_item_media
 from chimp_assets.web import accounts
 from chimp_assets.web.app import Options, create_app
 from chimp_assets.web.media import _range_of

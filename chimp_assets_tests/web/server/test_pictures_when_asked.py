@@ -19,8 +19,8 @@ import sqlalchemy as sa
 from chimp_assets.database import schema as t
 from chimp_assets.database.labels.references import set_references, stand_for
 from chimp_assets.home import Home, init_home
-from chimp_assets.vision import item_media
-from chimp_assets.vision.item_media import drop_old_pictures, make_item_media
+from chimp_assets.vision.pictures import item_media
+from chimp_assets.vision.pictures.item_media import drop_old_pictures, make_item_media
 from chimp_assets.web import accounts
 from chimp_assets.web.app import PICTURES
 from chimp_assets.web.picture_cache import PictureCache

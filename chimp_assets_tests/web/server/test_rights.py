@@ -138,7 +138,7 @@ def test_lane_and_propensity_are_the_servers_whatever_is_sent(home: Home, browse
 
 def test_a_forged_skip_makes_no_audit_track(home: Home, browser: Browsers) -> None:
     """One skip with the lane audit took a track out of training for ever."""
-    from chimp_assets.vision.datasets import audited
+    from chimp_assets.vision.datasets.training_set import audited
 
     send(browser("ida"), decision("skip", lane="audit", propensity=1e-4), decision("skip", lane="audit"))
     with home.database.read() as conn:

@@ -1,0 +1,301 @@
+"""The embedding files: one for each bundle and embedder, written after its bundle was tracked.
+
+Belongs here: embedding a bundle, whether its file is still true, reading files in a stream.
+Does not belong here: the embedder (`embedder`), what is learned from embeddings (`head`).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Collection, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import numpy as np
+import sqlalchemy as sa
+
+from chimp_assets.database import schema
+from chimp_assets.database.work import stamps
+from chimp_assets.vision.models.checkpoint import (
+    ModelError,
+    ModelFileError,
+    champion,
+    content_hash,
+    model_of,
+    read_checked,
+)
+
+if TYPE_CHECKING:
+    from chimp_assets.archive.storage.store import BlobStore
+    from chimp_assets.database.connection.engine import Database
+    from chimp_assets.settings import Settings
+    from chimp_assets.vision.pictures.crops import TrackCrops
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class BundleEmbeddings:
+    """What embedding a bundle wrote. skipped: live tracks without a single picture that can be read: no vector."""
+
+    n_tracks: int
+    uri: str
+    skipped: int
+
+
+def embed_bundle(
+    db: Database,
+    store: BlobStore,
+    bundle_key: str,
+    settings: Settings,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> BundleEmbeddings:
+    """Embed the live tracks of a bundle with the champion embedder and replace the bundle's file and row.
+
+    The file is a safetensors file {embedding: f16 [n, d] unit vectors, track_id: i64 [n] ascending, without: i64 [m]
+    live tracks none of whose pictures can be read, grey: u8 [n], 1 where the pictures have no colour}. A file that is
+    still true is kept as it is. Crop side and crops per track are the embedder's, whatever the settings say today.
+    Pictures are read while the network works. Memory: one bundle's vectors, the crops of tracks alive at once and of a
+    few ahead. Raises ModelError without a champion embedder or for an unknown bundle.
+    """
+    with db.read() as conn:
+        model = champion(conn, "embedder")
+        if model is None:
+            raise ModelError("There is no embedder.", "Fit one first: `chimp ingest` does when tracks are enough.")
+        bundle_id = _bundle_id(conn, bundle_key)
+        seen = stamps.changed_at(conn, bundle_id)  # a video that is tracked after this makes the file stale
+        live, video_of = _live_tracks(conn, bundle_id)
+        fresh = _fresh_file(conn, store, model.model_id, bundle_id, live)
+    if fresh is not None:
+        return BundleEmbeddings(fresh.n_tracks, fresh.uri, len(live) - fresh.n_tracks)
+    # Only now, when something is to be embedded: importing torch takes longer than scoring a bundle.
+    from safetensors.numpy import save
+
+    from chimp_assets.vision.embedding.embedder import load_embedder
+    from chimp_assets.vision.embedding.inference import embed_tracks
+    from chimp_assets.vision.pictures.crops import are_grey, read_crops
+
+    embedder = load_embedder(store, model)
+    videos = np.unique(video_of).tolist()
+    unreadable: list[int] = []
+    grey: dict[int, bool] = {}
+
+    def tracks() -> Iterator[TrackCrops]:
+        for number, video_id in enumerate(videos):
+            for track in read_crops(
+                db, store, video_id, model.config["crops_per_track"], embedder.crop_side, unreadable=unreadable
+            ):
+                grey[track.track_id] = are_grey(track.crops)
+                yield track
+            if progress is not None:
+                progress(f"embed {bundle_key}", number + 1, len(videos))
+
+    # A generator that is not read to its end would leave its thread behind until it is collected.
+    with closing(embed_tracks(embedder, tracks())) as embedded:
+        vectors = {track: vector.astype(np.float16) for track, vector in embedded}
+    blind = np.array(sorted(set(live.tolist()) - vectors.keys()), dtype=np.int64)
+    track_id = np.array(sorted(vectors), dtype=np.int64)
+    embedding = np.stack([vectors[i] for i in track_id]) if vectors else np.zeros((0, embedder.dimensions), np.float16)
+    is_grey = np.array([grey[i] for i in track_id.tolist()], dtype=np.uint8)
+    content = save({"embedding": embedding, "track_id": track_id, "without": blind, "grey": is_grey})
+    digest = content_hash(content)
+    uri = f"embeddings/{model.model_id}/{bundle_key}-{digest[:8]}.safetensors"
+    store.put(uri, content)
+    replaced = _write_row(db, model.model_id, bundle_id, uri, digest, len(track_id), seen)
+    if replaced is not None and replaced != uri:
+        store.delete(replaced)
+    if unreadable:
+        log.warning("Bundle %s: %d pictures of tracks cannot be read and were left out.", bundle_key, len(unreadable))
+    return BundleEmbeddings(len(track_id), uri, len(live) - len(track_id))
+
+
+def is_stale(db: Database, store: BlobStore, bundle_key: str) -> bool:
+    """Whether the live tracks of a bundle differ from the champion embedder's file (or there is none).
+
+    False while there is no embedder: nothing can be done about it yet.
+    """
+    with db.read() as conn:
+        model = champion(conn, "embedder")
+        if model is None:
+            return False
+        bundle_id = _bundle_id(conn, bundle_key)
+        return _fresh_file(conn, store, model.model_id, bundle_id, _live_tracks(conn, bundle_id)[0]) is None
+
+
+def read_embeddings(
+    db: Database, store: BlobStore, embedder_id: int, bundle_keys: Collection[str] | None = None
+) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    """(bundle_key, track_id i64 [n] ascending, embedding f16 [n, d]) of each bundle that has a file, oldest first.
+
+    bundle_keys: only these. Memory: one file. Raises ModelFileError if a file is missing or has changed.
+    """
+    file = schema.embedding_file.c
+    statement = (
+        sa.select(schema.bundle.c.bundle_key, schema.bundle.c.bundle_id)
+        .join_from(schema.embedding_file, schema.bundle, schema.bundle.c.bundle_id == file.bundle_id)
+        .where(file.model_id == embedder_id)
+        .order_by(file.bundle_id)
+    )
+    with db.read() as conn:
+        keys = conn.execute(statement).all()
+    wanted = None if bundle_keys is None else set(bundle_keys)
+    for key, bundle_id in keys:
+        if wanted is None or key in wanted:
+            content = _read_current(db, store, embedder_id, bundle_id)
+            yield key, content["track_id"], content["embedding"]
+
+
+def are_tracks_grey(db: Database, store: BlobStore, embedder_id: int, track_ids: np.ndarray) -> np.ndarray:
+    """bool [n]: tracks whose pictures have no colour, as by infrared light; False also where that is not known (their
+    bundle was embedded before it was kept)."""
+    grey = np.zeros(len(track_ids), dtype=bool)
+    file, bundle = schema.embedding_file.c, schema.bundle.c
+    with db.read() as conn:
+        keys = _bundles_of(conn, track_ids)
+        bundles = {key: bundle_id for key, bundle_id in conn.execute(sa.select(bundle.bundle_key, bundle.bundle_id))}
+        there = set(conn.scalars(sa.select(file.bundle_id).where(file.model_id == embedder_id)))
+    for key in keys:
+        if bundles[key] not in there:
+            continue
+        content = _read_current(db, store, embedder_id, bundles[key])
+        if "grey" in content:
+            grey |= np.isin(track_ids, content["track_id"][content["grey"] == 1])
+    return grey
+
+
+def embeddings_of_tracks(
+    db: Database, store: BlobStore, embedder_id: int, track_ids: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Embeddings of some tracks: found i64 [k], rows of track_ids that have one; embedding f32 [k, d].
+
+    Reads only the files of their bundles, one at a time. Raises ModelError if the embedder is unknown.
+    """
+    with db.read() as conn:
+        dimensions = int(model_of(conn, embedder_id).config["dimensions"])
+        keys = _bundles_of(conn, track_ids)
+    order = np.argsort(track_ids, kind="stable")
+    wanted = np.asarray(track_ids, dtype=np.int64)[order]
+    rows, parts = [], []
+    for _, ids, embedding in read_embeddings(db, store, embedder_id, keys):
+        place = np.searchsorted(ids, wanted)
+        hit = place < len(ids)
+        hit[hit] = ids[place[hit]] == wanted[hit]
+        rows.append(order[hit])
+        parts.append(embedding[place[hit]].astype(np.float32))
+    if not rows:
+        return np.zeros(0, dtype=np.int64), np.zeros((0, dimensions), dtype=np.float32)
+    found = np.concatenate(rows)
+    in_order = np.argsort(found, kind="stable")
+    return found[in_order], np.concatenate(parts)[in_order]
+
+
+def _read_current(db: Database, store: BlobStore, embedder_id: int, bundle_id: int) -> dict[str, np.ndarray]:
+    """The file that the row names now; once more if it was replaced between reading the row and the file."""
+    from safetensors.numpy import load
+
+    file = schema.embedding_file
+    statement = sa.select(file).where(file.c.model_id == embedder_id, file.c.bundle_id == bundle_id)
+    uri = None
+    while True:
+        with db.read() as conn:
+            row = conn.execute(statement).one()
+        try:
+            return load(read_checked(store, row.uri, row.content_hash))
+        except ModelFileError:
+            if row.uri == uri:
+                raise
+            uri = row.uri
+
+
+def _write_row(
+    db: Database, model_id: int, bundle_id: int, uri: str, digest: str, n_tracks: int, seen: datetime | None
+) -> str | None:
+    """Replace the row of a bundle; returns the uri that it named before."""
+    file = schema.embedding_file
+
+    def write(conn: sa.Connection) -> str | None:
+        here = (file.c.model_id == model_id) & (file.c.bundle_id == bundle_id)
+        before = conn.scalar(sa.select(file.c.uri).where(here))
+        conn.execute(sa.delete(file).where(here))
+        conn.execute(
+            sa.insert(file).values(
+                model_id=model_id,
+                bundle_id=bundle_id,
+                uri=uri,
+                content_hash=digest,
+                n_tracks=n_tracks,
+                created_at=stamps.stamp_of_work(conn, bundle_id, seen),
+            )
+        )
+        return before
+
+    return db.transact(write)
+
+
+def _fresh_file(
+    conn: sa.Connection, store: BlobStore, model_id: int, bundle_id: int, live: np.ndarray
+) -> sa.Row[tuple[object, ...]] | None:
+    """The row of a bundle's file if the file holds exactly the live tracks (i64 [n], ascending) and none came or went
+    since."""
+    from safetensors.numpy import load
+
+    file = schema.embedding_file
+    row = conn.execute(sa.select(file).where(file.c.model_id == model_id, file.c.bundle_id == bundle_id)).one_or_none()
+    if row is None:
+        return None
+    changed = stamps.changed_at(conn, bundle_id)
+    if changed is not None and changed > row.created_at:
+        return None
+    try:
+        content = load(read_checked(store, row.uri, row.content_hash))
+    except ModelFileError:
+        return None
+    # Files of older versions do not say which tracks could not be embedded.
+    held = np.union1d(content["track_id"], content.get("without", np.zeros(0, np.int64)))
+    return row if np.array_equal(held, live) else None
+
+
+def _live_tracks(conn: sa.Connection, bundle_id: int) -> tuple[np.ndarray, np.ndarray]:
+    """track_id and video_id, i64 [n] each, of the live tracks of a bundle, ascending."""
+    track, video = schema.track, schema.video
+    rows = conn.execute(
+        sa.select(track.c.track_id, track.c.video_id)
+        .join(video, video.c.video_id == track.c.video_id)
+        .where(video.c.bundle_id == bundle_id, track.c.state == "live")
+        .order_by(track.c.track_id)
+    ).all()
+    track_id, video_id = zip(*rows, strict=True) if rows else ((), ())
+    return np.array(track_id, dtype=np.int64), np.array(video_id, dtype=np.int64)
+
+
+def embedded_at(conn: sa.Connection, model_id: int, bundle_key: str) -> datetime | None:
+    """As of when a bundle's file holds the embedder's vectors; None if there is none."""
+    file = schema.embedding_file.c
+    return conn.scalar(
+        sa.select(file.created_at).where(file.model_id == model_id, file.bundle_id == _bundle_id(conn, bundle_key))
+    )
+
+
+def _bundle_id(conn: sa.Connection, bundle_key: str) -> int:
+    found = conn.scalar(sa.select(schema.bundle.c.bundle_id).where(schema.bundle.c.bundle_key == bundle_key))
+    if found is None:
+        raise ModelError(f"There is no bundle {bundle_key!r}.", "`chimp status` lists the bundles.")
+    return int(found)
+
+
+def _bundles_of(conn: sa.Connection, track_ids: np.ndarray) -> list[str]:
+    video, bundle = schema.video, schema.bundle
+    keys: set[str] = set()
+    videos = np.unique(np.asarray(track_ids, dtype=np.int64) // schema.TRACKS_PER_VIDEO)
+    for start in range(0, len(videos), 500):
+        keys.update(
+            conn.scalars(
+                sa.select(bundle.c.bundle_key)
+                .join(video, video.c.bundle_id == bundle.c.bundle_id)
+                .where(video.c.video_id.in_(videos[start : start + 500].tolist()))
+                .distinct()
+            )
+        )
+    return sorted(keys)

@@ -1,0 +1,425 @@
+"""The embedder: crops of an animal to one unit vector; and how an archive gets its first one.
+
+Belongs here: the network (a fixed descriptor or patches by a dictionary, a backbone, and a linear projection), where
+weights come from, the vector of a track, fitting the first embedder of an archive.
+Does not belong here: learning without labels (`self_supervision`), reading crops (`crops`), files of embeddings
+(`embedding`).
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import sqlalchemy as sa
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from chimp_assets.database import schema
+from chimp_assets.database.labels.splits import audit_reserve_mask, hash01
+from chimp_assets.vision.embedding import descriptor
+from chimp_assets.vision.embedding.backbones import (
+    LITE_FILE,
+    LITE_LICENCE,
+    LITE_SHA256,
+    LocalWeights,
+    backbone_of,
+    load_imagenet,
+    load_weights,
+    pretrained_network,
+)
+from chimp_assets.vision.embedding.lite import Lite0
+from chimp_assets.vision.embedding.patches import Patches
+from chimp_assets.vision.embedding.self_supervision import (
+    CropSet,
+    fit_projection,
+    nearest_of_same_track,
+    retrieval,
+    train_backbone,
+)
+from chimp_assets.vision.models.checkpoint import (
+    ModelError,
+    ModelFileError,
+    ModelRow,
+    load_checkpoint,
+    register_model,
+    save_checkpoint,
+)
+from chimp_assets.vision.pictures.crops import read_crops
+
+if TYPE_CHECKING:
+    from chimp_assets.archive.storage.store import BlobStore
+    from chimp_assets.database.connection.engine import Database
+    from chimp_assets.settings import Settings
+
+log = logging.getLogger(__name__)
+
+Progress = Callable[[str, int, int], None]
+
+# Channel statistics of ImageNet, which torchvision's weights expect of RGB in 0..1; harmless for what is trained here.
+CHANNEL_MEAN = (0.485, 0.456, 0.406)
+CHANNEL_STD = (0.229, 0.224, 0.225)
+BATCH = 64
+MIN_TRAINING_TRACKS = 4
+# Below this a network from zero learns nothing: with 138 crops of 43 tracks (chimpanzee faces) twelve epochs of NT-Xent
+# left a ResNet-18 worse than its random start, after 1,000 times the work of the closed form.
+BACKBONE_CROPS = 4_000
+
+
+@dataclass(frozen=True)
+class Part:
+    """Consecutive dimensions that have length `weight` before the whole vector has unit length."""
+
+    rows: int
+    weight: float
+
+
+class Embedder(nn.Module):
+    """Crops to unit vectors. backbone: a name that `backbones` knows, or None for the descriptor alone.
+
+    network_side: pixels that the backbone sees, None for those of the crop. parts: of the vector, none for one whole;
+    with parts the backbone's features are taken as they are. mirrored: crops and their mirror images, on average.
+    atoms: of the dictionaries of `patches` that take the descriptor's place, 0 for the descriptor. pretrained: features
+    of a network that learned from photographs of other things (`lite`) stand beside these.
+    """
+
+    channel_mean: Tensor
+    channel_std: Tensor
+    mean: Tensor
+    weight: Tensor
+
+    def __init__(
+        self,
+        dimensions: int,
+        crop_side: int,
+        backbone: str | None = None,
+        *,
+        network_side: int | None = None,
+        parts: tuple[Part, ...] = (),
+        mirrored: bool = False,
+        atoms: int = 0,
+        pretrained: bool = False,
+    ) -> None:
+        super().__init__()
+        if parts and sum(part.rows for part in parts) != dimensions:
+            raise ValueError(f"parts of {[part.rows for part in parts]} rows make no {dimensions} dimensions")
+        self.dimensions = dimensions
+        self.crop_side = crop_side
+        self.network_side = network_side
+        self.parts = parts
+        self.mirrored = mirrored
+        self.atoms = atoms
+        self.backbone_name = backbone
+        self.backbone: nn.Module | None = None
+        n_backbone = 0
+        if backbone is not None:
+            self.backbone, n_backbone = backbone_of(backbone)
+        self.patches = Patches(atoms) if atoms else None
+        n_described = self.patches.n_features if self.patches is not None else descriptor.N_FEATURES
+        self.pretrained = Lite0() if pretrained else None
+        if self.pretrained is not None:
+            n_described += self.pretrained.n_features
+        self.n_features = n_described + n_backbone
+        self.register_buffer("channel_mean", torch.tensor(CHANNEL_MEAN).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("channel_std", torch.tensor(CHANNEL_STD).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("mean", torch.zeros(self.n_features))
+        self.register_buffer("weight", torch.zeros(dimensions, self.n_features))
+        self.eval()
+
+    def normalise(self, pictures: Tensor) -> Tensor:
+        """What the backbone expects. f32 [n, 3, s, s] in 0..1."""
+        return (pictures - self.channel_mean) / self.channel_std
+
+    def features(self, crops: np.ndarray) -> np.ndarray:
+        """Features before the projection. crops: u8 [n, s, s, 3] RGB; returns f32 [n, n_features]."""
+        parts = [self._in_batch(crops[start : start + BATCH], self._features) for start in range(0, len(crops), BATCH)]
+        return np.concatenate(parts) if parts else np.zeros((0, self.n_features), dtype=np.float32)
+
+    def backbone_features(self, crops: np.ndarray) -> np.ndarray:
+        """Features of the backbone, which must be there, alone. crops: u8 [n, s, s, 3], n > 0; returns f32 [n, f]."""
+        parts = [
+            self._in_batch(crops[start : start + BATCH], self._seen_by_backbone)
+            for start in range(0, len(crops), BATCH)
+        ]
+        return np.concatenate(parts)
+
+    def embed(self, crops: np.ndarray) -> np.ndarray:
+        """Unit vectors of crops. crops: u8 [n, s, s, 3] RGB; returns f32 [n, dimensions]."""
+        parts = [self._in_batch(crops[start : start + BATCH], self.forward) for start in range(0, len(crops), BATCH)]
+        return np.concatenate(parts) if parts else np.zeros((0, self.dimensions), dtype=np.float32)
+
+    def embed_track(self, crops: np.ndarray) -> np.ndarray:
+        """The vector of a track: the normalised mean of its crops. u8 [m, s, s, 3], m > 0; returns f32 [dimensions]."""
+        return mean_direction(self.embed(crops))
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """pictures: f32 [n, 3, s, s] in 0..1; returns unit vectors f32 [n, dimensions]."""
+        projected = self._projected(pictures)
+        if self.mirrored:
+            projected = projected + self._projected(pictures.flip(3))
+        # A crop without any structure projects to zero, which has no direction; it gets the first axis.
+        flat = projected.norm(dim=1, keepdim=True) < 1e-8
+        axis = torch.zeros_like(projected)
+        axis[:, 0] = 1
+        return functional.normalize(torch.where(flat, axis, projected), dim=1)
+
+    def _projected(self, pictures: Tensor) -> Tensor:
+        projected = (self._features(pictures) - self.mean) @ self.weight.T
+        if not self.parts:
+            return projected
+        pieces = projected.split([part.rows for part in self.parts], 1)
+        return torch.cat(
+            [functional.normalize(piece, dim=1) * part.weight for piece, part in zip(pieces, self.parts, strict=True)],
+            1,
+        )
+
+    def _features(self, pictures: Tensor) -> Tensor:
+        found = [self.patches(pictures) if self.patches is not None else descriptor.describe(pictures)]
+        if self.pretrained is not None:
+            found.append(self.pretrained(pictures))
+        if self.backbone is not None:
+            features = self._seen_by_backbone(pictures)
+            found.append(features if self.parts else functional.normalize(features, dim=1))
+        return torch.cat(found, 1)
+
+    def _seen_by_backbone(self, pictures: Tensor) -> Tensor:
+        assert self.backbone is not None
+        seen = self.normalise(pictures)
+        if self.network_side is not None and self.network_side != seen.shape[-1]:
+            side = (self.network_side, self.network_side)
+            seen = functional.interpolate(seen, side, mode="bilinear", antialias=True, align_corners=False)
+        features: Tensor = self.backbone(seen)
+        return features
+
+    def _in_batch(self, crops: np.ndarray, function: Callable[[Tensor], Tensor]) -> np.ndarray:
+        device = self.mean.device
+        with torch.inference_mode():
+            held = torch.from_numpy(np.ascontiguousarray(crops))
+            if device.type == "cuda":
+                held = held.pin_memory()  # bytes, not floats, cross the bus, while the host goes on
+            pictures = held.to(device, non_blocking=True).permute(0, 3, 1, 2).float() / 255
+            return function(pictures).float().cpu().numpy()
+
+
+def mean_direction(vectors: np.ndarray) -> np.ndarray:
+    """The vector of a track: the normalised mean of those of its crops. f32 [m, d], m > 0; returns f32 [d]."""
+    mean = vectors.mean(0)
+    length = float(np.linalg.norm(mean))
+    if length < 1e-6:  # crops that point in opposite directions: the first speaks for the track
+        return np.asarray(vectors[0])
+    return np.asarray(mean / np.float32(length))
+
+
+@dataclass(frozen=True)
+class SampledCrops:
+    """Crops of training tracks of the archive, and of which videos they are."""
+
+    crops: CropSet
+    track_id: np.ndarray
+
+
+def fit_embedder(db: Database, store: BlobStore, settings: Settings, progress: Progress | None = None) -> int:
+    """Fit the first embedder of an archive, make it the champion, return its model_id.
+
+    Learns from crops of live tracks outside the audit reserve and outside test days, without labels. Beside the
+    descriptor stands what settings.embed.weights says: a network of the package with its ImageNet weights, the backbone
+    with torchvision's or with the file that is named, or nothing; without any, a backbone learned from zero if there
+    are crops enough and it measurably helps on held-out tracks. In each case the projection is learned from the tracks.
+    The same archive, settings and machine give the same bytes.
+    Raises ModelError if there are too few live tracks, or if torchvision's weights are demanded and cannot be had.
+    """
+    embed = settings.embed
+    sampled = sample_crops(db, store, settings, progress)
+    crops = sampled.crops
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    plain = Embedder(embed.dimensions, embed.crop_side).to(device)
+    described = plain.features(crops.crops)
+    group = crops.video[crops.track]
+    measured: dict[str, float | None] = {
+        "plain": _rounded(retrieval(described, crops.track, group, None, settings.seed)),
+        "tracks": _rounded(retrieval(described, crops.track, group, embed.dimensions, settings.seed)),
+    }
+    chosen, features, kind = plain, described, "tracks"
+    local: LocalWeights | None = None
+    if embed.weights_file is not None:
+        chosen, kind = Embedder(embed.dimensions, embed.crop_side, embed.backbone), "file+tracks"
+        assert chosen.backbone is not None
+        local = load_weights(chosen.backbone, embed.weights_file, embed.weights_licence)
+    elif embed.weights == "imagenet":
+        chosen, kind = Embedder(embed.dimensions, embed.crop_side, embed.backbone), "imagenet+tracks"
+        assert chosen.backbone is not None
+        if not load_imagenet(chosen.backbone, embed.backbone):
+            raise ModelError(
+                f"The ImageNet weights of {embed.backbone} are neither on this machine nor can they be downloaded.",
+                "Connect to the internet once, or set embed.weights to auto.",
+            )
+    elif embed.weights == "auto" and (network := pretrained_network()) is not None:
+        chosen, kind = Embedder(embed.dimensions, embed.crop_side, pretrained=True), "lite0+tracks"
+        assert chosen.pretrained is not None
+        chosen.pretrained.load_state_dict(network.state_dict())
+    if kind != "tracks":
+        chosen = chosen.to(device)
+        features = chosen.features(crops.crops)
+        measured[kind] = _rounded(retrieval(features, crops.track, group, embed.dimensions, settings.seed))
+    if kind == "tracks" and len(crops.crops) >= BACKBONE_CROPS:
+        larger, with_it, without = _trained_backbone(crops, described, settings, device, progress)
+        measured["new videos: backbone+tracks"], measured["new videos: tracks"] = _rounded(with_it), _rounded(without)
+        if with_it > without:
+            chosen, kind = larger, "backbone+tracks"
+            features = larger.features(crops.crops)
+    mean, weight = fit_projection(features, crops.track, embed.dimensions)
+    chosen.mean.copy_(torch.from_numpy(mean))
+    chosen.weight.copy_(torch.from_numpy(weight))
+    config = {
+        "kind": kind,
+        "backbone": chosen.backbone_name,
+        "pretrained": chosen.pretrained is not None,
+        "dimensions": embed.dimensions,
+        "crop_side": embed.crop_side,
+        "crops_per_track": embed.crops_per_track,
+        "seed": settings.seed,
+        "n_tracks": crops.n_tracks,
+        "n_crops": len(crops.crops),
+        "held_out_retrieval": measured,
+    }
+    if local is not None:
+        config |= {"weights": local.path, "weights_sha256": local.sha256, "licence": local.licence}
+    elif chosen.pretrained is not None:
+        config |= {"weights": LITE_FILE, "weights_sha256": LITE_SHA256, "licence": LITE_LICENCE}
+    log.info("Embedder %s from %d crops of %d tracks; %s", kind, len(crops.crops), crops.n_tracks, measured)
+    uri, digest = save_checkpoint(store, "models/embedder/embedder", chosen.state_dict(), config)
+    return register_model(db, "embedder", f"{kind} {embed.dimensions}", config, uri, digest, state="champion")
+
+
+def load_embedder(store: BlobStore, model: ModelRow) -> Embedder:
+    """The embedder of a model row, ready to embed. Raises ModelFileError if its file is missing, changed or unfit."""
+    if model.checkpoint_uri is None or model.checkpoint_hash is None:
+        raise ModelFileError(f"Model {model.model_id} has no checkpoint.", "Fit an embedder.")
+    tensors, config = load_checkpoint(store, model.checkpoint_uri, model.checkpoint_hash)
+    embedder = Embedder(
+        config["dimensions"],
+        config["crop_side"],
+        config["backbone"],
+        network_side=config.get("network_side"),
+        parts=tuple(Part(int(rows), float(weight)) for rows, weight in config.get("parts", ())),
+        mirrored=bool(config.get("mirrored", False)),
+        atoms=int(config.get("atoms", 0)),
+        pretrained=bool(config.get("pretrained", False)),
+    )
+    try:
+        embedder.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise ModelFileError(
+            f"The model file {model.checkpoint_uri} does not fit its own description: {error}.",
+            "Fit an embedder again.",
+        ) from error
+    return embedder.to(torch.device("cuda" if torch.cuda.is_available() else "cpu")).eval()
+
+
+def sample_crops(db: Database, store: BlobStore, settings: Settings, progress: Progress | None = None) -> SampledCrops:
+    """Crops that an embedder may learn from: live tracks outside the audit reserve and outside test days.
+
+    At most settings.embed.max_crops, tracks taken in the order of a hash. Memory: max_crops * crop_side^2 * 3 bytes.
+    Raises ModelError if the archive has fewer than settings.embed.min_tracks live tracks.
+    """
+    tracks = _training_tracks(db, settings)
+    embed = settings.embed
+    by_video: dict[int, list[int]] = {}
+    for track_id in tracks:
+        by_video.setdefault(int(tracks[track_id][0]), []).append(track_id)
+    found: list[tuple[int, np.ndarray]] = []
+    for number, (video_id, ids) in enumerate(sorted(by_video.items())):
+        for track in read_crops(db, store, video_id, embed.crops_per_track, embed.crop_side, ids):
+            found.append((track.track_id, track.crops))
+        if progress is not None:
+            progress("reading crops", number + 1, len(by_video))
+    found.sort(key=lambda pair: pair[0])
+    if len(found) < MIN_TRAINING_TRACKS:
+        raise ModelError(
+            f"Only {len(found)} tracks lie outside the audit reserve and outside test days; an embedder needs"
+            f" {MIN_TRAINING_TRACKS}.",
+            "Ingest more videos.",
+        )
+    facts = np.array([tracks[track_id] for track_id, _ in found], dtype=np.int64)
+    return SampledCrops(
+        crops=CropSet(
+            crops=np.concatenate([crops for _, crops in found]),
+            track=np.repeat(np.arange(len(found)), [len(crops) for _, crops in found]),
+            video=facts[:, 0],
+            first=facts[:, 1],
+            last=facts[:, 2],
+        ),
+        track_id=np.array([track_id for track_id, _ in found], dtype=np.int64),
+    )
+
+
+def _training_tracks(db: Database, settings: Settings) -> dict[int, tuple[int, int, int]]:
+    """track_id to (video_id, first, last frame_no) of the sampled tracks. Raises ModelError if too few are live."""
+    t, split = schema.track.c, schema.split_assignment.c
+    with db.read() as conn:
+        live = conn.scalar(sa.select(sa.func.count()).select_from(schema.track).where(t.state == "live")) or 0
+        if live < settings.embed.min_tracks:
+            raise ModelError(
+                f"The archive has {live} live tracks; an embedder needs {settings.embed.min_tracks}.",
+                "Ingest more videos, or lower embed.min_tracks.",
+            )
+        # Inner join: a video without a split cannot be shown to lie outside test days.
+        rows = conn.execute(
+            sa.select(t.track_id, t.video_id, t.first_frame_no, t.last_frame_no)
+            .join_from(schema.track, schema.split_assignment, split.video_id == t.video_id)
+            .where(t.state == "live", split.split != "test")
+            .order_by(t.track_id)
+        ).all()
+    ids = np.array([row.track_id for row in rows], dtype=np.int64)
+    outside = ~audit_reserve_mask(ids, settings.seed, settings.acquisition.audit_reserve)
+    order = np.nonzero(outside)[0][np.argsort(hash01(ids[outside], settings.seed), kind="stable")]
+    kept = order[: max(MIN_TRAINING_TRACKS, settings.embed.max_crops // settings.embed.crops_per_track)]
+    return {int(ids[i]): (rows[i].video_id, rows[i].first_frame_no, rows[i].last_frame_no) for i in kept}
+
+
+def _trained_backbone(
+    crops: CropSet, described: np.ndarray, settings: Settings, device: torch.device, progress: Progress | None
+) -> tuple[Embedder, float, float]:
+    """A backbone learned from zero on four fifths of the videos, and the retrieval on the rest with and without it."""
+    embed = settings.embed
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(settings.seed)
+        larger = Embedder(embed.dimensions, embed.crop_side, embed.backbone).to(device)
+    assert larger.backbone is not None
+    videos = np.unique(crops.video)
+    order = np.random.default_rng(settings.seed).permutation(len(videos))
+    seen = np.isin(crops.video, videos[order[: math.ceil(len(videos) * 0.8)]])
+    train_backbone(
+        larger.backbone,
+        larger.n_features - descriptor.N_FEATURES,
+        _tracks_of(crops, seen),
+        larger.normalise,
+        epochs=embed.epochs,
+        seed=settings.seed,
+        device=device,
+        progress=progress,
+    )
+    rows = seen[crops.track]
+    scores = []
+    for features in (larger.features(crops.crops), described):
+        mean, weight = fit_projection(features[rows], crops.track[rows], embed.dimensions)
+        hits, tries = nearest_of_same_track((features[~rows] - mean) @ weight.T, crops.track[~rows])
+        scores.append(hits / max(1, tries))
+    return larger, scores[0], scores[1]
+
+
+def _tracks_of(crops: CropSet, wanted: np.ndarray) -> CropSet:
+    rows = wanted[crops.track]
+    new_row = np.cumsum(wanted) - 1
+    return CropSet(
+        crops.crops[rows], new_row[crops.track[rows]], crops.video[wanted], crops.first[wanted], crops.last[wanted]
+    )
+
+
+def _rounded(value: float) -> float | None:
+    return None if math.isnan(value) else round(value, 4)

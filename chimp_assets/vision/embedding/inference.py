@@ -1,0 +1,118 @@
+"""Embedding many tracks: pictures are read ahead while the network works, and tracks share its batches.
+
+Belongs here: the reading thread and its bound, batches across tracks and videos, what happens when a GPU's memory ends.
+Does not belong here: which tracks, and where vectors go (`embedding`); the network (`embedder`).
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from collections.abc import Generator, Iterable, Iterator
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+import torch
+
+from chimp_assets.vision.embedding.embedder import Embedder, mean_direction
+from chimp_assets.vision.models.checkpoint import ModelError
+
+if TYPE_CHECKING:
+    from chimp_assets.vision.pictures.crops import TrackCrops
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+BATCH = 64
+"""Crops that go through the network at once on a CPU; more are no faster there."""
+BATCH_GPU = 512
+AHEAD = 32
+"""Tracks that are read ahead at most: 32 of 5 crops of 96 pixels are 4 MB."""
+
+
+def embed_tracks(embedder: Embedder, tracks: Iterable[TrackCrops]) -> Generator[tuple[int, np.ndarray]]:
+    """(track_id, f32 [dimensions] of unit length) of each track, in the order in which they come.
+
+    tracks is drawn from in a thread of its own, at most AHEAD tracks ahead; what it raises is raised here. Memory: the
+    tracks ahead and one batch. The same tracks give the same vectors on one kind of device; a CPU and a GPU differ by
+    rounding (full precision: no autocast). Raises ModelError if not even one crop fits into the memory of the GPU.
+    """
+    most = BATCH_GPU if embedder.mean.device.type == "cuda" else BATCH
+    held: list[TrackCrops] = []
+    n = 0
+    for track in read_ahead(tracks, AHEAD):
+        if held and n + len(track.crops) > most:
+            yield from _vectors(embedder, held)
+            held, n = [], 0
+        held.append(track)
+        n += len(track.crops)
+    if held:
+        yield from _vectors(embedder, held)
+
+
+def read_ahead(source: Iterable[T], most: int) -> Generator[T]:
+    """The same items in the same order, made in a thread of its own up to `most` items ahead.
+
+    What the source raises is raised after the items before it. A reader that stops early ends the thread.
+    """
+    ready: queue.Queue[tuple[bool, T | BaseException | None]] = queue.Queue(most)
+    gone = threading.Event()
+
+    def put(entry: tuple[bool, T | BaseException | None]) -> bool:
+        while not gone.is_set():
+            try:
+                ready.put(entry, timeout=0.1)
+                return True
+            except queue.Full:
+                continue
+        return False
+
+    def read() -> None:
+        try:
+            for item in source:
+                if not put((True, item)):
+                    return
+            put((False, None))
+        except BaseException as error:
+            put((False, error))
+
+    thread = threading.Thread(target=read, name="read-ahead", daemon=True)
+    thread.start()
+    try:
+        while True:
+            more, item = ready.get()
+            if more:
+                yield item  # type: ignore[misc]
+            elif isinstance(item, BaseException):
+                raise item
+            else:
+                return
+    finally:
+        gone.set()
+        thread.join()
+
+
+def _vectors(embedder: Embedder, tracks: list[TrackCrops]) -> Iterator[tuple[int, np.ndarray]]:
+    embedded = _embedded(embedder, np.concatenate([track.crops for track in tracks]))
+    start = 0
+    for track in tracks:
+        yield track.track_id, mean_direction(embedded[start : start + len(track.crops)])
+        start += len(track.crops)
+
+
+def _embedded(embedder: Embedder, crops: np.ndarray) -> np.ndarray:
+    """Vectors of crops; in halves where the memory of the GPU ends."""
+    try:
+        return embedder.embed(crops)
+    except torch.OutOfMemoryError:
+        if len(crops) == 1:
+            raise ModelError(
+                "Not even one crop fits into the memory of the GPU.", "Free it of other programs, then run it again."
+            ) from None
+    log.warning("The GPU's memory is full: %d crops at once from here.", len(crops) // 2)
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    half = len(crops) // 2
+    return np.concatenate([_embedded(embedder, crops[:half]), _embedded(embedder, crops[half:])])

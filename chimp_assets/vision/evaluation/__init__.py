@@ -1,0 +1,1 @@
+"""How good a head is, and whether it becomes the champion."""

@@ -1,0 +1,111 @@
+"""Pictures of an evaluation: whether probabilities keep their word, and who is taken for whom.
+
+Belongs here: the figures and their files. Does not belong here: the numbers (`evaluate`), metadata (`assets`).
+"""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import sqlalchemy as sa
+
+from chimp_assets.database import schema
+from chimp_assets.vision.evaluation.audit import NEW, Answers, AuditTracks, Judged, confusions, judge_audit, reliability
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from chimp_assets.archive.storage.store import BlobStore
+    from chimp_assets.database.connection.engine import Database
+    from chimp_assets.settings import Settings
+
+SHOWN = 20  # pairs of individuals in the picture of confusions
+MOST_BYTES = 100_000
+OWN, KIN, OTHER = "#4a7c59", "#8a4b2f", "#8c8c8c"
+
+
+def draw_evaluation(
+    db: Database, store: BlobStore, model_id: int, settings: Settings, answers: Answers | None = None
+) -> dict[str, bytes]:
+    """Pictures (PNG, below 100 kB) of a head's audit, by title; also written to HOME/evaluations/head-MODEL_ID/.
+
+    Empty where nothing was audited. Raises ModelError if the model is no head.
+    """
+    tracks, judged = answers or judge_audit(db, store, model_id, settings)
+    named = tracks.truth[judged.row] != NEW
+    if not named.any():
+        return {}
+    with db.read() as conn:
+        individual = schema.individual.c
+        names = {
+            r.individual_id: r.anim_id for r in conn.execute(sa.select(individual.individual_id, individual.anim_id))
+        }
+    figures = {
+        "reliability": reliability_figure(judged.probability[named], judged.correct[named]),
+        "confusions": confusion_figure(tracks, judged, names),
+    }
+    pictures = {title: png(figure) for title, figure in figures.items() if figure is not None}
+    folder = settings.home / "evaluations" / f"head-{model_id}"
+    write(folder, pictures)
+    return pictures
+
+
+def reliability_figure(probability: np.ndarray, correct: np.ndarray) -> Figure:
+    """Share of right names against what the head said, with 95 % intervals, and how many tracks there are of each."""
+    from matplotlib.figure import Figure
+
+    bins = reliability(probability, correct)
+    said, share, low, high, n = (np.array(column) for column in zip(*bins, strict=True))
+    figure = Figure(figsize=(4.5, 4.5), layout="constrained")
+    axes = figure.add_subplot()
+    axes.plot([0, 1], [0, 1], color=OTHER, linewidth=1)
+    axes.errorbar(said, share, yerr=[share - low, high - share], fmt="o", color=OWN, capsize=3)
+    for x, y, count in zip(said, share, n, strict=True):
+        axes.annotate(str(int(count)), (x, y), textcoords="offset points", xytext=(6, -10), fontsize="x-small")
+    axes.set(
+        xlim=(0, 1),
+        ylim=(0, 1),
+        xlabel="probability of the first name",
+        ylabel="share named rightly",
+        title="Reliability",
+    )
+    return figure
+
+
+def confusion_figure(tracks: AuditTracks, judged: Judged, names: dict[int, str]) -> Figure | None:
+    """The commonest mistakes, those between maternal kin marked; None without a mistake."""
+    from matplotlib.figure import Figure
+
+    found = confusions(tracks, judged)[:SHOWN]
+    if not found:
+        return None
+    figure = Figure(figsize=(6, 0.8 + 0.28 * len(found)), layout="constrained")
+    axes = figure.add_subplot()
+    axes.barh(range(len(found)), [n for _, _, n, _ in found], color=[KIN if kin else OTHER for *_, kin in found])
+    axes.set_yticks(
+        range(len(found)),
+        [f"{names.get(a, a)} named {names.get(b, b)}{' (kin)' if kin else ''}" for a, b, _, kin in found],
+    )
+    axes.invert_yaxis()
+    axes.set(xlabel="audit tracks", title="Commonest mistakes; maternal kin in brown")
+    return figure
+
+
+def png(figure: Figure) -> bytes:
+    """A figure as PNG below MOST_BYTES: drawn smaller until it is."""
+    for dpi in (90, 60, 40):
+        picture = io.BytesIO()
+        figure.savefig(picture, format="png", dpi=dpi)
+        if picture.tell() <= MOST_BYTES:
+            break
+    return picture.getvalue()
+
+
+def write(folder: Path, pictures: dict[str, bytes]) -> None:
+    """One file of each title."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for title, picture in pictures.items():
+        (folder / f"{title}.png").write_bytes(picture)

@@ -1,0 +1,1 @@
+"""From vectors to names: the head, predictions, animals it does not know."""

@@ -1,0 +1,445 @@
+"""Predictions: the champion head over the embeddings of bundles.
+
+Belongs here: names with calibrated probabilities (`prediction`) and what acquisition reads (`track_score`), per bundle.
+Does not belong here: which bundles are due (`database.work`), what is asked next (`acquisition`).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import numpy as np
+import sqlalchemy as sa
+from threadpoolctl import threadpool_limits
+
+from chimp_assets.database import schema
+from chimp_assets.database.connection.bulk import insert_rows
+from chimp_assets.database.labels.references import stand_for
+from chimp_assets.vision.embedding.bundle import embed_bundle, embedded_at, embeddings_of_tracks, read_embeddings
+from chimp_assets.vision.identity.assignment import NOBODY, name_together
+from chimp_assets.vision.identity.head import CHUNK, Head, load_head
+from chimp_assets.vision.identity.plausibility import Lives, read_lives
+from chimp_assets.vision.models.checkpoint import ModelError, champion
+
+if TYPE_CHECKING:
+    from chimp_assets.archive.storage.store import BlobStore
+    from chimp_assets.database.connection.engine import Database
+    from chimp_assets.settings import Settings
+
+RANKS = 5
+ASKED_AT_ONCE = 500  # videos or tracks in one statement: databases limit its parameters
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """What a scoring run wrote. n_rows: rows of prediction; n_embedded: vectors of these bundles; left: bundles
+    that the budget did not reach."""
+
+    n_bundles: int
+    n_embedded: int
+    n_tracks: int
+    n_rows: int
+    n_unknown: int
+    left: list[str]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Scores of n tracks. individual, probability: [n, r], r = min(5, classes), best first; the rest: [n]."""
+
+    class_id: np.ndarray
+    probability: np.ndarray
+    margin: np.ndarray
+    max_logit: np.ndarray
+    entropy: np.ndarray
+    novelty: np.ndarray
+    is_unknown: np.ndarray
+
+
+@dataclass(frozen=True)
+class Named:
+    """probability: f32 [n, C], rows add up to at most 1; is_unknown: bool [n]; familiarity: f32 [n] (`head`)."""
+
+    probability: np.ndarray
+    is_unknown: np.ndarray
+    familiarity: np.ndarray
+
+
+@dataclass(frozen=True)
+class Seen:
+    """When and where n tracks were seen: video i64 [n]; first_s and last_s f64 [n]; possible f32 [v, C] (`lives`), a
+    row for each video, None where every name is possible; video_row i64 [n], the row of each track."""
+
+    video: np.ndarray
+    first_s: np.ndarray
+    last_s: np.ndarray
+    possible: np.ndarray | None
+    video_row: np.ndarray
+
+    def part(self, rows: slice) -> Seen:
+        """The same of some of the tracks."""
+        return Seen(self.video[rows], self.first_s[rows], self.last_s[rows], self.possible, self.video_row[rows])
+
+
+# The chance beforehand that a track is of nobody whom the head knows: of one above its threshold, and below.
+NONE_OF_THEM = 0.05
+NONE_OF_THEM_BELOW = 0.5
+
+
+def score_tracks(head: Head, embedding: np.ndarray, seen: Seen | None = None) -> Scores:
+    """Scores of unit vectors. embedding: f16 or f32 [n, d]; seen: when and where, so that one animal is in one place at
+    a time and alive; without it each track is named alone.
+
+    margin: probability of rank 1 minus rank 2, in [0, 1] (Scheffer 2001); entropy: nats; max_logit: uncalibrated;
+    novelty: 1 minus the largest cosine to a training track, in [0, 2]; is_unknown: below the head's threshold, or every
+    likely name is that of another animal seen at the same time.
+    """
+    logits = head.logits(embedding)
+    named = name_tracks(head, embedding, logits, seen)
+    probabilities = named.probability
+    r = min(RANKS, len(head.classes))
+    best = np.argpartition(-probabilities, r - 1, axis=1)[:, :r]
+    best.sort(axis=1)  # equal probabilities: in the order of the classes
+    order = np.argsort(-np.take_along_axis(probabilities, best, 1), axis=1, kind="stable")
+    best = np.take_along_axis(best, order, 1)
+    top = np.take_along_axis(probabilities, best, 1)
+    # Rounding of the softmax can leave a sum a hair above 1.
+    top = np.minimum(top, 1.0) / np.maximum(1.0, top.sum(1, keepdims=True))
+    entropy = -(probabilities * np.log(np.maximum(probabilities, np.float32(1e-30)))).sum(1)
+    return Scores(
+        class_id=head.classes[best],
+        probability=top,
+        margin=np.clip(top[:, 0] - top[:, 1], 0, 1),
+        max_logit=logits.max(1),
+        entropy=np.maximum(entropy, 0),
+        novelty=head.novelty(embedding),
+        is_unknown=named.is_unknown,
+    )
+
+
+def name_tracks(head: Head, embedding: np.ndarray, logits: np.ndarray, seen: Seen | None = None) -> Named:
+    """Names by vectors [n, d] and logits f32 [n, C], together where seen says when and where: what is shown."""
+    probabilities = head.probabilities(logits)
+    familiarity = head.familiarity(embedding, logits)
+    is_unknown = familiarity < head.unknown_threshold
+    if seen is None:
+        return Named(probabilities, is_unknown, familiarity)
+    none = np.where(is_unknown, NONE_OF_THEM_BELOW, NONE_OF_THEM).astype(np.float32)
+    possible = None if seen.possible is None else seen.possible[seen.video_row]
+    together = name_together(probabilities, none, seen.video, seen.first_s, seen.last_s, possible)
+    return Named(together.probability, is_unknown | (together.column == NOBODY), familiarity)
+
+
+def named_in_company(
+    db: Database, store: BlobStore, head: Head, embedder_id: int, track_id: np.ndarray
+) -> tuple[np.ndarray, Named]:
+    """What `predict_bundles` shows of some tracks (i64 [n], ascending): each named together with the other live tracks
+    of its video.
+
+    Returns rows of track_id that have a vector i64 [k], and their names. Memory: parts of
+    whole videos of some CHUNK tracks, and k x C of f32.
+    """
+    everyone, embedding, seen = _in_company(db, store, head, embedder_id, track_id)
+    rows, probability, unknown, familiar = [], [], [], []
+    for part in _whole_videos(everyone):
+        named = name_tracks(head, embedding[part], head.logits(embedding[part]), seen.part(part))
+        asked = np.isin(everyone[part], track_id)
+        rows.append(np.searchsorted(track_id, everyone[part][asked]))
+        probability.append(named.probability[asked])
+        unknown.append(named.is_unknown[asked])
+        familiar.append(named.familiarity[asked])
+    if not rows:
+        nothing = np.zeros((0, len(head.classes)), dtype=np.float32)
+        return np.zeros(0, dtype=np.int64), Named(nothing, np.zeros(0, dtype=bool), nothing[:, 0])
+    return np.concatenate(rows), Named(*(np.concatenate(parts) for parts in (probability, unknown, familiar)))
+
+
+def predict_tracks(db: Database, store: BlobStore, tracks: Sequence[int]) -> int:
+    """Write the champion head's predictions and scores of live tracks that it has not scored yet, before their bundles
+    come to it; each is named together with the others of its video.
+
+    Returns how many were scored; 0 without a champion head, or where that belongs to another embedder than the
+    champion. One transaction; memory as `named_in_company`.
+    """
+    with db.read() as conn:
+        model, embedder = champion(conn, "head"), champion(conn, "embedder")
+        if model is None or embedder is None or model.parent_id != embedder.model_id:
+            return 0
+        track_id = np.unique(np.array(tracks, dtype=np.int64))
+        track_id = np.setdiff1d(track_id, _scored_of(conn, model.model_id, track_id))
+    if not len(track_id):
+        return 0
+    head = load_head(store, model)
+    everyone, embedding, seen = _in_company(db, store, head, embedder.model_id, track_id)
+    parts = [(everyone[rows], score_tracks(head, embedding[rows], seen.part(rows))) for rows in _whole_videos(everyone)]
+
+    def write(conn: sa.Connection) -> int:
+        # Who has come or gone meanwhile: a bundle may have been scored, a track be retired.
+        wanted = np.setdiff1d(_live_of(conn, track_id), _scored_of(conn, model.model_id, track_id))
+        for ids, scores in parts:
+            _write_scores(conn, model.model_id, ids, scores, np.isin(ids, wanted))
+        return sum(int(np.isin(ids, wanted).sum()) for ids, _ in parts)
+
+    scored = db.transact(write)
+    stand_for(db, [int(one) for one in head.classes])
+    return scored
+
+
+def _in_company(
+    db: Database, store: BlobStore, head: Head, embedder_id: int, track_id: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, Seen]:
+    """Tracks and all live ones of their videos, as far as they have vectors: i64 [n], ascending; f16 [n, d]; when and
+    where. Who is asked about and no longer lives is named alone."""
+    with db.read() as conn:
+        lives = read_lives(conn, head.classes)
+        live = _live_of_videos(conn, np.unique(track_id // schema.TRACKS_PER_VIDEO))
+    everyone = np.union1d(live, track_id)
+    found, embedding = embeddings_of_tracks(db, store, embedder_id, everyone)
+    everyone = everyone[found]
+    with db.read() as conn:
+        return everyone, embedding, seen_of(conn, everyone, lives)
+
+
+def predict_bundles(
+    db: Database,
+    store: BlobStore,
+    bundle_keys: Sequence[str],
+    settings: Settings,
+    progress: Callable[[str, int, int], None] | None = None,
+    budget: int | None = None,
+) -> Predicted:
+    """Write the champion head's predictions and scores of the live tracks of bundles, one transaction for each bundle.
+
+    A bundle whose embeddings are stale is embedded first. budget: tracks; None takes settings.score.tracks_per_run; it
+    stops after the bundle that passes it. Memory: two bundles. Raises ModelError without a champion head, or if the
+    head belongs to another embedder than the champion.
+    """
+    began = time.monotonic()
+    with db.read() as conn:
+        model, embedder = champion(conn, "head"), champion(conn, "embedder")
+    if model is None or embedder is None:
+        raise ModelError("There is no champion head.", "Label tracks until a first head is promoted.")
+    if model.parent_id != embedder.model_id:
+        raise ModelError(
+            f"The champion head {model.model_id} belongs to embedder {model.parent_id}, the champion embedder is"
+            f" {embedder.model_id}.",
+            "Say `chimp retrain`: a head is fitted on its own embedder's vectors.",
+        )
+    head = load_head(store, model)
+    stand_for(db, [int(one) for one in head.classes])
+    with db.read() as conn:
+        lives = read_lives(conn, head.classes)
+    limit = settings.score.tracks_per_run if budget is None else budget
+    n_tracks = n_rows = n_unknown = n_embedded = done = 0
+
+    def write(key: str, scored: _Scored) -> None:
+        nonlocal n_rows, n_unknown, n_tracks, done
+        rows, unknown = _write_bundle(db, model.model_id, key, scored)
+        n_rows += rows
+        n_unknown += unknown
+        n_tracks += scored.n_tracks
+        done += 1
+        if progress is not None:
+            progress(f"score {key}", done, len(bundle_keys))
+
+    # The next bundle is scored while one is written, each on a core of its own.
+    waiting: tuple[str, Future[_Scored]] | None = None
+    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(1) as scorer:
+        for key in bundle_keys:
+            if n_embedded >= limit:
+                break
+            n_embedded += embed_bundle(db, store, key, settings).n_tracks
+            coming = key, scorer.submit(_scored_bundle, db, store, embedder.model_id, key, head, lives)
+            if waiting is not None:
+                write(waiting[0], waiting[1].result())
+            waiting = coming
+        if waiting is not None:
+            write(waiting[0], waiting[1].result())
+    return Predicted(
+        done, n_embedded, n_tracks, n_rows, n_unknown, list(bundle_keys[done:]), round(time.monotonic() - began, 3)
+    )
+
+
+@dataclass(frozen=True)
+class _Scored:
+    """A bundle's scores in parts of whole videos, as of when its vectors were made. n_tracks: vectors in its file."""
+
+    parts: list[tuple[np.ndarray, Scores]]
+    as_of: datetime
+    n_tracks: int
+
+
+def _scored_bundle(
+    db: Database, store: BlobStore, embedder_id: int, bundle_key: str, head: Head, lives: Lives
+) -> _Scored:
+    with db.read() as conn:  # before the file is read: what comes later makes the scores stale, never fresh
+        as_of = embedded_at(conn, embedder_id, bundle_key)
+        live = _live(conn, bundle_key)
+    assert as_of is not None
+    (_, track_id, embedding) = next(iter(read_embeddings(db, store, embedder_id, [bundle_key])))
+    kept = np.isin(track_id, live)
+    live_id, live_embedding = track_id[kept], embedding[kept]
+    with db.read() as conn:
+        seen = seen_of(conn, live_id, lives)
+    parts = [
+        (live_id[rows], score_tracks(head, live_embedding[rows], seen.part(rows))) for rows in _whole_videos(live_id)
+    ]
+    return _Scored(parts, as_of, len(track_id))
+
+
+def _write_bundle(db: Database, model_id: int, bundle_key: str, scored: _Scored) -> tuple[int, int]:
+    """One transaction: the bundle's rows are replaced. Returns rows of prediction, and unknown tracks."""
+
+    def write(conn: sa.Connection) -> tuple[int, int]:
+        live = _live(conn, bundle_key)
+        _delete(conn, model_id, bundle_key)
+        tracks = rows = unknown = 0
+        for ids, scores in scored.parts:
+            still = np.isin(ids, live)
+            rows += _write_scores(conn, model_id, ids, scores, still)
+            unknown += int(scores.is_unknown[still].sum())
+            tracks += int(still.sum())
+        _say_scored(conn, model_id, bundle_key, tracks, scored.as_of)
+        return rows, unknown
+
+    return db.transact(write)
+
+
+def _write_scores(conn: sa.Connection, model_id: int, track_id: np.ndarray, scores: Scores, still: np.ndarray) -> int:
+    """Rows of the tracks that still are live; returns those of prediction."""
+    ids, r = track_id[still], scores.class_id.shape[1]
+    rows = insert_rows(
+        conn,
+        schema.prediction,
+        {
+            "model_id": np.full(len(ids) * r, model_id, dtype=np.int64),
+            "track_id": np.repeat(ids, r),
+            "rank": np.tile(np.arange(1, r + 1), len(ids)),
+            "individual_id": scores.class_id[still].reshape(-1),
+            "probability": scores.probability[still].reshape(-1).astype(np.float64),
+        },
+    )
+    insert_rows(
+        conn,
+        schema.track_score,
+        {
+            "model_id": np.full(len(ids), model_id, dtype=np.int64),
+            "track_id": ids,
+            "margin": scores.margin[still].astype(np.float64),
+            "max_logit": scores.max_logit[still].astype(np.float64),
+            "novelty": scores.novelty[still].astype(np.float64),
+            "entropy": scores.entropy[still].astype(np.float64),
+            "is_unknown": scores.is_unknown[still],
+        },
+    )
+    return rows
+
+
+def _whole_videos(track_id: np.ndarray) -> Iterator[slice]:
+    """Parts of some CHUNK tracks (ascending) that end where a video ends: its tracks are named together."""
+    video = track_id // schema.TRACKS_PER_VIDEO
+    start = 0
+    while start < len(video):
+        stop = start + int(np.searchsorted(video[start:], video[min(start + CHUNK, len(video)) - 1], side="right"))
+        yield slice(start, stop)
+        start = stop
+
+
+def _scored_of(conn: sa.Connection, model_id: int, track_id: np.ndarray) -> np.ndarray:
+    """i64: those of some tracks that a head has scored."""
+    score = schema.track_score.c
+    return _those(conn, sa.select(score.track_id).where(score.model_id == model_id), score.track_id, track_id)
+
+
+def _live_of(conn: sa.Connection, track_id: np.ndarray) -> np.ndarray:
+    """i64: those of some tracks that are live."""
+    track = schema.track.c
+    return _those(conn, sa.select(track.track_id).where(track.state == "live"), track.track_id, track_id)
+
+
+def _those(
+    conn: sa.Connection, statement: sa.Select[tuple[int]], key: sa.ColumnElement[int], track_id: np.ndarray
+) -> np.ndarray:
+    """i64: what a statement finds among some tracks, a part of them at a time."""
+    found: list[int] = []
+    for start in range(0, len(track_id), ASKED_AT_ONCE):
+        found += conn.scalars(statement.where(key.in_(track_id[start : start + ASKED_AT_ONCE].tolist())))
+    return np.array(found, dtype=np.int64)
+
+
+def _live_of_videos(conn: sa.Connection, videos: np.ndarray) -> np.ndarray:
+    """i64 [n]: live tracks of videos, ascending."""
+    track = schema.track.c
+    parts = [
+        conn.scalars(
+            sa.select(track.track_id).where(
+                track.video_id.in_(videos[start : start + ASKED_AT_ONCE].tolist()), track.state == "live"
+            )
+        ).all()
+        for start in range(0, len(videos), ASKED_AT_ONCE)
+    ]
+    return np.sort(np.array([track_id for part in parts for track_id in part], dtype=np.int64))
+
+
+def seen_of(conn: sa.Connection, track_id: np.ndarray, lives: Lives) -> Seen:
+    """When and where tracks (i64 [n], ascending) were seen. A track that has just gone is seen with no other."""
+    track, video = schema.track, schema.video
+    n = len(track_id)
+    videos, video_row = np.unique(track_id // schema.TRACKS_PER_VIDEO, return_inverse=True)
+    video_id, first_s, last_s = -1 - np.arange(n), np.zeros(n), np.zeros(n)
+    days, sites = np.full(len(videos), np.nan), np.full(len(videos), "", dtype=object)
+    for start in range(0, len(videos), ASKED_AT_ONCE):
+        some = videos[start : start + ASKED_AT_ONCE].tolist()
+        rows = conn.execute(
+            sa.select(track.c.track_id, track.c.first_s, track.c.last_s).where(
+                track.c.video_id.in_(some), track.c.state == "live"
+            )
+        ).all()
+        if rows:
+            ids, first, last = (np.array(column) for column in zip(*rows, strict=True))
+            at = np.minimum(np.searchsorted(track_id, ids), n - 1)
+            here = track_id[at] == ids
+            at = at[here]
+            video_id[at], first_s[at], last_s[at] = videos[video_row[at]], first[here], last[here]
+        for row in conn.execute(
+            sa.select(video.c.video_id, video.c.recorded_on, video.c.site).where(video.c.video_id.in_(some))
+        ):
+            at_video = int(np.searchsorted(videos, row.video_id))
+            sites[at_video] = row.site or ""
+            if row.recorded_on is not None:
+                days[at_video] = row.recorded_on.toordinal()
+    possible = lives.possible(days, sites)
+    return Seen(video_id, first_s, last_s, None if (possible == 1).all() else possible, video_row)
+
+
+def _say_scored(conn: sa.Connection, model_id: int, bundle_key: str, n_tracks: int, as_of: datetime) -> None:
+    bundle, score = schema.bundle, schema.bundle_score
+    bundle_id = conn.execute(sa.select(bundle.c.bundle_id).where(bundle.c.bundle_key == bundle_key)).scalar_one()
+    conn.execute(sa.delete(score).where(score.c.model_id == model_id, score.c.bundle_id == bundle_id))
+    conn.execute(sa.insert(score).values(model_id=model_id, bundle_id=bundle_id, n_tracks=n_tracks, created_at=as_of))
+
+
+def _tracks_of(bundle_key: str) -> sa.Select[tuple[int]]:
+    track, video, bundle = schema.track, schema.video, schema.bundle
+    return (
+        sa.select(track.c.track_id)
+        .join(video, video.c.video_id == track.c.video_id)
+        .join(bundle, bundle.c.bundle_id == video.c.bundle_id)
+        .where(bundle.c.bundle_key == bundle_key)
+    )
+
+
+def _live(conn: sa.Connection, bundle_key: str) -> np.ndarray:
+    live = conn.scalars(_tracks_of(bundle_key).where(schema.track.c.state == "live")).all()
+    return np.array(live, dtype=np.int64)
+
+
+def _delete(conn: sa.Connection, model_id: int, bundle_key: str) -> None:
+    for table in (schema.prediction, schema.track_score):
+        conn.execute(sa.delete(table).where(table.c.model_id == model_id, table.c.track_id.in_(_tracks_of(bundle_key))))

@@ -1,0 +1,1 @@
+"""The loop of learning: steps, checkpoints, several processes."""

@@ -1,0 +1,485 @@
+"""A training loop that can be killed at any moment: steps, checkpoints, what goes wrong, several GPUs.
+
+Belongs here: the loop, its checkpoint files, half precision, lower rates after a loss that is no number, smaller
+batches where a GPU's memory ends, early stopping. Does not belong here: networks, losses, pictures (`metric_learning`),
+models and their rows (`checkpoint`, `train`).
+
+A batch is a function of its step (and of the rank) alone. So the whole state is the step, the weights, their average
+and the optimiser's moments: no order, no random state and no worker has to be saved, and a run that was killed ends
+with the weights of one that was not (bit for bit on a CPU with one number of threads). Checkpoints are safetensors
+beside one line of JSON that is written last and names the file and its hash.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
+
+from chimp_assets.vision.learning.ranks import ALONE, Ranks
+from chimp_assets.vision.models.checkpoint import ModelError, ModelFileError, content_hash
+
+log = logging.getLogger(__name__)
+
+FORMAT = 1
+"""Of checkpoints. A reader refuses a newer one."""
+STATE_FILE = "state.json"
+MAX_DIVERGENCES = 4
+GRADIENT_LIMIT = 5.0
+SMALLEST_PART = 2  # crops: batch normalisation needs two
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long and how fast.
+
+    batch: crops of a step, of all ranks together. average: decay of the averaged weights, which are the ones that are
+    used. checkpoint_every, validate_every: steps, 0 for never. patience: validations without a gain before it stops.
+    minutes: stops at the next step after them. identity: what a checkpoint must have been made with to be gone on from,
+    such as a hash of the recipe and the labels.
+    """
+
+    steps: int
+    batch: int
+    learning_rate: float
+    weight_decay: float
+    average: float = 0.99
+    checkpoint_every: int = 200
+    validate_every: int = 0
+    patience: int = 3
+    minutes: float | None = None
+    identity: str = ""
+
+
+@dataclass
+class State:
+    """Where a training is, beside its tensors. part: crops that go through the network at once; rate: by which the
+    learning rate was lowered; history: (step, mean loss, accuracy on the batches) now and then, for the plot."""
+
+    step: int = 0
+    part: int = 0
+    rate: float = 1.0
+    divergences: int = 0
+    best: float | None = None
+    best_step: int = 0
+    since_best: int = 0
+    stopped: str = ""
+    history: list[tuple[int, float, float]] = field(default_factory=list)
+    validated: list[tuple[int, float]] = field(default_factory=list)
+
+
+class Learner(nn.Module):
+    """Trained by forward(*batch) to the loss of each crop f32 [b], and whether it was named rightly bool [b]."""
+
+
+@contextmanager
+def process_group(ranks: Ranks) -> Iterator[torch.device]:
+    """The device of this process, in a group with the others where torchrun started several."""
+    cuda = torch.cuda.is_available()
+    device = torch.device("cuda", ranks.local) if cuda else torch.device("cpu")
+    if cuda:
+        torch.cuda.set_device(device)
+    if ranks.world == 1:
+        yield device
+        return
+    torch.distributed.init_process_group("nccl" if cuda else "gloo")
+    try:
+        yield device
+    finally:
+        torch.distributed.destroy_process_group()
+
+
+def train(
+    learner: Learner,
+    batches: Dataset[tuple[Tensor, ...]],
+    plan: Plan,
+    device: torch.device,
+    *,
+    folder: Path | None = None,
+    ranks: Ranks = ALONE,
+    workers: int = 0,
+    validate: Callable[[], float] | None = None,
+    report: Callable[[State], None] | None = None,
+) -> State:
+    """Train a learner in place; it ends with its averaged weights (the best validated ones, where it is validated).
+
+    batches[step]: this rank's tensors of a step, a function of the step alone. folder: where checkpoints are kept; what
+    lies there is gone on from. validate: called on the first rank with the averaged weights in place, larger is better.
+    Raises ModelFileError for a checkpoint that is damaged, of another training or of a newer version; ModelError if the
+    loss stays no number at ever lower rates, or if not even two crops fit into the memory of the GPU.
+    """
+    return _Training(learner, batches, plan, device, folder, ranks, workers, validate, report).run()
+
+
+class _Training:
+    def __init__(
+        self,
+        learner: Learner,
+        batches: Dataset[tuple[Tensor, ...]],
+        plan: Plan,
+        device: torch.device,
+        folder: Path | None,
+        ranks: Ranks,
+        workers: int,
+        validate: Callable[[], float] | None,
+        report: Callable[[State], None] | None,
+    ) -> None:
+        self.plan, self.device, self.folder, self.ranks, self.workers = plan, device, folder, ranks, workers
+        self.batches, self.validate, self.report = batches, validate, report
+        if ranks.world > 1 and device.type == "cuda":
+            learner = nn.SyncBatchNorm.convert_sync_batchnorm(learner)
+        self.learner = learner.to(device)
+        self.parameters = [p for p in self.learner.parameters() if p.requires_grad]
+        self.optimiser = torch.optim.AdamW(
+            self.parameters, lr=plan.learning_rate, weight_decay=plan.weight_decay, fused=device.type == "cuda"
+        )
+        self.state = State(part=max(1, plan.batch // ranks.world))
+        self.average = {name: tensor.detach().clone() for name, tensor in self.learner.state_dict().items()}
+        self.best: dict[str, Tensor] = {}
+        half = device.type == "cuda"
+        self.half = (torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16) if half else None
+        self.scaler = torch.amp.GradScaler(device.type, enabled=self.half == torch.float16)
+        self.began = time.monotonic()
+
+    def run(self) -> State:
+        self._restore(self._read())
+        self.module = self._wrapped()
+        while not self._finished():
+            try:
+                self._go_on()
+            except _NoNumber as error:
+                self._go_back(error.step)
+        final = self.best or self.average
+        self.learner.load_state_dict(final)
+        self.learner.eval()
+        self._write()
+        return self.state
+
+    def _finished(self) -> bool:
+        return self.state.step >= self.plan.steps or bool(self.state.stopped)
+
+    def _wrapped(self) -> nn.Module:
+        """The learner as it is called: compiled on a GPU, and in step with the other ranks where there are some."""
+        module: nn.Module = self.learner
+        if self.device.type == "cuda" and os.environ.get("TORCH_COMPILE_DISABLE", "0") != "1":
+            import torch._dynamo
+
+            torch._dynamo.config.suppress_errors = True  # what cannot be compiled runs as it is
+            module = torch.compile(module, dynamic=False)  # type: ignore[assignment]
+        if self.ranks.world > 1:
+            ids = [self.device] if self.device.type == "cuda" else None
+            module = nn.parallel.DistributedDataParallel(module, device_ids=ids)
+        return module
+
+    def _go_on(self) -> None:
+        """Steps from where the state is until something ends them."""
+        loader = DataLoader(
+            self.batches,
+            batch_size=None,
+            sampler=range(self.state.step, self.plan.steps),
+            num_workers=self.workers,
+            pin_memory=self.device.type == "cuda",
+            prefetch_factor=4 if self.workers else None,
+        )
+        plan, state = self.plan, self.state
+        tell_every = max(1, plan.steps // 50)
+        losses: list[float] = []
+        rights: list[float] = []
+        for batch in loader:
+            loss, right = self._step(tuple(part.to(self.device, non_blocking=True) for part in batch))
+            losses.append(loss)
+            rights.append(right)
+            state.step += 1
+            if plan.validate_every and (state.step % plan.validate_every == 0 or state.step == plan.steps):
+                self._judge()
+            if plan.minutes is not None and self._agreed(time.monotonic() - self.began > plan.minutes * 60):
+                state.stopped = f"the budget of {plan.minutes:g} minutes was spent"
+            if state.step % tell_every == 0 or state.step == plan.steps or state.stopped:
+                state.history.append((state.step, _mean(losses), _mean(rights)))
+                losses, rights = [], []
+                if self.report and self.ranks.first:
+                    self.report(state)
+            if state.stopped:
+                return
+            if plan.checkpoint_every and state.step % plan.checkpoint_every == 0:
+                self._write()
+
+    def _step(self, batch: tuple[Tensor, ...]) -> tuple[float, float]:
+        """One step of the optimiser; in smaller parts, whose gradients add up, where the memory of the GPU ends."""
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.plan.learning_rate * self.state.rate * self._schedule(self.state.step)
+        self.learner.train()
+        while (found := self._tried(batch)) is None:
+            self._halve()
+        loss, right = found
+        if not self._all(math.isfinite(loss)):
+            raise _NoNumber(self.state.step)
+        self.scaler.unscale_(self.optimiser)
+        norm = nn.utils.clip_grad_norm_(self.parameters, GRADIENT_LIMIT)
+        if not self.scaler.is_enabled() and not self._all(bool(torch.isfinite(norm))):
+            raise _NoNumber(self.state.step)
+        self.scaler.step(self.optimiser)
+        self.scaler.update()
+        self._follow()
+        return loss, right
+
+    def _tried(self, batch: tuple[Tensor, ...]) -> tuple[float, float] | None:
+        """`_gradients`, or None where the GPU's memory is full. What the error holds is free when this returns."""
+        try:
+            return self._gradients(batch)
+        except torch.OutOfMemoryError:
+            return None
+
+    def _halve(self) -> None:
+        """Fewer crops at once from here. Raises ModelError where that does not help."""
+        if self.ranks.world > 1:  # the others wait in the middle of an exchange that cannot be taken back
+            raise ModelError(
+                f"A GPU has no memory for {self.state.part} crops at once.",
+                "Lower embed.fine_tune_batch, or start fewer processes on each GPU.",
+            )
+        if self.state.part <= SMALLEST_PART:
+            raise ModelError(
+                f"Not even {self.state.part} crops fit into the memory of the GPU.",
+                "Free it of other programs, or choose a smaller embed.fine_tune_backbone or embed.crop_side.",
+            )
+        self.state.part = max(SMALLEST_PART, self.state.part // 2)
+        log.warning("The GPU's memory is full: %d crops at once from here.", self.state.part)
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    def _gradients(self, batch: tuple[Tensor, ...]) -> tuple[float, float]:
+        """Gradients of a batch's mean loss. Returns that loss, and the share named rightly."""
+        self.optimiser.zero_grad(set_to_none=True)
+        n = len(batch[0])
+        part = min(self.state.part, n)
+        starts = [start for start in range(0, n, part) if n - start >= min(SMALLEST_PART, n)]
+        ends = [*starts[1:], n]  # a last crop alone joins the part before
+        total = right = 0.0
+        for start, end in zip(starts, ends, strict=True):
+            quiet: AbstractContextManager[Any] = nullcontext()
+            if isinstance(self.module, nn.parallel.DistributedDataParallel) and end < n:
+                quiet = self.module.no_sync()
+            autocast = torch.autocast(self.device.type, dtype=self.half, enabled=self.half is not None)
+            with quiet:
+                with autocast:
+                    losses, rights = self.module(*(tensor[start:end] for tensor in batch))
+                loss = losses.float().sum() / n
+                self.scaler.scale(loss).backward()
+            total += float(loss.detach())
+            right += float(rights.float().sum()) / n
+        return total, right
+
+    def _follow(self) -> None:
+        """The average follows the weights: slowly, but not at first, when they are far from anything."""
+        decay = min(self.plan.average, (1 + self.state.step) / (10 + self.state.step))
+        with torch.no_grad():
+            for name, tensor in self.learner.state_dict().items():
+                if tensor.dtype.is_floating_point:
+                    self.average[name].lerp_(tensor, 1 - decay)
+                else:
+                    self.average[name].copy_(tensor)
+
+    def _schedule(self, step: int) -> float:
+        warm = max(1, self.plan.steps // 20)
+        if step < warm:
+            return (step + 1) / warm
+        return 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, self.plan.steps - warm)))
+
+    def _judge(self) -> None:
+        """Validate the averaged weights; stop if they have not become better for long."""
+        if self.validate is None:
+            return
+        now = {name: tensor.detach().clone() for name, tensor in self.learner.state_dict().items()}
+        self.learner.load_state_dict(self.average)
+        self.learner.eval()
+        value = self._from_first(self.validate() if self.ranks.first else 0.0)
+        self.learner.load_state_dict(now)
+        state = self.state
+        state.validated.append((state.step, value))
+        if state.best is None or value > state.best:
+            state.best, state.best_step, state.since_best = value, state.step, 0
+            self.best = {name: tensor.clone() for name, tensor in self.average.items()}
+        else:
+            state.since_best += 1
+            if state.since_best >= self.plan.patience:
+                state.stopped = f"no gain on held-out days since step {state.best_step}"
+
+    def _go_back(self, step: int) -> None:
+        """To the last checkpoint, or to the beginning, with half the rate."""
+        rate, divergences = self.state.rate / 2, self.state.divergences + 1
+        if divergences > MAX_DIVERGENCES:
+            raise ModelError(
+                f"The loss is no number at step {step}, at {divergences} learning rates down to"
+                f" {self.plan.learning_rate * self.state.rate:.2g}.",
+                "Look at the crops of the training set, or lower embed.fine_tune_rate.",
+            )
+        log.warning("The loss is no number at step %d: back to the last checkpoint, with half the rate.", step)
+        kept = self._kept
+        self._restore(kept)
+        self.state.rate, self.state.divergences = min(rate, self.state.rate / 2), divergences
+        self._write()
+
+    def _write(self) -> None:
+        """A checkpoint: in memory always (for `_go_back`), and on disk where there is a folder."""
+        tensors = {f"learner.{name}": tensor for name, tensor in self.learner.state_dict().items()}
+        tensors |= {f"average.{name}": tensor for name, tensor in self.average.items()}
+        tensors |= {f"best.{name}": tensor for name, tensor in self.best.items()}
+        for number, moments in self.optimiser.state_dict()["state"].items():
+            tensors |= {f"optimiser.{number}.{name}": torch.as_tensor(value) for name, value in moments.items()}
+        if self.scaler.is_enabled():
+            tensors |= {
+                f"scaler.{name}": torch.tensor(float(value)) for name, value in self.scaler.state_dict().items()
+            }
+        copied = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}
+        # The state by way of JSON: a copy that later steps do not change.
+        self._kept = (_state_of(json.loads(json.dumps(asdict(self.state)))), copied)
+        if self.folder is not None and self.ranks.first:
+            _save(self.folder, self.plan.identity, *self._kept)
+
+    def _read(self) -> tuple[State, dict[str, Tensor]] | None:
+        found = None
+        if self.folder is not None and self.ranks.first:
+            found = _load(self.folder, self.plan.identity)
+        if self.ranks.world > 1:
+            box: list[Any] = [found]
+            torch.distributed.broadcast_object_list(box, src=0)
+            found = box[0]
+        return found
+
+    def _restore(self, kept: tuple[State, dict[str, Tensor]] | None) -> None:
+        if kept is None:
+            self._write()  # where `_go_back` begins, and what shows that the folder is taken
+            return
+        state, tensors = kept
+        groups: dict[str, dict[str, Tensor]] = {}
+        for name, tensor in tensors.items():
+            group, _, rest = name.partition(".")
+            groups.setdefault(group, {})[rest] = tensor
+        try:
+            self.learner.load_state_dict(groups["learner"])
+            self.average = {name: tensor.to(self.device, copy=True) for name, tensor in groups["average"].items()}
+        except (RuntimeError, KeyError) as error:
+            raise ModelFileError(
+                f"The checkpoint of step {state.step} does not fit the network that is trained:"
+                f" {str(error).splitlines()[-1].strip()}.",
+                "Delete its folder to begin anew.",
+            ) from error
+        self.best = {name: tensor.to(self.device, copy=True) for name, tensor in groups.get("best", {}).items()}
+        moments: dict[int, dict[str, Tensor]] = {}
+        for name, tensor in groups.get("optimiser", {}).items():
+            number, _, which = name.partition(".")
+            moments.setdefault(int(number), {})[which] = tensor.clone()
+        whole = self.optimiser.state_dict()
+        self.optimiser.load_state_dict({"state": moments, "param_groups": whole["param_groups"]})
+        if self.scaler.is_enabled() and "scaler" in groups:
+            self.scaler.load_state_dict({name: float(value) for name, value in groups["scaler"].items()})
+        self.state = _state_of(json.loads(json.dumps(asdict(state))))
+        self._kept = kept
+
+    def _all(self, mine: bool) -> bool:
+        """Whether it is so on every rank."""
+        if self.ranks.world == 1:
+            return mine
+        flag = torch.tensor(float(mine), device=self.device)
+        torch.distributed.all_reduce(flag, torch.distributed.ReduceOp.MIN)
+        return bool(flag > 0)
+
+    def _agreed(self, mine: bool) -> bool:
+        """What the first rank says: clocks differ."""
+        return bool(self._from_first(float(mine)))
+
+    def _from_first(self, mine: float) -> float:
+        if self.ranks.world == 1:
+            return mine
+        value = torch.tensor(mine, device=self.device, dtype=torch.float64)
+        torch.distributed.broadcast(value, src=0)
+        return float(value)
+
+
+class _NoNumber(Exception):
+    def __init__(self, step: int) -> None:
+        super().__init__(step)
+        self.step = step
+
+
+def _mean(values: list[float]) -> float:
+    return round(sum(values) / max(1, len(values)), 6)
+
+
+def _state_of(saved: dict[str, Any]) -> State:
+    known = {name.name for name in fields(State)}
+    state = State(**{name: value for name, value in saved.items() if name in known})
+    state.history = [(int(step), float(loss), float(right)) for step, loss, right in state.history]
+    state.validated = [(int(step), float(value)) for step, value in state.validated]
+    return state
+
+
+def _save(folder: Path, identity: str, state: State, tensors: dict[str, Tensor]) -> None:
+    from safetensors.torch import save
+
+    folder.mkdir(parents=True, exist_ok=True)
+    content = save(dict(sorted(tensors.items())))
+    name = f"step-{state.step:09d}-{content_hash(content)[:12]}.safetensors"
+    _replace(folder / name, content)
+    line = {"format": FORMAT, "identity": identity, "file": name, "hash": content_hash(content), "state": asdict(state)}
+    _replace(folder / STATE_FILE, json.dumps(line, sort_keys=True).encode())
+    for old in folder.glob("step-*"):
+        if old.name != name:
+            old.unlink(missing_ok=True)
+
+
+def _load(folder: Path, identity: str) -> tuple[State, dict[str, Tensor]] | None:
+    """The checkpoint of a folder; None if there is none. Raises ModelFileError, one sentence for each reason."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    remedy = f"Delete {folder} to begin anew."
+    try:
+        line = json.loads((folder / STATE_FILE).read_bytes())
+        version, file, digest = int(line["format"]), str(line["file"]), str(line["hash"])
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError) as error:
+        raise ModelFileError(f"{folder / STATE_FILE} does not describe a checkpoint: {error}.", remedy) from error
+    if version > FORMAT:
+        raise ModelFileError(
+            f"The checkpoint in {folder} was made by a newer version (format {version}; this one reads {FORMAT}).",
+            "Update, or delete the folder to begin anew.",
+        )
+    if line["identity"] != identity:
+        raise ModelFileError(f"The checkpoint in {folder} belongs to a training with other labels or settings.", remedy)
+    try:
+        content = (folder / file).read_bytes()
+    except FileNotFoundError as error:
+        raise ModelFileError(f"The checkpoint {folder / file} is missing.", remedy) from error
+    if content_hash(content) != digest:
+        raise ModelFileError(
+            f"The checkpoint {folder / file} has changed since it was written (hash {content_hash(content)[:12]},"
+            f" expected {digest[:12]}).",
+            remedy,
+        )
+    try:
+        return _state_of(line["state"]), load(content)
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise ModelFileError(f"The checkpoint {folder / file} cannot be read: {error}.", remedy) from error
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all."""
+    partial = path.with_name(path.name + ".partial")
+    with partial.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)

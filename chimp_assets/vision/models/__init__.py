@@ -1,0 +1,1 @@
+"""Model files and model rows: what was learned, under which hash, which is the champion."""

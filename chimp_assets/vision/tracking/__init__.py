@@ -1,0 +1,1 @@
+"""Boxes linked into tracks, one animal each."""
