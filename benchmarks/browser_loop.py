@@ -26,7 +26,6 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from chimp_assets import supervisor
 from chimp_assets.database import schema as t
 from chimp_assets.demo.archive import make_archive
 from chimp_assets.demo.expert import SimulatedExpert
@@ -34,6 +33,7 @@ from chimp_assets.demo.lives import tell_lives
 from chimp_assets.demo.run import CLIPS, DEMO_TOML, SENSOR_SECONDS
 from chimp_assets.demo.truth import ArchiveTruth
 from chimp_assets.home import Home, init_home
+from chimp_assets.operations import supervisor
 from chimp_assets.web.accounts import set_password
 from chimp_assets_tests.chromium import ARGUMENTS, CHROMIUM
 from chimp_assets_tests.web.label_home import PASSWORD

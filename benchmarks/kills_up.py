@@ -33,7 +33,6 @@ import psutil
 import sqlalchemy as sa
 
 from benchmarks.harness import Row, cores
-from chimp_assets import processes, supervisor
 from chimp_assets.dagster_home import POOLS, folder_for_dagster
 from chimp_assets.database import schema as t
 from chimp_assets.database.upkeep.invariants import gap_in_annotation_numbers
@@ -42,6 +41,7 @@ from chimp_assets.demo.expert import SimulatedExpert
 from chimp_assets.demo.run import DEMO_TOML, SENSOR_SECONDS
 from chimp_assets.demo.truth import ArchiveTruth
 from chimp_assets.home import Home, init_home
+from chimp_assets.operations import processes, supervisor
 from chimp_assets.web.accounts import set_password
 
 WHO, PASSWORD = "expert", "a chimpanzee in the fig tree"
@@ -53,13 +53,13 @@ LOOK_S = 0.1
 # What each victim is called, and by which words of its command line it is known.
 VICTIMS = {
     "page": "chimp_assets.web.serve",
-    "ranker": "chimp_assets.reranking",
+    "ranker": "chimp_assets.loop.rerank",
     "daemon": "dagster-daemon",
     "code server": "api grpc",
     "run worker": "multiprocessing.spawn",
     "decoder": "chimp_assets.archive.video.workers",
     "web UI": "chimp_assets.web.dagster_ui",
-    "watchdog": "chimp_assets.watchdog",
+    "watchdog": "chimp_assets.operations.watchdog",
     "supervisor": "cli up",
 }
 

@@ -51,7 +51,7 @@ from benchmarks.identity import CropsError, CropTable, held_out, read_table
 from chimp_assets.acquisition.plan import AUDIT, REPEAT, Policy, SpreadBy, plan
 from chimp_assets.acquisition.pool import UNLABELLED, Head, TrackPool
 from chimp_assets.acquisition.ridge import Ridge, fit_ridge
-from chimp_assets.planning import half_is_well_known
+from chimp_assets.loop.plan import half_is_well_known
 from chimp_assets.settings import AcquisitionSettings, GateSettings
 
 FUTURE_SHARE, LATE_SHARE, RESERVE_SHARE = 0.25, 0.2, 0.2

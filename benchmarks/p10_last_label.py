@@ -93,8 +93,8 @@ def measure() -> Iterator[Row]:
 
 
 def _measured(home: Home, size: Size, last: LabelEvent) -> Row:
-    from chimp_assets import pipeline
-    from chimp_assets.planning import replan
+    from chimp_assets.loop import ingest
+    from chimp_assets.loop.plan import replan
 
     cpu: dict[str, float] = {}
     wall: dict[str, float] = {}
@@ -106,11 +106,11 @@ def _measured(home: Home, size: Size, last: LabelEvent) -> Row:
         wall[name], cpu[name] = time.perf_counter() - began, _cpu() - cpu_began
 
     def score() -> None:
-        while pipeline.rescore(home).left:
+        while ingest.rescore(home).left:
             pass
 
     step("label", lambda: record_events(home.database, [last]))
-    step("refit and gate", lambda: pipeline.retrain(home))
+    step("refit and gate", lambda: ingest.retrain(home))
     step("score", score)
     step("plan", lambda: replan(home.database, home.store, home.settings))
     assert said["refit and gate"].promoted, said["refit and gate"].reason
@@ -271,7 +271,7 @@ def _label(
 
 def measure_running(size: Size) -> Iterator[Row]:
     """One row: wall seconds in the running system."""
-    from chimp_assets import supervisor
+    from chimp_assets.operations import supervisor
 
     with tempfile.TemporaryDirectory() as folder:
         home = init_home(Path(folder) / "home")

@@ -95,8 +95,8 @@ def doctor(
 ) -> None:
     """Say of each part of the home whether it is well, and what to do where it is not. Exit code 2 if one is ill."""
     from chimp_assets import console
-    from chimp_assets.doctor import examine
     from chimp_assets.home import Home
+    from chimp_assets.operations.doctor import examine
 
     findings = examine(Home.open(), sweep, older_than * 60)
     if json:
@@ -116,10 +116,11 @@ def ingest(
     json: Json = False,
 ) -> None:
     """From the archive to predictions and a queue, in the foreground. Interrupt it at any moment and run it again."""
-    from chimp_assets import console, pipeline
+    from chimp_assets import console
     from chimp_assets.database.work import due
     from chimp_assets.database.work.pace import Pace, pace_of
     from chimp_assets.home import has_home, init_home, remember_archive, require_video
+    from chimp_assets.loop import ingest as pipeline
 
     is_new = not has_home()
     if is_new:
@@ -204,8 +205,9 @@ def status(
 @app.command()
 def retrain(json: Json = False) -> None:
     """Fit a head on the labels there are, measure it on the audit, promote or refuse it; then score and plan."""
-    from chimp_assets import console, pipeline
+    from chimp_assets import console
     from chimp_assets.home import Home
+    from chimp_assets.loop import ingest as pipeline
 
     home = Home.open()
     with console.progress_bar(json) as tell:
@@ -223,8 +225,9 @@ def retrain(json: Json = False) -> None:
 @app.command()
 def score(json: Json = False) -> None:
     """Embeddings and predictions of the champions wherever they are missing."""
-    from chimp_assets import console, pipeline
+    from chimp_assets import console
     from chimp_assets.home import Home
+    from chimp_assets.loop import ingest as pipeline
 
     home = Home.open()
     bundles = tracks = 0
@@ -243,8 +246,9 @@ def score(json: Json = False) -> None:
 @app.command()
 def replan(json: Json = False) -> None:
     """Rank the queue anew from what is known now."""
-    from chimp_assets import console, pipeline
+    from chimp_assets import console
     from chimp_assets.home import Home
+    from chimp_assets.loop import ingest as pipeline
 
     report = pipeline.replan(Home.open())
     if json:
@@ -270,11 +274,12 @@ def up(
     ] = False,
 ) -> None:
     """Start the labelling page, the web UI and the daemon that does everything by itself; Ctrl-C stops them all."""
-    from chimp_assets import console, supervisor
+    from chimp_assets import console
     from chimp_assets.dagster_home import make_records, prepare
     from chimp_assets.home import Home, make_private
-    from chimp_assets.home_lock import only_one
-    from chimp_assets.ports import is_listened_on, port_for
+    from chimp_assets.operations import supervisor
+    from chimp_assets.operations.home_lock import only_one
+    from chimp_assets.operations.ports import is_listened_on, port_for
     from chimp_assets.web.serve import address_of, check_address
 
     home = Home.open()
@@ -326,7 +331,7 @@ def up(
 def _other_port(what: str, wanted: int, chosen: int) -> str:
     if wanted in (0, chosen):
         return ""
-    from chimp_assets.ports import holder_of
+    from chimp_assets.operations.ports import holder_of
 
     return f"Port {wanted} is taken by {holder_of(wanted)}: the {what} is on port {chosen} this time."
 
@@ -367,7 +372,7 @@ def web(
 ) -> None:
     """Start the labelling page alone; Ctrl-C stops it. Where it listens is a setting (web.host, web.public_url)."""
     from chimp_assets.home import Home
-    from chimp_assets.ports import port_for
+    from chimp_assets.operations.ports import port_for
     from chimp_assets.web.serve import address_of, check_address, main
 
     home = Home.open()

@@ -34,23 +34,23 @@ from rich.segment import Segment
 from rich.table import Column, Table
 from rich.text import Text
 
-from chimp_assets.acquisition.words import saving_in_words
+from chimp_assets.acquisition.returns.words import saving_in_words
 from chimp_assets.database.footage.passed_over import LeftBehind, PassedOverFiles
 from chimp_assets.database.footage.times import CameraTimes, Times, in_words, quarrel_in_words
 from chimp_assets.database.labels.agreement import SelfAgreement
-from chimp_assets.database.pairs import MergeProposal
 from chimp_assets.database.questions import Answer, Question
 from chimp_assets.database.status import Bought, Failures, HeadStatus, LabelsToReview, Status
 from chimp_assets.database.texts import visible, visible_json
 from chimp_assets.database.work.pace import Pace
-from chimp_assets.doctor import Finding
 from chimp_assets.errors import ChimpError
-from chimp_assets.pipeline import Progress as Tell
+from chimp_assets.loop.evidence import MergeProposal
+from chimp_assets.loop.ingest import Progress as Tell
+from chimp_assets.operations.doctor import Finding
 
 if TYPE_CHECKING:
     from chimp_assets.archive.catalogue.cameras import CameraReport
     from chimp_assets.archive.times.corrections import Corrected, Listed
-    from chimp_assets.pipeline import Ingested
+    from chimp_assets.loop.ingest import Ingested
     from chimp_assets.vision.identity.label_quality import DoubtfulLabel
     from chimp_assets.vision.models.registry import ModelLine
 

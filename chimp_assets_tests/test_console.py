@@ -22,8 +22,8 @@ from chimp_assets.console import Terminal, print_table, say_error, say_json, sho
 from chimp_assets.database.questions import Answer, question
 from chimp_assets.database.status import Failures
 from chimp_assets.database.texts import first_unseen
-from chimp_assets.doctor import Finding
 from chimp_assets.errors import ChimpError
+from chimp_assets.operations.doctor import Finding
 
 HOSTILE = ["home [brk] x", "[red]a[/red]", "[/]", "a\\[b]", ":cat: :warning:", "a\x1b[2Jb", "a\u202egpj.b", "a\rb",
            "a\x07b", "a\u200bb", "\udcff.mp4", "[link=file:///etc]x[/link]", "\\[bold]"]  # fmt: skip

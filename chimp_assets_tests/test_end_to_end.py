@@ -10,13 +10,13 @@ import sqlalchemy as sa
 from playwright.sync_api import sync_playwright
 
 from benchmarks.browser_loop import WHO, Day
-from chimp_assets import pipeline
 from chimp_assets.database import schema as t
 from chimp_assets.database.labels.events import LabelEvent, record_events
 from chimp_assets.database.upkeep import invariants
 from chimp_assets.demo.run import run_demo
 from chimp_assets.demo.truth import ArchiveTruth
 from chimp_assets.home import Home
+from chimp_assets.loop import ingest
 from chimp_assets.web.accounts import set_password
 from chimp_assets.web.sentences import told
 from chimp_assets_tests.chromium import ARGUMENTS, CHROMIUM
@@ -100,8 +100,8 @@ def test_a_day_in_the_browser(demo, tmp_path):
         assert day.watch_training() > 0
         _take_back(demo, TRACKS)  # so that there is something to ask: the simulated expert has left nothing
         day.name_tracks(TRACKS)
-        learned = pipeline.retrain(demo)
-        while learned.promoted and pipeline.rescore(demo).left:
+        learned = ingest.retrain(demo)
+        while learned.promoted and ingest.rescore(demo).left:
             pass
         day.page.goto("/models")
         assert learned.reason in day.page.locator("main").inner_text()

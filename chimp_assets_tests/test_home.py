@@ -16,10 +16,10 @@ from chimp_assets import cli, private_files
 from chimp_assets.database import schema as t
 from chimp_assets.database.footage.archive_state import archive_problem, listing_is_noted
 from chimp_assets.database.people.users import add_user, list_users
-from chimp_assets.doctor import examine
 from chimp_assets.errors import ChimpError
 from chimp_assets.home import Home, init_home, remember_archive
-from chimp_assets.home_lock import only_one
+from chimp_assets.operations.doctor import examine
+from chimp_assets.operations.home_lock import only_one
 from chimp_assets.settings import TOML_NAME
 from chimp_assets_tests.test_cli import chimp  # noqa: F401  a fixture
 

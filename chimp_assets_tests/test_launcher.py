@@ -17,7 +17,7 @@ from dagster._core.utils import make_new_run_id
 from dagster._daemon.monitoring.run_monitoring import monitor_started_run
 
 from chimp_assets.home import Home, shipped_file
-from chimp_assets.supervisor import launcher_advice
+from chimp_assets.operations.supervisor import launcher_advice
 
 SOCKET = '{"host": "localhost", "socket": "/tmp/gone"}'
 

@@ -12,8 +12,8 @@ from chimp_assets.database import schema as t
 from chimp_assets.database.labels.events import LabelEvent, record_events
 from chimp_assets.database.work.queue import claim
 from chimp_assets.home import Home
-from chimp_assets.planning import replan
-from chimp_assets.reranking import Reranker, main
+from chimp_assets.loop.plan import replan
+from chimp_assets.loop.rerank import Reranker, main
 from chimp_assets_tests.test_planning import DIMENSIONS, World
 
 

@@ -14,8 +14,8 @@ from chimp_assets.database.labels.events import LabelEvent, record_events
 from chimp_assets.database.status import status_of
 from chimp_assets.database.work.queue import claim
 from chimp_assets.home import Home
-from chimp_assets.planning import replan
-from chimp_assets.returns import measure_returns
+from chimp_assets.loop.plan import replan
+from chimp_assets.loop.returns import measure_returns
 from chimp_assets_tests.test_planning import DIMENSIONS, World, unit
 
 

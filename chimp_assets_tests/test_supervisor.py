@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from chimp_assets import supervisor
 from chimp_assets.home import init_home
-from chimp_assets.home_lock import RunningError, holder_of, only_one
-from chimp_assets.ports import PortError, port_for
-from chimp_assets.processes import UP_ID
-from chimp_assets.supervisor import SupervisorError, free_port, running, watch
+from chimp_assets.operations import supervisor
+from chimp_assets.operations.home_lock import RunningError, holder_of, only_one
+from chimp_assets.operations.ports import PortError, port_for
+from chimp_assets.operations.processes import UP_ID
+from chimp_assets.operations.supervisor import SupervisorError, free_port, running, watch
 
 _SLEEPER = [sys.executable, "-c", "import time; time.sleep(60)"]
 # Starts a process of its own, as Dagster's daemon does, says its number, and stays.
@@ -260,7 +260,7 @@ def test_a_second_start_on_a_home_is_refused_and_says_who_is_there_and_where(hom
 
 def test_the_lock_of_a_killed_start_is_free_at_once(home):
     hold = (
-        "import sys, time; from chimp_assets.home import Home; from chimp_assets.home_lock import only_one\n"
+        "import sys, time; from chimp_assets.home import Home; from chimp_assets.operations.home_lock import only_one\n"
         "with only_one(Home.open(sys.argv[1]), 'chimp up'):\n    print('held', flush=True); time.sleep(600)"
     )
     one = subprocess.Popen([sys.executable, "-c", hold, str(home.settings.home)], stdout=subprocess.PIPE)

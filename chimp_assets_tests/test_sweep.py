@@ -11,11 +11,11 @@ import pytest
 import sqlalchemy as sa
 
 from chimp_assets import cli
-from chimp_assets import sweep as sweep_module
 from chimp_assets.archive.storage.store import BlobInfo, BlobStore
 from chimp_assets.database import schema as t
 from chimp_assets.database.connection.bulk import insert_rows
-from chimp_assets.sweep import DECODING_S, FOLDERS, StoreAudit, audit_store
+from chimp_assets.operations import sweep as sweep_module
+from chimp_assets.operations.sweep import DECODING_S, FOLDERS, StoreAudit, audit_store
 from chimp_assets_tests.rows import THEN, add_bundle, add_embedding_file, add_model, add_track, add_video
 
 DAY = 86_400.0

@@ -7,7 +7,6 @@ import sqlalchemy as sa
 from sqlalchemy.schema import CreateIndex, CreateTable
 from sqlalchemy.sql.elements import ReleaseSavepointClause, SavepointClause
 
-from chimp_assets import pipeline
 from chimp_assets.database import schema as s
 from chimp_assets.database import status
 from chimp_assets.database.files import label_files
@@ -15,15 +14,16 @@ from chimp_assets.database.files.effort_files import import_effort
 from chimp_assets.database.files.individual_files import import_individuals
 from chimp_assets.database.individuals import merges
 from chimp_assets.database.labels.events import record_events
-from chimp_assets.database.pairs import merge_proposals
 from chimp_assets.database.upkeep import invariants, migrations, views
 from chimp_assets.database.upkeep.integrity import check_database
 from chimp_assets.database.work import due as work
 from chimp_assets.database.work import queue
-from chimp_assets.doctor import examine
 from chimp_assets.home import Home
-from chimp_assets.planning import replan
-from chimp_assets.pool_reading import read_known
+from chimp_assets.loop import ingest
+from chimp_assets.loop.evidence import merge_proposals
+from chimp_assets.loop.plan import replan
+from chimp_assets.loop.pool import read_known
+from chimp_assets.operations.doctor import examine
 from chimp_assets.settings import shipped_file
 from chimp_assets.vision import train
 from chimp_assets.vision.datasets.reading import SqlTrackDataset
@@ -170,8 +170,8 @@ def test_every_statement_of_a_whole_life_is_t_sql(home, tmp_path, spoken, monkey
     make_archive(tmp_path / "videos", tmp_path / "truth.json", individuals=3, cameras=1, days=1, clips=1, seconds=2.0)
     monkeypatch.setenv("CHIMP_DECODE__WORKERS", "0")
     filmed = Home.open(home.settings.home, archive_url=str(tmp_path / "videos"))
-    pipeline.ingest(filmed)
-    pipeline.ingest(filmed)
+    ingest.ingest(filmed)
+    ingest.ingest(filmed)
     with filmed.database.read() as conn:
         status.status_of(conn)
         status.failures_of(conn)
@@ -190,7 +190,7 @@ def test_every_statement_of_a_whole_life_is_t_sql(home, tmp_path, spoken, monkey
     from chimp_assets.vision.embedding.embedder import fit_embedder
 
     fit_embedder(db, labelled.store, labelled.settings)
-    pipeline.rescore(labelled)
+    ingest.rescore(labelled)
     replan(db, labelled.store, labelled.settings)
     claimed = queue.claim(db, "expert", 3, 15.0)
     assert claimed
@@ -199,16 +199,16 @@ def test_every_statement_of_a_whole_life_is_t_sql(home, tmp_path, spoken, monkey
     answer(labelled, truth, "typical", teach)
     answer(labelled, truth, "audit", audit)
     monkeypatch.setattr(
-        pipeline,
+        ingest,
         "train_in_own_process",
         lambda home, key: train.train_head(home.database, home.store, home.settings, key).model_id,
     )
-    retrained = pipeline.retrain(labelled)
+    retrained = ingest.retrain(labelled)
     from chimp_assets.vision.models.checkpoint import promote
 
     if not retrained.promoted:
         promote(db, retrained.model_id, "for the test")
-    assert pipeline.rescore(labelled).with_predictions
+    assert ingest.rescore(labelled).with_predictions
     replan(db, labelled.store, labelled.settings)
     with db.read() as conn:
         status.status_of(conn)

@@ -4,7 +4,7 @@ Tracks are the nodes of a graph. "Same" joins two, "different" keeps two apart, 
 names that nobody had to say, and contradictions: somebody was wrong, and the shortest chain of answers that cannot all
 be true is what a person should look at (Crall 2017 and LCA re-review the same chains).
 
-Belongs here: the graph. Does not belong here: reading answers (`chimp_assets.planning`), asking (`pairs`, `plan`).
+Belongs here: the graph. Does not belong here: reading answers (`chimp_assets.loop.plan`), asking (`pairs`, `plan`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A plan: how many tracks each lane asks, which, in what order, with what propensity and why.
 
 Belongs here: `plan`, its policy, the lanes that can be planned and the sentences people read beside a track.
-Does not belong here: SQL, settings and names of tables (`chimp_assets.planning`); pairs (`pairs`).
+Does not belong here: SQL, settings and names of tables (`chimp_assets.loop.plan`); pairs (`pairs`).
 
 Lanes: `typical` (cold start), `boundary` (small margins), `rare` (like the few named tracks of an individual), `novel`
 (like nothing that was named), `repeat` (asked before: do people agree with themselves?) and `audit` (a random sample of

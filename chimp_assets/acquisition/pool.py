@@ -1,7 +1,7 @@
 """What a plan may choose from (`TrackPool`), the linear head it asks (`Head`), and drawing rows without listing them.
 
 Belongs here: the two records, what they check, and which rows each kind of lane may ask.
-Does not belong here: where the arrays come from (`chimp_assets.planning`), scores, selectors, SQL, torch.
+Does not belong here: where the arrays come from (`chimp_assets.loop.plan`), scores, selectors, SQL, torch.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ def acquisition_queue(context: dg.AssetExecutionContext, home: HomeResource) -> 
     """The most valuable tracks, ranked, each with its lane, its chance of being asked, a reason in words, and what the
     champion head says of it. At the end of a training only where a plan is due; else whenever it is asked for."""
     from chimp_assets.database.work import due as work
-    from chimp_assets.pipeline import name_what_is_asked, replan
+    from chimp_assets.loop.ingest import name_what_is_asked, replan
 
     opened = home.open()
     if context.job_name == RETRAIN:
@@ -49,7 +49,7 @@ def acquisition_queue(context: dg.AssetExecutionContext, home: HomeResource) -> 
 
 def plan_metadata(report: object) -> dict[str, dg.MetadataValue | int | float | str]:
     """A PlanReport as metadata: numbers, the share of each lane, and what is asked of volunteers and reviewers."""
-    from chimp_assets.planning import PlanReport
+    from chimp_assets.loop.plan import PlanReport
 
     assert isinstance(report, PlanReport)
     lanes = report.lanes

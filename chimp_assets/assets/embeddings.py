@@ -61,7 +61,7 @@ def embedder_checkpoint(
 ) -> dg.MaterializeResult:
     """A candidate embedder, learned from the names of the newest training set in a process of its own, which goes on
     where it was killed. Loss and accuracy come live; the plot of both, and what it finds on days it never saw, stay."""
-    from chimp_assets.pipeline import training_command
+    from chimp_assets.loop.ingest import training_command
     from chimp_assets.vision.datasets.training_set import newest_training_set
     from chimp_assets.vision.embedding.fine_tuning import unfinished_training
 

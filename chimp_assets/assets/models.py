@@ -22,7 +22,7 @@ def head_checkpoint(
     context: dg.AssetExecutionContext, home: HomeResource, compute: dg.PipesSubprocessClient
 ) -> dg.MaterializeResult:
     """A candidate head, fitted in a process of its own on the newest training set: safetensors and a `model` row."""
-    from chimp_assets.pipeline import training_command
+    from chimp_assets.loop.ingest import training_command
     from chimp_assets.vision.datasets.training_set import newest_training_set
 
     opened = home.open()

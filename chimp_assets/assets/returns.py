@@ -1,6 +1,6 @@
 """What the labels bought, after each verdict.
 
-Does not belong here: the measuring (`chimp_assets.returns`), the estimates (`acquisition.savings`, `stopping`).
+Does not belong here: the measuring (`chimp_assets.loop.returns`), the estimates (`acquisition.savings`, `stopping`).
 """
 
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ from chimp_assets.resources import HomeResource
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from chimp_assets.acquisition.savings import Savings
+    from chimp_assets.acquisition.returns.savings import Savings
 
 
 @dg.asset(
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 def label_returns(home: HomeResource) -> dg.MaterializeResult:
     """Accuracy for labels and minutes, labels that random asking would have needed, and signs that asking on hardly
     pays: `evaluation_metric` rows, read by `v_label_savings`, `v_learning_curve` and `v_stopping_advice`."""
-    from chimp_assets.returns import measure_returns
+    from chimp_assets.loop.returns import measure_returns
 
     opened = home.open()
     found = measure_returns(opened.database, opened.store, opened.settings)

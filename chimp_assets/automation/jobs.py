@@ -82,7 +82,7 @@ nightly = dg.define_asset_job(
 @dg.op(description="Embeddings and predictions of the champions for bundles that lack them, within the budget.")
 def score_waiting_bundles(context: dg.OpExecutionContext, home: HomeResource) -> int:
     """Returns how many bundles wait for the next run."""
-    from chimp_assets.pipeline import rescore as rescore_bundles
+    from chimp_assets.loop.ingest import rescore as rescore_bundles
 
     done = rescore_bundles(home.open(), lambda what, now, total: context.log.info(f"{what}: {now} of {total}"))
     made = ["embeddings", "predictions"] if done.with_predictions else ["embeddings"]
@@ -101,7 +101,7 @@ def score_waiting_bundles(context: dg.OpExecutionContext, home: HomeResource) ->
 def plan_after_scoring(context: dg.OpExecutionContext, home: HomeResource, bundles_waiting: int) -> None:
     """Plans if nothing waits: a plan from a part of the archive would ask about nothing else."""
     from chimp_assets.database.work import due as work
-    from chimp_assets.pipeline import replan as plan_again
+    from chimp_assets.loop.ingest import replan as plan_again
 
     opened = home.open()
     with opened.database.read() as conn:

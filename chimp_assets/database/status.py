@@ -16,11 +16,11 @@ from chimp_assets.database import schema as t
 from chimp_assets.database.footage.passed_over import LeftBehind, PassedOverFiles, labels_left_behind, passed_over_files
 from chimp_assets.database.footage.times import Times, times_of
 from chimp_assets.database.labels.agreement import SelfAgreement, recent_self_agreement
-from chimp_assets.database.pairs import MergeProposal, contradictions_in_words, merge_proposals
 from chimp_assets.database.upkeep.invariants import failed_videos
 from chimp_assets.database.work.due import exhausted_bundles
 from chimp_assets.database.work.pace import Pace, pace_of
 from chimp_assets.database.work.queue import in_lanes
+from chimp_assets.loop.evidence import MergeProposal, contradictions_in_words, merge_proposals
 
 FAILED_SHOWN = 20
 """Files named at a glance; `Failures` names all."""

@@ -20,7 +20,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from chimp_assets import console, private_files, supervisor
+from chimp_assets import console, private_files
 from chimp_assets.addresses import toml_string
 from chimp_assets.dagster_home import folder_for_dagster, make_records, prepare
 from chimp_assets.database import schema as t
@@ -28,7 +28,8 @@ from chimp_assets.database.status import Status, status_of
 from chimp_assets.database.work import due
 from chimp_assets.errors import ChimpError
 from chimp_assets.home import Home, init_home
-from chimp_assets.home_lock import only_one
+from chimp_assets.operations import supervisor
+from chimp_assets.operations.home_lock import only_one
 
 PATIENCE_S = 240.0
 """Without any change in the database for so long, something is wrong and the demo says where to look."""

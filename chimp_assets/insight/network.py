@@ -29,7 +29,7 @@ from chimp_assets.database.labels.events import NAMING_KINDS
 from chimp_assets.database.texts import visible, written_out
 from chimp_assets.insight.lives import named_track, newest_communities
 from chimp_assets.insight.together import TOO_FEW, Scope
-from chimp_assets.pool_reading import located
+from chimp_assets.loop.pool import located
 
 UNTIMED = -(2**62)
 NO_MODEL = -1

@@ -29,7 +29,7 @@ from chimp_assets.database.labels.events import (
     effective_answers,
     last_seq,
 )
-from chimp_assets.database.pairs import doubts, read_evidence
+from chimp_assets.loop.evidence import doubts, read_evidence
 
 QUEUES = ("names", "pairs", "missed", "provisional", "doubtful", "flags", "conflicts", "asked")
 LOOKED_AT = 10_000

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from chimp_assets.acquisition.savings import Savings, savings
+from chimp_assets.acquisition.returns.savings import Savings, savings
 
 ANIMALS, DIMENSIONS, POOL, ELSEWHERE = 12, 20, 2_000, 1_500
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from chimp_assets.acquisition.curves import LogitCurve, PowerCurve, fit_logit, fit_power
-from chimp_assets.acquisition.stopping import is_stable, kappa, next_hour, useful
+from chimp_assets.acquisition.returns.curves import LogitCurve, PowerCurve, fit_logit, fit_power
+from chimp_assets.acquisition.returns.stopping import is_stable, kappa, next_hour, useful
 
 
 def test_the_rate_is_the_recursion_of_its_source() -> None:

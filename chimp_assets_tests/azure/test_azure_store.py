@@ -438,7 +438,7 @@ def test_a_connection_string_reaches_the_account(container, azurite, monkeypatch
 
 
 def test_the_doctor_says_whether_a_container_can_be_written(container, azurite, tmp_path, monkeypatch):
-    from chimp_assets.doctor import examine
+    from chimp_assets.operations.doctor import examine
 
     monkeypatch.setenv("CHIMP_STORE_URL", container)
     monkeypatch.setenv("CHIMP_ARCHIVE_URL", container)

@@ -15,13 +15,13 @@ from chimp_assets.database.connection.engine import Database
 from chimp_assets.database.individuals.merges import merge_individuals, unmerge_individual
 from chimp_assets.database.labels.events import record_events
 from chimp_assets.database.labels.splits import audit_reserve_mask
-from chimp_assets.database.pairs import Doubt, contradictions_in_words, doubts, merge_proposals, read_evidence
 from chimp_assets.database.status import status_of
 from chimp_assets.database.upkeep.invariants import items_that_should_not_wait
 from chimp_assets.database.work.due import labels_due, queue_due
 from chimp_assets.database.work.queue import claim
-from chimp_assets.pair_planning import seen_together
-from chimp_assets.pool_reading import read_known
+from chimp_assets.loop.evidence import Doubt, contradictions_in_words, doubts, merge_proposals, read_evidence
+from chimp_assets.loop.pairs import seen_together
+from chimp_assets.loop.pool import read_known
 from chimp_assets.settings import Settings, load_settings
 from chimp_assets_tests.database.world import EMBEDDER, HEAD, START, event, make_world, plan, plan_pairs, track
 from chimp_assets_tests.sentences import untranslated

@@ -18,8 +18,8 @@ from chimp_assets.database import schema as t
 from chimp_assets.database.labels.events import LabelEvent, record_events
 from chimp_assets.database.work.due import lacking_pictures, tracks_without_pictures
 from chimp_assets.home import Home
+from chimp_assets.operations.sweep import audit_store
 from chimp_assets.resources import HomeResource
-from chimp_assets.sweep import audit_store
 from chimp_assets.vision.pictures import item_media
 from chimp_assets.vision.pictures.item_media import (
     CLIP_BYTES,

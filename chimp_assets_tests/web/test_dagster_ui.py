@@ -24,7 +24,7 @@ import pytest
 
 from chimp_assets.assets.parts import markdown_table
 from chimp_assets.home import Home, init_home
-from chimp_assets.supervisor import page_arguments, running, web_arguments
+from chimp_assets.operations.supervisor import page_arguments, running, web_arguments
 from chimp_assets.web import ui_token
 
 HOSTILE = (

@@ -33,7 +33,7 @@ from chimp_assets.acquisition.pool import (
 from chimp_assets.database import schema as t
 from chimp_assets.database.labels.events import NAMING_KINDS, effective_answers, last_seq
 from chimp_assets.database.labels.splits import audit_reserve_mask
-from chimp_assets.database.pairs import Evidence, read_evidence
+from chimp_assets.loop.evidence import Evidence, read_evidence
 
 if TYPE_CHECKING:
     from chimp_assets.archive.storage.store import BlobStore

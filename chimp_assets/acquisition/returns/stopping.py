@@ -8,7 +8,7 @@ No criterion is best everywhere (Pullar-Strecker 2022), so the signs are shown s
   predictions", Bloodgood and Vijay-Shanker 2009);
 * what the learning curve promises for the expert's next hour, with its interval: the only one in units of accuracy.
 
-Belongs here: the arithmetic. Does not belong here: reading answers and heads (`chimp_assets.returns`).
+Belongs here: the arithmetic. Does not belong here: reading answers and heads (`chimp_assets.loop.returns`).
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from chimp_assets.acquisition.curves import FAMILIES
 from chimp_assets.acquisition.pool import BoolArray, F64Array, I64Array
+from chimp_assets.acquisition.returns.curves import FAMILIES
 
 SPAN = 20
 AHEAD = 72

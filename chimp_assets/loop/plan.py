@@ -26,8 +26,8 @@ from chimp_assets.acquisition.scores import ArithmeticOf, OnCpu
 from chimp_assets.database import schema as t
 from chimp_assets.database.work.queue import write_round
 from chimp_assets.errors import ChimpError
-from chimp_assets.pair_planning import doubts_to_ask, pairs_to_ask
-from chimp_assets.pool_reading import pool_of, read_known
+from chimp_assets.loop.pairs import doubts_to_ask, pairs_to_ask
+from chimp_assets.loop.pool import pool_of, read_known
 
 if TYPE_CHECKING:
     from chimp_assets.archive.storage.store import BlobStore

@@ -23,7 +23,7 @@ from chimp_assets.home import Home
 if TYPE_CHECKING:
     from chimp_assets.archive.catalogue.listing import PassedOver
     from chimp_assets.database.footage.times import Times
-    from chimp_assets.planning import PlanReport
+    from chimp_assets.loop.plan import PlanReport
 
 Progress = Callable[[str, int, int], None]
 """(what, done, total): called from time to time by long steps."""
@@ -104,7 +104,7 @@ def retrain(home: Home, progress: Progress | None = None) -> Retrained:
 
 def replan(home: Home) -> PlanReport:
     """A new queue, and at once what the champion head says of the tracks in it. Raises PlanningError as `planning`."""
-    from chimp_assets.planning import replan as plan_again
+    from chimp_assets.loop.plan import replan as plan_again
 
     report = plan_again(home.database, home.store, home.settings)
     name_what_is_asked(home)

@@ -1,4 +1,6 @@
-"""Ends the processes of a `chimp up` whose own process is gone: `python -m chimp_assets.watchdog UP_ID GRACE_S`.
+"""Ends the processes of a `chimp up` whose own process is gone.
+
+`python -m chimp_assets.operations.watchdog UP_ID GRACE_S` is started by the supervisor.
 
 Its standard input is a pipe that the supervisor holds open. However that process ends (kill -9 too) the kernel closes
 the pipe; then everything with its mark is asked to end, and killed after the grace. It leaves by itself when nothing is
@@ -10,7 +12,7 @@ from __future__ import annotations
 import signal
 import sys
 
-from chimp_assets import processes
+from chimp_assets.operations import processes
 
 
 def main() -> int:

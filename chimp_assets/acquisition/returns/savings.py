@@ -11,7 +11,7 @@ Both policies use today's embedding. It was learned from labels that the real po
 hardly have had a better one: the saving is understated rather than overstated. The labels of the real policy include
 the audit ones, which taught nothing.
 
-Belongs here: the estimate. Does not belong here: reading labels and fitting heads (`chimp_assets.returns`).
+Belongs here: the estimate. Does not belong here: reading labels and fitting heads (`chimp_assets.loop.returns`).
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from chimp_assets.acquisition.curves import FAMILIES
 from chimp_assets.acquisition.pool import F32Array, F64Array, I64Array
-from chimp_assets.acquisition.words import saving_in_words
+from chimp_assets.acquisition.returns.curves import FAMILIES
+from chimp_assets.acquisition.returns.words import saving_in_words
 
 Namer = Callable[[F32Array, I64Array, F32Array], I64Array]
 """Learns from vectors f32 [n, D] and individuals i64 [n], and names others f32 [m, D]: i64 [m]."""

@@ -12,7 +12,7 @@ import socket
 import psutil
 
 from chimp_assets.errors import ChimpError
-from chimp_assets.processes import described
+from chimp_assets.operations.processes import described
 
 
 class PortError(ChimpError):

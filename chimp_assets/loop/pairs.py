@@ -19,8 +19,8 @@ from chimp_assets.acquisition.pool import (
     TrackPool,
 )
 from chimp_assets.database import schema as t
-from chimp_assets.database.pairs import Doubt, doubts
-from chimp_assets.pool_reading import Known, located
+from chimp_assets.loop.evidence import Doubt, doubts
+from chimp_assets.loop.pool import Known, located
 
 if TYPE_CHECKING:
     from chimp_assets.database.connection.engine import Database

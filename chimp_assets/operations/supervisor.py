@@ -24,11 +24,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType, MappingProxyType
 
-from chimp_assets import private_files, processes
+from chimp_assets import private_files
 from chimp_assets.addresses import redacted
 from chimp_assets.errors import ChimpError
 from chimp_assets.home import Home
-from chimp_assets.ports import free_port
+from chimp_assets.operations import processes
+from chimp_assets.operations.ports import free_port
 from chimp_assets.settings import shipped_file
 
 __all__ = [
@@ -121,7 +122,7 @@ class _Watchdog:
 
     def _start(self) -> subprocess.Popen[bytes]:
         return subprocess.Popen(  # noqa: S603 (a module of ours)
-            [sys.executable, "-m", "chimp_assets.watchdog", self._up_id, str(GRACE_S)],
+            [sys.executable, "-m", "chimp_assets.operations.watchdog", self._up_id, str(GRACE_S)],
             stdin=subprocess.PIPE,  # its other end is closed by the kernel, whatever becomes of us
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -201,7 +202,7 @@ def web_arguments(host: str, port: int) -> list[str]:
 
 def ranker_arguments() -> list[str]:
     """What ranks the waiting items again after each answer."""
-    return [sys.executable, "-m", "chimp_assets.reranking"]
+    return [sys.executable, "-m", "chimp_assets.loop.rerank"]
 
 
 def page_arguments(port: int) -> list[str]:

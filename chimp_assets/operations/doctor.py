@@ -18,7 +18,7 @@ from chimp_assets.addresses import redacted
 from chimp_assets.database.footage.passed_over import passed_over_files
 from chimp_assets.errors import ChimpError
 from chimp_assets.home import Home, archive_folder
-from chimp_assets.sweep import SAFE_AGE_S
+from chimp_assets.operations.sweep import SAFE_AGE_S
 
 FAULTS = ("unreadable", "name", "link")
 LOW_DISK_BYTES = 5 * 1024**3
@@ -86,7 +86,7 @@ def _store(home: Home) -> Finding:
 
 
 def _files(home: Home, sweep: bool, older_than_s: float) -> Finding:
-    from chimp_assets.sweep import audit_store
+    from chimp_assets.operations.sweep import audit_store
 
     seen = audit_store(home.database, home.store, older_than_s, delete=sweep)
     unneeded, size = seen.unnamed + seen.partial, seen.unnamed_bytes + seen.partial_bytes

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import sqlalchemy as sa
 
+from chimp_assets.acquisition.returns.savings import Savings, savings, sizes
+from chimp_assets.acquisition.returns.stopping import LaneAdvice, NextHour, is_stable, kappa, next_hour, useful
 from chimp_assets.acquisition.ridge import name_by_ridge
-from chimp_assets.acquisition.savings import Savings, savings, sizes
-from chimp_assets.acquisition.stopping import LaneAdvice, NextHour, is_stable, kappa, next_hour, useful
 from chimp_assets.database import schema as t
 from chimp_assets.database.connection.bulk import insert_rows
 from chimp_assets.database.individuals.merges import last_merge

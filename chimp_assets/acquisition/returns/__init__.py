@@ -1,0 +1,1 @@
+"""What labels have bought: learning curves, savings, when to stop."""
