@@ -42,7 +42,7 @@ from chimp_assets.demo.run import DEMO_TOML, SENSOR_SECONDS
 from chimp_assets.demo.truth import ArchiveTruth
 from chimp_assets.home import Home, init_home
 from chimp_assets.operations import processes, supervisor
-from chimp_assets.web.accounts import set_password
+from chimp_assets.web.auth.accounts import set_password
 
 WHO, PASSWORD = "expert", "a chimpanzee in the fig tree"
 AFTER_S = 90.0
@@ -58,7 +58,7 @@ VICTIMS = {
     "code server": "api grpc",
     "run worker": "multiprocessing.spawn",
     "decoder": "chimp_assets.archive.video.workers",
-    "web UI": "chimp_assets.web.dagster_ui",
+    "web UI": "chimp_assets.web.dagster.serve",
     "watchdog": "chimp_assets.operations.watchdog",
     "supervisor": "cli up",
 }

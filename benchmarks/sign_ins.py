@@ -25,7 +25,7 @@ import httpx2
 from benchmarks.harness import Row, cores, show
 from chimp_assets.database.people.users import add_user
 from chimp_assets.home import init_home
-from chimp_assets.web.accounts import set_password
+from chimp_assets.web.auth.accounts import set_password
 
 PEOPLE = 60
 LONGEST_S = 1.0

@@ -388,8 +388,8 @@ def web(
 
 def _web_ui_lines(home: Any, host: str, port: int) -> list[str]:
     """The address of Dagster's web UI with the token that opens it, and a warning where others can reach it."""
-    from chimp_assets.web import ui_token
-    from chimp_assets.web.security import is_local
+    from chimp_assets.web.auth.security import is_local
+    from chimp_assets.web.dagster import ui_token
     from chimp_assets.web.serve import address_of
 
     here = home.settings.web.model_copy(update={"host": host, "public_url": None})
@@ -405,7 +405,7 @@ def _web_ui_lines(home: Any, host: str, port: int) -> list[str]:
 def _say_first_admin(home: Any) -> None:
     """At the first start there is nobody who could sign in: an administrator is made, and the password said once."""
     from chimp_assets import console
-    from chimp_assets.web.accounts import FIRST_ADMIN, first_account
+    from chimp_assets.web.auth.accounts import FIRST_ADMIN, first_account
 
     made = first_account(home.database)
     if made is not None:
@@ -907,7 +907,7 @@ def user_password(
     """Give a person a password for the labelling page; all sessions of that person end."""
     from chimp_assets import console
     from chimp_assets.home import Home
-    from chimp_assets.web.accounts import one_time_password, set_password
+    from chimp_assets.web.auth.accounts import one_time_password, set_password
 
     password = one_time_password() if once else str(typer.prompt("Password", hide_input=True, confirmation_prompt=True))
     set_password(Home.open().database, name, password, once=once)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from chimp_assets.web.sentences import told
-from chimp_assets.web.texts import languages
+from chimp_assets.web.wording.sentences import told
+from chimp_assets.web.wording.texts import languages
 
 
 def untranslated(sentences: Iterable[str]) -> set[tuple[str, str]]:

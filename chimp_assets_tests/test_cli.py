@@ -211,7 +211,7 @@ def test_people_can_be_added_listed_and_disabled(chimp, tmp_path):
 
 def test_a_person_gets_a_password_that_opens_the_page(chimp, tmp_path, monkeypatch):
     """Without a password nobody can sign in, and one typed twice differently is a locked door."""
-    from chimp_assets.web import accounts
+    from chimp_assets.web.auth import accounts
 
     home = init_home(tmp_path / "home")
     code, said, _ = chimp("user", "password", "expert", "--once")

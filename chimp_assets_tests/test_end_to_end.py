@@ -17,8 +17,8 @@ from chimp_assets.demo.run import run_demo
 from chimp_assets.demo.truth import ArchiveTruth
 from chimp_assets.home import Home
 from chimp_assets.loop import ingest
-from chimp_assets.web.accounts import set_password
-from chimp_assets.web.sentences import told
+from chimp_assets.web.auth.accounts import set_password
+from chimp_assets.web.wording.sentences import told
 from chimp_assets_tests.chromium import ARGUMENTS, CHROMIUM
 from chimp_assets_tests.web.conftest import Served
 from chimp_assets_tests.web.label_home import PASSWORD

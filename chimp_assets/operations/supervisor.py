@@ -197,7 +197,7 @@ def daemon_arguments() -> list[str]:
 
 def web_arguments(host: str, port: int) -> list[str]:
     """Dagster's web UI behind our door; a plain `dagster-webserver` lets in everybody who can reach its port."""
-    return [sys.executable, "-m", "chimp_assets.web.dagster_ui", host, str(port)]
+    return [sys.executable, "-m", "chimp_assets.web.dagster.serve", host, str(port)]
 
 
 def ranker_arguments() -> list[str]:

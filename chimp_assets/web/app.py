@@ -27,27 +27,28 @@ from chimp_assets.database.texts import first_unseen, visible
 from chimp_assets.errors import ChimpError, FullDiskError
 from chimp_assets.home import Home
 from chimp_assets.insight.network import Kept
-from chimp_assets.web import media, oidc, texts
 from chimp_assets.web.api import administration, boxes, events, grid, health, people, pictures, queue, review, signing
 from chimp_assets.web.api import individuals as individuals_api
-from chimp_assets.web.checks import Checks
-from chimp_assets.web.devices import Devices, secret_of
+from chimp_assets.web.auth.devices import Devices, secret_of
+from chimp_assets.web.auth.hashing import Hashing
+from chimp_assets.web.auth.roles import Rung, everybody, may
+from chimp_assets.web.auth.security import Guard
+from chimp_assets.web.auth.sessions import person_of
+from chimp_assets.web.auth.throttle import Throttle
 from chimp_assets.web.errors import Json, WebError, answer
-from chimp_assets.web.faces import Faces
-from chimp_assets.web.gold import Gold
-from chimp_assets.web.hashing import Hashing
-from chimp_assets.web.making import Making
+from chimp_assets.web.labelling import media
+from chimp_assets.web.labelling.faces import Faces
+from chimp_assets.web.labelling.gold import Gold
+from chimp_assets.web.labelling.known_answers import Checks
+from chimp_assets.web.labelling.media_worker import Making
+from chimp_assets.web.labelling.picture_cache import PictureCache
 from chimp_assets.web.metrics import Metrics
 from chimp_assets.web.pages import administration as administration_page
 from chimp_assets.web.pages import home as home_page
-from chimp_assets.web.pages import individuals, label, network, sign_in, together
+from chimp_assets.web.pages import individuals, label, network, oidc, sign_in, together
 from chimp_assets.web.pages import review as review_page
-from chimp_assets.web.picture_cache import PictureCache
-from chimp_assets.web.roles import Rung, everybody, may
-from chimp_assets.web.security import Guard
-from chimp_assets.web.sentences import told
-from chimp_assets.web.sessions import person_of
-from chimp_assets.web.throttle import Throttle
+from chimp_assets.web.wording import texts
+from chimp_assets.web.wording.sentences import told
 
 _log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from chimp_assets.web import texts
+from chimp_assets.web.wording import texts
 
 STATIC = Path(__file__).with_name("static")
 

@@ -35,8 +35,9 @@ def check_address(settings: WebSettings) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Serve until the process is told to end. An argument is the port, else the one of the settings."""
-    from chimp_assets.web import connections, sessions
+    from chimp_assets.web import connections
     from chimp_assets.web.app import create_app
+    from chimp_assets.web.auth import sessions
 
     given = sys.argv[1:] if arguments is None else arguments
     private_files.keep_private()

@@ -21,9 +21,9 @@ from chimp_assets.database.work.due import tracks_without_pictures
 from chimp_assets.home import Home, init_home
 from chimp_assets.settings import OidcSettings
 from chimp_assets.vision.pictures.item_media import choose_references, make_item_media, sizes
-from chimp_assets.web import accounts, sessions
 from chimp_assets.web.app import Options, create_app
-from chimp_assets.web.oidc import user_of
+from chimp_assets.web.auth import accounts, sessions
+from chimp_assets.web.pages.oidc import user_of
 from chimp_assets_tests.database.world import HEAD, add_video, event, make_world, plan, predict, track
 from chimp_assets_tests.test_t_sql import faults_in, spoken  # noqa: F401  a fixture
 from chimp_assets_tests.web.server.conftest import _cheap_hashes  # noqa: F401  a fixture

@@ -18,7 +18,7 @@ from chimp_assets.database import schema as s
 from chimp_assets.database.connection.bulk import insert_rows
 from chimp_assets.database.labels.events import record_events
 from chimp_assets.home import Home, init_home
-from chimp_assets.web.accounts import set_password
+from chimp_assets.web.auth.accounts import set_password
 from chimp_assets_tests.database import world
 from chimp_assets_tests.database.world import event, track
 

@@ -25,7 +25,7 @@ import pytest
 from chimp_assets.assets.parts import markdown_table
 from chimp_assets.home import Home, init_home
 from chimp_assets.operations.supervisor import page_arguments, running, web_arguments
-from chimp_assets.web import ui_token
+from chimp_assets.web.dagster import ui_token
 
 HOSTILE = (
     "![x](http://127.0.0.1:{elsewhere}/image.png) http://127.0.0.1:{elsewhere}/link <img src=/graphql?query=x>.mp4"

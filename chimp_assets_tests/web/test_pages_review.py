@@ -16,7 +16,7 @@ from chimp_assets.database import schema as s
 from chimp_assets.database.labels.events import effective_answers
 from chimp_assets.database.people.users import add_user
 from chimp_assets.home import Home
-from chimp_assets.web.accounts import set_password
+from chimp_assets.web.auth.accounts import set_password
 from chimp_assets_tests.web.conftest import Served, Site, sign_in
 from chimp_assets_tests.web.disputed import DOUBTED, FLAGGED, NAMES, make_disputed
 from chimp_assets_tests.web.label_home import PASSWORD, make_label_home

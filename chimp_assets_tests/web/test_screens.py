@@ -15,7 +15,7 @@ from playwright.sync_api import Page, expect
 from chimp_assets.database.labels.events import record_events
 from chimp_assets.database.people.users import add_user
 from chimp_assets.home import Home
-from chimp_assets.web.accounts import set_password
+from chimp_assets.web.auth.accounts import set_password
 from chimp_assets_tests.database.world import event, track
 from chimp_assets_tests.web.conftest import Served, Site, sign_in
 from chimp_assets_tests.web.disputed import make_disputed

@@ -22,12 +22,12 @@ from chimp_assets.database import schema as t
 from chimp_assets.database.connection.engine import Database
 from chimp_assets.database.labels.competing import Opinion, record_opinions
 from chimp_assets.database.labels.events import AHEAD, EARLIEST, LONGEST_S, PAIR_KINDS, LabelEvent
+from chimp_assets.web.auth.roles import RUNG_OF, RUNG_OF_LANE, may_answer, may_settle, require
+from chimp_assets.web.auth.sessions import Person
 from chimp_assets.web.errors import WebError
 from chimp_assets.web.fields import Body, FrameNo, Key
-from chimp_assets.web.gold import as_shown
-from chimp_assets.web.items import moment
-from chimp_assets.web.roles import RUNG_OF, RUNG_OF_LANE, may_answer, may_settle, require
-from chimp_assets.web.sessions import Person
+from chimp_assets.web.labelling.gold import as_shown
+from chimp_assets.web.labelling.items import moment
 
 router = APIRouter(prefix="/api", tags=["events"])
 

@@ -17,11 +17,11 @@ from chimp_assets.database.labels.events import effective_answers
 from chimp_assets.database.labels.splits import audit_reserve_mask
 from chimp_assets.database.people.lookup import individual_called
 from chimp_assets.settings import Settings
+from chimp_assets.web.auth.roles import require
+from chimp_assets.web.auth.sessions import Person
 from chimp_assets.web.errors import WebError
 from chimp_assets.web.fields import Body, Key
-from chimp_assets.web.items import champion_head, standing_references, track_dicts
-from chimp_assets.web.roles import require
-from chimp_assets.web.sessions import Person
+from chimp_assets.web.labelling.items import champion_head, standing_references, track_dicts
 
 router = APIRouter(prefix="/api/grid", tags=["grid"])
 

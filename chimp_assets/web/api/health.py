@@ -13,10 +13,10 @@ from starlette.responses import JSONResponse, PlainTextResponse
 
 from chimp_assets.database import schema as t
 from chimp_assets.database.work.queue import pending_count
+from chimp_assets.web.auth.roles import everybody, may
+from chimp_assets.web.auth.sessions import person_of
 from chimp_assets.web.errors import SignedOut, WebError
 from chimp_assets.web.metrics import gauge
-from chimp_assets.web.roles import everybody, may
-from chimp_assets.web.sessions import person_of
 
 router = APIRouter(tags=["health"])
 

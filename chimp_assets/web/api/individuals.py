@@ -20,10 +20,10 @@ from chimp_assets.database.labels.events import LabelEvent, record_events
 from chimp_assets.database.labels.references import set_references
 from chimp_assets.database.people.users import write_audit_event
 from chimp_assets.insight import lives
+from chimp_assets.web.auth.roles import require
+from chimp_assets.web.auth.sessions import Person
 from chimp_assets.web.errors import WebError
 from chimp_assets.web.fields import Body, Key
-from chimp_assets.web.roles import require
-from chimp_assets.web.sessions import Person
 
 router = APIRouter(prefix="/api/individuals", tags=["individuals"])
 

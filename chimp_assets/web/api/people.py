@@ -14,13 +14,13 @@ from starlette.responses import JSONResponse
 from chimp_assets.database import schema as t
 from chimp_assets.database.labels.events import ANSWER_KINDS, effective_answers
 from chimp_assets.insight.lives import newest_communities
-from chimp_assets.web import texts
+from chimp_assets.web.auth.roles import RUNG_OF, require
+from chimp_assets.web.auth.sessions import Person, is_secure
 from chimp_assets.web.errors import WebError
 from chimp_assets.web.fields import Body
-from chimp_assets.web.gold import is_gold, items_of_gold
-from chimp_assets.web.items import moment, standing_references
-from chimp_assets.web.roles import RUNG_OF, require
-from chimp_assets.web.sessions import Person, is_secure
+from chimp_assets.web.labelling.gold import is_gold, items_of_gold
+from chimp_assets.web.labelling.items import moment, standing_references
+from chimp_assets.web.wording import texts
 
 router = APIRouter(prefix="/api", tags=["people"])
 

@@ -8,10 +8,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query
 from starlette.requests import Request
 
-from chimp_assets.web import texts
+from chimp_assets.web.auth.roles import require
 from chimp_assets.web.fields import Key
-from chimp_assets.web.items import pictures, read_media
-from chimp_assets.web.roles import require
+from chimp_assets.web.labelling.items import pictures, read_media
+from chimp_assets.web.wording import texts
 
 router = APIRouter(prefix="/api/pictures", tags=["pictures"])
 

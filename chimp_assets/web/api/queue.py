@@ -13,11 +13,11 @@ from starlette.requests import Request
 
 from chimp_assets.database import schema as t
 from chimp_assets.database.work import queue
+from chimp_assets.web.auth.roles import may, require
+from chimp_assets.web.auth.sessions import Person
 from chimp_assets.web.fields import Body, Key, Nothing
-from chimp_assets.web.items import Asked, asked, item_dicts, moment
-from chimp_assets.web.roles import may, require
-from chimp_assets.web.sessions import Person
-from chimp_assets.web.texts import language_of
+from chimp_assets.web.labelling.items import Asked, asked, item_dicts, moment
+from chimp_assets.web.wording.texts import language_of
 
 router = APIRouter(prefix="/api/queue", tags=["queue"])
 

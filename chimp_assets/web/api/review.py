@@ -20,13 +20,13 @@ from chimp_assets.database.individuals.merges import merge_individuals, unmerge_
 from chimp_assets.database.labels.events import OTHER_ROLES, ROLE_ORDER
 from chimp_assets.database.people.users import write_audit_event
 from chimp_assets.insight import review
+from chimp_assets.web.auth.roles import require
+from chimp_assets.web.auth.sessions import Person
 from chimp_assets.web.errors import WebError
 from chimp_assets.web.fields import Body
-from chimp_assets.web.items import champion_head, moment, standing_references, track_dicts, video_dict
-from chimp_assets.web.roles import require
-from chimp_assets.web.sentences import told
-from chimp_assets.web.sessions import Person
-from chimp_assets.web.texts import language_of
+from chimp_assets.web.labelling.items import champion_head, moment, standing_references, track_dicts, video_dict
+from chimp_assets.web.wording.sentences import told
+from chimp_assets.web.wording.texts import language_of
 
 router = APIRouter(prefix="/api/review", tags=["review"])
 

@@ -15,14 +15,14 @@ from chimp_assets.database.connection.engine import Database
 from chimp_assets.database.people.names import key_of
 from chimp_assets.database.people.users import record_audit_event
 from chimp_assets.database.work import queue
-from chimp_assets.web import accounts, sessions
+from chimp_assets.web.auth import accounts, sessions
+from chimp_assets.web.auth.roles import RUNG_OF, everybody, require
+from chimp_assets.web.auth.security import is_local
+from chimp_assets.web.auth.sessions import Person
+from chimp_assets.web.auth.throttle import is_worth_telling
 from chimp_assets.web.errors import WebError
 from chimp_assets.web.fields import Body, Nothing
-from chimp_assets.web.items import moment
-from chimp_assets.web.roles import RUNG_OF, everybody, require
-from chimp_assets.web.security import is_local
-from chimp_assets.web.sessions import Person
-from chimp_assets.web.throttle import is_worth_telling
+from chimp_assets.web.labelling.items import moment
 
 router = APIRouter(prefix="/api", tags=["sign-in"])
 

@@ -15,9 +15,9 @@ from starlette.responses import Response
 from chimp_assets.database.footage.archive_state import archive_problem
 from chimp_assets.insight import progress
 from chimp_assets.loop.evidence import contradictions_in_words, merge_proposals
+from chimp_assets.web.auth.roles import may, require
+from chimp_assets.web.auth.sessions import Person
 from chimp_assets.web.charts import shares_over
-from chimp_assets.web.roles import may, require
-from chimp_assets.web.sessions import Person
 
 router = APIRouter(include_in_schema=False)
 

@@ -17,10 +17,10 @@ from starlette.responses import RedirectResponse, Response
 
 from chimp_assets.database.labels.references import MOST
 from chimp_assets.insight import lives
+from chimp_assets.web.auth.roles import require
 from chimp_assets.web.charts import bars
 from chimp_assets.web.errors import WebError
-from chimp_assets.web.items import picture_url
-from chimp_assets.web.roles import require
+from chimp_assets.web.labelling.items import picture_url
 from chimp_assets.web.tables import csv_download
 
 router = APIRouter(include_in_schema=False, dependencies=[Depends(require("viewer"))])

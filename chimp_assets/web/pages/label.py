@@ -11,9 +11,10 @@ from fastapi import APIRouter, Depends, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from chimp_assets.web import browser, texts
-from chimp_assets.web.roles import RUNG_OF, everybody, require
-from chimp_assets.web.sessions import Person
+from chimp_assets.web import browser
+from chimp_assets.web.auth.roles import RUNG_OF, everybody, require
+from chimp_assets.web.auth.sessions import Person
+from chimp_assets.web.wording import texts
 
 router = APIRouter(include_in_schema=False)
 

@@ -19,9 +19,9 @@ from starlette.responses import Response
 
 from chimp_assets.insight import network as facts
 from chimp_assets.insight.together import RESAMPLES, TOO_FEW, Rule, Scope, index_of_counts
+from chimp_assets.web.auth.roles import require
 from chimp_assets.web.charts import graph
 from chimp_assets.web.pages.together import MOST_MINUTES, days_of
-from chimp_assets.web.roles import require
 from chimp_assets.web.tables import csv_download, safe_name
 
 router = APIRouter(prefix="/together", include_in_schema=False, dependencies=[Depends(require("viewer"))])

@@ -14,10 +14,10 @@ from starlette.responses import Response
 
 from chimp_assets.insight import own
 from chimp_assets.insight.review import LOOKED_AT, QUEUES, SURE
-from chimp_assets.web.items import picture_url
+from chimp_assets.web.auth.roles import may_answer, require
+from chimp_assets.web.auth.sessions import Person
+from chimp_assets.web.labelling.items import picture_url
 from chimp_assets.web.pages.label import island
-from chimp_assets.web.roles import may_answer, require
-from chimp_assets.web.sessions import Person
 
 router = APIRouter(include_in_schema=False)
 

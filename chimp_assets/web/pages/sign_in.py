@@ -8,9 +8,9 @@ from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import Response
 
-from chimp_assets.web.accounts import SHORTEST
-from chimp_assets.web.roles import everybody, require
-from chimp_assets.web.sessions import Person
+from chimp_assets.web.auth.accounts import SHORTEST
+from chimp_assets.web.auth.roles import everybody, require
+from chimp_assets.web.auth.sessions import Person
 
 router = APIRouter(include_in_schema=False)
 

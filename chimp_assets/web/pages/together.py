@@ -19,9 +19,9 @@ from starlette.responses import RedirectResponse, Response
 from chimp_assets.database import schema as t
 from chimp_assets.insight import lives
 from chimp_assets.insight import together as facts
+from chimp_assets.web.auth.roles import require
 from chimp_assets.web.errors import WebError
-from chimp_assets.web.items import clip_url, url_of
-from chimp_assets.web.roles import require
+from chimp_assets.web.labelling.items import clip_url, url_of
 from chimp_assets.web.tables import csv_download
 
 router = APIRouter(include_in_schema=False, dependencies=[Depends(require("viewer"))])

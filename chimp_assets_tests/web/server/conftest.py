@@ -14,8 +14,8 @@ from starlette.testclient import TestClient
 
 from chimp_assets.database.people.users import add_user
 from chimp_assets.home import Home, init_home
-from chimp_assets.web import accounts
 from chimp_assets.web.app import Options, create_app
+from chimp_assets.web.auth import accounts
 from chimp_assets_tests.database.world import make_world
 
 ADDRESS = "http://127.0.0.1:3001"

@@ -26,8 +26,10 @@ from chimp_assets.database import schema as t
 from chimp_assets.database.people.users import add_user
 from chimp_assets.errors import ChimpError
 from chimp_assets.home import Home
-from chimp_assets.web import accounts, dagster_door, sessions, ui_token
-from chimp_assets.web.dagster_door import Door
+from chimp_assets.web.auth import accounts, sessions
+from chimp_assets.web.dagster import door as dagster_door
+from chimp_assets.web.dagster import ui_token
+from chimp_assets.web.dagster.door import Door
 from chimp_assets_tests.web.server.conftest import ADDRESS, PASSWORD
 
 UI = "http://127.0.0.1:3000"

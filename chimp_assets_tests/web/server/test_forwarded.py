@@ -16,7 +16,7 @@ from chimp_assets.database import schema as t
 from chimp_assets.errors import SettingsError
 from chimp_assets.home import Home
 from chimp_assets.settings import WebSettings
-from chimp_assets.web.forwarded import address_in, as_proxies_say, proxies_of
+from chimp_assets.web.auth.forwarded import address_in, as_proxies_say, proxies_of
 from chimp_assets_tests.web.server.conftest import PASSWORD, Browser
 
 PUBLIC = "https://labels.example.org"

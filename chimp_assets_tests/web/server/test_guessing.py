@@ -18,10 +18,10 @@ from starlette.requests import Request
 from chimp_assets.database import schema as t
 from chimp_assets.database.people.users import add_user, disable_user
 from chimp_assets.home import Home
-from chimp_assets.web import accounts
-from chimp_assets.web.devices import MOST_ACCOUNTS, Devices
-from chimp_assets.web.hashing import Hashing
-from chimp_assets.web.throttle import FREE_FAILURES, MOST_KEYS, Throttle, network_of
+from chimp_assets.web.auth import accounts
+from chimp_assets.web.auth.devices import MOST_ACCOUNTS, Devices
+from chimp_assets.web.auth.hashing import Hashing
+from chimp_assets.web.auth.throttle import FREE_FAILURES, MOST_KEYS, Throttle, network_of
 from chimp_assets_tests.database.world import plan, track
 from chimp_assets_tests.web.server.conftest import PASSWORD, Browser
 from chimp_assets_tests.web.server.test_sign_in import audit

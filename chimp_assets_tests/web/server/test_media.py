@@ -13,9 +13,9 @@ from chimp_assets.database import schema as t
 from chimp_assets.database.work.due import lacking_pictures
 from chimp_assets.home import Home, init_home
 from chimp_assets.vision.pictures.item_media import make_item_media
-from chimp_assets.web import accounts
 from chimp_assets.web.app import Options, create_app
-from chimp_assets.web.media import _range_of
+from chimp_assets.web.auth import accounts
+from chimp_assets.web.labelling.media import _range_of
 from chimp_assets_tests.vision.animals import make_animals
 from chimp_assets_tests.vision.test_item_media import _ask
 from chimp_assets_tests.web.server.conftest import PASSWORD, Browser
@@ -152,7 +152,7 @@ def test_the_list_of_what_is_to_be_made_has_an_end(home: Home, monkeypatch: pyte
     app = create_app(home, Options(make_media=True))
     making = app.state.media
     monkeypatch.setattr(making, "_start", lambda: None)
-    monkeypatch.setattr("chimp_assets.web.making.MOST_WAITING", 3)
+    monkeypatch.setattr("chimp_assets.web.labelling.media_worker.MOST_WAITING", 3)
     making.make_soon([t.track_id_of(v, o) for v in (1, 2, 3) for o in (0, 1)], 0.0)
     assert len(making._waiting) == 3
     app.state.db.dispose()

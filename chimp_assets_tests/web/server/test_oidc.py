@@ -18,8 +18,8 @@ from chimp_assets.database import schema as t
 from chimp_assets.database.people.users import disable_user
 from chimp_assets.home import Home
 from chimp_assets.settings import OidcSettings
-from chimp_assets.web.oidc import role_of
-from chimp_assets.web.sealing import KEY_FILE, Seal, shared_key
+from chimp_assets.web.auth.sealing import KEY_FILE, Seal, shared_key
+from chimp_assets.web.pages.oidc import role_of
 from chimp_assets_tests.web.server.conftest import ADDRESS, Browser
 from chimp_assets_tests.web.server.provider import CLIENT, Provider, serving
 

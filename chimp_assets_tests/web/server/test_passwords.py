@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from chimp_assets.database.people.users import PeopleError
 from chimp_assets.home import Home
-from chimp_assets.web import accounts
-from chimp_assets.web.passwords import COMMON, is_easy_to_guess
+from chimp_assets.web.auth import accounts
+from chimp_assets.web.auth.passwords import COMMON, is_easy_to_guess
 from chimp_assets_tests.web.server.conftest import PASSWORD, Browser
 
 EASY = [

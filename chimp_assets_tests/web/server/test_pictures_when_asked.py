@@ -21,9 +21,9 @@ from chimp_assets.database.labels.references import set_references, stand_for
 from chimp_assets.home import Home, init_home
 from chimp_assets.vision.pictures import item_media
 from chimp_assets.vision.pictures.item_media import drop_old_pictures, make_item_media
-from chimp_assets.web import accounts
 from chimp_assets.web.app import PICTURES
-from chimp_assets.web.picture_cache import PictureCache
+from chimp_assets.web.auth import accounts
+from chimp_assets.web.labelling.picture_cache import PictureCache
 from chimp_assets_tests.vision.animals import START, answer, make_animals
 from chimp_assets_tests.vision.test_item_media import _ask
 from chimp_assets_tests.web.server.conftest import PASSWORD, Browser
@@ -202,7 +202,7 @@ def test_who_asks_for_what_is_being_cut_waits_for_it_and_does_not_cut_it_too(
 
 def test_more_than_can_wait_are_told_to_come_again(expert: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
     """The list of what is to be cut has an end; a browser asks again, and nobody's memory fills."""
-    monkeypatch.setattr("chimp_assets.web.faces.MOST_WAITING", 0)
+    monkeypatch.setattr("chimp_assets.web.labelling.faces.MOST_WAITING", 0)
     refused = expert.get(f"/media/track/{TRACKS[0]}.jpg")
     assert (refused.status_code, refused.json()["code"], refused.headers["retry-after"]) == (503, "busy", "2")
 
@@ -223,7 +223,7 @@ def test_a_lost_shard_is_a_reason_in_words_and_costs_no_other_picture(
 def test_a_shard_that_comes_back_brings_its_picture_back(
     home: Home, expert: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chimp_assets.web.faces.AGAIN_AFTER_S", 0.0)
+    monkeypatch.setattr("chimp_assets.web.labelling.faces.AGAIN_AFTER_S", 0.0)
     h = t.frame_shard.c
     with home.database.read() as conn:
         uri = str(conn.scalar(sa.select(h.uri).where(h.video_id == 1)))
@@ -279,7 +279,7 @@ def test_a_grid_does_not_tell_by_its_pictures_which_tracks_are_wrong(home: Home,
     """Pictures are made ahead of tracks that were asked about, as the wrong ones were: no address may say so."""
     make_item_media(home.database, home.store, TRACKS[:2])
     from chimp_assets.web.api.grid import _tile
-    from chimp_assets.web.items import track_dicts
+    from chimp_assets.web.labelling.items import track_dicts
 
     with home.database.read() as conn:
         tiles = [_tile(track) for track in track_dicts(conn, TRACKS[:4])]

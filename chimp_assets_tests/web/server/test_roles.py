@@ -11,7 +11,7 @@ from fastapi.routing import APIRoute
 
 from chimp_assets.database.labels.events import CORRECTING_ROLES, ROLE_ORDER
 from chimp_assets.database.schema import ROLES
-from chimp_assets.web.roles import LADDER, RUNG_OF, Required, Rung
+from chimp_assets.web.auth.roles import LADDER, RUNG_OF, Required, Rung
 from chimp_assets_tests.web.server.conftest import Browser
 
 # Somebody on each rung.

@@ -14,8 +14,8 @@ from fastapi import FastAPI
 from chimp_assets.database import schema as t
 from chimp_assets.database.people.users import PeopleError, disable_user
 from chimp_assets.home import Home
-from chimp_assets.web import accounts, sessions
-from chimp_assets.web.throttle import MOST_KEYS, Throttle, is_worth_telling
+from chimp_assets.web.auth import accounts, sessions
+from chimp_assets.web.auth.throttle import MOST_KEYS, Throttle, is_worth_telling
 from chimp_assets_tests.web.server.conftest import PASSWORD, Browser
 
 Browsers = Callable[..., Browser]

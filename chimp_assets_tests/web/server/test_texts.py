@@ -10,8 +10,9 @@ import pytest
 from starlette.requests import Request
 
 from chimp_assets import settings
-from chimp_assets.web import browser, texts
-from chimp_assets.web.sentences import told
+from chimp_assets.web import browser
+from chimp_assets.web.wording import texts
+from chimp_assets.web.wording.sentences import told
 
 
 def fields(sentence: str) -> set[str]:

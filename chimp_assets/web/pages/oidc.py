@@ -36,13 +36,13 @@ from chimp_assets.database.people.users import record_audit_event, write_audit_e
 from chimp_assets.database.schema import ROLES, app_user, oidc_identity
 from chimp_assets.database.texts import cut_to, is_storable
 from chimp_assets.settings import OidcSettings
-from chimp_assets.web import sessions
 from chimp_assets.web.api.signing import open_session, refuse_open_http
+from chimp_assets.web.auth import sessions
+from chimp_assets.web.auth.roles import everybody
+from chimp_assets.web.auth.sealing import Seal, shared_key
+from chimp_assets.web.auth.sessions import is_secure
 from chimp_assets.web.errors import WebError
 from chimp_assets.web.pages.sign_in import local_path
-from chimp_assets.web.roles import everybody
-from chimp_assets.web.sealing import Seal, shared_key
-from chimp_assets.web.sessions import is_secure
 
 _log = logging.getLogger(__name__)
 

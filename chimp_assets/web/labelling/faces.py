@@ -24,8 +24,8 @@ from chimp_assets.database.connection.engine import Database
 from chimp_assets.database.schema import item_media
 from chimp_assets.errors import ChimpError
 from chimp_assets.home import Home
+from chimp_assets.web.labelling.picture_cache import PictureCache
 from chimp_assets.web.metrics import Metrics
-from chimp_assets.web.picture_cache import PictureCache
 
 _log = logging.getLogger(__name__)
 

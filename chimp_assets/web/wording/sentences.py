@@ -17,7 +17,7 @@ import string
 from functools import cache
 from typing import NamedTuple
 
-from chimp_assets.web.texts import DEFAULT, catalogue
+from chimp_assets.web.wording.texts import DEFAULT, catalogue
 
 PREFIX = "sentences."
 NESTED = "said"

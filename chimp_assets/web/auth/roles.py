@@ -20,8 +20,8 @@ from typing import Literal
 from starlette.requests import Request
 
 from chimp_assets.database.schema import DISPUTED, PAIRS
+from chimp_assets.web.auth.sessions import Person, person_of
 from chimp_assets.web.errors import SignedOut, WebError
-from chimp_assets.web.sessions import Person, person_of
 
 Rung = Literal["viewer", "annotator", "identifier", "reviewer", "admin"]
 

@@ -1,4 +1,4 @@
-"""Dagster's web UI behind our door: `python -m chimp_assets.web.dagster_ui HOST PORT`, in the home CHIMP_HOME names.
+"""Dagster's web UI behind our door: `python -m chimp_assets.web.dagster.serve HOST PORT`, in the home CHIMP_HOME names.
 
 Belongs here: the process, and everything private of Dagster that it needs. Does not belong here: who may come in
 (`dagster_door`).
@@ -45,12 +45,12 @@ def main(arguments: list[str] | None = None) -> int:
     """Serve until the process is told to end."""
     from chimp_assets.database.connection.engine import Database
     from chimp_assets.web import connections
-    from chimp_assets.web.dagster_door import Door
+    from chimp_assets.web.dagster.door import Door
     from chimp_assets.web.serve import address_of
 
     given = sys.argv[1:] if arguments is None else arguments
     if len(given) != 2 or not given[1].isdigit():
-        print("usage: python -m chimp_assets.web.dagster_ui HOST PORT", file=sys.stderr)  # noqa: T201
+        print("usage: python -m chimp_assets.web.dagster.serve HOST PORT", file=sys.stderr)  # noqa: T201
         return 2
     host, port = given[0], int(given[1])
     # uvicorn raises the signal again when it has ended: the code server ends with us then, too.

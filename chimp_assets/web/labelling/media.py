@@ -18,10 +18,10 @@ from starlette.responses import RedirectResponse
 
 from chimp_assets.archive.storage.store import MissingBlobError
 from chimp_assets.database.schema import item_media
-from chimp_assets.web import texts
+from chimp_assets.web.auth.roles import require
 from chimp_assets.web.errors import WebError
 from chimp_assets.web.fields import Key
-from chimp_assets.web.roles import require
+from chimp_assets.web.wording import texts
 
 router = APIRouter(tags=["media"])
 

@@ -21,7 +21,7 @@ from starlette.responses import Response
 
 from chimp_assets.database.connection.engine import Database
 from chimp_assets.database.schema import page_secret
-from chimp_assets.web.sessions import is_secure
+from chimp_assets.web.auth.sessions import is_secure
 
 SECURE_COOKIE, LOCAL_COOKIE = "__Host-device", "device"
 # The longest that browsers keep a cookie (RFC 6265bis).

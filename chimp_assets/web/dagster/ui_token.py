@@ -12,7 +12,7 @@ import secrets
 from pathlib import Path
 
 from chimp_assets.home import Home, home_error
-from chimp_assets.web.sessions import hash_of
+from chimp_assets.web.auth.sessions import hash_of
 
 FILE = "web-ui-token.sha256"
 LONGEST = 200

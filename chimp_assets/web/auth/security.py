@@ -24,8 +24,8 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from chimp_assets.settings import WebSettings
+from chimp_assets.web.auth.forwarded import as_proxies_say, proxies_of
 from chimp_assets.web.errors import TooLongBody, answer
-from chimp_assets.web.forwarded import as_proxies_say, proxies_of
 from chimp_assets.web.metrics import Metrics
 
 _log = logging.getLogger(__name__)

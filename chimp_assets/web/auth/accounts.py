@@ -29,8 +29,8 @@ from chimp_assets.database.people.names import key_of
 from chimp_assets.database.people.users import PeopleError, user_id_of, write_audit_event
 from chimp_assets.database.schema import app_user
 from chimp_assets.database.texts import is_storable
-from chimp_assets.web import sessions
-from chimp_assets.web.passwords import is_easy_to_guess
+from chimp_assets.web.auth import sessions
+from chimp_assets.web.auth.passwords import is_easy_to_guess
 
 SHORTEST = 10
 """Characters. NIST SP 800-63B-4 asks for length and forbids rules about kinds of characters."""

@@ -21,8 +21,8 @@ from chimp_assets.database import schema as t
 from chimp_assets.database.labels.events import effective_answers
 from chimp_assets.database.labels.references import best_named
 from chimp_assets.database.work.queue import QueueItem
-from chimp_assets.web.sentences import Told, told
-from chimp_assets.web.texts import DEFAULT
+from chimp_assets.web.wording.sentences import Told, told
+from chimp_assets.web.wording.texts import DEFAULT
 
 MAX_CANDIDATES = 5
 REFERENCES_SHOWN = 3

@@ -31,11 +31,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from chimp_assets.database.connection.engine import Database
 from chimp_assets.errors import ChimpError
 from chimp_assets.settings import Settings
-from chimp_assets.web import security, sessions, ui_token
+from chimp_assets.web.auth import security, sessions
+from chimp_assets.web.auth.forwarded import as_proxies_say, proxies_of
+from chimp_assets.web.auth.roles import RUNG_OF, may
+from chimp_assets.web.auth.sessions import Person
+from chimp_assets.web.dagster import ui_token
 from chimp_assets.web.errors import answer
-from chimp_assets.web.forwarded import as_proxies_say, proxies_of
-from chimp_assets.web.roles import RUNG_OF, may
-from chimp_assets.web.sessions import Person
 
 _log = logging.getLogger(__name__)
 
@@ -51,7 +52,7 @@ _POLICY = (
     "object-src 'none'",
 )  # fmt: skip
 _OWN_STYLES = "style-src 'self' 'unsafe-inline'"
-_pages = Environment(loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True)
+_pages = Environment(loader=FileSystemLoader(Path(__file__).parents[1] / "templates"), autoescape=True)
 
 
 class Door:

@@ -30,9 +30,9 @@ from chimp_assets.database.individuals.merges import merged_ids
 from chimp_assets.database.labels.events import ANSWER_KINDS, NAMING_KINDS
 from chimp_assets.database.people.leases import give_back
 from chimp_assets.settings import Settings
-from chimp_assets.web.checks import GOLD_FROM, Known, known_tracks, remember
-from chimp_assets.web.items import Asked, champion_head
-from chimp_assets.web.sessions import Person
+from chimp_assets.web.auth.sessions import Person
+from chimp_assets.web.labelling.items import Asked, champion_head
+from chimp_assets.web.labelling.known_answers import GOLD_FROM, Known, known_tracks, remember
 
 MODE = "gold"
 """In `shown` of an answer to gold. The server writes it, whatever a client says."""

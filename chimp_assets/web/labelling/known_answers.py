@@ -21,7 +21,7 @@ from chimp_assets.database.connection.bulk import insert_one
 from chimp_assets.database.connection.engine import Database
 from chimp_assets.database.labels.events import NAMING_KINDS, effective_answers
 from chimp_assets.settings import Settings
-from chimp_assets.web.sessions import Person
+from chimp_assets.web.auth.sessions import Person
 
 GOLD_FROM = 2**52
 """Items from this number on were gold before revision 0011: devices in the field may still hold answers to them."""

@@ -1,0 +1,1 @@
+"""Dagster's web UI behind our door."""

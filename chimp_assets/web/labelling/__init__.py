@@ -1,0 +1,1 @@
+"""What the labelling screens are made of: items, pictures, gold."""
