@@ -183,8 +183,8 @@ def status(
 ) -> None:
     """What the home holds: videos, frames, tracks, labels, models, the queue, and what failed."""
     from chimp_assets import console
-    from chimp_assets.database.status import failures_of, status_of
     from chimp_assets.home import Home
+    from chimp_assets.insight.status import failures_of, status_of
 
     home = Home.open()
     with home.database.read() as conn:
@@ -441,8 +441,8 @@ def query(
 ) -> None:
     """Ask the database a question of the cookbook (sql/queries): who was seen where, when and with whom."""
     from chimp_assets import console
-    from chimp_assets.database.questions import QuestionError, ask, parameters_of, questions, write_csv
     from chimp_assets.home import Home
+    from chimp_assets.insight.questions import QuestionError, ask, parameters_of, questions, write_csv
 
     if name is None:
         known = questions()

@@ -38,11 +38,11 @@ from chimp_assets.acquisition.returns.words import saving_in_words
 from chimp_assets.database.footage.passed_over import LeftBehind, PassedOverFiles
 from chimp_assets.database.footage.times import CameraTimes, Times, in_words, quarrel_in_words
 from chimp_assets.database.labels.agreement import SelfAgreement
-from chimp_assets.database.questions import Answer, Question
-from chimp_assets.database.status import Bought, Failures, HeadStatus, LabelsToReview, Status
 from chimp_assets.database.texts import visible, visible_json
 from chimp_assets.database.work.pace import Pace
 from chimp_assets.errors import ChimpError
+from chimp_assets.insight.questions import Answer, Question
+from chimp_assets.insight.status import Bought, Failures, HeadStatus, LabelsToReview, Status
 from chimp_assets.loop.evidence import MergeProposal
 from chimp_assets.loop.ingest import Progress as Tell
 from chimp_assets.operations.doctor import Finding

@@ -19,10 +19,10 @@ from rich.text import Text
 import chimp_assets
 from chimp_assets import console
 from chimp_assets.console import Terminal, print_table, say_error, say_json, show_answer, show_failures, show_findings
-from chimp_assets.database.questions import Answer, question
-from chimp_assets.database.status import Failures
 from chimp_assets.database.texts import first_unseen
 from chimp_assets.errors import ChimpError
+from chimp_assets.insight.questions import Answer, question
+from chimp_assets.insight.status import Failures
 from chimp_assets.operations.doctor import Finding
 
 HOSTILE = ["home [brk] x", "[red]a[/red]", "[/]", "a\\[b]", ":cat: :warning:", "a\x1b[2Jb", "a\u202egpj.b", "a\rb",

@@ -11,9 +11,9 @@ import sqlalchemy as sa
 from chimp_assets.console import bought_lines
 from chimp_assets.database import schema as t
 from chimp_assets.database.labels.events import LabelEvent, record_events
-from chimp_assets.database.status import status_of
 from chimp_assets.database.work.queue import claim
 from chimp_assets.home import Home
+from chimp_assets.insight.status import status_of
 from chimp_assets.loop.plan import replan
 from chimp_assets.loop.returns import measure_returns
 from chimp_assets_tests.test_planning import DIMENSIONS, World, unit

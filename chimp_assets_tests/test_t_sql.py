@@ -8,7 +8,6 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from sqlalchemy.sql.elements import ReleaseSavepointClause, SavepointClause
 
 from chimp_assets.database import schema as s
-from chimp_assets.database import status
 from chimp_assets.database.files import label_files
 from chimp_assets.database.files.effort_files import import_effort
 from chimp_assets.database.files.individual_files import import_individuals
@@ -19,6 +18,7 @@ from chimp_assets.database.upkeep.integrity import check_database
 from chimp_assets.database.work import due as work
 from chimp_assets.database.work import queue
 from chimp_assets.home import Home
+from chimp_assets.insight import status
 from chimp_assets.loop import ingest
 from chimp_assets.loop.evidence import merge_proposals
 from chimp_assets.loop.plan import replan

@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 
 from chimp_assets.console import cell_of
-from chimp_assets.database.questions import Answer, Question, ask, questions
 from chimp_assets.home import Home
+from chimp_assets.insight.questions import Answer, Question, ask, questions
 
 PAGE = Path(__file__).with_name("questions.md")
 BEGIN, END = "<!-- answers: written by make questions -->\n", "<!-- end of answers -->\n"

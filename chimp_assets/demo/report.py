@@ -19,11 +19,11 @@ from chimp_assets.console import styled
 from chimp_assets.database import schema as t
 from chimp_assets.database.connection.engine import Database
 from chimp_assets.database.labels.events import ANSWER_KINDS
-from chimp_assets.database.status import HeadStatus, Status, status_of
 from chimp_assets.database.upkeep.views import load_query
 from chimp_assets.demo.baseline import Ground, Judged, RandomBaseline, judge, random_labels_baseline, read_ground
 from chimp_assets.demo.expert import SimulatedExpert
 from chimp_assets.demo.truth import ArchiveTruth
+from chimp_assets.insight.status import HeadStatus, Status, status_of
 
 if TYPE_CHECKING:
     from chimp_assets.archive.storage.store import BlobStore

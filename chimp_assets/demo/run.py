@@ -24,10 +24,10 @@ from chimp_assets import console, private_files
 from chimp_assets.addresses import toml_string
 from chimp_assets.dagster_home import folder_for_dagster, make_records, prepare
 from chimp_assets.database import schema as t
-from chimp_assets.database.status import Status, status_of
 from chimp_assets.database.work import due
 from chimp_assets.errors import ChimpError
 from chimp_assets.home import Home, init_home
+from chimp_assets.insight.status import Status, status_of
 from chimp_assets.operations import supervisor
 from chimp_assets.operations.home_lock import only_one
 

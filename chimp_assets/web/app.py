@@ -26,7 +26,7 @@ from chimp_assets.database.connection.engine import BusyDatabaseError, Database
 from chimp_assets.database.texts import first_unseen, visible
 from chimp_assets.errors import ChimpError, FullDiskError
 from chimp_assets.home import Home
-from chimp_assets.insight.network import Kept
+from chimp_assets.insight.association.network import Kept
 from chimp_assets.web.api import administration, boxes, events, grid, health, people, pictures, queue, review, signing
 from chimp_assets.web.api import individuals as individuals_api
 from chimp_assets.web.auth.devices import Devices, secret_of

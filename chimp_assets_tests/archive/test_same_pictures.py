@@ -13,7 +13,7 @@ from chimp_assets.archive.catalogue.discover import discover
 from chimp_assets.archive.ingest import decode_bundle
 from chimp_assets.database import schema as t
 from chimp_assets.database.footage.passed_over import labels_left_behind
-from chimp_assets.database.status import failures_of
+from chimp_assets.insight.status import failures_of
 from chimp_assets_tests.archive.clips import make_clip
 from chimp_assets_tests.archive.ffmpeg import run
 from chimp_assets_tests.archive.test_discover import YEAR_2020, videos

@@ -15,10 +15,10 @@ from chimp_assets.database.connection.engine import Database
 from chimp_assets.database.individuals.merges import merge_individuals, unmerge_individual
 from chimp_assets.database.labels.events import record_events
 from chimp_assets.database.labels.splits import audit_reserve_mask
-from chimp_assets.database.status import status_of
 from chimp_assets.database.upkeep.invariants import items_that_should_not_wait
 from chimp_assets.database.work.due import labels_due, queue_due
 from chimp_assets.database.work.queue import claim
+from chimp_assets.insight.status import status_of
 from chimp_assets.loop.evidence import Doubt, contradictions_in_words, doubts, merge_proposals, read_evidence
 from chimp_assets.loop.pairs import seen_together
 from chimp_assets.loop.pool import read_known

@@ -12,15 +12,7 @@ import pytest
 from chimp_assets.database.connection.engine import Database
 from chimp_assets.database.individuals.biographies import Terms, add_alias, upsert_individuals
 from chimp_assets.database.individuals.merges import merge_individuals
-from chimp_assets.database.questions import (
-    Answer,
-    QuestionError,
-    ask,
-    parameters_of,
-    question,
-    questions,
-    write_csv,
-)
+from chimp_assets.insight.questions import Answer, QuestionError, ask, parameters_of, question, questions, write_csv
 from chimp_assets.settings import shipped_file
 from chimp_assets_tests.database.field_study import Study, make_study, write_study
 

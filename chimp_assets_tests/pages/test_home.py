@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from chimp_assets.database import schema as s
 from chimp_assets.database.labels.events import record_events
-from chimp_assets.insight import progress
+from chimp_assets.insight.labelling import progress
 from chimp_assets_tests.database.world import event, plan_pairs, track
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)

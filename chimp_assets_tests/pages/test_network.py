@@ -13,8 +13,8 @@ import sqlalchemy as sa
 from chimp_assets.database import schema as s
 from chimp_assets.database.individuals.merges import merge_individuals
 from chimp_assets.database.labels.events import record_events
-from chimp_assets.insight import network as n
-from chimp_assets.insight.together import Question, Scope, together
+from chimp_assets.insight.association import network as n
+from chimp_assets.insight.association.together import Question, Scope, together
 from chimp_assets_tests.database.field_study import make_study, write_study
 from chimp_assets_tests.database.world import event, track
 

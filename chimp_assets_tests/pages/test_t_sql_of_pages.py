@@ -10,8 +10,10 @@ from chimp_assets.database.individuals.merges import merge_individuals
 from chimp_assets.database.labels.events import record_events
 from chimp_assets.database.labels.references import set_references
 from chimp_assets.database.people.users import PeopleError
-from chimp_assets.insight import lives, network, progress
-from chimp_assets.insight.together import Question, Scope, clips_of, shown_of, together
+from chimp_assets.insight import individual
+from chimp_assets.insight.association import network
+from chimp_assets.insight.association.together import Question, Scope, clips_of, shown_of, together
+from chimp_assets.insight.labelling import progress
 from chimp_assets_tests.database import t_sql
 from chimp_assets_tests.database.world import event, make_world, predict, track
 
@@ -19,7 +21,7 @@ from chimp_assets_tests.database.world import event, make_world, predict, track
 def ask_everything(db):
     """Every question of the pages, each with every condition that it can have; how many sightings there are."""
     with db.read() as conn:
-        somebody = lives.find(conn, "FD")[0]
+        somebody = individual.find(conn, "FD")[0]
     set_references(db, somebody, [], "anna")
     with pytest.raises(PeopleError, match="no track of this individual"):
         set_references(db, somebody, [track(1, 0)], "anna")
@@ -29,14 +31,14 @@ def ask_everything(db):
         progress.work_for(conn, user, True, True)
         progress.learned(conn)
         progress.lacking(conn)
-        lives.listing(conn, after="A")
-        key, other = (lives.find(conn, code)[0] for code in ("FF", "FI"))
-        lives.life_of(conn, key)
-        lives.life_of(conn, other)
-        lives.seen(conn, key)
-        lives.gallery(conn, key, "person", before=2**60)
-        lives.decisions(conn, key, before=2**60)
-        lives.biography_changes(conn, key)
+        individual.listing(conn, after="A")
+        key, other = (individual.find(conn, code)[0] for code in ("FF", "FI"))
+        individual.life_of(conn, key)
+        individual.life_of(conn, other)
+        individual.seen(conn, key)
+        individual.gallery(conn, key, "person", before=2**60)
+        individual.decisions(conn, key, before=2**60)
+        individual.biography_changes(conn, key)
         for rule in ("frame", "clip", "minutes"):
             day = date(2013, 5, 6)
             found = together(conn, Question((key, other), Scope(rule, since=day, until=day, probability=0.5)))
@@ -45,15 +47,15 @@ def ask_everything(db):
             clips_of(conn, found.occasions)
             everybody = network.Kept().network(conn, Scope(rule, since=day, until=day, probability=0.5))
             assert len(everybody.edges) == 1
-        lives.photos(conn, key)
-        lives.asked_for_review(conn, [track(1, 0)])
-        lives.lookalikes(conn, key)
-        lives.find_named(conn, "fifi")
-        lives.key_of_code(conn, "FF")
-        lives.names(conn)
-        assert (lives.if_merged(conn, key, other).verified, lives.if_merged(conn, key, other).model) == (1, 1)
-        lives.if_unmerged(conn, lives.key_of_code(conn, "GM"))
-        return len(list(lives.sightings(conn, key)))
+        individual.photos(conn, key)
+        individual.asked_for_review(conn, [track(1, 0)])
+        individual.lookalikes(conn, key)
+        individual.find_named(conn, "fifi")
+        individual.key_of_code(conn, "FF")
+        individual.names(conn)
+        assert (individual.if_merged(conn, key, other).verified, individual.if_merged(conn, key, other).model) == (1, 1)
+        individual.if_unmerged(conn, individual.key_of_code(conn, "GM"))
+        return len(list(individual.sightings(conn, key)))
 
 
 def small_world(db):

@@ -19,7 +19,7 @@ from chimp_assets.database.individuals.biographies import Refused, Terms, Told, 
 from chimp_assets.database.individuals.merges import merge_individuals, unmerge_individual
 from chimp_assets.database.labels.events import OTHER_ROLES, ROLE_ORDER
 from chimp_assets.database.people.users import write_audit_event
-from chimp_assets.insight import review
+from chimp_assets.insight.labelling import review
 from chimp_assets.web.auth.roles import require
 from chimp_assets.web.auth.sessions import Person
 from chimp_assets.web.errors import WebError

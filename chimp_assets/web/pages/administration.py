@@ -21,7 +21,8 @@ from chimp_assets.database.footage import times
 from chimp_assets.database.footage.archive_state import archive_problem
 from chimp_assets.database.footage.passed_over import labels_left_behind, passed_over_files
 from chimp_assets.database.schema import DATE_ORDERS, ROLES, VIDEO_STATES
-from chimp_assets.insight import archive, models, people
+from chimp_assets.insight import archive, models
+from chimp_assets.insight.labelling import people
 from chimp_assets.web.auth.roles import RUNG_OF, require
 from chimp_assets.web.charts import reliability, shares_over
 from chimp_assets.web.errors import WebError

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from chimp_assets.database.footage.archive_state import archive_problem
-from chimp_assets.insight import progress
+from chimp_assets.insight.labelling import progress
 from chimp_assets.loop.evidence import contradictions_in_words, merge_proposals
 from chimp_assets.web.auth.roles import may, require
 from chimp_assets.web.auth.sessions import Person

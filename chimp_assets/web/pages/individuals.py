@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from chimp_assets.database.labels.references import MOST
-from chimp_assets.insight import lives
+from chimp_assets.insight import individual as lives
 from chimp_assets.web.auth.roles import require
 from chimp_assets.web.charts import bars
 from chimp_assets.web.errors import WebError

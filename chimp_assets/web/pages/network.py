@@ -17,8 +17,8 @@ from fastapi import APIRouter, Depends, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from chimp_assets.insight import network as facts
-from chimp_assets.insight.together import RESAMPLES, TOO_FEW, Rule, Scope, index_of_counts
+from chimp_assets.insight.association import network as facts
+from chimp_assets.insight.association.together import RESAMPLES, TOO_FEW, Rule, Scope, index_of_counts
 from chimp_assets.web.auth.roles import require
 from chimp_assets.web.charts import graph
 from chimp_assets.web.pages.together import MOST_MINUTES, days_of

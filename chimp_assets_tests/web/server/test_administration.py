@@ -13,7 +13,8 @@ import sqlalchemy as sa
 from chimp_assets.database import schema as s
 from chimp_assets.database.labels.events import record_events
 from chimp_assets.home import Home
-from chimp_assets.insight import archive, models, people
+from chimp_assets.insight import archive, models
+from chimp_assets.insight.labelling import people
 from chimp_assets_tests.database.world import DETECTOR, HEAD, START, add_video, event, track
 from chimp_assets_tests.web.server.conftest import PASSWORD, Browser
 

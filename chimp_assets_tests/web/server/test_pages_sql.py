@@ -10,7 +10,8 @@ import sqlalchemy as sa
 from chimp_assets.database import schema as s
 from chimp_assets.database.connection.engine import Database
 from chimp_assets.home import Home
-from chimp_assets.insight import archive, models, own, people, review
+from chimp_assets.insight import archive, models
+from chimp_assets.insight.labelling import own, people, review
 from chimp_assets_tests.database import t_sql
 from chimp_assets_tests.database.world import HEAD, START, add_video, make_world
 from chimp_assets_tests.web.disputed import make_disputed

@@ -14,7 +14,7 @@ from chimp_assets.database import schema as s
 from chimp_assets.database.labels.events import effective_answers, last_seq, record_events
 from chimp_assets.database.people.users import add_user
 from chimp_assets.home import Home
-from chimp_assets.insight import own, review
+from chimp_assets.insight.labelling import own, review
 from chimp_assets_tests.database.world import add_video, event, predict, track
 from chimp_assets_tests.web.disputed import (
     ASKED,

@@ -18,7 +18,7 @@ from chimp_assets.database.individuals.merges import root_of, standing_edges
 from chimp_assets.database.labels.events import ANSWER_KINDS, NAMING_KINDS
 from chimp_assets.database.labels.references import best_named
 from chimp_assets.database.people.lookup import Called, individual_called
-from chimp_assets.insight.progress import verified_tracks
+from chimp_assets.insight.labelling.progress import verified_tracks
 
 PAGE = 60
 _PART = 1_000

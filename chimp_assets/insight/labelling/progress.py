@@ -14,8 +14,8 @@ import sqlalchemy as sa
 from chimp_assets.database import schema as t
 from chimp_assets.database.labels.agreement import SelfAgreement, recent_self_agreement
 from chimp_assets.database.labels.events import ANSWER_KINDS, NAMING_KINDS, PAIR_ANSWER_KINDS, effective_answers
-from chimp_assets.database.status import Bought, HeadStatus, bought_of, head_history
 from chimp_assets.database.work.queue import in_lanes
+from chimp_assets.insight.status import Bought, HeadStatus, bought_of, head_history
 
 ENOUGH = 10
 """Verified tracks below which an individual is asked for first."""

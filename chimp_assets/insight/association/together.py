@@ -22,7 +22,7 @@ import numpy as np
 import sqlalchemy as sa
 
 from chimp_assets.database import schema as t
-from chimp_assets.insight.lives import named_track
+from chimp_assets.insight.individual import named_track
 
 Rule = Literal["frame", "clip", "minutes"]
 MAX_TOGETHER = 6

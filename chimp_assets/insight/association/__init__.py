@@ -1,0 +1,1 @@
+"""Who was seen with whom: clips, dyads, the network."""
