@@ -26,7 +26,7 @@ from chimp_assets.database import schema
 from chimp_assets.demo.archive import make_archive
 from chimp_assets.home import init_home
 from chimp_assets_tests.archive import ffmpeg
-from chimp_assets_tests.ingest_runs import blobs, command, environment, rows
+from chimp_assets_tests.cli.ingest_runs import blobs, command, environment, rows
 
 KILLS = 50
 _TOML = """\

@@ -19,8 +19,8 @@ from benchmarks.harness import Row, cores
 from chimp_assets.definitions import build_definitions
 from chimp_assets.home import init_home
 from chimp_assets.resources import HomeResource
-from chimp_assets_tests import large_home
-from chimp_assets_tests.test_quiet_ticks import QUIET
+from chimp_assets_tests.automation import large_home
+from chimp_assets_tests.automation.test_quiet_ticks import QUIET
 
 LIMIT_S = 1.0
 

@@ -22,7 +22,7 @@ from chimp_assets.errors import SettingsError
 TOML_NAME = "chimp.toml"
 WEIGHT_SOURCES = ("auto", "imagenet", "self_supervised")
 LANGUAGES = ("en", "fr")
-"""Languages of the page: one file each in `web/texts`, as a test keeps."""
+"""Languages of the page: one file each in `web/wording/texts`, as a test keeps."""
 WEIGHT_SUFFIXES = (".safetensors", ".pth", ".pt")
 
 

@@ -21,7 +21,7 @@ from chimp_assets.home import Home, init_home, remember_archive
 from chimp_assets.operations.doctor import examine
 from chimp_assets.operations.home_lock import only_one
 from chimp_assets.settings import TOML_NAME
-from chimp_assets_tests.test_cli import chimp  # noqa: F401  a fixture
+from chimp_assets_tests.cli.test_cli import chimp  # noqa: F401  a fixture
 
 
 @pytest.fixture

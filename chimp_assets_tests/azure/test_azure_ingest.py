@@ -18,7 +18,7 @@ from chimp_assets.database import schema as t
 from chimp_assets.home import Home, init_home
 from chimp_assets_tests.archive.clips import make_clip
 from chimp_assets_tests.azure.azurite import Azurite, why_not
-from chimp_assets_tests.ingest_runs import require_refusal, rows
+from chimp_assets_tests.cli.ingest_runs import require_refusal, rows
 
 pytestmark = pytest.mark.skipif(bool(why_not()), reason=why_not() or "runs")
 

@@ -25,7 +25,7 @@ from chimp_assets.web.app import Options, create_app
 from chimp_assets.web.auth import accounts, sessions
 from chimp_assets.web.pages.oidc import user_of
 from chimp_assets_tests.database.world import HEAD, add_video, event, make_world, plan, predict, track
-from chimp_assets_tests.test_t_sql import faults_in, spoken  # noqa: F401  a fixture
+from chimp_assets_tests.rules.test_t_sql import faults_in, spoken  # noqa: F401  a fixture
 from chimp_assets_tests.web.server.conftest import _cheap_hashes  # noqa: F401  a fixture
 
 ADDRESS = "http://127.0.0.1:3001"

@@ -17,7 +17,7 @@ from chimp_assets.web.app import Options, create_app
 from chimp_assets.web.auth import accounts
 from chimp_assets.web.labelling.media import _range_of
 from chimp_assets_tests.vision.animals import make_animals
-from chimp_assets_tests.vision.test_item_media import _ask
+from chimp_assets_tests.vision.pictures.test_item_media import _ask
 from chimp_assets_tests.web.server.conftest import PASSWORD, Browser
 
 TRACK = t.track_id_of(1, 0)

@@ -25,7 +25,7 @@ from chimp_assets.web.app import PICTURES
 from chimp_assets.web.auth import accounts
 from chimp_assets.web.labelling.picture_cache import PictureCache
 from chimp_assets_tests.vision.animals import START, answer, make_animals
-from chimp_assets_tests.vision.test_item_media import _ask
+from chimp_assets_tests.vision.pictures.test_item_media import _ask
 from chimp_assets_tests.web.server.conftest import PASSWORD, Browser
 
 VIDEOS = 4
