@@ -33,7 +33,8 @@ import sqlalchemy as sa
 from benchmarks.harness import Row, cores, show
 from chimp_assets.database import schema as t
 from chimp_assets.database.connection.bulk import insert_rows
-from chimp_assets.database.labels.events import COUNTER, LabelEvent, derived_answers, last_seq, record_events
+from chimp_assets.database.labels.answers import derived_answers
+from chimp_assets.database.labels.events import COUNTER, LabelEvent, last_seq, record_events
 from chimp_assets.database.labels.splits import audit_reserve_mask
 from chimp_assets.database.work.queue import claim
 from chimp_assets.home import Home, init_home

@@ -22,8 +22,9 @@ import sqlalchemy as sa
 
 from benchmarks.harness import Row, cores, timed
 from chimp_assets.database import schema as t
-from chimp_assets.database.connection.bulk import insert_rows, write_chunks
+from chimp_assets.database.connection.bulk import insert_rows
 from chimp_assets.database.connection.engine import SQLITE_SETTINGS, Database
+from chimp_assets.database.work.chunks import write_chunks
 
 TRACKS, RANKS = 200_000, 5
 CHUNKS = 10

@@ -568,7 +568,7 @@ def individuals_import(
     """
     from chimp_assets import console
     from chimp_assets.database.files.individual_files import import_individuals
-    from chimp_assets.database.individuals.biographies import Terms
+    from chimp_assets.database.individuals.batch import Terms
     from chimp_assets.home import Home
 
     done = import_individuals(Home.open().database, file, Terms(skip_bad, why, by, replace, force))
@@ -599,7 +599,8 @@ def individuals_alias(
 ) -> None:
     """Give an individual another name."""
     from chimp_assets import console
-    from chimp_assets.database.individuals.biographies import Terms, add_alias
+    from chimp_assets.database.individuals.aliases import add_alias
+    from chimp_assets.database.individuals.batch import Terms
     from chimp_assets.home import Home
 
     add_alias(Home.open().database, anim_id, alias, valid_from, valid_to, Terms(why=why, by=by, force=force))
@@ -618,7 +619,8 @@ def individuals_rename(
 ) -> None:
     """Mend a code that was mistyped. The former code stays an alias; renaming back undoes it."""
     from chimp_assets import console
-    from chimp_assets.database.individuals.biographies import Terms, rename_individual
+    from chimp_assets.database.individuals.batch import Terms
+    from chimp_assets.database.individuals.renaming import rename_individual
     from chimp_assets.home import Home
 
     done = rename_individual(Home.open().database, anim_id, new, Terms(why=why, by=by, force=force), free)
@@ -675,7 +677,7 @@ def individuals_unmerge(
 def individuals_list(json: Json = False) -> None:
     """Who may be named, and who was merged into whom."""
     from chimp_assets import console
-    from chimp_assets.database.individuals.biographies import list_individuals
+    from chimp_assets.database.individuals.listing import list_individuals
     from chimp_assets.home import Home
 
     home = Home.open()
@@ -691,7 +693,7 @@ def individuals_list(json: Json = False) -> None:
 def individuals_show(anim_id: Annotated[str, typer.Argument(help="A code or an alias.")], json: Json = False) -> None:
     """What is known of one individual: biography, aliases, communities, merges, and how that has changed."""
     from chimp_assets import console
-    from chimp_assets.database.individuals.biographies import show_individual
+    from chimp_assets.database.individuals.listing import show_individual
     from chimp_assets.home import Home
 
     home = Home.open()

@@ -15,7 +15,8 @@ import sqlalchemy as sa
 
 from chimp_assets.database import schema as t
 from chimp_assets.database.connection.engine import Database
-from chimp_assets.database.labels.events import NAMING_KINDS, effective_answers
+from chimp_assets.database.labels.answers import effective_answers
+from chimp_assets.database.labels.kinds import NAMING_KINDS
 from chimp_assets.database.labels.splits import audit_reserve_mask
 from chimp_assets.demo.expert import SimulatedExpert
 

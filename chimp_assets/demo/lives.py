@@ -12,7 +12,9 @@ import sqlalchemy as sa
 
 from chimp_assets.database.connection.bulk import insert_rows
 from chimp_assets.database.connection.engine import Database
-from chimp_assets.database.individuals.biographies import Terms, Told, upsert_individuals, write_memberships
+from chimp_assets.database.individuals.batch import Terms, Told
+from chimp_assets.database.individuals.biographies import upsert_individuals
+from chimp_assets.database.individuals.memberships import write_memberships
 from chimp_assets.database.schema import deployment, sampling_gap
 from chimp_assets.demo.truth import ArchiveTruth
 

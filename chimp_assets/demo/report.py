@@ -18,7 +18,7 @@ from rich.table import Table
 from chimp_assets.console import styled
 from chimp_assets.database import schema as t
 from chimp_assets.database.connection.engine import Database
-from chimp_assets.database.labels.events import ANSWER_KINDS
+from chimp_assets.database.labels.kinds import ANSWER_KINDS
 from chimp_assets.database.upkeep.views import load_query
 from chimp_assets.demo.baseline import Ground, Judged, RandomBaseline, judge, random_labels_baseline, read_ground
 from chimp_assets.demo.expert import SimulatedExpert

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from chimp_assets.database import schema as t
 from chimp_assets.database.individuals.merges import root_of, standing_edges
-from chimp_assets.database.labels.events import ANSWER_KINDS, NAMING_KINDS
+from chimp_assets.database.labels.kinds import ANSWER_KINDS, NAMING_KINDS
 from chimp_assets.database.labels.references import best_named
 from chimp_assets.database.people.lookup import Called, individual_called
 from chimp_assets.insight.labelling.progress import verified_tracks

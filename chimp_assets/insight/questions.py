@@ -21,7 +21,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from chimp_assets.database.connection.engine import Database
-from chimp_assets.database.csv_tables import GuardedWriter
+from chimp_assets.database.csv_cells import GuardedWriter
 from chimp_assets.database.people.lookup import individual_called, nearest_individual
 from chimp_assets.database.people.names import key_of
 from chimp_assets.database.schema import individual, video

@@ -31,7 +31,9 @@ from chimp_assets.acquisition.pool import (
     TrackPool,
 )
 from chimp_assets.database import schema as t
-from chimp_assets.database.labels.events import NAMING_KINDS, effective_answers, last_seq
+from chimp_assets.database.labels.answers import effective_answers
+from chimp_assets.database.labels.events import last_seq
+from chimp_assets.database.labels.kinds import NAMING_KINDS
 from chimp_assets.database.labels.splits import audit_reserve_mask
 from chimp_assets.loop.evidence import Evidence, read_evidence
 

@@ -23,7 +23,8 @@ import sqlalchemy as sa
 from chimp_assets import private_files
 from chimp_assets.acquisition.ridge import LiveRidge
 from chimp_assets.database import schema as t
-from chimp_assets.database.labels.events import NAMING_KINDS, last_seq
+from chimp_assets.database.labels.events import last_seq
+from chimp_assets.database.labels.kinds import NAMING_KINDS
 from chimp_assets.errors import ChimpError
 
 if TYPE_CHECKING:

@@ -21,7 +21,8 @@ from chimp_assets.acquisition.ridge import name_by_ridge
 from chimp_assets.database import schema as t
 from chimp_assets.database.connection.bulk import insert_rows
 from chimp_assets.database.individuals.merges import last_merge
-from chimp_assets.database.labels.events import NAMING_KINDS, last_seq
+from chimp_assets.database.labels.events import last_seq
+from chimp_assets.database.labels.kinds import NAMING_KINDS
 from chimp_assets.database.labels.splits import audit_reserve_mask
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from typing import Any
 
 from starlette.responses import StreamingResponse
 
-from chimp_assets.database.csv_tables import GuardedWriter
+from chimp_assets.database.csv_cells import GuardedWriter
 
 _FLUSH = 32_768
 

@@ -17,10 +17,11 @@ import numpy as np
 import sqlalchemy as sa
 
 from chimp_assets.database import schema as s
-from chimp_assets.database.connection.bulk import insert_rows, write_chunks
+from chimp_assets.database.connection.bulk import insert_rows
 from chimp_assets.database.connection.engine import Database
 from chimp_assets.database.individuals.biographies import upsert_individuals
 from chimp_assets.database.labels.events import record_events
+from chimp_assets.database.work.chunks import write_chunks
 from chimp_assets_tests.database.world import DETECTOR, START, event, make_world
 
 RANKS = 5

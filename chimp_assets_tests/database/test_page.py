@@ -14,7 +14,8 @@ from starlette.testclient import TestClient
 
 from chimp_assets.database import schema as s
 from chimp_assets.database.connection.engine import Database
-from chimp_assets.database.individuals.biographies import Terms, add_alias
+from chimp_assets.database.individuals.aliases import add_alias
+from chimp_assets.database.individuals.batch import Terms
 from chimp_assets.database.labels.events import record_events
 from chimp_assets.database.people.users import add_user
 from chimp_assets.database.work.due import tracks_without_pictures

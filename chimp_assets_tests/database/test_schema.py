@@ -11,7 +11,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 
 from chimp_assets.database import schema as s
 from chimp_assets.database.connection.engine import Database
-from chimp_assets.database.labels.events import effective_answers
+from chimp_assets.database.labels.answers import effective_answers
 from chimp_assets.database.upkeep.views import VIEW_NAMES
 from chimp_assets.settings import shipped_file
 from chimp_assets_tests.database.world import DETECTOR, HEAD, START, make_world, plan, track

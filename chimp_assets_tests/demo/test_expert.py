@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from chimp_assets.database import schema as t
-from chimp_assets.database.labels.events import effective_answers
+from chimp_assets.database.labels.answers import effective_answers
 from chimp_assets.database.work.queue import write_round
 from chimp_assets.demo.expert import Answer, ExpertError, SimulatedExpert, seen_in
 from chimp_assets.demo.truth import ArchiveTruth, TrueAnimal, TrueIndividual, TrueVideo

@@ -10,11 +10,14 @@ from typing import Any
 import pytest
 
 from chimp_assets.database.connection.engine import Database
-from chimp_assets.database.individuals.biographies import Terms, add_alias, upsert_individuals
+from chimp_assets.database.individuals.aliases import add_alias
+from chimp_assets.database.individuals.batch import Terms
+from chimp_assets.database.individuals.biographies import upsert_individuals
 from chimp_assets.database.individuals.merges import merge_individuals
 from chimp_assets.insight.questions import Answer, QuestionError, ask, parameters_of, question, questions, write_csv
 from chimp_assets.settings import shipped_file
-from chimp_assets_tests.database.field_study import Study, make_study, write_study
+from chimp_assets_tests.database.field_study import Study
+from chimp_assets_tests.database.study_database import make_study, write_study
 
 NAMES = [one.name for one in questions()]
 # What the studies cannot have: heads that were evaluated.

@@ -15,7 +15,7 @@ from chimp_assets.database.individuals.merges import merge_individuals
 from chimp_assets.database.labels.events import record_events
 from chimp_assets.insight.association import network as n
 from chimp_assets.insight.association.together import Question, Scope, together
-from chimp_assets_tests.database.field_study import make_study, write_study
+from chimp_assets_tests.database.study_database import make_study, write_study
 from chimp_assets_tests.database.world import event, track
 
 

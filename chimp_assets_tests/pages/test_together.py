@@ -11,7 +11,7 @@ from chimp_assets.database import schema as s
 from chimp_assets.database.labels.events import record_events
 from chimp_assets.insight import individual
 from chimp_assets.insight.association.together import Question, Scope, index_of, shown_of, together
-from chimp_assets_tests.database.field_study import make_study, write_study
+from chimp_assets_tests.database.study_database import make_study, write_study
 from chimp_assets_tests.database.world import event, track
 
 

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from playwright.sync_api import Page, expect
 
 from chimp_assets.database import schema as s
-from chimp_assets.database.labels.events import effective_answers
+from chimp_assets.database.labels.answers import effective_answers
 from chimp_assets.database.people.users import add_user
 from chimp_assets.home import Home
 from chimp_assets.web.auth.accounts import set_password

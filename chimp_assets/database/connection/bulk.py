@@ -1,7 +1,7 @@
 """Many rows at once, by the driver's fast path.
 
-Belongs here: turning columns into rows, handing them to the driver, and whole jobs of chunks that can be run again.
-Does not belong here: which rows are written, and when; what only SQL Server's drivers do (`bulk_sql_server`).
+Belongs here: turning columns into rows and handing them to the driver. Does not belong here: which rows are written
+and when; jobs that can be resumed (`work.chunks`); what only SQL Server's drivers do (`bulk_sql_server`).
 """
 
 from __future__ import annotations
@@ -9,10 +9,8 @@ from __future__ import annotations
 import json
 import math
 import sqlite3
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC
 from typing import Any
 
 import numpy as np
@@ -20,9 +18,8 @@ import sqlalchemy as sa
 from numpy.typing import NDArray
 
 from chimp_assets.database.connection import bulk_sql_server
-from chimp_assets.database.connection.engine import Database, DatabaseError, foreign_keys_are_off
+from chimp_assets.database.connection.engine import foreign_keys_are_off
 from chimp_assets.database.connection.faults import raise_as_usual
-from chimp_assets.database.schema import bulk_chunk
 
 CHUNK = 20_000
 UNROLLED = 10
@@ -31,56 +28,6 @@ writing the index costs more again (1 M predictions: 1 row 4.6 s, 8 3.0 s, 10 2.
 
 Values = NDArray[Any] | Sequence[Any]
 Columns = Mapping[str, Values]
-
-
-@dataclass(frozen=True)
-class BulkReport:
-    """What a job wrote. n_skipped: chunks that an earlier run had written; n_rows: rows written now."""
-
-    n_chunks: int
-    n_skipped: int
-    n_rows: int
-    seconds: float
-
-
-def write_chunks(
-    db: Database,
-    table: sa.Table,
-    chunks: Iterable[Columns | Any],
-    run_key: str,
-    progress: Callable[[int], None] | None = None,
-) -> BulkReport:
-    """Insert a job's chunks, each once however often the job is killed and run again.
-
-    A chunk is one transaction that enters it in the ledger (`bulk_chunk`) under (run_key, its number from 0) and
-    inserts its rows; what is in the ledger is skipped. So the same run_key must bring the same chunks in the same
-    order. A chunk is given as `insert_rows` takes it; memory: one chunk. progress: called with the rows that are there,
-    after each chunk. Raises DatabaseError where the ledger has another chunk under this number, ValueError for a
-    run_key that is empty or longer than 100 characters, and what `insert_rows` raises.
-    For jobs that add rows once: what is replaced as a whole (predictions of a bundle) goes by `insert_rows` in the
-    transaction that deletes what was there, so that nobody sees the half of it.
-    """
-    longest = bulk_chunk.c.run_key.type.length  # type: ignore[attr-defined]
-    if not 1 <= len(run_key) <= longest:
-        raise ValueError(f"a run_key has 1 to {longest} characters, not {len(run_key)}")
-    began = time.monotonic()
-    there = _ledger(db, run_key)
-    written = skipped = known = number = 0
-    with bulk_sql_server.staging(db, table) as staging:
-        for number, chunk in enumerate(chunks, start=1):
-            columns = _as_columns(chunk)
-            n = _checked_length(table, columns)
-            if number - 1 not in there and _write_chunk(db, table, columns, run_key, number - 1, n, staging):
-                written += n
-            else:
-                if number - 1 not in there:  # another process wrote it meanwhile
-                    there = _ledger(db, run_key)
-                _require_same(table, run_key, number - 1, n, there[number - 1])
-                skipped += 1
-            known += n
-            if progress is not None:
-                progress(known)
-    return BulkReport(number, skipped, written, round(time.monotonic() - began, 3))
 
 
 def insert_rows(conn: sa.Connection, table: sa.Table, columns: Columns | Any, chunk: int = CHUNK) -> int:
@@ -96,7 +43,7 @@ def insert_rows(conn: sa.Connection, table: sa.Table, columns: Columns | Any, ch
         raise ValueError("insert_rows needs a write transaction (Database.write)")
     if not isinstance(columns, Mapping):
         return sum(insert_rows(conn, table, _arrow_columns(batch), chunk) for batch in _arrow_stream(columns))
-    n = _checked_length(table, columns)
+    n = checked_length(table, columns)
     names = list(columns)
     write: Callable[[sa.Connection, sa.Table, list[str], list[list[Any]]], None]
     match conn.dialect.name:
@@ -106,7 +53,7 @@ def insert_rows(conn: sa.Connection, table: sa.Table, columns: Columns | Any, ch
             write, chunk = bulk_sql_server.execute_many, min(chunk, bulk_sql_server.rows_a_call(table, names))
         case _:
             write = _execute_unrolled
-    for part in _parts(conn.dialect, table, columns, n, chunk):
+    for part in driver_values(conn.dialect, table, columns, n, chunk):
         write(conn, table, names, part)
         if foreign_keys_are_off(conn):
             _require_parents(conn, table, dict(zip(names, part, strict=True)))
@@ -120,58 +67,8 @@ def insert_one(conn: sa.Connection, table: sa.Table, **values: Any) -> int:
     return int(key[0])
 
 
-def _write_chunk(
-    db: Database,
-    table: sa.Table,
-    columns: Columns,
-    run_key: str,
-    chunk_no: int,
-    n: int,
-    staging: bulk_sql_server.Staging | None,
-) -> bool:
-    """One transaction. Returns False if the ledger has the chunk already."""
-    entry = {"run_key": run_key, "chunk_no": chunk_no, "table_name": table.name, "n_rows": n}
-    staged = staging is not None and staging.fill(columns, n, _parts)
-
-    def work(conn: sa.Connection) -> None:
-        conn.execute(sa.insert(bulk_chunk).values(entry | {"written_at": datetime.now(UTC)}))
-        if staged and staging is not None:
-            staging.move(conn, list(columns))
-        else:
-            insert_rows(conn, table, columns)
-
-    try:
-        if db.dialect == "sqlite":
-            # Its parents are looked up for a chunk at once, not for each row: a quarter of the time.
-            with db.write_unchecked() as conn:
-                work(conn)
-        else:
-            db.transact(work)
-    except sa.exc.IntegrityError:
-        if chunk_no in _ledger(db, run_key):
-            return False
-        raise
-    return True
-
-
-def _ledger(db: Database, run_key: str) -> dict[int, tuple[str, int]]:
-    """(table, rows) of the chunks of a job that are written."""
-    c = bulk_chunk.c
-    with db.read() as conn:
-        rows = conn.execute(sa.select(c.chunk_no, c.table_name, c.n_rows).where(c.run_key == run_key))
-        return {row.chunk_no: (row.table_name, row.n_rows) for row in rows}
-
-
-def _require_same(table: sa.Table, run_key: str, chunk_no: int, n: int, there: tuple[str, int]) -> None:
-    if there != (table.name, n):
-        raise DatabaseError(
-            f"Chunk {chunk_no} of the job {run_key!r} has {n:,} rows for {table.name}, but {there[1]:,} rows of"
-            f" {there[0]} were written under its name before.",
-            "Give another job another run_key; the same key means the same rows.",
-        )
-
-
-def _checked_length(table: sa.Table, columns: Columns) -> int:
+def checked_length(table: sa.Table, columns: Columns) -> int:
+    """How many rows the columns hold. Raises ValueError for unknown columns, for none, and for unequal lengths."""
     unknown = [name for name in columns if name not in table.c]
     if unknown or not columns:
         raise ValueError(f"table {table.name} has no columns {unknown}" if unknown else "no columns to insert")
@@ -182,7 +79,9 @@ def _checked_length(table: sa.Table, columns: Columns) -> int:
     return n
 
 
-def _parts(dialect: sa.Dialect, table: sa.Table, columns: Columns, n: int, chunk: int) -> Iterator[list[list[Any]]]:
+def driver_values(
+    dialect: sa.Dialect, table: sa.Table, columns: Columns, n: int, chunk: int
+) -> Iterator[list[list[Any]]]:
     """The values as the driver takes them, a list for each column, `chunk` rows at a time."""
     converters = {name: table.c[name].type.dialect_impl(dialect).bind_processor(dialect) for name in columns}
     for start in range(0, n, chunk):
@@ -265,7 +164,8 @@ def _python_values(values: Values, start: int, stop: int, convert: Callable[[Any
     return listed if convert is None else [convert(value) for value in listed]
 
 
-def _as_columns(chunk: Columns | Any) -> Columns:
+def as_columns(chunk: Columns | Any) -> Columns:
+    """Columns by name of whatever `insert_rows` takes."""
     return chunk if isinstance(chunk, Mapping) else _arrow_columns(_arrow_stream(chunk).read_all())
 
 

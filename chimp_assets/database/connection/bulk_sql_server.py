@@ -77,7 +77,7 @@ class Staging:
     def fill(self, columns: Any, n: int, parts: Callable[..., Iterator[list[list[Any]]]]) -> bool:
         """Rows into the staging table alone. Returns False if they must go another way; nothing is stored then.
 
-        parts: `bulk._parts`.
+        parts: `bulk.driver_values`.
         """
         if self._given_up or n < FEWEST_ROWS:
             return False

@@ -17,7 +17,9 @@ import sqlalchemy as sa
 from chimp_assets.database.connection.bulk import insert_one
 from chimp_assets.database.connection.counters import take_numbers
 from chimp_assets.database.connection.engine import Database
-from chimp_assets.database.csv_tables import Fault, Layout, Number, Row, date_of, read_table, refusal_of
+from chimp_assets.database.csv_cells import Number, date_of
+from chimp_assets.database.csv_sheets import Fault, InvalidValue, Row
+from chimp_assets.database.csv_tables import Layout, read_table, refusal_of
 from chimp_assets.database.footage.cameras import CameraNames, in_words, likely_ones, name_key
 from chimp_assets.database.people.names import fault_in
 from chimp_assets.database.schema import deployment, sampling_gap, video
@@ -92,7 +94,7 @@ def import_effort(db: Database, file: Path, skip_bad: bool = False) -> ImportedE
         for row in table.rows:
             try:
                 values = _deployment(row) if deployments else _gap(row)
-            except _Wrong as wrong:
+            except InvalidValue as wrong:
                 faults[Fault(row.line, wrong.column, str(wrong))] = None
                 continue
             values |= _spelt(names, values["site"], values["camera"])
@@ -150,19 +152,13 @@ def _unknown(conn: sa.Connection, places: set[tuple[str | None, str]]) -> list[U
     ]
 
 
-class _Wrong(Exception):
-    def __init__(self, column: str, sentence: str) -> None:
-        super().__init__(sentence)
-        self.column = column
-
-
 def _deployment(row: Row) -> dict[str, Any]:
     values: dict[str, Any] = _texts(row, "site", "camera", "note") | _days(row)
     for name in DEPLOYMENTS.numbers:
         text = row.cells.get(name)
         values[name] = None if text is None else float(text)
     if values["camera"] is None:
-        raise _Wrong("camera", "there is none")
+        raise InvalidValue("camera", "there is none")
     return values
 
 
@@ -170,7 +166,7 @@ def _gap(row: Row) -> dict[str, Any]:
     values = _texts(row, "site", "camera", "reason") | _days(row)
     for name in ("reason", "end_date"):
         if values[name] is None:
-            raise _Wrong(name, "there is none")
+            raise InvalidValue(name, "there is none")
     return values
 
 
@@ -178,9 +174,9 @@ def _texts(row: Row, *names: str) -> dict[str, Any]:
     values = {name: row.cells.get(name) for name in names}
     for name, text in values.items():
         if fault := fault_of(text or "", _LENGTHS[name]):
-            raise _Wrong(name, f"it {fault}")
+            raise InvalidValue(name, f"it {fault}")
         if name in ("site", "camera") and (fault := fault_in(text or "")):
-            raise _Wrong(name, f"it {fault}")
+            raise InvalidValue(name, f"it {fault}")
     return values
 
 
@@ -191,12 +187,12 @@ def _days(row: Row) -> dict[str, Any]:
         try:
             days[name] = None if text is None else date_of(text)
         except ValueError as error:
-            raise _Wrong(name, str(error)) from None
+            raise InvalidValue(name, str(error)) from None
     start, end = days["start_date"], days["end_date"]
     if start is None:
-        raise _Wrong("start_date", "there is none")
+        raise InvalidValue("start_date", "there is none")
     if end is not None and end < start:
-        raise _Wrong("end_date", f"it lies before start_date {start}")
+        raise InvalidValue("end_date", f"it lies before start_date {start}")
     return days
 
 

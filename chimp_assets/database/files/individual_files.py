@@ -13,9 +13,13 @@ from typing import Any
 import sqlalchemy as sa
 
 from chimp_assets.database.connection.engine import Database
-from chimp_assets.database.csv_tables import Fault, Layout, Number, TableFileError, read_table, refusal_of
-from chimp_assets.database.individuals import biographies
-from chimp_assets.database.individuals.biographies import Refused, Terms, Told, Written
+from chimp_assets.database.csv_cells import Number
+from chimp_assets.database.csv_sheets import Fault, TableFileError
+from chimp_assets.database.csv_tables import Layout, read_table, refusal_of
+from chimp_assets.database.individuals.aliases import write_aliases
+from chimp_assets.database.individuals.batch import Refused, Terms, Told, WriteReport
+from chimp_assets.database.individuals.biographies import write_biographies
+from chimp_assets.database.individuals.memberships import write_communities, write_memberships
 
 # SokweDB: sokwe.janegoodall.org/doc/tech_spec_single. PLHDB: demo.plhdb.org. Headers without case and underscores.
 BIOGRAPHY = Layout(
@@ -81,10 +85,10 @@ ALIASES = Layout(
 LAYOUTS = (ALIASES, MEMBERSHIPS, BIOGRAPHY, COMMUNITIES)
 
 _WRITERS = {
-    BIOGRAPHY.name: biographies.write_biographies,
-    MEMBERSHIPS.name: biographies.write_memberships,
-    COMMUNITIES.name: biographies.write_communities,
-    ALIASES.name: biographies.write_aliases,
+    BIOGRAPHY.name: write_biographies,
+    MEMBERSHIPS.name: write_memberships,
+    COMMUNITIES.name: write_communities,
+    ALIASES.name: write_aliases,
 }
 # Our columns as the person who reads a message knows them: SokweDB's, where the file is no help.
 _SOKWE = {"community": "CommID", "birth_community": "BirthComm"}
@@ -129,7 +133,7 @@ def import_individuals(db: Database, file: Path, terms: Terms | None = None) -> 
             key=lambda fault: fault.line,
         )
 
-    def work(conn: sa.Connection) -> Written:
+    def work(conn: sa.Connection) -> WriteReport:
         written = _WRITERS[table.layout.name](conn, told, terms)
         if table.faults and not terms.skip_bad:
             raise Refused([])

@@ -18,19 +18,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from chimp_assets.database.connection.engine import Database
-from chimp_assets.database.csv_tables import (
-    KEY,
-    Fault,
-    GuardedWriter,
-    Number,
-    Row,
-    Sheet,
-    TableFileError,
-    open_sheet,
-    rows_of,
-    unguarded,
-)
-from chimp_assets.database.labels.events import LabelEvent, effective_answers, record_in
+from chimp_assets.database.csv_cells import KEY, GuardedWriter, Number, unguarded
+from chimp_assets.database.csv_sheets import Fault, InvalidValue, Row, Sheet, TableFileError, open_sheet, rows_of
+from chimp_assets.database.individuals.rules import UNKNOWN_ANIM_ID
+from chimp_assets.database.labels.answers import effective_answers
+from chimp_assets.database.labels.events import LabelEvent, record_in
 from chimp_assets.database.labels.provenance import note_import
 from chimp_assets.database.people.names import code_of
 from chimp_assets.database.schema import annotation, app_user, individual
@@ -55,7 +47,6 @@ EVENT_COLUMNS = (*COLUMNS, "other_track_id", "video_id", "frame_no", "x", "y", "
 NAMED_BAD_ROWS = 10
 # Of rows without annotation_id: the same content gets the same id in every home.
 ROW_NAMESPACE = uuid.UUID("5f2c2f0e-9d0a-5a57-8a53-0c7a51b6f1de")
-UNKNOWN_ANIM_ID = "UNK"
 
 _BATCH = 500
 _BETWEEN = "\x1f"
@@ -70,21 +61,12 @@ class LabelFileError(ChimpError):
 
 
 @dataclass(frozen=True)
-class BadRow:
-    """A row that was not stored: its line in the file (the header is line 1), the column at fault and why."""
-
-    line: int
-    column: str
-    message: str
-
-
-@dataclass(frozen=True)
 class ImportReport:
     """What became of a file's rows: stored, already there, left out. notes: what was assumed about the file."""
 
     stored: int = 0
     duplicates: int = 0
-    skipped: list[BadRow] = field(default_factory=list)
+    skipped: list[Fault] = field(default_factory=list)
     notes: list[str] = field(default_factory=list, compare=False)
 
 
@@ -123,7 +105,7 @@ def import_labels(db: Database, file: Path, annotator: str | None = None, skip_b
     def work(conn: sa.Connection) -> ImportReport:
         stored = duplicates = 0
         seqs: list[int] = []
-        skipped: list[BadRow] = []
+        skipped: list[Fault] = []
         for batch in _batches(sheet, kept, annotator, skipped):
             results = record_in(conn, [event for _, event in batch])
             for (line, _), result in zip(batch, results, strict=True):
@@ -132,7 +114,7 @@ def import_labels(db: Database, file: Path, annotator: str | None = None, skip_b
                 if result.seq is not None:
                     seqs.append(result.seq)
                 if result.status == "rejected":
-                    skipped.append(BadRow(line, result.field or "", result.reason or ""))
+                    skipped.append(Fault(line, result.field or "", result.reason or ""))
             if len(skipped) >= NAMED_BAD_ROWS and not skip_bad:
                 break
         skipped.sort(key=lambda row: row.line)
@@ -171,29 +153,23 @@ def _events_to_export(names: tuple[str, ...], all_events: bool) -> sa.Select[Any
 
 
 def _batches(
-    sheet: Sheet, kept: Mapping[str, int], annotator: str | None, bad: list[BadRow]
+    sheet: Sheet, kept: Mapping[str, int], annotator: str | None, bad: list[Fault]
 ) -> Iterator[list[tuple[int, LabelEvent]]]:
     """Events with their lines, in batches; rows that are no events are added to bad."""
     batch: list[tuple[int, LabelEvent]] = []
     for row in rows_of(sheet, kept, _RULES):
         if isinstance(row, Fault):
-            bad.append(BadRow(row.line, _column_of(row.column), row.message))
+            bad.append(Fault(row.line, _column_of(row.column), row.message))
             continue
         try:
             batch.append((row.line, _event(row, annotator)))
-        except _BadCell as cell:
-            bad.append(BadRow(row.line, cell.column, str(cell)))
+        except InvalidValue as cell:
+            bad.append(Fault(row.line, cell.column, str(cell)))
         if len(batch) == _BATCH:
             yield batch
             batch = []
     if batch or bad:
         yield batch
-
-
-class _BadCell(Exception):
-    def __init__(self, column: str, sentence: str) -> None:
-        super().__init__(sentence)
-        self.column = column
 
 
 def _column_of(header: str) -> str:
@@ -239,7 +215,7 @@ def _event(row: Row, annotator: str | None) -> LabelEvent:
         values["kind"], values["anim_id"] = "unknown", None
     values["annotator"] = values.get("annotator") or annotator
     if not values["annotator"]:
-        raise _BadCell("annotator", "nobody is named as the one who said so")
+        raise InvalidValue("annotator", "nobody is named as the one who said so")
     values["lane"] = values.get("lane") or "import"
     if values.get("annotation_id"):
         # An export of ours: these are what a person wrote, to the last blank.
@@ -260,12 +236,12 @@ def _moment(text: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise _BadCell("client_time", f"{text!r} is not a time like 2026-05-06T14:30:00Z") from None
+        raise InvalidValue("client_time", f"{text!r} is not a time like 2026-05-06T14:30:00Z") from None
     if moment.tzinfo is not None:
         try:
             moment.astimezone(UTC)
         except OverflowError:
-            raise _BadCell("client_time", f"{text!r} lies outside of the years 1 to 9999 in UTC") from None
+            raise InvalidValue("client_time", f"{text!r} lies outside of the years 1 to 9999 in UTC") from None
     return moment
 
 
@@ -278,7 +254,7 @@ def _content(values: dict[str, Any]) -> str:
     return _BETWEEN.join(f"{name}={cell}" for name, cell in said.items())
 
 
-def _bad_rows(sheet: Sheet, bad: list[BadRow]) -> LabelFileError:
+def _bad_rows(sheet: Sheet, bad: list[Fault]) -> LabelFileError:
     named = "; ".join(f"line {row.line}, column {row.column}: {row.message}" for row in bad[:NAMED_BAD_ROWS])
     return LabelFileError(
         f"{sheet.file} cannot be imported: {named}." + "".join(f" {note}." for note in sheet.notes),

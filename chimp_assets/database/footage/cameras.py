@@ -21,7 +21,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from chimp_assets.database.connection.bulk import insert_one
-from chimp_assets.database.schema import camera_mapping, camera_name, video
+from chimp_assets.database.schema import app_user, camera_mapping, camera_name, video
 from chimp_assets.database.texts import cut_to
 
 KEY_LENGTH = 300
@@ -199,8 +199,6 @@ class CameraNames:
 
 def standing_mappings(conn: sa.Connection) -> list[Mapping]:
     """What operators said and did not take back, the oldest first."""
-    from chimp_assets.database.schema import app_user
-
     m = camera_mapping.c
     rows = conn.execute(
         sa.select(camera_mapping, app_user.c.name.label("by"))

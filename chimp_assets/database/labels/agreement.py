@@ -12,7 +12,8 @@ import sqlalchemy as sa
 
 from chimp_assets.database import schema as t
 from chimp_assets.database.individuals.merges import merged_ids
-from chimp_assets.database.labels.events import ANSWER_KINDS, NAMING_KINDS, last_seq
+from chimp_assets.database.labels.events import last_seq
+from chimp_assets.database.labels.kinds import ANSWER_KINDS, NAMING_KINDS
 from chimp_assets.intervals import wilson
 
 LOOKED_AT = 100_000

@@ -19,18 +19,13 @@ import sqlalchemy as sa
 from chimp_assets.database import schema as t
 from chimp_assets.database.connection.counters import take_numbers
 from chimp_assets.database.connection.engine import Database
-from chimp_assets.database.labels.events import (
-    ANSWER_KINDS,
-    COUNTER,
-    EventResult,
-    LabelEvent,
-    effective_answers,
-    record_in,
-)
+from chimp_assets.database.connection.parameters import in_parts
+from chimp_assets.database.labels.answers import effective_answers
+from chimp_assets.database.labels.events import COUNTER, EventResult, LabelEvent, record_in
+from chimp_assets.database.labels.kinds import ANSWER_KINDS
 from chimp_assets.database.texts import fault_of
 
 SHOWN_LENGTH = 4000
-_PART = 500
 
 
 @dataclass(frozen=True)
@@ -111,17 +106,17 @@ def _heads(conn: sa.Connection, edits: Sequence[Opinion]) -> dict[tuple[Any, ...
     tracks = sorted({e.event.track_id for e in edits if e.event.kind in ANSWER_KINDS and e.event.track_id is not None})
     boxes = {(e.event.video_id, e.event.frame_no, e.event.track_id) for e in edits if e.event.kind == "box"}
     found: dict[tuple[Any, ...] | None, dict[str, Any]] = {}
-    for start in range(0, len(tracks), _PART):
-        answers = effective_answers(of_tracks=tracks[start : start + _PART]).subquery()
+    for part in in_parts(tracks):
+        answers = effective_answers(of_tracks=part).subquery()
         for row in conn.execute(_described(answers.c.annotation_id)):
             found[("track", row.track_id)] = dict(row._mapping)
     videos = sorted({video_id for video_id, _, _ in boxes if video_id is not None})
     a, taken_back = t.annotation.c, t.annotation.alias("taken_back")
     undone = sa.exists().where(taken_back.c.kind == "retract", taken_back.c.supersedes == a.annotation_id)
     frames = sorted({frame_no for _, frame_no, _ in boxes if frame_no is not None})
-    for start in range(0, len(videos), _PART):
+    for part in in_parts(videos):
         newest = sa.select(a.annotation_id).where(
-            a.kind == "box", a.video_id.in_(videos[start : start + _PART]), a.frame_no.in_(frames), ~undone
+            a.kind == "box", a.video_id.in_(part), a.frame_no.in_(frames), ~undone
         )
         for row in conn.execute(_described(newest.subquery().c.annotation_id)):
             key = (row.video_id, row.frame_no, row.track_id)

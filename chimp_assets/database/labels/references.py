@@ -6,7 +6,7 @@ the pictures (`vision.item_media`), showing them (`insight.lives`, `web.items`).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,11 +15,12 @@ import sqlalchemy as sa
 from chimp_assets.database import schema as t
 from chimp_assets.database.connection.bulk import insert_rows
 from chimp_assets.database.connection.engine import Database
-from chimp_assets.database.labels.events import NAMING_KINDS, effective_answers
+from chimp_assets.database.connection.parameters import in_parts
+from chimp_assets.database.labels.answers import effective_answers
+from chimp_assets.database.labels.kinds import NAMING_KINDS
 from chimp_assets.database.people.users import PeopleError, user_id_of, write_audit_event
 
 MOST = 5
-_PART = 500
 
 
 def set_references(db: Database, individual_id: int, track_ids: Sequence[int], by: str) -> list[int]:
@@ -126,10 +127,10 @@ def without_photos(conn: sa.Connection, individuals: Collection[int]) -> list[in
     """Those of the individuals for whom no photo stands; in the place of who is merged, who that is now."""
     i, r = t.individual.c, t.reference_photo.c
     found: set[int] = set()
-    for part in _parts(individuals):
+    for part in in_parts(individuals):
         root = sa.func.coalesce(i.same_as_id, i.individual_id)
         shown = sa.exists().where(r.individual_id == root)
-        found.update(conn.scalars(sa.select(root).where(i.individual_id.in_(part or []), ~shown)))
+        found.update(conn.scalars(sa.select(root).where(i.individual_id.in_(part), ~shown)))
     return sorted(found)
 
 
@@ -140,7 +141,7 @@ def best_named(conn: sa.Connection, individuals: Collection[int] | None = None) 
     five with the best, newest first.
     """
     best: dict[int, dict[Any, Any]] = {}
-    for part in _parts(individuals):
+    for part in _parts_or_all(individuals):
         for row in conn.execute(_named(part)):
             days = best.setdefault(row.individual_id, {})
             if len(days) < MOST:
@@ -173,8 +174,5 @@ def _named(individuals: list[int] | None) -> sa.Select[Any]:
     )
 
 
-def _parts(individuals: Collection[int] | None) -> list[list[int] | None]:
-    if individuals is None:
-        return [None]
-    asked = list(dict.fromkeys(individuals))
-    return [asked[start : start + _PART] for start in range(0, len(asked), _PART)]
+def _parts_or_all(individuals: Collection[int] | None) -> Iterable[list[int] | None]:
+    return [None] if individuals is None else in_parts(dict.fromkeys(individuals))

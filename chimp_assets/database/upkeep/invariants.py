@@ -11,6 +11,8 @@ import numpy as np
 import sqlalchemy as sa
 
 from chimp_assets.database import schema as t
+from chimp_assets.database.labels.answers import answered_pairs, derived_answers, effective_answers
+from chimp_assets.database.labels.events import AHEAD, EARLIEST
 from chimp_assets.database.labels.provenance import imported
 
 SAMPLE = 20
@@ -110,8 +112,6 @@ def predictions_that_do_not_add_up(conn: sa.Connection, model_id: int) -> list[t
 
 def answers_that_do_not_stand(conn: sa.Connection) -> list[int]:
     """track_id of tracks whose standing answer is kept as another than follows from all events, or not at all."""
-    from chimp_assets.database.labels.events import derived_answers
-
     follows = derived_answers().subquery("follows").c
     kept = t.standing_answer.c
     one, other = (sa.select(c.track_id, c.annotation_id, c.individual_id) for c in (follows, kept))
@@ -152,8 +152,6 @@ _MEASURING = ("audit", "repeat")
 
 def decisions_of_no_clock(conn: sa.Connection) -> list[tuple[int, str]]:
     """(seq, column) of decisions whose client_time or seconds cannot be."""
-    from chimp_assets.database.labels.events import AHEAD, EARLIEST
-
     a = t.annotation.c
     timeless = sa.or_(a.client_time < EARLIEST, a.client_time > datetime.now(UTC) + AHEAD)
     column = sa.case((timeless, "client_time"), else_="seconds")
@@ -180,8 +178,6 @@ def items_that_should_not_wait(conn: sa.Connection) -> list[int]:
     A pair needs no question of its own once one of its tracks is answered, but for `unknown`. Repeats and what is
     disputed ask on purpose about what was answered.
     """
-    from chimp_assets.database.labels.events import answered_pairs, effective_answers
-
     item, other = t.acquisition_queue.c, t.track.alias("other")
     answered = effective_answers().subquery()
     rows = conn.scalars(

@@ -16,8 +16,10 @@ import sqlalchemy as sa
 
 from chimp_assets.database import schema as t
 from chimp_assets.database.connection.engine import Database
+from chimp_assets.database.connection.parameters import in_parts
 from chimp_assets.database.individuals.merges import last_merge, root_of, standing_edges
-from chimp_assets.database.labels.events import NAMING_KINDS, effective_answers
+from chimp_assets.database.labels.answers import effective_answers
+from chimp_assets.database.labels.kinds import NAMING_KINDS
 from chimp_assets.database.labels.splits import audit_reserve_mask
 from chimp_assets.database.work.queue import in_lanes
 from chimp_assets.settings import Settings
@@ -400,12 +402,8 @@ def tracks_without_pictures(conn: sa.Connection, limit: int = 1000) -> list[int]
 def lacking_pictures(conn: sa.Connection, track_ids: Sequence[int]) -> list[int]:
     """Those of the tracks of which nobody has made pictures, in their order."""
     made: set[int] = set()
-    for start in range(0, len(track_ids), _PART):
-        part = list(track_ids[start : start + _PART])
+    for part in in_parts(track_ids):
         made.update(
             conn.scalars(sa.select(t.item_media.c.track_id).where(t.item_media.c.track_id.in_(part)).distinct())
         )
     return [track_id for track_id in track_ids if track_id not in made]
-
-
-_PART = 500

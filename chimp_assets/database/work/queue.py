@@ -10,7 +10,7 @@ who may correct answers what cannot all be true: a pair, or one track and its na
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from chimp_assets.database.connection.bulk import insert_one, insert_rows
 from chimp_assets.database.connection.counters import take_numbers
 from chimp_assets.database.connection.engine import Database
+from chimp_assets.database.connection.parameters import in_parts
 from chimp_assets.database.people.leases import give_back
 from chimp_assets.database.people.users import user_id_of
 from chimp_assets.database.schema import (
@@ -36,7 +37,6 @@ from chimp_assets.database.schema import (
 
 MAX_CLAIM = 1_000
 REASON_LENGTH = 500
-_PARAMETERS = 500
 _Q = acquisition_queue.c
 
 
@@ -158,7 +158,7 @@ def claim(
         mine = _may_have(conn, user_id, lanes)
         held = set(_first(conn, sa.and_(_Q.state == "leased", _Q.leased_by == user_id), mine, MAX_CLAIM))
         wanted = sorted(held - set(exclude))[:n]
-        for part in _parts(sorted(set(wanted) | (held & set(exclude)))):
+        for part in in_parts(sorted(set(wanted) | (held & set(exclude)))):
             conn.execute(
                 sa.update(acquisition_queue)
                 .where(_Q.item_id.in_(part), _Q.state == "leased", _Q.leased_by == user_id)
@@ -233,7 +233,7 @@ def _lease(conn: sa.Connection, item_ids: list[int], user_id: int, now: datetime
     """
     mine = sa.and_(_Q.state == "leased", _Q.leased_by == user_id, _Q.leased_until == until)
     got: list[int] = []
-    for part in _parts(sorted(item_ids)):  # in one order: two who lease the same ones do not wait for each other
+    for part in in_parts(sorted(item_ids)):  # in one order: two who lease the same ones do not wait for each other
         leased = conn.execute(
             sa.update(acquisition_queue)
             .where(_Q.item_id.in_(part), _is_free(now))
@@ -252,17 +252,12 @@ def _leased_items(conn: sa.Connection, user_id: int, item_ids: list[int]) -> lis
                _Q.other_track_id)  # fmt: skip
     items = [
         QueueItem(*row)
-        for part in _parts(item_ids)
+        for part in in_parts(item_ids)
         for row in conn.execute(
             sa.select(*columns).where(_Q.item_id.in_(part), _Q.state == "leased", _Q.leased_by == user_id)
         )
     ]
     return sorted(items, key=lambda item: (-item.round_id, item.position))
-
-
-def _parts(values: list[int]) -> Iterator[list[int]]:
-    for start in range(0, len(values), _PARAMETERS):
-        yield values[start : start + _PARAMETERS]
 
 
 def _integers(values: NDArray[np.int64] | Sequence[int]) -> list[int]:

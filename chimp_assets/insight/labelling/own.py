@@ -14,7 +14,9 @@ from typing import Any, Literal
 import sqlalchemy as sa
 
 from chimp_assets.database import schema as t
-from chimp_assets.database.labels.events import ANSWER_KINDS, NAMING_KINDS, effective_answers, last_seq
+from chimp_assets.database.labels.answers import effective_answers
+from chimp_assets.database.labels.events import last_seq
+from chimp_assets.database.labels.kinds import ANSWER_KINDS, NAMING_KINDS
 
 PAGE = 50
 LOOKED_AT = 200_000

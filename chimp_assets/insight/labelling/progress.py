@@ -13,7 +13,8 @@ import sqlalchemy as sa
 
 from chimp_assets.database import schema as t
 from chimp_assets.database.labels.agreement import SelfAgreement, recent_self_agreement
-from chimp_assets.database.labels.events import ANSWER_KINDS, NAMING_KINDS, PAIR_ANSWER_KINDS, effective_answers
+from chimp_assets.database.labels.answers import effective_answers
+from chimp_assets.database.labels.kinds import ANSWER_KINDS, NAMING_KINDS, PAIR_ANSWER_KINDS
 from chimp_assets.database.work.queue import in_lanes
 from chimp_assets.insight.status import Bought, HeadStatus, bought_of, head_history
 

@@ -20,15 +20,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from chimp_assets.database import schema as t
-from chimp_assets.database.labels.events import (
-    ANSWER_KINDS,
-    NAMING_KINDS,
-    OTHER_ROLES,
-    PAIR_ANSWER_KINDS,
-    ROLE_ORDER,
-    effective_answers,
-    last_seq,
-)
+from chimp_assets.database.labels.answers import OTHER_ROLES, ROLE_ORDER, effective_answers
+from chimp_assets.database.labels.events import last_seq
+from chimp_assets.database.labels.kinds import ANSWER_KINDS, NAMING_KINDS, PAIR_ANSWER_KINDS
 from chimp_assets.loop.evidence import doubts, read_evidence
 
 QUEUES = ("names", "pairs", "missed", "provisional", "doubtful", "flags", "conflicts", "asked")

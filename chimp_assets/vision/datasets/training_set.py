@@ -19,7 +19,8 @@ import sqlalchemy as sa
 
 from chimp_assets.database import schema
 from chimp_assets.database.individuals.merges import last_merge
-from chimp_assets.database.labels.events import effective_answers, last_seq
+from chimp_assets.database.labels.answers import effective_answers
+from chimp_assets.database.labels.events import last_seq
 from chimp_assets.database.labels.splits import audit_reserve_mask
 from chimp_assets.vision.models.checkpoint import ModelError, content_hash, read_checked
 

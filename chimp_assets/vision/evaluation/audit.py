@@ -23,7 +23,8 @@ import sqlalchemy as sa
 from chimp_assets.database import schema
 from chimp_assets.database.connection.bulk import insert_rows
 from chimp_assets.database.individuals.merges import as_merged, merged_ids
-from chimp_assets.database.labels.events import effective_answers, last_seq
+from chimp_assets.database.labels.answers import effective_answers
+from chimp_assets.database.labels.events import last_seq
 from chimp_assets.intervals import CONFIDENCE, wilson
 from chimp_assets.vision.datasets.training_set import audited, read_members
 from chimp_assets.vision.embedding.bundle import are_tracks_grey

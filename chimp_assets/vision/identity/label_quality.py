@@ -14,7 +14,7 @@ import numpy as np
 import sqlalchemy as sa
 
 from chimp_assets.database import schema as t
-from chimp_assets.database.csv_tables import GuardedWriter
+from chimp_assets.database.csv_cells import GuardedWriter
 from chimp_assets.database.individuals.merges import as_merged, merged_ids
 from chimp_assets.vision.datasets.training_set import newest_training_set, read_members
 from chimp_assets.vision.embedding.bundle import embeddings_of_tracks

@@ -20,7 +20,7 @@ import sqlalchemy as sa
 
 from chimp_assets.database import schema as t
 from chimp_assets.database.connection.bulk import insert_rows
-from chimp_assets.database.labels.events import effective_answers
+from chimp_assets.database.labels.answers import effective_answers
 from chimp_assets.vision.embedding.bundle import embeddings_of_tracks
 from chimp_assets.vision.identity.assignment import overlapping
 from chimp_assets.vision.identity.head import load_head

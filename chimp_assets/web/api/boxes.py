@@ -10,7 +10,7 @@ from starlette.requests import Request
 
 from chimp_assets.archive.storage.store import MissingBlobError
 from chimp_assets.database import schema as t
-from chimp_assets.database.labels.events import effective_answers
+from chimp_assets.database.labels.answers import effective_answers
 from chimp_assets.web.auth.roles import require
 from chimp_assets.web.errors import WebError
 from chimp_assets.web.fields import FrameNo, Key

@@ -21,7 +21,8 @@ from starlette.requests import Request
 from chimp_assets.database import schema as t
 from chimp_assets.database.connection.engine import Database
 from chimp_assets.database.labels.competing import Opinion, record_opinions
-from chimp_assets.database.labels.events import AHEAD, EARLIEST, LONGEST_S, PAIR_KINDS, LabelEvent
+from chimp_assets.database.labels.events import AHEAD, EARLIEST, LONGEST_S, LabelEvent
+from chimp_assets.database.labels.kinds import PAIR_KINDS
 from chimp_assets.web.auth.roles import RUNG_OF, RUNG_OF_LANE, may_answer, may_settle, require
 from chimp_assets.web.auth.sessions import Person
 from chimp_assets.web.errors import WebError

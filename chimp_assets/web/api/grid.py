@@ -13,7 +13,7 @@ from pydantic import Field
 from starlette.requests import Request
 
 from chimp_assets.database import schema as t
-from chimp_assets.database.labels.events import effective_answers
+from chimp_assets.database.labels.answers import effective_answers
 from chimp_assets.database.labels.splits import audit_reserve_mask
 from chimp_assets.database.people.lookup import individual_called
 from chimp_assets.settings import Settings

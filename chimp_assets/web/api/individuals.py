@@ -14,8 +14,9 @@ from pydantic import Field
 from starlette.requests import Request
 
 from chimp_assets.database.connection.engine import Database
-from chimp_assets.database.individuals.biographies import Terms, rename_individual
+from chimp_assets.database.individuals.batch import Terms
 from chimp_assets.database.individuals.merges import merge_individuals, unmerge_individual
+from chimp_assets.database.individuals.renaming import rename_individual
 from chimp_assets.database.labels.events import LabelEvent, record_events
 from chimp_assets.database.labels.references import set_references
 from chimp_assets.database.people.users import write_audit_event

@@ -12,7 +12,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from chimp_assets.database import schema as t
-from chimp_assets.database.labels.events import ANSWER_KINDS, effective_answers
+from chimp_assets.database.labels.answers import effective_answers
+from chimp_assets.database.labels.kinds import ANSWER_KINDS
 from chimp_assets.insight.individual import newest_communities
 from chimp_assets.web.auth.roles import RUNG_OF, require
 from chimp_assets.web.auth.sessions import Person, is_secure

@@ -15,9 +15,10 @@ from pydantic import Field
 from starlette.requests import Request
 
 from chimp_assets.database import schema as t
-from chimp_assets.database.individuals.biographies import Refused, Terms, Told, write_biographies
+from chimp_assets.database.individuals.batch import Refused, Terms, Told
+from chimp_assets.database.individuals.biographies import write_biographies
 from chimp_assets.database.individuals.merges import merge_individuals, unmerge_individual
-from chimp_assets.database.labels.events import OTHER_ROLES, ROLE_ORDER
+from chimp_assets.database.labels.answers import OTHER_ROLES, ROLE_ORDER
 from chimp_assets.database.people.users import write_audit_event
 from chimp_assets.insight.labelling import review
 from chimp_assets.web.auth.roles import require

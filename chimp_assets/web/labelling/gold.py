@@ -27,7 +27,7 @@ import sqlalchemy as sa
 from chimp_assets.database import schema as t
 from chimp_assets.database.connection.engine import Database
 from chimp_assets.database.individuals.merges import merged_ids
-from chimp_assets.database.labels.events import ANSWER_KINDS, NAMING_KINDS
+from chimp_assets.database.labels.kinds import ANSWER_KINDS, NAMING_KINDS
 from chimp_assets.database.people.leases import give_back
 from chimp_assets.settings import Settings
 from chimp_assets.web.auth.sessions import Person

@@ -18,7 +18,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from chimp_assets.database import schema as t
-from chimp_assets.database.labels.events import effective_answers
+from chimp_assets.database.labels.answers import effective_answers
 from chimp_assets.database.labels.references import best_named
 from chimp_assets.database.work.queue import QueueItem
 from chimp_assets.web.wording.sentences import Told, told

@@ -19,7 +19,8 @@ import sqlalchemy as sa
 from chimp_assets.database import schema as t
 from chimp_assets.database.connection.bulk import insert_one
 from chimp_assets.database.connection.engine import Database
-from chimp_assets.database.labels.events import NAMING_KINDS, effective_answers
+from chimp_assets.database.labels.answers import effective_answers
+from chimp_assets.database.labels.kinds import NAMING_KINDS
 from chimp_assets.settings import Settings
 from chimp_assets.web.auth.sessions import Person
 

@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from chimp_assets.database import schema as s
-from chimp_assets.database.connection.bulk import insert_one, insert_rows, write_chunks
+from chimp_assets.database.connection.bulk import insert_one, insert_rows
 from chimp_assets.database.connection.engine import Database, DatabaseError
+from chimp_assets.database.work.chunks import write_chunks
 from chimp_assets_tests.database.world import make_world, track
 
 AT = datetime(2013, 5, 6, 7, 8, 9, 123456, tzinfo=UTC)

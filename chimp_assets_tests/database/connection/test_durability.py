@@ -13,13 +13,13 @@ import pytest
 import sqlalchemy as sa
 
 from chimp_assets.database import schema as s
-from chimp_assets.database.connection.bulk import write_chunks
 from chimp_assets.database.connection.engine import Database
 from chimp_assets.database.files.individual_files import import_individuals
 from chimp_assets.database.files.label_files import import_labels
 from chimp_assets.database.individuals.merges import merge_individuals
 from chimp_assets.database.labels.events import record_events
 from chimp_assets.database.people.users import add_user, disable_user
+from chimp_assets.database.work.chunks import write_chunks
 from chimp_assets_tests.database.world import event, make_world, track
 
 FULL, NORMAL = 2, 1

@@ -7,39 +7,18 @@ import time
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import pytest
 import sqlalchemy as sa
 
 from chimp_assets.database import schema as s
 from chimp_assets.database.connection import bulk_sql_server, entra, faults
-from chimp_assets.database.connection.bulk import insert_rows, write_chunks
+from chimp_assets.database.connection.bulk import insert_rows
 from chimp_assets.database.connection.engine import Database, DatabaseError
 from chimp_assets.database.upkeep.migrations import _take_turn, try_options
+from chimp_assets.database.work.chunks import write_chunks
 from chimp_assets.errors import FullDiskError
+from chimp_assets_tests.database.connection.drivers import MSSQLPYTHON, PYODBC, URLS, boxes, driver_error
 from chimp_assets_tests.database.fake_sql_server import FakeDriver, install
-
-PYODBC = "mssql+pyodbc://anna:secret@host/chimps?driver=ODBC+Driver+18+for+SQL+Server"
-MSSQLPYTHON = "mssql+mssqlpython://anna:secret@host/chimps"
-URLS = {"pyodbc": PYODBC, "mssql_python": MSSQLPYTHON}
-
-
-@pytest.fixture(params=URLS)
-def driver(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> FakeDriver:
-    monkeypatch.setattr("chimp_assets.database.connection.engine.time.sleep", lambda seconds: None)
-    return install(monkeypatch, request.param)
-
-
-def _error(driver: FakeDriver, kind: str, number: int, words: str, state: str = "42000") -> Exception:
-    """An error in the shape of its driver: pyodbc gives the number in brackets, mssql-python does not give it."""
-    make = getattr(driver, kind)
-    if driver.__name__ == "pyodbc":
-        return make(
-            state,
-            f"[{state}] [Microsoft][ODBC Driver 18 for SQL Server][SQL Server]{words} ({number}) (SQLExecDirectW)",
-        )
-    return make(f"Driver Error: Syntax error or access violation; DDBC Error: [Microsoft][SQL Server]{words}")
-
 
 WORDS = {
     615: "Could not find database ID 7, name 'chimps'.",
@@ -64,7 +43,7 @@ WORDS = {
 @pytest.mark.parametrize("number", WORDS)
 def test_passing_faults_are_known_by_each_drivers_way_of_saying_them(driver: FakeDriver, number: int) -> None:
     """Azure SQL closes connections as a matter of course: an import must not die of it."""
-    error = sa.exc.OperationalError("SELECT 1", None, _error(driver, "OperationalError", number, WORDS[number]))
+    error = sa.exc.OperationalError("SELECT 1", None, driver_error(driver, "OperationalError", number, WORDS[number]))
     assert faults.is_passing(error)
     first = {40501: 10, 1205: 0.2}.get(number, 5)
     assert [faults.pause_s(error, attempt, 0.2) for attempt in (1, 2)] == [first, 2 * first]
@@ -82,7 +61,9 @@ def test_passing_faults_are_known_by_each_drivers_way_of_saying_them(driver: Fak
 )
 def test_faults_of_ours_are_not_taken_for_passing_ones(driver: FakeDriver, number: int, words: str) -> None:
     """A duplicate key that happens to read (1205) is a duplicate every time."""
-    assert not faults.is_passing(sa.exc.IntegrityError("INSERT", None, _error(driver, "IntegrityError", number, words)))
+    assert not faults.is_passing(
+        sa.exc.IntegrityError("INSERT", None, driver_error(driver, "IntegrityError", number, words))
+    )
 
 
 def test_work_is_tried_again_on_a_fresh_connection(driver: FakeDriver) -> None:
@@ -93,7 +74,7 @@ def test_work_is_tried_again_on_a_fresh_connection(driver: FakeDriver) -> None:
     def work(conn: sa.Connection) -> str:
         attempts.append(len(driver.connected))
         if len(attempts) < 3:
-            raise sa.exc.OperationalError("x", None, _error(driver, "OperationalError", 40613, WORDS[40613]))
+            raise sa.exc.OperationalError("x", None, driver_error(driver, "OperationalError", 40613, WORDS[40613]))
         return "done"
 
     assert db.transact(work) == "done"
@@ -107,7 +88,7 @@ def test_a_full_database_is_said_in_words(driver: FakeDriver) -> None:
         (9002, "The transaction log for database 'chimps' is full due to 'LOG_BACKUP'."),
         (1105, "Could not allocate space for object 'dbo.detection' because the 'PRIMARY' filegroup is full."),
     ):
-        driver.refuse = {"INSERT": _error(driver, "ProgrammingError", number, words)}
+        driver.refuse = {"INSERT": driver_error(driver, "ProgrammingError", number, words)}
         with pytest.raises(FullDiskError, match="no room left"), Database(URLS[driver.__name__]).write() as conn:
             conn.execute(sa.insert(s.counter).values(name="a", value=1))
 
@@ -246,22 +227,11 @@ def test_reads_go_to_the_replica_only_where_the_address_says_so(monkeypatch: pyt
     assert plain.replica is plain
 
 
-def _boxes(n: int) -> dict[str, Any]:
-    return {
-        "score": np.full(n, 0.25, np.float32),
-        "video_id": np.ones(n, np.int64),
-        "frame_no": np.arange(n),
-        "detection_no": np.zeros(n, np.int16),
-        "track_id": np.full(n, 9),
-        **{name: np.full(n, 0.5) for name in ("x", "y", "w", "h")},
-    }
-
-
 def test_rows_go_as_sized_arrays_in_calls_of_some_thousand(driver: FakeDriver) -> None:
     """One call for all rows takes gigabytes in pyodbc; text of unknown width takes 2 GB for one row."""
     db = Database(URLS[driver.__name__])
     with db.write() as conn:
-        assert insert_rows(conn, s.detection, _boxes(25_000)) == 25_000
+        assert insert_rows(conn, s.detection, boxes(25_000)) == 25_000
         insert_rows(conn, s.counter, {"value": [1, 2], "name": ["a", "ünï ☂"]})
     calls = [rows for _, statement, rows in driver.log if statement.startswith("INSERT INTO detection")]
     assert [len(rows[2]) for rows in calls] == [10_000, 10_000, 5_000]
@@ -278,16 +248,16 @@ def test_rows_go_as_sized_arrays_in_calls_of_some_thousand(driver: FakeDriver) -
 def test_an_error_of_the_raw_cursor_is_the_usual_one(driver: FakeDriver) -> None:
     """A constraint that says no is an IntegrityError whichever path the rows took."""
     words = "The INSERT statement conflicted with the FOREIGN KEY constraint."
-    driver.refuse = {"INSERT INTO detection": _error(driver, "IntegrityError", 547, words, "23000")}
+    driver.refuse = {"INSERT INTO detection": driver_error(driver, "IntegrityError", 547, words, "23000")}
     with pytest.raises(sa.exc.IntegrityError), Database(URLS[driver.__name__]).write() as conn:
-        insert_rows(conn, s.detection, _boxes(3))
+        insert_rows(conn, s.detection, boxes(3))
     assert driver.log[-1][1] == "ROLLBACK"
 
 
 def test_bulk_copy_fills_a_staging_table_that_one_transaction_moves(monkeypatch: pytest.MonkeyPatch) -> None:
     """The bulk copy has a connection of its own and checks nothing: straight into the table it could not be undone."""
     driver = install(monkeypatch, "mssql_python")
-    report = write_chunks(Database(MSSQLPYTHON), s.detection, [_boxes(20_000), _boxes(20_000), _boxes(5)], "job")
+    report = write_chunks(Database(MSSQLPYTHON), s.detection, [boxes(20_000), boxes(20_000), boxes(5)], "job")
     assert report.n_rows == 40_005
     assert driver.bulk is not None
     ((staging, rows),) = driver.bulk.items()
@@ -305,7 +275,7 @@ def test_bulk_copy_fills_a_staging_table_that_one_transaction_moves(monkeypatch:
     assert [t for t in told[17:] if t.startswith("DROP")] == [f"DROP TABLE {staging}"]
     keywords = next(k for _, statement, k in driver.log if statement.startswith("BULK"))
     assert keywords["timeout"] == 0
-    assert keywords["column_mappings"] == list(_boxes(1))
+    assert keywords["column_mappings"] == list(boxes(1))
     (moving,) = {m for m in driver.said("INSERT INTO detection") if "SELECT" in m}
     assert f"FROM {staging}" in moving.replace("\n", " ")
     assert "NOT NULL" not in driver.said("CREATE TABLE")[0], "any row fits in; the move judges"
@@ -316,8 +286,10 @@ def test_what_an_edition_refuses_is_a_warning_and_what_is_there_already_none(
 ) -> None:
     """The smallest edition has no columnstore; and each upgrade would complain of the roles of the last one."""
     driver.refuse = {
-        "ncci_detection": _error(driver, "ProgrammingError", 40536, "'COLUMNSTORE' is not supported in this tier."),
-        "CREATE ROLE": _error(driver, "ProgrammingError", 15023, "User, group, or role 'x' already exists."),
+        "ncci_detection": driver_error(
+            driver, "ProgrammingError", 40536, "'COLUMNSTORE' is not supported in this tier."
+        ),
+        "CREATE ROLE": driver_error(driver, "ProgrammingError", 15023, "User, group, or role 'x' already exists."),
     }
     assert try_options(Database(URLS[driver.__name__])) == ["CREATE NONCLUSTERED COLUMNSTORE INDEX ncci_detection"]
     assert [record.levelname for record in caplog.records] == ["WARNING"]
@@ -329,7 +301,9 @@ def test_a_server_without_application_locks_is_upgraded_all_the_same(
     driver: FakeDriver, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Taking turns is a courtesy between two upgrades at once, not a condition of one."""
-    driver.refuse = {"sp_getapplock": _error(driver, "ProgrammingError", 2812, "Could not find stored procedure.")}
+    driver.refuse = {
+        "sp_getapplock": driver_error(driver, "ProgrammingError", 2812, "Could not find stored procedure.")
+    }
     with Database(URLS[driver.__name__]).write() as conn:
         _take_turn(conn)
     assert "one upgrade at a time" in caplog.text
@@ -349,7 +323,7 @@ def test_where_bulk_copy_is_refused_rows_go_by_statements(
         monkeypatch.setattr(
             "chimp_assets_tests.database.fake_sql_server.FakeCursor.bulkcopy", lambda *a, **k: {"rows_copied": 10_000}
         )
-    assert write_chunks(Database(MSSQLPYTHON), s.detection, [_boxes(20_000)] * 2, "job").n_rows == 40_000
+    assert write_chunks(Database(MSSQLPYTHON), s.detection, [boxes(20_000)] * 2, "job").n_rows == 40_000
     arrived = [len(p[2]) for _, statement, p in driver.log if statement.startswith("INSERT INTO detection")]
     assert arrived == [10_000] * 4
     assert len(driver.said("INSERT INTO bulk_chunk")) == 2

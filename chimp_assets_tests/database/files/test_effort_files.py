@@ -11,7 +11,8 @@ import sqlalchemy as sa
 
 from chimp_assets.database import schema as s
 from chimp_assets.database.connection.engine import Database
-from chimp_assets.database.csv_tables import FaultyTableError, TableFileError
+from chimp_assets.database.csv_sheets import TableFileError
+from chimp_assets.database.csv_tables import FaultyTableError
 from chimp_assets.database.files.effort_files import ImportedEffort, import_effort
 
 DEPLOYMENTS = """site,camera,start_date,end_date,latitude,longitude,note

@@ -19,7 +19,8 @@ from chimp_assets.database.files.label_files import (
     export_labels,
     import_labels,
 )
-from chimp_assets.database.labels.events import effective_answers, record_events
+from chimp_assets.database.labels.answers import effective_answers
+from chimp_assets.database.labels.events import record_events
 from chimp_assets.settings import shipped_file
 from chimp_assets_tests.database.world import event, make_world, track
 

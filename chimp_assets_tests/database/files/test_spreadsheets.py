@@ -20,18 +20,18 @@ from hypothesis import strategies as st
 import chimp_assets
 from chimp_assets.database import schema as s
 from chimp_assets.database.connection.engine import Database
-from chimp_assets.database.csv_tables import (
+from chimp_assets.database.csv_cells import (
     FORMULA_STARTS,
     KEY,
     GuardedWriter,
     Number,
-    TableFileError,
     date_of,
     guarded,
     number_of,
     truth_of,
     unguarded,
 )
+from chimp_assets.database.csv_sheets import TableFileError
 from chimp_assets.database.files.effort_files import import_effort
 from chimp_assets.database.files.individual_files import import_individuals
 from chimp_assets.database.files.label_files import LabelFileError, export_labels, import_labels

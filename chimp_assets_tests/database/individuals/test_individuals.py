@@ -11,16 +11,14 @@ import sqlalchemy as sa
 
 from chimp_assets.database import schema as s
 from chimp_assets.database.connection.engine import Database
-from chimp_assets.database.csv_tables import FaultyTableError, TableFileError
+from chimp_assets.database.csv_sheets import TableFileError
+from chimp_assets.database.csv_tables import FaultyTableError
 from chimp_assets.database.files.effort_files import import_effort
 from chimp_assets.database.files.individual_files import ImportedIndividuals, import_individuals
-from chimp_assets.database.individuals.biographies import (
-    Terms,
-    add_alias,
-    list_individuals,
-    show_individual,
-    upsert_individuals,
-)
+from chimp_assets.database.individuals.aliases import add_alias
+from chimp_assets.database.individuals.batch import Terms
+from chimp_assets.database.individuals.biographies import upsert_individuals
+from chimp_assets.database.individuals.listing import list_individuals, show_individual
 from chimp_assets.database.labels.events import record_events
 from chimp_assets.database.people.users import PeopleError
 from chimp_assets_tests.database.world import event, make_world, track

@@ -14,7 +14,10 @@ from hypothesis import strategies as st
 
 from chimp_assets.database import schema as s
 from chimp_assets.database.connection.engine import Database
-from chimp_assets.database.individuals.biographies import Terms, add_alias, show_individual, upsert_individuals
+from chimp_assets.database.individuals.aliases import add_alias
+from chimp_assets.database.individuals.batch import Terms
+from chimp_assets.database.individuals.biographies import upsert_individuals
+from chimp_assets.database.individuals.listing import show_individual
 from chimp_assets.database.individuals.merges import (
     as_merged,
     as_merged_at,
@@ -25,7 +28,8 @@ from chimp_assets.database.individuals.merges import (
     standing_edges,
     unmerge_individual,
 )
-from chimp_assets.database.labels.events import effective_answers, record_events
+from chimp_assets.database.labels.answers import effective_answers
+from chimp_assets.database.labels.events import record_events
 from chimp_assets.database.people.users import PeopleError
 from chimp_assets.database.work import due as work
 from chimp_assets.settings import Settings

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import multiprocessing
-import random
 import threading
-import time
 import uuid
 from datetime import UTC, datetime
 from typing import Any
@@ -16,41 +14,15 @@ import sqlalchemy as sa
 
 from chimp_assets.database import schema as s
 from chimp_assets.database.connection.engine import Database
-from chimp_assets.database.labels.events import (
-    EventResult,
-    LabelEvent,
-    effective_answers,
-    effective_pair_answers,
-    last_seq,
-    provisional_anim_id,
-    record_events,
-)
+from chimp_assets.database.labels.events import EventResult, LabelEvent, last_seq, record_events
+from chimp_assets.database.labels.label_event import provisional_anim_id
 from chimp_assets.database.people.users import disable_user
-from chimp_assets.database.work.queue import claim
+from chimp_assets_tests.database.labels.reading import record_one, standing, stored
 from chimp_assets_tests.database.world import (
     event,
-    item_states,
     make_world,
-    plan,
-    plan_pairs,
-    states_of_items,
     track,
 )  # fmt: skip
-
-
-def record_one(db: Database, told: LabelEvent) -> EventResult:
-    (result,) = record_events(db, [told])
-    return result
-
-
-def stored(db: Database) -> list[Any]:
-    with db.read() as conn:
-        return list(conn.execute(sa.select(s.annotation).order_by(s.annotation.c.seq)))
-
-
-def standing(db: Database, watermark: int | None = None) -> dict[int, str]:
-    with db.read() as conn:
-        return {row.track_id: row.kind for row in conn.execute(effective_answers(watermark))}
 
 
 def test_an_event_is_stored_as_it_was_said(db: Database) -> None:
@@ -171,78 +143,6 @@ def test_nothing_of_a_batch_is_stored_when_all_was_asked_for(db: Database) -> No
     assert [result.seq for result in record_events(db, batch[2:], all_or_nothing=True)] == [1]
 
 
-def test_the_expert_wins_over_later_voices_and_a_later_answer_over_an_earlier_one(db: Database) -> None:
-    """A volunteer's slip must not undo the expert's name."""
-    make_world(db)
-    t = track(1)
-    record_events(
-        db,
-        [
-            event("identify", t, "FF", annotator="vera"),
-            event("identify", t, "GM", annotator="vito"),
-        ],
-    )
-    assert standing(db) == {t: "identify"}
-    record_events(db, [event("unknown", t, annotator="rita"), event("identify", t, "FF", annotator="vera")])
-    assert standing(db) == {t: "unknown"}
-    record_events(db, [event("cannot_tell", t), event("unknown", t, annotator="rita")])
-    assert standing(db) == {t: "cannot_tell"}
-
-
-def test_a_past_moment_can_be_read_again_exactly(db: Database) -> None:
-    """A training set is rebuilt from its watermark, with the retractions of that time and no later ones."""
-    make_world(db)
-    first, second = event("unknown", track(1)), event("not_animal", track(1))
-    record_events(db, [first, second, event("retract", supersedes=second.annotation_id), event("skip", track(1, 1))])
-    moments = [standing(db, watermark) for watermark in (0, 1, 2, 3, 4, None)]
-    t = track(1)
-    assert moments == [{}, {t: "unknown"}, {t: "not_animal"}, {t: "unknown"}, {t: "unknown"}, {t: "unknown"}]
-
-
-def test_what_is_kept_as_standing_is_what_follows_from_all_events(db: Database) -> None:
-    """Every page reads what is kept; a track with another answer than its events say would be wrong everywhere."""
-    make_world(db)
-    rng, said = random.Random(6), list[LabelEvent]()
-    people, tracks = ("anna", "rita", "vera"), [track(1), track(1, 1), track(2)]
-    for _ in range(40):
-        batch = []
-        for _ in range(rng.randint(1, 4)):
-            who, about = rng.choice(people), rng.choice(tracks)
-            mine = [one for one in said if one.annotator == who]
-            kinds = (
-                "identify",
-                "unknown",
-                "bad_box",
-                "cannot_tell",
-                "skip",
-                "pair",
-                *(["retract"] * 3 if mine else []),
-            )
-            match rng.choice(kinds):
-                case "retract":
-                    batch.append(event("retract", annotator=who, supersedes=rng.choice(mine).annotation_id))
-                case "identify":
-                    batch.append(event("identify", about, rng.choice(("FF", "FI", "GM")), annotator=who))
-                case "pair":
-                    batch.append(event("cannot_tell", tracks[0], annotator=who, other_track_id=tracks[2]))
-                case kind:
-                    batch.append(event(kind, about, annotator=who))
-        results = record_events(db, batch)
-        said += [
-            one
-            for one, result in zip(batch, results, strict=True)
-            if result.status == "stored" and one.kind != "retract"
-        ]
-        with db.read() as conn:
-            kept = conn.execute(effective_answers().order_by(sa.text("track_id"))).all()
-            follow = conn.execute(effective_answers(last_seq(conn)).order_by(sa.text("track_id"))).all()
-            assert kept == follow
-            assert [row.annotation_id for row in kept] == list(
-                conn.scalars(sa.text("SELECT annotation_id FROM v_effective_answer ORDER BY track_id"))
-            )
-    assert {kind for kind in standing(db).values()} != {"identify"}, "a world in which all say one thing proves nothing"
-
-
 def test_taking_back_has_its_rules(db: Database) -> None:
     """Undo is for one's own answers, for those who review, and once."""
     make_world(db)
@@ -300,163 +200,6 @@ def test_an_alias_names_its_individual_whatever_its_case(db: Database) -> None:
     record_events(db, [told])
     assert stored(db)[0].individual_id == fifi
     assert record_one(db, dataclasses.replace(told, anim_id="FF")).status == "duplicate"
-
-
-def test_answers_settle_the_items_that_asked_and_take_lane_and_chance_from_them(db: Database) -> None:
-    """The audit lane is unbiased only if the queue, not the page, says which answers belong to it."""
-    make_world(db, tracks=5)
-    plan(db, [track(1, ordinal) for ordinal in range(5)], lane="audit")
-    items = {item.track_id: item for item in claim(db, "anna", 3, 15)}
-    record_events(
-        db,
-        [
-            event("identify", track(1, 0), "FF", item_id=items[track(1, 0)].item_id, lane="typical"),
-            event("skip", track(1, 1), item_id=items[track(1, 1)].item_id),
-            event("unknown", track(1, 3), annotator="vera"),
-            event("box", track(1, 4), video_id=1, frame_no=0, x=0.0, y=0.0, w=1.0, h=1.0),
-        ],
-    )
-    assert list(item_states(db).values()) == ["answered", "skipped", "leased", "answered", "pending"]
-    first, _, unasked, _ = stored(db)
-    assert (first.lane, first.propensity, first.item_id) == ("audit", 0.5, items[track(1, 0)].item_id)
-    assert (unasked.lane, unasked.propensity, unasked.item_id) == ("free", None, None)
-
-
-def test_a_late_answer_to_a_withdrawn_item_counts(db: Database) -> None:
-    """An answer made offline during a new plan is still an answer."""
-    make_world(db)
-    plan(db, [track(1)])
-    (item,) = claim(db, "anna", 1, lease_minutes=0.0001)
-    time.sleep(0.02)
-    plan(db, [track(1, 1)])
-    assert item_states(db)[track(1)] == "withdrawn"
-    assert record_one(db, event("identify", track(1), "FF", item_id=item.item_id)).status == "stored"
-    assert item_states(db)[track(1)] == "answered"
-    assert stored(db)[0].lane == "typical"
-
-
-def test_an_item_of_another_track_is_refused(db: Database) -> None:
-    """An off-by-one in a page would put every answer on its neighbour."""
-    make_world(db)
-    plan(db, [track(1), track(1, 1)])
-    item = claim(db, "anna", 1, 15)[0]
-    assert item.track_id == track(1)
-    assert record_one(db, event("identify", track(1, 1), "FF", item_id=item.item_id)).field == "item_id"
-
-
-def test_a_retraction_asks_again_unless_another_answer_stands(db: Database) -> None:
-    """Undo must bring the question back; and never ask what somebody else has answered."""
-    make_world(db)
-    plan(db, [track(1), track(1, 1), track(1, 2)])
-    items = {item.track_id: item.item_id for item in claim(db, "anna", 3, 15)}
-    asked = event("identify", track(1), "FF", item_id=items[track(1)])
-    unasked = event("identify", track(1, 1), "FF")
-    skipped = event("skip", track(1, 2), item_id=items[track(1, 2)])
-    record_events(db, [asked, unasked, skipped, event("unknown", track(1, 1), annotator="vera")])
-    assert list(item_states(db).values()) == ["answered", "answered", "skipped"]
-    record_events(db, [event("retract", supersedes=e.annotation_id) for e in (asked, unasked, skipped)])
-    assert list(item_states(db).values()) == ["pending", "answered", "pending"]
-    again = event("identify", track(1), "GM", item_id=items[track(1)])
-    record_events(db, [again, event("retract", supersedes=again.annotation_id), event("unknown", track(1))])
-    assert item_states(db)[track(1)] == "answered"
-    assert {item.track_id for item in claim(db, "vera", 5, 15)} == {track(1, 2)}
-
-
-A, B, C, D = track(1), track(1, 1), track(1, 2), track(2)
-
-
-def test_answers_about_a_pair_settle_its_items_and_say_nothing_of_a_track(db: Database) -> None:
-    """A volunteer's "cannot tell" about two tracks would else take both from the expert's queue, unnamed for ever."""
-    make_world(db)
-    plan(db, [A], lane="typical")
-    items = plan_pairs(db, [(A, B), (A, C), (A, D), (B, C)])
-    ids = [items[frozenset(pair)] for pair in ((A, B), (A, C), (A, D), (B, C))]
-    results = record_events(
-        db,
-        [
-            event("same", B, other_track_id=A, item_id=ids[0], annotator="vera"),
-            event("cannot_tell", A, other_track_id=C, item_id=ids[1], annotator="vera"),
-            event("skip", A, other_track_id=D, annotator="vera"),
-            event("different", C, other_track_id=B, annotator="vito"),
-        ],
-    )
-    assert {result.status for result in results} == {"stored"}
-    assert states_of_items(db, ids) == ["answered", "answered", "skipped", "answered"]
-    assert [row.lane for row in stored(db)] == ["pairs", "pairs", "free", "free"]
-    with db.read() as conn:
-        assert conn.execute(effective_answers()).all() == []
-        assert conn.execute(sa.text("SELECT * FROM v_effective_answer")).all() == []
-        found = conn.execute(effective_pair_answers().order_by(sa.text("track_id, other_track_id"))).all()
-    assert [(row.track_id, row.other_track_id, row.kind, row.role) for row in found] == [
-        (A, B, "same", "volunteer"), (A, C, "cannot_tell", "volunteer"), (B, C, "different", "volunteer"),
-    ]  # fmt: skip
-
-
-def test_of_two_answers_about_a_pair_the_better_role_stands_then_the_newer(db: Database) -> None:
-    """Which way round the two were shown must not make two questions of one."""
-    make_world(db)
-    by_expert = event("different", A, other_track_id=B)
-    record_events(db, [by_expert, event("same", B, other_track_id=A, annotator="vera")])
-
-    def stands(watermark: int | None = None) -> list[str]:
-        with db.read() as conn:
-            return [row.kind for row in conn.execute(effective_pair_answers(watermark))]
-
-    assert stands() == ["different"]
-    record_events(db, [event("retract", supersedes=by_expert.annotation_id)])
-    assert stands() == ["same"]
-    assert stands(2) == ["different"]
-    record_events(db, [event("cannot_tell", A, other_track_id=B, annotator="vito")])
-    assert stands() == ["cannot_tell"]
-
-
-def test_a_retraction_asks_a_pair_again_unless_it_is_answered(db: Database) -> None:
-    """Undo on the volunteers' page, too, must bring back the question."""
-    make_world(db)
-    items = plan_pairs(db, [(A, B), (A, C), (C, D)])
-    asked = event("same", A, other_track_id=B, item_id=items[frozenset({A, B})], annotator="vera")
-    unasked = event("different", C, other_track_id=A, annotator="vera")
-    doubted = event("same", C, other_track_id=D, annotator="vera")
-    record_events(db, [asked, unasked, doubted, event("different", C, other_track_id=D, annotator="vito")])
-    assert states_of_items(db, items.values()) == ["answered"] * 3
-    taken_back = [event("retract", supersedes=e.annotation_id, annotator="vera") for e in (asked, unasked, doubted)]
-    assert {result.status for result in record_events(db, taken_back)} == {"stored"}
-    assert states_of_items(db, items.values()) == ["pending", "pending", "answered"]
-    again = event("same", A, other_track_id=B, annotator="vera")
-    record_events(db, [again, event("identify", A, "FF")])
-    record_events(db, [event("retract", supersedes=again.annotation_id, annotator="vera")])
-    assert states_of_items(db, items.values()) == ["answered", "withdrawn", "answered"], "A has a name now"
-
-
-def test_a_name_withdraws_the_pairs_of_its_track_and_unknown_does_not(db: Database) -> None:
-    """Minutes of volunteers for what the expert has said; but an animal that nobody knows is what pairs are for."""
-    make_world(db)
-    items = plan_pairs(db, [(A, B), (C, D)])
-    disputed = plan_pairs(db, [(A, C)], lane="disputed")
-    with db.write() as conn:
-        conn.execute(sa.update(s.acquisition_queue).values(state="pending"))
-    claim(db, "vera", 1, 15, lanes=["pairs"])
-    record_events(db, [event("unknown", A), event("unknown", C)])
-    assert states_of_items(db, items.values()) == ["leased", "pending"]
-    record_events(db, [event("identify", B, "FF"), event("not_animal", D)])
-    assert states_of_items(db, [*items.values(), *disputed.values()]) == ["withdrawn", "withdrawn", "pending"]
-    late = event("same", A, other_track_id=B, item_id=items[frozenset({A, B})], annotator="vera")
-    assert record_one(db, late).status == "stored"
-    assert states_of_items(db, items.values()) == ["answered", "withdrawn"]
-
-
-def test_an_answer_must_be_about_both_tracks_of_its_pair(db: Database) -> None:
-    """A name sent with a pair's item would settle a question that it does not answer."""
-    make_world(db)
-    item = plan_pairs(db, [(A, B)])[frozenset({A, B})]
-    for wrong in (
-        event("identify", A, "FF", item_id=item),
-        event("cannot_tell", A, item_id=item),
-        event("same", A, other_track_id=C, item_id=item),
-    ):
-        assert record_one(db, wrong).field == "item_id"
-    assert record_one(db, event("skip", A, other_track_id=A)).field == "other_track_id"
-    assert states_of_items(db, [item]) == ["pending"]
 
 
 def test_more_events_than_a_statement_has_parameters(db: Database) -> None:

@@ -19,14 +19,12 @@ from chimp_assets.database.csv_tables import FaultyTableError
 from chimp_assets.database.files.effort_files import import_effort
 from chimp_assets.database.files.individual_files import import_individuals
 from chimp_assets.database.files.label_files import export_labels, import_labels
-from chimp_assets.database.individuals.biographies import (
-    Terms,
-    add_alias,
-    rename_individual,
-    show_individual,
-    upsert_individuals,
-)
+from chimp_assets.database.individuals.aliases import add_alias
+from chimp_assets.database.individuals.batch import Terms
+from chimp_assets.database.individuals.biographies import upsert_individuals
+from chimp_assets.database.individuals.listing import show_individual
 from chimp_assets.database.individuals.merges import merge_individuals
+from chimp_assets.database.individuals.renaming import rename_individual
 from chimp_assets.database.labels.events import record_events
 from chimp_assets.database.people.lookup import individual_called
 from chimp_assets.database.people.names import code_of, doubt_about, fault_in, key_of, look_of, looks

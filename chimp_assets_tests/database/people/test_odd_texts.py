@@ -19,12 +19,15 @@ from chimp_assets.archive.catalogue.register import NewVideo, register
 from chimp_assets.archive.storage.store import BlobInfo
 from chimp_assets.database import schema as s
 from chimp_assets.database.connection.engine import Database
-from chimp_assets.database.csv_tables import TableFileError, unguarded
+from chimp_assets.database.csv_cells import unguarded
+from chimp_assets.database.csv_sheets import TableFileError
 from chimp_assets.database.files.effort_files import import_effort
 from chimp_assets.database.files.individual_files import import_individuals
 from chimp_assets.database.files.label_files import LabelFileError, import_labels
 from chimp_assets.database.footage.cameras import name_key
-from chimp_assets.database.individuals.biographies import Terms, add_alias, upsert_individuals
+from chimp_assets.database.individuals.aliases import add_alias
+from chimp_assets.database.individuals.batch import Terms
+from chimp_assets.database.individuals.biographies import upsert_individuals
 from chimp_assets.database.individuals.merges import merge_individuals, unmerge_individual
 from chimp_assets.database.labels.events import record_events
 from chimp_assets.database.people.names import clean, code_of, doubt_about, fault_in, key_of

@@ -12,10 +12,11 @@ import pytest
 import sqlalchemy as sa
 
 from chimp_assets.database import schema as s
-from chimp_assets.database.connection.bulk import insert_rows, write_chunks
+from chimp_assets.database.connection.bulk import insert_rows
 from chimp_assets.database.connection.engine import Database
 from chimp_assets.database.labels.events import record_events
 from chimp_assets.database.upkeep.integrity import check_database
+from chimp_assets.database.work.chunks import write_chunks
 from chimp_assets_tests.database.world import HEAD, event, make_world, plan, predict, track
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

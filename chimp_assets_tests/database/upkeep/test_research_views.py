@@ -17,7 +17,8 @@ from chimp_assets.database.individuals.biographies import upsert_individuals
 from chimp_assets.database.individuals.merges import merge_individuals
 from chimp_assets.database.labels.events import record_events
 from chimp_assets.database.upkeep.views import VIEW_NAMES
-from chimp_assets_tests.database.field_study import Study, make_study, write_study
+from chimp_assets_tests.database.field_study import Study
+from chimp_assets_tests.database.study_database import make_study, write_study
 from chimp_assets_tests.database.world import START, add_video, event, make_world, track
 
 

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from chimp_assets.database import schema as s
 from chimp_assets.database.connection.engine import Database, DatabaseError
-from chimp_assets.database.labels.events import effective_answers, record_events
+from chimp_assets.database.labels.answers import effective_answers
+from chimp_assets.database.labels.events import record_events
 from chimp_assets.database.upkeep.views import VIEW_NAMES, in_words_of, load_query, load_view
 from chimp_assets.settings import shipped_file
 from chimp_assets_tests.database.world import event, make_world, predict, track

@@ -146,7 +146,7 @@ def test_another_vocabulary_is_another_query(home):
     answer(home, truth, "typical")
 
     def sexes(watermark, merge_watermark):
-        from chimp_assets.database.labels.events import effective_answers
+        from chimp_assets.database.labels.answers import effective_answers
 
         named = effective_answers(watermark, merge_watermark).subquery()
         return sa.select(

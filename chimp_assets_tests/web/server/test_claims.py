@@ -257,7 +257,9 @@ def test_boxes_begin_with_those_that_somebody_called_bad(home: Home, browser: Br
 
 def test_the_names_are_all_there_in_one_answer_that_browsers_keep(home: Home, browser: Browsers) -> None:
     """Name search works offline on what this gives."""
-    from chimp_assets.database.individuals.biographies import Terms, add_alias, upsert_individuals
+    from chimp_assets.database.individuals.aliases import add_alias
+    from chimp_assets.database.individuals.batch import Terms
+    from chimp_assets.database.individuals.biographies import upsert_individuals
 
     db = home.database
     upsert_individuals(db, [{"anim_id": f"X{n:03d}", "name": f"Name {n}"} for n in range(300)])

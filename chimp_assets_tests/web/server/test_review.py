@@ -11,7 +11,8 @@ import pytest
 import sqlalchemy as sa
 
 from chimp_assets.database import schema as s
-from chimp_assets.database.labels.events import effective_answers, last_seq, record_events
+from chimp_assets.database.labels.answers import effective_answers
+from chimp_assets.database.labels.events import last_seq, record_events
 from chimp_assets.database.people.users import add_user
 from chimp_assets.home import Home
 from chimp_assets.insight.labelling import own, review

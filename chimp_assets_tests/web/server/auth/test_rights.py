@@ -11,7 +11,8 @@ import pytest
 import sqlalchemy as sa
 
 from chimp_assets.database import schema as t
-from chimp_assets.database.labels.events import ANSWER_KINDS, record_events
+from chimp_assets.database.labels.events import record_events
+from chimp_assets.database.labels.kinds import ANSWER_KINDS
 from chimp_assets.database.upkeep.integrity import check_database
 from chimp_assets.database.work.queue import claim
 from chimp_assets.home import Home

@@ -9,8 +9,8 @@ import pytest
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
-from chimp_assets.database.labels.events import CORRECTING_ROLES, ROLE_ORDER
-from chimp_assets.database.schema import ROLES
+from chimp_assets.database.labels.answers import ROLE_ORDER
+from chimp_assets.database.schema import CORRECTING_ROLES, ROLES
 from chimp_assets.web.auth.roles import LADDER, RUNG_OF, Required, Rung
 from chimp_assets_tests.web.server.conftest import Browser
 

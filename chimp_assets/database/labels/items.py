@@ -1,0 +1,168 @@
+"""The queue items that label events answer, skip, withdraw or reopen.
+
+Belongs here: which items a batch of events may touch, what each event does to them, and storing that. Does not belong
+here: claiming and giving back (`work.queue`), and whether an event is accepted (`judgement`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from chimp_assets.database.connection.parameters import in_parts, rows_in_parts
+from chimp_assets.database.labels.answers import answer_kinds, answered_pairs
+from chimp_assets.database.labels.kinds import ANSWER_KINDS, pair_of, subject_of
+from chimp_assets.database.labels.label_event import LabelEvent
+from chimp_assets.database.schema import DISPUTED, PAIRS, acquisition_queue
+
+WAITING = ("pending", "leased")
+DONE = ("answered", "skipped")
+
+
+@dataclass
+class AskedItem:
+    """A queue item as a batch of events finds it and leaves it."""
+
+    track_id: int
+    lane: str
+    propensity: float
+    state: str
+    round_id: int
+    other_track_id: int | None
+    leased_by: int | None = None
+    leased_until: datetime | None = None
+
+    @property
+    def subject(self) -> frozenset[int]:
+        """The track, or both of a pair."""
+        return frozenset({self.track_id} if self.other_track_id is None else {self.track_id, self.other_track_id})
+
+    @property
+    def waits(self) -> bool:
+        """Whether nobody has answered it yet."""
+        return self.state in WAITING
+
+    def is_held_by_another(self, user_id: int, now: datetime) -> bool:
+        """Whether somebody else holds its lease: answers of others do not settle it."""
+        held = self.state == "leased" and self.leased_until is not None and self.leased_until > now
+        return held and self.leased_by != user_id
+
+    def is_answered_by(self, row: dict[str, Any]) -> bool:
+        """Whether an event answers it: a box answers no item, and an event about a pair none about one track."""
+        kind, pair = row["kind"], pair_of(row)
+        if self.other_track_id is not None:
+            return bool(pair)
+        return kind == "merge" or (not pair and kind in (*ANSWER_KINDS, "skip", "split"))
+
+    def asks_about(self, row: dict[str, Any]) -> bool:
+        """Whether an event can be an answer to it, or take one back."""
+        if self.other_track_id is None:
+            return self.track_id in (row["track_id"], row["other_track_id"])
+        return row["track_id"] in self.subject if row["kind"] == "retract" else pair_of(row) == self.subject
+
+
+class TouchedItems:
+    """The items that a batch may touch, and what its accepted events have done to them so far."""
+
+    def __init__(self, items: dict[int, AskedItem]) -> None:
+        self._items = items
+        self._settled: dict[int, str] = {}
+        self._reopened: set[int] = set()
+
+    @classmethod
+    def of(
+        cls, conn: sa.Connection, events: Sequence[LabelEvent], retracted: Collection[dict[str, Any]]
+    ) -> TouchedItems:
+        """Reads them. retracted: the stored events that retractions of the batch take back."""
+        item_ids = {event.item_id for event in events if event.item_id is not None}
+        item_ids |= {row["item_id"] for row in retracted if row["item_id"] is not None}
+        live_of = {event.track_id for event in events if event.track_id is not None}
+        done_of = {row["track_id"] for row in retracted if row["track_id"] is not None}
+        q = acquisition_queue.c
+        columns = (
+            q.item_id, q.round_id, q.track_id, q.lane, q.propensity, q.state, q.other_track_id, q.leased_by,
+            q.leased_until,
+        )  # fmt: skip
+
+        def of_tracks(track: sa.ColumnElement[int], states: tuple[str, ...]) -> Callable[[list[Any]], sa.Select[Any]]:
+            return lambda part: sa.select(*columns).where(track.in_(part), q.state.in_(states))
+
+        found: dict[int, AskedItem] = {}
+        for rows in (
+            rows_in_parts(conn, lambda part: sa.select(*columns).where(q.item_id.in_(part)), item_ids),
+            # A pair is found by either of its tracks: an index each, where "or" would be none.
+            rows_in_parts(conn, of_tracks(q.track_id, WAITING), live_of),
+            rows_in_parts(conn, of_tracks(q.other_track_id, WAITING), live_of),
+            rows_in_parts(conn, of_tracks(q.track_id, DONE), done_of),
+            rows_in_parts(conn, of_tracks(q.other_track_id, DONE), done_of),
+        ):
+            for row in rows:
+                found[row.item_id] = AskedItem(
+                    row.track_id, row.lane, row.propensity, row.state, row.round_id, row.other_track_id, row.leased_by,
+                    row.leased_until,
+                )  # fmt: skip
+        return cls(found)
+
+    def get(self, item_id: int | None) -> AskedItem | None:
+        """An item by its number; None if there is none."""
+        return None if item_id is None else self._items.get(item_id)
+
+    def settle_by(self, row: dict[str, Any]) -> None:
+        """An event was accepted, and it is no retraction: it settles the item that asked and those with its subject."""
+        kind = row["kind"]
+        touched = {row["item_id"]} if row["item_id"] is not None else set()
+        if kind in ANSWER_KINDS or pair_of(row) or kind == "skip":
+            subject, author, now = subject_of(row), row["annotator_id"], row["server_time"]
+            touched |= {
+                item_id
+                for item_id, item in self._items.items()
+                if item.waits and item.subject == subject and not item.is_held_by_another(author, now)
+            }
+        self._settle(touched, "skipped" if kind == "skip" else "answered")
+        if kind in ANSWER_KINDS and kind != "unknown" and not pair_of(row):
+            pairs = {item_id for item_id, item in self._items.items() if item.waits and item.lane == PAIRS}
+            self._settle({i for i in pairs if row["track_id"] in self._items[i].subject}, "withdrawn")
+
+    def reopen_after(self, retracted: dict[str, Any]) -> None:
+        """An event was retracted: the item that asked for it waits again."""
+        item_id, subject = retracted["item_id"], subject_of(retracted)
+        done = {i: item for i, item in self._items.items() if item.state in DONE}
+        if item_id is None:
+            # The answer came unasked: the newest item that it had settled is asked again.
+            item_id = max((i for i, item in done.items() if item.subject == subject), default=None)
+        if item_id in done:
+            self._items[item_id].state = "pending"
+            self._settled.pop(item_id, None)
+            self._reopened.add(item_id)
+
+    def _settle(self, item_ids: Iterable[int], state: str) -> None:
+        for item_id in item_ids:
+            self._items[item_id].state = self._settled[item_id] = state
+            self._reopened.discard(item_id)
+
+    def store(self, conn: sa.Connection) -> None:
+        """Writes the states. What was retracted is asked again only where no other answer stands."""
+        for state in (*DONE, "withdrawn"):
+            _write_state(conn, state, [item_id for item_id, settled in self._settled.items() if settled == state])
+        if not self._reopened:
+            return
+        items = {item_id: self._items[item_id] for item_id in sorted(self._reopened)}
+        named = answer_kinds(conn, {item.track_id for item in items.values() if item.other_track_id is None})
+        settled = answered_pairs(conn, {item.subject for item in items.values() if item.lane == PAIRS})
+        waiting = [
+            item_id
+            for item_id, item in items.items()
+            # What is disputed is answered already: that it is asked again is the point.
+            if item.lane == DISPUTED or not (item.subject in settled or item.subject <= named.keys())
+        ]
+        _write_state(conn, "pending", waiting)
+
+
+def _write_state(conn: sa.Connection, state: str, item_ids: Collection[int]) -> None:
+    q = acquisition_queue
+    for part in in_parts(item_ids):
+        conn.execute(sa.update(q).where(q.c.item_id.in_(part)).values(state=state, leased_by=None, leased_until=None))
