@@ -919,6 +919,10 @@ annotation = Table(
     Column(
         "fingerprint", LargeBinary(32), nullable=False, comment="blake2b of the content: an id never changes meaning"
     ),
+    # What is searched in `shown`, as database.labels.shown reads it.
+    Column("shown_mode", Unicode(20), comment="how it was asked, from shown"),
+    Column("shown_flag", Boolean, comment="from shown: true where a reviewer is asked to look, else null"),
+    Column("shown_conflict", Unicode(36), comment="from shown: the newer event that an edit overlooked"),
     # Rows lie in the order in which they come: by a random key SQL Server would split a page at every insert.
     PrimaryKeyConstraint("annotation_id", mssql_clustered=False),
     UniqueConstraint("seq", mssql_clustered=True),

@@ -385,7 +385,7 @@ def asked_for_review(conn: sa.Connection, track_ids: Sequence[int]) -> dict[int,
     rows = conn.execute(
         sa.select(a.track_id, a.annotation_id, u.name)
         .join_from(t.annotation, t.app_user, u.user_id == a.annotator_id)
-        .where(a.track_id.in_(list(track_ids)), a.shown.like('%"flag":true%'), ~taken_back, ~decided)
+        .where(a.track_id.in_(list(track_ids)), a.shown_flag == sa.true(), ~taken_back, ~decided)
         .order_by(a.seq)
     )
     return {row.track_id: (row.annotation_id, row.name) for row in rows}

@@ -35,7 +35,7 @@ BULK_YIELDS_S = 5.0
 """A bulk writer waits no longer than this for short transactions: a crowd of them must not keep it out for ever."""
 
 
-class Line:
+class WaitingLine:
     """Threads that wait for one thing: who came first goes first."""
 
     def __init__(self) -> None:
@@ -61,12 +61,12 @@ class Line:
                 self._changed.notify_all()
 
 
-_lines: dict[tuple[int, Path], Line] = {}
+_lines: dict[tuple[int, Path], WaitingLine] = {}
 
 
-def line_of(file: Path) -> Line:
+def line_of(file: Path) -> WaitingLine:
     """The line of this process's short transactions for a file. A forked child has its own."""
-    return _lines.setdefault((os.getpid(), file), Line())
+    return _lines.setdefault((os.getpid(), file), WaitingLine())
 
 
 def begin_writing(connection: sqlite3.Connection, file: Path, bulk: bool, timeout_s: float) -> None:

@@ -58,7 +58,7 @@ class UnknownCamera:
 
 
 @dataclass(frozen=True)
-class ImportedEffort:
+class EffortImportReport:
     """What became of a file. table: what it holds; skipped: rows that were left out; notes: what was assumed.
 
     unknown: of its deployments, the cameras that no video has, each with the ones that may be meant.
@@ -73,7 +73,7 @@ class ImportedEffort:
     unknown: list[UnknownCamera] = field(default_factory=list)
 
 
-def import_effort(db: Database, file: Path, skip_bad: bool = False) -> ImportedEffort:
+def import_effort(db: Database, file: Path, skip_bad: bool = False) -> EffortImportReport:
     """Store a CSV file of deployments or of sampling gaps; its header says which. One transaction.
 
     A deployment is known by site, camera and start_date, a gap by site, camera and both dates: importing again changes
@@ -85,7 +85,7 @@ def import_effort(db: Database, file: Path, skip_bad: bool = False) -> ImportedE
     keys = ("site", "camera", "start_date") if deployments else ("site", "camera", "start_date", "end_date")
     target = deployment if deployments else sampling_gap
 
-    def work(conn: sa.Connection) -> ImportedEffort:
+    def work(conn: sa.Connection) -> EffortImportReport:
         take_numbers(conn, "effort", 0)
         faults = dict.fromkeys(table.faults)
         there = {tuple(row[key] for key in keys): dict(row) for row in conn.execute(sa.select(target)).mappings()}
@@ -100,7 +100,7 @@ def import_effort(db: Database, file: Path, skip_bad: bool = False) -> ImportedE
             values |= _spelt(names, values["site"], values["camera"])
             key = tuple(values[name] for name in keys)
             if key in told:
-                faults[Fault(row.line, "start_date", f"the same is told of in line {told[key][0]} already")] = None
+                faults[Fault(row.line, "start_date", f"the same row already appears on line {told[key][0]}")] = None
                 continue
             told[key] = (row.line, values)
         if deployments:
@@ -123,7 +123,7 @@ def import_effort(db: Database, file: Path, skip_bad: bool = False) -> ImportedE
                 changed += 1
         unknown = _unknown(conn, {(key[0], key[1]) for key in told}) if deployments else []
         n_unchanged = len(told) - added - changed
-        return ImportedEffort(table.layout.name, added, changed, n_unchanged, found, table.notes, unknown)
+        return EffortImportReport(table.layout.name, added, changed, n_unchanged, found, table.notes, unknown)
 
     return db.transact(work)
 
@@ -212,7 +212,7 @@ def _overlaps(
                 if fault_at in told:
                     until = f"until {longest[1]}" if longest[1] else "without an end"
                     found[fault_at] = (
-                        f"camera {key[1]} starts on {key[2]}, but stands from {longest[0][2]} {until} already"
+                        f"camera {key[1]} starts on {key[2]}, but it already stands from {longest[0][2]} {until}"
                     )
             if longest is None or longest[0][:2] != key[:2] or _later(end, longest[1]):
                 longest = (key, end)

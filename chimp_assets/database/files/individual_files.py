@@ -95,7 +95,7 @@ _SOKWE = {"community": "CommID", "birth_community": "BirthComm"}
 
 
 @dataclass(frozen=True)
-class ImportedIndividuals:
+class IndividualImportReport:
     """What became of a file. table: what it holds; left_out: its columns that are not stored; skipped: bad rows; notes:
     what was assumed about the file.
     """
@@ -111,7 +111,7 @@ class ImportedIndividuals:
     notes: list[str] = field(default_factory=list, compare=False)
 
 
-def import_individuals(db: Database, file: Path, terms: Terms | None = None) -> ImportedIndividuals:
+def import_individuals(db: Database, file: Path, terms: Terms | None = None) -> IndividualImportReport:
     """Store a CSV file of biographies, communities, memberships or aliases; its header says which. One transaction.
 
     What the database knows is changed where the file says otherwise, also to nothing where a cell is empty; a column
@@ -144,7 +144,7 @@ def import_individuals(db: Database, file: Path, terms: Terms | None = None) -> 
     except Refused as refused:
         raise refusal_of(file, columns_of_the_file(refused.faults), table.notes) from None
     counts: dict[str, Any] = {name: getattr(written, name) for name in ("added", "changed", "unchanged", "removed")}
-    return ImportedIndividuals(
+    return IndividualImportReport(
         table.layout.name,
         **counts,
         communities=written.communities,

@@ -46,7 +46,7 @@ def write_aliases(conn: sa.Connection, told: Sequence[Told], terms: Terms) -> Wr
         if batch.keep(line, partial(looks_like_no_other, "alias", values["alias"], known, terms)) is None:
             continue
         if key in rows:
-            batch.refuse(line.line, "alias", f"{values['alias']} is told of in line {rows[key].line} already")
+            batch.refuse(line.line, "alias", f"{values['alias']} already appears on line {rows[key].line}")
             continue
         rows[key] = CheckedRow(line.line, values)
     batch.settle()

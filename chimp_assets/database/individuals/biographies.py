@@ -76,7 +76,7 @@ def write_biographies(conn: sa.Connection, told: Sequence[Told], terms: Terms) -
             continue
         values["anim_id"] = code
         if code in rows:
-            batch.refuse(line.line, "anim_id", f"{code} is told of in line {rows[code].line} already")
+            batch.refuse(line.line, "anim_id", f"{code} already appears on line {rows[code].line}")
             continue
         rows[code] = CheckedRow(line.line, values)
     for code in _unknown_females(rows, known):

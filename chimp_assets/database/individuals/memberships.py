@@ -52,7 +52,7 @@ def write_memberships(conn: sa.Connection, told: Sequence[Told], terms: Terms) -
             continue
         key = (values["anim_id"], values["start_date"])
         if key in rows:
-            batch.refuse(line.line, "start_date", f"{key[0]} joins on {key[1]} in line {rows[key].line} already")
+            batch.refuse(line.line, "start_date", f"{key[0]} already joins on {key[1]} on line {rows[key].line}")
             continue
         rows[key] = CheckedRow(line.line, values)
     while True:

@@ -29,7 +29,7 @@ _REASON_LENGTH = 1000
 
 
 @dataclass(frozen=True)
-class Merged:
+class MergeReport:
     """What a merge or an undo did. anim_id is now into_anim_id, the last of a chain (itself after an undo)."""
 
     merge_id: int
@@ -44,7 +44,7 @@ def merge_individuals(
     why: str | None = None,
     by: str | None = None,
     force: bool = False,
-) -> Merged:
+) -> MergeReport:
     """From now on the first individual is the second, everywhere but in what people said; codes or aliases.
 
     What was merged into the first goes along. force: also a documented individual into a provisional one, and a female
@@ -53,7 +53,7 @@ def merge_individuals(
     """
     _check_reason(why)
 
-    def work(conn: sa.Connection) -> Merged:
+    def work(conn: sa.Connection) -> MergeReport:
         take_numbers(conn, ANNOTATION, 0)  # merges are numbered in commit order, and two at once make no circle
         here, into = _known(conn, anim_id), _known(conn, into_anim_id)
         edges = standing_edges(conn)
@@ -86,19 +86,19 @@ def merge_individuals(
         )
         _derive(conn)
         _log(conn, here.individual_id, f"merged into {into.anim_id}", why, by)
-        return Merged(merge_id, here.anim_id, target.anim_id)
+        return MergeReport(merge_id, here.anim_id, target.anim_id)
 
     return db.transact(work)
 
 
-def unmerge_individual(db: Database, anim_id: str, why: str | None = None, by: str | None = None) -> Merged:
+def unmerge_individual(db: Database, anim_id: str, why: str | None = None, by: str | None = None) -> MergeReport:
     """Undo the merge by which this individual disappeared: it is itself again, with what had been merged into it.
 
     Raises PeopleError where there is no such individual or it is not merged.
     """
     _check_reason(why)
 
-    def work(conn: sa.Connection) -> Merged:
+    def work(conn: sa.Connection) -> MergeReport:
         take_numbers(conn, ANNOTATION, 0)
         here = _known(conn, anim_id)
         undone = _standing().subquery()
@@ -118,7 +118,7 @@ def unmerge_individual(db: Database, anim_id: str, why: str | None = None, by: s
         )
         _derive(conn)
         _log(conn, here.individual_id, f"no longer merged (undoes merge {row.merge_id})", why, by)
-        return Merged(merge_id, here.anim_id, here.anim_id)
+        return MergeReport(merge_id, here.anim_id, here.anim_id)
 
     return db.transact(work)
 

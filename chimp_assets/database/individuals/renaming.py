@@ -25,7 +25,7 @@ _RENAMED = "anim_id:"
 
 
 @dataclass(frozen=True)
-class Renamed:
+class RenameReport:
     """An individual with another code. former: the code before; alias: whether it still means the individual."""
 
     anim_id: str
@@ -33,7 +33,7 @@ class Renamed:
     alias: bool
 
 
-def rename_individual(db: Database, anim_id: str, new: str, terms: Terms, free: bool = False) -> Renamed:
+def rename_individual(db: Database, anim_id: str, new: str, terms: Terms, free: bool = False) -> RenameReport:
     """Give an individual another code, for one that was mistyped; labels, merges and parents follow by themselves.
 
     anim_id: the code or an alias. The former code stays an alias, so that files and notes that hold it are still read;
@@ -41,7 +41,7 @@ def rename_individual(db: Database, anim_id: str, new: str, terms: Terms, free: 
     Raises PeopleError where there is no such individual or the new code cannot be, is taken, or looks like another.
     """
 
-    def work(conn: sa.Connection) -> Renamed:
+    def work(conn: sa.Connection) -> RenameReport:
         log = BiographyLog.of(conn, terms)
         known = Register.of(conn)
         code = known.code_of(anim_id)
@@ -62,7 +62,7 @@ def rename_individual(db: Database, anim_id: str, new: str, terms: Terms, free: 
         measured = m.c.slice_kind == "individual", m.c.slice_value == code
         conn.execute(sa.update(m).where(*measured).values(slice_value=wanted))
         log.write(own, f"{_RENAMED} {code} -> {wanted}")
-        return Renamed(wanted, code, keeps)
+        return RenameReport(wanted, code, keeps)
 
     return db.transact(work)
 

@@ -9,7 +9,6 @@ answer under review) says with base_event_id what that was.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -23,9 +22,7 @@ from chimp_assets.database.connection.parameters import in_parts
 from chimp_assets.database.labels.answers import effective_answers
 from chimp_assets.database.labels.events import COUNTER, EventResult, LabelEvent, record_in
 from chimp_assets.database.labels.kinds import ANSWER_KINDS
-from chimp_assets.database.texts import fault_of
-
-SHOWN_LENGTH = 4000
+from chimp_assets.database.labels.shown import with_conflict
 
 
 @dataclass(frozen=True)
@@ -37,17 +34,17 @@ class Opinion:
 
 
 @dataclass(frozen=True)
-class Recorded:
+class OpinionResult:
     """What became of a decision. head: the newer event that its author had not seen; the decision stays beside it."""
 
     result: EventResult
     head: dict[str, Any] | None = None
 
 
-def record_opinions(db: Database, opinions: Sequence[Opinion]) -> list[Recorded]:
+def record_opinions(db: Database, opinions: Sequence[Opinion]) -> list[OpinionResult]:
     """`record_events`, and for those that edit something: what had become of it meanwhile. One transaction."""
 
-    def work(conn: sa.Connection) -> list[Recorded]:
+    def work(conn: sa.Connection) -> list[OpinionResult]:
         take_numbers(conn, COUNTER, 0)  # nobody else stores events between reading the heads and storing
         edits = [opinion for opinion in opinions if opinion.base_event_id is not None]
         heads = _heads(conn, edits) if edits else {}
@@ -56,7 +53,7 @@ def record_opinions(db: Database, opinions: Sequence[Opinion]) -> list[Recorded]
         for opinion, result in zip(opinions, results, strict=True):
             head = heads.get(_thing(opinion.event)) if opinion.base_event_id is not None else None
             unseen = head is not None and head["annotation_id"] != opinion.base_event_id
-            recorded.append(Recorded(result, head if unseen and result.status == "stored" else None))
+            recorded.append(OpinionResult(result, head if unseen and result.status == "stored" else None))
             if result.status == "stored" and opinion.base_event_id is not None:
                 # What follows in the same batch was made by the same person, who saw this one.
                 heads.pop(_thing(opinion.event), None)
@@ -75,23 +72,11 @@ def _with_marks(
         event, thing = opinion.event, _thing(opinion.event)
         head = None if opinion.base_event_id is None or thing in seen else heads.get(thing)
         if head is not None and head["annotation_id"] != opinion.base_event_id:
-            event = _marked(event, head["annotation_id"])
+            event = replace(event, shown=with_conflict(event.shown, head["annotation_id"]))
         if opinion.base_event_id is not None:
             seen.add(thing)
         events.append(event)
     return events
-
-
-def _marked(event: LabelEvent, head: str) -> LabelEvent:
-    try:
-        shown = json.loads(event.shown or "{}")
-    except ValueError:
-        return event  # it is refused for that
-    if not isinstance(shown, dict):
-        return event
-    text = json.dumps({**shown, "conflict": head}, separators=(",", ":"), ensure_ascii=False)
-    # A mark must not keep an answer from being stored.
-    return event if fault_of(text, SHOWN_LENGTH) else replace(event, shown=text)
 
 
 def _thing(event: LabelEvent) -> tuple[Any, ...] | None:

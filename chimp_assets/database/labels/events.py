@@ -108,3 +108,4 @@ def record_in(conn: sa.Connection, events: Sequence[LabelEvent]) -> list[EventRe
 
 def last_seq(conn: sa.Connection) -> int:
     """The number of the newest event; 0 if there is none. Who has read up to it has read all before it."""
+    return int(conn.execute(sa.select(sa.func.coalesce(sa.func.max(annotation.c.seq), 0))).scalar_one())

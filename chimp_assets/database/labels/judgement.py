@@ -21,6 +21,7 @@ from chimp_assets.database.individuals.rules import UNKNOWN_ANIM_ID
 from chimp_assets.database.labels.facts import BatchFacts
 from chimp_assets.database.labels.kinds import NAMING_KINDS, PAIR_KINDS
 from chimp_assets.database.labels.label_event import LabelEvent, Rejection, canonical, individual_code
+from chimp_assets.database.labels.shown import fault_in_shown, searched
 from chimp_assets.database.people.names import doubt_about, fault_in, looks
 from chimp_assets.database.schema import (
     ANNOTATION_KINDS,
@@ -68,6 +69,7 @@ def judge(conn: sa.Connection, event: LabelEvent, facts: BatchFacts) -> tuple[di
         "propensity": propensity,
         "item_id": item_id,
         "shown": event.shown,
+        **searched(event.shown),
         "note": event.note,
         "seconds": event.seconds,
         "client_time": event.client_time,
@@ -154,13 +156,8 @@ def _check_extras(event: LabelEvent) -> None:
         raise Rejection("client_time", "client_time lies outside the years 1 to 9999 in UTC")
     if note_fault := fault_of(event.note or "", 2000):
         raise Rejection("note", f"the note {note_fault}")
-    if event.shown is not None:
-        try:
-            json.loads(event.shown)
-        except ValueError:
-            raise Rejection("shown", "'shown' is not JSON") from None
-        if shown_fault := fault_of(event.shown, 4000):
-            raise Rejection("shown", f"'shown' {shown_fault}")
+    if event.shown is not None and (shown_fault := fault_in_shown(event.shown)):
+        raise Rejection("shown", f"'shown' {shown_fault}")
 
 
 def _is_of_our_calendar(time: datetime) -> bool:

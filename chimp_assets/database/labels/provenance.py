@@ -30,7 +30,7 @@ def note_import(conn: sa.Connection, file: str, seqs: Collection[int]) -> None:
         write_audit_event(conn, ACTION, file, {"seq": part})
 
 
-class Imported:
+class ImportedSeqs:
     """The numbers of all decisions that came out of files."""
 
     def __init__(self, spans: Iterable[tuple[int, int]]) -> None:
@@ -46,7 +46,7 @@ class Imported:
         return place >= 0 and seq <= self._last[place]
 
 
-def imported(conn: sa.Connection) -> Imported:
+def imported(conn: sa.Connection) -> ImportedSeqs:
     """What has been written down so far."""
     e = audit_event.c
     spans = []
@@ -55,7 +55,7 @@ def imported(conn: sa.Connection) -> Imported:
             first, _, last = span.partition("-")
             if first.isdecimal() and (not last or last.isdecimal()):
                 spans.append((int(first), int(last or first)))
-    return Imported(spans)
+    return ImportedSeqs(spans)
 
 
 def _spans(seqs: Collection[int]) -> Iterator[str]:

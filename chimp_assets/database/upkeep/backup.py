@@ -38,7 +38,7 @@ _SERVERS = {
 
 
 @dataclass(frozen=True)
-class Copied:
+class BackupReport:
     """A verified copy. revision: of its schema; n_annotations: decisions of people in it; seconds: that it took."""
 
     file: Path
@@ -49,7 +49,7 @@ class Copied:
 
 
 @dataclass(frozen=True)
-class Restored:
+class RestoreReport:
     """A database that was put back. kept: the file that it replaced, None where there was none; people: who may do more
     or less than before, in sentences; tables: those of the backup that are not ours and came along.
     """
@@ -61,7 +61,7 @@ class Restored:
     tables: list[str] = field(default_factory=list)
 
 
-def back_up(db: Database, file: Path, progress: Callable[[int, int], None] | None = None) -> Copied:
+def back_up(db: Database, file: Path, progress: Callable[[int, int], None] | None = None) -> BackupReport:
     """A consistent copy of an SQLite database, made while others read and write, verified before it gets its name.
 
     progress: called with pages copied and pages in all. Raises DatabaseError for a server (with its own tool's
@@ -97,10 +97,10 @@ def back_up(db: Database, file: Path, progress: Callable[[int, int], None] | Non
     except BaseException:
         _remove(part)
         raise
-    return Copied(file, file.stat().st_size, revision, n, round(time.monotonic() - began, 3))
+    return BackupReport(file, file.stat().st_size, revision, n, round(time.monotonic() - began, 3))
 
 
-def restore(db: Database, file: Path, force: bool = False) -> Restored:
+def restore(db: Database, file: Path, force: bool = False) -> RestoreReport:
     """Put a backup in the place of an SQLite database. The replaced file stays beside it, named by the moment.
 
     Raises DatabaseError, and changes nothing, if the backup is not whole, was made by a newer version or has triggers,
@@ -136,7 +136,7 @@ def restore(db: Database, file: Path, force: bool = False) -> Restored:
         raise _in_words(error, f"{target} could not be replaced") from error
     finally:
         _remove(part)
-    return Restored(target, kept, n, people, tables)
+    return RestoreReport(target, kept, n, people, tables)
 
 
 def _replace(db: Database, target: Path, part: Path, force: bool) -> Path | None:

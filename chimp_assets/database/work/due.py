@@ -25,15 +25,15 @@ from chimp_assets.database.work.queue import in_lanes
 from chimp_assets.settings import Settings
 
 MAX_ATTEMPTS = 3
-"""Runs that a bundle gets before a person must look: without a limit one broken tape asks for runs for ever."""
+"""Runs that a bundle gets before a person must look: without a limit one broken tape would be retried for ever."""
 
 ENOUGH_TRACKS_TO_EMBED = 5_000
-"""With so many live tracks the embedder need not wait until the whole archive is tracked."""
+"""With this many live tracks the first embedder does not wait until the whole archive is tracked."""
 
 
 @dataclass(frozen=True)
-class Due:
-    """Whether something should be done now, and the reason in words."""
+class Readiness:
+    """Whether a step of the loop is due now, and the reason in words."""
 
     due: bool
     reason: str
@@ -73,17 +73,17 @@ def _unfinished() -> sa.Select[tuple[str]]:
 
 @dataclass(frozen=True)
 class Retried:
-    """What a retry takes up again: videos that had failed, and bundles whose runs had been given up."""
+    """What a retry resumes: videos that had failed, and bundles that had used up their attempts."""
 
     videos: int
     bundles: int
 
 
 def retry_failed(database: Database, video_id: int | None = None) -> Retried:
-    """Make failed videos `registered` again and forget the attempts of their bundles and of those given up.
+    """Make failed videos `registered` again; reset the attempts of their bundles and of bundles that used them up.
 
-    Whatever decodes next takes them: the foreground, or the sensor of a running daemon. With a video_id that video and
-    its bundle alone.
+    Whatever decodes next takes them: the foreground, or the sensor of a running daemon. video_id: only that video and
+    its bundle.
     """
 
     def write(conn: sa.Connection) -> Retried:
@@ -102,7 +102,7 @@ def retry_failed(database: Database, video_id: int | None = None) -> Retried:
 
 
 def begin_attempt(database: Database, bundle_key: str) -> None:
-    """Counts a run of a bundle at its start, so that a run that is killed has been counted."""
+    """Counts a run of a bundle at its start, so that a killed run counts too."""
     with database.write() as conn:
         conn.execute(
             t.bundle.update().where(t.bundle.c.bundle_key == bundle_key).values(attempts=t.bundle.c.attempts + 1)
@@ -110,33 +110,33 @@ def begin_attempt(database: Database, bundle_key: str) -> None:
 
 
 def finish_attempt(database: Database, bundle_key: str) -> None:
-    """Forgets the attempts of a bundle whose run came to its end."""
+    """Resets the attempts of a bundle whose run has ended."""
     with database.write() as conn:
         conn.execute(t.bundle.update().where(t.bundle.c.bundle_key == bundle_key).values(attempts=0))
 
 
-def embedder_due(conn: sa.Connection, settings: Settings) -> Due:
-    """A first embedder is due when there is none, tracks are many enough and no bundle is still on its way."""
+def embedder_due(conn: sa.Connection, settings: Settings) -> Readiness:
+    """A first embedder is due when there is none, there are enough tracks and no bundle is still being processed."""
     has_one = conn.scalar(sa.select(sa.func.count()).where(t.model.c.task == "embedder", t.model.c.state == "champion"))
     if has_one:
-        return Due(False, "an embedder is there")
+        return Readiness(False, "there is an embedder already")
     # Counted no further than it matters.
     some = sa.select(t.track.c.track_id).where(t.track.c.state == "live").limit(ENOUGH_TRACKS_TO_EMBED).subquery()
     live = conn.scalar(sa.select(sa.func.count()).select_from(some)) or 0
     if live < settings.embed.min_tracks:
-        return Due(False, f"{live} live tracks, {settings.embed.min_tracks} are needed")
+        return Readiness(False, f"{live} live tracks; the first embedder needs {settings.embed.min_tracks}")
     unfinished = len(unfinished_bundles(conn))
     if unfinished and live < ENOUGH_TRACKS_TO_EMBED:
-        return Due(False, f"{unfinished} bundles are still on their way")
-    return Due(True, f"{live} live tracks and no embedder")
+        return Readiness(False, f"{unfinished} bundles are still being processed")
+    return Readiness(True, f"{live} live tracks and no embedder")
 
 
-def fine_tuning_due(conn: sa.Connection, settings: Settings) -> Due:
-    """A fine-tuning of the embedder is due when the newest training set has names enough, and again when it has grown
-    by settings.embed.fine_tune_growth since the last one."""
+def fine_tuning_due(conn: sa.Connection, settings: Settings) -> Readiness:
+    """Fine-tuning the embedder is due when the newest training set has enough names, and again when it has grown by
+    settings.embed.fine_tune_growth since the last time."""
     embed, model, sets = settings.embed, t.model.c, t.training_set.c
     if embed.fine_tune == "off":
-        return Due(False, "switched off (embed.fine_tune)")
+        return Readiness(False, "switched off (embed.fine_tune)")
     newest = conn.execute(
         sa.select(sets.n_tracks, sets.n_classes, sets.created_at)
         .where(sets.task == "head")
@@ -145,20 +145,20 @@ def fine_tuning_due(conn: sa.Connection, settings: Settings) -> Due:
     ).first()
     tracks, classes = (0, 0) if newest is None else (newest.n_tracks, newest.n_classes)
     if tracks < embed.fine_tune_labels or classes < embed.fine_tune_classes:
-        return Due(
+        return Readiness(
             False,
-            f"{tracks} named tracks of {classes} individuals, {embed.fine_tune_labels} of {embed.fine_tune_classes}"
-            " are awaited",
+            f"{tracks} named tracks of {classes} individuals; fine-tuning starts at {embed.fine_tune_labels} tracks of"
+            f" {embed.fine_tune_classes} individuals",
         )
     if not conn.scalar(sa.select(sa.func.count()).where(model.task == "embedder", model.state == "champion")):
-        return Due(False, "no embedder yet")
+        return Readiness(False, "no embedder yet")
     last = conn.scalar(
         sa.select(sa.func.max(sets.n_tracks))
         .join_from(t.training_set, t.model, model.training_set_id == sets.training_set_id)
         .where(model.task == "embedder")
     )
     if last is not None and tracks < embed.fine_tune_growth * last:
-        return Due(False, f"{tracks} named tracks; the last fine-tuning had {last}, the next one waits for more")
+        return Readiness(False, f"{tracks} named tracks; the last fine-tuning had {last}, the next one needs more")
     assert newest is not None
     failures = conn.scalar(
         sa.select(sa.func.count()).where(
@@ -168,8 +168,10 @@ def fine_tuning_due(conn: sa.Connection, settings: Settings) -> Due:
         )
     )
     if (failures or 0) >= MAX_ATTEMPTS:
-        return Due(False, f"fine-tuning failed {failures} times on the newest training set; see its runs")
-    return Due(True, f"{tracks} named tracks of {classes} individuals" + (f", {last} last time" if last else ""))
+        return Readiness(False, f"fine-tuning failed {failures} times on the newest training set; see its runs")
+    return Readiness(
+        True, f"{tracks} named tracks of {classes} individuals" + (f", {last} at the last fine-tuning" if last else "")
+    )
 
 
 def _head_of_an_older_embedder(conn: sa.Connection) -> bool:
@@ -183,13 +185,13 @@ def _head_of_an_older_embedder(conn: sa.Connection) -> bool:
     return not tried and not unscored_bundles(conn)
 
 
-def labels_due(conn: sa.Connection, settings: Settings, now: datetime) -> Due:
+def labels_due(conn: sa.Connection, settings: Settings, now: datetime) -> Readiness:
     """Whether enough labels have landed since the last head was fitted, and the cool-down is over.
 
     Compares the watermarks (annotation.seq and merge_id) of the newest training set that became a model with the newest
-    answer and the newest merge, so that a training that died takes no label with it. A merge or its undo is news of as
-    many labels as name somebody who is now somebody else. A training that died MAX_ATTEMPTS times on the same
-    labels is left alone until more come.
+    answer and the newest merge, so that no label is lost with a training that died. A merge or its undo counts as many
+    new labels as it gives another individual. A training that died MAX_ATTEMPTS times on the same labels is not tried
+    again until there are more.
     """
     head_sets = sa.select(t.model.c.training_set_id).where(
         t.model.c.task == "head", t.model.c.training_set_id.is_not(None)
@@ -207,7 +209,7 @@ def labels_due(conn: sa.Connection, settings: Settings, now: datetime) -> Due:
                 t.annotation.c.seq > trained_to,
                 t.annotation.c.lane != "audit",
                 t.annotation.c.kind != "skip",
-                # What is said of two tracks teaches no head.
+                # Answers about pairs do not train a head.
                 sa.or_(t.annotation.c.other_track_id.is_(None), t.annotation.c.kind == "merge"),
             )
         )
@@ -216,12 +218,13 @@ def labels_due(conn: sa.Connection, settings: Settings, now: datetime) -> Due:
     if (fresh == 0 or (trained_to > 0 and fresh < settings.head.min_new_labels)) and not (
         trained_to > 0 and _head_of_an_older_embedder(conn)
     ):
-        return Due(False, f"{fresh} new labels, {settings.head.min_new_labels} are awaited")
+        return Readiness(False, f"{fresh} new labels; retraining starts at {settings.head.min_new_labels}")
     labels, classes = _teaching_labels(conn, settings)
     if labels < settings.head.min_labels or classes < 2:
-        return Due(
+        return Readiness(
             False,
-            f"{labels} labels of {classes} individuals may teach, a first head needs {settings.head.min_labels} of 2",
+            f"{labels} labels of {classes} individuals are usable for training; the first head needs"
+            f" {settings.head.min_labels} labels of at least 2 individuals",
         )
     newest = conn.execute(
         sa.select(sets.training_set_id, sets.watermark_seq, sets.merge_watermark, sets.created_at)
@@ -232,7 +235,7 @@ def labels_due(conn: sa.Connection, settings: Settings, now: datetime) -> Due:
     if newest is not None:
         since = now - newest.created_at
         if since < timedelta(seconds=settings.head.cool_down_s):
-            return Due(False, f"the last training began {since.total_seconds():.0f} s ago (cool-down)")
+            return Readiness(False, f"the last training began {since.total_seconds():.0f} s ago (cool-down)")
         failures = conn.scalar(
             sa.select(sa.func.count()).where(
                 t.audit_event.c.action == "run_failed",
@@ -242,8 +245,8 @@ def labels_due(conn: sa.Connection, settings: Settings, now: datetime) -> Due:
         )
         tried, there = (newest.watermark_seq, newest.merge_watermark), (seq, last_merge(conn))
         if tried == there != (trained_to, merged_to) and (failures or 0) >= MAX_ATTEMPTS:
-            return Due(False, f"training failed {failures} times on the labels up to seq {seq}; see its runs")
-    return Due(True, f"{fresh} new labels up to seq {seq}, last trained to {trained_to}")
+            return Readiness(False, f"training failed {failures} times on the labels up to seq {seq}; see its runs")
+    return Readiness(True, f"{fresh} new labels up to seq {seq}; the last training used labels up to {trained_to}")
 
 
 def _labels_of_merges(conn: sa.Connection, merged_to: int) -> int:
@@ -278,7 +281,7 @@ def _teaching_labels(conn: sa.Connection, settings: Settings) -> tuple[int, int]
     return int(teaches.sum()), len({row.individual_id for row, yes in zip(rows, teaches, strict=True) if yes})
 
 
-def queue_due(conn: sa.Connection, settings: Settings) -> Due:
+def queue_due(conn: sa.Connection, settings: Settings) -> Readiness:
     """A plan is due when enough answers have landed since the last one, when a model is new, or when few items wait and
     something is new: labels, models or embeddings.
 
@@ -289,48 +292,48 @@ def queue_due(conn: sa.Connection, settings: Settings) -> Due:
         sa.select(t.model.c.model_id).where(t.model.c.task == "embedder", t.model.c.state == "champion")
     )
     if embedder is None:
-        return Due(False, "no embedder yet")
+        return Readiness(False, "no embedder yet")
     embedded_at = conn.scalar(
         sa.select(sa.func.max(t.embedding_file.c.created_at)).where(t.embedding_file.c.model_id == embedder)
     )
     if embedded_at is None:
-        return Due(False, "no track has an embedding yet")
+        return Readiness(False, "no track has an embedding yet")
     last = conn.execute(sa.select(t.acquisition_round).order_by(t.acquisition_round.c.round_id.desc()).limit(1)).first()
     if last is None:
-        return Due(True, "nothing has been planned yet")
+        return Readiness(True, "nothing has been planned yet")
     items = sa.select(sa.func.count()).select_from(t.acquisition_queue)
     is_waiting = t.acquisition_queue.c.state.in_(("pending", "leased"))
     waiting = conn.scalar(items.where(is_waiting, in_lanes(None))) or 0
     head = conn.scalar(sa.select(t.model.c.model_id).where(t.model.c.task == "head", t.model.c.state == "champion"))
     if (last.head_model_id, last.embedder_model_id) != (head, embedder):
-        return Due(True, "the plan was made with an older model")
+        return Readiness(True, "the last plan was made with an older model")
     seq = conn.scalar(sa.select(sa.func.coalesce(sa.func.max(t.annotation.c.seq), 0))) or 0
     landed = seq - last.watermark_seq
     if landed >= settings.acquisition.replan_after:
-        return Due(True, f"{landed} answers have landed since the last plan")
+        return Readiness(True, f"{landed} new answers since the last plan")
     pairs = conn.scalar(items.where(is_waiting, in_lanes((t.PAIRS,)))) or 0
     planned = conn.scalar(items.where(in_lanes((t.PAIRS,)), t.acquisition_queue.c.round_id == last.round_id)) or 0
     if landed > 0 and settings.acquisition.pairs_per_round and 4 * pairs < planned:
-        return Due(True, f"{pairs} of {planned} pairs are waiting")
+        return Readiness(True, f"{pairs} of {planned} pairs are waiting")
     if waiting >= max(settings.acquisition.low_water, 1):
-        return Due(False, f"{waiting} items are waiting")
+        return Readiness(False, f"{waiting} items are waiting")
     if seq == last.watermark_seq and embedded_at <= last.created_at:
-        return Due(False, f"{waiting} items are waiting and nothing is new since the last plan")
-    return Due(True, f"{waiting} items are waiting, {settings.acquisition.low_water} is low water")
+        return Readiness(False, f"{waiting} items are waiting; no new label, model or embedding since the last plan")
+    return Readiness(True, f"{waiting} items are waiting; below {settings.acquisition.low_water} a new plan is made")
 
 
-def plan_due_after_training(conn: sa.Connection, settings: Settings) -> Due:
-    """As `queue_due`, for a plan at the end of a training: only where the last plan knew the same vectors.
+def plan_due_after_training(conn: sa.Connection, settings: Settings) -> Readiness:
+    """As `queue_due`, for a plan at the end of a training: only if the last plan used the same embedder.
 
-    After a new embedder a part of the archive has vectors at first, and a plan would ask about nothing else; the run
-    that makes the last of them plans.
+    With a new embedder only a part of the archive has embeddings at first, and a plan would ask about nothing else;
+    the run that makes the last of them plans.
     """
     due = queue_due(conn, settings)
     r, m = t.acquisition_round.c, t.model.c
     last = conn.scalar(sa.select(r.embedder_model_id).order_by(r.round_id.desc()).limit(1))
     embedder = conn.scalar(sa.select(m.model_id).where(m.task == "embedder", m.state == "champion"))
     if due.due and (last is None or last != embedder):
-        return Due(False, "the archive is seen with new eyes first")
+        return Readiness(False, "the archive is embedded with the new embedder first")
     return due
 
 

@@ -5,7 +5,6 @@ Belongs here: these facts of one person. Does not belong here: what there is to 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,6 +16,7 @@ from chimp_assets.database import schema as t
 from chimp_assets.database.labels.answers import effective_answers
 from chimp_assets.database.labels.events import last_seq
 from chimp_assets.database.labels.kinds import ANSWER_KINDS, NAMING_KINDS
+from chimp_assets.database.labels.shown import GOLD, REVIEW
 
 PAGE = 50
 LOOKED_AT = 200_000
@@ -103,7 +103,7 @@ def _rows(conn: sa.Connection, user_id: int, low: int, high: int, limit: int) ->
     asked = (
         sa.select(
             a.seq, a.annotation_id, a.kind, a.track_id, a.other_track_id, a.server_time, a.lane, a.seconds,
-            a.note, a.shown,
+            a.note, a.shown_mode,
             now.individual_id, now.anim_id, now.name, back.c.annotator_id.label("back_by"), m.content_hash,
         )
         .outerjoin_from(t.annotation, said, said.c.individual_id == a.individual_id)
@@ -121,7 +121,7 @@ _SHOWN = (*ANSWER_KINDS, "same", "different", "skip")
 def _owned(conn: sa.Connection, user_id: int, rows: Sequence[Any]) -> list[Own]:
     standing = _standing(conn, sorted({row.track_id for row in rows if _is_answer(row)}))
     questions = _questions(conn, user_id, [row.annotation_id for row in rows])
-    decided = _decided(conn, sorted({row.track_id for row in rows if _is_answer(row) and _mode(row) == "gold"}))
+    decided = _decided(conn, sorted({row.track_id for row in rows if _is_answer(row) and row.shown_mode == GOLD}))
     names = _names(conn, {row.back_by for row in rows if row.back_by is not None})
     found = []
     for row in rows:
@@ -145,27 +145,17 @@ def _state(row: Any, head: Any, user_id: int, decided: bool) -> State:
         return "retracted" if row.back_by == user_id else "taken_back"
     if head is None or head.annotation_id == row.annotation_id:
         return "stands"
-    if _mode(row) == "gold" and not decided:
+    if row.shown_mode == GOLD and not decided:
         return "stands"
     if _meaning(head) == _meaning(row):
         return "agreed"
     return "replaced" if head.annotator_id == user_id else "corrected"
 
 
-def _mode(row: Any) -> str | None:
-    try:
-        shown = json.loads(row.shown or "{}")
-    except ValueError:
-        return None
-    return shown.get("mode") if isinstance(shown, dict) else None
-
-
 def _decided(conn: sa.Connection, track_ids: list[int]) -> set[int]:
     """Of some tracks those about which somebody has decided in review."""
     a = t.annotation.c
-    in_review = sa.select(a.track_id).where(
-        a.track_id.in_(track_ids), a.kind.in_(ANSWER_KINDS), a.shown.like('%"mode":"review"%')
-    )
+    in_review = sa.select(a.track_id).where(a.track_id.in_(track_ids), a.kind.in_(ANSWER_KINDS), a.shown_mode == REVIEW)
     return {row for row in conn.scalars(in_review) if row is not None} if track_ids else set()
 
 
@@ -180,7 +170,7 @@ def _meaning(row: Any) -> tuple[str, int | None]:
 def _instead(row: Any) -> Instead | None:
     if row is None:
         return None
-    return Instead(row.kind, row.anim_id, row.name, row.by, row.server_time, row.note, _mode(row) == "review")
+    return Instead(row.kind, row.anim_id, row.name, row.by, row.server_time, row.note, row.shown_mode == REVIEW)
 
 
 def _standing(conn: sa.Connection, track_ids: list[int]) -> dict[int, Any]:
@@ -191,8 +181,8 @@ def _standing(conn: sa.Connection, track_ids: list[int]) -> dict[int, Any]:
     a, u, i = t.annotation.c, t.app_user.c, t.individual.c
     rows = conn.execute(
         sa.select(
-            a.track_id, a.annotation_id, a.annotator_id, a.kind, a.server_time, a.note, a.shown, u.name.label("by"),
-            i.individual_id, i.anim_id, i.name,
+            a.track_id, a.annotation_id, a.annotator_id, a.kind, a.server_time, a.note, a.shown_mode,
+            u.name.label("by"), i.individual_id, i.anim_id, i.name,
         )
         .join_from(answer, t.annotation, a.annotation_id == answer.c.annotation_id)
         .join(t.app_user, u.user_id == a.annotator_id)

@@ -10,7 +10,6 @@ review (`"mode":"review"` in what was shown) settles what was said before it.
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -23,6 +22,7 @@ from chimp_assets.database import schema as t
 from chimp_assets.database.labels.answers import OTHER_ROLES, ROLE_ORDER, effective_answers
 from chimp_assets.database.labels.events import last_seq
 from chimp_assets.database.labels.kinds import ANSWER_KINDS, NAMING_KINDS, PAIR_ANSWER_KINDS
+from chimp_assets.database.labels.shown import GOLD, REVIEW, Shown
 from chimp_assets.loop.evidence import doubts, read_evidence
 
 QUEUES = ("names", "pairs", "missed", "provisional", "doubtful", "flags", "conflicts", "asked")
@@ -39,8 +39,6 @@ SURE = 0.8
 MOST = 200
 """Cases of a queue that one look finds."""
 _PART = 500
-# As `web.api.events` writes what was shown: JSON without blanks.
-_IN_REVIEW, _FLAGGED, _CONFLICT = '%"mode":"review"%', '%"flag":true%', '%"conflict":"%'
 
 
 @dataclass(frozen=True)
@@ -67,7 +65,7 @@ class Said:
     seconds: float | None
     note: str | None
     supersedes: str | None
-    shown: dict[str, Any]
+    shown: Shown
 
     @property
     def corrects(self) -> bool:
@@ -77,7 +75,7 @@ class Said:
     @property
     def in_review(self) -> bool:
         """Whether it is a decision between others' answers."""
-        return self.shown.get("mode") == "review" and self.corrects
+        return self.shown.mode == REVIEW and self.corrects
 
     @property
     def meaning(self) -> tuple[Any, ...]:
@@ -189,15 +187,11 @@ def _events(*which: sa.ColumnElement[bool]) -> sa.Select[Any]:
 
 
 def _said(row: Any) -> Said:
-    try:
-        shown = json.loads(row.shown or "{}")
-    except ValueError:
-        shown = {}
     box = (row.x, row.y, row.w, row.h) if row.kind == "box" else None
     return Said(
         row.annotation_id, row.seq, row.kind, row.track_id, row.other_track_id, row.video_id, row.frame_no, box,
         row.individual_id, row.anim_id, row.name, row.annotator_id, row.weight, row.server_time, row.seconds, row.note,
-        row.supersedes, shown if isinstance(shown, dict) else {},
+        row.supersedes, Shown.of(row.shown),
     )  # fmt: skip
 
 
@@ -234,7 +228,7 @@ class _Track:
         open_ones = [
             one
             for one in self.answers
-            if one.seq >= (self.reviewed if one.corrects else corrected) and one.shown.get("mode") != "gold"
+            if one.seq >= (self.reviewed if one.corrects else corrected) and one.shown.mode != GOLD
         ]
         return len({one.meaning for one in open_ones}) > 1
 
@@ -327,7 +321,7 @@ def _doubtful(conn: sa.Connection, low: int, high: int) -> list[Case]:
 
 def _flags(conn: sa.Connection, low: int, high: int) -> list[Case]:
     """Tracks that somebody asked a reviewer to look at."""
-    flagged = _marked(conn, low, high, _FLAGGED)
+    flagged = _marked(conn, low, high, t.annotation.c.shown_flag == sa.true())
     known = _tracks(conn, [one.track_id for one in flagged if one.track_id is not None])
     found: dict[int, Case] = {}
     for one in flagged:
@@ -343,7 +337,7 @@ def _flags(conn: sa.Connection, low: int, high: int) -> list[Case]:
 
 def _conflicts(conn: sa.Connection, low: int, high: int) -> list[Case]:
     """Edits whose author had not seen the newest version: a box, an answer in review."""
-    marked = _marked(conn, low, high, _CONFLICT)
+    marked = _marked(conn, low, high, t.annotation.c.shown_conflict.is_not(None))
     known = _tracks(conn, [one.track_id for one in marked if one.track_id is not None and one.box is None])
     boxes = _boxes(conn, [one for one in marked if one.box is not None])
     found: dict[str, Case] = {}
@@ -379,18 +373,18 @@ def _asked(conn: sa.Connection, low: int, high: int) -> list[Case]:
     questions = [
         _said(row)
         for row in conn.execute(
-            _events(a.seq > low, a.seq <= high, a.kind == "skip", a.supersedes.is_not(None), a.shown.like(_IN_REVIEW))
+            _events(a.seq > low, a.seq <= high, a.kind == "skip", a.supersedes.is_not(None), a.shown_mode == REVIEW)
         )
     ]
     known = _tracks(conn, [one.track_id for one in reversed(questions) if one.track_id is not None])
     return [_case("asked", i, track) for i, track in known.items() if track.open_question is not None][:MOST]
 
 
-def _marked(conn: sa.Connection, low: int, high: int, mark: str) -> list[Said]:
+def _marked(conn: sa.Connection, low: int, high: int, mark: sa.ColumnElement[bool]) -> list[Said]:
     """Events of a look with a mark in what was shown, the newest first."""
     a = t.annotation.c
     # The events themselves first: only those with the mark are joined to their people.
-    with_mark = sa.select(a.annotation_id).where(a.seq > low, a.seq <= high, a.shown.like(mark))
+    with_mark = sa.select(a.annotation_id).where(a.seq > low, a.seq <= high, mark)
     rows = conn.execute(_events(a.annotation_id.in_(with_mark)))
     return [_said(row) for row in rows][::-1][:MOST]
 

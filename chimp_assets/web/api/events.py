@@ -7,7 +7,6 @@ read or stored does not keep the others of its batch out.
 
 from __future__ import annotations
 
-import json
 import math
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -23,6 +22,7 @@ from chimp_assets.database.connection.engine import Database
 from chimp_assets.database.labels.competing import Opinion, record_opinions
 from chimp_assets.database.labels.events import AHEAD, EARLIEST, LONGEST_S, LabelEvent
 from chimp_assets.database.labels.kinds import PAIR_KINDS
+from chimp_assets.database.labels.shown import written
 from chimp_assets.web.auth.roles import RUNG_OF, RUNG_OF_LANE, may_answer, may_settle, require
 from chimp_assets.web.auth.sessions import Person
 from chimp_assets.web.errors import WebError
@@ -188,8 +188,7 @@ def _opinion(event: Event, person: Person, is_gold: bool, left_out: set[str]) ->
     if is_gold:
         # The item only lent its place; what the record keeps is that it was gold.
         values["item_id"] = None
-    facts = as_shown(event.shown, is_gold)
-    shown = None if facts is None else json.dumps(facts, separators=(",", ":"), ensure_ascii=False)
+    shown = written(as_shown(event.shown, is_gold))
     return Opinion(LabelEvent(**values, annotator=person.name, shown=shown), event.base_event_id)
 
 

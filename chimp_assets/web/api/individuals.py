@@ -5,7 +5,6 @@ Belongs here: bodies and answers. Does not belong here: the changes (`database.r
 
 from __future__ import annotations
 
-import json
 import uuid
 from typing import Annotated, Any
 
@@ -19,6 +18,7 @@ from chimp_assets.database.individuals.merges import merge_individuals, unmerge_
 from chimp_assets.database.individuals.renaming import rename_individual
 from chimp_assets.database.labels.events import LabelEvent, record_events
 from chimp_assets.database.labels.references import set_references
+from chimp_assets.database.labels.shown import GALLERY, written
 from chimp_assets.database.people.users import write_audit_event
 from chimp_assets.insight import individual
 from chimp_assets.web.auth.roles import require
@@ -81,14 +81,13 @@ def not_this_one(request: Request, anim_id: str, said: SomebodyElse, person: _Id
     """Ask a reviewer to look at a track. A retraction of the event that is answered takes it back."""
     db = request.app.state.db
     _, code = _find(db, anim_id)
-    shown = {"mode": "gallery", "flag": True, "not": code, "schema": 1}
     event = LabelEvent(
         str(uuid.uuid4()),
         "skip",
         person.name,
         track_id=said.track_id,
         note=said.note or f"not {code}",
-        shown=json.dumps(shown, separators=(",", ":"), ensure_ascii=False),
+        shown=written({"mode": GALLERY, "flag": True, "not": code, "schema": 1}),
     )
     result = record_events(db, [event])[0]
     if result.status == "rejected":

@@ -197,19 +197,17 @@ def _answer(
 
 def _event(one: review.Said, user_id: int) -> dict[str, Any]:
     """What is told of an answer before it is decided: everything but whose it is."""
-    saw = one.shown.get("candidates")
-    pairs = [p for p in saw if isinstance(p, list) and len(p) == 2] if isinstance(saw, list) else []
-    mode, how = one.shown.get("mode"), one.shown.get("input")
+    saw = one.shown.candidates
     return {
         "annotation_id": one.annotation_id,
         "at": moment(one.at),
         "seconds": one.seconds,
         "note": one.note,
-        "mode": mode if isinstance(mode, str) else None,
-        "input": how if isinstance(how, str) else None,
-        "flag": one.shown.get("flag") is True,
-        "saw": [[str(code), share] for code, share in pairs if isinstance(share, int | float)][:5],
-        "saw_any": isinstance(saw, list),
+        "mode": one.shown.mode,
+        "input": one.shown.input,
+        "flag": one.shown.is_flagged,
+        "saw": [[code, share] for code, share in (saw or [])[:5]],
+        "saw_any": saw is not None,
         "mine": one.annotator_id == user_id,
     }
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import json
 import random
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -28,14 +27,13 @@ from chimp_assets.database import schema as t
 from chimp_assets.database.connection.engine import Database
 from chimp_assets.database.individuals.merges import merged_ids
 from chimp_assets.database.labels.kinds import ANSWER_KINDS, NAMING_KINDS
+from chimp_assets.database.labels.shown import GOLD, Shown
 from chimp_assets.database.people.leases import give_back
 from chimp_assets.settings import Settings
 from chimp_assets.web.auth.sessions import Person
 from chimp_assets.web.labelling.items import Asked, champion_head
 from chimp_assets.web.labelling.known_answers import GOLD_FROM, Known, known_tracks, remember
 
-MODE = "gold"
-"""In `shown` of an answer to gold. The server writes it, whatever a client says."""
 _SETTLING = (*ANSWER_KINDS, "skip", "split", "merge")
 """After these the question is not asked again."""
 _LIKE = 40
@@ -205,8 +203,8 @@ _NOTHING = _Sureness()
 def as_shown(shown: Mapping[str, Any] | None, is_gold: bool) -> dict[str, Any] | None:
     """What is stored of what a client says that it showed: whether it was gold is ours to say."""
     if is_gold:
-        return {**(shown or {}), "mode": MODE}
-    if shown is not None and shown.get("mode") == MODE:
+        return {**(shown or {}), "mode": GOLD}
+    if shown is not None and shown.get("mode") == GOLD:
         return {key: value for key, value in shown.items() if key != "mode"}
     return None if shown is None else dict(shown)
 
@@ -222,11 +220,7 @@ def items_of_gold(conn: sa.Connection, user_id: int) -> dict[int, int]:
 
 def is_gold(shown: str | None) -> bool:
     """Whether an answer that was stored with this was one to gold."""
-    try:
-        facts = json.loads(shown or "{}")
-    except ValueError:
-        return False
-    return isinstance(facts, dict) and facts.get("mode") == MODE
+    return Shown.of(shown).mode == GOLD
 
 
 def _reason(reason: str, sure: _Sureness | None) -> str | None:

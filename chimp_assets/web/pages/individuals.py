@@ -5,7 +5,6 @@ Belongs here: handlers. Does not belong here: the facts (`insight.lives`).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
@@ -16,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from chimp_assets.database.labels.references import MOST
+from chimp_assets.database.labels.shown import Shown
 from chimp_assets.insight import individual as lives
 from chimp_assets.web.auth.roles import require
 from chimp_assets.web.charts import bars
@@ -92,7 +92,7 @@ def individual(
         source=source,
         path=f"/individual/{quote(code, safe='')}",
         chart=bars(seen.months()),
-        modes={row.seq: _mode(row.shown) for row in decided},
+        modes={row.seq: Shown.of(row.shown).mode for row in decided},
         candidates={row.seq: _candidates(row.shown) for row in decided},
         most_photos=MOST,
         more_pictures=pictures[-1].track_id if len(pictures) == lives.PAGE else None,
@@ -107,22 +107,9 @@ def _find(conn: sa.Connection, anim_id: str) -> tuple[int, str]:
     return found
 
 
-def _mode(shown: str | None) -> str | None:
-    """How a decision was asked for, as far as the page that asked has said it."""
-    try:
-        mode = json.loads(shown or "{}").get("mode")
-    except (ValueError, AttributeError):
-        return None
-    return mode if isinstance(mode, str) else None
-
-
 def _candidates(shown: str | None) -> list[tuple[str, float]]:
-    """Whom the page suggested when it was decided, with their chances."""
-    try:
-        said = json.loads(shown or "{}").get("candidates") or []
-        return [(str(code)[:40], float(chance)) for code, chance in said][:5]
-    except (ValueError, TypeError, AttributeError):
-        return []
+    """The first suggestions at the time of the decision, with their probabilities."""
+    return [(code[:40], share) for code, share in (Shown.of(shown).candidates or [])[:5]]
 
 
 def _preview(conn: sa.Connection, key: int, merge_into: str, unmerge: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from chimp_assets.database import schema as s
 from chimp_assets.database.connection.engine import Database
 from chimp_assets.database.csv_sheets import TableFileError
 from chimp_assets.database.csv_tables import FaultyTableError
-from chimp_assets.database.files.effort_files import ImportedEffort, import_effort
+from chimp_assets.database.files.effort_files import EffortImportReport, import_effort
 
 DEPLOYMENTS = """site,camera,start_date,end_date,latitude,longitude,note
 Kasekela,cam1,2020-01-01,2020-03-01,"-4,67",29.63,"tree, left"
@@ -24,7 +24,7 @@ Mitumba,cam1,2020-02-01,,-4.63,29.6,
 
 @pytest.fixture
 def csv_import(db: Database, tmp_path: Path) -> Any:
-    def run(text: str, skip_bad: bool = False) -> ImportedEffort:
+    def run(text: str, skip_bad: bool = False) -> EffortImportReport:
         file = tmp_path / "effort.csv"
         file.write_text(text, encoding="utf-8")
         return import_effort(db, file, skip_bad)
@@ -37,7 +37,7 @@ def rows(db: Database, table: sa.Table) -> list[Any]:
         return list(conn.execute(sa.select(table).order_by(table.c.start_date)))
 
 
-def counts(done: ImportedEffort) -> tuple[int, int, int]:
+def counts(done: EffortImportReport) -> tuple[int, int, int]:
     return done.added, done.changed, done.unchanged
 
 

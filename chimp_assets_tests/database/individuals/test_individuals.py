@@ -14,7 +14,7 @@ from chimp_assets.database.connection.engine import Database
 from chimp_assets.database.csv_sheets import TableFileError
 from chimp_assets.database.csv_tables import FaultyTableError
 from chimp_assets.database.files.effort_files import import_effort
-from chimp_assets.database.files.individual_files import ImportedIndividuals, import_individuals
+from chimp_assets.database.files.individual_files import IndividualImportReport, import_individuals
 from chimp_assets.database.individuals.aliases import add_alias
 from chimp_assets.database.individuals.batch import Terms
 from chimp_assets.database.individuals.biographies import upsert_individuals
@@ -43,7 +43,7 @@ def log(db: Database) -> list[tuple[str, str | None]]:
 
 @pytest.fixture
 def csv_import(db: Database, tmp_path: Path) -> Any:
-    def run(text: str | bytes, **terms: Any) -> ImportedIndividuals:
+    def run(text: str | bytes, **terms: Any) -> IndividualImportReport:
         file = tmp_path / "individuals.csv"
         file.write_bytes(text if isinstance(text, bytes) else text.encode())
         return import_individuals(db, file, Terms(**terms))
@@ -51,7 +51,7 @@ def csv_import(db: Database, tmp_path: Path) -> Any:
     return run
 
 
-def counts(done: ImportedIndividuals) -> tuple[int, int, int]:
+def counts(done: IndividualImportReport) -> tuple[int, int, int]:
     return done.added, done.changed, done.unchanged
 
 

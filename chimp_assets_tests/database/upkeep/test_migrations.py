@@ -25,7 +25,7 @@ from chimp_assets.database.upkeep.migrations import _config, require_head, state
 from chimp_assets.settings import shipped_file
 from chimp_assets_tests.database.world import make_world, plan, track
 
-REVISIONS = ["0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011", "0013"]
+REVISIONS = ["0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011", "0013", "0014"]
 
 
 def test_an_empty_database_is_brought_to_the_head_once(bare_db: Database) -> None:
@@ -258,7 +258,12 @@ FIRST: dict[str, list[dict[str, Any]]] = {
     ],
     "annotation": [
         {"annotation_id": "a", "seq": 1, "kind": "identify", "track_id": 1 << 20, "individual_id": 1, "annotator_id": 1,
-         "lane": "audit", "item_id": 1, "server_time": AT, "fingerprint": b"x" * 32, "note": "ünï ☂"}
+         "lane": "audit", "item_id": 1, "server_time": AT, "fingerprint": b"x" * 32, "note": "ünï ☂",
+         "shown": '{"mode": "gallery","flag":true,"conflict":"b"}'},
+        {"annotation_id": "b", "seq": 2, "kind": "skip", "track_id": 1 << 20, "annotator_id": 1, "lane": "free",
+         "server_time": AT, "fingerprint": b"y" * 32, "shown": '{"mode":"\\u0000","flag":"yes","conflict":7}'},
+        {"annotation_id": "c", "seq": 3, "kind": "skip", "track_id": 1 << 20, "annotator_id": 1, "lane": "free",
+         "server_time": AT, "fingerprint": b"z" * 32, "shown": '["flag",true]'},
     ],
     "evaluation_metric": [
         {"metric_id": 1, "model_id": 2, "dataset": "audit", "watermark_seq": 1, "slice_kind": "all", "slice_value": "",
@@ -341,7 +346,7 @@ def test_rows_of_every_earlier_version_survive_the_way_to_this_one(bare_db: Data
     there = sa.MetaData()
     with bare_db.write() as conn:
         there.reflect(conn)
-        conn.execute(sa.update(there.tables["counter"]).where(sa.column("name") == "annotation").values(value=1))
+        conn.execute(sa.update(there.tables["counter"]).where(sa.column("name") == "annotation").values(value=3))
         for rows in WRITTEN[: REVISIONS.index(revision) + 1]:
             for name, values in rows.items():
                 for row in values:
@@ -368,6 +373,9 @@ def test_rows_of_every_earlier_version_survive_the_way_to_this_one(bare_db: Data
         assert tuple(answer) == ("FF", "person")
         kept = conn.execute(sa.select(s.standing_answer.c.track_id, s.standing_answer.c.annotation_id)).all()
         assert [tuple(row) for row in kept] == [(1 << 20, "a")]
+        e = s.annotation.c
+        searched = conn.execute(sa.select(e.shown_mode, e.shown_flag, e.shown_conflict).order_by(e.seq)).all()
+        assert [tuple(row) for row in searched] == [("gallery", True, "b"), (None, None, None), (None, None, None)]
     assert [ill for ill in check_database(bare_db) if "chunk" not in ill] == []
     with pytest.raises(sa.exc.IntegrityError), bare_db.write() as conn:
         conn.execute(sa.delete(s.frame).where(s.frame.c.frame_no == 1))

@@ -160,7 +160,7 @@ def test_it_is_due_at_enough_names_and_again_when_they_have_grown(home, named):
 
     assert due().due
     assert not due(fine_tune="off").due
-    assert "are awaited" in due(fine_tune_labels=500).reason
+    assert "fine-tuning starts at" in due(fine_tune_labels=500).reason
     with home.database.read() as conn:
         parent = champion(conn, "embedder").model_id
     register_model(home.database, "embedder", "tried", {}, parent_id=parent, training_set_id=training_set_id)
