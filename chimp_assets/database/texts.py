@@ -1,4 +1,4 @@
-"""Which texts the three databases can hold, told before they are sent there.
+"""Which texts the three databases can hold, checked before they are sent there.
 
 Belongs here: the length of a text as SQL Server counts it, what no database takes, and how a text is shown that holds
 signs which nobody sees. Does not belong here: what a text may mean (`events`, `individuals`, ...) and be called

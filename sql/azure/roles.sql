@@ -1,7 +1,7 @@
 -- Optional: three roles with no more rights than their work needs. Make a person or a managed identity a member:
 --   CREATE USER [chimp-page] FROM EXTERNAL PROVIDER;
 --   ALTER ROLE chimp_labeller ADD MEMBER [chimp-page];
--- Rights are granted on the schema, since an upgrade makes the views anew; a DENY wins over them.
+-- Rights are granted on the schema, since an upgrade recreates the views; a DENY wins over them.
 CREATE ROLE chimp_reader;
 GO
 CREATE ROLE chimp_labeller;

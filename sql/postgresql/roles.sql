@@ -1,7 +1,7 @@
 -- Optional: three roles with no more rights than their work needs. Run it once as the owner of the database:
 --   psql --file=sql/postgresql/roles.sql "$URL"
 -- Then make people members: GRANT chimp_reader TO anna;
--- Default privileges: an upgrade makes the views anew. They hold for what the role that runs this makes later, so run it
+-- Default privileges: an upgrade recreates the views. They hold for what the role that runs this makes later, so run it
 -- as the role that runs chimp db upgrade.
 CREATE ROLE chimp_reader;
 CREATE ROLE chimp_labeller;

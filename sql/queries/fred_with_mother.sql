@@ -6,8 +6,8 @@
 --   child text = FI: AnimID of the young animal
 --   mother text = FF: AnimID of its mother
 --   max_age_years number = null: the child is at most this old; null: any age (frames of unknown age only then)
---   min_family integer = 0: so many further close relatives are in the frame (her other children, her mother, the father)
---   limit integer = 10: so many rows
+--   min_family integer = 0: at least this many other close relatives in the frame (her other children, her mother, the father)
+--   limit integer = 10: at most this many rows
 --
 -- The picture: byte_length bytes from byte_offset of shard_uri, a JPEG. Boxes are fractions of it. Years of 365.25 days.
 SELECT

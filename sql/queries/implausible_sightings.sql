@@ -1,10 +1,10 @@
 -- Which names cannot be right, or need a second look?
 --
--- One row: a problem; those that people named come last, for their labels are looked at one by one.
+-- One row: a problem; those that people named come last, because their labels are checked one by one.
 --
 -- Parameters:
 --   problem text = null: one kind of problem, as it is spelt in v_plausibility; null: all
---   limit integer = 20: so many rows
+--   limit integer = 20: at most this many rows
 SELECT
     ranked.place,
     ranked.problem,

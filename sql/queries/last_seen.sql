@@ -1,10 +1,10 @@
 -- Who has not been seen for long, although cameras ran?
 --
--- One row: an individual without a departure, the longest unseen first; who was never seen comes before all others.
+-- One row: an individual without a departure, the longest unseen first; individuals never seen come first.
 --
 -- Parameters:
---   min_days integer = 0: at least so many calendar days unseen
---   limit integer = 20: so many rows
+--   min_days integer = 0: at least this many calendar days unseen
+--   limit integer = 20: at most this many rows
 SELECT
     ranked.place,
     ranked.anim_id,

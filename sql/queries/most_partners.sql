@@ -5,7 +5,7 @@
 -- Parameters:
 --   group_rule text = video: together means 'moment' at the same moment, 'video' in one video, 'day' at one camera that day
 --   period text = all: a month like 2013-05, a year like 2013, or all
---   limit integer = 20: so many rows
+--   limit integer = 20: at most this many rows
 --
 -- strength is the sum of the simple ratio indices (sri) of an individual; mean_units the mean number of days behind one.
 SELECT

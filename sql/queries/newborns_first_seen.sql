@@ -3,7 +3,7 @@
 -- One row: an individual that was first seen at most at this age, the youngest first.
 --
 -- Parameters:
---   max_age_years number = 5: at most so old when it was first seen
+--   max_age_years number = 5: at most this age when it was first seen
 SELECT
     f.anim_id,
     f.sex,

@@ -3,7 +3,7 @@
 -- One row: an orphan in a month in which it was seen after its mother had died or disappeared.
 --
 -- Parameters:
---   max_age_years number = null: at most so old; null: any age
+--   max_age_years number = null: at most this age; null: any age
 SELECT
     m.offspring_anim_id,
     m.offspring_sex,

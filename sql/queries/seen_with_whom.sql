@@ -4,8 +4,8 @@
 --
 -- Parameters:
 --   individual text = FF: AnimID
---   seconds number = 10: at most so far apart in one video; 0: visible at the same time
---   limit integer = 20: so many rows
+--   seconds number = 10: at most this far apart in one video; 0: visible at the same time
+--   limit integer = 20: at most this many rows
 SELECT
     ranked.place,
     ranked.partner,

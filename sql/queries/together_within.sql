@@ -5,8 +5,8 @@
 -- Parameters:
 --   one text = FI: AnimID
 --   other text = FF: AnimID
---   seconds number = 5: at most so far apart; 0: visible at the same time
---   limit integer = 10: so many rows
+--   seconds number = 5: at most this far apart; 0: visible at the same time
+--   limit integer = 10: at most this many rows
 --
 -- A track counts as visible from its first to its last box. gap_s is 0 where the two overlap.
 --

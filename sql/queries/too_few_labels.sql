@@ -3,7 +3,7 @@
 -- One row: an individual with fewer training tracks than wanted, the fewest first.
 --
 -- Parameters:
---   enough integer = 10: so many training tracks are enough
+--   enough integer = 10: this many training tracks are enough
 SELECT
     q.slice_value AS anim_id,
     i.name,

@@ -3,7 +3,7 @@
 -- One row: a track that no person has answered, the smallest margin between its two best names first.
 --
 -- Parameters:
---   limit integer = 10: so many rows
+--   limit integer = 10: at most this many rows
 SELECT
     unsure.place,
     unsure.margin,

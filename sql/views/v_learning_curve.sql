@@ -1,7 +1,8 @@
--- How accuracy rose with labels, as asked and as it would have risen at random. One row: a head, a policy, so many labels.
--- policy: 'real' (training labels in the order in which they were given) or 'random' (as many audit labels, which were
--- drawn at random); accuracy: share of audit tracks that a linear head of so many labels names rightly, on the embedding of
--- that head; _low and _high: 95 in 100, a bootstrap over audit tracks. Only the newest measurement of each head.
+-- How accuracy rose with labels, as asked and as it would have risen at random. One row: a head, a policy and a number of
+-- labels. policy: 'real' (training labels in the order in which they were given) or 'random' (as many audit labels, which
+-- were drawn at random); accuracy: share of audit tracks that a linear head trained on that many labels names correctly, on
+-- the embedding of that head; _low and _high: 95 in 100, a bootstrap over audit tracks. Only the newest measurement of each
+-- head.
 SELECT
     m.model_id,
     CASE WHEN e.slice_kind = 'real_curve' THEN 'real' ELSE 'random' END AS policy,

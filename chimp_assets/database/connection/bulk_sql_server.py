@@ -39,7 +39,7 @@ def rows_a_call(table: sa.Table, names: list[str]) -> int:
 def execute_many(conn: sa.Connection, table: sa.Table, names: list[str], part: list[list[Any]]) -> None:
     """Rows as array parameters of one statement. conn: inside a write transaction; part: a list for each name.
 
-    Text is declared as wide as its column: else pyodbc asks of each value anew, or takes 2 GB for one, and mssql-python
+    Text is declared as wide as its column: else pyodbc asks for each value, or takes 2 GB for one, and mssql-python
     loses letters (`odbc_types`).
     """
     statement = str(sa.insert(table).values({name: sa.bindparam(name) for name in names}).compile(dialect=conn.dialect))

@@ -1,7 +1,7 @@
 """How those who write to one SQLite file wait for each other: a label before the next chunk of a bulk write.
 
 Belongs here: beginning a write transaction on SQLite, and the mode in which its readers do not wait. Does not belong
-here: what SQLite is told otherwise (`engine`).
+here: other settings of SQLite (`engine`).
 
 SQLite has one writer at a time, no queue, and its own waiting looks up ever more seldom: beside eight bulk writers a
 label waited six seconds. So short transactions look often and, while they wait, hold a shared lock on a file beside the
@@ -74,7 +74,7 @@ def begin_writing(connection: sqlite3.Connection, file: Path, bulk: bool, timeou
 
     Raises sqlite3.OperationalError (SQLITE_BUSY) when the file is held for longer than timeout_s.
     """
-    # SQLite's own waiting is for everything else; a busy file is told at once, and looked at again by us.
+    # SQLite's own waiting is for everything else; here a busy file is reported at once, and we try again.
     connection.execute("PRAGMA busy_timeout=0").close()
     deadline = time.monotonic() + timeout_s
     try:
@@ -105,7 +105,7 @@ def _begin_bulk(connection: sqlite3.Connection, file: Path, deadline: float) -> 
 def keep_a_log(connection: sqlite3.Connection, timeout_s: float) -> None:
     """Puts the file into WAL mode, in which readers and a writer do not wait for each other.
 
-    Of several that open a new file at once, all but one are told that it is busy, at once and whatever its timeout.
+    Of several connections that open a new file at once, all but one get SQLITE_BUSY at once, whatever the timeout.
     Raises sqlite3.OperationalError (SQLITE_BUSY) when the file is held for longer than timeout_s.
     """
     deadline = time.monotonic() + timeout_s

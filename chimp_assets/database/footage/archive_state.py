@@ -1,4 +1,4 @@
-"""Whether the archive could be listed when it was last tried: kept in `audit_event`, so that everybody can be told.
+"""Whether the last listing of the archive succeeded: kept in `audit_event`, for everybody to read.
 
 Belongs here: writing a change down, and reading the last one. Does not belong here: listing (`archive.discover`).
 A sensor that fails says so to Dagster alone; a disk that is not mounted must be seen by people who never look there.

@@ -94,8 +94,8 @@ def _youngest_first(row: Mapping[str, Any]) -> int:
 
 
 def life_of(values: Mapping[str, Any]) -> Life:
-    told: dict[str, Any] = {f.name: values.get(f.name) for f in fields(Life) if f.name not in ("mom", "dad", "sex")}
-    return Life(**told, sex=values.get("sex") or "U", mom=values.get("mom_id"), dad=values.get("dad_id"))
+    found: dict[str, Any] = {f.name: values.get(f.name) for f in fields(Life) if f.name not in ("mom", "dad", "sex")}
+    return Life(**found, sex=values.get("sex") or "U", mom=values.get("mom_id"), dad=values.get("dad_id"))
 
 
 def membership_of(values: Mapping[str, Any], known: Register) -> Membership:

@@ -1,4 +1,4 @@
-"""How often a person, asked again about a track without being told, says the same.
+"""How often a person gives the same answer when a track is asked again unannounced.
 
 Belongs here: self-agreement from the lane `repeat`. Does not belong here: labels that models contradict
 (`vision.label_quality`), which tracks are asked again (`acquisition`).
@@ -22,7 +22,7 @@ LOOKED_AT = 100_000
 
 @dataclass(frozen=True)
 class SelfAgreement:
-    """How often a person, asked again about a track without being told, said the same. Wilson interval, 95 %."""
+    """How often a person gave the same answer to a track asked again unannounced. Wilson interval, 95 %."""
 
     annotator: str
     n_repeats: int

@@ -31,7 +31,7 @@ def effective_answers(
     of_tracks: only these, by their ids or by a statement that selects them; None: all.
     Columns: track_id, annotation_id, seq, kind (one of ANSWER_KINDS), individual_id, lane, annotator_id, propensity.
     Retracted answers and those about a pair do not count; of the others the best role wins (expert; admin and reviewer;
-    others), then the newest. individual_id: who that individual is after the merges, not whom the person named.
+    others), then the newest. individual_id: the individual after the merges, not the one the person named.
     Without a watermark of labels `standing_answer` is read, which says the same; so does `v_effective_answer`.
     """
     standing: sa.FromClause = standing_answer
@@ -79,10 +79,10 @@ def derived_answers(
 
 
 def effective_pair_answers(watermark_seq: int | None = None) -> sa.Select[Any]:
-    """The answer that stands for each pair of tracks about which somebody said something, as of a watermark.
+    """The answer that stands for each pair of tracks with an answer, as of a watermark.
 
-    Columns: track_id < other_track_id, annotation_id, seq, kind (one of PAIR_ANSWER_KINDS), role of who said it. The
-    same rules as of `effective_answers`.
+    Columns: track_id < other_track_id, annotation_id, seq, kind (one of PAIR_ANSWER_KINDS), role of its author.
+    The same rules as in `effective_answers`.
     """
     a = annotation.c
     first = sa.case((a.track_id < a.other_track_id, a.track_id), else_=a.other_track_id)
@@ -98,7 +98,7 @@ def effective_pair_answers(watermark_seq: int | None = None) -> sa.Select[Any]:
             _place_of(first, second).label("place"),
         )
         .join(app_user, app_user.c.user_id == a.annotator_id)
-        # Tracks have positive numbers; said as a range, so that the index is read and not every answer.
+        # Tracks have positive numbers; written as a range, so that the index is read and not every answer.
         .where(a.kind.in_(PAIR_ANSWER_KINDS), a.other_track_id > 0, *_standing(watermark_seq))
         .subquery("ranked")
     )
@@ -106,7 +106,7 @@ def effective_pair_answers(watermark_seq: int | None = None) -> sa.Select[Any]:
 
 
 def _standing(watermark_seq: int | None) -> list[sa.ColumnElement[bool]]:
-    """Events up to a watermark that nobody took back up to it."""
+    """Events up to a watermark that were not retracted up to it."""
     taken_back = annotation.alias("taken_back")
     retracted = sa.exists().where(taken_back.c.kind == "retract", taken_back.c.supersedes == annotation.c.annotation_id)
     if watermark_seq is None:
@@ -121,8 +121,8 @@ def _place_of(*subject: sa.ColumnElement[Any]) -> sa.ColumnElement[int]:
 
 
 def answered_pairs(conn: sa.Connection, pairs: Collection[frozenset[int]]) -> set[frozenset[int]]:
-    """Of these pairs of tracks those that need no question: an answer about the pair stands, or one about a track of it
-    that says more than `unknown`."""
+    """Those of the pairs that need no question: an answer about the pair stands, or one about either track that says
+    more than `unknown`."""
     answer = effective_pair_answers().subquery().c
     kinds = answer_kinds(conn, {track_id for pair in pairs for track_id in pair})
     found = {pair for pair in pairs if any(kinds.get(track_id, "unknown") != "unknown" for track_id in pair)}
@@ -143,7 +143,7 @@ def answer_kinds(conn: sa.Connection, track_ids: Iterable[int]) -> dict[int, str
 
 
 def keep_standing(conn: sa.Connection, rows: Sequence[dict[str, Any]]) -> None:
-    """Which answers stand now for the tracks that new events are about. The caller's transaction stores both."""
+    """Updates `standing_answer` for the tracks of new events, in the transaction that stores them."""
     a = annotation.c
     tracks = {row["track_id"] for row in rows if row["kind"] in ANSWER_KINDS}
     taken_back = {row["supersedes"] for row in rows if row["kind"] == "retract"}

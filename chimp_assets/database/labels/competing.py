@@ -1,10 +1,10 @@
-"""Two people who edit the same thing: whoever did not see the newest version is told, and both opinions stay.
+"""Two people who edit the same thing: whoever did not see the newest version learns of it, and both opinions stay.
 
-Belongs here: what the head of a thing is (the standing answer of a track, the newest box of a track in a frame), and
-storing decisions with what their author had seen. Does not belong here: judging and storing itself (`events`).
+Belongs here: the newest version of a thing (the standing answer of a track, the newest box of a track in a frame), and
+storing decisions with the version their author had seen. Does not belong here: judging and storing itself (`events`).
 
-Naming a track that somebody else has named is no conflict but a second opinion; only who edits what he saw (a box; an
-answer under review) says with base_event_id what that was.
+Naming a track that somebody else has named is no conflict but a second opinion; only an edit (of a box, or of an answer
+under review) names with base_event_id the event it edits.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ class Opinion:
 
 @dataclass(frozen=True)
 class OpinionResult:
-    """What became of a decision. head: the newer event that its author had not seen; the decision stays beside it."""
+    """The result of storing a decision. head: the newer event that its author had not seen; both stay stored."""
 
     result: EventResult
     head: dict[str, Any] | None = None
 
 
 def record_opinions(db: Database, opinions: Sequence[Opinion]) -> list[OpinionResult]:
-    """`record_events`, and for those that edit something: what had become of it meanwhile. One transaction."""
+    """`record_events`, and for each edit the newer event that its author had not seen. One transaction."""
 
     def work(conn: sa.Connection) -> list[OpinionResult]:
         take_numbers(conn, COUNTER, 0)  # nobody else stores events between reading the heads and storing
@@ -65,7 +65,7 @@ def record_opinions(db: Database, opinions: Sequence[Opinion]) -> list[OpinionRe
 def _with_marks(
     opinions: Sequence[Opinion], heads: Mapping[tuple[Any, ...] | None, dict[str, Any]]
 ) -> list[LabelEvent]:
-    """The events to store; an edit whose author had not seen the head says so in `shown`: a reviewer finds it there."""
+    """The events to store. An edit that overlooks the head is marked in `shown`, where a reviewer finds it."""
     seen: set[tuple[Any, ...] | None] = set()
     events = []
     for opinion in opinions:
@@ -111,7 +111,7 @@ def _heads(conn: sa.Connection, edits: Sequence[Opinion]) -> dict[tuple[Any, ...
 
 
 def _described(annotation_id: sa.ColumnElement[str]) -> sa.Select[Any]:
-    """Events by their ids, as a person is told of them, in commit order."""
+    """Events by their ids, with the names a person reads, in commit order."""
     a, u, i = t.annotation.c, t.app_user.c, t.individual.c
     return (
         sa.select(

@@ -34,7 +34,7 @@ from chimp_assets.database.schema import (
 from chimp_assets.database.texts import fault_of
 
 FREE = "free"
-"""The lane of what was said without having been asked."""
+"""The lane of unasked answers."""
 
 
 def judge(conn: sa.Connection, event: LabelEvent, facts: BatchFacts) -> tuple[dict[str, Any] | None, int | None]:
@@ -60,7 +60,7 @@ def judge(conn: sa.Connection, event: LabelEvent, facts: BatchFacts) -> tuple[di
         lane, propensity = item.lane, item.propensity
         takes_back = event.kind == "retract"
         if not takes_back and (item.is_held_by_another(row["annotator_id"], now) or not item.is_answered_by(row)):
-            # Said without having been asked: kept, but nothing of the item's, which goes on waiting.
+            # An unasked answer: stored, but without the item's lane and propensity; the item keeps waiting.
             lane, propensity, item_id = FREE, None, None
     if event.kind in NAMING_KINDS and row["individual_id"] is None:
         row["individual_id"] = _new_individual(conn, event, facts)

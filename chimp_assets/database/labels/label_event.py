@@ -17,15 +17,15 @@ from chimp_assets.database.people.names import code_of
 
 @dataclass(frozen=True)
 class LabelEvent:
-    """One decision as the client sends it. Boxes are fractions of the displayed picture; times say their zone.
+    """One decision as the client sends it. Boxes are fractions of the displayed picture; times carry their zone.
 
     annotation_id: a UUID made by the client. annotator: a user's name. anim_id: the individual of `identify` (code or
     alias) and of `new_individual` (made from annotation_id where it is not given). other_track_id: the second track of
     `merge`, `same` and `different`, and of a `cannot_tell` or `skip` about a pair. supersedes: what a `retract` takes
-    back. item_id: the queue item that asked; it, not the client, says lane and propensity. shown: JSON.
+    back. item_id: the queue item that asked; lane and propensity are the item's, not the client's. shown: JSON.
 
-    lane and propensity of an event without an item are taken as they are: they are for imports of own exports, and
-    whoever passes on what comes over a network leaves them out.
+    lane and propensity of an event without an item are stored as they are, for imports of our own exports; code that
+    passes on events from a network leaves them out.
     """
 
     annotation_id: str
@@ -53,7 +53,7 @@ class LabelEvent:
 
 @dataclass(frozen=True)
 class EventResult:
-    """What became of one event. seq: its number if it is stored (now or before). reason, field: why it is rejected."""
+    """The result of one event. seq: its number if it is stored (now or before). reason, field: why it is rejected."""
 
     annotation_id: str
     status: Literal["stored", "duplicate", "rejected"]
@@ -63,7 +63,7 @@ class EventResult:
 
 
 class Rejection(Exception):
-    """The sentence that an event's author reads, and the field it is about."""
+    """An event cannot be stored: the sentence for its author, and the field it is about."""
 
     def __init__(self, field_name: str, sentence: str) -> None:
         super().__init__(sentence)
@@ -71,7 +71,7 @@ class Rejection(Exception):
 
 
 def provisional_anim_id(annotation_id: str) -> str:
-    """The code of a new individual whose finder gave none: the same for the same event, wherever it is replayed."""
+    """The code of a new individual for which none was given: the same for the same event, wherever it is replayed."""
     return f"NEW-{hashlib.blake2b(annotation_id.encode(), digest_size=4).hexdigest().upper()}"
 
 

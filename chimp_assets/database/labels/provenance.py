@@ -1,10 +1,10 @@
-"""Which decisions came out of files: an operator vouches for their lanes and chances, which no item of ours can.
+"""Which decisions came from files: an operator vouches for their lanes and propensities, which no queue item confirms.
 
-Belongs here: writing down what an import stored or found there already, and reading it. Does not belong here: the files
+Belongs here: recording what an import stored or found there already, and reading it. Does not belong here: the files
 themselves (`label_files`), what must hold of decisions (`invariants`).
 
-A file that was imported before this was written down can be imported again: nothing is stored twice, and from then on
-its rows are known.
+A file that was imported before this was recorded can be imported again: nothing is stored twice, and from then on its
+rows are known.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ _LONGEST = 1_400
 
 
 def note_import(conn: sa.Connection, file: str, seqs: Collection[int]) -> None:
-    """Decisions of these numbers are in a file that an operator imported."""
+    """Records that decisions with these numbers are in a file that an operator imported."""
     for part in _parts(_spans(seqs)):
         write_audit_event(conn, ACTION, file, {"seq": part})
 
 
 class ImportedSeqs:
-    """The numbers of all decisions that came out of files."""
+    """The numbers of all decisions that came from files."""
 
     def __init__(self, spans: Iterable[tuple[int, int]]) -> None:
         spans = sorted(spans)
@@ -47,7 +47,7 @@ class ImportedSeqs:
 
 
 def imported(conn: sa.Connection) -> ImportedSeqs:
-    """What has been written down so far."""
+    """Everything recorded so far."""
     e = audit_event.c
     spans = []
     for detail in conn.scalars(sa.select(e.detail).where(e.action == ACTION)):

@@ -1,4 +1,4 @@
-"""The photos by which an individual is recognised: as people choose and order them, and by rule where nobody has.
+"""Reference photos of individuals: as people choose and order them, and by rule where nobody has.
 
 Belongs here: storing a person's choice, the rule, which fills the places that are left. Does not belong here: cutting
 the pictures (`vision.item_media`), showing them (`insight.lives`, `web.items`).
@@ -24,9 +24,9 @@ MOST = 5
 
 
 def set_references(db: Database, individual_id: int, track_ids: Sequence[int], by: str) -> list[int]:
-    """From now on these are an individual's photos, in this order; returns those until now. Who else is left stays.
+    """Set an individual's reference photos, in this order; returns the tracks of the former ones.
 
-    Each is the best crop of a track that a person named so. Raises PeopleError where one is not, or for more than five.
+    Each is the best crop of a track that a person gave this name. Raises PeopleError for others or more than five.
     """
     wanted = list(dict.fromkeys(track_ids))
     if len(wanted) > MOST:
@@ -116,7 +116,7 @@ def choose_references(db: Database, individuals: Collection[int] | None = None) 
 def stand_for(db: Database, individuals: Collection[int]) -> int:
     """Chooses photos by rule for those of the individuals who have none yet; returns how many rows that made.
 
-    Asked when somebody is suggested: a suggestion that nobody can compare is a code to learn by heart.
+    Called when individuals are suggested: a suggestion without a photo is a code to learn by heart.
     """
     with db.read() as conn:
         lacking = without_photos(conn, individuals)
@@ -124,7 +124,7 @@ def stand_for(db: Database, individuals: Collection[int]) -> int:
 
 
 def without_photos(conn: sa.Connection, individuals: Collection[int]) -> list[int]:
-    """Those of the individuals for whom no photo stands; in the place of who is merged, who that is now."""
+    """Those of the individuals without a photo; a merged individual counts as the one it was merged into."""
     i, r = t.individual.c, t.reference_photo.c
     found: set[int] = set()
     for part in in_parts(individuals):

@@ -17,7 +17,7 @@ _Q = acquisition_queue.c
 
 def give_back(conn: sa.Connection, user_id: int, item_ids: Sequence[int] | None = None) -> int:
     """Items that a user holds wait again, or are answered where somebody answered their question meanwhile; returns how
-    many there were. item_ids: of these, at most some hundreds; None: all."""
+    many there were. item_ids: only these, at most a few hundred; None: all."""
     held = [_Q.state == "leased", _Q.leased_by == user_id]
     if item_ids is not None:
         held.append(_Q.item_id.in_(item_ids))

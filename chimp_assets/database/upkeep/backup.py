@@ -1,4 +1,4 @@
-"""A copy of the SQLite database while it is in use, and putting a copy back.
+"""Copying the SQLite database while it is in use, and restoring a copy.
 
 Belongs here: copying, verifying, replacing. Does not belong here: the store's files (shards, embeddings, checkpoints),
 which any file tool copies since they never change, and servers, which have tools of their own.
@@ -50,8 +50,8 @@ class BackupReport:
 
 @dataclass(frozen=True)
 class RestoreReport:
-    """A database that was put back. kept: the file that it replaced, None where there was none; people: who may do more
-    or less than before, in sentences; tables: those of the backup that are not ours and came along.
+    """A restored database. kept: the file that it replaced, None where there was none; people: whose rights changed, in
+    sentences; tables: foreign tables of the backup that were restored too.
     """
 
     file: Path
@@ -79,7 +79,7 @@ def back_up(db: Database, file: Path, progress: Callable[[int, int], None] | Non
         _remove(part)
         with closing(_opened(source)) as there, closing(sqlite3.connect(part)) as copy:
             pages = there.execute("PRAGMA page_count").fetchone()[0]
-            # One transaction all along: a copy that begins anew whenever somebody writes would never end.
+            # One transaction throughout: a copy that restarts at every write would never end.
             part.chmod(0o600)
             there.execute("BEGIN")
             there.execute("SELECT count(*) FROM sqlite_schema").fetchone()

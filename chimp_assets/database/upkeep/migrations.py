@@ -43,7 +43,7 @@ _UPGRADE_LOCK = 6_081_960
 def upgrade(db: Database) -> list[str]:
     """Bring the database to this version's schema; returns the revisions applied, [] if there was nothing to do.
 
-    One transaction: a fault leaves the schema as it was. The views are made anew with every revision. Creates an SQLite
+    One transaction: a fault leaves the schema as it was. The views are recreated with every revision. Creates an SQLite
     file, never its folder. Raises DatabaseError when the folder is missing, the database is newer than this version or
     holds tables of the same names that are not ours.
     """
@@ -122,7 +122,7 @@ def head_revision() -> str:
 def sqlite_objects(revision: str) -> dict[tuple[str, str], tuple[str, str]]:
     """What an SQLite database of a revision holds: (type, name) to the table it belongs to and its statement.
 
-    Views are not among them: they are made anew with every upgrade. An empty database is brought to the revision.
+    Views are not among them: every upgrade recreates them. An empty database is brought to the revision.
     """
     config = _config()
     with tempfile.TemporaryDirectory() as folder:

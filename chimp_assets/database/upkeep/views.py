@@ -72,7 +72,7 @@ _SQL_SERVER = (
     # Today in UTC, as SQLite says it; its own words are the day where the server stands.
     (re.compile(r"\bCURRENT_DATE\b"), "CAST(SYSUTCDATETIME() AS DATE)"),
     (re.compile(r"\bVARCHAR\b"), "NVARCHAR"),  # the others' VARCHAR is Unicode
-    # Codes and other texts in one column: it must be told how to compare them (`schema`).
+    # Codes and other texts in one column: the collation must be given (`schema`).
     (re.compile(r"/\* by code points \*/"), "COLLATE Latin1_General_100_BIN2"),
 )
 _POSTGRESQL = ((re.compile(r"\bCURRENT_DATE\b"), "CAST(CURRENT_TIMESTAMP AT TIME ZONE 'UTC' AS DATE)"),)

@@ -27,7 +27,7 @@ class Pace:
 
 
 def pace_of(conn: sa.Connection, workers: int) -> Pace:
-    """The pace of decoding with so many workers. Copies and files that turn out to be no video make it pessimistic."""
+    """The pace of decoding with this many workers. Copies and files that are no videos make it pessimistic."""
     video = t.video.c
     timed = video.decode_s > 0
     seconds, size, timed_seconds, decode_s = conn.execute(

@@ -142,7 +142,7 @@ def claim(
     """Lease up to n items to a user, in the order of the plan, the newest round first.
 
     The user's own unanswered items come first, unless they are in `exclude` (on the screen or in the outbox already):
-    so a claim whose answer was lost, or a page that was loaded anew, gets the same items. All leases of the user that
+    so a claim whose answer was lost, or a page that was reloaded, gets the same items. All leases of the user that
     are returned or excluded run `lease_minutes` from now. Items whose lease has run out are free. No item is given to
     two people at once.
     lanes: only these; None: all that ask for names, so neither pairs nor what is disputed, which goes to nobody who may
