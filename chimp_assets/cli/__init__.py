@@ -1139,7 +1139,3 @@ def main() -> None:
             raise
         error.show()
         raise SystemExit(error.exit_code) from None
-
-
-if __name__ == "__main__":
-    main()
