@@ -40,14 +40,17 @@ app = typer.Typer(
 )
 for steps in (home, loop, up, questions):
     app.add_typer(steps.app)
-app.add_typer(labels.app, name="labels")
-app.add_typer(individuals.app, name="individuals")
-app.add_typer(effort.app, name="effort")
-app.add_typer(times.app, name="times")
-app.add_typer(cameras.app, name="cameras")
-app.add_typer(users.app, name="user")
-app.add_typer(database.app, name="db")
-app.add_typer(models.app, name="models")
+for noun, group in {
+    "labels": labels,
+    "individuals": individuals,
+    "effort": effort,
+    "times": times,
+    "cameras": cameras,
+    "user": users,
+    "db": database,
+    "models": models,
+}.items():
+    app.add_typer(group.app, name=noun, rich_help_panel="Groups of commands")
 
 _USAGE_ERROR: Any = typer.BadParameter.__bases__[0]
 """A wrong command line. Typer keeps this class private and shows only its children."""

@@ -16,7 +16,7 @@ from chimp_assets.console.output import say, say_json
 if TYPE_CHECKING:
     from chimp_assets.home import Home
 
-Json = Annotated[bool, typer.Option("--json", help="Print one line of JSON instead of text and progress bars.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on one line, and no progress bars.")]
 Why = Annotated[str | None, typer.Option("--why", help="The reason, for the log.")]
 By = Annotated[str | None, typer.Option("--by", help="The user who decides this, for the log.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would change, and change nothing.")]

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from chimp_assets.archive.catalogue.cameras import Refiled
     from chimp_assets.home import Home
 
-app = typer.Typer(no_args_is_help=True, help="Cameras: names, spellings, folders.")
+app = typer.Typer(no_args_is_help=True, help="Cameras: list them, and map spellings and folders to them.")
 
 
 @app.command("list")
@@ -37,7 +37,7 @@ def map_(
     by: By = None,
     json: Json = False,
 ) -> None:
-    """Declare that a camera or folder is this camera, for present and future videos. `unmap` undoes it."""
+    """Map a camera or folder to a camera, for present and future videos. `unmap` undoes it."""
     from chimp_assets.archive.catalogue.cameras import map_camera
 
     home = opened()

@@ -61,7 +61,10 @@ def backup(
 def restore(
     file: Annotated[Path, typer.Argument(help="A file made by `chimp db backup`.")],
     force: Annotated[
-        bool, typer.Option("--force", help="Restore although people have labelled since; the replaced file is kept.")
+        bool,
+        typer.Option(
+            "--force", help="Restore although people have labelled since the backup; the replaced file is kept."
+        ),
     ] = False,
     json: Json = False,
 ) -> None:

@@ -20,7 +20,7 @@ def import_(
     skip_bad: SkipBad = False,
     json: Json = False,
 ) -> None:
-    """Import which camera stood where and when, and the gaps in which nobody could be seen."""
+    """Import camera deployments, or sampling gaps, in which nobody could be seen."""
     from chimp_assets.database.files.effort_files import import_effort
 
     done = import_effort(opened().database, file, skip_bad)

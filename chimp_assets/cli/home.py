@@ -45,9 +45,7 @@ def doctor(
     ] = False,
     older_than: Annotated[
         float,
-        typer.Option(
-            help="With --sweep: minutes; younger files may belong to a running step. 0 only while nothing runs.", min=0
-        ),
+        typer.Option(help="Minutes; younger files may belong to a running step. 0: only while nothing runs.", min=0),
     ] = 60.0,
     json: Json = False,
 ) -> None:

@@ -30,7 +30,7 @@ def import_(
 ) -> None:
     """Add or change individuals from a CSV file. Column names: ours, SokweDB's or PLHDB's.
 
-    A value that cannot be true is named by line and column, and nothing of the file is stored.
+    If a value cannot be true, its line and column are named, and nothing of the file is stored.
     """
     from chimp_assets.database.files.individual_files import import_individuals
     from chimp_assets.database.individuals.biographies import Terms
@@ -94,7 +94,7 @@ def merge(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Declare two individuals one. No label is changed; `unmerge` undoes it."""
+    """Declare two individuals to be one animal. Labels stay as they are; `unmerge` undoes it."""
     from chimp_assets.database.individuals.merges import merge_individuals
 
     done = merge_individuals(opened().database, anim_id, into, why, by, force)

@@ -23,7 +23,7 @@ def import_(
     skip_bad: SkipBad = False,
     json: Json = False,
 ) -> None:
-    """Store labels from a CSV file. A bad row is named by line and column, and nothing of the file is stored."""
+    """Store labels from a CSV file. If a row is bad, name its line and column, and store nothing."""
     from chimp_assets.database.files.label_files import import_labels
 
     report = import_labels(opened().database, file, annotator or "expert", skip_bad=skip_bad)

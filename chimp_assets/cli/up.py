@@ -31,7 +31,7 @@ ARCHIVE_LOOK_S = 30.0
 
 @app.command()
 def up(
-    host: Annotated[str, typer.Option(help="Address of the web UI; default: this machine only.")] = "127.0.0.1",
+    host: Annotated[str, typer.Option(help="Address of the web UI; 127.0.0.1: this machine only.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port of the web UI; 0: any free one.", min=0, max=65535)] = 3000,
     page_port: Annotated[
         int | None,
@@ -41,7 +41,7 @@ def up(
         bool, typer.Option("--any-port", help="Use a free port where one is taken, and say which.")
     ] = False,
 ) -> None:
-    """Start the labelling page, the web UI and the daemon that does all the rest. Ctrl-C stops everything."""
+    """Start the labelling page, the web UI and the daemon that does everything else. Ctrl-C stops them all."""
     from chimp_assets.dagster_home import make_records, prepare
     from chimp_assets.home import make_private
     from chimp_assets.operations import supervisor

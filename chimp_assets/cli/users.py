@@ -12,7 +12,7 @@ import typer
 from chimp_assets.cli.answers import Json, LooksAlike, answer, opened
 from chimp_assets.console.output import say
 
-app = typer.Typer(no_args_is_help=True, help="People who label.")
+app = typer.Typer(no_args_is_help=True, help="People who label: roles and passwords.")
 
 Name = Annotated[str, typer.Argument(help="Name of the user.")]
 

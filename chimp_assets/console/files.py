@@ -20,7 +20,7 @@ FILES_SHOWN = 10
 """Files that an ingest names at its end; `chimp status --failed` names all."""
 
 PASSED_OVER_WORDS = {
-    "not_video": "no video by its name",
+    "not_video": "not videos by name",
     "system": "hidden or system files",
     "own": "homes and stores of Chimp Assets",
     "link": "symbolic links, which are not followed",
@@ -102,20 +102,20 @@ def show_failures(failures: Failures) -> None:
     """Every file that a person must look at: what happened and what to do, a paragraph each."""
     from chimp_assets.archive.catalogue.listing import NAMED
 
-    for files, title in (
-        (failures.failed, styled(("Failed", "red"), ": nothing of these files was kept")),
-        (failures.lost_something, styled(("Read in part", "yellow"), ": the rest of these files was kept")),
+    for files, title, what in (
+        (failures.failed, ("Failed", "red"), "nothing of these files was kept"),
+        (failures.lost_something, ("Read in part", "yellow"), "the rest of these files was kept"),
     ):
         if files:
-            say(styled().join((title, styled(f" ({len(files):,})"))))
+            say(styled(title, f" ({len(files):,}): {what}"))
         _show_files(files)
     if failures.duplicates:
-        say(f"Duplicates: files with the same bytes as another one; decoded once ({len(failures.duplicates):,})")
+        say(f"Duplicates ({len(failures.duplicates):,}): files with the same bytes as another one, decoded once")
         for uri, other in failures.duplicates:
             show_indented(styled((uri, "bold"), " is the same as ", other), 2)
     if failures.given_up:
         bundles = ", ".join(failures.given_up)
-        say(styled(("Given up", "red"), f": runs of these bundles kept dying ({len(failures.given_up):,}): {bundles}"))
+        say(styled(("Given up", "red"), f" ({len(failures.given_up):,}): runs of these bundles kept dying: {bundles}"))
     if failures.failed or failures.given_up:
         say("After a repair: `chimp ingest --retry-failed`. A replaced file is read without that.")
     elif not (failures.lost_something or failures.duplicates):
@@ -123,7 +123,7 @@ def show_failures(failures: Failures) -> None:
     show_left_behind(failures.left_behind)
     passed_over = failures.passed_over
     if passed_over.counts:
-        say(f"Passed over: what lies in the archive and is not read ({sum(passed_over.counts.values()):,})")
+        say(f"Passed over ({sum(passed_over.counts.values()):,}): what lies in the archive and is not read")
         lines = passed_over_lines(passed_over.counts, passed_over.endings)
         say(*(f"  {line.removeprefix('Passed over, ')}" for line in lines))
         _show_files([(path, detail) for path, _, detail in passed_over.named])

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 _FACTS = ("model_id", "task", "version", "name", "state", "reason", "parent_id", "training_set_id",
           "checkpoint_uri", "checkpoint_hash", "made_again_by")  # fmt: skip
+_ORIGIN = ("parent", "training set")
 
 
 def show_models(models: list[ModelLine]) -> None:
@@ -26,7 +27,9 @@ def show_models(models: list[ModelLine]) -> None:
         accuracy = None if line.top1 is None else accuracy_in_words(line.top1, line.ci_low, line.ci_high, line.n_audit)
         cells = (line.model_id, line.task, line.version, line.state, line.parent_id, line.training_set_id, accuracy)
         rows.append(["" if cell is None else str(cell) for cell in (*cells, line.reason)])
-    print_table(names, rows)
+    # Without a trained model these are empty, and the reason needs the room.
+    shown = [i for i, name in enumerate(names) if name not in _ORIGIN or any(row[i] for row in rows)]
+    print_table([names[i] for i in shown], [[row[i] for i in shown] for row in rows])
 
 
 def show_model(model: dict[str, Any]) -> None:

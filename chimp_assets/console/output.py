@@ -67,7 +67,7 @@ def show(renderable: RenderableType) -> None:
 
 def show_indented(text: str | Text, columns: int) -> None:
     """Prints a text broken at words, every line of it indented."""
-    show(Padding(styled(text) if isinstance(text, str) else text, (0, 0, 0, columns)))
+    show(Padding(styled(text) if isinstance(text, str) else text, (0, 0, 0, columns), expand=False))
 
 
 def say_json(answer: dict[str, Any]) -> None:

@@ -17,7 +17,6 @@ from rich.progress import (
     ProgressColumn,
     Task,
     TaskID,
-    TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
@@ -47,10 +46,10 @@ def progress_bar(quiet: bool = False, pace: Callable[[], Pace] | None = None) ->
         yield lambda what, done, total: None
         return
     with Progress(
-        TextColumn("{task.description}", markup=False),
+        _DescriptionColumn(),
         BarColumn(bar_width=None, table_column=Column(ratio=1)),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
+        MofNCompleteColumn(table_column=Column(no_wrap=True)),
+        TimeElapsedColumn(table_column=Column(no_wrap=True)),
         _RemainingColumn(),
         console=output.err,
         expand=True,
@@ -67,6 +66,16 @@ def progress_bar(quiet: bool = False, pace: Callable[[], Pace] | None = None) ->
             bars.update(tasks[kind], description=visible(what), completed=done, total=total, pace=shown)
 
         yield tell
+
+
+class _DescriptionColumn(ProgressColumn):
+    """What is done now, on one line. It alone is cut where the terminal is narrow: the numbers matter more."""
+
+    def __init__(self) -> None:
+        super().__init__(Column(no_wrap=False))
+
+    def render(self, task: Task) -> Text:
+        return Text(task.description, no_wrap=True, overflow="ellipsis")
 
 
 class _RemainingColumn(ProgressColumn):
