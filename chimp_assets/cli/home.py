@@ -1,4 +1,7 @@
-"""`chimp init`, `doctor`, `status`: making a home and looking at it."""
+"""`chimp init`, `doctor`, `status`: making a home and looking at it.
+
+Does not belong here: the checks (`operations.doctor`), the counts (`insight.status`).
+"""
 
 from __future__ import annotations
 

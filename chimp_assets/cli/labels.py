@@ -1,4 +1,7 @@
-"""`chimp labels`: labels as CSV files, and labels to look at again."""
+"""`chimp labels`: labels as CSV files, and labels to look at again.
+
+Does not belong here: their rules (`database.labels`, `database.files`), judging them (`vision.identity`).
+"""
 
 from __future__ import annotations
 

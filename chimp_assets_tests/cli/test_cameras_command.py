@@ -1,4 +1,4 @@
-"""What the commands say of cameras and of what is passed over."""
+"""What the commands print about cameras and about files that are passed over."""
 
 from __future__ import annotations
 

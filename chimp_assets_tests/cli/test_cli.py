@@ -248,7 +248,7 @@ def test_the_page_says_once_how_the_first_administrator_gets_in(chimp, tmp_path,
 
 
 def test_where_admin_is_somebody_elses_name_another_administrator_is_made_and_named(chimp, tmp_path, monkeypatch):
-    """No administrator, no password, no word."""
+    """There was no administrator, no password and no word about it."""
     init_home(tmp_path / "home")
     monkeypatch.setattr("chimp_assets.web.serve.main", lambda arguments: 0)
     assert chimp("user", "add", "Admin", "--role", "expert")[0] == 0
@@ -285,8 +285,8 @@ def test_a_code_is_renamed_at_the_command_line_and_back(chimp, tmp_path):
     assert chimp("individuals", "rename", "FX", "F\u0425", "--force")[0] == 0
 
 
-def test_what_was_assumed_about_a_file_is_said(chimp, tmp_path):
-    """A code page is a guess, and guesses are told."""
+def test_what_was_assumed_about_a_file_is_printed(chimp, tmp_path):
+    """A code page is a guess, and a guess must be visible."""
     init_home(tmp_path / "home")
     file = tmp_path / "animals.csv"
     file.write_bytes("AnimID;Name\nZO;Zo\u00eb\n".encode("cp1252"))
@@ -296,7 +296,7 @@ def test_what_was_assumed_about_a_file_is_said(chimp, tmp_path):
 
 
 def test_a_question_about_nobody_is_an_error_and_one_in_small_letters_is_answered(chimp, tmp_path):
-    """No rows, said the command, of an animal that was seen every day."""
+    """The command found no rows about an animal that was seen every day."""
     init_home(tmp_path / "home")
     file = tmp_path / "animals.csv"
     file.write_text("anim_id,name\nFF,Fifi\n")
@@ -378,7 +378,7 @@ def test_each_failure_is_listed_with_its_reason_and_remedy(chimp, tmp_path):
     }
 
 
-def test_where_nothing_failed_that_is_what_is_said(chimp):
+def test_where_nothing_failed_the_command_says_so(chimp):
     chimp("init")
     assert "No file has failed." in chimp("status", "--failed")[1]
     assert "failures        none" in chimp("status")[1]
@@ -456,7 +456,7 @@ def test_a_backup_comes_back_and_the_check_says_so(chimp, tmp_path):
     assert (code, said.strip()) == (0, "The database is well.")
 
 
-def test_an_ill_database_is_told_with_exit_code_2(chimp, tmp_path):
+def test_an_ill_database_is_reported_with_exit_code_2(chimp, tmp_path):
     """A nightly check is a script: it looks at the code, and a person at the sentences."""
     chimp("init")
     home = init_home(tmp_path / "home")
