@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from chimp_assets.console import cell_of
+from chimp_assets.console.words import cell_of
 from chimp_assets.home import Home
 from chimp_assets.insight.questions import Answer, Question, ask, questions
 

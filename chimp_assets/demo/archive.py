@@ -1,7 +1,7 @@
 """Makes an archive of real H.264 video with known truth: `python -m chimp_assets.demo.archive FOLDER --truth FILE`.
 
 Belongs here: filming the planned clips, encoding, the two bad files, the layout on disk, writing the truth.
-Does not belong here: looks, places and ways (`faces`, `bodies`, `scene`, `casting`).
+Does not belong here: looks, places and routes (`faces`, `bodies`, `scene`, `casting`).
 
 Layout: <site>/<camera>/<YYYY-MM-DD>/<camera>_<YYYYMMDD>_<HHMMSS>.mp4, times in UTC. Every second file says its time in
 the container too. The same arguments give the same bytes on the same build of the encoder.
@@ -21,9 +21,9 @@ import cv2
 import numpy as np
 
 from chimp_assets.demo.bodies import Figure
-from chimp_assets.demo.casting import ClipPlan, Member, cast, plan_clips, ways
+from chimp_assets.demo.casting import CastMember, ClipPlan, cast, plan_clips, routes
 from chimp_assets.demo.faces import photo_face
-from chimp_assets.demo.scene import Layer, Place, Seen, weather_of
+from chimp_assets.demo.scene import CameraView, Layer, Visibility, weather_of
 from chimp_assets.demo.truth import ArchiveTruth, TrueAnimal, TrueIndividual, TrueVideo
 from chimp_assets.errors import ChimpError
 
@@ -31,13 +31,13 @@ __all__ = ["ArchiveTruth", "DemoArchiveError", "TrueAnimal", "TrueIndividual", "
 
 WIDTH, HEIGHT = 640, 360
 MIN_VISIBLE = 0.12
-"""An animal of which less is to be seen is not in the truth of that picture."""
+"""Visible share below which an animal is not in the truth of a picture."""
 
 Progress = Callable[[str, int, int], None]
 
 
 class DemoArchiveError(ChimpError):
-    """The archive cannot be made as asked."""
+    """The archive cannot be made with these arguments."""
 
 
 @dataclass(frozen=True)
@@ -68,8 +68,8 @@ def make_archive(
 
     faces: a folder with one folder of pictures for each individual; visitors then wear photographs.
     progress: called with (what, done, total). workers: processes, default one for each core.
-    crowd: so many animals in every clip, whoever they are, instead of groups that keep some distance.
-    Files that are there already are replaced. Raises DemoArchiveError.
+    crowd: this many animals in every clip, drawn from the whole cast at random, instead of the planned groups.
+    Existing files are replaced. Raises DemoArchiveError.
     """
     if truth_file.resolve().is_relative_to(folder.resolve()):
         raise DemoArchiveError(
@@ -77,12 +77,14 @@ def make_archive(
             "Choose a place outside: nothing that reads the archive may see the truth.",
         )
     if min(cameras, days, clips) < 1 or seconds < 2:
-        raise DemoArchiveError("An archive has at least one camera, day and clip of two seconds.", "Ask for more.")
+        raise DemoArchiveError(
+            "An archive needs at least one camera, one day and one clip of two seconds.", "Raise these numbers."
+        )
     photos = _photos(faces, individuals)
     try:
         members = cast(seed, individuals)
     except ValueError as error:
-        raise DemoArchiveError(f"The cast cannot be made: {error}.", "Ask for 3 to 200 individuals.") from None
+        raise DemoArchiveError(f"The cast cannot be made: {error}.", "Choose 3 to 200 individuals.") from None
     members = _named_after(members, photos)
     by_id = {member.who.anim_id: files for member, files in zip(members, photos.values(), strict=False)}
     # One clip more than asked for: it is damaged after it was filmed.
@@ -104,7 +106,9 @@ def _photos(faces: Path | None, individuals: int) -> dict[str, list[Path]]:
     if faces is None:
         return {}
     if not faces.is_dir():
-        raise DemoArchiveError(f"The folder of faces {faces} does not exist.", "Name one folder for each individual.")
+        raise DemoArchiveError(
+            f"The folder of faces {faces} does not exist.", "Name a folder that holds one folder for each individual."
+        )
     found = {
         folder.name: sorted(f for f in folder.iterdir() if f.suffix.lower() in (".jpg", ".jpeg", ".png"))
         for folder in sorted(faces.iterdir())
@@ -113,13 +117,13 @@ def _photos(faces: Path | None, individuals: int) -> dict[str, list[Path]]:
     found = {name: files for name, files in found.items() if files}
     if len(found) < individuals:
         raise DemoArchiveError(
-            f"{faces} holds pictures of {len(found)} individuals, but {individuals} are wanted.",
-            "Add folders, or ask for fewer individuals.",
+            f"{faces} holds pictures of {len(found)} individuals, but {individuals} are needed.",
+            "Add folders, or choose fewer individuals.",
         )
     return dict(list(found.items())[:individuals])
 
 
-def _named_after(members: list[Member], photos: dict[str, list[Path]]) -> list[Member]:
+def _named_after(members: list[CastMember], photos: dict[str, list[Path]]) -> list[CastMember]:
     """With photographs of real animals the invented names and families would be wrong: only the folder names stay."""
     if not photos:
         return members
@@ -178,28 +182,28 @@ def _film(job: _Job) -> TrueVideo:
     )
 
 
-def _figure(member: Member, photos: list[Path] | None, rng: np.random.Generator) -> Figure:
+def _figure(member: CastMember, photos: list[Path] | None, rng: np.random.Generator) -> Figure:
     if not photos:
         return Figure(member.look)
     return Figure(member.look, photo_face(photos[int(rng.integers(len(photos)))]))
 
 
-def _shots(job: _Job, figures: list[Figure], rng: np.random.Generator) -> Iterator[tuple[np.ndarray, list[Seen]]]:
+def _shots(job: _Job, figures: list[Figure], rng: np.random.Generator) -> Iterator[tuple[np.ndarray, list[Visibility]]]:
     plan = job.plan
-    place = Place(WIDTH, HEIGHT, job.seed * 1000 + plan.camera_no, plan.day_no, job.seed * 100_000 + plan.index)
+    view = CameraView(WIDTH, HEIGHT, job.seed * 1000 + plan.camera_no, plan.day_no, job.seed * 100_000 + plan.index)
     hour = plan.recorded_at.hour + plan.recorded_at.minute / 60
     weather = weather_of(rng, hour, plan.seconds, plan.handheld)
-    routes = ways(rng, plan, [figure.look for figure in figures], WIDTH, HEIGHT)
+    paths = routes(rng, plan, [figure.look for figure in figures], WIDTH, HEIGHT)
     for index in range(round(plan.seconds * plan.fps)):
         layers = []
-        for figure, way in zip(figures, routes, strict=True):
-            picture, foot = figure.draw(way.poses[index])
-            x, y = way.feet[index]
+        for figure, route in zip(figures, paths, strict=True):
+            picture, foot = figure.draw(route.poses[index])
+            x, y = route.feet[index]
             layers.append(Layer(picture, round(x - foot[0]), round(y - foot[1]), float(y)))
-        yield place.frame(index / plan.fps, index, weather, layers)
+        yield view.frame(index / plan.fps, index, weather, layers)
 
 
-def _note(animal: TrueAnimal, time_s: float, seen: Seen) -> None:
+def _note(animal: TrueAnimal, time_s: float, seen: Visibility) -> None:
     if seen.box is None or seen.visible < MIN_VISIBLE:
         return
     x, y, w, h = seen.box
@@ -209,7 +213,7 @@ def _note(animal: TrueAnimal, time_s: float, seen: Seen) -> None:
 
 
 def _encode(file: Path, pictures: Iterator[np.ndarray], plan: ClipPlan) -> None:
-    """H.264 with two B-frames and the index in front, so that a file that is cut off still plays its beginning."""
+    """H.264 with two B-frames and the index in front, so that a truncated file still plays from the start."""
     with av.open(str(file), "w", format="mp4", options={"movflags": "+faststart"}) as container:
         if plan.tells_time:
             container.metadata["creation_time"] = plan.recorded_at.strftime("%Y-%m-%dT%H:%M:%S.000000Z")
@@ -224,7 +228,7 @@ def _encode(file: Path, pictures: Iterator[np.ndarray], plan: ClipPlan) -> None:
 
 
 def _damage(file: Path, rng: np.random.Generator) -> None:
-    """A disk error in the middle and a copy that was broken off: 6 % of the bytes are noise, the last 20 % are gone."""
+    """A disk error in the middle and an interrupted copy: 6 % of the bytes are noise, the last 20 % are missing."""
     content = bytearray(file.read_bytes())
     start, length = int(0.5 * len(content)), int(0.06 * len(content))
     content[start : start + length] = rng.bytes(length)
@@ -245,16 +249,16 @@ def main(arguments: list[str] | None = None) -> int:
     import sys
 
     parser = argparse.ArgumentParser(prog="python -m chimp_assets.demo.archive", description=main.__doc__)
-    parser.description = "Makes a demo archive of real video files and, outside of it, a file with the truth."
+    parser.description = "Makes a demo archive of real video files and, outside it, a file with the truth."
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--truth", type=Path, required=True, help="where the truth goes; outside the archive")
+    parser.add_argument("--truth", type=Path, required=True, help="file for the truth, outside the archive")
     parser.add_argument("--seed", type=int, default=20)
     parser.add_argument("--individuals", type=int, default=10)
     parser.add_argument("--cameras", type=int, default=3)
     parser.add_argument("--days", type=int, default=4)
     parser.add_argument("--clips", type=int, default=48)
     parser.add_argument("--seconds", type=float, default=6)
-    parser.add_argument("--faces", type=Path, help="a folder with one folder of face pictures for each individual")
+    parser.add_argument("--faces", type=Path, help="folder with one folder of face photographs for each individual")
     options = vars(parser.parse_args(arguments))
     options["truth_file"] = options.pop("truth")
     try:

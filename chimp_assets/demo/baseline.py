@@ -1,4 +1,4 @@
-"""What the same expert's time would have bought with tracks drawn at random: the yardstick of the demo.
+"""What the same number of answers achieves on tracks drawn at random: the baseline of the demo.
 
 Belongs here: heads fitted on random tracks of the training pool, and every head judged on the same audit answers.
 Does not belong here: anything that is stored: nothing here writes to the database or the store.
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Judged:
+class AuditScore:
     """Right answers on the audit tracks. low, high: 95 % Wilson interval."""
 
     right: int
@@ -61,11 +61,11 @@ class RandomBaseline:
 
 
 @dataclass(frozen=True)
-class Ground:
-    """What all heads are fitted on and judged by. Rows of one kind belong together.
+class Benchmark:
+    """The tracks that all heads are fitted on and judged by. Arrays of one prefix share their rows.
 
     pool: live tracks with embeddings that a training lane may ask: outside the audit reserve and the test days.
-    audit: tracks of the reserve that were asked by the audit lane and got a name.
+    audit: tracks of the reserve that the audit lane asked and a person named.
     """
 
     embedder_id: int
@@ -76,7 +76,7 @@ class Ground:
     audit_name: np.ndarray
 
 
-def read_ground(db: Database, store: BlobStore, settings: Settings, embedder_id: int) -> Ground:
+def read_benchmark(db: Database, store: BlobStore, settings: Settings, embedder_id: int) -> Benchmark:
     """The pool and the audit of today's database. Embeddings f32 [n, d]; tracks i64 [n]; names str [n]."""
     from chimp_assets.vision.embedding.bundle import read_embeddings
 
@@ -108,7 +108,7 @@ def read_ground(db: Database, store: BlobStore, settings: Settings, embedder_id:
     in_pool = ~reserve & np.array([row.split != "test" for row in live], bool)
     days = {day: number for number, day in enumerate(sorted({row.day_key for row in live}))}
     audited = [row for row in audited if row.track_id in row_of]
-    return Ground(
+    return Benchmark(
         embedder_id=embedder_id,
         pool_track=ids[in_pool],
         pool_emb=emb[[row_of[i] for i in ids[in_pool].tolist()]],
@@ -118,47 +118,49 @@ def read_ground(db: Database, store: BlobStore, settings: Settings, embedder_id:
     )
 
 
-def judge(ground: Ground, weight: np.ndarray, bias: np.ndarray, names: Sequence[str]) -> Judged:
-    """A head's first choices against the audit answers; a name that the head cannot know counts as wrong.
+def judge(benchmark: Benchmark, weight: np.ndarray, bias: np.ndarray, names: Sequence[str]) -> AuditScore:
+    """A head's first choices against the audit answers; a name that the head does not know counts as wrong.
 
     weight: f32 [C, d]; bias: f32 [C]; names: the anim_id of each class.
     """
-    if not len(names) or not len(ground.audit_name):
-        return Judged(0, len(ground.audit_name))
-    chosen = np.array(list(names), dtype=object)[np.argmax(ground.audit_emb @ weight.T + bias, axis=1)]
-    return Judged(int((chosen == ground.audit_name).sum()), len(ground.audit_name))
+    if not len(names) or not len(benchmark.audit_name):
+        return AuditScore(0, len(benchmark.audit_name))
+    chosen = np.array(list(names), dtype=object)[np.argmax(benchmark.audit_emb @ weight.T + bias, axis=1)]
+    return AuditScore(int((chosen == benchmark.audit_name).sum()), len(benchmark.audit_name))
 
 
 def random_labels_baseline(
-    ground: Ground, expert: SimulatedExpert, settings: HeadSettings, n_labels: int, seeds: Sequence[int]
+    benchmark: Benchmark, expert: SimulatedExpert, settings: HeadSettings, n_labels: int, seeds: Sequence[int]
 ) -> RandomBaseline:
     """Heads fitted on n_labels tracks drawn at random from the pool and answered by the expert, one for each seed.
 
-    A draw costs what a question costs: a track without an animal or a name is asked and teaches nothing, as in the
-    product. If the pool is smaller than n_labels all of it is asked.
+    A draw costs one question even if the track shows no animal or gets no name, as in the product. A pool smaller than
+    n_labels is asked as a whole.
     """
     scores = []
     for seed in seeds:
         rng = np.random.default_rng([seed, 601])
-        rows = rng.permutation(len(ground.pool_track))[:n_labels]
-        scores.append(_fit_and_judge(ground, expert, settings, np.sort(rows), seed).accuracy)
+        rows = rng.permutation(len(benchmark.pool_track))[:n_labels]
+        scores.append(_fit_and_judge(benchmark, expert, settings, np.sort(rows), seed).accuracy)
     low, high = np.quantile(scores, [0.025, 0.975])
     return RandomBaseline(
-        n_labels, float(np.mean(scores)), float(low), float(high), len(scores), len(ground.audit_name)
+        n_labels, float(np.mean(scores)), float(low), float(high), len(scores), len(benchmark.audit_name)
     )
 
 
 def _fit_and_judge(
-    ground: Ground, expert: SimulatedExpert, settings: HeadSettings, rows: np.ndarray, seed: int
-) -> Judged:
+    benchmark: Benchmark, expert: SimulatedExpert, settings: HeadSettings, rows: np.ndarray, seed: int
+) -> AuditScore:
     from chimp_assets.vision.identity.head import fit_head
 
-    answers = expert.answers(ground.pool_track[rows].tolist())
-    told = [answers[int(track_id)].anim_id for track_id in ground.pool_track[rows]]
-    rows = rows[[name is not None for name in told]]
-    names = sorted({name for name in told if name is not None})
+    answers = expert.answers(benchmark.pool_track[rows].tolist())
+    answered = [answers[int(track_id)].anim_id for track_id in benchmark.pool_track[rows]]
+    rows = rows[[name is not None for name in answered]]
+    names = sorted({name for name in answered if name is not None})
     if len(names) < 2:
-        return judge(ground, np.zeros((len(names), ground.audit_emb.shape[1]), np.float32), np.zeros(len(names)), names)
-    y = np.array([names.index(name) for name in told if name is not None], np.int64)
-    head = fit_head(ground.pool_emb[rows], y, ground.pool_day[rows], settings, seed).head
-    return judge(ground, head.W, head.b, [names[c] for c in head.classes])
+        return judge(
+            benchmark, np.zeros((len(names), benchmark.audit_emb.shape[1]), np.float32), np.zeros(len(names)), names
+        )
+    y = np.array([names.index(name) for name in answered if name is not None], np.int64)
+    head = fit_head(benchmark.pool_emb[rows], y, benchmark.pool_day[rows], settings, seed).head
+    return judge(benchmark, head.W, head.b, [names[c] for c in head.classes])

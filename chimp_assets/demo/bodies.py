@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from chimp_assets.demo.faces import SIDE, Look, draw_face, draw_skull
+from chimp_assets.demo.faces import SIDE, Appearance, draw_face, draw_skull
 
 # A figure's picture in body lengths: as wide as a stride, as high as a sitting adult with its head.
 _WIDTH, _HEIGHT, _GROUND = 2.3, 2.0, 1.85
@@ -40,7 +40,7 @@ class Pose:
 class Figure:
     """An individual ready to be drawn. Holds its sprites and its fur; about 200 kB."""
 
-    def __init__(self, look: Look, face: np.ndarray | None = None) -> None:
+    def __init__(self, look: Appearance, face: np.ndarray | None = None) -> None:
         """face: u8 [SIDE, SIDE, 4] RGBA to show instead of the drawn face (a photograph)."""
         self.look = look
         self.skull = draw_skull(look)

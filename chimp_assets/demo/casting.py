@@ -1,6 +1,6 @@
 """Who lives in the generated archive, who visits which camera when, and how each visitor moves.
 
-Belongs here: the cast and its families, the plan of every clip, and an animal's way through a clip as poses.
+Belongs here: the cast and its families, the plan of every clip, and an animal's route through a clip as poses.
 Does not belong here: drawing (`faces`, `bodies`, `scene`) and files (`archive`).
 All randomness comes from generators that the caller seeds.
 """
@@ -13,7 +13,7 @@ from datetime import UTC, date, datetime, timedelta
 import numpy as np
 
 from chimp_assets.demo.bodies import Pose
-from chimp_assets.demo.faces import Look, aged, child_look, new_look
+from chimp_assets.demo.faces import Appearance, aged, child_look, new_look
 from chimp_assets.demo.truth import TrueIndividual
 
 FIRST_DAY = date(2013, 5, 6)
@@ -43,16 +43,16 @@ _STRANGER = ("XA", "Xavi", "M", "1994-01-01", None)
 
 
 @dataclass(frozen=True)
-class Member:
+class CastMember:
     """One of the cast with its look at the time of the archive."""
 
     who: TrueIndividual
-    look: Look
+    look: Appearance
 
 
 @dataclass(frozen=True)
 class ClipPlan:
-    """One clip to be filmed. visitors: anim_ids; handheld: a person holds the camera."""
+    """One clip to film. visitors: anim_ids; handheld: a person holds the camera."""
 
     index: int
     uri: str
@@ -70,14 +70,14 @@ class ClipPlan:
 
 
 @dataclass(frozen=True)
-class Way:
-    """An animal's way through a clip: one pose, foot point (x, y in pixels) for each picture."""
+class Route:
+    """An animal's route through a clip: one pose, foot point (x, y in pixels) for each picture."""
 
     poses: list[Pose]
     feet: np.ndarray
 
 
-def cast(seed: int, individuals: int) -> list[Member]:
+def cast(seed: int, individuals: int) -> list[CastMember]:
     """The cast, mothers before children, the newcomer last. 3 <= individuals <= 200. Raises ValueError."""
     if not 3 <= individuals <= 200:
         raise ValueError(f"a cast has 3 to 200 individuals, not {individuals}")
@@ -86,18 +86,20 @@ def cast(seed: int, individuals: int) -> list[Member]:
         mother = rows[n // 2][0] if n % 3 == 0 and rows[n // 2][2] == "F" else None
         rows.append((f"Q{n}", f"Number {n}", "FM"[n % 2], f"{2005 if mother else 1980 + n % 22}-06-01", mother))
     rows.append(_STRANGER)
-    looks: dict[str, Look] = {}
+    looks: dict[str, Appearance] = {}
     members = []
     for n, (anim_id, name, sex, born, mom) in enumerate(rows):
         rng = np.random.default_rng([seed, 77, n])
         looks[anim_id] = child_look(looks[mom], rng) if mom in looks else new_look(rng)
         who = TrueIndividual(anim_id, name, sex, born, mom, newcomer=n == len(rows) - 1)
         years = (FIRST_DAY - date.fromisoformat(born)).days / 365.25
-        members.append(Member(who, aged(looks[anim_id], years)))
+        members.append(CastMember(who, aged(looks[anim_id], years)))
     return members
 
 
-def plan_clips(seed: int, members: list[Member], cameras: int, days: int, clips: int, seconds: float) -> list[ClipPlan]:
+def plan_clips(
+    seed: int, members: list[CastMember], cameras: int, days: int, clips: int, seconds: float
+) -> list[ClipPlan]:
     """The clips in order of camera, day and hour. Everyone but the newcomer comes at least twice if clips allow."""
     rng = np.random.default_rng([seed, 78])
     slots = [(i % cameras, (i // cameras) % days) for i in range(clips)]
@@ -130,7 +132,7 @@ def plan_clips(seed: int, members: list[Member], cameras: int, days: int, clips:
 
 
 def _visitors(
-    rng: np.random.Generator, members: list[Member], slots: list[tuple[int, int]], days: int
+    rng: np.random.Generator, members: list[CastMember], slots: list[tuple[int, int]], days: int
 ) -> list[tuple[str, ...]]:
     residents = [m.who for m in members if not m.who.newcomer]
     newcomer = next(m.who for m in members if m.who.newcomer)
@@ -154,16 +156,16 @@ def _visitors(
     return chosen
 
 
-def ways(rng: np.random.Generator, plan: ClipPlan, looks: list[Look], width: int, height: int) -> list[Way]:
-    """A way for each visitor; with several visitors at least two are in the picture together for a second or more."""
+def routes(rng: np.random.Generator, plan: ClipPlan, looks: list[Appearance], width: int, height: int) -> list[Route]:
+    """A route for each visitor; with several visitors at least two are in the picture together for a second or more."""
     n = round(plan.seconds * plan.fps)
     best, best_crowding = None, np.inf
     for _ in range(16):
-        made: list[Way] = []
+        made: list[Route] = []
         for i, look in enumerate(looks):
             follows = made[i - 1] if i and rng.random() < 0.45 else None
-            made.append(_way(rng, n, plan.fps, look, width, height, follows))
-        x = np.array([way.feet[:, 0] for way in made]) / width
+            made.append(_route(rng, n, plan.fps, look, width, height, follows))
+        x = np.array([route.feet[:, 0] for route in made]) / width
         inside = (x > 0.08) & (x < 0.92)
         # Animals keep some distance: a crowd is one blob to a motion detector, and to a person as well.
         near = [np.abs(x[i] - x[j]) < 0.22 for i in range(len(made)) for j in range(i)]
@@ -175,7 +177,9 @@ def ways(rng: np.random.Generator, plan: ClipPlan, looks: list[Look], width: int
     return best
 
 
-def _way(rng: np.random.Generator, n: int, fps: int, look: Look, width: int, height: int, follows: Way | None) -> Way:
+def _route(
+    rng: np.random.Generator, n: int, fps: int, look: Appearance, width: int, height: int, follows: Route | None
+) -> Route:
     """A walk with pauses. follows: walk behind this one, a body length or two apart."""
     depth = float(rng.uniform(0, 1))
     heading = 1 if rng.random() < 0.5 else -1
@@ -221,4 +225,4 @@ def _way(rng: np.random.Generator, n: int, fps: int, look: Look, width: int, hei
         roll = 6 * float(np.sin(1.3 * k / fps + 1.7 * depth))
         poses.append(Pose(length, heading, sitting, stride, yaw, roll, nod, arm))
         feet[k] = x, ground + 0.6 * np.sin(2 * stride)
-    return Way(poses, feet)
+    return Route(poses, feet)

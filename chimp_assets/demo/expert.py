@@ -1,4 +1,4 @@
-"""The simulated expert: looks at a track as a person would, knows who it is from the truth, and errs at stated rates.
+"""The simulated expert: judges a track as a person would, knows who it is from the truth, and errs at stated rates.
 
 Belongs here: matching tracks to the truth, the expert's errors, answering the queue.
 Does not belong here: anything the model side uses. The expert speaks to the product only through claim and events.
@@ -25,13 +25,13 @@ from chimp_assets.errors import ChimpError
 
 MIN_IOU = 0.2
 MIN_INSIDE = 0.6
-"""A box is on an animal if they overlap so much (intersection over union), or so much of the box lies on it."""
+"""A box is on an animal if their intersection over union, or the share of the box inside it, is at least this."""
 
 MIN_MATCHED = 0.4
-"""A track with fewer of its boxes on any animal shows no animal."""
+"""A track with a smaller share of its boxes on any animal shows no animal."""
 
 MIXED = 0.6
-"""Two animals are mixed about equally if the second has this share of the boxes of the first."""
+"""Two animals share a track about equally if the second has at least this share of the boxes of the first."""
 
 _NAMESPACE = uuid.UUID("6f0c1a52-6d0b-5c5e-9a55-5f3b5d0a7c11")
 _TRACKS_PER_QUERY = 400
@@ -42,8 +42,8 @@ class ExpertError(ChimpError):
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What the expert says of a track. kind: of ANSWER_KINDS but without new_individual, which depends on the table."""
+class ExpertAnswer:
+    """An answer about one track. kind: one of ANSWER_KINDS except new_individual, which depends on the table."""
 
     kind: str
     anim_id: str | None = None
@@ -52,7 +52,7 @@ class Answer:
 class SimulatedExpert:
     """Answers tracks from the truth. The same track gets the same answer whenever and however often it is asked.
 
-    wrong: share of animals that are given another animal's name (a close relative's where there is one).
+    wrong: share of animals that get another animal's name (a close relative's if there is one).
     unknown: share of animals that the expert does not recognise.
     """
 
@@ -74,15 +74,15 @@ class SimulatedExpert:
         self._introduced = False
 
     def introduce(self) -> None:
-        """What a research group knows before it looks: the expert as a user, and every individual but newcomers."""
+        """Stores what a research group knows beforehand: the expert as a user, and every individual but newcomers."""
         ensure_default_users(self.db)
         upsert_individuals(self.db, self.truth.individual_rows())
         self._introduced = True
 
     def answer_queue(self, n: int, lanes: Sequence[str] | None = None) -> dict[str, int]:
-        """Claims up to n items, answers them, and returns how many answers there were of each kind.
+        """Claims up to n items, answers them, and returns the number of answers of each kind.
 
-        Safe to repeat after a crash: an item's answer has the same id, so it is stored once. Raises ExpertError.
+        Safe to repeat after a crash: an item's answer always has the same id, so it is stored once. Raises ExpertError.
         """
         if not self._introduced:
             self.introduce()
@@ -95,18 +95,18 @@ class SimulatedExpert:
             n -= len(items)
         return dict(sorted(counts.items()))
 
-    def answer(self, track_id: int) -> Answer:
+    def answer(self, track_id: int) -> ExpertAnswer:
         """The answer for one track, with the expert's errors. Raises ExpertError if there is no such track."""
         return self.answers([track_id])[track_id]
 
-    def answers(self, track_ids: Iterable[int]) -> dict[int, Answer]:
+    def answers(self, track_ids: Iterable[int]) -> dict[int, ExpertAnswer]:
         """The answers for tracks, with the expert's errors. Nothing is stored."""
         return {track_id: self._with_errors(track_id, what) for track_id, what in self.really(track_ids).items()}
 
-    def really(self, track_ids: Iterable[int]) -> dict[int, Answer]:
+    def really(self, track_ids: Iterable[int]) -> dict[int, ExpertAnswer]:
         """What the tracks really show: identify, not_animal or cannot_tell. Raises ExpertError for unknown tracks."""
         wanted = sorted(set(track_ids))
-        found: dict[int, Answer] = {}
+        found: dict[int, ExpertAnswer] = {}
         for start in range(0, len(wanted), _TRACKS_PER_QUERY):
             found.update(self._look_at(wanted[start : start + _TRACKS_PER_QUERY]))
         missing = [track_id for track_id in wanted if track_id not in found]
@@ -114,7 +114,7 @@ class SimulatedExpert:
             raise ExpertError(f"There is no track {missing[0]} in this home.", "Ask about tracks of this home.")
         return found
 
-    def _look_at(self, track_ids: list[int]) -> dict[int, Answer]:
+    def _look_at(self, track_ids: list[int]) -> dict[int, ExpertAnswer]:
         boxes: dict[int, list[tuple[float, float, float, float, float]]] = defaultdict(list)
         uris: dict[int, str] = {}
         d, f = t.detection.c, t.frame.c
@@ -135,17 +135,17 @@ class SimulatedExpert:
             return self._videos[uri]
         except KeyError:
             raise ExpertError(
-                f"The truth knows nothing of the video {uri}.", "Use the truth file of this archive."
+                f"The truth file does not name the video {uri}.", "Use the truth file of this archive."
             ) from None
 
-    def _with_errors(self, track_id: int, what: Answer) -> Answer:
+    def _with_errors(self, track_id: int, what: ExpertAnswer) -> ExpertAnswer:
         if what.kind != "identify" or what.anim_id is None:
             return what
         rng = np.random.default_rng([self.seed, 501, track_id])
         chance = rng.random()
         if chance < self.wrong:
-            return Answer("identify", str(rng.choice(self._lookalikes(what.anim_id))))
-        return Answer("unknown") if chance < self.wrong + self.unknown else what
+            return ExpertAnswer("identify", str(rng.choice(self._lookalikes(what.anim_id))))
+        return ExpertAnswer("unknown") if chance < self.wrong + self.unknown else what
 
     def _lookalikes(self, anim_id: str) -> list[str]:
         """Close relatives; without any, everybody else that the group knows."""
@@ -164,8 +164,8 @@ class SimulatedExpert:
         ids = {item.item_id: self._event_id(item) for item in items}
         with self.db.read() as conn:
             known = set(conn.scalars(sa.select(t.individual.c.anim_id)))
-            # An answer that is sent again must say what it said: the first sight of an animal stays the first.
-            said: dict[str, str] = {
+            # An answer that is sent again must not change: the first sight of an animal stays the first.
+            sent: dict[str, str] = {
                 row.annotation_id: row.kind
                 for row in conn.execute(
                     sa.select(t.annotation.c.annotation_id, t.annotation.c.kind).where(
@@ -181,7 +181,7 @@ class SimulatedExpert:
             if answer.anim_id is not None and answer.anim_id not in known:
                 kind = "new_individual"
                 known.add(answer.anim_id)
-            kind = said.get(ids[item.item_id], kind)
+            kind = sent.get(ids[item.item_id], kind)
             events.append(
                 LabelEvent(
                     annotation_id=ids[item.item_id],
@@ -213,7 +213,7 @@ class SimulatedExpert:
         return round(float(np.random.default_rng([self.seed, 502, track_id]).uniform(2, 9)), 1)
 
 
-def seen_in(video: TrueVideo, boxes: np.ndarray) -> Answer:
+def seen_in(video: TrueVideo, boxes: np.ndarray) -> ExpertAnswer:
     """What a track shows. boxes: f64 [n, 5], each time_s and x, y, w, h in fractions of the picture.
 
     Every box goes to the animal that it overlaps best; the animal with most boxes is the answer.
@@ -231,15 +231,15 @@ def seen_in(video: TrueVideo, boxes: np.ndarray) -> Answer:
         if best is not None:
             votes[best] += 1
     if sum(votes.values()) < MIN_MATCHED * len(boxes):
-        return Answer("not_animal")
+        return ExpertAnswer("not_animal")
     (first, most), *rest = votes.most_common(2)
     if rest and rest[0][1] >= MIXED * most:
-        return Answer("cannot_tell")
-    return Answer("identify", first)
+        return ExpertAnswer("cannot_tell")
+    return ExpertAnswer("identify", first)
 
 
 def _box_at(animal: TrueAnimal, time_s: float, tolerance_s: float) -> tuple[float, float, float, float] | None:
-    """The animal's box in the picture nearest to a time, or None if it is not to be seen then."""
+    """The animal's box in the picture nearest to a time, or None if it is not visible then."""
     place = int(np.searchsorted(animal.times_s, time_s))
     near = [k for k in (place - 1, place) if 0 <= k < len(animal.times_s)]
     if not near:

@@ -44,7 +44,7 @@ class Patch:
 
 
 @dataclass(frozen=True)
-class Look:
+class Appearance:
     """Everything visible that an individual keeps for life. Lengths are relative to the face's half width."""
 
     skin: Colour
@@ -80,11 +80,11 @@ def _patch(rng: np.random.Generator, skin: Colour) -> Patch:
     )
 
 
-def new_look(rng: np.random.Generator) -> Look:
+def new_look(rng: np.random.Generator) -> Appearance:
     """A look of no known family."""
     skin = _SKINS[rng.integers(len(_SKINS))] + rng.normal(0, 7, 3)
     muzzle = np.clip(skin * rng.uniform(0.6, 1.5) + rng.normal(0, 8, 3), 20, 235)
-    return Look(
+    return Appearance(
         skin=skin,
         muzzle=muzzle,
         coat=np.clip(_COATS[rng.integers(len(_COATS))] * rng.uniform(0.85, 1.2) + rng.normal(0, 1, 3), 12, 150),
@@ -104,7 +104,7 @@ def new_look(rng: np.random.Generator) -> Look:
     )
 
 
-def child_look(mother: Look, rng: np.random.Generator, likeness: float = 0.72) -> Look:
+def child_look(mother: Appearance, rng: np.random.Generator, likeness: float = 0.72) -> Appearance:
     """A look that takes this share of everything from the mother; about half of her patches come along."""
     own = new_look(rng)
 
@@ -131,7 +131,7 @@ def child_look(mother: Look, rng: np.random.Generator, likeness: float = 0.72) -
     )
 
 
-def aged(look: Look, age_years: float) -> Look:
+def aged(look: Appearance, age_years: float) -> Appearance:
     """The look at an age: children are small, pale and big-eared, old animals balder and grey-bearded."""
     youth = float(np.clip((9.0 - age_years) / 9.0, 0, 1))
     old = float(np.clip((age_years - 25.0) / 20.0, 0, 1))
@@ -192,7 +192,7 @@ def _rgba(picture: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     return np.dstack([np.clip(picture, 0, 255), np.clip(alpha, 0, 1) * 255]).astype(np.uint8)
 
 
-def draw_skull(look: Look) -> np.ndarray:
+def draw_skull(look: Appearance) -> np.ndarray:
     """Head without its face: fur and ears, as seen from the front or from behind."""
     pen = _Pen()
     rng = np.random.default_rng(look.fur_seed)
@@ -210,7 +210,7 @@ def draw_skull(look: Look) -> np.ndarray:
     return _rgba(picture, np.maximum(alpha, ears))
 
 
-def draw_face(look: Look) -> np.ndarray:
+def draw_face(look: Appearance) -> np.ndarray:
     """Bare skin, brow, eyes, muzzle, mouth, patches and beard of the front of the head."""
     pen = _Pen()
     rng = np.random.default_rng(look.fur_seed + 1)

@@ -1,7 +1,7 @@
-"""What a research group would know of the demo's animals and cameras beside their names: lives, communities, effort.
+"""What a research group would know about the demo's animals and cameras: life histories, communities, effort.
 
 Belongs here: invented facts that no picture shows, so that every question of the cookbook has an answer. Does not
-belong here: the cast and its families (`casting`), and anything that tells who is in a video.
+belong here: the cast and its families (`casting`), and who is in a video.
 """
 
 from __future__ import annotations
@@ -33,8 +33,10 @@ _FIRST = date(1979, 1, 1)
 
 
 def tell_lives(db: Database, truth: ArchiveTruth) -> None:
-    """Write lives, memberships, deployments and a gap. The individuals of the truth must be there; run again it changes
-    nothing. An archive with photographs of real animals gets deployments alone: invented lives would be wrong of them.
+    """Writes life histories, memberships, deployments and a gap. Safe to repeat.
+
+    The individuals of the truth must exist. An archive with photographs of real animals gets deployments only: invented
+    life histories would be wrong for them.
     """
     born = {who.anim_id: date.fromisoformat(who.birth_date) for who in truth.individuals if not who.newcomer}
     if {"NY", "ZU", "MW"} <= set(born):

@@ -1,7 +1,7 @@
-"""The demo's report: what the product did, read from SQL, and how right it was, read from the truth.
+"""The demo's report: what the product did, read from SQL, and how accurate it was, judged by the truth.
 
 Belongs here: gathering the numbers, the tables for people, the learning curve, the JSON form.
-Does not belong here: running anything (`run`) and the random yardstick itself (`baseline`).
+Does not belong here: running anything (`run`) and the random baseline itself (`baseline`).
 """
 
 from __future__ import annotations
@@ -12,15 +12,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
-from rich.console import Console
-from rich.table import Table
 
-from chimp_assets.console import styled
+from chimp_assets.console.output import say, styled
+from chimp_assets.console.tables import print_facts, print_table
+from chimp_assets.console.words import counts_in_words
 from chimp_assets.database import schema as t
 from chimp_assets.database.connection.engine import Database
 from chimp_assets.database.labels.kinds import ANSWER_KINDS
 from chimp_assets.database.upkeep.views import load_query
-from chimp_assets.demo.baseline import Ground, Judged, RandomBaseline, judge, random_labels_baseline, read_ground
+from chimp_assets.demo.baseline import (
+    AuditScore,
+    Benchmark,
+    RandomBaseline,
+    judge,
+    random_labels_baseline,
+    read_benchmark,
+)
 from chimp_assets.demo.expert import SimulatedExpert
 from chimp_assets.demo.truth import ArchiveTruth
 from chimp_assets.insight.status import HeadStatus, Status, status_of
@@ -30,19 +37,19 @@ if TYPE_CHECKING:
     from chimp_assets.settings import Settings
 
 DRAWS = 10
-"""Random draws of the baseline at each point: enough for a mean, and a few seconds each for a demo's archive."""
+"""Random draws of the baseline at each point: enough for a mean, at a few seconds each on a demo's archive."""
 
 
 @dataclass(frozen=True)
 class HeadLine:
-    """One training: what it had cost the expert, what it achieved on today's audit, and the random yardstick."""
+    """One training: the answers it had cost, its accuracy on today's audit, and the random baseline beside it."""
 
     version: int
     state: str
     reason: str
     asked: int
-    """Answers in training lanes that the training could read; audit answers teach nothing and are counted apart."""
-    today: Judged
+    """Answers in training lanes up to this training; audit answers are not trained on and are counted apart."""
+    today: AuditScore
     random: RandomBaseline | None
 
 
@@ -54,16 +61,16 @@ class Naming:
     by_model: int
     by_model_right: int
     by_model_nobody: int
-    """Named by the model though they show no animal, or two mixed about equally: never right."""
+    """Named by the model although they show no animal, or two in about equal parts: never correct."""
     unknown: int
     unlabelled: int
     nobody: int
-    """Live tracks that show no animal, or two mixed about equally."""
+    """Live tracks that show no animal, or two in about equal parts."""
 
 
 @dataclass(frozen=True)
 class DemoReport:
-    """The demo in numbers. visits: stays of an animal in a video that the truth knows of; found: with a live track."""
+    """The demo in numbers. visits: true stays of an animal in a video; visits_found: those with a live track."""
 
     status: Status
     asked: int
@@ -105,14 +112,14 @@ def build_report(
                 {"child": "FI", "mother": "FF", "max_age_years": None, "min_family": 0, "limit": 3},
             ).mappings()
         ]
-    ground = read_ground(db, store, settings, embedder) if embedder is not None else None
-    heads = [_head_line(db, store, settings, ground, expert, h, asked_by[h.model_id], draws) for h in status.heads]
+    benchmark = read_benchmark(db, store, settings, embedder) if embedder is not None else None
+    heads = [_head_line(db, store, settings, benchmark, expert, h, asked_by[h.model_id], draws) for h in status.heads]
     visits, found, naming = _against_truth(db, expert, truth)
     report = DemoReport(
         status=status,
         asked=sum(n for lane, n in by_lane.items() if lane != "audit"),
         audited=by_lane["audit"],
-        n_audit=len(ground.audit_name) if ground is not None else 0,
+        n_audit=len(benchmark.audit_name) if benchmark is not None else 0,
         visits=visits,
         visits_found=found,
         naming=naming,
@@ -148,21 +155,21 @@ def _head_line(
     db: Database,
     store: BlobStore,
     settings: Settings,
-    ground: Ground | None,
+    benchmark: Benchmark | None,
     expert: SimulatedExpert,
     head: HeadStatus,
     asked: int,
     draws: int,
 ) -> HeadLine:
-    if ground is None or not len(ground.audit_name):
-        return HeadLine(head.version, head.state, head.reason or "", asked, Judged(0, 0), None)
+    if benchmark is None or not len(benchmark.audit_name):
+        return HeadLine(head.version, head.state, head.reason or "", asked, AuditScore(0, 0), None)
     seeds = [settings.seed * 1000 + draw for draw in range(draws)]
-    yardstick = random_labels_baseline(ground, expert, settings.head, asked, seeds) if asked else None
-    today = _judge_stored(db, store, ground, head.model_id)
-    return HeadLine(head.version, head.state, head.reason or "", asked, today, yardstick)
+    random = random_labels_baseline(benchmark, expert, settings.head, asked, seeds) if asked else None
+    today = _judge_head(db, store, benchmark, head.model_id)
+    return HeadLine(head.version, head.state, head.reason or "", asked, today, random)
 
 
-def _judge_stored(db: Database, store: BlobStore, ground: Ground, model_id: int) -> Judged:
+def _judge_head(db: Database, store: BlobStore, benchmark: Benchmark, model_id: int) -> AuditScore:
     from chimp_assets.vision.identity.head import load_head
     from chimp_assets.vision.models.checkpoint import model_of
 
@@ -172,10 +179,10 @@ def _judge_stored(db: Database, store: BlobStore, ground: Ground, model_id: int)
             key: anim_id
             for key, anim_id in conn.execute(sa.select(t.individual.c.individual_id, t.individual.c.anim_id))
         }
-    if row.parent_id != ground.embedder_id:
-        return Judged(0, 0)  # it reads the vectors of an older embedder
+    if row.parent_id != benchmark.embedder_id:
+        return AuditScore(0, 0)  # it reads the vectors of an older embedder
     head = load_head(store, row)
-    return judge(ground, head.W, head.b, [names[int(c)] for c in head.classes])
+    return judge(benchmark, head.W, head.b, [names[int(c)] for c in head.classes])
 
 
 def _against_truth(db: Database, expert: SimulatedExpert, truth: ArchiveTruth) -> tuple[int, int, Naming]:
@@ -203,64 +210,61 @@ def _against_truth(db: Database, expert: SimulatedExpert, truth: ArchiveTruth) -
     return len(visits), len(visits & found), naming
 
 
-def show_report(report: DemoReport, console: Console) -> None:
-    """Tables for people."""
+def show_report(report: DemoReport) -> None:
+    """Prints the report: facts, trainings, the mission's query, damaged files, where the curve is."""
     status, naming = report.status, report.naming
-    console.print("\nWhat the demo did", style="bold")
-    facts = Table(box=None, show_header=False)
-    facts.add_column(style="dim")
-    facts.add_column(overflow="fold")
+    say(styled(("\nWhat the demo did", "bold")))
     usable = sum(status.tracks.values()) - status.tracks.get("junk", 0)
-    for name, value in (
-        ("videos", ", ".join(f"{n} {state}" for state, n in status.videos.items())),
-        ("frames", f"{status.frames:,} from {status.hours * 60:.0f} minutes"),
-        ("tracks", ", ".join(f"{n} {state}" for state, n in status.tracks.items())),
-        ("animals seen", f"{report.visits_found} of {report.visits} true visits have a track"),
-        ("asked", f"{report.asked} of {usable} tracks to teach, {report.audited} to check"),
-        ("lanes", ", ".join(f"{n} {lane}" for lane, n in status.labels.items())),
-        (
-            "named",
-            f"{naming.by_person} tracks by the expert; {naming.by_model} by the model, of which"
-            f" {naming.by_model_right} rightly ({_share(naming.by_model_right, naming.by_model)}) and"
-            f" {naming.by_model_nobody} show no single animal;"
-            f" {naming.unknown} unknown, {naming.unlabelled} without a name",
-        ),
-    ):
-        facts.add_row(name, value or "-")
-    console.print(facts)
+    print_facts(
+        [
+            ("videos", counts_in_words(status.videos)),
+            ("frames", f"{status.frames:,} from {status.hours * 60:.0f} minutes"),
+            ("tracks", counts_in_words(status.tracks)),
+            ("animals seen", f"{report.visits_found} of {report.visits} true visits have a track"),
+            ("asked", f"{report.asked} of {usable} tracks for training, {report.audited} for the audit"),
+            ("lanes", counts_in_words(status.labels)),
+            (
+                "named",
+                f"{naming.by_person} tracks by the expert; {naming.by_model} by the model, of which"
+                f" {naming.by_model_right} correctly ({_share(naming.by_model_right, naming.by_model)}) and"
+                f" {naming.by_model_nobody} show no single animal;"
+                f" {naming.unknown} unknown, {naming.unlabelled} without a name",
+            ),
+        ],
+        name_style="dim",
+    )
     if report.heads:
-        console.print(_head_table(report))
+        _print_heads(report)
     if report.together:
         best = report.together[0]
-        console.print(
-            styled(
-                f"Fred (FI) with his mother Fifi (FF): {best['video_uri']} at {best['time_s']:.1f} s,"
-                f" probability {best['joint_probability']:.2f}."
-            )
+        say(
+            f"Fred (FI) with his mother Fifi (FF): {best['video_uri']} at {best['time_s']:.1f} s,"
+            f" probability {best['joint_probability']:.2f}."
         )
     for uri, error in status.failed:
-        console.print(styled(("damaged", "yellow"), f"  {uri}: {error}"))
+        say(styled(("damaged", "yellow"), f"  {uri}: {error}"))
     if report.curve:
-        console.print(styled(f"Learning curve: {report.curve}"))
+        say(f"Learning curve: {report.curve}")
 
 
-def _head_table(report: DemoReport) -> Table:
-    table = Table(title=f"Trainings, all judged on the same {report.n_audit} audit answers", title_justify="left")
+def _print_heads(report: DemoReport) -> None:
     draws = max((head.random.draws for head in report.heads if head.random), default=0)
-    for column in ("head", "asked", "right on audit", "95 % interval", f"random tracks ({draws} draws)", "verdict"):
-        table.add_column(column, overflow="fold")
+    names = ("head", "asked", "correct on audit", "95 % interval", f"random tracks ({draws} draws)", "verdict")
+    rows = []
     for head in report.heads:
         low, high = head.today.interval
-        yardstick = head.random
-        table.add_row(
-            str(head.version),
-            str(head.asked),
-            _share(head.today.right, head.today.n),
-            f"{low:.0%} to {high:.0%}" if head.today.n else "-",
-            f"{yardstick.mean:.0%} ({yardstick.low:.0%} to {yardstick.high:.0%})" if yardstick else "-",
-            styled(f"{head.state}: {head.reason}" if head.reason else head.state),
+        random = head.random
+        rows.append(
+            (
+                str(head.version),
+                str(head.asked),
+                _share(head.today.right, head.today.n),
+                f"{low:.0%} to {high:.0%}" if head.today.n else "-",
+                f"{random.mean:.0%} ({random.low:.0%} to {random.high:.0%})" if random else "-",
+                f"{head.state}: {head.reason}" if head.reason else head.state,
+            )
         )
-    return table
+    print_table(names, rows, f"Trainings, all judged on the same {report.n_audit} audit answers")
 
 
 def _share(part: int, whole: int) -> str:
@@ -292,7 +296,7 @@ def draw_curve(heads: list[HeadLine], file: Path) -> None:
         if head.state == "refused":
             axes.annotate("refused", (head.asked, head.today.accuracy), textcoords="offset points", xytext=(6, -12))
     n = judged[0].today.n if judged else 0
-    axes.set(xlabel="tracks the expert was asked to teach", ylabel=f"right on {n} audit tracks", ylim=(0, 1.02))
+    axes.set(xlabel="tracks asked for training", ylabel=f"correct on {n} audit tracks", ylim=(0, 1.02))
     axes.grid(alpha=0.3)
     if judged:
         axes.legend(loc="lower right")

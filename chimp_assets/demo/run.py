@@ -20,8 +20,11 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from chimp_assets import console, private_files
+from chimp_assets import private_files
 from chimp_assets.addresses import toml_string
+from chimp_assets.console import output
+from chimp_assets.console.progress import progress_bar
+from chimp_assets.console.words import counts_in_words
 from chimp_assets.dagster_home import folder_for_dagster, make_records, prepare
 from chimp_assets.database import schema as t
 from chimp_assets.database.work import due
@@ -32,13 +35,13 @@ from chimp_assets.operations import supervisor
 from chimp_assets.operations.home_lock import only_one
 
 PATIENCE_S = 240.0
-"""Without any change in the database for so long, something is wrong and the demo says where to look."""
+"""If the database does not change for this long, something is wrong, and the demo says where to look."""
 
 CLIPS = 60
 """Good files of the archive: enough tracks for three rounds of questions."""
 
 LAST_RUNS_S = 60.0
-"""At the end, runs that are still writing their last lines get so long."""
+"""Time at the end for runs that are still writing their last lines."""
 
 DEMO_TOML = """\
 # Settings of the demo: a small archive, an expert with little patience.
@@ -82,16 +85,16 @@ SENSOR_SECONDS = {
         "CHIMP_SENSOR_QUEUE_LOW_S",
     )
 } | {"CHIMP_SENSOR_MISSING_PICTURES_S": "600"}
-"""Pictures are for people; the simulated expert looks at none, and the labelling page makes its own."""
+"""Pictures are for people; the simulated expert needs none, and the labelling page makes its own."""
 
 
 class DemoError(ChimpError):
-    """The demo cannot start or does not move on."""
+    """The demo cannot start or has stalled."""
 
 
 @dataclass
 class Story:
-    """What has happened so far, for the screen."""
+    """The events so far, for the screen."""
 
     started: float = field(default_factory=time.monotonic)
     lines: list[str] = field(default_factory=list)
@@ -100,16 +103,15 @@ class Story:
         """Adds a line once."""
         if not self.lines or self.lines[-1] != line:
             self.lines.append(line)
-            if not console.err.is_terminal:
-                console.err.print(f"{time.monotonic() - self.started:4.0f} s  {line}", highlight=False, markup=False)
+            if not output.err.is_terminal:
+                output.err.print(f"{time.monotonic() - self.started:4.0f} s  {line}")
 
 
 def run_demo(folder: Path, faces: Path | None, rounds: int, json: bool, **filming: Any) -> None:
     """Generates the archive, starts the daemon, answers as the expert, and ends with the report.
 
-    filming: of `make_archive`, where another archive than the default one is wanted.
-
-    Run again on the same folder it starts where it was; finished, it only shows the report. Raises DemoError.
+    filming: arguments of `make_archive` that differ from the default archive.
+    Run again on the same folder, it resumes; once finished, it only shows the report. Raises DemoError.
     """
     from chimp_assets.demo.archive import make_archive
     from chimp_assets.demo.report import build_report, show_report
@@ -121,7 +123,7 @@ def run_demo(folder: Path, faces: Path | None, rounds: int, json: bool, **filmin
         truth_file = folder / "truth.json"
         if not truth_file.exists():
             story.tell("making an archive of real H.264 video, with animals whose names only the truth file knows")
-            with console.progress_bar(json) as tell:
+            with progress_bar(json) as tell:
                 make_archive(folder / "archive", truth_file, faces=faces, progress=tell, **{"clips": CLIPS, **filming})
         home = init_home(folder, toml=DEMO_TOML.format(archive=toml_string(str(folder / "archive"))[1:-1]))
         with home.database.read() as conn:
@@ -130,20 +132,19 @@ def run_demo(folder: Path, faces: Path | None, rounds: int, json: bool, **filmin
             _drive(home, truth_file, rounds, story)
         report = build_report(home.database, home.store, home.settings, truth_file, folder / "learning_curve.png")
         if json:
-            console.say_json(report.as_dict())
+            output.say_json(report.as_dict())
         else:
-            show_report(report, console.out)
-            console.out.print(
+            show_report(report)
+            output.say(
                 "\nNext:"
                 "\n  make up              this demo in the web UI: assets, runs, plots, sensors"
-                "\n  chimp ingest FOLDER  your own videos, in a home of their own (.venv/bin/chimp)",
-                highlight=False,
+                "\n  chimp ingest FOLDER  your own videos, in a home of their own (.venv/bin/chimp)"
             )
 
 
 @contextmanager
 def _alone(home: Home) -> Iterator[None]:
-    """Nobody else runs this home, and Dagster's records are whole."""
+    """Holds the lock of the home, with Dagster's records made."""
     with only_one(home, "chimp demo"):
         prepare(home.settings)
         make_records(home.settings)
@@ -151,7 +152,7 @@ def _alone(home: Home) -> Iterator[None]:
 
 
 def _drive(home: Home, truth_file: Path, rounds: int, story: Story) -> None:
-    """Keeps the daemon up and the expert answering until the wanted trainings are decided and the queue is ranked."""
+    """Runs the daemon and the expert until the wanted trainings are decided and the queue is ranked."""
     from chimp_assets.demo.expert import SimulatedExpert
     from chimp_assets.demo.lives import tell_lives
     from chimp_assets.demo.truth import ArchiveTruth
@@ -180,29 +181,29 @@ def _drive(home: Home, truth_file: Path, rounds: int, story: Story) -> None:
             live.update(_picture(now, story))
             decided = sum(head.state != "candidate" for head in now.heads)
             if decided >= rounds and settled:
-                story.tell(f"{decided} trainings decided and the queue is ranked by the champion: enough for a demo")
+                story.tell(f"{decided} trainings decided and the queue is ranked by the champion: the demo ends here")
                 break
             waiting = now.queue.get("pending", 0)
             if waiting and not trainable and decided < rounds and settled:
                 counts = expert.answer_queue(waiting)
                 story.tell("the expert answered " + ", ".join(f"{n} {kind}" for kind, n in sorted(counts.items())))
             elif not waiting and not trainable and not plannable and settled:
-                story.tell(f"every track has been asked after {decided} trainings: the archive is small")
+                story.tell(f"no track is left to ask after {decided} trainings: the archive is small")
                 break
             seen = repr(now)
             if seen != last_seen:
                 last_change, last_seen = time.monotonic(), seen
             if time.monotonic() - last_change > PATIENCE_S:
                 raise DemoError(
-                    f"Nothing has changed for {PATIENCE_S:.0f} s, so the demo stops; what it did so far is kept.",
-                    f"The log is {children[0].log}; `make up` shows the runs. `make demo` goes on from here.",
+                    f"Nothing has changed for {PATIENCE_S:.0f} s, so the demo stops; everything done so far is kept.",
+                    f"The log is {children[0].log}; `make up` shows the runs. `make demo` resumes here.",
                 )
             time.sleep(1.0)
         _let_runs_end(home)
 
 
 def _let_runs_end(home: Home) -> None:
-    """Waits until Dagster has nothing queued or running: a run that is cut off at its last line counts as failed."""
+    """Waits until Dagster has nothing queued or running: a run cut off at its last line counts as failed."""
     import dagster as dg
 
     from chimp_assets.automation.brakes import IN_FLIGHT
@@ -238,9 +239,9 @@ def _narrate(story: Story, now: Status, has_embedder: bool) -> None:
     registered = sum(now.videos.values())
     done = now.videos.get("tracked", 0) + now.videos.get("failed", 0)
     if registered and not has_embedder and (done % 10 == 0 or done == registered):
-        story.tell(f"{done} of {registered} videos are tracked")
+        story.tell(f"{done} of {registered} videos tracked")
     if has_embedder and not now.heads:
-        story.tell(f"the embedder is there; {sum(now.queue.values())} tracks have been chosen for the expert")
+        story.tell(f"the embedder is ready; {sum(now.queue.values())} tracks are chosen for the expert")
     for head in now.heads:
         if head.state != "candidate" and not any(line.startswith(f"head {head.version} ") for line in story.lines):
             verdict = "was refused" if head.state == "refused" else "was promoted"
@@ -252,11 +253,11 @@ def _picture(now: Status, story: Story) -> Table:
     table.add_column()
     table.add_column(overflow="fold")
     for name, value in (
-        ("videos", ", ".join(f"{n} {state}" for state, n in now.videos.items())),
+        ("videos", counts_in_words(now.videos)),
         ("frames", f"{now.frames:,}"),
-        ("tracks", ", ".join(f"{n} {state}" for state, n in now.tracks.items())),
-        ("labels", ", ".join(f"{n} {lane}" for lane, n in now.labels.items())),
-        ("queue", ", ".join(f"{n} {state}" for state, n in now.queue.items())),
+        ("tracks", counts_in_words(now.tracks)),
+        ("labels", counts_in_words(now.labels)),
+        ("queue", counts_in_words(now.queue)),
         ("models", ", ".join(f"head {head.version} {head.state}" for head in now.heads)),
     ):
         table.add_row(name, value or "-")
@@ -267,9 +268,9 @@ def _picture(now: Status, story: Story) -> Table:
 
 @contextmanager
 def _screen() -> Iterator[Live]:
-    """A live table on a terminal; elsewhere the story is told line by line."""
-    live = Live(console=console.err, refresh_per_second=2, transient=False)
-    if not console.err.is_terminal:
+    """A live table on a terminal; elsewhere the story is printed line by line."""
+    live = Live(console=output.err, refresh_per_second=2, transient=False)
+    if not output.err.is_terminal:
         yield live
         return
     with live:
@@ -278,7 +279,7 @@ def _screen() -> Iterator[Live]:
 
 @contextmanager
 def _only_one(folder: Path) -> Iterator[None]:
-    """Two demos in one folder would answer each other's questions."""
+    """Locks the folder: two demos would answer each other's questions."""
     with open(folder / "demo.lock", "w", opener=private_files.opener) as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

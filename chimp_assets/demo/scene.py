@@ -40,14 +40,17 @@ class Layer:
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What a frame shows of an animal: its box (x, y, w, h) in pixels, clipped; None if nothing is inside."""
+class Visibility:
+    """How much of an animal a frame shows. box: (x, y, w, h) in pixels, clipped; None if all of it is outside.
+
+    visible: share of the animal that is inside and not hidden, 0 to 1.
+    """
 
     box: tuple[int, int, int, int] | None
     visible: float
 
 
-class Place:
+class CameraView:
     """One camera's view on one day, with the things that hide animals in one clip."""
 
     def __init__(self, width: int, height: int, camera_seed: int, day_seed: int, clip_seed: int) -> None:
@@ -64,7 +67,9 @@ class Place:
         self._sway = (reach * np.sin(phase)).astype(np.float32), (reach * np.cos(phase)).astype(np.float32)
         self._noise = rng.normal(0, 1, (height + 64, width + 64, 3)).astype(np.float32)
 
-    def frame(self, time_s: float, index: int, weather: Weather, layers: list[Layer]) -> tuple[np.ndarray, list[Seen]]:
+    def frame(
+        self, time_s: float, index: int, weather: Weather, layers: list[Layer]
+    ) -> tuple[np.ndarray, list[Visibility]]:
         """Picture u8 [height, width, 3] RGB at a time, and what it shows of each layer, in their order."""
         shift = _shift(time_s, weather)
         picture = self._moved(self.back, time_s, weather, shift, 1.0).astype(np.float32)
@@ -79,7 +84,7 @@ class Place:
         cv2.add(picture, cv2.merge(fore), dst=picture, dtype=cv2.CV_32F)
 
         hidden = fore_alpha
-        seen: dict[int, Seen] = {}
+        seen: dict[int, Visibility] = {}
         for i in reversed(order):
             seen[i] = _seen(layers[i], shift, hidden)
         cloud = 1 + weather.cloud / (1 + float(np.exp(-3 * (time_s - weather.cloud_at_s))))
@@ -142,22 +147,22 @@ def _lay(picture: np.ndarray, layer: Layer, shift: tuple[float, float]) -> None:
     below += cv2.merge([red, green, blue])
 
 
-def _seen(layer: Layer, shift: tuple[float, float], hidden: np.ndarray) -> Seen:
+def _seen(layer: Layer, shift: tuple[float, float], hidden: np.ndarray) -> Visibility:
     """Box and visible share of a layer; marks in `hidden` what it hides of those behind it."""
     left, top = _corner(layer, shift)
     alpha = layer.picture[..., 3]
     height, width = alpha.shape
     y0, y1, x0, x1 = max(0, top), min(hidden.shape[0], top + height), max(0, left), min(hidden.shape[1], left + width)
     if y0 >= y1 or x0 >= x1:
-        return Seen(None, 0.0)
+        return Visibility(None, 0.0)
     part = alpha[y0 - top : y1 - top, x0 - left : x1 - left]
     x, y, w, h = cv2.boundingRect((part > 0.5).astype(np.uint8))
     if w < 6 or h < 6:
-        return Seen(None, 0.0)
+        return Visibility(None, 0.0)
     behind = hidden[y0:y1, x0:x1]
     visible = float((part * (1 - behind)).sum() / alpha.sum())
     np.maximum(behind, part, out=behind)
-    return Seen((x0 + x, y0 + y, w, h), visible)
+    return Visibility((x0 + x, y0 + y, w, h), visible)
 
 
 def _clouds(rng: np.random.Generator, size: tuple[int, int], grain: float) -> np.ndarray:

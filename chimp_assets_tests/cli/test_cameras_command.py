@@ -1,4 +1,4 @@
-"""What the commands say of cameras and of what is passed over."""
+"""What the commands print about cameras and about files that are passed over."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_cameras_are_listed_mapped_and_unmapped(home):
     assert "misread" in said("cameras", "list")
     listed = json.loads(said("cameras", "list", "--json"))
     assert [(one["name"], one["n_videos"]) for one in listed["cameras"]] == [("Gombe/Cam01", 2)]
-    assert "1 video has another camera" in said("cameras", "unmap", "Gombe/Cam1")
+    assert "1 video has a different camera" in said("cameras", "unmap", "Gombe/Cam1")
     assert json.loads(said("cameras", "apply", "--json"))["videos"] == 0
 
 

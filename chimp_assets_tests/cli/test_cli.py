@@ -160,7 +160,7 @@ def test_individuals_are_merged_and_taken_apart_and_shown(chimp, tmp_path):
     init_home(tmp_path / "home")
     file = tmp_path / "individuals.csv"
     file.write_text("AnimID,Name,DadPrelim\nFF,Fifi [old],x\nN1,,\nN2,,\n")
-    assert "columns that are not stored: DadPrelim" in chimp("individuals", "import", str(file))[1]
+    assert "ignored columns: DadPrelim" in chimp("individuals", "import", str(file))[1]
     assert chimp("individuals", "alias", "FF", "Fifi", "--from", "1960-01-01")[0] == 0
     answer = json.loads(chimp("individuals", "merge", "n1", "fifi", "--force", "--why", "ear", "--json")[1])
     assert (answer["anim_id"], answer["into_anim_id"]) == ("N1", "FF")
@@ -248,13 +248,13 @@ def test_the_page_says_once_how_the_first_administrator_gets_in(chimp, tmp_path,
 
 
 def test_where_admin_is_somebody_elses_name_another_administrator_is_made_and_named(chimp, tmp_path, monkeypatch):
-    """No administrator, no password, no word."""
+    """There was no administrator, no password and no word about it."""
     init_home(tmp_path / "home")
     monkeypatch.setattr("chimp_assets.web.serve.main", lambda arguments: 0)
     assert chimp("user", "add", "Admin", "--role", "expert")[0] == 0
     assert "no administrator can sign in" in chimp("doctor")[1]
     said = chimp("web")[1]
-    assert "admin is the name of somebody else: administrator was made" in said
+    assert "another user is called admin: administrator was made" in said
     assert "Sign in as administrator with the password " in said
     assert "password" not in chimp("web")[1]
     assert "no administrator" not in chimp("doctor")[1]
@@ -271,11 +271,11 @@ def test_a_code_is_renamed_at_the_command_line_and_back(chimp, tmp_path):
     file.write_text("anim_id,name\nFX,Faustino\n")
     chimp("individuals", "import", str(file))
     code, said, _ = chimp("individuals", "rename", "fx", "fs", "--why", "typed wrong", "--by", "expert")
-    assert (code, said.strip()) == (0, "FX is FS from now on; FX stays an alias of it.")
+    assert (code, said.strip()) == (0, "FX is now FS; FX stays an alias.")
     said = chimp("individuals", "show", "FX")[1]
     assert "anim_id: FS" in said
     assert "expert: anim_id: FX -> FS (typed wrong)" in said
-    assert "1 were as the file says" in chimp("individuals", "import", str(file))[1]
+    assert "1 unchanged" in chimp("individuals", "import", str(file))[1]
     answer = json.loads(chimp("individuals", "rename", "FS", "FX", "--json")[1])
     assert answer == {"anim_id": "FX", "former": "FS", "alias": False}
     code, _, complained = chimp("individuals", "rename", "FX", "F\u202eX")
@@ -285,8 +285,8 @@ def test_a_code_is_renamed_at_the_command_line_and_back(chimp, tmp_path):
     assert chimp("individuals", "rename", "FX", "F\u0425", "--force")[0] == 0
 
 
-def test_what_was_assumed_about_a_file_is_said(chimp, tmp_path):
-    """A code page is a guess, and guesses are told."""
+def test_what_was_assumed_about_a_file_is_printed(chimp, tmp_path):
+    """A code page is a guess, and a guess must be visible."""
     init_home(tmp_path / "home")
     file = tmp_path / "animals.csv"
     file.write_bytes("AnimID;Name\nZO;Zo\u00eb\n".encode("cp1252"))
@@ -296,7 +296,7 @@ def test_what_was_assumed_about_a_file_is_said(chimp, tmp_path):
 
 
 def test_a_question_about_nobody_is_an_error_and_one_in_small_letters_is_answered(chimp, tmp_path):
-    """No rows, said the command, of an animal that was seen every day."""
+    """The command found no rows about an animal that was seen every day."""
     init_home(tmp_path / "home")
     file = tmp_path / "animals.csv"
     file.write_text("anim_id,name\nFF,Fifi\n")
@@ -317,7 +317,7 @@ def test_a_restored_file_names_those_who_may_do_more(chimp, tmp_path):
     engine.dispose()
     home.database.dispose()
     code, said, _ = chimp("db", "restore", str(file))
-    assert (code, "expert was expert and is admin" in said, "signs in again" in said) == (0, True, True)
+    assert (code, "expert was expert and is admin" in said, "sign in again" in said) == (0, True, True)
     with sa.create_engine(f"sqlite:///{file}").begin() as conn:
         conn.execute(sa.text("CREATE TRIGGER mine AFTER INSERT ON video BEGIN SELECT 1; END"))
     code, _, complained = chimp("db", "restore", str(file))
@@ -348,7 +348,7 @@ def test_status_counts_failures_and_says_how_to_see_them(chimp, tmp_path):
     _troubled(tmp_path / "home")
     _, said, _ = chimp("status")
     said = " ".join(said.split())  # lines break where the screen ends
-    assert "1 failed, 1 lost something, 1 duplicate, 1 bundle given up: see `chimp status --failed`" in said
+    assert "1 failed, 1 read in part, 1 duplicate, 1 bundle given up: see `chimp status --failed`" in said
     assert "not measured yet" in said
     assert "v2.mp4" not in said
     now = json.loads(chimp("status", "--json")[1])
@@ -378,7 +378,7 @@ def test_each_failure_is_listed_with_its_reason_and_remedy(chimp, tmp_path):
     }
 
 
-def test_where_nothing_failed_that_is_what_is_said(chimp):
+def test_where_nothing_failed_the_command_says_so(chimp):
     chimp("init")
     assert "No file has failed." in chimp("status", "--failed")[1]
     assert "failures        none" in chimp("status")[1]
@@ -396,7 +396,7 @@ def test_a_failed_file_is_tried_again_when_it_is_asked_for(chimp, tmp_path):
     code, said, _ = chimp("ingest", "--retry-failed")
     assert code == 0
     assert "1 failed video is tried again." in said
-    assert "1 file failed or lost something" in said
+    assert "1 file failed or could be read only in part" in said
     third = json.loads(chimp("ingest", "--retry-failed", "--json")[1])
     assert (third["retried"], third["bundles"], len(third["failed"])) == (1, 1, 1)
 
@@ -456,7 +456,7 @@ def test_a_backup_comes_back_and_the_check_says_so(chimp, tmp_path):
     assert (code, said.strip()) == (0, "The database is well.")
 
 
-def test_an_ill_database_is_told_with_exit_code_2(chimp, tmp_path):
+def test_an_ill_database_is_reported_with_exit_code_2(chimp, tmp_path):
     """A nightly check is a script: it looks at the code, and a person at the sentences."""
     chimp("init")
     home = init_home(tmp_path / "home")

@@ -12,14 +12,20 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 import chimp_assets
-from chimp_assets import console
-from chimp_assets.console import Terminal, print_table, say_error, say_json, show_answer, show_failures, show_findings
+from chimp_assets.console import output
+from chimp_assets.console.doctor import show_findings
+from chimp_assets.console.files import show_failures
+from chimp_assets.console.individuals import show_individuals
+from chimp_assets.console.output import Terminal, say, say_error, say_json, say_notes, show_indented, styled
+from chimp_assets.console.progress import progress_bar
+from chimp_assets.console.questions import show_answer
+from chimp_assets.console.tables import pieces_of, print_facts, print_table
 from chimp_assets.database.texts import first_unseen
+from chimp_assets.database.work.pace import Pace
 from chimp_assets.errors import ChimpError
 from chimp_assets.insight.questions import Answer, question
 from chimp_assets.insight.status import Failures
@@ -38,7 +44,7 @@ def printed(monkeypatch: pytest.MonkeyPatch) -> Any:
     def run(act: Any, width: int = 200) -> str:
         file = io.StringIO()
         for name in ("out", "err"):
-            monkeypatch.setattr(console, name, Terminal(file=file, width=width, force_terminal=False))
+            monkeypatch.setattr(output, name, Terminal(file=file, width=width, force_terminal=False))
         act()
         return file.getvalue()
 
@@ -53,20 +59,23 @@ def test_a_text_is_printed_as_it_is_wherever_it_stands(printed: Any, text: str, 
         made = Table("name", title=text)
         made.add_row(text)
         made.add_row(Text(f"x{text}"))
-        console.out.print(made)
+        output.show(made)
 
     for act in (
-        lambda: console.out.print(text),
-        lambda: console.out.print(f"The home is {text}; it is there.", highlight=False),
-        lambda: console.out.print(Padding(console.styled((text, "bold")), (0, 0, 0, 2))),
+        lambda: output.out.print(text),
+        lambda: say(text),
+        lambda: print_table((text,), [(text,)], text),
+        lambda: print_facts([(text, text)]),
+        lambda: say(f"The home is {text}; it is there."),
+        lambda: show_indented(styled((text, "bold")), 2),
         lambda: say_error(ChimpError(f"There is no {text}.", f"Look into {text}.")),
         lambda: show_findings([Finding("disk", "ill", text, text)]),
         lambda: show_failures(Failures([(text, text)], [(text, text)], [(text, text)], [text])),
         lambda: show_answer(Answer(question("last_seen"), {}, ["name"], [(text,)])),
-        lambda: console.show_individuals(
+        lambda: show_individuals(
             [{"anim_id": text, "name": text, "sex": "U", "birth_date": None, "same_as": text, "provisional": False}]
         ),
-        lambda: console.show_notes([text]),
+        lambda: say_notes([text]),
         table,
     ):
         said = printed(act)
@@ -118,7 +127,7 @@ def test_no_width_breaks_a_header_in_mid_word(printed: Any, width: int) -> None:
     said = printed(lambda: print_table(names, rows, "Who?"), width)
     words = set(said.replace("┃", " ").replace("│", " ").split())
     for name in names:
-        pieces = console._pieces(name)
+        pieces = pieces_of(name)
         whole = {"".join(pieces[i:j]) for i in range(len(pieces)) for j in range(i + 1, len(pieces) + 1)}
         found = [word for word in words if len(word) > 2 and word in name]
         assert found
@@ -126,3 +135,30 @@ def test_no_width_breaks_a_header_in_mid_word(printed: Any, width: int) -> None:
     assert max(map(len, said.splitlines())) <= width
     for cell in ("rather", "camera", "0.075"):
         assert cell in words
+
+
+@pytest.mark.parametrize("width", [30, 80])
+def test_a_long_value_goes_on_below_itself_and_loses_nothing(printed: Any, width: int) -> None:
+    """A path of which the end is three dots cannot be opened."""
+    path = "/archive/" + "a-very-long-folder-without-a-blank/" * 6 + "film.mp4"
+    said = printed(lambda: print_facts([("video", path), ("reason", "damaged")]), width)
+    assert path in "".join(said.split())
+    assert "…" not in said
+    assert max(map(len, said.splitlines())) <= width
+
+
+@pytest.mark.parametrize("width", [60, 80])
+def test_a_narrow_terminal_cuts_the_name_of_a_step_and_no_number(monkeypatch: pytest.MonkeyPatch, width: int) -> None:
+    """At 80 columns three dots stood where the bar should have said how many files are done."""
+    file = io.StringIO()
+    monkeypatch.setattr(output, "err", Terminal(file=file, width=width, force_terminal=False))
+    pace = Pace(hours_done=2.5, hours_left=10.0, speed=12.0, seconds_left=3000.0)
+    with progress_bar(pace=lambda: pace) as tell:
+        tell("decode bundle 17 of 250: a_film_with_a_rather_long_name.mp4", 1717, 25250)
+        tell("track bundle 17 of 250", 16, 250)
+    decode, track = file.getvalue().strip().splitlines()
+    assert decode.startswith("decode ")
+    assert "1717/25250" in decode
+    assert decode.rstrip().endswith("2.5 h done, 12x, 50 min left")
+    assert track.startswith("track ")
+    assert "16/250" in track

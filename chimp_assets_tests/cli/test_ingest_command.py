@@ -158,7 +158,7 @@ def test_a_missing_and_an_empty_archive_are_sentences_and_leave_no_trace(tmp_pat
     require_refusal(_ingest(folder, tmp_path / "also empty"), "also empty holds no video")
 
 
-def test_a_second_archive_in_the_same_home_isrequire_refusal(undisturbed, tmp_path):
+def test_a_second_archive_in_the_same_home_is_refused(undisturbed, tmp_path):
     """The first archive's videos would look vanished, and all of them would be retired."""
     (tmp_path / "second").mkdir()
     before = rows(undisturbed)

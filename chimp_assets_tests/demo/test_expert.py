@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from chimp_assets.database import schema as t
 from chimp_assets.database.labels.answers import effective_answers
 from chimp_assets.database.work.queue import write_round
-from chimp_assets.demo.expert import Answer, ExpertError, SimulatedExpert, seen_in
+from chimp_assets.demo.expert import ExpertAnswer, ExpertError, SimulatedExpert, seen_in
 from chimp_assets.demo.truth import ArchiveTruth, TrueAnimal, TrueIndividual, TrueVideo
 from chimp_assets_tests.rows import add_bundle, add_model, add_track, add_video
 
@@ -41,28 +41,30 @@ def test_a_track_is_the_animal_that_most_of_its_boxes_lie_on():
     """A track that ends on a passer-by is still the first animal's."""
     video = _video(_stay("FF", HERE), _stay("FI", THERE))
     boxes = np.vstack([_track((0.11, 0.12, 0.2, 0.3), [0.0, 0.2, 0.4, 0.6, 0.8]), _track(THERE, [1.0])])
-    assert seen_in(video, boxes) == Answer("identify", "FF")
+    assert seen_in(video, boxes) == ExpertAnswer("identify", "FF")
 
 
 def test_two_animals_mixed_about_equally_cannot_be_told():
     """A forced name for half a track would teach the head nonsense."""
     video = _video(_stay("FF", HERE), _stay("FI", THERE))
     boxes = np.vstack([_track(HERE, [0.0, 0.2, 0.4]), _track(THERE, [0.6, 0.8])])
-    assert seen_in(video, boxes) == Answer("cannot_tell")
+    assert seen_in(video, boxes) == ExpertAnswer("cannot_tell")
 
 
 def test_boxes_on_leaves_are_no_animal_and_so_are_boxes_at_another_time():
     """Position alone is not enough: the animal left before the leaves moved."""
     early = _stay("FF", HERE, TIMES[:15])
-    assert seen_in(_video(early), _track(THERE, [0.0, 0.2, 0.4])) == Answer("not_animal")
-    assert seen_in(_video(early), _track(HERE, [2.0, 2.2, 2.4])) == Answer("not_animal")
-    assert seen_in(_video(early), _track(HERE, [0.0, 0.2, 0.4])) == Answer("identify", "FF")
-    assert seen_in(_video(), _track(HERE, [0.0])) == Answer("not_animal")
+    assert seen_in(_video(early), _track(THERE, [0.0, 0.2, 0.4])) == ExpertAnswer("not_animal")
+    assert seen_in(_video(early), _track(HERE, [2.0, 2.2, 2.4])) == ExpertAnswer("not_animal")
+    assert seen_in(_video(early), _track(HERE, [0.0, 0.2, 0.4])) == ExpertAnswer("identify", "FF")
+    assert seen_in(_video(), _track(HERE, [0.0])) == ExpertAnswer("not_animal")
 
 
 def test_a_box_on_part_of_an_animal_shows_that_animal():
     """Motion often lights up the head only; a person still sees who it is."""
-    assert seen_in(_video(_stay("TU", HERE)), _track((0.2, 0.1, 0.08, 0.1), [0.0, 0.2])) == Answer("identify", "TU")
+    assert seen_in(_video(_stay("TU", HERE)), _track((0.2, 0.1, 0.08, 0.1), [0.0, 0.2])) == ExpertAnswer(
+        "identify", "TU"
+    )
 
 
 @pytest.fixture
@@ -176,15 +178,19 @@ def test_errors_come_at_the_stated_rates_and_stay_the_same(home):
         )  # fmt: skip
     truth = ArchiveTruth(1, CAST, [_video(_stay("FF", HERE))])
     answers = SimulatedExpert(db, truth, seed=3, wrong=0.1, unknown=0.2).answers(ids)
-    assert set(answers.values()) == {Answer("identify", "FF"), Answer("identify", "FI"), Answer("unknown")}
-    for wanted, what in ((0.1, Answer("identify", "FI")), (0.2, Answer("unknown"))):
+    assert set(answers.values()) == {
+        ExpertAnswer("identify", "FF"),
+        ExpertAnswer("identify", "FI"),
+        ExpertAnswer("unknown"),
+    }
+    for wanted, what in ((0.1, ExpertAnswer("identify", "FI")), (0.2, ExpertAnswer("unknown"))):
         share = sum(answer == what for answer in answers.values()) / n
         assert abs(share - wanted) < 4 * math.sqrt(wanted * (1 - wanted) / n)
     again = SimulatedExpert(db, truth, seed=3, wrong=0.1, unknown=0.2)
     assert all(again.answer(i) == answers[i] for i in ids[::200])
     assert SimulatedExpert(db, truth, seed=4, wrong=0.1, unknown=0.2).answers(ids) != answers
     assert set(SimulatedExpert(db, truth, seed=3, wrong=0.1, unknown=0.2).really(ids).values()) == {
-        Answer("identify", "FF")
+        ExpertAnswer("identify", "FF")
     }
 
 

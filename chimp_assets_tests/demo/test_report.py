@@ -1,17 +1,19 @@
 """The baseline and the report, on a home whose embeddings and heads are made by hand."""
 
+import io
 import json
 
 import numpy as np
 import pytest
 import sqlalchemy as sa
-from rich.console import Console
 from safetensors.numpy import save
 
+from chimp_assets.console import output
+from chimp_assets.console.output import Terminal
 from chimp_assets.database import schema as t
 from chimp_assets.database.labels.splits import audit_reserve_mask
 from chimp_assets.database.work.queue import write_round
-from chimp_assets.demo.baseline import Judged, judge, random_labels_baseline, read_ground
+from chimp_assets.demo.baseline import AuditScore, judge, random_labels_baseline, read_benchmark
 from chimp_assets.demo.expert import SimulatedExpert
 from chimp_assets.demo.report import build_report, show_report
 from chimp_assets.demo.truth import ArchiveTruth, TrueAnimal, TrueIndividual, TrueVideo
@@ -68,7 +70,7 @@ def studied(home):
     return home, truth, expert, np.array(tracks), reserve
 
 
-def _add_head(home, ground, names, state):
+def _add_head(home, benchmark, names, state):
     with home.database.write() as conn:
         rows = conn.execute(sa.select(t.individual.c.anim_id, t.individual.c.individual_id))
         individuals = {row.anim_id: row.individual_id for row in rows}
@@ -80,71 +82,71 @@ def _add_head(home, ground, names, state):
             )
         )  # fmt: skip
     y = np.array([individuals[name] for name in names])
-    head = fit_head(ground.pool_emb[: len(y)], y, ground.pool_day[: len(y)], home.settings.head, 1).head
+    head = fit_head(benchmark.pool_emb[: len(y)], y, benchmark.pool_day[: len(y)], home.settings.head, 1).head
     uri, digest = save_checkpoint(home.store, "models/head", head_tensors(head), {})
     key = made.inserted_primary_key[0]
-    return register_model(home.database, "head", "head", {}, uri, digest, ground.embedder_id, key, state)
+    return register_model(home.database, "head", "head", {}, uri, digest, benchmark.embedder_id, key, state)
 
 
 def test_the_ground_holds_no_reserve_and_no_test_day_in_its_pool(studied):
     """A baseline that may learn from what judges it, or from test days, is no yardstick."""
     home, _, _, tracks, reserve = studied
-    ground = read_ground(home.database, home.store, home.settings, 2)
+    benchmark = read_benchmark(home.database, home.store, home.settings, 2)
     test_day = (tracks // t.TRACKS_PER_VIDEO) % 5 == 0
-    assert ground.pool_track.tolist() == tracks[~reserve & ~test_day].tolist()
-    assert len(ground.audit_name) == reserve.sum()
-    assert ground.pool_emb.shape == (len(ground.pool_track), 16)
-    assert ground.audit_emb.shape == (len(ground.audit_name), 16)
+    assert benchmark.pool_track.tolist() == tracks[~reserve & ~test_day].tolist()
+    assert len(benchmark.audit_name) == reserve.sum()
+    assert benchmark.pool_emb.shape == (len(benchmark.pool_track), 16)
+    assert benchmark.audit_emb.shape == (len(benchmark.audit_name), 16)
 
 
 def test_more_random_labels_make_a_better_baseline_and_nothing_is_stored(studied):
     """The yardstick must move with the labels spent, and must not leave labels behind."""
     home, _, expert, _, _ = studied
-    ground = read_ground(home.database, home.store, home.settings, 2)
+    benchmark = read_benchmark(home.database, home.store, home.settings, 2)
     with home.database.read() as conn:
         before = [conn.scalar(sa.select(sa.func.count()).select_from(table)) for table in t.metadata.sorted_tables]
-    few, many = (random_labels_baseline(ground, expert, home.settings.head, n, range(5)) for n in (4, 40))
+    few, many = (random_labels_baseline(benchmark, expert, home.settings.head, n, range(5)) for n in (4, 40))
     with home.database.read() as conn:
         after = [conn.scalar(sa.select(sa.func.count()).select_from(table)) for table in t.metadata.sorted_tables]
     assert before == after
     assert few.mean + 0.1 < many.mean
     assert many.low <= many.mean <= many.high
-    assert many == random_labels_baseline(ground, expert, home.settings.head, 40, range(5))
+    assert many == random_labels_baseline(benchmark, expert, home.settings.head, 40, range(5))
 
 
 def test_one_random_label_names_everybody_alike(studied):
     """The first point of a curve must not fail for want of a second class."""
     home, _, expert, _, _ = studied
-    ground = read_ground(home.database, home.store, home.settings, 2)
-    one = random_labels_baseline(ground, expert, home.settings.head, 1, range(3))
+    benchmark = read_benchmark(home.database, home.store, home.settings, 2)
+    one = random_labels_baseline(benchmark, expert, home.settings.head, 1, range(3))
     assert 0.05 < one.mean < 0.6
 
 
 def test_a_name_that_a_head_does_not_know_counts_as_wrong(studied):
     """Leaving such tracks out would flatter a head that has met few individuals."""
     home, *_ = studied
-    ground = read_ground(home.database, home.store, home.settings, 2)
+    benchmark = read_benchmark(home.database, home.store, home.settings, 2)
     zero = np.zeros((1, 16), np.float32)
-    n_tu = int((ground.audit_name == "TU").sum())
-    assert judge(ground, zero, np.zeros(1), ["TU"]) == Judged(n_tu, len(ground.audit_name))
-    assert judge(ground, zero[:0], np.zeros(0), []) == Judged(0, len(ground.audit_name))
+    n_tu = int((benchmark.audit_name == "TU").sum())
+    assert judge(benchmark, zero, np.zeros(1), ["TU"]) == AuditScore(n_tu, len(benchmark.audit_name))
+    assert judge(benchmark, zero[:0], np.zeros(0), []) == AuditScore(0, len(benchmark.audit_name))
 
 
 def test_intervals_are_wilsons():
     """8 of 10: Wilson's interval is 0.490 to 0.943 (Agresti and Coull 1998); the naive one passes 1."""
-    low, high = Judged(8, 10).interval
+    low, high = AuditScore(8, 10).interval
     assert (round(low, 3), round(high, 3)) == (0.490, 0.943)
-    assert Judged(0, 0).interval == (0.0, 1.0)
+    assert AuditScore(0, 0).interval == (0.0, 1.0)
 
 
-def test_the_report_says_what_was_asked_how_right_it_is_and_draws_the_curve(studied, tmp_path):
+def test_the_report_says_what_was_asked_how_right_it_is_and_draws_the_curve(studied, tmp_path, monkeypatch):
     """The last screen of the demo: numbers from SQL, accuracy against the audit, a picture, and JSON."""
     home, _, expert, _, reserve = studied
-    ground = read_ground(home.database, home.store, home.settings, 2)
-    answers = expert.answers(ground.pool_track.tolist())
-    names = [answers[int(track_id)].anim_id for track_id in ground.pool_track]
-    _add_head(home, ground, names[:12], "refused")
-    _add_head(home, ground, names, "champion")
+    benchmark = read_benchmark(home.database, home.store, home.settings, 2)
+    answers = expert.answers(benchmark.pool_track.tolist())
+    names = [answers[int(track_id)].anim_id for track_id in benchmark.pool_track]
+    _add_head(home, benchmark, names[:12], "refused")
+    _add_head(home, benchmark, names, "champion")
     report = build_report(
         home.database, home.store, home.settings, home.settings.home / "truth.json", tmp_path / "curve.png", draws=3
     )
@@ -159,9 +161,10 @@ def test_the_report_says_what_was_asked_how_right_it_is_and_draws_the_curve(stud
     assert (tmp_path / "curve.png").stat().st_size < 100_000
     tree = json.loads(json.dumps(report.as_dict(), default=str))
     assert tree["heads"][1]["today"]["accuracy"] == pytest.approx(report.heads[1].today.accuracy)
-    console = Console(width=140, record=True, file=(tmp_path / "out").open("w"))
-    show_report(report, console)
-    text = console.export_text()
+    printed = io.StringIO()
+    monkeypatch.setattr(output, "out", Terminal(width=140, file=printed))
+    show_report(report)
+    text = printed.getvalue()
     assert f"{report.heads[1].today.accuracy:.0%}" in text
     assert "refused" in text
 
@@ -169,8 +172,8 @@ def test_the_report_says_what_was_asked_how_right_it_is_and_draws_the_curve(stud
 def test_names_of_the_model_are_counted_right_only_where_they_are_right(studied):
     """The one number that nobody can know in life must not be invented: it is counted track by track."""
     home, _, _, tracks, _ = studied
-    ground = read_ground(home.database, home.store, home.settings, 2)
-    head = _add_head(home, ground, ["FF", "FI"] * 6, "champion")
+    benchmark = read_benchmark(home.database, home.store, home.settings, 2)
+    head = _add_head(home, benchmark, ["FF", "FI"] * 6, "champion")
     with home.database.write() as conn:
         ff = conn.scalar(sa.select(t.individual.c.individual_id).where(t.individual.c.anim_id == "FF"))
         gone = tracks[:12].tolist()  # videos 1 to 4: one of each animal
@@ -193,4 +196,4 @@ def test_a_home_where_nothing_has_happened_yet_has_a_report(home, tmp_path):
     assert report.heads == []
     assert report.curve is None
     assert not (tmp_path / "curve.png").exists()
-    show_report(report, Console(file=(tmp_path / "out").open("w")))
+    show_report(report)

@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from chimp_assets.acquisition.pool import FOLLOWS, IN_FLIGHT, PROVISIONAL, UNLABELLED, TrackPool
-from chimp_assets.console import proposal_line
+from chimp_assets.console.status import proposal_line
 from chimp_assets.database import schema as s
 from chimp_assets.database.connection.engine import Database
 from chimp_assets.database.individuals.merges import merge_individuals, unmerge_individual

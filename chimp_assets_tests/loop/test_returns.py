@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
-from chimp_assets.console import bought_lines
+from chimp_assets.console.status import bought_lines
 from chimp_assets.database import schema as t
 from chimp_assets.database.labels.events import LabelEvent, record_events
 from chimp_assets.database.work.queue import claim

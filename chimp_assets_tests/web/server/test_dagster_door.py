@@ -21,7 +21,7 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from chimp_assets import cli
+from chimp_assets.cli.up import web_ui_lines
 from chimp_assets.database import schema as t
 from chimp_assets.database.people.users import add_user
 from chimp_assets.errors import ChimpError
@@ -426,11 +426,11 @@ def test_other_machines_are_answered_only_by_a_name_that_is_set(
 
 
 def test_up_prints_the_link_and_warns_where_others_can_reach_it(home: Home) -> None:
-    (line,) = cli._web_ui_lines(home, "127.0.0.1", 3000)
+    (line,) = web_ui_lines(home, "127.0.0.1", 3000)
     _, token = re.fullmatch(r"Web UI:  (http://127\.0\.0\.1:3000/\?token=(\S{43}))", line).groups()  # type: ignore
     assert ui_token.is_right(home.settings.home, token)
     for host, shown in (("0.0.0.0", "127.0.0.1"), ("10.1.2.3", "10.1.2.3"), ("::", "127.0.0.1")):
-        link, warning = cli._web_ui_lines(home, host, 3000)
+        link, warning = web_ui_lines(home, host, 3000)
         assert f"http://{shown}:3000/?token=" in link
         assert "Other machines can reach the web UI" in warning
     assert token not in link

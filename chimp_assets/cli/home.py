@@ -1,0 +1,95 @@
+"""`chimp init`, `doctor`, `status`: making a home and looking at it.
+
+Does not belong here: the checks (`operations.doctor`), the counts (`insight.status`).
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from chimp_assets.cli.answers import Json, answer, opened
+from chimp_assets.console.output import styled
+
+app = typer.Typer()
+
+
+@app.command()
+def init(
+    archive: Annotated[str | None, typer.Argument(help="Folder or az://container/prefix of your videos.")] = None,
+    json: Json = False,
+) -> None:
+    """Make a home in CHIMP_HOME: settings, database, store, Dagster's instance.
+
+    Safe to repeat: what exists already is kept.
+    """
+    from chimp_assets.dagster_home import prepare
+    from chimp_assets.home import home_from_environment, init_home, make_private_if_there
+
+    closed = make_private_if_there(home_from_environment())
+    home = init_home(archive_url=archive_address(archive) if archive else None)
+    notes = [note for note in (closed, prepare(home.settings)) if note]
+    answer(
+        json,
+        {"home": str(home.settings.home), "database": home.settings.secret_free_database_url, "notes": notes},
+        f"The home is {home.settings.home}; its settings are in chimp.toml.",
+        *notes,
+        "Next: `chimp ingest FOLDER` reads your videos, `chimp up` starts the labelling page and the web UI.",
+    )
+
+
+@app.command()
+def doctor(
+    sweep: Annotated[
+        bool, typer.Option("--sweep", help="Delete files in the store that no row names (left by killed steps).")
+    ] = False,
+    older_than: Annotated[
+        float,
+        typer.Option(help="Minutes; younger files may belong to a running step. 0: only while nothing runs.", min=0),
+    ] = 60.0,
+    json: Json = False,
+) -> None:
+    """Check every part of the home, and say how to mend what is wrong. Exit code 2 if a part is ill."""
+    from chimp_assets.console.doctor import show_findings
+    from chimp_assets.operations.doctor import examine
+
+    findings = examine(opened(), sweep, older_than * 60)
+    answer(json, {"findings": [vars(finding) for finding in findings]}, partial(show_findings, findings))
+    if any(finding.verdict == "ill" for finding in findings):
+        raise typer.Exit(2)
+
+
+@app.command()
+def status(
+    failed: Annotated[
+        bool, typer.Option("--failed", help="List every file that failed or was read in part: reason and remedy.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Show what the home holds: videos, frames, tracks, labels, models, the queue, failures."""
+    from chimp_assets.console.files import show_failures
+    from chimp_assets.console.status import show_status
+    from chimp_assets.insight.status import failures_of, status_of
+
+    home = opened()
+    with home.database.read() as conn:
+        if failed:
+            failures = failures_of(conn)
+            answer(json, failures.as_dict(), partial(show_failures, failures))
+            return
+        now = status_of(conn, home.settings.decode.workers)
+    problem = home.archive_problem()
+    answer(
+        json,
+        {**now.as_dict(), "archive_problem": problem},
+        partial(show_status, now),
+        styled((f"The archive cannot be read: {problem}", "red")) if problem else None,
+    )
+
+
+def archive_address(text: str) -> str:
+    """The address of an archive as it was typed: a folder becomes an absolute path."""
+    return text if "://" in text else str(Path(text).expanduser().resolve())

@@ -1,0 +1,74 @@
+"""`chimp models`: which models there are, and which of them is champion. Does not belong here: `vision.models`."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Annotated
+
+import typer
+
+from chimp_assets.cli.answers import By, Json, Why, answer, opened
+
+app = typer.Typer(no_args_is_help=True, help="Models: list them, and choose the champion.")
+
+ModelId = Annotated[int, typer.Argument(help="The number of the model, from `chimp models list`.")]
+
+
+@app.command("list")
+def list_(
+    task: Annotated[str | None, typer.Option(help="detector, embedder or head; default: all.")] = None,
+    json: Json = False,
+) -> None:
+    """List all models: state, origin, audit accuracy."""
+    from chimp_assets.console.models import show_models
+    from chimp_assets.vision.models.registry import list_models
+
+    with opened().database.read() as conn:
+        found = list_models(conn, task)
+    answer(json, {"models": [vars(line) for line in found]}, partial(show_models, found))
+
+
+@app.command()
+def show(model_id: ModelId, json: Json = False) -> None:
+    """Show one model in full, and how to make it again."""
+    from chimp_assets.console.models import show_model
+    from chimp_assets.vision.models.registry import show_model as model_facts
+
+    with opened().database.read() as conn:
+        found = model_facts(conn, model_id)
+    answer(json, found, partial(show_model, found))
+
+
+@app.command()
+def promote(
+    model_id: ModelId,
+    why: Why = None,
+    by: By = None,
+    force: Annotated[bool, typer.Option("--force", help="Overrule the gate; needs --why.")] = False,
+    json: Json = False,
+) -> None:
+    """Make a model the champion of its task. A head must pass the gate, unless --force and --why overrule it."""
+    from chimp_assets.vision.models.registry import promote_by_hand
+
+    home = opened()
+    reason = promote_by_hand(home.database, home.store, home.settings, model_id, why, by, force)
+    answer(
+        json,
+        {"model_id": model_id, "reason": reason},
+        f"Model {model_id} is the champion: {reason}",
+        "`chimp score` applies it to every track; a running `chimp up` does so by itself.",
+    )
+
+
+@app.command()
+def rollback(
+    task: Annotated[str, typer.Argument(help="head, embedder or detector.")] = "head",
+    why: Why = None,
+    by: By = None,
+    json: Json = False,
+) -> None:
+    """Make the previous champion the champion again."""
+    from chimp_assets.vision.models.registry import roll_back
+
+    model_id, reason = roll_back(opened().database, task, why, by)
+    answer(json, {"model_id": model_id, "reason": reason}, f"Model {model_id} is the champion again: {reason}")

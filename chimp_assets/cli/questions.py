@@ -1,0 +1,45 @@
+"""`chimp query`: questions of the cookbook. Does not belong here: asking them (`insight.questions`)."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from chimp_assets.cli.answers import Json, answer, opened
+
+app = typer.Typer()
+
+
+@app.command()
+def query(
+    name: Annotated[str | None, typer.Argument(help="Name of a question; without it, list them all.")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="A parameter, as name=value.", metavar="N=V")] = None,
+    csv: Annotated[Path | None, typer.Option("--csv", help="Write the answer to this CSV file.")] = None,
+    json: Json = False,
+) -> None:
+    """Ask the database a question of the cookbook (sql/queries): who was seen where, when and with whom."""
+    from chimp_assets.console.questions import show_answer, show_questions
+    from chimp_assets.insight.questions import QuestionError, ask, parameters_of, questions, write_csv
+
+    if name is None:
+        known = questions()
+        answer(json, {"questions": [{"name": q.name, "asks": q.asks} for q in known]}, partial(show_questions, known))
+        return
+    found = ask(opened().database.replica, name, parameters_of(set_ or []))
+    if found.unknown:
+        raise QuestionError(" ".join(found.unknown), "See chimp individuals list, or chimp query for the parameters.")
+    if csv is not None:
+        write_csv(found, csv)
+
+    def fields() -> dict[str, Any]:
+        rows = {} if csv else {"rows": found.as_records()}
+        return {"question": name, "parameters": found.parameters, "n_rows": len(found.rows), **rows}
+
+    answer(
+        json,
+        fields,
+        f"{len(found.rows):,} rows written to {csv}." if csv is not None else partial(show_answer, found),
+    )
