@@ -33,7 +33,7 @@ def import_(
     If a value cannot be true, its line and column are named, and nothing of the file is stored.
     """
     from chimp_assets.database.files.individual_files import import_individuals
-    from chimp_assets.database.individuals.biographies import Terms
+    from chimp_assets.database.individuals.batch import Terms
 
     done = import_individuals(opened().database, file, Terms(skip_bad, why, by, replace, force))
     removed = f", {done.removed} removed" if done.removed else ""
@@ -59,7 +59,8 @@ def alias(
     by: By = None,
 ) -> None:
     """Give an individual another name."""
-    from chimp_assets.database.individuals.biographies import Terms, add_alias
+    from chimp_assets.database.individuals.aliases import add_alias
+    from chimp_assets.database.individuals.batch import Terms
 
     add_alias(opened().database, anim_id, alias, valid_from, valid_to, Terms(why=why, by=by, force=force))
     say(f"{alias} is an alias of {anim_id.upper()}.")
@@ -76,7 +77,8 @@ def rename(
     json: Json = False,
 ) -> None:
     """Correct a mistyped code. The former code stays an alias; rename back to undo it."""
-    from chimp_assets.database.individuals.biographies import Terms, rename_individual
+    from chimp_assets.database.individuals.batch import Terms
+    from chimp_assets.database.individuals.renaming import rename_individual
 
     done = rename_individual(opened().database, anim_id, new, Terms(why=why, by=by, force=force), free)
     former = f"{done.former} stays an alias" if done.alias else f"{done.former} is free again"
@@ -119,7 +121,7 @@ def unmerge(
 def list_(json: Json = False) -> None:
     """List all individuals, and who was merged into whom."""
     from chimp_assets.console.individuals import show_individuals
-    from chimp_assets.database.individuals.biographies import list_individuals
+    from chimp_assets.database.individuals.listing import list_individuals
 
     with opened().database.read() as conn:
         found = list_individuals(conn)
@@ -130,7 +132,7 @@ def list_(json: Json = False) -> None:
 def show(anim_id: Annotated[str, typer.Argument(help="A code or an alias.")], json: Json = False) -> None:
     """Show one individual: biography, aliases, communities, merges, and every change to them."""
     from chimp_assets.console.individuals import show_individual
-    from chimp_assets.database.individuals.biographies import show_individual as biography_of
+    from chimp_assets.database.individuals.listing import show_individual as biography_of
 
     with opened().database.read() as conn:
         found = biography_of(conn, anim_id)
