@@ -12,7 +12,7 @@ JOBS ?= 2
 UV_VERSION := 0.13.9
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test azurite browser up questions lint licences bench archive scale lock clean
+.PHONY: help demo test azurite browser up questions docs lint licences bench archive scale lock clean
 
 help: ## what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 14
@@ -63,6 +63,9 @@ up: $(READY) ## web UI and daemon on the home that CHIMP_HOME names (after a dem
 
 questions: $(READY) ## write the answers of a finished demo into docs/research/questions.md; HOME_OF_DEMO=folder for another one
 	@$(BIN)/python -m documentation.questions $(or $(HOME_OF_DEMO),demo_home)
+
+docs: $(READY) ## write docs/reference (settings, commands, HTTP, asset graph) from the code
+	@$(BIN)/python -W ignore -m documentation
 
 lint: $(VENV)/.dev ## style, format and types
 	@$(BIN)/ruff check .

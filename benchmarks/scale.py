@@ -1,4 +1,4 @@
-"""`python -m benchmarks.scale`: how the loader fares as an archive grows, as the table and the plot of docs/operate/scale.md.
+"""`python -m benchmarks.scale`: how the loader fares as an archive grows, for docs/operate/scale.md.
 
 Each line is a fresh process that opens the generated archive and streams 200 batches of 32 frames with their boxes;
 medians of five. CPU of a batch with a picture of 16 x 16 is what the rows cost; with one of 640 x 360, what training
