@@ -214,7 +214,6 @@ def test_commands_in_pages_are_commands() -> None:
 
 
 PROMISED = {
-    "chimp_assets.vision.datasets.reading": ("SqlTrackDataset", "SqlFrameDataset", "TrackQuery", "FrameQuery"),
     "chimp_assets.acquisition.pool": ("TrackPool",),
     "chimp_assets.acquisition.plan": ("plan", "Policy"),
     "chimp_assets.definitions": ("build_definitions", "defs"),
