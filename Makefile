@@ -12,7 +12,7 @@ JOBS ?= 2
 UV_VERSION := 0.13.9
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test azurite browser up questions lint licences bench archive scale lock clean
+.PHONY: help demo test azurite browser up questions docs lint licences bench archive scale lock clean
 
 help: ## what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 14
@@ -61,8 +61,11 @@ browser:
 up: $(READY) ## web UI and daemon on the home that CHIMP_HOME names (after a demo: the demo's)
 	@CHIMP_HOME=$${CHIMP_HOME:-$$(test -d chimp_home && echo chimp_home || echo demo_home)} $(BIN)/chimp up
 
-questions: $(READY) ## write the answers of a finished demo into docs/questions.md; HOME_OF_DEMO=folder for another one
-	@$(BIN)/python docs/make_questions.py $(or $(HOME_OF_DEMO),demo_home)
+questions: $(READY) ## write the answers of a finished demo into docs/research/questions.md; HOME_OF_DEMO=folder for another one
+	@$(BIN)/python -m documentation.questions $(or $(HOME_OF_DEMO),demo_home)
+
+docs: $(READY) ## write docs/reference (settings, commands, HTTP, asset graph) from the code
+	@$(BIN)/python -W ignore -m documentation
 
 lint: $(VENV)/.dev ## style, format and types
 	@$(BIN)/ruff check .
@@ -83,7 +86,7 @@ bench: $(VENV)/.bench ## the performance table; ROWS="P7 P8" for some of it
 archive: $(VENV)/.bench ## a generated archive as rows: FRAMES=30M DATABASE=sqlite:////folder/archive.db
 	@$(BIN)/python -m benchmarks.generate --frames $(FRAMES) --database $(DATABASE)
 
-scale: $(VENV)/.bench ## table and plot of docs/scale.md: time of a batch and memory at 1, 10 and 30 million frames
+scale: $(VENV)/.bench ## table and plot of docs/operate/scale.md: time of a batch and memory at 1, 10 and 30 million frames
 	@$(BIN)/python -m benchmarks.scale
 
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11

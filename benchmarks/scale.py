@@ -1,4 +1,4 @@
-"""`python -m benchmarks.scale`: how the loader fares as an archive grows, as the table and the plot of docs/scale.md.
+"""`python -m benchmarks.scale`: how the loader fares as an archive grows, for docs/operate/scale.md.
 
 Each line is a fresh process that opens the generated archive and streams 200 batches of 32 frames with their boxes;
 medians of five. CPU of a batch with a picture of 16 x 16 is what the rows cost; with one of 640 x 360, what training
@@ -19,7 +19,7 @@ _BEGIN, _END = "<!-- scale: begin -->", "<!-- scale: end -->"
 
 
 def main(runs: int = RUNS) -> int:
-    """Measure, write the table between its marks in docs/scale.md, and docs/scale.png."""
+    """Measure, write the table between its marks in docs/operate/scale.md, and docs/images/scale.png."""
     found = {}
     for name in SIZES:
         file = archive(name).file
@@ -42,7 +42,7 @@ def main(runs: int = RUNS) -> int:
         )
     table = "\n".join(lines)
     print(table)
-    page = DOCS / "scale.md"
+    page = DOCS / "operate" / "scale.md"
     text = page.read_text(encoding="utf-8")
     head, _, rest = text.partition(_BEGIN)
     _, _, tail = rest.partition(_END)
@@ -70,7 +70,7 @@ def _plot(found: dict[str, dict[str, float]]) -> None:
         axes.minorticks_off()
         axes.grid(alpha=0.3)
     figure.tight_layout()
-    figure.savefig(DOCS / "scale.png", metadata={"Software": None})
+    figure.savefig(DOCS / "images" / "scale.png", metadata={"Software": None})
 
 
 if __name__ == "__main__":

@@ -72,13 +72,16 @@ class ArchiveSettings(_Section):
 class DecodeSettings(_Section):
     """Which frames are kept and how they are stored."""
 
-    policy: Literal["fps", "keyframe"] = "fps"
+    policy: Literal["fps", "keyframe"] = Field(
+        "fps",
+        description="fps: kept frames are spread evenly in time; keyframe: those that decode alone, ten times faster",
+    )
     fps: float = Field(5.0, gt=0, le=120, description="kept frames a second; a tracker needs boxes that still overlap")
     longest_side: int = Field(640, ge=64, le=8192, description="stored pictures are scaled down to this, never up")
-    jpeg_quality: int = Field(85, ge=30, le=100)
+    jpeg_quality: int = Field(85, ge=30, le=100, description="of stored pictures: 100 is the best and the largest")
     shard_bytes: int = Field(64 * 1024 * 1024, ge=64 * 1024, description="a shard is closed when it is this long")
     max_pixels: int = Field(8192 * 8192, ge=1, description="larger pictures are refused before memory is taken")
-    max_duration_s: float = Field(48 * 3600.0, gt=0)
+    max_duration_s: float = Field(48 * 3600.0, gt=0, description="longer videos are refused")
     workers: int = Field(
         2,
         ge=0,
@@ -94,7 +97,9 @@ class DecodeSettings(_Section):
 class DetectSettings(_Section):
     """What proposes boxes and how boxes become tracks."""
 
-    detector: Literal["motion", "torchvision"] = "motion"
+    detector: Literal["motion", "torchvision"] = Field(
+        "motion", description="motion: against the background, needs no weights; torchvision: a detection network"
+    )
     weights: str | None = Field(None, description="torchvision detector: path of a .safetensors or .pth state dict")
     min_score: float = Field(0.25, ge=0, le=1, description="boxes below are not handed to the tracker")
     min_track_detections: int = Field(4, ge=1, description="shorter tracks are kept as junk and never asked about")
@@ -112,7 +117,7 @@ class EmbedSettings(_Section):
         "downloaded; self_supervised: none; or a file for the backbone (.safetensors, .pth, .pt)",
     )
     weights_licence: str = Field("not stated", max_length=200, description="the licence of that file, kept with models")
-    dimensions: int = Field(128, ge=8, le=4096)
+    dimensions: int = Field(128, ge=8, le=4096, description="numbers in the vector of a track")
     crop_side: int = Field(96, ge=32, le=512, description="pixels; crops are padded to a square and scaled to this")
     crops_per_track: int = Field(5, ge=1, le=32, description="the best crops of a track, spread in time")
     min_tracks: int = Field(20, ge=2, description="self-supervision waits for this many live tracks")
@@ -160,7 +165,7 @@ class GateSettings(_Section):
     confidence: float = Field(0.9, gt=0.5, lt=1, description="refused if it is worse than the tolerance this surely")
     slice_tolerance: float = Field(0.15, ge=0, le=1, description="accuracy that a protected slice may lose")
     min_slice: int = Field(12, ge=1, description="slices with fewer audit tracks are shown, not enforced")
-    bootstrap: int = Field(2000, ge=100)
+    bootstrap: int = Field(2000, ge=100, description="draws of the paired bootstrap that compares two heads")
 
 
 class AcquisitionSettings(_Section):
@@ -171,7 +176,10 @@ class AcquisitionSettings(_Section):
     audit_reserve: float = Field(
         0.2, gt=0, lt=1, description="share of all tracks, drawn once by hash, that only the audit lane may ask"
     )
-    cold_shares: dict[str, float] = Field({"typical": 0.75, "audit": 0.25})
+    cold_shares: dict[str, float] = Field(
+        {"typical": 0.75, "audit": 0.25},
+        description="lanes of a plan before a head is worth asking; they add up to 1",
+    )
     warm_shares: dict[str, float] = Field(
         {"boundary": 0.65, "rare": 0.05, "novel": 0.05, "audit": 0.22, "repeat": 0.03},
         description="boundary: the head wavers; rare: like the few tracks of an individual; novel: like nobody named; "
@@ -195,7 +203,7 @@ class AcquisitionSettings(_Section):
         20, ge=0, le=1_000, description='pairs of tracks of one plan that are asked "same animal?"; 0: none'
     )
     replan_after: int = Field(50, ge=1, description="a new plan is made when so many answers have landed")
-    lease_minutes: float = Field(15.0, gt=0)
+    lease_minutes: float = Field(15.0, gt=0, description="an item that somebody claims is theirs this long")
     device: str = Field(
         "cpu", pattern=r"^(cpu|cuda(:\d+)?)$", description="where margins of all tracks are computed: cpu or cuda"
     )
@@ -224,7 +232,7 @@ class OidcSettings(_Section):
         description="https://login.microsoftonline.com/TENANT/v2.0/.well-known/openid-configuration; none: local "
         "accounts only",
     )
-    client_id: str | None = None
+    client_id: str | None = Field(None, description="the application that is registered at the provider")
     name: str = Field("Microsoft", max_length=60, description="on the button of the sign-in page")
     roles: dict[str, str] = Field(
         {
@@ -249,7 +257,7 @@ class WebSettings(_Section):
     """The labelling page: where it listens, how long people stay signed in, how it looks at their work."""
 
     host: str = Field("127.0.0.1", description="address to listen on; others reach this machine only with 0.0.0.0")
-    port: int = Field(3001, ge=0, le=65535)
+    port: int = Field(3001, ge=0, le=65535, description="port of the labelling page; 0: any free one")
     public_url: str | None = Field(
         None, description="the address that people type, where a proxy stands before it: https://labels.example.org"
     )
@@ -325,10 +333,10 @@ class Settings(BaseSettings):
         env_prefix="CHIMP_", env_nested_delimiter="__", extra="forbid", frozen=True, toml_file=None
     )
 
-    home: Path = Path("chimp_home")
-    archive_url: str | None = None
-    store_url: str = ""
-    database_url: str = ""
+    home: Path = Field(Path("chimp_home"), description="the folder of this file, the database, the store and the logs")
+    archive_url: str | None = Field(None, description="folder or az://container/prefix of the videos; it is only read")
+    store_url: str = Field("", description="folder or az://container/prefix for pictures, vectors and models")
+    database_url: str = Field("", description="any address of SQLAlchemy: sqlite, postgresql+psycopg, mssql+...")
     seed: int = Field(20, description="every random choice derives from it")
     archive: ArchiveSettings = ArchiveSettings()
     decode: DecodeSettings = DecodeSettings()

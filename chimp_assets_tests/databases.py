@@ -1,5 +1,5 @@
 """A migrated, empty database for each test: an SQLite file, a database of a real PostgreSQL server and, where
-CHIMP_TEST_MSSQL_URL names one, a database of an SQL Server (docs/databases.md says how to run it).
+CHIMP_TEST_MSSQL_URL names one, a database of an SQL Server (docs/operate/databases.md says how to run it).
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ def main() -> int:
     for fault in faults:
         console.print(fault, style="red", markup=False, highlight=False)
     console.print(
-        f"{len(found)} packages, {len(faults)} faults. What wheels carry beside their own code: docs/licences.md"
+        f"{len(found)} packages, {len(faults)} faults. What wheels carry beside their code: docs/operate/licences.md"
     )
     return 1 if faults else 0
 

@@ -206,6 +206,6 @@ def test_an_answer_is_a_csv_file(sqlite_db: Database, tmp_path: Path) -> None:
 
 
 def test_the_page_shows_every_question() -> None:
-    """docs/questions.md is made by `make questions`; a new question must not be missing there."""
-    page = (shipped_file("sql").parent / "docs" / "questions.md").read_text(encoding="utf-8")
+    """docs/research/questions.md is made by `make questions`; a new question must not be missing there."""
+    page = (shipped_file("sql").parent / "docs" / "research" / "questions.md").read_text(encoding="utf-8")
     assert [one.name for one in questions() if f"chimp query {one.name}" not in page] == []

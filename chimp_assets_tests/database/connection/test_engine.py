@@ -92,7 +92,7 @@ def test_a_read_transaction_refuses_to_write(db: Database) -> None:
 def test_a_read_transaction_sees_one_moment(db: Database) -> None:
     """Two statements of one report must not disagree because a writer came between them."""
     if db.dialect == "mssql":
-        pytest.skip("on SQL Server each statement sees one moment (docs/databases.md, Limits)")
+        pytest.skip("on SQL Server each statement sees one moment (docs/operate/databases.md, Limits)")
     count = sa.select(sa.func.count()).select_from(counter)
     with db.read() as conn:
         before = conn.scalar(count)

@@ -393,7 +393,7 @@ def test_everybody_can_be_listed_and_shown(db: Database) -> None:
 
 def test_the_files_that_the_documentation_shows_can_be_imported(sqlite_db: Database, tmp_path: Path) -> None:
     """Who copies an example that does not work tries nothing else."""
-    blocks = (REPOSITORY / "docs" / "individuals.md").read_text().split("```")[1::2]
+    blocks = (REPOSITORY / "docs" / "research" / "individuals.md").read_text().split("```")[1::2]
     tables = [block.strip() for block in blocks if "," in block.strip().splitlines()[0] and "cannot be" not in block]
     imported = []
     for number, text in enumerate(tables):

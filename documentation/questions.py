@@ -1,7 +1,7 @@
-"""Writes the answers of a demo home into docs/questions.md: `make questions`.
+"""Writes the answers of a demo home into docs/research/questions.md: `make questions`.
 
 Belongs here: how a question and its answer look on a page. Does not belong here: the questions (`sql/queries`) and the
-text around the answers, which people write in docs/questions.md itself.
+text around the answers, which people write in docs/research/questions.md itself.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from chimp_assets.console.words import cell_of
 from chimp_assets.home import Home
 from chimp_assets.insight.questions import Answer, Question, ask, questions
 
-PAGE = Path(__file__).with_name("questions.md")
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "research" / "questions.md"
 BEGIN, END = "<!-- answers: written by make questions -->\n", "<!-- end of answers -->\n"
 ROWS = 6
 WIDE = 13
@@ -26,8 +26,8 @@ def main(folder: str) -> None:
     page = PAGE.read_text(encoding="utf-8")
     before, rest = page.split(BEGIN)
     after = rest.split(END)[1]
-    told = "\n".join(_section(question, ask(database, question.name)) for question in questions())
-    PAGE.write_text(f"{before}{BEGIN}\n{told}\n{END}{after}", encoding="utf-8")
+    sections = "\n".join(_section(question, ask(database, question.name)) for question in questions())
+    PAGE.write_text(f"{before}{BEGIN}\n{sections}\n{END}{after}", encoding="utf-8")
 
 
 def _section(question: Question, answer: Answer) -> str:
