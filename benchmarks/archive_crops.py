@@ -20,8 +20,8 @@ from pathlib import Path
 import cv2
 import sqlalchemy as sa
 
-from benchmarks.harness import cores
 from benchmarks.identity import CropsError
+from benchmarks.support.harness import cores
 from benchmarks.tracking import decoded
 from chimp_assets.errors import ChimpError
 

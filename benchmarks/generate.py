@@ -22,8 +22,8 @@ from typing import Any
 import numpy as np
 import sqlalchemy as sa
 
-from benchmarks import servers
-from benchmarks.synthetic import EMBEDDER, HEAD, THEN, VIDEOS_PER_BUNDLE, Archive, Rows
+from benchmarks.support import servers
+from benchmarks.support.synthetic import EMBEDDER, HEAD, THEN, VIDEOS_PER_BUNDLE, Archive, Rows
 from chimp_assets.database import schema
 from chimp_assets.database.connection import bulk
 from chimp_assets.database.connection.engine import Database

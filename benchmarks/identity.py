@@ -35,7 +35,7 @@ import scipy.optimize
 import scipy.special
 import scipy.stats
 
-from benchmarks.harness import cores
+from benchmarks.support.harness import cores
 
 SIDE = 96
 TEST_SHARE = 0.25

@@ -46,8 +46,8 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.harness import cores
 from benchmarks.identity import CropsError, CropTable, held_out, read_table
+from benchmarks.support.harness import cores
 from chimp_assets.acquisition.plan import AUDIT, REPEAT, Policy, SpreadBy, plan
 from chimp_assets.acquisition.pool import UNLABELLED, Head, TrackPool
 from chimp_assets.acquisition.ridge import Ridge, fit_ridge

@@ -24,8 +24,8 @@ import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
-from benchmarks.archives import folder
-from benchmarks.harness import Row, cores
+from benchmarks.support.archives import folder
+from benchmarks.support.harness import Row, cores
 
 if TYPE_CHECKING:
     from chimp_assets.demo.truth import ArchiveTruth, TrueVideo
