@@ -24,7 +24,7 @@ import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
-from benchmarks.support.archives import folder
+from benchmarks.support.archives import decoded, folder
 from benchmarks.support.harness import Row, cores
 
 if TYPE_CHECKING:
@@ -107,23 +107,6 @@ def measure_seed(seed: int, faces: Path | None) -> SeedScores:
         if kind == "plain":
             names = _identity(home, truth, seed)
     return SeedScores(total["before"], total["after"], names)
-
-
-def decoded(place: Path) -> tuple[Home, ArchiveTruth]:
-    """A new home at place/home with the decoded videos of place/archive, and what place/truth.json says of them."""
-    from chimp_assets.archive.catalogue.discover import discover
-    from chimp_assets.archive.ingest import decode_bundle
-    from chimp_assets.database.work import due
-    from chimp_assets.demo.truth import ArchiveTruth
-    from chimp_assets.home import init_home
-
-    home = init_home(place / "home", archive_url=(place / "archive").resolve().as_uri())
-    discover(home.database, home.archive, home.settings)
-    with home.database.read() as conn:
-        keys = list(due.unfinished_bundles(conn, None))
-    for key in keys:
-        decode_bundle(home.database, home.archive, home.store, key, home.settings)
-    return home, ArchiveTruth.load(place / "truth.json")
 
 
 def _both_arms(home: Home, truth: ArchiveTruth) -> dict[str, TrackingScores]:
