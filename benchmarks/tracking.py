@@ -70,7 +70,7 @@ class Names:
         return float(np.mean([right for _, right in self.said])) if self.said else float("nan")
 
 
-class _Recorded:
+class _RecordingDetector:
     """A detector that remembers its boxes, so that both arms see the same ones."""
 
     def __init__(self, detector: MotionDetector) -> None:
@@ -119,7 +119,7 @@ def _both_arms(home: Home, truth: ArchiveTruth) -> dict[str, TrackingScores]:
     from chimp_assets.vision.tracking.tracking_metrics import TrackingScores, compare
 
     db, settings = home.database, home.settings.detect
-    detector = _Recorded(MotionDetector())
+    detector = _RecordingDetector(MotionDetector())
     model_id = register_detector(db, detector)
     total = {"before": TrackingScores(), "after": TrackingScores()}
     video, frame = schema.video.c, schema.frame.c

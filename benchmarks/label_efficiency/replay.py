@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from benchmarks.label_efficiency.strategies import (
     NEED_TWO_CLASSES,
@@ -19,10 +19,12 @@ from benchmarks.label_efficiency.strategies import (
     random_tracks,
     shuffled_margins,
 )
-from benchmarks.label_efficiency.vectors import CropVectors
 from benchmarks.support.crops import CropTable, held_out
 from chimp_assets.acquisition.ridge import Ridge, fit_ridge
 from chimp_assets.settings import GateSettings
+
+if TYPE_CHECKING:
+    from benchmarks.label_efficiency.vectors import CropVectors
 
 FUTURE_SHARE, LATE_SHARE, RESERVE_SHARE = 0.25, 0.2, 0.2
 GROWTH = 1.5
@@ -46,6 +48,11 @@ class Setting:
 
 def replay(table: CropTable, seed: int, names: tuple[str, ...], setting: Setting) -> dict[str, np.ndarray]:
     """All strategies of one seed: f64 [rounds, MEASURES] each."""
+    # In the process that replays: the command itself, and its tests, need not wait for torch.
+    import torch
+
+    from benchmarks.label_efficiency.vectors import CropVectors
+
     torch.set_num_threads(1)
     rng = np.random.default_rng((seed, 6))
     future = held_out(table.target, table.group, rng, FUTURE_SHARE)
