@@ -36,7 +36,7 @@ demo: $(READY) ## the whole loop on a generated archive, with a simulated expert
 
 # One file of tests on each of two cores, and each with one thread for arithmetic: more would wait for each other.
 test: $(VENV)/.dev azurite browser ## the tests; JOBS=1 for one after the other
-	@OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile --no-loadscope-reorder
+	@PYTHON=$(BIN)/python .ci/test -q -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 # The emulator of Azure Blob storage, for the tests only. Without npm they say what they skip.
 azurite:

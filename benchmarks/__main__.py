@@ -6,25 +6,25 @@ import importlib
 import sys
 from collections.abc import Iterator
 
-from benchmarks.harness import Row, show
+from benchmarks.support.harness import Row, show
 
 ROWS = {
-    "P1": "benchmarks.p1_decode",
-    "P2": "benchmarks.p2_keyframes",
-    "P3": "benchmarks.p3_memory",
-    "P4": "benchmarks.p4_stream",
-    "P5": "benchmarks.p5_memory",
-    "P6": "benchmarks.p6_resume",
-    "P7": "benchmarks.p7_write_predictions",
-    "P8": "benchmarks.p8_plan",
+    "P1": "benchmarks.rows.p1_decode",
+    "P2": "benchmarks.rows.p2_keyframes",
+    "P3": "benchmarks.rows.p3_memory",
+    "P4": "benchmarks.rows.p4_stream",
+    "P5": "benchmarks.rows.p5_memory",
+    "P6": "benchmarks.rows.p6_resume",
+    "P7": "benchmarks.rows.p7_write_predictions",
+    "P8": "benchmarks.rows.p8_plan",
     "P10": "benchmarks.p10_last_label",
-    "P11": "benchmarks.p11_page",
-    "P12": "benchmarks.p12_questions",
-    "W": "benchmarks.w_pages",
+    "P11": "benchmarks.rows.p11_page",
+    "P12": "benchmarks.rows.p12_questions",
+    "W": "benchmarks.rows.w_pages",
     "T": "benchmarks.tracking",
-    "Q": "benchmarks.quiet_tick",
+    "Q": "benchmarks.rows.quiet_tick",
     "K": "benchmarks.kills",
-    "C": "benchmarks.concurrency",
+    "C": "benchmarks.rows.concurrency",
     "S": "benchmarks.sign_ins",
 }
 """Rows that are measured so far; each module has `measure() -> Iterator[Row]`."""

@@ -20,9 +20,9 @@ from pathlib import Path
 import cv2
 import sqlalchemy as sa
 
-from benchmarks.harness import cores
-from benchmarks.identity import CropsError
-from benchmarks.tracking import decoded
+from benchmarks.support.archives import decoded
+from benchmarks.support.crops import CropsError
+from benchmarks.support.harness import cores
 from chimp_assets.errors import ChimpError
 
 

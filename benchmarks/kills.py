@@ -19,8 +19,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.harness import Row, cores, show
-from benchmarks.kills_up import measure_up
+from benchmarks.rows.kills_up import measure_up
+from benchmarks.support.harness import Row, cores, show
 from chimp_assets.archive.storage.store import BlobStore
 from chimp_assets.database import schema
 from chimp_assets.demo.archive import make_archive

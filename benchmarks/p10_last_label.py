@@ -30,7 +30,7 @@ from typing import Any
 import numpy as np
 import sqlalchemy as sa
 
-from benchmarks.harness import Row, cores, show
+from benchmarks.support.harness import Row, cores, show
 from chimp_assets.database import schema as t
 from chimp_assets.database.connection.bulk import insert_rows
 from chimp_assets.database.labels.answers import derived_answers

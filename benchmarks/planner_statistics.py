@@ -10,7 +10,7 @@ import csv
 import sys
 from pathlib import Path
 
-from benchmarks.archives import archive
+from benchmarks.support.archives import archive
 from chimp_assets.database.connection.engine import Database
 from chimp_assets.database.schema import metadata
 

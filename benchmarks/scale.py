@@ -10,9 +10,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from benchmarks.archives import SIZES, archive
-from benchmarks.harness import RUNS
-from benchmarks.loading import BATCH, BATCHES, median_of
+from benchmarks.support.archives import SIZES, archive
+from benchmarks.support.harness import RUNS
+from benchmarks.support.loading import BATCH, BATCHES, median_of
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 _BEGIN, _END = "<!-- scale: begin -->", "<!-- scale: end -->"

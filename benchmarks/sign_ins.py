@@ -22,7 +22,7 @@ from typing import Any
 
 import httpx2
 
-from benchmarks.harness import Row, cores, show
+from benchmarks.support.harness import Row, cores, show
 from chimp_assets.database.people.users import add_user
 from chimp_assets.home import init_home
 from chimp_assets.web.auth.accounts import set_password

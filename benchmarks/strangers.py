@@ -14,7 +14,7 @@ The names that begin with `flagged` without `exact` are at the head's own thresh
 over training sessions at 10 % of tracks: no test track sets it. The others say what the same scores give where the
 threshold has exactly the false alarms.
 
-Belongs here: this measurement. Does not belong here: the splits (`identity`), the head.
+Belongs here: this measurement. Does not belong here: the splits (`support.crops`), the head.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.identity import HIDDEN_SHARE, TEST_SHARE, CropTable, held_out, interval, read_table
+from benchmarks.support.crops import HIDDEN_SHARE, TEST_SHARE, CropTable, held_out, interval, read_table
 
 TRACK_CROPS = 5  # as embed.crops_per_track
 FIRST = 3

@@ -24,8 +24,8 @@ import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
-from benchmarks.archives import folder
-from benchmarks.harness import Row, cores
+from benchmarks.support.archives import decoded, folder
+from benchmarks.support.harness import Row, cores
 
 if TYPE_CHECKING:
     from chimp_assets.demo.truth import ArchiveTruth, TrueVideo
@@ -70,7 +70,7 @@ class Names:
         return float(np.mean([right for _, right in self.said])) if self.said else float("nan")
 
 
-class _Recorded:
+class _RecordingDetector:
     """A detector that remembers its boxes, so that both arms see the same ones."""
 
     def __init__(self, detector: MotionDetector) -> None:
@@ -109,23 +109,6 @@ def measure_seed(seed: int, faces: Path | None) -> SeedScores:
     return SeedScores(total["before"], total["after"], names)
 
 
-def decoded(place: Path) -> tuple[Home, ArchiveTruth]:
-    """A new home at place/home with the decoded videos of place/archive, and what place/truth.json says of them."""
-    from chimp_assets.archive.catalogue.discover import discover
-    from chimp_assets.archive.ingest import decode_bundle
-    from chimp_assets.database.work import due
-    from chimp_assets.demo.truth import ArchiveTruth
-    from chimp_assets.home import init_home
-
-    home = init_home(place / "home", archive_url=(place / "archive").resolve().as_uri())
-    discover(home.database, home.archive, home.settings)
-    with home.database.read() as conn:
-        keys = list(due.unfinished_bundles(conn, None))
-    for key in keys:
-        decode_bundle(home.database, home.archive, home.store, key, home.settings)
-    return home, ArchiveTruth.load(place / "truth.json")
-
-
 def _both_arms(home: Home, truth: ArchiveTruth) -> dict[str, TrackingScores]:
     """Scores of the live tracks as linked, and as the product writes them (they are written too)."""
     from chimp_assets.database import schema
@@ -136,7 +119,7 @@ def _both_arms(home: Home, truth: ArchiveTruth) -> dict[str, TrackingScores]:
     from chimp_assets.vision.tracking.tracking_metrics import TrackingScores, compare
 
     db, settings = home.database, home.settings.detect
-    detector = _Recorded(MotionDetector())
+    detector = _RecordingDetector(MotionDetector())
     model_id = register_detector(db, detector)
     total = {"before": TrackingScores(), "after": TrackingScores()}
     video, frame = schema.video.c, schema.frame.c

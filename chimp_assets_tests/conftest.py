@@ -21,22 +21,25 @@ from chimp_assets_tests.databases import (  # noqa: F401  fixtures
     postgresql_db,
     sqlite_db,
 )
+from chimp_assets_tests.homes import copied
 from chimp_assets_tests.open_results import PRODUCT, OpenResults
-
-# The longest first: the last to begin is what two workers end up waiting for.
-FIRST = ("test_end_to_end.py",)
+from chimp_assets_tests.order import longest_first
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: item.path.name not in FIRST)
+    longest_first(items)
 
 
 @pytest.fixture(autouse=True)
 def _no_settings_from_outside(monkeypatch):
     """A CHIMP_HOME of the developer must neither be read nor written by a test."""
+    _forget_settings(monkeypatch)
+    monkeypatch.setenv("DAGSTER_DISABLE_TELEMETRY", "1")
+
+
+def _forget_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith("CHIMP_") and not name.startswith("CHIMP_TEST_")]:
         monkeypatch.delenv(name)
-    monkeypatch.setenv("DAGSTER_DISABLE_TELEMETRY", "1")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -63,15 +66,26 @@ def _one_open_result_a_connection(_open_results: OpenResults) -> Iterator[None]:
     assert _open_results.faults == []
 
 
-@pytest.fixture
-def home(tmp_path) -> Home:
-    """An empty home: SQLite at head, an empty store, the default expert."""
-    return init_home(tmp_path / "home")
-
-
 @pytest.fixture(scope="session")
+def empty_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """SQLite at head, an empty store, the default expert. Made once, since migrations take most of it; to be copied."""
+    with pytest.MonkeyPatch.context() as patch:
+        _forget_settings(patch)
+        made = init_home(tmp_path_factory.mktemp("empty") / "home")
+    made.database.dispose()
+    return made.settings.home
+
+
+@pytest.fixture
+def home(tmp_path: Path, empty_home: Path) -> Home:
+    """An empty home of this test's own."""
+    return copied(empty_home, tmp_path / "home")
+
+
+@pytest.fixture(scope="module")
 def playwright() -> Iterator[Any]:
-    """One for all tests: a second one in the same process does not start."""
+    """One for a file of tests, and one at a time: beside another no second one starts, and one that stays keeps a loop
+    of events in the process of all later tests."""
     if not Path(CHROMIUM).exists():
         pytest.skip("Chromium is not installed: apt-get install chromium")
     from playwright.sync_api import sync_playwright
@@ -80,7 +94,7 @@ def playwright() -> Iterator[Any]:
         yield started
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(playwright: Any) -> Iterator[Any]:
     started = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
     yield started

@@ -50,6 +50,12 @@ class Server:
             self.template = sa.make_url(template.url).database
         return self.create(self.template)
 
+    def drop(self, db: Database) -> None:
+        """Hundreds of databases of 8 MB would keep the disk busy, and be taken away for half a minute at the end."""
+        db.dispose()
+        with self.admin.connect() as conn:
+            conn.exec_driver_sql(f"DROP DATABASE {sa.make_url(db.url).database} WITH (FORCE)")
+
 
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[Server]:
@@ -159,9 +165,9 @@ def bare_db(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database
     else:
         db = request.getfixturevalue(request.param).create()
     yield db
-    if request.param == "mssql":
-        request.getfixturevalue("mssql").drop(db)
     db.dispose()
+    if request.param != "sqlite":
+        request.getfixturevalue(request.param).drop(db)
 
 
 @pytest.fixture
@@ -177,7 +183,7 @@ def postgresql_db(postgresql: Server) -> Iterator[Database]:
     """A migrated PostgreSQL database, for what only PostgreSQL does."""
     db = postgresql.create_migrated()
     yield db
-    db.dispose()
+    postgresql.drop(db)
 
 
 @pytest.fixture(params=DATABASES)

@@ -2,53 +2,27 @@
 
 from __future__ import annotations
 
+import importlib
+from typing import Any
+
 import numpy as np
 import pytest
 
 from chimp_assets.acquisition.cells import NEIGHBOURS, cells_of
-from chimp_assets.acquisition.pool import Head
-from chimp_assets.acquisition.scores import class_probabilities, prefilter
+from chimp_assets.acquisition.scores import prefilter
 from chimp_assets.acquisition.selectors import ClusterMargin, FarthestMargin, RandomTracks, TypicalCells
 from chimp_assets_tests.acquisition.pools import planted
 
-pytest.importorskip("skactiveml", reason="scikit-activeml is not installed")
 
-from skactiveml.base import SkactivemlClassifier
-from skactiveml.pool import CoreSet, RandomSampling, TypiClust, UncertaintySampling
-from skactiveml.utils import MISSING_LABEL
-
-
-class OurHead(SkactivemlClassifier):
-    """The probabilities of a head, as scikit-activeml asks for them."""
-
-    def __init__(self, head: Head | None = None) -> None:
-        super().__init__(classes=list(range(head.n_classes)) if head is not None else None, random_state=0)
-        self.head = head
-
-    def fit(self, X: np.ndarray, y: np.ndarray, sample_weight: np.ndarray | None = None) -> OurHead:
-        return self
-
-    def predict_proba(self, X: np.ndarray) -> np.ndarray:
-        assert self.head is not None
-        return class_probabilities(X.astype(np.float16), self.head)
-
-
-class OurCells:
-    """A clustering that is given: the cells of a pool."""
-
-    def __init__(self, n_clusters: int, cell: np.ndarray) -> None:
-        self.cell = cell
-
-    def fit_predict(self, X: np.ndarray) -> np.ndarray:
-        return self.cell
-
-
-def unanswered(n: int) -> np.ndarray:
-    return np.full(n, MISSING_LABEL)
+@pytest.fixture(scope="module")
+def scikit() -> Any:
+    """The module `scikit_activeml`, loaded by the first test that asks: it would slow the collection of all tests."""
+    pytest.importorskip("skactiveml", reason="scikit-activeml is not installed")
+    return importlib.import_module("chimp_assets_tests.acquisition.scikit_activeml")
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_margins_are_those_of_scikit_activeml(seed: int) -> None:
+def test_margins_are_those_of_scikit_activeml(scikit: Any, seed: int) -> None:
     """A slip in the bound that spares exponentials, or in the ranking, would ask about tracks that are plain.
 
     The same: the margins, and which b are smallest. Different on purpose: scikit-activeml breaks ties by chance, we by
@@ -57,9 +31,14 @@ def test_margins_are_those_of_scikit_activeml(seed: int) -> None:
     """
     pool, head, _ = planted(400, classes=7, spread=1.5, seed=seed)
     b = 25
-    query = UncertaintySampling(method="margin_sampling", random_state=0)
+    query = scikit.UncertaintySampling(method="margin_sampling", random_state=0)
     theirs, utilities = query.query(
-        pool.emb.astype(np.float32), unanswered(400), OurHead(head), fit_clf=False, batch_size=b, return_utilities=True
+        pool.emb.astype(np.float32),
+        scikit.unanswered(400),
+        scikit.OurHead(head),
+        fit_clf=False,
+        batch_size=b,
+        return_utilities=True,
     )
     ours = prefilter(pool, head, b, pool.may_train())
     np.testing.assert_allclose(ours.margin, np.sort(1 - utilities[0])[:b], atol=1e-6)
@@ -72,7 +51,7 @@ def test_margins_are_those_of_scikit_activeml(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_distance_from_what_was_asked_is_that_of_scikit_activeml(seed: int) -> None:
+def test_distance_from_what_was_asked_is_that_of_scikit_activeml(scikit: Any, seed: int) -> None:
     """A greedy rule with a slip in it still spreads, only less.
 
     The same: each pick is the row farthest from the answered ones and the earlier picks; on vectors of length 1 the
@@ -81,11 +60,11 @@ def test_distance_from_what_was_asked_is_that_of_scikit_activeml(seed: int) -> N
     """
     pool, _, truth = planted(150, classes=6, spread=1.2, seed=seed)
     answered = np.random.default_rng(seed).choice(150, 12, replace=False)
-    said = unanswered(150)
+    said = scikit.unanswered(150)
     said[answered] = truth[answered]
     exact = pool.emb.astype(np.float32)
     exact /= np.linalg.norm(exact, axis=1, keepdims=True)
-    theirs = CoreSet(random_state=0).query(exact, said, batch_size=20)
+    theirs = scikit.CoreSet(random_state=0).query(exact, said, batch_size=20)
     rows = np.setdiff1d(np.arange(150), answered)
     nothing = np.zeros(len(rows), np.float32)
     ours = FarthestMargin(pool.emb[answered], nearest=len(rows)).select(
@@ -94,7 +73,7 @@ def test_distance_from_what_was_asked_is_that_of_scikit_activeml(seed: int) -> N
     assert rows[ours.positions].tolist() == theirs.tolist()
 
 
-def test_random_asking_is_as_random_as_that_of_scikit_activeml() -> None:
+def test_random_asking_is_as_random_as_that_of_scikit_activeml(scikit: Any) -> None:
     """The audit is only unbiased if every track has the chance that is written beside it.
 
     Streams of random numbers differ (and theirs begins anew with every query), so frequencies are compared: over 600
@@ -107,7 +86,9 @@ def test_random_asking_is_as_random_as_that_of_scikit_activeml() -> None:
     nothing = np.zeros(n, np.float32)
     rng = np.random.default_rng(3)
     for i in range(draws):
-        drawn = RandomSampling(random_state=i).query(pool.emb.astype(np.float32), unanswered(n), batch_size=b)
+        drawn = scikit.RandomSampling(random_state=i).query(
+            pool.emb.astype(np.float32), scikit.unanswered(n), batch_size=b
+        )
         choice = RandomTracks().select(
             np.arange(n), pool.emb, nothing, nothing.astype(np.int32), nothing.astype(np.int32), b, rng
         )
@@ -121,7 +102,7 @@ def test_random_asking_is_as_random_as_that_of_scikit_activeml() -> None:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_typical_cells_are_those_of_scikit_activeml(seed: int) -> None:
+def test_typical_cells_are_those_of_scikit_activeml(scikit: Any, seed: int) -> None:
     """The cold start stands on this one: an outlier instead of the densest track teaches a wrong picture of an animal.
 
     The same, given the same cells: largest uncovered cell first, its densest track (20 nearest). Different on purpose:
@@ -136,12 +117,14 @@ def test_typical_cells_are_those_of_scikit_activeml(seed: int) -> None:
     assert np.bincount(cell).min() > 2
     load = np.bincount(cell[asked], minlength=9)
     open_cells = np.setdiff1d(np.arange(9), cell[asked])
-    y = unanswered(160)
+    y = scikit.unanswered(160)
     y[asked] = 0
     b = len(open_cells)
     # They number as many cells as there are answers and picks: the rest of ours would be beyond their table.
     renumbered = np.concatenate([open_cells, np.setdiff1d(np.arange(9), open_cells)]).argsort()[cell]
-    query = TypiClust(cluster_algo=OurCells, cluster_algo_dict={"cell": renumbered}, k=NEIGHBOURS, random_state=0)
+    query = scikit.TypiClust(
+        cluster_algo=scikit.OurCells, cluster_algo_dict={"cell": renumbered}, k=NEIGHBOURS, random_state=0
+    )
     theirs = query.query(pool.emb.astype(np.float32), y, batch_size=b)
     rows = np.setdiff1d(np.arange(160), asked)
     nothing = np.zeros(len(rows), np.float32)

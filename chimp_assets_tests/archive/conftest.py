@@ -1,21 +1,22 @@
 """A database, a store and an archive folder for the tests of this folder."""
 
+import shutil
+
 import pytest
 
 from chimp_assets.archive.storage.store import BlobStore
 from chimp_assets.database.connection.engine import Database
-from chimp_assets.database.upkeep.migrations import upgrade
 from chimp_assets.settings import Settings, load_settings
 
 
 class Place:
-    """One home: settings, database, store. Several of them may look at the same archive."""
+    """One home: settings, database (a copy of `migrated`), store. Several of them may look at the same archive."""
 
-    def __init__(self, folder, archive_folder, **overrides):
+    def __init__(self, folder, archive_folder, migrated, **overrides):
         folder.mkdir(parents=True)
         self.settings: Settings = load_settings(folder, archive_url=str(archive_folder), **overrides)
         self.db = Database(self.settings.database_url)
-        upgrade(self.db)
+        shutil.copy(migrated, self.db.file)
         self.store = BlobStore.open(self.settings.store_url, create=True)
 
     @property
@@ -31,11 +32,11 @@ def archive_folder(tmp_path):
 
 
 @pytest.fixture
-def make_place(tmp_path, archive_folder):
+def make_place(tmp_path, archive_folder, migrated_sqlite):
     made = []
 
     def make(name="home", **overrides):
-        place = Place(tmp_path / name, archive_folder, **overrides)
+        place = Place(tmp_path / name, archive_folder, migrated_sqlite, **overrides)
         made.append(place)
         return place
 

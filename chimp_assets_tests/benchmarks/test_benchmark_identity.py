@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from benchmarks.identity import CropsError, held_out, interval, main, read_table
+from benchmarks.identity import main
+from benchmarks.support.crops import CropsError, held_out, interval, read_table
 from chimp_assets_tests.vision.embedding.test_metric_learning import striped
 
 

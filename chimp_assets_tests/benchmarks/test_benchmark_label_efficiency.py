@@ -7,11 +7,13 @@ import math
 import numpy as np
 import pytest
 
-from benchmarks.label_efficiency import NEED_TWO_CLASSES, STRATEGIES, Asking, _shuffled, main, reached, summary
+from benchmarks.label_efficiency.__main__ import main
+from benchmarks.label_efficiency.curves import reached, summary
+from benchmarks.label_efficiency.strategies import NEED_TWO_CLASSES, STRATEGIES, ReplayState, shuffled_margins
 from chimp_assets.acquisition.ridge import fit_ridge
 
 
-def _asking(seed: int, n: int = 300, labelled: int = 60) -> tuple[Asking, np.ndarray]:
+def _asking(seed: int, n: int = 300, labelled: int = 60) -> tuple[ReplayState, np.ndarray]:
     rng = np.random.default_rng(seed)
     centre = rng.standard_normal((6, 12))
     truth = rng.choice(6, n, p=[0.4, 0.25, 0.15, 0.1, 0.05, 0.05])
@@ -20,7 +22,7 @@ def _asking(seed: int, n: int = 300, labelled: int = 60) -> tuple[Asking, np.nda
     known = np.sort(rng.choice(n, labelled, replace=False))
     ridge = fit_ridge(vectors[known], truth[known]) if labelled else None
     rows = np.setdiff1d(np.arange(n), known)
-    return Asking(rows, vectors, known, truth[known], np.arange(n) // 4, ridge, rng, truth=truth), truth
+    return ReplayState(rows, vectors, known, truth[known], np.arange(n) // 4, ridge, rng, truth=truth), truth
 
 
 @pytest.mark.parametrize("name", STRATEGIES)
@@ -46,7 +48,7 @@ def test_margin_asks_what_is_wrong_more_often_than_chance_and_its_control_does_n
         assert asked.ridge is not None
         is_wrong = asked.ridge.names(asked.vectors) != truth
         wrong["margin"].append(is_wrong[STRATEGIES["margin"](asked, 30)].mean())
-        wrong["shuffled"].append(is_wrong[_shuffled(asked, 30)].mean())
+        wrong["shuffled"].append(is_wrong[shuffled_margins(asked, 30)].mean())
         wrong["all"].append(is_wrong[asked.open_rows].mean())
     assert np.mean(wrong["margin"]) > np.mean(wrong["all"]) + 0.15
     assert abs(np.mean(wrong["shuffled"]) - np.mean(wrong["all"])) < 0.03

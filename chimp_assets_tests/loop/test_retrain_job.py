@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -16,19 +17,22 @@ from chimp_assets.loop import ingest
 from chimp_assets.vision.embedding.bundle import embed_bundle
 from chimp_assets.vision.embedding.embedder import fit_embedder
 from chimp_assets.vision.models.checkpoint import champion, register_model
+from chimp_assets_tests.homes import copied
 from chimp_assets_tests.vision.animals import answer, make_animals, teaching_and_audit
 
 KEYS = ["site-0001", "site-0002"]
 
 
-@pytest.fixture
-def answered(home: Home, monkeypatch: pytest.MonkeyPatch) -> Home:
+EMBED = {"crop_side": 48, "dimensions": 16, "weights": "self_supervised"}
+
+
+@pytest.fixture(scope="module")
+def answered_home(empty_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """30 videos, embedded and planned; then the audit and half of the training tracks were answered."""
-    monkeypatch.setenv("CHIMP_HOME", str(home.settings.home))
-    for name, value in (("CROP_SIDE", "48"), ("DIMENSIONS", "16"), ("WEIGHTS", "self_supervised")):
-        monkeypatch.setenv(f"CHIMP_EMBED__{name}", value)
+    home = copied(empty_home, tmp_path_factory.mktemp("answered") / "home")
     truth = make_animals(home, videos=30)
-    opened = Home.open(home.settings.home)
+    home.database.dispose()
+    opened = Home.open(home.settings.home, embed=EMBED)
     fit_embedder(opened.database, opened.store, opened.settings)
     for key in KEYS:
         embed_bundle(opened.database, opened.store, key, opened.settings)
@@ -36,7 +40,17 @@ def answered(home: Home, monkeypatch: pytest.MonkeyPatch) -> Home:
     teach, audit = teaching_and_audit(opened, truth)
     answer(opened, truth, "typical", teach[: len(teach) // 2])
     answer(opened, truth, "audit", audit)
-    return opened
+    opened.database.dispose()
+    return home.settings.home
+
+
+@pytest.fixture
+def answered(answered_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
+    """A copy of `answered_home`, which the environment names."""
+    monkeypatch.setenv("CHIMP_HOME", str(tmp_path / "home"))
+    for name, value in EMBED.items():
+        monkeypatch.setenv(f"CHIMP_EMBED__{name.upper()}", str(value))
+    return copied(answered_home, tmp_path / "home")
 
 
 def run() -> dg.ExecuteInProcessResult:

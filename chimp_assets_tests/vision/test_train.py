@@ -25,15 +25,17 @@ from chimp_assets.vision.identity.predict import predict_bundles, score_tracks
 from chimp_assets.vision.models.checkpoint import ModelError, champion, model_of, promote, register_model
 from chimp_assets.vision.models.registry import code_version, show_model
 from chimp_assets.vision.train import main, train_head
+from chimp_assets_tests.homes import copied, fill
 from chimp_assets_tests.vision.animals import answer, make_animals, teaching_and_audit
 
 KEYS = ["site-0001", "site-0002"]
 EMBED = {"crop_side": 48, "dimensions": 16, "weights": "self_supervised"}
 
 
-@pytest.fixture
-def labelled(home):
-    """30 videos, embedded; the training pool answered but for EE on most days; the audit answered. settings, truth."""
+@pytest.fixture(scope="module")
+def labelled_home(empty_home, tmp_path_factory):
+    """30 videos, embedded; the training pool answered but for EE on most days; the audit answered. folder, truth."""
+    home = copied(empty_home, tmp_path_factory.mktemp("labelled") / "home")
     truth = make_animals(home, videos=30)
     settings = load_settings(home.settings.home, embed=EMBED)
     fit_embedder(home.database, home.store, settings)
@@ -42,7 +44,16 @@ def labelled(home):
     teach, audit = teaching_and_audit(home, truth)
     answer(home, truth, "typical", [i for i in teach if truth[i] != "EE"])
     answer(home, truth, "audit", audit)
-    return settings, truth
+    home.database.dispose()
+    return home.settings.home, truth
+
+
+@pytest.fixture
+def labelled(home, labelled_home):
+    """Fills the home with `labelled_home`: settings, truth."""
+    root, truth = labelled_home
+    fill(home, root)
+    return load_settings(home.settings.home, embed=EMBED), truth
 
 
 def trained(home, settings):

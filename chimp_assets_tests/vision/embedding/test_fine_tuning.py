@@ -26,6 +26,7 @@ from chimp_assets.vision.embedding.fine_tuning import (
 from chimp_assets.vision.embedding.metric_learning import Recipe
 from chimp_assets.vision.learning.training import State
 from chimp_assets.vision.models.checkpoint import ModelError, champion, model_of, register_model
+from chimp_assets_tests.homes import copied, fill
 from chimp_assets_tests.sentences import untranslated
 from chimp_assets_tests.vision.animals import answer, make_animals, teaching_and_audit
 
@@ -33,10 +34,10 @@ EMBED = {"crop_side": 48, "dimensions": 16, "weights": "self_supervised", "crops
 TINY = replace(Recipe(), side=32, min_views=320, batch=16)
 
 
-@pytest.fixture
-def named(home, monkeypatch):
-    """30 videos with a first embedder, their teaching tracks named: (settings, truth, training_set_id)."""
-    monkeypatch.setattr(fine_tuning, "Recipe", lambda: TINY)
+@pytest.fixture(scope="module")
+def named_home(empty_home, tmp_path_factory):
+    """30 videos with a first embedder, their teaching tracks named: (folder, truth, training_set_id)."""
+    home = copied(empty_home, tmp_path_factory.mktemp("named") / "home")
     truth = make_animals(home, videos=30)
     (home.settings.home / "chimp.toml").write_text(
         "[embed]\n" + "\n".join(f"{name} = {json.dumps(value)}" for name, value in EMBED.items())
@@ -45,7 +46,18 @@ def named(home, monkeypatch):
     settings = load_settings(home.settings.home)
     fit_embedder(home.database, home.store, settings)
     answer(home, truth, "typical", teaching_and_audit(home, truth)[0])
-    return settings, truth, build_training_set(home.database, home.store, settings)
+    training_set_id = build_training_set(home.database, home.store, settings)
+    home.database.dispose()
+    return home.settings.home, truth, training_set_id
+
+
+@pytest.fixture
+def named(home, named_home, monkeypatch):
+    """Fills the home with `named_home`: (settings, truth, training_set_id)."""
+    monkeypatch.setattr(fine_tuning, "Recipe", lambda: TINY)
+    root, truth, training_set_id = named_home
+    fill(home, root)
+    return load_settings(home.settings.home), truth, training_set_id
 
 
 def test_the_command_makes_a_candidate_that_was_judged_on_days_it_never_saw(home, named, capsys):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -36,13 +37,20 @@ class Browser(TestClient):
         return self
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _cheap_hashes() -> Iterator[None]:
+@contextmanager
+def cheap_hashes() -> Iterator[None]:
     """argon2 as it is, with a thousandth of the work: tests sign in hundreds of times."""
     with pytest.MonkeyPatch.context() as patch:
         cheap = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
         patch.setattr(accounts, "_hasher", cheap)
         patch.setattr(accounts, "_NOBODY", cheap.hash("nobody"))
+        yield
+
+
+@pytest.fixture(scope="package", autouse=True)
+def _cheap_hashes() -> Iterator[None]:
+    """For the tests of this folder alone: others may come later in the same process."""
+    with cheap_hashes():
         yield
 
 
@@ -53,8 +61,9 @@ def template_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     make_world(home.database)
     for name, role in PEOPLE.items():
         add_user(home.database, name, role)
-    for name in ("anna", "rita", "vera", "vito", "lotte", *PEOPLE):
-        accounts.set_password(home.database, name, PASSWORD)
+    with cheap_hashes():
+        for name in ("anna", "rita", "vera", "vito", "lotte", *PEOPLE):
+            accounts.set_password(home.database, name, PASSWORD)
     home.database.dispose()
     return home.settings.home
 

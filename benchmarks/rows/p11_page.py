@@ -31,8 +31,8 @@ from typing import Any
 import numpy as np
 import sqlalchemy as sa
 
-from benchmarks.harness import Row, cores
-from benchmarks.web import served, sign_in
+from benchmarks.support.harness import Row, cores
+from benchmarks.support.web import served, sign_in
 from chimp_assets.database import schema as t
 from chimp_assets.database.connection.bulk import insert_rows
 from chimp_assets.database.individuals.biographies import upsert_individuals

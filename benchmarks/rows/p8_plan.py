@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.harness import Row, Timing, cores, timed
+from benchmarks.support.harness import Row, Timing, cores, timed
 from chimp_assets.acquisition.plan import Policy, plan
 from chimp_assets.acquisition.pool import CHUNK_ROWS, UNLABELLED, Head, TrackPool
 from chimp_assets.settings import AcquisitionSettings
@@ -47,7 +47,7 @@ def measure() -> Iterator[Row]:
     for n, seconds in SECONDS.items():
         found = json.loads(
             subprocess.run(
-                [sys.executable, "-m", "benchmarks.p8_plan", str(n)],
+                [sys.executable, "-m", "benchmarks.rows.p8_plan", str(n)],
                 check=True,
                 stdout=subprocess.PIPE,
                 text=True,
@@ -123,7 +123,7 @@ def measure_large() -> Iterator[Row]:
 
 
 def _once_in_own_process(n: int) -> dict[str, Any]:
-    command = [sys.executable, "-m", "benchmarks.p8_plan", str(n), "--once"]
+    command = [sys.executable, "-m", "benchmarks.rows.p8_plan", str(n), "--once"]
     found: dict[str, Any] = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
     return found
 
@@ -253,7 +253,7 @@ def _measure_one(n: int) -> dict[str, Any]:
 
 def main() -> int:
     """What the other processes run, and the picture."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.p8_plan", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.rows.p8_plan", description=__doc__)
     parser.add_argument("tracks", nargs="?", type=int)
     parser.add_argument("--once", action="store_true", help="one run by the clock instead of five in CPU seconds")
     parser.add_argument("--plot", type=Path, help="draw cost by size into a file")

@@ -18,9 +18,9 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import p4_stream
-from benchmarks.archives import OnePictureStore, archive, jpeg
-from benchmarks.harness import RUNS, Row, cores
+from benchmarks.rows import p4_stream
+from benchmarks.support.archives import OnePictureStore, archive, jpeg
+from benchmarks.support.harness import RUNS, Row, cores
 from chimp_assets.database.connection.engine import Database
 from chimp_assets.vision.datasets.order import EpochOrder
 from chimp_assets.vision.datasets.reading import MIX_BYTES, FrameQuery, SqlFrameDataset

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import sqlalchemy as sa
 
-from benchmarks.harness import Row, cores, timed
+from benchmarks.support.harness import Row, cores, timed
 from chimp_assets.database import schema as t
 from chimp_assets.database.connection.bulk import insert_rows
 from chimp_assets.database.connection.engine import SQLITE_SETTINGS, Database

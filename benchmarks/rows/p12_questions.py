@@ -17,9 +17,9 @@ from collections.abc import Iterator
 import numpy as np
 import sqlalchemy as sa
 
-from benchmarks.archives import archive
-from benchmarks.harness import Row, cores
-from benchmarks.synthetic import Population
+from benchmarks.support.archives import archive
+from benchmarks.support.harness import Row, cores
+from benchmarks.support.synthetic import Population
 from chimp_assets.database import schema
 from chimp_assets.database.connection.engine import Database
 from chimp_assets.database.upkeep.views import in_words_of, load_query

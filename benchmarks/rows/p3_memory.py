@@ -16,8 +16,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks import clips
-from benchmarks.harness import Row, cores
+from benchmarks.support import clips
+from benchmarks.support.harness import Row, cores
 
 LIMIT_MB = 400
 MINUTES = (1, 10, 60)
@@ -32,7 +32,7 @@ def measure() -> Iterator[Row]:
             with tempfile.TemporaryDirectory() as folder:
                 (Path(folder) / "archive").mkdir()
                 (Path(folder) / "archive" / "film.mp4").symlink_to(clip)
-                command = [sys.executable, "-m", "benchmarks.p3_memory", folder, str(split_s)]
+                command = [sys.executable, "-m", "benchmarks.rows.p3_memory", folder, str(split_s)]
                 done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
             found = json.loads(done.stdout)
             assert found["frames"] == minutes * 300

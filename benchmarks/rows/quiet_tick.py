@@ -15,7 +15,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from benchmarks.harness import Row, cores
+from benchmarks.support.harness import Row, cores
 from chimp_assets.definitions import build_definitions
 from chimp_assets.home import init_home
 from chimp_assets.resources import HomeResource

@@ -32,7 +32,7 @@ from typing import Any
 import psutil
 import sqlalchemy as sa
 
-from benchmarks.harness import Row, cores
+from benchmarks.support.harness import Row, cores
 from chimp_assets.dagster_home import POOLS, folder_for_dagster
 from chimp_assets.database import schema as t
 from chimp_assets.database.upkeep.invariants import gap_in_annotation_numbers

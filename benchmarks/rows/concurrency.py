@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import sqlalchemy as sa
 
-from benchmarks.harness import Row, cores
+from benchmarks.support.harness import Row, cores
 from chimp_assets.database.connection.engine import Database
 from chimp_assets.database.upkeep.migrations import upgrade
 from chimp_assets_tests.database.crowd import Watched, lost_or_doubled, make_crowded_world, watch_crowd

@@ -7,9 +7,9 @@ import tempfile
 import time
 from collections.abc import Iterator
 
-from benchmarks import clips
-from benchmarks.decoding import against_ffmpeg, job_of, spread
-from benchmarks.harness import RUNS, Row, cores
+from benchmarks.support import clips
+from benchmarks.support.decoding import against_ffmpeg, job_of, spread
+from benchmarks.support.harness import RUNS, Row, cores
 from chimp_assets.archive.video.decoders import decoded
 from chimp_assets.archive.video.reading import DecodedVideo
 from chimp_assets.settings import DecodeSettings

@@ -1,7 +1,7 @@
 """Generated archives to measure on: made once, kept beside each other, with a picture for every byte range.
 
 Belongs here: where they lie, and the store that stands in for 600 GB of pictures. Does not belong here: how they are
-made (`generate`), what is measured.
+made (`generation`), what is measured.
 """
 
 from __future__ import annotations
@@ -16,9 +16,14 @@ import cv2
 import numpy as np
 import simplejpeg
 
-from benchmarks import generate
+from benchmarks.support.generation import generate
+from chimp_assets.archive.catalogue.discover import discover
+from chimp_assets.archive.ingest import decode_bundle
 from chimp_assets.archive.storage.store import BlobStore
 from chimp_assets.database.connection.engine import Database
+from chimp_assets.database.work import due
+from chimp_assets.demo.truth import ArchiveTruth
+from chimp_assets.home import Home, init_home
 
 SIZES = {"1M": 1_000_000, "3M": 3_000_000, "10M": 10_000_000, "30M": 30_000_000}
 
@@ -36,12 +41,23 @@ def archive(name: str) -> Database:
         partial = file.with_name(f"part-{name}.db")
         partial.unlink(missing_ok=True)
         db = Database(f"sqlite:///{partial}")
-        generate.generate(db, SIZES[name])
+        generate(db, SIZES[name])
         with db.engine.connect() as conn:
             conn.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
         db.dispose()
         partial.replace(file)
     return Database(f"sqlite:///{file}")
+
+
+def decoded(place: Path) -> tuple[Home, ArchiveTruth]:
+    """A new home at place/home with the decoded videos of place/archive, and what place/truth.json says of them."""
+    home = init_home(place / "home", archive_url=(place / "archive").resolve().as_uri())
+    discover(home.database, home.archive, home.settings)
+    with home.database.read() as conn:
+        keys = list(due.unfinished_bundles(conn, None))
+    for key in keys:
+        decode_bundle(home.database, home.archive, home.store, key, home.settings)
+    return home, ArchiveTruth.load(place / "truth.json")
 
 
 class OnePictureStore(BlobStore):

@@ -1,8 +1,9 @@
 """One loader in a process of its own: how long it takes to open, CPU of a batch, and how much memory it takes.
 
-`python -m benchmarks.loading ours|coco|nothing PATH WORKERS [WIDTH HEIGHT]` prints one JSON line. `ours` streams frames
-with boxes from the SQLite file PATH; `coco` is torchvision's CocoDetection over the JSON file PATH; `nothing` is the
-same DataLoader over nothing, whose memory is that of the imports. Every picture of both is one JPEG of WIDTH x HEIGHT.
+`python -m benchmarks.support.loading ours|coco|nothing PATH WORKERS [WIDTH HEIGHT]` prints one JSON line. `ours`
+streams frames with boxes from the SQLite file PATH; `coco` is torchvision's CocoDetection over the JSON file PATH;
+`nothing` is the same DataLoader over nothing, whose memory is that of the imports. Every picture of both is one JPEG of
+WIDTH x HEIGHT.
 
 Memory is what the process takes beyond its imports: without workers, the peak of its resident set (the kernel's own
 record); with workers, the largest sum over all processes of their shares of anonymous and shared memory, looked at
@@ -27,7 +28,7 @@ import torch
 from torch.utils.data import DataLoader, IterableDataset
 from torchvision.datasets import CocoDetection
 
-from benchmarks.archives import OnePictureStore, jpeg
+from benchmarks.support.archives import OnePictureStore, jpeg
 from chimp_assets.database.connection.engine import Database
 from chimp_assets.vision.datasets.reading import FrameQuery, SqlFrameDataset
 
@@ -47,7 +48,7 @@ def measured(kind: str, path: Path, workers: int, width: int = 16, height: int =
         "-W",
         "ignore",
         "-m",
-        "benchmarks.loading",
+        "benchmarks.support.loading",
         kind,
         str(path),
         str(workers),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from benchmarks.decoding import against_ffmpeg
-from benchmarks.harness import Row
+from benchmarks.support.decoding import against_ffmpeg
+from benchmarks.support.harness import Row
 from chimp_assets.settings import DecodeSettings
 
 

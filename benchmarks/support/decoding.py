@@ -19,8 +19,8 @@ from pathlib import Path
 
 import av
 
-from benchmarks import clips
-from benchmarks.harness import RUNS, Row, cores
+from benchmarks.support import clips
+from benchmarks.support.harness import RUNS, Row, cores
 from chimp_assets.archive.storage.store import BlobStore
 from chimp_assets.archive.video.reading import DecodedVideo, DecodeJob, decode_video
 from chimp_assets.settings import DecodeSettings

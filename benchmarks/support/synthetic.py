@@ -1,7 +1,7 @@
 """An archive that never was, as columns of rows: decades of cameras, skewed as real ones are.
 
 Belongs here: what the rows say, a pure function of the seed and the number of frames. Does not belong here: databases
-(`generate`) and pictures: byte ranges say where a picture would lie.
+(`generation`) and pictures: byte ranges say where a picture would lie.
 
 What is skewed: cameras (a few film most), videos (lognormal lengths, more than half without an animal), individuals
 (Zipf, in three communities), parties (mothers with their children), probabilities (calibrated: a name of 0.8 is right

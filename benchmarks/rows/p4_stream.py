@@ -23,7 +23,7 @@ import simplejpeg
 import sqlalchemy as sa
 import torch
 
-from benchmarks.harness import RUNS, Row, cores, timed
+from benchmarks.support.harness import RUNS, Row, cores, timed
 from chimp_assets.database import schema
 from chimp_assets.database.connection import bulk
 from chimp_assets.home import Home, init_home

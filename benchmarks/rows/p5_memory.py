@@ -15,10 +15,10 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from benchmarks import archives
-from benchmarks.archives import archive, jpeg
-from benchmarks.harness import RUNS, Row, cores
-from benchmarks.loading import median_of
+from benchmarks.support import archives
+from benchmarks.support.archives import archive, jpeg
+from benchmarks.support.harness import RUNS, Row, cores
+from benchmarks.support.loading import median_of
 from chimp_assets.database import schema
 from chimp_assets.database.connection.engine import Database
 

@@ -26,9 +26,9 @@ from typing import Any
 import numpy as np
 import sqlalchemy as sa
 
-from benchmarks.archives import archive, folder
-from benchmarks.harness import Row, cores
-from benchmarks.web import served, sign_in
+from benchmarks.support.archives import archive, folder
+from benchmarks.support.harness import Row, cores
+from benchmarks.support.web import served, sign_in
 from chimp_assets.database import schema as t
 from chimp_assets.database.connection.engine import Database
 from chimp_assets.database.labels.events import LabelEvent, record_events
