@@ -48,7 +48,8 @@ import numpy as np
 
 from benchmarks.harness import cores
 from benchmarks.identity import CropsError, CropTable, held_out, read_table
-from chimp_assets.acquisition.plan import AUDIT, REPEAT, Policy, SpreadBy, plan
+from chimp_assets.acquisition.plan import plan
+from chimp_assets.acquisition.policy import AUDIT, REPEAT, Policy, SpreadBy
 from chimp_assets.acquisition.pool import UNLABELLED, Head, TrackPool
 from chimp_assets.acquisition.ridge import Ridge, fit_ridge
 from chimp_assets.loop.plan import half_is_well_known

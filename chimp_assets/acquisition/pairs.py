@@ -67,12 +67,6 @@ class Said:
         return found
 
 
-def nothing_said(n: int) -> Said:
-    """Of n rows."""
-    none = np.empty((0, 2), np.int64)
-    return Said(none, np.arange(n), none)
-
-
 def pairs(
     pool: TrackPool,
     said: Said,

@@ -48,6 +48,10 @@ _COLUMNS: dict[str, type[Any]] = {
 _KNOWN_PERHAPS = ("video", "place", "cost", "repeat")
 
 
+class EmbeddingError(ValueError):
+    """Embeddings that are not numbers: whoever made them must mend them, a plan cannot."""
+
+
 @dataclass(frozen=True)
 class TrackPool:
     """Every live track that has an embedding, as row-aligned arrays; N tracks, D dimensions.
