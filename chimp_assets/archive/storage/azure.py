@@ -16,6 +16,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from obstore.store import AzureStore
+
 from chimp_assets.archive.storage.blobs import StoreError, missing
 from chimp_assets.errors import ChimpError
 
@@ -188,8 +190,6 @@ def _moment(text: str) -> datetime | None:
 
 def open_container(account: AzureAccount, container: str, prefix: str, retry: Mapping[str, Any] = RETRY) -> Any:
     """obstore's AzureStore of a container. No request is made. Raises StoreError if the description is not one."""
-    from obstore.store import AzureStore
-
     client = {**CLIENT, "allow_http": True} if account.allow_http else dict(CLIENT)
     try:
         return AzureStore(

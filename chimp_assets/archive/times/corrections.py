@@ -13,8 +13,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from chimp_assets.archive.times.recording_time import Correction
-from chimp_assets.archive.times.rows import Standing, Weighed, preview, reweigh, standing_corrections, zone_named
+from chimp_assets.archive.times.rows import Weighed, preview, reweigh
+from chimp_assets.archive.times.standing import Standing, same, standing_corrections, zone_named
+from chimp_assets.archive.times.weighing.correction import Correction
 from chimp_assets.database import schema
 from chimp_assets.database.connection.bulk import insert_one
 from chimp_assets.database.connection.counters import take_numbers
@@ -346,13 +347,9 @@ def _mark(conn: sa.Connection, standing: Standing) -> None:
     kept, v = schema.video_time, schema.video.c
     statement = sa.update(kept).values(weighed=False)
     if not standing.everywhere:
-        here = sa.select(v.video_id).where(_same(v.site, standing.site), _same(v.camera, standing.camera))
+        here = sa.select(v.video_id).where(same(v.site, standing.site), same(v.camera, standing.camera))
         statement = statement.where(kept.c.video_id.in_(here))
     conn.execute(statement)
-
-
-def _same(column: sa.ColumnElement[Any], value: str | None) -> sa.ColumnElement[bool]:
-    return column.is_(None) if value is None else column == value
 
 
 def _weigh(db: Database, settings: Settings, standing: Standing) -> Weighed:

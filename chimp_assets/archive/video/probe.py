@@ -10,7 +10,6 @@ import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -18,7 +17,7 @@ from typing import Any, BinaryIO
 import av
 import av.error
 
-from chimp_assets.archive.times.recording_time import TIME_TAGS
+from chimp_assets.archive.times.witnesses import TIME_TAGS
 from chimp_assets.errors import ChimpError
 
 # Demuxers of video files. Playlists, scripts and network formats are refused: they would read other files or hosts.
@@ -28,10 +27,6 @@ _FORMATS = (
 )
 _OPEN_OPTIONS = {"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
 _DISPLAY_MATRIX = "DISPLAYMATRIX"
-# QuickTime's own key says the zone of the camera; creation_time is UTC by the standard.
-_TIME_KEYS = ("com.apple.quicktime.creationdate", "creation_time", "date", "DateTimeOriginal")
-# AVI's IDIT chunk: "Mon May 06 13:27:00 2013".
-_TIME_FORMATS = ("%a %b %d %H:%M:%S %Y", "%Y:%m:%d %H:%M:%S", "%Y/%m/%d %H:%M:%S", "%Y/%m/%d/ %H:%M")
 
 Readable = Path | BinaryIO
 
@@ -128,12 +123,6 @@ def best_stream(container: Any) -> Any | None:
     best = container.streams.best("video")
     streams = [s for s in container.streams.video if not _is_picture(s) and s.codec_context is not None]
     return best if best in streams else (streams[0] if streams else None)
-
-
-def created_at(source: Readable) -> datetime | None:
-    """When the container says it was recorded; nothing is decoded. No zone if it names none. Raises UnreadableVideo."""
-    with opened(source) as (container, stream):
-        return _created_at(container, stream)
 
 
 def time_tags(source: Readable) -> tuple[dict[str, str], float | None]:
@@ -444,34 +433,6 @@ def _is_encrypted(packet: Any) -> bool:
 
 def _is_picture(stream: Any) -> bool:
     return bool(stream.disposition & type(stream.disposition).attached_pic)
-
-
-def _created_at(container: Any, stream: Any) -> datetime | None:
-    for key in _TIME_KEYS:
-        for metadata in (container.metadata, stream.metadata):
-            found = parsed_time(metadata.get(key, ""))
-            if found is not None:
-                return found
-    return None
-
-
-def parsed_time(text: str) -> datetime | None:
-    """A moment written in a container, or None if it is none or a clock that was never set (before 1990)."""
-    text = text.strip()
-    found: datetime | None = None
-    try:
-        # A bare year or day says when at most; a recording time has hours.
-        found = datetime.fromisoformat(text) if len(text) > 10 else None
-    except ValueError:
-        for form in _TIME_FORMATS:
-            try:
-                found = datetime.strptime(text, form)
-                break
-            except ValueError:
-                continue
-    if found is None or found.year < 1990:
-        return None
-    return found.astimezone(UTC) if found.tzinfo else found
 
 
 def _name_of(source: Readable) -> str:

@@ -13,7 +13,6 @@ from array import array
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -301,21 +300,6 @@ def _now_and_then(beat: Beat) -> Beat:
     return maybe
 
 
-def recorded_at(place: tuple[BlobStore, str], beat: Beat = lambda: None) -> datetime | None:
-    """When the container of the file (archive, uri) says it was recorded; None if it says nothing or is none."""
-    from chimp_assets.archive.video.probe import UnreadableVideo, created_at
-
-    archive, uri = place
-    path = archive.local_path(uri)
-    try:
-        if path is not None:
-            return created_at(path)
-        with archive.open_reader(uri) as file:
-            return created_at(file)
-    except (UnreadableVideo, MissingBlobError):
-        return None
-
-
 def time_tags(place: tuple[BlobStore, str], beat: Beat = lambda: None) -> tuple[dict[str, str], float | None] | None:
     """What the container of the file (archive, uri) says of its time and length; None if it is none."""
     from chimp_assets.archive.video.probe import UnreadableVideo
@@ -336,12 +320,6 @@ def time_tags_message(message: dict[str, Any], beat: Beat) -> list[Any] | None:
     """`time_tags` for another process: archive (as a message) and uri; answers [tags, seconds]."""
     found = time_tags((BlobStore.of_message(message["archive"]), message["uri"]), beat)
     return None if found is None else list(found)
-
-
-def recorded_at_message(message: dict[str, Any], beat: Beat) -> str | None:
-    """`recorded_at` for another process: archive (as a message) and uri; answers ISO 8601."""
-    found = recorded_at((BlobStore.of_message(message["archive"]), message["uri"]), beat)
-    return None if found is None else found.isoformat()
 
 
 @contextmanager

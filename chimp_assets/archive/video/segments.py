@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import av.error
 import numpy as np
 
 from chimp_assets.archive.video.conversion import Shape, shape_of
@@ -137,8 +138,6 @@ def _even_cuts(keys: np.ndarray, first: int, last: int, seconds: float, workers:
 
 def _packet_times(path: Path, beat: Callable[[], None]) -> tuple[np.ndarray | None, np.ndarray]:
     """(pts of all packets, pts of those with a key picture), i64; None if any is damaged or has none."""
-    import av.error
-
     stamps, keys = array("q"), array("q")
     with opened(path) as (container, stream):
         try:

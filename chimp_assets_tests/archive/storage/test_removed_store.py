@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from chimp_assets.archive.catalogue.discover import ArchiveError, discover
+from chimp_assets.archive.catalogue.discover import discover
+from chimp_assets.archive.storage.archive import ArchiveError
 from chimp_assets.archive.storage.store import BlobStore, MissingBlobError, StoreError
 from chimp_assets.database import schema as t
 from chimp_assets.errors import FullDiskError

@@ -11,7 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chimp_assets.archive.times.names import piece_of, said_in, time_of_name
-from chimp_assets.archive.times.recording_time import Correction, Rules, Verdict, Witnesses, corrected, weigh
+from chimp_assets.archive.times.recording_time import weigh
+from chimp_assets.archive.times.weighing.correction import Correction, corrected
+from chimp_assets.archive.times.witnesses import Rules, Verdict, Witnesses
 
 NOW = datetime(2026, 11, 29, 23, 0, tzinfo=UTC)
 GOMBE = ZoneInfo("Africa/Dar_es_Salaam")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from chimp_assets.archive.catalogue import discover as discover_module
+from chimp_assets.archive.catalogue.container_times import ContainerTimes
 from chimp_assets.archive.catalogue.discover import discover
 from chimp_assets.archive.ingest import decode_bundle
 from chimp_assets.archive.times.corrections import CorrectionError, Said, correct, list_corrections, offset_of, revoke
@@ -58,7 +58,7 @@ def times(place: Any) -> dict[str, str]:
 
 
 def unprobed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(discover_module._Probes, "created_at", lambda self, key: None)
+    monkeypatch.setattr(ContainerTimes, "created_at", lambda self, key: None)
 
 
 def with_setting(place: Any, **archive: Any) -> None:
