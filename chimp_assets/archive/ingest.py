@@ -24,7 +24,7 @@ from chimp_assets.archive.storage.shards import ShardError
 from chimp_assets.archive.storage.store import BlobStore
 from chimp_assets.archive.times.rows import reweigh_bundle
 from chimp_assets.archive.video.decoders import decoded
-from chimp_assets.archive.video.reading import DecodedVideo, DecodeJob, GoneVideo, SameBytes
+from chimp_assets.archive.video.reading import DecodedVideo, DecodeJob, GoneVideoError, VideoCopy
 from chimp_assets.database import schema
 from chimp_assets.database.connection import bulk
 from chimp_assets.database.connection.counters import take_numbers
@@ -97,7 +97,7 @@ def decode_bundle(
             )
         if isinstance(result, DecodedVideo):
             _keep(db, store, job, result, outcome)
-        elif isinstance(result, SameBytes):
+        elif isinstance(result, VideoCopy):
             _keep_twin(db, job, result, outcome)
         else:
             _give_up(db, job, result, outcome)
@@ -147,7 +147,7 @@ def _keep(db: Database, store: BlobStore, job: DecodeJob, decoded: DecodedVideo,
     for uri in ending.unneeded:
         store.delete(uri)
     if ending.twin_id is not None:
-        _keep_twin(db, job, SameBytes(ending.twin_id, decoded.content_hash), outcome)
+        _keep_twin(db, job, VideoCopy(ending.twin_id, decoded.content_hash), outcome)
     elif ending.kind == "same_pictures":
         outcome.same_pictures.append(job.uri)
     elif ending.kind == "overtaken":
@@ -233,7 +233,7 @@ def _frame_s(decoded: DecodedVideo) -> float | None:
     return float(decoded.time_s[-1] - decoded.time_s[0]) / (n - 1)
 
 
-def _keep_twin(db: Database, job: DecodeJob, same: SameBytes, outcome: BundleDecode) -> None:
+def _keep_twin(db: Database, job: DecodeJob, same: VideoCopy, outcome: BundleDecode) -> None:
     """Write that a file holds the bytes of a video that is known."""
 
     def write(conn: sa.Connection) -> str | None:
@@ -251,7 +251,7 @@ def _keep_twin(db: Database, job: DecodeJob, same: SameBytes, outcome: BundleDec
 
 def _give_up(db: Database, job: DecodeJob, error: ChimpError, outcome: BundleDecode) -> None:
     sentence = cut_to(str(error), _ERROR_LENGTH)
-    state = "retired" if isinstance(error, GoneVideo) else "failed"
+    state = "retired" if isinstance(error, GoneVideoError) else "failed"
     db.transact(lambda conn: _settle(conn, job, state=state, error=sentence, n_frames=0))
     outcome.failed.append((job.uri, sentence))
 

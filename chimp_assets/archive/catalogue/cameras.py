@@ -79,7 +79,7 @@ class CameraReport:
 
 
 @dataclass(frozen=True)
-class Refiled:
+class RefilingReport:
     """What filing videos anew did. splits_changed: videos that joined the split of their new group."""
 
     videos: int
@@ -219,7 +219,7 @@ def map_camera(
     folder: bool | None = None,
     why: str | None = None,
     by: str | None = None,
-) -> Refiled:
+) -> RefilingReport:
     """Say that a folder of the archive, or a camera, means a camera (SITE/CAMERA, or CAMERA of the same site).
 
     Videos that are there follow, and new ones will. folder: whether `what` is one; None: a camera if there is one of
@@ -256,12 +256,12 @@ def map_camera(
 
     mapping_id = db.transact(work)
     done = apply_mappings(db, timezone)
-    return Refiled(done.videos, done.splits_changed, mapping_id)
+    return RefilingReport(done.videos, done.splits_changed, mapping_id)
 
 
 def unmap_camera(
     db: Database, what: str, *, timezone: str = "UTC", why: str | None = None, by: str | None = None
-) -> Refiled:
+) -> RefilingReport:
     """Take back the newest mapping of a folder or camera, or that of a number; videos go back. Raises CameraError."""
 
     def work(conn: sa.Connection) -> int:
@@ -282,17 +282,17 @@ def unmap_camera(
 
     mapping_id = db.transact(work)
     done = apply_mappings(db, timezone)
-    return Refiled(done.videos, done.splits_changed, mapping_id)
+    return RefilingReport(done.videos, done.splits_changed, mapping_id)
 
 
-def apply_mappings(db: Database, timezone: str = "UTC") -> Refiled:
+def apply_mappings(db: Database, timezone: str = "UTC") -> RefilingReport:
     """File every video under the camera that its path, the rules of this version and the mappings name.
 
     Reads all paths; writes only what differs. Splits follow their groups (`splits.follow_groups`). Times are weighed
     again at the next listing (`time_rows.keep_up`): what was said of a camera's clock holds for other videos now.
     """
 
-    def work(conn: sa.Connection) -> Refiled:
+    def work(conn: sa.Connection) -> RefilingReport:
         take_numbers(conn, "discovery", 0)
         names = CameraNames(conn)
         wanted: dict[tuple[str | None, str | None], list[int]] = {}
@@ -311,7 +311,7 @@ def apply_mappings(db: Database, timezone: str = "UTC") -> Refiled:
                 )
                 conn.execute(sa.update(video_time).where(video_time.c.video_id.in_(some)).values(weighed=False))
             moved += ids
-        return Refiled(len(moved), splits.follow_groups(conn, moved, timezone, now) if moved else 0)
+        return RefilingReport(len(moved), splits.follow_groups(conn, moved, timezone, now) if moved else 0)
 
     return db.transact(work)
 

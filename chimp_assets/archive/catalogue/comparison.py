@@ -27,8 +27,8 @@ from chimp_assets.archive.storage.archive import ArchiveError
 from chimp_assets.archive.storage.store import BlobInfo, BlobStore
 from chimp_assets.archive.times.neighbours import rules_of
 from chimp_assets.archive.times.recording_time import weigh
-from chimp_assets.archive.times.rows import Weighed
-from chimp_assets.archive.times.witnesses import Verdict, Witnesses
+from chimp_assets.archive.times.rows import WeighingReport
+from chimp_assets.archive.times.witnesses import RecordingTime, Witnesses
 from chimp_assets.database import schema
 from chimp_assets.database.connection.counters import take_numbers
 from chimp_assets.database.connection.engine import Database
@@ -60,7 +60,7 @@ class Discovery:
     waiting: int = 0
     new_bundles: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
-    times: Weighed = field(default_factory=Weighed)
+    times: WeighingReport = field(default_factory=WeighingReport)
     passed_over: dict[str, int] = field(default_factory=dict)
     endings: dict[str, int] = field(default_factory=dict)
     named: list[PassedOver] = field(default_factory=list)
@@ -343,7 +343,9 @@ def _same_bytes(archive: BlobStore, info: BlobInfo, row: Any) -> bool:
     )
 
 
-def _recorded_at(info: BlobInfo, probes: ContainerTimes, settings: Settings, at: datetime) -> tuple[Witnesses, Verdict]:
+def _recorded_at(
+    info: BlobInfo, probes: ContainerTimes, settings: Settings, at: datetime
+) -> tuple[Witnesses, RecordingTime]:
     """What the file's witnesses say of its time, and what follows from them alone; neighbours are asked afterwards."""
     tags, seconds = probes.created_at(info.key) or ({}, None)
     seen = Witnesses(info.key, tags, info.modified, seconds)

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 
 from chimp_assets.archive.storage.store import BlobStore
 from chimp_assets.archive.video.reading import time_tags, time_tags_message
-from chimp_assets.archive.video.workers import Worker, WorkerDied, WorkerFailed
+from chimp_assets.archive.video.workers import Worker, WorkerDeathError, WorkerFailureError
 
 
 class ContainerTimes:
@@ -28,6 +28,6 @@ class ContainerTimes:
             self._worker = self._stack.enter_context(Worker(stall_s=60.0))
         try:
             found = self._worker.call(time_tags_message, {"archive": self._archive.as_message(), "uri": key})
-        except (WorkerDied, WorkerFailed):
+        except (WorkerDeathError, WorkerFailureError):
             return None
         return None if found is None else (found[0], found[1])

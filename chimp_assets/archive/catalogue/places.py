@@ -95,7 +95,7 @@ _CAMERA = re.compile(
 
 
 @dataclass(frozen=True)
-class Place:
+class CameraPlace:
     """What a path says of where it was filmed.
 
     trunk: the folders that name the place, from the outermost to the camera, copies folded. unsure: why the camera is
@@ -118,13 +118,13 @@ def place_of(key: str) -> tuple[str | None, str | None]:
     return found.site, found.camera
 
 
-def place_named(key: str) -> Place:
+def place_named(key: str) -> CameraPlace:
     """As `place_of`, with the folders that led there and whether it is a guess."""
     return _named_by(key.rpartition("/")[0])
 
 
 @lru_cache(maxsize=8192)
-def _named_by(folder: str) -> Place:
+def _named_by(folder: str) -> CameraPlace:
     parts = list(PurePosixPath(folder).parts) if folder else []
     names: list[str] = []
     weak: list[str] = []
@@ -141,10 +141,10 @@ def _named_by(folder: str) -> Place:
     if not names and weak:
         names, unsure = weak[-1:], "only a folder with a general name, or a number like a date, is there"
     if not names:
-        return Place(None, None)
+        return CameraPlace(None, None)
     last = next((i for i in reversed(range(len(names))) if _CAMERA.fullmatch(names[i])), len(names) - 1)
     trunk = tuple(names[: last + 1])
-    return Place(cut_to(trunk[0], PLACE_LENGTH), cut_to(trunk[-1], PLACE_LENGTH), trunk, unsure)
+    return CameraPlace(cut_to(trunk[0], PLACE_LENGTH), cut_to(trunk[-1], PLACE_LENGTH), trunk, unsure)
 
 
 def original_name(part: str) -> str:

@@ -13,8 +13,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from chimp_assets.archive.times.rows import Weighed, preview, reweigh
-from chimp_assets.archive.times.standing import Standing, same, standing_corrections, zone_named
+from chimp_assets.archive.times.rows import WeighingReport, preview, reweigh
+from chimp_assets.archive.times.standing import StandingCorrection, same, standing_corrections, zone_named
 from chimp_assets.archive.times.weighing.correction import Correction
 from chimp_assets.database import schema
 from chimp_assets.database.connection.bulk import insert_one
@@ -323,7 +323,7 @@ def _moment(text: str, what: str) -> datetime:
     return found if what == "true" else found.replace(tzinfo=None)
 
 
-def _standing(row: dict[str, Any], correction_id: int) -> Standing:
+def _standing(row: dict[str, Any], correction_id: int) -> StandingCorrection:
     def digits(name: str) -> datetime | None:
         moment = row.get(name)
         return None if moment is None else moment.replace(tzinfo=None)
@@ -336,13 +336,13 @@ def _standing(row: dict[str, Any], correction_id: int) -> Standing:
         digits("showed_at"),
         row.get("true_at"),
     )
-    return Standing(
+    return StandingCorrection(
         said, row.get("date_order"), row["site"], row["camera"], row["everywhere"], digits("shown_from"),
         digits("shown_to"),
     )  # fmt: skip
 
 
-def _mark(conn: sa.Connection, standing: Standing) -> None:
+def _mark(conn: sa.Connection, standing: StandingCorrection) -> None:
     """The times of these videos are to be weighed: by this process, or the next listing where it is killed."""
     kept, v = schema.video_time, schema.video.c
     statement = sa.update(kept).values(weighed=False)
@@ -352,7 +352,7 @@ def _mark(conn: sa.Connection, standing: Standing) -> None:
     conn.execute(statement)
 
 
-def _weigh(db: Database, settings: Settings, standing: Standing) -> Weighed:
+def _weigh(db: Database, settings: Settings, standing: StandingCorrection) -> WeighingReport:
     return reweigh(db, settings, None if standing.everywhere else [(standing.site, standing.camera)])
 
 

@@ -14,12 +14,12 @@ from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
-from chimp_assets.archive.times.names import name_says, piece_of
+from chimp_assets.archive.times.names import piece_of, written_in_name
 from chimp_assets.archive.times.recording_time import weigh
-from chimp_assets.archive.times.standing import Standing, same
+from chimp_assets.archive.times.standing import StandingCorrection, same
 from chimp_assets.archive.times.weighing.case import SAME
 from chimp_assets.archive.times.weighing.correction import corrected
-from chimp_assets.archive.times.witnesses import DateOrder, Rules, Verdict, Witnesses
+from chimp_assets.archive.times.witnesses import DateOrder, RecordingTime, Rules, Witnesses
 from chimp_assets.database import schema
 from chimp_assets.settings import Settings
 
@@ -33,8 +33,8 @@ class WeighedRow:
 
     row: Any
     seen: Witnesses
-    base: Verdict
-    verdict: Verdict
+    base: RecordingTime
+    verdict: RecordingTime
 
 
 def rules_of(settings: Settings, latest: datetime) -> Rules:
@@ -56,7 +56,7 @@ def time_rows() -> sa.Select[Any]:
 class Neighbourhood:
     """Weighs rows with what is known of their cameras: corrections, the order of day and month, pieces."""
 
-    def __init__(self, conn: sa.Connection, settings: Settings, standing: list[Standing]) -> None:
+    def __init__(self, conn: sa.Connection, settings: Settings, standing: list[StandingCorrection]) -> None:
         self._conn = conn
         self._settings = settings
         self._zone = ZoneInfo(settings.archive.timezone)
@@ -92,13 +92,15 @@ class Neighbourhood:
             rules = replace(rules, date_order=order)
         base = weigh(seen, rules)
         if base.asks and rules.date_order == "auto":
-            shown = self._order_of(row, bool((found := name_says(row.uri)) and found.short))
+            shown = self._order_of(row, bool((found := written_in_name(row.uri)) and found.short))
             if shown is not None:
                 rules = replace(rules, date_order=shown, order_is_stated=False)
                 base = weigh(seen, rules)
         return WeighedRow(row, seen, base, self._corrected(seen, rules, base, said))
 
-    def _corrected(self, seen: Witnesses, rules: Rules, base: Verdict, said: list[Standing]) -> Verdict:
+    def _corrected(
+        self, seen: Witnesses, rules: Rules, base: RecordingTime, said: list[StandingCorrection]
+    ) -> RecordingTime:
         clock = None if base.moment is None else base.moment.astimezone(self._zone).replace(tzinfo=None)
         for one in said:
             is_reset = one.correction.showed is not None
@@ -127,7 +129,7 @@ class Neighbourhood:
 
 
 def _order_shown(uri: str, short: bool) -> str | None:
-    said = name_says(uri)
+    said = written_in_name(uri)
     if said is None or said.short != short or len(said.readings) != 1 or (said.hidden and not short):
         return None
     order = said.readings[0][0]

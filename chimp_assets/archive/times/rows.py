@@ -25,7 +25,7 @@ from chimp_assets.archive.times.neighbours import (
     shows_order,
     time_rows,
 )
-from chimp_assets.archive.times.standing import Standing, same, standing_corrections
+from chimp_assets.archive.times.standing import StandingCorrection, same, standing_corrections
 from chimp_assets.database import schema
 from chimp_assets.database.connection.counters import take_numbers
 from chimp_assets.database.connection.engine import Database
@@ -39,7 +39,7 @@ _NOTE_LENGTH = 1000
 
 
 @dataclass
-class Weighed:
+class WeighingReport:
     """What a weighing did. weighed: rows looked at; changed: whose time is another now; moved: videos that changed
     their split; why: rules that changed, in words."""
 
@@ -85,12 +85,12 @@ def is_corrected(conn: sa.Connection, video_id: int) -> bool:
     return conn.scalar(sa.select(kept.correction_id).where(kept.video_id == video_id)) is not None
 
 
-def keep_up(db: Database, settings: Settings, ends_at: float | None = None) -> Weighed:
+def keep_up(db: Database, settings: Settings, ends_at: float | None = None) -> WeighingReport:
     """Weigh videos that nobody has weighed, and all of them when the settings have changed since the last time.
 
     ends_at: of time.monotonic; what is left then, or when this is killed, is weighed by the next call.
     """
-    done = Weighed()
+    done = WeighingReport()
     wanted = _rules_text(settings)
     rules, kept = schema.time_rules.c, schema.video_time.c
     newest = sa.select(sa.func.max(rules.time_rules_id)).scalar_subquery()
@@ -133,9 +133,11 @@ def _mark_all(conn: sa.Connection) -> None:
     conn.execute(sa.insert(kept).from_select(["video_id"], without))
 
 
-def reweigh(db: Database, settings: Settings, cameras: Iterable[tuple[str | None, str | None]] | None) -> Weighed:
+def reweigh(
+    db: Database, settings: Settings, cameras: Iterable[tuple[str | None, str | None]] | None
+) -> WeighingReport:
     """Weigh all videos of these cameras (site, camera) again; None: of the archive."""
-    done = Weighed()
+    done = WeighingReport()
     if cameras is None:
         _weigh_all(db, settings, done, [])
         return done
@@ -144,9 +146,9 @@ def reweigh(db: Database, settings: Settings, cameras: Iterable[tuple[str | None
     return done
 
 
-def reweigh_bundle(db: Database, settings: Settings, bundle_key: str) -> Weighed:
+def reweigh_bundle(db: Database, settings: Settings, bundle_key: str) -> WeighingReport:
     """Weigh the pieces of recordings in a bundle again: decoding has told how long each of them is."""
-    done = Weighed()
+    done = WeighingReport()
     video, bundle = schema.video.c, schema.bundle.c
     with db.read() as conn:
         rows = conn.execute(
@@ -162,7 +164,7 @@ def reweigh_bundle(db: Database, settings: Settings, bundle_key: str) -> Weighed
 
 
 def preview(
-    db: Database, settings: Settings, said: Standing, revoked: int | None = None, limit: int | None = None
+    db: Database, settings: Settings, said: StandingCorrection, revoked: int | None = None, limit: int | None = None
 ) -> list[tuple[str, datetime | None, datetime | None]]:
     """What would change: (uri, time before, time after) if a correction were said, or one (by id) revoked."""
     found: list[tuple[str, datetime | None, datetime | None]] = []
@@ -184,7 +186,7 @@ def preview(
     return found
 
 
-def video_matches(row: Any, said: Standing) -> bool:
+def video_matches(row: Any, said: StandingCorrection) -> bool:
     """Whether a row is of the camera that a correction is about."""
     return said.is_of(row.site, row.camera)
 
@@ -211,7 +213,7 @@ def _what_changed(before: str, now: str) -> str:
 def _weigh_all(
     db: Database,
     settings: Settings,
-    done: Weighed,
+    done: WeighingReport,
     where: list[sa.ColumnElement[bool]],
     ends_at: float | None = None,
 ) -> None:
@@ -248,7 +250,7 @@ def _weigh_all(
 
 
 def _weigh_unclear(
-    db: Database, settings: Settings, done: Weighed, cameras: set[tuple[str | None, str | None]]
+    db: Database, settings: Settings, done: WeighingReport, cameras: set[tuple[str | None, str | None]]
 ) -> None:
     """New names may show how older names of their camera write day and month."""
     video, kept = schema.video.c, schema.video_time.c
@@ -281,7 +283,7 @@ def _pages(conn: sa.Connection, where: list[sa.ColumnElement[bool]]) -> Iterator
         after = page[-1].video_id
 
 
-def _write(conn: sa.Connection, settings: Settings, weighed: Sequence[WeighedRow], done: Weighed) -> None:
+def _write(conn: sa.Connection, settings: Settings, weighed: Sequence[WeighedRow], done: WeighingReport) -> None:
     """Write what is another now, and what follows: days, splits, scores that knew the day."""
     zone = ZoneInfo(settings.archive.timezone)
     now = datetime.now(UTC)

@@ -19,7 +19,7 @@ from chimp_assets.database import schema
 
 
 @dataclass(frozen=True)
-class Standing:
+class StandingCorrection:
     """A correction that stands: for which camera, when, and what it says."""
 
     correction: Correction
@@ -62,7 +62,7 @@ def same(column: sa.ColumnElement[Any], value: str | None) -> sa.ColumnElement[b
     return column.is_(None) if value is None else column == value
 
 
-def standing_corrections(conn: sa.Connection) -> list[Standing]:
+def standing_corrections(conn: sa.Connection) -> list[StandingCorrection]:
     """Corrections that nobody has revoked, the newest first: that is the one which counts."""
     c = schema.time_correction.c
     found = []
@@ -77,7 +77,7 @@ def standing_corrections(conn: sa.Connection) -> list[Standing]:
             row.true_at,
         )
         found.append(
-            Standing(
+            StandingCorrection(
                 said,
                 row.date_order,
                 row.site,

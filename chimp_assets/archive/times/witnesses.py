@@ -86,7 +86,7 @@ class Rules:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class RecordingTime:
     """When (UTC; None: nobody knows), who says so, how sure that is, who disagrees and what came of it, in words.
 
     clock: what the clock of the camera showed, without zone: what corrections are counted from. asks: what a person

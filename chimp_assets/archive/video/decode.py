@@ -21,7 +21,7 @@ from chimp_assets.archive.video.probe import (
     FASTEST,
     Losses,
     Readable,
-    UnevenPart,
+    UnevenPartError,
     VideoFacts,
     decoded_pictures,
     duration_of,
@@ -171,7 +171,7 @@ class DecodeReport:
 
 
 @dataclass(frozen=True)
-class Part:
+class VideoPart:
     """A stretch of a video between two key pictures: after start up to and with end (pts; None: of the whole video).
 
     first_pts: of the video's first picture, from which time counts. shape: how the video's pictures are stored.
@@ -190,14 +190,14 @@ def decode_frames(
     settings: DecodeSettings,
     report: DecodeReport,
     beat: Beat = lambda: None,
-    part: Part | None = None,
+    part: VideoPart | None = None,
 ) -> Iterator[KeptFrame]:
     """The kept pictures of a video, in the order of display. Memory: a few pictures, however long the video is.
 
     Policy `fps`: a picture is kept when it is the first at or after a point of the grid k / fps, counted from the first
     picture. Policy `keyframe`: every picture that decodes by itself. report is filled on the way; beat is called for
     each packet read. part: only the pictures of this part, frame_no counted from 0 in it.
-    Raises UnreadableVideo if nothing can be decoded or if a limit of the settings is passed, and UnevenPart.
+    Raises UnreadableVideoError if nothing can be decoded or if a limit of the settings is passed, and UnevenPartError.
     """
     with opened(source) as (container, stream):
         name = str(getattr(source, "name", "the file"))
@@ -211,7 +211,7 @@ def frames_of(
     settings: DecodeSettings,
     report: DecodeReport,
     beat: Beat,
-    part: Part | None = None,
+    part: VideoPart | None = None,
 ) -> Iterator[KeptFrame]:
     """`decode_frames` of a file that was just opened, of which nothing was read: opening one costs as much as decoding
     some pictures. name: for messages.
@@ -226,7 +226,7 @@ def frames_of(
         stream.codec_context.skip_frame = "NONKEY"
     if part is not None:
         pictures = _inside(pictures, part, losses, report)
-    clock = Clock(stream, part, settings.max_duration_s, keyframes_only)
+    clock = FrameClock(stream, part, settings.max_duration_s, keyframes_only)
     entered_s = clock.seconds_at(part.start) if part and part.start is not None else None
     keep = _Grid(settings.fps, float(stream.time_base) / 2, entered_s)
     render = _Renderer(stream, settings, name, report, part.shape if part else None)
@@ -271,25 +271,25 @@ def with_neighbours(frames: Iterable[Any]) -> Generator[tuple[Any | None, Any, A
         yield before, frame, None
 
 
-def _inside(frames: Iterable[Any], part: Part, losses: Losses, report: DecodeReport) -> Iterator[Any]:
+def _inside(frames: Iterable[Any], part: VideoPart, losses: Losses, report: DecodeReport) -> Iterator[Any]:
     """The frames of a part and one on either side, which its ends are compared and deinterlaced with.
 
-    Raises UnevenPart where they do not come as the packets promised.
+    Raises UnevenPartError where they do not come as the packets promised.
     """
     last: int | None = None
     for frame in frames:
         if frame.pts is None or (last is not None and frame.pts <= last):
-            raise UnevenPart("its pictures do not come in the order of their times")
+            raise UnevenPartError("its pictures do not come in the order of their times")
         if part.start is not None and last is None:
             if frame.pts < part.start:  # shown before the key picture, and needs what came before it to be decoded
                 losses.forget()
                 continue
             if frame.pts > part.start:
-                raise UnevenPart("it cannot be entered at its key picture")
+                raise UnevenPartError("it cannot be entered at its key picture")
             losses.forget()
             report.ends = (_digest(frame), "")
         elif last is None and frame.pts != part.first_pts:
-            raise UnevenPart("its first picture is another one")
+            raise UnevenPartError("its first picture is another one")
         last = frame.pts
         if last == part.end:
             report.ends = (report.ends[0], _digest(frame))
@@ -341,13 +341,13 @@ class _Renderer:
         return jpeg
 
 
-class Clock:
+class FrameClock:
     """Reads the time of each picture. Where a file gives none, or jumps back, time goes on by one picture."""
 
     # Stamps that go back by less are jitter of the muxer, not a new clock.
     _JITTER_S = 0.5
 
-    def __init__(self, stream: Any, part: Part | None, longest_s: float, keys_only: bool = False) -> None:
+    def __init__(self, stream: Any, part: VideoPart | None, longest_s: float, keys_only: bool = False) -> None:
         guessed = stream.guessed_rate
         rate = guessed if guessed and guessed <= FASTEST else rate_of(stream) or 25
         self._base = stream.time_base
@@ -437,7 +437,7 @@ class _Grid:
         return True
 
 
-def _told(losses: Losses, clock: Clock, claimed: float | None, stream: Any, container: Any) -> Iterator[str]:
+def _told(losses: Losses, clock: FrameClock, claimed: float | None, stream: Any, container: Any) -> Iterator[str]:
     """What was lost and where, in sentences. Seconds count from the beginning of the stream."""
     start = float(stream.start_time * stream.time_base) if stream.start_time else 0.0
     if losses.bad_packets.n:

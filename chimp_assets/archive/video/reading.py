@@ -24,7 +24,7 @@ from chimp_assets.errors import ChimpError
 if TYPE_CHECKING:
     import numpy as np
 
-    from chimp_assets.archive.video.decode import DecodeReport, Part
+    from chimp_assets.archive.video.decode import DecodeReport, VideoPart
     from chimp_assets.archive.video.probe import VideoFacts
     from chimp_assets.settings import DecodeSettings
 
@@ -32,7 +32,7 @@ _BEAT_S = 1.0
 _BLOCK = 8 * 1024 * 1024
 
 
-class GoneVideo(ChimpError):
+class GoneVideoError(ChimpError):
     """The file that was listed is no longer there, or another lies in its place."""
 
 
@@ -102,7 +102,7 @@ class DecodedVideo:
 
 
 @dataclass(frozen=True)
-class SameBytes:
+class VideoCopy:
     """The file is a copy of another one that is known: nothing was decoded."""
 
     twin_id: int
@@ -117,14 +117,14 @@ class LongVideo:
     facts: VideoFacts
     notes: list[str]
     path: Path
-    parts: list[Part]
+    parts: list[VideoPart]
     seconds: float
 
 
-def decode_video(job: DecodeJob, beat: Beat = lambda: None) -> DecodedVideo | SameBytes | LongVideo:
+def decode_video(job: DecodeJob, beat: Beat = lambda: None) -> DecodedVideo | VideoCopy | LongVideo:
     """Read one archive file, write its shards, return its rows. No database. Memory: a few pictures.
 
-    Raises UnreadableVideo (the file's fault), GoneVideo, and StoreError or FullDiskError (not its fault).
+    Raises UnreadableVideoError (the file's fault), GoneVideoError, and StoreError or FullDiskError (not its fault).
     """
     from chimp_assets.archive.video.decode import DecodeReport, frames_of
     from chimp_assets.archive.video.joined import unread_rest
@@ -135,7 +135,7 @@ def decode_video(job: DecodeJob, beat: Beat = lambda: None) -> DecodedVideo | Sa
     gently = _now_and_then(beat)
     with _local_file(job, gently) as (path, content_hash):
         if content_hash in job.twins:
-            return SameBytes(job.twins[content_hash], content_hash)
+            return VideoCopy(job.twins[content_hash], content_hash)
         report = DecodeReport()
         rest = unread_rest(path)
         with opened(path) as (container, stream):
@@ -206,7 +206,7 @@ class Packer:
         self._byte_length.append(place.byte_length)
 
     def decoded(self, content_hash: str, facts: VideoFacts, report: DecodeReport, seconds: float) -> DecodedVideo:
-        """Put the last shard; the whole of the video. Raises GoneVideo if the file changed meanwhile."""
+        """Put the last shard; the whole of the video. Raises GoneVideoError if the file changed meanwhile."""
         import numpy as np
 
         _require_still_there(self._job)
@@ -247,7 +247,7 @@ def _duration_of(claimed: float | None, seen: float, policy: str) -> float:
 def decode_video_message(message: dict[str, Any], beat: Beat) -> dict[str, Any]:
     """`decode_video` for another process: answers what `outcome_of_message` reads."""
     outcome = decode_video(DecodeJob.of_message(message), beat)
-    if isinstance(outcome, SameBytes):
+    if isinstance(outcome, VideoCopy):
         return {"same_bytes": asdict(outcome)}
     if isinstance(outcome, LongVideo):
         parts = [asdict(part) for part in outcome.parts]
@@ -256,13 +256,13 @@ def decode_video_message(message: dict[str, Any], beat: Beat) -> dict[str, Any]:
     return {"decoded_video": {**outcome.__dict__, "shards": [asdict(shard) for shard in outcome.shards]}}
 
 
-def outcome_of_message(answer: dict[str, Any]) -> DecodedVideo | SameBytes | LongVideo:
+def outcome_of_message(answer: dict[str, Any]) -> DecodedVideo | VideoCopy | LongVideo:
     """What `decode_video_message` answered."""
     from chimp_assets.archive.video.probe import VideoFacts
     from chimp_assets.archive.video.segments import part_of_message
 
     if "same_bytes" in answer:
-        return SameBytes(**answer["same_bytes"])
+        return VideoCopy(**answer["same_bytes"])
     if "long_video" in answer:
         found = answer["long_video"]
         parts = [part_of_message(part) for part in found["parts"]]
@@ -274,14 +274,14 @@ def outcome_of_message(answer: dict[str, Any]) -> DecodedVideo | SameBytes | Lon
 
 def decode_part_message(message: dict[str, Any], beat: Beat) -> dict[str, Any]:
     """One part of a long video for another process: {"part": DecodedPart} or {"uneven": why}."""
-    from chimp_assets.archive.video.probe import UnevenPart
+    from chimp_assets.archive.video.probe import UnevenPartError
     from chimp_assets.archive.video.segments import decode_part, part_of_message
     from chimp_assets.settings import DecodeSettings
 
     part, settings = part_of_message(message["part"]), DecodeSettings(**message["settings"])
     try:
         done = decode_part(Path(message["path"]), settings, part, Path(message["jpegs"]), _now_and_then(beat))
-    except UnevenPart as uneven:
+    except UnevenPartError as uneven:
         return {"uneven": str(uneven)}
     return {"part": done.as_message()}
 
@@ -302,7 +302,7 @@ def _now_and_then(beat: Beat) -> Beat:
 
 def time_tags(place: tuple[BlobStore, str], beat: Beat = lambda: None) -> tuple[dict[str, str], float | None] | None:
     """What the container of the file (archive, uri) says of its time and length; None if it is none."""
-    from chimp_assets.archive.video.probe import UnreadableVideo
+    from chimp_assets.archive.video.probe import UnreadableVideoError
     from chimp_assets.archive.video.probe import time_tags as tags_of
 
     archive, uri = place
@@ -312,7 +312,7 @@ def time_tags(place: tuple[BlobStore, str], beat: Beat = lambda: None) -> tuple[
             return tags_of(path)
         with archive.open_reader(uri) as file:
             return tags_of(file)
-    except (UnreadableVideo, MissingBlobError):
+    except (UnreadableVideoError, MissingBlobError):
         return None
 
 
@@ -325,7 +325,7 @@ def time_tags_message(message: dict[str, Any], beat: Beat) -> list[Any] | None:
 @contextmanager
 def _local_file(job: DecodeJob, beat: Beat) -> Iterator[tuple[Path, str]]:
     """The video as a file of this machine, and blake2b-256 of its bytes. What lies in `scratch` goes when that goes."""
-    from chimp_assets.archive.video.probe import UnreadableVideo
+    from chimp_assets.archive.video.probe import UnreadableVideoError
 
     _require_still_there(job)
     path = job.archive.local_path(job.uri)
@@ -333,7 +333,7 @@ def _local_file(job: DecodeJob, beat: Beat) -> Iterator[tuple[Path, str]]:
         content_hash = _hashed(job, beat)
         try:
             yield path, content_hash
-        except UnreadableVideo:
+        except UnreadableVideoError:
             # On a disk that was removed no file can be read: that is not the file's fault, and this says so.
             _require_still_there(job)
             raise
@@ -369,8 +369,10 @@ def _require_still_there(job: DecodeJob) -> None:
     if found is None:
         raise _gone(job)
     if found.etag[:200] != job.etag:
-        raise GoneVideo(f"{job.uri} was changed after it was listed.", "The next listing takes the new file.")
+        raise GoneVideoError(f"{job.uri} was changed after it was listed.", "The next listing takes the new file.")
 
 
-def _gone(job: DecodeJob) -> GoneVideo:
-    return GoneVideo(f"{job.uri} is no longer in the archive.", "The next listing takes it up again if it comes back.")
+def _gone(job: DecodeJob) -> GoneVideoError:
+    return GoneVideoError(
+        f"{job.uri} is no longer in the archive.", "The next listing takes it up again if it comes back."
+    )

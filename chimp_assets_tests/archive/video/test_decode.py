@@ -17,7 +17,7 @@ from chimp_assets.archive.video.probe import (
     UPRIGHT,
     UPSIDE_DOWN,
     Orientation,
-    UnreadableVideo,
+    UnreadableVideoError,
     created_at,
     parsed_time,
 )
@@ -216,7 +216,7 @@ def read_clock(*stamps):
         def __init__(self, pts):
             self.pts, self.dts = pts, None
 
-    clock = decode_module.Clock(Stream(), None, 3600.0)
+    clock = decode_module.FrameClock(Stream(), None, 3600.0)
     return clock, [clock.read(Frame(stamp))[1] for stamp in stamps]
 
 
@@ -256,7 +256,7 @@ def test_a_file_that_is_no_video_says_why(tmp_path, content, says):
     path = tmp_path / "odd.mp4"
     path.write_bytes(content)
     for read in (lambda: facts_of(path), lambda: decoded(path), lambda: created_at(path)):
-        with pytest.raises(UnreadableVideo, match=says) as told:
+        with pytest.raises(UnreadableVideoError, match=says) as told:
             read()
         assert "odd.mp4" in told.value.sentence
         assert told.value.remedy
@@ -265,10 +265,10 @@ def test_a_file_that_is_no_video_says_why(tmp_path, content, says):
 def test_limits_are_enforced_before_memory_is_taken(tmp_path):
     """A header that claims a terapixel must not end the machine."""
     path = make_clip(tmp_path / "v.mp4", 50)
-    with pytest.raises(UnreadableVideo, match="160 x 96"):
+    with pytest.raises(UnreadableVideoError, match="160 x 96"):
         decoded(path, max_pixels=160 * 96 - 1)
     assert decoded(path, max_pixels=160 * 96)[0]
-    with pytest.raises(UnreadableVideo, match="longer than the limit"):
+    with pytest.raises(UnreadableVideoError, match="longer than the limit"):
         decoded(path, max_duration_s=1.5)
 
 

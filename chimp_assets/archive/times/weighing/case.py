@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from chimp_assets.archive.times.names import Said, folder_says, name_says
+from chimp_assets.archive.times.names import WrittenTime, written_in_folder, written_in_name
 from chimp_assets.archive.times.weighing.clocks import FIRST_DIGITAL_YEAR, Stamp, moments_of_clock, stamp_of
 from chimp_assets.archive.times.witnesses import ORDERS, Rules, Witness, Witnesses
 
@@ -34,8 +34,8 @@ class Case:
         self.dropped: list[Witness] = []
         self.span = timedelta(seconds=min(max(seen.duration_s or 0.0, 0.0), 86_400.0)) + WRITING
         self.stamp = self._possible_stamp(stamp_of(seen, rules))
-        self.name = self._possible(name_says(seen.uri), "file_name")
-        self.folder = self._possible(folder_says(seen.uri), "folder")
+        self.name = self._possible(written_in_name(seen.uri), "file_name")
+        self.folder = self._possible(written_in_folder(seen.uri), "folder")
         self.modified = seen.modified
         # The end of a list of unset clocks: FAT's first day, Unix's.
         if self.modified is not None and self.modified.year < FIRST_DIGITAL_YEAR:
@@ -59,7 +59,7 @@ class Case:
             return None
         return stamp
 
-    def _possible(self, said: Said | None, witness: Witness) -> Said | None:
+    def _possible(self, said: WrittenTime | None, witness: Witness) -> WrittenTime | None:
         if said is None:
             return None
         kept = tuple(r for r in said.readings if self.moments_of(said, r[1])[0] <= self.rules.latest)
@@ -75,7 +75,7 @@ class Case:
             return replace(said, readings=chosen, loose=said.loose and not self.rules.order_is_stated)
         return said
 
-    def moments_of(self, said: Said, clock: datetime) -> list[datetime]:
+    def moments_of(self, said: WrittenTime, clock: datetime) -> list[datetime]:
         """What a clock of a name may be in UTC: two where the hour was there twice."""
         if said.zone is not None:
             return [clock.replace(tzinfo=said.zone).astimezone(UTC)]

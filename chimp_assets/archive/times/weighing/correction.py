@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, tzinfo
 
-from chimp_assets.archive.times.names import name_says
+from chimp_assets.archive.times.names import written_in_name
 from chimp_assets.archive.times.weighing.clocks import moment_of, stamp_of
-from chimp_assets.archive.times.witnesses import Certainty, Rules, Verdict, Witnesses
+from chimp_assets.archive.times.witnesses import Certainty, RecordingTime, Rules, Witnesses
 
 
 @dataclass(frozen=True)
@@ -32,13 +32,13 @@ class Correction:
         return timedelta(seconds=self.offset_s or 0)
 
 
-def corrected(seen: Witnesses, rules: Rules, verdict: Verdict, said: Correction) -> Verdict:
+def corrected(seen: Witnesses, rules: Rules, verdict: RecordingTime, said: Correction) -> RecordingTime:
     """The verdict after a person's correction of the camera's clock; as it was where the correction cannot be applied.
 
     An offset is added to what was found. A zone says where the digits of the clock (name, else container) belong. A
     reset gives what the clock showed at a true moment: the container's digits, else the name's, are counted from there.
     """
-    stamp, name = stamp_of(seen, rules), name_says(seen.uri)
+    stamp, name = stamp_of(seen, rules), written_in_name(seen.uri)
     exact = name is not None and name.resolution in ("second", "minute") and not name.hidden
     moment: datetime | None = None
     witness = verdict.witness

@@ -11,10 +11,10 @@ from datetime import timedelta
 
 from chimp_assets.archive.times.weighing.case import COLLECTED, DAY, DECADE, Case
 from chimp_assets.archive.times.weighing.clocks import Stamp
-from chimp_assets.archive.times.witnesses import Certainty, Verdict
+from chimp_assets.archive.times.witnesses import Certainty, RecordingTime
 
 
-def with_doubts(case: Case, verdict: Verdict) -> Verdict:
+def with_doubts(case: Case, verdict: RecordingTime) -> RecordingTime:
     """Doubts that hold whoever has won: one clock that was reset convinces name, container and file alike."""
     moment = verdict.moment
     if moment is None or verdict.certainty == "unsure":

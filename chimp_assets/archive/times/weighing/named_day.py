@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from chimp_assets.archive.times.names import Said
+from chimp_assets.archive.times.names import WrittenTime
 from chimp_assets.archive.times.weighing.case import DAY, DECADE, YEAR, Case
 from chimp_assets.archive.times.weighing.doubts import was_reset, with_doubts
-from chimp_assets.archive.times.witnesses import Certainty, Verdict, Witness
+from chimp_assets.archive.times.witnesses import Certainty, RecordingTime, Witness
 
 
-def by_named_day(case: Case, name: Said) -> Verdict:
+def by_named_day(case: Case, name: WrittenTime) -> RecordingTime:
     days = {clock.date(): clock for clock in name.clocks}
     stamp = case.stamp
     asks = "date_order" if len(name.readings) > 1 else None
@@ -30,7 +30,7 @@ def by_named_day(case: Case, name: Said) -> Verdict:
             note = "" if chosen == stamp.likeliest else "The container's time is local time written as UTC."
             if both and not by_file:
                 note = "Whether the container's time is UTC or local is not known; it is taken for UTC."
-            return with_doubts(case, Verdict(chosen, "container", certainty, (), note, stamp.clock))
+            return with_doubts(case, RecordingTime(chosen, "container", certainty, (), note, stamp.clock))
         clock = name.clocks[0]
         moment = case.moments_of(name, clock)[0]
         gap = stamp.likeliest - moment
@@ -48,17 +48,19 @@ def by_named_day(case: Case, name: Said) -> Verdict:
         certainty = "unsure"
         if gap < -DECADE:
             return replace(_day_of_name(case, name, note, ("container",), asks), certainty="unsure")
-        return Verdict(stamp.likeliest, "container", certainty, ("file_name",), note, stamp.clock, asks)
+        return RecordingTime(stamp.likeliest, "container", certainty, ("file_name",), note, stamp.clock, asks)
     return _day_of_name(case, name, "", (), asks)
 
 
-def _day_of_name(case: Case, name: Said, note: str, disagree: tuple[Witness, ...], asks: str | None) -> Verdict:
+def _day_of_name(
+    case: Case, name: WrittenTime, note: str, disagree: tuple[Witness, ...], asks: str | None
+) -> RecordingTime:
     """The name's day, with the time of day of the file where it was written on that day."""
     days = {clock.date(): clock for clock in name.clocks}
     if case.modified is not None and case.day_of(case.modified).date() in days:
         text = f"{note} The file was written on the day of its name.".strip()
         certainty: Certainty = "unsure" if name.rival or len(days) > 1 else "likely"
-        return with_doubts(case, Verdict(case.modified, "file_time", certainty, disagree, text))
+        return with_doubts(case, RecordingTime(case.modified, "file_time", certainty, disagree, text))
     clock = name.clocks[0]
     moment = case.moments_of(name, clock)[0]
     certainty = "unsure" if asks or name.rival or name.loose else "day"
@@ -68,4 +70,4 @@ def _day_of_name(case: Case, name: Said, note: str, disagree: tuple[Witness, ...
         certainty, disagree = "unsure", (*disagree, "file_time")
         note = f"{note} The file is older than its name says.".strip()
     note = f"{note} Only the day is known.".strip()
-    return with_doubts(case, Verdict(moment, "file_name", certainty, disagree, note, clock, asks))
+    return with_doubts(case, RecordingTime(moment, "file_name", certainty, disagree, note, clock, asks))

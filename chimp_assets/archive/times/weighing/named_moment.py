@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from chimp_assets.archive.times.names import Said
+from chimp_assets.archive.times.names import WrittenTime
 from chimp_assets.archive.times.weighing.case import DAY, DECADE, SAME, YEAR, Case
 from chimp_assets.archive.times.weighing.clocks import Stamp, moments_of_clock
 from chimp_assets.archive.times.weighing.doubts import was_reset, with_doubts
-from chimp_assets.archive.times.witnesses import Certainty, Verdict
+from chimp_assets.archive.times.witnesses import Certainty, RecordingTime
 
 
-def by_named_moment(case: Case, name: Said) -> Verdict:
+def by_named_moment(case: Case, name: WrittenTime) -> RecordingTime:
     stamp = case.stamp
     if stamp is not None:
         for exactly in (True, False):
@@ -24,20 +24,20 @@ def by_named_moment(case: Case, name: Said) -> Verdict:
                 if found is not None:
                     return found
         return _contradicted(case, name, stamp)
-    best: Verdict | None = None
+    best: RecordingTime | None = None
     for clock in name.clocks:
         moments = case.moments_of(name, clock)
         for moment in moments:
             if case.file_supports(moment) or (name.zone is None and case.file_supports_digits(clock)):
                 certainty: Certainty = "likely" if name.loose or name.rival else "sure"
-                return with_doubts(case, Verdict(moment, "file_name", certainty, clock=clock))
+                return with_doubts(case, RecordingTime(moment, "file_name", certainty, clock=clock))
         if best is None:
             best = _alone(case, name, clock, moments)
     assert best is not None
     return best
 
 
-def _alone(case: Case, name: Said, clock: datetime, moments: list[datetime]) -> Verdict:
+def _alone(case: Case, name: WrittenTime, clock: datetime, moments: list[datetime]) -> RecordingTime:
     """Only the name says when."""
     certainty: Certainty = "likely"
     notes, disagree, asks = [], [], None
@@ -60,10 +60,12 @@ def _alone(case: Case, name: Said, clock: datetime, moments: list[datetime]) -> 
         certainty = "unsure"
         disagree.append("file_time")
         notes.append("The file is older than its name says.")
-    return with_doubts(case, Verdict(moments[0], "file_name", certainty, tuple(disagree), " ".join(notes), clock, asks))  # type: ignore[arg-type]
+    return with_doubts(
+        case, RecordingTime(moments[0], "file_name", certainty, tuple(disagree), " ".join(notes), clock, asks)
+    )  # type: ignore[arg-type]
 
 
-def _matched(case: Case, name: Said, clock: datetime, stamp: Stamp, exactly: bool) -> Verdict | None:
+def _matched(case: Case, name: WrittenTime, clock: datetime, stamp: Stamp, exactly: bool) -> RecordingTime | None:
     """Name and container agree, as moments or as digits."""
     slack = (SAME if name.resolution == "second" else timedelta(minutes=1)) if exactly else case.span
     certainty: Certainty = "sure" if exactly or name.zone is not None else "likely"
@@ -73,7 +75,7 @@ def _matched(case: Case, name: Said, clock: datetime, stamp: Stamp, exactly: boo
             first = stamp.as_utc if exactly and name.resolution == "second" else min(stamp.as_utc, moment)
             if exactly and name.resolution == "minute":
                 first = stamp.as_utc
-            return with_doubts(case, Verdict(first, "container", certainty, clock=clock))
+            return with_doubts(case, RecordingTime(first, "container", certainty, clock=clock))
     if stamp.as_local is not None and name.zone is None and abs(stamp.clock - clock) <= slack:
         moments = [m for m in case.moments_of(name, clock) if case.file_supports(m)] or case.moments_of(name, clock)
         twice = len(moments) > 1
@@ -85,11 +87,11 @@ def _matched(case: Case, name: Said, clock: datetime, stamp: Stamp, exactly: boo
         by_utc = stamp.as_utc is not None and not stamp.has_one_reading and case.file_supports(stamp.as_utc)
         if by_utc and not case.file_supports(first):
             certainty = "likely"
-        return with_doubts(case, Verdict(first, "file_name", "unsure" if twice else certainty, (), note, clock))
+        return with_doubts(case, RecordingTime(first, "file_name", "unsure" if twice else certainty, (), note, clock))
     return None
 
 
-def _contradicted(case: Case, name: Said, stamp: Stamp) -> Verdict:
+def _contradicted(case: Case, name: WrittenTime, stamp: Stamp) -> RecordingTime:
     """Name and container cannot both be right."""
     clock = name.clocks[0]
     moment = case.moments_of(name, clock)[0]
@@ -102,26 +104,28 @@ def _contradicted(case: Case, name: Said, stamp: Stamp) -> Verdict:
         if clear and not case.file_is_older(moment) and not case.is_reset(clock):
             certainty = "sure" if supported else "likely"
         note = f"The clock of the container was reset: it shows {stamp.clock}."
-        return Verdict(moment, "file_name", certainty, ("container",), note, clock, asks)
+        return RecordingTime(moment, "file_name", certainty, ("container",), note, clock, asks)
     if gap > DAY:
         # Written again later: converted, cut, exported.
         certainty = "likely" if clear and gap > YEAR and not case.file_is_older(moment) else "unsure"
         note = f"The container was written later ({stamp.clock}) than the name says."
-        return with_doubts(case, Verdict(moment, "file_name", certainty, ("container",), note, clock, asks))
+        return with_doubts(case, RecordingTime(moment, "file_name", certainty, ("container",), note, clock, asks))
     if gap < -DECADE:
         note = f"The container's time ({stamp.clock}) is years before the name's."
-        return Verdict(
+        return RecordingTime(
             moment, "file_name", "likely" if supported and clear else "unsure", ("container",), note, clock, asks
         )
     if gap < -DAY:
         note = f"The name says {clock}, the container {stamp.clock}."
         return with_doubts(
-            case, Verdict(stamp.likeliest, "container", "unsure", ("file_name",), note, stamp.clock, asks)
+            case, RecordingTime(stamp.likeliest, "container", "unsure", ("file_name",), note, stamp.clock, asks)
         )
     return _within_a_day(case, name, stamp, clock, moment, asks)
 
 
-def _within_a_day(case: Case, name: Said, stamp: Stamp, clock: datetime, moment: datetime, asks: str | None) -> Verdict:
+def _within_a_day(
+    case: Case, name: WrittenTime, stamp: Stamp, clock: datetime, moment: datetime, asks: str | None
+) -> RecordingTime:
     by_file = [m for m in stamp.moments if case.file_supports(m)]
     named = [m for m in case.moments_of(name, clock) if case.file_supports(m)]
     half = timedelta(hours=12)
@@ -129,19 +133,19 @@ def _within_a_day(case: Case, name: Said, stamp: Stamp, clock: datetime, moment:
         if reading is not None and name.zone is None and abs(abs(reading - moment) - half) <= SAME:
             note = "The name is twelve hours from the container: AM and PM are not told apart in one of them."
             certainty: Certainty = "likely" if case.file_supports(reading) and not named else "unsure"
-            return Verdict(reading, "container", certainty, ("file_name",), note, stamp.clock, asks)
+            return RecordingTime(reading, "container", certainty, ("file_name",), note, stamp.clock, asks)
     if named and not by_file and not asks:
         note = f"The container says {stamp.clock}; the file's date agrees with the name."
-        return with_doubts(case, Verdict(named[0], "file_name", "likely", ("container",), note, clock))
+        return with_doubts(case, RecordingTime(named[0], "file_name", "likely", ("container",), note, clock))
     if by_file and not named:
         note = f"The name says {clock}; the file's date agrees with the container."
-        return with_doubts(case, Verdict(by_file[0], "container", "likely", ("file_name",), note, stamp.clock))
+        return with_doubts(case, RecordingTime(by_file[0], "container", "likely", ("file_name",), note, stamp.clock))
     quarter = timedelta(minutes=15)
     in_zones = min(abs(stamp.likeliest - moment) % quarter, quarter - abs(stamp.likeliest - moment) % quarter) <= SAME
     note = f"The name says {clock}, the container {stamp.clock}" + (
         ": the clocks run in different zones." if in_zones else "."
     )
-    return Verdict(stamp.likeliest, "container", "unsure", ("file_name",), note, stamp.clock, asks)
+    return RecordingTime(stamp.likeliest, "container", "unsure", ("file_name",), note, stamp.clock, asks)
 
 
 def _is_twice(clock: datetime, case: Case) -> bool:

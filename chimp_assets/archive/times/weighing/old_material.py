@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from chimp_assets.archive.times.weighing.case import DECADE, Case
-from chimp_assets.archive.times.witnesses import Certainty, Verdict, Witness
+from chimp_assets.archive.times.witnesses import Certainty, RecordingTime, Witness
 
 
-def of_old_material(case: Case) -> Verdict | None:
+def of_old_material(case: Case) -> RecordingTime | None:
     """A film or tape that was digitised: name or folder speak of a time decades before the container's."""
     said, folder = case.name, case.folder
     witness: Witness = "file_name"
@@ -31,4 +31,4 @@ def of_old_material(case: Case) -> Verdict | None:
     what = "folder" if witness == "folder" else "name"
     known = {"year": "Only the year is known.", "day": "Only the day is known."}.get(said.resolution, "")
     note = f"Old material: the {what} says {clock.year}; it was digitised or copied on {made:%Y-%m-%d}. {known}"
-    return Verdict(case.moments_of(said, clock)[0], witness, certainty, (other,), note.strip(), clock)
+    return RecordingTime(case.moments_of(said, clock)[0], witness, certainty, (other,), note.strip(), clock)

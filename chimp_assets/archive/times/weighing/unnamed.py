@@ -11,10 +11,10 @@ from datetime import timedelta
 from chimp_assets.archive.times.weighing.case import COLLECTED, DECADE, Case
 from chimp_assets.archive.times.weighing.clocks import Stamp
 from chimp_assets.archive.times.weighing.doubts import with_doubts
-from chimp_assets.archive.times.witnesses import Certainty, Verdict, Witness
+from chimp_assets.archive.times.witnesses import Certainty, RecordingTime, Witness
 
 
-def without_name(case: Case) -> Verdict:
+def without_name(case: Case) -> RecordingTime:
     stamp = case.stamp
     if stamp is None:
         return without_clock(case)
@@ -42,10 +42,10 @@ def without_name(case: Case) -> Verdict:
         disagree += ["folder", "file_time"]
         notes.append("The folder and the file's date say another day.")
     note = " ".join(one for one in notes if one)
-    return with_doubts(case, Verdict(chosen, "container", certainty, tuple(disagree), note, stamp.clock))
+    return with_doubts(case, RecordingTime(chosen, "container", certainty, tuple(disagree), note, stamp.clock))
 
 
-def _lost_time(case: Case, stamp: Stamp) -> Verdict:
+def _lost_time(case: Case, stamp: Stamp) -> RecordingTime:
     """The container alone, and it shows what a clock shows that has lost its time."""
     note = f"The container shows {stamp.clock}, as a clock does that was reset."
     instead = without_clock(case)
@@ -54,11 +54,11 @@ def _lost_time(case: Case, stamp: Stamp) -> Verdict:
         return replace(instead, certainty="unsure", disagree=("container",), note=f"{note} {instead.note}".strip())
     if case.file_supports(stamp.likeliest) and stamp.clock.hour > 0 and stamp.clock.year >= 2005:
         # New Year's Day, and the file was written then: still the same clock.
-        return Verdict(stamp.likeliest, "container", "unsure", (), note, stamp.clock)
-    return Verdict(stamp.likeliest, "container", "unsure", (), note, stamp.clock)
+        return RecordingTime(stamp.likeliest, "container", "unsure", (), note, stamp.clock)
+    return RecordingTime(stamp.likeliest, "container", "unsure", (), note, stamp.clock)
 
 
-def without_clock(case: Case) -> Verdict:
+def without_clock(case: Case) -> RecordingTime:
     """A folder and the date of the file."""
     folder, modified = case.folder, case.modified
     if folder is not None and folder.resolution == "year":
@@ -66,24 +66,26 @@ def without_clock(case: Case) -> Verdict:
         if modified is None or modified.replace(tzinfo=None) - clock > DECADE:
             note = "Only the folder says a year, and the file's date is that of a copy."
             disagree: tuple[Witness, ...] = () if modified is None else ("file_time",)
-            return Verdict(case.moments_of(folder, clock)[0], "folder", "unsure", disagree, note, clock)
+            return RecordingTime(case.moments_of(folder, clock)[0], "folder", "unsure", disagree, note, clock)
         folder = None
     if folder is None:
         if modified is None:
-            return Verdict(None, None, "unsure", note="Nothing says when it was recorded.")
-        return Verdict(modified, "file_time", "unsure", note="Only the file's date is known: it may be that of a copy.")
+            return RecordingTime(None, None, "unsure", note="Nothing says when it was recorded.")
+        return RecordingTime(
+            modified, "file_time", "unsure", note="Only the file's date is known: it may be that of a copy."
+        )
     clock = folder.clocks[0]
     moment = case.moments_of(folder, clock)[0]
     asks = "date_order" if len(folder.readings) > 1 else None
     days = {one.date() for one in folder.clocks}
     if modified is not None and folder.resolution != "year":
         if case.day_of(modified).date() in days:
-            return Verdict(modified, "file_time", "likely", note="The file was written on the day of its folder.")
+            return RecordingTime(modified, "file_time", "likely", note="The file was written on the day of its folder.")
         before = moment - modified
         if timedelta(0) < before and not asks:
             # Cards are collected after they were filled: the folder says when, the file when it was recorded.
             certainty: Certainty = "likely" if before < COLLECTED and not case.is_reset(modified) else "unsure"
             note = f"The folder ({clock:%Y-%m-%d}) is named by a later day, such as that of collecting the card."
-            return Verdict(modified, "file_time", certainty, ("folder",), note)
+            return RecordingTime(modified, "file_time", certainty, ("folder",), note)
     note = "Only the folder says a day, which may be that of collecting the card."
-    return Verdict(moment, "folder", "unsure", (), note, clock, asks)
+    return RecordingTime(moment, "folder", "unsure", (), note, clock, asks)
