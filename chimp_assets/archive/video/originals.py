@@ -97,8 +97,10 @@ _SEARCH_BACK_S = (0.0, 2.0, 20.0)
 
 
 def original_at(path: Path, time_s: float, settings: DecodeSettings, search: bool = True) -> OriginalFrame:
-    """`read_original` for a file of this machine. Decodes from the key picture before; from the beginning where the file
-    cannot be searched by time, or search is False. Raises UnreadableVideoError, also if time_s is negative or no number.
+    """`read_original` for a file of this machine. Raises UnreadableVideoError, also if time_s is no number or below 0.
+
+    Decodes from the key picture before; from the beginning where the file cannot be searched by time, or search is
+    False.
     """
     if not time_s >= 0:
         raise UnreadableVideoError(f"{time_s} s is no time in {path.name}.", "Times count from 0, the first picture.")

@@ -72,8 +72,8 @@ class Worker:
         """function(message, beat) in the child. function is importable by name; it calls beat at least once a minute.
 
         message and answer: what JSON knows (tuples become lists) and arrays of numbers.
-        Raises the function's ChimpError (its own class where that is one of archive's or a full disk), WorkerFailureError for
-        any other exception in it, and WorkerDeathError.
+        Raises the function's ChimpError (with its own class, where that is loaded here), WorkerFailureError for any
+        other exception in it, WorkerDeathError if the child died.
         """
         child = self._started()
         assert child.stdin is not None
