@@ -272,7 +272,7 @@ def unmap_camera(
         found = found or [m for m in standing if m.subject == wanted or name_key(m.subject) == name_key(wanted)]
         found = found or [m for m in standing if m.from_camera and name_key(m.from_camera) == name_key(wanted)]
         if not found:
-            raise CameraError(f"Nothing was said of {what!r}.", "chimp cameras list names what was.")
+            raise CameraError(f"{what!r} has no mapping.", "See chimp cameras list.")
         conn.execute(
             sa.update(camera_mapping)
             .where(camera_mapping.c.mapping_id == found[-1].mapping_id)

@@ -357,6 +357,6 @@ def _zone_of(settings: Settings) -> ZoneInfo:
         return ZoneInfo(settings.archive.timezone)
     except (ZoneInfoNotFoundError, ValueError):
         raise ArchiveError(
-            f"archive.timezone is {settings.archive.timezone}, which is no time zone.",
+            f"archive.timezone is {settings.archive.timezone}, which is not a time zone.",
             "Write an IANA name such as Africa/Dar_es_Salaam.",
         ) from None

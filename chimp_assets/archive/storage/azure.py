@@ -119,7 +119,7 @@ def account_of(environment: Mapping[str, str] = os.environ) -> AzureAccount:
         credential = _credential(first, bool(key), bool(sas), "use_emulator" in options)
     if credential not in _CREDENTIALS:
         raise StoreError(
-            f"AZURE_CREDENTIAL_TYPE is {credential}, which is no kind of credential.",
+            f"AZURE_CREDENTIAL_TYPE is {credential}, which is not a credential type.",
             f"Use one of {', '.join(kind for kind in _CREDENTIALS if kind != 'none')}.",
         )
     options["account_name"] = name
@@ -171,7 +171,7 @@ def _connection_parts(text: str) -> dict[str, str]:
     pairs = [part.partition("=") for part in text.split(";") if part.strip()]
     if any(not separator for _, separator, _ in pairs):
         raise StoreError(
-            "AZURE_STORAGE_CONNECTION_STRING is not a connection string.", "Copy it anew from the portal, in quotes."
+            "AZURE_STORAGE_CONNECTION_STRING is not a connection string.", "Copy it from the portal again, in quotes."
         )
     return {name.strip().lower(): value.strip() for name, _, value in pairs}
 
@@ -211,7 +211,7 @@ def explained(account: AzureAccount, container: str, url: str, error: Exception,
     if code in ("ContainerNotFound", "ContainerBeingDeleted", "ContainerDisabled") or "container does not" in text:
         return StoreError(
             f"There is no container {container} in the Azure storage account {account.name}.",
-            "Mend the address, or make the container and run this again.",
+            "Correct the address, or create the container and run this again.",
         )
     if status == 404 and verb == "read":
         return missing(url, key)
@@ -225,7 +225,7 @@ def explained(account: AzureAccount, container: str, url: str, error: Exception,
     if status is None:
         if "dns error" in text:
             return StoreError(
-                f"The Azure storage account {account.name} was not found: no machine is called {account.host}.",
+                f"The Azure storage account {account.name} was not found: no host is called {account.host}.",
                 "Check AZURE_STORAGE_ACCOUNT_NAME (or AZURE_STORAGE_ENDPOINT) and the network.",
             )
         if "HTTP error" in text or "error sending request" in text or "timed out" in text:
@@ -271,7 +271,7 @@ def _refused(account: AzureAccount, url: str, key: str, verb: str, code: str) ->
             )
         return StoreError(
             f"{tried}: the SAS is not accepted{_brackets(code)}.",
-            "Make a new one: it was copied in part, its key was renewed, it was revoked, or this address is shut out.",
+            "Make a new one: it was copied in part, its key was renewed, it was revoked, or this IP address is blocked.",
         )
     if code == "KeyBasedAuthenticationNotPermitted":
         return StoreError(
@@ -281,10 +281,10 @@ def _refused(account: AzureAccount, url: str, key: str, verb: str, code: str) ->
     if account.credential == "access_key":
         return StoreError(
             f"{tried}: the account key is not accepted{_brackets(code)}.",
-            "Copy the key of this account anew, and check this machine's clock and the firewall of the account.",
+            "Copy the account's key again, and check this machine's clock and the account's firewall.",
         )
     return StoreError(
-        f"{tried}: {_CREDENTIALS[account.credential]} may not do that{_brackets(code)}.",
+        f"{tried}: {_CREDENTIALS[account.credential]} is not allowed to do that{_brackets(code)}.",
         "Give it the role Storage Blob Data Contributor (for the archive, Reader) and wait some minutes.",
     )
 

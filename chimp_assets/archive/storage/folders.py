@@ -67,7 +67,7 @@ class Folder:
             if identity is not None:
                 raise self._removed() from None
             if isinstance(error, FileNotFoundError):
-                raise StoreError(f"The folder {root} does not exist.", "Create it, or mend the address.") from None
+                raise StoreError(f"The folder {root} does not exist.", "Create it, or correct the address.") from None
             raise of_os_error(error, str(root), "", "opened") from error
         self._require_root()
 
@@ -268,7 +268,7 @@ class Folder:
 
     def _removed(self) -> StoreError:
         return StoreError(
-            f"The folder {self._root} is no longer there: its disk was removed, or it was moved or made anew.",
+            f"The folder {self._root} is no longer there: its disk was removed, or it was moved or recreated.",
             "Connect or mount the disk and run the same command again; what was stored before is safe.",
         )
 

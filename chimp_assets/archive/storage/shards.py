@@ -130,10 +130,10 @@ def refused_by_scratch(error: OSError) -> ChimpError:
     where = tempfile.gettempdir()
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return FullDiskError(
-            f"There is no room left in {where}, where pictures wait until a shard is whole.",
+            f"There is no room left in {where}, where pictures wait until a shard is complete.",
             "Free some space, or set TMPDIR to a larger disk, and run this again; what was stored before is safe.",
         )
     return StoreError(
         f"The temporary folder {where} cannot be written: {error.strerror or error}.",
-        "Set TMPDIR to a folder that can, and run this again.",
+        "Set TMPDIR to a writable folder, and run this again.",
     )

@@ -240,7 +240,7 @@ def offset_of(text: str) -> int:
     elif re.fullmatch(r"(?:\d+(?:w|d|h|min|m|s))+", body):
         found = sum(int(n) * _UNITS[unit] for n, unit in re.findall(r"(\d+)(w|d|h|min|m|s)", body))
     if found is None or found > _LONGEST_S:
-        raise CorrectionError(f"The offset {text!r} is no time span.", "Write it like +1d2h, -13h or +00:30.")
+        raise CorrectionError(f"The offset {text!r} is not a time span.", "Write it like +1d2h, -13h or +00:30.")
     return sign * found
 
 
@@ -250,20 +250,20 @@ def _row_of(conn: sa.Connection, settings: Settings, said: Said) -> dict[str, An
     if (said.showed is None) != (said.true is None):
         raise CorrectionError(
             "A clock that was reset needs both what it showed and the true time.",
-            "Say --showed 2000-01-01T00:00 --true 2023-05-06T08:00.",
+            "Use --showed 2000-01-01T00:00 --true 2023-05-06T08:00.",
         )
     kinds = [said.offset is not None or said.zone is not None, said.showed is not None, said.order is not None]
     if sum(kinds) != 1:
         raise CorrectionError(
-            "A correction says one thing: an offset and zone, a reset, or the order of day and month.",
-            "Say --offset, --zone, --showed with --true, or --order.",
+            "A correction does one thing: an offset and zone, a reset, or the order of day and month.",
+            "Use --offset, --zone, --showed with --true, or --order.",
         )
     if said.offset is not None:
         row["offset_s"] = offset_of(said.offset)
     if said.zone is not None:
         if zone_named(said.zone) is None:
             raise CorrectionError(
-                f"{said.zone!r} is no time zone.", "Write an IANA name such as Africa/Dar_es_Salaam, or +03:00."
+                f"{said.zone!r} is not a time zone.", "Write an IANA name such as Africa/Dar_es_Salaam, or +03:00."
             )
         row["zone"] = said.zone.strip()
     if said.showed is not None and said.true is not None:
@@ -273,11 +273,13 @@ def _row_of(conn: sa.Connection, settings: Settings, said: Said) -> dict[str, An
         row["true_at"] = (true if true.tzinfo else true.replace(tzinfo=zone)).astimezone(UTC)
     if said.order is not None:
         if said.order not in schema.DATE_ORDERS:
-            raise CorrectionError(f"{said.order!r} is no order.", f"Use one of {', '.join(schema.DATE_ORDERS)}.")
+            raise CorrectionError(
+                f"{said.order!r} is not an order of day and month.", f"Use one of {', '.join(schema.DATE_ORDERS)}."
+            )
         row["date_order"] = said.order
     if (said.since is not None or said.until is not None) and (said.showed is not None or said.order is not None):
         raise CorrectionError(
-            "A period goes with an offset or a zone; a reset counts from what was shown, an order is for all.",
+            "Only an offset or a zone can have a period; a reset counts from what the clock showed, an order is for all.",
             "Leave out --from and --to.",
         )
     if said.since is not None:
@@ -286,7 +288,7 @@ def _row_of(conn: sa.Connection, settings: Settings, said: Said) -> dict[str, An
         until = _moment(said.until, "to").replace(tzinfo=UTC)
         row["shown_to"] = until + timedelta(days=1) if len(said.until.strip()) <= 10 else until
     if said.since is not None and said.until is not None and row["shown_to"] <= row["shown_from"]:
-        raise CorrectionError("The period ends before it begins.", "Exchange --from and --to.")
+        raise CorrectionError("The period ends before it begins.", "Swap --from and --to.")
     return row
 
 
@@ -316,10 +318,10 @@ def _moment(text: str, what: str) -> datetime:
         found = datetime.fromisoformat(text.strip())
     except ValueError:
         raise CorrectionError(
-            f"--{what} {text!r} is no moment.", "Write a day or a moment like 2023-05-06T14:30:00."
+            f"--{what} {text!r} is not a date or time.", "Write a day, or a date and time like 2023-05-06T14:30:00."
         ) from None
     if not 1900 <= found.year <= 2200:
-        raise CorrectionError(f"--{what} {text!r} lies outside of 1900 to 2200.", "Write the year with four digits.")
+        raise CorrectionError(f"--{what} {text!r} is outside 1900 to 2200.", "Write the year with four digits.")
     return found if what == "true" else found.replace(tzinfo=None)
 
 
@@ -363,4 +365,4 @@ def _camera_in_words(site: str | None, camera: str | None, everywhere: bool) -> 
 def _check_reason(why: str | None) -> None:
     fault = fault_of(why or "", _REASON_LENGTH)
     if fault:
-        raise CorrectionError(f"The reason {fault}.", "Say it in another way.")
+        raise CorrectionError(f"The reason {fault}.", "Rewrite it.")

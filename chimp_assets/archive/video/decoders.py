@@ -211,7 +211,7 @@ def _attempt(job: DecodeJob, decode: Callable[[DecodeJob], DecodedVideo | VideoC
         return error
     except WorkerDeathError as death:
         return ChimpError(
-            f"Reading {job.uri} ended its process ({death.how}); nothing of it was kept.",
+            f"Reading {job.uri} ended its process ({death.how}); nothing was kept.",
             "Convert the file to MP4 (H.264) and put that in its place.",
         )
     except WorkerFailureError as failure:
@@ -224,7 +224,7 @@ def _attempt(job: DecodeJob, decode: Callable[[DecodeJob], DecodedVideo | VideoC
 
 def _unexpected(job: DecodeJob, short: str) -> ChimpError:
     return ChimpError(
-        f"{job.uri} could not be decoded for a reason that this program does not know ({short}).",
+        f"{job.uri} could not be decoded because of an unexpected error ({short}).",
         "Convert the file to MP4 (H.264), and report this with the file.",
     )
 

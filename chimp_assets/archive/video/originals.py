@@ -103,7 +103,9 @@ def original_at(path: Path, time_s: float, settings: DecodeSettings, search: boo
     False.
     """
     if not time_s >= 0:
-        raise UnreadableVideoError(f"{time_s} s is no time in {path.name}.", "Times count from 0, the first picture.")
+        raise UnreadableVideoError(
+            f"{time_s} s is not a time in {path.name}.", "Times count from 0, the first picture."
+        )
     for back_s in _SEARCH_BACK_S if search else ():
         try:
             return _found(path, time_s, settings, back_s)

@@ -209,7 +209,7 @@ def unreadable_pictures(name: str, losses: Losses, what: str = "picture") -> Unr
         )
     if losses.read_until_s is None and not losses.bad_packets.n:
         return UnreadableVideoError(
-            f"{name} describes a video but holds no pictures of it.",
+            f"{name} describes a video but holds no pictures.",
             "It may be the first piece of a stream, or cut off: look for another copy.",
         )
     return UnreadableVideoError(

@@ -263,7 +263,7 @@ def test_when_a_video_was_recorded_and_who_says_so(make_place, archive_folder):
     night = next(r for r in videos(place) if r.uri == "cam/20130506_003000.mp4")
     assert (night.recorded_at.isoformat(), str(night.recorded_on)) == ("2013-05-05T21:30:00+00:00", "2013-05-06")
     nowhere = make_place("other", archive={"timezone": "Africa/Gombe"})
-    with pytest.raises(ArchiveError, match="no time zone"):
+    with pytest.raises(ArchiveError, match="not a time zone"):
         found(nowhere)
 
 
