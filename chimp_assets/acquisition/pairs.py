@@ -53,7 +53,7 @@ class Pairs:
 
 @dataclass(frozen=True)
 class Said:
-    """What was said of pairs already, in rows of the pool. known: i64 [m, 2], answered, skipped or in flight; group:
+    """Answers to pairs so far, in rows of the pool. known: i64 [m, 2], answered, skipped or in flight; group:
     i64 [n], rows of one group are one animal; apart: i64 [m, 2], different animals, and so are their groups."""
 
     known: I64Array
@@ -61,7 +61,7 @@ class Said:
     apart: I64Array
 
     def answers(self, one: I64Array, other: I64Array) -> BoolArray:
-        """Which pairs need no question: something was said of them, or follows. bool [k]."""
+        """Which pairs need no question: they were answered, or the answer follows. bool [k]."""
         a, b = self.group[one], self.group[other]
         found: BoolArray = _is_in(one, other, self.known) | (a == b) | _is_in(a, b, self.group[self.apart])
         return found
@@ -172,7 +172,7 @@ def _neighbours(emb: F32Array, k: int) -> tuple[I64Array, F32Array]:
 
 
 def _chains(near: I64Array) -> np.ndarray:
-    """Which tracks hang together through mutual first neighbours. i32 [n]."""
+    """Groups of tracks connected through mutual first neighbours. i32 [n]."""
     n = len(near)
     first = near[:, 0]
     mutual = np.flatnonzero(first[first] == np.arange(n))

@@ -134,7 +134,7 @@ def savings(
 
 
 def sizes(most: int) -> I64Array:
-    """Where a curve of at most so many labels is measured: evenly by their logarithm. i64 [<= POINTS]."""
+    """Numbers of labels at which a curve up to `most` is measured: evenly by their logarithm. i64 [<= POINTS]."""
     return np.unique(np.round(np.geomspace(min(LEAST_TAUGHT, most), most, POINTS)).astype(np.int64))
 
 

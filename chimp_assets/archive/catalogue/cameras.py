@@ -80,7 +80,7 @@ class CameraReport:
 
 @dataclass(frozen=True)
 class RefilingReport:
-    """What filing videos anew did. splits_changed: videos that joined the split of their new group."""
+    """What moving videos to other cameras did. splits_changed: videos that joined the split of their new group."""
 
     videos: int
     splits_changed: int
@@ -289,7 +289,7 @@ def apply_mappings(db: Database, timezone: str = "UTC") -> RefilingReport:
     """File every video under the camera that its path, the rules of this version and the mappings name.
 
     Reads all paths; writes only what differs. Splits follow their groups (`splits.follow_groups`). Times are weighed
-    again at the next listing (`time_rows.keep_up`): what was said of a camera's clock holds for other videos now.
+    again at the next listing (`time_rows.keep_up`): corrections of the camera's clock apply to other videos now.
     """
 
     def work(conn: sa.Connection) -> RefilingReport:

@@ -133,7 +133,7 @@ class Comparison:
         before = self._found.changed
         known, gone = self._known(upto)
         if gone:
-            # First of all: a copy whose original has gone is a copy no more.
+            # First of all: a copy whose original has gone is no longer a copy.
             self._retire(gone)
             self._bring_back_copies([video_id for video_id, _ in gone], upto)
             known, _ = self._known(upto)
@@ -346,7 +346,7 @@ def _same_bytes(archive: BlobStore, info: BlobInfo, row: Any) -> bool:
 def _recorded_at(
     info: BlobInfo, probes: ContainerTimes, settings: Settings, at: datetime
 ) -> tuple[Witnesses, RecordingTime]:
-    """What the file's witnesses say of its time, and what follows from them alone; neighbours are asked afterwards."""
+    """A file's witnesses and what follows from them alone; neighbours are consulted afterwards."""
     tags, seconds = probes.created_at(info.key) or ({}, None)
     seen = Witnesses(info.key, tags, info.modified, seconds)
     return seen, weigh(seen, rules_of(settings, at + timedelta(days=1)))

@@ -1,4 +1,4 @@
-"""What containers say of their time, read in a child process.
+"""Times in containers, read in a child process.
 
 Belongs here: the child. Does not belong here: reading a container (`video.reading`), believing it (`times`).
 """
@@ -13,7 +13,7 @@ from chimp_assets.archive.video.workers import Worker, WorkerDeathError, WorkerF
 
 
 class ContainerTimes:
-    """Asks files when they were recorded, in a child process: a file that kills its reader is only not asked."""
+    """Reads times from containers in a child process: a file that kills its reader gives none, and nothing else."""
 
     def __init__(self, archive: BlobStore, stack: ExitStack) -> None:
         self._archive = archive
@@ -21,7 +21,7 @@ class ContainerTimes:
         self._worker: Worker | None = None
 
     def created_at(self, key: str) -> tuple[dict[str, str], float | None] | None:
-        """What the container says of its time, and its seconds; None if it cannot be read."""
+        """Tags of time in the container, and its seconds; None if it cannot be read."""
         if not self._archive.is_shareable:
             return time_tags((self._archive, key))
         if self._worker is None:

@@ -174,7 +174,7 @@ def _holds_frames() -> tuple[sa.ColumnElement[bool], ...]:
 
 
 def _place_of(new: sa.Row[Any], twin: sa.Row[Any], by_clock: bool) -> dict[str, Any]:
-    """Where and when the file was recorded, as its new path says; what a person said of it stays, but for what was
+    """Where and when the file was recorded, as its new path says; what a person set stays, except what was
     said of the clock of its old camera (by_clock)."""
     place = {"site": new.site, "camera": new.camera}
     if twin.recorded_at_source != "user" or by_clock:

@@ -205,7 +205,7 @@ def open_container(account: AzureAccount, container: str, prefix: str, retry: Ma
 
 
 def explained(account: AzureAccount, container: str, url: str, error: Exception, key: str, verb: str) -> ChimpError:
-    """What Azure or the way to it said while key was to be verb (`read`, `written`), as a sentence with a remedy."""
+    """The refusal of Azure, or of the network, as an error with a remedy. verb: what failed (`read`, `written`)."""
     text = str(error)
     status, code = status_of(error), code_of(error)
     if code in ("ContainerNotFound", "ContainerBeingDeleted", "ContainerDisabled") or "container does not" in text:
@@ -271,7 +271,7 @@ def _refused(account: AzureAccount, url: str, key: str, verb: str, code: str) ->
             )
         return StoreError(
             f"{tried}: the SAS is not accepted{_brackets(code)}.",
-            "Make a new one: it was copied in part, its key was renewed, it was revoked, or this IP address is blocked.",
+            "Make a new one: it was cut off, revoked, its key was renewed, or this IP address is blocked.",
         )
     if code == "KeyBasedAuthenticationNotPermitted":
         return StoreError(
@@ -290,7 +290,7 @@ def _refused(account: AzureAccount, url: str, key: str, verb: str, code: str) ->
 
 
 def status_of(error: Exception) -> int | None:
-    """The HTTP status that an error of obstore tells of; None if there was no answer at all."""
+    """The HTTP status in an error of obstore; None if there was no answer at all."""
     found = re.search(r"status code: (\d{3})", str(error)) or re.search(r"\(code: (\d{3})\)", str(error))
     return int(found[1]) if found else None
 

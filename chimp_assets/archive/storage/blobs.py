@@ -48,7 +48,7 @@ class BlobInfo:
 
 @dataclass(frozen=True)
 class Walk:
-    """How a store is listed as an archive: given as on_unreadable, it is told more, and no entry harms another.
+    """How a store is listed as an archive: given as on_unreadable, it is called for more, and no entry harms another.
 
     passed_over(path, reason, detail, hides) is called for everything that is not listed; reason: one of
     schema.PASSED_OVER_REASONS; hides: what lies there is not known to be gone. never: (device, inode) of folders that

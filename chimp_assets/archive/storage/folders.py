@@ -74,7 +74,7 @@ class Folder:
     def put(self, key: str, source: Source) -> None:
         path = self._root / key
         partial = path.with_name(f"{PARTIAL_PREFIX}{os.getpid()}-{secrets.token_hex(6)}")
-        # Making the folders of the key must not make the root anew, on the disk below a removed one.
+        # Making the folders of the key must not recreate the root, on the disk below a removed one.
         self._require_root()
         try:
             private_files.make_folder(path.parent)
@@ -274,7 +274,7 @@ class Folder:
 
 
 def of_os_error(error: OSError, where: str, key: str, verb: str) -> ChimpError:
-    """What the operating system said while key was to be verb (`read`, `written`), as a sentence with a remedy."""
+    """The refusal of the operating system as an error with a remedy. verb: what failed (`read`, `written`)."""
     if error.errno in _FULL:
         return FullDiskError(
             f"There is no room left in {where}: {key} could not be written.",

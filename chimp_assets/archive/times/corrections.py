@@ -1,7 +1,7 @@
-"""What people say of camera clocks: said for a camera and a period, looked at before, revoked, listed.
+"""Corrections of camera clocks: made for a camera and a period, previewed, revoked, listed.
 
-Belongs here: checking what is said, the append-only rows of it, and having the times of the camera weighed again.
-Does not belong here: what a correction does to one time (`recording_time`), rows of videos (`time_rows`).
+Belongs here: checking a correction, its append-only rows, and having the times of the camera weighed again.
+Does not belong here: what a correction does to one time (`weighing.correction`), rows of videos (`rows`).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _LONGEST_S = 200 * 366 * 86_400
 
 
 class CorrectionError(ChimpError):
-    """What is said of a clock cannot be, or is about no camera that there is."""
+    """A correction is impossible, or names a camera that does not exist."""
 
 
 @dataclass(frozen=True)
@@ -58,9 +58,9 @@ class Said:
 
 @dataclass(frozen=True)
 class Corrected:
-    """What saying or revoking a correction did. correction_id: None where it was only looked at.
+    """What making or revoking a correction did. correction_id: None for a preview.
 
-    n_changed: videos whose time is another now; examples: (uri, before, after) of some; moved: videos that changed
+    n_changed: videos whose time changed; examples: (uri, before, after) of some; moved: videos that changed
     their split with their day.
     """
 
@@ -73,7 +73,7 @@ class Corrected:
 
 @dataclass(frozen=True)
 class Listed:
-    """A correction in the list. words: what it says; revoked_at: None where it stands."""
+    """A correction in the list. words: what it does; revoked_at: None where it stands."""
 
     correction_id: int
     camera: str
@@ -97,7 +97,7 @@ def correct(
     by: str | None = None,
     dry_run: bool = False,
 ) -> Corrected:
-    """Say that a camera's clock was wrong; times, days, splits and everything that reads them follow.
+    """Correct a camera's clock; times, days, splits and everything that reads them follow.
 
     The newest correction that covers a video counts, not the sum of them. dry_run: only what would change. Raises
     CorrectionError, and PeopleError for an unknown user.
@@ -135,7 +135,7 @@ def revoke(
     by: str | None = None,
     dry_run: bool = False,
 ) -> Corrected:
-    """Take a correction back: times are again what their witnesses and the other corrections say. Raises
+    """Revoke a correction: times are again what their witnesses and the other corrections give. Raises
     CorrectionError if there is none of this number, or it was revoked before."""
     _check_reason(why)
     c = schema.time_correction.c
@@ -202,7 +202,7 @@ def list_corrections(conn: sa.Connection) -> list[Listed]:
 
 
 def in_words(row: dict[str, Any]) -> str:
-    """What a correction says, for people."""
+    """A correction in words."""
     words = []
     if row.get("offset_s") is not None:
         words.append(f"{offset_in_words(row['offset_s'])}")
@@ -279,7 +279,7 @@ def _row_of(conn: sa.Connection, settings: Settings, said: Said) -> dict[str, An
         row["date_order"] = said.order
     if (said.since is not None or said.until is not None) and (said.showed is not None or said.order is not None):
         raise CorrectionError(
-            "Only an offset or a zone can have a period; a reset counts from what the clock showed, an order is for all.",
+            "Only an offset or a zone can have a period; a reset counts from what was shown, an order is for all.",
             "Leave out --from and --to.",
         )
     if said.since is not None:
@@ -345,7 +345,7 @@ def _standing(row: dict[str, Any], correction_id: int) -> StandingCorrection:
 
 
 def _mark(conn: sa.Connection, standing: StandingCorrection) -> None:
-    """The times of these videos are to be weighed: by this process, or the next listing where it is killed."""
+    """Mark the times of these videos to be weighed: by this process, or by the next listing if it is killed."""
     kept, v = schema.video_time, schema.video.c
     statement = sa.update(kept).values(weighed=False)
     if not standing.everywhere:

@@ -1,4 +1,4 @@
-"""What names of files and folders say of a moment: every common way to write one, and how far it is clear.
+"""Moments in the names of files and folders: every common way to write one, and how far it is clear.
 
 Belongs here: reading dates and times out of a text, orders of day and month, AM and PM, zones, pieces of one recording.
 Does not belong here: which witness is believed (`recording_time`).
@@ -25,7 +25,7 @@ _UNSET = {(1970, 1, 1), (1980, 1, 1)}
 
 @dataclass(frozen=True)
 class WrittenTime:
-    """What a text says of a moment. readings: (order, clock without zone), the likeliest first; more than one where day
+    """A moment as a text writes it. readings: (order, clock without zone), the likeliest first; more than one where day
     and month may be exchanged. zone: as written, else None. resolution: a day is midnight, a year its first midnight.
 
     loose: digits that may well be something else, such as a counter: believed where another witness agrees.
@@ -47,7 +47,7 @@ class WrittenTime:
 
 
 def written_time(text: str) -> WrittenTime | None:
-    """The best that a name or a folder says; None if it says nothing. The first of several equally good ones."""
+    """The clearest moment in a name or folder, the first of equally clear ones; None if there is none."""
     plain = _plain(text)
     found = list(_all_in(plain))
     if not found:
@@ -62,7 +62,7 @@ def written_time(text: str) -> WrittenTime | None:
 
 
 def written_in_name(key: str) -> WrittenTime | None:
-    """What the name of a file says; the phones whose names are in UTC say so."""
+    """The moment in the name of a file, with the zone of phones that name files in UTC."""
     stem = PurePosixPath(key).stem
     found = written_time(stem)
     # Google's camera names its files in UTC: PXL_20230506_113000123.mp4
@@ -75,7 +75,7 @@ def written_in_name(key: str) -> WrittenTime | None:
 
 
 def written_in_folder(key: str) -> WrittenTime | None:
-    """What the nearest dated folder of a path says."""
+    """The moment in the nearest dated folder of a path."""
     for part in reversed(PurePosixPath(key).parts[:-1]):
         found = written_time(part)
         if found is not None and not found.hidden:

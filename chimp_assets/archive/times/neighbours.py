@@ -1,4 +1,4 @@
-"""What other files of a camera say of a video's time: corrections, the order of day and month, pieces of a recording.
+"""What a camera's other files add to a video's time: corrections, the order of day and month, pieces of a recording.
 
 Belongs here: the verdict on rows of `video` with their neighbours. Does not belong here: writing it (`rows`), the
 verdict on one file alone (`recording_time`).
@@ -146,7 +146,7 @@ def is_set_by_person(row: Any) -> bool:
 
 
 def _witnesses_of(row: Any) -> Witnesses:
-    """What was kept; of rows older than that, what their one witness said."""
+    """The witnesses kept; for rows older than that, their one witness."""
     if row.witnesses is not None:
         seen = Witnesses.of_text(row.uri, row.witnesses)
         return replace(seen, duration_s=row.duration_s if row.duration_s is not None else seen.duration_s)

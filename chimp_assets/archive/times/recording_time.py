@@ -1,4 +1,4 @@
-"""When a video was recorded: what its witnesses say is weighed, and what is not clear is called so.
+"""When a video was recorded: its witnesses are weighed, and what is not clear is called so.
 
 Belongs here: one function from the witnesses of a file (container, name, folder, date of the file) to a verdict.
 Everything here can be done again without reading a file. The steps are in `weighing`.

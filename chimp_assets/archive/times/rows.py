@@ -40,7 +40,7 @@ _NOTE_LENGTH = 1000
 
 @dataclass
 class WeighingReport:
-    """What a weighing did. weighed: rows looked at; changed: whose time is another now; moved: videos that changed
+    """What a weighing did. weighed: rows looked at; changed: rows whose time changed; moved: videos that changed
     their split; why: rules that changed, in words."""
 
     weighed: int = 0
@@ -50,7 +50,7 @@ class WeighingReport:
 
 
 def keep_witnesses(conn: sa.Connection, seen: Sequence[tuple[str, int, str]]) -> None:
-    """Write what the witnesses of new videos said: (uri, version, JSON). conn: in the transaction of their rows."""
+    """Write the witnesses of new videos: (uri, version, JSON). conn: in the transaction of their rows."""
     video, kept = schema.video.c, schema.video_time
     for start in range(0, len(seen), PAGE):
         some = {(uri, version): text for uri, version, text in seen[start : start + PAGE]}
@@ -67,7 +67,7 @@ def keep_witnesses(conn: sa.Connection, seen: Sequence[tuple[str, int, str]]) ->
 
 
 def follow(conn: sa.Connection, new_id: int, twin_id: int) -> None:
-    """A video takes the place of another file with its bytes: what the witnesses of that file say goes with it."""
+    """A video takes the place of another file with its bytes: the witnesses of that file go with it."""
     kept = schema.video_time.c
     rows = {
         row.video_id: dict(row._mapping)
@@ -147,7 +147,7 @@ def reweigh(
 
 
 def reweigh_bundle(db: Database, settings: Settings, bundle_key: str) -> WeighingReport:
-    """Weigh the pieces of recordings in a bundle again: decoding has told how long each of them is."""
+    """Weigh the pieces of recordings in a bundle again: their durations are known after decoding."""
     done = WeighingReport()
     video, bundle = schema.video.c, schema.bundle.c
     with db.read() as conn:
@@ -166,7 +166,7 @@ def reweigh_bundle(db: Database, settings: Settings, bundle_key: str) -> Weighin
 def preview(
     db: Database, settings: Settings, said: StandingCorrection, revoked: int | None = None, limit: int | None = None
 ) -> list[tuple[str, datetime | None, datetime | None]]:
-    """What would change: (uri, time before, time after) if a correction were said, or one (by id) revoked."""
+    """What would change, as (uri, time before, time after), if a correction were made, or one (by id) revoked."""
     found: list[tuple[str, datetime | None, datetime | None]] = []
     video = schema.video.c
     where = ([] if said.everywhere else [same(video.site, said.site), same(video.camera, said.camera)]) + [
@@ -284,7 +284,7 @@ def _pages(conn: sa.Connection, where: list[sa.ColumnElement[bool]]) -> Iterator
 
 
 def _write(conn: sa.Connection, settings: Settings, weighed: Sequence[WeighedRow], done: WeighingReport) -> None:
-    """Write what is another now, and what follows: days, splits, scores that knew the day."""
+    """Write what changed, and what follows: days, splits, scores that knew the day."""
     zone = ZoneInfo(settings.archive.timezone)
     now = datetime.now(UTC)
     videos: list[dict[str, Any]] = []

@@ -1,6 +1,6 @@
-"""What the files of an archive say of their time, how it is read, and what comes of it: records without arithmetic.
+"""The witnesses of a file's time, how they are read, and the result: records without arithmetic.
 
-Belongs here: witnesses as written, the rules of one camera, the verdict on one video.
+Belongs here: witnesses as written, the rules of one camera, the recording time of one video.
 Does not belong here: weighing witnesses (`recording_time`), rows (`rows`).
 """
 
@@ -37,7 +37,7 @@ ORDERS: Mapping[str, str] = {"day_first": "dmy", "month_first": "mdy", "year_fir
 
 @dataclass(frozen=True)
 class Witnesses:
-    """What was seen of a file, as written. tags: of the container, keys in small letters. modified: the file's date.
+    """The witnesses of a file, as written. tags: of the container, keys in small letters. modified: the file's date.
 
     duration_s: how long the container claims to be.
     """
@@ -87,7 +87,7 @@ class Rules:
 
 @dataclass(frozen=True)
 class RecordingTime:
-    """When (UTC; None: nobody knows), who says so, how sure that is, who disagrees and what came of it, in words.
+    """When a video was recorded (UTC; None: unknown), by which witness, how certain, who disagrees, and why in words.
 
     clock: what the clock of the camera showed, without zone: what corrections are counted from. asks: what a person
     should say: "date_order". correction_id: the correction that was applied.

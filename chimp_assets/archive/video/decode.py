@@ -391,7 +391,7 @@ class FrameClock:
             return self._first, 0.0
         at = self._last + self._step if stamp is None else stamp + self._offset
         gap_s = float((at - self._last) * self._base)
-        # A clock that leaps further than any video lasts has not measured time, it was set anew.
+        # A clock that leaps further than any video lasts has not measured time: it was set.
         if -gap_s > self._JITTER_S or gap_s > self._longest_s:
             if not self.jumps:
                 self.first_jump_s = self.seconds_at(self._last)

@@ -182,7 +182,7 @@ def rate_of(stream: Any) -> Fraction | None:
 
 
 def seen_rate(claimed: float | None, n: int, seconds: float) -> float | None:
-    """Pictures a second of a video of which n were shown over so many seconds between the first and the last.
+    """Pictures a second of a video of which n were shown in the seconds between the first and the last.
 
     What the file claims where it is about that: containers round times, and their rates are exact.
     """

@@ -301,7 +301,7 @@ def _now_and_then(beat: Beat) -> Beat:
 
 
 def time_tags(place: tuple[BlobStore, str], beat: Beat = lambda: None) -> tuple[dict[str, str], float | None] | None:
-    """What the container of the file (archive, uri) says of its time and length; None if it is none."""
+    """Tags of time and seconds of the container (archive, uri); None if it is no container."""
     from chimp_assets.archive.video.probe import UnreadableVideoError
     from chimp_assets.archive.video.probe import time_tags as tags_of
 
@@ -345,7 +345,7 @@ def _local_file(job: DecodeJob, beat: Beat) -> Iterator[tuple[Path, str]]:
 
 
 def _fetched(job: DecodeJob, folder: Path, beat: Beat) -> tuple[Path, str]:
-    path = folder / PurePosixPath(job.uri).name  # its own name: some formats are told by their ending
+    path = folder / PurePosixPath(job.uri).name  # its own name: some formats are recognised by their ending
     try:
         return path, job.archive.download(job.uri, path, beat)
     except MissingBlobError:

@@ -112,7 +112,7 @@ def plan_parts(
     if report is not None and report.facts is not None and settings.policy == "fps":
         fps = seen_rate(report.facts.avg_fps, len(shown), float(shown[-1] - first_pts) * seconds)
         report.facts = replace(report.facts, avg_fps=fps)
-    if (shown[-1] - first_pts) * seconds < 0.9 * claimed:  # it ends before its time: to be told by one pass
+    if (shown[-1] - first_pts) * seconds < 0.9 * claimed:  # it ends before its time: one pass will report that
         return []
     cuts = _even_cuts(keys, first_pts, int(shown[-1]), seconds, settings.workers)
     if not cuts:

@@ -16,11 +16,11 @@ from chimp_assets.archive.times.witnesses import ORDERS, Rules, Witness, Witness
 SAME = timedelta(seconds=3)
 """Two clocks of one camera that are read one after the other."""
 WRITING = timedelta(minutes=2)
-"""A camera closes a file within so long after its last picture; a name may be the beginning, a tag the end."""
+"""A camera closes a file this soon after its last picture; a name may be the beginning, a tag the end."""
 DAY = timedelta(days=1)
 YEAR = timedelta(days=365)
 DECADE = 10 * YEAR
-# A card that was collected more than so long after the recording is worth a question.
+# A card that was collected later than this after the recording is worth a question.
 COLLECTED = timedelta(days=240)
 _EPOCHS = {(1999, 11, 30), (1979, 12, 31), (1999, 12, 31), (2036, 2, 7)}
 

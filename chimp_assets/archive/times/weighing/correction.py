@@ -15,7 +15,7 @@ from chimp_assets.archive.times.witnesses import Certainty, RecordingTime, Rules
 
 @dataclass(frozen=True)
 class Correction:
-    """What a person said of a clock: it was offset_s seconds slow, ran in a zone, or showed `showed` at `true_at`.
+    """A person's correction of a clock: it was offset_s seconds slow, ran in a zone, or showed `showed` at `true_at`.
 
     correction_id: of its row.
     """
