@@ -89,16 +89,15 @@ class RefilingReport:
 
 def camera_report(conn: sa.Connection) -> CameraReport:
     """Every camera that a video or a deployment names, and what is doubtful about it. Memory: folders and cameras."""
-    v = video.c
     rows = conn.execute(
         sa.select(
-            v.site, v.camera, bundle.c.folder, v.bundle_id, sa.func.count().label("n"),
-            sa.func.min(v.recorded_on).label("first"), sa.func.max(v.recorded_on).label("last"),
+            video.c.site, video.c.camera, bundle.c.folder, video.c.bundle_id, sa.func.count().label("n"),
+            sa.func.min(video.c.recorded_on).label("first"), sa.func.max(video.c.recorded_on).label("last"),
         )
-        .join_from(video, bundle, bundle.c.bundle_id == v.bundle_id)
-        .where(v.state != "retired")
-        .group_by(v.site, v.camera, bundle.c.folder, v.bundle_id)
-        .order_by(v.site, v.camera, v.bundle_id)
+        .join_from(video, bundle, bundle.c.bundle_id == video.c.bundle_id)
+        .where(video.c.state != "retired")
+        .group_by(video.c.site, video.c.camera, bundle.c.folder, video.c.bundle_id)
+        .order_by(video.c.site, video.c.camera, video.c.bundle_id)
     ).all()  # fmt: skip
     names = CameraNames(conn)
     lines: dict[tuple[str | None, str | None], CameraLine] = {}
@@ -151,13 +150,12 @@ def _as_written(folder: str, camera: str | None) -> str:
 
 
 def _misplaced(conn: sa.Connection, names: CameraNames, row: Any) -> int:
-    v = video.c
     uris = conn.execute(
-        sa.select(v.uri).where(
-            v.bundle_id == row.bundle_id,
-            v.state != "retired",
-            v.site.is_(None) if row.site is None else v.site == row.site,
-            v.camera.is_(None) if row.camera is None else v.camera == row.camera,
+        sa.select(video.c.uri).where(
+            video.c.bundle_id == row.bundle_id,
+            video.c.state != "retired",
+            video.c.site.is_(None) if row.site is None else video.c.site == row.site,
+            video.c.camera.is_(None) if row.camera is None else video.c.camera == row.camera,
         )
     ).scalars()
     return sum(names.placed(uri, *place_of(uri)) != (row.site, row.camera) for uri in uris)
@@ -198,10 +196,11 @@ def _why_one(one: CameraLine, other: CameraLine) -> str | None:
 
 
 def _silent(conn: sa.Connection, known: list[tuple[str | None, str | None]]) -> list[str]:
-    d = deployment.c
     there = {(name_key(site), name_key(camera)) for site, camera in known}
     cameras = {key for _, key in there}
-    rows = conn.execute(sa.select(d.site, d.camera).distinct().order_by(d.site, d.camera))
+    rows = conn.execute(
+        sa.select(deployment.c.site, deployment.c.camera).distinct().order_by(deployment.c.site, deployment.c.camera)
+    )
     return [
         in_words(row.site, row.camera)
         for row in rows
@@ -317,13 +316,12 @@ def apply_mappings(db: Database, timezone: str = "UTC") -> RefilingReport:
 
 
 def _all_videos(conn: sa.Connection) -> Iterator[Any]:
-    v = video.c
     last = 0
     while True:
         rows = conn.execute(
-            sa.select(v.video_id, v.uri, v.site, v.camera)
-            .where(v.video_id > last)
-            .order_by(v.video_id)
+            sa.select(video.c.video_id, video.c.uri, video.c.site, video.c.camera)
+            .where(video.c.video_id > last)
+            .order_by(video.c.video_id)
             .limit(5_000)
         ).all()  # fmt: skip
         if not rows:
@@ -334,9 +332,8 @@ def _all_videos(conn: sa.Connection) -> Iterator[Any]:
 
 def _camera_called(conn: sa.Connection, text: str) -> tuple[str | None, str | None] | None:
     """The place of videos or deployments that a text names. Raises CameraError if it may be several."""
-    v, d = video.c, deployment.c
-    places = {(r.site, r.camera) for r in conn.execute(sa.select(v.site, v.camera).distinct()) if r.camera}
-    places |= {(r.site, r.camera) for r in conn.execute(sa.select(d.site, d.camera).distinct())}
+    places = {(r.site, r.camera) for r in conn.execute(sa.select(video.c.site, video.c.camera).distinct()) if r.camera}
+    places |= {(r.site, r.camera) for r in conn.execute(sa.select(deployment.c.site, deployment.c.camera).distinct())}
     exact = [place for place in places if in_words(*place) == text.strip()]
     if len(exact) == 1:
         return exact[0]

@@ -213,18 +213,18 @@ class Comparison:
 
         Those in the page are left to it.
         """
-        v, copy = schema.video.c, schema.video.alias("copy").c
+        original, copy = schema.video.c, schema.video.alias("copy").c
         listed = {info.key for info in self._page}
         for start in range(0, len(gone), _PAGE):
             with self._db.read() as conn:
                 rows = conn.execute(
                     sa.select(copy.video_id, copy.uri, copy.etag)
-                    .join_from(schema.video, copy.video_id.table, copy.duplicate_of_video_id == v.video_id)
+                    .join_from(schema.video, copy.video_id.table, copy.duplicate_of_video_id == original.video_id)
                     .where(
-                        v.video_id.in_(gone[start : start + _PAGE]),
-                        v.state == "retired",
+                        original.video_id.in_(gone[start : start + _PAGE]),
+                        original.state == "retired",
                         copy.state == "retired",
-                        copy.uri != v.uri,
+                        copy.uri != original.uri,
                     )
                 ).all()
             for row in rows:
@@ -240,9 +240,9 @@ class Comparison:
 
     def _bring_back_copy(self, conn: sa.Connection, video_id: int) -> None:
         take_numbers(conn, "discovery", 0)
-        v = schema.video.c
-        still = sa.select(v.video_id).where(
-            v.video_id == video_id, v.state == "retired", v.duplicate_of_video_id.is_not(None)
+        video = schema.video.c
+        still = sa.select(video.video_id).where(
+            video.video_id == video_id, video.state == "retired", video.duplicate_of_video_id.is_not(None)
         )
         if conn.execute(still).first() is not None:
             bring_back(conn, video_id, self._now())

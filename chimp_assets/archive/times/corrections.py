@@ -138,9 +138,11 @@ def revoke(
     """Revoke a correction: times are again what their witnesses and the other corrections give. Raises
     CorrectionError if there is none of this number, or it was revoked before."""
     _check_reason(why)
-    c = schema.time_correction.c
+    correction = schema.time_correction.c
     with db.read() as conn:
-        row = conn.execute(sa.select(schema.time_correction).where(c.correction_id == correction_id)).one_or_none()
+        row = conn.execute(
+            sa.select(schema.time_correction).where(correction.correction_id == correction_id)
+        ).one_or_none()
         if row is None:
             raise CorrectionError(f"There is no correction {correction_id}.", "See chimp times list.")
         if row.revoked_at is not None:
@@ -162,7 +164,7 @@ def revoke(
         }
         changed = conn.execute(
             sa.update(schema.time_correction)
-            .where(c.correction_id == correction_id, c.revoked_at.is_(None))
+            .where(correction.correction_id == correction_id, correction.revoked_at.is_(None))
             .values(**values)
         )
         if changed.rowcount == 0:
@@ -178,12 +180,16 @@ def revoke(
 
 def list_corrections(conn: sa.Connection) -> list[Listed]:
     """Every correction, the newest first, with those that were revoked."""
-    c, maker, revoker = schema.time_correction, schema.app_user.alias("maker"), schema.app_user.alias("revoker")
+    correction, maker, revoker = (
+        schema.time_correction,
+        schema.app_user.alias("maker"),
+        schema.app_user.alias("revoker"),
+    )
     rows = conn.execute(
-        sa.select(c, maker.c.name.label("maker"), revoker.c.name.label("revoker"))
-        .outerjoin(maker, maker.c.user_id == c.c.user_id)
-        .outerjoin(revoker, revoker.c.user_id == c.c.revoked_by)
-        .order_by(c.c.correction_id.desc())
+        sa.select(correction, maker.c.name.label("maker"), revoker.c.name.label("revoker"))
+        .outerjoin(maker, maker.c.user_id == correction.c.user_id)
+        .outerjoin(revoker, revoker.c.user_id == correction.c.revoked_by)
+        .order_by(correction.c.correction_id.desc())
     )
     return [
         Listed(
@@ -295,8 +301,8 @@ def _row_of(conn: sa.Connection, settings: Settings, said: Said) -> dict[str, An
 def _camera_of(conn: sa.Connection, text: str) -> tuple[str | None, str | None, bool]:
     if text.strip() == EVERYWHERE:
         return None, None, True
-    v = schema.video.c
-    known = [(row.site, row.camera) for row in conn.execute(sa.select(v.site, v.camera).distinct())]
+    video = schema.video.c
+    known = [(row.site, row.camera) for row in conn.execute(sa.select(video.site, video.camera).distinct())]
     wanted = text.strip()
     fits = [(s, c) for s, c in known if c is not None and wanted in (c, f"{s}/{c}")]
     exact = [(s, c) for s, c in fits if wanted == f"{s}/{c}"] or fits
@@ -346,10 +352,10 @@ def _standing(row: dict[str, Any], correction_id: int) -> StandingCorrection:
 
 def _mark(conn: sa.Connection, standing: StandingCorrection) -> None:
     """Mark the times of these videos to be weighed: by this process, or by the next listing if it is killed."""
-    kept, v = schema.video_time, schema.video.c
+    kept, video = schema.video_time, schema.video.c
     statement = sa.update(kept).values(weighed=False)
     if not standing.everywhere:
-        here = sa.select(v.video_id).where(same(v.site, standing.site), same(v.camera, standing.camera))
+        here = sa.select(video.video_id).where(same(video.site, standing.site), same(video.camera, standing.camera))
         statement = statement.where(kept.c.video_id.in_(here))
     conn.execute(statement)
 

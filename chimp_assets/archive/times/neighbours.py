@@ -44,13 +44,13 @@ def rules_of(settings: Settings, latest: datetime) -> Rules:
 
 
 def time_rows() -> sa.Select[Any]:
-    v, kept = schema.video.c, schema.video_time.c
+    video, kept = schema.video.c, schema.video_time.c
     return sa.select(
-        v.video_id, v.bundle_id, v.uri, v.site, v.camera, v.recorded_at, v.recorded_at_source, v.recorded_on,
-        v.recorded_at_certainty, v.duration_s, v.discovered_at, v.state, kept.witnesses, kept.witness, kept.disagree,
+        video.video_id, video.bundle_id, video.uri, video.site, video.camera, video.recorded_at, video.recorded_at_source, video.recorded_on,
+        video.recorded_at_certainty, video.duration_s, video.discovered_at, video.state, kept.witnesses, kept.witness, kept.disagree,
         kept.note, kept.asks, kept.correction_id, kept.weighed,
         kept.video_id.label("kept_id"),
-    ).outerjoin_from(schema.video, schema.video_time, kept.video_id == v.video_id)  # fmt: skip
+    ).outerjoin_from(schema.video, schema.video_time, kept.video_id == video.video_id)  # fmt: skip
 
 
 class Neighbourhood:
@@ -118,9 +118,11 @@ class Neighbourhood:
         """How other names of the camera write day and month; None where they do not show it, or show both."""
         key = (row.site, row.camera, short)
         if key not in self._orders:
-            v = schema.video.c
+            video = schema.video.c
             uris = self._conn.scalars(
-                sa.select(v.uri).where(same(v.site, row.site), same(v.camera, row.camera)).limit(_NAMES_READ)
+                sa.select(video.uri)
+                .where(same(video.site, row.site), same(video.camera, row.camera))
+                .limit(_NAMES_READ)
             )
             shown = {order for uri in uris for order in [_order_shown(uri, short)] if order is not None}
             words: dict[str, DateOrder] = {"dmy": "day_first", "mdy": "month_first", "ymd": "year_first"}

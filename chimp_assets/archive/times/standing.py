@@ -64,10 +64,12 @@ def same(column: sa.ColumnElement[Any], value: str | None) -> sa.ColumnElement[b
 
 def standing_corrections(conn: sa.Connection) -> list[StandingCorrection]:
     """Corrections that nobody has revoked, the newest first: that is the one which counts."""
-    c = schema.time_correction.c
+    correction = schema.time_correction.c
     found = []
     for row in conn.execute(
-        sa.select(schema.time_correction).where(c.revoked_at.is_(None)).order_by(c.correction_id.desc())
+        sa.select(schema.time_correction)
+        .where(correction.revoked_at.is_(None))
+        .order_by(correction.correction_id.desc())
     ):
         said = Correction(
             row.correction_id,
