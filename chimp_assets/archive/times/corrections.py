@@ -14,8 +14,13 @@ from typing import Any
 import sqlalchemy as sa
 
 from chimp_assets.archive.times.rows import WeighingReport, preview, reweigh
-from chimp_assets.archive.times.standing import StandingCorrection, same, standing_corrections, zone_named
-from chimp_assets.archive.times.weighing.correction import Correction
+from chimp_assets.archive.times.standing import (
+    StandingCorrection,
+    correction_of,
+    same,
+    standing_corrections,
+    zone_named,
+)
 from chimp_assets.database import schema
 from chimp_assets.database.connection.bulk import insert_one
 from chimp_assets.database.connection.counters import take_numbers
@@ -105,7 +110,7 @@ def correct(
     _check_reason(why)
     with db.read() as conn:
         row = _row_of(conn, settings, said)
-    standing = _standing(row, 0)
+    standing = correction_of(row, 0)
     found = preview(db, settings, standing)
     words = in_words(row)
     if dry_run:
@@ -329,25 +334,6 @@ def _moment(text: str, what: str) -> datetime:
     if not 1900 <= found.year <= 2200:
         raise CorrectionError(f"--{what} {text!r} is outside 1900 to 2200.", "Write the year with four digits.")
     return found if what == "true" else found.replace(tzinfo=None)
-
-
-def _standing(row: dict[str, Any], correction_id: int) -> StandingCorrection:
-    def digits(name: str) -> datetime | None:
-        moment = row.get(name)
-        return None if moment is None else moment.replace(tzinfo=None)
-
-    zone = row.get("zone")
-    said = Correction(
-        correction_id,
-        row.get("offset_s"),
-        None if zone is None else zone_named(zone),
-        digits("showed_at"),
-        row.get("true_at"),
-    )
-    return StandingCorrection(
-        said, row.get("date_order"), row["site"], row["camera"], row["everywhere"], digits("shown_from"),
-        digits("shown_to"),
-    )  # fmt: skip
 
 
 def _mark(conn: sa.Connection, standing: StandingCorrection) -> None:

@@ -46,8 +46,9 @@ def rules_of(settings: Settings, latest: datetime) -> Rules:
 def time_rows() -> sa.Select[Any]:
     video, kept = schema.video.c, schema.video_time.c
     return sa.select(
-        video.video_id, video.bundle_id, video.uri, video.site, video.camera, video.recorded_at, video.recorded_at_source, video.recorded_on,
-        video.recorded_at_certainty, video.duration_s, video.discovered_at, video.state, kept.witnesses, kept.witness, kept.disagree,
+        video.video_id, video.bundle_id, video.uri, video.site, video.camera, video.recorded_at,
+        video.recorded_at_source, video.recorded_on, video.recorded_at_certainty, video.duration_s,
+        video.discovered_at, video.state, kept.witnesses, kept.witness, kept.disagree,
         kept.note, kept.asks, kept.correction_id, kept.weighed,
         kept.video_id.label("kept_id"),
     ).outerjoin_from(schema.video, schema.video_time, kept.video_id == video.video_id)  # fmt: skip
@@ -86,8 +87,8 @@ class Neighbourhood:
     def _alone(self, row: Any) -> WeighedRow:
         seen = _witnesses_of(row)
         rules = rules_of(self._settings, row.discovered_at + timedelta(days=1))
-        said = [one for one in self._standing if one.is_of(row.site, row.camera)]
-        order = next((one.date_order for one in said if one.date_order is not None), None)
+        corrections = [one for one in self._standing if one.is_of(row.site, row.camera)]
+        order = next((one.date_order for one in corrections if one.date_order is not None), None)
         if order is not None:
             rules = replace(rules, date_order=order)
         base = weigh(seen, rules)
@@ -96,13 +97,13 @@ class Neighbourhood:
             if shown is not None:
                 rules = replace(rules, date_order=shown, order_is_stated=False)
                 base = weigh(seen, rules)
-        return WeighedRow(row, seen, base, self._corrected(seen, rules, base, said))
+        return WeighedRow(row, seen, base, self._corrected(seen, rules, base, corrections))
 
     def _corrected(
-        self, seen: Witnesses, rules: Rules, base: RecordingTime, said: list[StandingCorrection]
+        self, seen: Witnesses, rules: Rules, base: RecordingTime, corrections: list[StandingCorrection]
     ) -> RecordingTime:
         clock = None if base.moment is None else base.moment.astimezone(self._zone).replace(tzinfo=None)
-        for one in said:
+        for one in corrections:
             is_reset = one.correction.showed is not None
             if one.date_order is not None or (clock is None and not is_reset):
                 continue
@@ -131,10 +132,10 @@ class Neighbourhood:
 
 
 def _order_shown(uri: str, short: bool) -> str | None:
-    said = written_in_name(uri)
-    if said is None or said.short != short or len(said.readings) != 1 or (said.hidden and not short):
+    written = written_in_name(uri)
+    if written is None or written.short != short or len(written.readings) != 1 or (written.hidden and not short):
         return None
-    order = said.readings[0][0]
+    order = written.readings[0][0]
     return order if short or order != "ymd" else None
 
 

@@ -164,31 +164,25 @@ def reweigh_bundle(db: Database, settings: Settings, bundle_key: str) -> Weighin
 
 
 def preview(
-    db: Database, settings: Settings, said: StandingCorrection, revoked: int | None = None, limit: int | None = None
+    db: Database, settings: Settings, correction: StandingCorrection, revoked: int | None = None
 ) -> list[tuple[str, datetime | None, datetime | None]]:
     """What would change, as (uri, time before, time after), if a correction were made, or one (by id) revoked."""
     found: list[tuple[str, datetime | None, datetime | None]] = []
     video = schema.video.c
-    where = ([] if said.everywhere else [same(video.site, said.site), same(video.camera, said.camera)]) + [
-        video.state != "retired"
-    ]
+    where = [video.state != "retired"]
+    if not correction.everywhere:
+        where += [same(video.site, correction.site), same(video.camera, correction.camera)]
     with db.read() as conn:
         standing = [one for one in standing_corrections(conn) if one.correction.correction_id != revoked]
         if revoked is None:
-            standing = [said, *standing]
+            standing = [correction, *standing]
         neighbours = Neighbourhood(conn, settings, standing)
         for page in _pages(conn, where):
             for one in neighbours.weigh(page):
-                if one.row.recorded_at != one.verdict.moment and video_matches(one.row, said):
+                # Other pieces of a recording come along, perhaps of another camera.
+                if one.row.recorded_at != one.verdict.moment and correction.is_of(one.row.site, one.row.camera):
                     found.append((one.row.uri, one.row.recorded_at, one.verdict.moment))
-                    if limit is not None and len(found) >= limit:
-                        return found
     return found
-
-
-def video_matches(row: Any, said: StandingCorrection) -> bool:
-    """Whether a row is of the camera that a correction is about."""
-    return said.is_of(row.site, row.camera)
 
 
 def _rules_text(settings: Settings) -> str:
@@ -312,7 +306,7 @@ def _write(conn: sa.Connection, settings: Settings, weighed: Sequence[WeighedRow
             moved.append(row.video_id)
             if row.recorded_on != day:
                 days.add(row.bundle_id)
-        said = {
+        facts = {
             "witness": verdict.witness,
             "disagree": ",".join(verdict.disagree)[:60],
             "note": _note(verdict.note),
@@ -322,9 +316,9 @@ def _write(conn: sa.Connection, settings: Settings, weighed: Sequence[WeighedRow
         }
         witnesses = one.seen.as_text() if row.witnesses is None else row.witnesses
         if row.kept_id is None:
-            fresh.append({"video_id": row.video_id, "witnesses": witnesses, **said})
-        elif row.witnesses is None or any(getattr(row, name) != value for name, value in said.items()):
-            kept.append({"key": row.video_id, "witnesses": witnesses, **said})
+            fresh.append({"video_id": row.video_id, "witnesses": witnesses, **facts})
+        elif row.witnesses is None or any(getattr(row, name) != value for name, value in facts.items()):
+            kept.append({"key": row.video_id, "witnesses": witnesses, **facts})
     done.weighed += len(weighed)
     _update(conn, schema.video, videos)
     _update(conn, schema.video_time, kept)

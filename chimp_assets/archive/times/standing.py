@@ -6,6 +6,7 @@ Does not belong here: making and revoking them (`corrections`), their effect on 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone, tzinfo
 from typing import Any
@@ -65,31 +66,33 @@ def same(column: sa.ColumnElement[Any], value: str | None) -> sa.ColumnElement[b
 def standing_corrections(conn: sa.Connection) -> list[StandingCorrection]:
     """Corrections that nobody has revoked, the newest first: that is the one which counts."""
     correction = schema.time_correction.c
-    found = []
-    for row in conn.execute(
+    rows = conn.execute(
         sa.select(schema.time_correction)
         .where(correction.revoked_at.is_(None))
         .order_by(correction.correction_id.desc())
-    ):
-        said = Correction(
-            row.correction_id,
-            row.offset_s,
-            None if row.zone is None else zone_named(row.zone),
-            _digits(row.showed_at),
-            row.true_at,
-        )
-        found.append(
-            StandingCorrection(
-                said,
-                row.date_order,
-                row.site,
-                row.camera,
-                row.everywhere,
-                _digits(row.shown_from),
-                _digits(row.shown_to),
-            )
-        )
-    return found
+    )
+    return [correction_of(row._mapping, row.correction_id) for row in rows]
+
+
+def correction_of(row: Mapping[str, Any], correction_id: int) -> StandingCorrection:
+    """A row of `time_correction`, or one to be inserted, which may leave out what is not set."""
+    zone = row.get("zone")
+    correction = Correction(
+        correction_id,
+        row.get("offset_s"),
+        None if zone is None else zone_named(zone),
+        _digits(row.get("showed_at")),
+        row.get("true_at"),
+    )
+    return StandingCorrection(
+        correction,
+        row.get("date_order"),
+        row["site"],
+        row["camera"],
+        row["everywhere"],
+        _digits(row.get("shown_from")),
+        _digits(row.get("shown_to")),
+    )
 
 
 def _digits(moment: datetime | None) -> datetime | None:

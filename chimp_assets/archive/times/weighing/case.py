@@ -59,26 +59,26 @@ class Case:
             return None
         return stamp
 
-    def _possible(self, said: WrittenTime | None, witness: Witness) -> WrittenTime | None:
-        if said is None:
+    def _possible(self, written: WrittenTime | None, witness: Witness) -> WrittenTime | None:
+        if written is None:
             return None
-        kept = tuple(r for r in said.readings if self.moments_of(said, r[1])[0] <= self.rules.latest)
+        kept = tuple(r for r in written.readings if self.moments_of(written, r[1])[0] <= self.rules.latest)
         if not kept:
             self.dropped.append(witness)
             what = "name" if witness == "file_name" else "folder"
             self.notes.append(f"The {what} names a moment in the future: a clock that was wrong.")
             return None
-        said = replace(said, readings=kept)
+        written = replace(written, readings=kept)
         wanted = ORDERS.get(self.rules.date_order)
         chosen = tuple(one for one in kept if one[0] == wanted)
         if len(kept) > 1 and chosen:
-            return replace(said, readings=chosen, loose=said.loose and not self.rules.order_is_stated)
-        return said
+            return replace(written, readings=chosen, loose=written.loose and not self.rules.order_is_stated)
+        return written
 
-    def moments_of(self, said: WrittenTime, clock: datetime) -> list[datetime]:
+    def moments_of(self, written: WrittenTime, clock: datetime) -> list[datetime]:
         """What a clock of a name may be in UTC: two where the hour was there twice."""
-        if said.zone is not None:
-            return [clock.replace(tzinfo=said.zone).astimezone(UTC)]
+        if written.zone is not None:
+            return [clock.replace(tzinfo=written.zone).astimezone(UTC)]
         return moments_of_clock(clock, self.rules.zone)
 
     def day_of(self, moment: datetime) -> datetime:

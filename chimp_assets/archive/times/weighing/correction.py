@@ -32,7 +32,7 @@ class Correction:
         return timedelta(seconds=self.offset_s or 0)
 
 
-def corrected(seen: Witnesses, rules: Rules, verdict: RecordingTime, said: Correction) -> RecordingTime:
+def corrected(seen: Witnesses, rules: Rules, verdict: RecordingTime, correction: Correction) -> RecordingTime:
     """The verdict after a person's correction of the camera's clock; as it was where the correction cannot be applied.
 
     An offset is added to what was found. A zone says where the digits of the clock (name, else container) belong. A
@@ -42,7 +42,7 @@ def corrected(seen: Witnesses, rules: Rules, verdict: RecordingTime, said: Corre
     exact = name is not None and name.resolution in ("second", "minute") and not name.hidden
     moment: datetime | None = None
     witness = verdict.witness
-    if said.showed is not None and said.true_at is not None:
+    if correction.showed is not None and correction.true_at is not None:
         digits: datetime | None = None
         if stamp is not None:
             digits, witness = stamp.clock, "container"
@@ -50,32 +50,32 @@ def corrected(seen: Witnesses, rules: Rules, verdict: RecordingTime, said: Corre
             digits, witness = name.clocks[0], "file_name"
         elif seen.modified is not None:
             digits, witness = seen.modified.astimezone(rules.zone).replace(tzinfo=None), "file_time"
-        if digits is None or not said.showed <= digits or moment_of(digits, rules.zone) >= said.true_at:
+        if digits is None or not correction.showed <= digits or moment_of(digits, rules.zone) >= correction.true_at:
             return verdict
-        moment = said.true_at + (digits - said.showed)
-    elif said.zone is not None:
+        moment = correction.true_at + (digits - correction.showed)
+    elif correction.zone is not None:
         if exact and name is not None and name.zone is None and verdict.witness in ("file_name", "container"):
             digits = name.clocks[0] if verdict.clock is None else verdict.clock
             digits = digits if digits in name.clocks else name.clocks[0]
-            moment, witness = moment_of(digits, said.zone), "file_name"
+            moment, witness = moment_of(digits, correction.zone), "file_name"
         elif stamp is not None and stamp.as_local is not None and verdict.witness == "container":
-            moment = moment_of(stamp.clock, said.zone)
+            moment = moment_of(stamp.clock, correction.zone)
         elif verdict.certainty == "day" and verdict.clock is not None:
-            moment = moment_of(verdict.clock, said.zone)
+            moment = moment_of(verdict.clock, correction.zone)
         if moment is None:
             return verdict
-        moment += said.slow
-    elif said.offset_s is not None and verdict.moment is not None:
-        moment = verdict.moment + said.slow
+        moment += correction.slow
+    elif correction.offset_s is not None and verdict.moment is not None:
+        moment = verdict.moment + correction.slow
     if moment is None:
         return verdict
     better: dict[str, Certainty] = {"sure": "sure", "likely": "sure", "day": "day", "unsure": "likely"}
     certainty = better[verdict.certainty]
-    if said.showed is not None:
+    if correction.showed is not None:
         certainty = "sure" if witness != "file_time" else "unsure"
     elif verdict.asks or verdict.witness in ("file_time", "folder"):
         certainty = verdict.certainty
-    note = f"Correction {said.correction_id} was applied." + (f" {verdict.note}" if verdict.note else "")
+    note = f"Correction {correction.correction_id} was applied." + (f" {verdict.note}" if verdict.note else "")
     return replace(
-        verdict, moment=moment, witness=witness, certainty=certainty, note=note, correction_id=said.correction_id
+        verdict, moment=moment, witness=witness, certainty=certainty, note=note, correction_id=correction.correction_id
     )
