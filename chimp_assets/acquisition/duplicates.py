@@ -2,7 +2,7 @@
 
 A tracker that loses an animal for a moment makes two tracks of it; a file that was copied makes two of everything. One
 answer is enough for both. Belongs here: finding them among candidates. Does not belong here: copies of whole files
-(`archive.duplicates`), joining tracks (`vision.purity`).
+(`archive.catalogue.duplicates`), joining tracks (`vision.tracking.purity`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""Which videos belong to which camera, which cameras may be one, and moving them when an operator says so.
+"""Which videos belong to which camera, which cameras may be one, and moving videos on an operator's order.
 
-Belongs here: the report of cameras, mapping and its undoing, filing every video where it belongs. Does not belong here:
-rules about folders (`places`), spellings and the tables of names (`database.cameras`), deployments (`effort_files`).
+Belongs here: the report of cameras, mapping and its undoing, filing every video where it belongs.
+Does not belong here: rules about folders (`places`), spellings and the tables of names (`database.footage.cameras`),
+deployments (`database.files.effort_files`).
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _SHOWN = 5
 
 
 class CameraError(ChimpError):
-    """A camera or folder is not known, or a mapping cannot be."""
+    """A camera or folder is unknown, or a mapping is impossible."""
 
 
 @dataclass
@@ -219,10 +220,10 @@ def map_camera(
     why: str | None = None,
     by: str | None = None,
 ) -> RefilingReport:
-    """Say that a folder of the archive, or a camera, means a camera (SITE/CAMERA, or CAMERA of the same site).
+    """Map a folder of the archive, or a camera, to a camera (SITE/CAMERA, or CAMERA of the same site).
 
-    Videos that are there follow, and new ones will. folder: whether `what` is one; None: a camera if there is one of
-    this name, else a folder. Raises CameraError if it is neither, or PeopleError for an unknown user.
+    Videos already listed move; new ones will be filed there. folder: whether `what` is one; None: a camera if there is
+    one of this name, else a folder. Raises CameraError if it is neither, or PeopleError for an unknown user.
     """
     fault = fault_of(why or "", 1000)
     if fault:
@@ -261,7 +262,7 @@ def map_camera(
 def unmap_camera(
     db: Database, what: str, *, timezone: str = "UTC", why: str | None = None, by: str | None = None
 ) -> RefilingReport:
-    """Take back the newest mapping of a folder or camera, or that of a number; videos go back. Raises CameraError."""
+    """Undo the newest mapping of a folder or camera, or the one with a number; videos move back. Raises CameraError."""
 
     def work(conn: sa.Connection) -> int:
         take_numbers(conn, "discovery", 0)
@@ -288,7 +289,7 @@ def apply_mappings(db: Database, timezone: str = "UTC") -> RefilingReport:
     """File every video under the camera that its path, the rules of this version and the mappings name.
 
     Reads all paths; writes only what differs. Splits follow their groups (`splits.follow_groups`). Times are weighed
-    again at the next listing (`time_rows.keep_up`): corrections of the camera's clock apply to other videos now.
+    again at the next listing (`times.rows.keep_up`): corrections of the camera's clock apply to other videos now.
     """
 
     def work(conn: sa.Connection) -> RefilingReport:

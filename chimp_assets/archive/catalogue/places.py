@@ -1,7 +1,7 @@
 """Whose camera a path names: which folders are places, and which are cards, dates, copies or of the system.
 
 Belongs here: rules about folder names, as pure functions. Does not belong here: spellings of one name and what an
-operator maps (`database.cameras`), when something was filmed, reading folders (`folders`).
+operator maps (`database.footage.cameras`), when something was filmed, reading folders (`folders`).
 
 Camera cards bring folders of their own (DCIM/100EK113 by the DCF standard, PRIVATE/AVCHD/BDMV/STREAM, SD_VIDEO/PRG001),
 people add dates, cards and copies. None of these is a camera: taken for one, it would mix two cameras that both hold a
@@ -96,7 +96,7 @@ _CAMERA = re.compile(
 
 @dataclass(frozen=True)
 class CameraPlace:
-    """What a path says of where it was filmed.
+    """Where a path says that its videos were filmed.
 
     trunk: the folders that name the place, from the outermost to the camera, copies folded. unsure: why the camera is
     a guess, in words; None where it is not.

@@ -1,4 +1,4 @@
-"""Azure Blob storage: whose account it is, with which credential it is asked, and what its refusals mean.
+"""Azure Blob storage: the account, the credential, and what refusals mean.
 
 Belongs here: the environment (`AZURE_STORAGE_...`) read into one description of an account, patience with the network,
 and each refusal as a sentence with a remedy. Does not belong here: reading and writing blobs (`objects`).
@@ -146,7 +146,7 @@ def account_of(environment: Mapping[str, str] = os.environ) -> AzureAccount:
 
 
 def _credential(first: Any, key: bool, sas: bool, emulator: bool) -> str:
-    """The credential that the environment holds. Never a guess, which would wait for an answer that does not come."""
+    """The credential that the environment holds. Never guessed: a guess would wait for an answer that does not come."""
     if key or (emulator and not sas):
         return "access_key"
     if sas:

@@ -1,4 +1,4 @@
-"""What every store agrees on: the words for a blob, the errors, the rules for keys, and which ranges are read together.
+"""What all stores share: the records of a blob, the errors, the rules for keys, and which ranges are read together.
 
 Belongs here: what the kinds of store share. Does not belong here: any of the kinds (`folders`, `objects`, `azure`), and
 what users of a store call (`store`).
@@ -38,7 +38,7 @@ class ReplacedBlobError(MissingBlobError):
 
 @dataclass(frozen=True)
 class BlobInfo:
-    """What a listing says of one blob. size in bytes; etag changes when the content may have; modified is UTC."""
+    """One blob in a listing. size in bytes; etag changes when the content may have; modified is UTC."""
 
     key: str
     size: int

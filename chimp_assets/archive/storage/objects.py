@@ -181,7 +181,7 @@ class Objects:
 
 
 def explain_memory(url: str) -> Explain:
-    """What errors of a store in memory mean: there is only one."""
+    """Explains errors of a store in memory: there is only one."""
 
     def explain(error: Exception, key: str, verb: str) -> ChimpError:
         if isinstance(error, FileNotFoundError):
@@ -210,7 +210,7 @@ def _call(function: Callable[..., Any], *arguments: Any) -> Callable[[], Any]:
 
 
 def _in_order(calls: Sequence[Callable[[], Any]], on_wait: Callable[[], None]) -> Iterator[Any]:
-    """What each call gives, in the order of the calls, several at work at once; on_wait at each and while waiting."""
+    """Results in the order of the calls, several of which run at once; on_wait at each and while waiting."""
     pool = ThreadPoolExecutor(min(GET_IN_FLIGHT, max(1, len(calls))), thread_name_prefix="fetch")
     running: deque[Future[Any]] = deque()
     waiting = iter(calls)

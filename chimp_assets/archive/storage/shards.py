@@ -126,7 +126,7 @@ def _new_digest() -> hashlib.blake2b:
 
 
 def refused_by_scratch(error: OSError) -> ChimpError:
-    """What a fault of the temporary folder is called."""
+    """The error for a fault of the temporary folder."""
     where = tempfile.gettempdir()
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return FullDiskError(

@@ -176,7 +176,7 @@ class BlobStore:
         return self._backend.download(checked_key(key), path, on_block)
 
     def head(self, key: str) -> BlobInfo | None:
-        """What a listing would say of this blob, or None if there is none."""
+        """This blob as in a listing; None if there is none."""
         return self._backend.head(checked_key(key))
 
     def list(

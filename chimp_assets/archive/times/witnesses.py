@@ -32,7 +32,7 @@ TIME_TAGS = (
 )
 
 ORDERS: Mapping[str, str] = {"day_first": "dmy", "month_first": "mdy", "year_first": "ymd"}
-"""Values of archive.date_order, as `time_names` calls the orders."""
+"""Values of archive.date_order, as `names` calls the orders."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Which pictures of a video are kept, and their JPEGs: the two sampling policies, over a whole video or a part of it.
 
-Belongs here: sampling by time, clocks that jump, the JPEGs, and the words for what damage cost.
+Belongs here: sampling by time, clocks that jump, the JPEGs, and the sentences about damage.
 Does not belong here: opening and probing (`probe`), what a picture looks like (`conversion`), how a video is cut into
 parts (`segments`), packing (`shards`), rows and processes (`ingest`).
 """
@@ -77,8 +77,8 @@ class Steps:
         self.missing += others.missing
         self.first_s = others.first_s if self.first_s is None else self.first_s
 
-    def told(self) -> str | None:
-        """What to say where an even clock leaves pictures out; a file of variable rate has no even clock."""
+    def gaps(self) -> str | None:
+        """A sentence where an even clock leaves pictures out; a file of variable rate has no even clock."""
         if not self.missing or self.first_s is None or self.even < _EVEN * self.n:
             return None
         return f"{self.missing} pictures are missing from an even clock, the first after {self.first_s:.1f} s."
@@ -117,7 +117,7 @@ class PictureSum:
         self.first = after.first if self.first is None else self.first
 
     def named(self, facts: VideoFacts, policy: str) -> str | None:
-        """The hash for a row of `video`; None if all pictures are alike: a black video says nothing of itself."""
+        """The hash for a row of `video`; None if all pictures are alike: a black video identifies nothing."""
         if not self.varied:
             return None
         how = f"1|{policy}|{facts.width}x{facts.height}|{facts.rotation}|{facts.mirrored}|{self.n}|{self.value:x}"
@@ -141,7 +141,7 @@ def _lines_of(frame: Any) -> int:
 
 @dataclass
 class DecodeReport:
-    """What there is to say of a decoding beside its pictures.
+    """What a decoding found beside its pictures.
 
     problems: what was lost, where and why. notes: how kept pictures differ from those in the file. pictures: decoded in
     all. facts: of the video, once its first picture was decoded. length_s: from the first picture to the end of the
@@ -160,12 +160,12 @@ class DecodeReport:
     ends: tuple[str, str] = ("", "")
 
     def problem(self, sentence: str) -> None:
-        """Say something once; of very many things, the first."""
+        """Add a loss once; of very many, the first are kept."""
         if sentence not in self.problems and len(self.problems) < _SENTENCES:
             self.problems.append(sentence)
 
     def note(self, sentence: str) -> None:
-        """As `problem`, for what need not be a loss."""
+        """As `problem`, for what is not a loss."""
         if sentence not in self.notes and len(self.notes) < _SENTENCES:
             self.notes.append(sentence)
 
@@ -254,7 +254,7 @@ def frames_of(
     if report.facts is not None and not keyframes_only:
         report.facts = replace(report.facts, avg_fps=seen_rate(report.facts.avg_fps, report.pictures, clock.span_s))
     to_the_end = part is None or part.end is None
-    for sentence in _told(losses, clock, claimed if to_the_end else None, stream, container):
+    for sentence in _in_sentences(losses, clock, claimed if to_the_end else None, stream, container):
         report.problem(sentence)
     if n == 0 and part is None:
         raise unreadable_pictures(name, losses, "key picture" if report.pictures else "picture")
@@ -437,8 +437,10 @@ class _Grid:
         return True
 
 
-def _told(losses: Losses, clock: FrameClock, claimed: float | None, stream: Any, container: Any) -> Iterator[str]:
-    """What was lost and where, in sentences. Seconds count from the beginning of the stream."""
+def _in_sentences(
+    losses: Losses, clock: FrameClock, claimed: float | None, stream: Any, container: Any
+) -> Iterator[str]:
+    """What was lost and where, as sentences. Seconds count from the beginning of the stream."""
     start = float(stream.start_time * stream.time_base) if stream.start_time else 0.0
     if losses.bad_packets.n:
         yield f"{losses.bad_packets.n} damaged packets could not be decoded{losses.bad_packets.where(start)}."

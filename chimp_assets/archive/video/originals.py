@@ -79,7 +79,7 @@ def read_original(
 
 
 def _is_steady(conn: sa.Connection, video_id: int, time_s: float, video: Any) -> bool:
-    """Whether the clock of the file has not jumped before this time, as the kept frames around it tell."""
+    """Whether the clock of the file has not jumped before this time, by the kept frames around it."""
     frame = schema.frame.c
     of_video = sa.select(frame.pts, frame.time_s).where(frame.video_id == video_id)
     first = conn.execute(of_video.where(frame.frame_no == 0)).first()

@@ -1,4 +1,4 @@
-"""What a video file says of itself: size as displayed, rotation, rate, codec, time of recording; and how to open it.
+"""The header of a video file: size as displayed, rotation, rate, codec, time of recording; and how to open it.
 
 Belongs here: opening a file safely, its facts, and how a decoded picture must be turned to be seen as it was filmed.
 Does not belong here: which frames are kept (`decode`), and what a file's name says (`discover`).
@@ -257,7 +257,7 @@ def duration_of(container: Any, stream: Any) -> float | None:
 
 
 def pixel_aspect(stream: Any) -> Fraction:
-    """Width of a pixel divided by its height. 1 where the file says nothing or nonsense."""
+    """Width of a pixel divided by its height; 1 where the file gives none, or an impossible one."""
     sar = stream.sample_aspect_ratio
     if not sar or not Fraction(1, 10) <= sar <= 10:
         return Fraction(1)

@@ -1,4 +1,4 @@
-"""What child processes do with one archive file: decode it to shards, or a part of it, or ask when it was recorded.
+"""What child processes do with one archive file: decode it to shards, or a part of it, or read its recording time.
 
 Belongs here: work on one file without a database. Light to import: a child that needs SQLAlchemy starts a second later.
 Does not belong here: rows and states (`ingest`, `discover`), who does what (`decoders`), the processes (`workers`).
@@ -212,7 +212,7 @@ class Packer:
         _require_still_there(self._job)
         shards = self._writer.close()
         columns = _columns_of(facts)
-        gaps = None if report.problems else report.steps.told()  # else the problems say it better
+        gaps = None if report.problems else report.steps.gaps()  # else the problems say it better
         notes = " ".join([*report.notes, *([gaps] if gaps else [])])
         return DecodedVideo(
             content_hash=content_hash,

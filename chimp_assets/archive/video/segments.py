@@ -46,7 +46,7 @@ _ROUNDS = 8
 
 @dataclass(frozen=True)
 class DecodedPart:
-    """What a part gave. pts i64 [n], time_s f64 [n], byte_length i32 [n] of its JPEGs, which lie in a row in a file."""
+    """A decoded part. pts i64 [n], time_s f64 [n], byte_length i32 [n] of its JPEGs, one after the other in a file."""
 
     pts: np.ndarray
     time_s: np.ndarray
@@ -61,13 +61,13 @@ class DecodedPart:
     @classmethod
     def of_message(cls, message: dict[str, Any]) -> DecodedPart:
         """What `as_message` gave."""
-        told = message["report"]
+        found = message["report"]
         report = DecodeReport(
             **{
-                **told,
-                "steps": Steps(**told["steps"]),
-                "picture_sum": PictureSum(**told["picture_sum"]),
-                "ends": (told["ends"][0], told["ends"][1]),
+                **found,
+                "steps": Steps(**found["steps"]),
+                "picture_sum": PictureSum(**found["picture_sum"]),
+                "ends": (found["ends"][0], found["ends"][1]),
             }
         )
         return cls(**{**message, "report": report})

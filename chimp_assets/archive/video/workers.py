@@ -228,9 +228,9 @@ def _number(pipe: IO[bytes]) -> int | None:
     return int(_LENGTH.unpack(head)[0]) if len(head) == _LENGTH.size else None
 
 
-def _error_of(told: Any) -> ChimpError:
+def _error_of(refusal: Any) -> ChimpError:
     """The child's error, of its own class if that is one that callers tell apart."""
-    name, sentence, remedy = (str(text) for text in told)
+    name, sentence, remedy = (str(text) for text in refusal)
     known = {kind.__name__: kind for kind in _kinds_below(ChimpError) if kind.__module__.startswith("chimp_assets.")}
     return known.get(name, ChimpError)(sentence, remedy)
 

@@ -137,7 +137,7 @@ def test_pictures_before_and_after_a_hole_are_kept_and_true(whole: dict[str, byt
     assert len(same) >= 0.75 * len(true)
     assert same[0] == 0
     assert same[-1] >= len(true) - 2
-    assert report.problems or "pictures are missing" in str(report.steps.told())
+    assert report.problems or "pictures are missing" in str(report.steps.gaps())
 
 
 @pytest.fixture

@@ -237,9 +237,9 @@ def test_a_clock_that_leaps_further_than_any_video_lasts_goes_on():
 def test_pictures_missing_from_an_even_clock_are_counted_and_a_variable_rate_is_not_called_uneven():
     """Some containers lose packets without a word: only the clock tells."""
     stamps = [4 * n for n in range(60) if n not in (20, 21, 22, 40)]
-    assert read_clock(*stamps)[0].steps.told() == ("4 pictures are missing from an even clock, the first after 0.8 s.")
-    assert read_clock(*(4 * n for n in range(60)))[0].steps.told() is None
-    assert read_clock(*(4 * n for n in range(90) if n % 3 != 1 or n % 7 == 0))[0].steps.told() is None
+    assert read_clock(*stamps)[0].steps.gaps() == ("4 pictures are missing from an even clock, the first after 0.8 s.")
+    assert read_clock(*(4 * n for n in range(60)))[0].steps.gaps() is None
+    assert read_clock(*(4 * n for n in range(90) if n % 3 != 1 or n % 7 == 0))[0].steps.gaps() is None
 
 
 @pytest.mark.parametrize(
