@@ -71,7 +71,7 @@ def standing_corrections(conn: sa.Connection) -> list[StandingCorrection]:
         .where(correction.revoked_at.is_(None))
         .order_by(correction.correction_id.desc())
     )
-    return [correction_of(row._mapping, row.correction_id) for row in rows]
+    return [correction_of(row._asdict(), row.correction_id) for row in rows]
 
 
 def correction_of(row: Mapping[str, Any], correction_id: int) -> StandingCorrection:

@@ -12,7 +12,7 @@ from chimp_assets.archive.times.names import WrittenTime
 from chimp_assets.archive.times.weighing.case import DAY, DECADE, SAME, YEAR, Case
 from chimp_assets.archive.times.weighing.clocks import Stamp, moments_of_clock
 from chimp_assets.archive.times.weighing.doubts import was_reset, with_doubts
-from chimp_assets.archive.times.witnesses import Certainty, RecordingTime
+from chimp_assets.archive.times.witnesses import Certainty, RecordingTime, Witness
 
 
 def by_named_moment(case: Case, name: WrittenTime) -> RecordingTime:
@@ -40,7 +40,9 @@ def by_named_moment(case: Case, name: WrittenTime) -> RecordingTime:
 def _alone(case: Case, name: WrittenTime, clock: datetime, moments: list[datetime]) -> RecordingTime:
     """Only the name says when."""
     certainty: Certainty = "likely"
-    notes, disagree, asks = [], [], None
+    notes: list[str] = []
+    disagree: list[Witness] = []
+    asks = None
     if name.loose or name.rival:
         certainty = "unsure"
         notes.append("The name may be read in another way." if name.loose else "The name holds two dates.")
@@ -60,9 +62,8 @@ def _alone(case: Case, name: WrittenTime, clock: datetime, moments: list[datetim
         certainty = "unsure"
         disagree.append("file_time")
         notes.append("The file is older than its name says.")
-    return with_doubts(
-        case, RecordingTime(moments[0], "file_name", certainty, tuple(disagree), " ".join(notes), clock, asks)
-    )  # type: ignore[arg-type]
+    found = RecordingTime(moments[0], "file_name", certainty, tuple(disagree), " ".join(notes), clock, asks)
+    return with_doubts(case, found)
 
 
 def _matched(case: Case, name: WrittenTime, clock: datetime, stamp: Stamp, exactly: bool) -> RecordingTime | None:
