@@ -95,13 +95,13 @@ def _two_names(
     joined: scipy.sparse.csr_array, group: I32Array, name: I32Array, provisional: BoolArray | None
 ) -> tuple[list[Contradiction], list[Proposal]]:
     named = np.flatnonzero(name != NOBODY)
-    said = np.unique(np.stack([group[named], name[named]]), axis=1)
-    several = np.flatnonzero(np.bincount(said[0], minlength=1) > 1)
+    group_names = np.unique(np.stack([group[named], name[named]]), axis=1)
+    several = np.flatnonzero(np.bincount(group_names[0], minlength=1) > 1)
     contradictions: list[Contradiction] = []
     proposals: list[Proposal] = []
     for g in several:
         members = np.flatnonzero(group == g)
-        names = said[1][said[0] == g].tolist()
+        names = group_names[1][group_names[0] == g].tolist()
         # A documented name first: compared with a working one alone, two documented names would not be seen to quarrel.
         first = next((who for who in names if provisional is None or not provisional[who]), names[0])
         for other in (who for who in names if who != first):

@@ -60,7 +60,7 @@ class Said:
     group: I64Array
     apart: I64Array
 
-    def answers(self, one: I64Array, other: I64Array) -> BoolArray:
+    def settled(self, one: I64Array, other: I64Array) -> BoolArray:
         """Which pairs need no question: they were answered, or the answer follows. bool [k]."""
         a, b = self.group[one], self.group[other]
         found: BoolArray = _is_in(one, other, self.known) | (a == b) | _is_in(a, b, self.group[self.apart])
@@ -69,7 +69,7 @@ class Said:
 
 def pairs(
     pool: TrackPool,
-    said: Said,
+    answers: Said,
     b: int,
     rng: np.random.Generator,
     taken: I64Array | None = None,
@@ -78,8 +78,8 @@ def pairs(
 ) -> Pairs:
     """At most b pairs of tracks that nobody has named, each track in one pair at most.
 
-    taken: rows that are asked otherwise now. impossible: which pairs of rows cannot be one animal, such as tracks of
-    one moment. Neither reserve nor test days are touched, nor what is in flight, nor a duplicate of what was asked (of
+    taken: rows that other items of the plan ask. impossible: which pairs of rows cannot be one animal, such as tracks of
+    one moment. Neither reserve nor test days are touched, nor what is in flight, nor a duplicate of an asked track (of
     one video and so alike, or the same vector). The same input and rng state give the same pairs.
     """
     free = pool.may_train() | ((pool.state == PROVISIONAL) & ~pool.reserve & ~pool.test_day)
@@ -102,7 +102,7 @@ def pairs(
     chain = _chains(near)
     disagree = (cell[low] == cell[high]) != (chain[low] == chain[high])
     p = chance_of_same(pool, cosine, rng)
-    settled = said.answers(rows[low], rows[high])
+    settled = answers.settled(rows[low], rows[high])
     if impossible is not None:
         settled |= impossible(rows[low], rows[high])
     left = np.flatnonzero(~settled)

@@ -97,7 +97,7 @@ EXAMPLES = 10
 def correct(
     db: Database,
     settings: Settings,
-    said: Said,
+    request: Said,
     why: str | None = None,
     by: str | None = None,
     dry_run: bool = False,
@@ -109,7 +109,7 @@ def correct(
     """
     _check_reason(why)
     with db.read() as conn:
-        row = _row_of(conn, settings, said)
+        row = _row_of(conn, settings, request)
     standing = correction_of(row, 0)
     found = preview(db, settings, standing)
     words = in_words(row)
@@ -123,7 +123,7 @@ def correct(
             conn, schema.time_correction, **row, reason=why, user_id=user_id, made_at=datetime.now(UTC)
         )
         _mark(conn, standing)
-        detail = {"camera": said.camera, "says": words, "why": why or "", "videos": len(found)}
+        detail = {"camera": request.camera, "says": words, "why": why or "", "videos": len(found)}
         write_audit_event(conn, "time.correct", f"time_correction:{correction_id}", detail, by)
         return correction_id
 
@@ -255,50 +255,56 @@ def offset_of(text: str) -> int:
     return sign * found
 
 
-def _row_of(conn: sa.Connection, settings: Settings, said: Said) -> dict[str, Any]:
-    site, camera, everywhere = _camera_of(conn, said.camera)
+def _row_of(conn: sa.Connection, settings: Settings, request: Said) -> dict[str, Any]:
+    site, camera, everywhere = _camera_of(conn, request.camera)
     row: dict[str, Any] = {"site": site, "camera": camera, "everywhere": everywhere}
-    if (said.showed is None) != (said.true is None):
+    if (request.showed is None) != (request.true is None):
         raise CorrectionError(
             "A clock that was reset needs both what it showed and the true time.",
             "Use --showed 2000-01-01T00:00 --true 2023-05-06T08:00.",
         )
-    kinds = [said.offset is not None or said.zone is not None, said.showed is not None, said.order is not None]
+    kinds = [
+        request.offset is not None or request.zone is not None,
+        request.showed is not None,
+        request.order is not None,
+    ]
     if sum(kinds) != 1:
         raise CorrectionError(
             "A correction does one thing: an offset and zone, a reset, or the order of day and month.",
             "Use --offset, --zone, --showed with --true, or --order.",
         )
-    if said.offset is not None:
-        row["offset_s"] = offset_of(said.offset)
-    if said.zone is not None:
-        if zone_named(said.zone) is None:
+    if request.offset is not None:
+        row["offset_s"] = offset_of(request.offset)
+    if request.zone is not None:
+        if zone_named(request.zone) is None:
             raise CorrectionError(
-                f"{said.zone!r} is not a time zone.", "Write an IANA name such as Africa/Dar_es_Salaam, or +03:00."
+                f"{request.zone!r} is not a time zone.", "Write an IANA name such as Africa/Dar_es_Salaam, or +03:00."
             )
-        row["zone"] = said.zone.strip()
-    if said.showed is not None and said.true is not None:
-        showed, true = _moment(said.showed, "showed"), _moment(said.true, "true")
+        row["zone"] = request.zone.strip()
+    if request.showed is not None and request.true is not None:
+        showed, true = _moment(request.showed, "showed"), _moment(request.true, "true")
         zone = zone_named(settings.archive.timezone)
         row["showed_at"] = showed.replace(tzinfo=UTC)
         row["true_at"] = (true if true.tzinfo else true.replace(tzinfo=zone)).astimezone(UTC)
-    if said.order is not None:
-        if said.order not in schema.DATE_ORDERS:
+    if request.order is not None:
+        if request.order not in schema.DATE_ORDERS:
             raise CorrectionError(
-                f"{said.order!r} is not an order of day and month.", f"Use one of {', '.join(schema.DATE_ORDERS)}."
+                f"{request.order!r} is not an order of day and month.", f"Use one of {', '.join(schema.DATE_ORDERS)}."
             )
-        row["date_order"] = said.order
-    if (said.since is not None or said.until is not None) and (said.showed is not None or said.order is not None):
+        row["date_order"] = request.order
+    if (request.since is not None or request.until is not None) and (
+        request.showed is not None or request.order is not None
+    ):
         raise CorrectionError(
             "Only an offset or a zone can have a period; a reset counts from what was shown, an order is for all.",
             "Leave out --from and --to.",
         )
-    if said.since is not None:
-        row["shown_from"] = _moment(said.since, "from").replace(tzinfo=UTC)
-    if said.until is not None:
-        until = _moment(said.until, "to").replace(tzinfo=UTC)
-        row["shown_to"] = until + timedelta(days=1) if len(said.until.strip()) <= 10 else until
-    if said.since is not None and said.until is not None and row["shown_to"] <= row["shown_from"]:
+    if request.since is not None:
+        row["shown_from"] = _moment(request.since, "from").replace(tzinfo=UTC)
+    if request.until is not None:
+        until = _moment(request.until, "to").replace(tzinfo=UTC)
+        row["shown_to"] = until + timedelta(days=1) if len(request.until.strip()) <= 10 else until
+    if request.since is not None and request.until is not None and row["shown_to"] <= row["shown_from"]:
         raise CorrectionError("The period ends before it begins.", "Swap --from and --to.")
     return row
 
