@@ -78,9 +78,9 @@ def pairs(
 ) -> Pairs:
     """At most b pairs of tracks that nobody has named, each track in one pair at most.
 
-    taken: rows that other items of the plan ask. impossible: which pairs of rows cannot be one animal, such as tracks of
-    one moment. Neither reserve nor test days are touched, nor what is in flight, nor a duplicate of an asked track (of
-    one video and so alike, or the same vector). The same input and rng state give the same pairs.
+    taken: rows that other items of the plan ask. impossible: which pairs of rows cannot be one animal, such as tracks
+    of one moment. Neither reserve nor test days are touched, nor what is in flight, nor a duplicate of an asked track
+    (of one video and that alike, or the same vector). The same input and rng state give the same pairs.
     """
     free = pool.may_train() | ((pool.state == PROVISIONAL) & ~pool.reserve & ~pool.test_day)
     if taken is not None:
