@@ -84,7 +84,7 @@ class Home:
     @cached_property
     def archive(self) -> BlobStore:
         """The archive of video, read only. Raises ArchiveError if none is named or it cannot be read."""
-        from chimp_assets.archive.catalogue.discover import ArchiveError, open_archive
+        from chimp_assets.archive.storage.archive import ArchiveError, open_archive
 
         if not self.settings.archive_url:
             raise ArchiveError(
@@ -171,8 +171,8 @@ def require_video(archive_url: str | None = None) -> None:
 
     archive_url: None means what the environment names.
     """
-    from chimp_assets.archive.catalogue.discover import ArchiveError, open_archive
     from chimp_assets.archive.catalogue.file_names import is_video_name
+    from chimp_assets.archive.storage.archive import ArchiveError, open_archive
 
     settings = load_settings(**({} if archive_url is None else {"archive_url": archive_url}))
     if not settings.archive_url:

@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from chimp_assets.acquisition.plan import AUDIT, REPEAT, Policy, SpreadBy, plan
+from chimp_assets.acquisition.plan import AUDIT, REPEAT, Policy, plan
+from chimp_assets.acquisition.policy import SpreadBy
 from chimp_assets.acquisition.pool import UNLABELLED, Head, TrackPool
 from chimp_assets.acquisition.ridge import Ridge
 from chimp_assets.loop.plan import half_is_well_known

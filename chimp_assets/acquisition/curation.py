@@ -1,7 +1,7 @@
-"""What names and same/different answers say together: groups, contradictions, merges to propose.
+"""What follows from names and same/different answers together: groups, contradictions, merges to propose.
 
-Tracks are the nodes of a graph. "Same" joins two, "different" keeps two apart, a name is said of one. From that follow
-names that nobody had to say, and contradictions: somebody was wrong, and the shortest chain of answers that cannot all
+Tracks are the nodes of a graph. "Same" joins two, "different" keeps two apart, a name belongs to one. From that follow
+names that nobody had to give, and contradictions: somebody was wrong, and the shortest chain of answers that cannot all
 be true is what a person should look at (Crall 2017 and LCA re-review the same chains).
 
 Belongs here: the graph. Does not belong here: reading answers (`chimp_assets.loop.plan`), asking (`pairs`, `plan`).
@@ -27,9 +27,9 @@ NOBODY = -1
 class Contradiction:
     """Answers that cannot all be true.
 
-    two_names: a chain of "same" joins two individuals; kept_apart: a chain of "same", or one name, joins two tracks of
-    which somebody said "different". tracks: the chain, from one end to the other; individuals: the names said of its
-    ends (NOBODY: none).
+    two_names: a chain of "same" joins two individuals; kept_apart: a chain of "same", or one name, joins two tracks
+    that somebody called "different". tracks: the chain, from one end to the other; individuals: the names of its ends
+    (NOBODY: none).
     """
 
     kind: Literal["two_names", "kept_apart"]
@@ -95,13 +95,13 @@ def _two_names(
     joined: scipy.sparse.csr_array, group: I32Array, name: I32Array, provisional: BoolArray | None
 ) -> tuple[list[Contradiction], list[Proposal]]:
     named = np.flatnonzero(name != NOBODY)
-    said = np.unique(np.stack([group[named], name[named]]), axis=1)
-    several = np.flatnonzero(np.bincount(said[0], minlength=1) > 1)
+    group_names = np.unique(np.stack([group[named], name[named]]), axis=1)
+    several = np.flatnonzero(np.bincount(group_names[0], minlength=1) > 1)
     contradictions: list[Contradiction] = []
     proposals: list[Proposal] = []
     for g in several:
         members = np.flatnonzero(group == g)
-        names = said[1][said[0] == g].tolist()
+        names = group_names[1][group_names[0] == g].tolist()
         # A documented name first: compared with a working one alone, two documented names would not be seen to quarrel.
         first = next((who for who in names if provisional is None or not provisional[who]), names[0])
         for other in (who for who in names if who != first):

@@ -2,7 +2,7 @@
 
 A tracker that loses an animal for a moment makes two tracks of it; a file that was copied makes two of everything. One
 answer is enough for both. Belongs here: finding them among candidates. Does not belong here: copies of whole files
-(`archive.duplicates`), joining tracks (`vision.purity`).
+(`archive.catalogue.duplicates`), joining tracks (`vision.tracking.purity`).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ MOST_PAIRS = 1 << 22
 _PRINTED_AT_ONCE = 2_048  # as i64: 2 MiB of 128 dimensions
 
 
-class Asked:
+class AskedTracks:
     """The rows of a pool that were asked before, looked at once for all lanes of a plan. 16 bytes an asked track."""
 
     def __init__(self, pool: TrackPool) -> None:
@@ -74,8 +74,8 @@ class Asked:
 
 
 def asked_already(pool: TrackPool, rows: I64Array, likeness: float, also: I64Array | None = None) -> BoolArray:
-    """`Asked.already` of a pool that is looked at once."""
-    return Asked(pool).already(rows, likeness, also)
+    """`AskedTracks.already` for a pool that is looked at once."""
+    return AskedTracks(pool).already(rows, likeness, also)
 
 
 def _fingerprints(emb: F16Array, rows: I64Array) -> I64Array:

@@ -53,29 +53,23 @@ class Pairs:
 
 @dataclass(frozen=True)
 class Said:
-    """What was said of pairs already, in rows of the pool. known: i64 [m, 2], answered, skipped or in flight; group:
+    """Answers to pairs so far, in rows of the pool. known: i64 [m, 2], answered, skipped or in flight; group:
     i64 [n], rows of one group are one animal; apart: i64 [m, 2], different animals, and so are their groups."""
 
     known: I64Array
     group: I64Array
     apart: I64Array
 
-    def answers(self, one: I64Array, other: I64Array) -> BoolArray:
-        """Which pairs need no question: something was said of them, or follows. bool [k]."""
+    def settled(self, one: I64Array, other: I64Array) -> BoolArray:
+        """Which pairs need no question: they were answered, or the answer follows. bool [k]."""
         a, b = self.group[one], self.group[other]
         found: BoolArray = _is_in(one, other, self.known) | (a == b) | _is_in(a, b, self.group[self.apart])
         return found
 
 
-def nothing_said(n: int) -> Said:
-    """Of n rows."""
-    none = np.empty((0, 2), np.int64)
-    return Said(none, np.arange(n), none)
-
-
 def pairs(
     pool: TrackPool,
-    said: Said,
+    answers: Said,
     b: int,
     rng: np.random.Generator,
     taken: I64Array | None = None,
@@ -84,9 +78,9 @@ def pairs(
 ) -> Pairs:
     """At most b pairs of tracks that nobody has named, each track in one pair at most.
 
-    taken: rows that are asked otherwise now. impossible: which pairs of rows cannot be one animal, such as tracks of
-    one moment. Neither reserve nor test days are touched, nor what is in flight, nor a duplicate of what was asked (of
-    one video and so alike, or the same vector). The same input and rng state give the same pairs.
+    taken: rows that other items of the plan ask. impossible: which pairs of rows cannot be one animal, such as tracks
+    of one moment. Neither reserve nor test days are touched, nor what is in flight, nor a duplicate of an asked track
+    (of one video and that alike, or the same vector). The same input and rng state give the same pairs.
     """
     free = pool.may_train() | ((pool.state == PROVISIONAL) & ~pool.reserve & ~pool.test_day)
     if taken is not None:
@@ -108,7 +102,7 @@ def pairs(
     chain = _chains(near)
     disagree = (cell[low] == cell[high]) != (chain[low] == chain[high])
     p = chance_of_same(pool, cosine, rng)
-    settled = said.answers(rows[low], rows[high])
+    settled = answers.settled(rows[low], rows[high])
     if impossible is not None:
         settled |= impossible(rows[low], rows[high])
     left = np.flatnonzero(~settled)
@@ -178,7 +172,7 @@ def _neighbours(emb: F32Array, k: int) -> tuple[I64Array, F32Array]:
 
 
 def _chains(near: I64Array) -> np.ndarray:
-    """Which tracks hang together through mutual first neighbours. i32 [n]."""
+    """Groups of tracks connected through mutual first neighbours. i32 [n]."""
     n = len(near)
     first = near[:, 0]
     mutual = np.flatnonzero(first[first] == np.arange(n))

@@ -21,7 +21,7 @@ PROVISIONAL = -2  # an animal, but not one of the known individuals
 CANNOT_TELL = -3
 JUNK = -4  # not an animal, or a bad box
 IN_FLIGHT = -5  # somebody is looking at it now
-FOLLOWS = -6  # nobody was asked, but the name follows from what was said of others
+FOLLOWS = -6  # nobody was asked, but the name follows from answers to other tracks
 
 BLOCK_ROWS = 65_536
 
@@ -46,6 +46,10 @@ _COLUMNS: dict[str, type[Any]] = {
     "repeat": np.bool_,
 }
 _KNOWN_PERHAPS = ("video", "place", "cost", "repeat")
+
+
+class EmbeddingError(ValueError):
+    """Embeddings that are not numbers: whoever made them must mend them, a plan cannot."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +130,7 @@ class TrackPool:
         return np.concatenate([np.empty(0, np.int64), *found])
 
     def _learnt(self) -> Iterator[tuple[I64Array, I32Array]]:
-        """Rows whose name models may learn from, and who it is, a block at a time."""
+        """Rows whose name models may learn from, and the individual of each, a block at a time."""
         for low in range(0, len(self), BLOCK_ROWS):
             block = slice(low, low + BLOCK_ROWS)
             state = self.state[block]
@@ -191,7 +195,7 @@ def _without(rows: BoolArray, *others: BoolArray) -> BoolArray:
 def rows_where(mask: BoolArray, ordinals: I64Array) -> I64Array:
     """Rows of the ordinals[i]-th True of mask (from 0, in any order), without listing all of them. i64 [k].
 
-    Raises IndexError if there are not so many.
+    Raises IndexError if there are fewer.
     """
     n_blocks = -(-len(mask) // BLOCK_ROWS)
     counts = np.fromiter(

@@ -13,18 +13,18 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import sqlalchemy as sa
 
-from chimp_assets.archive.catalogue.discover import ArchiveError
 from chimp_assets.archive.catalogue.duplicates import same_pictures, settle_same_pictures, settle_twin, twins
+from chimp_assets.archive.storage.archive import ArchiveError
 from chimp_assets.archive.storage.shards import ShardError
 from chimp_assets.archive.storage.store import BlobStore
 from chimp_assets.archive.times.rows import reweigh_bundle
 from chimp_assets.archive.video.decoders import decoded
-from chimp_assets.archive.video.reading import DecodedVideo, DecodeJob, GoneVideo, SameBytes
+from chimp_assets.archive.video.reading import DecodedVideo, DecodeJob, GoneVideoError, VideoCopy
 from chimp_assets.database import schema
 from chimp_assets.database.connection import bulk
 from chimp_assets.database.connection.counters import take_numbers
@@ -97,7 +97,7 @@ def decode_bundle(
             )
         if isinstance(result, DecodedVideo):
             _keep(db, store, job, result, outcome)
-        elif isinstance(result, SameBytes):
+        elif isinstance(result, VideoCopy):
             _keep_twin(db, job, result, outcome)
         else:
             _give_up(db, job, result, outcome)
@@ -131,86 +131,97 @@ def _twins(db: Database, length: int) -> dict[str, int]:
         return twins(conn, [length]).get(length, {})
 
 
+@dataclass(frozen=True)
+class _Ending:
+    """How the transaction of a decoded video ended. unneeded: uris of shards that no row names any more."""
+
+    kind: Literal["decoded", "same_bytes", "same_pictures", "overtaken"]
+    unneeded: list[str]
+    twin_id: int | None = None
+
+
 def _keep(db: Database, store: BlobStore, job: DecodeJob, decoded: DecodedVideo, outcome: BundleDecode) -> None:
-    """Write the rows of a decoded video, all or none."""
+    """Write the rows of a decoded video, all or none, then delete the shards that are not needed."""
     lost = _shortened(decoded.problems)
-
-    def write(conn: sa.Connection) -> list[str] | SameBytes | bool | None:
-        frame, shard = schema.frame.c, schema.frame_shard.c
-        # A copy of this file may have been decoded elsewhere at the same time.
-        take_numbers(conn, "discovery", 0)
-        twin_id = twins(conn, [job.bytes]).get(job.bytes, {}).get(decoded.content_hash)
-        if twin_id is not None and twin_id != job.video_id:
-            return SameBytes(twin_id, decoded.content_hash)
-        before_id = same_pictures(conn, job.video_id, decoded.columns.get("picture_hash"), decoded.time_s)
-        if before_id is not None:
-            facts = {**decoded.columns, "content_hash": decoded.content_hash, "error": lost}
-            return settle_same_pictures(conn, job.video_id, before_id, facts, decoded.pts, datetime.now(UTC)) or None
-        taken = _settle(
-            conn,
-            job,
-            state="decoded",
-            error=lost,
-            content_hash=decoded.content_hash,
-            n_frames=len(decoded.frame_no),
-            frame_s=_frame_s(decoded),
-            **decoded.columns,
-        )
-        if not taken:
-            return None
-        before = list(conn.execute(sa.select(shard.uri).where(shard.video_id == job.video_id)).scalars())
-        conn.execute(sa.delete(schema.frame).where(frame.video_id == job.video_id))
-        conn.execute(sa.delete(schema.frame_shard).where(shard.video_id == job.video_id))
-        n = len(decoded.shards)
-        bulk.insert_rows(
-            conn,
-            schema.frame_shard,
-            {
-                "shard_id": [schema.shard_id_of(job.video_id, s.part) for s in decoded.shards],
-                "video_id": [job.video_id] * n,
-                "uri": [s.uri for s in decoded.shards],
-                "bytes": [s.bytes for s in decoded.shards],
-                "content_hash": [s.content_hash for s in decoded.shards],
-            },
-        )
-        bulk.insert_rows(
-            conn,
-            schema.frame,
-            {
-                "video_id": np.full(len(decoded.frame_no), job.video_id, np.int64),
-                "frame_no": decoded.frame_no,
-                "pts": decoded.pts,
-                "time_s": decoded.time_s,
-                "shard_id": schema.shard_id_of(job.video_id, 0) + decoded.part.astype(np.int64),
-                "byte_offset": decoded.byte_offset,
-                "byte_length": decoded.byte_length,
-            },
-            _ROWS,
-        )
-        return before
-
-    before = db.transact(write)
-    if isinstance(before, SameBytes):
-        for one in decoded.shards:
-            store.delete(one.uri)
-        _keep_twin(db, job, before, outcome)
-        return
-    if isinstance(before, bool):
-        for one in decoded.shards:
-            store.delete(one.uri)
-        outcome.same_pictures.append(job.uri)
-        return
-    if before is None:
-        outcome.failed.append((job.uri, _OVERTAKEN))
-        return
-    for uri in set(before) - {s.uri for s in decoded.shards}:
+    ending = db.transact(lambda conn: _write_video(conn, job, decoded, lost))
+    for uri in ending.unneeded:
         store.delete(uri)
-    outcome.videos += 1
-    outcome.frames += len(decoded.frame_no)
-    outcome.bytes += sum(s.bytes for s in decoded.shards)
-    outcome.video_seconds += decoded.columns["duration_s"] or float(decoded.time_s[-1])
-    if lost:
-        outcome.partial.append((job.uri, lost))
+    if ending.twin_id is not None:
+        _keep_twin(db, job, VideoCopy(ending.twin_id, decoded.content_hash), outcome)
+    elif ending.kind == "same_pictures":
+        outcome.same_pictures.append(job.uri)
+    elif ending.kind == "overtaken":
+        outcome.failed.append((job.uri, _OVERTAKEN))
+    else:
+        outcome.videos += 1
+        outcome.frames += len(decoded.frame_no)
+        outcome.bytes += sum(s.bytes for s in decoded.shards)
+        outcome.video_seconds += decoded.columns["duration_s"] or float(decoded.time_s[-1])
+        if lost:
+            outcome.partial.append((job.uri, lost))
+
+
+def _write_video(conn: sa.Connection, job: DecodeJob, decoded: DecodedVideo, lost: str | None) -> _Ending:
+    """The rows of a decoded video, unless it turns out to be a copy or its row has changed meanwhile."""
+    own_shards = [shard.uri for shard in decoded.shards]
+    # A copy of this file may have been decoded elsewhere at the same time.
+    take_numbers(conn, "discovery", 0)
+    twin_id = twins(conn, [job.bytes]).get(job.bytes, {}).get(decoded.content_hash)
+    if twin_id is not None and twin_id != job.video_id:
+        return _Ending("same_bytes", own_shards, twin_id)
+    before_id = same_pictures(conn, job.video_id, decoded.columns.get("picture_hash"), decoded.time_s)
+    if before_id is not None:
+        facts = {**decoded.columns, "content_hash": decoded.content_hash, "error": lost}
+        settled = settle_same_pictures(conn, job.video_id, before_id, facts, decoded.pts, datetime.now(UTC))
+        return _Ending("same_pictures", own_shards) if settled else _Ending("overtaken", [])
+    taken = _settle(
+        conn,
+        job,
+        state="decoded",
+        error=lost,
+        content_hash=decoded.content_hash,
+        n_frames=len(decoded.frame_no),
+        frame_s=_frame_s(decoded),
+        **decoded.columns,
+    )
+    if not taken:
+        return _Ending("overtaken", [])
+    before = _replace_frames(conn, job, decoded)
+    return _Ending("decoded", sorted(set(before) - set(own_shards)))
+
+
+def _replace_frames(conn: sa.Connection, job: DecodeJob, decoded: DecodedVideo) -> list[str]:
+    """Rows of shards and frames in place of those of an earlier decoding, whose shards' uris are returned."""
+    frame, shard = schema.frame.c, schema.frame_shard.c
+    before = list(conn.execute(sa.select(shard.uri).where(shard.video_id == job.video_id)).scalars())
+    conn.execute(sa.delete(schema.frame).where(frame.video_id == job.video_id))
+    conn.execute(sa.delete(schema.frame_shard).where(shard.video_id == job.video_id))
+    bulk.insert_rows(
+        conn,
+        schema.frame_shard,
+        {
+            "shard_id": [schema.shard_id_of(job.video_id, s.part) for s in decoded.shards],
+            "video_id": [job.video_id] * len(decoded.shards),
+            "uri": [s.uri for s in decoded.shards],
+            "bytes": [s.bytes for s in decoded.shards],
+            "content_hash": [s.content_hash for s in decoded.shards],
+        },
+    )
+    bulk.insert_rows(
+        conn,
+        schema.frame,
+        {
+            "video_id": np.full(len(decoded.frame_no), job.video_id, np.int64),
+            "frame_no": decoded.frame_no,
+            "pts": decoded.pts,
+            "time_s": decoded.time_s,
+            "shard_id": schema.shard_id_of(job.video_id, 0) + decoded.part.astype(np.int64),
+            "byte_offset": decoded.byte_offset,
+            "byte_length": decoded.byte_length,
+        },
+        _ROWS,
+    )
+    return before
 
 
 def _frame_s(decoded: DecodedVideo) -> float | None:
@@ -222,7 +233,7 @@ def _frame_s(decoded: DecodedVideo) -> float | None:
     return float(decoded.time_s[-1] - decoded.time_s[0]) / (n - 1)
 
 
-def _keep_twin(db: Database, job: DecodeJob, same: SameBytes, outcome: BundleDecode) -> None:
+def _keep_twin(db: Database, job: DecodeJob, same: VideoCopy, outcome: BundleDecode) -> None:
     """Write that a file holds the bytes of a video that is known."""
 
     def write(conn: sa.Connection) -> str | None:
@@ -240,7 +251,7 @@ def _keep_twin(db: Database, job: DecodeJob, same: SameBytes, outcome: BundleDec
 
 def _give_up(db: Database, job: DecodeJob, error: ChimpError, outcome: BundleDecode) -> None:
     sentence = cut_to(str(error), _ERROR_LENGTH)
-    state = "retired" if isinstance(error, GoneVideo) else "failed"
+    state = "retired" if isinstance(error, GoneVideoError) else "failed"
     db.transact(lambda conn: _settle(conn, job, state=state, error=sentence, n_frames=0))
     outcome.failed.append((job.uri, sentence))
 

@@ -11,7 +11,7 @@ from chimp_assets.cli.answers import By, Json, Why, answer, opened
 from chimp_assets.console.words import counted
 
 if TYPE_CHECKING:
-    from chimp_assets.archive.catalogue.cameras import Refiled
+    from chimp_assets.archive.catalogue.cameras import RefilingReport
     from chimp_assets.home import Home
 
 app = typer.Typer(no_args_is_help=True, help="Cameras: list them, and map spellings and folders to them.")
@@ -72,7 +72,7 @@ def apply(json: Json = False) -> None:
     _answer_refiled(home, done, json, "All paths were read")
 
 
-def _answer_refiled(home: Home, done: Refiled, json: bool, what: str) -> None:
+def _answer_refiled(home: Home, done: RefilingReport, json: bool, what: str) -> None:
     from chimp_assets.archive.times.rows import keep_up
 
     times = keep_up(home.database, home.settings)  # corrections of a camera's clock now hold for other videos

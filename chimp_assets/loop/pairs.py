@@ -12,7 +12,7 @@ import numpy as np
 import sqlalchemy as sa
 
 from chimp_assets.acquisition.pairs import Pairs, Said, pairs
-from chimp_assets.acquisition.plan import Policy
+from chimp_assets.acquisition.policy import Policy
 from chimp_assets.acquisition.pool import (
     BoolArray,
     I64Array,

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import sqlalchemy as sa
 
-from chimp_assets.acquisition.plan import LaneError, Phase, Policy, plan
+from chimp_assets.acquisition.plan import plan
+from chimp_assets.acquisition.policy import LaneError, Phase, Policy
 from chimp_assets.acquisition.pool import (
     FOLLOWS,
     BoolArray,
@@ -22,7 +23,8 @@ from chimp_assets.acquisition.pool import (
     I32Array,
     TrackPool,
 )
-from chimp_assets.acquisition.scores import ArithmeticOf, OnCpu
+from chimp_assets.acquisition.pool_pass.arithmetic import ArithmeticOf
+from chimp_assets.acquisition.pool_pass.on_cpu import OnCpu
 from chimp_assets.database import schema as t
 from chimp_assets.database.work.queue import write_round
 from chimp_assets.errors import ChimpError
@@ -170,7 +172,7 @@ def arithmetic_on(device: str) -> ArithmeticOf:
     """The arithmetic of a plan on a device ("cpu", "cuda", "cuda:1"). Raises PlanningError where there is none."""
     if device == "cpu":
         return OnCpu
-    from chimp_assets.acquisition.torch_scores import on_torch
+    from chimp_assets.acquisition.pool_pass.on_torch import on_torch
 
     try:
         return on_torch(device)

@@ -12,19 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chimp_assets.acquisition.duplicates import asked_already
-from chimp_assets.acquisition.plan import (
-    EmbeddingError,
-    LaneError,
-    Plan,
-    Policy,
-    SpreadBy,
-    candidate_count,
-    plan,
-    rare_anchors,
-    share_out,
-    worth,
-)
-from chimp_assets.acquisition.pool import IN_FLIGHT, UNLABELLED
+from chimp_assets.acquisition.lanes.boundary import worth
+from chimp_assets.acquisition.lanes.rare import rare_anchors
+from chimp_assets.acquisition.plan import Plan, plan
+from chimp_assets.acquisition.policy import LaneError, Policy, SpreadBy, candidate_count, share_out
+from chimp_assets.acquisition.pool import IN_FLIGHT, UNLABELLED, EmbeddingError
 from chimp_assets_tests.acquisition.pools import planted
 from chimp_assets_tests.sentences import untranslated
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from chimp_assets.acquisition import pool as pool_module
-from chimp_assets.acquisition.duplicates import Asked
+from chimp_assets.acquisition.duplicates import AskedTracks
 from chimp_assets.acquisition.pool import CANNOT_TELL, IN_FLIGHT, JUNK, PROVISIONAL, UNLABELLED, draw_rows, rows_where
 from chimp_assets_tests.acquisition.pools import planted
 
@@ -48,8 +48,8 @@ def test_what_models_may_not_learn_from_marks_nothing_as_asked() -> None:
     reserve, test_day = np.zeros(9, bool), np.zeros(9, bool)
     reserve[6], test_day[7] = True, True
     pool = dataclasses.replace(pool, reserve=reserve, test_day=test_day)
-    assert sorted(Asked(pool).sample(99, np.random.default_rng(0)).tolist()) == [1, 2, 3, 4, 5, 8]
-    assert len(set(Asked(pool).sample(4, np.random.default_rng(0)).tolist())) == 4
+    assert sorted(AskedTracks(pool).sample(99, np.random.default_rng(0)).tolist()) == [1, 2, 3, 4, 5, 8]
+    assert len(set(AskedTracks(pool).sample(4, np.random.default_rng(0)).tolist())) == 4
     assert pool.named_tracks().tolist() == [0, 0, 0, 2]
     assert pool.learnt_of(np.array([3])).tolist() == [1, 8]
 

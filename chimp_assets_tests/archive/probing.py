@@ -10,7 +10,7 @@ from chimp_assets.settings import DecodeSettings
 
 
 def facts_of(path: Path, settings: DecodeSettings | None = None) -> VideoFacts:
-    """Facts of a readable video; raises UnreadableVideo as decoding does."""
+    """Facts of a readable video; raises UnreadableVideoError as decoding does."""
     report = DecodeReport()
     pictures = decode_frames(path, settings or DecodeSettings(), report)
     next(pictures)

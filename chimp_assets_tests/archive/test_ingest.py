@@ -11,8 +11,9 @@ import simplejpeg
 import sqlalchemy as sa
 
 from chimp_assets.archive import ingest
-from chimp_assets.archive.catalogue.discover import ArchiveError, discover
+from chimp_assets.archive.catalogue.discover import discover
 from chimp_assets.archive.ingest import decode_bundle
+from chimp_assets.archive.storage.archive import ArchiveError
 from chimp_assets.archive.storage.store import BlobStore, StoreError
 from chimp_assets.archive.video import decoders
 from chimp_assets.archive.video.pictures import read_jpegs
@@ -150,10 +151,10 @@ os.fsync = fsync
 """
 RUN = """
 import os, signal, sys
-from chimp_assets.archive.catalogue.discover import open_archive
+from chimp_assets.archive.storage.archive import open_archive
 from chimp_assets.archive.ingest import decode_bundle
 from chimp_assets.archive.storage.store import BlobStore
-from chimp_assets.database import bulk
+from chimp_assets.database.connection import bulk
 from chimp_assets.database.connection.engine import Database
 from chimp_assets.settings import load_settings
 {kill}

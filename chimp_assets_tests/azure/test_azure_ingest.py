@@ -195,7 +195,7 @@ def test_an_ingest_without_its_service_ends_in_one_sentence_and_goes_on_later(se
     (tmp_path / "hasty").mkdir()
     (tmp_path / "hasty" / "sitecustomize.py").write_text(
         "from datetime import timedelta\n"
-        "from chimp_assets.archive import azure\n"
+        "from chimp_assets.archive.storage import azure\n"
         "azure.RETRY['retry_timeout'] = timedelta(seconds=10)\n"
     )
     run = _start(folder, _ARCHIVE, {**_STORE, "PYTHONPATH": str(tmp_path / "hasty")})

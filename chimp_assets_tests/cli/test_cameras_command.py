@@ -7,7 +7,7 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from chimp_assets.archive.catalogue import discover as discover_module
+from chimp_assets.archive.catalogue.container_times import ContainerTimes
 from chimp_assets.archive.catalogue.discover import discover
 from chimp_assets.cli import app
 from chimp_assets.home import init_home
@@ -18,7 +18,7 @@ from chimp_assets_tests.archive.catalogue.test_discover import put
 @pytest.fixture
 def home(tmp_path, monkeypatch):
     """A home whose archive holds two cameras that may be one, and things that are no videos."""
-    monkeypatch.setattr(discover_module._Probes, "created_at", lambda self, key: None)
+    monkeypatch.setattr(ContainerTimes, "created_at", lambda self, key: None)
     monkeypatch.setenv("CHIMP_HOME", str(tmp_path / "home"))
     folder = tmp_path / "archive"
     for name in ("Gombe/Cam01/a.mp4", "Gombe/Cam1/b.mp4", "notes.txt", "$RECYCLE.BIN/S-1/$R1AB2C3.MP4"):
@@ -71,7 +71,7 @@ def test_effort_import_names_cameras_that_no_video_has(home, tmp_path):
 
 def test_tracking_an_unknown_bundle_fails_as_decoding_does(home):
     """`tracks` of a partition that is not there succeeded with nothing."""
-    from chimp_assets.archive.catalogue.discover import ArchiveError
+    from chimp_assets.archive.storage.archive import ArchiveError
 
     with pytest.raises(ArchiveError, match="no bundle nowhere-0001"):
         track_bundle(home.database, home.store, "nowhere-0001", home.settings)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from chimp_assets.home import init_home
-from chimp_assets_tests.database.field_study import make_study, write_study
+from chimp_assets_tests.database.study_database import make_study, write_study
 from chimp_assets_tests.documentation.recipes import RecipeError, blocks_of, copy_product, follow
 from chimp_assets_tests.paths import REPOSITORY
 

@@ -9,6 +9,7 @@ Belongs here: the families. Does not belong here: whose curve it is (`savings`, 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -99,4 +100,4 @@ def fit_logit(n: F64Array, accuracy: F64Array, weight: F64Array) -> LogitCurve:
     return LogitCurve(float(y @ w) - slope * float(x @ w), slope)
 
 
-FAMILIES = (fit_power, fit_logit)
+FAMILIES: tuple[Callable[[F64Array, F64Array, F64Array], Curve], ...] = (fit_power, fit_logit)

@@ -39,7 +39,7 @@ CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True)
-class CurvePoint:
+class AccuracyPoint:
     """One point of a measured curve: accuracy in [0, 1] with n labels, and its 95 % interval."""
 
     n: int
@@ -61,8 +61,8 @@ class Savings:
     n_random: float
     n_random_low: float
     n_random_high: float
-    real: list[CurvePoint]
-    random: list[CurvePoint]
+    real: list[AccuracyPoint]
+    random: list[AccuracyPoint]
     extrapolated: bool
 
     @property
@@ -134,7 +134,7 @@ def savings(
 
 
 def sizes(most: int) -> I64Array:
-    """Where a curve of at most so many labels is measured: evenly by their logarithm. i64 [<= POINTS]."""
+    """Numbers of labels at which a curve up to `most` is measured: evenly by their logarithm. i64 [<= POINTS]."""
     return np.unique(np.round(np.geomspace(min(LEAST_TAUGHT, most), most, POINTS)).astype(np.int64))
 
 
@@ -150,10 +150,11 @@ def _luck(random: F64Array, n: I64Array, a: int) -> float:
     return float(np.sqrt(np.median(one_head * n[few]) / a))
 
 
-def _points(n: I64Array, accuracy: F64Array, resampled: F64Array) -> list[CurvePoint]:
+def _points(n: I64Array, accuracy: F64Array, resampled: F64Array) -> list[AccuracyPoint]:
     low, high = np.quantile(resampled, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2], axis=0)
     return [
-        CurvePoint(int(k), float(m), float(lo), float(hi)) for k, m, lo, hi in zip(n, accuracy, low, high, strict=True)
+        AccuracyPoint(int(k), float(m), float(lo), float(hi))
+        for k, m, lo, hi in zip(n, accuracy, low, high, strict=True)
     ]
 
 

@@ -89,7 +89,7 @@ def is_stable(kappas: list[float], rounds: int = STABLE_ROUNDS, least: float = S
 def next_hour(n: I64Array, hits: F64Array, seconds: float, seed: int, resampled: int = 400) -> NextHour | None:
     """The gain of one more hour of labels, by carrying the real learning curve on.
 
-    n: i64 [p], labels at each point; hits: f64 [p, a], whether a head of so many labels named each audit track rightly;
+    n: i64 [p], labels at each point; hits: f64 [p, a], whether a head of that many labels named the track correctly;
     seconds: of one answer. A bootstrap over audit tracks and families of curves. None where there are fewer than three
     points or the pace is not known.
     """

@@ -10,7 +10,7 @@ UNCOUNTED = 1e7
 
 
 def saving_in_words(accuracy: float, labels: int, minutes: float, random_labels: float, low: float, high: float) -> str:
-    """accuracy in [0, 1] after so many labels and minutes; random_labels: what asking at random would have needed for
+    """accuracy in [0, 1] after `labels` and `minutes`; random_labels: what asking at random would have needed for
     it, with limits of 95 in 100; inf where no number does."""
     interval = f"95 % interval: {_labels(low)} to {_labels(high)}"
     needed = (

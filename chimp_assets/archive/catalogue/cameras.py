@@ -1,7 +1,8 @@
-"""Which videos belong to which camera, which cameras may be one, and moving them when an operator says so.
+"""Which videos belong to which camera, which cameras may be one, and moving videos on an operator's order.
 
-Belongs here: the report of cameras, mapping and its undoing, filing every video where it belongs. Does not belong here:
-rules about folders (`places`), spellings and the tables of names (`database.cameras`), deployments (`effort_files`).
+Belongs here: the report of cameras, mapping and its undoing, filing every video where it belongs.
+Does not belong here: rules about folders (`places`), spellings and the tables of names (`database.footage.cameras`),
+deployments (`database.files.effort_files`).
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _SHOWN = 5
 
 
 class CameraError(ChimpError):
-    """A camera or folder is not known, or a mapping cannot be."""
+    """A camera or folder is unknown, or a mapping is impossible."""
 
 
 @dataclass
@@ -79,8 +80,8 @@ class CameraReport:
 
 
 @dataclass(frozen=True)
-class Refiled:
-    """What filing videos anew did. splits_changed: videos that joined the split of their new group."""
+class RefilingReport:
+    """What moving videos to other cameras did. splits_changed: videos that joined the split of their new group."""
 
     videos: int
     splits_changed: int
@@ -89,16 +90,15 @@ class Refiled:
 
 def camera_report(conn: sa.Connection) -> CameraReport:
     """Every camera that a video or a deployment names, and what is doubtful about it. Memory: folders and cameras."""
-    v = video.c
     rows = conn.execute(
         sa.select(
-            v.site, v.camera, bundle.c.folder, v.bundle_id, sa.func.count().label("n"),
-            sa.func.min(v.recorded_on).label("first"), sa.func.max(v.recorded_on).label("last"),
+            video.c.site, video.c.camera, bundle.c.folder, video.c.bundle_id, sa.func.count().label("n"),
+            sa.func.min(video.c.recorded_on).label("first"), sa.func.max(video.c.recorded_on).label("last"),
         )
-        .join_from(video, bundle, bundle.c.bundle_id == v.bundle_id)
-        .where(v.state != "retired")
-        .group_by(v.site, v.camera, bundle.c.folder, v.bundle_id)
-        .order_by(v.site, v.camera, v.bundle_id)
+        .join_from(video, bundle, bundle.c.bundle_id == video.c.bundle_id)
+        .where(video.c.state != "retired")
+        .group_by(video.c.site, video.c.camera, bundle.c.folder, video.c.bundle_id)
+        .order_by(video.c.site, video.c.camera, video.c.bundle_id)
     ).all()  # fmt: skip
     names = CameraNames(conn)
     lines: dict[tuple[str | None, str | None], CameraLine] = {}
@@ -151,13 +151,12 @@ def _as_written(folder: str, camera: str | None) -> str:
 
 
 def _misplaced(conn: sa.Connection, names: CameraNames, row: Any) -> int:
-    v = video.c
     uris = conn.execute(
-        sa.select(v.uri).where(
-            v.bundle_id == row.bundle_id,
-            v.state != "retired",
-            v.site.is_(None) if row.site is None else v.site == row.site,
-            v.camera.is_(None) if row.camera is None else v.camera == row.camera,
+        sa.select(video.c.uri).where(
+            video.c.bundle_id == row.bundle_id,
+            video.c.state != "retired",
+            video.c.site.is_(None) if row.site is None else video.c.site == row.site,
+            video.c.camera.is_(None) if row.camera is None else video.c.camera == row.camera,
         )
     ).scalars()
     return sum(names.placed(uri, *place_of(uri)) != (row.site, row.camera) for uri in uris)
@@ -198,10 +197,11 @@ def _why_one(one: CameraLine, other: CameraLine) -> str | None:
 
 
 def _silent(conn: sa.Connection, known: list[tuple[str | None, str | None]]) -> list[str]:
-    d = deployment.c
     there = {(name_key(site), name_key(camera)) for site, camera in known}
     cameras = {key for _, key in there}
-    rows = conn.execute(sa.select(d.site, d.camera).distinct().order_by(d.site, d.camera))
+    rows = conn.execute(
+        sa.select(deployment.c.site, deployment.c.camera).distinct().order_by(deployment.c.site, deployment.c.camera)
+    )
     return [
         in_words(row.site, row.camera)
         for row in rows
@@ -219,11 +219,11 @@ def map_camera(
     folder: bool | None = None,
     why: str | None = None,
     by: str | None = None,
-) -> Refiled:
-    """Say that a folder of the archive, or a camera, means a camera (SITE/CAMERA, or CAMERA of the same site).
+) -> RefilingReport:
+    """Map a folder of the archive, or a camera, to a camera (SITE/CAMERA, or CAMERA of the same site).
 
-    Videos that are there follow, and new ones will. folder: whether `what` is one; None: a camera if there is one of
-    this name, else a folder. Raises CameraError if it is neither, or PeopleError for an unknown user.
+    Videos already listed move; new ones will be filed there. folder: whether `what` is one; None: a camera if there is
+    one of this name, else a folder. Raises CameraError if it is neither, or PeopleError for an unknown user.
     """
     fault = fault_of(why or "", 1000)
     if fault:
@@ -256,13 +256,13 @@ def map_camera(
 
     mapping_id = db.transact(work)
     done = apply_mappings(db, timezone)
-    return Refiled(done.videos, done.splits_changed, mapping_id)
+    return RefilingReport(done.videos, done.splits_changed, mapping_id)
 
 
 def unmap_camera(
     db: Database, what: str, *, timezone: str = "UTC", why: str | None = None, by: str | None = None
-) -> Refiled:
-    """Take back the newest mapping of a folder or camera, or that of a number; videos go back. Raises CameraError."""
+) -> RefilingReport:
+    """Undo the newest mapping of a folder or camera, or the one with a number; videos move back. Raises CameraError."""
 
     def work(conn: sa.Connection) -> int:
         take_numbers(conn, "discovery", 0)
@@ -272,7 +272,7 @@ def unmap_camera(
         found = found or [m for m in standing if m.subject == wanted or name_key(m.subject) == name_key(wanted)]
         found = found or [m for m in standing if m.from_camera and name_key(m.from_camera) == name_key(wanted)]
         if not found:
-            raise CameraError(f"Nothing was said of {what!r}.", "chimp cameras list names what was.")
+            raise CameraError(f"{what!r} has no mapping.", "See chimp cameras list.")
         conn.execute(
             sa.update(camera_mapping)
             .where(camera_mapping.c.mapping_id == found[-1].mapping_id)
@@ -282,17 +282,17 @@ def unmap_camera(
 
     mapping_id = db.transact(work)
     done = apply_mappings(db, timezone)
-    return Refiled(done.videos, done.splits_changed, mapping_id)
+    return RefilingReport(done.videos, done.splits_changed, mapping_id)
 
 
-def apply_mappings(db: Database, timezone: str = "UTC") -> Refiled:
+def apply_mappings(db: Database, timezone: str = "UTC") -> RefilingReport:
     """File every video under the camera that its path, the rules of this version and the mappings name.
 
     Reads all paths; writes only what differs. Splits follow their groups (`splits.follow_groups`). Times are weighed
-    again at the next listing (`time_rows.keep_up`): what was said of a camera's clock holds for other videos now.
+    again at the next listing (`times.rows.keep_up`): corrections of the camera's clock apply to other videos now.
     """
 
-    def work(conn: sa.Connection) -> Refiled:
+    def work(conn: sa.Connection) -> RefilingReport:
         take_numbers(conn, "discovery", 0)
         names = CameraNames(conn)
         wanted: dict[tuple[str | None, str | None], list[int]] = {}
@@ -311,19 +311,18 @@ def apply_mappings(db: Database, timezone: str = "UTC") -> Refiled:
                 )
                 conn.execute(sa.update(video_time).where(video_time.c.video_id.in_(some)).values(weighed=False))
             moved += ids
-        return Refiled(len(moved), splits.follow_groups(conn, moved, timezone, now) if moved else 0)
+        return RefilingReport(len(moved), splits.follow_groups(conn, moved, timezone, now) if moved else 0)
 
     return db.transact(work)
 
 
 def _all_videos(conn: sa.Connection) -> Iterator[Any]:
-    v = video.c
     last = 0
     while True:
         rows = conn.execute(
-            sa.select(v.video_id, v.uri, v.site, v.camera)
-            .where(v.video_id > last)
-            .order_by(v.video_id)
+            sa.select(video.c.video_id, video.c.uri, video.c.site, video.c.camera)
+            .where(video.c.video_id > last)
+            .order_by(video.c.video_id)
             .limit(5_000)
         ).all()  # fmt: skip
         if not rows:
@@ -334,9 +333,8 @@ def _all_videos(conn: sa.Connection) -> Iterator[Any]:
 
 def _camera_called(conn: sa.Connection, text: str) -> tuple[str | None, str | None] | None:
     """The place of videos or deployments that a text names. Raises CameraError if it may be several."""
-    v, d = video.c, deployment.c
-    places = {(r.site, r.camera) for r in conn.execute(sa.select(v.site, v.camera).distinct()) if r.camera}
-    places |= {(r.site, r.camera) for r in conn.execute(sa.select(d.site, d.camera).distinct())}
+    places = {(r.site, r.camera) for r in conn.execute(sa.select(video.c.site, video.c.camera).distinct()) if r.camera}
+    places |= {(r.site, r.camera) for r in conn.execute(sa.select(deployment.c.site, deployment.c.camera).distinct())}
     exact = [place for place in places if in_words(*place) == text.strip()]
     if len(exact) == 1:
         return exact[0]

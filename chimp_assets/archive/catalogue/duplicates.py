@@ -48,7 +48,7 @@ def twins(conn: sa.Connection, sizes: Iterable[int]) -> dict[int, dict[str, int]
 def settle_twin(
     conn: sa.Connection, video_id: int, twin_id: int, content_hash: str, at: datetime
 ) -> Literal["duplicate", "moved"] | None:
-    """Write what became of a registered video whose bytes are its twin's. conn: inside a write transaction.
+    """Settle a registered video whose bytes are its twin's. conn: inside a write transaction.
 
     "duplicate": the twin's file is there too, and this row is retired. "moved": the twin's file was gone or replaced,
     or is by its name a copy of this one (`Cam07 - Copy/...`), and the twin has taken this row's place in the archive
@@ -174,8 +174,8 @@ def _holds_frames() -> tuple[sa.ColumnElement[bool], ...]:
 
 
 def _place_of(new: sa.Row[Any], twin: sa.Row[Any], by_clock: bool) -> dict[str, Any]:
-    """Where and when the file was recorded, as its new path says; what a person said of it stays, but for what was
-    said of the clock of its old camera (by_clock)."""
+    """Where and when the file was recorded, as its new path says; what a person set stays, except
+    a correction of its old camera's clock (by_clock)."""
     place = {"site": new.site, "camera": new.camera}
     if twin.recorded_at_source != "user" or by_clock:
         when = ("recorded_at", "recorded_at_source", "recorded_on", "recorded_at_certainty")

@@ -1,6 +1,6 @@
-"""What the path of a video says: where it was recorded, whether it is a video, and its folder's short name.
+"""The path of a video: where it was recorded, whether it is a video, and its folder's short name.
 
-Belongs here: rules about names. Does not belong here: when it was recorded (`time_names`), which folder is a camera
+Belongs here: rules about names. Does not belong here: when it was recorded (`names`), which folder is a camera
 (`places`), what is inside a file
 (`probe`), rows (`discover`).
 """

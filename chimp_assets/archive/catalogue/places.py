@@ -1,7 +1,7 @@
 """Whose camera a path names: which folders are places, and which are cards, dates, copies or of the system.
 
 Belongs here: rules about folder names, as pure functions. Does not belong here: spellings of one name and what an
-operator maps (`database.cameras`), when something was filmed, reading folders (`folders`).
+operator maps (`database.footage.cameras`), when something was filmed, reading folders (`folders`).
 
 Camera cards bring folders of their own (DCIM/100EK113 by the DCF standard, PRIVATE/AVCHD/BDMV/STREAM, SD_VIDEO/PRG001),
 people add dates, cards and copies. None of these is a camera: taken for one, it would mix two cameras that both hold a
@@ -95,8 +95,8 @@ _CAMERA = re.compile(
 
 
 @dataclass(frozen=True)
-class Place:
-    """What a path says of where it was filmed.
+class CameraPlace:
+    """Where a path says that its videos were filmed.
 
     trunk: the folders that name the place, from the outermost to the camera, copies folded. unsure: why the camera is
     a guess, in words; None where it is not.
@@ -118,13 +118,13 @@ def place_of(key: str) -> tuple[str | None, str | None]:
     return found.site, found.camera
 
 
-def place_named(key: str) -> Place:
+def place_named(key: str) -> CameraPlace:
     """As `place_of`, with the folders that led there and whether it is a guess."""
     return _named_by(key.rpartition("/")[0])
 
 
 @lru_cache(maxsize=8192)
-def _named_by(folder: str) -> Place:
+def _named_by(folder: str) -> CameraPlace:
     parts = list(PurePosixPath(folder).parts) if folder else []
     names: list[str] = []
     weak: list[str] = []
@@ -141,10 +141,10 @@ def _named_by(folder: str) -> Place:
     if not names and weak:
         names, unsure = weak[-1:], "only a folder with a general name, or a number like a date, is there"
     if not names:
-        return Place(None, None)
+        return CameraPlace(None, None)
     last = next((i for i in reversed(range(len(names))) if _CAMERA.fullmatch(names[i])), len(names) - 1)
     trunk = tuple(names[: last + 1])
-    return Place(cut_to(trunk[0], PLACE_LENGTH), cut_to(trunk[-1], PLACE_LENGTH), trunk, unsure)
+    return CameraPlace(cut_to(trunk[0], PLACE_LENGTH), cut_to(trunk[-1], PLACE_LENGTH), trunk, unsure)
 
 
 def original_name(part: str) -> str:

@@ -1,4 +1,4 @@
-"""Azure Blob storage: whose account it is, with which credential it is asked, and what its refusals mean.
+"""Azure Blob storage: the account, the credential, and what refusals mean.
 
 Belongs here: the environment (`AZURE_STORAGE_...`) read into one description of an account, patience with the network,
 and each refusal as a sentence with a remedy. Does not belong here: reading and writing blobs (`objects`).
@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+from obstore.store import AzureStore
 
 from chimp_assets.archive.storage.blobs import StoreError, missing
 from chimp_assets.errors import ChimpError
@@ -117,7 +119,7 @@ def account_of(environment: Mapping[str, str] = os.environ) -> AzureAccount:
         credential = _credential(first, bool(key), bool(sas), "use_emulator" in options)
     if credential not in _CREDENTIALS:
         raise StoreError(
-            f"AZURE_CREDENTIAL_TYPE is {credential}, which is no kind of credential.",
+            f"AZURE_CREDENTIAL_TYPE is {credential}, which is not a credential type.",
             f"Use one of {', '.join(kind for kind in _CREDENTIALS if kind != 'none')}.",
         )
     options["account_name"] = name
@@ -144,7 +146,7 @@ def account_of(environment: Mapping[str, str] = os.environ) -> AzureAccount:
 
 
 def _credential(first: Any, key: bool, sas: bool, emulator: bool) -> str:
-    """The credential that the environment holds. Never a guess, which would wait for an answer that does not come."""
+    """The credential that the environment holds. Never guessed: a guess would wait for an answer that does not come."""
     if key or (emulator and not sas):
         return "access_key"
     if sas:
@@ -169,7 +171,7 @@ def _connection_parts(text: str) -> dict[str, str]:
     pairs = [part.partition("=") for part in text.split(";") if part.strip()]
     if any(not separator for _, separator, _ in pairs):
         raise StoreError(
-            "AZURE_STORAGE_CONNECTION_STRING is not a connection string.", "Copy it anew from the portal, in quotes."
+            "AZURE_STORAGE_CONNECTION_STRING is not a connection string.", "Copy it from the portal again, in quotes."
         )
     return {name.strip().lower(): value.strip() for name, _, value in pairs}
 
@@ -188,8 +190,6 @@ def _moment(text: str) -> datetime | None:
 
 def open_container(account: AzureAccount, container: str, prefix: str, retry: Mapping[str, Any] = RETRY) -> Any:
     """obstore's AzureStore of a container. No request is made. Raises StoreError if the description is not one."""
-    from obstore.store import AzureStore
-
     client = {**CLIENT, "allow_http": True} if account.allow_http else dict(CLIENT)
     try:
         return AzureStore(
@@ -205,13 +205,13 @@ def open_container(account: AzureAccount, container: str, prefix: str, retry: Ma
 
 
 def explained(account: AzureAccount, container: str, url: str, error: Exception, key: str, verb: str) -> ChimpError:
-    """What Azure or the way to it said while key was to be verb (`read`, `written`), as a sentence with a remedy."""
+    """The refusal of Azure, or of the network, as an error with a remedy. verb: what failed (`read`, `written`)."""
     text = str(error)
     status, code = status_of(error), code_of(error)
     if code in ("ContainerNotFound", "ContainerBeingDeleted", "ContainerDisabled") or "container does not" in text:
         return StoreError(
             f"There is no container {container} in the Azure storage account {account.name}.",
-            "Mend the address, or make the container and run this again.",
+            "Correct the address, or create the container and run this again.",
         )
     if status == 404 and verb == "read":
         return missing(url, key)
@@ -225,7 +225,7 @@ def explained(account: AzureAccount, container: str, url: str, error: Exception,
     if status is None:
         if "dns error" in text:
             return StoreError(
-                f"The Azure storage account {account.name} was not found: no machine is called {account.host}.",
+                f"The Azure storage account {account.name} was not found: no host is called {account.host}.",
                 "Check AZURE_STORAGE_ACCOUNT_NAME (or AZURE_STORAGE_ENDPOINT) and the network.",
             )
         if "HTTP error" in text or "error sending request" in text or "timed out" in text:
@@ -271,7 +271,7 @@ def _refused(account: AzureAccount, url: str, key: str, verb: str, code: str) ->
             )
         return StoreError(
             f"{tried}: the SAS is not accepted{_brackets(code)}.",
-            "Make a new one: it was copied in part, its key was renewed, it was revoked, or this address is shut out.",
+            "Make a new one: it was cut off, revoked, its key was renewed, or this IP address is blocked.",
         )
     if code == "KeyBasedAuthenticationNotPermitted":
         return StoreError(
@@ -281,16 +281,16 @@ def _refused(account: AzureAccount, url: str, key: str, verb: str, code: str) ->
     if account.credential == "access_key":
         return StoreError(
             f"{tried}: the account key is not accepted{_brackets(code)}.",
-            "Copy the key of this account anew, and check this machine's clock and the firewall of the account.",
+            "Copy the account's key again, and check this machine's clock and the account's firewall.",
         )
     return StoreError(
-        f"{tried}: {_CREDENTIALS[account.credential]} may not do that{_brackets(code)}.",
+        f"{tried}: {_CREDENTIALS[account.credential]} is not allowed to do that{_brackets(code)}.",
         "Give it the role Storage Blob Data Contributor (for the archive, Reader) and wait some minutes.",
     )
 
 
 def status_of(error: Exception) -> int | None:
-    """The HTTP status that an error of obstore tells of; None if there was no answer at all."""
+    """The HTTP status in an error of obstore; None if there was no answer at all."""
     found = re.search(r"status code: (\d{3})", str(error)) or re.search(r"\(code: (\d{3})\)", str(error))
     return int(found[1]) if found else None
 

@@ -1,4 +1,4 @@
-"""What every store agrees on: the words for a blob, the errors, the rules for keys, and which ranges are read together.
+"""What all stores share: the records of a blob, the errors, the rules for keys, and which ranges are read together.
 
 Belongs here: what the kinds of store share. Does not belong here: any of the kinds (`folders`, `objects`, `azure`), and
 what users of a store call (`store`).
@@ -38,7 +38,7 @@ class ReplacedBlobError(MissingBlobError):
 
 @dataclass(frozen=True)
 class BlobInfo:
-    """What a listing says of one blob. size in bytes; etag changes when the content may have; modified is UTC."""
+    """One blob in a listing. size in bytes; etag changes when the content may have; modified is UTC."""
 
     key: str
     size: int
@@ -48,7 +48,7 @@ class BlobInfo:
 
 @dataclass(frozen=True)
 class Walk:
-    """How a store is listed as an archive: given as on_unreadable, it is told more, and no entry harms another.
+    """How a store is listed as an archive: given as on_unreadable, it is called for more, and no entry harms another.
 
     passed_over(path, reason, detail, hides) is called for everything that is not listed; reason: one of
     schema.PASSED_OVER_REASONS; hides: what lies there is not known to be gone. never: (device, inode) of folders that

@@ -49,14 +49,14 @@ Identity = tuple[int, int]
 
 
 class Folder:
-    """A store below root. identity: which folder lay there when the store was first opened; None: whatever does now.
+    """A store below `root`. identity: which folder lay there when the store was first opened; None: whatever does now.
 
     An empty mount point looks like a folder without files. By the identity, a disk that was taken away is an error and
     not a thousand vanished videos, also in a child process that opens the same store later.
     """
 
     def __init__(self, root: Path, create: bool = False, identity: Identity | None = None) -> None:
-        self._root = root
+        self.root = root
         try:
             if create:
                 private_files.make_folder(root)
@@ -67,15 +67,15 @@ class Folder:
             if identity is not None:
                 raise self._removed() from None
             if isinstance(error, FileNotFoundError):
-                raise StoreError(f"The folder {root} does not exist.", "Create it, or mend the address.") from None
+                raise StoreError(f"The folder {root} does not exist.", "Create it, or correct the address.") from None
             raise of_os_error(error, str(root), "", "opened") from error
-        self._require_root()
+        self.require_root()
 
     def put(self, key: str, source: Source) -> None:
-        path = self._root / key
+        path = self.root / key
         partial = path.with_name(f"{PARTIAL_PREFIX}{os.getpid()}-{secrets.token_hex(6)}")
-        # Making the folders of the key must not make the root anew, on the disk below a removed one.
-        self._require_root()
+        # Making the folders of the key must not recreate the root, on the disk below a removed one.
+        self.require_root()
         try:
             private_files.make_folder(path.parent)
             try:
@@ -92,7 +92,7 @@ class Folder:
 
     def get_range(self, key: str, start: int, length: int) -> bytes:
         try:
-            with (self._root / key).open("rb", buffering=0) as file:
+            with (self.root / key).open("rb", buffering=0) as file:
                 return _read_at(file, start, length)
         except OSError as error:
             raise self.failed(error, key, "read") from error
@@ -100,7 +100,7 @@ class Folder:
     def get_ranges(self, key: str, starts: Sequence[int], lengths: Sequence[int]) -> list[bytes]:
         found: list[bytes] = [b""] * len(starts)
         try:
-            with (self._root / key).open("rb", buffering=0) as file:
+            with (self.root / key).open("rb", buffering=0) as file:
                 for first, last, members in coalesced(starts, lengths):
                     block = memoryview(_read_at(file, first, last - first))
                     for i in members:
@@ -113,7 +113,7 @@ class Folder:
     def download(self, key: str, path: Path, on_block: Callable[[], None]) -> str:
         digest = hashlib.blake2b(digest_size=32)
         try:
-            source = (self._root / key).open("rb", buffering=0)
+            source = (self.root / key).open("rb", buffering=0)
         except OSError as error:
             raise self.failed(error, key, "read") from error
         with source, new_file(path, key) as target:
@@ -130,101 +130,132 @@ class Folder:
 
     def head(self, key: str) -> BlobInfo | None:
         try:
-            facts = (self._root / key).stat()
+            facts = (self.root / key).stat()
         except (FileNotFoundError, NotADirectoryError):
-            self._require_root()  # else the whole disk is gone, not this file
+            self.require_root()  # else the whole disk is gone, not this file
             return None
         except OSError as error:
             raise self.failed(error, key, "read") from error
         return _blob_info(key, facts) if stat.S_ISREG(facts.st_mode) else None
 
     def list(self, prefix: str, after: str | None, on_unreadable: OnUnreadable | None) -> Iterator[BlobInfo]:
-        self._require_root()
-        top = self._root / prefix if prefix else self._root
+        self.require_root()
+        top = self.root / prefix if prefix else self.root
         if not prefix or top.is_dir():
-            rules = on_unreadable if isinstance(on_unreadable, Walk) else None
-            yield from self._walk(top, f"{prefix}/" if prefix else "", after, on_unreadable, (), rules)
+            yield from _FolderWalk(self, after, on_unreadable).below(top, f"{prefix}/" if prefix else "", ())
         # A disk that went while it was read looked like files that vanished one by one.
-        self._require_root()
+        self.require_root()
 
-    def _walk(
-        self,
-        folder: Path,
-        base: str,
-        after: str | None,
-        on_unreadable: OnUnreadable | None,
-        above: tuple[Identity, ...],
-        rules: Walk | None = None,
-    ) -> Iterator[BlobInfo]:
-        def unreadable(key: str, error: OSError | StoreError, reason: str = "unreadable") -> None:
-            self._require_root()
-            detail = error.sentence if isinstance(error, StoreError) else (error.strerror or str(error))
-            if rules is not None:
-                why = f"its name {detail.rpartition(': it ')[2].rstrip('.')}" if reason == "name" else detail
-                rules.passed_over(key, reason, _LINK_WORDS.get(getattr(error, "errno", None) or 0, why), True)
-            elif on_unreadable is not None:
-                on_unreadable(key, detail)
-            elif isinstance(error, StoreError):
-                raise error
-            else:
-                raise of_os_error(error, str(self._root), key, "read") from error
+    def delete(self, key: str) -> None:
+        try:
+            (self.root / key).unlink(missing_ok=True)
+        except NotADirectoryError:
+            return
+        except OSError as error:
+            raise self.failed(error, key, "deleted") from error
 
+    def failed(self, error: OSError, key: str, verb: str) -> ChimpError:
+        """The error to raise where the file system refused something."""
+        if isinstance(error, FileNotFoundError | NotADirectoryError):
+            self.require_root()
+        return of_os_error(error, str(self.root), key, verb)
+
+    def require_root(self) -> None:
+        """Raises StoreError if the folder that was opened is no longer there."""
+        try:
+            if _identity(self.root) == self.identity:
+                return
+        except OSError as error:
+            if not isinstance(error, FileNotFoundError | NotADirectoryError):
+                raise of_os_error(error, str(self.root), "", "read") from error
+        raise self._removed()
+
+    def _removed(self) -> StoreError:
+        return StoreError(
+            f"The folder {self.root} is no longer there: its disk was removed, or it was moved or recreated.",
+            "Connect or mount the disk and run the same command again; what was stored before is safe.",
+        )
+
+
+class _FolderWalk:
+    """One listing of a folder, with the names of everything that it cannot or may not list."""
+
+    def __init__(self, folder: Folder, after: str | None, on_unreadable: OnUnreadable | None) -> None:
+        self._folder = folder
+        self._after = after
+        self._on_unreadable = on_unreadable
+        self._rules = on_unreadable if isinstance(on_unreadable, Walk) else None
+
+    def below(self, folder: Path, base: str, above: tuple[Identity, ...]) -> Iterator[BlobInfo]:
+        """Blobs below one folder, sorted by key. base: its key with a slash; above: the folders that it lies in."""
         try:
             here = folder.stat()
             identity = (here.st_dev, here.st_ino)
-            if identity in above:  # a link that leads back up
-                if rules is not None:
-                    rules.passed_over(base.rstrip("/"), "link", "a link to a folder that it lies in", False)
-                return
-            if rules is not None and base and identity in rules.never:
-                rules.passed_over(base.rstrip("/"), "own", "the home or the store of Chimp Assets", False)
+            if self._is_passed_over(base, identity, above):
                 return
             with os.scandir(folder) as entries:
                 found = list(entries)
         except OSError as error:
-            unreadable(base.rstrip("/"), error)
+            self._unreadable(base.rstrip("/"), error)
             return
-        if rules is not None and base and rules.is_own(base, frozenset(e.name for e in found)):
-            rules.passed_over(base.rstrip("/"), "own", "a home or a store of Chimp Assets", False)
+        if self._rules is not None and base and self._rules.is_own(base, frozenset(e.name for e in found)):
+            self._rules.passed_over(base.rstrip("/"), "own", "a home or a store of Chimp Assets", False)
             return
-        names = []
-        for e in found:
-            try:
-                # A folder sorts as its keys do: with its slash.
-                names.append((e.name + "/", e) if e.is_dir() else (e.name, e))
-            except OSError as error:  # a link that leads to itself
-                unreadable(base + e.name, error, "link")
-        for name, entry in sorted(names, key=lambda one: one[0]):
+        for name, entry in self._sorted(base, found):
             key = base + name
-            if name.startswith(PARTIAL_PREFIX):
-                continue
-            try:
-                checked_key(key.rstrip("/"))
-                if rules is not None and name.endswith("/") and len(key) > _DEEPEST:
-                    raise StoreError(f"{key}: it is longer than {_DEEPEST} letters", "Move it further up.")
-            except StoreError as error:
-                unreadable(key.rstrip("/"), error, "name")
-                continue
-            if rules is not None and not self._is_followed(entry, key.rstrip("/"), rules):
+            if name.startswith(PARTIAL_PREFIX) or not self._may_be_listed(key, entry):
                 continue
             if name.endswith("/"):
-                if after is None or key > after or after.startswith(key):
-                    yield from self._walk(Path(entry.path), key, after, on_unreadable, (*above, identity), rules)
-            elif after is None or key > after:
-                try:
-                    facts = entry.stat()
-                except FileNotFoundError as error:  # gone since the folder was read, or a link to nothing
-                    self._require_root()
-                    if rules is not None and _is_link(entry):
-                        unreadable(key, error, "link")
-                    continue
-                except OSError as error:
-                    unreadable(key, error)
-                    continue
-                if stat.S_ISREG(facts.st_mode):
-                    yield _blob_info(key, facts)
-                elif rules is not None:
-                    rules.passed_over(key, "not_file", "a pipe, a socket or a device", False)
+                if self._after is None or key > self._after or self._after.startswith(key):
+                    yield from self.below(Path(entry.path), key, (*above, identity))
+            elif self._after is None or key > self._after:
+                yield from self._file(key, entry)
+
+    def _is_passed_over(self, base: str, identity: Identity, above: tuple[Identity, ...]) -> bool:
+        if identity in above:  # a link that leads back up
+            if self._rules is not None:
+                self._rules.passed_over(base.rstrip("/"), "link", "a link to a folder that it lies in", False)
+            return True
+        if self._rules is not None and base and identity in self._rules.never:
+            self._rules.passed_over(base.rstrip("/"), "own", "the home or the store of Chimp Assets", False)
+            return True
+        return False
+
+    def _sorted(self, base: str, entries: Sequence[os.DirEntry[str]]) -> list[tuple[str, os.DirEntry[str]]]:
+        names = []
+        for entry in entries:
+            try:
+                # A folder sorts as its keys do: with its slash.
+                names.append((entry.name + "/", entry) if entry.is_dir() else (entry.name, entry))
+            except OSError as error:  # a link that leads to itself
+                self._unreadable(base + entry.name, error, "link")
+        return sorted(names, key=lambda one: one[0])
+
+    def _may_be_listed(self, key: str, entry: os.DirEntry[str]) -> bool:
+        try:
+            checked_key(key.rstrip("/"))
+            if self._rules is not None and key.endswith("/") and len(key) > _DEEPEST:
+                raise StoreError(f"{key}: it is longer than {_DEEPEST} letters", "Move it further up.")
+        except StoreError as error:
+            self._unreadable(key.rstrip("/"), error, "name")
+            return False
+        return self._rules is None or self._is_followed(entry, key.rstrip("/"), self._rules)
+
+    def _file(self, key: str, entry: os.DirEntry[str]) -> Iterator[BlobInfo]:
+        try:
+            facts = entry.stat()
+        except FileNotFoundError as error:  # gone since the folder was read, or a link to nothing
+            self._folder.require_root()
+            if self._rules is not None and _is_link(entry):
+                self._unreadable(key, error, "link")
+            return
+        except OSError as error:
+            self._unreadable(key, error)
+            return
+        if stat.S_ISREG(facts.st_mode):
+            yield _blob_info(key, facts)
+        elif self._rules is not None:
+            self._rules.passed_over(key, "not_file", "a pipe, a socket or a device", False)
 
     def _is_followed(self, entry: os.DirEntry[str], key: str, rules: Walk) -> bool:
         """Whether an entry is no symbolic link, or one that the settings allow."""
@@ -234,7 +265,7 @@ class Folder:
             rules.passed_over(key, "link", "a symbolic link; archive.follow_links is none", True)
             return False
         try:
-            inside = Path(entry.path).resolve().is_relative_to(self._root.resolve())
+            inside = Path(entry.path).resolve().is_relative_to(self._folder.root.resolve())
         except (OSError, RuntimeError):
             return True  # a link to nothing or to itself says so when it is read
         if not inside and Path(entry.path).exists():
@@ -242,39 +273,22 @@ class Folder:
             return False
         return True
 
-    def delete(self, key: str) -> None:
-        try:
-            (self._root / key).unlink(missing_ok=True)
-        except NotADirectoryError:
-            return
-        except OSError as error:
-            raise self.failed(error, key, "deleted") from error
-
-    def failed(self, error: OSError, key: str, verb: str) -> ChimpError:
-        """The error to raise where the file system refused something."""
-        if isinstance(error, FileNotFoundError | NotADirectoryError):
-            self._require_root()
-        return of_os_error(error, str(self._root), key, verb)
-
-    def _require_root(self) -> None:
-        """Raises StoreError if the folder that was opened is no longer there."""
-        try:
-            if _identity(self._root) == self.identity:
-                return
-        except OSError as error:
-            if not isinstance(error, FileNotFoundError | NotADirectoryError):
-                raise of_os_error(error, str(self._root), "", "read") from error
-        raise self._removed()
-
-    def _removed(self) -> StoreError:
-        return StoreError(
-            f"The folder {self._root} is no longer there: its disk was removed, or it was moved or made anew.",
-            "Connect or mount the disk and run the same command again; what was stored before is safe.",
-        )
+    def _unreadable(self, key: str, error: OSError | StoreError, reason: str = "unreadable") -> None:
+        self._folder.require_root()
+        detail = error.sentence if isinstance(error, StoreError) else (error.strerror or str(error))
+        if self._rules is not None:
+            why = f"its name {detail.rpartition(': it ')[2].rstrip('.')}" if reason == "name" else detail
+            self._rules.passed_over(key, reason, _LINK_WORDS.get(getattr(error, "errno", None) or 0, why), True)
+        elif self._on_unreadable is not None:
+            self._on_unreadable(key, detail)
+        elif isinstance(error, StoreError):
+            raise error
+        else:
+            raise of_os_error(error, str(self._folder.root), key, "read") from error
 
 
 def of_os_error(error: OSError, where: str, key: str, verb: str) -> ChimpError:
-    """What the operating system said while key was to be verb (`read`, `written`), as a sentence with a remedy."""
+    """The refusal of the operating system as an error with a remedy. verb: what failed (`read`, `written`)."""
     if error.errno in _FULL:
         return FullDiskError(
             f"There is no room left in {where}: {key} could not be written.",

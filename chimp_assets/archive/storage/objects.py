@@ -17,6 +17,8 @@ from datetime import UTC
 from pathlib import Path
 from typing import Any
 
+import obstore
+
 from chimp_assets.archive.storage.azure import code_of, status_of
 from chimp_assets.archive.storage.blobs import (
     BlobInfo,
@@ -67,13 +69,9 @@ class Objects:
                 raise self._failed(again, key, "written") from None
 
     def _put(self, key: str, source: Source) -> None:
-        import obstore
-
         obstore.put(self._store, key, source, chunk_size=PUT_BLOCK, max_concurrency=PUT_IN_FLIGHT)
 
     def get_range(self, key: str, start: int, length: int) -> bytes:
-        import obstore
-
         try:
             return bytes(obstore.get_range(self._store, key, start=start, length=length))
         except Exception as error:
@@ -95,8 +93,6 @@ class Objects:
         return found
 
     def download(self, key: str, path: Path, on_block: Callable[[], None]) -> str:
-        import obstore
-
         meta = next(_in_order([_call(self._meta, key)], on_block))
         if meta is None:
             raise missing(self._url, key)
@@ -126,8 +122,6 @@ class Objects:
         return None if meta is None else self._info(meta)
 
     def _meta(self, key: str) -> Any:
-        import obstore
-
         try:
             return obstore.head(self._store, key)
         except Exception as error:
@@ -148,8 +142,6 @@ class Objects:
             raise self._failed(error, key, "read") from None
 
     def list(self, prefix: str, after: str | None, on_unreadable: OnUnreadable | None) -> Iterator[BlobInfo]:
-        import obstore
-
         last = ""
         try:
             for page in obstore.list(self._store, prefix or None, offset=after, chunk_size=1000):
@@ -172,8 +164,6 @@ class Objects:
             raise self._failed(error, prefix, "listed") from None
 
     def delete(self, key: str) -> None:
-        import obstore
-
         try:
             obstore.delete(self._store, key)
         except Exception as error:
@@ -191,7 +181,7 @@ class Objects:
 
 
 def explain_memory(url: str) -> Explain:
-    """What errors of a store in memory mean: there is only one."""
+    """Explains errors of a store in memory: there is only one."""
 
     def explain(error: Exception, key: str, verb: str) -> ChimpError:
         if isinstance(error, FileNotFoundError):
@@ -220,7 +210,7 @@ def _call(function: Callable[..., Any], *arguments: Any) -> Callable[[], Any]:
 
 
 def _in_order(calls: Sequence[Callable[[], Any]], on_wait: Callable[[], None]) -> Iterator[Any]:
-    """What each call gives, in the order of the calls, several at work at once; on_wait at each and while waiting."""
+    """Results in the order of the calls, several of which run at once; on_wait at each and while waiting."""
     pool = ThreadPoolExecutor(min(GET_IN_FLIGHT, max(1, len(calls))), thread_name_prefix="fetch")
     running: deque[Future[Any]] = deque()
     waiting = iter(calls)

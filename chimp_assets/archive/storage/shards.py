@@ -35,7 +35,7 @@ class Shard:
 
 
 @dataclass(frozen=True)
-class Place:
+class ShardPlace:
     """Where a picture's JPEG lies: byte_offset and byte_length inside the part-th shard of its video."""
 
     part: int
@@ -73,7 +73,7 @@ class ShardWriter:
             self._file.close()
             self._file = None
 
-    def add(self, frame_no: int, jpeg: bytes) -> Place:
+    def add(self, frame_no: int, jpeg: bytes) -> ShardPlace:
         """Append one picture. Raises FullDiskError or StoreError when a shard cannot be kept or put."""
         name = f"{frame_no:08d}.jpg"
         member = tarfile.TarInfo(name)
@@ -81,7 +81,7 @@ class ShardWriter:
         member.mode = 0o644
         # mtime, owner and group stay 0: the bytes depend on the pictures alone.
         self._append(member.tobuf(tarfile.USTAR_FORMAT))
-        place = Place(len(self._shards), self._length, len(jpeg))
+        place = ShardPlace(len(self._shards), self._length, len(jpeg))
         self._append(jpeg)
         self._append(bytes(-len(jpeg) % _BLOCK))
         if self._length >= self._shard_bytes:
@@ -126,14 +126,14 @@ def _new_digest() -> hashlib.blake2b:
 
 
 def refused_by_scratch(error: OSError) -> ChimpError:
-    """What a fault of the temporary folder is called."""
+    """The error for a fault of the temporary folder."""
     where = tempfile.gettempdir()
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return FullDiskError(
-            f"There is no room left in {where}, where pictures wait until a shard is whole.",
+            f"There is no room left in {where}, where pictures wait until a shard is complete.",
             "Free some space, or set TMPDIR to a larger disk, and run this again; what was stored before is safe.",
         )
     return StoreError(
         f"The temporary folder {where} cannot be written: {error.strerror or error}.",
-        "Set TMPDIR to a folder that can, and run this again.",
+        "Set TMPDIR to a writable folder, and run this again.",
     )

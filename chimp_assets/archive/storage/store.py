@@ -55,7 +55,7 @@ _CONTAINER = re.compile(r"\$?[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
 class BlobStore:
     """Bytes under keys such as `shards/cam-0001/00000001-0000-0a1b2c3d4e5f.tar`.
 
-    Keys are relative paths with forward slashes. Picklable: the address travels, the connection is made anew.
+    Keys are relative paths with forward slashes. Picklable: only the address travels, and is opened there.
     """
 
     def __init__(self, url: str, backend: Backend, root: Path | None) -> None:
@@ -109,7 +109,7 @@ class BlobStore:
 
     @classmethod
     def of_message(cls, message: dict[str, Any]) -> BlobStore:
-        """The store that another process had opened: the same folder still, or a connection anew.
+        """The store that another process had opened: the very same folder, or a new connection.
 
         Unlike `open` it asks the service nothing, so that a pause of the service is waited out by the first read.
         Raises StoreError if another folder lies there now.
@@ -176,7 +176,7 @@ class BlobStore:
         return self._backend.download(checked_key(key), path, on_block)
 
     def head(self, key: str) -> BlobInfo | None:
-        """What a listing would say of this blob, or None if there is none."""
+        """This blob as in a listing; None if there is none."""
         return self._backend.head(checked_key(key))
 
     def list(
@@ -184,7 +184,7 @@ class BlobStore:
     ) -> Iterator[BlobInfo]:
         """Blobs below a folder (`""`: all), sorted by key, those after a key only. Memory: the names of one folder.
 
-        on_unreadable(path, reason) is told of folders and names that cannot be read; without it they raise StoreError.
+        on_unreadable(path, reason) is called for folders and names that cannot be read; without it, StoreError.
         A `Walk` lists by the rules of an archive. Containers have neither links nor folders, so that the caller still
         looks at each name.
         """

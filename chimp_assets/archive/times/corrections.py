@@ -1,7 +1,7 @@
-"""What people say of camera clocks: said for a camera and a period, looked at before, revoked, listed.
+"""Corrections of camera clocks: made for a camera and a period, previewed, revoked, listed.
 
-Belongs here: checking what is said, the append-only rows of it, and having the times of the camera weighed again.
-Does not belong here: what a correction does to one time (`recording_time`), rows of videos (`time_rows`).
+Belongs here: checking a correction, its append-only rows, and having the times of the camera weighed again.
+Does not belong here: what a correction does to one time (`weighing.correction`), rows of videos (`rows`).
 """
 
 from __future__ import annotations
@@ -13,8 +13,14 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from chimp_assets.archive.times.recording_time import Correction
-from chimp_assets.archive.times.rows import Standing, Weighed, preview, reweigh, standing_corrections, zone_named
+from chimp_assets.archive.times.rows import WeighingReport, preview, reweigh
+from chimp_assets.archive.times.standing import (
+    StandingCorrection,
+    correction_of,
+    same,
+    standing_corrections,
+    zone_named,
+)
 from chimp_assets.database import schema
 from chimp_assets.database.connection.bulk import insert_one
 from chimp_assets.database.connection.counters import take_numbers
@@ -32,7 +38,7 @@ _LONGEST_S = 200 * 366 * 86_400
 
 
 class CorrectionError(ChimpError):
-    """What is said of a clock cannot be, or is about no camera that there is."""
+    """A correction is impossible, or names a camera that does not exist."""
 
 
 @dataclass(frozen=True)
@@ -57,9 +63,9 @@ class Said:
 
 @dataclass(frozen=True)
 class Corrected:
-    """What saying or revoking a correction did. correction_id: None where it was only looked at.
+    """What making or revoking a correction did. correction_id: None for a preview.
 
-    n_changed: videos whose time is another now; examples: (uri, before, after) of some; moved: videos that changed
+    n_changed: videos whose time changed; examples: (uri, before, after) of some; moved: videos that changed
     their split with their day.
     """
 
@@ -72,7 +78,7 @@ class Corrected:
 
 @dataclass(frozen=True)
 class Listed:
-    """A correction in the list. words: what it says; revoked_at: None where it stands."""
+    """A correction in the list. words: what it does; revoked_at: None where it stands."""
 
     correction_id: int
     camera: str
@@ -91,20 +97,20 @@ EXAMPLES = 10
 def correct(
     db: Database,
     settings: Settings,
-    said: Said,
+    request: Said,
     why: str | None = None,
     by: str | None = None,
     dry_run: bool = False,
 ) -> Corrected:
-    """Say that a camera's clock was wrong; times, days, splits and everything that reads them follow.
+    """Correct a camera's clock; times, days, splits and everything that reads them follow.
 
     The newest correction that covers a video counts, not the sum of them. dry_run: only what would change. Raises
     CorrectionError, and PeopleError for an unknown user.
     """
     _check_reason(why)
     with db.read() as conn:
-        row = _row_of(conn, settings, said)
-    standing = _standing(row, 0)
+        row = _row_of(conn, settings, request)
+    standing = correction_of(row, 0)
     found = preview(db, settings, standing)
     words = in_words(row)
     if dry_run:
@@ -117,7 +123,7 @@ def correct(
             conn, schema.time_correction, **row, reason=why, user_id=user_id, made_at=datetime.now(UTC)
         )
         _mark(conn, standing)
-        detail = {"camera": said.camera, "says": words, "why": why or "", "videos": len(found)}
+        detail = {"camera": request.camera, "says": words, "why": why or "", "videos": len(found)}
         write_audit_event(conn, "time.correct", f"time_correction:{correction_id}", detail, by)
         return correction_id
 
@@ -134,12 +140,14 @@ def revoke(
     by: str | None = None,
     dry_run: bool = False,
 ) -> Corrected:
-    """Take a correction back: times are again what their witnesses and the other corrections say. Raises
+    """Revoke a correction: times are again what their witnesses and the other corrections give. Raises
     CorrectionError if there is none of this number, or it was revoked before."""
     _check_reason(why)
-    c = schema.time_correction.c
+    correction = schema.time_correction.c
     with db.read() as conn:
-        row = conn.execute(sa.select(schema.time_correction).where(c.correction_id == correction_id)).one_or_none()
+        row = conn.execute(
+            sa.select(schema.time_correction).where(correction.correction_id == correction_id)
+        ).one_or_none()
         if row is None:
             raise CorrectionError(f"There is no correction {correction_id}.", "See chimp times list.")
         if row.revoked_at is not None:
@@ -161,7 +169,7 @@ def revoke(
         }
         changed = conn.execute(
             sa.update(schema.time_correction)
-            .where(c.correction_id == correction_id, c.revoked_at.is_(None))
+            .where(correction.correction_id == correction_id, correction.revoked_at.is_(None))
             .values(**values)
         )
         if changed.rowcount == 0:
@@ -177,12 +185,16 @@ def revoke(
 
 def list_corrections(conn: sa.Connection) -> list[Listed]:
     """Every correction, the newest first, with those that were revoked."""
-    c, maker, revoker = schema.time_correction, schema.app_user.alias("maker"), schema.app_user.alias("revoker")
+    correction, maker, revoker = (
+        schema.time_correction,
+        schema.app_user.alias("maker"),
+        schema.app_user.alias("revoker"),
+    )
     rows = conn.execute(
-        sa.select(c, maker.c.name.label("maker"), revoker.c.name.label("revoker"))
-        .outerjoin(maker, maker.c.user_id == c.c.user_id)
-        .outerjoin(revoker, revoker.c.user_id == c.c.revoked_by)
-        .order_by(c.c.correction_id.desc())
+        sa.select(correction, maker.c.name.label("maker"), revoker.c.name.label("revoker"))
+        .outerjoin(maker, maker.c.user_id == correction.c.user_id)
+        .outerjoin(revoker, revoker.c.user_id == correction.c.revoked_by)
+        .order_by(correction.c.correction_id.desc())
     )
     return [
         Listed(
@@ -201,7 +213,7 @@ def list_corrections(conn: sa.Connection) -> list[Listed]:
 
 
 def in_words(row: dict[str, Any]) -> str:
-    """What a correction says, for people."""
+    """A correction in words."""
     words = []
     if row.get("offset_s") is not None:
         words.append(f"{offset_in_words(row['offset_s'])}")
@@ -239,61 +251,69 @@ def offset_of(text: str) -> int:
     elif re.fullmatch(r"(?:\d+(?:w|d|h|min|m|s))+", body):
         found = sum(int(n) * _UNITS[unit] for n, unit in re.findall(r"(\d+)(w|d|h|min|m|s)", body))
     if found is None or found > _LONGEST_S:
-        raise CorrectionError(f"The offset {text!r} is no time span.", "Write it like +1d2h, -13h or +00:30.")
+        raise CorrectionError(f"The offset {text!r} is not a time span.", "Write it like +1d2h, -13h or +00:30.")
     return sign * found
 
 
-def _row_of(conn: sa.Connection, settings: Settings, said: Said) -> dict[str, Any]:
-    site, camera, everywhere = _camera_of(conn, said.camera)
+def _row_of(conn: sa.Connection, settings: Settings, request: Said) -> dict[str, Any]:
+    site, camera, everywhere = _camera_of(conn, request.camera)
     row: dict[str, Any] = {"site": site, "camera": camera, "everywhere": everywhere}
-    if (said.showed is None) != (said.true is None):
+    if (request.showed is None) != (request.true is None):
         raise CorrectionError(
             "A clock that was reset needs both what it showed and the true time.",
-            "Say --showed 2000-01-01T00:00 --true 2023-05-06T08:00.",
+            "Use --showed 2000-01-01T00:00 --true 2023-05-06T08:00.",
         )
-    kinds = [said.offset is not None or said.zone is not None, said.showed is not None, said.order is not None]
+    kinds = [
+        request.offset is not None or request.zone is not None,
+        request.showed is not None,
+        request.order is not None,
+    ]
     if sum(kinds) != 1:
         raise CorrectionError(
-            "A correction says one thing: an offset and zone, a reset, or the order of day and month.",
-            "Say --offset, --zone, --showed with --true, or --order.",
+            "A correction does one thing: an offset and zone, a reset, or the order of day and month.",
+            "Use --offset, --zone, --showed with --true, or --order.",
         )
-    if said.offset is not None:
-        row["offset_s"] = offset_of(said.offset)
-    if said.zone is not None:
-        if zone_named(said.zone) is None:
+    if request.offset is not None:
+        row["offset_s"] = offset_of(request.offset)
+    if request.zone is not None:
+        if zone_named(request.zone) is None:
             raise CorrectionError(
-                f"{said.zone!r} is no time zone.", "Write an IANA name such as Africa/Dar_es_Salaam, or +03:00."
+                f"{request.zone!r} is not a time zone.", "Write an IANA name such as Africa/Dar_es_Salaam, or +03:00."
             )
-        row["zone"] = said.zone.strip()
-    if said.showed is not None and said.true is not None:
-        showed, true = _moment(said.showed, "showed"), _moment(said.true, "true")
+        row["zone"] = request.zone.strip()
+    if request.showed is not None and request.true is not None:
+        showed, true = _moment(request.showed, "showed"), _moment(request.true, "true")
         zone = zone_named(settings.archive.timezone)
         row["showed_at"] = showed.replace(tzinfo=UTC)
         row["true_at"] = (true if true.tzinfo else true.replace(tzinfo=zone)).astimezone(UTC)
-    if said.order is not None:
-        if said.order not in schema.DATE_ORDERS:
-            raise CorrectionError(f"{said.order!r} is no order.", f"Use one of {', '.join(schema.DATE_ORDERS)}.")
-        row["date_order"] = said.order
-    if (said.since is not None or said.until is not None) and (said.showed is not None or said.order is not None):
+    if request.order is not None:
+        if request.order not in schema.DATE_ORDERS:
+            raise CorrectionError(
+                f"{request.order!r} is not an order of day and month.", f"Use one of {', '.join(schema.DATE_ORDERS)}."
+            )
+        row["date_order"] = request.order
+    if (request.since is not None or request.until is not None) and (
+        request.showed is not None or request.order is not None
+    ):
         raise CorrectionError(
-            "A period goes with an offset or a zone; a reset counts from what was shown, an order is for all.",
+            "Only an offset or a zone can have a period; a reset counts from what was shown, an order is for all.",
             "Leave out --from and --to.",
         )
-    if said.since is not None:
-        row["shown_from"] = _moment(said.since, "from").replace(tzinfo=UTC)
-    if said.until is not None:
-        until = _moment(said.until, "to").replace(tzinfo=UTC)
-        row["shown_to"] = until + timedelta(days=1) if len(said.until.strip()) <= 10 else until
-    if said.since is not None and said.until is not None and row["shown_to"] <= row["shown_from"]:
-        raise CorrectionError("The period ends before it begins.", "Exchange --from and --to.")
+    if request.since is not None:
+        row["shown_from"] = _moment(request.since, "from").replace(tzinfo=UTC)
+    if request.until is not None:
+        until = _moment(request.until, "to").replace(tzinfo=UTC)
+        row["shown_to"] = until + timedelta(days=1) if len(request.until.strip()) <= 10 else until
+    if request.since is not None and request.until is not None and row["shown_to"] <= row["shown_from"]:
+        raise CorrectionError("The period ends before it begins.", "Swap --from and --to.")
     return row
 
 
 def _camera_of(conn: sa.Connection, text: str) -> tuple[str | None, str | None, bool]:
     if text.strip() == EVERYWHERE:
         return None, None, True
-    v = schema.video.c
-    known = [(row.site, row.camera) for row in conn.execute(sa.select(v.site, v.camera).distinct())]
+    video = schema.video.c
+    known = [(row.site, row.camera) for row in conn.execute(sa.select(video.site, video.camera).distinct())]
     wanted = text.strip()
     fits = [(s, c) for s, c in known if c is not None and wanted in (c, f"{s}/{c}")]
     exact = [(s, c) for s, c in fits if wanted == f"{s}/{c}"] or fits
@@ -315,47 +335,24 @@ def _moment(text: str, what: str) -> datetime:
         found = datetime.fromisoformat(text.strip())
     except ValueError:
         raise CorrectionError(
-            f"--{what} {text!r} is no moment.", "Write a day or a moment like 2023-05-06T14:30:00."
+            f"--{what} {text!r} is not a date or time.", "Write a day, or a date and time like 2023-05-06T14:30:00."
         ) from None
     if not 1900 <= found.year <= 2200:
-        raise CorrectionError(f"--{what} {text!r} lies outside of 1900 to 2200.", "Write the year with four digits.")
+        raise CorrectionError(f"--{what} {text!r} is outside 1900 to 2200.", "Write the year with four digits.")
     return found if what == "true" else found.replace(tzinfo=None)
 
 
-def _standing(row: dict[str, Any], correction_id: int) -> Standing:
-    def digits(name: str) -> datetime | None:
-        moment = row.get(name)
-        return None if moment is None else moment.replace(tzinfo=None)
-
-    zone = row.get("zone")
-    said = Correction(
-        correction_id,
-        row.get("offset_s"),
-        None if zone is None else zone_named(zone),
-        digits("showed_at"),
-        row.get("true_at"),
-    )
-    return Standing(
-        said, row.get("date_order"), row["site"], row["camera"], row["everywhere"], digits("shown_from"),
-        digits("shown_to"),
-    )  # fmt: skip
-
-
-def _mark(conn: sa.Connection, standing: Standing) -> None:
-    """The times of these videos are to be weighed: by this process, or the next listing where it is killed."""
-    kept, v = schema.video_time, schema.video.c
+def _mark(conn: sa.Connection, standing: StandingCorrection) -> None:
+    """Mark the times of these videos to be weighed: by this process, or by the next listing if it is killed."""
+    kept, video = schema.video_time, schema.video.c
     statement = sa.update(kept).values(weighed=False)
     if not standing.everywhere:
-        here = sa.select(v.video_id).where(_same(v.site, standing.site), _same(v.camera, standing.camera))
+        here = sa.select(video.video_id).where(same(video.site, standing.site), same(video.camera, standing.camera))
         statement = statement.where(kept.c.video_id.in_(here))
     conn.execute(statement)
 
 
-def _same(column: sa.ColumnElement[Any], value: str | None) -> sa.ColumnElement[bool]:
-    return column.is_(None) if value is None else column == value
-
-
-def _weigh(db: Database, settings: Settings, standing: Standing) -> Weighed:
+def _weigh(db: Database, settings: Settings, standing: StandingCorrection) -> WeighingReport:
     return reweigh(db, settings, None if standing.everywhere else [(standing.site, standing.camera)])
 
 
@@ -366,4 +363,4 @@ def _camera_in_words(site: str | None, camera: str | None, everywhere: bool) -> 
 def _check_reason(why: str | None) -> None:
     fault = fault_of(why or "", _REASON_LENGTH)
     if fault:
-        raise CorrectionError(f"The reason {fault}.", "Say it in another way.")
+        raise CorrectionError(f"The reason {fault}.", "Rewrite it.")

@@ -1,4 +1,4 @@
-"""What names of files and folders say of a moment: every common way to write one, and how far it is clear.
+"""Moments in the names of files and folders: every common way to write one, and how far it is clear.
 
 Belongs here: reading dates and times out of a text, orders of day and month, AM and PM, zones, pieces of one recording.
 Does not belong here: which witness is believed (`recording_time`).
@@ -24,8 +24,8 @@ _UNSET = {(1970, 1, 1), (1980, 1, 1)}
 
 
 @dataclass(frozen=True)
-class Said:
-    """What a text says of a moment. readings: (order, clock without zone), the likeliest first; more than one where day
+class WrittenTime:
+    """A moment as a text writes it. readings: (order, clock without zone), the likeliest first; more than one where day
     and month may be exchanged. zone: as written, else None. resolution: a day is midnight, a year its first midnight.
 
     loose: digits that may well be something else, such as a counter: believed where another witness agrees.
@@ -46,8 +46,8 @@ class Said:
         return tuple(clock for _, clock in self.readings)
 
 
-def said_in(text: str) -> Said | None:
-    """The best that a name or a folder says; None if it says nothing. The first of several equally good ones."""
+def written_time(text: str) -> WrittenTime | None:
+    """The clearest moment in a name or folder, the first of equally clear ones; None if there is none."""
     plain = _plain(text)
     found = list(_all_in(plain))
     if not found:
@@ -61,10 +61,10 @@ def said_in(text: str) -> Said | None:
     return replace(best, rival=rival and len(best.readings) == 1)
 
 
-def name_says(key: str) -> Said | None:
-    """What the name of a file says; the phones whose names are in UTC say so."""
+def written_in_name(key: str) -> WrittenTime | None:
+    """The moment in the name of a file, with the zone of phones that name files in UTC."""
     stem = PurePosixPath(key).stem
-    found = said_in(stem)
+    found = written_time(stem)
     # Google's camera names its files in UTC: PXL_20230506_113000123.mp4
     if found is not None and found.zone is None and found.resolution != "day" and stem.upper().startswith("PXL_"):
         return replace(found, zone=UTC)
@@ -74,10 +74,10 @@ def name_says(key: str) -> Said | None:
     return None if found is not None and found.resolution == "year" and _COUNTED.match(stem) else found
 
 
-def folder_says(key: str) -> Said | None:
-    """What the nearest dated folder of a path says."""
+def written_in_folder(key: str) -> WrittenTime | None:
+    """The moment in the nearest dated folder of a path."""
     for part in reversed(PurePosixPath(key).parts[:-1]):
-        found = said_in(part)
+        found = written_time(part)
         if found is not None and not found.hidden:
             return found
     return None
@@ -90,7 +90,7 @@ def time_of_name(key: str) -> datetime | None:
     Midnight where only the day is said. None if nothing is, if day and month may be exchanged, before 1960, when the
     oldest field studies began, or the day on which an unset clock begins.
     """
-    for found in (name_says(key), folder_says(key)):
+    for found in (written_in_name(key), written_in_folder(key)):
         if found is None or found.hidden or found.resolution == "year":
             continue
         orders = {order for order, _ in found.readings}
@@ -242,18 +242,18 @@ _ZONE = re.compile(
 )
 
 
-def _rank(said: Said) -> tuple[int, ...]:
+def _rank(said: WrittenTime) -> tuple[int, ...]:
     with_time = said.resolution in ("second", "minute")
     return (said.hidden, said.resolution == "year", said.loose, not with_time, len(said.readings) > 1)
 
 
-def _all_in(text: str) -> Iterator[Said]:
+def _all_in(text: str) -> Iterator[WrittenTime]:
     taken: list[tuple[int, int]] = []
 
     def free(match: re.Match[str]) -> bool:
         return not any(match.start() < end and start < match.end() for start, end in taken)
 
-    def dated(match: re.Match[str], readings: list[tuple[Order, datetime]], **how: bool) -> Iterator[Said]:
+    def dated(match: re.Match[str], readings: list[tuple[Order, datetime]], **how: bool) -> Iterator[WrittenTime]:
         if readings and free(match):
             taken.append(match.span())
             yield _with_time(text, match, readings, **how)
@@ -279,7 +279,7 @@ def _all_in(text: str) -> Iterator[Said]:
         if free(match):
             taken.append(match.span())
             clock = datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None)
-            yield Said((("ymd", clock),), UTC, "second", loose=not alone)
+            yield WrittenTime((("ymd", clock),), UTC, "second", loose=not alone)
     for match in _SHORT.finditer(text):
         a, b, c = match["a"], match["b"], match["c"]
         readings = _days((("ymd", _long(a), b, c), ("dmy", _long(c), b, a), ("mdy", _long(c), a, b)))
@@ -292,10 +292,10 @@ def _all_in(text: str) -> Iterator[Said]:
         if 1 <= day <= 366 and free(match):
             clock = datetime(int(match["year"]), 1, 1) + timedelta(days=day - 1)
             if clock.year == int(match["year"]):
-                yield Said((("ymd", clock),), None, "day", loose=True, hidden=True)
+                yield WrittenTime((("ymd", clock),), None, "day", loose=True, hidden=True)
     for match in _OLD_YEAR.finditer(text):
         if free(match) and int(match["year"]) >= EARLIEST_YEAR - 40:
-            yield Said((("ymd", datetime(int(match["year"]), 1, 1)),), None, "year", loose=True)
+            yield WrittenTime((("ymd", datetime(int(match["year"]), 1, 1)),), None, "year", loose=True)
 
 
 def _long(year: str) -> str:
@@ -317,19 +317,19 @@ def _days(parts: tuple[tuple[Order, str, str, str], ...]) -> list[tuple[Order, d
 
 def _with_time(
     text: str, date: re.Match[str], readings: list[tuple[Order, datetime]], loose: bool = False, hidden: bool = False
-) -> Said:
+) -> WrittenTime:
     after = next((match for time in _TIMES if (match := _time_at(time, text, date.end()))), None)
     time = after or next((match for match in [_TIME_BEFORE.search(text[: date.start()])] if match), None)
     span = None if time is None else _since_midnight(time)
     if time is None or span is None:
-        return Said(tuple(readings), None, "day", loose, hidden)
+        return WrittenTime(tuple(readings), None, "day", loose, hidden)
     given = time.groupdict()
     zone, doubtful = (None, False) if after is None else _zone_at(text, time)
     # A counter behind a day looks like 01_23: hours and minutes with nothing else to them.
     counter = given.get("s") is None and given.get("half") is None and given.get("sep") in ("_", "-")
     clocks = tuple((order, clock + span) for order, clock in readings)
     resolution: Resolution = "minute" if given.get("s") is None else "second"
-    return Said(clocks, zone, resolution, loose or doubtful or counter or after is None, hidden)
+    return WrittenTime(clocks, zone, resolution, loose or doubtful or counter or after is None, hidden)
 
 
 def _time_at(pattern: re.Pattern[str], text: str, start: int) -> re.Match[str] | None:

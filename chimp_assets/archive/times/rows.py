@@ -1,8 +1,7 @@
 """Times of recording in the rows of `video`: weighed when videos are new, and again when rules or corrections change.
 
-Belongs here: witnesses kept beside the rows, neighbours that settle what one file leaves open (the order of day and
-month, pieces of one recording), corrections that stand, and what follows from a changed day.
-Does not belong here: weighing one file (`recording_time`), saying and undoing corrections (`time_corrections`).
+Belongs here: witnesses kept beside the rows, when what is weighed, and what follows from a changed day.
+Does not belong here: the verdict on a row (`neighbours`, `recording_time`), making corrections (`corrections`).
 """
 
 from __future__ import annotations
@@ -10,24 +9,23 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
-from chimp_assets.archive.times.names import name_says, piece_of
-from chimp_assets.archive.times.recording_time import (
-    SAME,
-    Correction,
-    DateOrder,
-    Rules,
-    Verdict,
-    Witnesses,
-    corrected,
-    weigh,
+from chimp_assets.archive.times.names import piece_of
+from chimp_assets.archive.times.neighbours import (
+    PAGE,
+    Neighbourhood,
+    WeighedRow,
+    is_set_by_person,
+    shows_order,
+    time_rows,
 )
+from chimp_assets.archive.times.standing import StandingCorrection, same, standing_corrections
 from chimp_assets.database import schema
 from chimp_assets.database.connection.counters import take_numbers
 from chimp_assets.database.connection.engine import Database
@@ -35,16 +33,14 @@ from chimp_assets.database.labels import splits
 from chimp_assets.database.texts import cut_to, is_storable
 from chimp_assets.settings import Settings
 
-PAGE = 500
 _VERSION = 1
 """Raised when verdicts of the same witnesses change: the next listing weighs everything again."""
-_NAMES_READ = 5_000
 _NOTE_LENGTH = 1000
 
 
 @dataclass
-class Weighed:
-    """What a weighing did. weighed: rows looked at; changed: whose time is another now; moved: videos that changed
+class WeighingReport:
+    """What a weighing did. weighed: rows looked at; changed: rows whose time changed; moved: videos that changed
     their split; why: rules that changed, in words."""
 
     weighed: int = 0
@@ -53,63 +49,8 @@ class Weighed:
     why: str = ""
 
 
-@dataclass(frozen=True)
-class Standing:
-    """A correction that stands: for which camera, when, and what it says."""
-
-    correction: Correction
-    date_order: DateOrder | None
-    site: str | None
-    camera: str | None
-    everywhere: bool
-    shown_from: datetime | None
-    shown_to: datetime | None
-
-    def is_of(self, site: str | None, camera: str | None) -> bool:
-        """Whether it is about this camera."""
-        return self.everywhere or (site == self.site and camera == self.camera)
-
-    def covers(self, clock: datetime) -> bool:
-        """Whether what a clock showed (local digits) lies in its period."""
-        return (self.shown_from is None or self.shown_from <= clock) and (
-            self.shown_to is None or clock < self.shown_to
-        )
-
-
-@dataclass(frozen=True)
-class _Row:
-    """A video with its witnesses and the verdict on it."""
-
-    row: Any
-    seen: Witnesses
-    base: Verdict
-    verdict: Verdict
-
-
-def zone_named(name: str) -> tzinfo | None:
-    """An IANA zone or a fixed one such as +03:00; None if it is none."""
-    text = name.strip()
-    if text[:1] in "+-" and text[1:].replace(":", "").isdigit() and len(text) > 1:
-        digits = text[1:].replace(":", "")
-        hours, minutes = (int(digits), 0) if len(digits) <= 2 else (int(digits[:-2]), int(digits[-2:]))
-        if hours > 14 or minutes > 59:
-            return None
-        span = timedelta(hours=hours, minutes=minutes)
-        return timezone(span if text[0] == "+" else -span)
-    try:
-        return ZoneInfo(text)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return None
-
-
-def rules_of(settings: Settings, latest: datetime) -> Rules:
-    """How the settings read witnesses of a file that was listed before `latest`."""
-    archive = settings.archive
-    return Rules(ZoneInfo(archive.timezone), latest, archive.container_time, archive.date_order)
-
-
 def keep_witnesses(conn: sa.Connection, seen: Sequence[tuple[str, int, str]]) -> None:
-    """Write what the witnesses of new videos said: (uri, version, JSON). conn: in the transaction of their rows."""
+    """Write the witnesses of new videos: (uri, version, JSON). conn: in the transaction of their rows."""
     video, kept = schema.video.c, schema.video_time
     for start in range(0, len(seen), PAGE):
         some = {(uri, version): text for uri, version, text in seen[start : start + PAGE]}
@@ -126,7 +67,7 @@ def keep_witnesses(conn: sa.Connection, seen: Sequence[tuple[str, int, str]]) ->
 
 
 def follow(conn: sa.Connection, new_id: int, twin_id: int) -> None:
-    """A video takes the place of another file with its bytes: what the witnesses of that file say goes with it."""
+    """A video takes the place of another file with its bytes: the witnesses of that file go with it."""
     kept = schema.video_time.c
     rows = {
         row.video_id: dict(row._mapping)
@@ -144,12 +85,12 @@ def is_corrected(conn: sa.Connection, video_id: int) -> bool:
     return conn.scalar(sa.select(kept.correction_id).where(kept.video_id == video_id)) is not None
 
 
-def keep_up(db: Database, settings: Settings, ends_at: float | None = None) -> Weighed:
+def keep_up(db: Database, settings: Settings, ends_at: float | None = None) -> WeighingReport:
     """Weigh videos that nobody has weighed, and all of them when the settings have changed since the last time.
 
     ends_at: of time.monotonic; what is left then, or when this is killed, is weighed by the next call.
     """
-    done = Weighed()
+    done = WeighingReport()
     wanted = _rules_text(settings)
     rules, kept = schema.time_rules.c, schema.video_time.c
     newest = sa.select(sa.func.max(rules.time_rules_id)).scalar_subquery()
@@ -192,9 +133,11 @@ def _mark_all(conn: sa.Connection) -> None:
     conn.execute(sa.insert(kept).from_select(["video_id"], without))
 
 
-def reweigh(db: Database, settings: Settings, cameras: Iterable[tuple[str | None, str | None]] | None) -> Weighed:
+def reweigh(
+    db: Database, settings: Settings, cameras: Iterable[tuple[str | None, str | None]] | None
+) -> WeighingReport:
     """Weigh all videos of these cameras (site, camera) again; None: of the archive."""
-    done = Weighed()
+    done = WeighingReport()
     if cameras is None:
         _weigh_all(db, settings, done, [])
         return done
@@ -203,9 +146,9 @@ def reweigh(db: Database, settings: Settings, cameras: Iterable[tuple[str | None
     return done
 
 
-def reweigh_bundle(db: Database, settings: Settings, bundle_key: str) -> Weighed:
-    """Weigh the pieces of recordings in a bundle again: decoding has told how long each of them is."""
-    done = Weighed()
+def reweigh_bundle(db: Database, settings: Settings, bundle_key: str) -> WeighingReport:
+    """Weigh the pieces of recordings in a bundle again: their durations are known after decoding."""
+    done = WeighingReport()
     video, bundle = schema.video.c, schema.bundle.c
     with db.read() as conn:
         rows = conn.execute(
@@ -221,68 +164,25 @@ def reweigh_bundle(db: Database, settings: Settings, bundle_key: str) -> Weighed
 
 
 def preview(
-    db: Database, settings: Settings, said: Standing, revoked: int | None = None, limit: int | None = None
+    db: Database, settings: Settings, correction: StandingCorrection, revoked: int | None = None
 ) -> list[tuple[str, datetime | None, datetime | None]]:
-    """What would change: (uri, time before, time after) if a correction were said, or one (by id) revoked."""
+    """What would change, as (uri, time before, time after), if a correction were made, or one (by id) revoked."""
     found: list[tuple[str, datetime | None, datetime | None]] = []
     video = schema.video.c
-    where = ([] if said.everywhere else [same(video.site, said.site), same(video.camera, said.camera)]) + [
-        video.state != "retired"
-    ]
+    where = [video.state != "retired"]
+    if not correction.everywhere:
+        where += [same(video.site, correction.site), same(video.camera, correction.camera)]
     with db.read() as conn:
         standing = [one for one in standing_corrections(conn) if one.correction.correction_id != revoked]
         if revoked is None:
-            standing = [said, *standing]
-        neighbours = _Neighbours(conn, settings, standing)
+            standing = [correction, *standing]
+        neighbours = Neighbourhood(conn, settings, standing)
         for page in _pages(conn, where):
             for one in neighbours.weigh(page):
-                if one.row.recorded_at != one.verdict.moment and video_matches(one.row, said):
+                # Other pieces of a recording come along, perhaps of another camera.
+                if one.row.recorded_at != one.verdict.moment and correction.is_of(one.row.site, one.row.camera):
                     found.append((one.row.uri, one.row.recorded_at, one.verdict.moment))
-                    if limit is not None and len(found) >= limit:
-                        return found
     return found
-
-
-def video_matches(row: Any, said: Standing) -> bool:
-    """Whether a row is of the camera that a correction is about."""
-    return said.is_of(row.site, row.camera)
-
-
-def same(column: sa.ColumnElement[Any], value: str | None) -> sa.ColumnElement[bool]:
-    """Equal, also where there is nothing."""
-    return column.is_(None) if value is None else column == value
-
-
-def standing_corrections(conn: sa.Connection) -> list[Standing]:
-    """Corrections that nobody has revoked, the newest first: that is the one which counts."""
-    c = schema.time_correction.c
-    found = []
-    for row in conn.execute(
-        sa.select(schema.time_correction).where(c.revoked_at.is_(None)).order_by(c.correction_id.desc())
-    ):
-        said = Correction(
-            row.correction_id,
-            row.offset_s,
-            None if row.zone is None else zone_named(row.zone),
-            _digits(row.showed_at),
-            row.true_at,
-        )
-        found.append(
-            Standing(
-                said,
-                row.date_order,
-                row.site,
-                row.camera,
-                row.everywhere,
-                _digits(row.shown_from),
-                _digits(row.shown_to),
-            )
-        )
-    return found
-
-
-def _digits(moment: datetime | None) -> datetime | None:
-    return None if moment is None else moment.replace(tzinfo=None)
 
 
 def _rules_text(settings: Settings) -> str:
@@ -307,7 +207,7 @@ def _what_changed(before: str, now: str) -> str:
 def _weigh_all(
     db: Database,
     settings: Settings,
-    done: Weighed,
+    done: WeighingReport,
     where: list[sa.ColumnElement[bool]],
     ends_at: float | None = None,
 ) -> None:
@@ -321,16 +221,16 @@ def _weigh_all(
             page = _page(conn, [*where, schema.video.c.video_id > after])
             if not page:
                 return None
-            neighbours = _Neighbours(conn, settings, standing_corrections(conn))
+            neighbours = Neighbourhood(conn, settings, standing_corrections(conn))
             _write(conn, settings, neighbours.weigh(page), done)
-            of_persons = [row.video_id for row in page if _is_a_persons(row)]
+            of_persons = [row.video_id for row in page if is_set_by_person(row)]
             if of_persons:
                 video, kept = schema.video, schema.video_time
                 conn.execute(
                     sa.update(video).where(video.c.video_id.in_(of_persons)).values(recorded_at_certainty="sure")
                 )
                 conn.execute(sa.update(kept).where(kept.c.video_id.in_(of_persons)).values(weighed=True))
-            asked.update((row.site, row.camera) for row in page if _shows_order(row.uri))
+            asked.update((row.site, row.camera) for row in page if shows_order(row.uri))
             return int(page[-1].video_id)
 
         last = db.transact(write)
@@ -344,7 +244,7 @@ def _weigh_all(
 
 
 def _weigh_unclear(
-    db: Database, settings: Settings, done: Weighed, cameras: set[tuple[str | None, str | None]]
+    db: Database, settings: Settings, done: WeighingReport, cameras: set[tuple[str | None, str | None]]
 ) -> None:
     """New names may show how older names of their camera write day and month."""
     video, kept = schema.video.c, schema.video_time.c
@@ -361,13 +261,13 @@ def _weigh_unclear(
         def write(conn: sa.Connection, some: list[int] = some) -> None:
             take_numbers(conn, "discovery", 0)
             page = _page(conn, [video.video_id.in_(some)])
-            _write(conn, settings, _Neighbours(conn, settings, standing_corrections(conn)).weigh(page), done)
+            _write(conn, settings, Neighbourhood(conn, settings, standing_corrections(conn)).weigh(page), done)
 
         db.transact(write)
 
 
 def _page(conn: sa.Connection, where: list[sa.ColumnElement[bool]]) -> list[Any]:
-    return list(conn.execute(_rows().where(*where).order_by(schema.video.c.video_id).limit(PAGE)))
+    return list(conn.execute(time_rows().where(*where).order_by(schema.video.c.video_id).limit(PAGE)))
 
 
 def _pages(conn: sa.Connection, where: list[sa.ColumnElement[bool]]) -> Iterator[list[Any]]:
@@ -377,165 +277,8 @@ def _pages(conn: sa.Connection, where: list[sa.ColumnElement[bool]]) -> Iterator
         after = page[-1].video_id
 
 
-def _rows() -> sa.Select[Any]:
-    v, kept = schema.video.c, schema.video_time.c
-    return sa.select(
-        v.video_id, v.bundle_id, v.uri, v.site, v.camera, v.recorded_at, v.recorded_at_source, v.recorded_on,
-        v.recorded_at_certainty, v.duration_s, v.discovered_at, v.state, kept.witnesses, kept.witness, kept.disagree,
-        kept.note, kept.asks, kept.correction_id, kept.weighed,
-        kept.video_id.label("kept_id"),
-    ).outerjoin_from(schema.video, schema.video_time, kept.video_id == v.video_id)  # fmt: skip
-
-
-class _Neighbours:
-    """Weighs rows with what is known of their cameras: corrections, the order of day and month, pieces."""
-
-    def __init__(self, conn: sa.Connection, settings: Settings, standing: list[Standing]) -> None:
-        self._conn = conn
-        self._settings = settings
-        self._zone = ZoneInfo(settings.archive.timezone)
-        self._standing = standing
-        self._orders: dict[tuple[str | None, str | None, bool], DateOrder | None] = {}
-
-    def weigh(self, rows: Sequence[Any]) -> list[_Row]:
-        """The verdict on each row, and on other pieces of the recordings that they are pieces of."""
-        known = {row.uri: self._alone(row) for row in rows if not _is_a_persons(row)}
-        chains = _chains(known)
-        self._fetch(known, chains)
-        for names in chains:
-            _follow_chain(known, names)
-        return list(known.values())
-
-    def _fetch(self, known: dict[str, _Row], chains: Iterable[tuple[str, ...]]) -> None:
-        missing = sorted({name for names in chains for name in names if name not in known})
-        newest: dict[str, Any] = {}
-        for start in range(0, len(missing), PAGE):
-            some = missing[start : start + PAGE]
-            statement = _rows().where(schema.video.c.uri.in_(some)).order_by(schema.video.c.version)
-            newest.update({row.uri: row for row in self._conn.execute(statement)})
-        for uri, row in newest.items():
-            if not _is_a_persons(row):
-                known[uri] = self._alone(row)
-
-    def _alone(self, row: Any) -> _Row:
-        seen = _witnesses_of(row)
-        rules = replace(rules_of(self._settings, row.discovered_at + timedelta(days=1)))
-        said = [one for one in self._standing if one.is_of(row.site, row.camera)]
-        order = next((one.date_order for one in said if one.date_order is not None), None)
-        if order is not None:
-            rules = replace(rules, date_order=order)
-        base = weigh(seen, rules)
-        if base.asks and rules.date_order == "auto":
-            shown = self._order_of(row, bool((found := name_says(row.uri)) and found.short))
-            if shown is not None:
-                rules = replace(rules, date_order=shown, order_is_stated=False)
-                base = weigh(seen, rules)
-        return _Row(row, seen, base, self._corrected(seen, rules, base, said))
-
-    def _corrected(self, seen: Witnesses, rules: Rules, base: Verdict, said: list[Standing]) -> Verdict:
-        clock = None if base.moment is None else base.moment.astimezone(self._zone).replace(tzinfo=None)
-        for one in said:
-            is_reset = one.correction.showed is not None
-            if one.date_order is not None or (clock is None and not is_reset):
-                continue
-            # A period of a clock that was reset is one of its own digits, which decide in `corrected`.
-            if not is_reset and clock is not None and not one.covers(clock):
-                continue
-            after = corrected(seen, rules, base, one.correction)
-            if after is not base:
-                return after
-        return base
-
-    def _order_of(self, row: Any, short: bool) -> DateOrder | None:
-        """How other names of the camera write day and month; None where they do not show it, or show both."""
-        key = (row.site, row.camera, short)
-        if key not in self._orders:
-            v = schema.video.c
-            uris = self._conn.scalars(
-                sa.select(v.uri).where(same(v.site, row.site), same(v.camera, row.camera)).limit(_NAMES_READ)
-            )
-            shown = {order for uri in uris for order in [_order_shown(uri, short)] if order is not None}
-            words: dict[str, DateOrder] = {"dmy": "day_first", "mdy": "month_first", "ymd": "year_first"}
-            self._orders[key] = words[shown.pop()] if len(shown) == 1 else None
-        return self._orders[key]
-
-
-def _order_shown(uri: str, short: bool) -> str | None:
-    said = name_says(uri)
-    if said is None or said.short != short or len(said.readings) != 1 or (said.hidden and not short):
-        return None
-    order = said.readings[0][0]
-    return order if short or order != "ymd" else None
-
-
-def _shows_order(uri: str) -> bool:
-    return _order_shown(uri, True) is not None or _order_shown(uri, False) is not None
-
-
-def _is_a_persons(row: Any) -> bool:
-    """Whether a person wrote the time of this very video: no correction of a clock moves it."""
-    return row.recorded_at_source == "user" and row.correction_id is None
-
-
-def _witnesses_of(row: Any) -> Witnesses:
-    """What was kept; of rows older than that, what their one witness said."""
-    if row.witnesses is not None:
-        seen = Witnesses.of_text(row.uri, row.witnesses)
-        return replace(seen, duration_s=row.duration_s if row.duration_s is not None else seen.duration_s)
-    if row.recorded_at is not None and row.recorded_at_source == "container":
-        return Witnesses(row.uri, {"creation_time": row.recorded_at.isoformat()}, None, row.duration_s)
-    if row.recorded_at is not None and row.recorded_at_source == "file_time":
-        return Witnesses(row.uri, {}, row.recorded_at, row.duration_s)
-    return Witnesses(row.uri, {}, None, row.duration_s)
-
-
-def _chains(known: dict[str, _Row]) -> set[tuple[str, ...]]:
-    return {piece.names for uri in known if (piece := piece_of(uri)) is not None}
-
-
-def _follow_chain(known: dict[str, _Row], names: tuple[str, ...]) -> None:
-    """Each piece of a recording begins where the one before it ends, where they all claim one beginning."""
-    first = known.get(names[0])
-    before = first
-    for number, name in enumerate(names[1:], start=2):
-        here = known.get(name)
-        if here is not None and here.base.moment is not None and here.base.witness != "file_time":
-            known[name] = here = _after(here, before, first, number)
-        if here is None and not any(later in known for later in names[number:]):
-            return
-        before = here
-
-
-def _after(here: _Row, before: _Row | None, first: _Row | None, number: int) -> _Row:
-    note = f"Piece {number} of one recording"
-    base = here.base.moment
-    assert base is not None
-    if before is None or before.verdict.moment is None:
-        doubt = f"{note}; piece {number - 1} is not there, so that its beginning is not known."
-        # A recording of its own beginning: other pieces do not claim the same.
-        alone = first is not None and first.base.moment is not None and abs(first.base.moment - base) > SAME
-        return here if alone else _with(here, here.verdict.moment, "unsure", doubt)
-    same_beginning = any(
-        one is not None and one.base.moment is not None and abs(one.base.moment - base) <= SAME
-        for one in (first, before)
-    )
-    if not same_beginning:
-        return here
-    length = before.row.duration_s if before.row.duration_s is not None else before.seen.duration_s
-    if length is None:
-        return _with(here, here.verdict.moment, "unsure", f"{note}; how long the one before it is, is not known yet.")
-    moment = before.verdict.moment + timedelta(seconds=length)
-    certainty = before.verdict.certainty
-    return _with(here, moment, certainty, f"{note}: it begins where piece {number - 1} ends.")
-
-
-def _with(here: _Row, moment: datetime | None, certainty: Any, note: str) -> _Row:
-    words = f"{here.verdict.note} {note}".strip()
-    return replace(here, verdict=replace(here.verdict, moment=moment, certainty=certainty, note=words))
-
-
-def _write(conn: sa.Connection, settings: Settings, weighed: Sequence[_Row], done: Weighed) -> None:
-    """Write what is another now, and what follows: days, splits, scores that knew the day."""
+def _write(conn: sa.Connection, settings: Settings, weighed: Sequence[WeighedRow], done: WeighingReport) -> None:
+    """Write what changed, and what follows: days, splits, scores that knew the day."""
     zone = ZoneInfo(settings.archive.timezone)
     now = datetime.now(UTC)
     videos: list[dict[str, Any]] = []
@@ -563,7 +306,7 @@ def _write(conn: sa.Connection, settings: Settings, weighed: Sequence[_Row], don
             moved.append(row.video_id)
             if row.recorded_on != day:
                 days.add(row.bundle_id)
-        said = {
+        facts = {
             "witness": verdict.witness,
             "disagree": ",".join(verdict.disagree)[:60],
             "note": _note(verdict.note),
@@ -573,9 +316,9 @@ def _write(conn: sa.Connection, settings: Settings, weighed: Sequence[_Row], don
         }
         witnesses = one.seen.as_text() if row.witnesses is None else row.witnesses
         if row.kept_id is None:
-            fresh.append({"video_id": row.video_id, "witnesses": witnesses, **said})
-        elif row.witnesses is None or any(getattr(row, name) != value for name, value in said.items()):
-            kept.append({"key": row.video_id, "witnesses": witnesses, **said})
+            fresh.append({"video_id": row.video_id, "witnesses": witnesses, **facts})
+        elif row.witnesses is None or any(getattr(row, name) != value for name, value in facts.items()):
+            kept.append({"key": row.video_id, "witnesses": witnesses, **facts})
     done.weighed += len(weighed)
     _update(conn, schema.video, videos)
     _update(conn, schema.video_time, kept)

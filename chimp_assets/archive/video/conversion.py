@@ -43,7 +43,7 @@ class Shape:
 
 
 def shape_of(frame: Any, sar: Fraction, longest_side: int | None) -> Shape:
-    """The shape that a video gets whose first frame is this. longest_side: scaled down to it, never up; None: as is."""
+    """The shape of a video with this first frame. longest_side: scaled down to it, never up; None: as is."""
     orientation = orientation_of(frame)
     width, height = displayed_size(frame.width, frame.height, sar, orientation)
     scale = 1.0 if longest_side is None else min(1.0, longest_side / max(width, height))

@@ -1,6 +1,6 @@
 """Which pictures of a video are kept, and their JPEGs: the two sampling policies, over a whole video or a part of it.
 
-Belongs here: sampling by time, clocks that jump, the JPEGs, and the words for what damage cost.
+Belongs here: sampling by time, clocks that jump, the JPEGs, and the sentences about damage.
 Does not belong here: opening and probing (`probe`), what a picture looks like (`conversion`), how a video is cut into
 parts (`segments`), packing (`shards`), rows and processes (`ingest`).
 """
@@ -21,7 +21,7 @@ from chimp_assets.archive.video.probe import (
     FASTEST,
     Losses,
     Readable,
-    UnevenPart,
+    UnevenPartError,
     VideoFacts,
     decoded_pictures,
     duration_of,
@@ -77,8 +77,8 @@ class Steps:
         self.missing += others.missing
         self.first_s = others.first_s if self.first_s is None else self.first_s
 
-    def told(self) -> str | None:
-        """What to say where an even clock leaves pictures out; a file of variable rate has no even clock."""
+    def gaps(self) -> str | None:
+        """A sentence where an even clock leaves pictures out; a file of variable rate has no even clock."""
         if not self.missing or self.first_s is None or self.even < _EVEN * self.n:
             return None
         return f"{self.missing} pictures are missing from an even clock, the first after {self.first_s:.1f} s."
@@ -117,7 +117,7 @@ class PictureSum:
         self.first = after.first if self.first is None else self.first
 
     def named(self, facts: VideoFacts, policy: str) -> str | None:
-        """The hash for a row of `video`; None if all pictures are alike: a black video says nothing of itself."""
+        """The hash for a row of `video`; None if all pictures are alike: a black video identifies nothing."""
         if not self.varied:
             return None
         how = f"1|{policy}|{facts.width}x{facts.height}|{facts.rotation}|{facts.mirrored}|{self.n}|{self.value:x}"
@@ -141,7 +141,7 @@ def _lines_of(frame: Any) -> int:
 
 @dataclass
 class DecodeReport:
-    """What there is to say of a decoding beside its pictures.
+    """What a decoding found beside its pictures.
 
     problems: what was lost, where and why. notes: how kept pictures differ from those in the file. pictures: decoded in
     all. facts: of the video, once its first picture was decoded. length_s: from the first picture to the end of the
@@ -160,18 +160,18 @@ class DecodeReport:
     ends: tuple[str, str] = ("", "")
 
     def problem(self, sentence: str) -> None:
-        """Say something once; of very many things, the first."""
+        """Add a loss once; of very many, the first are kept."""
         if sentence not in self.problems and len(self.problems) < _SENTENCES:
             self.problems.append(sentence)
 
     def note(self, sentence: str) -> None:
-        """As `problem`, for what need not be a loss."""
+        """As `problem`, for what is not a loss."""
         if sentence not in self.notes and len(self.notes) < _SENTENCES:
             self.notes.append(sentence)
 
 
 @dataclass(frozen=True)
-class Part:
+class VideoPart:
     """A stretch of a video between two key pictures: after start up to and with end (pts; None: of the whole video).
 
     first_pts: of the video's first picture, from which time counts. shape: how the video's pictures are stored.
@@ -190,14 +190,14 @@ def decode_frames(
     settings: DecodeSettings,
     report: DecodeReport,
     beat: Beat = lambda: None,
-    part: Part | None = None,
+    part: VideoPart | None = None,
 ) -> Iterator[KeptFrame]:
     """The kept pictures of a video, in the order of display. Memory: a few pictures, however long the video is.
 
     Policy `fps`: a picture is kept when it is the first at or after a point of the grid k / fps, counted from the first
     picture. Policy `keyframe`: every picture that decodes by itself. report is filled on the way; beat is called for
     each packet read. part: only the pictures of this part, frame_no counted from 0 in it.
-    Raises UnreadableVideo if nothing can be decoded or if a limit of the settings is passed, and UnevenPart.
+    Raises UnreadableVideoError if nothing can be decoded or if a limit of the settings is passed, and UnevenPartError.
     """
     with opened(source) as (container, stream):
         name = str(getattr(source, "name", "the file"))
@@ -211,7 +211,7 @@ def frames_of(
     settings: DecodeSettings,
     report: DecodeReport,
     beat: Beat,
-    part: Part | None = None,
+    part: VideoPart | None = None,
 ) -> Iterator[KeptFrame]:
     """`decode_frames` of a file that was just opened, of which nothing was read: opening one costs as much as decoding
     some pictures. name: for messages.
@@ -226,7 +226,7 @@ def frames_of(
         stream.codec_context.skip_frame = "NONKEY"
     if part is not None:
         pictures = _inside(pictures, part, losses, report)
-    clock = Clock(stream, part, settings.max_duration_s, keyframes_only)
+    clock = FrameClock(stream, part, settings.max_duration_s, keyframes_only)
     entered_s = clock.seconds_at(part.start) if part and part.start is not None else None
     keep = _Grid(settings.fps, float(stream.time_base) / 2, entered_s)
     render = _Renderer(stream, settings, name, report, part.shape if part else None)
@@ -254,7 +254,7 @@ def frames_of(
     if report.facts is not None and not keyframes_only:
         report.facts = replace(report.facts, avg_fps=seen_rate(report.facts.avg_fps, report.pictures, clock.span_s))
     to_the_end = part is None or part.end is None
-    for sentence in _told(losses, clock, claimed if to_the_end else None, stream, container):
+    for sentence in _in_sentences(losses, clock, claimed if to_the_end else None, stream, container):
         report.problem(sentence)
     if n == 0 and part is None:
         raise unreadable_pictures(name, losses, "key picture" if report.pictures else "picture")
@@ -271,25 +271,25 @@ def with_neighbours(frames: Iterable[Any]) -> Generator[tuple[Any | None, Any, A
         yield before, frame, None
 
 
-def _inside(frames: Iterable[Any], part: Part, losses: Losses, report: DecodeReport) -> Iterator[Any]:
+def _inside(frames: Iterable[Any], part: VideoPart, losses: Losses, report: DecodeReport) -> Iterator[Any]:
     """The frames of a part and one on either side, which its ends are compared and deinterlaced with.
 
-    Raises UnevenPart where they do not come as the packets promised.
+    Raises UnevenPartError where they do not come as the packets promised.
     """
     last: int | None = None
     for frame in frames:
         if frame.pts is None or (last is not None and frame.pts <= last):
-            raise UnevenPart("its pictures do not come in the order of their times")
+            raise UnevenPartError("its pictures do not come in the order of their times")
         if part.start is not None and last is None:
             if frame.pts < part.start:  # shown before the key picture, and needs what came before it to be decoded
                 losses.forget()
                 continue
             if frame.pts > part.start:
-                raise UnevenPart("it cannot be entered at its key picture")
+                raise UnevenPartError("it cannot be entered at its key picture")
             losses.forget()
             report.ends = (_digest(frame), "")
         elif last is None and frame.pts != part.first_pts:
-            raise UnevenPart("its first picture is another one")
+            raise UnevenPartError("its first picture is another one")
         last = frame.pts
         if last == part.end:
             report.ends = (report.ends[0], _digest(frame))
@@ -341,13 +341,13 @@ class _Renderer:
         return jpeg
 
 
-class Clock:
+class FrameClock:
     """Reads the time of each picture. Where a file gives none, or jumps back, time goes on by one picture."""
 
     # Stamps that go back by less are jitter of the muxer, not a new clock.
     _JITTER_S = 0.5
 
-    def __init__(self, stream: Any, part: Part | None, longest_s: float, keys_only: bool = False) -> None:
+    def __init__(self, stream: Any, part: VideoPart | None, longest_s: float, keys_only: bool = False) -> None:
         guessed = stream.guessed_rate
         rate = guessed if guessed and guessed <= FASTEST else rate_of(stream) or 25
         self._base = stream.time_base
@@ -391,7 +391,7 @@ class Clock:
             return self._first, 0.0
         at = self._last + self._step if stamp is None else stamp + self._offset
         gap_s = float((at - self._last) * self._base)
-        # A clock that leaps further than any video lasts has not measured time, it was set anew.
+        # A clock that leaps further than any video lasts has not measured time: it was set.
         if -gap_s > self._JITTER_S or gap_s > self._longest_s:
             if not self.jumps:
                 self.first_jump_s = self.seconds_at(self._last)
@@ -437,8 +437,10 @@ class _Grid:
         return True
 
 
-def _told(losses: Losses, clock: Clock, claimed: float | None, stream: Any, container: Any) -> Iterator[str]:
-    """What was lost and where, in sentences. Seconds count from the beginning of the stream."""
+def _in_sentences(
+    losses: Losses, clock: FrameClock, claimed: float | None, stream: Any, container: Any
+) -> Iterator[str]:
+    """What was lost and where, as sentences. Seconds count from the beginning of the stream."""
     start = float(stream.start_time * stream.time_base) if stream.start_time else 0.0
     if losses.bad_packets.n:
         yield f"{losses.bad_packets.n} damaged packets could not be decoded{losses.bad_packets.where(start)}."

@@ -27,18 +27,18 @@ from chimp_assets.archive.video.reading import (
     DecodeJob,
     LongVideo,
     Packer,
-    SameBytes,
+    VideoCopy,
     decode_part_message,
     decode_video,
     decode_video_message,
     outcome_of_message,
 )
-from chimp_assets.archive.video.workers import Worker, WorkerDied, WorkerFailed
+from chimp_assets.archive.video.workers import Worker, WorkerDeathError, WorkerFailureError
 from chimp_assets.errors import ChimpError, FullDiskError
 
 log = logging.getLogger(__name__)
 
-Outcome = DecodedVideo | SameBytes | ChimpError
+Outcome = DecodedVideo | VideoCopy | ChimpError
 
 _SCRATCH = "chimp-decode-"
 # A file so large is probably long.
@@ -119,7 +119,7 @@ class _Crew:
         for child in self._children:
             child.start()
 
-    def decode(self, job: DecodeJob) -> DecodedVideo | SameBytes:
+    def decode(self, job: DecodeJob) -> DecodedVideo | VideoCopy:
         """Decode a video in one child, or a long one in parts in several."""
         assert job.scratch is not None
         try:
@@ -147,7 +147,7 @@ class _Crew:
 
     def _in_parts(self, job: DecodeJob, video: LongVideo) -> DecodedVideo | None:
         """The whole video from its parts; None if they do not fit together."""
-        from chimp_assets.archive.video.probe import UnevenPart
+        from chimp_assets.archive.video.probe import UnevenPartError
         from chimp_assets.archive.video.segments import DecodedPart, merged, require_seamless
 
         assert job.scratch is not None
@@ -173,13 +173,13 @@ class _Crew:
                     jpegs, future = pending.popleft()
                     answer = future.result()
                     if "uneven" in answer:
-                        raise UnevenPart(answer["uneven"])
+                        raise UnevenPartError(answer["uneven"])
                     decoded_part = DecodedPart.of_message(answer["part"])
                     require_seamless(done[-1] if done else None, decoded_part)
                     _pack(packer, decoded_part, jpegs)
                     done.append(decoded_part)
                     self._on_part(job, len(done), len(video.parts))
-            except (UnevenPart, WorkerDied, WorkerFailed, OSError) as error:
+            except (UnevenPartError, WorkerDeathError, WorkerFailureError, OSError) as error:
                 log.info("%s is decoded in one pass: %s", job.uri, error)
                 return None
             finally:
@@ -197,24 +197,24 @@ def _pack(packer: Packer, part: Any, jpegs: Path) -> None:
     jpegs.unlink()
 
 
-def _whole(found: DecodedVideo | SameBytes | LongVideo) -> DecodedVideo | SameBytes:
+def _whole(found: DecodedVideo | VideoCopy | LongVideo) -> DecodedVideo | VideoCopy:
     assert not isinstance(found, LongVideo), "a job without scratch was put off"
     return found
 
 
-def _attempt(job: DecodeJob, decode: Callable[[DecodeJob], DecodedVideo | SameBytes]) -> Outcome:
+def _attempt(job: DecodeJob, decode: Callable[[DecodeJob], DecodedVideo | VideoCopy]) -> Outcome:
     try:
         return decode(job)
     except (StoreError, FullDiskError):
         raise
     except ChimpError as error:
         return error
-    except WorkerDied as death:
+    except WorkerDeathError as death:
         return ChimpError(
-            f"Reading {job.uri} ended its process ({death.how}); nothing of it was kept.",
+            f"Reading {job.uri} ended its process ({death.how}); nothing was kept.",
             "Convert the file to MP4 (H.264) and put that in its place.",
         )
-    except WorkerFailed as failure:
+    except WorkerFailureError as failure:
         log.error("decoding %s failed unexpectedly\n%s", job.uri, failure.text)
         return _unexpected(job, failure.short)
     except Exception as error:
@@ -224,7 +224,7 @@ def _attempt(job: DecodeJob, decode: Callable[[DecodeJob], DecodedVideo | SameBy
 
 def _unexpected(job: DecodeJob, short: str) -> ChimpError:
     return ChimpError(
-        f"{job.uri} could not be decoded for a reason that this program does not know ({short}).",
+        f"{job.uri} could not be decoded because of an unexpected error ({short}).",
         "Convert the file to MP4 (H.264), and report this with the file.",
     )
 

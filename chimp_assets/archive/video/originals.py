@@ -18,10 +18,10 @@ import sqlalchemy as sa
 
 from chimp_assets.archive.storage.store import BlobStore
 from chimp_assets.archive.video.conversion import Converter, Deinterlacer
-from chimp_assets.archive.video.decode import Clock, with_neighbours
+from chimp_assets.archive.video.decode import FrameClock, with_neighbours
 from chimp_assets.archive.video.probe import (
-    UnevenPart,
-    UnreadableVideo,
+    UnevenPartError,
+    UnreadableVideoError,
     decoded_pictures,
     limit_pixels,
     opened,
@@ -51,7 +51,7 @@ def read_original(
     """The picture that a player shows time_s seconds after the first one: the last that is not later.
 
     Reads the archive's file, so the file must still be there, and be the one that was decoded.
-    Raises ChimpError if the video is unknown or its file is gone or another; UnreadableVideo; StoreError.
+    Raises ChimpError if the video is unknown or its file is gone or another; UnreadableVideoError; StoreError.
     """
     video = schema.video.c
     with db.read() as conn:
@@ -79,7 +79,7 @@ def read_original(
 
 
 def _is_steady(conn: sa.Connection, video_id: int, time_s: float, video: Any) -> bool:
-    """Whether the clock of the file has not jumped before this time, as the kept frames around it tell."""
+    """Whether the clock of the file has not jumped before this time, by the kept frames around it."""
     frame = schema.frame.c
     of_video = sa.select(frame.pts, frame.time_s).where(frame.video_id == video_id)
     first = conn.execute(of_video.where(frame.frame_no == 0)).first()
@@ -97,15 +97,19 @@ _SEARCH_BACK_S = (0.0, 2.0, 20.0)
 
 
 def original_at(path: Path, time_s: float, settings: DecodeSettings, search: bool = True) -> OriginalFrame:
-    """`read_original` for a file of this machine. Decodes from a key picture before; from the beginning where the file
-    cannot be searched by time, or search is False. Raises UnreadableVideo, also if time_s is negative or not a number.
+    """`read_original` for a file of this machine. Raises UnreadableVideoError, also if time_s is no number or below 0.
+
+    Decodes from the key picture before; from the beginning where the file cannot be searched by time, or search is
+    False.
     """
     if not time_s >= 0:
-        raise UnreadableVideo(f"{time_s} s is no time in {path.name}.", "Times count from 0, the first picture.")
+        raise UnreadableVideoError(
+            f"{time_s} s is not a time in {path.name}.", "Times count from 0, the first picture."
+        )
     for back_s in _SEARCH_BACK_S if search else ():
         try:
             return _found(path, time_s, settings, back_s)
-        except UnevenPart:
+        except UnevenPartError:
             continue
     return _found(path, time_s, settings, None)
 
@@ -114,12 +118,12 @@ def _found(path: Path, time_s: float, settings: DecodeSettings, back_s: float | 
     searched = back_s is not None
     with opened(path) as (container, stream):
         limit_pixels(stream, settings.max_pixels, path.name)
-        clock = Clock(stream, None, settings.max_duration_s)
+        clock = FrameClock(stream, None, settings.max_duration_s)
         pictures: Iterable[Any] = decoded_pictures(container, stream, None)
         if back_s is not None:
             first = next(iter(pictures), None)
             if first is None or first.pts is None:
-                raise UnevenPart("its first picture has no time")
+                raise UnevenPartError("its first picture has no time")
             clock.read(first)
             target = first.pts + round(time_s / stream.time_base)
             if target > first.pts:
@@ -138,7 +142,7 @@ def _found(path: Path, time_s: float, settings: DecodeSettings, back_s: float | 
                     break
                 shown, at = trio, (pts, seconds)
         if shown is None:
-            raise UnreadableVideo(
+            raise UnreadableVideoError(
                 f"{path.name} has no picture that can be decoded.", "It may be damaged: look for another copy."
             )
         before, frame, after = shown
@@ -149,12 +153,12 @@ def _found(path: Path, time_s: float, settings: DecodeSettings, back_s: float | 
 
 
 def _trusted(frames: Iterable[Any], first: int, target: int) -> Iterable[Any]:
-    """The frames after a search by time. Raises UnevenPart where they show that it missed or that times are odd."""
+    """The frames after a search by time. Raises UnevenPartError where they show that it missed or times are odd."""
     last: int | None = None
     for frame in frames:
         if frame.pts is None or (last is not None and frame.pts <= last):
-            raise UnevenPart("its pictures do not come in the order of their times")
+            raise UnevenPartError("its pictures do not come in the order of their times")
         if last is None and (frame.pts > target or frame.pts < first):
-            raise UnevenPart("the search landed elsewhere")
+            raise UnevenPartError("the search landed elsewhere")
         last = frame.pts
         yield frame

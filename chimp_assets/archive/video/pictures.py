@@ -25,7 +25,7 @@ _BYTES = 8 * 1024 * 1024
 
 
 class PictureError(ChimpError):
-    """A picture that was asked for is not in the database, or its bytes are no picture."""
+    """A picture that was asked for is not in the database, or its bytes are not a picture."""
 
 
 def read_frames(

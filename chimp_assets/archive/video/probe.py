@@ -1,4 +1,4 @@
-"""What a video file says of itself: size as displayed, rotation, rate, codec, time of recording; and how to open it.
+"""The header of a video file: size as displayed, rotation, rate, codec, time of recording; and how to open it.
 
 Belongs here: opening a file safely, its facts, and how a decoded picture must be turned to be seen as it was filmed.
 Does not belong here: which frames are kept (`decode`), and what a file's name says (`discover`).
@@ -10,7 +10,6 @@ import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -18,7 +17,7 @@ from typing import Any, BinaryIO
 import av
 import av.error
 
-from chimp_assets.archive.times.recording_time import TIME_TAGS
+from chimp_assets.archive.times.witnesses import TIME_TAGS
 from chimp_assets.errors import ChimpError
 
 # Demuxers of video files. Playlists, scripts and network formats are refused: they would read other files or hosts.
@@ -28,19 +27,15 @@ _FORMATS = (
 )
 _OPEN_OPTIONS = {"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
 _DISPLAY_MATRIX = "DISPLAYMATRIX"
-# QuickTime's own key says the zone of the camera; creation_time is UTC by the standard.
-_TIME_KEYS = ("com.apple.quicktime.creationdate", "creation_time", "date", "DateTimeOriginal")
-# AVI's IDIT chunk: "Mon May 06 13:27:00 2013".
-_TIME_FORMATS = ("%a %b %d %H:%M:%S %Y", "%Y:%m:%d %H:%M:%S", "%Y/%m/%d %H:%M:%S", "%Y/%m/%d/ %H:%M")
 
 Readable = Path | BinaryIO
 
 
-class UnreadableVideo(ChimpError):
+class UnreadableVideoError(ChimpError):
     """A file is not a video that can be read; the sentence says why."""
 
 
-class UnevenPart(Exception):
+class UnevenPartError(Exception):
     """A part of a video does not decode as it would in one pass: the whole must be decoded in one pass."""
 
 
@@ -100,19 +95,21 @@ class VideoFacts:
 
 @contextmanager
 def opened(source: Readable) -> Iterator[tuple[Any, Any]]:
-    """The container and its video stream (PyAV), one thread. Raises UnreadableVideo."""
+    """The container and its video stream (PyAV), one thread. Raises UnreadableVideoError."""
     name = _name_of(source)
     try:
         container = av.open(
             str(source) if isinstance(source, Path) else source, options=_OPEN_OPTIONS, metadata_errors="replace"
         )
     except (av.error.FFmpegError, OSError, ValueError) as error:
-        raise UnreadableVideo(f"{name} cannot be opened as a video: {_why_not_open(source, error)}.", _REMEDY) from None
+        raise UnreadableVideoError(
+            f"{name} cannot be opened as a video: {_why_not_open(source, error)}.", _REMEDY
+        ) from None
     with container:
         stream = best_stream(container)
         if stream is None:
             kinds = sorted({str(s.type) for s in container.streams})
-            raise UnreadableVideo(
+            raise UnreadableVideoError(
                 f"{name} holds no video that can be decoded; it has {', '.join(kinds) or 'no streams'}.", _REMEDY
             )
         # Slices give nothing on normal files and the default can hang under concurrency; videos are the parallelism.
@@ -130,16 +127,10 @@ def best_stream(container: Any) -> Any | None:
     return best if best in streams else (streams[0] if streams else None)
 
 
-def created_at(source: Readable) -> datetime | None:
-    """When the container says it was recorded; nothing is decoded. No zone if it names none. Raises UnreadableVideo."""
-    with opened(source) as (container, stream):
-        return _created_at(container, stream)
-
-
 def time_tags(source: Readable) -> tuple[dict[str, str], float | None]:
     """Every tag of a container that may say when it was recorded, as written, and the seconds that it claims to last.
 
-    Nothing is decoded. Keys in small letters; the container's own before the stream's. Raises UnreadableVideo.
+    Nothing is decoded. Keys in small letters; the container's own before the stream's. Raises UnreadableVideoError.
     """
     with opened(source) as (container, stream):
         tags: dict[str, str] = {}
@@ -191,7 +182,7 @@ def rate_of(stream: Any) -> Fraction | None:
 
 
 def seen_rate(claimed: float | None, n: int, seconds: float) -> float | None:
-    """Pictures a second of a video of which n were shown over so many seconds between the first and the last.
+    """Pictures a second of a video of which n were shown in the seconds between the first and the last.
 
     What the file claims where it is about that: containers round times, and their rates are exact.
     """
@@ -209,19 +200,19 @@ _TRANSFERS = {
 }  # fmt: skip
 
 
-def unreadable_pictures(name: str, losses: Losses, what: str = "picture") -> UnreadableVideo:
+def unreadable_pictures(name: str, losses: Losses, what: str = "picture") -> UnreadableVideoError:
     """Why a file that opens gave no picture (or no `key picture`)."""
     if losses.encrypted:
-        return UnreadableVideo(
+        return UnreadableVideoError(
             f"{name} is encrypted: its pictures cannot be decoded without the key.",
             "Put an unencrypted copy in its place.",
         )
     if losses.read_until_s is None and not losses.bad_packets.n:
-        return UnreadableVideo(
-            f"{name} describes a video but holds no pictures of it.",
+        return UnreadableVideoError(
+            f"{name} describes a video but holds no pictures.",
             "It may be the first piece of a stream, or cut off: look for another copy.",
         )
-    return UnreadableVideo(
+    return UnreadableVideoError(
         f"{name} has no {what} that can be decoded"
         f" ({losses.bad_packets.n} damaged packets, {losses.corrupt_pictures.n} damaged pictures).",
         "It may be encrypted, cut off at its start or damaged: look for another copy.",
@@ -229,9 +220,9 @@ def unreadable_pictures(name: str, losses: Losses, what: str = "picture") -> Unr
 
 
 def refuse_longer(seconds: float | None, longest_s: float, name: str) -> None:
-    """Raises UnreadableVideo if a video lasts longer than the limit allows."""
+    """Raises UnreadableVideoError if a video lasts longer than the limit allows."""
     if seconds is not None and seconds > longest_s:
-        raise UnreadableVideo(
+        raise UnreadableVideoError(
             f"{name} lasts {seconds / 3600:.1f} hours, longer than the limit of {longest_s / 3600:.1f}.",
             "Cut the file, or raise decode.max_duration_s if its clock is right.",
         )
@@ -248,9 +239,9 @@ def limit_pixels(stream: Any, max_pixels: int | None, name: str) -> None:
 
 
 def refuse_larger(width: int, height: int, max_pixels: int, name: str) -> None:
-    """Raises UnreadableVideo if pictures of this size are more than the limit allows."""
+    """Raises UnreadableVideoError if pictures of this size are more than the limit allows."""
     if width * height > max_pixels:
-        raise UnreadableVideo(
+        raise UnreadableVideoError(
             f"{name} has pictures of {width} x {height}, more than the limit of {max_pixels} pixels.",
             "If it is a real video, raise decode.max_pixels.",
         )
@@ -266,7 +257,7 @@ def duration_of(container: Any, stream: Any) -> float | None:
 
 
 def pixel_aspect(stream: Any) -> Fraction:
-    """Width of a pixel divided by its height. 1 where the file says nothing or nonsense."""
+    """Width of a pixel divided by its height; 1 where the file gives none, or an impossible one."""
     sar = stream.sample_aspect_ratio
     if not sar or not Fraction(1, 10) <= sar <= 10:
         return Fraction(1)
@@ -297,7 +288,7 @@ def displayed_size(width: int, height: int, sar: Fraction, orientation: Orientat
     return (height, stretched) if orientation.transposed else (stretched, height)
 
 
-class Lost:
+class Loss:
     """Things of one kind that were lost: how many, and the seconds of the stream's own clock they lie between."""
 
     def __init__(self) -> None:
@@ -324,8 +315,8 @@ class Losses:
     """What was lost while a stream was read; `decode` puts it into words."""
 
     def __init__(self) -> None:
-        self.bad_packets = Lost()
-        self.corrupt_pictures = Lost()
+        self.bad_packets = Loss()
+        self.corrupt_pictures = Loss()
         self.read_error: str | None = None
         # End of the last packet that could be read, seconds on the stream's own clock.
         self.read_until_s: float | None = None
@@ -333,7 +324,7 @@ class Losses:
 
     def forget(self) -> None:
         """Damage so far does not count: the pictures that it is about were not wanted."""
-        self.bad_packets, self.corrupt_pictures = Lost(), Lost()
+        self.bad_packets, self.corrupt_pictures = Loss(), Loss()
 
 
 # A demuxer that fails this often in a row has nothing more to give.
@@ -350,7 +341,7 @@ def decoded_pictures(
     """Every picture that decodes, in the order of display (PyAV VideoFrame), stepping over damage.
 
     beat is called for each packet read. start: begin with the key picture of this pts; pictures that are shown before
-    it may come first. Raises UnevenPart if there is none.
+    it may come first. Raises UnevenPartError if there is none.
 
     Pictures that the decoder itself calls damaged are counted and left out: what it invented is not what was filmed.
     """
@@ -409,11 +400,11 @@ _SEEK_BACK_S = (0, 10, 120)
 
 
 def seek_before(container: Any, stream: Any, pts: int) -> None:
-    """Go to a key picture at or before this time. Raises UnevenPart if the file cannot be searched by time."""
+    """Go to a key picture at or before this time. Raises UnevenPartError if the file cannot be searched by time."""
     try:
         container.seek(pts, stream=stream, backward=True)
     except (av.error.FFmpegError, OSError):
-        raise UnevenPart("it cannot be searched by time") from None
+        raise UnevenPartError("it cannot be searched by time") from None
 
 
 def _from_key_picture(container: Any, stream: Any, losses: Losses, start: int) -> Iterator[Any]:
@@ -427,7 +418,7 @@ def _from_key_picture(container: Any, stream: Any, losses: Losses, start: int) -
                 return
             if packet.pts is not None and packet.is_keyframe and packet.pts > start:
                 break
-    raise UnevenPart("its key picture is not found by its time")
+    raise UnevenPartError("its key picture is not found by its time")
 
 
 def _seconds_of(packet: Any) -> float | None:
@@ -444,34 +435,6 @@ def _is_encrypted(packet: Any) -> bool:
 
 def _is_picture(stream: Any) -> bool:
     return bool(stream.disposition & type(stream.disposition).attached_pic)
-
-
-def _created_at(container: Any, stream: Any) -> datetime | None:
-    for key in _TIME_KEYS:
-        for metadata in (container.metadata, stream.metadata):
-            found = parsed_time(metadata.get(key, ""))
-            if found is not None:
-                return found
-    return None
-
-
-def parsed_time(text: str) -> datetime | None:
-    """A moment written in a container, or None if it is none or a clock that was never set (before 1990)."""
-    text = text.strip()
-    found: datetime | None = None
-    try:
-        # A bare year or day says when at most; a recording time has hours.
-        found = datetime.fromisoformat(text) if len(text) > 10 else None
-    except ValueError:
-        for form in _TIME_FORMATS:
-            try:
-                found = datetime.strptime(text, form)
-                break
-            except ValueError:
-                continue
-    if found is None or found.year < 1990:
-        return None
-    return found.astimezone(UTC) if found.tzinfo else found
 
 
 def _name_of(source: Readable) -> str:

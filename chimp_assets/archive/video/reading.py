@@ -1,4 +1,4 @@
-"""What child processes do with one archive file: decode it to shards, or a part of it, or ask when it was recorded.
+"""What child processes do with one archive file: decode it to shards, or a part of it, or read its recording time.
 
 Belongs here: work on one file without a database. Light to import: a child that needs SQLAlchemy starts a second later.
 Does not belong here: rows and states (`ingest`, `discover`), who does what (`decoders`), the processes (`workers`).
@@ -13,7 +13,6 @@ from array import array
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +24,7 @@ from chimp_assets.errors import ChimpError
 if TYPE_CHECKING:
     import numpy as np
 
-    from chimp_assets.archive.video.decode import DecodeReport, Part
+    from chimp_assets.archive.video.decode import DecodeReport, VideoPart
     from chimp_assets.archive.video.probe import VideoFacts
     from chimp_assets.settings import DecodeSettings
 
@@ -33,7 +32,7 @@ _BEAT_S = 1.0
 _BLOCK = 8 * 1024 * 1024
 
 
-class GoneVideo(ChimpError):
+class GoneVideoError(ChimpError):
     """The file that was listed is no longer there, or another lies in its place."""
 
 
@@ -103,7 +102,7 @@ class DecodedVideo:
 
 
 @dataclass(frozen=True)
-class SameBytes:
+class VideoCopy:
     """The file is a copy of another one that is known: nothing was decoded."""
 
     twin_id: int
@@ -118,14 +117,14 @@ class LongVideo:
     facts: VideoFacts
     notes: list[str]
     path: Path
-    parts: list[Part]
+    parts: list[VideoPart]
     seconds: float
 
 
-def decode_video(job: DecodeJob, beat: Beat = lambda: None) -> DecodedVideo | SameBytes | LongVideo:
+def decode_video(job: DecodeJob, beat: Beat = lambda: None) -> DecodedVideo | VideoCopy | LongVideo:
     """Read one archive file, write its shards, return its rows. No database. Memory: a few pictures.
 
-    Raises UnreadableVideo (the file's fault), GoneVideo, and StoreError or FullDiskError (not its fault).
+    Raises UnreadableVideoError (the file's fault), GoneVideoError, and StoreError or FullDiskError (not its fault).
     """
     from chimp_assets.archive.video.decode import DecodeReport, frames_of
     from chimp_assets.archive.video.joined import unread_rest
@@ -136,7 +135,7 @@ def decode_video(job: DecodeJob, beat: Beat = lambda: None) -> DecodedVideo | Sa
     gently = _now_and_then(beat)
     with _local_file(job, gently) as (path, content_hash):
         if content_hash in job.twins:
-            return SameBytes(job.twins[content_hash], content_hash)
+            return VideoCopy(job.twins[content_hash], content_hash)
         report = DecodeReport()
         rest = unread_rest(path)
         with opened(path) as (container, stream):
@@ -207,13 +206,13 @@ class Packer:
         self._byte_length.append(place.byte_length)
 
     def decoded(self, content_hash: str, facts: VideoFacts, report: DecodeReport, seconds: float) -> DecodedVideo:
-        """Put the last shard; the whole of the video. Raises GoneVideo if the file changed meanwhile."""
+        """Put the last shard; the whole of the video. Raises GoneVideoError if the file changed meanwhile."""
         import numpy as np
 
         _require_still_there(self._job)
         shards = self._writer.close()
         columns = _columns_of(facts)
-        gaps = None if report.problems else report.steps.told()  # else the problems say it better
+        gaps = None if report.problems else report.steps.gaps()  # else the problems say it better
         notes = " ".join([*report.notes, *([gaps] if gaps else [])])
         return DecodedVideo(
             content_hash=content_hash,
@@ -248,7 +247,7 @@ def _duration_of(claimed: float | None, seen: float, policy: str) -> float:
 def decode_video_message(message: dict[str, Any], beat: Beat) -> dict[str, Any]:
     """`decode_video` for another process: answers what `outcome_of_message` reads."""
     outcome = decode_video(DecodeJob.of_message(message), beat)
-    if isinstance(outcome, SameBytes):
+    if isinstance(outcome, VideoCopy):
         return {"same_bytes": asdict(outcome)}
     if isinstance(outcome, LongVideo):
         parts = [asdict(part) for part in outcome.parts]
@@ -257,13 +256,13 @@ def decode_video_message(message: dict[str, Any], beat: Beat) -> dict[str, Any]:
     return {"decoded_video": {**outcome.__dict__, "shards": [asdict(shard) for shard in outcome.shards]}}
 
 
-def outcome_of_message(answer: dict[str, Any]) -> DecodedVideo | SameBytes | LongVideo:
+def outcome_of_message(answer: dict[str, Any]) -> DecodedVideo | VideoCopy | LongVideo:
     """What `decode_video_message` answered."""
     from chimp_assets.archive.video.probe import VideoFacts
     from chimp_assets.archive.video.segments import part_of_message
 
     if "same_bytes" in answer:
-        return SameBytes(**answer["same_bytes"])
+        return VideoCopy(**answer["same_bytes"])
     if "long_video" in answer:
         found = answer["long_video"]
         parts = [part_of_message(part) for part in found["parts"]]
@@ -275,14 +274,14 @@ def outcome_of_message(answer: dict[str, Any]) -> DecodedVideo | SameBytes | Lon
 
 def decode_part_message(message: dict[str, Any], beat: Beat) -> dict[str, Any]:
     """One part of a long video for another process: {"part": DecodedPart} or {"uneven": why}."""
-    from chimp_assets.archive.video.probe import UnevenPart
+    from chimp_assets.archive.video.probe import UnevenPartError
     from chimp_assets.archive.video.segments import decode_part, part_of_message
     from chimp_assets.settings import DecodeSettings
 
     part, settings = part_of_message(message["part"]), DecodeSettings(**message["settings"])
     try:
         done = decode_part(Path(message["path"]), settings, part, Path(message["jpegs"]), _now_and_then(beat))
-    except UnevenPart as uneven:
+    except UnevenPartError as uneven:
         return {"uneven": str(uneven)}
     return {"part": done.as_message()}
 
@@ -301,24 +300,9 @@ def _now_and_then(beat: Beat) -> Beat:
     return maybe
 
 
-def recorded_at(place: tuple[BlobStore, str], beat: Beat = lambda: None) -> datetime | None:
-    """When the container of the file (archive, uri) says it was recorded; None if it says nothing or is none."""
-    from chimp_assets.archive.video.probe import UnreadableVideo, created_at
-
-    archive, uri = place
-    path = archive.local_path(uri)
-    try:
-        if path is not None:
-            return created_at(path)
-        with archive.open_reader(uri) as file:
-            return created_at(file)
-    except (UnreadableVideo, MissingBlobError):
-        return None
-
-
 def time_tags(place: tuple[BlobStore, str], beat: Beat = lambda: None) -> tuple[dict[str, str], float | None] | None:
-    """What the container of the file (archive, uri) says of its time and length; None if it is none."""
-    from chimp_assets.archive.video.probe import UnreadableVideo
+    """Tags of time and seconds of the container (archive, uri); None if it is no container."""
+    from chimp_assets.archive.video.probe import UnreadableVideoError
     from chimp_assets.archive.video.probe import time_tags as tags_of
 
     archive, uri = place
@@ -328,7 +312,7 @@ def time_tags(place: tuple[BlobStore, str], beat: Beat = lambda: None) -> tuple[
             return tags_of(path)
         with archive.open_reader(uri) as file:
             return tags_of(file)
-    except (UnreadableVideo, MissingBlobError):
+    except (UnreadableVideoError, MissingBlobError):
         return None
 
 
@@ -338,16 +322,10 @@ def time_tags_message(message: dict[str, Any], beat: Beat) -> list[Any] | None:
     return None if found is None else list(found)
 
 
-def recorded_at_message(message: dict[str, Any], beat: Beat) -> str | None:
-    """`recorded_at` for another process: archive (as a message) and uri; answers ISO 8601."""
-    found = recorded_at((BlobStore.of_message(message["archive"]), message["uri"]), beat)
-    return None if found is None else found.isoformat()
-
-
 @contextmanager
 def _local_file(job: DecodeJob, beat: Beat) -> Iterator[tuple[Path, str]]:
     """The video as a file of this machine, and blake2b-256 of its bytes. What lies in `scratch` goes when that goes."""
-    from chimp_assets.archive.video.probe import UnreadableVideo
+    from chimp_assets.archive.video.probe import UnreadableVideoError
 
     _require_still_there(job)
     path = job.archive.local_path(job.uri)
@@ -355,7 +333,7 @@ def _local_file(job: DecodeJob, beat: Beat) -> Iterator[tuple[Path, str]]:
         content_hash = _hashed(job, beat)
         try:
             yield path, content_hash
-        except UnreadableVideo:
+        except UnreadableVideoError:
             # On a disk that was removed no file can be read: that is not the file's fault, and this says so.
             _require_still_there(job)
             raise
@@ -367,7 +345,7 @@ def _local_file(job: DecodeJob, beat: Beat) -> Iterator[tuple[Path, str]]:
 
 
 def _fetched(job: DecodeJob, folder: Path, beat: Beat) -> tuple[Path, str]:
-    path = folder / PurePosixPath(job.uri).name  # its own name: some formats are told by their ending
+    path = folder / PurePosixPath(job.uri).name  # its own name: some formats are recognised by their ending
     try:
         return path, job.archive.download(job.uri, path, beat)
     except MissingBlobError:
@@ -391,8 +369,10 @@ def _require_still_there(job: DecodeJob) -> None:
     if found is None:
         raise _gone(job)
     if found.etag[:200] != job.etag:
-        raise GoneVideo(f"{job.uri} was changed after it was listed.", "The next listing takes the new file.")
+        raise GoneVideoError(f"{job.uri} was changed after it was listed.", "The next listing takes the new file.")
 
 
-def _gone(job: DecodeJob) -> GoneVideo:
-    return GoneVideo(f"{job.uri} is no longer in the archive.", "The next listing takes it up again if it comes back.")
+def _gone(job: DecodeJob) -> GoneVideoError:
+    return GoneVideoError(
+        f"{job.uri} is no longer in the archive.", "The next listing takes it up again if it comes back."
+    )

@@ -5,7 +5,7 @@ Does not belong here: the processes (`workers`), who decodes what (`ingest`), pi
 
 The cut is proved, not assumed: the picture at each cut is decoded from both sides and compared, and every part must
 give as many pictures as its packets promise. Where anything is uneven (damage, missing times, a codec that needs more
-than its key picture), UnevenPart says so and the video is decoded in one pass.
+than its key picture), UnevenPartError says so and the video is decoded in one pass.
 """
 
 from __future__ import annotations
@@ -17,13 +17,14 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import av.error
 import numpy as np
 
 from chimp_assets.archive.video.conversion import Shape, shape_of
-from chimp_assets.archive.video.decode import DecodeReport, Part, PictureSum, Steps, decode_frames
+from chimp_assets.archive.video.decode import DecodeReport, PictureSum, Steps, VideoPart, decode_frames
 from chimp_assets.archive.video.probe import (
     Orientation,
-    UnevenPart,
+    UnevenPartError,
     decoded_pictures,
     duration_of,
     facts_of,
@@ -45,7 +46,7 @@ _ROUNDS = 8
 
 @dataclass(frozen=True)
 class DecodedPart:
-    """What a part gave. pts i64 [n], time_s f64 [n], byte_length i32 [n] of its JPEGs, which lie in a row in a file."""
+    """A decoded part. pts i64 [n], time_s f64 [n], byte_length i32 [n] of its JPEGs, one after the other in a file."""
 
     pts: np.ndarray
     time_s: np.ndarray
@@ -60,29 +61,29 @@ class DecodedPart:
     @classmethod
     def of_message(cls, message: dict[str, Any]) -> DecodedPart:
         """What `as_message` gave."""
-        told = message["report"]
+        found = message["report"]
         report = DecodeReport(
             **{
-                **told,
-                "steps": Steps(**told["steps"]),
-                "picture_sum": PictureSum(**told["picture_sum"]),
-                "ends": (told["ends"][0], told["ends"][1]),
+                **found,
+                "steps": Steps(**found["steps"]),
+                "picture_sum": PictureSum(**found["picture_sum"]),
+                "ends": (found["ends"][0], found["ends"][1]),
             }
         )
         return cls(**{**message, "report": report})
 
 
-def part_of_message(message: dict[str, Any]) -> Part:
-    """A Part as `dataclasses.asdict` and JSON give it."""
+def part_of_message(message: dict[str, Any]) -> VideoPart:
+    """A VideoPart as `dataclasses.asdict` and JSON give it."""
     shape = message["shape"]
     source = tuple(int(n) for n in shape["source"])
     whole = Shape(**{**shape, "source": source, "orientation": Orientation(**shape["orientation"])})
-    return Part(**{**message, "shape": whole})
+    return VideoPart(**{**message, "shape": whole})
 
 
 def plan_parts(
     path: Path, settings: DecodeSettings, beat: Callable[[], None], report: DecodeReport | None = None
-) -> list[Part]:
+) -> list[VideoPart]:
     """Where to cut a video; empty if it is short, has no key pictures or gives a reason to doubt its times.
 
     report: is given the facts of the video, which its first picture completes. Reads all packets and decodes one
@@ -111,7 +112,7 @@ def plan_parts(
     if report is not None and report.facts is not None and settings.policy == "fps":
         fps = seen_rate(report.facts.avg_fps, len(shown), float(shown[-1] - first_pts) * seconds)
         report.facts = replace(report.facts, avg_fps=fps)
-    if (shown[-1] - first_pts) * seconds < 0.9 * claimed:  # it ends before its time: to be told by one pass
+    if (shown[-1] - first_pts) * seconds < 0.9 * claimed:  # it ends before its time: one pass will report that
         return []
     cuts = _even_cuts(keys, first_pts, int(shown[-1]), seconds, settings.workers)
     if not cuts:
@@ -120,7 +121,7 @@ def plan_parts(
     for start, end in zip([None, *cuts], [*cuts, None], strict=True):
         after = 0 if start is None else int(np.searchsorted(shown, start, "right"))
         until = len(shown) if end is None else int(np.searchsorted(shown, end, "right"))
-        parts.append(Part(start, end, first_pts, until - after, shape))
+        parts.append(VideoPart(start, end, first_pts, until - after, shape))
     return parts
 
 
@@ -137,8 +138,6 @@ def _even_cuts(keys: np.ndarray, first: int, last: int, seconds: float, workers:
 
 def _packet_times(path: Path, beat: Callable[[], None]) -> tuple[np.ndarray | None, np.ndarray]:
     """(pts of all packets, pts of those with a key picture), i64; None if any is damaged or has none."""
-    import av.error
-
     stamps, keys = array("q"), array("q")
     with opened(path) as (container, stream):
         try:
@@ -156,8 +155,10 @@ def _packet_times(path: Path, beat: Callable[[], None]) -> tuple[np.ndarray | No
     return np.frombuffer(stamps, np.int64), np.frombuffer(keys, np.int64)
 
 
-def decode_part(path: Path, settings: DecodeSettings, part: Part, jpegs: Path, beat: Callable[[], None]) -> DecodedPart:
-    """Decode one part; its JPEGs are written one after the other to the file `jpegs`. Raises UnevenPart."""
+def decode_part(
+    path: Path, settings: DecodeSettings, part: VideoPart, jpegs: Path, beat: Callable[[], None]
+) -> DecodedPart:
+    """Decode one part; its JPEGs are written one after the other to the file `jpegs`. Raises UnevenPartError."""
     began = time.monotonic()
     pts, time_s, byte_length = array("q"), array("d"), array("i")
     report = DecodeReport()
@@ -168,9 +169,9 @@ def decode_part(path: Path, settings: DecodeSettings, part: Part, jpegs: Path, b
             time_s.append(kept.time_s)
             byte_length.append(len(kept.jpeg))
     if report.problems:
-        raise UnevenPart(report.problems[0])
+        raise UnevenPartError(report.problems[0])
     if settings.policy == "fps" and report.pictures != part.n_pictures:
-        raise UnevenPart(f"a part of it gives {report.pictures} pictures instead of {part.n_pictures}")
+        raise UnevenPartError(f"a part of it gives {report.pictures} pictures instead of {part.n_pictures}")
     return DecodedPart(
         np.frombuffer(pts, np.int64),
         np.frombuffer(time_s, np.float64),
@@ -181,9 +182,9 @@ def decode_part(path: Path, settings: DecodeSettings, part: Part, jpegs: Path, b
 
 
 def require_seamless(before: DecodedPart | None, after: DecodedPart) -> None:
-    """Raises UnevenPart unless the picture between two parts decoded to the same pixels from both sides."""
+    """Raises UnevenPartError unless the picture between two parts decoded to the same pixels from both sides."""
     if before is not None and (not after.report.ends[0] or before.report.ends[1] != after.report.ends[0]):
-        raise UnevenPart("the picture at a cut is not the same from both sides")
+        raise UnevenPartError("the picture at a cut is not the same from both sides")
 
 
 def merged(parts: Sequence[DecodedPart], notes: list[str]) -> DecodeReport:

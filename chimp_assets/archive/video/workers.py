@@ -37,7 +37,7 @@ _ARRAY = "array"
 _START = "from chimp_assets.archive.video.workers import serve; serve()"
 
 
-class WorkerDied(Exception):
+class WorkerDeathError(Exception):
     """The child ended, or was ended because it hung, before it answered. how: in words, such as `SIGSEGV`."""
 
     def __init__(self, how: str) -> None:
@@ -45,7 +45,7 @@ class WorkerDied(Exception):
         self.how = how
 
 
-class WorkerFailed(Exception):
+class WorkerFailureError(Exception):
     """The called function raised something that is not a ChimpError; the text is its traceback."""
 
     def __init__(self, short: str, text: str) -> None:
@@ -72,8 +72,8 @@ class Worker:
         """function(message, beat) in the child. function is importable by name; it calls beat at least once a minute.
 
         message and answer: what JSON knows (tuples become lists) and arrays of numbers.
-        Raises the function's ChimpError (its own class where that is one of archive's or a full disk), WorkerFailed for
-        any other exception in it, and WorkerDied.
+        Raises the function's ChimpError (with its own class, where that is loaded here), WorkerFailureError for any
+        other exception in it, WorkerDeathError if the child died.
         """
         child = self._started()
         assert child.stdin is not None
@@ -95,13 +95,13 @@ class Worker:
             finally:
                 watchdog.cancel()
             if answer is None:
-                raise WorkerDied(self._bury(child, hung.is_set()))
+                raise WorkerDeathError(self._bury(child, hung.is_set()))
             if "result" in answer:
                 return answer["result"]
             if "refused" in answer:
                 raise _error_of(answer["refused"])
             if "failed" in answer:
-                raise WorkerFailed(*(str(text) for text in answer["failed"]))
+                raise WorkerFailureError(*(str(text) for text in answer["failed"]))
 
     def start(self) -> None:
         """Start the child now rather than at the first call: it needs half a second."""
@@ -118,7 +118,7 @@ class Worker:
 
     def _started(self) -> subprocess.Popen[bytes]:
         if self._closed:
-            raise WorkerDied("closed")
+            raise WorkerDeathError("closed")
         if self._child is None:
             paths = [os.path.abspath(p) if p else os.getcwd() for p in sys.path]  # noqa: PTH100, PTH109
             self._child = subprocess.Popen(  # noqa: S603 - our own interpreter
@@ -228,9 +228,9 @@ def _number(pipe: IO[bytes]) -> int | None:
     return int(_LENGTH.unpack(head)[0]) if len(head) == _LENGTH.size else None
 
 
-def _error_of(told: Any) -> ChimpError:
+def _error_of(refusal: Any) -> ChimpError:
     """The child's error, of its own class if that is one that callers tell apart."""
-    name, sentence, remedy = (str(text) for text in told)
+    name, sentence, remedy = (str(text) for text in refusal)
     known = {kind.__name__: kind for kind in _kinds_below(ChimpError) if kind.__module__.startswith("chimp_assets.")}
     return known.get(name, ChimpError)(sentence, remedy)
 

@@ -107,7 +107,7 @@ def track_bundle(
 
 def _require_bundle(conn: sa.Connection, bundle_key: str) -> None:
     """Raises ArchiveError for a bundle that is not known, as decoding does."""
-    from chimp_assets.archive.catalogue.discover import ArchiveError
+    from chimp_assets.archive.storage.archive import ArchiveError
 
     if conn.scalar(sa.select(schema.bundle.c.bundle_id).where(schema.bundle.c.bundle_key == bundle_key)) is None:
         raise ArchiveError(f"There is no bundle {bundle_key}.", "List the archive first (chimp ingest).")

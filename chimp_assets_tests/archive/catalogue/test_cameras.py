@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import sqlalchemy as sa
 
-from chimp_assets.archive.catalogue import discover as discover_module
 from chimp_assets.archive.catalogue.cameras import CameraError, apply_mappings, camera_report, map_camera, unmap_camera
+from chimp_assets.archive.catalogue.container_times import ContainerTimes
 from chimp_assets.database import schema as t
 from chimp_assets.database.files.effort_files import import_effort
 from chimp_assets.database.people.users import ensure_default_users
@@ -15,7 +15,7 @@ from chimp_assets_tests.archive.catalogue.test_discover import found, put, video
 
 @pytest.fixture(autouse=True)
 def _without_probing(monkeypatch):
-    monkeypatch.setattr(discover_module._Probes, "created_at", lambda self, key: None)
+    monkeypatch.setattr(ContainerTimes, "created_at", lambda self, key: None)
 
 
 @pytest.fixture

@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from chimp_assets.archive.catalogue import discover as discover_module
+from chimp_assets.archive.catalogue import comparison
 from chimp_assets.archive.catalogue import listing as listing_module
-from chimp_assets.archive.catalogue.discover import ArchiveError, discover
+from chimp_assets.archive.catalogue.container_times import ContainerTimes
+from chimp_assets.archive.catalogue.discover import discover
 from chimp_assets.archive.catalogue.listing import _as_named, printable
+from chimp_assets.archive.storage.archive import ArchiveError
 from chimp_assets.database import schema
 from chimp_assets.database.footage.passed_over import passed_over_files
 from chimp_assets_tests.archive.catalogue.test_discover import Listing, found, put, videos
@@ -21,7 +23,7 @@ from chimp_assets_tests.archive.catalogue.test_discover import Listing, found, p
 
 @pytest.fixture(autouse=True)
 def _without_probing(monkeypatch):
-    monkeypatch.setattr(discover_module._Probes, "created_at", lambda self, key: None)
+    monkeypatch.setattr(ContainerTimes, "created_at", lambda self, key: None)
 
 
 def beside(place):
@@ -220,7 +222,7 @@ def test_an_archive_of_other_files_alone_says_what_they_are(place, archive_folde
 
 def test_a_listing_in_parts_counts_as_one_listing_does(place, archive_folder, monkeypatch):
     """A sensor lists a large archive in parts: the numbers must be those of the whole."""
-    monkeypatch.setattr(discover_module, "_PAGE", 2)
+    monkeypatch.setattr(comparison, "_PAGE", 2)
     for n in range(6):
         put(archive_folder, f"cam/{n}.mp4")
         put(archive_folder, f"cam/{n}.jpg")

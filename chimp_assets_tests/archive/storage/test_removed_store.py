@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from chimp_assets.archive.catalogue.discover import ArchiveError, discover
+from chimp_assets.archive.catalogue.discover import discover
+from chimp_assets.archive.storage.archive import ArchiveError
 from chimp_assets.archive.storage.store import BlobStore, MissingBlobError, StoreError
 from chimp_assets.database import schema as t
 from chimp_assets.errors import FullDiskError
@@ -261,11 +262,11 @@ def loose_disk(tmp_path):
         code.mkdir()
         (code / "sitecustomize.py").write_text(
             "from pathlib import Path\n"
-            "from chimp_assets.archive import folders\n"
+            "from chimp_assets.archive.storage import folders\n"
             f"root, count = Path({str(folder)!r}), Path({str(tmp_path / 'count')!r})\n"
             f"real = folders.Folder.{what}\n"
             "def wrapped(self, key, *rest):\n"
-            "    if self._root == root:\n"
+            "    if self.root == root:\n"
             "        with count.open('a') as file: file.write('.')\n"
             f"        if count.stat().st_size == {when}:\n"
             "            root.rename(root.with_name(root.name + ' (unmounted)'))\n"

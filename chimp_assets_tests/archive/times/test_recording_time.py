@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chimp_assets.archive.times.names import piece_of, said_in, time_of_name
-from chimp_assets.archive.times.recording_time import Correction, Rules, Verdict, Witnesses, corrected, weigh
+from chimp_assets.archive.times.names import piece_of, time_of_name, written_time
+from chimp_assets.archive.times.recording_time import weigh
+from chimp_assets.archive.times.weighing.correction import Correction, corrected
+from chimp_assets.archive.times.witnesses import RecordingTime, Rules, Witnesses
 
 NOW = datetime(2026, 11, 29, 23, 0, tzinfo=UTC)
 GOMBE = ZoneInfo("Africa/Dar_es_Salaam")
@@ -25,7 +27,7 @@ def judged(
     seconds: float = 30.0,
     tag: str = "creation_time",
     **rules: str,
-) -> Verdict:
+) -> RecordingTime:
     seen = Witnesses(
         uri,
         {} if created is None else {tag: created},
@@ -35,7 +37,7 @@ def judged(
     return weigh(seen, Rules(ZoneInfo(zone), NOW + timedelta(days=1), **rules))  # type: ignore[arg-type]
 
 
-def local(verdict: Verdict, zone: ZoneInfo = GOMBE) -> str:
+def local(verdict: RecordingTime, zone: ZoneInfo = GOMBE) -> str:
     assert verdict.moment is not None
     return f"{verdict.moment.astimezone(zone):%Y-%m-%d %H:%M:%S}"
 
@@ -306,7 +308,7 @@ def test_a_text_of_any_kind_is_read_without_an_error() -> None:
     rng = random.Random(1)
     letters = "0123456789-_. :TZ+apmAPM年月日éÀ()"
     for _ in range(2_000):
-        said_in("".join(rng.choice(letters) for _ in range(rng.randrange(40))))
+        written_time("".join(rng.choice(letters) for _ in range(rng.randrange(40))))
 
 
 # --- 200 archives with a known truth ---------------------------------------------------------------------------------

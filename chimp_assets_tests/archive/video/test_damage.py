@@ -18,7 +18,7 @@ from chimp_assets.archive.catalogue.discover import discover
 from chimp_assets.archive.ingest import decode_bundle
 from chimp_assets.archive.video.decode import DecodeReport, decode_frames
 from chimp_assets.archive.video.pictures import read_jpegs
-from chimp_assets.archive.video.probe import UnreadableVideo
+from chimp_assets.archive.video.probe import UnreadableVideoError
 from chimp_assets.database import schema
 from chimp_assets.settings import DecodeSettings
 from chimp_assets_tests.archive import ffmpeg
@@ -105,7 +105,7 @@ def test_no_damage_raises_anything_but_a_sentence(
     try:
         facts = facts_of(path, SETTINGS)
         kept = list(decode_frames(path, SETTINGS, report))
-    except UnreadableVideo as error:
+    except UnreadableVideoError as error:
         refusal = error
     if refusal is not None:
         assert refusal.sentence.endswith(".")
@@ -137,7 +137,7 @@ def test_pictures_before_and_after_a_hole_are_kept_and_true(whole: dict[str, byt
     assert len(same) >= 0.75 * len(true)
     assert same[0] == 0
     assert same[-1] >= len(true) - 2
-    assert report.problems or "pictures are missing" in str(report.steps.told())
+    assert report.problems or "pictures are missing" in str(report.steps.gaps())
 
 
 @pytest.fixture
@@ -211,8 +211,8 @@ def test_bad_files_cost_their_neighbours_nothing_and_say_why(make_place, bad_nei
 def test_a_lying_header_is_refused_before_memory_is_taken(tmp_path: Path) -> None:
     """Sixteen bytes of header can ask for ten gigabytes."""
     path = ffmpeg.film(tmp_path / "large.mkv", "-c:v", "libx264", "-preset", "ultrafast", size="640x360", seconds=0.4)
-    with pytest.raises(UnreadableVideo, match="more than the limit"):
+    with pytest.raises(UnreadableVideoError, match="more than the limit"):
         list(decode_frames(path, SETTINGS.model_copy(update={"max_pixels": 100_000}), DecodeReport()))
     long = ffmpeg.film(tmp_path / "long.mp4", "-c:v", "libx264", "-r", "1/1000", size="64x64", rate=1, seconds=5000)
-    with pytest.raises(UnreadableVideo, match="longer than the limit"):
+    with pytest.raises(UnreadableVideoError, match="longer than the limit"):
         list(decode_frames(long, SETTINGS.model_copy(update={"max_duration_s": 1000.0}), DecodeReport()))

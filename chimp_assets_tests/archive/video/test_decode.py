@@ -1,7 +1,9 @@
 """Decoding: which pictures are kept, that they are shown as filmed, and what damage costs."""
 
 import gc
+from datetime import UTC, datetime
 from fractions import Fraction
+from zoneinfo import ZoneInfo
 
 import av
 import numpy as np
@@ -9,6 +11,8 @@ import pytest
 import simplejpeg
 from av.video.frame import PictureType
 
+from chimp_assets.archive.times.recording_time import weigh
+from chimp_assets.archive.times.witnesses import Rules, Witnesses
 from chimp_assets.archive.video import decode as decode_module
 from chimp_assets.archive.video.decode import DecodeReport, decode_frames
 from chimp_assets.archive.video.probe import (
@@ -17,9 +21,8 @@ from chimp_assets.archive.video.probe import (
     UPRIGHT,
     UPSIDE_DOWN,
     Orientation,
-    UnreadableVideo,
-    created_at,
-    parsed_time,
+    UnreadableVideoError,
+    time_tags,
 )
 from chimp_assets.settings import DecodeSettings
 from chimp_assets_tests.archive.clips import (
@@ -35,6 +38,12 @@ from chimp_assets_tests.archive.clips import (
 from chimp_assets_tests.archive.probing import facts_of
 
 UP = [TOP_LEFT, TOP_RIGHT, BOTTOM_LEFT, BOTTOM_RIGHT]
+
+
+def recorded_at(tags):
+    """What the tags of a container alone say, of a camera three hours east of Greenwich."""
+    rules = Rules(ZoneInfo("Africa/Dar_es_Salaam"), datetime(2026, 11, 30, tzinfo=UTC))
+    return weigh(Witnesses("v.mp4", tags), rules).moment
 
 
 def decoded(path, **settings):
@@ -218,7 +227,7 @@ def read_clock(*stamps):
         def __init__(self, pts):
             self.pts, self.dts = pts, None
 
-    clock = decode_module.Clock(Stream(), None, 3600.0)
+    clock = decode_module.FrameClock(Stream(), None, 3600.0)
     return clock, [clock.read(Frame(stamp))[1] for stamp in stamps]
 
 
@@ -239,9 +248,9 @@ def test_a_clock_that_leaps_further_than_any_video_lasts_goes_on():
 def test_pictures_missing_from_an_even_clock_are_counted_and_a_variable_rate_is_not_called_uneven():
     """Some containers lose packets without a word: only the clock tells."""
     stamps = [4 * n for n in range(60) if n not in (20, 21, 22, 40)]
-    assert read_clock(*stamps)[0].steps.told() == ("4 pictures are missing from an even clock, the first after 0.8 s.")
-    assert read_clock(*(4 * n for n in range(60)))[0].steps.told() is None
-    assert read_clock(*(4 * n for n in range(90) if n % 3 != 1 or n % 7 == 0))[0].steps.told() is None
+    assert read_clock(*stamps)[0].steps.gaps() == ("4 pictures are missing from an even clock, the first after 0.8 s.")
+    assert read_clock(*(4 * n for n in range(60)))[0].steps.gaps() is None
+    assert read_clock(*(4 * n for n in range(90) if n % 3 != 1 or n % 7 == 0))[0].steps.gaps() is None
 
 
 @pytest.mark.parametrize(
@@ -257,8 +266,8 @@ def test_a_file_that_is_no_video_says_why(tmp_path, content, says):
     """Playlists are refused too: a decoder that follows them reads files that were never in the archive."""
     path = tmp_path / "odd.mp4"
     path.write_bytes(content)
-    for read in (lambda: facts_of(path), lambda: decoded(path), lambda: created_at(path)):
-        with pytest.raises(UnreadableVideo, match=says) as told:
+    for read in (lambda: facts_of(path), lambda: decoded(path), lambda: time_tags(path)):
+        with pytest.raises(UnreadableVideoError, match=says) as told:
             read()
         assert "odd.mp4" in told.value.sentence
         assert told.value.remedy
@@ -267,20 +276,21 @@ def test_a_file_that_is_no_video_says_why(tmp_path, content, says):
 def test_limits_are_enforced_before_memory_is_taken(tmp_path):
     """A header that claims a terapixel must not end the machine."""
     path = make_clip(tmp_path / "v.mp4", 50)
-    with pytest.raises(UnreadableVideo, match="160 x 96"):
+    with pytest.raises(UnreadableVideoError, match="160 x 96"):
         decoded(path, max_pixels=160 * 96 - 1)
     assert decoded(path, max_pixels=160 * 96)[0]
-    with pytest.raises(UnreadableVideo, match="longer than the limit"):
+    with pytest.raises(UnreadableVideoError, match="longer than the limit"):
         decoded(path, max_duration_s=1.5)
 
 
 def test_the_time_of_recording_is_read_from_the_container(tmp_path):
     """Without it a sighting has no date."""
     path = make_clip(tmp_path / "v.mp4", 2, created="2013-05-06T14:30:00Z")
-    assert created_at(path).isoformat() == "2013-05-06T14:30:00+00:00"
+    tags, _ = time_tags(path)
+    assert recorded_at(tags).isoformat() == "2013-05-06T14:30:00+00:00"
     with path.open("rb") as file:
-        assert created_at(file) == created_at(path)
-    assert created_at(make_clip(tmp_path / "w.mp4", 2)) is None
+        assert time_tags(file) == time_tags(path)
+    assert recorded_at(time_tags(make_clip(tmp_path / "w.mp4", 2))[0]) is None
 
 
 @pytest.mark.parametrize(
@@ -288,8 +298,8 @@ def test_the_time_of_recording_is_read_from_the_container(tmp_path):
     [
         ("2013-05-06T14:30:00.000000Z", "2013-05-06T14:30:00+00:00"),
         ("2013-05-06T14:30:00+0300", "2013-05-06T11:30:00+00:00"),
-        ("Mon May 06 13:27:00 2013", "2013-05-06T13:27:00"),
-        ("2013:05:06 13:27:01", "2013-05-06T13:27:01"),
+        ("Mon May 06 13:27:00 2013", "2013-05-06T10:27:00+00:00"),
+        ("2013:05:06 13:27:01", "2013-05-06T10:27:01+00:00"),
         ("1904-01-01T00:00:00Z", None),
         ("1970-01-01T00:00:00Z", None),
         ("2013", None),
@@ -298,8 +308,8 @@ def test_the_time_of_recording_is_read_from_the_container(tmp_path):
     ],
 )
 def test_container_times_of_all_kinds(text, moment):
-    """A clock that was never set (1904, 1970) is no time of recording."""
-    found = parsed_time(text)
+    """A clock that was never set (1904, 1970) is no time of recording; digits without a zone are the camera's."""
+    found = recorded_at({"creation_time": text})
     assert (found and found.isoformat()) == moment
 
 

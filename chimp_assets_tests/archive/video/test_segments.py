@@ -12,9 +12,9 @@ import pytest
 
 from chimp_assets.archive.storage.store import BlobStore
 from chimp_assets.archive.video import decoders, segments
-from chimp_assets.archive.video.decode import DecodeReport, Part, decode_frames
+from chimp_assets.archive.video.decode import DecodeReport, VideoPart, decode_frames
 from chimp_assets.archive.video.decoders import decoded
-from chimp_assets.archive.video.probe import UnevenPart
+from chimp_assets.archive.video.probe import UnevenPartError
 from chimp_assets.archive.video.reading import DecodedVideo, DecodeJob
 from chimp_assets.archive.video.segments import decode_part, plan_parts
 from chimp_assets.settings import DecodeSettings
@@ -88,13 +88,13 @@ def test_a_codec_that_needs_more_than_its_key_picture_is_decoded_in_one_pass(fil
     path = films / "refresh.mp4"
     parts = plan_parts(path, SETTINGS, lambda: None)
     assert len(parts) > 1, "the container calls its recovery points key pictures"
-    with pytest.raises(UnevenPart):
+    with pytest.raises(UnevenPartError):
         decode_all(path, parts, tmp_path)
     one_pass = whole_of(path, tmp_path / "one", SETTINGS.model_copy(update={"split_s": 1e6}))
     require_same(one_pass, whole_of(path, tmp_path / "parts", SETTINGS))
 
 
-def decode_all(path: Path, parts: list[Part], folder: Path) -> None:
+def decode_all(path: Path, parts: list[VideoPart], folder: Path) -> None:
     last = None
     for part in parts:
         now = decode_part(path, SETTINGS, part, folder / "jpegs", lambda: None)
@@ -119,7 +119,7 @@ def test_damage_in_the_middle_is_told_as_in_one_pass(films: Path, tmp_path: Path
 def test_a_part_that_promises_another_number_of_pictures_is_refused(films: Path, tmp_path: Path) -> None:
     """The count is what tells that a decoder swallowed pictures at a cut."""
     parts = plan_parts(films / "stream.ts", SETTINGS, lambda: None)
-    with pytest.raises(UnevenPart, match="pictures instead of"):
+    with pytest.raises(UnevenPartError, match="pictures instead of"):
         decode_part(
             films / "stream.ts", SETTINGS, replace(parts[1], n_pictures=parts[1].n_pictures + 1), tmp_path / "j", print
         )
@@ -133,7 +133,7 @@ def test_a_part_with_another_picture_at_the_cut_is_refused(films: Path, tmp_path
     )
     segments.require_seamless(first, second)
     second.report.ends = ("0" * 32, second.report.ends[1])
-    with pytest.raises(UnevenPart, match="both sides"):
+    with pytest.raises(UnevenPartError, match="both sides"):
         segments.require_seamless(first, second)
 
 

@@ -6,7 +6,7 @@ import pytest
 import simplejpeg
 
 from chimp_assets.archive.video.decode import DecodeReport, decode_frames
-from chimp_assets.archive.video.probe import UnreadableVideo
+from chimp_assets.archive.video.probe import UnreadableVideoError
 from chimp_assets.settings import DecodeSettings
 from chimp_assets_tests.archive.probing import facts_of
 from chimp_assets_tests.paths import SHARED_DATA
@@ -49,7 +49,7 @@ def test_each_file_is_decoded_as_displayed_or_refused_in_words(folder, row):
     path = SHARED_DATA / folder / row["file"]
     settings = DecodeSettings(fps=2, longest_side=160)
     if row["file"] in HOPELESS:
-        with pytest.raises(UnreadableVideo) as told:
+        with pytest.raises(UnreadableVideoError) as told:
             list(decode_frames(path, settings, DecodeReport()))
         assert told.value.sentence.startswith(row["file"])
         assert told.value.remedy

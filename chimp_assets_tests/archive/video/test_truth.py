@@ -13,7 +13,7 @@ import simplejpeg
 
 from chimp_assets.archive.video.decode import DecodeReport, KeptFrame, decode_frames
 from chimp_assets.archive.video.originals import original_at
-from chimp_assets.archive.video.probe import UnreadableVideo
+from chimp_assets.archive.video.probe import UnreadableVideoError
 from chimp_assets.settings import DecodeSettings
 from chimp_assets_tests.archive import ffmpeg
 from chimp_assets_tests.archive.probing import facts_of
@@ -168,7 +168,7 @@ def test_shared_files_of_all_kinds_are_stored_as_the_witness_shows_them() -> Non
             continue
         try:
             facts = facts_of(path)
-        except UnreadableVideo:
+        except UnreadableVideoError:
             _, shown = ffmpeg.pictures(path, 16, 16)
             assert len(shown) == 0, f"{path.name} is readable after all"
             refused += 1
@@ -239,5 +239,5 @@ def test_any_original_picture_is_found_by_its_time(films: dict[str, tuple[Path, 
 def test_a_time_that_is_none_is_refused(films: dict[str, tuple[Path, str]]) -> None:
     """NaN compares with nothing: the search would run to the end of the film."""
     for time_s in (-1.0, float("nan")):
-        with pytest.raises(UnreadableVideo, match="no time"):
+        with pytest.raises(UnreadableVideoError, match="no time"):
             original_at(films["constant"][0], time_s, EVERY)

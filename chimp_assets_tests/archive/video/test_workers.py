@@ -7,7 +7,7 @@ import time
 import pytest
 
 from chimp_assets.archive.storage.store import StoreError
-from chimp_assets.archive.video.workers import Worker, WorkerDied, WorkerFailed
+from chimp_assets.archive.video.workers import Worker, WorkerDeathError, WorkerFailureError
 
 
 def echo(argument, beat):
@@ -42,10 +42,10 @@ def test_a_worker_outlives_errors_and_is_replaced_after_a_death():
         with pytest.raises(StoreError) as told:
             worker.call(refuse, None)
         assert (told.value.sentence, told.value.remedy) == ("the sentence.", "the remedy.")
-        with pytest.raises(WorkerFailed, match="KeyError"):
+        with pytest.raises(WorkerFailureError, match="KeyError"):
             worker.call(crash, None)
         assert worker.call(echo, 1) == [1, pid]
-        with pytest.raises(WorkerDied, match="SIGSEGV"):
+        with pytest.raises(WorkerDeathError, match="SIGSEGV"):
             worker.call(die, signal.SIGSEGV)
         value, new_pid = worker.call(echo, 2)
         assert new_pid != pid
@@ -57,6 +57,6 @@ def test_a_worker_that_hangs_is_ended():
     """A decoder in an endless loop would hold its bundle for ever."""
     with Worker(stall_s=2.0) as worker:
         began = time.monotonic()
-        with pytest.raises(WorkerDied, match="no sign of life"):
+        with pytest.raises(WorkerDeathError, match="no sign of life"):
             worker.call(hang, None)
         assert time.monotonic() - began < 30

@@ -289,7 +289,7 @@ def test_a_merge_is_news_of_as_many_labels_as_it_renames(db: Database, tmp_path:
     every = [track(v, o) for v in range(1, 21) for o in range(3)]
     record_events(db, [event("identify", t, ("FF", "FD", "GM")[n % 3]) for n, t in enumerate(every)])
 
-    def due() -> work.Due:
+    def due() -> work.Readiness:
         with db.read() as conn:
             return work.labels_due(conn, config, datetime.now(UTC))
 

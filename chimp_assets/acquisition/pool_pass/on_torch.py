@@ -1,7 +1,7 @@
-"""The arithmetic of a sweep in torch, for machines with a GPU.
+"""The arithmetic of a pass in torch, for machines with a GPU.
 
-Belongs here: `on_torch`. Does not belong here: what is kept of it (`scores`). Nothing imports this module but who
-asks for a GPU: torch alone would be half of a planner's memory.
+Belongs here: `on_torch`. Does not belong here: which rows are kept (`one_pass`). Only who asks for a GPU imports this
+module: torch alone would be half of a planner's memory.
 """
 
 from __future__ import annotations
@@ -12,7 +12,13 @@ import numpy as np
 import torch
 
 from chimp_assets.acquisition.pool import F16Array, F32Array, Head
-from chimp_assets.acquisition.scores import Arithmetic, ArithmeticOf, Candidates, Looked, Neighbours
+from chimp_assets.acquisition.pool_pass.arithmetic import (
+    Arithmetic,
+    ArithmeticOf,
+    ChunkFindings,
+    Neighbours,
+    ScoredRows,
+)
 
 CHUNK_ROWS = 1 << 18
 """Rows on the device at once: with 300 classes 600 MB of logits and probabilities, 67 MB of vectors at D = 128."""
@@ -21,7 +27,7 @@ CHUNK_ROWS = 1 << 18
 def on_torch(device: str) -> ArithmeticOf:
     """Arithmetic on a torch device ("cuda", "cuda:1", "cpu"), in f32 throughout.
 
-    The same rows as `scores.OnCpu` but where margins differ by rounding only. Raises RuntimeError (of torch) where
+    The same rows as `on_cpu.OnCpu` but where margins differ by rounding only. Raises RuntimeError (of torch) where
     there is no such device.
     """
     place = torch.device(device)
@@ -45,7 +51,7 @@ class _OnTorch:
         self._temperature = head.temperature
         self._anchors = self._moved(anchors.T)
 
-    def look(self, emb: F16Array, unsure: np.float32, novel: np.float32, near: F32Array) -> Looked:
+    def look(self, emb: F16Array, unsure: np.float32, novel: np.float32, near: F32Array) -> ChunkFindings:
         with torch.inference_mode():
             rows = self._moved(emb).float()
             logits = torch.addmm(self._bias, rows, self._weight)
@@ -56,15 +62,15 @@ class _OnTorch:
             maxlogit = first * self._temperature
             top1 = classes[:, 0]
 
-            def of(which: torch.Tensor) -> Candidates:
+            def of(which: torch.Tensor) -> ScoredRows:
                 place = which.nonzero()[:, 0]
-                return Candidates(
+                return ScoredRows(
                     _array(place), _array(margin[place]), _array(top1[place].int()), _array(maxlogit[place])
                 )
 
             likeness = rows @ self._anchors
             row, anchor = (likeness > self._moved(near)).nonzero().unbind(dim=1)
-            return Looked(
+            return ChunkFindings(
                 of((margin <= float(unsure)) & ~bad),
                 of((maxlogit <= float(novel)) & ~bad),
                 Neighbours(_array(anchor.int()), _array(row), _array(likeness[row, anchor])),

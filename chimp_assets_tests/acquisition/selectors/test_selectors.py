@@ -8,13 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chimp_assets.acquisition.cells import cells_of, typicality
+from chimp_assets.acquisition.groups import counts_before
 from chimp_assets.acquisition.selectors import (
+    Candidates,
     ClusterMargin,
     FarthestMargin,
     RandomTracks,
     Selector,
     TypicalCells,
-    counts_before,
 )
 from chimp_assets_tests.acquisition.pools import planted
 
@@ -36,9 +37,8 @@ def test_selectors_never_repeat_and_return_fewer_when_fewer_are_there(which: int
     score = np.random.default_rng(seed).random(m, dtype=np.float32)
 
     def run() -> tuple[list[int], list[float]]:
-        choice = selector.select(
-            np.arange(m), pool.emb, score, cell, truth.astype(np.int32), b, np.random.default_rng(seed)
-        )
+        candidates = Candidates(np.arange(m), pool.emb, score, cell, truth.astype(np.int32))
+        choice = selector.select(candidates, b, np.random.default_rng(seed))
         return choice.positions.tolist(), choice.propensity.tolist()
 
     positions, propensity = run()
@@ -58,10 +58,8 @@ def test_cluster_margin_with_shuffled_scores_is_random() -> None:
     for seed in range(rounds):
         rng = np.random.default_rng(seed)
         score = rng.permutation(60).astype(np.float32)
-        zeros = np.zeros(60, np.int32)
-        hits[
-            ClusterMargin(nearest=20, cap=99).select(np.arange(60), pool.emb, score, zeros, zeros, 8, rng).positions
-        ] += 1
+        candidates = Candidates.of(np.arange(60), pool.emb, score=score)
+        hits[ClusterMargin(nearest=20, cap=99).select(candidates, 8, rng).positions] += 1
     expected = rounds * 8 / 60
     assert ((hits - expected) ** 2 / expected).sum() < 98.3  # chi-square, 59 degrees of freedom, p = 0.001
 
@@ -70,19 +68,16 @@ def test_cluster_margin_keeps_to_the_smallest_scores() -> None:
     """Diversity must not reach beyond the uncertain tracks."""
     score = np.linspace(1, 0, 50, dtype=np.float32)
     cell = np.arange(50, dtype=np.int32) % 5
-    choice = ClusterMargin(nearest=12, cap=99).select(
-        np.arange(50), np.zeros((50, 4), np.float16), score, cell, np.zeros(50, np.int32), 6, np.random.default_rng(0)
-    )
+    candidates = Candidates.of(np.arange(50), np.zeros((50, 4), np.float16), score=score, cell=cell)
+    choice = ClusterMargin(nearest=12, cap=99).select(candidates, 6, np.random.default_rng(0))
     assert set(choice.positions.tolist()) <= set(range(38, 50))
 
 
 def test_cluster_margin_gives_every_cell_a_turn_the_smallest_first() -> None:
     """Round-robin over cells by ascending size is what makes Cluster-Margin diverse (arXiv 2107.14263)."""
     cell = np.array([0] * 10 + [1] * 3 + [2] * 1, np.int32)
-    choice = ClusterMargin(nearest=14, cap=99).select(
-        np.arange(14), np.zeros((14, 4), np.float16), np.zeros(14, np.float32), cell, np.zeros(14, np.int32), 6,
-        np.random.default_rng(3),
-    )  # fmt: skip
+    candidates = Candidates.of(np.arange(14), np.zeros((14, 4), np.float16), cell=cell)
+    choice = ClusterMargin(nearest=14, cap=99).select(candidates, 6, np.random.default_rng(3))
     assert cell[choice.positions].tolist() == [2, 1, 0, 1, 0, 1]
     # cell 0 gave 2 of its 10, so each of them had a chance of 0.2
     assert choice.propensity[[0, 1, 2]].tolist() == pytest.approx([1.0, 1.0, 0.2])
@@ -93,20 +88,16 @@ def test_the_cap_holds_while_other_identities_are_left() -> None:
     top1 = np.array([7] * 20 + [1, 2, 3, 4], np.int32)
     score = np.linspace(0, 1, 24, dtype=np.float32)
     for seed in range(20):
-        choice = ClusterMargin(nearest=24, cap=2).select(
-            np.arange(24), np.zeros((24, 4), np.float16), score, np.zeros(24, np.int32), top1, 6,
-            np.random.default_rng(seed),
-        )  # fmt: skip
+        candidates = Candidates.of(np.arange(24), np.zeros((24, 4), np.float16), score=score, top1=top1)
+        choice = ClusterMargin(nearest=24, cap=2).select(candidates, 6, np.random.default_rng(seed))
         assert sorted(top1[choice.positions].tolist()) == [1, 2, 3, 4, 7, 7]
 
 
 def test_the_cap_gives_way_rather_than_leave_the_expert_without_work() -> None:
     """A head that knows two individuals cannot spread a batch over four."""
     top1 = np.array([0] * 10 + [1] * 10, np.int32)
-    choice = ClusterMargin(nearest=20, cap=1).select(
-        np.arange(20), np.zeros((20, 4), np.float16), np.zeros(20, np.float32), np.zeros(20, np.int32), top1, 10,
-        np.random.default_rng(0),
-    )  # fmt: skip
+    candidates = Candidates.of(np.arange(20), np.zeros((20, 4), np.float16), top1=top1)
+    choice = ClusterMargin(nearest=20, cap=1).select(candidates, 10, np.random.default_rng(0))
     assert np.bincount(top1[choice.positions]).tolist() == [5, 5]
 
 
@@ -115,12 +106,11 @@ def test_the_farthest_of_the_smallest_margins_comes_first() -> None:
     degrees = np.radians([0, 5, 40, 90, 170])
     emb = np.stack([np.cos(degrees), np.sin(degrees)], axis=1).astype(np.float16)
     score = np.array([0.1, 0.1, 0.1, 0.1, 0.9], np.float32)  # the farthest of all is not in doubt
-    nothing = np.zeros(5, np.int32)
+    candidates = Candidates.of(np.arange(5), emb, score=score)
 
     def asked_after(asked: list[int]) -> list[int]:
         selector = FarthestMargin(emb[asked], nearest=4)
-        rng = np.random.default_rng(0)
-        return selector.select(np.arange(5), emb, score, nothing, nothing, 3, rng).positions.tolist()
+        return selector.select(candidates, 3, np.random.default_rng(0)).positions.tolist()
 
     assert asked_after([0]) == [3, 2, 1]
     assert asked_after([3]) == [0, 2, 1]
@@ -131,11 +121,9 @@ def test_a_broken_answered_vector_does_not_decide_what_is_asked() -> None:
     """nan would be the farthest from everything, and every pick the first."""
     pool, _, _ = planted(40)
     asked = np.concatenate([pool.emb[:3], np.full((1, 16), np.nan, np.float16)])
-    score, nothing = np.zeros(40, np.float32), np.zeros(40, np.int32)
+    candidates = Candidates.of(np.arange(40), pool.emb)
     picks = [
-        FarthestMargin(some, nearest=40)
-        .select(np.arange(40), pool.emb, score, nothing, nothing, 9, np.random.default_rng(0))
-        .positions.tolist()
+        FarthestMargin(some, nearest=40).select(candidates, 9, np.random.default_rng(0)).positions.tolist()
         for some in (asked, asked[:3])
     ]
     assert picks[0] == picks[1]
@@ -148,10 +136,8 @@ def test_typical_cells_start_with_the_densest_track_of_the_largest_unasked_cell(
     emb[6:10, 0] = [5.0, 5.3, 5.31, 5.32]
     emb[10:, 0] = [9.0, 9.1, 9.11]
     cell = np.array([0] * 6 + [1] * 4 + [2] * 3, np.int32)
-    zeros = np.zeros(13, np.float32)
-    choice = TypicalCells(np.array([0, 1, 0])).select(
-        np.arange(13), emb, zeros, cell, zeros.astype(np.int32), 4, np.random.default_rng(0)
-    )
+    candidates = Candidates.of(np.arange(13), emb, cell=cell)
+    choice = TypicalCells(np.array([0, 1, 0])).select(candidates, 4, np.random.default_rng(0))
     assert cell[choice.positions].tolist() == [0, 2, 0, 1]  # cell 1 was asked before: its turn is later
     assert choice.positions[0] in (1, 2, 3)
     assert choice.positions[1] in (11, 12)

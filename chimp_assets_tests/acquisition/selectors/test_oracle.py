@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from chimp_assets.acquisition.cells import NEIGHBOURS, cells_of
-from chimp_assets.acquisition.scores import prefilter
-from chimp_assets.acquisition.selectors import ClusterMargin, FarthestMargin, RandomTracks, TypicalCells
+from chimp_assets.acquisition.pool_pass.one_pass import one_pass
+from chimp_assets.acquisition.selectors import Candidates, ClusterMargin, FarthestMargin, RandomTracks, TypicalCells
 from chimp_assets_tests.acquisition.pools import planted
 
 
@@ -40,13 +40,12 @@ def test_margins_are_those_of_scikit_activeml(scikit: Any, seed: int) -> None:
         batch_size=b,
         return_utilities=True,
     )
-    ours = prefilter(pool, head, b, pool.may_train())
+    ours = one_pass(pool, head, pool.may_train(), b).unsure
     np.testing.assert_allclose(ours.margin, np.sort(1 - utilities[0])[:b], atol=1e-6)
     assert set(ours.rows.tolist()) == set(theirs.tolist())
     cell = cells_of(pool.emb[ours.rows], 5, seed)
-    choice = ClusterMargin(nearest=b, cap=b).select(
-        ours.rows, pool.emb[ours.rows], ours.margin, cell, ours.top1, b, np.random.default_rng(seed)
-    )
+    candidates = Candidates(ours.rows, pool.emb[ours.rows], ours.margin, cell, ours.top1)
+    choice = ClusterMargin(nearest=b, cap=b).select(candidates, b, np.random.default_rng(seed))
     assert set(ours.rows[choice.positions].tolist()) == set(theirs.tolist())
 
 
@@ -66,9 +65,8 @@ def test_distance_from_what_was_asked_is_that_of_scikit_activeml(scikit: Any, se
     exact /= np.linalg.norm(exact, axis=1, keepdims=True)
     theirs = scikit.CoreSet(random_state=0).query(exact, said, batch_size=20)
     rows = np.setdiff1d(np.arange(150), answered)
-    nothing = np.zeros(len(rows), np.float32)
     ours = FarthestMargin(pool.emb[answered], nearest=len(rows)).select(
-        rows, pool.emb[rows], nothing, nothing.astype(np.int32), nothing.astype(np.int32), 20, np.random.default_rng(0)
+        Candidates.of(rows, pool.emb[rows]), 20, np.random.default_rng(0)
     )
     assert rows[ours.positions].tolist() == theirs.tolist()
 
@@ -83,15 +81,13 @@ def test_random_asking_is_as_random_as_that_of_scikit_activeml(scikit: Any) -> N
     n, b, draws = 20, 6, 600
     pool, _, _ = planted(n)
     theirs, ours = np.zeros(n), np.zeros(n)
-    nothing = np.zeros(n, np.float32)
+    candidates = Candidates.of(np.arange(n), pool.emb)
     rng = np.random.default_rng(3)
     for i in range(draws):
         drawn = scikit.RandomSampling(random_state=i).query(
             pool.emb.astype(np.float32), scikit.unanswered(n), batch_size=b
         )
-        choice = RandomTracks().select(
-            np.arange(n), pool.emb, nothing, nothing.astype(np.int32), nothing.astype(np.int32), b, rng
-        )
+        choice = RandomTracks().select(candidates, b, rng)
         assert len(set(drawn.tolist())) == len(set(choice.positions.tolist())) == b
         assert (choice.propensity == b / n).all()
         theirs[drawn] += 1
@@ -127,13 +123,10 @@ def test_typical_cells_are_those_of_scikit_activeml(scikit: Any, seed: int) -> N
     )
     theirs = query.query(pool.emb.astype(np.float32), y, batch_size=b)
     rows = np.setdiff1d(np.arange(160), asked)
-    nothing = np.zeros(len(rows), np.float32)
+    candidates = Candidates.of(rows, pool.emb[rows], cell=cell[rows])
 
     def ours(n: int) -> np.ndarray:
-        choice = TypicalCells(load).select(
-            rows, pool.emb[rows], nothing, cell[rows], nothing.astype(np.int32), n, np.random.default_rng(seed)
-        )
-        return rows[choice.positions]
+        return rows[TypicalCells(load).select(candidates, n, np.random.default_rng(seed)).positions]
 
     size = np.bincount(cell)
     assert set(ours(b).tolist()) == set(theirs.tolist())
