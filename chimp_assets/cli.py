@@ -1082,7 +1082,7 @@ def models_promote(
     """Make a model the champion of its task. A head must pass the gate; --force with --why overrules it."""
     from chimp_assets import console
     from chimp_assets.home import Home
-    from chimp_assets.vision.models.registry import promote_by_hand
+    from chimp_assets.vision.evaluation.promotion import promote_by_hand
 
     home = Home.open()
     reason = promote_by_hand(home.database, home.store, home.settings, model_id, why, by, force)
@@ -1103,7 +1103,7 @@ def models_rollback(
     """Make the champion before the present one champion again."""
     from chimp_assets import console
     from chimp_assets.home import Home
-    from chimp_assets.vision.models.registry import roll_back
+    from chimp_assets.vision.evaluation.promotion import roll_back
 
     model_id, reason = roll_back(Home.open().database, task, why, by)
     if json:

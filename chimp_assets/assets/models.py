@@ -94,7 +94,7 @@ def evaluation(home: HomeResource) -> dg.MaterializeResult:
 )
 def champion_head(home: HomeResource) -> dg.MaterializeResult:
     """The verdict: each candidate is promoted or refused against the champion, on the same audit answers."""
-    from chimp_assets.vision.evaluation.gate import decide
+    from chimp_assets.vision.evaluation.promotion import decide
     from chimp_assets.vision.models.checkpoint import candidates, champion
 
     opened, audit = home.open(), home.audit_judge()

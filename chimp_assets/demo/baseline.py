@@ -150,7 +150,7 @@ def random_labels_baseline(
 def _fit_and_judge(
     ground: Ground, expert: SimulatedExpert, settings: HeadSettings, rows: np.ndarray, seed: int
 ) -> Judged:
-    from chimp_assets.vision.identity.head import fit_head
+    from chimp_assets.vision.identity.fitting import fit_head
 
     answers = expert.answers(ground.pool_track[rows].tolist())
     told = [answers[int(track_id)].anim_id for track_id in ground.pool_track[rows]]

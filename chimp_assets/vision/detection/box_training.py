@@ -31,16 +31,24 @@ from torch.utils.data import Dataset
 from chimp_assets.archive.video.pictures import read_frames
 from chimp_assets.database import schema
 from chimp_assets.database.labels.events import last_seq
+from chimp_assets.vision.datasets.training_set import describe_training_set
 from chimp_assets.vision.detection.detection_metrics import average_precision
-from chimp_assets.vision.detection.detector import (
+from chimp_assets.vision.detection.detector import FINE_TUNED
+from chimp_assets.vision.detection.overlaps import overlaps_of
+from chimp_assets.vision.detection.torchvision_detector import (
     DEFAULT_ARCHITECTURE,
-    FINE_TUNED,
     TorchvisionDetector,
     start_of_training,
 )
-from chimp_assets.vision.learning.training import Learner, Plan, State, train
-from chimp_assets.vision.models.checkpoint import ModelError, content_hash, register_model, save_checkpoint
-from chimp_assets.vision.tracking.tracking_metrics import overlaps_of
+from chimp_assets.vision.learning.training import Learner, TrainingPlan, TrainingState, train
+from chimp_assets.vision.models.checkpoint import (
+    ModelError,
+    content_hash,
+    read_checked,
+    register_model,
+    registered_model,
+    save_checkpoint,
+)
 
 if TYPE_CHECKING:
     from chimp_assets.archive.storage.store import BlobStore
@@ -165,9 +173,6 @@ def box_training_set(db: Database, store: BlobStore, settings: Settings) -> int:
 
 def read_box_frames(db: Database, store: BlobStore, training_set_id: int) -> list[BoxFrame]:
     """The frames of a training set from its file. Raises ModelError if unknown, ModelFileError if the file changed."""
-    from chimp_assets.vision.datasets.training_set import describe_training_set
-    from chimp_assets.vision.models.checkpoint import read_checked
-
     with db.read() as conn:
         row = describe_training_set(conn, training_set_id)
     if row.task != "detector":
@@ -189,7 +194,7 @@ def train_detector(
     store: BlobStore,
     settings: Settings,
     training_set_id: int,
-    report: Callable[[State], None] | None = None,
+    report: Callable[[TrainingState], None] | None = None,
     steps: int | None = None,
 ) -> TrainedDetector:
     """Fit a candidate detector on a training set of boxes. Killed and run again it goes on from its last checkpoint.
@@ -206,7 +211,7 @@ def train_detector(
     n = steps or int(np.clip(EPOCHS * len(teaching) / BATCH, *STEPS))
     folder = settings.home / "training" / f"detector-{training_set_id}"
     identity = hashlib.blake2b(f"{training_set_id} {begun} {n} {settings.seed}".encode()).hexdigest()[:32]
-    plan = Plan(n, BATCH, RATE, 1e-4, average=0.99, checkpoint_every=100, identity=identity)
+    plan = TrainingPlan(n, BATCH, RATE, 1e-4, average=0.99, checkpoint_every=100, identity=identity)
     learner = _BoxLearner(network, frozen_statistics=begun != "zero")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     batches = _BoxBatches(db, store, teaching, settings.seed)
@@ -220,7 +225,7 @@ def train_detector(
         "seed": settings.seed,
     }
     uri, digest = save_checkpoint(store, "models/detector/detector", network.state_dict(), config)
-    model_id = _known(db, training_set_id, digest)
+    model_id = registered_model(db, "detector", training_set_id, digest)
     if model_id is None:
         boxes = sum(len(frame.drawn) for frame in teaching)
         model_id = register_model(
@@ -390,12 +395,3 @@ def prepared(picture: np.ndarray, frame: BoxFrame, rng: np.random.Generator) -> 
 def _corners(boxes: np.ndarray, width: int, height: int) -> np.ndarray:
     low, high = boxes[:, :2], boxes[:, :2] + boxes[:, 2:]
     return np.clip(np.concatenate([low, high], 1) * [width, height, width, height], 0, [width, height, width, height])
-
-
-def _known(db: Database, training_set_id: int, digest: str) -> int | None:
-    c = schema.model.c
-    asked = sa.select(sa.func.min(c.model_id)).where(
-        c.task == "detector", c.training_set_id == training_set_id, c.checkpoint_hash == digest
-    )
-    with db.read() as conn:
-        return conn.scalar(asked)

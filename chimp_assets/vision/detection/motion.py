@@ -29,9 +29,8 @@ from chimp_assets.vision.detection.background import (
     median_without,
     temporal_median,
 )
+from chimp_assets.vision.detection.interface import FrameBoxes, Picture
 
-Picture = tuple[int, float, NDArray[np.uint8]]
-FrameBoxes = tuple[int, NDArray[np.float32]]
 F32 = NDArray[np.float32]
 
 # Lab bins of the colour models: fine in lightness, since camera traps are often nearly colourless at night.
@@ -104,7 +103,7 @@ class MotionDetector:
 
 
 @dataclass
-class _Small:
+class _WorkingPicture:
     """A picture at working size."""
 
     frame_no: int
@@ -112,13 +111,13 @@ class _Small:
     rgb: NDArray[np.uint8]
 
 
-def _windows(pictures: Iterator[Picture], knobs: MotionConfig) -> Iterator[tuple[list[_Small], int, int]]:
+def _windows(pictures: Iterator[Picture], knobs: MotionConfig) -> Iterator[tuple[list[_WorkingPicture], int, int]]:
     """Half-overlapping windows and the range of frames each answers for, so that every frame sees both its sides."""
-    held: list[_Small] = []
+    held: list[_WorkingPicture] = []
     answered = 0
     half = knobs.window // 2
     for frame_no, time_s, rgb in pictures:
-        small = _Small(frame_no, time_s, shrink(rgb, knobs.side))
+        small = _WorkingPicture(frame_no, time_s, shrink(rgb, knobs.side))
         if held and small.rgb.shape != held[0].rgb.shape:
             # Some recorders change their picture size in the middle of a file: that is another scene.
             yield held, answered, len(held)
@@ -145,7 +144,7 @@ def shrink(rgb: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
 
 
 def window_boxes(
-    window: list[_Small], knobs: MotionConfig, first: int, last: int, moved: list[bool] | None = None
+    window: list[_WorkingPicture], knobs: MotionConfig, first: int, last: int, moved: list[bool] | None = None
 ) -> Iterator[FrameBoxes]:
     """Boxes of frames first..last-1 of a window; the others only help to know the background.
 

@@ -1,8 +1,8 @@
-"""How good a head is: its answers against the audit's, which never train anything.
+"""How good a head is: its answers compared with the audit's, which train nothing.
 
 The audit lane asks a simple random sample of all live tracks, so a share of audit tracks estimates the same share of
-the archive without bias. What counts: tracks that the audit lane asked and that a person named (`identify`,
-`new_individual`); a later correction of such an answer counts instead of it.
+the archive without bias. Counted are tracks that the audit lane asked and that a person named (`identify`,
+`new_individual`); a later correction replaces such an answer.
 
 Belongs here: the audit set, the metrics with their intervals, their rows. Does not belong here: the verdict (`gate`).
 """
@@ -39,11 +39,11 @@ if TYPE_CHECKING:
 DATASET = "audit"
 RARE_TRACKS = 5  # an individual with fewer training tracks is rare
 AGE_SCHEME = "gombe"
-LENGTHS = (2.0, 10.0)  # seconds of a track: where short, middling and long ones part
+LENGTHS = (2.0, 10.0)  # seconds: bounds between short, medium and long tracks
 DAYLIGHT, TWILIGHT = (7, 18), (5, 20)  # hours on the camera's clock; by night cameras switch to infrared
 NEW = -1  # the truth of a track whose animal a person called unknown
 ECE_BINS = 10
-FALSE_ALARMS = (0.01, 0.05)  # shares of known animals called unknown, at which finding the unknown is reported
+FALSE_ALARMS = (0.01, 0.05)  # false-alarm rates on known animals at which the true-positive rate is reported
 TOP = 5
 
 
@@ -63,16 +63,16 @@ class AuditTracks:
 
 
 @dataclass(frozen=True)
-class Judged:
-    """A head's answers to the audit tracks that it has vectors for.
+class AuditAnswers:
+    """A head's answers to the audit tracks that have an embedding.
 
     row: i64 [k], rows of AuditTracks; ranked: i64 [k, min(5, C)], classes, best first; probability: f32 [k], of the
     first; familiarity: f32 [k]; correct: bool [k], the first is the truth (never for an individual it was not taught);
     taught: bool [k], the truth is one of its classes; training_tracks: i64 [k], how many training tracks the truth had;
     flagged: bool [k], the head calls the animal unknown; commonest: individual_id with the most training tracks;
-    without_embedding: audit tracks left out for want of a vector;
-    trained_on: audit tracks left out because this head was trained on them (none, unless settings changed);
-    infrared: bool [k], the pictures have no colour; None where nobody looked.
+    without_embedding: audit tracks skipped: no embedding;
+    trained_on: audit tracks skipped: this head was trained on them (none, unless settings changed); infrared: bool
+    [k], the pictures have no colour; None: unknown.
     """
 
     row: np.ndarray
@@ -89,7 +89,7 @@ class Judged:
     infrared: np.ndarray | None = None
 
 
-Answers = tuple[AuditTracks, Judged]
+TracksAndAnswers = tuple[AuditTracks, AuditAnswers]
 
 
 @dataclass(frozen=True)
@@ -109,25 +109,25 @@ class Metric:
 
 
 def heads_to_evaluate(conn: sa.Connection) -> list[int]:
-    """Keys of the champion head and of the candidates, in the order in which they were made."""
+    """Keys of the champion head and of the candidates, oldest first."""
     now = champion(conn, "head")
     return sorted({*candidates(conn, "head"), *([now.model_id] if now else [])})
 
 
 def evaluate_head(
-    db: Database, store: BlobStore, model_id: int, settings: Settings, answers: Answers | None = None
+    db: Database, store: BlobStore, model_id: int, settings: Settings, answers: TracksAndAnswers | None = None
 ) -> list[Metric]:
     """Measure a head on the audit and replace its rows of the same watermark in `evaluation_metric`.
 
     Metrics: top1 (an individual it was not taught counts as wrong), top5 and macro accuracy (mean over individuals) of
     named tracks; ece of the first answer; kin_confusion (share of the wrong names that are those of maternal kin); top1
-    by individual, sex, age class, camera, light, length, split, number of training tracks and what the head said of its
-    first name (of these also `said`, the mean of it: whether probabilities keep their word). Of the unknown (called so
-    by a person, or an individual it was not taught), by their familiarity (`head`): unknown_auroc, unknown_tpr_at_1 and
-    _5 (share of the unknown that is found where 1 % and 5 % of the known are called so), unknown_found and false_alarm
-    at the head's own threshold, balanced_open (mean of unknown_found and the share of the known that are named rightly
-    and not called unknown). Intervals hold 95 %: Wilson for shares, bootstrap for the others. answers: of
-    `judge_audit`, where they are at hand. Raises ModelError if the model is no head.
+    by individual, sex, age class, camera, light, length, split, number of training tracks and probability of the first
+    name (for these bins also `said`, the mean probability: whether probabilities are calibrated). For unknown animals
+    (called unknown by a person, or an individual that the head was not taught), by their familiarity (`head`):
+    unknown_auroc, unknown_tpr_at_1 and _5 (true-positive rate at a false-alarm rate of 1 % and 5 %), unknown_found and
+    false_alarm at the head's own threshold, balanced_open (mean of unknown_found and the share of known animals that
+    are named correctly and not called unknown). Intervals are 95 %: Wilson for shares, bootstrap for the others.
+    answers: of `judge_audit`, if already computed. Raises ModelError if the model is not a head.
     """
     tracks, judged = answers or judge_audit(db, store, model_id, settings)
     metrics = metrics_of(model_id, tracks, judged, settings)
@@ -202,7 +202,7 @@ def audit_tracks(conn: sa.Connection, timezone: str = "UTC") -> AuditTracks:
 
 
 def _age_class(row: Any, ages: list[tuple[str, str, float, float]]) -> str:
-    """What an individual was called at its age on the day of the video; "" where birth or day are not known."""
+    """Age class of an individual on the day of the video; "" if birth or day are not known."""
     born = row.birth_date
     if born is None and row.bd_min is not None and row.bd_max is not None:
         born = row.bd_min + (row.bd_max - row.bd_min) / 2
@@ -213,7 +213,7 @@ def _age_class(row: Any, ages: list[tuple[str, str, float, float]]) -> str:
 
 
 def _light(recorded_at: datetime | None, first_s: float, zone: ZoneInfo) -> str:
-    """day, twilight or night by the hour on the camera's clock; "" where the moment is not known."""
+    """day, twilight or night by the hour on the camera's clock; "" if the time is not known."""
     if recorded_at is None:
         return ""
     hour = (recorded_at + timedelta(seconds=first_s)).astimezone(zone).hour
@@ -232,42 +232,46 @@ def _length(seconds: float) -> str:
 class AuditJudge:
     """Heads' answers to the audit as of one moment, that of the first question; each head is judged once.
 
-    What an evaluation shows and what the gate decides by are so the same answers to the same tracks. Not for long: who
-    wants newer answers makes another one. settings: for the cameras' zone.
+    So the evaluation and the gate use the same answers to the same tracks. Short-lived: newer answers need another
+    judge. settings: for the cameras' time zone.
     """
 
     def __init__(self, db: Database, store: BlobStore, settings: Settings | None = None) -> None:
         self._db, self._store = db, store
         self._timezone = settings.archive.timezone if settings else "UTC"
-        self._judged: dict[int, Judged] = {}
+        self._judged: dict[int, AuditAnswers] = {}
 
-    def answers(self, model_id: int) -> Answers:
-        """As they are shown: each track named together with the others of its video. Raises ModelError if the model is
-        no head."""
+    def answers(self, model_id: int) -> TracksAndAnswers:
+        """The answers as people see them: each track is named jointly with the others of its video.
+
+        Raises ModelError if the model is not a head.
+        """
         if model_id not in self._judged:
             with self._db.read() as conn:
                 model = model_of(conn, model_id)
             if model.task != "head" or model.parent_id is None:
-                raise ModelError(f"Model {model_id} is no head.", "Evaluate a head.")
+                raise ModelError(
+                    f"Model {model_id} is not a head.", "Choose a head; `chimp models list --task head` shows them."
+                )
             tracks, same = self._asked
             self._judged[model_id] = _judge(self._db, self._store, model, model.parent_id, tracks, same)
         return self._asked[0], self._judged[model_id]
 
     @cached_property
     def _asked(self) -> tuple[AuditTracks, dict[int, int]]:
-        """The audit, and who was merged into whom."""
+        """The audit tracks, and the merged individuals."""
         with self._db.read() as conn:
             return audit_tracks(conn, self._timezone), merged_ids(conn)
 
 
-def judge_audit(db: Database, store: BlobStore, model_id: int, settings: Settings | None = None) -> Answers:
+def judge_audit(db: Database, store: BlobStore, model_id: int, settings: Settings | None = None) -> TracksAndAnswers:
     """`AuditJudge.answers` of one head now."""
     return AuditJudge(db, store, settings).answers(model_id)
 
 
 def _judge(
     db: Database, store: BlobStore, model: ModelRow, embedder_id: int, tracks: AuditTracks, same: dict[int, int]
-) -> Judged:
+) -> AuditAnswers:
     head = load_head(store, model)
     # A head that learned two names of what is now one individual is right with either.
     head_classes = as_merged(head.classes, same)
@@ -285,7 +289,7 @@ def _judge(
     truth = tracks.truth[row]
     place = np.minimum(np.searchsorted(classes, truth), len(classes) - 1)
     taught = classes[place] == truth
-    return Judged(
+    return AuditAnswers(
         row=row,
         ranked=head_classes[order],
         probability=probabilities[np.arange(len(row)), order[:, 0]],
@@ -301,8 +305,8 @@ def _judge(
     )
 
 
-def metrics_of(model_id: int, tracks: AuditTracks, judged: Judged, settings: Settings) -> list[Metric]:
-    """All metrics of a head's answers; nothing is written."""
+def metrics_of(model_id: int, tracks: AuditTracks, judged: AuditAnswers, settings: Settings) -> list[Metric]:
+    """All metrics of a head's answers, without writing them."""
     truth = tracks.truth[judged.row]
     named = truth != NEW
     rng = np.random.default_rng(settings.seed)
@@ -356,7 +360,7 @@ def metrics_of(model_id: int, tracks: AuditTracks, judged: Judged, settings: Set
 
 
 def _of_the_unknown(
-    judged: Judged,
+    judged: AuditAnswers,
     metric: Callable[..., Metric],
     share: Callable[..., Metric],
     draws: int,
@@ -384,7 +388,7 @@ def _of_the_unknown(
     return [*metrics, share("unknown_found", judged.flagged[~known])]
 
 
-def slices_of(tracks: AuditTracks, judged: Judged) -> dict[str, np.ndarray]:
+def slices_of(tracks: AuditTracks, judged: AuditAnswers) -> dict[str, np.ndarray]:
     """The slice of each judged track, by kind of slice. Values: str [k]; "" is no slice."""
     n = judged.training_tracks
     some = np.select(
@@ -403,13 +407,13 @@ def slices_of(tracks: AuditTracks, judged: Judged) -> dict[str, np.ndarray]:
 
 
 def are_maternal_kin(one: int, other: int, mother: dict[int, int]) -> bool:
-    """Mother and offspring, or offspring of one mother: they look alike."""
+    """Whether two individuals are mother and offspring, or have the same mother: such animals look alike."""
     of_one, of_other = mother.get(one), mother.get(other)
     return of_one == other or of_other == one or (of_one is not None and of_one == of_other)
 
 
-def confusions(tracks: AuditTracks, judged: Judged) -> list[tuple[int, int, int, bool]]:
-    """(true individual, name given instead, how often, are they maternal kin) of each mistake, the commonest first."""
+def confusions(tracks: AuditTracks, judged: AuditAnswers) -> list[tuple[int, int, int, bool]]:
+    """(true individual, predicted one, count, are they maternal kin) of each confusion, the commonest first."""
     truth = tracks.truth[judged.row]
     wrong = (truth != NEW) & ~judged.correct
     pairs = Counter(zip(truth[wrong].tolist(), judged.ranked[wrong, 0].tolist(), strict=True))
@@ -420,7 +424,7 @@ def confusions(tracks: AuditTracks, judged: Judged) -> list[tuple[int, int, int,
 
 
 def reliability(probability: np.ndarray, correct: np.ndarray) -> list[tuple[float, float, float, float, int]]:
-    """(mean probability, share right, its Wilson interval low and high, rows) of each bin that has rows."""
+    """(mean probability, share correct, its Wilson interval low and high, rows) of each non-empty bin."""
     bins = _bins(probability)
     return [
         (
@@ -436,7 +440,7 @@ def reliability(probability: np.ndarray, correct: np.ndarray) -> list[tuple[floa
 def _bootstrap(
     statistic: Callable[[np.ndarray], float], n: int, draws: int, rng: np.random.Generator
 ) -> tuple[float, float]:
-    """Percentile interval of a statistic of rows i64 [n]; draws in which it has no value are left out."""
+    """Percentile interval of a statistic of rows i64 [n]; draws without a value are skipped."""
     values = np.array([statistic(rng.integers(0, n, n)) for _ in range(draws)])
     values = values[np.isfinite(values)]
     if not len(values):
@@ -463,21 +467,21 @@ def _bins(probability: np.ndarray) -> np.ndarray:
 
 
 def _balanced_open(known: np.ndarray, right: np.ndarray, flagged: np.ndarray) -> float:
-    """Mean of the shares of known animals that are named rightly and of unknown ones that are called so."""
+    """Mean of the share of known animals named correctly and the share of unknown animals called unknown."""
     if known.all() or not known.any():
         return float("nan")
     return float((right[known].mean() + flagged[~known].mean()) / 2)
 
 
 def found_at(known: np.ndarray, score: np.ndarray, false_alarm: float) -> float:
-    """Share of the unknown below the score that this share of the known lies below; nan without both."""
+    """True-positive rate for unknown animals at this false-alarm rate on known animals; nan without both."""
     if known.all() or not known.any():
         return float("nan")
     return float((score[~known] < np.quantile(score[known], false_alarm, method="lower")).mean())
 
 
 def auroc(known: np.ndarray, score: np.ndarray) -> float:
-    """Chance that a known animal has the larger score than an unknown one (ties count half); nan without both."""
+    """Chance that a known animal has a larger score than an unknown one (ties count half); nan without both."""
     n_known, n_unknown = int(known.sum()), int((~known).sum())
     if not n_known or not n_unknown:
         return float("nan")

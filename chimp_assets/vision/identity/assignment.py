@@ -20,7 +20,7 @@ NOBODY = -1
 
 
 @dataclass(frozen=True)
-class Together:
+class JointNames:
     """Names given together. probability: f32 [n, C], rows add up to at most 1, the rest is "none of these"; column: i64
     [n], the joint name of each track or NOBODY where every likely name is another's; changed: bool [n], the joint name
     is not the one that the track alone would have."""
@@ -37,7 +37,7 @@ def name_together(
     first_s: np.ndarray,
     last_s: np.ndarray,
     possible: np.ndarray | None = None,
-) -> Together:
+) -> JointNames:
     """Names and probabilities of tracks, given that overlapping tracks of a video are different animals.
 
     probability: f32 [n, C], calibrated, of each track alone; unknown: f32 [n] in (0, 1), the chance beforehand that the
@@ -67,7 +67,7 @@ def name_together(
     clash = column[one] == column[other]
     if clash.any():
         _settle(joint, none, column, one, other, clash, first_s)
-    return Together(joint.astype(np.float32), column, column != alone)
+    return JointNames(joint.astype(np.float32), column, column != alone)
 
 
 def overlapping(video: np.ndarray, first_s: np.ndarray, last_s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

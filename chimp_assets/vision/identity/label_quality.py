@@ -18,7 +18,8 @@ from chimp_assets.database.csv_tables import GuardedWriter
 from chimp_assets.database.individuals.merges import as_merged, merged_ids
 from chimp_assets.vision.datasets.training_set import newest_training_set, read_members
 from chimp_assets.vision.embedding.bundle import embeddings_of_tracks
-from chimp_assets.vision.identity.head import load_head, out_of_fold_probabilities
+from chimp_assets.vision.identity.cross_validation import out_of_fold_probabilities
+from chimp_assets.vision.identity.head import load_head
 from chimp_assets.vision.models.checkpoint import ModelError, champion
 
 if TYPE_CHECKING:

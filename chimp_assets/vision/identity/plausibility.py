@@ -29,7 +29,7 @@ DAY_YEARS = 365.25
 
 
 @dataclass(frozen=True)
-class Lives:
+class NamePlausibility:
     """What is known of C classes. born_first, departed: f64 [C], ordinals of `date`, nan where not known (the error of
     the departure is added); died: bool [C]; members: (row of the class, community, first day, last day) of each
     membership; seen: by site and community, how many names people gave lately."""
@@ -71,7 +71,7 @@ class Lives:
         return weight
 
 
-def read_lives(conn: sa.Connection, classes: np.ndarray) -> Lives:
+def read_plausibility(conn: sa.Connection, classes: np.ndarray) -> NamePlausibility:
     """What is known of the individuals with these keys (i64 [C]), of each as merged. Some milliseconds."""
     same = merged_ids(conn)
     of = {int(c): row for row, c in enumerate(classes)}
@@ -94,7 +94,7 @@ def read_lives(conn: sa.Connection, classes: np.ndarray) -> Lives:
         for r in conn.execute(sa.select(m.individual_id, m.community_id, m.start_date, m.end_date))
         for row in stands_for.get(same.get(r.individual_id, r.individual_id), [])
     ]
-    return Lives(born, departed, died, members, _seen(conn) if members else {})
+    return NamePlausibility(born, departed, died, members, _seen(conn) if members else {})
 
 
 def _seen(conn: sa.Connection) -> dict[str, dict[int, int]]:

@@ -22,8 +22,8 @@ from chimp_assets.database.connection.bulk import insert_rows
 from chimp_assets.database.labels.references import stand_for
 from chimp_assets.vision.embedding.bundle import embed_bundle, embedded_at, embeddings_of_tracks, read_embeddings
 from chimp_assets.vision.identity.assignment import NOBODY, name_together
-from chimp_assets.vision.identity.head import CHUNK, Head, load_head
-from chimp_assets.vision.identity.plausibility import Lives, read_lives
+from chimp_assets.vision.identity.head import CHUNK, LinearHead, load_head
+from chimp_assets.vision.identity.plausibility import NamePlausibility, read_plausibility
 from chimp_assets.vision.models.checkpoint import ModelError, champion
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ ASKED_AT_ONCE = 500  # videos or tracks in one statement: databases limit its pa
 
 
 @dataclass(frozen=True)
-class Predicted:
+class PredictionReport:
     """What a scoring run wrote. n_rows: rows of prediction; n_embedded: vectors of these bundles; left: bundles
     that the budget did not reach."""
 
@@ -50,7 +50,7 @@ class Predicted:
 
 
 @dataclass(frozen=True)
-class Scores:
+class TrackScores:
     """Scores of n tracks. individual, probability: [n, r], r = min(5, classes), best first; the rest: [n]."""
 
     class_id: np.ndarray
@@ -63,7 +63,7 @@ class Scores:
 
 
 @dataclass(frozen=True)
-class Named:
+class TrackNames:
     """probability: f32 [n, C], rows add up to at most 1; is_unknown: bool [n]; familiarity: f32 [n] (`head`)."""
 
     probability: np.ndarray
@@ -72,7 +72,7 @@ class Named:
 
 
 @dataclass(frozen=True)
-class Seen:
+class TrackContext:
     """When and where n tracks were seen: video i64 [n]; first_s and last_s f64 [n]; possible f32 [v, C] (`lives`), a
     row for each video, None where every name is possible; video_row i64 [n], the row of each track."""
 
@@ -82,9 +82,11 @@ class Seen:
     possible: np.ndarray | None
     video_row: np.ndarray
 
-    def part(self, rows: slice) -> Seen:
+    def part(self, rows: slice) -> TrackContext:
         """The same of some of the tracks."""
-        return Seen(self.video[rows], self.first_s[rows], self.last_s[rows], self.possible, self.video_row[rows])
+        return TrackContext(
+            self.video[rows], self.first_s[rows], self.last_s[rows], self.possible, self.video_row[rows]
+        )
 
 
 # The chance beforehand that a track is of nobody whom the head knows: of one above its threshold, and below.
@@ -92,7 +94,7 @@ NONE_OF_THEM = 0.05
 NONE_OF_THEM_BELOW = 0.5
 
 
-def score_tracks(head: Head, embedding: np.ndarray, seen: Seen | None = None) -> Scores:
+def score_tracks(head: LinearHead, embedding: np.ndarray, seen: TrackContext | None = None) -> TrackScores:
     """Scores of unit vectors. embedding: f16 or f32 [n, d]; seen: when and where, so that one animal is in one place at
     a time and alive; without it each track is named alone.
 
@@ -112,7 +114,7 @@ def score_tracks(head: Head, embedding: np.ndarray, seen: Seen | None = None) ->
     # Rounding of the softmax can leave a sum a hair above 1.
     top = np.minimum(top, 1.0) / np.maximum(1.0, top.sum(1, keepdims=True))
     entropy = -(probabilities * np.log(np.maximum(probabilities, np.float32(1e-30)))).sum(1)
-    return Scores(
+    return TrackScores(
         class_id=head.classes[best],
         probability=top,
         margin=np.clip(top[:, 0] - top[:, 1], 0, 1),
@@ -123,22 +125,24 @@ def score_tracks(head: Head, embedding: np.ndarray, seen: Seen | None = None) ->
     )
 
 
-def name_tracks(head: Head, embedding: np.ndarray, logits: np.ndarray, seen: Seen | None = None) -> Named:
+def name_tracks(
+    head: LinearHead, embedding: np.ndarray, logits: np.ndarray, seen: TrackContext | None = None
+) -> TrackNames:
     """Names by vectors [n, d] and logits f32 [n, C], together where seen says when and where: what is shown."""
     probabilities = head.probabilities(logits)
     familiarity = head.familiarity(embedding, logits)
     is_unknown = familiarity < head.unknown_threshold
     if seen is None:
-        return Named(probabilities, is_unknown, familiarity)
+        return TrackNames(probabilities, is_unknown, familiarity)
     none = np.where(is_unknown, NONE_OF_THEM_BELOW, NONE_OF_THEM).astype(np.float32)
     possible = None if seen.possible is None else seen.possible[seen.video_row]
     together = name_together(probabilities, none, seen.video, seen.first_s, seen.last_s, possible)
-    return Named(together.probability, is_unknown | (together.column == NOBODY), familiarity)
+    return TrackNames(together.probability, is_unknown | (together.column == NOBODY), familiarity)
 
 
 def named_in_company(
-    db: Database, store: BlobStore, head: Head, embedder_id: int, track_id: np.ndarray
-) -> tuple[np.ndarray, Named]:
+    db: Database, store: BlobStore, head: LinearHead, embedder_id: int, track_id: np.ndarray
+) -> tuple[np.ndarray, TrackNames]:
     """What `predict_bundles` shows of some tracks (i64 [n], ascending): each named together with the other live tracks
     of its video.
 
@@ -156,8 +160,8 @@ def named_in_company(
         familiar.append(named.familiarity[asked])
     if not rows:
         nothing = np.zeros((0, len(head.classes)), dtype=np.float32)
-        return np.zeros(0, dtype=np.int64), Named(nothing, np.zeros(0, dtype=bool), nothing[:, 0])
-    return np.concatenate(rows), Named(*(np.concatenate(parts) for parts in (probability, unknown, familiar)))
+        return np.zeros(0, dtype=np.int64), TrackNames(nothing, np.zeros(0, dtype=bool), nothing[:, 0])
+    return np.concatenate(rows), TrackNames(*(np.concatenate(parts) for parts in (probability, unknown, familiar)))
 
 
 def predict_tracks(db: Database, store: BlobStore, tracks: Sequence[int]) -> int:
@@ -192,18 +196,18 @@ def predict_tracks(db: Database, store: BlobStore, tracks: Sequence[int]) -> int
 
 
 def _in_company(
-    db: Database, store: BlobStore, head: Head, embedder_id: int, track_id: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, Seen]:
+    db: Database, store: BlobStore, head: LinearHead, embedder_id: int, track_id: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, TrackContext]:
     """Tracks and all live ones of their videos, as far as they have vectors: i64 [n], ascending; f16 [n, d]; when and
     where. Who is asked about and no longer lives is named alone."""
     with db.read() as conn:
-        lives = read_lives(conn, head.classes)
+        lives = read_plausibility(conn, head.classes)
         live = _live_of_videos(conn, np.unique(track_id // schema.TRACKS_PER_VIDEO))
     everyone = np.union1d(live, track_id)
     found, embedding = embeddings_of_tracks(db, store, embedder_id, everyone)
     everyone = everyone[found]
     with db.read() as conn:
-        return everyone, embedding, seen_of(conn, everyone, lives)
+        return everyone, embedding, context_of_tracks(conn, everyone, lives)
 
 
 def predict_bundles(
@@ -213,7 +217,7 @@ def predict_bundles(
     settings: Settings,
     progress: Callable[[str, int, int], None] | None = None,
     budget: int | None = None,
-) -> Predicted:
+) -> PredictionReport:
     """Write the champion head's predictions and scores of the live tracks of bundles, one transaction for each bundle.
 
     A bundle whose embeddings are stale is embedded first. budget: tracks; None takes settings.score.tracks_per_run; it
@@ -234,11 +238,11 @@ def predict_bundles(
     head = load_head(store, model)
     stand_for(db, [int(one) for one in head.classes])
     with db.read() as conn:
-        lives = read_lives(conn, head.classes)
+        lives = read_plausibility(conn, head.classes)
     limit = settings.score.tracks_per_run if budget is None else budget
     n_tracks = n_rows = n_unknown = n_embedded = done = 0
 
-    def write(key: str, scored: _Scored) -> None:
+    def write(key: str, scored: _BundleScores) -> None:
         nonlocal n_rows, n_unknown, n_tracks, done
         rows, unknown = _write_bundle(db, model.model_id, key, scored)
         n_rows += rows
@@ -249,7 +253,7 @@ def predict_bundles(
             progress(f"score {key}", done, len(bundle_keys))
 
     # The next bundle is scored while one is written, each on a core of its own.
-    waiting: tuple[str, Future[_Scored]] | None = None
+    waiting: tuple[str, Future[_BundleScores]] | None = None
     with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(1) as scorer:
         for key in bundle_keys:
             if n_embedded >= limit:
@@ -261,23 +265,23 @@ def predict_bundles(
             waiting = coming
         if waiting is not None:
             write(waiting[0], waiting[1].result())
-    return Predicted(
+    return PredictionReport(
         done, n_embedded, n_tracks, n_rows, n_unknown, list(bundle_keys[done:]), round(time.monotonic() - began, 3)
     )
 
 
 @dataclass(frozen=True)
-class _Scored:
+class _BundleScores:
     """A bundle's scores in parts of whole videos, as of when its vectors were made. n_tracks: vectors in its file."""
 
-    parts: list[tuple[np.ndarray, Scores]]
+    parts: list[tuple[np.ndarray, TrackScores]]
     as_of: datetime
     n_tracks: int
 
 
 def _scored_bundle(
-    db: Database, store: BlobStore, embedder_id: int, bundle_key: str, head: Head, lives: Lives
-) -> _Scored:
+    db: Database, store: BlobStore, embedder_id: int, bundle_key: str, head: LinearHead, lives: NamePlausibility
+) -> _BundleScores:
     with db.read() as conn:  # before the file is read: what comes later makes the scores stale, never fresh
         as_of = embedded_at(conn, embedder_id, bundle_key)
         live = _live(conn, bundle_key)
@@ -286,14 +290,14 @@ def _scored_bundle(
     kept = np.isin(track_id, live)
     live_id, live_embedding = track_id[kept], embedding[kept]
     with db.read() as conn:
-        seen = seen_of(conn, live_id, lives)
+        seen = context_of_tracks(conn, live_id, lives)
     parts = [
         (live_id[rows], score_tracks(head, live_embedding[rows], seen.part(rows))) for rows in _whole_videos(live_id)
     ]
-    return _Scored(parts, as_of, len(track_id))
+    return _BundleScores(parts, as_of, len(track_id))
 
 
-def _write_bundle(db: Database, model_id: int, bundle_key: str, scored: _Scored) -> tuple[int, int]:
+def _write_bundle(db: Database, model_id: int, bundle_key: str, scored: _BundleScores) -> tuple[int, int]:
     """One transaction: the bundle's rows are replaced. Returns rows of prediction, and unknown tracks."""
 
     def write(conn: sa.Connection) -> tuple[int, int]:
@@ -311,7 +315,9 @@ def _write_bundle(db: Database, model_id: int, bundle_key: str, scored: _Scored)
     return db.transact(write)
 
 
-def _write_scores(conn: sa.Connection, model_id: int, track_id: np.ndarray, scores: Scores, still: np.ndarray) -> int:
+def _write_scores(
+    conn: sa.Connection, model_id: int, track_id: np.ndarray, scores: TrackScores, still: np.ndarray
+) -> int:
     """Rows of the tracks that still are live; returns those of prediction."""
     ids, r = track_id[still], scores.class_id.shape[1]
     rows = insert_rows(
@@ -387,7 +393,7 @@ def _live_of_videos(conn: sa.Connection, videos: np.ndarray) -> np.ndarray:
     return np.sort(np.array([track_id for part in parts for track_id in part], dtype=np.int64))
 
 
-def seen_of(conn: sa.Connection, track_id: np.ndarray, lives: Lives) -> Seen:
+def context_of_tracks(conn: sa.Connection, track_id: np.ndarray, lives: NamePlausibility) -> TrackContext:
     """When and where tracks (i64 [n], ascending) were seen. A track that has just gone is seen with no other."""
     track, video = schema.track, schema.video
     n = len(track_id)
@@ -415,7 +421,7 @@ def seen_of(conn: sa.Connection, track_id: np.ndarray, lives: Lives) -> Seen:
             if row.recorded_on is not None:
                 days[at_video] = row.recorded_on.toordinal()
     possible = lives.possible(days, sites)
-    return Seen(video_id, first_s, last_s, None if (possible == 1).all() else possible, video_row)
+    return TrackContext(video_id, first_s, last_s, None if (possible == 1).all() else possible, video_row)
 
 
 def _say_scored(conn: sa.Connection, model_id: int, bundle_key: str, n_tracks: int, as_of: datetime) -> None:

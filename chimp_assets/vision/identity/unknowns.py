@@ -43,7 +43,7 @@ SAMPLE = 2_000
 
 
 @dataclass(frozen=True)
-class Unknowns:
+class UnknownClusters:
     """What was put together. n_unknown: tracks that the head does not know; n_looked_at: of them, those compared;
     n_clusters, n_tracks: clusters of two tracks or more, and tracks in them; cut: least cosine within a cluster, on
     average."""
@@ -55,7 +55,7 @@ class Unknowns:
     cut: float
 
 
-def propose_individuals(db: Database, store: BlobStore) -> Unknowns | None:
+def propose_individuals(db: Database, store: BlobStore) -> UnknownClusters | None:
     """Cluster the live tracks that the champion head does not know and no person has named; replaces its rows.
 
     None without a champion head. Run twice it writes the same rows. Memory: MOST_TRACKS vectors and their neighbours.
@@ -85,7 +85,7 @@ def propose_individuals(db: Database, store: BlobStore) -> Unknowns | None:
         )
 
     db.transact(write)
-    return Unknowns(n_unknown, len(found), int(cluster.max(initial=0)), int(inside.sum()), cut)
+    return UnknownClusters(n_unknown, len(found), int(cluster.max(initial=0)), int(inside.sum()), cut)
 
 
 def clusters(

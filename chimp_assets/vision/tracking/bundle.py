@@ -16,6 +16,7 @@ import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
+from chimp_assets.archive.catalogue.discover import ArchiveError
 from chimp_assets.archive.storage.store import BlobStore, MissingBlobError
 from chimp_assets.archive.video.pictures import PictureError, read_frames
 from chimp_assets.database import schema
@@ -25,8 +26,8 @@ from chimp_assets.database.schema import track_id_of
 from chimp_assets.database.work import stamps
 from chimp_assets.errors import ChimpError
 from chimp_assets.settings import DetectSettings, Settings
-from chimp_assets.vision.detection.detector import Detector, current_detector
-from chimp_assets.vision.detection.motion import FrameBoxes, Picture
+from chimp_assets.vision.detection.detector import current_detector
+from chimp_assets.vision.detection.interface import Detector, FrameBoxes, Picture
 from chimp_assets.vision.tracking.purity import Look, Looks, PurityConfig, Spot, colours, purify, scenery
 from chimp_assets.vision.tracking.quality import track_quality
 from chimp_assets.vision.tracking.tracker import LinkedTrack, link
@@ -107,8 +108,6 @@ def track_bundle(
 
 def _require_bundle(conn: sa.Connection, bundle_key: str) -> None:
     """Raises ArchiveError for a bundle that is not known, as decoding does."""
-    from chimp_assets.archive.catalogue.discover import ArchiveError
-
     if conn.scalar(sa.select(schema.bundle.c.bundle_id).where(schema.bundle.c.bundle_key == bundle_key)) is None:
         raise ArchiveError(f"There is no bundle {bundle_key}.", "List the archive first (chimp ingest).")
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from chimp_assets.vision.detection.overlaps import overlaps_of
 from chimp_assets.vision.tracking.tracker import LinkedTrack
 
 MATCH = 0.5
@@ -127,16 +128,3 @@ def _votes(
             if len(animals) and overlap[:, column].max() >= MATCH:
                 votes[track][int(animals[overlap[:, column].argmax()])] += 1
     return votes
-
-
-def overlaps_of(
-    one: Sequence[NDArray[np.floating]] | NDArray[np.floating],
-    other: Sequence[NDArray[np.floating]] | NDArray[np.floating],
-) -> NDArray[np.float64]:
-    """Intersection over union of boxes x, y, w, h: [n, 4] and [m, 4] give f64 [n, m]."""
-    a, b = np.asarray(one, np.float64).reshape(-1, 4)[:, None], np.asarray(other, np.float64).reshape(-1, 4)[None]
-    low = np.maximum(a[..., :2], b[..., :2])
-    high = np.minimum(a[..., :2] + a[..., 2:], b[..., :2] + b[..., 2:])
-    shared = np.clip(high - low, 0, None).prod(-1)
-    union = a[..., 2:].prod(-1) + b[..., 2:].prod(-1) - shared
-    return np.asarray(np.divide(shared, union, out=np.zeros_like(shared), where=union > 0))

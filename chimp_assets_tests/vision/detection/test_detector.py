@@ -16,8 +16,10 @@ from torchvision.models import get_model
 from chimp_assets.database import schema
 from chimp_assets.settings import load_settings
 from chimp_assets.vision.detection import detector as module
-from chimp_assets.vision.detection.detector import DetectorError, TorchvisionDetector, detector_of, register_detector
+from chimp_assets.vision.detection.detector import detector_of, register_detector
+from chimp_assets.vision.detection.interface import DetectorError
 from chimp_assets.vision.detection.motion import MotionDetector
+from chimp_assets.vision.detection.torchvision_detector import TorchvisionDetector
 from chimp_assets_tests.vision.scenes import Scene
 
 SMALL = "ssdlite320_mobilenet_v3_large"

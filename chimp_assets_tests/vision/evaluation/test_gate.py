@@ -6,8 +6,8 @@ import numpy as np
 
 from chimp_assets.settings import GateSettings, Settings
 from chimp_assets.vision.evaluation.audit import (
+    AuditAnswers,
     AuditTracks,
-    Judged,
     are_maternal_kin,
     confusions,
     metrics_of,
@@ -27,10 +27,10 @@ def audit(n: int, **slices: list[str]) -> AuditTracks:
     return AuditTracks(7, np.arange(n), np.ones(n, dtype=np.int64), told, {1: 3})
 
 
-def judged(correct: list[int], probability: float = 0.9, flagged: list[int] | None = None) -> Judged:
+def judged(correct: list[int], probability: float = 0.9, flagged: list[int] | None = None) -> AuditAnswers:
     n = len(correct)
     right = np.array(correct, dtype=bool)
-    return Judged(
+    return AuditAnswers(
         row=np.arange(n),
         ranked=np.where(right[:, None], [[1, 2]], [[2, 3]]),
         probability=np.full(n, probability, dtype=np.float32),
