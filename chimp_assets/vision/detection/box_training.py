@@ -1,11 +1,11 @@
 """A detector from boxes that people drew: `python -m chimp_assets.vision.train --task detector`.
 
-Belongs here: which boxes teach and which judge, their pictures, the candidate's file and row, its numbers.
-Does not belong here: the loop (`training`), detecting (`detector`), average precision (`detection_metrics`), promotion:
-a new detector replaces tracks, so a person decides (`chimp models promote`).
+Belongs here: which boxes teach and which judge, their pictures, the candidate's file and row, its metrics.
+Does not belong here: the loop (`training`), detecting (`torchvision_detector`), average precision
+(`detection_metrics`), promotion: a new detector replaces tracks, so a person decides (`chimp models promote`).
 
-People draw what was missed, not everything: in a frame with a drawn box the boxes of tracks that nobody drew may or may
-not be animals. They are painted over, so that they teach neither; the rest of the frame counts as empty.
+People draw what was missed, not everything: in a frame with a drawn box, the boxes of tracks that nobody drew may or
+may not be animals. They are painted over, so that they teach neither; the rest of the frame counts as empty.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from chimp_assets.settings import Settings
 
 MIN_BOXES = 50
-"""Drawn boxes of training days; with fewer a network remembers them."""
+"""Fewest drawn boxes of training days; a network memorises fewer."""
 SIDE = 640  # pixels; longer pictures are scaled down
 MOST = 32  # boxes of one frame
 BATCH = 4
@@ -68,7 +68,7 @@ GREY = 110
 
 @dataclass(frozen=True)
 class BoxFrame:
-    """A frame that somebody drew in. drawn, ignored: f32 [k, 4] x, y, w, h as fractions; split: of its video."""
+    """A frame with drawn boxes. drawn, ignored: f32 [k, 4] x, y, w, h as fractions; split: of its video."""
 
     video_id: int
     frame_no: int
@@ -79,7 +79,7 @@ class BoxFrame:
 
 @dataclass(frozen=True)
 class TrainedDetector:
-    """What a training made. ap50, recall: on frames of other days; None where nobody drew on those."""
+    """Result of a training. ap50, recall: on frames of other days; None if nobody drew on those."""
 
     model_id: int
     training_set_id: int
@@ -93,7 +93,7 @@ class TrainedDetector:
 
 
 def drawn_frames(conn: sa.Connection, watermark_seq: int) -> list[BoxFrame]:
-    """Frames with drawn boxes as of a watermark, ascending; boxes that were taken back or replaced are left out."""
+    """Frames with drawn boxes as of a watermark, ascending, without retracted or replaced boxes."""
     a, later, split = schema.annotation, schema.annotation.alias("later"), schema.split_assignment
     gone = sa.exists().where(later.c.supersedes == a.c.annotation_id, later.c.seq <= watermark_seq)
     rows = conn.execute(
@@ -122,7 +122,7 @@ def drawn_frames(conn: sa.Connection, watermark_seq: int) -> list[BoxFrame]:
 
 
 def box_training_set(db: Database, store: BlobStore, settings: Settings) -> int:
-    """The training set of all boxes drawn so far: its file and row. Run twice at one watermark it returns the same.
+    """Write the training set of all boxes drawn so far, file and row; returns its key, the same for the same watermark.
 
     Raises ModelError if fewer than MIN_BOXES boxes of training days were drawn.
     """
@@ -197,10 +197,11 @@ def train_detector(
     report: Callable[[TrainingState], None] | None = None,
     steps: int | None = None,
 ) -> TrainedDetector:
-    """Fit a candidate detector on a training set of boxes. Killed and run again it goes on from its last checkpoint.
+    """Fit a candidate detector on a training set of boxes. A second run resumes an interrupted one at its last
+    checkpoint.
 
-    It begins with the network of detect.weights where that is set, else from zero. On a CPU the same boxes and seed
-    give the same weights. AP50 and recall by size on frames of other days go to `evaluation_metric`.
+    It starts from the network of detect.weights if that is set, else from zero. On a CPU the same boxes and seed give
+    the same weights. AP50 and recall on frames of other days are written to `evaluation_metric`.
     """
     began = time.monotonic()
     frames = read_box_frames(db, store, training_set_id)
@@ -249,9 +250,9 @@ def judge_detector(
     frames: list[BoxFrame],
     training_set_id: int,
 ) -> tuple[float | None, float | None]:
-    """AP50 and recall, whole, by size (COCO's shares of the picture) and by light, as rows of `evaluation_metric`.
+    """AP50 and recall, in all, by size (COCO's shares of the picture) and by light, as rows of `evaluation_metric`.
 
-    Boxes that lie on ignored places count neither way. Returns AP50 and recall; None without frames.
+    Boxes on ignored places do not count. Returns AP50 and recall; None without frames.
     """
     if not frames:
         return None, None
@@ -314,7 +315,7 @@ def _of_light(
 
 
 class _BoxLearner(Learner):
-    """A torchvision detector as the loop wants it. It draws proposals at random: from the seed that a batch brings."""
+    """A torchvision detector as a `Learner`. It samples proposals at random, with the seed of the batch."""
 
     def __init__(self, network: nn.Module, frozen_statistics: bool) -> None:
         super().__init__()
@@ -331,7 +332,7 @@ class _BoxLearner(Learner):
         if self.frozen_statistics:
             for module in self.network.modules():
                 if isinstance(module, nn.BatchNorm2d):
-                    module.eval()  # four pictures say less about the world than what the weights came with
+                    module.eval()  # the statistics of four pictures are worse than those of the weights
         with torch.random.fork_rng(devices=[pictures.device] if pictures.is_cuda else []):
             torch.manual_seed(int(seed[0]))
             losses = self.network(images, targets)
@@ -340,7 +341,8 @@ class _BoxLearner(Learner):
 
 
 class _BoxBatches(Dataset[tuple[Tensor, ...]]):
-    """Batches of frames, each a function of its step: mirrored, brighter or darker, with ignored places painted."""
+    """Batches of frames, each a function of its step: mirrored, brighter or darker, with ignored places painted
+    over."""
 
     def __init__(self, db: Database, store: BlobStore, frames: list[BoxFrame], seed: int) -> None:
         self._db, self._store, self._frames, self._seed = db, store, frames, seed

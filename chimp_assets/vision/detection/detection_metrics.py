@@ -1,6 +1,6 @@
 """Average precision and recall of boxes, as COCO counts them at an overlap of one half.
 
-Belongs here: matching boxes to drawn ones, precision over recall. Does not belong here: whose boxes they are
+Belongs here: matching boxes to drawn ones, precision over recall. Does not belong here: where the boxes come from
 (`box_training`), tracks (`tracking_metrics`).
 """
 
@@ -32,9 +32,9 @@ def average_precision(
 ) -> AveragePrecision:
     """AP of boxes over pictures. found: f32 [k, 5] x, y, w, h, score for each picture; true: f32 [m, 4].
 
-    area: only drawn boxes of these shares of the picture count (the upper end is out); a box on one of another size, or
-    an unmatched box of another size, counts neither way, as in COCO. most: of a picture, the surest. NaN where nothing
-    was drawn.
+    area: only drawn boxes of these shares of the picture count (the upper end excluded); a box on a drawn one of
+    another size, or an unmatched box of another size, is ignored, as in COCO. most: best boxes of a picture that count.
+    NaN if nothing was drawn.
     """
     scores, hits, n = [], [], 0
     for boxes, drawn in zip(found, true, strict=True):
@@ -70,7 +70,7 @@ def average_precision(
 
 
 def _best(alike: np.ndarray, free: np.ndarray, counts: np.ndarray, overlap: float) -> int | None:
-    """The free drawn box that a box lies on best; one that does not count only if no other is there."""
+    """The free drawn box that a box overlaps most; one that does not count only if there is no other."""
     for kind in (counts, ~counts):
         rows = np.flatnonzero(free & kind & (alike >= overlap))
         if len(rows):

@@ -24,21 +24,21 @@ if TYPE_CHECKING:
     from chimp_assets.settings import Settings
 
 FINE_TUNED = "fine-tuned"
-"""What the name of a detector begins with that was learned from drawn boxes (`box_training`)."""
+"""Prefix of the name of a detector that was learned from drawn boxes (`box_training`)."""
 
 
 def detector_of(settings: Settings) -> Detector:
-    """The detector that the settings ask for. Raises DetectorError if its weights cannot be used."""
+    """The detector that the settings choose. Raises DetectorError if its weights cannot be used."""
     if settings.detect.detector == "motion":
         return MotionDetector()
     from chimp_assets.vision.detection.torchvision_detector import TorchvisionDetector  # torch: motion needs none
 
-    # Below this share of the threshold a box is never used: no need to carry it out of the network.
+    # Boxes far below the threshold are never used, so the network does not return them.
     return TorchvisionDetector(settings.detect.weights, min_score=round(settings.detect.min_score / 2, 3))
 
 
 def current_detector(db: Database, store: BlobStore, settings: Settings) -> tuple[Detector, int]:
-    """The detector to use now and its model_id: a fine-tuned champion, else what the settings ask for.
+    """The detector to use and its model_id: a fine-tuned champion, else the one that the settings choose.
 
     Only a person makes a fine-tuned detector champion, so it stays until a person chooses another. Raises
     DetectorError, ModelFileError.
@@ -57,10 +57,10 @@ def current_detector(db: Database, store: BlobStore, settings: Settings) -> tupl
 
 
 def register_detector(db: Database, detector: Detector) -> int:
-    """model_id of this detector, made the champion of its task if it is not.
+    """model_id of this detector, which becomes the champion of its task if it is not.
 
-    The same detector keeps its row; another kind or config makes a new version and retires the old one in the same
-    transaction. Two runs that register at once get the same row.
+    The same detector keeps its row; another kind or config adds a new version and retires the old one in the same
+    transaction. Two simultaneous runs get the same row.
     """
     config = json.dumps(detector.config, sort_keys=True)
     if len(config) > CONFIG_LIMIT:
@@ -70,9 +70,11 @@ def register_detector(db: Database, detector: Detector) -> int:
             with db.write() as conn:
                 return _find_or_add(conn, detector.name, config)
         except sa.exc.IntegrityError:
-            # Another run registered between our look and our write (PostgreSQL lets both look): look again.
+            # Another run registered between our read and our write (PostgreSQL lets both read): read again.
             continue
-    raise DetectorError("The detector could not be registered: others kept changing it.", "Run the step again.")
+    raise DetectorError(
+        "The detector could not be registered, because other runs kept changing it.", "Run the step again."
+    )
 
 
 def _find_or_add(conn: sa.Connection, name: str, config: str) -> int:

@@ -1,4 +1,4 @@
-"""What proposes boxes, behind one small interface.
+"""The interface of detectors, which propose boxes.
 
 Belongs here: the interface, its types, its error. Does not belong here: detectors (`motion`, `torchvision_detector`),
 choosing one (`detector`).
@@ -21,20 +21,20 @@ FrameBoxes = tuple[int, NDArray[np.float32]]
 
 
 class DetectorError(ModelError):
-    """A detector cannot be built: its weights are missing, unreadable or of another network."""
+    """A detector cannot be built: its weights are missing, unreadable or belong to another network."""
 
 
 class Detector(Protocol):
-    """Proposes boxes. `name` and `config` are everything needed to build the same detector again."""
+    """Proposes boxes. `name` and `config` are enough to build the same detector again."""
 
     @property
     def name(self) -> str:
-        """What kind of detector this is, for a person."""
+        """The kind of detector, for people."""
         ...
 
     @property
     def config(self) -> dict[str, Any]:
-        """JSON values only; a changed config makes a new version in `model`."""
+        """JSON values only; a changed config creates a new version in `model`."""
         ...
 
     def detect(self, pictures: Iterator[Picture]) -> Iterator[FrameBoxes]:

@@ -1,6 +1,6 @@
-"""Detectors of torchvision: with COCO's classes, with weights of the user's, or with what was learned from drawn boxes.
+"""Detectors of torchvision: with COCO's classes, with a user's weights, or learned from drawn boxes.
 
-Belongs here: reading weights, running the network, a network to begin a training with. Does not belong here: training
+Belongs here: reading weights, running the network, a network to start a training from. Does not belong here: training
 (`box_training`), choosing a detector (`detector`).
 """
 
@@ -25,15 +25,15 @@ DEFAULT_ARCHITECTURE = "fasterrcnn_mobilenet_v3_large_320_fpn"
 COCO_CLASSES = 91
 COCO_ANIMALS = (16, 17, 18, 19, 20, 21, 22, 23, 24, 25)
 """bird, cat, dog, horse, sheep, cow, elephant, bear, zebra, giraffe in torchvision's numbering (0 is background).
-COCO knows no apes: they come out as bear, dog or cow, which is good enough for a box."""
+COCO has no apes: they are detected as bear, dog or cow, which is good enough for a box."""
 _BATCH = 4
 
 
 class TorchvisionDetector:
     """A network of torchvision.models.detection with COCO's classes, or fine-tuned ones where every class is an animal.
 
-    weights: path of a .safetensors or .pth state dict; None asks torchvision for its own COCO weights, which downloads
-    them where that is possible. A safetensors file may name its network in its metadata (`architecture`) and the labels
+    weights: path of a .safetensors or .pth state dict; None takes torchvision's COCO weights, which are downloaded if
+    possible. A safetensors file may name its network in its metadata (`architecture`) and the labels
     that are animals (`animal_labels`, JSON list); else the network is `architecture` and the labels are COCO's animals,
     or all labels if the number of classes is not COCO's. Raises DetectorError.
     """
@@ -65,7 +65,7 @@ class TorchvisionDetector:
 
     @classmethod
     def of_network(cls, network: torch.nn.Module, config: dict[str, Any], digest: str) -> TorchvisionDetector:
-        """A detector of a network that was learned here. config: as its row of `model` has it."""
+        """A detector of a network that was trained here. config: of its row of `model`."""
         made = cls.__new__(cls)
         made._network, made._min_score = network.eval(), float(config["min_score"])
         made._labels = np.array(config["animal_labels"])
@@ -74,7 +74,7 @@ class TorchvisionDetector:
 
     @property
     def config(self) -> dict[str, Any]:
-        """Network, hash of the weights (blake2b-256), animal labels, least score."""
+        """Network, hash of the weights (blake2b-256), animal labels, lowest score."""
         return dict(self._config)
 
     def detect(self, pictures: Iterator[Picture]) -> Iterator[FrameBoxes]:
@@ -105,10 +105,10 @@ class TorchvisionDetector:
 
 
 def _rows(corners: NDArray[np.floating], scores: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Corner boxes as (x, y, w, h, score) rows inside the picture; of boxes that nearly coincide the surest stays."""
+    """Corner boxes as (x, y, w, h, score) rows inside the picture; of boxes that nearly coincide the best stays."""
 
     corners = np.clip(corners, 0, 1)
-    # Suppression inside the network is by class; one ape may be a bear and a dog at once.
+    # The network suppresses by class, and one ape may be detected as a bear and as a dog.
     kept = nms(torch.from_numpy(corners).float(), torch.from_numpy(scores).float(), 0.6).numpy()
     corners, scores = corners[kept], scores[kept]
     rows = np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2], scores[:, None]], axis=1)
@@ -123,7 +123,7 @@ def _downloaded(architecture: str) -> tuple[torch.nn.Module, str]:
     except (OSError, RuntimeError) as error:
         raise DetectorError(
             f"The weights of {architecture} could not be downloaded: {error}.",
-            "Bring the file by hand and name it in detect.weights, or set detect.detector to motion.",
+            "Copy the file to this machine and set detect.weights to it, or set detect.detector to motion.",
         ) from error
     except ValueError as error:
         raise _unknown_architecture(architecture) from error
@@ -131,7 +131,7 @@ def _downloaded(architecture: str) -> tuple[torch.nn.Module, str]:
 
 def _unknown_architecture(architecture: str) -> DetectorError:
     return DetectorError(
-        f"{architecture!r} is no detection network of torchvision.", f"Use for example {DEFAULT_ARCHITECTURE}."
+        f"{architecture!r} is not a detection network of torchvision.", f"Use for example {DEFAULT_ARCHITECTURE}."
     )
 
 
@@ -139,7 +139,7 @@ def _read_weights(file: Path) -> tuple[dict[str, torch.Tensor], dict[str, str], 
     """State dict, metadata and blake2b-256 of a weights file. Never runs code from the file."""
 
     if not file.is_file():
-        raise DetectorError(f"There is no weights file {file}.", "Mend detect.weights.")
+        raise DetectorError(f"There is no weights file {file}.", "Set detect.weights to an existing file.")
     with file.open("rb") as opened:
         digest = hashlib.file_digest(opened, lambda: hashlib.blake2b(digest_size=32)).hexdigest()
     if file.suffix == ".safetensors":
@@ -152,7 +152,7 @@ def _read_weights(file: Path) -> tuple[dict[str, torch.Tensor], dict[str, str], 
     try:
         state = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:
-        # Reading a foreign file as a pickle fails with whatever its bytes happen to mean; there is no common base.
+        # Reading a foreign file as a pickle can fail with any exception; they have no common base.
         raise _not_weights(file, error) from error
     if not isinstance(state, dict):
         raise _not_weights(file, TypeError(f"it holds a {type(state).__name__}"))
@@ -162,7 +162,7 @@ def _read_weights(file: Path) -> tuple[dict[str, torch.Tensor], dict[str, str], 
 def _not_weights(file: Path, error: Exception) -> DetectorError:
     first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     return DetectorError(
-        f"{file} is not a file of weights: {first}.", "Give a .safetensors or a .pth state dict in detect.weights."
+        f"{file} is not a file of weights: {first}.", "Set detect.weights to a .safetensors or .pth state dict."
     )
 
 
@@ -183,16 +183,16 @@ def network_of(architecture: str, classes: int, state: dict[str, torch.Tensor], 
     except (RuntimeError, AttributeError, TypeError) as error:
         raise DetectorError(
             f"The weights {file} do not fit {architecture}.",
-            "Name the right network in the file's safetensors metadata (architecture).",
+            "Name the right network in the safetensors metadata of the file (architecture).",
         ) from error
     assert isinstance(network, torch.nn.Module)
     return network
 
 
 def start_of_training(weights: str | None, architecture: str) -> tuple[torch.nn.Module, str, str]:
-    """A network for one class to begin with, its architecture, and what it begins with (a hash, or `zero`).
+    """A network for one class to train, its architecture, and the hash of its initial weights, or `zero`.
 
-    weights: a file as for `TorchvisionDetector`; what fits is taken, the head for its classes is new.
+    weights: a file as for `TorchvisionDetector`; tensors that fit are loaded, the layer of the classes is new.
     """
 
     if weights is None:
@@ -208,7 +208,7 @@ def start_of_training(weights: str | None, architecture: str) -> tuple[torch.nn.
     if len(fitting) < 0.5 * len(shapes):
         raise DetectorError(
             f"The weights {weights} do not fit {architecture}.",
-            "Name the right network in the file's safetensors metadata (architecture).",
+            "Name the right network in the safetensors metadata of the file (architecture).",
         )
     network.load_state_dict(fitting, strict=False)
     return network, architecture, digest

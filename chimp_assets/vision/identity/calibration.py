@@ -1,4 +1,4 @@
-"""Temperature and threshold of a head: what its logits are worth, and below which familiarity an animal is unknown.
+"""Temperature and threshold of a head: how sure its logits are, and the familiarity below which an animal is unknown.
 
 Belongs here: both, from rows out of fold and from the audit. Does not belong here: the logits (`logistic`,
 `cross_validation`), applying the numbers (`head`).
@@ -17,23 +17,23 @@ from chimp_assets.vision.identity.head import NO_THRESHOLD, familiarity
 
 MIN_ROWS_FOR_THRESHOLD = 8
 MIN_FRESH = 30
-PRIOR_LOG_T = 0.35  # what labels say of log T was off by so much on real crops, compared with sessions of a test
-# The same where the embedder learned from nearly all of those labels: it names them all rightly, so that they ask for
-# the sharpest temperature there is (0.11 where days that nobody had named wanted 1.7 to 4.3; generated archive with
-# photographed faces, four fits on 33 to 61 tracks).
+PRIOR_LOG_T = 0.35  # error of log T from labels, measured on real crops against test sessions
+# The same if the embedder learned from nearly all of those labels: the head classifies them all correctly, so that they
+# give far too low a temperature (0.11, where new days needed 1.7 to 4.3; generated archive with photographed faces,
+# four fits on 33 to 61 tracks).
 STALE_LOG_T, STALE_PRIOR_LOG_T = 3.0, 1.0
-# How much the logit says beside the cosine, each by its own spread over known animals. AUROC of strangers on tracks of
-# real crops (chimpanzees, 4 splits; cows, 2), on which it was chosen: logit alone 0.586,
-# 0.744; cosine alone 0.675, 0.666; so 0.655, 0.715.
+# Weight of the logit beside the cosine, each scaled by its spread over known animals. AUROC of strangers on tracks of
+# real crops (chimpanzees, 4 splits; cows, 2), on which it was chosen: logit alone 0.586, 0.744; cosine alone 0.675,
+# 0.666; this weight 0.655, 0.715.
 LOGIT_SHARE = 0.5
 
 
 @dataclass(frozen=True)
 class HeldOutRows:
-    """Rows judged by heads that knew neither them nor their group.
+    """Rows judged by heads that were fitted on neither them nor their group.
 
     row: i64 [k], which rows; logits: f64 [k, C], -inf for classes that the judging head does not know; target: i64 [k];
-    fresh: bool [k], the embedder did not learn from them either; None: from none.
+    fresh: bool [k], rows that the embedder did not learn from either; None: all.
     """
 
     row: np.ndarray
@@ -53,7 +53,7 @@ class AuditRows:
 
 @dataclass(frozen=True)
 class Calibration:
-    """What turns logits into probabilities and names the unknown; the fields of a head of the same names."""
+    """The fields of a head that turn logits into probabilities and decide who is unknown."""
 
     temperature: float
     unknown_threshold: float
@@ -72,9 +72,9 @@ def calibrate(
     """Temperature and threshold from held-out rows, refined by the audit.
 
     x: [n, d]; target, fold: i64 [n]; centre: f32 [C, d], of the whole head; false_alarm: share of known animals that
-    the threshold may call unknown. Rows that the embedder learned from look clearer than any new track. Where MIN_FRESH
-    rows are fresh, these decide alone; where fewer are, all do, but the temperature is expected to be much higher than
-    they ask for, and only fresh rows and the audit set the threshold.
+    the threshold may call unknown. Rows that the embedder learned from look clearer than any new track. With at least
+    MIN_FRESH fresh rows, these alone count. With fewer, all rows count, but the temperature is expected to be much
+    higher than they suggest, and only fresh rows and the audit set the threshold.
     """
     known = of_known_class(held_out.logits, held_out.target)
     telling = known if held_out.fresh is None else known & held_out.fresh
@@ -105,7 +105,7 @@ def familiarity_out_of_fold(
     x: np.ndarray, target: np.ndarray, fold: np.ndarray, rows: np.ndarray, logits: np.ndarray
 ) -> tuple[np.ndarray, float]:
     """Familiarity f32 [k] of rows whose logits f64 [k, C] are out of fold, with centres of the other folds; and the
-    share of the logit in it, by which it spreads LOGIT_SHARE times as far as the cosine."""
+    share of the logit in it, chosen so that it spreads LOGIT_SHARE times as far as the cosine."""
     cosine = np.zeros(len(rows), dtype=np.float32)
     for number in np.unique(fold[rows]):
         inside, others = fold[rows] == number, fold != number
@@ -120,15 +120,17 @@ def familiarity_out_of_fold(
 
 @dataclass(frozen=True)
 class TemperaturePrior:
-    """What is thought of the temperature before rows tell it: log T is known to within log_spread."""
+    """A prior of the temperature: log T is normal with standard deviation log_spread."""
 
     temperature: float
     log_spread: float = PRIOR_LOG_T
 
-    def refined(self, told: list[tuple[np.ndarray, np.ndarray]]) -> float:
-        """The likeliest temperature after (logits f64 [m, C], target i64 [m]) of rows that nothing learned from were
-        seen; without any the temperature stays, from some fifty rows on they decide."""
-        rows = [(logits, target) for logits, target in told if len(target)]
+    def refined(self, evidence: list[tuple[np.ndarray, np.ndarray]]) -> float:
+        """The most probable temperature given (logits f64 [m, C], target i64 [m]) of rows that nothing learned from.
+
+        Without rows the prior stays; from about fifty rows on they dominate.
+        """
+        rows = [(logits, target) for logits, target in evidence if len(target)]
         if not rows:
             return self.temperature
         logits, target = np.concatenate([one for one, _ in rows]), np.concatenate([one for _, one in rows])
@@ -136,12 +138,12 @@ class TemperaturePrior:
 
 
 def threshold_of(familiar: np.ndarray, false_alarm: float) -> float:
-    """The threshold that calls a share of these unknown; NO_THRESHOLD, if they are too few to say."""
+    """The threshold below which a share of these lies; NO_THRESHOLD if they are too few."""
     return float(np.quantile(familiar, false_alarm)) if len(familiar) >= MIN_ROWS_FOR_THRESHOLD else NO_THRESHOLD
 
 
 def refined_threshold(threshold: float, of_audit: np.ndarray, false_alarm: float) -> float:
-    """The threshold after audit rows: between both quantiles by numbers of rows, since that of few rows is noise."""
+    """The threshold given audit rows: the mean of both, weighted by numbers of rows, because few rows are noisy."""
     theirs = threshold_of(of_audit, false_alarm)
     if theirs == NO_THRESHOLD or threshold == NO_THRESHOLD:
         return threshold if theirs == NO_THRESHOLD else theirs
@@ -157,7 +159,8 @@ def of_known_class(logits: np.ndarray, target: np.ndarray) -> np.ndarray:
 def fitted_temperature(
     logits: np.ndarray, target: np.ndarray, before: TemperaturePrior | None = None
 ) -> tuple[float, float]:
-    """Temperature that makes held-out rows of known classes likeliest, and their mean negative log-likelihood."""
+    """Temperature of the highest likelihood of held-out rows of known classes, and their mean negative
+    log-likelihood."""
     seen = of_known_class(logits, target)
     if seen.sum() < 2 and before is None:
         return 1.0, math.inf

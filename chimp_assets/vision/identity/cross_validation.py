@@ -1,4 +1,4 @@
-"""Cross-validation over recording days: the penalty, and how good heads are at rows that they never saw.
+"""Cross-validation over recording days: the penalty, and how good heads are on rows that they never saw.
 
 Belongs here: folds, logits out of fold, accuracy, labels that such heads contradict. Does not belong here: the fit
 (`logistic`), temperature and threshold (`calibration`).
@@ -19,22 +19,22 @@ if TYPE_CHECKING:
     from chimp_assets.settings import HeadSettings
 
 FOLDS = 5
-# Rows that cross-validation looks at: the penalty is as well chosen on these as on a million.
+# Rows for cross-validation: they choose the penalty as well as a million.
 VALIDATION_ROWS = 20_000
-# Rows times dimensions times classes that choosing the penalty may look at; above it, fewer rows and fewer folds.
+# Rows times dimensions times classes for the choice of the penalty; larger problems use fewer rows and folds.
 VALIDATION_SIZE = 250_000_000
 VALIDATION_FOLDS = 2
-ENOUGH_TO_DOUBT = 5  # rows of a class; of fewer nobody knows how sure one may be
+ENOUGH_TO_DOUBT = 5  # rows of a class; fewer do not tell how confident a head is of it
 
 
 @dataclass(frozen=True)
 class CrossValidation:
-    """What cross-validation saw: rows judged by a head that knew neither them nor their group.
+    """The result of cross-validation: rows judged by a head that was fitted on neither them nor their group.
 
-    accuracy: share of judged rows named rightly (a class that the fold did not know counts as wrong), nan if no row
-    could be judged; n: judged rows; n_new: those of a class unknown to the fold; l2: the chosen penalty; folds: how
-    groups were kept apart ("group" or, with one group only, "row"); accuracy_by_l2: of every penalty tried;
-    likely_errors: judged rows whose label is probably wrong.
+    accuracy: share of judged rows classified correctly (a class that the fold did not know counts as wrong), nan if no
+    row could be judged; n: judged rows; n_new: those of a class unknown to the fold; l2: the chosen penalty; folds:
+    "group", or "row" if there is only one group; accuracy_by_l2: of every penalty tried; likely_errors: judged rows
+    whose label is probably wrong.
     """
 
     accuracy: float
@@ -49,7 +49,7 @@ class CrossValidation:
 def summarise(
     held_out: HeldOutRows, accuracy: dict[float, float], l2: float, folds: str, temperature: float
 ) -> CrossValidation:
-    """What held-out rows say of the head with the chosen penalty."""
+    """The result of cross-validation for the chosen penalty."""
     known = of_known_class(held_out.logits, held_out.target)
     judged = np.isfinite(held_out.logits).any(1)
     return CrossValidation(
@@ -64,9 +64,9 @@ def summarise(
 
 
 def likely_errors(logits: np.ndarray, target: np.ndarray) -> int:
-    """How many labels are probably wrong, by confident learning (Northcutt et al. 2021): rows that are as sure of
-    another class as rows of that class are of it. logits: calibrated, out of fold, f64 [n, C]; classes with few rows
-    are not asked. Cleanlab ranks them (`label_quality`); its import would take as long as a fit.
+    """How many labels are probably wrong, by confident learning (Northcutt et al. 2021): rows whose probability of
+    another class is at least the mean that rows of that class have of it. logits: calibrated, out of fold, f64 [n, C];
+    classes with few rows are skipped. Cleanlab ranks such labels (`label_quality`); its import takes as long as a fit.
     """
     count = np.bincount(target, minlength=logits.shape[1])
     rows = np.flatnonzero(count[target] >= ENOUGH_TO_DOUBT)
@@ -84,9 +84,9 @@ def likely_errors(logits: np.ndarray, target: np.ndarray) -> int:
 def out_of_fold_probabilities(
     embedding: np.ndarray, y: np.ndarray, groups: np.ndarray, l2: float, temperature: float, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """What heads that knew neither a row nor its group say of it: classes i64 [C], probabilities f32 [n, C].
+    """Probabilities of rows by heads fitted on neither them nor their group: classes i64 [C], f32 [n, C].
 
-    A class that the other folds do not know has probability 0; rows that no head could judge are 0 throughout.
+    A class that the other folds do not know has probability 0; rows that no head could judge are all 0.
     """
     classes, target = np.unique(y, return_inverse=True)
     x = as_input(embedding, len(classes))
@@ -105,7 +105,7 @@ def choose_penalty(
     settings: HeadSettings,
     rng: np.random.Generator,
 ) -> tuple[float, dict[float, float], np.ndarray, np.ndarray]:
-    """The penalty, the accuracy of each, the rows they were judged on and their logits under the chosen one."""
+    """The best penalty, the accuracy of each, the judged rows, and their logits under the best."""
     n = len(x)
     most = min(VALIDATION_ROWS, max(1_000, VALIDATION_SIZE // (x.shape[1] * n_classes)))
     rows = np.arange(n) if n <= most else np.sort(rng.choice(n, most, replace=False))
@@ -114,7 +114,7 @@ def choose_penalty(
         held_out = held_out[:VALIDATION_FOLDS]
     judged = logits_out_of_fold(x[rows], target[rows], fold[rows], n_classes, settings.l2_grid, held_out)
     accuracy = {l2: accuracy_of(logits, target[rows]) for l2, logits in judged.items()}
-    # Of equal accuracies the likelier one; without any judged row the middle of the grid.
+    # Of equal accuracies the one of higher likelihood; without judged rows the middle of the grid.
     best = (
         max(settings.l2_grid, key=lambda l2: (accuracy[l2], -fitted_temperature(judged[l2], target[rows])[1]))
         if not all(math.isnan(a) for a in accuracy.values())
@@ -126,7 +126,8 @@ def choose_penalty(
 def judge_one_fold(
     x: np.ndarray, target: np.ndarray, fold: np.ndarray, n_classes: int, l2: float, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, tuple[np.ndarray, np.ndarray]]:
-    """Rows of one fold, their logits by a head of all others, and that head (W and b of all classes) to start from."""
+    """Rows of one fold, their logits by a head fitted on the others, and that head (W and b of all classes) as a
+    start."""
     inside = fold == np.unique(fold)[0]
     rows = np.flatnonzero(inside)
     if len(rows) > VALIDATION_ROWS:
@@ -163,7 +164,7 @@ def logits_out_of_fold(
     penalties: tuple[float, ...],
     held_out: np.ndarray | None = None,
 ) -> dict[float, np.ndarray]:
-    """Under each penalty, logits f64 [n, C] of each row by the head of the other folds; -inf where it knows no class.
+    """For each penalty, logits f64 [n, C] of each row by the head of the other folds; -inf for classes unknown to it.
 
     held_out: judge only the rows of these folds.
     """
@@ -174,7 +175,7 @@ def logits_out_of_fold(
         if len(known) < 2:
             continue
         start = None
-        for l2 in sorted(penalties, reverse=True):  # from the strongest: the next one begins near its end
+        for l2 in sorted(penalties, reverse=True):  # from the strongest: each fit starts near its solution
             start = w, b = fit_logistic(x[~inside], place, len(known), l2, start)
             logits[l2][np.ix_(inside, known)] = x[inside] @ w.T + b
     return logits

@@ -1,7 +1,7 @@
 """Fitting a head: penalty, weights, temperature and threshold from labelled vectors, and from the audit's answers.
 
-Belongs here: the order of the steps, and which rows each may see. Does not belong here: the steps (`logistic`,
-`cross_validation`, `calibration`), reading vectors and writing the model (`training`). Knows no torch and no SQL.
+Belongs here: the order of the steps, and the rows that each may use. Does not belong here: the steps (`logistic`,
+`cross_validation`, `calibration`), reading vectors and writing the model (`training`). Uses no torch and no SQL.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ from chimp_assets.vision.models.checkpoint import ModelError
 if TYPE_CHECKING:
     from chimp_assets.settings import HeadSettings
 
-# Tracks kept for novelty: all of them up to this many, else those of each class that lie farthest apart. With all of
-# 100,000, looking at 300,000 tracks would take a minute; with these, seconds.
+# Tracks stored for novelty: all up to this many, else those of each class that lie farthest apart. Comparing 300,000
+# tracks with all of 100,000 would take a minute; with these it takes seconds.
 MEMBERS = 4_096
 MEMBERS_PER_CLASS = 16
 
 
 @dataclass(frozen=True)
 class HeadFit:
-    """A head and what is known of it from its own training rows. audit_rows: audit answers of classes that it knows,
-    which told its temperature and threshold."""
+    """A head and the cross-validation on its training rows. audit_rows: audit answers of classes that it knows, which
+    refined its temperature and threshold."""
 
     head: LinearHead
     out_of_fold: CrossValidation
@@ -55,15 +55,13 @@ def fit_head(
     """Multinomial logistic regression, classes balanced; penalty, temperature and threshold from held-out groups.
 
     embedding: f16 or f32 [n, d] unit vectors; y: i64 [n] class ids; groups: i64 [n] (recording day: rows of one day are
-    never on both sides); fresh: bool [n], rows that the embedder did not learn from (None: all). Those it learned from
-    look clearer than any new track: where MIN_FRESH rows are fresh, temperature and threshold come from them alone, and
-    where fewer are, from them and the audit, by a temperature expected to be much higher than learned rows ask for.
-    audit: vectors [m, d] and class ids i64 [m] of a random sample of what the head will be asked, which teaches nothing
-    else. What labels say of the temperature is off where acquisition chose hard or odd tracks, where a fold knows less
-    than the head, where the embedder learned from them; the audit has none of that, and its word counts the more, the
-    more rows it has.
-    A class with one row is usable. Where the problem is too large to fit it once for each fold and penalty, the penalty
-    is chosen on a sample of the rows, and temperature and threshold come from the rows of one fold, judged by a head of
+    never on both sides); fresh: bool [n], rows that the embedder did not learn from (None: all); see `calibrate`.
+    audit: vectors [m, d] and class ids i64 [m] of a random sample of the tracks that the head will name; it only
+    refines temperature and threshold. Labels alone bias the temperature: acquisition chose hard or odd tracks, a fold
+    knows less than the head, the embedder may have learned from them. The audit has none of these biases and counts
+    more, the more rows it has.
+    A class with one row is usable. If the problem is too large for a fit for each fold and penalty, the penalty is
+    chosen on a sample of the rows, and temperature and threshold come from the rows of one fold, judged by a head of
     all others. Raises ModelError with fewer than 2 classes, ValueError if the lengths differ or a vector is not finite.
     """
     if not (len(embedding) == len(y) == len(groups)):
@@ -121,7 +119,7 @@ def _audit_rows(
 
 
 def novelty_members(x: np.ndarray, target: np.ndarray, n_classes: int) -> np.ndarray:
-    """Rows kept for novelty, ascending: all, or of each class those that lie farthest apart (Gonzalez 1985)."""
+    """Rows stored for novelty, ascending: all, or of each class those that lie farthest apart (Gonzalez 1985)."""
     most = max(MEMBERS_PER_CLASS, MEMBERS // n_classes)
     if len(x) <= MEMBERS:
         return np.arange(len(x))

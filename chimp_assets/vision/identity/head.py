@@ -1,8 +1,8 @@
-"""The head: a linear classifier on frozen track vectors, refitted in seconds on every batch of labels.
+"""The head: a linear classifier on frozen track vectors, refitted in seconds after every batch of labels.
 
 Belongs here: applying it, its file. Does not belong here: fitting it (`fitting`), which tracks it learns from
-(`training_set`), how good it is (`evaluation.audit`). Knows no torch and no SQL: a class is a number, whatever
-vocabulary the training set's query named.
+(`training_set`), how good it is (`evaluation.audit`). Uses no torch and no SQL: a class is a number of the
+vocabulary that the training set's query defines.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from chimp_assets.vision.models.checkpoint import ModelFileError, ModelRow, load
 if TYPE_CHECKING:
     from chimp_assets.archive.storage.store import BlobStore
 
-# Stands for "nothing is unknown": finite, because a checkpoint holds only finite numbers.
+# Means "nothing is unknown"; finite, because a checkpoint holds only finite numbers.
 NO_THRESHOLD = float(np.finfo(np.float32).min)
 CHUNK = 16_384
 NOVELTY_CHUNK = 256  # rows compared with all members at once: their cosines stay in the cache, twice as fast
@@ -29,8 +29,8 @@ class LinearHead:
 
     member: f16 [m, d], vectors it was fitted on (for novelty), all of them or the most different of each class;
     member_class: i64 [m], their classes; class_count: i64 [C], how many tracks of each class it was fitted on; centre:
-    f32 [C, d] of unit length, mean direction of each class (None: a head of before it was kept); logit_share: of the
-    largest logit in the familiarity.
+    f32 [C, d] of unit length, mean direction of each class (None for heads saved before this field existed);
+    logit_share: share of the largest logit in the familiarity.
     """
 
     W: np.ndarray
@@ -57,7 +57,8 @@ class LinearHead:
         return shifted
 
     def familiarity(self, embedding: np.ndarray, logits: np.ndarray) -> np.ndarray:
-        """How much vectors [n, d] look like whom they would be named, f32 [n]; of old heads the largest logit."""
+        """How much vectors [n, d] look like their likeliest class, f32 [n]; the largest logit for heads without
+        centres."""
         if self.centre is None:
             return logits.max(1)
         return familiarity(embedding.astype(np.float32), logits, self.centre, self.logit_share)
@@ -79,9 +80,9 @@ class LinearHead:
 def familiarity(embedding: np.ndarray, logits: np.ndarray, centre: np.ndarray, logit_share: float) -> np.ndarray:
     """Cosine to the mean of the likeliest class plus a share of its logit: f32 [n].
 
-    The largest logit alone (Vaze et al. 2022) says on which side of the boundaries a vector lies and how far from them,
-    and a stranger may lie far out; the distance to the class itself (Mensink et al. 2013) sees that, but not how near
-    other classes are. embedding: [n, d] of unit length; logits: [n, C]; centre: [C, d].
+    The largest logit alone (Vaze et al. 2022) tells on which side of the boundaries a vector lies and how far from
+    them, but a stranger may also lie far from them; the distance to the class itself (Mensink et al. 2013) detects
+    that, but not how near other classes are. embedding: [n, d] of unit length; logits: [n, C]; centre: [C, d].
     """
     first = logits.argmax(1)
     cosine = np.einsum("ij,ij->i", embedding, centre[first])
@@ -89,7 +90,7 @@ def familiarity(embedding: np.ndarray, logits: np.ndarray, centre: np.ndarray, l
 
 
 def head_tensors(head: LinearHead) -> dict[str, np.ndarray]:
-    """What the checkpoint of a head holds."""
+    """The tensors of a head's checkpoint."""
     return {
         "W": head.W,
         "b": head.b,
@@ -110,12 +111,14 @@ def head_tensors(head: LinearHead) -> dict[str, np.ndarray]:
 def load_head(store: BlobStore, model: ModelRow) -> LinearHead:
     """The head of a model row. Raises ModelFileError if its file is missing, changed or unfit."""
     if model.checkpoint_uri is None or model.checkpoint_hash is None:
-        raise ModelFileError(f"Model {model.model_id} has no checkpoint.", "Train a head.")
+        raise ModelFileError(f"Model {model.model_id} has no checkpoint.", "Run `chimp retrain`.")
     tensors, _ = load_arrays(store, model.checkpoint_uri, model.checkpoint_hash)
     try:
         whole = {name: tensors[name] for name in head_tensors_names()}
     except KeyError as error:
-        raise ModelFileError(f"The model file {model.checkpoint_uri} has no {error}.", "Train a head again.") from error
+        raise ModelFileError(
+            f"The model file {model.checkpoint_uri} lacks the tensor {error}.", "Run `chimp retrain`."
+        ) from error
     return LinearHead(
         W=whole["W"],
         b=whole["b"],
@@ -124,7 +127,7 @@ def load_head(store: BlobStore, model: ModelRow) -> LinearHead:
         unknown_threshold=float(whole["unknown_threshold"][0]),
         member=whole["member"],
         member_class=whole["member_class"],
-        # Heads of before it was stored kept every row as a member.
+        # Heads saved before this field existed have every row as a member.
         class_count=tensors["class_count"]
         if "class_count" in tensors
         else (whole["member_class"][None, :] == whole["classes"][:, None]).sum(1),

@@ -18,7 +18,7 @@ import numpy as np
 import scipy.optimize
 from threadpoolctl import threadpool_limits
 
-# Unit vectors are stretched by this before the penalty is applied, so that penalties around 1 are the sensible ones.
+# Unit vectors are scaled by this before the penalty is applied, so that sensible penalties are around 1.
 STRETCH = 4.0
 SMALL_PROBLEM = 50_000_000  # rows times dimensions times classes: below it one thread and double precision are faster
 FIT_CHUNK = 1_024  # rows of a step of a large fit: its logits stay in the cache
@@ -28,7 +28,7 @@ LARGE_TOLERANCE = 1e-4
 
 
 def as_input(embedding: np.ndarray, n_classes: int) -> np.ndarray:
-    """Vectors [n, d] as the fit wants them: f32 for a large problem, else f64."""
+    """Vectors [n, d] in the precision of the fit: f32 for a large problem, else f64."""
     large = embedding.size * n_classes >= SMALL_PROBLEM
     return embedding.astype(np.float32 if large else np.float64)
 
@@ -38,11 +38,11 @@ def fit_logistic(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Weights f64 [C, d] and biases f64 [C] that minimise the balanced cross-entropy plus l2/2 |W|^2.
 
-    x: f64 (small problems, one thread) or f32; every class has a row. start: where to look first.
+    x: f64 (small problems, one thread) or f32; every class has a row. start: initial weights and biases.
     """
     n, d = x.shape
     large = x.dtype == np.float32
-    # The bias answers for the middle of the rows, so that the first steps are not spent on it.
+    # Centred rows: the first steps are not spent on the bias.
     middle = x.mean(0, dtype=np.float64)
     stretched = np.ascontiguousarray((x - middle.astype(x.dtype)) * x.dtype.type(STRETCH))
     count = np.bincount(target, minlength=n_classes)
@@ -64,12 +64,12 @@ def fit_logistic(
 
     step = FIT_CHUNK if large else n
     chunks = [slice(low, low + step) for low in range(0, n, step)]
-    # Small products gain nothing from threads and lose tenfold where other processes want the cores too.
+    # Threads do not speed up small products, and slow them tenfold when other processes use the cores.
     with _each_on_its_core(part, chunks if large else []) as in_order:
 
         def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
             w, b = flat[: n_classes * d].reshape(n_classes, d), flat[n_classes * d :]
-            # A whisper of penalty on the biases: the softmax does not see a constant added to all of them.
+            # A tiny penalty on the biases: the softmax is invariant to a constant added to all of them.
             value = 0.5 * l2 * float((w**2).sum()) + 0.5e-3 * float((b**2).sum())
             gradient_w, gradient_b = l2 * w, 1e-3 * b
             for more, of_w, of_b in in_order(w.astype(x.dtype), b.astype(x.dtype), chunks):
@@ -91,7 +91,7 @@ def fit_logistic(
 def _each_on_its_core(
     part: Callable[[np.ndarray, np.ndarray, slice], tuple[float, np.ndarray, np.ndarray]], chunks: list[slice]
 ) -> Iterator[Callable[[np.ndarray, np.ndarray, list[slice]], Iterator[tuple[float, np.ndarray, np.ndarray]]]]:
-    """A map of part over chunks whose answers come in their order; without chunks in this thread."""
+    """A map of part over chunks, with results in their order; without chunks it runs in this thread."""
     with threadpool_limits(1):
         if not chunks:
             yield lambda w, b, rows: (part(w, b, some) for some in rows)

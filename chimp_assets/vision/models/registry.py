@@ -98,21 +98,21 @@ def show_model(conn: sa.Connection, model_id: int) -> dict[str, Any]:
 def how_to_make(conn: sa.Connection, model_id: int) -> str:
     """A sentence with the code, settings, labels and seed that reproduce the same bytes."""
     row = model_of(conn, model_id)
-    code = row.config.get("code", "of an unknown version")
+    code = row.config.get("code", "of unknown version")
     if row.training_set_id is None:
-        return f"Code {code}; it learned from no labels: its config says with which settings and seed it was made."
+        return f"Code {code}; learned without labels, with the settings and seed in its config."
     watermarks = conn.execute(
         sa.select(t.training_set.c.watermark_seq, t.training_set.c.merge_watermark).where(
             t.training_set.c.training_set_id == row.training_set_id
         )
     ).one()
     settings = row.config.get("settings", {})
-    told = ", ".join(f"{name}={value}" for name, value in settings.items())
+    listed = ", ".join(f"{name}={value}" for name, value in settings.items())
     parent = f" on the vectors of model {row.parent_id}" if row.parent_id is not None else ""
     return (
         f"Code {code}, seed {row.config.get('seed')}, labels up to {watermarks.watermark_seq} with merges up to"
-        f" {watermarks.merge_watermark} (training set {row.training_set_id}, whose member file is kept){parent}"
-        + (f", {told}" if told else "")
+        f" {watermarks.merge_watermark} (training set {row.training_set_id}, whose member file is stored){parent}"
+        + (f", {listed}" if listed else "")
         + f": python -m chimp_assets.vision.train --home HOME --task {row.task} --training-set {row.training_set_id}"
     )
 

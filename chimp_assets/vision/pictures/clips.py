@@ -3,7 +3,7 @@
 Belongs here: choosing the seconds, encoding within a budget, the file of boxes. Does not belong here: stills
 (`stills`), storing (`item_media`).
 
-Boxes are not burnt into the clip: whoever mends a box writes boxes again, not pictures.
+Boxes are not drawn into the clip, so that a corrected box changes the boxes and not the pictures.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ CLIPS = ((CLIP_LINES, 25), (CLIP_LINES, 29), (CLIP_LINES, 33), (360, 33), (240, 
 def clip_and_boxes(
     db: Database, store: BlobStore, video_id: int, track_id: int, best_frame_no: int, pictures: dict[int, Picture]
 ) -> list[MediaFile]:
-    """Clip and boxes of the seconds around the best frame; none where too few pictures were kept."""
+    """Clip and boxes of the seconds around the best frame; none if too few frames are stored."""
     best_s = pictures[best_frame_no][0]
     f, d = t.frame.c, t.detection.c
     with db.read() as conn:
@@ -82,7 +82,7 @@ def clip_and_boxes(
 
 
 def _window(times: list[float], best_s: float) -> tuple[int, int]:
-    """Which of the pictures are in the clip: [first, last) within CLIP_S, the best one in the middle if it can be."""
+    """The pictures in the clip: [first, last) within CLIP_S, with the best one in the middle if possible."""
     first = last = min(range(len(times)), key=lambda i: abs(times[i] - best_s))
     while True:
         before = times[last] - times[first - 1] if first > 0 else None
@@ -108,21 +108,22 @@ def _encoded_to_fit(shots: list[Picture]) -> tuple[bytes, int, int]:
 def encode_clip(shots: Sequence[Picture], lines: int, rate_factor: int) -> tuple[bytes, int, int]:
     """H.264 in MP4, as every browser plays it: (bytes, width, height). shots: (seconds, u8 [h, w, 3] RGB), ascending.
 
-    The index is at the beginning, so that a browser begins to play before it has all; times are those of the pictures.
+    The index is at the beginning, so that a browser can start playing before it has the whole file; times are those of
+    the pictures.
     """
     import av  # a second that a page does not wait for: it needs stills alone
 
     scale = min(1.0, lines / min(shots[0][1].shape[:2]))
     first = scaled(shots[0][1], scale)
     height, width = (side // 2 * 2 for side in first.shape[:2])
-    # To move the index to the beginning the muxer opens its own file once more: a name, not a stream.
+    # To move the index to the beginning the muxer reopens its own file, so it needs a name, not a stream.
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "clip.mp4"
         with av.open(str(file), "w", format="mp4", options={"movflags": "+faststart"}) as container:
             stream = container.add_stream("libx264", rate=Fraction(25))
             stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
             stream.codec_context.time_base = Fraction(1, 1000)
-            # One thread: the work beside it has the other core.
+            # One thread: other work has the other core.
             stream.codec_context.thread_count = 1
             stream.codec_context.options = {"crf": str(rate_factor), "preset": "veryfast", "profile": "high", "bf": "0"}
             for time_s, picture in shots:
@@ -143,9 +144,9 @@ def _boxes_json(track_id: int, boxes: Sequence[Any], times: dict[int, float], fp
             by_track.setdefault(row.track_id, []).append(
                 [round(float(value), 4) for value in (times[row.frame_no], row.x, row.y, row.w, row.h)]
             )
-    said = {
+    document = {
         "fps": round(fps, 3),
         "frames": by_track.pop(track_id, []),
         "others": [{"track_id": key, "frames": frames} for key, frames in by_track.items()],
     }
-    return json.dumps(said, separators=(",", ":")).encode()
+    return json.dumps(document, separators=(",", ":")).encode()

@@ -39,7 +39,7 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass
 class MediaReport:
-    """What a making did. failed: track -> sentence: those whose pictures cannot be read; lost: those of them whose
+    """Result of `make_item_media`. failed: track to error, if its pictures cannot be read; lost: those of them whose
     frames are no longer in the store."""
 
     tracks: int = 0
@@ -57,11 +57,12 @@ def make_item_media(
     progress: Progress | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> MediaReport:
-    """Pictures of some tracks, made or made anew; tracks that are gone are passed over. May be killed and run again.
+    """Make or replace the pictures of some tracks; tracks that no longer exist are skipped. May be killed and run
+    again.
 
     A track's files are written before its rows, its rows in one transaction. One pass over the frames of each video;
-    memory: the pictures of one track. stop: asked before each track. A track whose pictures cannot be read is told in
-    `failed` and stops nothing. Raises StoreError and FullDiskError if the store is away or full.
+    memory: the pictures of one track. stop: called before each track. A track whose pictures cannot be read is listed
+    in `failed` and does not stop the others. Raises StoreError and FullDiskError if the store is away or full.
     """
     began = time.monotonic()
     done = MediaReport()
@@ -101,7 +102,7 @@ def _files(db: Database, store: BlobStore, track_id: int) -> list[MediaFile]:
 
 
 def _store(db: Database, store: BlobStore, track_id: int, blobs: list[MediaFile]) -> None:
-    """Files first, rows afterwards: a row never names what is not there."""
+    """Write files first, rows afterwards: a row never names a missing file."""
     hashes = [hashlib.sha256(blob.content).hexdigest() for blob in blobs]
     keys = [f"{FOLDER}/{name}.{SUFFIX[blob.kind]}" for name, blob in zip(hashes, blobs, strict=True)]
     for key, blob in zip(keys, blobs, strict=True):
@@ -125,7 +126,7 @@ def _store(db: Database, store: BlobStore, track_id: int, blobs: list[MediaFile]
     def work(conn: sa.Connection) -> None:
         there = sa.select(t.track.c.track_id).where(t.track.c.track_id == track_id)
         if conn.execute(there).first() is None:
-            return  # its video was tracked anew meanwhile; the sweep finds the files
+            return  # its video was tracked again meanwhile; the sweep finds the files
         conn.execute(sa.delete(t.item_media).where(t.item_media.c.track_id == track_id))
         insert_rows(conn, t.item_media, {name: [row[name] for row in rows] for name in names})
 
@@ -133,7 +134,7 @@ def _store(db: Database, store: BlobStore, track_id: int, blobs: list[MediaFile]
 
 
 def sizes(conn: sa.Connection, newest: int = 2000) -> tuple[list[int], list[int]]:
-    """Bytes of stills and bytes of clips of the tracks whose pictures were made last, one number for each."""
+    """Bytes of stills and of clips of the tracks with the newest pictures, one number for each track."""
     m = t.item_media.c
     last = (
         sa.select(m.track_id).where(m.kind == "frame").order_by(m.created_at.desc(), m.track_id).limit(newest)
@@ -151,11 +152,11 @@ def sizes(conn: sa.Connection, newest: int = 2000) -> tuple[list[int], list[int]
 
 
 def drop_old_pictures(db: Database, store: BlobStore, most_bytes: int) -> int:
-    """Drops stored pictures, the oldest first, until the others take at most most_bytes; returns of how many tracks.
+    """Delete stored pictures, the oldest first, until the rest takes at most most_bytes; returns the number of tracks.
 
-    Those of tracks that wait, are leased or stand for somebody stay, whatever they take. What is dropped is made again
-    when somebody looks. Rows go before their files; a file that is younger than an hour may belong to a maker at work
-    and is left to `chimp doctor --sweep`, as is what a killed process leaves.
+    Pictures of tracks that are pending, leased or reference photos stay, however large. Deleted ones are made again on
+    demand. Rows go before their files; a file younger than an hour may belong to a running maker and is left to
+    `chimp doctor --sweep`, like files of a killed process.
     """
     m = t.item_media.c
     with db.read() as conn:
@@ -195,7 +196,7 @@ def _droppable() -> sa.Select[Any]:
 
 
 def _drop_rows(conn: sa.Connection, track_ids: list[int]) -> list[str]:
-    """The files that no row names any more."""
+    """Delete rows; returns the files that no row names any longer."""
     m = t.item_media.c
     uris = set(conn.scalars(sa.select(m.uri).where(m.track_id.in_(track_ids))))
     conn.execute(sa.delete(t.item_media).where(m.track_id.in_(track_ids)))

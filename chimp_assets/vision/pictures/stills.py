@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
 CROPS = 8
 LOOKED_AT = 24
-"""Detections whose sharpness is measured: a third of them is shown."""
+"""Detections whose sharpness is measured; a third of them is shown."""
 STILL_BYTES = 150_000
-"""What a station on a slow link can load while one item is answered (49 items a minute at 1.5 Mbit/s), with a clip."""
+"""What a station on a slow link can load beside a clip while one item is answered (49 items a minute, 1.5 Mbit/s)."""
 FACE_SIDE, FACE_QUALITY = 256, 82
 # Side and quality of crops, longest side and quality of the frame: the first that fits.
 STILLS = (
@@ -57,9 +57,9 @@ class TrackBoxes:
 
 @dataclass(frozen=True)
 class StillSource:
-    """What the stills of a track are cut from. candidates: rows of seen that are looked at.
+    """What the stills of a track are cut from. candidates: rows of seen whose sharpness is measured.
 
-    key: a hash of the boxes and of the bytes that they lie in: equal keys give equal pictures.
+    key: a hash of the boxes and of the bytes of their frames: equal keys give equal pictures.
     """
 
     video_id: int
@@ -69,9 +69,9 @@ class StillSource:
 
 
 def source_of(db: Database, track_id: int) -> StillSource | None:
-    """What the pictures of a track are cut from; None where there is no such track or nothing of it was detected.
+    """What the pictures of a track are cut from; None if there is no such track or it has no detections.
 
-    Reads rows alone. Raises PictureError where the database lacks a frame that has a box.
+    Reads rows only. Raises PictureError if the database lacks a frame that has a box.
     """
     f, h = t.frame.c, t.frame_shard.c
     with db.read() as conn:
@@ -89,15 +89,15 @@ def source_of(db: Database, track_id: int) -> StillSource | None:
             .where(f.video_id == video_id, f.frame_no.in_(wanted))
             .order_by(f.frame_no)
         ).all()
-    said = [[tuple(row) for row in frames], seen.boxes[candidates].tolist(), seen.scores[candidates].tolist()]
-    key = hashlib.sha256(json.dumps([FACE_SIDE, FACE_QUALITY, CONTEXT, *said]).encode()).hexdigest()
+    parts = [[tuple(row) for row in frames], seen.boxes[candidates].tolist(), seen.scores[candidates].tolist()]
+    key = hashlib.sha256(json.dumps([FACE_SIDE, FACE_QUALITY, CONTEXT, *parts]).encode()).hexdigest()
     return StillSource(video_id, seen, candidates, key)
 
 
 def cut_face(db: Database, store: BlobStore, source: StillSource) -> bytes:
-    """The best crop of a track as a JPEG, the same that stands first among its pictures. Memory: two decoded frames.
+    """The best crop of a track as a JPEG, the one that comes first among its pictures. Memory: two decoded frames.
 
-    Raises PictureError and StoreError where its frames cannot be read.
+    Raises PictureError and StoreError if its frames cannot be read.
     """
     seen = source.seen
     row_of = {int(seen.frame_no[row]): row for row in source.candidates.tolist()}
@@ -130,7 +130,7 @@ def _boxes_of(conn: sa.Connection, track_id: int) -> TrackBoxes:
 
 
 def sharpest(seen: TrackBoxes, candidates: np.ndarray, pictures: dict[int, Picture]) -> list[int]:
-    """Rows of the crops that are shown: the best first, the others in the order of time, one for each part of its life.
+    """Rows of the crops to show: the best first, the others in order of time, one for each part of the track's life.
 
     Best: the variance of the Laplacian of the crop at one size (Pech-Pacheco et al. 2000), times score and the root of
     its area; blur and distance both count against it.
@@ -145,7 +145,7 @@ def sharpest(seen: TrackBoxes, candidates: np.ndarray, pictures: dict[int, Pictu
 
 
 def _sharpness(seen: TrackBoxes, row: int, picture: np.ndarray) -> float:
-    """As `sharpest` says."""
+    """The measure described in `sharpest`."""
     x, y, w, h = seen.boxes[row]
     crop = crop_square(picture, (x, y, w, h), _SHARPNESS_SIDE)
     variance = cv2.Laplacian(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY), cv2.CV_32F).var()
@@ -153,7 +153,7 @@ def _sharpness(seen: TrackBoxes, row: int, picture: np.ndarray) -> float:
 
 
 def stills(seen: TrackBoxes, shown: list[int], pictures: dict[int, Picture]) -> list[MediaFile]:
-    """Crops and the best frame, as good as the budget allows."""
+    """Crops and the best frame, in the best quality that the budget allows."""
     blobs: list[MediaFile] = []
     for side, crop_quality, longest, frame_quality in STILLS:
         blobs = [_crop(seen, row, place, pictures, side, crop_quality) for place, row in enumerate(shown)]
@@ -167,7 +167,7 @@ def _crop(seen: TrackBoxes, row: int, place: int, pictures: dict[int, Picture], 
     frame_no = int(seen.frame_no[row])
     time_s, picture = pictures[frame_no]
     x, y, w, h = (float(value) for value in seen.boxes[row])
-    # Never larger than it was filmed: that costs bytes and shows nothing.
+    # Never larger than filmed: that costs bytes and shows no more.
     filmed = round(max(w * picture.shape[1], h * picture.shape[0]) * (1 + CONTEXT))
     side = int(np.clip(filmed, SMALLEST_CROP, side)) if filmed < side else side
     crop = crop_square(picture, (x, y, w, h), side)

@@ -88,7 +88,7 @@ def test_one_animal_of_two_classes_is_one_box(small_weights, monkeypatch):
 
 def test_weights_of_another_network_are_refused_in_words(small_weights, tmp_path):
     """A page of missing keys tells a user nothing."""
-    with pytest.raises(DetectorError, match="no detection network"):
+    with pytest.raises(DetectorError, match="not a detection network"):
         TorchvisionDetector(_renamed(small_weights, tmp_path, "resnet_of_my_own"))
     with pytest.raises(DetectorError, match="do not fit"):
         TorchvisionDetector(_renamed(small_weights, tmp_path, "fasterrcnn_mobilenet_v3_large_320_fpn"))
