@@ -39,9 +39,6 @@ LABELLED = Strength(0.7, 0.1, 0.1, 0.2, 0.07, 0.2, grey=0.15, blur=0.2, noise=0.
 """For learning from names. Views twice as hard (half the area, twice the change of light) were learned more slowly and,
 in the minutes that a CPU has, worse: 0.48 against 0.56 top-1 on two splits of chimpanzee faces."""
 
-SLIGHT = Strength(0.75, 0.08, 0.12, 0.15, 0.05, 0.15, grey=0.0, blur=0.1, noise=0.0, hidden=0.0)
-"""For closed forms, which see each view once: where a box was drawn, and when."""
-
 UNLABELLED = Strength(0.35, 0.25, 0.26, 0.4, 0.1, 0.0, grey=0.15, blur=0.3, noise=0.0, hidden=0.4)
 """For learning without names, where framing and colour must not match two views (SimCLR, Chen et al. 2020)."""
 

@@ -131,7 +131,7 @@ def _embedded(
 def is_stale(db: Database, store: BlobStore, bundle_key: str) -> bool:
     """Whether the live tracks of a bundle differ from the champion embedder's file (or there is none).
 
-    False while there is no embedder.
+    False while there is no embedder. For tests and notebooks: the product asks `database.work`, which reads no file.
     """
     with db.read() as conn:
         model = champion(conn, "embedder")

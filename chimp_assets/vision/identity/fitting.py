@@ -20,7 +20,7 @@ from chimp_assets.vision.identity.cross_validation import (
     judge_one_fold,
     summarise,
 )
-from chimp_assets.vision.identity.head import LinearHead
+from chimp_assets.vision.identity.head import IdentityHead
 from chimp_assets.vision.identity.logistic import as_input, fit_logistic
 from chimp_assets.vision.models.checkpoint import ModelError
 
@@ -38,7 +38,7 @@ class HeadFit:
     """A head and the cross-validation on its training rows. audit_rows: audit answers of classes that it knows, which
     refined its temperature and threshold."""
 
-    head: LinearHead
+    head: IdentityHead
     out_of_fold: CrossValidation
     audit_rows: int = 0
 
@@ -89,7 +89,7 @@ def fit_head(
     calibration = calibrate(x, target, fold, centre, held_out, asked, settings.unknown_false_alarm)
     members = novelty_members(x, target, n_classes)
     return HeadFit(
-        head=LinearHead(
+        head=IdentityHead(
             W=weight.astype(np.float32),
             b=bias.astype(np.float32),
             classes=classes.astype(np.int64),

@@ -24,7 +24,7 @@ NOVELTY_CHUNK = 256  # rows compared with all members at once: their cosines sta
 
 
 @dataclass(frozen=True)
-class LinearHead:
+class IdentityHead:
     """W: f32 [C, d]; b: f32 [C]; classes: i64 [C], ascending; temperature > 0; unknown_threshold: of familiarity.
 
     member: f16 [m, d], vectors it was fitted on (for novelty), all of them or the most different of each class;
@@ -89,7 +89,7 @@ def familiarity(embedding: np.ndarray, logits: np.ndarray, centre: np.ndarray, l
     return (cosine + logit_share * logits[np.arange(len(logits)), first]).astype(np.float32)
 
 
-def head_tensors(head: LinearHead) -> dict[str, np.ndarray]:
+def head_tensors(head: IdentityHead) -> dict[str, np.ndarray]:
     """The tensors of a head's checkpoint."""
     return {
         "W": head.W,
@@ -108,7 +108,7 @@ def head_tensors(head: LinearHead) -> dict[str, np.ndarray]:
     }
 
 
-def load_head(store: BlobStore, model: ModelRow) -> LinearHead:
+def load_head(store: BlobStore, model: ModelRow) -> IdentityHead:
     """The head of a model row. Raises ModelFileError if its file is missing, changed or unfit."""
     if model.checkpoint_uri is None or model.checkpoint_hash is None:
         raise ModelFileError(f"Model {model.model_id} has no checkpoint.", "Run `chimp retrain`.")
@@ -119,7 +119,7 @@ def load_head(store: BlobStore, model: ModelRow) -> LinearHead:
         raise ModelFileError(
             f"The model file {model.checkpoint_uri} lacks the tensor {error}.", "Run `chimp retrain`."
         ) from error
-    return LinearHead(
+    return IdentityHead(
         W=whole["W"],
         b=whole["b"],
         classes=whole["classes"],

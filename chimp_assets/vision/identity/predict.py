@@ -22,7 +22,7 @@ from chimp_assets.database.connection.bulk import insert_rows
 from chimp_assets.database.labels.references import stand_for
 from chimp_assets.vision.embedding.bundle import embed_bundle, embedded_at, embeddings_of_tracks, read_embeddings
 from chimp_assets.vision.identity.assignment import NOBODY, name_together
-from chimp_assets.vision.identity.head import CHUNK, LinearHead, load_head
+from chimp_assets.vision.identity.head import CHUNK, IdentityHead, load_head
 from chimp_assets.vision.identity.plausibility import NamePlausibility, read_plausibility
 from chimp_assets.vision.models.checkpoint import ModelError, champion
 
@@ -95,7 +95,7 @@ NONE_OF_THEM = 0.05
 NONE_OF_THEM_BELOW = 0.5
 
 
-def score_tracks(head: LinearHead, embedding: np.ndarray, seen: TrackContext | None = None) -> TrackScores:
+def score_tracks(head: IdentityHead, embedding: np.ndarray, seen: TrackContext | None = None) -> TrackScores:
     """Scores of unit vectors. embedding: f16 or f32 [n, d]; seen: when and where, so that one animal is in one place at
     a time and alive; without it each track is named independently.
 
@@ -127,7 +127,7 @@ def score_tracks(head: LinearHead, embedding: np.ndarray, seen: TrackContext | N
 
 
 def name_tracks(
-    head: LinearHead, embedding: np.ndarray, logits: np.ndarray, seen: TrackContext | None = None
+    head: IdentityHead, embedding: np.ndarray, logits: np.ndarray, seen: TrackContext | None = None
 ) -> TrackNames:
     """Names by vectors [n, d] and logits f32 [n, C], jointly if seen is given: the names that people see."""
     probabilities = head.probabilities(logits)
@@ -142,7 +142,7 @@ def name_tracks(
 
 
 def named_in_company(
-    db: Database, store: BlobStore, head: LinearHead, embedder_id: int, track_id: np.ndarray
+    db: Database, store: BlobStore, head: IdentityHead, embedder_id: int, track_id: np.ndarray
 ) -> tuple[np.ndarray, TrackNames]:
     """The names that `predict_bundles` writes for some tracks (i64 [n], ascending): each is named jointly with the
     other live tracks of its video.
@@ -197,7 +197,7 @@ def predict_tracks(db: Database, store: BlobStore, tracks: Sequence[int]) -> int
 
 
 def _in_company(
-    db: Database, store: BlobStore, head: LinearHead, embedder_id: int, track_id: np.ndarray
+    db: Database, store: BlobStore, head: IdentityHead, embedder_id: int, track_id: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, TrackContext]:
     """Tracks and all live ones of their videos, if they have vectors: i64 [n], ascending; f16 [n, d]; when and where.
     Requested tracks that are no longer live are named independently."""
@@ -281,7 +281,7 @@ class _BundleScores:
 
 
 def _scored_bundle(
-    db: Database, store: BlobStore, embedder_id: int, bundle_key: str, head: LinearHead, lives: NamePlausibility
+    db: Database, store: BlobStore, embedder_id: int, bundle_key: str, head: IdentityHead, lives: NamePlausibility
 ) -> _BundleScores:
     with db.read() as conn:  # before the file is read: later changes then make the scores stale
         as_of = embedded_at(conn, embedder_id, bundle_key)

@@ -31,7 +31,8 @@ def contact_sheet(
 ) -> Path:
     """Write a PNG with up to `pictures` evenly spread frames; live tracks in colours, junk in grey. Returns out.
 
-    Numbers are the ordinals of the tracks in their video. Raises PictureError if the video has no frames.
+    For notebooks; no command or page uses it. Numbers are the ordinals of the tracks in their video. Raises
+    PictureError if the video has no frames.
     """
     with db.read() as conn:
         frame_nos = list(
