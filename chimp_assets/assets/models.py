@@ -42,7 +42,8 @@ def head_checkpoint(
 )
 def evaluation(home: HomeResource) -> dg.MaterializeResult:
     """Accuracy on the audit answers, never trained on, of the candidates and the champion: `evaluation_metric` rows."""
-    from chimp_assets.vision.evaluation.audit import evaluate_head, heads_to_evaluate
+    from chimp_assets.vision.evaluation.audit import heads_to_evaluate
+    from chimp_assets.vision.evaluation.metrics import evaluate_head
     from chimp_assets.vision.evaluation.plots import draw_evaluation
 
     opened, audit = home.open(), home.audit_judge()

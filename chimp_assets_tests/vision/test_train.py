@@ -17,7 +17,8 @@ from chimp_assets.settings import load_settings
 from chimp_assets.vision.datasets.training_set import build_training_set, member_bytes, read_members, rebuild_members
 from chimp_assets.vision.embedding.bundle import embed_bundle
 from chimp_assets.vision.embedding.embedder import fit_embedder
-from chimp_assets.vision.evaluation.audit import NEW, AuditJudge, evaluate_head, heads_to_evaluate, judge_audit
+from chimp_assets.vision.evaluation.audit import NEW, AuditJudge, heads_to_evaluate, judge_audit
+from chimp_assets.vision.evaluation.metrics import evaluate_head
 from chimp_assets.vision.evaluation.promotion import decide
 from chimp_assets.vision.identity.fitting import fit_head
 from chimp_assets.vision.identity.head import head_tensors, load_head

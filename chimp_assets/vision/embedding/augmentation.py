@@ -1,7 +1,7 @@
 """Random views of crops, as wildlife video would show the same animal again.
 
 Belongs here: changes that keep the identity: framing, light, blur, noise, infrared, a branch in front of the animal.
- Does not belong here: losses and loops (`metric_learning`, `self_supervision`).
+Does not belong here: losses and loops (`metric_learning`, `self_supervision`).
 """
 
 from __future__ import annotations

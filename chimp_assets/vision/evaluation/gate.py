@@ -1,7 +1,7 @@
 """The gate: whether a candidate head may become the champion, and the reason in words. It judges and writes nothing.
 
 Both heads answer the same audit tracks, so their difference is paired and its noise small.
-Belongs here: the rules and their order. Does not belong here: measuring (`audit`), acting on a verdict
+Belongs here: the rules and their order. Does not belong here: measuring (`metrics`), acting on a verdict
 (`promotion`).
 """
 

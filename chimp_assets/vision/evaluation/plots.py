@@ -1,6 +1,6 @@
 """Figures of an evaluation: whether probabilities are calibrated, and which individuals are confused.
 
-Belongs here: the figures and their files. Does not belong here: the numbers (`audit`), metadata (`assets`).
+Belongs here: the figures and their files. Does not belong here: the numbers (`metrics`), metadata (`assets`).
 """
 
 from __future__ import annotations
@@ -13,15 +13,8 @@ import numpy as np
 import sqlalchemy as sa
 
 from chimp_assets.database import schema
-from chimp_assets.vision.evaluation.audit import (
-    NEW,
-    AuditAnswers,
-    AuditTracks,
-    TracksAndAnswers,
-    confusions,
-    judge_audit,
-    reliability,
-)
+from chimp_assets.vision.evaluation.audit import NEW, AuditAnswers, AuditTracks, TracksAndAnswers, judge_audit
+from chimp_assets.vision.evaluation.metrics import confusions, reliability
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

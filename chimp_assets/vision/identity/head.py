@@ -1,7 +1,7 @@
 """The head: a linear classifier on frozen track vectors, refitted in seconds after every batch of labels.
 
 Belongs here: applying it, its file. Does not belong here: fitting it (`fitting`), which tracks it learns from
-(`training_set`), how good it is (`evaluation.audit`). Uses no torch and no SQL: a class is a number of the
+(`training_set`), how good it is (`evaluation.metrics`). Uses no torch and no SQL: a class is a number of the
 vocabulary that the training set's query defines.
 """
 

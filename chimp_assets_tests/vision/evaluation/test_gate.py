@@ -4,17 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from chimp_assets.intervals import wilson
 from chimp_assets.settings import GateSettings, Settings
-from chimp_assets.vision.evaluation.audit import (
-    AuditAnswers,
-    AuditTracks,
-    are_maternal_kin,
-    confusions,
-    metrics_of,
-    reliability,
-    wilson,
-)
+from chimp_assets.vision.evaluation.audit import AuditAnswers, AuditTracks
 from chimp_assets.vision.evaluation.gate import against_champion, against_commonest
+from chimp_assets.vision.evaluation.metrics import are_maternal_kin, confusions, metrics_of, reliability
 from chimp_assets.vision.evaluation.plots import confusion_figure, png, reliability_figure, write
 from chimp_assets_tests.sentences import untranslated
 
