@@ -64,7 +64,7 @@ def measure_split(table: CropTable, split: int, views: int, plain: bool, pretrai
 
     from chimp_assets.settings import HeadSettings
     from chimp_assets.vision.embedding.metric_learning import Crops, Recipe, learn
-    from chimp_assets.vision.identity.head import fit_head
+    from chimp_assets.vision.identity.fitting import fit_head
 
     torch.set_num_threads(1)
     began = time.monotonic()

@@ -50,8 +50,8 @@ def measure_split(table: CropTable, split: int, views: int, pretrained: bool = F
 
     from chimp_assets.settings import HeadSettings
     from chimp_assets.vision.embedding.metric_learning import Crops, Recipe, learn
-    from chimp_assets.vision.evaluation.audit import auroc
-    from chimp_assets.vision.identity.head import fit_head
+    from chimp_assets.vision.evaluation.metrics import auroc
+    from chimp_assets.vision.identity.fitting import fit_head
 
     torch.set_num_threads(1)
     rng = np.random.default_rng((split, 2))

@@ -168,7 +168,7 @@ def _identity(home: Home, truth: ArchiveTruth, seed: int) -> Names:
     from chimp_assets.database.labels.splits import audit_reserve_mask
     from chimp_assets.vision.embedding.embedder import mean_direction
     from chimp_assets.vision.embedding.metric_learning import Crops, Recipe, learn
-    from chimp_assets.vision.identity.head import fit_head
+    from chimp_assets.vision.identity.fitting import fit_head
 
     tracks = _named_tracks(home, truth)
     target = np.unique([one.anim_id for one in tracks], return_inverse=True)[1].astype(np.int64)

@@ -27,7 +27,7 @@ from benchmarks.support.harness import RUNS, Row, cores, timed
 from chimp_assets.database import schema
 from chimp_assets.database.connection import bulk
 from chimp_assets.home import Home, init_home
-from chimp_assets.vision.datasets.reading import FrameQuery, SqlFrameDataset
+from chimp_assets.vision.datasets.frames import FrameQuery, SqlFrameDataset
 
 VIDEOS, FRAMES, WIDTH, HEIGHT = 200, 20, 640, 360
 BOXES = 2

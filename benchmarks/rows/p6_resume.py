@@ -22,8 +22,9 @@ from benchmarks.rows import p4_stream
 from benchmarks.support.archives import OnePictureStore, archive, jpeg
 from benchmarks.support.harness import RUNS, Row, cores
 from chimp_assets.database.connection.engine import Database
+from chimp_assets.vision.datasets.frames import FrameQuery, SqlFrameDataset
 from chimp_assets.vision.datasets.order import EpochOrder
-from chimp_assets.vision.datasets.reading import MIX_BYTES, FrameQuery, SqlFrameDataset
+from chimp_assets.vision.datasets.stream import MIX_BYTES
 
 BATCH, SEED = 32, 1
 PLACES = (0.01, 0.5, 0.99)

@@ -1,9 +1,9 @@
 """P7: write 1,000,000 predictions (200,000 tracks, ranks 1 to 5) to SQLite, with the table's key, index and checks.
 
 Ours is `database.work.chunks.write_chunks`, ten chunks from NumPy columns, each a transaction with its line in the
-ledger; `insert_rows`, in one transaction, is shown beside it. Peers write the same rows to the same table over connections with
-the same settings, in one transaction: `raw`, the driver's `executemany` on rows that are ready; `core`, SQLAlchemy
-Core's `insert` with a list of dicts. All enforce the foreign keys, ours for a chunk at once.
+ledger; `insert_rows`, in one transaction, is shown beside it. Peers write the same rows to the same table over
+connections with the same settings, in one transaction: `raw`, the driver's `executemany` on rows
+that are ready; `core`, SQLAlchemy Core's `insert` with a list of dicts. All enforce the foreign keys, ours for a chunk at once.
 Every run starts from an empty table in a file of its own (copying it is 1 % of the time, the same for all).
 """
 

@@ -30,7 +30,7 @@ from torchvision.datasets import CocoDetection
 
 from benchmarks.support.archives import OnePictureStore, jpeg
 from chimp_assets.database.connection.engine import Database
-from chimp_assets.vision.datasets.reading import FrameQuery, SqlFrameDataset
+from chimp_assets.vision.datasets.frames import FrameQuery, SqlFrameDataset
 
 BATCHES, BATCH = 200, 32
 MIB = 2**20

@@ -63,7 +63,7 @@ def embedder_checkpoint(
     where it was killed. Loss and accuracy come live; the plot of both, and what it finds on days it never saw, stay."""
     from chimp_assets.loop.ingest import training_command
     from chimp_assets.vision.datasets.training_set import newest_training_set
-    from chimp_assets.vision.embedding.fine_tuning import unfinished_training
+    from chimp_assets.vision.embedding.unfinished import unfinished_training
 
     opened = home.open()
     with opened.database.read() as conn:
@@ -84,7 +84,7 @@ def embedder_checkpoint(
 def champion_embedder(home: HomeResource) -> dg.MaterializeResult:
     """The verdict on candidate embedders: champion only if better beyond noise on days that they never saw, because the
     archive is embedded again then, a budget a run."""
-    from chimp_assets.vision.embedding.fine_tuning import decide_embedder
+    from chimp_assets.vision.evaluation.promotion import decide_embedder
     from chimp_assets.vision.models.checkpoint import candidates, champion
 
     opened = home.open()

@@ -24,8 +24,9 @@ def item_media(context: dg.AssetExecutionContext, home: HomeResource) -> dg.Mate
     """Crops, a frame, a short clip and its boxes of each waiting track and each reference photo, within what a slow
     link carries: 150 kB of stills and 400 kB of clip. Files by the hash of their content, and a row for each. Of all
     other tracks they are made when somebody looks, and the oldest are dropped again above a bound."""
+    from chimp_assets.database.labels.references import choose_references
     from chimp_assets.database.work.due import tracks_without_pictures
-    from chimp_assets.vision.pictures.item_media import choose_references, drop_old_pictures, make_item_media
+    from chimp_assets.vision.pictures.item_media import drop_old_pictures, make_item_media
 
     opened = home.open()
     changed = choose_references(opened.database)

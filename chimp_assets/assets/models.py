@@ -42,7 +42,8 @@ def head_checkpoint(
 )
 def evaluation(home: HomeResource) -> dg.MaterializeResult:
     """Accuracy on the audit answers, never trained on, of the candidates and the champion: `evaluation_metric` rows."""
-    from chimp_assets.vision.evaluation.audit import evaluate_head, heads_to_evaluate
+    from chimp_assets.vision.evaluation.audit import heads_to_evaluate
+    from chimp_assets.vision.evaluation.metrics import evaluate_head
     from chimp_assets.vision.evaluation.plots import draw_evaluation
 
     opened, audit = home.open(), home.audit_judge()
@@ -94,7 +95,7 @@ def evaluation(home: HomeResource) -> dg.MaterializeResult:
 )
 def champion_head(home: HomeResource) -> dg.MaterializeResult:
     """The verdict: each candidate is promoted or refused against the champion, on the same audit answers."""
-    from chimp_assets.vision.evaluation.gate import decide
+    from chimp_assets.vision.evaluation.promotion import decide
     from chimp_assets.vision.models.checkpoint import candidates, champion
 
     opened, audit = home.open(), home.audit_judge()

@@ -10,7 +10,9 @@ def item_media_fits_a_slow_link(home: HomeResource) -> dg.AssetCheckResult:
     """Of the tracks whose pictures were made last, 95 % have at most 150 kB of stills and 400 kB of clip."""
     import numpy as np
 
-    from chimp_assets.vision.pictures.item_media import CLIP_BYTES, STILL_BYTES, sizes
+    from chimp_assets.vision.pictures.clips import CLIP_BYTES
+    from chimp_assets.vision.pictures.item_media import sizes
+    from chimp_assets.vision.pictures.stills import STILL_BYTES
 
     with home.open().database.read() as conn:
         stills, clips = sizes(conn)

@@ -48,7 +48,7 @@ def promote(
     json: Json = False,
 ) -> None:
     """Make a model the champion of its task. A head must pass the gate, unless --force and --why overrule it."""
-    from chimp_assets.vision.models.registry import promote_by_hand
+    from chimp_assets.vision.evaluation.promotion import promote_by_hand
 
     home = opened()
     reason = promote_by_hand(home.database, home.store, home.settings, model_id, why, by, force)
@@ -68,7 +68,7 @@ def rollback(
     json: Json = False,
 ) -> None:
     """Make the previous champion the champion again."""
-    from chimp_assets.vision.models.registry import roll_back
+    from chimp_assets.vision.evaluation.promotion import roll_back
 
     model_id, reason = roll_back(opened().database, task, why, by)
     answer(json, {"model_id": model_id, "reason": reason}, f"Model {model_id} is the champion again: {reason}")

@@ -151,7 +151,7 @@ def random_labels_baseline(
 def _fit_and_judge(
     benchmark: Benchmark, expert: SimulatedExpert, settings: HeadSettings, rows: np.ndarray, seed: int
 ) -> AuditScore:
-    from chimp_assets.vision.identity.head import fit_head
+    from chimp_assets.vision.identity.fitting import fit_head
 
     answers = expert.answers(benchmark.pool_track[rows].tolist())
     answered = [answers[int(track_id)].anim_id for track_id in benchmark.pool_track[rows]]

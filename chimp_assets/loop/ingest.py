@@ -82,9 +82,10 @@ class Retrained:
 def retrain(home: Home, progress: Progress | None = None) -> Retrained:
     """Training set, head, evaluation, gate; re-scoring and a new plan follow a promotion."""
     from chimp_assets.vision.datasets.training_set import build_training_set
-    from chimp_assets.vision.evaluation.audit import AuditJudge, evaluate_head
-    from chimp_assets.vision.evaluation.gate import decide
+    from chimp_assets.vision.evaluation.audit import AuditJudge
+    from chimp_assets.vision.evaluation.metrics import evaluate_head
     from chimp_assets.vision.evaluation.plots import draw_evaluation
+    from chimp_assets.vision.evaluation.promotion import decide
 
     tell = progress or (lambda what, done, total: None)
     tell("training set", 0, 4)

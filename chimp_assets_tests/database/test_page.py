@@ -17,11 +17,12 @@ from chimp_assets.database.connection.engine import Database
 from chimp_assets.database.individuals.aliases import add_alias
 from chimp_assets.database.individuals.batch import Terms
 from chimp_assets.database.labels.events import record_events
+from chimp_assets.database.labels.references import choose_references
 from chimp_assets.database.people.users import add_user
 from chimp_assets.database.work.due import tracks_without_pictures
 from chimp_assets.home import Home, init_home
 from chimp_assets.settings import OidcSettings
-from chimp_assets.vision.pictures.item_media import choose_references, make_item_media, sizes
+from chimp_assets.vision.pictures.item_media import make_item_media, sizes
 from chimp_assets.web.app import Options, create_app
 from chimp_assets.web.auth import accounts, sessions
 from chimp_assets.web.pages.oidc import user_of

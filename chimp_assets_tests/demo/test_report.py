@@ -17,7 +17,8 @@ from chimp_assets.demo.baseline import AuditScore, judge, random_labels_baseline
 from chimp_assets.demo.expert import SimulatedExpert
 from chimp_assets.demo.report import build_report, show_report
 from chimp_assets.demo.truth import ArchiveTruth, TrueAnimal, TrueIndividual, TrueVideo
-from chimp_assets.vision.identity.head import fit_head, head_tensors
+from chimp_assets.vision.identity.fitting import fit_head
+from chimp_assets.vision.identity.head import head_tensors
 from chimp_assets.vision.models.checkpoint import content_hash, register_model, save_checkpoint
 from chimp_assets_tests.rows import THEN, add_bundle, add_model, add_track, add_video
 

@@ -20,7 +20,8 @@ from chimp_assets.database.people.users import add_user
 from chimp_assets.database.work.queue import claim
 from chimp_assets.home import Home
 from chimp_assets.loop.plan import PlanningError, build_pool, replan
-from chimp_assets.vision.identity.head import Head, head_tensors
+from chimp_assets.vision.identity.head import IdentityHead as Head
+from chimp_assets.vision.identity.head import head_tensors
 from chimp_assets.vision.models.checkpoint import content_hash, register_model, save_checkpoint
 from chimp_assets_tests.rows import THEN, add_bundle, add_model, add_track, add_video
 

@@ -26,7 +26,7 @@ from chimp_assets.loop.pool import read_known
 from chimp_assets.operations.doctor import examine
 from chimp_assets.settings import shipped_file
 from chimp_assets.vision import train
-from chimp_assets.vision.datasets.reading import SqlTrackDataset
+from chimp_assets.vision.datasets.tracks import SqlTrackDataset
 from chimp_assets_tests.database import t_sql
 from chimp_assets_tests.database.world import event, make_world, plan_pairs, track
 from chimp_assets_tests.vision.animals import answer, make_animals, teaching_and_audit

@@ -17,14 +17,18 @@ from chimp_assets.settings import load_settings
 from chimp_assets.vision.datasets.training_set import build_training_set, member_bytes, read_members, rebuild_members
 from chimp_assets.vision.embedding.bundle import embed_bundle
 from chimp_assets.vision.embedding.embedder import fit_embedder
-from chimp_assets.vision.evaluation.audit import NEW, AuditJudge, evaluate_head, heads_to_evaluate, judge_audit
-from chimp_assets.vision.evaluation.gate import decide
-from chimp_assets.vision.identity.head import fit_head, head_tensors, load_head
+from chimp_assets.vision.evaluation.audit import NEW, AuditJudge, heads_to_evaluate, judge_audit
+from chimp_assets.vision.evaluation.metrics import evaluate_head
+from chimp_assets.vision.evaluation.promotion import decide
+from chimp_assets.vision.identity.fitting import fit_head
+from chimp_assets.vision.identity.head import head_tensors, load_head
 from chimp_assets.vision.identity.label_quality import doubtful_labels, write_csv
 from chimp_assets.vision.identity.predict import predict_bundles, score_tracks
+from chimp_assets.vision.identity.training import train_head
 from chimp_assets.vision.models.checkpoint import ModelError, champion, model_of, promote, register_model
-from chimp_assets.vision.models.registry import code_version, show_model
-from chimp_assets.vision.train import main, train_head
+from chimp_assets.vision.models.code_version import code_version
+from chimp_assets.vision.models.registry import show_model
+from chimp_assets.vision.train import main
 from chimp_assets_tests.homes import copied, fill
 from chimp_assets_tests.vision.animals import answer, make_animals, teaching_and_audit
 

@@ -20,7 +20,7 @@ from chimp_assets.database import schema as s
 from chimp_assets.database.connection.bulk import insert_rows
 from chimp_assets.database.individuals.biographies import upsert_individuals
 from chimp_assets.home import Home, init_home
-from chimp_assets.vision.pictures.item_media import encode_clip
+from chimp_assets.vision.pictures.clips import encode_clip
 from chimp_assets.web.auth.accounts import set_password
 from chimp_assets_tests.database import world
 

@@ -1,10 +1,10 @@
-"""In which order samples are read: a pure function of seed and epoch, cut into pieces that fit a budget of bytes.
+"""The order in which samples are read: a pure function of seed and epoch, cut into pieces that fit a budget of bytes.
 
-Belongs here: permuting blocks, sharing them among processes, mixing, and where a reader that was stopped goes on.
+Belongs here: permuting blocks, sharing them among processes, mixing, and resuming a reader.
 Does not belong here: SQL, pictures, torch.
 
-Neighbours in a video are nearly the same picture, and reading them apart is slow. So blocks (neighbours, read together)
-are shuffled, and the samples of several blocks at once (a mix, as large as the budget of bytes allows) are shuffled
+Neighbouring frames of a video are nearly identical, and reading them one by one is slow. So blocks (neighbours, read
+together) are shuffled, and the samples of several blocks (a mix, as large as the budget of bytes allows) are shuffled
 among each other: CorgiPile (Xu et al., SIGMOD 2022) shows that this trains as a full shuffle does.
 """
 
@@ -17,12 +17,12 @@ from typing import Literal
 import numpy as np
 
 Uneven = Literal["keep", "drop", "repeat"]
-"""What becomes of shares of different length. keep: every sample once, some readers end earlier; drop: all end with the
-shortest; repeat: all go on to the longest with samples of their own once more."""
+"""How shares of different length are handled. keep: every sample once, some readers end earlier; drop: all end with the
+shortest; repeat: all last as long as the longest and repeat samples of their own."""
 
-# What a random number is for: streams of different purpose never meet.
+# Purposes of random numbers: streams of different purpose never coincide.
 _BLOCKS, _SAMPLES = 1, 2
-# Blocks whose bytes are looked up at once.
+# Blocks whose bytes are looked up together.
 _AT_ONCE = 1 << 15
 
 
@@ -40,7 +40,7 @@ class Reader:
 
 @dataclass(frozen=True)
 class Position:
-    """Where a reader is: after `offset` samples of its mix number `mix`. Four integers resume it at any place."""
+    """Where a reader is: after `offset` samples of its mix number `mix`. These four integers are enough to resume."""
 
     seed: int
     epoch: int
@@ -56,8 +56,8 @@ class EpochOrder:
     """The order of one epoch for one reader.
 
     samples: int [n], samples of each block; bytes_of: what given blocks (int [m]) take in memory while they are read,
-    int [m]. budget: bytes of a mix; a block that is larger is a mix by itself. shuffle False: blocks and samples as
-    they are. What is kept is four bytes for each block of this reader.
+    int [m]. budget: bytes of a mix; a larger block is a mix by itself. shuffle False: blocks and samples in their
+    given order. Memory: four bytes for each block of this reader.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class EpochOrder:
         blocks = np.arange(len(samples), dtype=np.int32)
         if shuffle:
             _random(seed, epoch, _BLOCKS).shuffle(blocks)
-        # A copy: a share that is a view keeps the blocks of all readers in memory.
+        # A copy: a view would hold the blocks of all readers in memory.
         self.blocks = blocks if reader.of == 1 else blocks[reader.index :: reader.of].copy()
         self._samples = samples
         self.starts = _mixes(self.blocks, bytes_of, budget)
@@ -112,12 +112,12 @@ class EpochOrder:
         return block[mixed], sample[mixed]
 
     def done_before(self, mix: int) -> int:
-        """Samples that this reader has delivered when it begins a mix."""
+        """Samples that this reader has delivered before a mix."""
         passes, rest = divmod(mix, self.n_mixes) if self.n_mixes else (0, 0)
         return passes * self.n_own + int(self._samples[self.blocks[: self.starts[rest]]].sum())
 
     def remaining(self, position: Position) -> Iterator[tuple[int, int, int]]:
-        """(mix, first sample, end) of what is left of the epoch after a position; empty at its end."""
+        """(mix, first sample, end) of the rest of an epoch after a position; empty at its end."""
         mix, offset = position.mix, position.offset
         if not self.n_mixes:
             return
@@ -136,11 +136,11 @@ def _random(*key: int) -> np.random.Generator:
 
 
 def _mixes(blocks: np.ndarray, bytes_of: Callable[[np.ndarray], np.ndarray], budget: int) -> np.ndarray:
-    """Where mixes begin and the last one ends, i64 [m + 1]: as many neighbours as the budget holds, at least one."""
+    """Bounds of the mixes, i64 [m + 1]: as many neighbouring blocks as the budget holds, at least one."""
     starts = [0]
-    held = 0  # bytes of the mix that has begun
+    held = 0  # bytes of the current mix
     for at in range(0, len(blocks), _AT_ONCE):
-        # The bytes before each block, reckoned from where the mix began.
+        # The bytes before each block, counted from the start of the mix.
         ends = held + np.cumsum(bytes_of(blocks[at : at + _AT_ONCE]), dtype=np.int64)
         before = 0
         while (fitting := at + int(np.searchsorted(ends, before + budget, "right"))) < at + len(ends):

@@ -1,8 +1,8 @@
-"""Training sets: which labels a model may learn from, up to a watermark, kept as a file that can be rebuilt.
+"""Training sets: the labels that a model may learn from, up to a watermark, stored as a file that can be rebuilt.
 
 Belongs here: the rule that keeps audit answers, the audit reserve and test days out of training; the member file.
-Does not belong here: fitting (`head`, `train`), loaders of pictures. A training set has classes; that today's classes
-are individuals is known only to the query that names them (`individual_answers`).
+Does not belong here: fitting (`identity`, `embedding`), loaders of pictures. A training set has classes; only the query
+that defines them (`individual_answers`) knows that today's classes are individuals.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ COLUMNS = ("track_id", "class_id", "annotation_id", "day")
 class Members:
     """The labelled tracks of a training set, ascending. track_id, class_id: i64 [n]; annotation_id, day: str [n].
 
-    group: i64 [n], the rows of equal numbers were filmed by one camera on one day and stay together in every split.
+    group: i64 [n]; rows with the same number share camera and day and stay together in every split.
     """
 
     track_id: np.ndarray
@@ -49,7 +49,7 @@ class Members:
 
     @property
     def group(self) -> np.ndarray:
-        """i64 [n]: number of each row's day."""
+        """i64 [n]: number of each row's camera and day."""
         return np.unique(np.array(self.day, dtype=str), return_inverse=True)[1].astype(np.int64)
 
 
@@ -80,9 +80,8 @@ def build_training_set(
 ) -> int:
     """Write the members known at the newest label and merge, and their row; returns training_set_id.
 
-    Run twice at the same watermarks it returns the same id. `rebuild_members` gives the same bytes at any later time.
-    Raises ModelError if there are fewer than
-    settings.head.min_labels members or fewer than 2 classes.
+    A second run at the same watermarks returns the same id. `rebuild_members` gives the same bytes at any later time.
+    Raises ModelError with fewer than settings.head.min_labels members or fewer than 2 classes.
     """
     with db.read() as conn:
         watermark, merged_to = last_seq(conn), last_merge(conn)
@@ -90,8 +89,8 @@ def build_training_set(
     n_classes = len(np.unique(members.class_id))
     if len(members.track_id) < settings.head.min_labels:
         raise ModelError(
-            f"{len(members.track_id)} labels may be learned from; a first head needs {settings.head.min_labels}"
-            " (audit answers and test days measure, they never teach).",
+            f"{len(members.track_id)} labels are usable for training; the first head needs {settings.head.min_labels}"
+            " (audit answers and test days are only used to measure).",
             "Answer more of the queue, or lower head.min_labels.",
         )
     if n_classes < 2:
@@ -144,9 +143,9 @@ def training_members(
 ) -> Members:
     """The tracks that a model may learn from, as of a watermark of labels and one of merges, in the order of track_id.
 
-    Out stay: tracks that the audit lane ever asked (a later correction does not make them teach), the audit reserve,
-    videos of test days or without a split, and tracks that a person split or merged. The same watermarks give the same
-    members at any later time, whatever is answered, merged or undone meanwhile.
+    Excluded: tracks that the audit lane ever asked (also after a later correction), the audit reserve, videos of test
+    days or without a split, and tracks that a person split or merged. The same watermarks give the same members at any
+    later time, whatever is answered, merged or undone meanwhile.
     """
     answer = vocabulary(watermark_seq, merge_watermark).subquery("named")
     track, split = schema.track, schema.split_assignment
@@ -175,7 +174,7 @@ def audit_answers(
 ) -> tuple[np.ndarray, np.ndarray]:
     """track_id i64 [n], ascending, and class_id i64 [n] of live tracks that the audit asked and a person named.
 
-    They never teach who is who; they say how sure a head may be of what it learned from others.
+    No head learns names from them; they calibrate what it learned from others.
     """
     answer = vocabulary(watermark_seq, merge_watermark).subquery("named")
     track = schema.track
@@ -224,10 +223,10 @@ def read_members(db: Database, store: BlobStore, training_set_id: int) -> Member
 def rebuild_members(
     conn: sa.Connection, training_set_id: int, settings: Settings, vocabulary: Vocabulary = individual_answers
 ) -> Members:
-    """The members of a past training set, found anew in the database instead of read from its file.
+    """The members of a past training set, queried again from the database instead of read from its file.
 
-    `member_bytes` of them are the bytes of the file, as long as settings that choose members are what they were
-    (`seed`, `acquisition.audit_reserve`). Raises ModelError if there is no such training set.
+    `member_bytes` of them are the bytes of the file, as long as the settings that choose members are unchanged (`seed`,
+    `acquisition.audit_reserve`). Raises ModelError if there is no such training set.
     """
     row = describe_training_set(conn, training_set_id)
     return training_members(conn, row.watermark_seq, row.merge_watermark, settings, vocabulary)
@@ -252,15 +251,15 @@ def describe_training_set(conn: sa.Connection, training_set_id: int) -> Training
 
 
 def newest_training_set(conn: sa.Connection, task: str = "head") -> int | None:
-    """Key of the training set made last, or None."""
+    """Key of the newest training set, or None."""
     c = schema.training_set.c
     return conn.scalar(sa.select(sa.func.max(c.training_set_id)).where(c.task == task))
 
 
 def _cut_or_joined(track_id: sa.ColumnElement[int], watermark_seq: int) -> sa.ColumnElement[bool]:
-    """Whether a person split or merged a track up to a watermark and did not take it back: its old name is void.
+    """Whether a person split or merged a track up to a watermark without retracting it: its old name is void.
 
-    A list that is made once: asked of each track, it would read all decisions for each of 100,000 labels.
+    A list, computed once: a condition on each track would read all decisions for each of 100,000 labels.
     """
     cut, taken_back = schema.annotation.alias("cut"), schema.annotation.alias("taken_back")
     undone = sa.exists().where(

@@ -1,1 +1,1 @@
-"""Boxes: what proposes them, what is learned from drawn ones, how good they are."""
+"""Boxes of animals in single pictures, and how good they are."""

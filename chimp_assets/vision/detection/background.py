@@ -1,7 +1,7 @@
-"""What a window of pictures looks like without its animals, and how much each picture differs from that.
+"""The background of a window of pictures without its animals, and how much each picture differs from it.
 
-Belongs here: aligning the pictures of a shaking camera, telling one that moves, evening out the light, the background,
-contrast and its noise.
+Belongs here: aligning the pictures of a shaking camera, recognising one that moves, equalising the light, the
+background, contrast and its noise.
 Does not belong here: deciding what is an animal (`motion`).
 """
 
@@ -18,18 +18,19 @@ _IDENTITY = np.array([[1.0, 0, 0], [0, 1.0, 0]])
 
 
 def align(grey: list[NDArray[np.uint8]]) -> list[NDArray[np.float64]]:
-    """Similarity transforms [2, 3] that lay each picture on the middle one of the window.
+    """Similarity transforms [2, 3] that align each picture with the middle one of the window.
 
     Sparse Lucas-Kanade flow of corners, then RANSAC, so that an animal that fills part of the picture does not pull
-    the camera with it. A picture that no transform brings closer (too few corners, another scene, a camera that stood
-    still) keeps the identity.
+    the camera with it. A picture that no transform improves (too few corners, another scene, a still camera) keeps
+    the identity.
     """
     reference = grey[len(grey) // 2]
     corners = cv2.goodFeaturesToTrack(reference, 200, 0.005, max(4, reference.shape[1] // 40))
     if corners is None or len(corners) < _MIN_CORNERS:
         return [_IDENTITY] * len(grey)
     level = float(np.median(reference))
-    # Flow takes brightness for constant, clouds do not: each picture is first brought to the level of the reference.
+    # Flow assumes constant brightness, which clouds change: each picture is first brought to the level of the
+    # reference.
     return [_warp_onto(reference, corners, cv2.add(picture, level - float(np.median(picture)))) for picture in grey]
 
 
@@ -55,7 +56,7 @@ def _warp_onto(reference: NDArray[np.uint8], corners: F32, picture: NDArray[np.u
 def has_moved(reference: NDArray[np.uint8], picture: NDArray[np.uint8], warp: NDArray[np.float64]) -> bool:
     """Whether the camera looked elsewhere, too far for one background: `warp` is what `align` gave for the picture.
 
-    An eighth of the width by the warp, or, where none was found, a twentieth by phase correlation of both pictures.
+    An eighth of the width by the warp, or, if none was found, a twentieth by phase correlation of both pictures.
     """
     height, width = reference.shape
     if warp is not _IDENTITY:
@@ -67,7 +68,7 @@ def has_moved(reference: NDArray[np.uint8], picture: NDArray[np.uint8], warp: ND
 
 
 def _distance(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
-    """Mean difference in grey levels, cut at 24 so that an animal in one of them counts little."""
+    """Mean difference in grey levels, limited to 24 so that an animal in one of them counts little."""
     return float(np.minimum(cv2.absdiff(one, other), 24).mean())
 
 
@@ -91,10 +92,10 @@ def aligned_lab(
 
 
 def match_light(lab: NDArray[np.uint8], background: NDArray[np.uint8]) -> bool:
-    """Brings every picture to the light of the background, in place; says whether any needed it.
+    """Adjust every picture to the light of the background, in place; returns whether any needed it.
 
-    Clouds, exposure and white balance change whole pictures. For each channel a line is laid through the median
-    difference of the darker and of the lighter half of the background: an animal on a part of it does not bend it.
+    Clouds, exposure and white balance change whole pictures. For each channel a line is fitted through the median
+    differences of the darker and of the lighter half of the background; an animal on a part of it does not change them.
     """
     few = background[::3, ::3].reshape(-1, 3)
     darker = few[:, 0] < np.median(few[:, 0])
@@ -130,9 +131,9 @@ def temporal_median(lab: NDArray[np.uint8], most: int = 33) -> NDArray[np.uint8]
 def median_without(
     lab: NDArray[np.uint8], hidden: NDArray[np.bool_], fallback: NDArray[np.uint8], most: int = 33
 ) -> NDArray[np.uint8]:
-    """Median over time of what lies behind: pixels that are hidden (bool [n, h, w]) in a picture do not vote there.
+    """Median over time of the background: pixels that are hidden (bool [n, h, w]) in a picture do not count there.
 
-    Where a pixel is free in fewer than three of the pictures looked at, the fallback stays.
+    Pixels that are free in fewer than three of the pictures used keep the fallback.
     """
     chosen = _spread_evenly(len(lab), most)
     often = hidden[chosen].any(axis=0)
@@ -157,10 +158,10 @@ def _spread_evenly(n: int, most: int) -> NDArray[np.int64]:
 
 
 def contrast_to(lab: NDArray[np.uint8], background: NDArray[np.uint8], valid: NDArray[np.bool_]) -> F32:
-    """Difference to the background in grey levels, f32 [n, h, w]; what a pixel of swaying texture explains is nothing.
+    """Difference from the background in grey levels, f32 [n, h, w]; swaying texture within one pixel counts little.
 
-    A value counts only as far as it lies outside the values of the background within one pixel around: half a pixel
-    of misalignment at an edge then changes nothing (Barnich and Van Droogenbroeck, ViBe, 2011, use the same idea).
+    A value counts mainly as far as it lies outside the values of the background within one pixel around: half a pixel
+    of misalignment at an edge then changes little (Barnich and Van Droogenbroeck, ViBe, 2011, use the same idea).
     """
     kernel = np.ones((3, 3), np.uint8)
     high, low = cv2.dilate(background, kernel), cv2.erode(background, kernel)
@@ -177,9 +178,9 @@ def contrast_to(lab: NDArray[np.uint8], background: NDArray[np.uint8], valid: ND
 
 
 def local_noise(contrast: F32, floor: float) -> F32:
-    """What the surroundings usually differ by, f32 [h, w]: foliage in wind is noisier than a rock.
+    """The usual contrast of the surroundings, f32 [h, w]: foliage in wind is noisier than a rock.
 
-    Median over time, then over a wide neighbourhood, so that an animal that moves on the spot is not called noise.
+    Median over time, then over a wide neighbourhood, so that an animal that moves on the spot does not count as noise.
     """
     height, width = contrast.shape[1:]
     typical = np.percentile(contrast[:: max(1, len(contrast) // 16)], 60, axis=0).astype(np.float32)

@@ -1,11 +1,11 @@
 """A detector from boxes that people drew: `python -m chimp_assets.vision.train --task detector`.
 
-Belongs here: which boxes teach and which judge, their pictures, the candidate's file and row, its numbers.
-Does not belong here: the loop (`training`), detecting (`detector`), average precision (`detection_metrics`), promotion:
-a new detector replaces tracks, so a person decides (`chimp models promote`).
+Belongs here: which boxes teach and which judge, their pictures, the candidate's file and row, its metrics.
+Does not belong here: the loop (`training`), detecting (`torchvision_detector`), average precision
+(`detection_metrics`), promotion: a new detector replaces tracks, so a person decides (`chimp models promote`).
 
-People draw what was missed, not everything: in a frame with a drawn box the boxes of tracks that nobody drew may or may
-not be animals. They are painted over, so that they teach neither; the rest of the frame counts as empty.
+People draw what was missed, not everything: in a frame with a drawn box, the boxes of tracks that nobody drew may or
+may not be animals. They are painted over, so that they teach neither; the rest of the frame counts as empty.
 """
 
 from __future__ import annotations
@@ -31,16 +31,24 @@ from torch.utils.data import Dataset
 from chimp_assets.archive.video.pictures import read_frames
 from chimp_assets.database import schema
 from chimp_assets.database.labels.events import last_seq
+from chimp_assets.vision.datasets.training_set import describe_training_set
 from chimp_assets.vision.detection.detection_metrics import average_precision
-from chimp_assets.vision.detection.detector import (
+from chimp_assets.vision.detection.detector import FINE_TUNED
+from chimp_assets.vision.detection.overlaps import overlaps_of
+from chimp_assets.vision.detection.torchvision_detector import (
     DEFAULT_ARCHITECTURE,
-    FINE_TUNED,
     TorchvisionDetector,
     start_of_training,
 )
-from chimp_assets.vision.learning.training import Learner, Plan, State, train
-from chimp_assets.vision.models.checkpoint import ModelError, content_hash, register_model, save_checkpoint
-from chimp_assets.vision.tracking.tracking_metrics import overlaps_of
+from chimp_assets.vision.learning.training import Learner, TrainingPlan, TrainingState, train
+from chimp_assets.vision.models.checkpoint import (
+    ModelError,
+    content_hash,
+    read_checked,
+    register_model,
+    registered_model,
+    save_checkpoint,
+)
 
 if TYPE_CHECKING:
     from chimp_assets.archive.storage.store import BlobStore
@@ -48,7 +56,7 @@ if TYPE_CHECKING:
     from chimp_assets.settings import Settings
 
 MIN_BOXES = 50
-"""Drawn boxes of training days; with fewer a network remembers them."""
+"""Fewest drawn boxes of training days; a network memorises fewer."""
 SIDE = 640  # pixels; longer pictures are scaled down
 MOST = 32  # boxes of one frame
 BATCH = 4
@@ -60,7 +68,7 @@ GREY = 110
 
 @dataclass(frozen=True)
 class BoxFrame:
-    """A frame that somebody drew in. drawn, ignored: f32 [k, 4] x, y, w, h as fractions; split: of its video."""
+    """A frame with drawn boxes. drawn, ignored: f32 [k, 4] x, y, w, h as fractions; split: of its video."""
 
     video_id: int
     frame_no: int
@@ -71,7 +79,7 @@ class BoxFrame:
 
 @dataclass(frozen=True)
 class TrainedDetector:
-    """What a training made. ap50, recall: on frames of other days; None where nobody drew on those."""
+    """Result of a training. ap50, recall: on frames of other days; None if nobody drew on those."""
 
     model_id: int
     training_set_id: int
@@ -85,7 +93,7 @@ class TrainedDetector:
 
 
 def drawn_frames(conn: sa.Connection, watermark_seq: int) -> list[BoxFrame]:
-    """Frames with drawn boxes as of a watermark, ascending; boxes that were taken back or replaced are left out."""
+    """Frames with drawn boxes as of a watermark, ascending, without retracted or replaced boxes."""
     a, later, split = schema.annotation, schema.annotation.alias("later"), schema.split_assignment
     gone = sa.exists().where(later.c.supersedes == a.c.annotation_id, later.c.seq <= watermark_seq)
     rows = conn.execute(
@@ -114,7 +122,7 @@ def drawn_frames(conn: sa.Connection, watermark_seq: int) -> list[BoxFrame]:
 
 
 def box_training_set(db: Database, store: BlobStore, settings: Settings) -> int:
-    """The training set of all boxes drawn so far: its file and row. Run twice at one watermark it returns the same.
+    """Write the training set of all boxes drawn so far, file and row; returns its key, the same for the same watermark.
 
     Raises ModelError if fewer than MIN_BOXES boxes of training days were drawn.
     """
@@ -165,9 +173,6 @@ def box_training_set(db: Database, store: BlobStore, settings: Settings) -> int:
 
 def read_box_frames(db: Database, store: BlobStore, training_set_id: int) -> list[BoxFrame]:
     """The frames of a training set from its file. Raises ModelError if unknown, ModelFileError if the file changed."""
-    from chimp_assets.vision.datasets.training_set import describe_training_set
-    from chimp_assets.vision.models.checkpoint import read_checked
-
     with db.read() as conn:
         row = describe_training_set(conn, training_set_id)
     if row.task != "detector":
@@ -189,13 +194,14 @@ def train_detector(
     store: BlobStore,
     settings: Settings,
     training_set_id: int,
-    report: Callable[[State], None] | None = None,
+    report: Callable[[TrainingState], None] | None = None,
     steps: int | None = None,
 ) -> TrainedDetector:
-    """Fit a candidate detector on a training set of boxes. Killed and run again it goes on from its last checkpoint.
+    """Fit a candidate detector on a training set of boxes. A second run resumes an interrupted one at its last
+    checkpoint.
 
-    It begins with the network of detect.weights where that is set, else from zero. On a CPU the same boxes and seed
-    give the same weights. AP50 and recall by size on frames of other days go to `evaluation_metric`.
+    It starts from the network of detect.weights if that is set, else from zero. On a CPU the same boxes and seed give
+    the same weights. AP50 and recall on frames of other days are written to `evaluation_metric`.
     """
     began = time.monotonic()
     frames = read_box_frames(db, store, training_set_id)
@@ -206,7 +212,7 @@ def train_detector(
     n = steps or int(np.clip(EPOCHS * len(teaching) / BATCH, *STEPS))
     folder = settings.home / "training" / f"detector-{training_set_id}"
     identity = hashlib.blake2b(f"{training_set_id} {begun} {n} {settings.seed}".encode()).hexdigest()[:32]
-    plan = Plan(n, BATCH, RATE, 1e-4, average=0.99, checkpoint_every=100, identity=identity)
+    plan = TrainingPlan(n, BATCH, RATE, 1e-4, average=0.99, checkpoint_every=100, identity=identity)
     learner = _BoxLearner(network, frozen_statistics=begun != "zero")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     batches = _BoxBatches(db, store, teaching, settings.seed)
@@ -220,7 +226,7 @@ def train_detector(
         "seed": settings.seed,
     }
     uri, digest = save_checkpoint(store, "models/detector/detector", network.state_dict(), config)
-    model_id = _known(db, training_set_id, digest)
+    model_id = registered_model(db, "detector", training_set_id, digest)
     if model_id is None:
         boxes = sum(len(frame.drawn) for frame in teaching)
         model_id = register_model(
@@ -244,9 +250,9 @@ def judge_detector(
     frames: list[BoxFrame],
     training_set_id: int,
 ) -> tuple[float | None, float | None]:
-    """AP50 and recall, whole, by size (COCO's shares of the picture) and by light, as rows of `evaluation_metric`.
+    """AP50 and recall, in all, by size (COCO's shares of the picture) and by light, as rows of `evaluation_metric`.
 
-    Boxes that lie on ignored places count neither way. Returns AP50 and recall; None without frames.
+    Boxes on ignored places do not count. Returns AP50 and recall; None without frames.
     """
     if not frames:
         return None, None
@@ -309,7 +315,7 @@ def _of_light(
 
 
 class _BoxLearner(Learner):
-    """A torchvision detector as the loop wants it. It draws proposals at random: from the seed that a batch brings."""
+    """A torchvision detector as a `Learner`. It samples proposals at random, with the seed of the batch."""
 
     def __init__(self, network: nn.Module, frozen_statistics: bool) -> None:
         super().__init__()
@@ -326,7 +332,7 @@ class _BoxLearner(Learner):
         if self.frozen_statistics:
             for module in self.network.modules():
                 if isinstance(module, nn.BatchNorm2d):
-                    module.eval()  # four pictures say less about the world than what the weights came with
+                    module.eval()  # the statistics of four pictures are worse than those of the weights
         with torch.random.fork_rng(devices=[pictures.device] if pictures.is_cuda else []):
             torch.manual_seed(int(seed[0]))
             losses = self.network(images, targets)
@@ -335,7 +341,8 @@ class _BoxLearner(Learner):
 
 
 class _BoxBatches(Dataset[tuple[Tensor, ...]]):
-    """Batches of frames, each a function of its step: mirrored, brighter or darker, with ignored places painted."""
+    """Batches of frames, each a function of its step: mirrored, brighter or darker, with ignored places painted
+    over."""
 
     def __init__(self, db: Database, store: BlobStore, frames: list[BoxFrame], seed: int) -> None:
         self._db, self._store, self._frames, self._seed = db, store, frames, seed
@@ -390,12 +397,3 @@ def prepared(picture: np.ndarray, frame: BoxFrame, rng: np.random.Generator) -> 
 def _corners(boxes: np.ndarray, width: int, height: int) -> np.ndarray:
     low, high = boxes[:, :2], boxes[:, :2] + boxes[:, 2:]
     return np.clip(np.concatenate([low, high], 1) * [width, height, width, height], 0, [width, height, width, height])
-
-
-def _known(db: Database, training_set_id: int, digest: str) -> int | None:
-    c = schema.model.c
-    asked = sa.select(sa.func.min(c.model_id)).where(
-        c.task == "detector", c.training_set_id == training_set_id, c.checkpoint_hash == digest
-    )
-    with db.read() as conn:
-        return conn.scalar(asked)

@@ -1,6 +1,6 @@
 """Average precision and recall of boxes, as COCO counts them at an overlap of one half.
 
-Belongs here: matching boxes to drawn ones, precision over recall. Does not belong here: whose boxes they are
+Belongs here: matching boxes to drawn ones, precision over recall. Does not belong here: where the boxes come from
 (`box_training`), tracks (`tracking_metrics`).
 """
 
@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from chimp_assets.vision.tracking.tracking_metrics import overlaps_of
+from chimp_assets.vision.detection.overlaps import overlaps_of
 
 
 @dataclass(frozen=True)
-class Precision:
+class AveragePrecision:
     """ap: mean of the precisions at 101 recalls; recall: of drawn boxes, at the lowest score; n: drawn boxes."""
 
     ap: float
@@ -29,12 +29,12 @@ def average_precision(
     area: tuple[float, float] = (0.0, 1.01),
     overlap: float = 0.5,
     most: int = 100,
-) -> Precision:
+) -> AveragePrecision:
     """AP of boxes over pictures. found: f32 [k, 5] x, y, w, h, score for each picture; true: f32 [m, 4].
 
-    area: only drawn boxes of these shares of the picture count (the upper end is out); a box on one of another size, or
-    an unmatched box of another size, counts neither way, as in COCO. most: of a picture, the surest. NaN where nothing
-    was drawn.
+    area: only drawn boxes of these shares of the picture count (the upper end excluded); a box on a drawn one of
+    another size, or an unmatched box of another size, is ignored, as in COCO. most: best boxes of a picture that count.
+    NaN if nothing was drawn.
     """
     scores, hits, n = [], [], 0
     for boxes, drawn in zip(found, true, strict=True):
@@ -58,7 +58,7 @@ def average_precision(
                 scores.append(float(box[4]))
                 hits.append(True)
     if not n:
-        return Precision(float("nan"), float("nan"), 0)
+        return AveragePrecision(float("nan"), float("nan"), 0)
     order = np.argsort(-np.array(scores), kind="stable")
     right = np.cumsum(np.array(hits, bool)[order])
     recall = right / n
@@ -66,11 +66,11 @@ def average_precision(
     envelope = np.maximum.accumulate(precision[::-1])[::-1]
     place = np.searchsorted(recall, np.linspace(0, 1, 101), side="left")
     at = np.where(place < len(envelope), np.append(envelope, 0.0)[np.minimum(place, len(envelope))], 0.0)
-    return Precision(float(at.mean()), float(recall[-1]) if len(recall) else 0.0, n)
+    return AveragePrecision(float(at.mean()), float(recall[-1]) if len(recall) else 0.0, n)
 
 
 def _best(alike: np.ndarray, free: np.ndarray, counts: np.ndarray, overlap: float) -> int | None:
-    """The free drawn box that a box lies on best; one that does not count only if no other is there."""
+    """The free drawn box that a box overlaps most; one that does not count only if there is no other."""
     for kind in (counts, ~counts):
         rows = np.flatnonzero(free & kind & (alike >= overlap))
         if len(rows):

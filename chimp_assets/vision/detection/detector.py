@@ -1,255 +1,44 @@
-"""What proposes boxes, behind one small interface, and the model row that says which detector drew a track.
+"""Which detector is used, and the model row that says which detector drew a track.
 
-Belongs here: the interface, torchvision's detectors, choosing one from the settings, its row in `model`.
-Does not belong here: the motion detector itself (`motion`), linking (`tracker`), reading pictures and writing rows
-(`tracking`).
+Belongs here: choosing one from the settings or the champion, its row in `model`. Does not belong here: the detectors
+(`motion`, `torchvision_detector`), linking (`tracker`), reading pictures and writing rows (`tracking.bundle`).
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
-import numpy as np
 import sqlalchemy as sa
-from numpy.typing import NDArray
 
 from chimp_assets.database import schema
-from chimp_assets.vision.detection.motion import FrameBoxes, MotionDetector, Picture
-from chimp_assets.vision.models.checkpoint import CONFIG_LIMIT, ModelError, champion, load_checkpoint
+from chimp_assets.vision.detection.interface import Detector, DetectorError
+from chimp_assets.vision.detection.motion import MotionDetector
+from chimp_assets.vision.models.checkpoint import CONFIG_LIMIT, champion, load_checkpoint
 
 if TYPE_CHECKING:
-    import torch
-
     from chimp_assets.archive.storage.store import BlobStore
     from chimp_assets.database.connection.engine import Database
     from chimp_assets.settings import Settings
 
-DEFAULT_ARCHITECTURE = "fasterrcnn_mobilenet_v3_large_320_fpn"
-COCO_CLASSES = 91
-COCO_ANIMALS = (16, 17, 18, 19, 20, 21, 22, 23, 24, 25)
-"""bird, cat, dog, horse, sheep, cow, elephant, bear, zebra, giraffe in torchvision's numbering (0 is background).
-COCO knows no apes: they come out as bear, dog or cow, which is good enough for a box."""
 FINE_TUNED = "fine-tuned"
-"""What the name of a detector begins with that was learned from drawn boxes (`box_training`)."""
-_BATCH = 4
-
-
-class DetectorError(ModelError):
-    """A detector cannot be built: its weights are missing, unreadable or of another network."""
-
-
-class Detector(Protocol):
-    """Proposes boxes. `name` and `config` are everything needed to build the same detector again."""
-
-    @property
-    def name(self) -> str:
-        """What kind of detector this is, for a person."""
-        ...
-
-    @property
-    def config(self) -> dict[str, Any]:
-        """JSON values only; a changed config makes a new version in `model`."""
-        ...
-
-    def detect(self, pictures: Iterator[Picture]) -> Iterator[FrameBoxes]:
-        """Boxes of every picture, in order.
-
-        pictures: (frame_no, time_s, u8 [h, w, 3] RGB). Yields (frame_no, f32 [k, 5]): x, y, w, h as fractions of the
-        picture, score in [0, 1]; k may be 0.
-        """
-        ...
-
-
-class TorchvisionDetector:
-    """A network of torchvision.models.detection with COCO's classes, or fine-tuned ones where every class is an animal.
-
-    weights: path of a .safetensors or .pth state dict; None asks torchvision for its own COCO weights, which downloads
-    them where that is possible. A safetensors file may name its network in its metadata (`architecture`) and the labels
-    that are animals (`animal_labels`, JSON list); else the network is `architecture` and the labels are COCO's animals,
-    or all labels if the number of classes is not COCO's. Raises DetectorError.
-    """
-
-    name = "torchvision"
-
-    def __init__(
-        self, weights: str | Path | None = None, architecture: str = DEFAULT_ARCHITECTURE, min_score: float = 0.05
-    ) -> None:
-        self._min_score = min_score
-        if weights is None:
-            self._network, digest = _downloaded(architecture)
-            labels = list(COCO_ANIMALS)
-        else:
-            state, metadata, digest = _read_weights(Path(weights))
-            architecture = metadata.get("architecture", architecture)
-            classes = _classes_of(state)
-            self._network = _network_of(architecture, classes, state, Path(weights))
-            labels = list(COCO_ANIMALS) if classes == COCO_CLASSES else list(range(1, classes))
-            labels = json.loads(metadata.get("animal_labels", json.dumps(labels)))
-        self._network.eval()
-        self._labels = np.array(labels)
-        self._config = {
-            "architecture": architecture,
-            "weights_hash": digest,
-            "animal_labels": labels,
-            "min_score": min_score,
-        }
-
-    @classmethod
-    def of_network(cls, network: torch.nn.Module, config: dict[str, Any], digest: str) -> TorchvisionDetector:
-        """A detector of a network that was learned here. config: as its row of `model` has it."""
-        made = cls.__new__(cls)
-        made._network, made._min_score = network.eval(), float(config["min_score"])
-        made._labels = np.array(config["animal_labels"])
-        made._config = {**config, "weights_hash": digest}
-        return made
-
-    @property
-    def config(self) -> dict[str, Any]:
-        """Network, hash of the weights (blake2b-256), animal labels, least score."""
-        return dict(self._config)
-
-    def detect(self, pictures: Iterator[Picture]) -> Iterator[FrameBoxes]:
-        """See `Detector.detect`. Runs on the GPU if there is one; pictures go through in batches of four."""
-        import torch
-
-        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self._network.to(device)
-        batch: list[Picture] = []
-        for picture in pictures:
-            batch.append(picture)
-            if len(batch) == _BATCH:
-                yield from self._detect_batch(batch, device)
-                batch = []
-        if batch:
-            yield from self._detect_batch(batch, device)
-
-    def _detect_batch(self, batch: list[Picture], device: torch.device) -> Iterator[FrameBoxes]:
-        import torch
-
-        tensors = [torch.from_numpy(np.array(rgb)).permute(2, 0, 1).to(device).float() / 255 for _, _, rgb in batch]
-        with torch.inference_mode():
-            outputs = self._network(tensors)
-        for (frame_no, _, rgb), output in zip(batch, outputs, strict=True):
-            height, width = rgb.shape[:2]
-            corners = output["boxes"].cpu().numpy() / [width, height, width, height]
-            scores = output["scores"].cpu().numpy()
-            kept = np.isin(output["labels"].cpu().numpy(), self._labels) & (scores >= self._min_score)
-            yield frame_no, _rows(corners[kept], scores[kept])
-
-
-def _rows(corners: NDArray[np.floating], scores: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Corner boxes as (x, y, w, h, score) rows inside the picture; of boxes that nearly coincide the surest stays."""
-    import torch
-    from torchvision.ops import nms
-
-    corners = np.clip(corners, 0, 1)
-    # Suppression inside the network is by class; one ape may be a bear and a dog at once.
-    kept = nms(torch.from_numpy(corners).float(), torch.from_numpy(scores).float(), 0.6).numpy()
-    corners, scores = corners[kept], scores[kept]
-    rows = np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2], scores[:, None]], axis=1)
-    return rows[(rows[:, 2] > 0) & (rows[:, 3] > 0)].astype(np.float32)
-
-
-def _downloaded(architecture: str) -> tuple[torch.nn.Module, str]:
-    from torchvision.models import get_model, get_model_weights
-
-    try:
-        weights = get_model_weights(architecture).DEFAULT
-        return get_model(architecture, weights=weights), str(weights)
-    except (OSError, RuntimeError) as error:
-        raise DetectorError(
-            f"The weights of {architecture} could not be downloaded: {error}.",
-            "Bring the file by hand and name it in detect.weights, or set detect.detector to motion.",
-        ) from error
-    except ValueError as error:
-        raise _unknown_architecture(architecture) from error
-
-
-def _unknown_architecture(architecture: str) -> DetectorError:
-    return DetectorError(
-        f"{architecture!r} is no detection network of torchvision.", f"Use for example {DEFAULT_ARCHITECTURE}."
-    )
-
-
-def _read_weights(file: Path) -> tuple[dict[str, torch.Tensor], dict[str, str], str]:
-    """State dict, metadata and blake2b-256 of a weights file. Never runs code from the file."""
-    import hashlib
-
-    import torch
-    from safetensors import SafetensorError, safe_open
-
-    if not file.is_file():
-        raise DetectorError(f"There is no weights file {file}.", "Mend detect.weights.")
-    with file.open("rb") as opened:
-        digest = hashlib.file_digest(opened, lambda: hashlib.blake2b(digest_size=32)).hexdigest()
-    if file.suffix == ".safetensors":
-        try:
-            with safe_open(file, framework="pt") as tensors:
-                state = {key: tensors.get_tensor(key) for key in tensors.keys()}  # noqa: SIM118 (not a mapping)
-                return state, tensors.metadata() or {}, digest
-        except (SafetensorError, OSError, ValueError) as error:
-            raise _not_weights(file, error) from error
-    try:
-        state = torch.load(file, map_location="cpu", weights_only=True)
-    except Exception as error:
-        # Reading a foreign file as a pickle fails with whatever its bytes happen to mean; there is no common base.
-        raise _not_weights(file, error) from error
-    if not isinstance(state, dict):
-        raise _not_weights(file, TypeError(f"it holds a {type(state).__name__}"))
-    return state.get("model", state.get("state_dict", state)), {}, digest
-
-
-def _not_weights(file: Path, error: Exception) -> DetectorError:
-    first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    return DetectorError(
-        f"{file} is not a file of weights: {first}.", "Give a .safetensors or a .pth state dict in detect.weights."
-    )
-
-
-def _classes_of(state: dict[str, torch.Tensor]) -> int:
-    """Classes (background included) of a Faster R-CNN state dict; COCO's number for other networks."""
-    predictor = state.get("roi_heads.box_predictor.cls_score.weight")
-    return COCO_CLASSES if predictor is None else int(predictor.shape[0])
-
-
-def _network_of(architecture: str, classes: int, state: dict[str, torch.Tensor], file: Path) -> torch.nn.Module:
-    from torchvision.models import get_model
-
-    try:
-        network = get_model(architecture, weights=None, weights_backbone=None, num_classes=classes)
-    except ValueError as error:
-        raise _unknown_architecture(architecture) from error
-    try:
-        network.load_state_dict(state)
-    except (RuntimeError, AttributeError, TypeError) as error:
-        raise DetectorError(
-            f"The weights {file} do not fit {architecture}.",
-            "Name the right network in the file's safetensors metadata (architecture).",
-        ) from error
-    assert isinstance(network, _module_type())
-    return network
-
-
-def _module_type() -> type[torch.nn.Module]:
-    import torch
-
-    return torch.nn.Module
+"""Prefix of the name of a detector that was learned from drawn boxes (`box_training`)."""
 
 
 def detector_of(settings: Settings) -> Detector:
-    """The detector that the settings ask for. Raises DetectorError if its weights cannot be used."""
+    """The detector that the settings choose. Raises DetectorError if its weights cannot be used."""
     if settings.detect.detector == "motion":
         return MotionDetector()
-    # Below this share of the threshold a box is never used: no need to carry it out of the network.
+    from chimp_assets.vision.detection.torchvision_detector import TorchvisionDetector  # torch: motion needs none
+
+    # Boxes far below the threshold are never used, so the network does not return them.
     return TorchvisionDetector(settings.detect.weights, min_score=round(settings.detect.min_score / 2, 3))
 
 
 def current_detector(db: Database, store: BlobStore, settings: Settings) -> tuple[Detector, int]:
-    """The detector to use now and its model_id: a fine-tuned champion, else what the settings ask for.
+    """The detector to use and its model_id: a fine-tuned champion, else the one that the settings choose.
 
     Only a person makes a fine-tuned detector champion, so it stays until a person chooses another. Raises
     DetectorError, ModelFileError.
@@ -259,43 +48,19 @@ def current_detector(db: Database, store: BlobStore, settings: Settings) -> tupl
     if row is None or not row.name.startswith(FINE_TUNED) or row.checkpoint_uri is None or row.checkpoint_hash is None:
         detector = detector_of(settings)
         return detector, register_detector(db, detector)
+    from chimp_assets.vision.detection.torchvision_detector import TorchvisionDetector, network_of
+
     state, _ = load_checkpoint(store, row.checkpoint_uri, row.checkpoint_hash)
     classes = 1 + max(row.config["animal_labels"])
-    network = _network_of(row.config["architecture"], classes, state, Path(row.checkpoint_uri))
+    network = network_of(row.config["architecture"], classes, state, Path(row.checkpoint_uri))
     return TorchvisionDetector.of_network(network, row.config, row.checkpoint_hash), row.model_id
 
 
-def start_of_training(weights: str | None, architecture: str) -> tuple[torch.nn.Module, str, str]:
-    """A network for one class to begin with, its architecture, and what it begins with (a hash, or `zero`).
-
-    weights: a file as for `TorchvisionDetector`; what fits is taken, the head for its classes is new.
-    """
-    from torchvision.models import get_model
-
-    if weights is None:
-        return get_model(architecture, weights=None, weights_backbone=None, num_classes=2), architecture, "zero"
-    state, metadata, digest = _read_weights(Path(weights))
-    architecture = metadata.get("architecture", architecture)
-    try:
-        network = get_model(architecture, weights=None, weights_backbone=None, num_classes=2)
-    except ValueError as error:
-        raise _unknown_architecture(architecture) from error
-    shapes = {name: tensor.shape for name, tensor in network.state_dict().items()}
-    fitting = {name: tensor for name, tensor in state.items() if shapes.get(name) == tensor.shape}
-    if len(fitting) < 0.5 * len(shapes):
-        raise DetectorError(
-            f"The weights {weights} do not fit {architecture}.",
-            "Name the right network in the file's safetensors metadata (architecture).",
-        )
-    network.load_state_dict(fitting, strict=False)
-    return network, architecture, digest
-
-
 def register_detector(db: Database, detector: Detector) -> int:
-    """model_id of this detector, made the champion of its task if it is not.
+    """model_id of this detector, which becomes the champion of its task if it is not.
 
-    The same detector keeps its row; another kind or config makes a new version and retires the old one in the same
-    transaction. Two runs that register at once get the same row.
+    The same detector keeps its row; another kind or config adds a new version and retires the old one in the same
+    transaction. Two simultaneous runs get the same row.
     """
     config = json.dumps(detector.config, sort_keys=True)
     if len(config) > CONFIG_LIMIT:
@@ -305,9 +70,11 @@ def register_detector(db: Database, detector: Detector) -> int:
             with db.write() as conn:
                 return _find_or_add(conn, detector.name, config)
         except sa.exc.IntegrityError:
-            # Another run registered between our look and our write (PostgreSQL lets both look): look again.
+            # Another run registered between our read and our write (PostgreSQL lets both read): read again.
             continue
-    raise DetectorError("The detector could not be registered: others kept changing it.", "Run the step again.")
+    raise DetectorError(
+        "The detector could not be registered, because other runs kept changing it.", "Run the step again."
+    )
 
 
 def _find_or_add(conn: sa.Connection, name: str, config: str) -> int:

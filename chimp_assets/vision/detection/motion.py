@@ -1,12 +1,12 @@
-"""Boxes around what moves of its own accord, found without labels and without weights.
+"""Boxes around animals that move, found without labels and without weights.
 
 Belongs here: the motion detector: its windows, the colours learned from what moves, masks, boxes.
-Does not belong here: the background and what differs from it (`background`), linking boxes into tracks (`tracker`),
-and where pictures come from.
+Does not belong here: the background and the contrast to it (`background`), linking boxes into tracks (`tracker`),
+reading pictures.
 
 The method is a light form of Papazoglou and Ferrari, "Fast object segmentation in unconstrained video", ICCV 2013:
-motion finds the animal roughly, the colours of what moved are learned from the window itself, and both together find
-the whole animal, also while it sits nearly still. Background: temporal median of aligned pictures.
+motion finds the animal roughly, the colours of what moved are learned from the window itself, and together they find
+the whole animal, even while it sits nearly still. Background: temporal median of aligned pictures.
 """
 
 from __future__ import annotations
@@ -29,12 +29,11 @@ from chimp_assets.vision.detection.background import (
     median_without,
     temporal_median,
 )
+from chimp_assets.vision.detection.interface import FrameBoxes, Picture
 
-Picture = tuple[int, float, NDArray[np.uint8]]
-FrameBoxes = tuple[int, NDArray[np.float32]]
 F32 = NDArray[np.float32]
 
-# Lab bins of the colour models: fine in lightness, since camera traps are often nearly colourless at night.
+# Lab bins of the colour models: fine in lightness, because pictures at night are often nearly colourless.
 _BINS = (22, 16, 16)
 _MIN_SIDE = 16
 _WORSE = 0.5
@@ -49,9 +48,9 @@ class MotionConfig:
     """Knobs of the motion detector. Lengths in pixels of the working picture, contrasts in units of local noise."""
 
     method: int = 1
-    """raised when the same knobs come to give other boxes, so that the model row changes too"""
+    """raised when the same knobs give other boxes, so that the model row changes too"""
     side: int = 256
-    """longest side of the working picture: a chimpanzee at the far bank of a pool still covers 30 pixels"""
+    """longest side of the working picture: a chimpanzee on the far bank of a pool still covers 30 pixels"""
     window: int = 64
     """frames whose median is the background; memory is bounded by one window"""
     strong: float = 6.0
@@ -84,7 +83,7 @@ class MotionDetector:
     def __init__(self, **knobs: Any) -> None:
         self._knobs = MotionConfig(**knobs)
         self.moved: list[bool] = []
-        """of the pictures answered last: whether the camera looked elsewhere, too far for one background"""
+        """for each of the last pictures: whether the camera looked elsewhere, too far for one background"""
 
     @property
     def config(self) -> dict[str, Any]:
@@ -104,7 +103,7 @@ class MotionDetector:
 
 
 @dataclass
-class _Small:
+class _WorkingPicture:
     """A picture at working size."""
 
     frame_no: int
@@ -112,15 +111,15 @@ class _Small:
     rgb: NDArray[np.uint8]
 
 
-def _windows(pictures: Iterator[Picture], knobs: MotionConfig) -> Iterator[tuple[list[_Small], int, int]]:
-    """Half-overlapping windows and the range of frames each answers for, so that every frame sees both its sides."""
-    held: list[_Small] = []
+def _windows(pictures: Iterator[Picture], knobs: MotionConfig) -> Iterator[tuple[list[_WorkingPicture], int, int]]:
+    """Half-overlapping windows and the range of frames that each covers, so that every frame has both neighbours."""
+    held: list[_WorkingPicture] = []
     answered = 0
     half = knobs.window // 2
     for frame_no, time_s, rgb in pictures:
-        small = _Small(frame_no, time_s, shrink(rgb, knobs.side))
+        small = _WorkingPicture(frame_no, time_s, shrink(rgb, knobs.side))
         if held and small.rgb.shape != held[0].rgb.shape:
-            # Some recorders change their picture size in the middle of a file: that is another scene.
+            # Some recorders change the picture size in the middle of a file: treat it as another scene.
             yield held, answered, len(held)
             held, answered = [], 0
         held.append(small)
@@ -145,11 +144,11 @@ def shrink(rgb: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
 
 
 def window_boxes(
-    window: list[_Small], knobs: MotionConfig, first: int, last: int, moved: list[bool] | None = None
+    window: list[_WorkingPicture], knobs: MotionConfig, first: int, last: int, moved: list[bool] | None = None
 ) -> Iterator[FrameBoxes]:
-    """Boxes of frames first..last-1 of a window; the others only help to know the background.
+    """Boxes of frames first..last-1 of a window; the other frames only serve the background.
 
-    moved: takes for each of them whether the camera looked elsewhere.
+    moved: appended to, for each of them whether the camera looked elsewhere.
     """
     if len(window) < 3:
         for small in window[first:last]:
@@ -174,9 +173,9 @@ def window_boxes(
 def _evidence(lab: NDArray[np.uint8], valid: NDArray[np.bool_], knobs: MotionConfig) -> tuple[F32, F32]:
     """Contrast in units of local noise and likeness to an animal, both f32 [n, h, w].
 
-    Two passes: an animal that stays in one place for most of the window is in the median at first, and the ground it
-    uncovers would look like motion. The first pass tells the two apart by their colours; the second looks at each
-    pixel only while no animal hides it.
+    Two passes: an animal that stays in one place for most of the window is part of the first median, and the ground it
+    uncovers would look like motion. The first pass distinguishes the two by their colours; the second uses each pixel
+    only while no animal hides it.
     """
     background = temporal_median(lab)
     if match_light(lab, background):
@@ -192,7 +191,7 @@ def _evidence(lab: NDArray[np.uint8], valid: NDArray[np.bool_], knobs: MotionCon
     still = _smooth_lookup(ratio, _colour_bins(background[None]))[0]
     uncovered = _uncovered(contrast, likeness, still, knobs)
     animal = (contrast > knobs.strong * 0.7) & ~uncovered
-    # Where an animal is in the background, the pictures with that animal have no contrast, but its colours.
+    # If an animal is in the background, pictures with that animal have no contrast there, but its colours.
     animal |= uncovered.any(axis=0) & ~uncovered & (likeness > still - _WORSE)
     hidden = np.stack([cv2.dilate(picture.astype(np.uint8), _BODY) for picture in animal]) > 0
     behind = median_without(lab, hidden, background)
@@ -210,8 +209,8 @@ def _evidence(lab: NDArray[np.uint8], valid: NDArray[np.bool_], knobs: MotionCon
 def _uncovered(contrast: F32, likeness: F32, still: F32, knobs: MotionConfig) -> NDArray[np.bool_]:
     """Where a picture shows the ground and the background an animal, bool [n, h, w].
 
-    There the background is more like an animal than the picture. Stones and leaves of unusual colours inside such a
-    place were uncovered with it: small holes are closed.
+    There the background is more like an animal than the picture is. Stones and leaves of unusual colours inside such
+    a place were uncovered too, so small holes are closed.
     """
     worse = likeness < still - _WORSE
     places = ((contrast > knobs.strong / 2) & worse).astype(np.uint8)
@@ -222,9 +221,9 @@ def _uncovered(contrast: F32, likeness: F32, still: F32, knobs: MotionConfig) ->
 def _colour_ratio(
     bins: NDArray[np.int32], background: NDArray[np.uint8], contrast: F32, knobs: MotionConfig
 ) -> F32 | None:
-    """Log likelihood ratio of each colour bin under what moved against the background; None if nothing moved."""
+    """Log likelihood ratio of each colour bin, moving pixels against background; None if nothing moved."""
     n_bins = int(np.prod(_BINS))
-    # Only bodies teach colours: specks of swaying leaves are opened away first.
+    # Colours are learned from bodies only: an opening removes specks of swaying leaves.
     moving = (
         np.stack([cv2.morphologyEx((c > knobs.strong).astype(np.uint8), cv2.MORPH_OPEN, _BODY) for c in contrast]) > 0
     )
@@ -241,7 +240,7 @@ def _smooth_lookup(ratio: F32, bins: NDArray[np.int32]) -> F32:
 
 
 def _colour_bins(lab: NDArray[np.uint8]) -> NDArray[np.int32]:
-    """Bin of each pixel, i32 of the leading shape. The two colour axes are binned finely near grey, where fur is."""
+    """Bin of each pixel, i32 of the leading shape. The two colour axes have fine bins near grey, the colour of fur."""
     light = np.arange(256) * _BINS[0] // 256
     colour = np.clip((np.arange(256) - 128) // 6 + _BINS[1] // 2, 0, _BINS[1] - 1)
     return (
@@ -275,7 +274,7 @@ def _lively(half: F32, index: int, step: int, shape: tuple[int, ...]) -> F32:
 
 
 def _mask(contrast: F32, lively: F32, likeness: F32, knobs: MotionConfig) -> NDArray[np.uint8]:
-    """Where an animal is, u8 [h, w] of 0 and 1: what moves, and what is lively and has the colours of what moves."""
+    """Where an animal is, u8 [h, w] of 0 and 1: what moves, and what is lively and has the colours of moving things."""
     moving = (contrast > knobs.strong) & (likeness > -0.5)
     weakly = (contrast > knobs.strong / 2) & (likeness > knobs.animal_colour / 2)
     sitting = (lively > knobs.lively / 2) & (likeness > knobs.animal_colour)
@@ -297,7 +296,7 @@ def _boxes(mask: NDArray[np.uint8], contrast: F32, lively: F32, likeness: F32, k
         area = int(inside.sum())
         here = np.s_[y : y + h, x : x + w]
         evidence = np.maximum(contrast[here], lively[here])[inside]
-        # A part is kept when some of it moves for certain; faint parts alone are shadows and ripples.
+        # A part counts if some of it certainly moves; parts that are only faint are shadows and ripples.
         if (evidence > knobs.strong).sum() < 0.3 * knobs.min_area * size and evidence.max() < knobs.lively:
             continue
         colour = float(np.clip(likeness[here][inside].mean(), 0, 3))
@@ -344,10 +343,10 @@ def cut_at_necks(part: NDArray[np.bool_], neck: float) -> list[NDArray[np.bool_]
 
 
 def absorb_fragments(boxes: F32, reach: float, share: float) -> F32:
-    """Joins limbs to their body: a box smaller than `share` of another within `reach` of it is taken into that one.
+    """Join limbs to their body: a box smaller than `share` of another within `reach` of it is merged into that one.
 
     boxes: f32 [k, 5] x, y, w, h, score in any unit; reach in the same unit. The joined box keeps the body's score.
-    Animals of like size stay apart however close they are.
+    Animals of similar size stay separate however close they are.
     """
     left = list(boxes[np.argsort(boxes[:, 2] * boxes[:, 3], kind="stable")])
     bodies: list[F32] = []
@@ -370,14 +369,14 @@ def absorb_fragments(boxes: F32, reach: float, share: float) -> F32:
 
 
 def _gap(one: F32, other: F32) -> float:
-    """Free space between two boxes along the axis where they are farther apart; negative where they overlap."""
+    """Gap between two boxes along the axis on which they are farther apart; negative if they overlap."""
     low = np.maximum(one[:2], other[:2])
     high = np.minimum(one[:2] + one[2:4], other[:2] + other[2:4])
     return float((low - high).max())
 
 
 def _unwarp(boxes: F32, warp: NDArray[np.float64], shape: tuple[int, ...]) -> F32:
-    """Boxes of the aligned picture as fractions of the picture as it was, clipped to it."""
+    """Boxes of the aligned picture as fractions of the original picture, clipped to it."""
     if not len(boxes):
         return boxes
     height, width = shape[:2]

@@ -1,1 +1,1 @@
-"""Tracks as vectors: embedders, how an archive gets one, the files of vectors."""
+"""Tracks as vectors: embedders, how they are learned, the files of vectors."""

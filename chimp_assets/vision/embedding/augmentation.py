@@ -1,7 +1,7 @@
 """Random views of crops, as wildlife video would show the same animal again.
 
-Belongs here: what may change without changing who it is: framing, light, blur, noise, infrared, a branch before the
-animal. Does not belong here: losses and loops (`metric_learning`, `self_supervision`).
+Belongs here: changes that keep the identity: framing, light, blur, noise, infrared, a branch in front of the animal.
+Does not belong here: losses and loops (`metric_learning`, `self_supervision`).
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from torch.nn import functional
 class Strength:
     """How far views may differ.
 
-    area: the least share of the crop that is shown (the most is 1.1, with the border repeated); aspect: log of the
-    stretch; rotation: radians; colour: share by which saturation, contrast and brightness change; tint: of each
-    channel; gamma: log of the exponent; grey, blur, noise, hidden: how often that happens.
+    area: the smallest share of the crop that is shown (the largest is 1.1, with the border repeated); aspect: log of
+    the stretch; rotation: radians; colour: share by which saturation, contrast and brightness change; tint: of each
+    channel; gamma: log of the exponent; grey, blur, noise, hidden: probability of each.
     """
 
     area: float
@@ -36,20 +36,17 @@ class Strength:
 
 
 LABELLED = Strength(0.7, 0.1, 0.1, 0.2, 0.07, 0.2, grey=0.15, blur=0.2, noise=0.2, hidden=0.1)
-"""For learning from names. Views twice as hard (half the area, half a turn of the light) were learned more slowly and,
+"""For learning from names. Views twice as hard (half the area, twice the change of light) were learned more slowly and,
 in the minutes that a CPU has, worse: 0.48 against 0.56 top-1 on two splits of chimpanzee faces."""
 
-SLIGHT = Strength(0.75, 0.08, 0.12, 0.15, 0.05, 0.15, grey=0.0, blur=0.1, noise=0.0, hidden=0.0)
-"""For closed forms, which see each view once: where a box was drawn, and when."""
-
 UNLABELLED = Strength(0.35, 0.25, 0.26, 0.4, 0.1, 0.0, grey=0.15, blur=0.3, noise=0.0, hidden=0.4)
-"""For learning without them, where two views must not be matched by framing and colour (SimCLR, Chen et al. 2020)."""
+"""For learning without names, where framing and colour must not match two views (SimCLR, Chen et al. 2020)."""
 
 
 def augment(pictures: Tensor, side: int, generator: torch.Generator, strength: Strength = UNLABELLED) -> Tensor:
     """One random view of each picture. f32 [n, 3, s, s] in 0..1; returns f32 [n, 3, side, side] in 0..1.
 
-    All random numbers come from the generator (CPU), so a seed is enough, and views are the same on every device.
+    All random numbers come from the generator (CPU), so that a seed gives the same views on every device.
     """
     n, device = len(pictures), pictures.device
 
@@ -66,7 +63,7 @@ def augment(pictures: Tensor, side: int, generator: torch.Generator, strength: S
         padding_mode="border",
         align_corners=False,
     )
-    # Light changes over a day and between cameras; grey with noise is what infrared leaves.
+    # Light changes over a day and between cameras; infrared pictures are grey and noisy.
     colour = strength.colour
     grey = (views * views.new_tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)).sum(1, keepdim=True)
     views = grey + (views - grey) * uniform(1 - 1.5 * colour, 1 + 1.5 * colour, 1, 1, 1)

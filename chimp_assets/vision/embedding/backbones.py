@@ -1,7 +1,7 @@
 """Backbones by name: our small one for CPUs, torchvision's, timm's; and where their weights come from.
 
-Belongs here: building a network without its last layer, loading weights into it, safely and with a sentence for each
-thing that can be wrong. Does not belong here: what is made of the features (`embedder`), training (`metric_learning`).
+Belongs here: building a network without its last layer, loading weights into it safely, an error for everything that
+can be wrong with them. Does not belong here: use of the features (`embedder`), training (`metric_learning`).
 
 No weights file can run code: safetensors, or torch's own format read with `weights_only=True`.
 """
@@ -22,6 +22,8 @@ from pathlib import Path
 
 import torch
 import torchvision
+from safetensors import SafetensorError
+from safetensors.torch import load
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -41,7 +43,7 @@ DOWNLOAD_TIMEOUT_S = 20.0
 
 @dataclass(frozen=True)
 class LocalWeights:
-    """A weights file that was loaded. matched: tensors of the network it filled; licence: as the setting states it."""
+    """A loaded weights file. matched: tensors of the network that it filled; licence: as stated in the settings."""
 
     path: str
     sha256: str
@@ -52,8 +54,8 @@ class LocalWeights:
 class SmallBackbone(nn.Module):
     """A residual network of ten layers for crops of 64 to 96 pixels: 1/10 of a ResNet-18's work at the same side.
 
-    pictures f32 [n, 3, s, s] to features f32 [n, 192]. On 300 to 2,000 crops from zero it beats the ResNet-18 it is cut
-    from, because it can be shown the crops ten times as often in the same minutes (docs/models.md).
+    pictures f32 [n, 3, s, s] to features f32 [n, 192]. Trained from zero on 300 to 2,000 crops it beats the ResNet-18
+    it is derived from, because it sees the crops ten times as often in the same minutes (docs/models.md).
     """
 
     def __init__(self, width: int = 24, stages: int = 4) -> None:
@@ -63,7 +65,7 @@ class SmallBackbone(nn.Module):
         )
         wide = [width * 2**stage for stage in range(stages)]
         self.body = nn.Sequential(
-            *(_Block(wide[max(0, stage - 1)], wide[stage], 1 if stage == 0 else 2) for stage in range(stages))
+            *(_ResidualBlock(wide[max(0, stage - 1)], wide[stage], 1 if stage == 0 else 2) for stage in range(stages))
         )
         self.n_features = wide[-1]
 
@@ -73,7 +75,7 @@ class SmallBackbone(nn.Module):
         return maps.mean((2, 3))
 
 
-class _Block(nn.Module):
+class _ResidualBlock(nn.Module):
     def __init__(self, n_in: int, n_out: int, stride: int) -> None:
         super().__init__()
         self.first = nn.Sequential(
@@ -82,7 +84,7 @@ class _Block(nn.Module):
         self.second = nn.Sequential(nn.Conv2d(n_out, n_out, 3, 1, 1, bias=False), nn.BatchNorm2d(n_out))
         self.around: nn.Module = nn.Identity()
         if stride > 1 or n_in != n_out:
-            # Average before the narrow convolution: a stride of its own would look at a quarter of the picture.
+            # Average before the 1 x 1 convolution: with a stride it would see a quarter of the picture.
             pool: nn.Module = nn.AvgPool2d(stride) if stride > 1 else nn.Identity()
             self.around = nn.Sequential(pool, nn.Conv2d(n_in, n_out, 1, bias=False), nn.BatchNorm2d(n_out))
 
@@ -95,7 +97,7 @@ def backbone_of(name: str) -> tuple[nn.Module, int]:
     """A network without its last layer, untrained, and the number of its features.
 
     name: `small`, a torchvision classification model, or `timm:NAME` where the extra `timm` is installed. Raises
-    ModelError for a name that is not known, for a model whose last layer is not linear, and where timm is missing.
+    ModelError for an unknown name, for a model without a linear layer, and if timm is not installed.
     """
     if name == SMALL:
         small = SmallBackbone()
@@ -111,7 +113,7 @@ def backbone_of(name: str) -> tuple[nn.Module, int]:
         ) from error
     last = [(path, module) for path, module in network.named_modules() if isinstance(module, nn.Linear)]
     if not last:
-        raise ModelError(f"{name} has no linear layer to take off.", "Set embed.backbone to resnet18.")
+        raise ModelError(f"{name} has no linear layer to remove.", "Set embed.backbone to resnet18.")
     path, layer = last[-1]
     parent = network.get_submodule(path.rpartition(".")[0])
     setattr(parent, path.rpartition(".")[2], nn.Identity())
@@ -124,7 +126,7 @@ def _of_timm(name: str) -> tuple[nn.Module, int]:
     except ImportError as error:
         raise ModelError(
             f"embed.backbone is timm:{name}, but timm is not installed.",
-            "Say `pip install chimp-assets[timm]`, or set embed.backbone to a torchvision model such as resnet18.",
+            "Run `pip install chimp-assets[timm]`, or set embed.backbone to a torchvision model such as resnet18.",
         ) from error
     try:
         network = timm.create_model(name, pretrained=False, num_classes=0)
@@ -136,30 +138,30 @@ def _of_timm(name: str) -> tuple[nn.Module, int]:
 
 
 def load_weights(network: nn.Module, path: Path, licence: str) -> LocalWeights:
-    """Load a checkpoint of the user's into a backbone without its last layer.
+    """Load a user's checkpoint into a backbone without its last layer.
 
     .safetensors, or a torch file of tensors alone (a state dict, or one under `state_dict`, `model` or `teacher`).
-    Prefixes such as `module.` or `backbone.` are taken off. Tensors of a last layer are left out; all others of the
-    network must be there. Raises ModelFileError, one sentence, if the file is missing, unsafe, or does not fit.
+    Prefixes such as `module.` or `backbone.` are removed. Tensors of a last layer are ignored; all others of the
+    network must be present. Raises ModelFileError if the file is missing, unsafe, or does not fit.
     """
     if not path.is_file():
-        raise ModelFileError(f"There is no weights file {path}.", "Set embed.weights to a file that is there.")
+        raise ModelFileError(f"There is no weights file {path}.", "Set embed.weights to an existing file.")
     content = path.read_bytes()
     digest = hashlib.sha256(content).hexdigest()
     given = _without_prefix(_tensors(path, content), set(network.state_dict()))
     wanted = network.state_dict()
-    # A counter of batches is in no safetensors export of older models, and means nothing to inference.
+    # Safetensors exports of older models lack the counter of batches, which inference does not use.
     missing = [name for name in wanted if name not in given and not name.endswith("num_batches_tracked")]
     if missing:
         raise ModelFileError(
             f"{path.name} lacks {len(missing)} of the {len(wanted)} tensors of the backbone, such as {missing[0]}.",
-            "Set embed.backbone to the network that the file was made with.",
+            "Set embed.backbone to the network that the file belongs to.",
         )
     for name, tensor in wanted.items():
         if name in given and given[name].shape != tensor.shape:
             raise ModelFileError(
                 f"{name} has shape {list(given[name].shape)} in {path.name} and {list(tensor.shape)} in the backbone.",
-                "Set embed.backbone to the network that the file was made with.",
+                "Set embed.backbone to the network that the file belongs to.",
             )
     network.load_state_dict({name: given.get(name, tensor) for name, tensor in wanted.items()})
     log.info("Weights %s (sha256 %s, licence: %s).", path, digest[:12], licence)
@@ -169,9 +171,6 @@ def load_weights(network: nn.Module, path: Path, licence: str) -> LocalWeights:
 def _tensors(path: Path, content: bytes) -> dict[str, Tensor]:
     """The named tensors of a file. Raises ModelFileError if it holds anything else."""
     if path.suffix == ".safetensors":
-        from safetensors import SafetensorError
-        from safetensors.torch import load
-
         try:
             named: dict[str, Tensor] = load(content)
         except SafetensorError as error:
@@ -181,37 +180,38 @@ def _tensors(path: Path, content: bytes) -> dict[str, Tensor]:
         found = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
         raise ModelFileError(
-            f"{path.name} holds more than tensors, or is damaged, and was not loaded.",
-            "Ask for a safetensors file of it, or convert it where you trust it.",
+            f"{path.name} was not loaded, because it holds more than tensors or is damaged.",
+            "Get it as a safetensors file, or convert it yourself if you trust it.",
         ) from error
     for key in ("state_dict", "model", "teacher"):
         if isinstance(found, dict) and isinstance(found.get(key), dict):
             found = found[key]
     if not isinstance(found, dict):
-        raise ModelFileError(f"{path.name} holds no named tensors.", "Give a file of a state dict.")
+        raise ModelFileError(f"{path.name} holds no named tensors.", "Use the file of a state dict.")
     return {str(name): tensor for name, tensor in found.items() if isinstance(tensor, Tensor)}
 
 
 def _without_prefix(given: dict[str, Tensor], wanted: set[str]) -> dict[str, Tensor]:
-    """The names without the prefix that makes most of them fit."""
+    """The tensors under names without the prefix whose removal makes most of them fit."""
     prefixes = {""} | {name[: -len(end)] for name in given for end in wanted if name.endswith("." + end)}
     best = max(sorted(prefixes), key=lambda prefix: sum(prefix + name in given for name in wanted))
     return {name.removeprefix(best): tensor for name, tensor in given.items() if name.startswith(best)}
 
 
 def pretrained_network() -> Lite0 | None:
-    """EfficientNet-Lite0 with the ImageNet weights of its package; None, with a sentence in the log, without them.
+    """EfficientNet-Lite0 with the ImageNet weights of its package; None, with a warning in the log, without that
+    package.
 
-    Raises ModelFileError if the package holds another file than the one that is known.
+    Raises ModelFileError if the package holds another file than the expected one.
     """
     try:
         package = importlib.resources.files(LITE_PACKAGE)
     except ModuleNotFoundError:
-        log.warning("%s is not installed; crops are described without what ImageNet teaches.", LITE_PACKAGE)
+        log.warning("%s is not installed; crops are embedded without features learned from ImageNet.", LITE_PACKAGE)
         return None
     content = (package / "models" / LITE_FILE).read_bytes()
     if hashlib.sha256(content).hexdigest() != LITE_SHA256:
-        raise ModelFileError(f"{LITE_FILE} of {LITE_PACKAGE} is not the file that is known.", "Install it again.")
+        raise ModelFileError(f"{LITE_FILE} of {LITE_PACKAGE} is not the expected file.", "Install the package again.")
     given = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     network = Lite0()
     network.load_state_dict({name: given[name] for name in network.state_dict()})
@@ -219,7 +219,7 @@ def pretrained_network() -> Lite0 | None:
 
 
 def imagenet_weights_path(backbone: str) -> Path | None:
-    """Where torchvision's ImageNet weights of a backbone lie on this machine; None if they were never downloaded."""
+    """The file of torchvision's ImageNet weights of a backbone on this machine; None if they were never downloaded."""
     try:
         weights = torchvision.models.get_model_weights(backbone).DEFAULT
     except ValueError:
@@ -231,19 +231,23 @@ def imagenet_weights_path(backbone: str) -> Path | None:
 def load_imagenet(network: nn.Module, backbone: str) -> bool:
     """Load torchvision's ImageNet weights into a backbone without its last layer; downloads them once.
 
-    Returns False, with a sentence in the log, if they are neither on this machine nor can be downloaded.
+    Returns False, with a warning in the log, if they are not on this machine and cannot be downloaded.
     """
     if backbone == SMALL or backbone.startswith(TIMM):
-        log.warning("torchvision has no weights of %s; set embed.weights to a file to begin from one.", backbone)
+        log.warning("torchvision has no weights for %s; set embed.weights to a file to start from one.", backbone)
         return False
     before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(DOWNLOAD_TIMEOUT_S)  # torch.hub sets none: a firewall that drops packets would hold us
+    socket.setdefaulttimeout(
+        DOWNLOAD_TIMEOUT_S
+    )  # torch.hub sets none and would hang behind a firewall that drops packets
     try:
         weights = torchvision.models.get_model_weights(backbone).DEFAULT
-        with contextlib.redirect_stdout(sys.stderr):  # it announces downloads where commands print their one JSON line
+        with contextlib.redirect_stdout(
+            sys.stderr
+        ):  # it announces downloads on stdout, where commands print one line of JSON
             state = weights.get_state_dict(progress=False, check_hash=True)
     except (urllib.error.URLError, OSError, RuntimeError, ValueError) as error:
-        log.warning("The ImageNet weights of %s cannot be had (%s).", backbone, error)
+        log.warning("The ImageNet weights of %s cannot be downloaded (%s).", backbone, error)
         return False
     finally:
         socket.setdefaulttimeout(before)

@@ -1,7 +1,7 @@
-"""The embedding files: one for each bundle and embedder, written after its bundle was tracked.
+"""The embedding files: one for each bundle and embedder, written after the bundle was tracked.
 
-Belongs here: embedding a bundle, whether its file is still true, reading files in a stream.
-Does not belong here: the embedder (`embedder`), what is learned from embeddings (`head`).
+Belongs here: embedding a bundle, whether its file is up to date, reading files in a stream.
+Does not belong here: the embedder (`embedder`), what is learned from embeddings (`identity`).
 """
 
 from __future__ import annotations
@@ -15,30 +15,33 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import sqlalchemy as sa
+from safetensors.numpy import load, save
 
 from chimp_assets.database import schema
 from chimp_assets.database.work import stamps
 from chimp_assets.vision.models.checkpoint import (
     ModelError,
     ModelFileError,
+    ModelRow,
     champion,
     content_hash,
     model_of,
     read_checked,
 )
+from chimp_assets.vision.pictures.crops import TrackCrops, are_grey, read_crops
 
 if TYPE_CHECKING:
     from chimp_assets.archive.storage.store import BlobStore
     from chimp_assets.database.connection.engine import Database
     from chimp_assets.settings import Settings
-    from chimp_assets.vision.pictures.crops import TrackCrops
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class BundleEmbeddings:
-    """What embedding a bundle wrote. skipped: live tracks without a single picture that can be read: no vector."""
+    """Result of embedding a bundle. skipped: live tracks without a vector, because none of their pictures can be
+    read."""
 
     n_tracks: int
     uri: str
@@ -56,29 +59,47 @@ def embed_bundle(
 
     The file is a safetensors file {embedding: f16 [n, d] unit vectors, track_id: i64 [n] ascending, without: i64 [m]
     live tracks none of whose pictures can be read, grey: u8 [n], 1 where the pictures have no colour}. A file that is
-    still true is kept as it is. Crop side and crops per track are the embedder's, whatever the settings say today.
-    Pictures are read while the network works. Memory: one bundle's vectors, the crops of tracks alive at once and of a
+    up to date stays. Crop side and crops per track are the embedder's, not those of today's settings. Pictures are read
+    while the network works. Memory: one bundle's vectors, the crops of tracks alive at once and of a
     few ahead. Raises ModelError without a champion embedder or for an unknown bundle.
     """
     with db.read() as conn:
         model = champion(conn, "embedder")
         if model is None:
-            raise ModelError("There is no embedder.", "Fit one first: `chimp ingest` does when tracks are enough.")
+            raise ModelError("There is no embedder.", "`chimp ingest` fits one as soon as there are enough tracks.")
         bundle_id = _bundle_id(conn, bundle_key)
-        seen = stamps.changed_at(conn, bundle_id)  # a video that is tracked after this makes the file stale
+        seen = stamps.changed_at(conn, bundle_id)  # a video tracked after this makes the file stale
         live, video_of = _live_tracks(conn, bundle_id)
         fresh = _fresh_file(conn, store, model.model_id, bundle_id, live)
     if fresh is not None:
         return BundleEmbeddings(fresh.n_tracks, fresh.uri, len(live) - fresh.n_tracks)
-    # Only now, when something is to be embedded: importing torch takes longer than scoring a bundle.
-    from safetensors.numpy import save
+    content = _embedded(db, store, bundle_key, model, live, np.unique(video_of).tolist(), progress)
+    n_tracks = len(content["track_id"])
+    data = save(content)
+    digest = content_hash(data)
+    uri = f"embeddings/{model.model_id}/{bundle_key}-{digest[:8]}.safetensors"
+    store.put(uri, data)
+    replaced = _write_row(db, model.model_id, bundle_id, uri, digest, n_tracks, seen)
+    if replaced is not None and replaced != uri:
+        store.delete(replaced)
+    return BundleEmbeddings(n_tracks, uri, len(live) - n_tracks)
 
+
+def _embedded(
+    db: Database,
+    store: BlobStore,
+    bundle_key: str,
+    model: ModelRow,
+    live: np.ndarray,
+    videos: list[int],
+    progress: Callable[[str, int, int], None] | None,
+) -> dict[str, np.ndarray]:
+    """The arrays of a bundle's file, as described in `embed_bundle`."""
+    # Only if something is to be embedded: importing torch takes longer than scoring a bundle.
     from chimp_assets.vision.embedding.embedder import load_embedder
     from chimp_assets.vision.embedding.inference import embed_tracks
-    from chimp_assets.vision.pictures.crops import are_grey, read_crops
 
     embedder = load_embedder(store, model)
-    videos = np.unique(video_of).tolist()
     unreadable: list[int] = []
     grey: dict[int, bool] = {}
 
@@ -92,29 +113,25 @@ def embed_bundle(
             if progress is not None:
                 progress(f"embed {bundle_key}", number + 1, len(videos))
 
-    # A generator that is not read to its end would leave its thread behind until it is collected.
+    # A generator that is not exhausted would leave its thread running until it is collected.
     with closing(embed_tracks(embedder, tracks())) as embedded:
         vectors = {track: vector.astype(np.float16) for track, vector in embedded}
-    blind = np.array(sorted(set(live.tolist()) - vectors.keys()), dtype=np.int64)
-    track_id = np.array(sorted(vectors), dtype=np.int64)
-    embedding = np.stack([vectors[i] for i in track_id]) if vectors else np.zeros((0, embedder.dimensions), np.float16)
-    is_grey = np.array([grey[i] for i in track_id.tolist()], dtype=np.uint8)
-    content = save({"embedding": embedding, "track_id": track_id, "without": blind, "grey": is_grey})
-    digest = content_hash(content)
-    uri = f"embeddings/{model.model_id}/{bundle_key}-{digest[:8]}.safetensors"
-    store.put(uri, content)
-    replaced = _write_row(db, model.model_id, bundle_id, uri, digest, len(track_id), seen)
-    if replaced is not None and replaced != uri:
-        store.delete(replaced)
     if unreadable:
-        log.warning("Bundle %s: %d pictures of tracks cannot be read and were left out.", bundle_key, len(unreadable))
-    return BundleEmbeddings(len(track_id), uri, len(live) - len(track_id))
+        log.warning("Bundle %s: %d unreadable pictures of tracks were skipped.", bundle_key, len(unreadable))
+    track_id = np.array(sorted(vectors), dtype=np.int64)
+    none = np.zeros((0, embedder.dimensions), np.float16)
+    return {
+        "embedding": np.stack([vectors[i] for i in track_id]) if vectors else none,
+        "track_id": track_id,
+        "without": np.array(sorted(set(live.tolist()) - vectors.keys()), dtype=np.int64),
+        "grey": np.array([grey[i] for i in track_id.tolist()], dtype=np.uint8),
+    }
 
 
 def is_stale(db: Database, store: BlobStore, bundle_key: str) -> bool:
     """Whether the live tracks of a bundle differ from the champion embedder's file (or there is none).
 
-    False while there is no embedder: nothing can be done about it yet.
+    False while there is no embedder. For tests and notebooks: the product asks `database.work`, which reads no file.
     """
     with db.read() as conn:
         model = champion(conn, "embedder")
@@ -148,8 +165,8 @@ def read_embeddings(
 
 
 def are_tracks_grey(db: Database, store: BlobStore, embedder_id: int, track_ids: np.ndarray) -> np.ndarray:
-    """bool [n]: tracks whose pictures have no colour, as by infrared light; False also where that is not known (their
-    bundle was embedded before it was kept)."""
+    """bool [n]: tracks whose pictures have no colour, as in infrared light; False also if unknown (files written before
+    this field existed)."""
     grey = np.zeros(len(track_ids), dtype=bool)
     file, bundle = schema.embedding_file.c, schema.bundle.c
     with db.read() as conn:
@@ -192,9 +209,7 @@ def embeddings_of_tracks(
 
 
 def _read_current(db: Database, store: BlobStore, embedder_id: int, bundle_id: int) -> dict[str, np.ndarray]:
-    """The file that the row names now; once more if it was replaced between reading the row and the file."""
-    from safetensors.numpy import load
-
+    """The file that the row names; read again if it was replaced between reading the row and the file."""
     file = schema.embedding_file
     statement = sa.select(file).where(file.c.model_id == embedder_id, file.c.bundle_id == bundle_id)
     uri = None
@@ -212,7 +227,7 @@ def _read_current(db: Database, store: BlobStore, embedder_id: int, bundle_id: i
 def _write_row(
     db: Database, model_id: int, bundle_id: int, uri: str, digest: str, n_tracks: int, seen: datetime | None
 ) -> str | None:
-    """Replace the row of a bundle; returns the uri that it named before."""
+    """Replace the row of a bundle; returns the previous uri."""
     file = schema.embedding_file
 
     def write(conn: sa.Connection) -> str | None:
@@ -237,10 +252,8 @@ def _write_row(
 def _fresh_file(
     conn: sa.Connection, store: BlobStore, model_id: int, bundle_id: int, live: np.ndarray
 ) -> sa.Row[tuple[object, ...]] | None:
-    """The row of a bundle's file if the file holds exactly the live tracks (i64 [n], ascending) and none came or went
-    since."""
-    from safetensors.numpy import load
-
+    """The row of a bundle's file if the file holds exactly the live tracks (i64 [n], ascending) and nothing changed
+    since it was written; else None."""
     file = schema.embedding_file
     row = conn.execute(sa.select(file).where(file.c.model_id == model_id, file.c.bundle_id == bundle_id)).one_or_none()
     if row is None:
@@ -252,7 +265,7 @@ def _fresh_file(
         content = load(read_checked(store, row.uri, row.content_hash))
     except ModelFileError:
         return None
-    # Files of older versions do not say which tracks could not be embedded.
+    # Files of older versions do not name the tracks that could not be embedded.
     held = np.union1d(content["track_id"], content.get("without", np.zeros(0, np.int64)))
     return row if np.array_equal(held, live) else None
 
@@ -271,7 +284,7 @@ def _live_tracks(conn: sa.Connection, bundle_id: int) -> tuple[np.ndarray, np.nd
 
 
 def embedded_at(conn: sa.Connection, model_id: int, bundle_key: str) -> datetime | None:
-    """As of when a bundle's file holds the embedder's vectors; None if there is none."""
+    """The time as of which a bundle's file holds the embedder's vectors; None if there is no file."""
     file = schema.embedding_file.c
     return conn.scalar(
         sa.select(file.created_at).where(file.model_id == model_id, file.bundle_id == _bundle_id(conn, bundle_key))

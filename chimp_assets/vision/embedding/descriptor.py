@@ -1,6 +1,6 @@
-"""What a crop looks like before anything was learned: gradient orientations and the layout of colours.
+"""A description of a crop that needs no learning: gradient orientations and the layout of colours.
 
-Belongs here: one fixed, differentiable-free description of pictures in torch, the same on every device.
+Belongs here: one fixed description of pictures in torch, the same on every device.
 Does not belong here: what is learned from it (`self_supervision`, `embedder`).
 """
 
@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 SIDE = 64  # pixels; crops are scaled to this first
-CELL = 8  # pixels; a histogram is taken of each cell
+CELL = 8  # pixels; each cell has a histogram
 BINS = 9  # orientations in half a turn
 COLOUR_SIDE = 16  # the layout of colours is a picture of this side
 COLOUR_WEIGHT = 0.7  # light changes colours more than edges
@@ -31,7 +31,7 @@ def describe(pictures: Tensor) -> Tensor:
     gradients = functional.normalize(_gradient_blocks(_scaled(pictures, SIDE)), dim=1)
     colours = _scaled(pictures, COLOUR_SIDE).flatten(1)
     colours = functional.normalize(colours - colours.mean(1, keepdim=True), dim=1)
-    # Counting tones as well (a*, b* of CIELAB) was tried: it makes cows in dim light much harder to tell apart.
+    # A histogram of tones as well (a*, b* of CIELAB) made cows in dim light much harder to tell apart.
     return torch.cat([gradients, COLOUR_WEIGHT * colours], 1)
 
 

@@ -1,9 +1,9 @@
-"""The embedder: crops of an animal to one unit vector; and how an archive gets its first one.
+"""The embedder: crops of an animal to one unit vector; and fitting the first one of an archive.
 
 Belongs here: the network (a fixed descriptor or patches by a dictionary, a backbone, and a linear projection), where
-weights come from, the vector of a track, fitting the first embedder of an archive.
+weights come from, the vector of a track, the first embedder of an archive.
 Does not belong here: learning without labels (`self_supervision`), reading crops (`crops`), files of embeddings
-(`embedding`).
+(`bundle`).
 """
 
 from __future__ import annotations
@@ -66,14 +66,14 @@ CHANNEL_MEAN = (0.485, 0.456, 0.406)
 CHANNEL_STD = (0.229, 0.224, 0.225)
 BATCH = 64
 MIN_TRAINING_TRACKS = 4
-# Below this a network from zero learns nothing: with 138 crops of 43 tracks (chimpanzee faces) twelve epochs of NT-Xent
-# left a ResNet-18 worse than its random start, after 1,000 times the work of the closed form.
+# With fewer crops a network from zero learns nothing: with 138 crops of 43 tracks (chimpanzee faces) twelve epochs of
+# NT-Xent left a ResNet-18 worse than its random start, after 1,000 times the work of the closed form.
 BACKBONE_CROPS = 4_000
 
 
 @dataclass(frozen=True)
-class Part:
-    """Consecutive dimensions that have length `weight` before the whole vector has unit length."""
+class VectorPart:
+    """Consecutive dimensions that are scaled to length `weight` before the whole vector is scaled to length one."""
 
     rows: int
     weight: float
@@ -82,10 +82,10 @@ class Part:
 class Embedder(nn.Module):
     """Crops to unit vectors. backbone: a name that `backbones` knows, or None for the descriptor alone.
 
-    network_side: pixels that the backbone sees, None for those of the crop. parts: of the vector, none for one whole;
-    with parts the backbone's features are taken as they are. mirrored: crops and their mirror images, on average.
-    atoms: of the dictionaries of `patches` that take the descriptor's place, 0 for the descriptor. pretrained: features
-    of a network that learned from photographs of other things (`lite`) stand beside these.
+    network_side: pixels that the backbone sees, None for those of the crop. parts: of the vector, empty for one whole;
+    with parts the backbone's features are not normalised. mirrored: average of crops and their mirror images. atoms: of
+    the dictionaries of `patches` that replace the descriptor, 0 for the descriptor. pretrained: with the features of a
+    network trained on ImageNet (`lite`).
     """
 
     channel_mean: Tensor
@@ -100,7 +100,7 @@ class Embedder(nn.Module):
         backbone: str | None = None,
         *,
         network_side: int | None = None,
-        parts: tuple[Part, ...] = (),
+        parts: tuple[VectorPart, ...] = (),
         mirrored: bool = False,
         atoms: int = 0,
         pretrained: bool = False,
@@ -132,7 +132,7 @@ class Embedder(nn.Module):
         self.eval()
 
     def normalise(self, pictures: Tensor) -> Tensor:
-        """What the backbone expects. f32 [n, 3, s, s] in 0..1."""
+        """Pictures f32 [n, 3, s, s] in 0..1, as the backbone expects them."""
         return (pictures - self.channel_mean) / self.channel_std
 
     def features(self, crops: np.ndarray) -> np.ndarray:
@@ -141,7 +141,7 @@ class Embedder(nn.Module):
         return np.concatenate(parts) if parts else np.zeros((0, self.n_features), dtype=np.float32)
 
     def backbone_features(self, crops: np.ndarray) -> np.ndarray:
-        """Features of the backbone, which must be there, alone. crops: u8 [n, s, s, 3], n > 0; returns f32 [n, f]."""
+        """Features of the backbone alone; there must be one. crops: u8 [n, s, s, 3], n > 0; returns f32 [n, f]."""
         parts = [
             self._in_batch(crops[start : start + BATCH], self._seen_by_backbone)
             for start in range(0, len(crops), BATCH)
@@ -162,7 +162,7 @@ class Embedder(nn.Module):
         projected = self._projected(pictures)
         if self.mirrored:
             projected = projected + self._projected(pictures.flip(3))
-        # A crop without any structure projects to zero, which has no direction; it gets the first axis.
+        # A crop without structure projects to zero, which has no direction; it gets the first axis.
         flat = projected.norm(dim=1, keepdim=True) < 1e-8
         axis = torch.zeros_like(projected)
         axis[:, 0] = 1
@@ -201,7 +201,7 @@ class Embedder(nn.Module):
         with torch.inference_mode():
             held = torch.from_numpy(np.ascontiguousarray(crops))
             if device.type == "cuda":
-                held = held.pin_memory()  # bytes, not floats, cross the bus, while the host goes on
+                held = held.pin_memory()  # bytes, not floats, cross the bus while the host continues
             pictures = held.to(device, non_blocking=True).permute(0, 3, 1, 2).float() / 255
             return function(pictures).float().cpu().numpy()
 
@@ -210,14 +210,14 @@ def mean_direction(vectors: np.ndarray) -> np.ndarray:
     """The vector of a track: the normalised mean of those of its crops. f32 [m, d], m > 0; returns f32 [d]."""
     mean = vectors.mean(0)
     length = float(np.linalg.norm(mean))
-    if length < 1e-6:  # crops that point in opposite directions: the first speaks for the track
+    if length < 1e-6:  # crops that point in opposite directions: take the first
         return np.asarray(vectors[0])
     return np.asarray(mean / np.float32(length))
 
 
 @dataclass(frozen=True)
 class SampledCrops:
-    """Crops of training tracks of the archive, and of which videos they are."""
+    """Crops of training tracks of the archive, and the keys of these tracks."""
 
     crops: CropSet
     track_id: np.ndarray
@@ -227,15 +227,14 @@ def fit_embedder(db: Database, store: BlobStore, settings: Settings, progress: P
     """Fit the first embedder of an archive, make it the champion, return its model_id.
 
     Learns from crops of live tracks outside the audit reserve and outside test days, without labels. Beside the
-    descriptor stands what settings.embed.weights says: a network of the package with its ImageNet weights, the backbone
-    with torchvision's or with the file that is named, or nothing; without any, a backbone learned from zero if there
-    are crops enough and it measurably helps on held-out tracks. In each case the projection is learned from the tracks.
+    descriptor it uses what settings.embed.weights names: a packaged network with ImageNet weights, the backbone with
+    torchvision's weights or with those of a file, or nothing; without any, a backbone trained from zero if there are
+    enough crops and it measurably helps on held-out tracks. The projection is always learned from the tracks.
     The same archive, settings and machine give the same bytes.
-    Raises ModelError if there are too few live tracks, or if torchvision's weights are demanded and cannot be had.
+    Raises ModelError if there are too few live tracks, or if torchvision's weights are required and not available.
     """
     embed = settings.embed
-    sampled = sample_crops(db, store, settings, progress)
-    crops = sampled.crops
+    crops = sample_crops(db, store, settings, progress).crops
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     plain = Embedder(embed.dimensions, embed.crop_side).to(device)
     described = plain.features(crops.crops)
@@ -244,29 +243,14 @@ def fit_embedder(db: Database, store: BlobStore, settings: Settings, progress: P
         "plain": _rounded(retrieval(described, crops.track, group, None, settings.seed)),
         "tracks": _rounded(retrieval(described, crops.track, group, embed.dimensions, settings.seed)),
     }
-    chosen, features, kind = plain, described, "tracks"
-    local: LocalWeights | None = None
-    if embed.weights_file is not None:
-        chosen, kind = Embedder(embed.dimensions, embed.crop_side, embed.backbone), "file+tracks"
-        assert chosen.backbone is not None
-        local = load_weights(chosen.backbone, embed.weights_file, embed.weights_licence)
-    elif embed.weights == "imagenet":
-        chosen, kind = Embedder(embed.dimensions, embed.crop_side, embed.backbone), "imagenet+tracks"
-        assert chosen.backbone is not None
-        if not load_imagenet(chosen.backbone, embed.backbone):
-            raise ModelError(
-                f"The ImageNet weights of {embed.backbone} are neither on this machine nor can they be downloaded.",
-                "Connect to the internet once, or set embed.weights to auto.",
-            )
-    elif embed.weights == "auto" and (network := pretrained_network()) is not None:
-        chosen, kind = Embedder(embed.dimensions, embed.crop_side, pretrained=True), "lite0+tracks"
-        assert chosen.pretrained is not None
-        chosen.pretrained.load_state_dict(network.state_dict())
-    if kind != "tracks":
+    chosen, features, kind, local = plain, described, "tracks", None
+    given = _with_given_weights(settings)
+    if given is not None:
+        chosen, kind, local = given
         chosen = chosen.to(device)
         features = chosen.features(crops.crops)
         measured[kind] = _rounded(retrieval(features, crops.track, group, embed.dimensions, settings.seed))
-    if kind == "tracks" and len(crops.crops) >= BACKBONE_CROPS:
+    elif len(crops.crops) >= BACKBONE_CROPS:
         larger, with_it, without = _trained_backbone(crops, described, settings, device, progress)
         measured["new videos: backbone+tracks"], measured["new videos: tracks"] = _rounded(with_it), _rounded(without)
         if with_it > without:
@@ -296,6 +280,33 @@ def fit_embedder(db: Database, store: BlobStore, settings: Settings, progress: P
     return register_model(db, "embedder", f"{kind} {embed.dimensions}", config, uri, digest, state="champion")
 
 
+def _with_given_weights(settings: Settings) -> tuple[Embedder, str, LocalWeights | None] | None:
+    """The embedder with the weights that the settings name, its kind, and their file; None if they name none.
+
+    Raises ModelError if torchvision's weights are required and not available, ModelFileError if the file is unfit.
+    """
+    embed = settings.embed
+    if embed.weights_file is not None:
+        embedder = Embedder(embed.dimensions, embed.crop_side, embed.backbone)
+        assert embedder.backbone is not None
+        return embedder, "file+tracks", load_weights(embedder.backbone, embed.weights_file, embed.weights_licence)
+    if embed.weights == "imagenet":
+        embedder = Embedder(embed.dimensions, embed.crop_side, embed.backbone)
+        assert embedder.backbone is not None
+        if not load_imagenet(embedder.backbone, embed.backbone):
+            raise ModelError(
+                f"The ImageNet weights of {embed.backbone} are not on this machine and cannot be downloaded.",
+                "Connect to the internet once, or set embed.weights to auto.",
+            )
+        return embedder, "imagenet+tracks", None
+    if embed.weights == "auto" and (network := pretrained_network()) is not None:
+        embedder = Embedder(embed.dimensions, embed.crop_side, pretrained=True)
+        assert embedder.pretrained is not None
+        embedder.pretrained.load_state_dict(network.state_dict())
+        return embedder, "lite0+tracks", None
+    return None
+
+
 def load_embedder(store: BlobStore, model: ModelRow) -> Embedder:
     """The embedder of a model row, ready to embed. Raises ModelFileError if its file is missing, changed or unfit."""
     if model.checkpoint_uri is None or model.checkpoint_hash is None:
@@ -306,7 +317,7 @@ def load_embedder(store: BlobStore, model: ModelRow) -> Embedder:
         config["crop_side"],
         config["backbone"],
         network_side=config.get("network_side"),
-        parts=tuple(Part(int(rows), float(weight)) for rows, weight in config.get("parts", ())),
+        parts=tuple(VectorPart(int(rows), float(weight)) for rows, weight in config.get("parts", ())),
         mirrored=bool(config.get("mirrored", False)),
         atoms=int(config.get("atoms", 0)),
         pretrained=bool(config.get("pretrained", False)),
@@ -315,7 +326,7 @@ def load_embedder(store: BlobStore, model: ModelRow) -> Embedder:
         embedder.load_state_dict(tensors)
     except RuntimeError as error:
         raise ModelFileError(
-            f"The model file {model.checkpoint_uri} does not fit its own description: {error}.",
+            f"The model file {model.checkpoint_uri} does not match its own config: {error}.",
             "Fit an embedder again.",
         ) from error
     return embedder.to(torch.device("cuda" if torch.cuda.is_available() else "cpu")).eval()
@@ -324,8 +335,8 @@ def load_embedder(store: BlobStore, model: ModelRow) -> Embedder:
 def sample_crops(db: Database, store: BlobStore, settings: Settings, progress: Progress | None = None) -> SampledCrops:
     """Crops that an embedder may learn from: live tracks outside the audit reserve and outside test days.
 
-    At most settings.embed.max_crops, tracks taken in the order of a hash. Memory: max_crops * crop_side^2 * 3 bytes.
-    Raises ModelError if the archive has fewer than settings.embed.min_tracks live tracks.
+    At most settings.embed.max_crops; tracks are taken in the order of a hash. Memory: max_crops * crop_side^2 * 3
+    bytes. Raises ModelError if the archive has fewer than settings.embed.min_tracks live tracks.
     """
     tracks = _training_tracks(db, settings)
     embed = settings.embed
@@ -368,7 +379,7 @@ def _training_tracks(db: Database, settings: Settings) -> dict[int, tuple[int, i
                 f"The archive has {live} live tracks; an embedder needs {settings.embed.min_tracks}.",
                 "Ingest more videos, or lower embed.min_tracks.",
             )
-        # Inner join: a video without a split cannot be shown to lie outside test days.
+        # Inner join: a video without a split may belong to a test day.
         rows = conn.execute(
             sa.select(t.track_id, t.video_id, t.first_frame_no, t.last_frame_no)
             .join_from(schema.track, schema.split_assignment, split.video_id == t.video_id)

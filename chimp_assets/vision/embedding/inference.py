@@ -1,7 +1,7 @@
-"""Embedding many tracks: pictures are read ahead while the network works, and tracks share its batches.
+"""Embedding many tracks: pictures are read ahead while the network works, and batches span tracks.
 
-Belongs here: the reading thread and its bound, batches across tracks and videos, what happens when a GPU's memory ends.
-Does not belong here: which tracks, and where vectors go (`embedding`); the network (`embedder`).
+Belongs here: the reading thread and its bound, batches across tracks and videos, smaller batches when a GPU runs out of
+memory. Does not belong here: which tracks, and where vectors go (`bundle`); the network (`embedder`).
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ BATCH = 64
 """Crops that go through the network at once on a CPU; more are no faster there."""
 BATCH_GPU = 512
 AHEAD = 32
-"""Tracks that are read ahead at most: 32 of 5 crops of 96 pixels are 4 MB."""
+"""Tracks that are read ahead at most: 32 tracks of 5 crops of 96 pixels are 4 MB."""
 
 
 def embed_tracks(embedder: Embedder, tracks: Iterable[TrackCrops]) -> Generator[tuple[int, np.ndarray]]:
-    """(track_id, f32 [dimensions] of unit length) of each track, in the order in which they come.
+    """(track_id, f32 [dimensions] of unit length) of each track, in their given order.
 
-    tracks is drawn from in a thread of its own, at most AHEAD tracks ahead; what it raises is raised here. Memory: the
+    A thread reads from tracks, at most AHEAD tracks ahead; what it raises is raised here. Memory: the
     tracks ahead and one batch. The same tracks give the same vectors on one kind of device; a CPU and a GPU differ by
     rounding (full precision: no autocast). Raises ModelError if not even one crop fits into the memory of the GPU.
     """
@@ -53,7 +53,7 @@ def embed_tracks(embedder: Embedder, tracks: Iterable[TrackCrops]) -> Generator[
 
 
 def read_ahead(source: Iterable[T], most: int) -> Generator[T]:
-    """The same items in the same order, made in a thread of its own up to `most` items ahead.
+    """The same items in the same order, read by a thread up to `most` items ahead.
 
     What the source raises is raised after the items before it. A reader that stops early ends the thread.
     """
@@ -103,15 +103,16 @@ def _vectors(embedder: Embedder, tracks: list[TrackCrops]) -> Iterator[tuple[int
 
 
 def _embedded(embedder: Embedder, crops: np.ndarray) -> np.ndarray:
-    """Vectors of crops; in halves where the memory of the GPU ends."""
+    """Vectors of crops; in halves if the GPU runs out of memory."""
     try:
         return embedder.embed(crops)
     except torch.OutOfMemoryError:
         if len(crops) == 1:
             raise ModelError(
-                "Not even one crop fits into the memory of the GPU.", "Free it of other programs, then run it again."
+                "Not even one crop fits into the memory of the GPU.",
+                "Close other programs that use the GPU, then run it again.",
             ) from None
-    log.warning("The GPU's memory is full: %d crops at once from here.", len(crops) // 2)
+    log.warning("The GPU is out of memory: continuing with %d crops at once.", len(crops) // 2)
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
     half = len(crops) // 2

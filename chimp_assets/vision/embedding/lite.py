@@ -1,9 +1,9 @@
-"""EfficientNet-Lite0 (Tan and Le 2019; without what phones are slow at): what a million photographs taught a network.
+"""EfficientNet-Lite0 (Tan and Le 2019; without the operations that phones are slow at), trained on ImageNet.
 
-Its ImageNet weights (Apache 2.0) come as a package among the others, so that they are there without a network. They
-were made with TensorFlow, whose "same" padding is not symmetric where a convolution halves the picture.
+Its weights (Apache 2.0) are an installed package, so that nothing is downloaded. They come from TensorFlow, whose
+"same" padding is not symmetric where a convolution halves the picture.
 
-Belongs here: the network, and the features of several depths. Does not belong here: where weights come from
+Belongs here: the network, and its features at several depths. Does not belong here: where weights come from
 (`backbones`), what is learned from the features.
 """
 
@@ -24,15 +24,15 @@ STAGES = (
 )  # fmt: skip
 """Blocks, side of the kernel, stride of the first, expansion, channels."""
 WIDTHS = {4: 40, 7: 80, 10: 112, 14: 192, 15: 320}
-"""Blocks after which features are taken, and their channels: fur and skin are seen early, what kind of thing it is
-late."""
+"""Blocks after which features are taken, and their channels: early ones see fur and skin, late ones the kind of
+object."""
 LAST = 1280
 LEAST_SIDE = 96
 """Smaller pictures are enlarged; at 96 pixels the last maps have three fields a side."""
 _EPS = 1e-3
 
 
-class _Same(nn.Conv2d):
+class _SameConv2d(nn.Conv2d):
     """A convolution that pads as TensorFlow does: the odd column goes to the right, the odd row below."""
 
     def forward(self, maps: Tensor) -> Tensor:
@@ -43,8 +43,8 @@ class _Same(nn.Conv2d):
         return functional.conv2d(maps, self.weight, self.bias, stride, 0, 1, self.groups)
 
 
-class _Block(nn.Module):
-    """Names of the parts as in the weights file."""
+class _InvertedResidual(nn.Module):
+    """Attributes have the names of the weights file."""
 
     def __init__(self, n_in: int, n_out: int, kernel: int, stride: int, expansion: int) -> None:
         super().__init__()
@@ -54,7 +54,7 @@ class _Block(nn.Module):
         if self.expands:
             self._expand_conv = nn.Conv2d(n_in, wide, 1, bias=False)
             self._bn0 = nn.BatchNorm2d(wide, eps=_EPS, momentum=0.01)
-        self._depthwise_conv = _Same(wide, wide, kernel, stride, groups=wide, bias=False)
+        self._depthwise_conv = _SameConv2d(wide, wide, kernel, stride, groups=wide, bias=False)
         self._bn1 = nn.BatchNorm2d(wide, eps=_EPS, momentum=0.01)
         self._project_conv = nn.Conv2d(wide, n_out, 1, bias=False)
         self._bn2 = nn.BatchNorm2d(n_out, eps=_EPS, momentum=0.01)
@@ -69,17 +69,18 @@ class _Block(nn.Module):
 class Lite0(nn.Module):
     """Pictures f32 [n, 3, s, s] in 0..1 to features f32 [n, n_features]. It is not trained further.
 
-    Mean and deviation of the maps after the blocks of WIDTHS, and the mean of the last, each depth of length one.
+    Mean and standard deviation of the maps after the blocks of WIDTHS, and the mean of the last; each depth has length
+    one.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self._conv_stem = _Same(3, 32, 3, 2, bias=False)
+        self._conv_stem = _SameConv2d(3, 32, 3, 2, bias=False)
         self._bn0 = nn.BatchNorm2d(32, eps=_EPS, momentum=0.01)
         blocks, n_in = [], 32
         for count, kernel, stride, expansion, n_out in STAGES:
             for number in range(count):
-                blocks.append(_Block(n_in, n_out, kernel, stride if number == 0 else 1, expansion))
+                blocks.append(_InvertedResidual(n_in, n_out, kernel, stride if number == 0 else 1, expansion))
                 n_in = n_out
         self._blocks = nn.ModuleList(blocks)
         self._conv_head = nn.Conv2d(n_in, LAST, 1, bias=False)
@@ -91,7 +92,7 @@ class Lite0(nn.Module):
 
     def forward(self, pictures: Tensor) -> Tensor:
         """Features of pictures."""
-        # As its weights were learned; channels last, which CPUs like better by a third.
+        # Scaled as in its training; channels last, which is a third faster on CPUs.
         maps = ((pictures * 255 - 127) / 128).contiguous(memory_format=torch.channels_last)
         if maps.shape[-1] < LEAST_SIDE:
             size = (LEAST_SIDE, LEAST_SIDE)

@@ -1,9 +1,10 @@
-"""Learning an embedder from names: crops and their classes in, an `Embedder` out.
+"""Learning an embedder from names: from crops and their classes to an `Embedder`.
 
-Belongs here: the recipe (views, balanced batches, the loss), and how the learned network and the description by patches
-become one vector. Does not belong here: SQL and files (`fine_tuning`), the loop (`training`), networks (`backbones`).
+Belongs here: the recipe (views, balanced batches, the loss), and joining the learned network and the description by
+patches in one vector. Does not belong here: SQL and files (`fine_tuning`), the loop (`training`), networks
+(`backbones`).
 
-A class is a number, whatever vocabulary it comes from. Usable without a database:
+A class is a number of any vocabulary. Usable without a database:
 
     tuned = learn(Crops(pictures, classes, weights), Recipe(), seed=1)
     vectors = tuned.embedder.embed(others)
@@ -29,33 +30,34 @@ from torch.utils.data import Dataset
 
 from chimp_assets.vision.embedding.augmentation import LABELLED, augment
 from chimp_assets.vision.embedding.backbones import SMALL, backbone_of, pretrained_network
-from chimp_assets.vision.embedding.embedder import CHANNEL_MEAN, CHANNEL_STD, Embedder, Part
+from chimp_assets.vision.embedding.embedder import CHANNEL_MEAN, CHANNEL_STD, Embedder, VectorPart
 from chimp_assets.vision.embedding.lite import Lite0
 from chimp_assets.vision.embedding.patches import SCALES, Patches
 from chimp_assets.vision.embedding.self_supervision import fit_projection, principal_axes
 from chimp_assets.vision.learning.ranks import ALONE, Ranks
-from chimp_assets.vision.learning.training import Learner, Plan, State, process_group, train
+from chimp_assets.vision.learning.training import Learner, TrainingPlan, TrainingState, process_group, train
 from chimp_assets.vision.models.checkpoint import ModelError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FITTED_CROPS = 20_000
-"""Crops that the network's principal axes look at: as good on these as on a million."""
+"""Crops that the network's principal axes are fitted on: as good as on a million."""
 DESCRIBED_CROPS, AXES_CROPS = 6_000, 1_500
-"""Crops that the discriminants of the patches look at, and of those the ones that their principal axes look at."""
+"""Crops that the discriminants of the patches are fitted on, and those that their principal axes are fitted on."""
 WEIGHT_FOLDS, WEIGHT_TOLERANCE, MOST_DISCRIMINANTS = 4, 0.6, 64
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How to learn. What is here was chosen on held-out sessions of `benchmarks.identity` (docs/models.md).
+    """How to learn. The defaults were chosen on held-out sessions of `benchmarks.identity` (docs/models.md).
 
-    side: pixels that the network sees; epochs: passes over the crops, but at least min_views crops are shown; batch;
-    rate: of AdamW; margin (radians), scale, sub_centres: of the sub-centre ArcFace loss (Deng et al. 2020), which lets
-    a class be several clumps, as left and right faces are; mixing: how often two views are blended (mixup, Zhang et al.
-    2018); patches: weight of the description by patches beside the network, 0 for none; patch_rows: its dimensions;
-    pretrained: whether that description also has what a network sees that learned from ImageNet (`lite`).
+    side: pixels that the network sees; epochs: passes over the crops, with at least min_views crops in all; batch:
+    crops of a step; rate: learning rate of AdamW; margin (radians), scale, sub_centres: of the sub-centre ArcFace loss
+    (Deng et al. 2020), which lets a class consist of several clusters, such as left and right faces; mixing: how often
+    two views are blended (mixup, Zhang et al. 2018); patches: weight of the description by patches beside the network,
+    0 for none; patch_rows: its dimensions; pretrained: whether that description includes features of a network trained
+    on ImageNet (`lite`).
     """
 
     backbone: str = SMALL
@@ -79,7 +81,7 @@ class Recipe:
 
 
 class Pictures(Protocol):
-    """u8 [n, s, s, 3] RGB: an array, or rows of a memory map that are read when they are asked for."""
+    """u8 [n, s, s, 3] RGB: an array, or rows of a memory map that are read on access."""
 
     @property
     def shape(self) -> tuple[int, ...]: ...
@@ -91,9 +93,9 @@ class Pictures(Protocol):
 
 @dataclass(frozen=True)
 class Crops:
-    """What is learned from. pictures: u8 [n, s, s, 3] RGB; target: i64 [n], any class ids; weight: f64 [n], how often
-    each is shown, or None for the square root of balance among the classes; group: i64 [n], what was seen at one moment
-    (a session, a day), which tells what sizes of patches help at another, or None."""
+    """Named crops. pictures: u8 [n, s, s, 3] RGB; target: i64 [n], any class ids; weight: f64 [n], how often each is
+    shown, or None for the square root of balance among the classes; group: i64 [n], the session or day of each, by
+    which the sizes of patches are weighed on held-out groups, or None."""
 
     pictures: Pictures
     target: NDArray[np.int64]
@@ -101,8 +103,8 @@ class Crops:
     group: NDArray[np.int64] | None = None
 
     def weights(self) -> NDArray[np.float64]:
-        """f64 [n], adding up to 1. Halfway between every crop and every class alike: a class with one crop is not shown
-        a hundred times as often as its crop deserves."""
+        """f64 [n], adding up to 1. Halfway between equal crops and equal classes, so that the only crop of a class is
+        not shown a hundred times as often as others."""
         if self.weight is not None:
             return self.weight / self.weight.sum()
         _, which, count = np.unique(self.target, return_inverse=True, return_counts=True)
@@ -110,7 +112,7 @@ class Crops:
         return weight / weight.sum()
 
     def digest(self) -> str:
-        """Names and number of what is learned from; pictures by a sample of 64."""
+        """A hash of the classes and of a sample of 64 pictures."""
         whole = hashlib.blake2b(digest_size=16)
         whole.update(np.ascontiguousarray(self.target, dtype=np.int64).tobytes())
         whole.update(np.ascontiguousarray(self.pictures[:: max(1, len(self.pictures) // 64)]).tobytes())
@@ -118,18 +120,18 @@ class Crops:
 
 
 @dataclass(frozen=True)
-class Tuned:
-    """A learned embedder, its network as it was trained (to go on from), and how the training went."""
+class LearningResult:
+    """A learned embedder, its network as trained (to continue from), and the state of the training."""
 
     embedder: Embedder
     network: dict[str, Tensor]
-    state: State
+    state: TrainingState
 
 
 @dataclass(frozen=True)
-class Described:
-    """What patches tell, and a network that learned from other things: linear discriminants of the classes. centre: f32
-    [f]; rows: f32 [d, f]."""
+class PatchDiscriminants:
+    """Linear discriminants of the classes, on patches and the features of a pretrained network. centre: f32 [f]; rows:
+    f32 [d, f]."""
 
     patches: Patches
     pretrained: Lite0 | None
@@ -171,11 +173,12 @@ class MetricLearner(Learner):
 
 
 class Batches(Dataset[tuple[Tensor, ...]]):
-    """Batch number `step` of one rank: a function of seed, step and rank, so that any step can be made at any time."""
+    """Batch number `step` of one rank: a function of seed, step and rank, so that any step can be computed at any
+    time."""
 
     def __init__(self, crops: Crops, row: NDArray[np.int64], recipe: Recipe, seed: int, ranks: Ranks) -> None:
         self._crops, self._row, self._recipe, self._seed, self._ranks = crops, row, recipe, seed, ranks
-        # Drawn by bisection of the sums: `choice` would add up a million weights at every step.
+        # Drawn by bisection of the sums: `choice` would sum a million weights at every step.
         self._sums = np.cumsum(crops.weights())
         self._mean = torch.tensor(CHANNEL_MEAN).view(1, 3, 1, 1)
         self._std = torch.tensor(CHANNEL_STD).view(1, 3, 1, 1)
@@ -219,13 +222,14 @@ def learn(
     workers: int = 0,
     minutes: float | None = None,
     validate: Callable[[Embedder], float] | None = None,
-    report: Callable[[State], None] | None = None,
-) -> Tuned:
+    report: Callable[[TrainingState], None] | None = None,
+) -> LearningResult:
     """Learn an embedder from named crops. The same crops, recipe, seed and number of threads give the same bits (CPU).
 
-    start: tensors of a network to begin with (`Tuned.network`, or a backbone's under `backbone.`); those of another
-    shape, such as centres of other classes, are left. folder: checkpoints, gone on from. validate: of the embedder as
-    it would be, larger is better; ends the training early. Raises ModelError with fewer than 2 classes; see `train`.
+    start: tensors of a network to begin with (`LearningResult.network`, or a backbone's under `backbone.`); those of
+    another shape, such as centres of other classes, are ignored. folder: of checkpoints, from which it resumes.
+    validate: value of the embedder as it would be, larger is better; ends the training early. Raises ModelError with
+    fewer than 2 classes; see `train`.
     """
     if len(crops.pictures) != len(crops.target):
         raise ValueError(f"{len(crops.pictures)} pictures and {len(crops.target)} classes")
@@ -237,7 +241,7 @@ def learn(
         )
     described = described_by_patches(crops, recipe, dimensions, seed)
     steps = recipe.steps(len(crops.target))
-    plan = Plan(
+    plan = TrainingPlan(
         steps=steps,
         batch=recipe.batch,
         learning_rate=recipe.rate,
@@ -271,11 +275,11 @@ def learn(
         )
         embedder = embedder_of(learner, crops, recipe, dimensions, described)
     network = {name: tensor.detach().cpu().clone() for name, tensor in learner.state_dict().items()}
-    return Tuned(embedder, network, state)
+    return LearningResult(embedder, network, state)
 
 
-def described_by_patches(crops: Crops, recipe: Recipe, dimensions: int, seed: int) -> Described | None:
-    """The part of the vector that is fitted in closed form; it knows nothing of the network."""
+def described_by_patches(crops: Crops, recipe: Recipe, dimensions: int, seed: int) -> PatchDiscriminants | None:
+    """The part of the vector that is fitted in closed form, independently of the network."""
     if not recipe.patches:
         return None
     some = _evenly(len(crops.target), DESCRIBED_CROPS)
@@ -297,20 +301,20 @@ def described_by_patches(crops: Crops, recipe: Recipe, dimensions: int, seed: in
         last = slice(patches.n_features, None)
         centre[last] = blocks[-1].mean(0)
         rows[:, last] *= weight[-1]
-    return Described(patches, pretrained, centre, rows)
+    return PatchDiscriminants(patches, pretrained, centre, rows)
 
 
 def scale_weights(
     blocks: list[NDArray[np.float32]], target: NDArray[np.int64], group: NDArray[np.int64]
 ) -> NDArray[np.float32]:
-    """Weights f32 [k] of blocks f32 [n, f], together of length sqrt(k): those with which held-out groups find their
-    class again most often, by the nearest of the other crops; all alike where that cannot be told."""
+    """Weights f32 [k] of blocks f32 [n, f], together of length sqrt(k): those with which crops of held-out groups most
+    often have their nearest crop in their own class; equal weights if that cannot be measured."""
     folds = min(WEIGHT_FOLDS, len(np.unique(group)))
     names = np.unique(group)
     fold = np.random.default_rng(0).permutation(len(names))[np.searchsorted(names, group)] % max(1, folds)
     choices = [one for one in itertools.product((0.0, 0.5, 1.0), repeat=len(blocks)) if max(one) == 1.0]
     right = np.zeros(len(choices))
-    # The principal axes know no names, so all folds share them.
+    # The principal axes do not depend on names, so all folds share them.
     reduced = [block @ principal_axes(block, AXES_CROPS).T for block in blocks]
     for held_out in range(folds):
         asked, known = fold == held_out, fold != held_out
@@ -326,24 +330,25 @@ def scale_weights(
         for number, choice in enumerate(choices):
             summed = sum(share * one for share, one in zip(choice, alike, strict=True))
             right[number] += (target[known][np.argmax(summed, axis=1)] == target[asked]).sum()
-    # Of choices that lie within about a standard error, the mean: the best of many is partly luck.
+    # The mean of the choices within about a standard error of the best: the best of many is partly luck.
     best = np.array(choices)[right >= right.max() - WEIGHT_TOLERANCE * math.sqrt(len(target))].mean(0)
     weight: NDArray[np.float32] = np.sqrt(best * len(blocks) / best.sum()).astype(np.float32)
     return weight
 
 
 def embedder_of(
-    learner: MetricLearner, crops: Crops, recipe: Recipe, dimensions: int, described: Described | None
+    learner: MetricLearner, crops: Crops, recipe: Recipe, dimensions: int, described: PatchDiscriminants | None
 ) -> Embedder:
     """The embedder of a network: its features by their principal axes, beside the discriminants of the patches.
 
-    The neck is linear, so it is part of the projection. Each part has the length of its weight before the whole has 1.
+    The neck is linear, so it is part of the projection. Each part is scaled to its weight before the whole is scaled to
+    1.
     """
     if dimensions < 8:
         raise ValueError(f"{dimensions} dimensions")
     n_described = len(described.rows) if described is not None else 0
     n_network = dimensions - n_described
-    parts = [Part(n_network, 1.0)] + ([Part(n_described, recipe.patches)] if n_described else [])
+    parts = [VectorPart(n_network, 1.0)] + ([VectorPart(n_described, recipe.patches)] if n_described else [])
     embedder = Embedder(
         dimensions,
         crops.pictures.shape[1],
@@ -382,12 +387,12 @@ def embedder_of(
 
 
 def _evenly(n: int, most: int) -> NDArray[np.int64]:
-    """At most so many of n rows, evenly taken."""
+    """At most `most` of n rows, evenly spaced."""
     return np.linspace(0, n - 1, min(most, n)).astype(np.int64)
 
 
 def _axes(centred: np.ndarray, n: int) -> np.ndarray:
-    """Principal axes f32 [min(n, f), f]; each with the sign of its largest number, so that they are the same anew."""
+    """Principal axes f32 [min(n, f), f]; the largest number of each is positive, so that they are reproducible."""
     _, vectors = np.linalg.eigh((centred.T @ centred).astype(np.float64))
     axes = vectors[:, ::-1].T[:n]
     sign = np.sign(axes[np.arange(len(axes)), np.abs(axes).argmax(1)])

@@ -1,13 +1,12 @@
-"""What a crop looks like in the words of its own archive: small patches, by dictionaries learned without labels.
+"""A description of crops by small patches, with dictionaries learned from the archive without labels.
 
-Coates and Ng (2011): patches are freed of their light and contrast and whitened; k-means finds the common ones; a crop
-is described by how much of each there is in each field of a grid. From a few hundred crops this tells animals apart
-better than a network learned from zero, for a small part of its work. Patches of several sizes see different things:
+Coates and Ng (2011): patches are normalised in light and contrast and whitened; k-means finds the common ones; a crop
+is described by how much of each there is in each field of a grid. From a few hundred crops this distinguishes animals
+better than a network trained from zero, at a fraction of the work. Patches of several sizes capture different things:
 the skin of a face, the markings of a coat.
 
 Belongs here: the dictionaries, how they are learned, the description by them, in torch, the same on every device.
-Does not belong here: what is learned from it with names (`metric_learning`), the description that needs no crops to
-learn from (`descriptor`).
+Does not belong here: learning with names (`metric_learning`), the description that needs no learning (`descriptor`).
 """
 
 from __future__ import annotations
@@ -23,17 +22,17 @@ SCALES = ((6, 32), (10, 24), (6, 16))
 """Sides of a patch and of the crop that it is cut from, in pixels."""
 ATOMS = 128
 GRID = 4  # fields of a crop, each way
-THRESHOLD = 0.2  # cosine below which a patch is not like an atom
+THRESHOLD = 0.2  # cosine below which a patch does not resemble an atom
 
 ROUNDS = 10
 SAMPLED = 60_000  # patches that a dictionary is learned from
 MOST_PER_CROP = 400
-CONTRAST_FLOOR = 0.02  # of patches, in 0..1: sensor noise on a dark wall is no texture
+CONTRAST_FLOOR = 0.02  # of patches, in 0..1: sensor noise on a dark wall is not texture
 WHITENING_FLOOR = 0.1
 
 
 class Patches(nn.Module):
-    """Crops to descriptions: a block of `2 * atoms * GRID^2` numbers for each scale, as long as its weight."""
+    """Crops to descriptions: a block of `2 * atoms * GRID^2` numbers for each scale, its length is its weight."""
 
     weight: Tensor
 
@@ -61,8 +60,8 @@ class Patches(nn.Module):
         return torch.cat([self.weight[number] * self._described(pictures, number) for number in range(len(SCALES))], 1)
 
     def _described(self, pictures: Tensor, number: int) -> Tensor:
-        """One scale, of length one or zero. Likeness to an atom and to its negative count apart: bright on dark is not
-        dark on bright."""
+        """One scale, of length one or zero. Similarity to an atom and to its negative count separately: bright on dark
+        is not dark on bright."""
         mean, whitening, atoms = (getattr(self, f"{name}_{number}") for name in ("mean", "whitening", "atoms"))
         whitened = functional.normalize((_patches(pictures, *SCALES[number]) - mean) @ whitening, dim=2)
         likeness = (whitened @ atoms.T).transpose(1, 2)
@@ -72,7 +71,7 @@ class Patches(nn.Module):
             functional.adaptive_avg_pool2d((sign * likeness - THRESHOLD).clamp(min=0), GRID).flatten(1)
             for sign in (1, -1)
         ]
-        # The root keeps a common patch from speaking for all (Hellinger; Arandjelovic and Zisserman 2012).
+        # The root keeps a common patch from dominating (Hellinger; Arandjelovic and Zisserman 2012).
         return functional.normalize(torch.sqrt(torch.cat(both, 1)), dim=1)
 
     def describe(self, crops: np.ndarray) -> np.ndarray:
@@ -113,14 +112,14 @@ def _dictionary(
         nearest = np.concatenate([(part @ atoms.T).argmax(1) for part in np.array_split(whitened, 16)])
         order = np.argsort(nearest, kind="stable")
         there, first = np.unique(nearest[order], return_index=True)
-        # An atom that is nearest to nothing begins anew somewhere else.
+        # An atom that is nearest to no patch restarts at a random one.
         atoms = whitened[rng.choice(len(whitened), n_atoms)]
         atoms[there] = _unit(np.add.reduceat(whitened[order], first, axis=0))
     return mean, whitening, atoms
 
 
 def _patches(pictures: Tensor, side: int, crop_side: int) -> Tensor:
-    """All patches of crops, without their light and contrast, f32 [n, p, 3 * side^2]."""
+    """All patches of crops, normalised in light and contrast, f32 [n, p, 3 * side^2]."""
     if pictures.shape[-1] != crop_side:
         pictures = functional.interpolate(
             pictures, (crop_side, crop_side), mode="bilinear", antialias=True, align_corners=False
@@ -131,7 +130,7 @@ def _patches(pictures: Tensor, side: int, crop_side: int) -> Tensor:
 
 
 def described(network: nn.Module, crops: np.ndarray, n_features: int) -> np.ndarray:
-    """What a network makes of crops u8 [n, s, s, 3] RGB, f32 [n, n_features]; 64 crops at a time."""
+    """Features of crops u8 [n, s, s, 3] RGB by a network, f32 [n, n_features]; 64 crops at a time."""
     found = np.empty((len(crops), n_features), dtype=np.float32)
     with torch.inference_mode():
         for start in range(0, len(crops), 64):

@@ -1,15 +1,15 @@
-"""What an archive teaches without labels: crops of one track show one animal.
+"""Learning without labels: crops of one track show one animal.
 
 Two crops of one track show the same animal at different moments: pose, light and background differ, the identity does
 not. That is a stronger positive than two augmentations of one picture (re-identification from tracklets, Wang et al.
 2018). It is used twice:
-- `fit_projection`, in closed form and always: directions in which crops of one track agree and tracks differ are kept;
-- `train_backbone`, where there are crops enough: a network learns from zero with NT-Xent (Sohn 2016; Chen et al. 2020,
+- `fit_projection`, always, in closed form: keeps the directions in which crops of one track agree and tracks differ;
+- `train_backbone`, if there are enough crops: trains a network from zero with NT-Xent (Sohn 2016; Chen et al. 2020,
   SimCLR) from pytorch-metric-learning.
-`retrieval` measures either of them without labels.
+`retrieval` measures both of them without labels.
 
 Belongs here: which pairs attract and repel, the training loop, the projection, its measure.
-Does not belong here: the network itself (`embedder`), reading crops (`crops`), anything that saw a label.
+Does not belong here: the network itself (`embedder`), reading crops (`crops`), anything that uses labels.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ FOLDS = 2
 
 @dataclass(frozen=True)
 class CropSet:
-    """Crops to learn from, and what is known without labels about which animals they show.
+    """Crops to learn from, and the tracks and times that tell which of them show the same animal.
 
     crops: u8 [m, s, s, 3] RGB; track: i64 [m], row of the track 0..t-1, sorted; video: i64 [t]; first, last: i64 [t],
     frame numbers between which the track lives in its video.
@@ -72,7 +72,7 @@ def train_backbone(
     """Train a backbone (pictures f32 [n, 3, s, s] to f32 [n, n_features]) in place. Returns the mean loss per epoch.
 
     normalise maps pictures in 0..1 to what the backbone expects. An epoch shows every track about crops/2 times, two
-    views at a time. Bit-identical on one machine with one number of threads. Raises ValueError with fewer than
+    views each. Bit-identical on one machine with one number of threads. Raises ValueError with fewer than
     2 tracks.
     """
     if crops.n_tracks < 2:
@@ -123,9 +123,9 @@ def fit_projection(
     """Linear discriminants of the tracks. features: f32 [m, f]; track: i64 [m]; returns (f32 [f], f32 [d, f]).
 
     The scatter within tracks (pose, light, background) is whitened and the d directions that differ most between tracks
-    are kept (Fisher 1936; with sets of equal but unknown class: relevant component analysis, Bar-Hillel et al. 2005).
-    Rows beyond what the features and the number of tracks can tell are zero. axes_rows: the principal axes, which come
-    first, look at no more crops than these, evenly taken. Raises ValueError with fewer than 2 tracks.
+    are kept (Fisher 1936; for sets of equal but unknown class: relevant component analysis, Bar-Hillel et al. 2005).
+    Rows beyond the rank of the features and the number of tracks are zero. axes_rows: the principal axes, which are
+    computed first, use at most this many crops, evenly spaced. Raises ValueError with fewer than 2 tracks.
     """
     if len(np.unique(track)) < 2:
         raise ValueError("a projection needs two tracks or more")
@@ -148,11 +148,11 @@ def fit_projection(
 
 
 def retrieval(features: np.ndarray, track: np.ndarray, group: np.ndarray, dimensions: int | None, seed: int) -> float:
-    """How often the nearest other crop is of the same track, on tracks that the projection has not seen.
+    """How often the nearest other crop belongs to the same track, on tracks that the projection has not seen.
 
     features: f32 [m, f]; track, group: i64 [m]; groups (videos) are halved, the projection is fitted on one half and
     measured on the other, and the other way round. dimensions None: no projection, cosine of the plain features.
-    Returns a share in [0, 1]; nan where no half can be measured.
+    Returns a share in [0, 1]; nan if no half can be measured.
     """
     names = np.unique(group)
     fold_of = np.random.default_rng(seed).permutation(len(names)) % FOLDS
@@ -173,9 +173,9 @@ def retrieval(features: np.ndarray, track: np.ndarray, group: np.ndarray, dimens
 
 
 def nearest_of_same_track(vectors: np.ndarray, track: np.ndarray) -> tuple[int, int]:
-    """How many rows have a row of their own track nearest by cosine, of those whose track has another row.
+    """How many rows have a row of their own track nearest by cosine, and how many could: their track has another row.
 
-    vectors: f32 [m, d]; track: i64 [m]; returns (hits, tries). Memory: 2,048 rows against all.
+    vectors: f32 [m, d]; track: i64 [m]; returns (hits, tries). Memory: similarities of 2,048 rows to all.
     """
     unit = vectors / np.maximum(1e-12, np.linalg.norm(vectors, axis=1, keepdims=True))
     hits = tries = 0
@@ -194,7 +194,7 @@ def pairs_of(crops: CropSet, tracks: np.ndarray, device: torch.device) -> tuple[
 
     Views of one track attract. Views of tracks from different videos repel, and so do tracks of one video that are
     alive at the same time, which are certainly different animals. Two tracks of one video that do not overlap are often
-    one animal that the tracker lost and found, so they neither attract nor repel.
+    one animal that the tracker lost and found again, so they neither attract nor repel.
     """
     same = tracks[:, None] == tracks[None, :]
     one_video = crops.video[tracks][:, None] == crops.video[tracks][None, :]
@@ -209,8 +209,8 @@ def pairs_of(crops: CropSet, tracks: np.ndarray, device: torch.device) -> tuple[
 
 
 def principal_axes(features: np.ndarray, rows: int) -> np.ndarray:
-    """Orthonormal axes f64 [r, f] of the most variance of features f32 [n, f], r at most COMPONENTS, looking at no more
-    rows than these."""
+    """Orthonormal axes f64 [r, f] of the most variance of features f32 [n, f], r at most COMPONENTS, computed from at
+    most `rows` rows."""
     return _principal_axes(_evenly(features - features.mean(0, dtype=np.float64), rows))
 
 
@@ -253,7 +253,7 @@ def _epoch(crops: CropSet, generator: torch.Generator) -> Iterator[tuple[np.ndar
     order = visits[torch.randperm(len(visits), generator=generator).numpy()]
     batches = max(1, math.ceil(len(order) / TRACKS_PER_BATCH))
     for part in np.array_split(order, batches):
-        tracks = np.unique(part)  # a track twice in one batch would only repeat its pairs
+        tracks = np.unique(part)  # a track that appears twice in one batch would only repeat its pairs
         if len(tracks) < 2:
             continue
         drawn = torch.rand((len(tracks), 2), generator=generator).numpy()

@@ -1,1 +1,1 @@
-"""How good a head is, and whether it becomes the champion."""
+"""How good models are, and which of them becomes the champion."""

@@ -1,18 +1,17 @@
-"""How good a head is: its answers against the audit's, which never train anything.
+"""The audit: a random sample of tracks that people name, which trains nothing, and heads' answers to it.
 
 The audit lane asks a simple random sample of all live tracks, so a share of audit tracks estimates the same share of
-the archive without bias. What counts: tracks that the audit lane asked and that a person named (`identify`,
-`new_individual`); a later correction of such an answer counts instead of it.
+the archive without bias. Counted are tracks that the audit lane asked and that a person named (`identify`,
+`new_individual`); a later correction replaces such an answer.
 
-Belongs here: the audit set, the metrics with their intervals, their rows. Does not belong here: the verdict (`gate`).
+Belongs here: the audit tracks, their slices, the answers. Does not belong here: metrics of the answers (`metrics`), the
+verdict (`gate`).
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -21,11 +20,9 @@ import numpy as np
 import sqlalchemy as sa
 
 from chimp_assets.database import schema
-from chimp_assets.database.connection.bulk import insert_rows
 from chimp_assets.database.individuals.merges import as_merged, merged_ids
 from chimp_assets.database.labels.answers import effective_answers
 from chimp_assets.database.labels.events import last_seq
-from chimp_assets.intervals import CONFIDENCE, wilson
 from chimp_assets.vision.datasets.training_set import audited, read_members
 from chimp_assets.vision.embedding.bundle import are_tracks_grey
 from chimp_assets.vision.identity.head import load_head
@@ -37,14 +34,11 @@ if TYPE_CHECKING:
     from chimp_assets.database.connection.engine import Database
     from chimp_assets.settings import Settings
 
-DATASET = "audit"
 RARE_TRACKS = 5  # an individual with fewer training tracks is rare
 AGE_SCHEME = "gombe"
-LENGTHS = (2.0, 10.0)  # seconds of a track: where short, middling and long ones part
+LENGTHS = (2.0, 10.0)  # seconds: bounds between short, medium and long tracks
 DAYLIGHT, TWILIGHT = (7, 18), (5, 20)  # hours on the camera's clock; by night cameras switch to infrared
 NEW = -1  # the truth of a track whose animal a person called unknown
-ECE_BINS = 10
-FALSE_ALARMS = (0.01, 0.05)  # shares of known animals called unknown, at which finding the unknown is reported
 TOP = 5
 
 
@@ -64,16 +58,16 @@ class AuditTracks:
 
 
 @dataclass(frozen=True)
-class Judged:
-    """A head's answers to the audit tracks that it has vectors for.
+class AuditAnswers:
+    """A head's answers to the audit tracks that have an embedding.
 
     row: i64 [k], rows of AuditTracks; ranked: i64 [k, min(5, C)], classes, best first; probability: f32 [k], of the
     first; familiarity: f32 [k]; correct: bool [k], the first is the truth (never for an individual it was not taught);
     taught: bool [k], the truth is one of its classes; training_tracks: i64 [k], how many training tracks the truth had;
     flagged: bool [k], the head calls the animal unknown; commonest: individual_id with the most training tracks;
-    without_embedding: audit tracks left out for want of a vector;
-    trained_on: audit tracks left out because this head was trained on them (none, unless settings changed);
-    infrared: bool [k], the pictures have no colour; None where nobody looked.
+    without_embedding: audit tracks skipped: no embedding;
+    trained_on: audit tracks skipped: this head was trained on them (none, unless settings changed); infrared: bool
+    [k], the pictures have no colour; None: unknown.
     """
 
     row: np.ndarray
@@ -90,64 +84,13 @@ class Judged:
     infrared: np.ndarray | None = None
 
 
-Answers = tuple[AuditTracks, Judged]
-
-
-@dataclass(frozen=True)
-class Metric:
-    """One row of `evaluation_metric`. n = 0: nothing could be measured, and the value means nothing."""
-
-    model_id: int
-    dataset: str
-    watermark_seq: int
-    slice_kind: str
-    slice_value: str
-    name: str
-    value: float
-    ci_low: float | None
-    ci_high: float | None
-    n: int
+TracksAndAnswers = tuple[AuditTracks, AuditAnswers]
 
 
 def heads_to_evaluate(conn: sa.Connection) -> list[int]:
-    """Keys of the champion head and of the candidates, in the order in which they were made."""
+    """Keys of the champion head and of the candidates, oldest first."""
     now = champion(conn, "head")
     return sorted({*candidates(conn, "head"), *([now.model_id] if now else [])})
-
-
-def evaluate_head(
-    db: Database, store: BlobStore, model_id: int, settings: Settings, answers: Answers | None = None
-) -> list[Metric]:
-    """Measure a head on the audit and replace its rows of the same watermark in `evaluation_metric`.
-
-    Metrics: top1 (an individual it was not taught counts as wrong), top5 and macro accuracy (mean over individuals) of
-    named tracks; ece of the first answer; kin_confusion (share of the wrong names that are those of maternal kin); top1
-    by individual, sex, age class, camera, light, length, split, number of training tracks and what the head said of its
-    first name (of these also `said`, the mean of it: whether probabilities keep their word). Of the unknown (called so
-    by a person, or an individual it was not taught), by their familiarity (`head`): unknown_auroc, unknown_tpr_at_1 and
-    _5 (share of the unknown that is found where 1 % and 5 % of the known are called so), unknown_found and false_alarm
-    at the head's own threshold, balanced_open (mean of unknown_found and the share of the known that are named rightly
-    and not called unknown). Intervals hold 95 %: Wilson for shares, bootstrap for the others. answers: of
-    `judge_audit`, where they are at hand. Raises ModelError if the model is no head.
-    """
-    tracks, judged = answers or judge_audit(db, store, model_id, settings)
-    metrics = metrics_of(model_id, tracks, judged, settings)
-    now = datetime.now(UTC)
-    table = schema.evaluation_metric
-
-    def write(conn: sa.Connection) -> None:
-        conn.execute(
-            sa.delete(table).where(
-                table.c.model_id == model_id,
-                table.c.dataset == DATASET,
-                table.c.watermark_seq == tracks.watermark_seq,
-            )
-        )
-        columns = {name: [getattr(m, name) for m in metrics] for name in Metric.__dataclass_fields__}
-        insert_rows(conn, table, {**columns, "created_at": [now] * len(metrics)})
-
-    db.transact(write)
-    return metrics
 
 
 def audit_tracks(conn: sa.Connection, timezone: str = "UTC") -> AuditTracks:
@@ -203,7 +146,7 @@ def audit_tracks(conn: sa.Connection, timezone: str = "UTC") -> AuditTracks:
 
 
 def _age_class(row: Any, ages: list[tuple[str, str, float, float]]) -> str:
-    """What an individual was called at its age on the day of the video; "" where birth or day are not known."""
+    """Age class of an individual on the day of the video; "" if birth or day are not known."""
     born = row.birth_date
     if born is None and row.bd_min is not None and row.bd_max is not None:
         born = row.bd_min + (row.bd_max - row.bd_min) / 2
@@ -214,7 +157,7 @@ def _age_class(row: Any, ages: list[tuple[str, str, float, float]]) -> str:
 
 
 def _light(recorded_at: datetime | None, first_s: float, zone: ZoneInfo) -> str:
-    """day, twilight or night by the hour on the camera's clock; "" where the moment is not known."""
+    """day, twilight or night by the hour on the camera's clock; "" if the time is not known."""
     if recorded_at is None:
         return ""
     hour = (recorded_at + timedelta(seconds=first_s)).astimezone(zone).hour
@@ -233,42 +176,46 @@ def _length(seconds: float) -> str:
 class AuditJudge:
     """Heads' answers to the audit as of one moment, that of the first question; each head is judged once.
 
-    What an evaluation shows and what the gate decides by are so the same answers to the same tracks. Not for long: who
-    wants newer answers makes another one. settings: for the cameras' zone.
+    So the evaluation and the gate use the same answers to the same tracks. Short-lived: newer answers need another
+    judge. settings: for the cameras' time zone.
     """
 
     def __init__(self, db: Database, store: BlobStore, settings: Settings | None = None) -> None:
         self._db, self._store = db, store
         self._timezone = settings.archive.timezone if settings else "UTC"
-        self._judged: dict[int, Judged] = {}
+        self._judged: dict[int, AuditAnswers] = {}
 
-    def answers(self, model_id: int) -> Answers:
-        """As they are shown: each track named together with the others of its video. Raises ModelError if the model is
-        no head."""
+    def answers(self, model_id: int) -> TracksAndAnswers:
+        """The answers as people see them: each track is named jointly with the others of its video.
+
+        Raises ModelError if the model is not a head.
+        """
         if model_id not in self._judged:
             with self._db.read() as conn:
                 model = model_of(conn, model_id)
             if model.task != "head" or model.parent_id is None:
-                raise ModelError(f"Model {model_id} is no head.", "Evaluate a head.")
+                raise ModelError(
+                    f"Model {model_id} is not a head.", "Choose a head; `chimp models list --task head` shows them."
+                )
             tracks, same = self._asked
             self._judged[model_id] = _judge(self._db, self._store, model, model.parent_id, tracks, same)
         return self._asked[0], self._judged[model_id]
 
     @cached_property
     def _asked(self) -> tuple[AuditTracks, dict[int, int]]:
-        """The audit, and who was merged into whom."""
+        """The audit tracks, and the merged individuals."""
         with self._db.read() as conn:
             return audit_tracks(conn, self._timezone), merged_ids(conn)
 
 
-def judge_audit(db: Database, store: BlobStore, model_id: int, settings: Settings | None = None) -> Answers:
+def judge_audit(db: Database, store: BlobStore, model_id: int, settings: Settings | None = None) -> TracksAndAnswers:
     """`AuditJudge.answers` of one head now."""
     return AuditJudge(db, store, settings).answers(model_id)
 
 
 def _judge(
     db: Database, store: BlobStore, model: ModelRow, embedder_id: int, tracks: AuditTracks, same: dict[int, int]
-) -> Judged:
+) -> AuditAnswers:
     head = load_head(store, model)
     # A head that learned two names of what is now one individual is right with either.
     head_classes = as_merged(head.classes, same)
@@ -286,7 +233,7 @@ def _judge(
     truth = tracks.truth[row]
     place = np.minimum(np.searchsorted(classes, truth), len(classes) - 1)
     taught = classes[place] == truth
-    return Judged(
+    return AuditAnswers(
         row=row,
         ranked=head_classes[order],
         probability=probabilities[np.arange(len(row)), order[:, 0]],
@@ -302,90 +249,7 @@ def _judge(
     )
 
 
-def metrics_of(model_id: int, tracks: AuditTracks, judged: Judged, settings: Settings) -> list[Metric]:
-    """All metrics of a head's answers; nothing is written."""
-    truth = tracks.truth[judged.row]
-    named = truth != NEW
-    rng = np.random.default_rng(settings.seed)
-    draws = settings.gate.bootstrap
-
-    def metric(name: str, value: float, ci: tuple[float, float], n: int, kind: str = "all", which: str = "") -> Metric:
-        return Metric(
-            model_id, DATASET, tracks.watermark_seq, kind, which, name, float(value), float(ci[0]), float(ci[1]), n
-        )
-
-    def share(name: str, hits: np.ndarray, kind: str = "all", which: str = "") -> Metric:
-        value = float(hits.mean()) if len(hits) else 0.0
-        return metric(name, value, wilson(int(hits.sum()), len(hits)), len(hits), kind, which)
-
-    correct = judged.correct[named]
-    in_top = (judged.ranked[named] == truth[named, None]).any(1)
-    metrics = [share("top1", correct), share("top5", in_top)]
-    if named.any():
-        _, row = np.unique(truth[named], return_inverse=True)
-        metrics.append(
-            metric(
-                "macro",
-                _mean_over(row, correct),
-                _bootstrap(lambda pick: _mean_over(row[pick], correct[pick]), len(row), draws, rng),
-                len(row),
-            )
-        )
-        first = judged.probability[named]
-        metrics.append(
-            metric(
-                "ece",
-                _ece(first, correct),
-                _bootstrap(lambda pick: _ece(first[pick], correct[pick]), len(first), draws, rng),
-                len(first),
-            )
-        )
-        for mean, right, low, high, n in reliability(first, correct):
-            lowest = min(int(mean * ECE_BINS), ECE_BINS - 1) / ECE_BINS
-            which = f"{lowest:.1f} to {lowest + 1 / ECE_BINS:.1f}"
-            metrics.append(metric("top1", right, (low, high), n, schema.RELIABILITY, which))
-            metrics.append(metric("said", mean, (mean, mean), n, schema.RELIABILITY, which))
-        wrong = named & ~judged.correct
-        if wrong.any():
-            pairs = zip(truth[wrong].tolist(), judged.ranked[wrong, 0].tolist(), strict=True)
-            metrics.append(share("kin_confusion", np.array([are_maternal_kin(a, b, tracks.mother) for a, b in pairs])))
-    metrics += _of_the_unknown(judged, metric, share, draws, rng)
-    for kind, values in slices_of(tracks, judged).items():
-        values = values[named]
-        metrics += [share("top1", correct[values == value], kind, str(value)) for value in sorted(set(values) - {""})]
-    return metrics
-
-
-def _of_the_unknown(
-    judged: Judged,
-    metric: Callable[..., Metric],
-    share: Callable[..., Metric],
-    draws: int,
-    rng: np.random.Generator,
-) -> list[Metric]:
-    known, familiar = judged.taught, judged.familiarity
-    metrics = []
-    if known.any():
-        metrics.append(share("false_alarm", judged.flagged[known]))
-    if not known.any() or known.all():
-        return metrics
-    right = judged.correct & ~judged.flagged
-
-    def found_at_rate(rate: float) -> Callable[[np.ndarray], float]:
-        return lambda pick: found_at(known[pick], familiar[pick], rate)
-
-    found: dict[str, Callable[[np.ndarray], float]] = {
-        "unknown_auroc": lambda pick: auroc(known[pick], familiar[pick]),
-        "balanced_open": lambda pick: _balanced_open(known[pick], right[pick], judged.flagged[pick]),
-        **{f"unknown_tpr_at_{rate * 100:g}": found_at_rate(rate) for rate in FALSE_ALARMS},
-    }
-    everything = np.arange(len(known))
-    for name, statistic in found.items():
-        metrics.append(metric(name, statistic(everything), _bootstrap(statistic, len(known), draws, rng), len(known)))
-    return [*metrics, share("unknown_found", judged.flagged[~known])]
-
-
-def slices_of(tracks: AuditTracks, judged: Judged) -> dict[str, np.ndarray]:
+def slices_of(tracks: AuditTracks, judged: AuditAnswers) -> dict[str, np.ndarray]:
     """The slice of each judged track, by kind of slice. Values: str [k]; "" is no slice."""
     n = judged.training_tracks
     some = np.select(
@@ -401,87 +265,3 @@ def slices_of(tracks: AuditTracks, judged: Judged) -> dict[str, np.ndarray]:
         "training_tracks": np.where(n < RARE_TRACKS, f"under {RARE_TRACKS}", f"{RARE_TRACKS} or more").astype(object),
         "labels": some.astype(object),
     }
-
-
-def are_maternal_kin(one: int, other: int, mother: dict[int, int]) -> bool:
-    """Mother and offspring, or offspring of one mother: they look alike."""
-    of_one, of_other = mother.get(one), mother.get(other)
-    return of_one == other or of_other == one or (of_one is not None and of_one == of_other)
-
-
-def confusions(tracks: AuditTracks, judged: Judged) -> list[tuple[int, int, int, bool]]:
-    """(true individual, name given instead, how often, are they maternal kin) of each mistake, the commonest first."""
-    truth = tracks.truth[judged.row]
-    wrong = (truth != NEW) & ~judged.correct
-    pairs = Counter(zip(truth[wrong].tolist(), judged.ranked[wrong, 0].tolist(), strict=True))
-    return [
-        (a, b, n, are_maternal_kin(a, b, tracks.mother))
-        for (a, b), n in sorted(pairs.items(), key=lambda p: (-p[1], p[0]))
-    ]
-
-
-def reliability(probability: np.ndarray, correct: np.ndarray) -> list[tuple[float, float, float, float, int]]:
-    """(mean probability, share right, its Wilson interval low and high, rows) of each bin that has rows."""
-    bins = _bins(probability)
-    return [
-        (
-            float(probability[bins == b].mean()),
-            float(correct[bins == b].mean()),
-            *wilson(int(correct[bins == b].sum()), int((bins == b).sum())),
-            int((bins == b).sum()),
-        )
-        for b in np.unique(bins)
-    ]
-
-
-def _bootstrap(
-    statistic: Callable[[np.ndarray], float], n: int, draws: int, rng: np.random.Generator
-) -> tuple[float, float]:
-    """Percentile interval of a statistic of rows i64 [n]; draws in which it has no value are left out."""
-    values = np.array([statistic(rng.integers(0, n, n)) for _ in range(draws)])
-    values = values[np.isfinite(values)]
-    if not len(values):
-        return 0.0, 1.0
-    low, high = np.quantile(values, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    return float(low), float(high)
-
-
-def _mean_over(group: np.ndarray, hits: np.ndarray) -> float:
-    count = np.bincount(group)
-    right = np.bincount(group, weights=hits.astype(np.float64))
-    return float((right[count > 0] / count[count > 0]).mean())
-
-
-def _ece(probability: np.ndarray, correct: np.ndarray) -> float:
-    """Expected calibration error with bins of equal width (Naeini et al. 2015)."""
-    bins = _bins(probability)
-    gap = np.bincount(bins, weights=probability.astype(np.float64) - correct, minlength=ECE_BINS)
-    return float(np.abs(gap).sum() / len(probability))
-
-
-def _bins(probability: np.ndarray) -> np.ndarray:
-    return np.minimum((probability * ECE_BINS).astype(np.int64), ECE_BINS - 1)
-
-
-def _balanced_open(known: np.ndarray, right: np.ndarray, flagged: np.ndarray) -> float:
-    """Mean of the shares of known animals that are named rightly and of unknown ones that are called so."""
-    if known.all() or not known.any():
-        return float("nan")
-    return float((right[known].mean() + flagged[~known].mean()) / 2)
-
-
-def found_at(known: np.ndarray, score: np.ndarray, false_alarm: float) -> float:
-    """Share of the unknown below the score that this share of the known lies below; nan without both."""
-    if known.all() or not known.any():
-        return float("nan")
-    return float((score[~known] < np.quantile(score[known], false_alarm, method="lower")).mean())
-
-
-def auroc(known: np.ndarray, score: np.ndarray) -> float:
-    """Chance that a known animal has the larger score than an unknown one (ties count half); nan without both."""
-    n_known, n_unknown = int(known.sum()), int((~known).sum())
-    if not n_known or not n_unknown:
-        return float("nan")
-    _, place, count = np.unique(score, return_inverse=True, return_counts=True)
-    ranks = (np.cumsum(count) - (count - 1) / 2)[place]  # equal scores share the mean of their ranks
-    return float((ranks[known].sum() - n_known * (n_known + 1) / 2) / (n_known * n_unknown))

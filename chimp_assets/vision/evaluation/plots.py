@@ -1,6 +1,6 @@
-"""Pictures of an evaluation: whether probabilities keep their word, and who is taken for whom.
+"""Figures of an evaluation: whether probabilities are calibrated, and which individuals are confused.
 
-Belongs here: the figures and their files. Does not belong here: the numbers (`evaluate`), metadata (`assets`).
+Belongs here: the figures and their files. Does not belong here: the numbers (`metrics`), metadata (`assets`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ import numpy as np
 import sqlalchemy as sa
 
 from chimp_assets.database import schema
-from chimp_assets.vision.evaluation.audit import NEW, Answers, AuditTracks, Judged, confusions, judge_audit, reliability
+from chimp_assets.vision.evaluation.audit import NEW, AuditAnswers, AuditTracks, TracksAndAnswers, judge_audit
+from chimp_assets.vision.evaluation.metrics import confusions, reliability
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -22,17 +23,17 @@ if TYPE_CHECKING:
     from chimp_assets.database.connection.engine import Database
     from chimp_assets.settings import Settings
 
-SHOWN = 20  # pairs of individuals in the picture of confusions
+SHOWN = 20  # pairs of individuals in the figure of confusions
 MOST_BYTES = 100_000
 OWN, KIN, OTHER = "#4a7c59", "#8a4b2f", "#8c8c8c"
 
 
 def draw_evaluation(
-    db: Database, store: BlobStore, model_id: int, settings: Settings, answers: Answers | None = None
+    db: Database, store: BlobStore, model_id: int, settings: Settings, answers: TracksAndAnswers | None = None
 ) -> dict[str, bytes]:
-    """Pictures (PNG, below 100 kB) of a head's audit, by title; also written to HOME/evaluations/head-MODEL_ID/.
+    """Figures (PNG, below 100 kB) of a head's audit, by title; also written to HOME/evaluations/head-MODEL_ID/.
 
-    Empty where nothing was audited. Raises ModelError if the model is no head.
+    Empty if nothing was audited. Raises ModelError if the model is not a head.
     """
     tracks, judged = answers or judge_audit(db, store, model_id, settings)
     named = tracks.truth[judged.row] != NEW
@@ -54,7 +55,7 @@ def draw_evaluation(
 
 
 def reliability_figure(probability: np.ndarray, correct: np.ndarray) -> Figure:
-    """Share of right names against what the head said, with 95 % intervals, and how many tracks there are of each."""
+    """Share of correct names against the probability of the first name, with 95 % intervals and numbers of tracks."""
     from matplotlib.figure import Figure
 
     bins = reliability(probability, correct)
@@ -69,14 +70,14 @@ def reliability_figure(probability: np.ndarray, correct: np.ndarray) -> Figure:
         xlim=(0, 1),
         ylim=(0, 1),
         xlabel="probability of the first name",
-        ylabel="share named rightly",
+        ylabel="share named correctly",
         title="Reliability",
     )
     return figure
 
 
-def confusion_figure(tracks: AuditTracks, judged: Judged, names: dict[int, str]) -> Figure | None:
-    """The commonest mistakes, those between maternal kin marked; None without a mistake."""
+def confusion_figure(tracks: AuditTracks, judged: AuditAnswers, names: dict[int, str]) -> Figure | None:
+    """The commonest confusions, those between maternal kin marked; None if there are none."""
     from matplotlib.figure import Figure
 
     found = confusions(tracks, judged)[:SHOWN]
@@ -90,12 +91,12 @@ def confusion_figure(tracks: AuditTracks, judged: Judged, names: dict[int, str])
         [f"{names.get(a, a)} named {names.get(b, b)}{' (kin)' if kin else ''}" for a, b, _, kin in found],
     )
     axes.invert_yaxis()
-    axes.set(xlabel="audit tracks", title="Commonest mistakes; maternal kin in brown")
+    axes.set(xlabel="audit tracks", title="Commonest confusions; maternal kin in brown")
     return figure
 
 
 def png(figure: Figure) -> bytes:
-    """A figure as PNG below MOST_BYTES: drawn smaller until it is."""
+    """A figure as PNG below MOST_BYTES, at the highest resolution that fits."""
     for dpi in (90, 60, 40):
         picture = io.BytesIO()
         figure.savefig(picture, format="png", dpi=dpi)
@@ -105,7 +106,7 @@ def png(figure: Figure) -> bytes:
 
 
 def write(folder: Path, pictures: dict[str, bytes]) -> None:
-    """One file of each title."""
+    """Write one file for each title."""
     folder.mkdir(parents=True, exist_ok=True)
     for title, picture in pictures.items():
         (folder / f"{title}.png").write_bytes(picture)

@@ -1,1 +1,1 @@
-"""From vectors to names: the head, predictions, animals it does not know."""
+"""From vectors to names: heads, predictions, unknown animals, doubtful labels."""

@@ -1,7 +1,7 @@
-"""One animal is in one place at a time: names of tracks that overlap in time in one video are given together.
+"""One animal is in one place at a time: tracks that overlap in time in one video are named jointly.
 
-Belongs here: the joint names and their probabilities, from arrays alone. Does not belong here: whose name is possible
-on a day (`lives`), the head that proposes names, SQL.
+Belongs here: the joint names and their probabilities, from arrays alone. Does not belong here: which names are
+plausible on a day (`plausibility`), the head that proposes names, SQL.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ import numpy as np
 import scipy.optimize
 import scipy.sparse
 
-# Beliefs travel so often between tracks that are seen at once: exact for two of them after one, close for more.
+# Rounds of belief propagation between simultaneous tracks: exact for two tracks after one round, close for more.
 ROUNDS = 3
-LEAST_SHARED = 1e-3  # chance that two tracks would bear one name, below which they are named apart
-TOP = 8  # names of each track that a conflict is settled among
+LEAST_SHARED = 1e-3  # probability that two tracks share a name, below which they are named independently
+TOP = 8  # candidate names of each track in a conflict
 NOBODY = -1
 
 
 @dataclass(frozen=True)
-class Together:
-    """Names given together. probability: f32 [n, C], rows add up to at most 1, the rest is "none of these"; column: i64
-    [n], the joint name of each track or NOBODY where every likely name is another's; changed: bool [n], the joint name
-    is not the one that the track alone would have."""
+class JointNames:
+    """Names of tracks named jointly. probability: f32 [n, C], rows add up to at most 1, the rest is "none of these";
+    column: i64 [n], the joint name of each track, or NOBODY if every likely name is another track's; changed: bool [n],
+    the joint name differs from the one that the track alone would have."""
 
     probability: np.ndarray
     column: np.ndarray
@@ -37,15 +37,15 @@ def name_together(
     first_s: np.ndarray,
     last_s: np.ndarray,
     possible: np.ndarray | None = None,
-) -> Together:
+) -> JointNames:
     """Names and probabilities of tracks, given that overlapping tracks of a video are different animals.
 
-    probability: f32 [n, C], calibrated, of each track alone; unknown: f32 [n] in (0, 1), the chance beforehand that the
-    track is of none of the classes; video: i64 [n]; first_s, last_s: f64 [n], both ends belong to the track; possible:
-    f32 [n, C] in [0, 1], how far each name is possible at all. A track that overlaps no other keeps its probabilities
-    where every name is possible. Marginals by belief propagation (exact for two tracks at once); where two overlapping
-    tracks would still bear one name, the likeliest joint assignment decides (Kuhn 1955, by scipy), and ranks follow it.
-    Memory: some n x C and pairs x C of f32.
+    probability: f32 [n, C], calibrated, of each track alone; unknown: f32 [n] in (0, 1), prior probability that the
+    track shows none of the classes; video: i64 [n]; first_s, last_s: f64 [n], both ends belong to the track; possible:
+    f32 [n, C] in [0, 1], weight of each name. A track that overlaps no other keeps its probabilities if every name has
+    weight 1. Marginals by belief propagation (exact for two tracks at once); where two overlapping
+    tracks would still share a name, the likeliest joint assignment decides (Kuhn 1955, by scipy), and ranks follow it.
+    Memory: a few arrays n x C and pairs x C of f32.
     """
     alone = probability.argmax(1) if probability.shape[1] else np.zeros(len(probability), dtype=np.int64)
     chance = probability * (1 - unknown)[:, None].astype(np.float32)
@@ -57,26 +57,26 @@ def name_together(
     of_none = of_none / total
     one, other = overlapping(video, first_s, last_s)
     half = len(one) // 2
-    # Two tracks that share no likely name tell each other nothing: most pairs, where the head is sure.
+    # Two tracks that share no likely name do not influence each other: most pairs, when the head is confident.
     matters = np.tile(np.einsum("ij,ij->i", chance[one[:half]], chance[other[:half]]) > LEAST_SHARED, 2)
     joint, none = _marginals(chance, of_none, one[matters], other[matters])
-    # What was said of each track alone was said of animals that are known; the same scale is kept.
+    # Probabilities of single tracks are conditional on a known animal; keep that scale.
     joint /= (1 - unknown)[:, None].astype(np.float32)
     joint = np.minimum(joint, 1.0) / np.maximum(1.0, joint.sum(1, keepdims=True))
     column = joint.argmax(1)
     clash = column[one] == column[other]
     if clash.any():
         _settle(joint, none, column, one, other, clash, first_s)
-    return Together(joint.astype(np.float32), column, column != alone)
+    return JointNames(joint.astype(np.float32), column, column != alone)
 
 
 def overlapping(video: np.ndarray, first_s: np.ndarray, last_s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Pairs of tracks of one video that are seen at one moment, both ways round: i64 [2 p] each."""
+    """Pairs of tracks of one video that overlap in time, in both orders: i64 [2 p] each."""
     order = np.lexsort((first_s, video))
     v, first, last = video[order], first_s[order], last_s[order]
     ones, others = [], []
     step, still = 1, np.arange(len(order))
-    # The track `step` places later overlaps, or none further on does.
+    # If the track `step` places later does not overlap, no later one does.
     while True:
         still = still[still + step < len(order)]
         still = still[(v[still + step] == v[still]) & (first[still + step] <= last[still])]
@@ -94,27 +94,27 @@ def overlapping(video: np.ndarray, first_s: np.ndarray, last_s: np.ndarray) -> t
 def _marginals(
     chance: np.ndarray, of_none: np.ndarray, one: np.ndarray, other: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Belief propagation on pairs: f32 [n, C] and the chance of none f32 [n]. Pearl 1982."""
+    """Belief propagation on pairs: f32 [n, C] and the probability of none f32 [n]. Pearl 1982."""
     if not len(one):
         return chance.copy(), of_none
     n, pairs = len(chance), len(one)
     half = pairs // 2
-    back = np.concatenate([np.arange(half, pairs), np.arange(half)])  # the same pair the other way round
+    back = np.concatenate([np.arange(half, pairs), np.arange(half)])  # the same pair in the other order
     gather = scipy.sparse.csr_matrix((np.ones(pairs, np.float32), (one, np.arange(pairs))), shape=(n, pairs))
     lone = np.bincount(one, minlength=n).max() == 1
     log_chance = np.log(np.maximum(chance, np.float32(1e-30)))
-    told = np.log1p(-np.minimum(chance[other], np.float32(1 - 1e-6)))  # what `other` says to `one`
+    message = np.log1p(-np.minimum(chance[other], np.float32(1 - 1e-6)))  # messages from `other` to `one`
     for _ in range(0 if lone else ROUNDS - 1):
-        heard = log_chance + gather @ told
-        # What `other` believes without what `one` said to it.
-        belief = heard[other] - told[back]
+        evidence = log_chance + gather @ message
+        # Belief of `other` without the message of `one`.
+        belief = evidence[other] - message[back]
         top = np.maximum(belief.max(1), np.log(of_none[other]))
         belief = np.exp(belief - top[:, None])
         belief /= (belief.sum(1) + np.exp(np.log(of_none[other]) - top))[:, None]
-        told = np.log1p(-np.minimum(belief, np.float32(1 - 1e-6)))
-    heard = log_chance + gather @ told
-    top = np.maximum(heard.max(1), np.log(of_none))
-    joint, none = np.exp(heard - top[:, None]), np.exp(np.log(of_none) - top)
+        message = np.log1p(-np.minimum(belief, np.float32(1 - 1e-6)))
+    evidence = log_chance + gather @ message
+    top = np.maximum(evidence.max(1), np.log(of_none))
+    joint, none = np.exp(evidence - top[:, None]), np.exp(np.log(of_none) - top)
     total = joint.sum(1) + none
     return joint / total[:, None], none / total
 
@@ -128,18 +128,18 @@ def _settle(
     clash: np.ndarray,
     first_s: np.ndarray,
 ) -> None:
-    """Names of the tracks around each clash, moment by moment; changes joint and column in place."""
+    """Name the tracks around each clash, moment by moment; changes joint and column in place."""
     n = len(joint)
     neighbours = np.split(other[np.argsort(one, kind="stable")], np.cumsum(np.bincount(one, minlength=n))[:-1])
     rows = np.unique(one[clash])
     decided = np.ones(n, dtype=bool)
     decided[rows] = False
-    # Of those in question, the ones seen at one moment are named at once; what is decided stays.
+    # Undecided tracks seen at one moment are named jointly; decided ones stay.
     for row in rows[np.argsort(first_s[rows], kind="stable")]:
         if decided[row]:
             continue
         near = neighbours[row]
-        # Those that are seen together with this one, as far as they all overlap each other.
+        # The neighbours of this one that all overlap each other.
         moment = [row]
         for candidate in near[np.argsort(first_s[near], kind="stable")]:
             if not decided[candidate] and np.isin(moment, neighbours[candidate]).all():
@@ -156,12 +156,12 @@ def _settle(
         own = joint[row].copy()
         own[theirs] = 0
         most = joint[row, column[row]] if column[row] != NOBODY else own.max()
-        # A name that another bears at this moment never ranks before the track's own.
+        # A name of another track at this moment never ranks before the track's own.
         joint[row, theirs] = np.minimum(joint[row, theirs], most * np.float32(0.999))
 
 
 def _assigned(joint: np.ndarray, none: np.ndarray, taken: list[set[int]]) -> list[int]:
-    """The likeliest names of tracks seen at one moment, each at most once, NOBODY as often as needed."""
+    """The likeliest names of tracks seen at one moment, each name at most once, NOBODY as often as needed."""
     k = len(joint)
     top = min(TOP + k, joint.shape[1])
     names = np.unique(np.argpartition(-joint, top - 1, axis=1)[:, :top])

@@ -1,7 +1,7 @@
-"""How far labels can be trusted: names that heads which never saw them contradict.
+"""Doubtful labels: names that are contradicted by heads which never saw them.
 
-Belongs here: the ranked list of labels to look at again. Does not belong here: how often people agree with themselves
-(`database.agreement`), whose answer stands (`database.events`), changing a label (people do).
+Belongs here: the ranked list of labels to check. Does not belong here: how often people agree with themselves
+(`database.labels.agreement`), which answer counts (`database.labels.events`), changing a label (people do).
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from chimp_assets.database.csv_cells import GuardedWriter
 from chimp_assets.database.individuals.merges import as_merged, merged_ids
 from chimp_assets.vision.datasets.training_set import newest_training_set, read_members
 from chimp_assets.vision.embedding.bundle import embeddings_of_tracks
-from chimp_assets.vision.identity.head import load_head, out_of_fold_probabilities
+from chimp_assets.vision.identity.cross_validation import out_of_fold_probabilities
+from chimp_assets.vision.identity.head import load_head
 from chimp_assets.vision.models.checkpoint import ModelError, champion
 
 if TYPE_CHECKING:
@@ -26,14 +27,14 @@ if TYPE_CHECKING:
     from chimp_assets.database.connection.engine import Database
     from chimp_assets.settings import Settings
 
-ENOUGH_TRACKS = 5  # of an individual; with fewer, heads that lack one of them know too little to contradict
+ENOUGH_TRACKS = 5  # of an individual; with fewer, a head that lacks one of them knows too little to contradict
 
 
 @dataclass(frozen=True)
 class DoubtfulLabel:
-    """A label that heads which never saw it contradict. rank: from 1, the most doubtful; quality: 0 to 1, cleanlab's
-    normalised margin; suggested: whom they take it for, with what probability; likely_error: cleanlab's own verdict by
-    confident learning (Northcutt et al. 2021)."""
+    """A label contradicted by a head that never saw it. rank: from 1, the most doubtful; quality: 0 to 1, cleanlab's
+    normalised margin; suggested: the individual that the head prefers, with its probability; likely_error: cleanlab's
+    verdict by confident learning (Northcutt et al. 2021)."""
 
     rank: int
     track_id: int
@@ -51,8 +52,9 @@ def doubtful_labels(
 ) -> list[DoubtfulLabel]:
     """Labels of the newest training set, the most doubtful first, as cleanlab ranks them.
 
-    Every label is judged by a head that knew neither it nor its recording day; only individuals with ENOUGH_TRACKS
-    labelled tracks or more are judged. limit: so many at most. Raises ModelError without a training set or head.
+    Every label is judged by a head that was fitted on neither it nor its recording day; only individuals with
+    ENOUGH_TRACKS labelled tracks or more are judged. limit: the most labels. Raises ModelError without a training set
+    or head.
     """
     with db.read() as conn:
         training_set_id, model = newest_training_set(conn), champion(conn, "head")
@@ -62,7 +64,9 @@ def doubtful_labels(
             for r in conn.execute(sa.select(t.individual.c.individual_id, t.individual.c.anim_id))
         }
     if training_set_id is None or model is None or model.parent_id is None:
-        raise ModelError("There is no champion head to judge labels by.", "Label tracks until a first one is promoted.")
+        raise ModelError(
+            "There is no champion head to judge labels by.", "Label tracks until the first head is promoted."
+        )
     members = read_members(db, store, training_set_id)
     found, embedding = embeddings_of_tracks(db, store, model.parent_id, members.track_id)
     y, group = as_merged(members.class_id[found], same), members.group[found]
@@ -97,17 +101,17 @@ def doubtful_labels(
 def ranked(label: np.ndarray, probability: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Doubtful rows i64 [k], the most doubtful first; quality f64 [n]; likely errors bool [n].
 
-    label: i64 [n] rows of classes; probability: f32 [n, C] by heads that never saw the row. Doubtful: the heads would
-    name another. Rows that no head could judge (all 0) are never doubtful.
+    label: i64 [n] rows of classes; probability: f32 [n, C] by heads that never saw the row. Doubtful: the head
+    prefers another class. Rows that no head could judge (all 0) are never doubtful.
     """
-    from cleanlab.filter import find_label_issues
+    from cleanlab.filter import find_label_issues  # takes as long as fitting a head
     from cleanlab.rank import get_label_quality_scores
 
     judged = np.flatnonzero(probability.sum(1) > 0)
     quality, error = np.ones(len(label)), np.zeros(len(label), dtype=bool)
     if not len(judged):
         return judged, quality, error
-    # cleanlab wants every class to be there; those that nobody could judge are left out.
+    # cleanlab requires every class to be present; classes without judged rows are left out.
     present, some = np.unique(label[judged], return_inverse=True)
     p = probability[judged][:, present].astype(np.float64)
     p = np.maximum(p, 1e-12)

@@ -1,7 +1,7 @@
-"""Whose name is possible on a day at a place: born, not long departed, of a community that is seen there.
+"""Which names are plausible on a day at a place: born, not long departed, of a community that is seen there.
 
-Generous, because dates are uncertain and clocks of cameras wrong: outside of its dates a name fades over months and
-never becomes impossible, so that very clear pictures still win and `v_plausibility` can show them to a person.
+Tolerant, because dates are uncertain and camera clocks wrong: outside the dates of an animal the weight of its name
+fades over months and never reaches zero, so that very clear pictures still win and `v_plausibility` can show them.
 
 Belongs here: weights of names from biographies, as arrays. Does not belong here: how they are used (`assignment`).
 """
@@ -17,22 +17,22 @@ import sqlalchemy as sa
 from chimp_assets.database import schema as t
 from chimp_assets.database.individuals.merges import merged_ids
 
-LEAST = 1e-3  # of a name whose dates speak against it
-LEFT_LEAST = 0.1  # of an animal that went away alive: it may visit
-FADE_DAYS = 30.0  # a name loses two thirds of its weight in so many days outside of its dates
-ELSEWHERE = 0.05  # of an animal of a community that is not seen at this site
-SEEN_SHARE = 0.05  # a community is seen at a site with so many names, compared with the commonest one
-GRACE_DAYS = 365  # memberships begin and end slowly
-RECENT_LABELS = 5_000  # who is seen at a site, from so many of the newest names that people gave
+LEAST = 1e-3  # weight of a name whose dates contradict the video
+LEFT_LEAST = 0.1  # least weight of an animal that left alive: it may visit
+FADE_DAYS = 30.0  # days outside its dates in which a name loses two thirds of its weight
+ELSEWHERE = 0.05  # weight of an animal whose community is not seen at this site
+SEEN_SHARE = 0.05  # names of a community, relative to the commonest one, with which it counts as seen at a site
+GRACE_DAYS = 365  # memberships begin and end gradually
+RECENT_LABELS = 5_000  # newest names given by people that tell which communities are seen at a site
 ENOUGH_LABELS = 20
 DAY_YEARS = 365.25
 
 
 @dataclass(frozen=True)
-class Lives:
-    """What is known of C classes. born_first, departed: f64 [C], ordinals of `date`, nan where not known (the error of
-    the departure is added); died: bool [C]; members: (row of the class, community, first day, last day) of each
-    membership; seen: by site and community, how many names people gave lately."""
+class NamePlausibility:
+    """Dates and communities of C classes. born_first, departed: f64 [C], ordinals of `date`, nan if unknown (the error
+    of the departure is added); died: bool [C]; members: (row of the class, community, first day, last day) of each
+    membership; seen: by site and community, how many names people recently gave."""
 
     born_first: np.ndarray
     departed: np.ndarray
@@ -41,8 +41,8 @@ class Lives:
     seen: dict[str, dict[int, int]]
 
     def possible(self, days: np.ndarray, sites: np.ndarray) -> np.ndarray:
-        """f32 [n, C] in (0, 1]: weight of each name on each day at each site. days: f64 [n], nan where no day is known;
-        sites: str [n], empty where unknown."""
+        """f32 [n, C] in (0, 1]: weight of each name on each day at each site. days: f64 [n], nan if unknown; sites: str
+        [n], empty if unknown."""
         if not len(days):
             return np.ones((0, len(self.died)), dtype=np.float32)
         day, of_day = np.unique(days, return_inverse=True)  # nan is one of them
@@ -71,8 +71,8 @@ class Lives:
         return weight
 
 
-def read_lives(conn: sa.Connection, classes: np.ndarray) -> Lives:
-    """What is known of the individuals with these keys (i64 [C]), of each as merged. Some milliseconds."""
+def read_plausibility(conn: sa.Connection, classes: np.ndarray) -> NamePlausibility:
+    """Dates and communities of the individuals with these keys (i64 [C]), as merged. Takes some milliseconds."""
     same = merged_ids(conn)
     of = {int(c): row for row, c in enumerate(classes)}
     stands_for: dict[int, list[int]] = {}
@@ -94,11 +94,11 @@ def read_lives(conn: sa.Connection, classes: np.ndarray) -> Lives:
         for r in conn.execute(sa.select(m.individual_id, m.community_id, m.start_date, m.end_date))
         for row in stands_for.get(same.get(r.individual_id, r.individual_id), [])
     ]
-    return Lives(born, departed, died, members, _seen(conn) if members else {})
+    return NamePlausibility(born, departed, died, members, _seen(conn) if members else {})
 
 
 def _seen(conn: sa.Connection) -> dict[str, dict[int, int]]:
-    """Names that people gave lately, by site and by the community of that day."""
+    """Names that people recently gave, by site and by the community of that day."""
     a, m = t.annotation, t.community_membership
     newest = (
         sa.select(a.c.track_id, a.c.individual_id)

@@ -22,8 +22,8 @@ from chimp_assets.database.connection.bulk import insert_rows
 from chimp_assets.database.labels.references import stand_for
 from chimp_assets.vision.embedding.bundle import embed_bundle, embedded_at, embeddings_of_tracks, read_embeddings
 from chimp_assets.vision.identity.assignment import NOBODY, name_together
-from chimp_assets.vision.identity.head import CHUNK, Head, load_head
-from chimp_assets.vision.identity.plausibility import Lives, read_lives
+from chimp_assets.vision.identity.head import CHUNK, IdentityHead, load_head
+from chimp_assets.vision.identity.plausibility import NamePlausibility, read_plausibility
 from chimp_assets.vision.models.checkpoint import ModelError, champion
 
 if TYPE_CHECKING:
@@ -32,13 +32,13 @@ if TYPE_CHECKING:
     from chimp_assets.settings import Settings
 
 RANKS = 5
-ASKED_AT_ONCE = 500  # videos or tracks in one statement: databases limit its parameters
+ASKED_AT_ONCE = 500  # videos or tracks in one statement: databases limit the number of parameters
 
 
 @dataclass(frozen=True)
-class Predicted:
-    """What a scoring run wrote. n_rows: rows of prediction; n_embedded: vectors of these bundles; left: bundles
-    that the budget did not reach."""
+class PredictionReport:
+    """Result of a scoring run. n_rows: rows of prediction; n_embedded: vectors of these bundles; left: bundles that the
+    budget did not reach."""
 
     n_bundles: int
     n_embedded: int
@@ -50,7 +50,7 @@ class Predicted:
 
 
 @dataclass(frozen=True)
-class Scores:
+class TrackScores:
     """Scores of n tracks. individual, probability: [n, r], r = min(5, classes), best first; the rest: [n]."""
 
     class_id: np.ndarray
@@ -63,7 +63,7 @@ class Scores:
 
 
 @dataclass(frozen=True)
-class Named:
+class TrackNames:
     """probability: f32 [n, C], rows add up to at most 1; is_unknown: bool [n]; familiarity: f32 [n] (`head`)."""
 
     probability: np.ndarray
@@ -72,9 +72,10 @@ class Named:
 
 
 @dataclass(frozen=True)
-class Seen:
-    """When and where n tracks were seen: video i64 [n]; first_s and last_s f64 [n]; possible f32 [v, C] (`lives`), a
-    row for each video, None where every name is possible; video_row i64 [n], the row of each track."""
+class TrackContext:
+    """When and where n tracks were filmed: video i64 [n]; first_s and last_s f64 [n]; possible f32 [v, C]
+    (`plausibility`), a row for each video, None if every name is plausible; video_row i64 [n], the row of each
+    track."""
 
     video: np.ndarray
     first_s: np.ndarray
@@ -82,23 +83,25 @@ class Seen:
     possible: np.ndarray | None
     video_row: np.ndarray
 
-    def part(self, rows: slice) -> Seen:
+    def part(self, rows: slice) -> TrackContext:
         """The same of some of the tracks."""
-        return Seen(self.video[rows], self.first_s[rows], self.last_s[rows], self.possible, self.video_row[rows])
+        return TrackContext(
+            self.video[rows], self.first_s[rows], self.last_s[rows], self.possible, self.video_row[rows]
+        )
 
 
-# The chance beforehand that a track is of nobody whom the head knows: of one above its threshold, and below.
+# Prior probability that a track shows nobody whom the head knows: above its threshold, and below.
 NONE_OF_THEM = 0.05
 NONE_OF_THEM_BELOW = 0.5
 
 
-def score_tracks(head: Head, embedding: np.ndarray, seen: Seen | None = None) -> Scores:
+def score_tracks(head: IdentityHead, embedding: np.ndarray, seen: TrackContext | None = None) -> TrackScores:
     """Scores of unit vectors. embedding: f16 or f32 [n, d]; seen: when and where, so that one animal is in one place at
-    a time and alive; without it each track is named alone.
+    a time and alive; without it each track is named independently.
 
     margin: probability of rank 1 minus rank 2, in [0, 1] (Scheffer 2001); entropy: nats; max_logit: uncalibrated;
     novelty: 1 minus the largest cosine to a training track, in [0, 2]; is_unknown: below the head's threshold, or every
-    likely name is that of another animal seen at the same time.
+    likely name belongs to another animal seen at the same time.
     """
     logits = head.logits(embedding)
     named = name_tracks(head, embedding, logits, seen)
@@ -109,10 +112,10 @@ def score_tracks(head: Head, embedding: np.ndarray, seen: Seen | None = None) ->
     order = np.argsort(-np.take_along_axis(probabilities, best, 1), axis=1, kind="stable")
     best = np.take_along_axis(best, order, 1)
     top = np.take_along_axis(probabilities, best, 1)
-    # Rounding of the softmax can leave a sum a hair above 1.
+    # Rounding of the softmax can leave a sum slightly above 1.
     top = np.minimum(top, 1.0) / np.maximum(1.0, top.sum(1, keepdims=True))
     entropy = -(probabilities * np.log(np.maximum(probabilities, np.float32(1e-30)))).sum(1)
-    return Scores(
+    return TrackScores(
         class_id=head.classes[best],
         probability=top,
         margin=np.clip(top[:, 0] - top[:, 1], 0, 1),
@@ -123,27 +126,29 @@ def score_tracks(head: Head, embedding: np.ndarray, seen: Seen | None = None) ->
     )
 
 
-def name_tracks(head: Head, embedding: np.ndarray, logits: np.ndarray, seen: Seen | None = None) -> Named:
-    """Names by vectors [n, d] and logits f32 [n, C], together where seen says when and where: what is shown."""
+def name_tracks(
+    head: IdentityHead, embedding: np.ndarray, logits: np.ndarray, seen: TrackContext | None = None
+) -> TrackNames:
+    """Names by vectors [n, d] and logits f32 [n, C], jointly if seen is given: the names that people see."""
     probabilities = head.probabilities(logits)
     familiarity = head.familiarity(embedding, logits)
     is_unknown = familiarity < head.unknown_threshold
     if seen is None:
-        return Named(probabilities, is_unknown, familiarity)
+        return TrackNames(probabilities, is_unknown, familiarity)
     none = np.where(is_unknown, NONE_OF_THEM_BELOW, NONE_OF_THEM).astype(np.float32)
     possible = None if seen.possible is None else seen.possible[seen.video_row]
     together = name_together(probabilities, none, seen.video, seen.first_s, seen.last_s, possible)
-    return Named(together.probability, is_unknown | (together.column == NOBODY), familiarity)
+    return TrackNames(together.probability, is_unknown | (together.column == NOBODY), familiarity)
 
 
 def named_in_company(
-    db: Database, store: BlobStore, head: Head, embedder_id: int, track_id: np.ndarray
-) -> tuple[np.ndarray, Named]:
-    """What `predict_bundles` shows of some tracks (i64 [n], ascending): each named together with the other live tracks
-    of its video.
+    db: Database, store: BlobStore, head: IdentityHead, embedder_id: int, track_id: np.ndarray
+) -> tuple[np.ndarray, TrackNames]:
+    """The names that `predict_bundles` writes for some tracks (i64 [n], ascending): each is named jointly with the
+    other live tracks of its video.
 
     Returns rows of track_id that have a vector i64 [k], and their names. Memory: parts of
-    whole videos of some CHUNK tracks, and k x C of f32.
+    whole videos with about CHUNK tracks, and k x C of f32.
     """
     everyone, embedding, seen = _in_company(db, store, head, embedder_id, track_id)
     rows, probability, unknown, familiar = [], [], [], []
@@ -156,16 +161,16 @@ def named_in_company(
         familiar.append(named.familiarity[asked])
     if not rows:
         nothing = np.zeros((0, len(head.classes)), dtype=np.float32)
-        return np.zeros(0, dtype=np.int64), Named(nothing, np.zeros(0, dtype=bool), nothing[:, 0])
-    return np.concatenate(rows), Named(*(np.concatenate(parts) for parts in (probability, unknown, familiar)))
+        return np.zeros(0, dtype=np.int64), TrackNames(nothing, np.zeros(0, dtype=bool), nothing[:, 0])
+    return np.concatenate(rows), TrackNames(*(np.concatenate(parts) for parts in (probability, unknown, familiar)))
 
 
 def predict_tracks(db: Database, store: BlobStore, tracks: Sequence[int]) -> int:
-    """Write the champion head's predictions and scores of live tracks that it has not scored yet, before their bundles
-    come to it; each is named together with the others of its video.
+    """Write the champion head's predictions and scores of live tracks that it has not scored yet, ahead of their
+    bundles; each is named jointly with the others of its video.
 
-    Returns how many were scored; 0 without a champion head, or where that belongs to another embedder than the
-    champion. One transaction; memory as `named_in_company`.
+    Returns how many were scored; 0 without a champion head, or if it does not belong to the champion embedder. One
+    transaction; memory as `named_in_company`.
     """
     with db.read() as conn:
         model, embedder = champion(conn, "head"), champion(conn, "embedder")
@@ -180,7 +185,7 @@ def predict_tracks(db: Database, store: BlobStore, tracks: Sequence[int]) -> int
     parts = [(everyone[rows], score_tracks(head, embedding[rows], seen.part(rows))) for rows in _whole_videos(everyone)]
 
     def write(conn: sa.Connection) -> int:
-        # Who has come or gone meanwhile: a bundle may have been scored, a track be retired.
+        # What changed meanwhile: a bundle may have been scored, a track retired.
         wanted = np.setdiff1d(_live_of(conn, track_id), _scored_of(conn, model.model_id, track_id))
         for ids, scores in parts:
             _write_scores(conn, model.model_id, ids, scores, np.isin(ids, wanted))
@@ -192,18 +197,18 @@ def predict_tracks(db: Database, store: BlobStore, tracks: Sequence[int]) -> int
 
 
 def _in_company(
-    db: Database, store: BlobStore, head: Head, embedder_id: int, track_id: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, Seen]:
-    """Tracks and all live ones of their videos, as far as they have vectors: i64 [n], ascending; f16 [n, d]; when and
-    where. Who is asked about and no longer lives is named alone."""
+    db: Database, store: BlobStore, head: IdentityHead, embedder_id: int, track_id: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, TrackContext]:
+    """Tracks and all live ones of their videos, if they have vectors: i64 [n], ascending; f16 [n, d]; when and where.
+    Requested tracks that are no longer live are named independently."""
     with db.read() as conn:
-        lives = read_lives(conn, head.classes)
+        lives = read_plausibility(conn, head.classes)
         live = _live_of_videos(conn, np.unique(track_id // schema.TRACKS_PER_VIDEO))
     everyone = np.union1d(live, track_id)
     found, embedding = embeddings_of_tracks(db, store, embedder_id, everyone)
     everyone = everyone[found]
     with db.read() as conn:
-        return everyone, embedding, seen_of(conn, everyone, lives)
+        return everyone, embedding, context_of_tracks(conn, everyone, lives)
 
 
 def predict_bundles(
@@ -213,32 +218,32 @@ def predict_bundles(
     settings: Settings,
     progress: Callable[[str, int, int], None] | None = None,
     budget: int | None = None,
-) -> Predicted:
+) -> PredictionReport:
     """Write the champion head's predictions and scores of the live tracks of bundles, one transaction for each bundle.
 
-    A bundle whose embeddings are stale is embedded first. budget: tracks; None takes settings.score.tracks_per_run; it
-    stops after the bundle that passes it. Memory: two bundles. Raises ModelError without a champion head, or if the
-    head belongs to another embedder than the champion.
+    A bundle whose embeddings are stale is embedded first. budget: tracks; None takes settings.score.tracks_per_run; the
+    run stops after the bundle that exceeds it. Memory: two bundles. Raises ModelError without a champion head, or if it
+    does not belong to the champion embedder.
     """
     began = time.monotonic()
     with db.read() as conn:
         model, embedder = champion(conn, "head"), champion(conn, "embedder")
     if model is None or embedder is None:
-        raise ModelError("There is no champion head.", "Label tracks until a first head is promoted.")
+        raise ModelError("There is no champion head.", "Label tracks until the first head is promoted.")
     if model.parent_id != embedder.model_id:
         raise ModelError(
-            f"The champion head {model.model_id} belongs to embedder {model.parent_id}, the champion embedder is"
+            f"The champion head {model.model_id} belongs to embedder {model.parent_id}, but the champion embedder is"
             f" {embedder.model_id}.",
-            "Say `chimp retrain`: a head is fitted on its own embedder's vectors.",
+            "Fit a head on its vectors with `chimp retrain`.",
         )
     head = load_head(store, model)
     stand_for(db, [int(one) for one in head.classes])
     with db.read() as conn:
-        lives = read_lives(conn, head.classes)
+        lives = read_plausibility(conn, head.classes)
     limit = settings.score.tracks_per_run if budget is None else budget
     n_tracks = n_rows = n_unknown = n_embedded = done = 0
 
-    def write(key: str, scored: _Scored) -> None:
+    def write(key: str, scored: _BundleScores) -> None:
         nonlocal n_rows, n_unknown, n_tracks, done
         rows, unknown = _write_bundle(db, model.model_id, key, scored)
         n_rows += rows
@@ -248,8 +253,8 @@ def predict_bundles(
         if progress is not None:
             progress(f"score {key}", done, len(bundle_keys))
 
-    # The next bundle is scored while one is written, each on a core of its own.
-    waiting: tuple[str, Future[_Scored]] | None = None
+    # The next bundle is scored while one is written, on another core.
+    waiting: tuple[str, Future[_BundleScores]] | None = None
     with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(1) as scorer:
         for key in bundle_keys:
             if n_embedded >= limit:
@@ -261,24 +266,24 @@ def predict_bundles(
             waiting = coming
         if waiting is not None:
             write(waiting[0], waiting[1].result())
-    return Predicted(
+    return PredictionReport(
         done, n_embedded, n_tracks, n_rows, n_unknown, list(bundle_keys[done:]), round(time.monotonic() - began, 3)
     )
 
 
 @dataclass(frozen=True)
-class _Scored:
-    """A bundle's scores in parts of whole videos, as of when its vectors were made. n_tracks: vectors in its file."""
+class _BundleScores:
+    """A bundle's scores in parts of whole videos, as of the time of its vectors. n_tracks: vectors in its file."""
 
-    parts: list[tuple[np.ndarray, Scores]]
+    parts: list[tuple[np.ndarray, TrackScores]]
     as_of: datetime
     n_tracks: int
 
 
 def _scored_bundle(
-    db: Database, store: BlobStore, embedder_id: int, bundle_key: str, head: Head, lives: Lives
-) -> _Scored:
-    with db.read() as conn:  # before the file is read: what comes later makes the scores stale, never fresh
+    db: Database, store: BlobStore, embedder_id: int, bundle_key: str, head: IdentityHead, lives: NamePlausibility
+) -> _BundleScores:
+    with db.read() as conn:  # before the file is read: later changes then make the scores stale
         as_of = embedded_at(conn, embedder_id, bundle_key)
         live = _live(conn, bundle_key)
     assert as_of is not None
@@ -286,14 +291,14 @@ def _scored_bundle(
     kept = np.isin(track_id, live)
     live_id, live_embedding = track_id[kept], embedding[kept]
     with db.read() as conn:
-        seen = seen_of(conn, live_id, lives)
+        seen = context_of_tracks(conn, live_id, lives)
     parts = [
         (live_id[rows], score_tracks(head, live_embedding[rows], seen.part(rows))) for rows in _whole_videos(live_id)
     ]
-    return _Scored(parts, as_of, len(track_id))
+    return _BundleScores(parts, as_of, len(track_id))
 
 
-def _write_bundle(db: Database, model_id: int, bundle_key: str, scored: _Scored) -> tuple[int, int]:
+def _write_bundle(db: Database, model_id: int, bundle_key: str, scored: _BundleScores) -> tuple[int, int]:
     """One transaction: the bundle's rows are replaced. Returns rows of prediction, and unknown tracks."""
 
     def write(conn: sa.Connection) -> tuple[int, int]:
@@ -311,8 +316,10 @@ def _write_bundle(db: Database, model_id: int, bundle_key: str, scored: _Scored)
     return db.transact(write)
 
 
-def _write_scores(conn: sa.Connection, model_id: int, track_id: np.ndarray, scores: Scores, still: np.ndarray) -> int:
-    """Rows of the tracks that still are live; returns those of prediction."""
+def _write_scores(
+    conn: sa.Connection, model_id: int, track_id: np.ndarray, scores: TrackScores, still: np.ndarray
+) -> int:
+    """Write the rows of the tracks that are still live; returns the number of predictions."""
     ids, r = track_id[still], scores.class_id.shape[1]
     rows = insert_rows(
         conn,
@@ -366,7 +373,7 @@ def _live_of(conn: sa.Connection, track_id: np.ndarray) -> np.ndarray:
 def _those(
     conn: sa.Connection, statement: sa.Select[tuple[int]], key: sa.ColumnElement[int], track_id: np.ndarray
 ) -> np.ndarray:
-    """i64: what a statement finds among some tracks, a part of them at a time."""
+    """i64: the results of a statement for some tracks, a part of them at a time."""
     found: list[int] = []
     for start in range(0, len(track_id), ASKED_AT_ONCE):
         found += conn.scalars(statement.where(key.in_(track_id[start : start + ASKED_AT_ONCE].tolist())))
@@ -387,8 +394,8 @@ def _live_of_videos(conn: sa.Connection, videos: np.ndarray) -> np.ndarray:
     return np.sort(np.array([track_id for part in parts for track_id in part], dtype=np.int64))
 
 
-def seen_of(conn: sa.Connection, track_id: np.ndarray, lives: Lives) -> Seen:
-    """When and where tracks (i64 [n], ascending) were seen. A track that has just gone is seen with no other."""
+def context_of_tracks(conn: sa.Connection, track_id: np.ndarray, lives: NamePlausibility) -> TrackContext:
+    """When and where tracks (i64 [n], ascending) were filmed. A track that is no longer live overlaps no other."""
     track, video = schema.track, schema.video
     n = len(track_id)
     videos, video_row = np.unique(track_id // schema.TRACKS_PER_VIDEO, return_inverse=True)
@@ -415,7 +422,7 @@ def seen_of(conn: sa.Connection, track_id: np.ndarray, lives: Lives) -> Seen:
             if row.recorded_on is not None:
                 days[at_video] = row.recorded_on.toordinal()
     possible = lives.possible(days, sites)
-    return Seen(video_id, first_s, last_s, None if (possible == 1).all() else possible, video_row)
+    return TrackContext(video_id, first_s, last_s, None if (possible == 1).all() else possible, video_row)
 
 
 def _say_scored(conn: sa.Connection, model_id: int, bundle_key: str, n_tracks: int, as_of: datetime) -> None:

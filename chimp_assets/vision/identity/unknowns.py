@@ -1,9 +1,9 @@
-"""Animals that the champion head does not know, put together by their looks: proposals for new individuals.
+"""Animals that the champion head does not know, clustered by appearance: proposals for new individuals.
 
 Unknown animals are normal and are never one class: each cluster is a proposal that a person may name (Rastegar et al.
-and E2OAL 2026: keeping them apart beats one class "unknown"). Written to `unknown_track`, read by `v_unknown_animal`.
+and E2OAL 2026: separate clusters beat one class "unknown"). Written to `unknown_track`, read by `v_unknown_animal`.
 
-Belongs here: which tracks are asked about, their clusters, their rows. Does not belong here: who is unknown (`head`,
+Belongs here: which tracks are clustered, their clusters, their rows. Does not belong here: who is unknown (`head`,
 `predict`), what is asked next (`acquisition`).
 """
 
@@ -30,23 +30,23 @@ if TYPE_CHECKING:
     from chimp_assets.archive.storage.store import BlobStore
     from chimp_assets.database.connection.engine import Database
 
-# Tracks that are put together at once, those least like any labelled one first: their neighbours are found in seconds.
+# Tracks that are clustered, those least like any labelled one first: their neighbours are found in seconds.
 MOST_TRACKS = 20_000
 NEIGHBOURS = 10
-# Tracks of one group whose distances are all looked at: 32 MB.
+# Tracks of one group whose distances are all computed: 32 MB.
 MOST_TOGETHER = 2_000
-# Of pairs of different labelled animals, so many look more alike than the cut: the price of finding one animal again.
+# Share of pairs of different labelled animals that are more alike than the cut: the price of finding an animal again.
 CONFUSED_PAIRS = 0.01
-FEW_MEMBERS = 20  # without so many labelled tracks of two animals the cut is DEFAULT_CUT
+FEW_MEMBERS = 20  # with fewer labelled tracks, or of one animal only, the cut is DEFAULT_CUT
 DEFAULT_CUT = 0.7
 SAMPLE = 2_000
 
 
 @dataclass(frozen=True)
-class Unknowns:
-    """What was put together. n_unknown: tracks that the head does not know; n_looked_at: of them, those compared;
-    n_clusters, n_tracks: clusters of two tracks or more, and tracks in them; cut: least cosine within a cluster, on
-    average."""
+class UnknownClusters:
+    """Result of the clustering. n_unknown: tracks that the head does not know; n_looked_at: those of them that were
+    compared; n_clusters, n_tracks: clusters of two tracks or more, and tracks in them; cut: least mean cosine within a
+    cluster."""
 
     n_unknown: int
     n_looked_at: int
@@ -55,10 +55,10 @@ class Unknowns:
     cut: float
 
 
-def propose_individuals(db: Database, store: BlobStore) -> Unknowns | None:
+def propose_individuals(db: Database, store: BlobStore) -> UnknownClusters | None:
     """Cluster the live tracks that the champion head does not know and no person has named; replaces its rows.
 
-    None without a champion head. Run twice it writes the same rows. Memory: MOST_TRACKS vectors and their neighbours.
+    None without a champion head. A second run writes the same rows. Memory: MOST_TRACKS vectors and their neighbours.
     """
     with db.read() as conn:
         model = champion(conn, "head")
@@ -85,18 +85,18 @@ def propose_individuals(db: Database, store: BlobStore) -> Unknowns | None:
         )
 
     db.transact(write)
-    return Unknowns(n_unknown, len(found), int(cluster.max(initial=0)), int(inside.sum()), cut)
+    return UnknownClusters(n_unknown, len(found), int(cluster.max(initial=0)), int(inside.sum()), cut)
 
 
 def clusters(
     embedding: np.ndarray, cut: float, apart_one: np.ndarray, apart_other: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Clusters of unit vectors f32 [n, d] by average linkage: number of each row i64 [n], from 1 by size, 0 alone; and
-    the cosine f32 [n] to the middle of its cluster.
+    """Clusters of unit vectors f32 [n, d] by average linkage: number of each row i64 [n], from 1 by size, 0 for a row
+    alone; and the cosine f32 [n] to the mean of its cluster.
 
-    cut: least mean cosine of two parts that are joined; apart: pairs of rows that are surely two animals (seen at one
-    moment). Rows are compared within groups of linked nearest neighbours of at most MOST_TOGETHER rows; a larger group
-    is cut by raising the cosine of a link until it falls apart.
+    cut: least mean cosine of two parts that are joined; apart: pairs of rows that are certainly two animals (seen at
+    one moment). Rows are compared within groups of linked nearest neighbours of at most MOST_TOGETHER rows; a larger
+    group is cut by raising the cosine of a link until it falls apart.
     """
     n = len(embedding)
     number, likeness = np.zeros(n, dtype=np.int64), np.ones(n, dtype=np.float32)
@@ -130,7 +130,7 @@ def clusters(
 
 
 def cut_of(member: np.ndarray, member_class: np.ndarray, seed: int = 0) -> float:
-    """The cosine above which few pairs of different labelled animals lie. member: f32 [m, d] unit vectors."""
+    """The cosine that few pairs of different labelled animals exceed. member: f32 [m, d] unit vectors."""
     if len(member) < FEW_MEMBERS or len(np.unique(member_class)) < 2:
         return DEFAULT_CUT
     rows = np.random.default_rng(seed).permutation(len(member))[:SAMPLE]
@@ -140,7 +140,7 @@ def cut_of(member: np.ndarray, member_class: np.ndarray, seed: int = 0) -> float
 
 
 def _unknown_tracks(conn: sa.Connection, model_id: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, int]:
-    """track_id ascending, video_id, first_s, last_s of the least known, and how many there are in all."""
+    """track_id ascending, video_id, first_s, last_s of the most novel, and the number of all."""
     score, track = t.track_score, t.track
     rows = conn.execute(
         sa.select(score.c.track_id, track.c.video_id, track.c.first_s, track.c.last_s, score.c.novelty)
@@ -150,7 +150,7 @@ def _unknown_tracks(conn: sa.Connection, model_id: int) -> tuple[np.ndarray, np.
     if not rows:
         none = np.zeros(0, dtype=np.int64)
         return none, none, none.astype(np.float64), none.astype(np.float64), 0
-    # As a join the database would look at all answers for each track: minutes for 100,000 labels.
+    # A join would make the database read all answers for each track: minutes for 100,000 labels.
     answer = effective_answers().subquery("answered")
     answered = np.array(conn.scalars(sa.select(answer.c.track_id).where(answer.c.kind != "unknown")).all(), np.int64)
     track_id, video, first_s, last_s, novelty = (np.array(column) for column in zip(*rows, strict=True))
@@ -162,7 +162,7 @@ def _unknown_tracks(conn: sa.Connection, model_id: int) -> tuple[np.ndarray, np.
 
 def _neighbours(embedding: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Pairs of rows of which one is among the nearest of the other, and their cosines."""
-    import faiss
+    import faiss  # half a second
 
     index = faiss.IndexFlatIP(embedding.shape[1])
     index.add(np.ascontiguousarray(embedding, dtype=np.float32))
@@ -190,7 +190,7 @@ def _groups(rows: np.ndarray, one: np.ndarray, other: np.ndarray, cosine: np.nda
             found += _groups(part, one, other, cosine, min(1.0, cut + (1 - cut) / 4 + 1e-3))
         elif 2 <= len(part) <= MOST_TOGETHER:
             found.append(part)
-        elif len(part) > MOST_TOGETHER:  # identical pictures: any of them will do
+        elif len(part) > MOST_TOGETHER:  # identical pictures: any split will do
             found += np.array_split(part, -(-len(part) // MOST_TOGETHER))
     return found
 
@@ -200,7 +200,7 @@ def _joined(
 ) -> list[np.ndarray]:
     """Parts of two rows or more by average linkage. apart: places among rows."""
     distance = np.clip(1 - embedding[rows] @ embedding[rows].T, 0, 2).astype(np.float64)
-    # So far apart that no mean with it comes below the cut.
+    # So far apart that no mean with it can fall below the cut.
     distance[apart_one, apart_other] = 2.0 * len(rows) ** 2
     distance = (distance + distance.T) / 2
     np.fill_diagonal(distance, 0)

@@ -1,1 +1,1 @@
-"""The loop of learning: steps, checkpoints, several processes."""
+"""The training loop: steps, checkpoints, several processes."""

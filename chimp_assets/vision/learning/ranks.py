@@ -1,7 +1,7 @@
 """Which of several training processes this is.
 
-Beside `training`, because that imports torch: the seconds which that takes are a fifth of fitting a head, and a head
-needs none of it.
+Belongs here: the rank, from the environment. Does not belong here: the loop (`training`), which imports torch: the
+entry point asks for its rank before it knows whether the task needs torch.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _RANK_VARIABLES = (("RANK", 0), ("WORLD_SIZE", 1), ("LOCAL_RANK", 0))
 
 @dataclass(frozen=True)
 class Ranks:
-    """This process among those that `torchrun` started; one of one otherwise."""
+    """This process among those that `torchrun` started; otherwise the only one."""
 
     rank: int = 0
     world: int = 1
@@ -27,7 +27,7 @@ class Ranks:
 
     @property
     def first(self) -> bool:
-        """Whether this one writes."""
+        """Whether this process writes files and rows."""
         return self.rank == 0
 
 

@@ -1,13 +1,13 @@
-"""A training loop that can be killed at any moment: steps, checkpoints, what goes wrong, several GPUs.
+"""A training loop that can be killed at any moment: steps, checkpoints, recovery from failures, several GPUs.
 
-Belongs here: the loop, its checkpoint files, half precision, lower rates after a loss that is no number, smaller
-batches where a GPU's memory ends, early stopping. Does not belong here: networks, losses, pictures (`metric_learning`),
-models and their rows (`checkpoint`, `train`).
+Belongs here: the loop, its checkpoint files, half precision, lower learning rates after a loss that is not a number,
+smaller batches when a GPU runs out of memory, early stopping. Does not belong here: networks, losses,
+pictures (`metric_learning`), models and their rows (`checkpoint`, `train`).
 
 A batch is a function of its step (and of the rank) alone. So the whole state is the step, the weights, their average
-and the optimiser's moments: no order, no random state and no worker has to be saved, and a run that was killed ends
-with the weights of one that was not (bit for bit on a CPU with one number of threads). Checkpoints are safetensors
-beside one line of JSON that is written last and names the file and its hash.
+and the optimiser's moments: no order, no random state and no worker has to be saved, and an interrupted run ends with
+the weights of an uninterrupted one (bit for bit on a CPU with the same number of threads). Checkpoints are safetensors
+beside one line of JSON, written last, that names the file and its hash.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
@@ -33,7 +35,7 @@ from chimp_assets.vision.models.checkpoint import ModelError, ModelFileError, co
 log = logging.getLogger(__name__)
 
 FORMAT = 1
-"""Of checkpoints. A reader refuses a newer one."""
+"""Of checkpoints. A newer one is refused."""
 STATE_FILE = "state.json"
 MAX_DIVERGENCES = 4
 GRADIENT_LIMIT = 5.0
@@ -41,13 +43,13 @@ SMALLEST_PART = 2  # crops: batch normalisation needs two
 
 
 @dataclass(frozen=True)
-class Plan:
+class TrainingPlan:
     """How long and how fast.
 
     batch: crops of a step, of all ranks together. average: decay of the averaged weights, which are the ones that are
     used. checkpoint_every, validate_every: steps, 0 for never. patience: validations without a gain before it stops.
-    minutes: stops at the next step after them. identity: what a checkpoint must have been made with to be gone on from,
-    such as a hash of the recipe and the labels.
+    minutes: it stops at the next step after them. identity: a training resumes only from a checkpoint with the same
+    identity, such as a hash of the recipe and the labels.
     """
 
     steps: int
@@ -63,9 +65,9 @@ class Plan:
 
 
 @dataclass
-class State:
-    """Where a training is, beside its tensors. part: crops that go through the network at once; rate: by which the
-    learning rate was lowered; history: (step, mean loss, accuracy on the batches) now and then, for the plot."""
+class TrainingState:
+    """Where a training is, beside its tensors. part: crops that go through the network at once; rate: factor on the
+    learning rate; history: (step, mean loss, accuracy on the batches) at intervals, for the plot."""
 
     step: int = 0
     part: int = 0
@@ -80,12 +82,13 @@ class State:
 
 
 class Learner(nn.Module):
-    """Trained by forward(*batch) to the loss of each crop f32 [b], and whether it was named rightly bool [b]."""
+    """A network whose forward(*batch) gives the loss of each crop f32 [b] and whether it was classified correctly bool
+    [b]."""
 
 
 @contextmanager
 def process_group(ranks: Ranks) -> Iterator[torch.device]:
-    """The device of this process, in a group with the others where torchrun started several."""
+    """The device of this process, in a process group if torchrun started several."""
     cuda = torch.cuda.is_available()
     device = torch.device("cuda", ranks.local) if cuda else torch.device("cpu")
     if cuda:
@@ -103,37 +106,38 @@ def process_group(ranks: Ranks) -> Iterator[torch.device]:
 def train(
     learner: Learner,
     batches: Dataset[tuple[Tensor, ...]],
-    plan: Plan,
+    plan: TrainingPlan,
     device: torch.device,
     *,
     folder: Path | None = None,
     ranks: Ranks = ALONE,
     workers: int = 0,
     validate: Callable[[], float] | None = None,
-    report: Callable[[State], None] | None = None,
-) -> State:
-    """Train a learner in place; it ends with its averaged weights (the best validated ones, where it is validated).
+    report: Callable[[TrainingState], None] | None = None,
+) -> TrainingState:
+    """Train a learner in place; it ends with its averaged weights (the best validated ones, if it is validated).
 
-    batches[step]: this rank's tensors of a step, a function of the step alone. folder: where checkpoints are kept; what
-    lies there is gone on from. validate: called on the first rank with the averaged weights in place, larger is better.
-    Raises ModelFileError for a checkpoint that is damaged, of another training or of a newer version; ModelError if the
-    loss stays no number at ever lower rates, or if not even two crops fit into the memory of the GPU.
+    batches[step]: this rank's tensors of a step, a function of the step alone. folder: of the
+    checkpoints; the training resumes from the one that is there. validate: called on rank 0 with the averaged weights
+    in place, larger is better. Raises ModelFileError for a checkpoint that is damaged, of another training or of a
+    newer version; ModelError if the loss is not a number at ever lower rates, or if not even two crops fit into the
+    memory of the GPU.
     """
-    return _Training(learner, batches, plan, device, folder, ranks, workers, validate, report).run()
+    return _TrainingLoop(learner, batches, plan, device, folder, ranks, workers, validate, report).run()
 
 
-class _Training:
+class _TrainingLoop:
     def __init__(
         self,
         learner: Learner,
         batches: Dataset[tuple[Tensor, ...]],
-        plan: Plan,
+        plan: TrainingPlan,
         device: torch.device,
         folder: Path | None,
         ranks: Ranks,
         workers: int,
         validate: Callable[[], float] | None,
-        report: Callable[[State], None] | None,
+        report: Callable[[TrainingState], None] | None,
     ) -> None:
         self.plan, self.device, self.folder, self.ranks, self.workers = plan, device, folder, ranks, workers
         self.batches, self.validate, self.report = batches, validate, report
@@ -144,7 +148,7 @@ class _Training:
         self.optimiser = torch.optim.AdamW(
             self.parameters, lr=plan.learning_rate, weight_decay=plan.weight_decay, fused=device.type == "cuda"
         )
-        self.state = State(part=max(1, plan.batch // ranks.world))
+        self.state = TrainingState(part=max(1, plan.batch // ranks.world))
         self.average = {name: tensor.detach().clone() for name, tensor in self.learner.state_dict().items()}
         self.best: dict[str, Tensor] = {}
         half = device.type == "cuda"
@@ -152,13 +156,13 @@ class _Training:
         self.scaler = torch.amp.GradScaler(device.type, enabled=self.half == torch.float16)
         self.began = time.monotonic()
 
-    def run(self) -> State:
+    def run(self) -> TrainingState:
         self._restore(self._read())
         self.module = self._wrapped()
         while not self._finished():
             try:
                 self._go_on()
-            except _NoNumber as error:
+            except _LossNotANumber as error:
                 self._go_back(error.step)
         final = self.best or self.average
         self.learner.load_state_dict(final)
@@ -170,7 +174,7 @@ class _Training:
         return self.state.step >= self.plan.steps or bool(self.state.stopped)
 
     def _wrapped(self) -> nn.Module:
-        """The learner as it is called: compiled on a GPU, and in step with the other ranks where there are some."""
+        """The learner as it is called: compiled on a GPU, and synchronised with other ranks if there are any."""
         module: nn.Module = self.learner
         if self.device.type == "cuda" and os.environ.get("TORCH_COMPILE_DISABLE", "0") != "1":
             import torch._dynamo
@@ -183,7 +187,7 @@ class _Training:
         return module
 
     def _go_on(self) -> None:
-        """Steps from where the state is until something ends them."""
+        """Run steps from the current state until the training ends."""
         loader = DataLoader(
             self.batches,
             batch_size=None,
@@ -216,7 +220,7 @@ class _Training:
                 self._write()
 
     def _step(self, batch: tuple[Tensor, ...]) -> tuple[float, float]:
-        """One step of the optimiser; in smaller parts, whose gradients add up, where the memory of the GPU ends."""
+        """One step of the optimiser; in smaller parts, whose gradients add up, if the GPU runs out of memory."""
         for group in self.optimiser.param_groups:
             group["lr"] = self.plan.learning_rate * self.state.rate * self._schedule(self.state.step)
         self.learner.train()
@@ -224,42 +228,43 @@ class _Training:
             self._halve()
         loss, right = found
         if not self._all(math.isfinite(loss)):
-            raise _NoNumber(self.state.step)
+            raise _LossNotANumber(self.state.step)
         self.scaler.unscale_(self.optimiser)
         norm = nn.utils.clip_grad_norm_(self.parameters, GRADIENT_LIMIT)
         if not self.scaler.is_enabled() and not self._all(bool(torch.isfinite(norm))):
-            raise _NoNumber(self.state.step)
+            raise _LossNotANumber(self.state.step)
         self.scaler.step(self.optimiser)
         self.scaler.update()
         self._follow()
         return loss, right
 
     def _tried(self, batch: tuple[Tensor, ...]) -> tuple[float, float] | None:
-        """`_gradients`, or None where the GPU's memory is full. What the error holds is free when this returns."""
+        """`_gradients`, or None if the GPU runs out of memory. What the error holds is released when this returns."""
         try:
             return self._gradients(batch)
         except torch.OutOfMemoryError:
             return None
 
     def _halve(self) -> None:
-        """Fewer crops at once from here. Raises ModelError where that does not help."""
-        if self.ranks.world > 1:  # the others wait in the middle of an exchange that cannot be taken back
+        """Halve the crops that go through the network at once. Raises ModelError where that does not help."""
+        if self.ranks.world > 1:  # the others wait in the middle of an exchange that cannot be cancelled
             raise ModelError(
-                f"A GPU has no memory for {self.state.part} crops at once.",
+                f"A GPU has too little memory for {self.state.part} crops at once.",
                 "Lower embed.fine_tune_batch, or start fewer processes on each GPU.",
             )
         if self.state.part <= SMALLEST_PART:
             raise ModelError(
                 f"Not even {self.state.part} crops fit into the memory of the GPU.",
-                "Free it of other programs, or choose a smaller embed.fine_tune_backbone or embed.crop_side.",
+                "Close other programs that use the GPU, or lower embed.crop_side, or choose a smaller"
+                " embed.fine_tune_backbone.",
             )
         self.state.part = max(SMALLEST_PART, self.state.part // 2)
-        log.warning("The GPU's memory is full: %d crops at once from here.", self.state.part)
+        log.warning("The GPU is out of memory: continuing with %d crops at once.", self.state.part)
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
 
     def _gradients(self, batch: tuple[Tensor, ...]) -> tuple[float, float]:
-        """Gradients of a batch's mean loss. Returns that loss, and the share named rightly."""
+        """Compute the gradients of a batch's mean loss. Returns that loss and the share classified correctly."""
         self.optimiser.zero_grad(set_to_none=True)
         n = len(batch[0])
         part = min(self.state.part, n)
@@ -281,7 +286,7 @@ class _Training:
         return total, right
 
     def _follow(self) -> None:
-        """The average follows the weights: slowly, but not at first, when they are far from anything."""
+        """Update the average of the weights: slowly, but faster at first, when the weights still change much."""
         decay = min(self.plan.average, (1 + self.state.step) / (10 + self.state.step))
         with torch.no_grad():
             for name, tensor in self.learner.state_dict().items():
@@ -297,7 +302,7 @@ class _Training:
         return 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, self.plan.steps - warm)))
 
     def _judge(self) -> None:
-        """Validate the averaged weights; stop if they have not become better for long."""
+        """Validate the averaged weights; stop the training if they have not improved for `patience` validations."""
         if self.validate is None:
             return
         now = {name: tensor.detach().clone() for name, tensor in self.learner.state_dict().items()}
@@ -316,22 +321,24 @@ class _Training:
                 state.stopped = f"no gain on held-out days since step {state.best_step}"
 
     def _go_back(self, step: int) -> None:
-        """To the last checkpoint, or to the beginning, with half the rate."""
+        """Return to the last checkpoint, or to the beginning, with half the learning rate."""
         rate, divergences = self.state.rate / 2, self.state.divergences + 1
         if divergences > MAX_DIVERGENCES:
             raise ModelError(
-                f"The loss is no number at step {step}, at {divergences} learning rates down to"
+                f"The loss is not a number at step {step}, at any of {divergences} learning rates down to"
                 f" {self.plan.learning_rate * self.state.rate:.2g}.",
-                "Look at the crops of the training set, or lower embed.fine_tune_rate.",
+                "Check the crops of the training set, or lower embed.fine_tune_rate.",
             )
-        log.warning("The loss is no number at step %d: back to the last checkpoint, with half the rate.", step)
+        log.warning(
+            "The loss is not a number at step %d: returning to the last checkpoint with half the learning rate.", step
+        )
         kept = self._kept
         self._restore(kept)
         self.state.rate, self.state.divergences = min(rate, self.state.rate / 2), divergences
         self._write()
 
     def _write(self) -> None:
-        """A checkpoint: in memory always (for `_go_back`), and on disk where there is a folder."""
+        """Write a checkpoint: always in memory (for `_go_back`), and on disk if there is a folder."""
         tensors = {f"learner.{name}": tensor for name, tensor in self.learner.state_dict().items()}
         tensors |= {f"average.{name}": tensor for name, tensor in self.average.items()}
         tensors |= {f"best.{name}": tensor for name, tensor in self.best.items()}
@@ -342,12 +349,12 @@ class _Training:
                 f"scaler.{name}": torch.tensor(float(value)) for name, value in self.scaler.state_dict().items()
             }
         copied = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}
-        # The state by way of JSON: a copy that later steps do not change.
+        # A copy by way of JSON, which later steps do not change.
         self._kept = (_state_of(json.loads(json.dumps(asdict(self.state)))), copied)
         if self.folder is not None and self.ranks.first:
             _save(self.folder, self.plan.identity, *self._kept)
 
-    def _read(self) -> tuple[State, dict[str, Tensor]] | None:
+    def _read(self) -> tuple[TrainingState, dict[str, Tensor]] | None:
         found = None
         if self.folder is not None and self.ranks.first:
             found = _load(self.folder, self.plan.identity)
@@ -357,9 +364,9 @@ class _Training:
             found = box[0]
         return found
 
-    def _restore(self, kept: tuple[State, dict[str, Tensor]] | None) -> None:
+    def _restore(self, kept: tuple[TrainingState, dict[str, Tensor]] | None) -> None:
         if kept is None:
-            self._write()  # where `_go_back` begins, and what shows that the folder is taken
+            self._write()  # for `_go_back`, and to show that the folder is in use
             return
         state, tensors = kept
         groups: dict[str, dict[str, Tensor]] = {}
@@ -373,7 +380,7 @@ class _Training:
             raise ModelFileError(
                 f"The checkpoint of step {state.step} does not fit the network that is trained:"
                 f" {str(error).splitlines()[-1].strip()}.",
-                "Delete its folder to begin anew.",
+                "Delete its folder to start over.",
             ) from error
         self.best = {name: tensor.to(self.device, copy=True) for name, tensor in groups.get("best", {}).items()}
         moments: dict[int, dict[str, Tensor]] = {}
@@ -388,7 +395,7 @@ class _Training:
         self._kept = kept
 
     def _all(self, mine: bool) -> bool:
-        """Whether it is so on every rank."""
+        """Whether it is true on every rank."""
         if self.ranks.world == 1:
             return mine
         flag = torch.tensor(float(mine), device=self.device)
@@ -396,7 +403,7 @@ class _Training:
         return bool(flag > 0)
 
     def _agreed(self, mine: bool) -> bool:
-        """What the first rank says: clocks differ."""
+        """The decision of rank 0: clocks differ."""
         return bool(self._from_first(float(mine)))
 
     def _from_first(self, mine: float) -> float:
@@ -407,7 +414,7 @@ class _Training:
         return float(value)
 
 
-class _NoNumber(Exception):
+class _LossNotANumber(Exception):
     def __init__(self, step: int) -> None:
         super().__init__(step)
         self.step = step
@@ -417,17 +424,15 @@ def _mean(values: list[float]) -> float:
     return round(sum(values) / max(1, len(values)), 6)
 
 
-def _state_of(saved: dict[str, Any]) -> State:
-    known = {name.name for name in fields(State)}
-    state = State(**{name: value for name, value in saved.items() if name in known})
+def _state_of(saved: dict[str, Any]) -> TrainingState:
+    known = {name.name for name in fields(TrainingState)}
+    state = TrainingState(**{name: value for name, value in saved.items() if name in known})
     state.history = [(int(step), float(loss), float(right)) for step, loss, right in state.history]
     state.validated = [(int(step), float(value)) for step, value in state.validated]
     return state
 
 
-def _save(folder: Path, identity: str, state: State, tensors: dict[str, Tensor]) -> None:
-    from safetensors.torch import save
-
+def _save(folder: Path, identity: str, state: TrainingState, tensors: dict[str, Tensor]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     content = save(dict(sorted(tensors.items())))
     name = f"step-{state.step:09d}-{content_hash(content)[:12]}.safetensors"
@@ -439,12 +444,9 @@ def _save(folder: Path, identity: str, state: State, tensors: dict[str, Tensor])
             old.unlink(missing_ok=True)
 
 
-def _load(folder: Path, identity: str) -> tuple[State, dict[str, Tensor]] | None:
-    """The checkpoint of a folder; None if there is none. Raises ModelFileError, one sentence for each reason."""
-    from safetensors import SafetensorError
-    from safetensors.torch import load
-
-    remedy = f"Delete {folder} to begin anew."
+def _load(folder: Path, identity: str) -> tuple[TrainingState, dict[str, Tensor]] | None:
+    """The checkpoint of a folder; None if there is none. Raises ModelFileError if it cannot be used."""
+    remedy = f"Delete {folder} to start over."
     try:
         line = json.loads((folder / STATE_FILE).read_bytes())
         version, file, digest = int(line["format"]), str(line["file"]), str(line["hash"])
@@ -454,8 +456,8 @@ def _load(folder: Path, identity: str) -> tuple[State, dict[str, Tensor]] | None
         raise ModelFileError(f"{folder / STATE_FILE} does not describe a checkpoint: {error}.", remedy) from error
     if version > FORMAT:
         raise ModelFileError(
-            f"The checkpoint in {folder} was made by a newer version (format {version}; this one reads {FORMAT}).",
-            "Update, or delete the folder to begin anew.",
+            f"The checkpoint in {folder} was written by a newer version (format {version}; this one reads {FORMAT}).",
+            "Update Chimp Assets, or delete the folder to start over.",
         )
     if line["identity"] != identity:
         raise ModelFileError(f"The checkpoint in {folder} belongs to a training with other labels or settings.", remedy)
@@ -476,7 +478,7 @@ def _load(folder: Path, identity: str) -> tuple[State, dict[str, Tensor]] | None
 
 
 def _replace(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all."""
+    """Write a file completely or not at all."""
     partial = path.with_name(path.name + ".partial")
     with partial.open("wb") as file:
         file.write(content)

@@ -1,1 +1,1 @@
-"""Model files and model rows: what was learned, under which hash, which is the champion."""
+"""Model files and model rows: their bytes, their hashes, their states, the code that made them."""

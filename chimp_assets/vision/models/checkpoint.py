@@ -1,8 +1,8 @@
 """Model files and model rows: what was learned, under which hash, and which model of a task is the champion.
 
 Belongs here: writing and reading checkpoints (safetensors only: a model file must never be able to run code) and the
-life of a row of `model` (candidate, champion, refused, retired).
-Does not belong here: building networks (`embedder`), fitting (`head`, `self_supervision`), deciding (`gate`).
+states of a row of `model` (candidate, champion, refused, retired).
+Does not belong here: building networks (`embedder`), fitting, deciding (`evaluation`).
 """
 
 from __future__ import annotations
@@ -16,6 +16,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import sqlalchemy as sa
+from safetensors import SafetensorError
+from safetensors.numpy import load as load_safetensors
+from safetensors.numpy import save as save_safetensors
 
 from chimp_assets.database import schema
 from chimp_assets.errors import ChimpError
@@ -27,18 +30,18 @@ if TYPE_CHECKING:
     from chimp_assets.database.connection.engine import Database
 
 FORMAT = 1
-"""Of model files. A file of a newer format is refused: what it means is not known here."""
+"""Of model files. A file of a newer format is refused: this version cannot know what it means."""
 FORMAT_KEY = "checkpoint_format"
 T = TypeVar("T")
 CONFIG_LIMIT = 4000  # characters; the width of model.config
 
 
 class ModelError(ChimpError):
-    """A model cannot be fitted, found or used; the sentence says which and why."""
+    """A model cannot be fitted, found or used."""
 
 
 class ModelFileError(ModelError):
-    """A checkpoint is missing, changed since it was written, or no safetensors file."""
+    """A checkpoint is missing, has changed since it was written, or is not a safetensors file."""
 
 
 @dataclass(frozen=True)
@@ -68,16 +71,14 @@ def save_checkpoint(
 ) -> tuple[str, str]:
     """Write tensors and config as one safetensors file. Returns (uri, blake2b-256 in hexadecimal).
 
-    The uri is `<key_prefix>-<first 12 digits of the hash>.safetensors`, so equal content has one name, a killed step
-    that is run again writes the same file, and a file is never replaced by another. The bytes are deterministic.
+    The uri is `<key_prefix>-<first 12 digits of the hash>.safetensors`, so equal content has one name, a step that is
+    killed and run again writes the same file, and no file ever replaces another. The bytes are deterministic.
     """
-    # One entry: the order of several is random in the file, and equal content must have equal bytes.
+    # One entry: several would come in random order, and equal content must have equal bytes.
     metadata = {"config": json.dumps({**config, FORMAT_KEY: FORMAT}, sort_keys=True)}
     arrays = {name: tensor for name, tensor in sorted(tensors.items()) if isinstance(tensor, np.ndarray)}
-    if len(arrays) == len(tensors):  # the same bytes, without the seconds that importing torch takes
-        from safetensors.numpy import save as save_arrays
-
-        content = save_arrays({name: np.ascontiguousarray(a) for name, a in arrays.items()}, metadata=metadata)
+    if len(arrays) == len(tensors):  # the same bytes, without importing torch, which takes seconds
+        content = save_safetensors({name: np.ascontiguousarray(a) for name, a in arrays.items()}, metadata=metadata)
     else:
         import torch
         from safetensors.torch import save
@@ -105,16 +106,12 @@ def load_checkpoint(store: BlobStore, uri: str, expected_hash: str) -> tuple[dic
 
 def load_arrays(store: BlobStore, uri: str, expected_hash: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """As `load_checkpoint`, but NumPy arrays: for models that need no torch, whose import takes seconds."""
-    from safetensors.numpy import load
-
-    return _loaded(store, uri, expected_hash, load)
+    return _loaded(store, uri, expected_hash, load_safetensors)
 
 
 def _loaded(
     store: BlobStore, uri: str, expected_hash: str, load: Callable[[bytes], dict[str, T]]
 ) -> tuple[dict[str, T], dict[str, Any]]:
-    from safetensors import SafetensorError
-
     content = read_checked(store, uri, expected_hash)
     try:
         tensors = load(content)
@@ -127,14 +124,14 @@ def _loaded(
         ) from error
     if made_with > FORMAT:
         raise ModelFileError(
-            f"The model file {uri} was made by a newer version (format {made_with}; this one reads {FORMAT}).",
-            "Update, or train again.",
+            f"The model file {uri} was written by a newer version (format {made_with}; this one reads {FORMAT}).",
+            "Update Chimp Assets, or train again.",
         )
     return tensors, config
 
 
 def read_checked(store: BlobStore, uri: str, expected_hash: str) -> bytes:
-    """Bytes of a file of the store whose hash SQL knows. Raises ModelFileError if it is missing or has changed."""
+    """Bytes of a file of the store whose hash is in SQL. Raises ModelFileError if it is missing or has changed."""
     if store.head(uri) is None:
         raise ModelFileError(f"The model file {uri} is missing from the store.", "Restore it, or train again.")
     content = store.get(uri)
@@ -143,7 +140,7 @@ def read_checked(store: BlobStore, uri: str, expected_hash: str) -> bytes:
         raise ModelFileError(
             f"The model file {uri} has changed since it was written (hash {digest[:12]}, expected"
             f" {expected_hash[:12]}).",
-            "Restore it from a backup or train again; it was not used.",
+            "Restore it from a backup or train again. It was not used.",
         )
     return content
 
@@ -197,6 +194,18 @@ def register_model(
         return int(key[0])
 
 
+def registered_model(
+    db: Database, task: str, training_set_id: int, checkpoint_hash: str, parent_id: int | None = None
+) -> int | None:
+    """Key of the model that a training set gave with these very bytes (and this parent, if given), or None."""
+    c = schema.model.c
+    same = [c.task == task, c.training_set_id == training_set_id, c.checkpoint_hash == checkpoint_hash]
+    if parent_id is not None:
+        same.append(c.parent_id == parent_id)
+    with db.read() as conn:
+        return conn.scalar(sa.select(sa.func.min(c.model_id)).where(*same))
+
+
 def champion(conn: sa.Connection, task: str) -> ModelRow | None:
     """The champion of a task, or None."""
     model = schema.model
@@ -213,13 +222,13 @@ def model_of(conn: sa.Connection, model_id: int) -> ModelRow:
 
 
 def candidates(conn: sa.Connection, task: str) -> list[int]:
-    """Keys of the models of a task that wait for a verdict, oldest first."""
+    """Keys of the candidates of a task, oldest first."""
     c = schema.model.c
     return list(conn.scalars(sa.select(c.model_id).where(c.task == task, c.state == "candidate").order_by(c.model_id)))
 
 
 def newest_model(conn: sa.Connection, task: str) -> ModelRow | None:
-    """The model of a task made last, whatever its state, or None."""
+    """The newest model of a task, whatever its state, or None."""
     c = schema.model.c
     newest = sa.select(sa.func.max(c.version)).where(c.task == task).scalar_subquery()
     row = conn.execute(sa.select(schema.model).where(c.task == task, c.version == newest)).one_or_none()
@@ -227,7 +236,7 @@ def newest_model(conn: sa.Connection, task: str) -> ModelRow | None:
 
 
 def promote(db: Database, model_id: int, reason: str, also: Callable[[sa.Connection], None] | None = None) -> None:
-    """Make a model the champion of its task; the old champion retires in the same transaction, `also` is done in it."""
+    """Make a model the champion of its task; the old one retires in the same transaction, which also runs `also`."""
     now = datetime.now(UTC)
     with db.write() as conn:
         row = model_of(conn, model_id)

@@ -1,1 +1,1 @@
-"""Pictures cut from stored frames: crops, what people see of a track, contact sheets."""
+"""Crops of tracks, and the pictures that people see."""

@@ -1,6 +1,6 @@
-"""Pages of small pictures for people who want to see what was found: a video with its boxes, a bundle at a glance.
+"""Sheets of small pictures: a video with its boxes, a bundle at a glance.
 
-Belongs here: drawing from SQL and shards. Does not belong here: finding anything.
+Belongs here: drawing from SQL and shards. Does not belong here: detection, tracking.
 """
 
 from __future__ import annotations
@@ -29,9 +29,10 @@ _JUNK_COLOUR = (150, 150, 150)
 def contact_sheet(
     db: Database, store: BlobStore, video_id: int, out: Path, columns: int = 6, pictures: int = 24
 ) -> Path:
-    """Writes a PNG of up to `pictures` frames spread evenly; live tracks in colours, junk in grey. Returns out.
+    """Write a PNG with up to `pictures` evenly spread frames; live tracks in colours, junk in grey. Returns out.
 
-    Numbers are the ordinals of the tracks in their video. Raises PictureError if the video has no frames.
+    For notebooks; no command or page uses it. Numbers are the ordinals of the tracks in their video. Raises
+    PictureError if the video has no frames.
     """
     with db.read() as conn:
         frame_nos = list(
@@ -59,7 +60,7 @@ def contact_sheet(
 def bundle_sheet(
     db: Database, store: BlobStore, bundle_key: str, pictures: int = 12, max_bytes: int = 100_000
 ) -> bytes | None:
-    """A JPEG of at most max_bytes with up to `pictures` kept frames of a bundle, from as many videos as can be.
+    """A JPEG of at most max_bytes with up to `pictures` stored frames of a bundle, from as many videos as possible.
 
     In the order of the videos, from the middle of each stretch of frames. None if the bundle has no frames. Raises
     PictureError or StoreError if a picture cannot be read.
@@ -74,7 +75,7 @@ def bundle_sheet(
         ).all()
     if not videos:
         return None
-    # Frames are numbered from 0 without a gap; the pictures are dealt out to the videos evenly.
+    # Frames are numbered from 0 without gaps; the pictures are distributed evenly among the videos.
     dealt = np.bincount(np.arange(pictures) * len(videos) // pictures, minlength=len(videos))
     tiles = []
     for (video_id, n_frames), n in zip(videos, dealt.tolist(), strict=True):

@@ -1,7 +1,7 @@
-"""From tracks to small square pictures: which detections of a track are worth looking at, and cutting them out.
+"""From tracks to small square pictures: choosing the best detections of a track and cutting them out.
 
-Belongs here: choosing the best detections of a track, cutting, padding and scaling them, reading a video's crops in one
-pass. Does not belong here: what the crops become (`embedder`), pages that show them (`web`).
+Belongs here: choosing detections, cutting, padding and scaling them, reading a video's crops in one pass.
+Does not belong here: use of the crops (`embedding`), pages that show them (`web`).
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from chimp_assets.archive.storage.store import BlobStore
     from chimp_assets.database.connection.engine import Database
 
-# The square is longer than the box by this share: boxes of motion cut off ears and limbs.
+# The square is longer than the box by this share, because boxes by motion cut off ears and limbs.
 CONTEXT = 0.1
 PADDING = (110, 110, 110)
-EDGE = 0.01  # a box that comes nearer to the border of the picture is probably cut off by it
+EDGE = 0.01  # a box nearer to the border of the picture is probably cut off by it
 CUT_OFF_WEIGHT = 0.25
-# A picture is grey if of so many of its pixels the channels differ by less (of 255): noise of a JPEG is below it.
+# A picture is grey if the channels of this share of its pixels differ by less than this (of 255); JPEG noise is lower.
 GREY_SHARE, GREY_CHROMA = 0.95, 8
 
 
@@ -51,7 +51,7 @@ def best_crops(frame_no: np.ndarray, boxes: np.ndarray, scores: np.ndarray, k: i
     quarter of that for boxes at the border of the picture. Returns i64 [min(k, n)]. Raises ValueError if k < 1.
     """
     if k < 1:
-        raise ValueError(f"{k} crops of a track were asked for")
+        raise ValueError(f"{k} crops of a track were requested")
     order = np.argsort(frame_no, kind="stable")
     frames = np.asarray(frame_no)[order].astype(np.int64)
     x, y, w, h = (np.asarray(boxes, dtype=np.float64)[order, i] for i in range(4))
@@ -70,10 +70,10 @@ def best_crops(frame_no: np.ndarray, boxes: np.ndarray, scores: np.ndarray, k: i
 
 
 def are_grey(crops: np.ndarray) -> bool:
-    """Whether crops u8 [m, h, w, 3] have no colour, as pictures by infrared light have none.
+    """Whether crops u8 [m, h, w, 3] have no colour, like pictures in infrared light.
 
-    Nearly all pixels are asked, not their mean: dark fur by day has little colour too, but skin, eyes and leaves do. A
-    camera that tints its infrared pictures is not recognised.
+    By nearly all pixels, not by their mean: dark fur by day has little colour too, but skin, eyes and leaves have some.
+    Cameras that tint their infrared pictures are not recognised.
     """
     small = np.stack([cv2.resize(crop, (16, 16), interpolation=cv2.INTER_AREA) for crop in crops]).astype(np.int16)
     return bool(np.quantile(small.max(3) - small.min(3), GREY_SHARE) < GREY_CHROMA)
@@ -82,8 +82,8 @@ def are_grey(crops: np.ndarray) -> bool:
 def crop_square(picture: np.ndarray, box: tuple[float, float, float, float], side: int) -> np.ndarray:
     """Cut a box out of a picture as a square. picture: u8 [h, w, 3]; box: fractions; returns u8 [side, side, 3].
 
-    The square is centred on the box and as long as its longer side and some context. What lies outside the picture is
-    grey: mirroring the border would give a face two more eyes.
+    The square is centred on the box and as long as its longer side and some context. The area outside the picture
+    is grey: mirroring the border would give a face two more eyes.
     """
     height, width = picture.shape[:2]
     x, y, w, h = box
@@ -109,9 +109,9 @@ def read_crops(
 ) -> Iterator[TrackCrops]:
     """The best crops of the live tracks of a video (only track_ids, if given), in one pass over its frames.
 
-    A track comes as soon as its last frame was read, so memory holds the crops of the tracks that are alive at once and
-    one picture. unreadable: where it is given, frames that are no JPEG are added to it and left out of their tracks,
-    and a track without any picture does not come. Else raises PictureError; StoreError if a shard cannot be read.
+    A track is yielded as soon as its last frame is read, so memory holds the crops of simultaneous tracks and one
+    picture. unreadable: if given, frames that are not a JPEG are added to it and skipped, and a track without any
+    picture is not yielded. Otherwise raises PictureError; StoreError if a shard cannot be read.
     """
     wanted = _chosen_detections(db, video_id, k, None if track_ids is None else {int(i) for i in track_ids})
     by_frame: dict[int, list[tuple[int, tuple[float, float, float, float]]]] = {}
@@ -136,7 +136,7 @@ def read_crops(
 def _pictures(
     db: Database, store: BlobStore, video_id: int, frame_nos: Collection[int], unreadable: list[int] | None
 ) -> Iterator[tuple[int, np.ndarray | None]]:
-    """Frames in order; None for what is no JPEG, where that is noted instead of raised."""
+    """Frames in order; None for a frame that is not a JPEG, if it is added to unreadable instead of raised."""
     if unreadable is None:
         for frame_no, _, picture in read_frames(db, store, video_id, frame_nos):
             yield frame_no, picture

@@ -1,8 +1,8 @@
 """From the stored pictures of a bundle to rows of `track` and `detection`.
 
 Belongs here: which videos are tracked, calling detector, tracker and quality, one transaction a video.
-Does not belong here: how boxes are found (`motion`, `detector`), linked (`tracker`), told apart (`purity`) and
-judged (`quality`).
+Does not belong here: finding boxes (`detection`), linking (`tracker`), separating animals (`purity`), judging tracks
+(`quality`).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
+from chimp_assets.archive.storage.archive import ArchiveError
 from chimp_assets.archive.storage.store import BlobStore, MissingBlobError
 from chimp_assets.archive.video.pictures import PictureError, read_frames
 from chimp_assets.database import schema
@@ -25,8 +26,8 @@ from chimp_assets.database.schema import track_id_of
 from chimp_assets.database.work import stamps
 from chimp_assets.errors import ChimpError
 from chimp_assets.settings import DetectSettings, Settings
-from chimp_assets.vision.detection.detector import Detector, current_detector
-from chimp_assets.vision.detection.motion import FrameBoxes, Picture
+from chimp_assets.vision.detection.detector import current_detector
+from chimp_assets.vision.detection.interface import Detector, FrameBoxes, Picture
 from chimp_assets.vision.tracking.purity import Look, Looks, PurityConfig, Spot, colours, purify, scenery
 from chimp_assets.vision.tracking.quality import track_quality
 from chimp_assets.vision.tracking.tracker import LinkedTrack, link
@@ -39,12 +40,12 @@ class TrackingError(ChimpError):
 
 
 class AnsweredTracksError(TrackingError):
-    """The video has tracks that people were asked about; they are not replaced."""
+    """People were asked about tracks of the video, so they are not replaced."""
 
 
 @dataclass
 class BundleTracks:
-    """What tracking a bundle wrote. tracks counts junk too; failed: (uri, sentence and remedy)."""
+    """Result of tracking a bundle. tracks includes junk; failed: (uri, error and remedy)."""
 
     videos: int = 0
     tracks: int = 0
@@ -68,10 +69,10 @@ def track_bundle(
 ) -> BundleTracks:
     """Detect and link in every decoded video of a bundle. May be killed at any moment and run again.
 
-    Each video is one transaction: what an earlier run left is deleted, tracks and detections are written, the state
-    becomes `tracked`. A video whose pictures cannot be read becomes `failed` with a sentence and does not stop the
+    Each video is one transaction: tracks of an earlier run are deleted, tracks and detections are written, the state
+    becomes `tracked`. A video whose pictures cannot be read becomes `failed` with its error and does not stop the
     bundle. Raises ArchiveError for an unknown bundle, DetectorError if there is no detector, StoreError and
-    FullDiskError if the store is away or full.
+    FullDiskError if the store is unavailable or full.
     """
     began = time.monotonic()
     done = BundleTracks()
@@ -106,9 +107,7 @@ def track_bundle(
 
 
 def _require_bundle(conn: sa.Connection, bundle_key: str) -> None:
-    """Raises ArchiveError for a bundle that is not known, as decoding does."""
-    from chimp_assets.archive.storage.archive import ArchiveError
-
+    """Raises ArchiveError for an unknown bundle, as decoding does."""
     if conn.scalar(sa.select(schema.bundle.c.bundle_id).where(schema.bundle.c.bundle_key == bundle_key)) is None:
         raise ArchiveError(f"There is no bundle {bundle_key}.", "List the archive first (chimp ingest).")
 
@@ -116,7 +115,7 @@ def _require_bundle(conn: sa.Connection, bundle_key: str) -> None:
 def track_video(
     db: Database, store: BlobStore, video_id: int, detector: Detector, settings: DetectSettings
 ) -> list[JudgedTrack]:
-    """Tracks of one video, ordered by first frame, then by x; nothing is written. Memory: boxes, and one window.
+    """Tracks of one video, ordered by first frame, then by x, without writing them. Memory: boxes, and one window.
 
     Raises PictureError or StoreError if its pictures cannot be read.
     """
@@ -131,7 +130,8 @@ def track_video(
 def pure_tracks(
     linked: list[LinkedTrack], frame_rate: float, settings: DetectSettings, frame_nos: NDArray[np.int64], looks: Looks
 ) -> list[JudgedTrack]:
-    """Linked tracks cut and joined by appearance, and judged: what looks like its empty place is junk, as what is poor.
+    """Linked tracks cut and joined by appearance, and judged: a poor one, or one that looks like the empty scene, is
+    junk.
 
     frame_nos: of all pictures of the video, ascending.
     """
@@ -151,7 +151,7 @@ def _noted(pictures: Iterator[Picture], frame_nos: list[int]) -> Iterator[Pictur
 
 
 def _looks(db: Database, store: BlobStore, video_id: int) -> Looks:
-    """Appearance of boxes of a video, in one pass over the pictures that are needed."""
+    """Appearance of boxes of a video, in one pass over the required pictures."""
 
     def looks(spots: Sequence[Spot]) -> dict[Spot, Look]:
         by_frame: dict[int, list[Spot]] = {}
@@ -167,14 +167,14 @@ def _looks(db: Database, store: BlobStore, video_id: int) -> Looks:
 
 
 def judge(track: LinkedTrack, frame_rate: float, settings: DetectSettings) -> JudgedTrack:
-    """Quality and state of a track: junk if it is too short or too poor to be asked about."""
+    """Quality and state of a track: junk if it is too short or too poor to ask about."""
     quality = track_quality(track.frame_nos, track.boxes, track.scores, frame_rate)
     good = len(track.frame_nos) >= settings.min_track_detections and quality >= settings.min_quality
     return JudgedTrack(track, quality, "live" if good else "junk")
 
 
 def frame_rate_of(conn: sa.Connection, video_id: int) -> float:
-    """Kept frames a second of a video, from its rows; 1.0 where there are too few to tell."""
+    """Stored frames per second of a video, from its rows; 1.0 if there are too few."""
     frame = schema.frame.c
     n, first, last = conn.execute(
         sa.select(sa.func.count(), sa.func.min(frame.time_s), sa.func.max(frame.time_s)).where(
@@ -201,7 +201,8 @@ def _decoded_videos(conn: sa.Connection, bundle_key: str) -> list[tuple[int, str
 
 
 def camera_moves(detector: Detector) -> bool:
-    """Whether in a quarter of the pictures answered last the camera looked elsewhere; False where nobody looked."""
+    """Whether the camera looked elsewhere in a quarter of the last pictures; False for detectors that do not measure
+    it."""
     moved = getattr(detector, "moved", [])
     return len(moved) >= _ENOUGH_TO_SAY and sum(moved) >= _MOVES * len(moved)
 
@@ -212,7 +213,8 @@ MOVING_CAMERA = "The camera moves: boxes by motion are unreliable."
 
 
 def _write(db: Database, video_id: int, tracks: list[JudgedTrack], model_id: int, moving_camera: bool = False) -> None:
-    """One transaction: leftovers out, tracks and detections in, state `tracked`, and the bundle says it changed."""
+    """One transaction: delete leftovers, insert tracks and detections, set the state `tracked`, mark the bundle
+    changed."""
     track_columns = _track_columns(video_id, tracks, model_id)
     detection_columns = _detection_columns(video_id, tracks)
 
@@ -234,7 +236,7 @@ def _write(db: Database, video_id: int, tracks: list[JudgedTrack], model_id: int
 
 
 def _delete_leftovers(conn: sa.Connection, video_id: int) -> int:
-    """Removes tracks of an earlier run and what models said of them; returns how many.
+    """Delete tracks of an earlier run with their predictions; returns how many.
 
     Raises AnsweredTracksError if people were asked about them.
     """
@@ -248,7 +250,7 @@ def _delete_leftovers(conn: sa.Connection, video_id: int) -> int:
     ):
         if conn.scalar(asked):
             raise AnsweredTracksError(
-                f"Video {video_id} was to be tracked anew, but people were asked about its tracks, so they stay.",
+                f"Video {video_id} was not tracked again, because people were already asked about its tracks.",
                 "Register the file as a new version if its tracks must change.",
             )
     for table in (schema.prediction, schema.track_score, schema.item_media):
@@ -271,7 +273,8 @@ def _track_columns(video_id: int, tracks: list[JudgedTrack], model_id: int) -> d
 
 
 def _seconds(conn: sa.Connection, video_id: int, tracks: list[JudgedTrack]) -> dict[str, list[float]]:
-    """When each track begins and ends. Raises PictureError if a frame is gone: the video was ingested again."""
+    """Start and end of each track in seconds. Raises PictureError if a frame is missing: the video was ingested
+    again."""
     frame = schema.frame.c
     rows = conn.execute(sa.select(frame.frame_no, frame.time_s).where(frame.video_id == video_id))
     time_of = {frame_no: time_s for frame_no, time_s in rows}
@@ -287,7 +290,7 @@ def _seconds(conn: sa.Connection, video_id: int, tracks: list[JudgedTrack]) -> d
 
 
 def _detection_columns(video_id: int, tracks: list[JudgedTrack]) -> dict[str, NDArray[np.generic]]:
-    """Rows ordered by frame; within a frame boxes are numbered in the order of their tracks."""
+    """Columns ordered by frame; within a frame boxes are numbered in the order of their tracks."""
     linked = [track.linked for track in tracks]
     frame_nos = np.concatenate([np.zeros(0, np.int64), *(t.frame_nos for t in linked)]).astype(np.int64)
     ordinals = np.repeat(np.arange(len(linked)), [len(t.frame_nos) for t in linked]).astype(np.int64)

@@ -1,11 +1,11 @@
-"""One animal to a track: cut where the animal changes, joined where one goes on, and told from the scenery.
+"""One animal per track: cut where the animal changes, joined where it continues, distinguished from scenery.
 
-Belongs here: what a box looks like (its colours), cutting, joining, likeness to the empty scene. Does not belong here:
-linking by motion (`tracker`), where pictures come from and rows (`tracking`), who the animal is (`embedder`, `head`).
+Belongs here: the appearance of a box (its colours), cutting, joining, likeness to the empty scene. Does not belong
+here: linking by motion (`tracker`), pictures and rows (`bundle`), the identity of the animal (`embedding`, `identity`).
 
-Names come from tracks: a track with two animals is a wrong label made of a right answer, so a track is cut on much
-evidence of appearance and joined on more. Appearance is a fixed histogram of colours, not a learned embedder: tracks
-have computed keys, and another home, or this one after the next training, must draw the same ones.
+A track with two animals turns a right answer into a wrong label, so tracks are cut on strong evidence of appearance and
+joined on stronger. Appearance is a fixed histogram of colours, not a learned embedder: tracks have computed keys, and
+another home, or this one after the next training, must draw the same tracks.
 """
 
 from __future__ import annotations
@@ -34,36 +34,36 @@ class PurityConfig:
     """When a track is cut and when two are joined. Measured by `python -m benchmarks.tracking`."""
 
     window: int = 5
-    """detections before and after a place that are compared"""
+    """detections compared on either side of a place"""
     least: int = 3
-    """detections that a part has at least"""
+    """fewest detections of a part"""
     cut_below: float = 0.85
-    """likeness of what lies before and after"""
+    """likeness of both sides below which a track is cut"""
     near: float = 0.0
-    """sides of a box within which another track must have come for a cut"""
+    """a cut requires another track within this many box sides"""
     join_above: float = 0.97
     join_s: float = 4.0
     """longest time between the end of one track and the beginning of the other"""
     reach: float = 2.5
-    """sides of a box that the animal may have moved while it was not seen, and as many again each second"""
+    """box sides that the animal may have moved while unseen, and as many again each second"""
     sampled: int = 4
-    """boxes of a track that are compared with the scene without them"""
+    """boxes of a track that are compared with the empty scene"""
     empty: int = 6
-    """pictures in which the place of a box is empty, spread over the video"""
+    """pictures, spread over the video, in which the place of a box is empty"""
     scenery_above: float = 0.92
-    """likeness to its own empty place from which a track is junk: of 68 live tracks of generated clips 13 of 24 that
-    were no animal lie above, and none of 42 animals; at 0.85 one animal was lost too"""
+    """likeness to its own empty place above which a track is junk: in generated clips with 68 live tracks 13 of 24
+    false tracks lie above, and none of 42 animals; at 0.85 one animal was lost"""
 
 
 # Lab bins: fine in colour near grey, where fur is; lightness in steps of 32, since shade moves over an animal.
 _BINS = (8, 8, 8)
 _RANGES = (0, 256, 90, 170, 90, 170)
 _INNER = 0.7
-"""Share of each side of a box that is looked at: the rim shows the ground."""
+"""Share of each side of a box that is used: the rim shows the ground."""
 
 
 def colours(picture: NDArray[np.uint8], box: Sequence[float]) -> Look:
-    """What a box looks like: the root of the histogram of its Lab colours, f16 [512] of length 1.
+    """Appearance of a box: the root of the histogram of its Lab colours, f16 [512] of length 1.
 
     The product of two of them is the Bhattacharyya coefficient, in [0, 1]. picture: u8 [h, w, 3] RGB; box: x, y, w, h
     as fractions.
@@ -78,7 +78,7 @@ def colours(picture: NDArray[np.uint8], box: Sequence[float]) -> Look:
     lab = cv2.cvtColor(np.ascontiguousarray(inner), cv2.COLOR_RGB2LAB)
     counts = cv2.calcHist([lab], [0, 1, 2], None, list(_BINS), list(_RANGES)).ravel()
     total = float(counts.sum())
-    if total == 0:  # colours beyond every bin: nothing can be said, and nothing is like it
+    if total == 0:  # colours outside all bins: like nothing
         return np.zeros(len(counts), np.float16)
     return np.sqrt(counts / total).astype(np.float16)
 
@@ -89,7 +89,7 @@ def purify(
     """The tracks of one video, cut and joined by appearance, in the order that `tracker.link` gives.
 
     looks: called once, with every box. No box is added, lost or moved. The same tracks and pictures give the same
-    tracks. Memory: 1 kB a box. Raises what `looks` raises.
+    result. Memory: 1 kB a box. Raises what `looks` raises.
     """
     knobs = config or PurityConfig()
     seen = looks([spot for track in tracks for spot in spots_of(track)]) if tracks else {}
@@ -102,9 +102,9 @@ def purify(
 def scenery(
     tracks: Sequence[LinkedTrack], frame_nos: NDArray[np.integer], looks: Looks, config: PurityConfig | None = None
 ) -> NDArray[np.float64]:
-    """How much each track looks like its own place while nothing is there, f64 [n] in [0, 1]; NaN where that is never.
+    """How much each track looks like its own place while empty, f64 [n] in [0, 1]; NaN if it is never empty.
 
-    A stem that sways and a stone that a shadow crosses look the same before, during and after; an animal does not.
+    A swaying stem or a stone crossed by a shadow look the same before, during and after; an animal does not.
     frame_nos: of all pictures of the video, ascending. looks: called once.
     """
     knobs = config or PurityConfig()
@@ -120,7 +120,7 @@ def scenery(
     seen = looks(asked) if asked else {}
     likeness = np.full(len(tracks), np.nan)
     for number, pairs in enumerate(plan):
-        # Medians: an animal that a detector lost stays where it was for a while, and looks like itself there.
+        # Medians: an animal that the detector lost stays there for a while, and looks like itself.
         alike = [np.median([_product(seen[one], seen[place]) for place in empty]) for one, empty in pairs if empty]
         if alike:
             likeness[number] = float(np.median(alike))
@@ -128,7 +128,7 @@ def scenery(
 
 
 def _empty(spot: Spot, frame_nos: NDArray[np.integer], taken: dict[int, list[F32]], knobs: PurityConfig) -> list[Spot]:
-    """The same place in pictures where no box touches it, spread over the video."""
+    """The same place in pictures, spread over the video, in which no box touches it."""
     x, y, w, h = spot[1]
     free = [
         int(frame_no)
@@ -144,7 +144,7 @@ def _empty(spot: Spot, frame_nos: NDArray[np.integer], taken: dict[int, list[F32
 
 
 def spots_of(track: LinkedTrack) -> list[Spot]:
-    """Every box of a track, as it is looked at."""
+    """Every box of a track, as `Looks` takes it."""
     return [_spot(track, row) for row in range(len(track.frame_nos))]
 
 
@@ -164,7 +164,7 @@ def _product(one: NDArray[np.floating], other: NDArray[np.floating]) -> float:
 
 
 def _met(tracks: Sequence[LinkedTrack], knobs: PurityConfig) -> list[NDArray[np.bool_]]:
-    """For each track bool [n]: does another track come near at about that time? Only there can two be confused."""
+    """For each track bool [n]: whether another track is near at about that time; only there can two be confused."""
     taken: dict[int, list[tuple[int, F32]]] = {}
     for number, track in enumerate(tracks):
         for frame_no, box in zip(track.frame_nos.tolist(), track.boxes, strict=True):
@@ -184,7 +184,7 @@ def _touch(one: F32, other: F32, near: float) -> bool:
 
 
 def _cut(track: LinkedTrack, met: NDArray[np.bool_], seen: dict[Spot, Look], knobs: PurityConfig) -> list[LinkedTrack]:
-    """The track, or its parts: cut where what lies before and after is least alike, and again in the parts."""
+    """The track, or its parts: cut where both sides are least alike, and again within the parts."""
     n = len(track.frame_nos)
     if n < 2 * knobs.least:
         return [track]
@@ -216,7 +216,7 @@ def _rows(track: LinkedTrack, rows: range) -> LinkedTrack:
 
 
 def _may_go_on(one: LinkedTrack, other: LinkedTrack, frame_rate: float, knobs: PurityConfig) -> bool:
-    """Whether the other begins after the one ends, soon enough and near enough to be the same animal."""
+    """Whether the other starts after the one ends, soon and near enough to be the same animal."""
     missing = (int(other.frame_nos[0]) - int(one.frame_nos[-1])) / frame_rate
     if not 0 < missing <= knobs.join_s:
         return False
@@ -232,7 +232,7 @@ def _join(
     seen: dict[Spot, Look],
     knobs: PurityConfig,
 ) -> list[LinkedTrack]:
-    """Parts joined end to begin, the most alike first; each end and each begin is used once."""
+    """Parts joined end to start, the most alike first; each end and each start is used once."""
     links = []
     for number, one in enumerate(parts):
         for other_number, other in enumerate(parts):

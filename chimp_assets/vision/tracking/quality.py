@@ -1,7 +1,7 @@
-"""How good a track is for naming its animal: 0 to 1, from its boxes alone.
+"""How useful a track is for naming its animal: 0 to 1, from its boxes alone.
 
-Belongs here: the parts of that number and their weights. Does not belong here: who is in the track, and what is done
-with bad tracks (`tracking` keeps them as junk).
+Belongs here: the parts of that number and their weights. Does not belong here: who is in the track, what happens to bad
+tracks (`bundle` stores them as junk).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _WEIGHTS = {"length": 0.5, "score": 0.5, "size": 0.5, "coverage": 0.25, "smoothn
 def track_quality(
     frame_nos: NDArray[np.integer], boxes: NDArray[np.floating], scores: NDArray[np.floating], frame_rate: float
 ) -> float:
-    """Product of the `quality_parts`, each to the power of its weight, in [0, 1]: one hopeless part is enough."""
+    """Product of the `quality_parts`, each to the power of its weight, in [0, 1]: one bad part is enough."""
     parts = quality_parts(frame_nos, boxes, scores, frame_rate)
     return float(np.prod([part ** _WEIGHTS[name] for name, part in parts.items()]))
 

@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 F32 = NDArray[np.float32]
 
 _BUFFER = 0.25
-"""Boxes are widened by this share for matching: at five frames a second a walking animal leaves its own box, and
+"""Boxes are widened by this share for matching: at five frames a second a walking animal leaves its own box, but
 buffered overlap (C-BIoU, Yang et al., WACV 2023) still finds it."""
 _LEAST_OVERLAP = 0.15
 _SURE = 0.4
-"""Boxes below are only used to continue a track (the second stage of ByteTrack, Zhang et al., ECCV 2022)."""
+"""Boxes below this score only continue a track (the second stage of ByteTrack, Zhang et al., ECCV 2022)."""
 _SPAWNS = 0.25
-"""Boxes below never begin a track."""
+"""Boxes below this score never start a track."""
 
 
 @dataclass(frozen=True)
@@ -42,9 +42,9 @@ def link(
 ) -> list[LinkedTrack]:
     """Tracks of one video, ordered by first frame, then by x.
 
-    boxes: (frame_no, f32 [k, 5] x, y, w, h in fractions and score), frame_no ascending; numbers that are missing count
-    as frames without boxes. frame_rate: kept frames a second, above 0. max_gap_s: a track survives this long without a
-    box. Boxes that end in no track are dropped; every box ends in at most one. Same boxes, same tracks.
+    boxes: (frame_no, f32 [k, 5] x, y, w, h in fractions and score), frame_no ascending; missing numbers count as frames
+    without boxes. frame_rate: stored frames per second, above 0. max_gap_s: a track survives this long without a box.
+    Boxes in no track are dropped; every box is in at most one. The same boxes give the same tracks.
     Raises ValueError if frame_rate or max_gap_s is not positive, or frame_no does not ascend.
     """
     if not (frame_rate > 0 and max_gap_s > 0):
@@ -97,11 +97,11 @@ def link(
 
 
 _SCALE = 1000.0
-"""The library's motion noise is tuned for pixels; fractions are handed to it as a picture of this side."""
+"""The library's motion noise is tuned for pixels; fractions are scaled to a picture of this side."""
 
 
 def _take_first_box(path: list[tuple[int, F32]], loose: dict[int, list[F32]], patience: int) -> None:
-    """Gives a track the box that began it: the library names a track only at its second box."""
+    """Add the first box of a track: the library numbers a track only at its second box."""
     first_no, first = path[0]
     for frame_no in range(first_no - 1, first_no - patience - 2, -1):
         near = [(_overlap(box, first, _BUFFER), number) for number, box in enumerate(loose.get(frame_no, []))]
@@ -119,9 +119,10 @@ def _overlap(one: F32, other: F32, buffer: float) -> float:
 
 
 def _cut_at_jumps(path: list[tuple[int, F32]]) -> list[list[tuple[int, F32]]]:
-    """Parts of a path between jumps: places where boxes fail for a while and go on without touching the last one.
+    """Parts of a path between jumps: places where boxes are missing for a while and resume without touching the last
+    one.
 
-    Two animals in one track make a wrong name out of a right answer; one animal in two tracks costs one more answer.
+    Two animals in one track turn a right answer into a wrong name; one animal in two tracks costs one more answer.
     """
     parts = [path[:1]]
     for (before_no, before), (frame_no, box) in pairwise(path):

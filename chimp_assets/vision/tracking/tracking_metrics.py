@@ -1,6 +1,6 @@
 """How well tracks agree with the truth: recall, IDF1, identity switches, fragmentation, purity.
 
-Belongs here: laying tracks beside true animals frame by frame, and the numbers (IDF1 and CLEAR by the `trackers`
+Belongs here: matching tracks with true animals frame by frame, and the metrics (IDF1 and CLEAR by the `trackers`
 library, after TrackEval). Does not belong here: where the truth comes from (`demo.truth`, labels), SQL, pictures.
 """
 
@@ -13,10 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from chimp_assets.vision.detection.overlaps import overlaps_of
 from chimp_assets.vision.tracking.tracker import LinkedTrack
 
 MATCH = 0.5
-"""Intersection over union from which a box is on an animal, as in the MOT challenges."""
+"""Least intersection over union of a box on an animal, as in the MOT challenges."""
 
 Boxes = Mapping[int, NDArray[np.floating]]
 """Frame number to a box (x, y, w, h as fractions)."""
@@ -24,7 +25,7 @@ Boxes = Mapping[int, NDArray[np.floating]]
 
 @dataclass
 class TrackingScores:
-    """Counts over videos, and the shares made of them. Add videos with `+`."""
+    """Counts over videos, and the shares computed from them. Add videos with `+`."""
 
     true_boxes: int = 0
     found_boxes: int = 0
@@ -61,7 +62,7 @@ class TrackingScores:
 
     @property
     def tracks_per_animal(self) -> float:
-        """Fragmentation: tracks that lie on animals for each animal that was seen at all."""
+        """Fragmentation: tracks on animals per animal that was visible at all."""
         return _share(self.tracks_on_animals, self.animals)
 
     @property
@@ -75,7 +76,7 @@ def _share(part: float, whole: float) -> float:
 
 
 def compare(tracks: Sequence[LinkedTrack], truth: Sequence[Boxes]) -> TrackingScores:
-    """Scores of one video. truth: for each animal its box in each frame where it is to be seen (all frames of it)."""
+    """Scores of one video. truth: for each animal its box in every frame in which it is visible."""
     from trackers.eval import compute_clear_metrics, compute_identity_metrics
 
     found: dict[int, list[tuple[int, NDArray[np.floating]]]] = {}
@@ -119,7 +120,7 @@ def _votes(
     track_ids: Iterable[NDArray[np.int64]],
     overlaps: Iterable[NDArray[np.float64]],
 ) -> dict[int, Counter[int]]:
-    """For each track the animals on which its boxes lie best."""
+    """For each track the animals that its boxes overlap most."""
     votes: dict[int, Counter[int]] = {}
     for animals, tracks, overlap in zip(true_ids, track_ids, overlaps, strict=True):
         for column, track in enumerate(tracks.tolist()):
@@ -127,16 +128,3 @@ def _votes(
             if len(animals) and overlap[:, column].max() >= MATCH:
                 votes[track][int(animals[overlap[:, column].argmax()])] += 1
     return votes
-
-
-def overlaps_of(
-    one: Sequence[NDArray[np.floating]] | NDArray[np.floating],
-    other: Sequence[NDArray[np.floating]] | NDArray[np.floating],
-) -> NDArray[np.float64]:
-    """Intersection over union of boxes x, y, w, h: [n, 4] and [m, 4] give f64 [n, m]."""
-    a, b = np.asarray(one, np.float64).reshape(-1, 4)[:, None], np.asarray(other, np.float64).reshape(-1, 4)[None]
-    low = np.maximum(a[..., :2], b[..., :2])
-    high = np.minimum(a[..., :2] + a[..., 2:], b[..., :2] + b[..., 2:])
-    shared = np.clip(high - low, 0, None).prod(-1)
-    union = a[..., 2:].prod(-1) + b[..., 2:].prod(-1) - shared
-    return np.asarray(np.divide(shared, union, out=np.zeros_like(shared), where=union > 0))

@@ -18,7 +18,7 @@ from chimp_assets.database import schema as t
 from chimp_assets.database.people.names import key_of
 from chimp_assets.database.people.users import add_user, disable_user, enable_user, user_id_of, write_audit_event
 from chimp_assets.database.work import due
-from chimp_assets.vision.models.registry import promote_by_hand, roll_back
+from chimp_assets.vision.evaluation.promotion import promote_by_hand, roll_back
 from chimp_assets.web.auth import accounts, sessions
 from chimp_assets.web.auth.roles import require
 from chimp_assets.web.auth.sessions import Person

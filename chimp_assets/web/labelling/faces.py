@@ -113,7 +113,7 @@ class Faces:
         return found
 
     def _cut(self, track_id: int) -> Face:
-        from chimp_assets.vision.pictures.item_media import cut_face, source_of
+        from chimp_assets.vision.pictures.stills import cut_face, source_of
 
         try:
             source = source_of(self._db, track_id)

@@ -90,8 +90,8 @@ def test_a_killed_training_ends_with_the_same_candidate_and_a_person_promotes_it
     draw(home)
     db, store, settings = home.database, home.store, load_settings(home.settings.home)
     key = box_training_set(db, store, settings)
-    plan = box_training.Plan
-    monkeypatch.setattr(box_training, "Plan", lambda *a, **k: plan(*a, **{**k, "checkpoint_every": 1}))
+    plan = box_training.TrainingPlan
+    monkeypatch.setattr(box_training, "TrainingPlan", lambda *a, **k: plan(*a, **{**k, "checkpoint_every": 1}))
 
     class Killed(Exception):
         pass

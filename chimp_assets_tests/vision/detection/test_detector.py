@@ -16,8 +16,10 @@ from torchvision.models import get_model
 from chimp_assets.database import schema
 from chimp_assets.settings import load_settings
 from chimp_assets.vision.detection import detector as module
-from chimp_assets.vision.detection.detector import DetectorError, TorchvisionDetector, detector_of, register_detector
+from chimp_assets.vision.detection.detector import detector_of, register_detector
+from chimp_assets.vision.detection.interface import DetectorError
 from chimp_assets.vision.detection.motion import MotionDetector
+from chimp_assets.vision.detection.torchvision_detector import TorchvisionDetector
 from chimp_assets_tests.vision.scenes import Scene
 
 SMALL = "ssdlite320_mobilenet_v3_large"
@@ -86,7 +88,7 @@ def test_one_animal_of_two_classes_is_one_box(small_weights, monkeypatch):
 
 def test_weights_of_another_network_are_refused_in_words(small_weights, tmp_path):
     """A page of missing keys tells a user nothing."""
-    with pytest.raises(DetectorError, match="no detection network"):
+    with pytest.raises(DetectorError, match="not a detection network"):
         TorchvisionDetector(_renamed(small_weights, tmp_path, "resnet_of_my_own"))
     with pytest.raises(DetectorError, match="do not fit"):
         TorchvisionDetector(_renamed(small_weights, tmp_path, "fasterrcnn_mobilenet_v3_large_320_fpn"))

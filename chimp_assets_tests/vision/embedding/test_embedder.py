@@ -140,7 +140,7 @@ def test_demanded_imagenet_weights_are_never_replaced_in_silence(home, monkeypat
     """Who asks for ImageNet by name must not get another embedder."""
     offline(monkeypatch)
     make_animals(home)
-    with pytest.raises(ModelError, match="neither on this machine"):
+    with pytest.raises(ModelError, match="are not on this machine and cannot be downloaded"):
         fit_embedder(home.database, home.store, settings_of(home, weights="imagenet"))
     with home.database.read() as conn:
         assert champion(conn, "embedder") is None

@@ -12,19 +12,16 @@ from chimp_assets.database import schema
 from chimp_assets.database.work import due as work
 from chimp_assets.settings import load_settings
 from chimp_assets.vision import train
+from chimp_assets.vision.datasets.roles import roles_of_days
 from chimp_assets.vision.datasets.training_set import Members, build_training_set, read_members
 from chimp_assets.vision.embedding import fine_tuning
+from chimp_assets.vision.embedding.crop_file import crops_on_disk
 from chimp_assets.vision.embedding.embedder import fit_embedder, load_embedder
-from chimp_assets.vision.embedding.fine_tuning import (
-    crops_on_disk,
-    decide_embedder,
-    fine_tune,
-    gain_interval,
-    roles_of_days,
-    unfinished_training,
-)
+from chimp_assets.vision.embedding.fine_tuning import fine_tune, gain_interval
 from chimp_assets.vision.embedding.metric_learning import Recipe
-from chimp_assets.vision.learning.training import State
+from chimp_assets.vision.embedding.unfinished import unfinished_training
+from chimp_assets.vision.evaluation.promotion import decide_embedder
+from chimp_assets.vision.learning.training import TrainingState
 from chimp_assets.vision.models.checkpoint import ModelError, champion, model_of, register_model
 from chimp_assets_tests.homes import copied, fill
 from chimp_assets_tests.sentences import untranslated
@@ -206,6 +203,6 @@ def test_a_new_embedder_asks_for_a_head_of_its_own_once(home):
 def test_the_plot_of_a_training_is_a_picture_that_fits_the_event_log():
     """Dagster never purges its event log: a megabyte for each training fills it."""
     history = [(step, 3 / step, 1 - 1 / step) for step in range(1, 51)]
-    picture = train.plot_of(State(history=history, validated=[(10, 0.3), (50, 0.6)]))
+    picture = train.plot_of(TrainingState(history=history, validated=[(10, 0.3), (50, 0.6)]))
     assert picture.startswith(b"\x89PNG")
     assert len(base64.b64encode(picture)) < 100_000

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from chimp_assets.vision.embedding import backbones
 from chimp_assets.vision.embedding.backbones import pretrained_network
-from chimp_assets.vision.embedding.lite import Lite0, _Same
+from chimp_assets.vision.embedding.lite import Lite0, _SameConv2d
 from chimp_assets.vision.embedding.metric_learning import Crops, Recipe, learn
 from chimp_assets.vision.embedding.patches import SCALES
 from chimp_assets.vision.models.checkpoint import ModelFileError
@@ -33,7 +33,7 @@ def crops(classes: int = 3, each: int = 6, side: int = 48) -> tuple[np.ndarray, 
 @pytest.mark.parametrize(("side", "kernel", "first"), [(8, 3, 0), (9, 3, -1), (8, 5, -1), (9, 5, -2)])
 def test_a_convolution_that_halves_looks_where_tensorflow_does(side, kernel, first):
     """Symmetric padding shifts every map by half a pixel at each of five halvings: the weights expect the other one."""
-    one = _Same(1, 1, kernel, 2, bias=False)
+    one = _SameConv2d(1, 1, kernel, 2, bias=False)
     with torch.no_grad():
         one.weight.zero_()
         one.weight[0, 0, 0, 0] = 1  # the upper left corner of what a field sees
@@ -78,7 +78,7 @@ def test_a_crop_is_described_alike_alone_and_among_others_and_each_depth_counts_
 def test_another_file_in_the_package_is_refused(monkeypatch):
     """A package of the same name from elsewhere may hold anything."""
     monkeypatch.setattr(backbones, "LITE_SHA256", "0" * 64)
-    with pytest.raises(ModelFileError, match="not the file that is known"):
+    with pytest.raises(ModelFileError, match="not the expected file"):
         pretrained_network()
 
 

@@ -4,17 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from chimp_assets.intervals import wilson
 from chimp_assets.settings import GateSettings, Settings
-from chimp_assets.vision.evaluation.audit import (
-    AuditTracks,
-    Judged,
-    are_maternal_kin,
-    confusions,
-    metrics_of,
-    reliability,
-    wilson,
-)
+from chimp_assets.vision.evaluation.audit import AuditAnswers, AuditTracks
 from chimp_assets.vision.evaluation.gate import against_champion, against_commonest
+from chimp_assets.vision.evaluation.metrics import are_maternal_kin, confusions, metrics_of, reliability
 from chimp_assets.vision.evaluation.plots import confusion_figure, png, reliability_figure, write
 from chimp_assets_tests.sentences import untranslated
 
@@ -27,10 +21,10 @@ def audit(n: int, **slices: list[str]) -> AuditTracks:
     return AuditTracks(7, np.arange(n), np.ones(n, dtype=np.int64), told, {1: 3})
 
 
-def judged(correct: list[int], probability: float = 0.9, flagged: list[int] | None = None) -> Judged:
+def judged(correct: list[int], probability: float = 0.9, flagged: list[int] | None = None) -> AuditAnswers:
     n = len(correct)
     right = np.array(correct, dtype=bool)
-    return Judged(
+    return AuditAnswers(
         row=np.arange(n),
         ranked=np.where(right[:, None], [[1, 2]], [[2, 3]]),
         probability=np.full(n, probability, dtype=np.float32),

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from chimp_assets.database import schema as t
 from chimp_assets.vision.identity.assignment import NOBODY, name_together, overlapping
-from chimp_assets.vision.identity.plausibility import Lives, read_lives
+from chimp_assets.vision.identity.plausibility import NamePlausibility, read_plausibility
 
 
 def together(probability, spans, unknown=0.05, video=None, possible=None):
@@ -108,12 +108,14 @@ def test_naming_together_is_more_often_right_and_as_honest():
 DEAD, YOUNG, ELSEWHERE, PLAIN = range(4)
 
 
-def lives() -> Lives:
+def lives() -> NamePlausibility:
     day = date(2020, 6, 1).toordinal()
     born = np.array([np.nan, day, np.nan, np.nan])
     gone = np.array([day, np.nan, np.nan, np.nan])
     died = np.array([True, False, False, False])
-    return Lives(born, gone, died, [(PLAIN, 1, 0, np.inf), (ELSEWHERE, 2, 0, np.inf)], {"kk": {1: 200, 2: 1}})
+    return NamePlausibility(
+        born, gone, died, [(PLAIN, 1, 0, np.inf), (ELSEWHERE, 2, 0, np.inf)], {"kk": {1: 200, 2: 1}}
+    )
 
 
 def test_the_dead_and_the_unborn_fade_and_are_never_quite_impossible():
@@ -155,7 +157,7 @@ def test_lives_are_read_from_biographies(home):
             sa.insert(t.community_membership).values(individual_id=3, community_id=1, start_date=date(2001, 1, 1))
         )
     with home.database.read() as conn:
-        known = read_lives(conn, np.array([1, 3, 9]))
+        known = read_plausibility(conn, np.array([1, 3, 9]))
     assert known.born_first[0] == date(1999, 1, 1).toordinal()
     assert known.departed[1] == date(2010, 1, 1).toordinal() + 365.25
     assert known.died.tolist() == [False, True, False]

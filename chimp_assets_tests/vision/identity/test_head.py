@@ -6,15 +6,11 @@ import numpy as np
 import pytest
 
 from chimp_assets.settings import HeadSettings
-from chimp_assets.vision.identity import head as module
-from chimp_assets.vision.identity.head import (
-    NO_THRESHOLD,
-    Prior,
-    fit_head,
-    head_tensors,
-    load_head,
-    out_of_fold_probabilities,
-)
+from chimp_assets.vision.identity import cross_validation, fitting, logistic
+from chimp_assets.vision.identity.calibration import TemperaturePrior
+from chimp_assets.vision.identity.cross_validation import out_of_fold_probabilities
+from chimp_assets.vision.identity.fitting import fit_head
+from chimp_assets.vision.identity.head import NO_THRESHOLD, head_tensors, load_head
 from chimp_assets.vision.models.checkpoint import ModelError, register_model, save_checkpoint
 
 SETTINGS = HeadSettings()
@@ -160,8 +156,8 @@ def test_names_that_the_embedder_has_learned_by_heart_are_no_reason_to_be_sure()
 def large(monkeypatch, cores=2):
     """A problem that takes the path of the large ones: vectors, classes, days, another draw of vectors and classes."""
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(cores)))
-    monkeypatch.setattr(module, "SMALL_PROBLEM", 1)
-    monkeypatch.setattr(module, "VALIDATION_SIZE", 1)
+    monkeypatch.setattr(logistic, "SMALL_PROBLEM", 1)
+    monkeypatch.setattr(cross_validation, "VALIDATION_SIZE", 1)
     rng = np.random.default_rng(4)
     centre = rng.normal(size=(30, 32))
     y = rng.choice(30, 9_000, p=(1 / np.arange(1, 31)) / (1 / np.arange(1, 31)).sum())
@@ -196,7 +192,7 @@ def test_a_large_fit_is_as_right_and_as_honest_as_a_small_one(monkeypatch):
 
 def test_novelty_of_many_rows_is_that_of_all_of_them_nearly(monkeypatch):
     """Keeping only some tracks for novelty must not make a known animal look new."""
-    monkeypatch.setattr(module, "MEMBERS", 400)
+    monkeypatch.setattr(fitting, "MEMBERS", 400)
     x, y, days, new, _ = large(monkeypatch)
     head = fit_head(x, y, days, SETTINGS, 0).head
     assert len(head.member) <= 30 * 16
@@ -271,7 +267,7 @@ def test_few_audit_rows_do_not_overrule_many_labels():
     before = fit_head(x, y, days, SETTINGS, 0).head
     logits = before.logits(x).astype(np.float64)
     right = np.flatnonzero(before.classes[logits.argmax(1)] == y)[:4]
-    after = Prior(before.temperature).refined([(logits[right], np.searchsorted(before.classes, y[right]))])
+    after = TemperaturePrior(before.temperature).refined([(logits[right], np.searchsorted(before.classes, y[right]))])
     assert before.temperature / 1.6 < after < before.temperature
 
 

@@ -9,7 +9,7 @@ from chimp_assets.database.labels.agreement import self_agreement
 from chimp_assets.database.labels.events import LabelEvent, record_events
 from chimp_assets.insight.status import status_of
 from chimp_assets.settings import HeadSettings
-from chimp_assets.vision.identity.head import out_of_fold_probabilities
+from chimp_assets.vision.identity.cross_validation import out_of_fold_probabilities
 from chimp_assets.vision.identity.label_quality import ranked
 from chimp_assets_tests.vision.identity.test_head import vectors
 from chimp_assets_tests.vision.identity.unknown_home import fill

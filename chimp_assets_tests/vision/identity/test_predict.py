@@ -13,8 +13,9 @@ from chimp_assets.database.labels.events import LabelEvent, record_events
 from chimp_assets.settings import HeadSettings
 from chimp_assets.vision.evaluation.audit import judge_audit
 from chimp_assets.vision.identity.assignment import NOBODY, name_together
-from chimp_assets.vision.identity.head import fit_head, head_tensors
-from chimp_assets.vision.identity.plausibility import read_lives
+from chimp_assets.vision.identity.fitting import fit_head
+from chimp_assets.vision.identity.head import head_tensors
+from chimp_assets.vision.identity.plausibility import read_plausibility
 from chimp_assets.vision.identity.predict import NONE_OF_THEM, NONE_OF_THEM_BELOW, predict_bundles, predict_tracks
 from chimp_assets.vision.models.checkpoint import content_hash, register_model, save_checkpoint
 from chimp_assets_tests.rows import THEN, add_bundle, add_video
@@ -88,7 +89,7 @@ def test_whole_bundles_are_scored_as_one_video_after_the_other(home):
     names, unknown, novelty = shown(home)
     assert sorted(names) == track.tolist()
     with home.database.read() as conn:
-        lives = read_lives(conn, head.classes)
+        lives = read_plausibility(conn, head.classes)
     changed = 0
     for video in range(1, VIDEOS + 1):
         rows = np.flatnonzero(track // t.TRACKS_PER_VIDEO == video)

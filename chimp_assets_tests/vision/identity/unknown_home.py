@@ -12,7 +12,8 @@ from chimp_assets.database.connection.bulk import insert_rows
 from chimp_assets.database.labels.events import LabelEvent, record_events
 from chimp_assets.home import Home
 from chimp_assets.settings import HeadSettings
-from chimp_assets.vision.identity.head import fit_head, head_tensors
+from chimp_assets.vision.identity.fitting import fit_head
+from chimp_assets.vision.identity.head import head_tensors
 from chimp_assets.vision.models.checkpoint import content_hash, register_model, save_checkpoint
 from chimp_assets_tests.rows import THEN, add_bundle, add_video
 

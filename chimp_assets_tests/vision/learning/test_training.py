@@ -11,11 +11,11 @@ import pytest
 import torch
 from torch import nn
 
-from chimp_assets.vision.learning.training import STATE_FILE, Learner, Plan, train
+from chimp_assets.vision.learning.training import STATE_FILE, Learner, TrainingPlan, train
 from chimp_assets.vision.models.checkpoint import ModelError, ModelFileError
 
 CPU = torch.device("cpu")
-PLAN = Plan(steps=30, batch=8, learning_rate=0.05, weight_decay=0.0, checkpoint_every=5, identity="labels 1")
+PLAN = TrainingPlan(steps=30, batch=8, learning_rate=0.05, weight_decay=0.0, checkpoint_every=5, identity="labels 1")
 
 
 class Lines(Learner):
@@ -154,7 +154,7 @@ def test_a_checkpoint_of_another_shape_or_of_other_labels_is_refused(tmp_path):
     train(learner(), Points(), PLAN, CPU, folder=tmp_path)
     with pytest.raises(ModelFileError, match=r"does not fit.*size mismatch"):
         train(learner(features=3), Points(), PLAN, CPU, folder=tmp_path)
-    other = Plan(**{**PLAN.__dict__, "identity": "labels 2"})
+    other = TrainingPlan(**{**PLAN.__dict__, "identity": "labels 2"})
     with pytest.raises(ModelFileError, match="other labels or settings"):
         train(learner(), Points(), other, CPU, folder=tmp_path)
 
@@ -172,13 +172,13 @@ def test_a_loss_that_is_no_number_goes_back_with_a_lower_rate(caplog):
     one = learner()
     state = train(one, Once(seen=[]), PLAN, CPU)
     assert (state.step, state.rate, state.divergences) == (30, 0.5, 1)
-    assert "no number at step 17" in caplog.text
+    assert "not a number at step 17" in caplog.text
     assert all(torch.isfinite(tensor.float()).all() for tensor in weights(one).values())
 
 
 def test_a_loss_that_stays_no_number_ends_with_a_sentence():
     """Halving the rate for ever would look like a training that takes long."""
-    with pytest.raises(ModelError, match="The loss is no number at step 3, at 5 learning rates"):
+    with pytest.raises(ModelError, match="The loss is not a number at step 3, at any of 5 learning rates"):
         train(learner(), Points(bad=[3]), PLAN, CPU)
 
 
@@ -229,7 +229,7 @@ def test_it_stops_when_held_out_days_gain_no_more_and_keeps_the_best():
         kept.append(weights(one))
         return next(values)
 
-    plan = Plan(**{**PLAN.__dict__, "validate_every": 5, "patience": 2})
+    plan = TrainingPlan(**{**PLAN.__dict__, "validate_every": 5, "patience": 2})
     state = train(one, Points(), plan, CPU, validate=validate)
     assert (state.step, state.best, state.best_step) == (20, 0.9, 10)
     assert "no gain on held-out days since step 10" in state.stopped
@@ -238,7 +238,7 @@ def test_it_stops_when_held_out_days_gain_no_more_and_keeps_the_best():
 
 def test_a_budget_of_minutes_ends_it_with_what_it_has_learned():
     """A training without an end on a slow machine keeps its GPU from everybody, and one that ends must say how far."""
-    plan = Plan(**{**PLAN.__dict__, "minutes": 1e-9})
+    plan = TrainingPlan(**{**PLAN.__dict__, "minutes": 1e-9})
     state = train(learner(), Points(), plan, CPU)
     assert state.step == 1
     assert "minutes was spent" in state.stopped

@@ -53,7 +53,7 @@ def test_a_file_of_a_newer_version_is_refused_in_one_sentence(home, monkeypatch)
     monkeypatch.setattr(checkpoint, "FORMAT", 2)
     uri, digest = save_checkpoint(home.store, "models/head/h", TENSORS, {})
     monkeypatch.setattr(checkpoint, "FORMAT", 1)
-    with pytest.raises(ModelFileError, match="made by a newer version") as refused:
+    with pytest.raises(ModelFileError, match="written by a newer version") as refused:
         load_checkpoint(home.store, uri, digest)
     assert "\n" not in str(refused.value)
 

@@ -9,15 +9,10 @@ from typer.testing import CliRunner
 from chimp_assets.cli import app
 from chimp_assets.database import schema as t
 from chimp_assets.database.people.users import PeopleError
+from chimp_assets.vision.evaluation.promotion import promote_by_gate, promote_by_hand, roll_back
 from chimp_assets.vision.models.checkpoint import ModelError, champion, promote, register_model
-from chimp_assets.vision.models.registry import (
-    code_version,
-    list_models,
-    promote_by_gate,
-    promote_by_hand,
-    roll_back,
-    show_model,
-)
+from chimp_assets.vision.models.code_version import code_version
+from chimp_assets.vision.models.registry import list_models, show_model
 
 
 def say(home, *words):

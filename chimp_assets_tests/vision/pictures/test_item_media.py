@@ -16,22 +16,15 @@ import sqlalchemy as sa
 from chimp_assets.checks.item_media import item_media_fits_a_slow_link
 from chimp_assets.database import schema as t
 from chimp_assets.database.labels.events import LabelEvent, record_events
+from chimp_assets.database.labels.references import choose_references
 from chimp_assets.database.work.due import lacking_pictures, tracks_without_pictures
 from chimp_assets.home import Home
 from chimp_assets.operations.sweep import audit_store
 from chimp_assets.resources import HomeResource
 from chimp_assets.vision.pictures import item_media
-from chimp_assets.vision.pictures.item_media import (
-    CLIP_BYTES,
-    CLIP_S,
-    STILL_BYTES,
-    _Seen,
-    _window,
-    choose_references,
-    encode_clip,
-    make_item_media,
-    sharpest,
-)
+from chimp_assets.vision.pictures.clips import CLIP_BYTES, CLIP_S, _encoded_to_fit, _window, encode_clip
+from chimp_assets.vision.pictures.item_media import make_item_media
+from chimp_assets.vision.pictures.stills import STILL_BYTES, TrackBoxes, sharpest, stills
 from chimp_assets_tests.vision.animals import START, answer, make_animals
 
 
@@ -96,17 +89,17 @@ def test_pictures_of_noise_are_made_smaller_until_they_fit() -> None:
     rng = np.random.default_rng(5)
     noise = [(n / 5, rng.integers(0, 256, (480, 640, 3), np.uint8)) for n in range(21)]
     assert len(encode_clip(noise, 480, 25)[0]) > CLIP_BYTES
-    content, width, height = item_media._encoded_to_fit(noise)
+    content, width, height = _encoded_to_fit(noise)
     assert len(content) <= CLIP_BYTES
     assert (width % 2, height % 2) == (0, 0)
     numbers = np.arange(8, dtype=np.int64)
-    seen = _Seen(numbers, np.tile([0.1, 0.1, 0.8, 0.8], (8, 1)), np.ones(8))
+    seen = TrackBoxes(numbers, np.tile([0.1, 0.1, 0.8, 0.8], (8, 1)), np.ones(8))
     pictures = {n: noise[n] for n in range(8)}
-    stills = item_media._stills(seen, list(range(8)), pictures)
-    assert len(stills) == 9
-    assert sum(len(blob.content) for blob in stills) <= STILL_BYTES
-    alone = item_media._stills(seen, [0], pictures)[0]
-    assert alone.columns["width"] > stills[0].columns["width"], "no smaller than it must be"
+    made = stills(seen, list(range(8)), pictures)
+    assert len(made) == 9
+    assert sum(len(blob.content) for blob in made) <= STILL_BYTES
+    alone = stills(seen, [0], pictures)[0]
+    assert alone.columns["width"] > made[0].columns["width"], "no smaller than it must be"
 
 
 def test_a_blurred_crop_does_not_come_first() -> None:
@@ -114,7 +107,7 @@ def test_a_blurred_crop_does_not_come_first() -> None:
     rng = np.random.default_rng(6)
     sharp = rng.integers(0, 256, (120, 160, 3), np.uint8)
     pictures = {n: (n / 5, cv2.GaussianBlur(sharp, (15, 15), 5) if n != 11 else sharp) for n in range(24)}
-    seen = _Seen(np.arange(24, dtype=np.int64), np.tile([0.2, 0.2, 0.5, 0.5], (24, 1)), np.ones(24))
+    seen = TrackBoxes(np.arange(24, dtype=np.int64), np.tile([0.2, 0.2, 0.5, 0.5], (24, 1)), np.ones(24))
     shown = sharpest(seen, np.arange(24), pictures)
     assert shown[0] == 11
     assert len(shown) == 8

@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from chimp_assets.database import schema as t
 from chimp_assets.database.labels.references import set_references, stand_for
 from chimp_assets.home import Home, init_home
-from chimp_assets.vision.pictures import item_media
+from chimp_assets.vision.pictures import stills
 from chimp_assets.vision.pictures.item_media import drop_old_pictures, make_item_media
 from chimp_assets.web.app import PICTURES
 from chimp_assets.web.auth import accounts
@@ -161,7 +161,7 @@ def test_a_picture_is_cut_once_and_asked_for_again_by_its_tag(
     url = f"/media/track/{TRACKS[0]}.jpg"
     first = expert.get(url)
     assert expert.get(url, headers={"If-None-Match": first.headers["etag"]}).status_code == 304
-    monkeypatch.setattr(item_media, "cut_face", lambda *_: pytest.fail("it was cut again"))
+    monkeypatch.setattr(stills, "cut_face", lambda *_: pytest.fail("it was cut again"))
     assert expert.get(url).content == first.content
     forget_shards(home)
     assert expert.get(url).content == first.content, "what is kept outlives its shard"
@@ -171,7 +171,7 @@ def test_who_asks_for_what_is_being_cut_waits_for_it_and_does_not_cut_it_too(
     expert: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A class of twenty looks at one page: one cuts, and no more than two at once however many pictures there are."""
-    real, lock, go = item_media.cut_face, threading.Lock(), threading.Event()
+    real, lock, go = stills.cut_face, threading.Lock(), threading.Event()
     cuts: list[str] = []
     now, most = 0, 0
 
@@ -186,7 +186,7 @@ def test_who_asks_for_what_is_being_cut_waits_for_it_and_does_not_cut_it_too(
             now -= 1
         return found
 
-    monkeypatch.setattr(item_media, "cut_face", slowly)
+    monkeypatch.setattr(stills, "cut_face", slowly)
     # One loop for all requests, as a server has; signing in was within another.
     with expert, ThreadPoolExecutor(12) as threads:
         asked = [threads.submit(expert.get, f"/media/track/{track}.jpg") for track in TRACKS[:4] * 3]

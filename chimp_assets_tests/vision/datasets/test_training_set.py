@@ -165,7 +165,7 @@ def test_too_few_labels_and_one_class_are_said_in_a_sentence(home):
     truth = make_animals(home)
     teach, _ = teaching_and_audit(home, truth)
     answer(home, truth, "typical", teach[:3])
-    with pytest.raises(ModelError, match="3 labels may be learned from; a first head needs 12"):
+    with pytest.raises(ModelError, match="3 labels are usable for training; the first head needs 12"):
         build_training_set(home.database, home.store, home.settings)
     answer(home, dict.fromkeys(truth, "AA"), "free", teach)
     with pytest.raises(ModelError, match="name one class"):

@@ -16,8 +16,15 @@ from torchvision.transforms import v2
 from chimp_assets.archive.video.pictures import read_frames
 from chimp_assets.database import schema as t
 from chimp_assets.home import Home
-from chimp_assets.vision.datasets import reading as sql_datasets
-from chimp_assets.vision.datasets.reading import DatasetError, FrameQuery, SqlFrameDataset, SqlTrackDataset, TrackQuery
+from chimp_assets.vision.datasets import (
+    DatasetError,
+    FrameQuery,
+    SqlFrameDataset,
+    SqlTrackDataset,
+    TrackQuery,
+    frames,
+    tracks,
+)
 from chimp_assets.vision.pictures.crops import read_crops
 from chimp_assets_tests.vision.animals import FRAMES, answer, make_animals
 
@@ -78,7 +85,7 @@ def test_numbers_and_keys_name_the_same_samples(animals) -> None:
 def test_a_query_selects_splits_and_videos_and_refuses_nothing_at_all(animals) -> None:
     assert {frames_of(animals, split="test").key(i)[0] for i in range(4 * FRAMES)} == {5, 10, 15, 20}
     assert len(frames_of(animals, videos=[2, 4, 4])) == 2 * FRAMES
-    with pytest.raises(DatasetError, match="No frame"):
+    with pytest.raises(DatasetError, match="selects no frame"):
         frames_of(animals, videos=[999])
     with pytest.raises(DatasetError, match="does not select video 1"):
         frames_of(animals, split="test").at(1, 0)
@@ -153,8 +160,8 @@ MIX = 40_000  # bytes: a few blocks
 
 @pytest.fixture(autouse=True)
 def _small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sql_datasets, "FRAMES_PER_BLOCK", 4)
-    monkeypatch.setattr(sql_datasets, "TRACKS_PER_BLOCK", 1)
+    monkeypatch.setattr(frames, "FRAMES_PER_BLOCK", 4)
+    monkeypatch.setattr(tracks, "TRACKS_PER_BLOCK", 1)
 
 
 def keys_of(samples: object) -> list[tuple[int, int]]:
@@ -204,7 +211,7 @@ def test_a_stream_goes_on_at_any_sample_without_reading_those_before(animals, st
     blocks.read = lambda some: read.extend(some) or real(some)  # type: ignore[method-assign]
     assert keys_of(resumed) == whole[stop:]
     assert len(read) <= len(blocks.samples) - (stop // 4) + 12
-    with pytest.raises(DatasetError, match="no state of a stream"):
+    with pytest.raises(DatasetError, match="not the state of a stream"):
         resumed.load_state_dict({"seed": 1, "place": 2})
 
 
