@@ -15,7 +15,7 @@ import numpy as np
 import sqlalchemy as sa
 
 from chimp_assets.acquisition.curation import NOBODY, Contradiction, Curated, curate
-from chimp_assets.acquisition.pool import BoolArray, I32Array, I64Array
+from chimp_assets.arrays import BoolArray, I32Array, I64Array
 from chimp_assets.database import schema as t
 from chimp_assets.database.labels.events import NAMING_KINDS, effective_answers, effective_pair_answers
 

@@ -13,14 +13,11 @@ import sqlalchemy as sa
 
 from chimp_assets.acquisition.pairs import Pairs, Said, pairs
 from chimp_assets.acquisition.plan import Policy
-from chimp_assets.acquisition.pool import (
-    BoolArray,
-    I64Array,
-    TrackPool,
-)
+from chimp_assets.acquisition.pool import TrackPool
+from chimp_assets.arrays import BoolArray, I64Array, located
 from chimp_assets.database import schema as t
 from chimp_assets.loop.evidence import Doubt, doubts
-from chimp_assets.loop.pool import Known, located
+from chimp_assets.loop.pool import Known
 
 if TYPE_CHECKING:
     from chimp_assets.database.connection.engine import Database

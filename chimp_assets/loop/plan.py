@@ -15,14 +15,9 @@ import numpy as np
 import sqlalchemy as sa
 
 from chimp_assets.acquisition.plan import LaneError, Phase, Policy, plan
-from chimp_assets.acquisition.pool import (
-    FOLLOWS,
-    BoolArray,
-    Head,
-    I32Array,
-    TrackPool,
-)
+from chimp_assets.acquisition.pool import FOLLOWS, Head, TrackPool
 from chimp_assets.acquisition.scores import ArithmeticOf, OnCpu
+from chimp_assets.arrays import BoolArray, I32Array
 from chimp_assets.database import schema as t
 from chimp_assets.database.work.queue import write_round
 from chimp_assets.errors import ChimpError

@@ -23,13 +23,9 @@ from chimp_assets.acquisition.pool import (
     JUNK,
     PROVISIONAL,
     UNLABELLED,
-    BoolArray,
-    F16Array,
-    F32Array,
-    I32Array,
-    I64Array,
     TrackPool,
 )
+from chimp_assets.arrays import BoolArray, F16Array, F32Array, I32Array, I64Array, located, rows_of
 from chimp_assets.database import schema as t
 from chimp_assets.database.labels.events import NAMING_KINDS, effective_answers, last_seq
 from chimp_assets.database.labels.splits import audit_reserve_mask
@@ -90,20 +86,20 @@ def read_known(conn: sa.Connection, settings: Settings) -> Known:
     )
     reserve = audit_reserve_mask(track, settings.seed, settings.acquisition.audit_reserve)
     state = np.full(len(track), UNLABELLED, np.int32)
-    skipped = _places(track, _columns(conn, _recently_skipped())[0])
+    skipped = rows_of(track, _columns(conn, _recently_skipped())[0])
     state[skipped[~reserve[skipped]]] = IN_FLIGHT
     now = datetime.now(UTC)
     leased = np.concatenate([_columns(conn, query)[0] for query in _leased(now)])
-    state[_places(track, leased)] = IN_FLIGHT
+    state[rows_of(track, leased)] = IN_FLIGHT
     answered, meaning, old = _columns(conn, _answers(watermark, settings.acquisition.repeat_after))
     here, row = located(track, answered)
     state[row[here]] = meaning[here]
     repeat = np.zeros(len(track), bool)
     repeat[row[here]] = old[here].astype(bool)
-    repeat[_places(track, leased)] = False
+    repeat[rows_of(track, leased)] = False
     said = read_evidence(conn, watermark)
     concluded = said.concluded()
-    implied = _places(track, said.track[concluded.implied != NOBODY])
+    implied = rows_of(track, said.track[concluded.implied != NOBODY])
     # The audit asks its own tracks whatever others have said: what it measures must not depend on that.
     state[implied[np.isin(state[implied], (UNLABELLED, PROVISIONAL)) & ~reserve[implied]]] = FOLLOWS
     videos, video = np.unique(video_id, return_inverse=True)
@@ -214,20 +210,6 @@ def _columns(conn: sa.Connection, query: sa.Select[Any]) -> list[I64Array]:
 
 def _pages(conn: sa.Connection, query: sa.Select[Any]) -> Iterator[Sequence[sa.Row[Any]]]:
     yield from conn.execute(query, execution_options={"yield_per": PAGE}).partitions()
-
-
-def located(track: I64Array, wanted: I64Array) -> tuple[BoolArray, I64Array]:
-    """Whether each wanted track is there, and its row if it is. track: i64 [n], increasing."""
-    if len(track) == 0:
-        return np.zeros(len(wanted), bool), np.zeros(len(wanted), np.int64)
-    place = np.minimum(np.searchsorted(track, wanted), len(track) - 1)
-    return track[place] == wanted, place
-
-
-def _places(track: I64Array, wanted: I64Array) -> I64Array:
-    """Rows of those wanted tracks that are there."""
-    here, place = located(track, wanted)
-    return place[here]
 
 
 def pool_of(db: Database, store: BlobStore, embedder: ModelRow, known: Known) -> TrackPool:
