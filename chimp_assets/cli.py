@@ -207,15 +207,16 @@ def retrain(json: Json = False) -> None:
     """Fit a head on the labels there are, measure it on the audit, promote or refuse it; then score and plan."""
     from chimp_assets import console
     from chimp_assets.home import Home
-    from chimp_assets.loop import ingest as pipeline
+    from chimp_assets.loop import plan, rescore
+    from chimp_assets.loop import retrain as retraining
 
     home = Home.open()
     with console.progress_bar(json) as tell:
-        done = pipeline.retrain(home, tell)
-        while done.promoted and pipeline.rescore(home, tell).left:
+        done = retraining.retrain(home, tell)
+        while done.promoted and rescore.rescore(home, tell).left:
             pass
     if done.promoted:
-        pipeline.replan(home)
+        plan.replan(home)
     if json:
         console.say_json(vars(done))
         return
@@ -227,13 +228,13 @@ def score(json: Json = False) -> None:
     """Embeddings and predictions of the champions wherever they are missing."""
     from chimp_assets import console
     from chimp_assets.home import Home
-    from chimp_assets.loop import ingest as pipeline
+    from chimp_assets.loop.rescore import rescore
 
     home = Home.open()
     bundles = tracks = 0
     with console.progress_bar(json) as tell:
         while True:
-            done = pipeline.rescore(home, tell)
+            done = rescore(home, tell)
             bundles, tracks = bundles + len(done.bundles), tracks + done.predicted_tracks
             if not done.left:
                 break
@@ -248,9 +249,9 @@ def replan(json: Json = False) -> None:
     """Rank the queue anew from what is known now."""
     from chimp_assets import console
     from chimp_assets.home import Home
-    from chimp_assets.loop import ingest as pipeline
+    from chimp_assets.loop import plan
 
-    report = pipeline.replan(Home.open())
+    report = plan.replan(Home.open())
     if json:
         console.say_json(vars(report))
     else:

@@ -44,7 +44,7 @@ from chimp_assets.errors import ChimpError
 from chimp_assets.insight.questions import Answer, Question
 from chimp_assets.insight.status import Bought, Failures, HeadStatus, LabelsToReview, Status
 from chimp_assets.loop.evidence import MergeProposal
-from chimp_assets.loop.ingest import Progress as Tell
+from chimp_assets.loop.progress import Progress as Tell
 from chimp_assets.operations.doctor import Finding
 
 if TYPE_CHECKING:

@@ -1,7 +1,10 @@
 """A home: the folder CHIMP_HOME with its settings, and the database, store and archive that they name.
 
 Belongs here: making a home, opening what its settings name, handing the same home to child processes.
-Does not belong here: what is done with them (`pipeline`, `assets`), and whether they are well (`doctor`).
+Does not belong here: what is done with them (`loop`, `assets`), and whether they are well (`operations.doctor`).
+
+numpy and alembic come with a database that is used and an archive that is listed; what brings them is imported inside
+the functions that need it, so that a home is opened without them.
 """
 
 from __future__ import annotations
@@ -12,21 +15,20 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import sqlalchemy as sa
 
 from chimp_assets import private_files
 from chimp_assets.addresses import toml_string
+from chimp_assets.archive.catalogue.file_names import is_video_name
+from chimp_assets.archive.storage.store import BlobStore
 from chimp_assets.dagster_home import folder_for_dagster
 from chimp_assets.database.connection.engine import Database
 from chimp_assets.database.schema import video
 from chimp_assets.errors import ChimpError, FullDiskError, SettingsError
 from chimp_assets.settings import TOML_NAME, Settings, home_from_environment, load_settings, shipped_file
-
-if TYPE_CHECKING:
-    from chimp_assets.archive.storage.store import BlobStore
 
 _TOML = """\
 # Settings of this home. The environment (CHIMP_...) wins over this file; what neither says has a default.
@@ -77,8 +79,6 @@ class Home:
     @cached_property
     def store(self) -> BlobStore:
         """Where shards, embeddings and checkpoints lie. Raises StoreError if it cannot be reached."""
-        from chimp_assets.archive.storage.store import BlobStore
-
         return BlobStore.open(self.settings.store_url)
 
     @cached_property
@@ -132,7 +132,6 @@ def init_home(home: Path | str | None = None, archive_url: str | None = None, to
     Run again it changes nothing that is there, except that others than its owner can no longer open it. toml replaces
     the template of a new chimp.toml. Raises ChimpError.
     """
-    from chimp_assets.archive.storage.store import BlobStore
     from chimp_assets.database.people.users import ensure_default_users
     from chimp_assets.database.upkeep.migrations import upgrade
 
@@ -172,7 +171,6 @@ def require_video(archive_url: str | None = None) -> None:
     archive_url: None means what the environment names.
     """
     from chimp_assets.archive.catalogue.discover import ArchiveError, open_archive
-    from chimp_assets.archive.catalogue.file_names import is_video_name
 
     settings = load_settings(**({} if archive_url is None else {"archive_url": archive_url}))
     if not settings.archive_url:

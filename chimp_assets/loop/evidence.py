@@ -106,7 +106,7 @@ def read_evidence(conn: sa.Connection, watermark_seq: int | None = None) -> Evid
     )
 
 
-def doubts(evidence: Evidence, concluded: Curated) -> list[Doubt]:
+def doubts(evidence: Evidence, conclusions: Curated) -> list[Doubt]:
     """The answers of each contradiction that a person who may correct should look at, the shortest chains first.
 
     First what nobody with that right has said about its pairs; where all of it was, the names at its ends, unless they
@@ -114,7 +114,7 @@ def doubts(evidence: Evidence, concluded: Curated) -> list[Doubt]:
     """
     at = {(int(low), int(high)): i for i, (low, high) in enumerate(np.sort(evidence.pair, axis=1).tolist())}
     found: dict[tuple[int, ...], Doubt] = {}
-    for wrong in sorted(concluded.contradictions, key=lambda c: (len(c.tracks), c.tracks)):
+    for wrong in sorted(conclusions.contradictions, key=lambda c: (len(c.tracks), c.tracks)):
         answers = [at[link] for link in _links(wrong, evidence, at)]
         open_ones = [i for i in answers if not evidence.corrected[i]]
         for i in open_ones:

@@ -1,7 +1,7 @@
 """From SQL and the store to a `TrackPool`: the live tracks, what people said of them, and their embeddings.
 
-Belongs here: reading them in one snapshot, in bounded memory. Does not belong here: the plan (`planning`), how tracks
-are chosen (`acquisition`).
+Belongs here: reading them in one snapshot, in bounded memory. Does not belong here: the plan (`plan`), how tracks are
+chosen (`acquisition`).
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ The audit lane does ask again: an audit without the tracks that people skip woul
 
 
 @dataclass(frozen=True)
-class Known:
-    """What SQL knows of the live tracks, in one snapshot; columns as in TrackPool, labels up to watermark_seq."""
+class TrackSnapshot:
+    """The live tracks as SQL knows them at one moment; columns as in TrackPool, labels up to watermark_seq."""
 
     track: I64Array
     value: F32Array
@@ -64,13 +64,13 @@ class Known:
     cost: F32Array
     repeat: BoolArray
     watermark_seq: int
-    said: Evidence
-    concluded: Curated
+    evidence: Evidence
+    conclusions: Curated
     not_now: set[tuple[int, int | None]]
     """Pairs (the smaller track first) and disputed tracks that somebody holds or has just skipped."""
 
 
-def read_known(conn: sa.Connection, settings: Settings) -> Known:
+def read_snapshot(conn: sa.Connection, settings: Settings) -> TrackSnapshot:
     """One snapshot: answers and leases belong to the same moment as the watermark."""
     watermark = last_seq(conn)
     split = t.split_assignment.c.split
@@ -97,13 +97,13 @@ def read_known(conn: sa.Connection, settings: Settings) -> Known:
     repeat = np.zeros(len(track), bool)
     repeat[row[here]] = old[here].astype(bool)
     repeat[rows_of(track, leased)] = False
-    said = read_evidence(conn, watermark)
-    concluded = said.concluded()
-    implied = rows_of(track, said.track[concluded.implied != NOBODY])
+    evidence = read_evidence(conn, watermark)
+    conclusions = evidence.concluded()
+    implied = rows_of(track, evidence.track[conclusions.implied != NOBODY])
     # The audit asks its own tracks whatever others have said: what it measures must not depend on that.
     state[implied[np.isin(state[implied], (UNLABELLED, PROVISIONAL)) & ~reserve[implied]]] = FOLLOWS
     videos, video = np.unique(video_id, return_inverse=True)
-    return Known(
+    return TrackSnapshot(
         track,
         boxes.astype(np.float32),
         state,
@@ -114,8 +114,8 @@ def read_known(conn: sa.Connection, settings: Settings) -> Known:
         _seconds(conn, boxes),
         repeat,
         watermark,
-        said,
-        concluded,
+        evidence,
+        conclusions,
         _not_now(conn, now),
     )
 
@@ -212,21 +212,21 @@ def _pages(conn: sa.Connection, query: sa.Select[Any]) -> Iterator[Sequence[sa.R
     yield from conn.execute(query, execution_options={"yield_per": PAGE}).partitions()
 
 
-def pool_of(db: Database, store: BlobStore, embedder: ModelRow, known: Known) -> TrackPool:
-    emb, have = _embeddings(db, store, embedder, known.track)
+def pool_of(db: Database, store: BlobStore, embedder: ModelRow, snapshot: TrackSnapshot) -> TrackPool:
+    emb, have = _embeddings(db, store, embedder, snapshot.track)
     everything = bool(have.all())
     kept = slice(None) if everything else have
     return TrackPool(
         emb if everything else _compacted(emb, have),
-        known.track[kept],
-        known.state[kept],
-        known.value[kept],
-        known.reserve[kept],
-        known.test_day[kept],
-        known.video[kept],
-        known.place[kept],
-        known.cost[kept],
-        known.repeat[kept],
+        snapshot.track[kept],
+        snapshot.state[kept],
+        snapshot.value[kept],
+        snapshot.reserve[kept],
+        snapshot.test_day[kept],
+        snapshot.video[kept],
+        snapshot.place[kept],
+        snapshot.cost[kept],
+        snapshot.repeat[kept],
     )
 
 

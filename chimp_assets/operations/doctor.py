@@ -1,7 +1,8 @@
 """`chimp doctor`: is each part of a home well, and if not, what to do. One line for each part.
 
-Belongs here: looking. Does not belong here: mending; a doctor that repairs hides what broke. Clearing away what nobody
-names (`sweep`) mends nothing, and happens only when it is asked for.
+Belongs here: looking, one function for each part. Does not belong here: mending; a doctor that repairs hides what
+broke. Deleting files that no row names (`sweep`) mends nothing, and happens only on request. torch and av are imported
+inside the functions.
 """
 
 from __future__ import annotations
@@ -13,12 +14,21 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal
 
+import sqlalchemy as sa
+
 from chimp_assets import private_files
 from chimp_assets.addresses import redacted
+from chimp_assets.archive.catalogue.cameras import camera_report
 from chimp_assets.database.footage.passed_over import passed_over_files
+from chimp_assets.database.footage.times import in_words, quarrel_in_words, times_of
+from chimp_assets.database.people.names import key_of
+from chimp_assets.database.schema import app_user, oidc_identity
+from chimp_assets.database.upkeep.invariants import gap_in_annotation_numbers
+from chimp_assets.database.upkeep.migrations import state_of
+from chimp_assets.database.upkeep.server_settings import wrong_settings
 from chimp_assets.errors import ChimpError
 from chimp_assets.home import Home, archive_folder
-from chimp_assets.operations.sweep import SAFE_AGE_S
+from chimp_assets.operations.sweep import SAFE_AGE_S, audit_store
 
 FAULTS = ("unreadable", "name", "link")
 LOW_DISK_BYTES = 5 * 1024**3
@@ -35,16 +45,24 @@ class Finding:
     counts: dict[str, int] = field(default_factory=dict)
 
 
-def _database(home: Home) -> Finding:
-    from chimp_assets.database.upkeep.migrations import state_of
+@dataclass(frozen=True)
+class Check:
+    """A look at one part of a home. needs: parts whose fault this look would only find a second time."""
 
+    part: str
+    look: Callable[[Home], Finding | None]
+    needs: tuple[str, ...] = ()
+
+
+def _database(home: Home) -> Finding:
     state = state_of(home.database)
     return Finding("database", "well", f"{home.settings.secret_free_database_url} is reachable and at {state}")
 
 
-def _settings(home: Home) -> Finding:
-    from chimp_assets.database.upkeep.server_settings import wrong_settings
-
+def _settings(home: Home) -> Finding | None:
+    """Those of a database server; None where a file needs none."""
+    if home.database.dialect == "sqlite":
+        return None
     wrong = wrong_settings(home.database)
     if wrong:
         says = "; ".join(str(setting) for setting in wrong)
@@ -86,8 +104,6 @@ def _store(home: Home) -> Finding:
 
 
 def _files(home: Home, sweep: bool, older_than_s: float) -> Finding:
-    from chimp_assets.operations.sweep import audit_store
-
     seen = audit_store(home.database, home.store, older_than_s, delete=sweep)
     unneeded, size = seen.unnamed + seen.partial, seen.unnamed_bytes + seen.partial_bytes
     counts = {
@@ -146,8 +162,6 @@ def _archive(home: Home) -> Finding:
 
 
 def _cameras(home: Home) -> Finding:
-    from chimp_assets.archive.catalogue.cameras import camera_report
-
     with home.database.read() as conn:
         report = camera_report(conn)
     doubtful = sum(bool(line.doubts) for line in report.cameras)
@@ -219,8 +233,6 @@ def _codecs(home: Home) -> Finding:
 
 
 def _labels(home: Home) -> Finding:
-    from chimp_assets.database.upkeep.invariants import gap_in_annotation_numbers
-
     with home.database.read() as conn:
         largest, rows = gap_in_annotation_numbers(conn)
     if largest != rows:
@@ -232,11 +244,6 @@ def _labels(home: Home) -> Finding:
 
 def _people(home: Home) -> Finding:
     """Whether somebody can administer, and whether names are still told apart by more than their case."""
-    import sqlalchemy as sa
-
-    from chimp_assets.database.people.names import key_of
-    from chimp_assets.database.schema import app_user, oidc_identity
-
     u = app_user.c
     with home.database.read() as conn:
         rows = conn.execute(sa.select(u.user_id, u.name, u.role, u.disabled, u.password_hash).order_by(u.user_id)).all()
@@ -268,8 +275,6 @@ def _people(home: Home) -> Finding:
 
 
 def _times(home: Home) -> Finding:
-    from chimp_assets.database.footage.times import in_words, quarrel_in_words, times_of
-
     with home.database.read() as conn:
         times = times_of(conn)
     counts = {
@@ -287,37 +292,44 @@ def _times(home: Home) -> Finding:
     return Finding("times", "well", says, counts=counts)
 
 
+def _checks(sweep: bool, older_than_s: float) -> list[Check]:
+    """Every check, in the order in which they are made and shown. A new one is a function above and a line here."""
+    return [
+        Check("home", _home),
+        Check("database", _database),
+        Check("settings", _settings, needs=("database",)),
+        Check("labels", _labels, needs=("database",)),
+        Check("people", _people),
+        Check("store", _store),
+        Check("files", partial(_files, sweep=sweep, older_than_s=older_than_s), needs=("database", "store")),
+        Check("archive", _archive),
+        Check("times", _times),
+        Check("cameras", _cameras),
+        Check("disk", _disk),
+        Check("weights", _weights),
+        Check("codecs", _codecs),
+    ]
+
+
 def examine(home: Home, sweep: bool = False, older_than_s: float = SAFE_AGE_S) -> list[Finding]:
     """Looks at each part; an error of one part is its finding and does not hide the others.
 
-    sweep: delete files of the store that no row names and that are older than so many seconds.
+    sweep: delete files of the store that no row names and that are older than this many seconds.
     """
-    parts: list[tuple[str, Callable[[Home], Finding]]] = [
-        ("home", _home),
-        ("database", _database),
-        *([("settings", _settings)] if home.database.dialect != "sqlite" else []),
-        ("labels", _labels),
-        ("people", _people),
-        ("store", _store),
-        ("files", partial(_files, sweep=sweep, older_than_s=older_than_s)),
-        ("archive", _archive),
-        ("times", _times),
-        ("cameras", _cameras),
-        ("disk", _disk),
-        ("weights", _weights),
-        ("codecs", _codecs),
-    ]
     findings: list[Finding] = []
-    for part, look in parts:
-        needed = {"settings": ("database",), "labels": ("database",), "files": ("database", "store")}.get(part, ())
-        if any(f.verdict == "ill" and f.part in needed for f in findings):
+    for check in _checks(sweep, older_than_s):
+        if any(found.verdict == "ill" and found.part in check.needs for found in findings):
             continue  # two causes of one fault would be looked for twice
-        try:
-            findings.append(look(home))
-        except ChimpError as error:
-            findings.append(Finding(part, "ill", error.sentence, error.remedy))
-        except Exception as error:  # a doctor that crashes helps nobody: the finding carries the error
-            findings.append(
-                Finding(part, "ill", redacted(f"{type(error).__name__}: {error}"), "See `chimp --debug doctor`.")
-            )
+        found = _looked(check, home)
+        if found is not None:
+            findings.append(found)
     return findings
+
+
+def _looked(check: Check, home: Home) -> Finding | None:
+    try:
+        return check.look(home)
+    except ChimpError as error:
+        return Finding(check.part, "ill", error.sentence, error.remedy)
+    except Exception as error:  # a doctor that crashes helps nobody: the finding carries the error
+        return Finding(check.part, "ill", redacted(f"{type(error).__name__}: {error}"), "See `chimp --debug doctor`.")
