@@ -31,7 +31,7 @@ from chimp_assets.errors import ChimpError, FullDiskError, SettingsError
 from chimp_assets.settings import TOML_NAME, Settings, home_from_environment, load_settings, shipped_file
 
 _TOML = """\
-# Settings of this home. The environment (CHIMP_...) wins over this file; what neither says has a default.
+# Settings of this home. The environment (CHIMP_...) wins over this file; what neither sets has a default.
 # Every setting and its default: chimp_assets/settings.py.
 
 {archive_line}
@@ -63,7 +63,7 @@ class Home:
         if not (settings.home / TOML_NAME).is_file():
             raise SettingsError(
                 f"There is no Chimp Assets home at {settings.home}.",
-                "Make one with `chimp init`, or say where it is with CHIMP_HOME.",
+                "Make one with `chimp init`, or set CHIMP_HOME to where it is.",
             )
         return cls(settings)
 
@@ -89,12 +89,12 @@ class Home:
         if not self.settings.archive_url:
             raise ArchiveError(
                 "No archive is set, so there is no video to read.",
-                f"Say `chimp ingest FOLDER`, or set archive_url in {self.settings.home / TOML_NAME}.",
+                f"Run `chimp ingest FOLDER`, or set archive_url in {self.settings.home / TOML_NAME}.",
             )
         return open_archive(self.settings)
 
     def archive_problem(self) -> str | None:
-        """Why the archive cannot be listed, in words: what a look at its folder says, else what the last listing met.
+        """Why the archive cannot be listed, in words: what is wrong with its folder, else with the last listing.
 
         A container is not asked: it may take long. None: no archive is named, or nothing is known to be wrong.
         """
@@ -160,7 +160,7 @@ def init_home(home: Path | str | None = None, archive_url: str | None = None, to
 
 
 def has_home(home: Path | str | None = None) -> bool:
-    """Whether a home was made there; None: where CHIMP_HOME says."""
+    """Whether a home was made there; None: at CHIMP_HOME."""
     root = home_from_environment() if home is None else Path(home).expanduser().resolve()
     return (root / TOML_NAME).is_file()
 
@@ -176,7 +176,7 @@ def require_video(archive_url: str | None = None) -> None:
     if not settings.archive_url:
         raise ArchiveError(
             f"There is no Chimp Assets home at {settings.home}, and no archive is named to make one for.",
-            "Say `chimp ingest FOLDER` with the folder of your videos, or where the home is with CHIMP_HOME.",
+            "Run `chimp ingest FOLDER` with the folder of your videos, or set CHIMP_HOME to where the home is.",
         )
     archive = open_archive(settings)
     others = 0
@@ -186,7 +186,7 @@ def require_video(archive_url: str | None = None) -> None:
         others += 1
     raise ArchiveError(
         f"{settings.archive_url} holds no video ({others:,} other files), so no home was made for it.",
-        "Check that it is the right folder and that its disk is mounted; archive.suffixes says what a video is.",
+        "Check that it is the right folder and that its disk is mounted; archive.suffixes lists the endings of videos.",
     )
 
 

@@ -31,8 +31,8 @@ class Ingested:
 
     same_pictures: files whose bytes are new and whose pictures are not, so that they keep tracks and labels;
     left_behind: files with other pictures than before whose labels could not go along. passed_over, endings, named:
-    what the archive holds beside videos, as `Discovery` says. times: by witness and certainty, with cameras whose
-    witnesses quarrel; times_changed: videos whose time is another than before because of why_times, such as a setting.
+    what the archive holds beside videos, as in `Discovery`. times: by witness and certainty, with cameras whose
+    witnesses disagree; times_changed: videos whose time has changed because of why_times, such as a setting.
     """
 
     listed: int

@@ -28,7 +28,7 @@ _PART = 500
 def pairs_to_ask(
     db: Database, pool: TrackPool, snapshot: TrackSnapshot, asked: I64Array, policy: Policy, b: int
 ) -> Pairs:
-    """Pairs to ask "same animal?" that no item of the plan, no answer and nobody's screen has already."""
+    """Pairs to ask "same animal?" about, without those that are planned, answered or on a screen already."""
     row_of = np.full(len(snapshot.evidence.track), -1)
     here, row = located(pool.track, snapshot.evidence.track)
     row_of[here] = row[here]
@@ -37,16 +37,16 @@ def pairs_to_ask(
     first = np.full(int(snapshot.conclusions.group.max(initial=-1)) + 1, -1)
     first[snapshot.conclusions.group[here]] = row[here]
     group[row[here]] = first[snapshot.conclusions.group[here]]
-    said = row_of[snapshot.evidence.pair]
-    both = (said >= 0).all(axis=1)
+    answered = row_of[snapshot.evidence.pair]
+    both = (answered >= 0).all(axis=1)
     tracks = [(one, other) for one, other in snapshot.not_now if other is not None]
     found, waiting = located(pool.track, np.array(tracks, np.int64).reshape(-1, 2))
     return pairs(
         pool,
         Said(
-            known=np.concatenate([said[both], waiting[found.all(axis=1)]]),
+            known=np.concatenate([answered[both], waiting[found.all(axis=1)]]),
             group=group,
-            apart=said[both & (snapshot.evidence.kind == "different")],
+            apart=answered[both & (snapshot.evidence.kind == "different")],
         ),
         b,
         # Of a large pool some tracks are looked at: other answers, others; the seed of the plan does not matter.
@@ -58,7 +58,7 @@ def pairs_to_ask(
 
 
 def seen_together(db: Database, pool: TrackPool, one: I64Array, other: I64Array) -> BoolArray:
-    """Which pairs of rows were filmed by one camera at one moment: two animals, whatever they look like. bool [k]."""
+    """Which pairs of rows one camera filmed at the same moment: two animals, whatever they look like. bool [k]."""
     assert pool.video is not None
     together = pool.video[one] == pool.video[other]
     rows = np.unique(np.concatenate([one[together], other[together]]))
@@ -80,7 +80,7 @@ def seen_together(db: Database, pool: TrackPool, one: I64Array, other: I64Array)
 
 
 def doubts_to_ask(snapshot: TrackSnapshot, asked: set[int], b: int) -> list[Doubt]:
-    """At most b answers to look at again, none of which is on a screen or asked by the plan already."""
+    """At most b answers to look at again, without those that are on a screen or in the plan already."""
     new = [
         d
         for d in doubts(snapshot.evidence, snapshot.conclusions)

@@ -36,11 +36,11 @@ if TYPE_CHECKING:
     from chimp_assets.settings import AcquisitionSettings, Settings
 
 WELL_KNOWN = 5
-"""Labels of an individual from which its boundary with others is worth asking about."""
+"""From this many labels of an individual on, its boundary with others is worth asking about."""
 
 
 class PlanningError(ChimpError):
-    """A plan cannot be made from what is there."""
+    """The models or the settings do not allow a plan."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class PlanReport:
     """What a plan did.
 
     lanes: items of each lane that asks for names; pairs, disputed: items of the other two; contradictions: answers that
-    cannot all be true; follows: tracks whose name follows from what was said of others, so that nobody is asked;
+    cannot all be true; follows: tracks whose name follows from answers about others, so that nobody is asked;
     proposals: merges to decide about; n_pool: tracks that could be asked; why: the reason of the phase;
     without_embedding: live tracks that could not be considered because they have no (finite) embedding yet.
     """
@@ -179,7 +179,7 @@ def _planned(
     except LaneError as error:
         raise PlanningError(
             f"The {policy.phase} plan cannot be made: {error}.",
-            f"Mend acquisition.{policy.phase}_shares in chimp.toml.",
+            f"Correct acquisition.{policy.phase}_shares in chimp.toml.",
         ) from None
 
 
@@ -215,7 +215,7 @@ def arithmetic_on(device: str) -> ArithmeticOf:
     except (RuntimeError, AssertionError) as error:  # torch asserts where it was built without CUDA
         raise PlanningError(
             f"Plans cannot be computed on {device}: {str(error).splitlines()[0]}",
-            'Mend the driver, or set device = "cpu" under [acquisition] in chimp.toml.',
+            'Repair the driver, or set device = "cpu" under [acquisition] in chimp.toml.',
         ) from None
 
 
@@ -223,7 +223,7 @@ def _required(embedder: ModelRow | None) -> ModelRow:
     if embedder is None:
         raise PlanningError(
             "Nothing can be planned: there is no embedder yet.",
-            "It is fitted when enough tracks are there; see chimp status.",
+            "It is fitted when there are enough tracks; see `chimp status`.",
         )
     return embedder
 
@@ -282,10 +282,12 @@ def _audit_accuracy(conn: sa.Connection, model_id: int) -> float | None:
 
 
 def _names(conn: sa.Connection) -> dict[int, str]:
-    said, i = t.individual.alias("said"), t.individual
+    named, individual = t.individual.alias("named"), t.individual
     rows = conn.execute(
-        sa.select(said.c.individual_id, i.c.name, i.c.anim_id).join_from(
-            said, i, i.c.individual_id == sa.func.coalesce(said.c.same_as_id, said.c.individual_id)
+        sa.select(named.c.individual_id, individual.c.name, individual.c.anim_id).join_from(
+            named,
+            individual,
+            individual.c.individual_id == sa.func.coalesce(named.c.same_as_id, named.c.individual_id),
         )
     )
     return {row.individual_id: f"{row.name} ({row.anim_id})" if row.name else row.anim_id for row in rows}

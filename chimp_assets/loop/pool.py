@@ -1,4 +1,4 @@
-"""From SQL and the store to a `TrackPool`: the live tracks, what people said of them, and their embeddings.
+"""From SQL and the store to a `TrackPool`: the live tracks, their answers, and their embeddings.
 
 Belongs here: reading them in one snapshot, in bounded memory. Does not belong here: the plan (`plan`), how tracks are
 chosen (`acquisition`).
@@ -41,10 +41,10 @@ PAGE = 50_000
 
 TIMED = 2_000
 LEAST_TIMED = 30
-"""The newest timed answers that are looked at, and how few of them say nothing about how long the next will take."""
+"""How many of the newest timed answers are used, and how many are too few to predict the time of the next."""
 
 SKIP_ROUNDS = 3
-"""Training lanes leave a track alone for so many rounds after a skip: chosen again at once, it would be skipped again.
+"""Training lanes leave a track alone for this many rounds after a skip: chosen again at once, it is skipped again.
 
 The audit lane does ask again: an audit without the tracks that people skip would measure only the easy ones.
 """
@@ -100,7 +100,7 @@ def read_snapshot(conn: sa.Connection, settings: Settings) -> TrackSnapshot:
     evidence = read_evidence(conn, watermark)
     conclusions = evidence.concluded()
     implied = rows_of(track, evidence.track[conclusions.implied != NOBODY])
-    # The audit asks its own tracks whatever others have said: what it measures must not depend on that.
+    # The audit asks its own tracks whatever follows from other answers: what it measures must not depend on those.
     state[implied[np.isin(state[implied], (UNLABELLED, PROVISIONAL)) & ~reserve[implied]]] = FOLLOWS
     videos, video = np.unique(video_id, return_inverse=True)
     return TrackSnapshot(
@@ -133,7 +133,7 @@ def _day_of(conn: sa.Connection, videos: I64Array) -> I32Array:
 
 
 def _seconds(conn: sa.Connection, boxes: I64Array) -> F32Array:
-    """Seconds that an answer about a track of so many boxes is expected to take: the median of its third of lengths."""
+    """Seconds that an answer is expected to take, by the boxes of its track: the median of its third of lengths."""
     answer = t.annotation.c
     newest = (
         sa.select(t.track.c.n_detections, answer.seconds)
@@ -154,8 +154,8 @@ def _seconds(conn: sa.Connection, boxes: I64Array) -> F32Array:
 
 
 def _answers(watermark_seq: int, repeat_after: int) -> sa.Select[Any]:
-    """Track and state of each effective answer: the individual, or what kept it from having one; and whether it is old
-    enough to be asked again, once."""
+    """Track and state of each effective answer: the individual, or why there is none; and whether it is old enough to
+    be asked again, once."""
     # What stands now: the watermark is that of the same snapshot, and nothing is newer. SQL Server has no such
     # snapshot; there an answer of that moment may be known though the watermark is before it. It is not asked again.
     answer = effective_answers().subquery("answer")
@@ -170,7 +170,7 @@ def _answers(watermark_seq: int, repeat_after: int) -> sa.Select[Any]:
 
 
 def _leased(now: datetime) -> list[sa.Select[Any]]:
-    """The tracks that somebody looks at now, both of a pair."""
+    """The tracks that are on a screen now, both of a pair."""
     item = t.acquisition_queue.c
     held = sa.and_(item.state == "leased", item.leased_until >= now)
     return [

