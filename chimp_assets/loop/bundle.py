@@ -1,8 +1,8 @@
 """One bundle from video to names, a step a function: each may be killed at any moment and run again.
 
 Belongs here: what an asset of a bundle and the foreground do alike, and the attempts of a bundle. Does not belong here:
-the work of a step (`archive`, `vision`), choosing bundles (`database.work`, `rescore`). torch, av and cv2 are imported
-inside the functions.
+the work of a step (`archive`, `vision`), choosing bundles (`database.work`, `rescore`). The tracker is imported inside
+the function that tracks: it brings cv2.
 
 **Attempts.** A bundle whose runs keep dying must stop asking for runs, so each attempt is counted before its first
 byte is read, in a transaction of its own: kill -9 leaves it counted. An attempt is a way through the whole bundle: it
@@ -17,16 +17,16 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
+from chimp_assets.archive.ingest import BundleDecode, decode_bundle
 from chimp_assets.database import schema as t
 from chimp_assets.database.work import due
 from chimp_assets.home import Home
 from chimp_assets.loop.progress import Progress
+from chimp_assets.vision.embedding.bundle import BundleEmbeddings, embed_bundle
+from chimp_assets.vision.identity.predict import Predicted, predict_bundles
 from chimp_assets.vision.models.checkpoint import ModelRow, champion
 
 if TYPE_CHECKING:
-    from chimp_assets.archive.ingest import BundleDecode
-    from chimp_assets.vision.embedding.bundle import BundleEmbeddings
-    from chimp_assets.vision.identity.predict import Predicted
     from chimp_assets.vision.tracking.bundle import BundleTracks
 
 
@@ -36,8 +36,6 @@ def decode(home: Home, bundle_key: str, progress: Progress | None = None, retry:
     retry: how often this attempt has tried the step before; a retry is no attempt of its own. Raises as
     `decode_bundle`.
     """
-    from chimp_assets.archive.ingest import decode_bundle
-
     if retry == 0:
         due.begin_attempt(home.database, bundle_key)
     done = decode_bundle(home.database, home.archive, home.store, bundle_key, home.settings, progress)
@@ -68,8 +66,6 @@ def track(home: Home, bundle_key: str, progress: Progress | None = None) -> Bund
 
 def embed(home: Home, bundle_key: str) -> tuple[ModelRow, BundleEmbeddings] | None:
     """The champion embedder and the file that it made of a bundle; None before there is an embedder."""
-    from chimp_assets.vision.embedding.bundle import embed_bundle
-
     embedder = champion_embedder(home)
     if embedder is None:
         return None
@@ -78,8 +74,6 @@ def embed(home: Home, bundle_key: str) -> tuple[ModelRow, BundleEmbeddings] | No
 
 def predict(home: Home, bundle_key: str) -> tuple[ModelRow, Predicted] | None:
     """The head that scores (`scoring_head`), and what it wrote of a bundle's live tracks; None while there is none."""
-    from chimp_assets.vision.identity.predict import predict_bundles
-
     head = scoring_head(home)
     if head is None:
         return None

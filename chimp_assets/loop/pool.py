@@ -30,6 +30,7 @@ from chimp_assets.database import schema as t
 from chimp_assets.database.labels.events import NAMING_KINDS, effective_answers, last_seq
 from chimp_assets.database.labels.splits import audit_reserve_mask
 from chimp_assets.loop.evidence import Evidence, read_evidence
+from chimp_assets.vision.embedding.bundle import read_embeddings
 
 if TYPE_CHECKING:
     from chimp_assets.archive.storage.store import BlobStore
@@ -232,8 +233,6 @@ def pool_of(db: Database, store: BlobStore, embedder: ModelRow, snapshot: TrackS
 
 def _embeddings(db: Database, store: BlobStore, embedder: ModelRow, track: I64Array) -> tuple[F16Array, BoolArray]:
     """Embeddings f16 [n, D] of tracks in their order, and whether each has one; rows without are undefined."""
-    from chimp_assets.vision.embedding.bundle import read_embeddings
-
     emb: F16Array | None = None
     have = np.zeros(len(track), bool)
     for _, track_ids, embedding in read_embeddings(db, store, embedder.model_id):

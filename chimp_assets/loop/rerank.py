@@ -23,12 +23,15 @@ import sqlalchemy as sa
 from chimp_assets import private_files
 from chimp_assets.acquisition.ridge import LiveRidge
 from chimp_assets.database import schema as t
+from chimp_assets.database.individuals.merges import last_merge
 from chimp_assets.database.labels.events import NAMING_KINDS, last_seq
 from chimp_assets.errors import ChimpError
+from chimp_assets.home import Home
+from chimp_assets.vision.datasets.training_set import training_members
+from chimp_assets.vision.embedding.bundle import embeddings_of_tracks
 
 if TYPE_CHECKING:
     from chimp_assets.database.connection.engine import Database
-    from chimp_assets.home import Home
 
 LANE = "boundary"
 LOOK_S = 0.3
@@ -85,10 +88,6 @@ class Reranker:
         return moved
 
     def _loaded(self, round_id: int, embedder_id: int, watermark: int) -> _Round:
-        from chimp_assets.database.individuals.merges import last_merge
-        from chimp_assets.vision.datasets.training_set import training_members
-        from chimp_assets.vision.embedding.bundle import embeddings_of_tracks
-
         home = self._home
         with home.database.read() as conn:
             members = training_members(conn, watermark, last_merge(conn), home.settings)
@@ -179,8 +178,6 @@ def _newest_names(db: Database, track_id: np.ndarray, after_seq: int) -> dict[in
 
 def main() -> int:
     """Look for answers until the process is ended. A fault is logged and tried again: the queue works without it."""
-    from chimp_assets.home import Home
-
     private_files.keep_private()
     try:
         ranker = Reranker(Home.open())

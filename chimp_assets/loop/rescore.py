@@ -12,6 +12,9 @@ from chimp_assets.database.work import due
 from chimp_assets.home import Home
 from chimp_assets.loop.bundle import scoring_head
 from chimp_assets.loop.progress import Progress
+from chimp_assets.vision.embedding.bundle import embed_bundle
+from chimp_assets.vision.identity.predict import predict_bundles, predict_tracks
+from chimp_assets.vision.identity.unknowns import propose_individuals
 
 
 @dataclass(frozen=True)
@@ -44,9 +47,6 @@ def rescore(home: Home, progress: Progress | None = None, budget: int | None = N
 
 
 def _predict(home: Home, waiting: list[str], limit: int, progress: Progress | None) -> RescoreReport:
-    from chimp_assets.vision.identity.predict import predict_bundles
-    from chimp_assets.vision.identity.unknowns import propose_individuals
-
     scored = predict_bundles(home.database, home.store, waiting, home.settings, progress, limit)
     done = waiting[: scored.n_bundles]
     if done and len(done) == len(waiting):
@@ -55,8 +55,6 @@ def _predict(home: Home, waiting: list[str], limit: int, progress: Progress | No
 
 
 def _embed(home: Home, waiting: list[str], limit: int, progress: Progress | None) -> RescoreReport:
-    from chimp_assets.vision.embedding.bundle import embed_bundle
-
     done: list[str] = []
     embedded = 0
     for number, key in enumerate(waiting):
@@ -77,8 +75,6 @@ def name_asked_tracks(home: Home) -> int:
     Scoring the archive with a new champion takes half a minute for 300,000 tracks, and more for more; whoever answers
     meanwhile sees its candidates all the same.
     """
-    from chimp_assets.vision.identity.predict import predict_tracks
-
     with home.database.read() as conn:
         asked = due.asked_tracks(conn)
     return predict_tracks(home.database, home.store, asked)

@@ -11,7 +11,6 @@ verdict, and a head that was refused, fitted again on the same labels, is judged
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
@@ -19,10 +18,11 @@ from chimp_assets.database import schema as t
 from chimp_assets.home import Home
 from chimp_assets.loop.progress import Progress, silent
 from chimp_assets.loop.training import train_in_own_process
-
-if TYPE_CHECKING:
-    from chimp_assets.vision.evaluation.audit import AuditJudge, Metric
-    from chimp_assets.vision.evaluation.gate import Verdict
+from chimp_assets.vision.datasets.training_set import build_training_set
+from chimp_assets.vision.evaluation.audit import AuditJudge, Metric, evaluate_head, heads_to_evaluate
+from chimp_assets.vision.evaluation.gate import Verdict, decide
+from chimp_assets.vision.evaluation.plots import draw_evaluation
+from chimp_assets.vision.models.checkpoint import candidates
 
 
 @dataclass(frozen=True)
@@ -46,15 +46,11 @@ class RetrainReport:
 
 def make_training_set(home: Home) -> int:
     """The labels that a head may learn from, as of now; returns the training_set_id."""
-    from chimp_assets.vision.datasets.training_set import build_training_set
-
     return build_training_set(home.database, home.store, home.settings)
 
 
 def audit_judge(home: Home) -> AuditJudge:
     """The audit answers of this moment: what is evaluated with it and judged with it are the same answers."""
-    from chimp_assets.vision.evaluation.audit import AuditJudge
-
     return AuditJudge(home.database, home.store, home.settings)
 
 
@@ -63,9 +59,6 @@ def evaluate_heads(home: Home, training_set_id: int | None, audit: AuditJudge) -
 
     training_set_id: None where no head has been fitted yet.
     """
-    from chimp_assets.vision.evaluation.audit import evaluate_head, heads_to_evaluate
-    from chimp_assets.vision.evaluation.plots import draw_evaluation
-
     database, store, settings = home.database, home.store, home.settings
     with database.read() as conn:
         model_ids = sorted({*heads_to_evaluate(conn), *_heads_of(conn, training_set_id)})
@@ -81,9 +74,6 @@ def evaluate_heads(home: Home, training_set_id: int | None, audit: AuditJudge) -
 
 def judge_heads(home: Home, training_set_id: int | None, audit: AuditJudge) -> dict[int, Verdict]:
     """Promotes or refuses each candidate and each head of a training set, oldest first; verdicts by model_id."""
-    from chimp_assets.vision.evaluation.gate import decide
-    from chimp_assets.vision.models.checkpoint import candidates
-
     with home.database.read() as conn:
         model_ids = sorted({*candidates(conn, "head"), *_heads_of(conn, training_set_id)})
     return {model_id: decide(home.database, home.store, model_id, home.settings, audit) for model_id in model_ids}

@@ -23,12 +23,16 @@ from chimp_assets.database.connection.bulk import insert_rows
 from chimp_assets.database.individuals.merges import last_merge
 from chimp_assets.database.labels.events import NAMING_KINDS, last_seq
 from chimp_assets.database.labels.splits import audit_reserve_mask
+from chimp_assets.vision.datasets.training_set import training_members
+from chimp_assets.vision.embedding.bundle import embeddings_of_tracks
+from chimp_assets.vision.evaluation.audit import audit_tracks
+from chimp_assets.vision.identity.head import load_head
+from chimp_assets.vision.models.checkpoint import ModelRow, champion, model_of
 
 if TYPE_CHECKING:
     from chimp_assets.archive.storage.store import BlobStore
     from chimp_assets.database.connection.engine import Database
     from chimp_assets.settings import Settings
-    from chimp_assets.vision.models.checkpoint import ModelRow
 
 DATASET = "returns"
 NEVER = 1e9
@@ -62,11 +66,6 @@ class Returns:
 
 def measure_returns(db: Database, store: BlobStore, settings: Settings) -> Returns | None:
     """Measure and write; replaces the rows of the same head and watermark. None where there is no champion head."""
-    from chimp_assets.vision.datasets.training_set import training_members
-    from chimp_assets.vision.embedding.bundle import embeddings_of_tracks
-    from chimp_assets.vision.evaluation.audit import audit_tracks
-    from chimp_assets.vision.models.checkpoint import champion
-
     with db.read() as conn:
         head = champion(conn, "head")
         if head is None or head.parent_id is None:
@@ -170,8 +169,6 @@ def _stop_set(conn: sa.Connection, settings: Settings) -> np.ndarray:
 
 def _last_heads(conn: sa.Connection, head: ModelRow) -> list[ModelRow]:
     """The champion and those that were champion before it on the same embedder, oldest first."""
-    from chimp_assets.vision.models.checkpoint import model_of
-
     m = t.model.c
     newest = conn.scalars(
         sa.select(m.model_id)
@@ -183,8 +180,6 @@ def _last_heads(conn: sa.Connection, head: ModelRow) -> list[ModelRow]:
 
 
 def _kappas(store: BlobStore, heads: list[ModelRow], emb: np.ndarray) -> list[float]:
-    from chimp_assets.vision.identity.head import load_head
-
     if not len(emb):
         return []
     named = []

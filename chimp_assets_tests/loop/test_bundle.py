@@ -110,7 +110,7 @@ def test_a_step_that_is_tried_again_in_its_run_is_one_attempt(filmed, monkeypatc
     def away(*everything):
         raise OSError("away")
 
-    monkeypatch.setattr("chimp_assets.archive.ingest.decode_bundle", away)
+    monkeypatch.setattr(bundle, "decode_bundle", away)
     for retry in range(3):
         with pytest.raises(OSError, match="away"):
             bundle.decode(filmed, KEY, retry=retry)

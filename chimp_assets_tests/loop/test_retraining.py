@@ -32,6 +32,7 @@ def taught(home, monkeypatch):
     for name, value in (("CROP_SIDE", "48"), ("DIMENSIONS", "16"), ("WEIGHTS", "self_supervised"), ("EPOCHS", "1")):
         monkeypatch.setenv(f"CHIMP_EMBED__{name}", value)
     truth = make_animals(home, videos=30)
+    home.database.dispose()
     opened = Home.open(home.settings.home)
     fit_embedder(opened.database, opened.store, opened.settings)
     for key in KEYS:
@@ -70,6 +71,7 @@ def measured(home: Home) -> list[tuple[int, str, str, str, float]]:
 
 
 def copied(home: Home, to: Path) -> Home:
+    """A second home like the first, in which no file may be open: reading it would take SQLite's locks away."""
     home.database.dispose()
     shutil.copytree(home.settings.home, to)
     return Home.open(to)
