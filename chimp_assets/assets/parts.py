@@ -24,7 +24,6 @@ bundles = dg.DynamicPartitionsDefinition(name="bundle")
 
 OPERATORS = ["team:operators"]
 EXPERTS = ["team:experts"]
-RESEARCHERS = ["team:researchers"]
 
 MAX_PLOT_BYTES = 100_000
 """Plots lie in the event log, which is never purged: larger ones are drawn again at a lower resolution."""

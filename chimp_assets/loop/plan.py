@@ -68,10 +68,11 @@ class PlanReport:
 
 
 def build_pool(db: Database, store: BlobStore, settings: Settings) -> TrackPool:
-    """Every live track that the champion embedder has embedded. Raises PlanningError where there is no embedder.
+    """Every live track that the champion embedder has embedded, for a plan of your own in a notebook.
 
     state comes from the effective answers; leased tracks are IN_FLIGHT; those that "same" answers join to a named one
-    are FOLLOWS; value is the number of boxes. Memory: the embeddings (f16) and some 20 bytes a track.
+    are FOLLOWS; value is the number of boxes. Memory: the embeddings (f16) and some 20 bytes a track. Raises
+    PlanningError where there is no embedder.
     """
     with db.read() as conn:
         embedder = champion(conn, "embedder")
