@@ -1,7 +1,7 @@
 """Dagster's instance in a home: its folder, and what a dagster.yaml of an older version lacks.
 
 Belongs here: what must hold before Dagster is started in a home. Does not belong here: what it runs (`automation`), its
-processes (`supervisor`). Dagster is imported only where the instance itself is asked.
+processes (`operations`). Dagster is imported only where the instance itself is asked.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 Bytes come before rows, so a step that was killed leaves files without a row, never a row without its file. A file
 without a row may also belong to a step that is at work now: only its age shows that, and younger files stay.
 Belongs here: looking through the whole store, deleting what no row names. Does not belong here: one step's own clearing
-up (`ingest`, `embedding`), printing (`doctor`).
+up (`archive.ingest`, `vision.embedding`), judging (`doctor`).
 """
 
 from __future__ import annotations
