@@ -40,18 +40,18 @@ def decode(home: Home, bundle_key: str, progress: Progress | None = None, retry:
         due.begin_attempt(home.database, bundle_key)
     done = decode_bundle(home.database, home.archive, home.store, bundle_key, home.settings, progress)
     with home.database.read() as conn:
-        is_finished = not conn.scalar(sa.select(_waits_for_tracking(bundle_key)))
-    if is_finished:
+        waiting = conn.scalar(_waiting_videos(bundle_key).limit(1))
+    if waiting is None:
         due.finish_attempt(home.database, bundle_key)
     return done
 
 
-def _waits_for_tracking(bundle_key: str) -> sa.Exists:
-    """Whether a video of the bundle is still to be decoded or tracked."""
-    return sa.exists().where(
-        t.bundle.c.bundle_key == bundle_key,
-        t.video.c.bundle_id == t.bundle.c.bundle_id,
-        t.video.c.state.in_(("registered", "decoded")),
+def _waiting_videos(bundle_key: str) -> sa.Select[tuple[int]]:
+    """Videos of a bundle that are still to be decoded or tracked."""
+    return (
+        sa.select(t.video.c.video_id)
+        .join(t.bundle, t.bundle.c.bundle_id == t.video.c.bundle_id)
+        .where(t.bundle.c.bundle_key == bundle_key, t.video.c.state.in_(("registered", "decoded")))
     )
 
 
