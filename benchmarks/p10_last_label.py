@@ -94,8 +94,9 @@ def measure() -> Iterator[Row]:
 
 
 def _measured(home: Home, size: Size, last: LabelEvent) -> Row:
-    from chimp_assets.loop import ingest
-    from chimp_assets.loop.plan import replan
+    from chimp_assets.loop.plan import plan_queue
+    from chimp_assets.loop.rescore import rescore
+    from chimp_assets.loop.retrain import retrain
 
     cpu: dict[str, float] = {}
     wall: dict[str, float] = {}
@@ -107,13 +108,13 @@ def _measured(home: Home, size: Size, last: LabelEvent) -> Row:
         wall[name], cpu[name] = time.perf_counter() - began, _cpu() - cpu_began
 
     def score() -> None:
-        while ingest.rescore(home).left:
+        while rescore(home).left:
             pass
 
     step("label", lambda: record_events(home.database, [last]))
-    step("refit and gate", lambda: ingest.retrain(home))
+    step("refit and gate", lambda: retrain(home))
     step("score", score)
-    step("plan", lambda: replan(home.database, home.store, home.settings))
+    step("plan", lambda: plan_queue(home.database, home.store, home.settings))
     assert said["refit and gate"].promoted, said["refit and gate"].reason
     total = sum(cpu.values())
     own, children = (

@@ -1,7 +1,7 @@
 """Dagster's instance in a home: its folder, and what a dagster.yaml of an older version lacks.
 
 Belongs here: what must hold before Dagster is started in a home. Does not belong here: what it runs (`automation`), its
-processes (`supervisor`). Dagster is imported only where the instance itself is asked.
+processes (`operations`). Dagster is imported only where the instance itself is asked.
 """
 
 from __future__ import annotations
@@ -70,17 +70,17 @@ def complete(settings: Settings) -> str | None:
     file = settings.dagster_home / "dagster.yaml"
     try:
         text = file.read_text(encoding="utf-8")
-        said = yaml.safe_load(text) or {}
+        found = yaml.safe_load(text) or {}
     except (OSError, yaml.YAMLError):
-        return None  # Dagster says it better
-    monitoring = said.get("run_monitoring") if isinstance(said, dict) else None
+        return None  # Dagster reports it better
+    monitoring = found.get("run_monitoring") if isinstance(found, dict) else None
     if isinstance(monitoring, dict) and FREE_SLOTS in monitoring:
         return None
     why = "without it two runs that are killed keep their pool slots for good, and nothing is decoded any more"
     section = re.search(r"^run_monitoring:[ \t]*(?:#.*)?\n((?:[ \t]*#.*\n|[ \t]*\n)*)([ \t]+)", text, re.MULTILINE)
     if section is None:
         new = None
-        if monitoring is None and isinstance(said, dict):
+        if monitoring is None and isinstance(found, dict):
             new = f"{text.rstrip()}\n\nrun_monitoring:\n  enabled: true\n  {FREE_SLOTS}: {FREE_SLOTS_S}\n"
     else:
         new = f"{text[: section.start(2)]}{section[2]}{FREE_SLOTS}: {FREE_SLOTS_S}\n{text[section.start(2) :]}"
@@ -191,7 +191,7 @@ def prepare(settings: Settings) -> str | None:
 
     Raises SettingsError if that server cannot be reached.
     """
-    said = complete(settings)
+    sentence = complete(settings)
     if keeps_records_on_a_server(settings):
         import dagster as dg
 
@@ -205,4 +205,4 @@ def prepare(settings: Settings) -> str | None:
                 f"The storage that {settings.dagster_home / 'dagster.yaml'} names cannot be used: {words}.",
                 "Check its address (postgresql+psycopg2://...; docs/running.md) and that the server runs.",
             ) from error
-    return said
+    return sentence

@@ -6,7 +6,7 @@ from chimp_assets.addresses import redacted
 
 
 class ChimpError(Exception):
-    """Something the user can mend: one sentence that says what was tried and what is wrong, and the remedy.
+    """Something the user can mend: one sentence on what was tried and what is wrong, and the remedy.
 
     The command line prints both and exits with 2; the web page shows both; a traceback is never needed to act on it.
     Secrets of addresses in the sentence are hidden, whoever wrote it.

@@ -1,7 +1,10 @@
 """A home: the folder CHIMP_HOME with its settings, and the database, store and archive that they name.
 
 Belongs here: making a home, opening what its settings name, handing the same home to child processes.
-Does not belong here: what is done with them (`pipeline`, `assets`), and whether they are well (`doctor`).
+Does not belong here: what is done with them (`loop`, `assets`), and whether they are well (`operations.doctor`).
+
+numpy and alembic come with a database that is used and an archive that is listed; what brings them is imported inside
+the functions that need it, so that a home is opened without them.
 """
 
 from __future__ import annotations
@@ -12,24 +15,23 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import sqlalchemy as sa
 
 from chimp_assets import private_files
 from chimp_assets.addresses import toml_string
+from chimp_assets.archive.catalogue.file_names import is_video_name
+from chimp_assets.archive.storage.store import BlobStore
 from chimp_assets.dagster_home import folder_for_dagster
 from chimp_assets.database.connection.engine import Database
 from chimp_assets.database.schema import video
 from chimp_assets.errors import ChimpError, FullDiskError, SettingsError
 from chimp_assets.settings import TOML_NAME, Settings, home_from_environment, load_settings, shipped_file
 
-if TYPE_CHECKING:
-    from chimp_assets.archive.storage.store import BlobStore
-
 _TOML = """\
-# Settings of this home. The environment (CHIMP_...) wins over this file; what neither says has a default.
+# Settings of this home. The environment (CHIMP_...) wins over this file; what neither sets has a default.
 # Every setting and its default: chimp_assets/settings.py.
 
 {archive_line}
@@ -61,7 +63,7 @@ class Home:
         if not (settings.home / TOML_NAME).is_file():
             raise SettingsError(
                 f"There is no Chimp Assets home at {settings.home}.",
-                "Make one with `chimp init`, or say where it is with CHIMP_HOME.",
+                "Make one with `chimp init`, or set CHIMP_HOME to where it is.",
             )
         return cls(settings)
 
@@ -77,8 +79,6 @@ class Home:
     @cached_property
     def store(self) -> BlobStore:
         """Where shards, embeddings and checkpoints lie. Raises StoreError if it cannot be reached."""
-        from chimp_assets.archive.storage.store import BlobStore
-
         return BlobStore.open(self.settings.store_url)
 
     @cached_property
@@ -89,12 +89,12 @@ class Home:
         if not self.settings.archive_url:
             raise ArchiveError(
                 "No archive is set, so there is no video to read.",
-                f"Say `chimp ingest FOLDER`, or set archive_url in {self.settings.home / TOML_NAME}.",
+                f"Run `chimp ingest FOLDER`, or set archive_url in {self.settings.home / TOML_NAME}.",
             )
         return open_archive(self.settings)
 
     def archive_problem(self) -> str | None:
-        """Why the archive cannot be listed, in words: what a look at its folder says, else what the last listing met.
+        """Why the archive cannot be listed, in words: what is wrong with its folder, else with the last listing.
 
         A container is not asked: it may take long. None: no archive is named, or nothing is known to be wrong.
         """
@@ -132,7 +132,6 @@ def init_home(home: Path | str | None = None, archive_url: str | None = None, to
     Run again it changes nothing that is there, except that others than its owner can no longer open it. toml replaces
     the template of a new chimp.toml. Raises ChimpError.
     """
-    from chimp_assets.archive.storage.store import BlobStore
     from chimp_assets.database.people.users import ensure_default_users
     from chimp_assets.database.upkeep.migrations import upgrade
 
@@ -161,7 +160,7 @@ def init_home(home: Path | str | None = None, archive_url: str | None = None, to
 
 
 def has_home(home: Path | str | None = None) -> bool:
-    """Whether a home was made there; None: where CHIMP_HOME says."""
+    """Whether a home was made there; None: at CHIMP_HOME."""
     root = home_from_environment() if home is None else Path(home).expanduser().resolve()
     return (root / TOML_NAME).is_file()
 
@@ -171,14 +170,13 @@ def require_video(archive_url: str | None = None) -> None:
 
     archive_url: None means what the environment names.
     """
-    from chimp_assets.archive.catalogue.file_names import is_video_name
     from chimp_assets.archive.storage.archive import ArchiveError, open_archive
 
     settings = load_settings(**({} if archive_url is None else {"archive_url": archive_url}))
     if not settings.archive_url:
         raise ArchiveError(
             f"There is no Chimp Assets home at {settings.home}, and no archive is named to make one for.",
-            "Say `chimp ingest FOLDER` with the folder of your videos, or where the home is with CHIMP_HOME.",
+            "Run `chimp ingest FOLDER` with the folder of your videos, or set CHIMP_HOME to where the home is.",
         )
     archive = open_archive(settings)
     others = 0
@@ -188,7 +186,7 @@ def require_video(archive_url: str | None = None) -> None:
         others += 1
     raise ArchiveError(
         f"{settings.archive_url} holds no video ({others:,} other files), so no home was made for it.",
-        "Check that it is the right folder and that its disk is mounted; archive.suffixes says what a video is.",
+        "Check that it is the right folder and that its disk is mounted; archive.suffixes lists the endings of videos.",
     )
 
 

@@ -1,6 +1,6 @@
 """Intervals of shares in closed form.
 
-Does not belong here: what is counted, and the bootstrap (`evaluate`).
+Does not belong here: what is counted, and the bootstrap (`vision.evaluation`).
 """
 
 from __future__ import annotations

@@ -36,12 +36,11 @@ class HomeResource(dg.ConfigurableResource):
         return self._home
 
     def audit_judge(self) -> "AuditJudge":
-        """What heads say of the audit, the same for all steps of a run: a verdict is of what was measured."""
+        """The heads' answers to the audit, the same for all steps of a run: the gate decides by what was measured."""
         if self._judge is None:
-            from chimp_assets.vision.evaluation.audit import AuditJudge
+            from chimp_assets.loop.retrain import audit_judge
 
-            opened = self.open()
-            self._judge = AuditJudge(opened.database, opened.store, opened.settings)
+            self._judge = audit_judge(self.open())
         return self._judge
 
     def teardown_after_execution(self, context: dg.InitResourceContext) -> None:

@@ -50,22 +50,22 @@ class ArchiveSettings(_Section):
     files_per_tick: int = Field(
         10_000,
         ge=500,
-        description="a sensor's listing rests after so many files as before (about 0.3 s of CPU) and goes on a minute "
-        "later; new files keep it going",
+        description="a sensor's listing pauses after this many unchanged files (about 0.3 s of CPU) and resumes a "
+        "minute later; new files keep it going",
     )
     follow_links: Literal["all", "inside", "none"] = Field(
         "all",
-        description="symbolic links: all (disks may be linked in), those that stay inside the archive, or none; the "
-        "home and the store are never archive, whatever leads there",
+        description="symbolic links to follow: all (disks may be linked in), those that stay inside the archive, or "
+        "none; the home and the store are never part of the archive",
     )
-    timezone: str = Field("UTC", description="IANA zone of camera clocks, used where a file does not say its own")
+    timezone: str = Field("UTC", description="IANA zone of camera clocks, for files that do not name their own")
     container_time: Literal["auto", "utc", "local"] = Field(
         "auto",
-        description="what the time inside a file is: utc as the standards say, local for cameras that write their own "
-        "clock there, auto: what name and file make likely",
+        description="the clock of the time inside a file: utc as the standards require, local for cameras that write "
+        "their own clock there, auto: the likelier one by name and file",
     )
     date_order: Literal["auto", "day_first", "month_first", "year_first"] = Field(
-        "auto", description="how names write day and month where both are possible, such as 06-05-2023 and 230506"
+        "auto", description="the order of day and month in names where both are possible, such as 06-05-2023 and 230506"
     )
 
 
@@ -90,7 +90,7 @@ class DecodeSettings(_Section):
     )
     split_s: float = Field(120.0, gt=0, description="longer videos are decoded in parts by several processes at once")
     stall_s: float = Field(
-        300.0, ge=1, description="a decoding process without progress for so long has hung and is ended"
+        300.0, ge=1, description="a decoding process without progress for this long has hung and is ended"
     )
 
 
@@ -101,7 +101,7 @@ class DetectSettings(_Section):
         "motion", description="motion: against the background, needs no weights; torchvision: a detection network"
     )
     weights: str | None = Field(None, description="torchvision detector: path of a .safetensors or .pth state dict")
-    min_score: float = Field(0.25, ge=0, le=1, description="boxes below are not handed to the tracker")
+    min_score: float = Field(0.25, ge=0, le=1, description="the tracker ignores boxes below")
     min_track_detections: int = Field(4, ge=1, description="shorter tracks are kept as junk and never asked about")
     min_quality: float = Field(0.2, ge=0, le=1, description="tracks below are junk")
     max_gap_s: float = Field(1.2, gt=0, description="a track survives this long without a box")
@@ -121,15 +121,17 @@ class EmbedSettings(_Section):
     crop_side: int = Field(96, ge=32, le=512, description="pixels; crops are padded to a square and scaled to this")
     crops_per_track: int = Field(5, ge=1, le=32, description="the best crops of a track, spread in time")
     min_tracks: int = Field(20, ge=2, description="self-supervision waits for this many live tracks")
-    epochs: int = Field(12, ge=1, description="passes over the sampled crops of self-supervision")
+    epochs: int = Field(12, ge=1, description="passes of self-supervision over the sampled crops")
     max_crops: int = Field(20_000, ge=64, description="crops that self-supervision samples from the archive")
-    fine_tune: Literal["off", "auto"] = Field("auto", description="learn a better embedder from names when it is due")
+    fine_tune: Literal["off", "auto"] = Field("auto", description="fine-tune the embedder on names when it is due")
     fine_tune_labels: int = Field(500, ge=20, description="labelled training tracks before the first fine-tuning")
     fine_tune_classes: int = Field(5, ge=2, description="individuals among them")
     fine_tune_growth: float = Field(2.0, ge=1.1, description="times as many labels before the next one")
     fine_tune_backbone: str = Field("auto", description="auto: the champion's, else small (CPU) or resnet50 (GPU)")
     fine_tune_epochs: int = Field(30, ge=1, description="passes over the crops of the labelled tracks")
-    fine_tune_minutes: float = Field(120.0, gt=0, description="a fine-tuning ends after this, with what it has learned")
+    fine_tune_minutes: float = Field(
+        120.0, gt=0, description="a fine-tuning stops after this and keeps what it has learned"
+    )
     fine_tune_batch: int | None = Field(None, ge=4, description="crops of a step; None: the recipe's")
     fine_tune_rate: float | None = Field(None, gt=0, le=1, description="learning rate; None: the recipe's")
     workers: int = Field(0, ge=0, le=64, description="processes that prepare crops while a network learns")
@@ -162,7 +164,9 @@ class GateSettings(_Section):
 
     min_audit_labels: int = Field(8, ge=1, description="answered audit tracks before any model is promoted")
     tolerance: float = Field(0.02, ge=0, le=1, description="accuracy that may be lost to noise")
-    confidence: float = Field(0.9, gt=0.5, lt=1, description="refused if it is worse than the tolerance this surely")
+    confidence: float = Field(
+        0.9, gt=0.5, lt=1, description="refused if it is worse than the tolerance with this probability"
+    )
     slice_tolerance: float = Field(0.15, ge=0, le=1, description="accuracy that a protected slice may lose")
     min_slice: int = Field(12, ge=1, description="slices with fewer audit tracks are shown, not enforced")
     bootstrap: int = Field(2000, ge=100, description="draws of the paired bootstrap that compares two heads")
@@ -174,7 +178,7 @@ class AcquisitionSettings(_Section):
     batch: int = Field(100, ge=1, le=10_000, description="items of one plan")
     low_water: int = Field(20, ge=0, description="a new plan is made when fewer items are waiting")
     audit_reserve: float = Field(
-        0.2, gt=0, lt=1, description="share of all tracks, drawn once by hash, that only the audit lane may ask"
+        0.2, gt=0, lt=1, description="share of all tracks, drawn once by hash, that only the audit lane may ask about"
     )
     cold_shares: dict[str, float] = Field(
         {"typical": 0.75, "audit": 0.25},
@@ -182,27 +186,29 @@ class AcquisitionSettings(_Section):
     )
     warm_shares: dict[str, float] = Field(
         {"boundary": 0.65, "rare": 0.05, "novel": 0.05, "audit": 0.22, "repeat": 0.03},
-        description="boundary: the head wavers; rare: like the few tracks of an individual; novel: like nobody named; "
-        "repeat: asked before; audit: drawn at random",
+        description="boundary: the head is unsure; rare: like an individual with few tracks; novel: like no named "
+        "individual; repeat: asked before; audit: drawn at random",
     )
     warm_accuracy: float = Field(0.3, ge=0, le=1, description="audit accuracy from which the boundary lane takes over")
     spread_by: Literal["distance", "cells"] = Field(
         "distance", description="boundary tracks keep apart by distance from all asked ones, or by cells of look-alikes"
     )
-    identity_cap: float = Field(0.25, gt=0, le=1, description="largest share of a batch predicted as one individual")
+    identity_cap: float = Field(0.25, gt=0, le=1, description="largest share of a batch predicted to be one individual")
     video_cap: float = Field(0.1, gt=0, le=1, description="largest share of a batch from one video")
     place_cap: float = Field(0.34, gt=0, le=1, description="largest share of a batch from one camera and day")
     value_weight: float = Field(
-        0.25, ge=0, le=1, description="how far boxes named and seconds needed enter; 0: not at all, 1: in proportion"
+        0.25, ge=0, le=1, description="weight of boxes named per second of answering; 0: none, 1: in proportion"
     )
     duplicate_likeness: float = Field(
         0.97, gt=0, le=1, description="cosine from which two tracks of one video are asked once"
     )
-    repeat_after: int = Field(200, ge=1, description="answers after which a track may be asked again, to see agreement")
+    repeat_after: int = Field(
+        200, ge=1, description="answers after which a track may be asked again, to measure agreement"
+    )
     pairs_per_round: int = Field(
         20, ge=0, le=1_000, description='pairs of tracks of one plan that are asked "same animal?"; 0: none'
     )
-    replan_after: int = Field(50, ge=1, description="a new plan is made when so many answers have landed")
+    replan_after: int = Field(50, ge=1, description="a new plan is made when this many answers have landed")
     lease_minutes: float = Field(15.0, gt=0, description="an item that somebody claims is theirs this long")
     device: str = Field(
         "cpu", pattern=r"^(cpu|cuda(:\d+)?)$", description="where margins of all tracks are computed: cpu or cuda"
@@ -243,7 +249,7 @@ class OidcSettings(_Section):
             "chimp.expert": "expert",
             "chimp.admin": "admin",
         },
-        description="app role of the provider -> role here; of several the highest counts, without any nobody enters",
+        description="app role of the provider -> role here; of several the highest counts; without one nobody signs in",
     )
 
     @model_validator(mode="after")
@@ -256,12 +262,12 @@ class OidcSettings(_Section):
 class WebSettings(_Section):
     """The labelling page: where it listens, how long people stay signed in, how it looks at their work."""
 
-    host: str = Field("127.0.0.1", description="address to listen on; others reach this machine only with 0.0.0.0")
+    host: str = Field("127.0.0.1", description="address to listen on; other machines reach this one only with 0.0.0.0")
     port: int = Field(3001, ge=0, le=65535, description="port of the labelling page; 0: any free one")
     public_url: str | None = Field(
-        None, description="the address that people type, where a proxy stands before it: https://labels.example.org"
+        None, description="the address that people type, if there is a proxy in front: https://labels.example.org"
     )
-    hosts: tuple[str, ...] = Field((), description="more names by which people call this server, without ports")
+    hosts: tuple[str, ...] = Field((), description="more host names of this server, without ports")
     proxies: tuple[str, ...] | None = Field(
         None,
         description="addresses or networks (10.0.0.0/8) of the proxies whose X-Forwarded-For is believed; "
@@ -270,33 +276,39 @@ class WebSettings(_Section):
     insecure_http: bool = Field(
         False, description="sign-in over plain http from other machines: passwords can be read on the way"
     )
-    idle_hours: float = Field(12.0, gt=0, description="a session that was not used for so long has ended")
+    idle_hours: float = Field(12.0, gt=0, description="a session ends when it has not been used for this long")
     expert_days: float = Field(30.0, gt=0, description="the same for experts on a device that they call their own")
-    session_days: float = Field(180.0, gt=0, description="no session lives longer, however much it is used")
+    session_days: float = Field(180.0, gt=0, description="no session lasts longer, however much it is used")
     body_bytes: int = Field(2 * 1024 * 1024, ge=4096, description="longer requests are refused")
     connections: int = Field(
         500, ge=8, description="at once, and at most a quarter of the files that a process may open"
     )
-    header_s: float = Field(10.0, gt=0, description="a client has so long to send the headers of a request")
-    body_s: float = Field(10.0, gt=0, description="and so long for its body, and a second more for each 2,000 bytes")
+    header_s: float = Field(10.0, gt=0, description="seconds that a client has to send the headers of a request")
+    body_s: float = Field(10.0, gt=0, description="seconds that it has for the body, and one more for each 2,000 bytes")
     database_wait_s: float = Field(
-        5.0, gt=0, description="a request waits so long for a busy database, then the page tries again by itself"
+        5.0, gt=0, description="seconds that a request waits for a busy database; then the page tries again by itself"
     )
-    offline_hours: float = Field(72.0, gt=0, description="how long items that somebody takes to the field stay theirs")
+    offline_hours: float = Field(72.0, gt=0, description="how long items that somebody takes offline stay reserved")
     blind_share: float = Field(
-        0.05, ge=0, le=1, description="items without suggestions: they show how far suggestions sway people"
+        0.05,
+        ge=0,
+        le=1,
+        description="share of items shown without suggestions, to measure how far suggestions sway people",
     )
-    gold_first: int = Field(20, ge=0, description="of the first so many answers of somebody who does not correct ...")
+    gold_first: int = Field(
+        20, ge=0, description="of the first answers, this many, of somebody who may not correct others ..."
+    )
     gold_first_share: float = Field(0.3, ge=0, lt=1, description="... this share is about tracks that experts named")
     gold_share: float = Field(0.05, ge=0, lt=1, description="and this share afterwards")
-    media_wait_s: float = Field(1.5, ge=0, description="a claim waits so long for pictures that are not made yet")
+    media_wait_s: float = Field(1.5, ge=0, description="seconds that a claim waits for pictures that are not made yet")
     pictures_mb: int = Field(
-        256, ge=1, description="pictures that were cut when somebody looked, kept on this machine; 10,000 are 150 MB"
+        256, ge=1, description="cache of pictures that were made on request, on this machine; 10,000 are 150 MB"
     )
     stored_pictures_gb: float = Field(
         50.0,
         gt=0,
-        description="pictures and clips in the store; above it the oldest go, but for waiting tracks and references",
+        description="pictures and clips in the store; above it the oldest are deleted, except those of queued tracks "
+        "and references",
     )
     oidc: OidcSettings = OidcSettings()
 
@@ -350,7 +362,7 @@ class Settings(BaseSettings):
     words: dict[str, str] = Field(
         {},
         description="what is filmed, as the page calls it: language to a noun with its article, as in "
-        'en = "a chimpanzee"; a language that is not named says "an animal"',
+        'en = "a chimpanzee"; a language that is not listed gets "an animal"',
     )
 
     @field_validator("words")
@@ -426,10 +438,10 @@ def load_settings(home: Path | str | None = None, **overrides: Any) -> Settings:
         where = ".".join(str(part) for part in first["loc"]) or "settings"
         raise SettingsError(
             f"The setting {where} cannot be used: {first['msg']}.",
-            f"Mend it in {toml} or in the environment (CHIMP_{where.upper().replace('.', '__')}).",
+            f"Correct it in {toml} or in the environment (CHIMP_{where.upper().replace('.', '__')}).",
         ) from None
     except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"{toml} is not valid TOML: {error}.", "Mend the line it names.") from None
+        raise SettingsError(f"{toml} is not valid TOML: {error}.", "Correct that line.") from None
 
 
 def shipped_file(name: str) -> Path:

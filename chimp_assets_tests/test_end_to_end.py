@@ -16,7 +16,8 @@ from chimp_assets.database.upkeep import invariants
 from chimp_assets.demo.run import run_demo
 from chimp_assets.demo.truth import ArchiveTruth
 from chimp_assets.home import Home
-from chimp_assets.loop import ingest
+from chimp_assets.loop.rescore import rescore
+from chimp_assets.loop.retrain import retrain
 from chimp_assets.web.auth.accounts import set_password
 from chimp_assets.web.wording.sentences import told
 from chimp_assets_tests.chromium import ARGUMENTS, CHROMIUM
@@ -100,8 +101,8 @@ def test_a_day_in_the_browser(demo, tmp_path):
         assert day.watch_training() > 0
         _take_back(demo, TRACKS)  # so that there is something to ask: the simulated expert has left nothing
         day.name_tracks(TRACKS)
-        learned = ingest.retrain(demo)
-        while learned.promoted and ingest.rescore(demo).left:
+        learned = retrain(demo)
+        while learned.promoted and rescore(demo).left:
             pass
         day.page.goto("/models")
         assert learned.reason in day.page.locator("main").inner_text()

@@ -175,7 +175,7 @@ def test_a_home_that_cannot_be_written_is_read_and_what_must_write_says_so(tmp_p
     read = ("status", "query last_seen", "doctor", "db check", "models list", "user list", "individuals list")
     assert {name: code for name, code in codes.items() if name in read} == dict.fromkeys(read, "0"), done.stderr
     assert "jane: expert" in done.stdout
-    assert "can be read by your user, and not written" in done.stdout
+    assert "but not write it" in done.stdout
     assert {code for name, code in codes.items() if name not in read} == {"2"}
     assert "Traceback" not in done.stderr
     complaints = done.stderr.split("== individuals list 0\n")[1]

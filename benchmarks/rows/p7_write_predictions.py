@@ -3,8 +3,9 @@
 Ours is `database.work.chunks.write_chunks`, ten chunks from NumPy columns, each a transaction with its line in the
 ledger; `insert_rows`, in one transaction, is shown beside it. Peers write the same rows to the same table over
 connections with the same settings, in one transaction: `raw`, the driver's `executemany` on rows
-that are ready; `core`, SQLAlchemy Core's `insert` with a list of dicts. All enforce the foreign keys, ours for a chunk at once.
-Every run starts from an empty table in a file of its own (copying it is 1 % of the time, the same for all).
+that are ready; `core`, SQLAlchemy Core's `insert` with a list of dicts. All enforce the foreign keys, ours
+for a chunk at once. Every run starts from an empty table in a file of its own (copying it is 1 % of the time, the
+same for all).
 """
 
 from __future__ import annotations

@@ -11,7 +11,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
+
+from chimp_assets.arrays import (  # the modules of this room take them from here
+    BoolArray,
+    F16Array,
+    F32Array,
+    F64Array,  # noqa: F401
+    I8Array,  # noqa: F401
+    I32Array,
+    I64Array,
+)
 
 CHUNK_ROWS = 16_384
 """Most embedding rows that are turned into f32 at once: what keeps memory at the embeddings plus a few megabytes."""
@@ -24,15 +33,6 @@ IN_FLIGHT = -5  # somebody is looking at it now
 FOLLOWS = -6  # nobody was asked, but the name follows from answers to other tracks
 
 BLOCK_ROWS = 65_536
-
-I8Array = npt.NDArray[np.int8]
-I32Array = npt.NDArray[np.int32]
-I64Array = npt.NDArray[np.int64]
-F16Array = npt.NDArray[np.float16]
-F32Array = npt.NDArray[np.float32]
-F64Array = npt.NDArray[np.float64]
-BoolArray = npt.NDArray[np.bool_]
-
 
 _COLUMNS: dict[str, type[Any]] = {
     "track": np.int64,

@@ -1,9 +1,10 @@
 """What the expert is asked next.
 
-Does not belong here: selectors (`acquisition`) or the join with SQL (`planning`).
+Does not belong here: selectors (`acquisition`) or the join with SQL (`loop.plan`).
 """
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
@@ -11,6 +12,9 @@ from chimp_assets.assets.embeddings import embeddings
 from chimp_assets.assets.models import champion_head
 from chimp_assets.assets.parts import EXPERTS, bars, png_markdown
 from chimp_assets.resources import HomeResource
+
+if TYPE_CHECKING:
+    from chimp_assets.loop.plan import PlanReport
 
 PLAN_KEY = dg.AssetKey("acquisition_queue")
 RETRAIN = "retrain"
@@ -31,27 +35,25 @@ RETRAIN = "retrain"
     output_required=False,
 )
 def acquisition_queue(context: dg.AssetExecutionContext, home: HomeResource) -> Iterator[dg.MaterializeResult]:
-    """The most valuable tracks, ranked, each with its lane, its chance of being asked, a reason in words, and what the
-    champion head says of it. At the end of a training only where a plan is due; else whenever it is asked for."""
-    from chimp_assets.database.work import due as work
-    from chimp_assets.loop.ingest import name_what_is_asked, replan
+    """The most valuable tracks, ranked, each with its lane, its chance of being asked, a reason in words, and the names
+    that the champion head proposes. At the end of a training only if a plan is due; otherwise at every run."""
+    from chimp_assets.database.work.due import plan_due_after_training
+    from chimp_assets.loop.plan import replan
+    from chimp_assets.loop.rescore import name_asked_tracks
 
     opened = home.open()
     if context.job_name == RETRAIN:
         with opened.database.read() as conn:
-            due = work.plan_due_after_training(conn, opened.settings)
+            due = plan_due_after_training(conn, opened.settings)
         if not due.due:
             context.log.info(f"No new plan: {due.reason}.")
-            name_what_is_asked(opened)
+            name_asked_tracks(opened)
             return
     yield dg.MaterializeResult(metadata=plan_metadata(replan(opened)))
 
 
-def plan_metadata(report: object) -> dict[str, dg.MetadataValue | int | float | str]:
-    """A PlanReport as metadata: numbers, the share of each lane, and what is asked of volunteers and reviewers."""
-    from chimp_assets.loop.plan import PlanReport
-
-    assert isinstance(report, PlanReport)
+def plan_metadata(report: "PlanReport") -> dict[str, dg.MetadataValue | int | float | str]:
+    """A PlanReport as metadata: numbers, the share of each lane, and what volunteers and reviewers are asked."""
     lanes = report.lanes
     return {
         "dagster/row_count": sum(lanes.values()) + report.pairs + report.disputed,

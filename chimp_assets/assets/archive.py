@@ -1,4 +1,4 @@
-"""The archive of video and the frames kept of it.
+"""The archive of video and the frames that are kept.
 
 Belongs here: the external archive and the decoding asset. Does not belong here: how a video is decoded (`archive`).
 """
@@ -19,7 +19,7 @@ video_files = dg.AssetSpec(
     kinds={"video"},
     owners=OPERATORS,
     description="The archive: a folder or a container of video files, listed into `bundle` and `video` rows. "
-    "External: nothing here writes to it. A replaced file is a new version, a vanished one is retired.",
+    "External: Chimp Assets only reads it. A replaced file becomes a new version, a vanished one is retired.",
 )
 
 
@@ -35,16 +35,14 @@ video_files = dg.AssetSpec(
     retry_policy=dg.RetryPolicy(max_retries=2, delay=5, backoff=dg.Backoff.EXPONENTIAL),
 )
 def frames(context: dg.AssetExecutionContext, home: HomeResource) -> dg.MaterializeResult:
-    """Kept pictures of a bundle's videos: JPEGs in tar shards, and a `frame` row for each, written after its bytes.
+    """Frames of a bundle's videos: JPEGs in tar shards, and a `frame` row for each, written after its bytes.
 
-    A damaged video yields what can be decoded and says so in its row; it never stops its bundle.
+    A damaged video yields the frames that can be decoded, and its row says what is missing; it never stops its bundle.
     """
-    from chimp_assets.archive.ingest import decode_bundle
-    from chimp_assets.database.work import due
+    from chimp_assets.loop.bundle import decode
 
     opened = home.open()
-    due.begin_attempt(opened.database, context.partition_key)
-    done = decode_bundle(opened.database, opened.archive, opened.store, context.partition_key, opened.settings)
+    done = decode(opened, context.partition_key, retry=context.retry_number)
     sheet = _contact_sheet(context, opened)
     return dg.MaterializeResult(
         metadata={
@@ -71,6 +69,6 @@ def _contact_sheet(context: dg.AssetExecutionContext, opened: "Home") -> bytes |
 
     try:
         return bundle_sheet(opened.database, opened.store, context.partition_key, max_bytes=MAX_PLOT_BYTES)
-    except ChimpError as error:  # the frames are made; what is wrong with them is the next step's to say
+    except ChimpError as error:  # the frames are there; the next step reports what is wrong with them
         context.log.warning(f"No contact sheet: {error}")
         return None

@@ -1,6 +1,6 @@
-"""Tracks as vectors: the embedder, the candidates that are to replace it, and the embedding file of each bundle.
+"""Tracks as vectors: the embedder, the candidates to replace it, and the embedding file of each bundle.
 
-Does not belong here: the networks and their training (`vision.embedder`, `vision.fine_tuning`).
+Does not belong here: the networks and their training (`vision.embedding`).
 """
 
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from chimp_assets.assets.labels import training_set
-from chimp_assets.assets.parts import OPERATORS, bundles, markdown_table
+from chimp_assets.assets.parts import OPERATORS, bundles, verdict_table
 from chimp_assets.assets.tracks import tracks
 from chimp_assets.resources import HomeResource
 
@@ -22,20 +22,14 @@ from chimp_assets.resources import HomeResource
     code_version="1",
 )
 def embedder(context: dg.AssetExecutionContext, home: HomeResource) -> dg.MaterializeResult:
-    """The network that turns crops into vectors: ImageNet weights where they can be had, else self-supervised on the
-    archive's own crops. A `model` row and a safetensors checkpoint."""
-    from chimp_assets.vision.embedding.embedder import fit_embedder
-    from chimp_assets.vision.models.checkpoint import champion
+    """The network that turns crops into vectors: with ImageNet weights if they are available, else self-supervised on
+    the archive's own crops. A `model` row and a safetensors checkpoint."""
+    from chimp_assets.loop.bundle import champion_embedder
+    from chimp_assets.loop.embedders import fit_first_embedder
 
     opened = home.open()
-    fit_embedder(
-        opened.database,
-        opened.store,
-        opened.settings,
-        lambda what, done, total: context.log.info(f"{what}: {done} of {total}"),
-    )
-    with opened.database.read() as conn:
-        model = champion(conn, "embedder")
+    fit_first_embedder(opened, lambda what, done, total: context.log.info(f"{what}: {done} of {total}"))
+    model = champion_embedder(opened)
     assert model is not None
     return dg.MaterializeResult(
         metadata={
@@ -59,15 +53,13 @@ def embedder(context: dg.AssetExecutionContext, home: HomeResource) -> dg.Materi
 def embedder_checkpoint(
     context: dg.AssetExecutionContext, home: HomeResource, compute: dg.PipesSubprocessClient
 ) -> dg.MaterializeResult:
-    """A candidate embedder, learned from the names of the newest training set in a process of its own, which goes on
-    where it was killed. Loss and accuracy come live; the plot of both, and what it finds on days it never saw, stay."""
-    from chimp_assets.loop.ingest import training_command
-    from chimp_assets.vision.datasets.training_set import newest_training_set
-    from chimp_assets.vision.embedding.unfinished import unfinished_training
+    """A candidate embedder, trained on the names of the newest training set in a process of its own; an interrupted
+    training resumes. Loss and accuracy are reported live; their plot and the accuracy on held-out days are kept."""
+    from chimp_assets.loop.embedders import training_set_for_embedder
+    from chimp_assets.loop.training import training_command
 
     opened = home.open()
-    with opened.database.read() as conn:
-        chosen = unfinished_training(conn, opened.settings) or newest_training_set(conn)
+    chosen = training_set_for_embedder(opened)
     if chosen is None:
         raise dg.Failure("There is no training set yet: label tracks first.", allow_retries=False)
     done = compute.run(command=training_command(opened, chosen, "embedder"), context=context, env=opened.environment())
@@ -82,22 +74,19 @@ def embedder_checkpoint(
     code_version="1",
 )
 def champion_embedder(home: HomeResource) -> dg.MaterializeResult:
-    """The verdict on candidate embedders: champion only if better beyond noise on days that they never saw, because the
-    archive is embedded again then, a budget a run."""
-    from chimp_assets.vision.evaluation.promotion import decide_embedder
-    from chimp_assets.vision.models.checkpoint import candidates, champion
+    """The verdict on candidate embedders: one becomes champion only if it is better beyond noise on held-out days,
+    because the whole archive is embedded again then, a budget of tracks at a time."""
+    from chimp_assets.loop.bundle import champion_embedder
+    from chimp_assets.loop.embedders import judge_embedders
 
     opened = home.open()
-    with opened.database.read() as conn:
-        waiting = candidates(conn, "embedder")
-    verdicts = [(model_id, *decide_embedder(opened.database, model_id)) for model_id in waiting]
-    with opened.database.read() as conn:
-        now = champion(conn, "embedder")
-    rows = [
-        {"model": model_id, "promoted": "yes" if yes else "no", "reason": reason} for model_id, yes, reason in verdicts
-    ]
+    verdicts = judge_embedders(opened)
+    now = champion_embedder(opened)
     return dg.MaterializeResult(
-        metadata={"champion_model_id": now.model_id if now else "none yet", "verdicts": markdown_table(rows)}
+        metadata={
+            "champion_model_id": now.model_id if now else "none yet",
+            "verdicts": verdict_table((one.model_id, one.promoted, one.reason) for one in verdicts),
+        }
     )
 
 
@@ -113,18 +102,15 @@ def champion_embedder(home: HomeResource) -> dg.MaterializeResult:
     output_required=False,
 )
 def embeddings(context: dg.AssetExecutionContext, home: HomeResource) -> Iterator[dg.MaterializeResult]:
-    """A safetensors file for each bundle and embedder: f16 [n, d] and i64 track_id [n]. Nothing before there is an
-    embedder: the re-scoring job comes back for the bundle then."""
-    from chimp_assets.vision.embedding.bundle import embed_bundle
-    from chimp_assets.vision.models.checkpoint import champion
+    """A safetensors file for each bundle and embedder: f16 [n, d] and i64 track_id [n]. Before there is an embedder
+    nothing is made; the re-scoring job makes it later."""
+    from chimp_assets.loop.bundle import embed
 
-    opened = home.open()
-    with opened.database.read() as conn:
-        model = champion(conn, "embedder")
-    if model is None:
-        context.log.info("There is no embedder yet: it is fitted when the tracks of the archive are there.")
+    made = embed(home.open(), context.partition_key)
+    if made is None:
+        context.log.info("There is no embedder yet: the first is fitted when there are enough tracks.")
         return
-    done = embed_bundle(opened.database, opened.store, context.partition_key, opened.settings)
+    model, done = made
     yield dg.MaterializeResult(
         metadata={"dagster/row_count": done.n_tracks, "dagster/uri": str(done.uri), "embedder_model_id": model.model_id}
     )

@@ -1,6 +1,6 @@
-"""What people see of the tracks that they are asked about.
+"""Pictures of the tracks that people are asked about.
 
-Does not belong here: choosing and encoding pictures (`vision.item_media`).
+Does not belong here: choosing and encoding pictures (`vision.pictures`).
 """
 
 import dagster as dg
@@ -10,7 +10,7 @@ from chimp_assets.assets.parts import EXPERTS
 from chimp_assets.resources import HomeResource
 
 TRACKS_PER_RUN = 2_000
-"""A run ends after so many; the sensor `missing_pictures` asks for the next."""
+"""A run ends after this many; the sensor `missing_pictures` asks for the next."""
 
 
 @dg.asset(
@@ -21,9 +21,9 @@ TRACKS_PER_RUN = 2_000
     code_version="1",
 )
 def item_media(context: dg.AssetExecutionContext, home: HomeResource) -> dg.MaterializeResult:
-    """Crops, a frame, a short clip and its boxes of each waiting track and each reference photo, within what a slow
-    link carries: 150 kB of stills and 400 kB of clip. Files by the hash of their content, and a row for each. Of all
-    other tracks they are made when somebody looks, and the oldest are dropped again above a bound."""
+    """Crops, a frame and a short clip with its boxes for each queued track and each reference photo, small enough for a
+    slow link: 150 kB of stills and 400 kB of clip. Files are named by the hash of their content, with a row for each.
+    Pictures of other tracks are made when somebody looks at them; above a bound the oldest are deleted."""
     from chimp_assets.database.labels.references import choose_references
     from chimp_assets.database.work.due import tracks_without_pictures
     from chimp_assets.vision.pictures.item_media import drop_old_pictures, make_item_media

@@ -1,7 +1,7 @@
-"""What people said, and the training set cut from it.
+"""The answers of people, and the training set made from them.
 
 Belongs here: the external label tables and the training set. Does not belong here: how events are recorded
-(`database.events`) or members are chosen (`vision.datasets`).
+(`database.labels`) or members are chosen (`vision.datasets`).
 """
 
 import dagster as dg
@@ -15,7 +15,7 @@ annotations = dg.AssetSpec(
     kinds={"table"},
     owners=EXPERTS,
     description="The table `annotation`: append-only decisions of people, numbered without gaps in commit order. "
-    "External: only people write here, through `database.events.record_events`.",
+    "External: only people write here, through `database.labels.events.record_events`.",
 )
 
 individuals = dg.AssetSpec(
@@ -23,7 +23,7 @@ individuals = dg.AssetSpec(
     group_name="labels",
     kinds={"table"},
     owners=EXPERTS,
-    description="The table `individual`: who may be named, with SokweDB names. External.",
+    description="The table `individual`: the animals that may be named, with the columns of SokweDB. External.",
 )
 
 
@@ -35,11 +35,12 @@ individuals = dg.AssetSpec(
     code_version="1",
 )
 def training_set(home: HomeResource) -> dg.MaterializeResult:
-    """The labels a head may learn from, up to a watermark: person's answers outside the audit and outside test days."""
-    from chimp_assets.vision.datasets.training_set import build_training_set, describe_training_set
+    """The labels a head may learn from, up to a watermark: people's answers outside the audit and outside test days."""
+    from chimp_assets.loop.retrain import make_training_set
+    from chimp_assets.vision.datasets.training_set import describe_training_set
 
     opened = home.open()
-    training_set_id = build_training_set(opened.database, opened.store, opened.settings)
+    training_set_id = make_training_set(opened)
     with opened.database.read() as conn:
         row = describe_training_set(conn, training_set_id)
     return dg.MaterializeResult(

@@ -1,13 +1,19 @@
-"""Candidate, evaluation, verdict: how a head becomes champion or is refused.
+"""Candidate, evaluation, verdict: how a head becomes the champion or is refused.
 
-Does not belong here: fitting (`vision.train`), measuring (`vision.evaluate`), deciding (`vision.gate`).
+Does not belong here: fitting (`vision.train`), which heads are measured and judged (`loop.retrain`), and how.
 """
+
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from chimp_assets.assets.labels import training_set
-from chimp_assets.assets.parts import OPERATORS, bars, markdown_table, picture_markdown, png_markdown
+from chimp_assets.assets.parts import OPERATORS, bars, markdown_table, picture_markdown, png_markdown, verdict_table
 from chimp_assets.resources import HomeResource
+
+if TYPE_CHECKING:
+    from chimp_assets.home import Home
+    from chimp_assets.vision.evaluation.metrics import Metric
 
 
 @dg.asset(
@@ -22,12 +28,10 @@ def head_checkpoint(
     context: dg.AssetExecutionContext, home: HomeResource, compute: dg.PipesSubprocessClient
 ) -> dg.MaterializeResult:
     """A candidate head, fitted in a process of its own on the newest training set: safetensors and a `model` row."""
-    from chimp_assets.loop.ingest import training_command
-    from chimp_assets.vision.datasets.training_set import newest_training_set
+    from chimp_assets.loop.training import training_command
 
     opened = home.open()
-    with opened.database.read() as conn:
-        newest = newest_training_set(conn)
+    newest = _newest_training_set(opened)
     assert newest is not None, "training_set comes first in this job"
     done = compute.run(command=training_command(opened, newest), context=context, env=opened.environment())
     return done.get_materialize_result()
@@ -41,49 +45,44 @@ def head_checkpoint(
     code_version="1",
 )
 def evaluation(home: HomeResource) -> dg.MaterializeResult:
-    """Accuracy on the audit answers, never trained on, of the candidates and the champion: `evaluation_metric` rows."""
-    from chimp_assets.vision.evaluation.audit import heads_to_evaluate
-    from chimp_assets.vision.evaluation.metrics import evaluate_head
-    from chimp_assets.vision.evaluation.plots import draw_evaluation
+    """Accuracy on the audit answers, which never train a model, of the champion, the candidates and the newest head:
+    `evaluation_metric` rows."""
+    from chimp_assets.loop.retrain import evaluate_heads
 
-    opened, audit = home.open(), home.audit_judge()
-    with opened.database.read() as conn:
-        model_ids = heads_to_evaluate(conn)
-    rows = []
-    for model_id in model_ids:
-        for metric in evaluate_head(opened.database, opened.store, model_id, opened.settings, audit.answers(model_id)):
-            rows.append(
-                {
-                    "model": metric.model_id,
-                    "dataset": metric.dataset,
-                    "slice": f"{metric.slice_kind} {metric.slice_value}".strip(),
-                    "name": metric.name,
-                    "value": f"{metric.value:.3f}",
-                    "from": "" if metric.ci_low is None else f"{metric.ci_low:.3f}",
-                    "to": "" if metric.ci_high is None else f"{metric.ci_high:.3f}",
-                    "n": metric.n,
-                }
-            )
-    top1 = [row for row in rows if row["name"] == "top1" and row["slice"] == "all" and row["dataset"] == "audit"]
+    opened = home.open()
+    done = evaluate_heads(opened, _newest_training_set(opened), home.audit_judge())
     metadata: dict[str, dg.MetadataValue | int | float | str] = {
-        "dagster/row_count": len(rows),
-        "metrics": markdown_table(rows),
+        "dagster/row_count": len(done.metrics),
+        "metrics": markdown_table([_metric_row(metric) for metric in done.metrics]),
     }
+    top1 = [
+        metric
+        for metric in done.metrics
+        if (metric.name, metric.slice_kind, metric.slice_value, metric.dataset) == ("top1", "all", "", "audit")
+    ]
     if top1:
-        metadata["audit_top1"] = float(str(top1[-1]["value"]))
-        metadata["plot"] = png_markdown(
-            bars(
-                [f"head {row['model']}" for row in top1], [float(str(row["value"])) for row in top1],
-                "Audit accuracy", "share named rightly",
-            ),
-            "audit accuracy by head",
+        metadata["audit_top1"] = round(top1[-1].value, 3)
+        accuracies = bars(
+            [f"head {metric.model_id}" for metric in top1], [metric.value for metric in top1],
+            "Audit accuracy", "share named correctly",
         )  # fmt: skip
-        newest = model_ids[-1]
-        for title, picture in draw_evaluation(
-            opened.database, opened.store, newest, opened.settings, audit.answers(newest)
-        ).items():
-            metadata[title] = picture_markdown(picture, "png", f"{title} of head {newest}")
+        metadata["plot"] = png_markdown(accuracies, "audit accuracy by head")
+    for title, picture in done.pictures.items():
+        metadata[title] = picture_markdown(picture, "png", f"{title} of head {done.model_ids[-1]}")
     return dg.MaterializeResult(metadata=metadata)
+
+
+def _metric_row(metric: "Metric") -> dict[str, object]:
+    return {
+        "model": metric.model_id,
+        "dataset": metric.dataset,
+        "slice": f"{metric.slice_kind} {metric.slice_value}".strip(),
+        "name": metric.name,
+        "value": f"{metric.value:.3f}",
+        "from": "" if metric.ci_low is None else f"{metric.ci_low:.3f}",
+        "to": "" if metric.ci_high is None else f"{metric.ci_high:.3f}",
+        "n": metric.n,
+    }
 
 
 @dg.asset(
@@ -95,25 +94,24 @@ def evaluation(home: HomeResource) -> dg.MaterializeResult:
 )
 def champion_head(home: HomeResource) -> dg.MaterializeResult:
     """The verdict: each candidate is promoted or refused against the champion, on the same audit answers."""
-    from chimp_assets.vision.evaluation.promotion import decide
-    from chimp_assets.vision.models.checkpoint import candidates, champion
+    from chimp_assets.loop.retrain import judge_heads
+    from chimp_assets.vision.models.checkpoint import champion
 
-    opened, audit = home.open(), home.audit_judge()
-    with opened.database.read() as conn:
-        waiting = candidates(conn, "head")
-    verdicts = [
-        (model_id, decide(opened.database, opened.store, model_id, opened.settings, audit)) for model_id in waiting
-    ]
+    opened = home.open()
+    verdicts = judge_heads(opened, _newest_training_set(opened), home.audit_judge())
     with opened.database.read() as conn:
         now = champion(conn, "head")
     return dg.MaterializeResult(
         metadata={
             "champion_model_id": now.model_id if now else "none yet",
-            "verdicts": markdown_table(
-                [
-                    {"model": model_id, "promoted": "yes" if v.promoted else "no", "reason": v.reason}
-                    for model_id, v in verdicts
-                ]
-            ),
+            "verdicts": verdict_table((model_id, one.promoted, one.reason) for model_id, one in verdicts.items()),
         }
     )
+
+
+def _newest_training_set(opened: "Home") -> int | None:
+    """That of the step before in this job; of the last job, where a step is run alone."""
+    from chimp_assets.vision.datasets.training_set import newest_training_set
+
+    with opened.database.read() as conn:
+        return newest_training_set(conn)

@@ -9,7 +9,7 @@ Does not belong here: an asset, what makes a text harmless (`chimp_assets.markdo
 """
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -20,11 +20,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 bundles = dg.DynamicPartitionsDefinition(name="bundle")
-"""A bundle of videos. Keys are only ever added: a bundle whose videos vanish is retired in SQL."""
+"""A bundle of videos. Keys are only added: a bundle whose videos vanish is retired in SQL."""
 
 OPERATORS = ["team:operators"]
 EXPERTS = ["team:experts"]
-RESEARCHERS = ["team:researchers"]
 
 MAX_PLOT_BYTES = 100_000
 """Plots lie in the event log, which is never purged: larger ones are drawn again at a lower resolution."""
@@ -62,3 +61,13 @@ def bars(labels: Sequence[str], values: Sequence[float], title: str, unit: str) 
 def markdown_table(rows: Sequence[Mapping[str, object]]) -> dg.MarkdownMetadataValue:
     """Rows of equal keys as a table that shows every text as it is; at most 50 are shown and the rest is counted."""
     return dg.MetadataValue.md(markdown.table(rows))
+
+
+def verdict_table(verdicts: Iterable[tuple[int, bool, str]]) -> dg.MarkdownMetadataValue:
+    """Verdicts on candidates, each (model_id, whether it was promoted, why or why not)."""
+    return markdown_table(
+        [
+            {"model": model_id, "promoted": "yes" if promoted else "no", "reason": reason}
+            for model_id, promoted, reason in verdicts
+        ]
+    )

@@ -25,16 +25,13 @@ from chimp_assets.resources import HomeResource
 )
 def predictions(context: dg.AssetExecutionContext, home: HomeResource) -> Iterator[dg.MaterializeResult]:
     """`prediction` (ranks 1 to 5, calibrated) and `track_score` (margin, max_logit, novelty, entropy) of a bundle."""
-    from chimp_assets.vision.identity.predict import predict_bundles
-    from chimp_assets.vision.models.checkpoint import champion
+    from chimp_assets.loop.bundle import predict
 
-    opened = home.open()
-    with opened.database.read() as conn:
-        head = champion(conn, "head")
-    if head is None:
-        context.log.info("There is no champion head yet: the bundle is scored after the first promotion.")
+    made = predict(home.open(), context.partition_key)
+    if made is None:
+        context.log.info("The champion embedder has no head yet: the bundle is scored after the next promotion.")
         return
-    done = predict_bundles(opened.database, opened.store, [context.partition_key], opened.settings)
+    head, done = made
     yield dg.MaterializeResult(
         metadata={
             "dagster/row_count": done.n_rows,

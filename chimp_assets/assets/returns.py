@@ -1,6 +1,6 @@
-"""What the labels bought, after each verdict.
+"""The return of labels, after each verdict.
 
-Does not belong here: the measuring (`chimp_assets.loop.returns`), the estimates (`acquisition.savings`, `stopping`).
+Does not belong here: the measuring (`loop.returns`), the estimates (`acquisition.returns`).
 """
 
 from typing import TYPE_CHECKING
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     code_version="1",
 )
 def label_returns(home: HomeResource) -> dg.MaterializeResult:
-    """Accuracy for labels and minutes, labels that random asking would have needed, and signs that asking on hardly
-    pays: `evaluation_metric` rows, read by `v_label_savings`, `v_learning_curve` and `v_stopping_advice`."""
+    """Accuracy by labels and minutes, the labels that random asking would have needed, and signs that more answers
+    hardly help: `evaluation_metric` rows, read by `v_label_savings`, `v_learning_curve` and `v_stopping_advice`."""
     from chimp_assets.loop.returns import measure_returns
 
     opened = home.open()
@@ -39,7 +39,7 @@ def label_returns(home: HomeResource) -> dg.MaterializeResult:
         "lanes": markdown_table(
             [
                 {"lane": lane.lane, "answers": lane.n_answers, "chance of a useful one": f"{lane.p_useful:.0%}",
-                 "advice": "hardly anything new comes of it" if lane.stop else "go on"}
+                 "advice": "answers hardly change a name any more" if lane.stop else "continue"}
                 for lane in found.lanes
             ]
         ),
@@ -48,7 +48,7 @@ def label_returns(home: HomeResource) -> dg.MaterializeResult:
         hour = found.hour
         metadata["next_hour"] = f"{hour.gain:+.1%} ({hour.low:+.1%} to {hour.high:+.1%}) for {hour.answers:.0f} answers"
     if found.savings is None:
-        metadata["why"] = f"{found.n_audit} audit answers are too few to say what was saved"
+        metadata["why"] = f"too few audit answers to estimate the savings: {found.n_audit}"
     else:
         metadata["savings"] = found.savings.in_words(found.minutes)
         metadata["plot"] = png_markdown(learning_curves(found.savings), "accuracy by labels")
@@ -65,8 +65,8 @@ def learning_curves(saved: "Savings") -> "Figure":
         n = [point.n for point in points]
         axes.plot(n, [point.accuracy for point in points], color=colour, marker="o", markersize=3, label=name)
         axes.fill_between(n, [point.low for point in points], [point.high for point in points], color=colour, alpha=0.2)
-    axes.set_xlabel("labels learned from")
-    axes.set_ylabel("audit tracks named rightly")
+    axes.set_xlabel("training labels")
+    axes.set_ylabel("audit tracks named correctly")
     axes.set_ylim(0, 1)
     axes.legend(loc="lower right", frameon=False)
     return figure

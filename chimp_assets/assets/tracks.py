@@ -1,4 +1,4 @@
-"""Animals found and followed: detections and tracks of a bundle.
+"""Animals detected and followed: detections and tracks of a bundle.
 
 Does not belong here: detectors and trackers (`vision`).
 """
@@ -21,13 +21,10 @@ from chimp_assets.resources import HomeResource
     code_version="1",
 )
 def tracks(context: dg.AssetExecutionContext, home: HomeResource) -> dg.MaterializeResult:
-    """Boxes proposed by the detector and linked over time: `detection` and `track` rows. Junk is kept and counted."""
-    from chimp_assets.database.work import due
-    from chimp_assets.vision.tracking.bundle import track_bundle
+    """The detector's boxes, linked over time: `detection` and `track` rows. Junk tracks are kept and counted."""
+    from chimp_assets.loop.bundle import track
 
-    opened = home.open()
-    done = track_bundle(opened.database, opened.store, context.partition_key, opened.settings)
-    due.finish_attempt(opened.database, context.partition_key)
+    done = track(home.open(), context.partition_key)
     return dg.MaterializeResult(
         metadata={
             "dagster/row_count": done.tracks,

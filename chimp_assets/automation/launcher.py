@@ -3,7 +3,7 @@
 Belongs here: the launcher that dagster.yaml names. Does not belong here: what a run does, which runs are asked for.
 
 Dagster's own launcher learns of a dead process from the code server that started it. When both are gone (kill -9 of
-everything, a power cut), nobody tells: the run counts as running, for a day, and no training begins beside it. Here
+everything, a power cut), nobody reports it: the run counts as running for a day, and no training begins beside it. Here
 run monitoring looks at the process itself.
 """
 
@@ -38,19 +38,19 @@ class LocalRunLauncher(dg.DefaultRunLauncher):
             return CheckRunHealthResult(WorkerStatus.RUNNING, "started by a code server of another machine")
         pid = self._pid_of(run.run_id)
         if pid is None:
-            return CheckRunHealthResult(WorkerStatus.RUNNING, "its process has not said which it is")
+            return CheckRunHealthResult(WorkerStatus.RUNNING, "its process has not reported its number")
         if _is_of(pid, os.environ.get("DAGSTER_HOME")):
             return CheckRunHealthResult(WorkerStatus.RUNNING, f"process {pid}", run_worker_id=str(pid))
         return CheckRunHealthResult(WorkerStatus.FAILED, f"process {pid} is gone", run_worker_id=str(pid))
 
     def _pid_of(self, run_id: str) -> int | None:
-        """The process that said last that it works for a run."""
+        """The process that reported last that it works for a run."""
         pid = None
         for entry in self._instance.all_logs(run_id, of_type=dg.DagsterEventType.ENGINE_EVENT):
             event = entry.dagster_event
             if event is not None and "pid" in event.engine_event_data.metadata:
-                said = str(event.engine_event_data.metadata["pid"].value)
-                pid = int(said) if said.isdigit() else pid
+                reported = str(event.engine_event_data.metadata["pid"].value)
+                pid = int(reported) if reported.isdigit() else pid
         return pid
 
 
@@ -60,9 +60,9 @@ def _is_of(pid: int, dagster_home: str | None) -> bool:
         process = psutil.Process(pid)
         if process.status() == psutil.STATUS_ZOMBIE:
             return False
-        said = process.environ().get("DAGSTER_HOME")
+        its_home = process.environ().get("DAGSTER_HOME")
     except psutil.NoSuchProcess:
         return False
     except psutil.AccessDenied:
         return True
-    return dagster_home is None or (said is not None and Path(said).resolve() == Path(dagster_home).resolve())
+    return dagster_home is None or (its_home is not None and Path(its_home).resolve() == Path(dagster_home).resolve())

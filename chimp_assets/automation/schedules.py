@@ -10,7 +10,7 @@ nightly = dg.ScheduleDefinition(
     cron_schedule="30 2 * * *",
     execution_timezone="UTC",
     default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="At 02:30 UTC: the champion is measured on all audit answers, and what spans bundles is checked.",
+    description="At 02:30 UTC: evaluates the champion on all audit answers, and runs every check that spans bundles.",
 )
 
 SCHEDULES = [nightly]

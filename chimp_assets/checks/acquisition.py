@@ -7,8 +7,8 @@ from chimp_assets.resources import HomeResource
 
 @dg.asset_check(asset="acquisition_queue")
 def nothing_answered_is_asked_again(home: HomeResource) -> dg.AssetCheckResult:
-    """No waiting item asks what is answered, or about a track that is no longer live (repeats and disputed answers are
-    asked again on purpose)."""
+    """No waiting item repeats an answered question or asks about a track that is no longer live (repeats and disputed
+    answers are asked again on purpose)."""
     from chimp_assets.database.upkeep import invariants
 
     with home.open().database.read() as conn:

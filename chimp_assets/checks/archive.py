@@ -8,7 +8,7 @@ from chimp_assets.resources import HomeResource
 
 @dg.asset_check(asset="frames", partitions_def=bundles, blocking=True)
 def frames_are_whole(context: dg.AssetCheckExecutionContext, home: HomeResource) -> dg.AssetCheckResult:
-    """Each usable video has as many frame rows as it says, and each frame lies inside its shard."""
+    """Each usable video has as many frame rows as its row counts, and each frame lies inside its shard."""
     from chimp_assets.database.upkeep import invariants
 
     opened = home.open()

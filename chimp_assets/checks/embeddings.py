@@ -18,7 +18,7 @@ def embeddings_are_unit_vectors(context: dg.AssetCheckExecutionContext, home: Ho
     with opened.database.read() as conn:
         model = champion(conn, "embedder")
     if model is None:
-        return dg.AssetCheckResult(passed=True, description="There is no embedder yet, so there is nothing to hold.")
+        return dg.AssetCheckResult(passed=True, description="There is no embedder yet, so there is nothing to check.")
     wrong = n = 0
     for _, _, vectors in read_embeddings(opened.database, opened.store, model.model_id, [context.partition_key]):
         lengths = np.linalg.norm(vectors.astype(np.float32), axis=1)

@@ -8,7 +8,7 @@ from chimp_assets.resources import HomeResource
 
 @dg.asset_check(asset="tracks", partitions_def=bundles, blocking=True)
 def tracks_are_whole(context: dg.AssetCheckExecutionContext, home: HomeResource) -> dg.AssetCheckResult:
-    """Each track has as many detection rows as it says."""
+    """Each track has as many detection rows as its row counts."""
     from chimp_assets.database.upkeep import invariants
 
     opened = home.open()

@@ -98,15 +98,16 @@ def _show_ingested(done: Ingested) -> None:
 def retrain(json: Json = False) -> None:
     """Fit a head to the labels and judge it on the audit. If it is promoted: score all tracks and plan again."""
     from chimp_assets.console.progress import progress_bar
-    from chimp_assets.loop import ingest as steps
+    from chimp_assets.loop import plan, rescore
+    from chimp_assets.loop import retrain as step
 
     home = opened()
     with progress_bar(json) as tell:
-        done = steps.retrain(home, tell)
-        while done.promoted and steps.rescore(home, tell).left:
+        done = step.retrain(home, tell)
+        while done.promoted and rescore.rescore(home, tell).left:
             pass
     if done.promoted:
-        steps.replan(home)
+        plan.replan(home)
     verdict = "promoted" if done.promoted else "refused"
     answer(json, vars(done), f"Head {done.model_id} was {verdict}: {done.reason}")
 
@@ -115,13 +116,13 @@ def retrain(json: Json = False) -> None:
 def score(json: Json = False) -> None:
     """Compute missing embeddings and predictions with the champion models."""
     from chimp_assets.console.progress import progress_bar
-    from chimp_assets.loop import ingest as steps
+    from chimp_assets.loop.rescore import rescore
 
     home = opened()
     bundles = tracks = 0
     with progress_bar(json) as tell:
         while True:
-            done = steps.rescore(home, tell)
+            done = rescore(home, tell)
             bundles, tracks = bundles + len(done.bundles), tracks + done.predicted_tracks
             if not done.left:
                 break
@@ -135,9 +136,9 @@ def score(json: Json = False) -> None:
 @app.command()
 def replan(json: Json = False) -> None:
     """Rank the queue again from today's labels and predictions."""
-    from chimp_assets.loop import ingest as steps
+    from chimp_assets.loop import plan
 
-    report = steps.replan(opened())
+    report = plan.replan(opened())
     lanes = ", ".join(f"{n} {lane}" for lane, n in report.lanes.items()) or "nothing left to ask"
     answer(
         json,

@@ -1,8 +1,8 @@
-"""What people said of pairs of tracks, and what that says together with names: contradictions, merges to propose.
+"""Answers about pairs of tracks, and what follows from them and from names: contradictions, merges to propose.
 
-Belongs here: reading the answers that stand, saying in words what `acquisition.curation` concludes, which answers to
-look at again. Does not belong here: recording answers (`events`), choosing new pairs (`acquisition.pairs`), merging
-individuals, which only a person does (`merges`).
+Belongs here: reading the answers that stand, putting into words what `acquisition.curation` concludes, which answers to
+look at again. Does not belong here: recording answers (`database.labels`), choosing new pairs (`acquisition.pairs`),
+merging individuals, which only a person does (`database.individuals`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 import sqlalchemy as sa
 
 from chimp_assets.acquisition.curation import NOBODY, Contradiction, Curated, curate
-from chimp_assets.acquisition.pool import BoolArray, I32Array, I64Array
+from chimp_assets.arrays import BoolArray, I32Array, I64Array
 from chimp_assets.database import schema as t
 from chimp_assets.database.labels.answers import effective_answers, effective_pair_answers
 from chimp_assets.database.labels.kinds import NAMING_KINDS
@@ -29,7 +29,7 @@ class Evidence:
 
     track: i64 [n], ascending, the tracks of all pairs; name: i32 [n], a row of `individual`, or NOBODY; named_seq: i64
     [n], when (0: never). individual: i64 [c], keys; code: anim_id and name of each; provisional: bool [c].
-    pair: i64 [m, 2], rows of track; kind [m]: same, different or cannot_tell; seq: i64 [m]; corrected: bool [m], said
+    pair: i64 [m, 2], rows of track; kind [m]: same, different or cannot_tell; seq: i64 [m]; corrected: bool [m], given
     by somebody who may correct others.
     """
 
@@ -107,15 +107,15 @@ def read_evidence(conn: sa.Connection, watermark_seq: int | None = None) -> Evid
     )
 
 
-def doubts(evidence: Evidence, concluded: Curated) -> list[Doubt]:
+def doubts(evidence: Evidence, conclusions: Curated) -> list[Doubt]:
     """The answers of each contradiction that a person who may correct should look at, the shortest chains first.
 
-    First what nobody with that right has said about its pairs; where all of it was, the names at its ends, unless they
+    First the pairs that nobody with that right has answered; where all are answered, the names at its ends, unless they
     were given after that: then people insist, and asking again would not help. No pair or track twice.
     """
     at = {(int(low), int(high)): i for i, (low, high) in enumerate(np.sort(evidence.pair, axis=1).tolist())}
     found: dict[tuple[int, ...], Doubt] = {}
-    for wrong in sorted(concluded.contradictions, key=lambda c: (len(c.tracks), c.tracks)):
+    for wrong in sorted(conclusions.contradictions, key=lambda c: (len(c.tracks), c.tracks)):
         answers = [at[link] for link in _links(wrong, evidence, at)]
         open_ones = [i for i in answers if not evidence.corrected[i]]
         for i in open_ones:

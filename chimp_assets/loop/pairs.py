@@ -13,14 +13,11 @@ import sqlalchemy as sa
 
 from chimp_assets.acquisition.pairs import Pairs, Said, pairs
 from chimp_assets.acquisition.policy import Policy
-from chimp_assets.acquisition.pool import (
-    BoolArray,
-    I64Array,
-    TrackPool,
-)
+from chimp_assets.acquisition.pool import TrackPool
+from chimp_assets.arrays import BoolArray, I64Array, located
 from chimp_assets.database import schema as t
 from chimp_assets.loop.evidence import Doubt, doubts
-from chimp_assets.loop.pool import Known, located
+from chimp_assets.loop.pool import TrackSnapshot
 
 if TYPE_CHECKING:
     from chimp_assets.database.connection.engine import Database
@@ -28,30 +25,32 @@ if TYPE_CHECKING:
 _PART = 500
 
 
-def pairs_to_ask(db: Database, pool: TrackPool, known: Known, asked: I64Array, policy: Policy, b: int) -> Pairs:
-    """Pairs to ask "same animal?" that no item of the plan, no answer and nobody's screen has already."""
-    row_of = np.full(len(known.said.track), -1)
-    here, row = located(pool.track, known.said.track)
+def pairs_to_ask(
+    db: Database, pool: TrackPool, snapshot: TrackSnapshot, asked: I64Array, policy: Policy, b: int
+) -> Pairs:
+    """Pairs to ask "same animal?" about, without those that are planned, answered or on a screen already."""
+    row_of = np.full(len(snapshot.evidence.track), -1)
+    here, row = located(pool.track, snapshot.evidence.track)
     row_of[here] = row[here]
     group = np.arange(len(pool))
     # A group is known by the row of one of its tracks.
-    first = np.full(int(known.concluded.group.max(initial=-1)) + 1, -1)
-    first[known.concluded.group[here]] = row[here]
-    group[row[here]] = first[known.concluded.group[here]]
-    said = row_of[known.said.pair]
-    both = (said >= 0).all(axis=1)
-    tracks = [(one, other) for one, other in known.not_now if other is not None]
+    first = np.full(int(snapshot.conclusions.group.max(initial=-1)) + 1, -1)
+    first[snapshot.conclusions.group[here]] = row[here]
+    group[row[here]] = first[snapshot.conclusions.group[here]]
+    answered = row_of[snapshot.evidence.pair]
+    both = (answered >= 0).all(axis=1)
+    tracks = [(one, other) for one, other in snapshot.not_now if other is not None]
     found, waiting = located(pool.track, np.array(tracks, np.int64).reshape(-1, 2))
     return pairs(
         pool,
         Said(
-            known=np.concatenate([said[both], waiting[found.all(axis=1)]]),
+            known=np.concatenate([answered[both], waiting[found.all(axis=1)]]),
             group=group,
-            apart=said[both & (known.said.kind == "different")],
+            apart=answered[both & (snapshot.evidence.kind == "different")],
         ),
         b,
         # Of a large pool some tracks are looked at: other answers, others; the seed of the plan does not matter.
-        np.random.default_rng([20, len(pool), known.watermark_seq]),
+        np.random.default_rng([20, len(pool), snapshot.watermark_seq]),
         taken=asked,
         duplicate_likeness=policy.duplicate_likeness,
         impossible=lambda one, other: seen_together(db, pool, one, other),
@@ -59,7 +58,7 @@ def pairs_to_ask(db: Database, pool: TrackPool, known: Known, asked: I64Array, p
 
 
 def seen_together(db: Database, pool: TrackPool, one: I64Array, other: I64Array) -> BoolArray:
-    """Which pairs of rows were filmed by one camera at one moment: two animals, whatever they look like. bool [k]."""
+    """Which pairs of rows one camera filmed at the same moment: two animals, whatever they look like. bool [k]."""
     assert pool.video is not None
     together = pool.video[one] == pool.video[other]
     rows = np.unique(np.concatenate([one[together], other[together]]))
@@ -80,7 +79,11 @@ def seen_together(db: Database, pool: TrackPool, one: I64Array, other: I64Array)
     return together
 
 
-def doubts_to_ask(known: Known, asked: set[int], b: int) -> list[Doubt]:
-    """At most b answers to look at again, none of which is on a screen or asked by the plan already."""
-    new = [d for d in doubts(known.said, known.concluded) if (d.track_id, d.other_track_id) not in known.not_now]
+def doubts_to_ask(snapshot: TrackSnapshot, asked: set[int], b: int) -> list[Doubt]:
+    """At most b answers to look at again, without those that are on a screen or in the plan already."""
+    new = [
+        d
+        for d in doubts(snapshot.evidence, snapshot.conclusions)
+        if (d.track_id, d.other_track_id) not in snapshot.not_now
+    ]
     return [d for d in new if d.other_track_id is not None or d.track_id not in asked][:b]

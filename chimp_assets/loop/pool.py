@@ -1,7 +1,7 @@
-"""From SQL and the store to a `TrackPool`: the live tracks, what people said of them, and their embeddings.
+"""From SQL and the store to a `TrackPool`: the live tracks, their answers, and their embeddings.
 
-Belongs here: reading them in one snapshot, in bounded memory. Does not belong here: the plan (`planning`), how tracks
-are chosen (`acquisition`).
+Belongs here: reading them in one snapshot, in bounded memory. Does not belong here: the plan (`plan`), how tracks are
+chosen (`acquisition`).
 """
 
 from __future__ import annotations
@@ -23,19 +23,16 @@ from chimp_assets.acquisition.pool import (
     JUNK,
     PROVISIONAL,
     UNLABELLED,
-    BoolArray,
-    F16Array,
-    F32Array,
-    I32Array,
-    I64Array,
     TrackPool,
 )
+from chimp_assets.arrays import BoolArray, F16Array, F32Array, I32Array, I64Array, located, rows_of
 from chimp_assets.database import schema as t
 from chimp_assets.database.labels.answers import effective_answers
 from chimp_assets.database.labels.events import last_seq
 from chimp_assets.database.labels.kinds import NAMING_KINDS
 from chimp_assets.database.labels.splits import audit_reserve_mask
 from chimp_assets.loop.evidence import Evidence, read_evidence
+from chimp_assets.vision.embedding.bundle import read_embeddings
 
 if TYPE_CHECKING:
     from chimp_assets.archive.storage.store import BlobStore
@@ -47,18 +44,18 @@ PAGE = 50_000
 
 TIMED = 2_000
 LEAST_TIMED = 30
-"""The newest timed answers that are looked at, and how few of them say nothing about how long the next will take."""
+"""How many of the newest timed answers are used, and how many are too few to predict the time of the next."""
 
 SKIP_ROUNDS = 3
-"""Training lanes leave a track alone for so many rounds after a skip: chosen again at once, it would be skipped again.
+"""Training lanes leave a track alone for this many rounds after a skip: chosen again at once, it is skipped again.
 
 The audit lane does ask again: an audit without the tracks that people skip would measure only the easy ones.
 """
 
 
 @dataclass(frozen=True)
-class Known:
-    """What SQL knows of the live tracks, in one snapshot; columns as in TrackPool, labels up to watermark_seq."""
+class TrackSnapshot:
+    """The live tracks as SQL knows them at one moment; columns as in TrackPool, labels up to watermark_seq."""
 
     track: I64Array
     value: F32Array
@@ -70,13 +67,13 @@ class Known:
     cost: F32Array
     repeat: BoolArray
     watermark_seq: int
-    said: Evidence
-    concluded: Curated
+    evidence: Evidence
+    conclusions: Curated
     not_now: set[tuple[int, int | None]]
     """Pairs (the smaller track first) and disputed tracks that somebody holds or has just skipped."""
 
 
-def read_known(conn: sa.Connection, settings: Settings) -> Known:
+def read_snapshot(conn: sa.Connection, settings: Settings) -> TrackSnapshot:
     """One snapshot: answers and leases belong to the same moment as the watermark."""
     watermark = last_seq(conn)
     split = t.split_assignment.c.split
@@ -92,24 +89,24 @@ def read_known(conn: sa.Connection, settings: Settings) -> Known:
     )
     reserve = audit_reserve_mask(track, settings.seed, settings.acquisition.audit_reserve)
     state = np.full(len(track), UNLABELLED, np.int32)
-    skipped = _places(track, _columns(conn, _recently_skipped())[0])
+    skipped = rows_of(track, _columns(conn, _recently_skipped())[0])
     state[skipped[~reserve[skipped]]] = IN_FLIGHT
     now = datetime.now(UTC)
     leased = np.concatenate([_columns(conn, query)[0] for query in _leased(now)])
-    state[_places(track, leased)] = IN_FLIGHT
+    state[rows_of(track, leased)] = IN_FLIGHT
     answered, meaning, old = _columns(conn, _answers(watermark, settings.acquisition.repeat_after))
     here, row = located(track, answered)
     state[row[here]] = meaning[here]
     repeat = np.zeros(len(track), bool)
     repeat[row[here]] = old[here].astype(bool)
-    repeat[_places(track, leased)] = False
-    said = read_evidence(conn, watermark)
-    concluded = said.concluded()
-    implied = _places(track, said.track[concluded.implied != NOBODY])
-    # The audit asks its own tracks whatever others have said: what it measures must not depend on that.
+    repeat[rows_of(track, leased)] = False
+    evidence = read_evidence(conn, watermark)
+    conclusions = evidence.concluded()
+    implied = rows_of(track, evidence.track[conclusions.implied != NOBODY])
+    # The audit asks its own tracks whatever follows from other answers: what it measures must not depend on those.
     state[implied[np.isin(state[implied], (UNLABELLED, PROVISIONAL)) & ~reserve[implied]]] = FOLLOWS
     videos, video = np.unique(video_id, return_inverse=True)
-    return Known(
+    return TrackSnapshot(
         track,
         boxes.astype(np.float32),
         state,
@@ -120,8 +117,8 @@ def read_known(conn: sa.Connection, settings: Settings) -> Known:
         _seconds(conn, boxes),
         repeat,
         watermark,
-        said,
-        concluded,
+        evidence,
+        conclusions,
         _not_now(conn, now),
     )
 
@@ -139,7 +136,7 @@ def _day_of(conn: sa.Connection, videos: I64Array) -> I32Array:
 
 
 def _seconds(conn: sa.Connection, boxes: I64Array) -> F32Array:
-    """Seconds that an answer about a track of so many boxes is expected to take: the median of its third of lengths."""
+    """Seconds that an answer is expected to take, by the boxes of its track: the median of its third of lengths."""
     answer = t.annotation.c
     newest = (
         sa.select(t.track.c.n_detections, answer.seconds)
@@ -160,8 +157,8 @@ def _seconds(conn: sa.Connection, boxes: I64Array) -> F32Array:
 
 
 def _answers(watermark_seq: int, repeat_after: int) -> sa.Select[Any]:
-    """Track and state of each effective answer: the individual, or what kept it from having one; and whether it is old
-    enough to be asked again, once."""
+    """Track and state of each effective answer: the individual, or why there is none; and whether it is old enough to
+    be asked again, once."""
     # What stands now: the watermark is that of the same snapshot, and nothing is newer. SQL Server has no such
     # snapshot; there an answer of that moment may be known though the watermark is before it. It is not asked again.
     answer = effective_answers().subquery("answer")
@@ -176,7 +173,7 @@ def _answers(watermark_seq: int, repeat_after: int) -> sa.Select[Any]:
 
 
 def _leased(now: datetime) -> list[sa.Select[Any]]:
-    """The tracks that somebody looks at now, both of a pair."""
+    """The tracks that are on a screen now, both of a pair."""
     item = t.acquisition_queue.c
     held = sa.and_(item.state == "leased", item.leased_until >= now)
     return [
@@ -218,42 +215,26 @@ def _pages(conn: sa.Connection, query: sa.Select[Any]) -> Iterator[Sequence[sa.R
     yield from conn.execute(query, execution_options={"yield_per": PAGE}).partitions()
 
 
-def located(track: I64Array, wanted: I64Array) -> tuple[BoolArray, I64Array]:
-    """Whether each wanted track is there, and its row if it is. track: i64 [n], increasing."""
-    if len(track) == 0:
-        return np.zeros(len(wanted), bool), np.zeros(len(wanted), np.int64)
-    place = np.minimum(np.searchsorted(track, wanted), len(track) - 1)
-    return track[place] == wanted, place
-
-
-def _places(track: I64Array, wanted: I64Array) -> I64Array:
-    """Rows of those wanted tracks that are there."""
-    here, place = located(track, wanted)
-    return place[here]
-
-
-def pool_of(db: Database, store: BlobStore, embedder: ModelRow, known: Known) -> TrackPool:
-    emb, have = _embeddings(db, store, embedder, known.track)
+def pool_of(db: Database, store: BlobStore, embedder: ModelRow, snapshot: TrackSnapshot) -> TrackPool:
+    emb, have = _embeddings(db, store, embedder, snapshot.track)
     everything = bool(have.all())
     kept = slice(None) if everything else have
     return TrackPool(
         emb if everything else _compacted(emb, have),
-        known.track[kept],
-        known.state[kept],
-        known.value[kept],
-        known.reserve[kept],
-        known.test_day[kept],
-        known.video[kept],
-        known.place[kept],
-        known.cost[kept],
-        known.repeat[kept],
+        snapshot.track[kept],
+        snapshot.state[kept],
+        snapshot.value[kept],
+        snapshot.reserve[kept],
+        snapshot.test_day[kept],
+        snapshot.video[kept],
+        snapshot.place[kept],
+        snapshot.cost[kept],
+        snapshot.repeat[kept],
     )
 
 
 def _embeddings(db: Database, store: BlobStore, embedder: ModelRow, track: I64Array) -> tuple[F16Array, BoolArray]:
     """Embeddings f16 [n, D] of tracks in their order, and whether each has one; rows without are undefined."""
-    from chimp_assets.vision.embedding.bundle import read_embeddings
-
     emb: F16Array | None = None
     have = np.zeros(len(track), bool)
     for _, track_ids, embedding in read_embeddings(db, store, embedder.model_id):

@@ -3,10 +3,10 @@
 A linear namer stands in for the head (`acquisition.ridge.LiveRidge`): it has taken in the labels up to the plan, takes
 in each answer to an item of the plan, and the waiting items of the boundary lane change places, those with the smallest
 margin first. Nothing else changes: no item joins or leaves, other lanes keep their places, so chances stay what they
-were. Everything follows from SQL: a process that was killed goes on where the database is, and without it the queue is
-in the order of its plan.
+were. Everything follows from SQL: a process that was killed continues from the database, and without it the queue is in
+the order of its plan.
 
-Belongs here: reading answers, writing positions. Does not belong here: a full plan (`planning`, asked for by the sensor
+Belongs here: reading answers, writing positions. Does not belong here: a full plan (`plan`, requested by the sensor
 `queue_low`).
 """
 
@@ -23,13 +23,16 @@ import sqlalchemy as sa
 from chimp_assets import private_files
 from chimp_assets.acquisition.ridge import LiveRidge
 from chimp_assets.database import schema as t
+from chimp_assets.database.individuals.merges import last_merge
 from chimp_assets.database.labels.events import last_seq
 from chimp_assets.database.labels.kinds import NAMING_KINDS
 from chimp_assets.errors import ChimpError
+from chimp_assets.home import Home
+from chimp_assets.vision.datasets.training_set import training_members
+from chimp_assets.vision.embedding.bundle import embeddings_of_tracks
 
 if TYPE_CHECKING:
     from chimp_assets.database.connection.engine import Database
-    from chimp_assets.home import Home
 
 LANE = "boundary"
 LOOK_S = 0.3
@@ -86,10 +89,6 @@ class Reranker:
         return moved
 
     def _loaded(self, round_id: int, embedder_id: int, watermark: int) -> _Round:
-        from chimp_assets.database.individuals.merges import last_merge
-        from chimp_assets.vision.datasets.training_set import training_members
-        from chimp_assets.vision.embedding.bundle import embeddings_of_tracks
-
         home = self._home
         with home.database.read() as conn:
             members = training_members(conn, watermark, last_merge(conn), home.settings)
@@ -115,16 +114,16 @@ class Reranker:
     @staticmethod
     def _take_in(db: Database, now: _Round) -> None:
         """The names that people gave to tracks of the plan since it was made, undone ones taken back."""
-        said = _newest_names(db, now.track_id, now.base_seq)
-        for track in now.given.keys() | said.keys():
-            before, after = now.given.get(track), said.get(track)
+        names = _newest_names(db, now.track_id, now.base_seq)
+        for track in now.given.keys() | names.keys():
+            before, after = now.given.get(track), names.get(track)
             if before != after:
                 x = now.vector[np.searchsorted(now.track_id, track)][None, :]
                 if before is not None:
                     now.live.take(x, np.array([before]), times=-1)
                 if after is not None:
                     now.live.take(x, np.array([after]))
-        now.given = said
+        now.given = names
 
     @staticmethod
     def _write(db: Database, now: _Round) -> int:
@@ -179,9 +178,7 @@ def _newest_names(db: Database, track_id: np.ndarray, after_seq: int) -> dict[in
 
 
 def main() -> int:
-    """Look for answers until the process is ended. A fault is said and tried again: the queue works without."""
-    from chimp_assets.home import Home
-
+    """Look for answers until the process is ended. A fault is logged and tried again: the queue works without it."""
     private_files.keep_private()
     try:
         ranker = Reranker(Home.open())

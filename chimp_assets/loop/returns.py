@@ -1,5 +1,5 @@
-"""What the labels have bought: accuracy for labels and minutes, what random asking would have needed, and what the next
-hour would bring. From SQL and the store to `acquisition.savings` and `acquisition.stopping`, and back as metrics.
+"""The return of labels: accuracy by labels and minutes, the labels that random asking would have needed, and the gain
+of the next hour. From SQL and the store to `acquisition.returns`, and back as metrics.
 
 Rows of `evaluation_metric` of the champion head, dataset "returns", read by `v_label_savings`, `v_learning_curve` and
 `v_stopping_advice`. Belongs here: reading answers, vectors and heads; writing. Does not belong here: the estimates.
@@ -24,12 +24,16 @@ from chimp_assets.database.individuals.merges import last_merge
 from chimp_assets.database.labels.events import last_seq
 from chimp_assets.database.labels.kinds import NAMING_KINDS
 from chimp_assets.database.labels.splits import audit_reserve_mask
+from chimp_assets.vision.datasets.training_set import training_members
+from chimp_assets.vision.embedding.bundle import embeddings_of_tracks
+from chimp_assets.vision.evaluation.audit import audit_tracks
+from chimp_assets.vision.identity.head import load_head
+from chimp_assets.vision.models.checkpoint import ModelRow, champion, model_of
 
 if TYPE_CHECKING:
     from chimp_assets.archive.storage.store import BlobStore
     from chimp_assets.database.connection.engine import Database
     from chimp_assets.settings import Settings
-    from chimp_assets.vision.models.checkpoint import ModelRow
 
 DATASET = "returns"
 NEVER = 1e9
@@ -37,7 +41,7 @@ NEVER = 1e9
 STOP_SET = 2_000
 HEADS_COMPARED = 4
 ANSWERS_LOOKED_AT = 500
-"""Of each lane, newest first: older ones weigh nothing."""
+"""Of each lane, newest first: older ones have no weight."""
 
 
 @dataclass(frozen=True)
@@ -57,17 +61,12 @@ class Returns:
 
     @property
     def stable(self) -> bool:
-        """Whether the newest heads say nearly the same of tracks that nobody has answered."""
+        """Whether the newest heads give nearly the same names to tracks that nobody has answered."""
         return is_stable(self.kappas)
 
 
 def measure_returns(db: Database, store: BlobStore, settings: Settings) -> Returns | None:
     """Measure and write; replaces the rows of the same head and watermark. None where there is no champion head."""
-    from chimp_assets.vision.datasets.training_set import training_members
-    from chimp_assets.vision.embedding.bundle import embeddings_of_tracks
-    from chimp_assets.vision.evaluation.audit import audit_tracks
-    from chimp_assets.vision.models.checkpoint import champion
-
     with db.read() as conn:
         head = champion(conn, "head")
         if head is None or head.parent_id is None:
@@ -116,7 +115,7 @@ def _seq_of(conn: sa.Connection, watermark: int) -> dict[str, int]:
 
 def _time_spent(conn: sa.Connection, watermark: int) -> tuple[float, float | None]:
     a = t.annotation.c
-    # Pairs are answered by others, and faster: they say nothing of the minutes that names cost.
+    # Pairs are answered by others, and faster: they do not show what names cost.
     timed = (a.seq <= watermark, a.seconds > 0, a.other_track_id.is_(None))
     total = conn.scalar(sa.select(sa.func.coalesce(sa.func.sum(a.seconds), 0.0)).where(*timed)) or 0.0
     newest = conn.scalars(sa.select(a.seconds).where(*timed).order_by(a.seq.desc()).limit(ANSWERS_LOOKED_AT)).all()
@@ -124,28 +123,33 @@ def _time_spent(conn: sa.Connection, watermark: int) -> tuple[float, float | Non
 
 
 def _lanes(conn: sa.Connection, watermark: int) -> list[LaneAdvice]:
-    """For each lane: did its answers change what the head of the plan had said? A plan without a head said nothing."""
-    a, item, rnd, said = t.annotation.c, t.acquisition_queue, t.acquisition_round, t.prediction
-    i = t.individual.alias("now")
+    """For each lane: did its answers differ from what the head of the plan predicted? Without a head all do."""
+    answer, item, plan, predicted = t.annotation.c, t.acquisition_queue, t.acquisition_round, t.prediction
+    named = t.individual.alias("named")
     answers: dict[str, list[bool]] = {}
     rows = conn.execute(
         sa.select(
-            a.lane, rnd.c.head_model_id, i.c.individual_id, i.c.same_as_id, said.c.individual_id.label("said")
+            answer.lane, plan.c.head_model_id, named.c.individual_id, named.c.same_as_id,
+            predicted.c.individual_id.label("predicted_id"),
         )
-        .join_from(t.annotation, item, item.c.item_id == a.item_id)
-        .join(rnd, rnd.c.round_id == item.c.round_id)
-        .outerjoin(i, i.c.individual_id == a.individual_id)
+        .join_from(t.annotation, item, item.c.item_id == answer.item_id)
+        .join(plan, plan.c.round_id == item.c.round_id)
+        .outerjoin(named, named.c.individual_id == answer.individual_id)
         .outerjoin(
-            said,
-            sa.and_(said.c.model_id == rnd.c.head_model_id, said.c.track_id == a.track_id, said.c.rank == t.FIRST_RANK),
+            predicted,
+            sa.and_(
+                predicted.c.model_id == plan.c.head_model_id,
+                predicted.c.track_id == answer.track_id,
+                predicted.c.rank == t.FIRST_RANK,
+            ),
         )
-        .where(a.kind.in_((*NAMING_KINDS, "unknown")), a.seq <= watermark)
-        .order_by(a.seq.desc())
+        .where(answer.kind.in_((*NAMING_KINDS, "unknown")), answer.seq <= watermark)
+        .order_by(answer.seq.desc())
     )  # fmt: skip
     for row in rows:
         lane = answers.setdefault(row.lane, [])
-        if len(lane) < ANSWERS_LOOKED_AT and (row.said is not None or row.head_model_id is None):
-            lane.append(row.said is None or row.said not in (row.individual_id, row.same_as_id))
+        if len(lane) < ANSWERS_LOOKED_AT and (row.predicted_id is not None or row.head_model_id is None):
+            lane.append(row.predicted_id is None or row.predicted_id not in (row.individual_id, row.same_as_id))
     return [useful(np.array(lane[::-1], bool), name) for name, lane in sorted(answers.items()) if lane]
 
 
@@ -166,8 +170,6 @@ def _stop_set(conn: sa.Connection, settings: Settings) -> np.ndarray:
 
 def _last_heads(conn: sa.Connection, head: ModelRow) -> list[ModelRow]:
     """The champion and those that were champion before it on the same embedder, oldest first."""
-    from chimp_assets.vision.models.checkpoint import model_of
-
     m = t.model.c
     newest = conn.scalars(
         sa.select(m.model_id)
@@ -179,15 +181,13 @@ def _last_heads(conn: sa.Connection, head: ModelRow) -> list[ModelRow]:
 
 
 def _kappas(store: BlobStore, heads: list[ModelRow], emb: np.ndarray) -> list[float]:
-    from chimp_assets.vision.identity.head import load_head
-
     if not len(emb):
         return []
-    said = []
+    named = []
     for row in heads:
         head = load_head(store, row)
-        said.append(head.classes[head.logits(emb).argmax(axis=1)])
-    return [kappa(one, other) for one, other in pairwise(said)]
+        named.append(head.classes[head.logits(emb).argmax(axis=1)])
+    return [kappa(one, other) for one, other in pairwise(named)]
 
 
 def _ever(labels: float) -> float:

@@ -1,7 +1,8 @@
-"""`chimp doctor`: is each part of a home well, and if not, what to do. One line for each part.
+"""`chimp doctor`: is each part of a home well, and if not, what helps? One line for each part.
 
-Belongs here: looking. Does not belong here: mending; a doctor that repairs hides what broke. Clearing away what nobody
-names (`sweep`) mends nothing, and happens only when it is asked for.
+Belongs here: looking, one function for each part. Does not belong here: mending; a doctor that repairs hides what
+broke. Deleting files that no row names (`sweep`) mends nothing, and happens only on request. torch and av are imported
+inside the functions.
 """
 
 from __future__ import annotations
@@ -13,12 +14,21 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal
 
+import sqlalchemy as sa
+
 from chimp_assets import private_files
 from chimp_assets.addresses import redacted
+from chimp_assets.archive.catalogue.cameras import camera_report
 from chimp_assets.database.footage.passed_over import passed_over_files
+from chimp_assets.database.footage.times import in_words, quarrel_in_words, times_of
+from chimp_assets.database.people.names import key_of
+from chimp_assets.database.schema import app_user, oidc_identity
+from chimp_assets.database.upkeep.invariants import gap_in_annotation_numbers
+from chimp_assets.database.upkeep.migrations import state_of
+from chimp_assets.database.upkeep.server_settings import wrong_settings
 from chimp_assets.errors import ChimpError
 from chimp_assets.home import Home, archive_folder
-from chimp_assets.operations.sweep import SAFE_AGE_S
+from chimp_assets.operations.sweep import SAFE_AGE_S, audit_store
 
 FAULTS = ("unreadable", "name", "link")
 LOW_DISK_BYTES = 5 * 1024**3
@@ -35,16 +45,24 @@ class Finding:
     counts: dict[str, int] = field(default_factory=dict)
 
 
-def _database(home: Home) -> Finding:
-    from chimp_assets.database.upkeep.migrations import state_of
+@dataclass(frozen=True)
+class Check:
+    """A look at one part of a home. needs: parts whose fault this look would only find a second time."""
 
+    part: str
+    look: Callable[[Home], Finding | None]
+    needs: tuple[str, ...] = ()
+
+
+def _database(home: Home) -> Finding:
     state = state_of(home.database)
     return Finding("database", "well", f"{home.settings.secret_free_database_url} is reachable and at {state}")
 
 
-def _settings(home: Home) -> Finding:
-    from chimp_assets.database.upkeep.server_settings import wrong_settings
-
+def _settings(home: Home) -> Finding | None:
+    """Those of a database server; None where a file needs none."""
+    if home.database.dialect == "sqlite":
+        return None
     wrong = wrong_settings(home.database)
     if wrong:
         says = "; ".join(str(setting) for setting in wrong)
@@ -59,8 +77,8 @@ def _home(home: Home) -> Finding:
         return Finding(
             "home",
             "warning",
-            f"{root} can be read by your user, and not written",
-            "To change something, use the user that owns it, or mount it so that it can be written.",
+            f"your user can read {root} but not write it",
+            "To change something, work as its owner, or mount it read-write.",
         )
     open_to_others = private_files.readable_by_others(root, archive_folder(home.settings))
     if open_to_others:
@@ -69,7 +87,7 @@ def _home(home: Home) -> Finding:
             "home",
             "warning",
             f"{len(open_to_others):,} files and folders of {root} can be opened by other users of this machine: {some}",
-            "`chimp init` (or the next `chimp up`) closes them.",
+            "`chimp init` or the next `chimp up` closes them.",
         )
     return Finding("home", "well", f"only its owner can open {root}")
 
@@ -86,8 +104,6 @@ def _store(home: Home) -> Finding:
 
 
 def _files(home: Home, sweep: bool, older_than_s: float) -> Finding:
-    from chimp_assets.operations.sweep import audit_store
-
     seen = audit_store(home.database, home.store, older_than_s, delete=sweep)
     unneeded, size = seen.unnamed + seen.partial, seen.unnamed_bytes + seen.partial_bytes
     counts = {
@@ -100,7 +116,7 @@ def _files(home: Home, sweep: bool, older_than_s: float) -> Finding:
     }
     what = f"{seen.unnamed:,} files that no row names and {seen.partial:,} half-written ones ({size / 1e6:,.1f} MB)"
     says = f"{seen.files:,} in the store, " + (
-        f"{'deleted' if sweep else 'among them'} {what}" if unneeded else "each named by a row or younger than safe"
+        f"{'deleted' if sweep else 'among them'} {what}" if unneeded else "each named by a row or too young to judge"
     )
     if seen.n_missing:
         some = ", ".join(seen.missing[:3]) + (" ..." if seen.n_missing > 3 else "")
@@ -118,20 +134,20 @@ def _files(home: Home, sweep: bool, older_than_s: float) -> Finding:
 
 def _archive(home: Home) -> Finding:
     if not home.settings.archive_url:
-        return Finding("archive", "warning", "no archive is set", "Say `chimp ingest FOLDER`, or set archive_url.")
+        return Finding("archive", "warning", "no archive is set", "Run `chimp ingest FOLDER`, or set archive_url.")
     first = next(iter(home.archive.list("", None, lambda path, why: None)), None)
     if first is None:
         return Finding("archive", "warning", f"{home.settings.secret_free_archive_url} is empty", "Put videos there.")
     problem = home.archive_problem()
     if problem:  # a listing that met what a look at the first file does not
-        return Finding("archive", "ill", problem, "The next listing that succeeds clears this: `chimp ingest`.")
+        return Finding("archive", "ill", problem, "The next successful listing clears this: `chimp ingest`.")
     with home.database.read() as conn:
         beside = passed_over_files(conn)
     says = f"{home.settings.secret_free_archive_url} can be read"
     faults = beside.n_faults
     others = sum(beside.counts.values()) - faults
     if others:
-        says += f"; {others:,} {'file is' if others == 1 else 'files are'} no video or of a system"
+        says += f"; {others:,} {'file is' if others == 1 else 'files are'} not video or belong to a system"
     if faults:
         names = [f"{path} ({detail})" for path, reason, detail in beside.named if reason in FAULTS]
         some = "; ".join(names[:3]) + (" ..." if len(names) > 3 or faults > 3 else "")
@@ -139,15 +155,13 @@ def _archive(home: Home) -> Finding:
             "archive",
             "warning",
             f"{says}; {faults:,} {'entry is' if faults == 1 else 'entries are'} passed over: {some}",
-            "`chimp status --failed` names them; mend, rename or remove them.",
+            "`chimp status --failed` lists them; repair, rename or remove them.",
             beside.counts,
         )
     return Finding("archive", "well", says, counts=beside.counts)
 
 
 def _cameras(home: Home) -> Finding:
-    from chimp_assets.archive.catalogue.cameras import camera_report
-
     with home.database.read() as conn:
         report = camera_report(conn)
     doubtful = sum(bool(line.doubts) for line in report.cameras)
@@ -160,22 +174,28 @@ def _cameras(home: Home) -> Finding:
         "silent": len(report.silent),
     }
     kinds = (
-        (len(report.proposals), "pairs may be one"),
-        (doubtful, "may be several"),
-        (report.misplaced, "videos are filed under another one than their path names"),
-        (report.unknown, "videos of none that is known"),
-        (len(report.silent), "deployments of cameras that no video has"),
+        (len(report.proposals), "pairs may be one camera"),
+        (doubtful, "may be several cameras"),
+        (report.misplaced, "videos are filed under another camera than their path names"),
+        (report.unknown, "videos of no known camera"),
+        (len(report.silent), "deployments of cameras without a video"),
     )
     said = ", ".join(f"{n:,} {what}" for n, what in kinds if n)
     says = f"{len(report.cameras):,} in the archive" + (f"; {said}" if said else "")
     if said:
-        return Finding("cameras", "warning", says, "Look with `chimp cameras list`, decide with map or apply.", counts)
+        return Finding(
+            "cameras",
+            "warning",
+            says,
+            "List them with `chimp cameras list`, then use `chimp cameras map` or `chimp cameras apply`.",
+            counts,
+        )
     return Finding("cameras", "well", says, counts=counts)
 
 
 def _disk(home: Home) -> Finding:
     free = shutil.disk_usage(home.settings.home).free
-    says = f"{free / 1024**3:.1f} GiB free where {home.settings.home} lies"
+    says = f"{free / 1024**3:.1f} GiB free on the disk of {home.settings.home}"
     if free < LOW_DISK_BYTES:
         return Finding("disk", "warning", says, "Free some space before a long ingest.")
     return Finding("disk", "well", says)
@@ -195,15 +215,15 @@ def _weights(home: Home) -> Finding:
     if wanted == "auto":
         if importlib.util.find_spec(LITE_PACKAGE) is not None:
             return Finding("weights", "well", "ImageNet weights of EfficientNet-Lite0 are installed")
-        says = f"{LITE_PACKAGE} is not installed, so the archive's own crops alone teach the embedder"
-        return Finding("weights", "warning", says, "Install what requirements.lock names.")
+        says = f"{LITE_PACKAGE} is not installed, so the embedder learns from the archive's own crops alone"
+        return Finding("weights", "warning", says, "Install the packages of requirements.lock.")
     found = imagenet_weights_path(home.settings.embed.backbone)
     if found is not None:
         return Finding("weights", "well", f"ImageNet weights of {home.settings.embed.backbone} are at {found}")
     return Finding(
         "weights",
         "ill",
-        f"ImageNet weights of {home.settings.embed.backbone} are not on this machine; they are downloaded when wanted",
+        f"ImageNet weights of {home.settings.embed.backbone} are not on this machine; they are downloaded when needed",
         "Connect to the internet once, or set embed.weights to auto.",
     )
 
@@ -219,8 +239,6 @@ def _codecs(home: Home) -> Finding:
 
 
 def _labels(home: Home) -> Finding:
-    from chimp_assets.database.upkeep.invariants import gap_in_annotation_numbers
-
     with home.database.read() as conn:
         largest, rows = gap_in_annotation_numbers(conn)
     if largest != rows:
@@ -231,12 +249,7 @@ def _labels(home: Home) -> Finding:
 
 
 def _people(home: Home) -> Finding:
-    """Whether somebody can administer, and whether names are still told apart by more than their case."""
-    import sqlalchemy as sa
-
-    from chimp_assets.database.people.names import key_of
-    from chimp_assets.database.schema import app_user, oidc_identity
-
+    """Whether somebody can administer, and whether names differ by more than their case."""
     u = app_user.c
     with home.database.read() as conn:
         rows = conn.execute(sa.select(u.user_id, u.name, u.role, u.disabled, u.password_hash).order_by(u.user_id)).all()
@@ -261,15 +274,13 @@ def _people(home: Home) -> Finding:
         return Finding(
             "people",
             "warning",
-            f"users whose names differ in their spelling only: {', '.join(twice)}",
-            "Each is found by its exact spelling, any other spelling finds the older; disable one of them.",
+            f"users whose names differ only in their spelling: {', '.join(twice)}",
+            "The exact spelling finds each; any other spelling finds the older one. Disable one of them.",
         )
     return Finding("people", "well", f"{len(rows)} users, of whom {len(able)} can administer")
 
 
 def _times(home: Home) -> Finding:
-    from chimp_assets.database.footage.times import in_words, quarrel_in_words, times_of
-
     with home.database.read() as conn:
         times = times_of(conn)
     counts = {
@@ -278,46 +289,53 @@ def _times(home: Home) -> Finding:
         "quarrelling_cameras": times.n_quarrelling_cameras,
         "unclear_dates": times.n_asks,
     }
-    says = f"said by: {in_words(times.by_witness)}; how sure: {in_words(times.by_certainty)}"
+    says = f"known from: {in_words(times.by_witness)}; how sure: {in_words(times.by_certainty)}"
     if times.quarrels:
         some = "; ".join(quarrel_in_words(one) for one in times.quarrels[:3])
-        remedy = "See `chimp times list`, and say what the clock did with `chimp times correct CAMERA ...`"
+        remedy = "See `chimp times list`, and correct the clock with `chimp times correct CAMERA ...`"
         order = " or archive.date_order" if times.n_asks else ""
-        return Finding("times", "warning", f"{says}; witnesses quarrel: {some}", f"{remedy}{order}.", counts)
+        return Finding("times", "warning", f"{says}; witnesses disagree: {some}", f"{remedy}{order}.", counts)
     return Finding("times", "well", says, counts=counts)
+
+
+def _checks(sweep: bool, older_than_s: float) -> list[Check]:
+    """Every check, in the order in which they are made and shown. A new one is a function above and a line here."""
+    return [
+        Check("home", _home),
+        Check("database", _database),
+        Check("settings", _settings, needs=("database",)),
+        Check("labels", _labels, needs=("database",)),
+        Check("people", _people),
+        Check("store", _store),
+        Check("files", partial(_files, sweep=sweep, older_than_s=older_than_s), needs=("database", "store")),
+        Check("archive", _archive),
+        Check("times", _times),
+        Check("cameras", _cameras),
+        Check("disk", _disk),
+        Check("weights", _weights),
+        Check("codecs", _codecs),
+    ]
 
 
 def examine(home: Home, sweep: bool = False, older_than_s: float = SAFE_AGE_S) -> list[Finding]:
     """Looks at each part; an error of one part is its finding and does not hide the others.
 
-    sweep: delete files of the store that no row names and that are older than so many seconds.
+    sweep: delete files of the store that no row names and that are older than this many seconds.
     """
-    parts: list[tuple[str, Callable[[Home], Finding]]] = [
-        ("home", _home),
-        ("database", _database),
-        *([("settings", _settings)] if home.database.dialect != "sqlite" else []),
-        ("labels", _labels),
-        ("people", _people),
-        ("store", _store),
-        ("files", partial(_files, sweep=sweep, older_than_s=older_than_s)),
-        ("archive", _archive),
-        ("times", _times),
-        ("cameras", _cameras),
-        ("disk", _disk),
-        ("weights", _weights),
-        ("codecs", _codecs),
-    ]
     findings: list[Finding] = []
-    for part, look in parts:
-        needed = {"settings": ("database",), "labels": ("database",), "files": ("database", "store")}.get(part, ())
-        if any(f.verdict == "ill" and f.part in needed for f in findings):
+    for check in _checks(sweep, older_than_s):
+        if any(found.verdict == "ill" and found.part in check.needs for found in findings):
             continue  # two causes of one fault would be looked for twice
-        try:
-            findings.append(look(home))
-        except ChimpError as error:
-            findings.append(Finding(part, "ill", error.sentence, error.remedy))
-        except Exception as error:  # a doctor that crashes helps nobody: the finding carries the error
-            findings.append(
-                Finding(part, "ill", redacted(f"{type(error).__name__}: {error}"), "See `chimp --debug doctor`.")
-            )
+        found = _looked(check, home)
+        if found is not None:
+            findings.append(found)
     return findings
+
+
+def _looked(check: Check, home: Home) -> Finding | None:
+    try:
+        return check.look(home)
+    except ChimpError as error:
+        return Finding(check.part, "ill", error.sentence, error.remedy)
+    except Exception as error:  # a doctor that crashes helps nobody: the finding carries the error
+        return Finding(check.part, "ill", redacted(f"{type(error).__name__}: {error}"), "See `chimp --debug doctor`.")

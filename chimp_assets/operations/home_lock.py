@@ -45,7 +45,7 @@ class Holder:
         return f"`{self.command}`, process {self.pid} since {self.since} UTC" + (f", with {pages}" if pages else "")
 
 
-class HeldLock:
+class HomeLock:
     """The lock of a home while it is ours."""
 
     def __init__(self, file: IO[str], holder: Holder) -> None:
@@ -54,7 +54,7 @@ class HeldLock:
         self.note({})
 
     def note(self, pages: dict[str, str]) -> None:
-        """Writes where the pages are, for those who come second."""
+        """Writes where the pages are, for whoever comes second."""
         self._holder.pages = pages
         self._write(json.dumps(asdict(self._holder)))
 
@@ -66,8 +66,8 @@ class HeldLock:
 
 
 @contextmanager
-def only_one(home: Home, command: str) -> Iterator[HeldLock]:
-    """Runs the block as the only `chimp up` or demo of a home. Raises RunningError that says who is there already."""
+def only_one(home: Home, command: str) -> Iterator[HomeLock]:
+    """Runs the block as the only `chimp up` or demo of a home. Raises RunningError, which names the other."""
     path = home.settings.home / LOCK_NAME
     try:
         file = open(path, "a+", encoding="utf-8", opener=private_files.opener)  # noqa: SIM115
@@ -82,7 +82,7 @@ def only_one(home: Home, command: str) -> Iterator[HeldLock]:
                 + (f", or `kill {there.pid}`" if there else "")
                 + "), or choose another home with CHIMP_HOME.",
             )
-        lock = HeldLock(file, Holder(command, os.getpid(), f"{datetime.now(UTC):%Y-%m-%d %H:%M}"))
+        lock = HomeLock(file, Holder(command, os.getpid(), f"{datetime.now(UTC):%Y-%m-%d %H:%M}"))
         try:
             yield lock
         finally:

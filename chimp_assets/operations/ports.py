@@ -1,7 +1,7 @@
 """Ports: whether one is free, and who has it if not.
 
-Belongs here: asking the machine. Does not belong here: what is served on them. A taken port is said, and never quietly
-replaced: bookmarks, sign-ins and answers that a browser keeps belong to one address, port included.
+Belongs here: asking the machine. Does not belong here: what is served on them. A taken port is an error, never
+quietly replaced: bookmarks, sign-ins and answers that a browser keeps belong to one address, port included.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def free_port(wanted: int) -> int:
             return _bound("127.0.0.1", port)
         except OSError:
             continue
-    raise PortError("No port of this machine is free.", "Stop some of its servers.")
+    raise PortError("No port of this machine is free.", "Stop some of the servers on this machine.")
 
 
 def port_for(what: str, host: str, wanted: int, any_port: bool = False, option: str = "--port") -> int:
@@ -44,7 +44,7 @@ def port_for(what: str, host: str, wanted: int, any_port: bool = False, option: 
                 return _bound(host, 0)
             raise PortError(
                 f"Port {wanted} is taken by {holder_of(wanted)}, so {what} cannot be reached there.",
-                f"Stop that, or choose another port with {option} PORT (0: any free one).",
+                f"Stop it, or choose another port with {option} PORT (0: any free one).",
             ) from None
         if number == errno.EACCES:
             raise PortError(

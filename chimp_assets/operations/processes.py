@@ -41,17 +41,21 @@ def marked(up_id: str | None = None, part: str | None = None, home: Path | None 
         try:
             if process.pid in mine or process.status() == psutil.STATUS_ZOMBIE:
                 continue
-            said = process.environ()
+            environment = process.environ()
         except (psutil.Error, OSError):  # gone meanwhile, or somebody else's
             continue
-        fits = UP_ID in said and (up_id is None or said[UP_ID] == up_id) and (part is None or said.get(PART) == part)
-        if fits and (home is None or _same(said.get("CHIMP_HOME"), home)):
+        fits = (
+            UP_ID in environment
+            and (up_id is None or environment[UP_ID] == up_id)
+            and (part is None or environment.get(PART) == part)
+        )
+        if fits and (home is None or _same(environment.get("CHIMP_HOME"), home)):
             found.append(process)
     return found
 
 
-def _same(said: str | None, home: Path) -> bool:
-    return said is not None and (said == str(home) or os.path.realpath(said) == os.path.realpath(home))
+def _same(path: str | None, home: Path) -> bool:
+    return path is not None and (path == str(home) or os.path.realpath(path) == os.path.realpath(home))
 
 
 def end(find: Callable[[], Sequence[psutil.Process]], grace_s: float, hurry: Callable[[], bool] = bool) -> list[int]:

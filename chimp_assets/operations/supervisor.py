@@ -3,7 +3,7 @@
 Belongs here: starting them, starting again what fell, ending them all however this process ends, logs. Does not belong
 here: what they do, who may run a home (`home_lock`), ports (`ports`), how processes are found and ended (`processes`).
 
-Nothing outlives the supervisor. On Linux the kernel tells the children that it died; a watchdog, which holds a pipe to
+Nothing outlives the supervisor. On Linux the kernel ends the children when it dies; a watchdog, which holds a pipe to
 it, ends everything that carries its mark, in whatever session it is; and the next `chimp up` sweeps what is left.
 """
 
@@ -51,17 +51,17 @@ __all__ = [
 ]
 
 GRACE_S = 15.0
-"""A run in flight gets so long to write where it stopped before it is killed."""
+"""A run in flight has this long to write where it stopped before it is killed."""
 LEFTOVERS_GRACE_S = 2.0
-"""What a fallen process leaves behind gets so long: whoever waits for the page should not wait for it."""
+"""What a fallen process leaves behind has this long: whoever waits for the page should not wait for it."""
 STEADY_S = 20.0
-"""A process that stays up for so long has started well, and its falls before are forgotten."""
+"""A process that stays up for this long has started well, and its earlier falls are forgotten."""
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 60.0
 LONGEST_PAUSE_OF_PAGE_S = 4.0
 """People stand before the page: it comes back within 15 s, also when it falls again and again."""
 FIRST_ALONE_S = 8.0
-"""The process that people wait for has the machine to itself for at most so long while it starts."""
+"""The process that people wait for has the machine to itself for at most this long while it starts."""
 LOOK_S = 0.25
 _PR_SET_PDEATHSIG = 1
 
@@ -216,7 +216,7 @@ def launcher_advice(home: Home) -> str | None:
     if not re.search(r"^\s*class:\s*DefaultRunLauncher\b", file.read_text(encoding="utf-8"), re.MULTILINE):
         return None
     return (
-        f"{file} names DefaultRunLauncher, with which a run that a power cut ended counts as running for a day: write "
+        f"{file} names DefaultRunLauncher, which counts a run that a power cut ended as running for a day. Set "
         "module: chimp_assets.automation.launcher and class: LocalRunLauncher there."
     )
 
@@ -399,4 +399,4 @@ def _last_words(child: Child) -> str:
     with child.log.open("rb") as log:
         log.seek(child.log_began)
         lines = log.read()[-10_000:].decode(errors="replace").strip().splitlines()
-    return redacted(lines[-1]) if lines else "it said nothing"
+    return redacted(lines[-1]) if lines else "it wrote nothing"

@@ -1,9 +1,9 @@
 """The store against the rows that name its files: what nobody names, what is half-written, and what is missing.
 
 Bytes come before rows, so a step that was killed leaves files without a row, never a row without its file. A file
-without a row may also belong to a step that is at work now: only its age tells, and files younger than that stay.
+without a row may also belong to a step that is at work now: only its age shows that, and younger files stay.
 Belongs here: looking through the whole store, deleting what no row names. Does not belong here: one step's own clearing
-up (`ingest`, `embedding`), printing (`doctor`).
+up (`archive.ingest`, `vision.embedding`), judging (`doctor`).
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class StoreAudit:
 def audit_store(
     db: Database, store: BlobStore, older_than_s: float = SAFE_AGE_S, *, delete: bool = False
 ) -> StoreAudit:
-    """Compare the store with the rows that name its files; delete what no row names, if asked to.
+    """Compare the store with the rows that name its files; delete what no row names, on request.
 
     older_than_s: younger files are left alone, and so are shards of videos that may be being decoded; 0 takes all,
     which is right only while nothing else works on this home. Memory: a page of names.
@@ -144,7 +144,7 @@ def _take_unnamed(
             continue
         if delete:
             now = store.head(info.key)
-            if now is None or now.etag != info.etag:  # written anew since: a step is at work on it
+            if now is None or now.etag != info.etag:  # written again since: a step is at work on it
                 continue
             store.delete(info.key)
         found.unnamed += 1

@@ -18,7 +18,7 @@ from chimp_assets.operations import processes
 def main() -> int:
     """Wait for the end of the supervisor, then end what it started."""
     up_id, grace_s = sys.argv[1], float(sys.argv[2])
-    for ending in ("SIGINT", "SIGTERM", "SIGHUP"):  # meant for the supervisor, which tells us by the pipe
+    for ending in ("SIGINT", "SIGTERM", "SIGHUP"):  # meant for the supervisor, which closes the pipe
         if hasattr(signal, ending):
             signal.signal(getattr(signal, ending), signal.SIG_IGN)
     while sys.stdin.buffer.read(1):

@@ -21,7 +21,7 @@ from chimp_assets.database.work.queue import claim
 from chimp_assets.insight.status import status_of
 from chimp_assets.loop.evidence import Doubt, contradictions_in_words, doubts, merge_proposals, read_evidence
 from chimp_assets.loop.pairs import seen_together
-from chimp_assets.loop.pool import read_known
+from chimp_assets.loop.pool import read_snapshot
 from chimp_assets.settings import Settings, load_settings
 from chimp_assets_tests.database.world import EMBEDDER, HEAD, START, event, make_world, plan, plan_pairs, track
 from chimp_assets_tests.sentences import untranslated
@@ -174,7 +174,7 @@ def test_the_planner_reads_what_follows_and_what_somebody_looks_at(world: Databa
     plan_pairs(world, [(E, track(2, 2))])
     (held,) = claim(world, "vera", 1, 15, lanes=["pairs"])
     with world.read() as conn:
-        known = read_known(conn, settings)
+        known = read_snapshot(conn, settings)
     state = dict(zip(known.track.tolist(), known.state.tolist(), strict=True))
     assert state[A] > 0
     assert state[B] == state[D] == FOLLOWS
@@ -183,7 +183,7 @@ def test_the_planner_reads_what_follows_and_what_somebody_looks_at(world: Databa
     assert known.not_now == {(E, track(2, 2))}
     record_events(world, [event("skip", E, other_track_id=track(2, 2), item_id=held.item_id, annotator="vera")])
     with world.read() as conn:
-        known = read_known(conn, settings)
+        known = read_snapshot(conn, settings)
     assert known.not_now == {(E, track(2, 2))}, "a skipped pair rests"
     assert known.state[known.track == E].tolist() == [UNLABELLED], "but its tracks do not"
     assert PROVISIONAL not in known.state

@@ -19,7 +19,7 @@ from chimp_assets.database.labels.splits import audit_reserve_mask
 from chimp_assets.database.people.users import add_user
 from chimp_assets.database.work.queue import claim
 from chimp_assets.home import Home
-from chimp_assets.loop.plan import PlanningError, build_pool, replan
+from chimp_assets.loop.plan import PlanningError, build_pool, plan_queue
 from chimp_assets.vision.identity.head import IdentityHead as Head
 from chimp_assets.vision.identity.head import head_tensors
 from chimp_assets.vision.models.checkpoint import content_hash, register_model, save_checkpoint
@@ -186,7 +186,7 @@ def test_tracks_without_a_usable_embedding_are_left_out_and_counted(world: World
     assert set(world.tracks) - set(pool.track.tolist()) == {gone, broken}
     for track, row in zip(pool.track.tolist(), pool.emb, strict=True):
         np.testing.assert_array_equal(row, world.embeddings[track].astype(np.float16))
-    assert replan(world.db, world.home.store, world.settings, batch=5).without_embedding == 2
+    assert plan_queue(world.db, world.home.store, world.settings, batch=5).without_embedding == 2
 
 
 def test_junk_and_retired_videos_are_not_in_the_pool(world: World) -> None:
@@ -201,7 +201,7 @@ def test_junk_and_retired_videos_are_not_in_the_pool(world: World) -> None:
 
 def test_a_plan_is_stored_as_it_was_made(world: World) -> None:
     """Lane, propensity and reason must be beside the track they belong to; estimates rest on the propensity."""
-    report = replan(world.db, world.home.store, world.settings, batch=12)
+    report = plan_queue(world.db, world.home.store, world.settings, batch=12)
     items = world.items()
     assert report.phase == "cold"
     assert report.lanes == {"audit": 3, "typical": 9}
@@ -236,21 +236,21 @@ def test_a_plan_is_stored_as_it_was_made(world: World) -> None:
 
 def test_the_same_knowledge_gives_the_same_plan_and_another_seed_another(world: World) -> None:
     """A queue that reshuffles itself cannot be explained, and a study cannot be repeated."""
-    replan(world.db, world.home.store, world.settings, batch=12)
+    plan_queue(world.db, world.home.store, world.settings, batch=12)
     first = world.items()
-    replan(world.db, world.home.store, world.settings, batch=12)
+    plan_queue(world.db, world.home.store, world.settings, batch=12)
     assert world.items() == first
-    replan(world.db, world.home.store, world.settings, batch=12, seed=99)
+    plan_queue(world.db, world.home.store, world.settings, batch=12, seed=99)
     assert world.items() != first
 
 
 def test_leased_tracks_are_not_planned_again_and_expired_leases_are(world: World) -> None:
     """Two people must not be asked the same at once, and a closed browser must not hold a track for ever."""
-    replan(world.db, world.home.store, world.settings, batch=12)
+    plan_queue(world.db, world.home.store, world.settings, batch=12)
     held = {item.track_id for item in claim(world.db, "expert", 4, lease_minutes=15)}
     pool = build_pool(world.db, world.home.store, world.settings)
     assert set(pool.track[pool.state == IN_FLIGHT].tolist()) == held
-    replan(world.db, world.home.store, world.settings, batch=12)
+    plan_queue(world.db, world.home.store, world.settings, batch=12)
     assert not held & {item[0] for item in world.items()}
     with world.db.write() as conn:
         conn.execute(
@@ -262,7 +262,7 @@ def test_leased_tracks_are_not_planned_again_and_expired_leases_are(world: World
 
 def test_a_skipped_track_rests_unless_the_audit_needs_it(world: World) -> None:
     """Typical tracks are chosen by rule: a skipped one would come first in every following plan."""
-    replan(world.db, world.home.store, world.settings, batch=12)
+    plan_queue(world.db, world.home.store, world.settings, batch=12)
     items = claim(world.db, "expert", 12, lease_minutes=15)
     skipped = next(item for item in items if item.lane == "typical")
     audited = next(item for item in items if item.lane == "audit")
@@ -276,7 +276,7 @@ def test_a_skipped_track_rests_unless_the_audit_needs_it(world: World) -> None:
     assert state[skipped.track_id] == IN_FLIGHT
     assert state[audited.track_id] == UNLABELLED
     for _ in range(3):
-        replan(world.db, world.home.store, world.settings, batch=2)
+        plan_queue(world.db, world.home.store, world.settings, batch=2)
     pool = build_pool(world.db, world.home.store, world.settings)
     assert pool.state[pool.track == skipped.track_id].tolist() == [UNLABELLED]
 
@@ -285,7 +285,7 @@ def test_everything_is_asked_once_until_nothing_is_left(world: World) -> None:
     """Over all rounds: no track twice, no test day in a training lane, and an end."""
     asked: list[tuple[int, str]] = []
     while True:
-        report = replan(world.db, world.home.store, world.settings, batch=16)
+        report = plan_queue(world.db, world.home.store, world.settings, batch=16)
         if not report.lanes:
             break
         for track, lane, _, _ in world.items():
@@ -300,7 +300,7 @@ def test_everything_is_asked_once_until_nothing_is_left(world: World) -> None:
 def test_a_good_head_turns_the_plan_to_the_boundary(world: World) -> None:
     """The switch from typical to doubtful tracks is where most labels are saved."""
     head = world.add_head(accuracy=0.6)
-    report = replan(world.db, world.home.store, world.settings, batch=8)
+    report = plan_queue(world.db, world.home.store, world.settings, batch=8)
     assert report.phase == "warm"
     assert report.lanes == {"audit": 2, "boundary": 5, "novel": 1}  # nobody has few labels, so nobody is rare
     boundary = [(track, reason) for track, lane, _, reason in world.items() if lane == "boundary"]
@@ -323,7 +323,7 @@ def test_pairs_and_disputed_answers_are_planned_beside_the_names(world: World) -
         LabelEvent(str(uuid4()), "same", "vera", track_id=one, other_track_id=other) for one, other in ((a, b), (b, c))
     ]
     record_events(world.db, links)
-    report = replan(world.db, world.home.store, world.settings, batch=6)
+    report = plan_queue(world.db, world.home.store, world.settings, batch=6)
     disputed = world.side_items("disputed")
     pairs = world.side_items("pairs")
     assert (report.disputed, report.contradictions) == (2, 1) == (len(disputed), 1)
@@ -335,7 +335,7 @@ def test_pairs_and_disputed_answers_are_planned_beside_the_names(world: World) -
     assert all(one // t.TRACKS_PER_VIDEO != other // t.TRACKS_PER_VIDEO for one, other, _ in pairs), (
         "tracks of one video are all filmed at one moment here"
     )
-    replan(world.db, world.home.store, world.settings, batch=6)
+    plan_queue(world.db, world.home.store, world.settings, batch=6)
     assert world.side_items("pairs") == pairs, "the same knowledge, the same questions"
     assert plan_metadata(report)["pairs"] == len(pairs)
     assert plan_metadata(report)["disputed"] == 2
@@ -345,7 +345,7 @@ def test_pairs_and_disputed_answers_are_planned_beside_the_names(world: World) -
         world.db, [LabelEvent(str(uuid4()), "different", "vera", track_id=pairs[5][0], other_track_id=pairs[5][1])]
     )
     record_events(world.db, [LabelEvent(str(uuid4()), "retract", "vera", supersedes=links[1].annotation_id)])
-    report = replan(world.db, world.home.store, world.settings, batch=6)
+    report = plan_queue(world.db, world.home.store, world.settings, batch=6)
     assert (report.disputed, report.contradictions, report.follows) == (0, 0, 1)
     again = {frozenset(item[:2]) for item in world.side_items("pairs")}
     in_flight = {track for item in held for track in (item.track_id, item.other_track_id)}
@@ -355,7 +355,7 @@ def test_pairs_and_disputed_answers_are_planned_beside_the_names(world: World) -
     assert b not in {item[0] for item in world.items()}, "its name follows"
 
     off = world.settings.acquisition.model_copy(update={"pairs_per_round": 0})
-    report = replan(world.db, world.home.store, world.settings.model_copy(update={"acquisition": off}), batch=6)
+    report = plan_queue(world.db, world.home.store, world.settings.model_copy(update={"acquisition": off}), batch=6)
     assert (report.pairs, report.disputed) == (0, 0)
 
 
@@ -369,7 +369,7 @@ def test_a_head_that_cannot_be_trusted_leaves_the_plan_cold(
     """Margins of a head that knows nothing are worse than chance. The round still says which head it knew: otherwise
     a plan would always look older than the champion and be made anew for ever."""
     head = world.add_head(accuracy, embedder)
-    report = replan(world.db, world.home.store, world.settings, batch=8)
+    report = plan_queue(world.db, world.home.store, world.settings, batch=8)
     assert report.phase == "cold"
     assert why in report.why
     with world.db.read() as conn:
@@ -381,7 +381,7 @@ def test_without_an_embedder_there_is_a_sentence_and_no_round(world: World) -> N
     with world.db.write() as conn:
         conn.execute(t.model.update().where(t.model.c.task == "embedder").values(state="retired"))
     with pytest.raises(PlanningError, match="no embedder"):
-        replan(world.db, world.home.store, world.settings)
+        plan_queue(world.db, world.home.store, world.settings)
     with world.db.read() as conn:
         assert conn.scalar(sa.select(sa.func.count()).select_from(t.acquisition_round)) == 0
 
@@ -391,7 +391,7 @@ def test_a_device_that_is_not_there_is_named_with_its_setting(world: World) -> N
     acquisition = world.settings.acquisition.model_copy(update={"device": "cuda:99"})
     settings = world.settings.model_copy(update={"acquisition": acquisition})
     with pytest.raises(PlanningError, match="cuda:99") as caught:
-        replan(world.db, world.home.store, settings)
+        plan_queue(world.db, world.home.store, settings)
     assert 'device = "cpu"' in caught.value.remedy
 
 
@@ -400,5 +400,5 @@ def test_a_lane_that_nobody_can_plan_is_named_with_its_setting(world: World) -> 
     acquisition = world.settings.acquisition.model_copy(update={"cold_shares": {"typcal": 0.5, "audit": 0.5}})
     settings = world.settings.model_copy(update={"acquisition": acquisition})
     with pytest.raises(PlanningError, match="typcal") as caught:
-        replan(world.db, world.home.store, settings)
+        plan_queue(world.db, world.home.store, settings)
     assert "cold_shares" in caught.value.remedy

@@ -12,7 +12,7 @@ from chimp_assets.database import schema as t
 from chimp_assets.database.labels.events import LabelEvent, record_events
 from chimp_assets.database.work.queue import claim
 from chimp_assets.home import Home
-from chimp_assets.loop.plan import replan
+from chimp_assets.loop.plan import plan_queue
 from chimp_assets.loop.rerank import Reranker, main
 from chimp_assets_tests.loop.test_planning import DIMENSIONS, World
 
@@ -30,7 +30,7 @@ def world(home: Home) -> World:
         world.answer("identify", track, "FF" if world.embeddings[track][0] > 0 else "FI", lane="free")
         assert n < 24
     world.add_head(accuracy=0.8)
-    replan(world.db, home.store, world.settings, batch=30)
+    plan_queue(world.db, home.store, world.settings, batch=30)
     return world
 
 
@@ -115,7 +115,7 @@ def test_without_a_plan_or_a_second_animal_it_waits(home: Home) -> None:
         conn.execute(
             sa.update(t.model).where(t.model.c.task == "embedder").values(config=f'{{"dimensions": {DIMENSIONS}}}')
         )
-    replan(world.db, home.store, world.settings, batch=5)
+    plan_queue(world.db, home.store, world.settings, batch=5)
     world.answer("identify", world.open_to_training[0], "FF")
     assert Reranker(home).look() == 0
     assert np.isfinite([p for _, _, p, _, _ in _queue(world)]).all()

@@ -13,7 +13,7 @@ from chimp_assets.database import schema as t
 from chimp_assets.database.work import due
 from chimp_assets.definitions import build_definitions
 from chimp_assets.home import Home
-from chimp_assets.loop import ingest
+from chimp_assets.loop.plan import replan
 from chimp_assets.vision.embedding.bundle import embed_bundle
 from chimp_assets.vision.embedding.embedder import fit_embedder
 from chimp_assets.vision.models.checkpoint import champion, register_model
@@ -36,7 +36,7 @@ def answered_home(empty_home: Path, tmp_path_factory: pytest.TempPathFactory) ->
     fit_embedder(opened.database, opened.store, opened.settings)
     for key in KEYS:
         embed_bundle(opened.database, opened.store, key, opened.settings)
-    ingest.replan(opened)
+    replan(opened)
     teach, audit = teaching_and_audit(opened, truth)
     answer(opened, truth, "typical", teach[: len(teach) // 2])
     answer(opened, truth, "audit", audit)

@@ -14,7 +14,7 @@ from chimp_assets.database.labels.events import LabelEvent, record_events
 from chimp_assets.database.work.queue import claim
 from chimp_assets.home import Home
 from chimp_assets.insight.status import status_of
-from chimp_assets.loop.plan import replan
+from chimp_assets.loop.plan import plan_queue
 from chimp_assets.loop.returns import measure_returns
 from chimp_assets_tests.loop.test_planning import DIMENSIONS, World, unit
 
@@ -38,7 +38,7 @@ def world(home: Home) -> World:
 
 def _answer_all(world: World, batch: int, wrong: int = 0) -> int:
     """A plan, and an expert who answers all of it in six seconds each; returns the answers."""
-    replan(world.db, world.home.store, world.settings, batch=batch)
+    plan_queue(world.db, world.home.store, world.settings, batch=batch)
     items = claim(world.db, "expert", batch, 15)
     events = [
         LabelEvent(

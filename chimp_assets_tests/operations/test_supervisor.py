@@ -240,7 +240,7 @@ def test_the_last_words_are_those_of_this_start(home):
     (logs / "web.log").write_text("yesterday's words\n")
     with running(home, {"web": [sys.executable, "-c", "raise SystemExit(3)"]}) as children:
         children[0].process.wait()
-        assert supervisor.fell(children[0]).sentence == "The web process ended: it said nothing"
+        assert supervisor.fell(children[0]).sentence == "The web process ended: it wrote nothing"
 
 
 def test_a_second_start_on_a_home_is_refused_and_says_who_is_there_and_where(home):

@@ -19,10 +19,12 @@ from chimp_assets.database.work import due as work
 from chimp_assets.database.work import queue
 from chimp_assets.home import Home
 from chimp_assets.insight import status
-from chimp_assets.loop import ingest
+from chimp_assets.loop import retrain
 from chimp_assets.loop.evidence import merge_proposals
-from chimp_assets.loop.plan import replan
-from chimp_assets.loop.pool import read_known
+from chimp_assets.loop.ingest import ingest
+from chimp_assets.loop.plan import plan_queue
+from chimp_assets.loop.pool import read_snapshot
+from chimp_assets.loop.rescore import rescore
 from chimp_assets.operations.doctor import examine
 from chimp_assets.settings import shipped_file
 from chimp_assets.vision import train
@@ -134,7 +136,7 @@ def test_what_is_said_of_pairs_is_t_sql(home, spoken):
         status.status_of(conn)
         invariants.items_that_should_not_wait(conn)
         work.queue_due(conn, home.settings)
-        read_known(conn, home.settings)
+        read_snapshot(conn, home.settings)
     said = [(element, names) for element, names in spoken if not isinstance(element, str)]
     wrong = [found for element, names in said if (found := t_sql.faults_of(t_sql.compiled(element, names)))]
     assert wrong == []
@@ -170,8 +172,8 @@ def test_every_statement_of_a_whole_life_is_t_sql(home, tmp_path, spoken, monkey
     make_archive(tmp_path / "videos", tmp_path / "truth.json", individuals=3, cameras=1, days=1, clips=1, seconds=2.0)
     monkeypatch.setenv("CHIMP_DECODE__WORKERS", "0")
     filmed = Home.open(home.settings.home, archive_url=str(tmp_path / "videos"))
-    ingest.ingest(filmed)
-    ingest.ingest(filmed)
+    ingest(filmed)
+    ingest(filmed)
     with filmed.database.read() as conn:
         status.status_of(conn)
         status.failures_of(conn)
@@ -190,8 +192,8 @@ def test_every_statement_of_a_whole_life_is_t_sql(home, tmp_path, spoken, monkey
     from chimp_assets.vision.embedding.embedder import fit_embedder
 
     fit_embedder(db, labelled.store, labelled.settings)
-    ingest.rescore(labelled)
-    replan(db, labelled.store, labelled.settings)
+    rescore(labelled)
+    plan_queue(db, labelled.store, labelled.settings)
     claimed = queue.claim(db, "expert", 3, 15.0)
     assert claimed
     queue.release(db, "expert")
@@ -199,17 +201,17 @@ def test_every_statement_of_a_whole_life_is_t_sql(home, tmp_path, spoken, monkey
     answer(labelled, truth, "typical", teach)
     answer(labelled, truth, "audit", audit)
     monkeypatch.setattr(
-        ingest,
+        retrain,
         "train_in_own_process",
         lambda home, key: train.train_head(home.database, home.store, home.settings, key).model_id,
     )
-    retrained = ingest.retrain(labelled)
+    retrained = retrain.retrain(labelled)
     from chimp_assets.vision.models.checkpoint import promote
 
     if not retrained.promoted:
         promote(db, retrained.model_id, "for the test")
-    assert ingest.rescore(labelled).with_predictions
-    replan(db, labelled.store, labelled.settings)
+    assert rescore(labelled).with_predictions
+    plan_queue(db, labelled.store, labelled.settings)
     with db.read() as conn:
         status.status_of(conn)
         for due in (work.embedder_due, work.queue_due):

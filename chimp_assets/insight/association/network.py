@@ -23,13 +23,13 @@ from xml.etree.ElementTree import Element, SubElement, tostring
 import numpy as np
 import sqlalchemy as sa
 
+from chimp_assets.arrays import located
 from chimp_assets.database import schema as t
 from chimp_assets.database.individuals.merges import as_merged, merged_ids
 from chimp_assets.database.labels.kinds import NAMING_KINDS
 from chimp_assets.database.texts import visible, written_out
 from chimp_assets.insight.association.together import TOO_FEW, Scope
 from chimp_assets.insight.individual import named_track, newest_communities
-from chimp_assets.loop.pool import located
 
 UNTIMED = -(2**62)
 NO_MODEL = -1

@@ -1,0 +1,30 @@
+"""A re-scoring, while bundles lack what the champions say. Does not belong here: which bundles (`database.work`)."""
+
+import dagster as dg
+
+from chimp_assets.automation import jobs
+from chimp_assets.automation.sensors.requests import RUNNING, request, seconds
+from chimp_assets.resources import HomeResource
+
+
+def build() -> dg.SensorDefinition:
+    """The sensor `champion_changed`."""
+
+    @dg.sensor(
+        jobs=[jobs.rescore],
+        minimum_interval_seconds=seconds("CHAMPION_CHANGED", 15),
+        default_status=RUNNING,
+        description="Re-scores bundles that lack embeddings or predictions of the champions: one run at a time, each "
+        "within its budget, until none is left.",
+    )
+    def champion_changed(context: dg.SensorEvaluationContext, home: HomeResource) -> dg.RunRequest | dg.SkipReason:
+        from chimp_assets.database.work.due import unscored_bundles
+
+        with home.open().database.read() as conn:
+            waiting = unscored_bundles(conn)
+        if not waiting:
+            return dg.SkipReason("Every bundle is scored by the champions.")
+        reason = f"{len(waiting)} bundles lack embeddings or predictions of the champions"
+        return request(context.instance, jobs.rescore.name, reason, wait_for=[jobs.fit_embedder.name])
+
+    return champion_changed
