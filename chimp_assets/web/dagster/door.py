@@ -152,7 +152,7 @@ class Door:
         target = "/" + connection.url.path.lstrip("/\\") + (f"?{urlencode(rest)}" if rest else "")
         if headers.get("sec-fetch-site") == "cross-site":
             # After a link of another site a browser keeps a strict cookie back, until a page of ours goes on.
-            response: Response = _page("dagster_enter.html", 200, target=target)
+            response: Response = _page("dagster/enter.html", 200, target=target)
         else:
             response = RedirectResponse(target, 303)
         response.set_cookie(
@@ -169,7 +169,7 @@ class Door:
                 )
             return answer(403, "role", "This needs the role admin.", "Ask an administrator.")
         facts = {"page": self._page, "person": person, "wrong_token": wrong_token}
-        return _page("dagster_closed.html", status, **facts, role=RUNG_OF[person.role] if person else None)
+        return _page("dagster/closed.html", status, **facts, role=RUNG_OF[person.role] if person else None)
 
     def _with_headers(self, scope: Scope, send: Send) -> Send:
         async def send_guarded(message: Message) -> None:

@@ -35,7 +35,9 @@ def everybody(request: Request, after: _Code | None = None) -> Response:
     """Everybody who may be named, by code."""
     with request.app.state.db.read() as conn:
         found = lives.listing(conn, after, LISTED)
-    return _page(request, "individuals.html", people=found, more=found[-1].anim_id if len(found) == LISTED else None)
+    return _page(
+        request, "individuals/individuals.html", people=found, more=found[-1].anim_id if len(found) == LISTED else None
+    )
 
 
 @router.get("/individual/{anim_id:path}.csv")
@@ -87,7 +89,7 @@ def individual(
         }
     return _page(
         request,
-        "individual.html",
+        "individuals/individual.html",
         **facts,
         source=source,
         path=f"/individual/{quote(code, safe='')}",

@@ -128,7 +128,7 @@ def drawing(request: Request, asked: Annotated[Asked, Depends()]) -> Response:
     )
     groups = {name: n for n, name in enumerate(found.communities)}
     return _page(
-        request, "network.html", "network", asked, found,
+        request, "association/network.html", "network", asked, found,
         drawn=drawn, lines=list(zip(drawn.lines, shown, strict=True)), least=round(least, 3), most=DRAWN,
         groups=groups, alone=len(found.nodes) - len(paired),
     )  # fmt: skip
@@ -146,7 +146,7 @@ def matrix(request: Request, asked: Annotated[Asked, Depends()]) -> Response:
     for edge in found.edges:
         if getattr(edge, asked.index) >= least:
             cells[edge.a, edge.b] = cells[edge.b, edge.a] = edge
-    return _page(request, "matrix.html", "matrix", asked, found, rows=rows, cells=cells, most=MATRIX)
+    return _page(request, "association/matrix.html", "matrix", asked, found, rows=rows, cells=cells, most=MATRIX)
 
 
 @router.get("/table")
@@ -160,7 +160,9 @@ def table(
     part = edges[after : after + PAGE]
     rows = [(edge, index_of_counts(edge.a, edge.b, edge.x, edge.y_a, edge.y_b, edge.y_ab)) for edge in part]
     more = after + PAGE if after + PAGE < len(edges) else None
-    return _page(request, "pairs_table.html", "table", asked, found, rows=rows, n=len(edges), after=after, more=more)
+    return _page(
+        request, "association/pairs_table.html", "table", asked, found, rows=rows, n=len(edges), after=after, more=more
+    )
 
 
 @router.get("/network.csv")

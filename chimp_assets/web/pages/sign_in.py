@@ -24,13 +24,13 @@ def sign_in(request: Request, next: str = "/", problem: str = "") -> Response:
     oidc = request.app.state.settings.web.oidc
     facts = {"next": local_path(next), "provider": oidc.name if oidc.metadata_url else None}
     facts["problem"] = problem if problem in PROBLEMS else None
-    return request.app.state.templates.TemplateResponse(request, "sign_in.html", facts)
+    return request.app.state.templates.TemplateResponse(request, "sign_in/sign_in.html", facts)
 
 
 @router.get("/password")
 def password(request: Request, person: Annotated[Person, Depends(require("viewer"))]) -> Response:
     """Choosing a password."""
-    return request.app.state.templates.TemplateResponse(request, "password.html", {"shortest": SHORTEST})
+    return request.app.state.templates.TemplateResponse(request, "sign_in/password.html", {"shortest": SHORTEST})
 
 
 def local_path(target: str) -> str:

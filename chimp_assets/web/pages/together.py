@@ -114,7 +114,7 @@ def page(
         people = individual.names(conn)
     return request.app.state.templates.TemplateResponse(
         request,
-        "together.html",
+        "association/together.html",
         {
             "asked": asked,
             "found": found,
