@@ -13,7 +13,7 @@ from chimp_assets.database import schema as s
 from chimp_assets.database.work.queue import claim
 from chimp_assets_tests.web.conftest import PASSWORD, Site, sign_in
 from chimp_assets_tests.web.label_home import NAMES
-from chimp_assets_tests.web.pages import decide, decide_many, item_on, look, open_label, until, until_moved, wait_saved
+from chimp_assets_tests.web.steps import decide, decide_many, item_on, look, open_label, until, until_moved, wait_saved
 
 playwright = pytest.importorskip("playwright.sync_api")
 expect = playwright.expect

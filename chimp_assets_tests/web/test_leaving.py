@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from chimp_assets_tests.web.conftest import Site, sign_in
-from chimp_assets_tests.web.pages import decide, open_label, until, wait_saved
+from chimp_assets_tests.web.steps import decide, open_label, until, wait_saved
 
 playwright = pytest.importorskip("playwright.sync_api")
 expect = playwright.expect

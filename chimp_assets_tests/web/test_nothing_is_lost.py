@@ -17,7 +17,7 @@ from chimp_assets_tests.chromium import ARGUMENTS, CHROMIUM
 from chimp_assets_tests.database import world
 from chimp_assets_tests.paths import REPOSITORY
 from chimp_assets_tests.web.conftest import sign_in
-from chimp_assets_tests.web.pages import decide, decide_many, item_on, look, open_label, until, wait_saved
+from chimp_assets_tests.web.steps import decide, decide_many, item_on, look, open_label, until, wait_saved
 
 playwright_api = pytest.importorskip("playwright.sync_api")
 expect = playwright_api.expect

@@ -20,7 +20,7 @@ from chimp_assets.web.auth.accounts import set_password
 from chimp_assets_tests.web.conftest import Served, Site, sign_in
 from chimp_assets_tests.web.disputed import DOUBTED, FLAGGED, NAMES, make_disputed
 from chimp_assets_tests.web.label_home import PASSWORD, make_label_home
-from chimp_assets_tests.web.pages import until
+from chimp_assets_tests.web.steps import until
 
 VIDEOS = 12
 

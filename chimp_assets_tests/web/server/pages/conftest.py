@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import threading
 from collections.abc import Callable, Iterator
@@ -15,10 +14,10 @@ from starlette.testclient import TestClient
 
 from chimp_assets.home import Home
 from chimp_assets.web.app import Options, create_app
-from chimp_assets_tests.pages.archive_home import PASSWORD, make_archive_home
+from chimp_assets_tests.chromium import ARGUMENTS, CHROMIUM
+from chimp_assets_tests.web.server.pages.archive_home import PASSWORD, make_archive_home
 
 ADDRESS = "http://127.0.0.1:3001"
-CHROMIUM = os.environ.get("CHIMP_TEST_CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
 
 
 @pytest.fixture(scope="session")
@@ -69,21 +68,16 @@ def address(archive: Home) -> Iterator[str]:
 
 
 @pytest.fixture
-def page(address: str) -> Iterator[Any]:
+def page(playwright: Any, address: str) -> Iterator[Any]:
     """A page of a real browser in which anna, the expert, is signed in; errors: what its console said."""
-    if not Path(CHROMIUM).exists():
-        pytest.skip("Chromium is not installed: apt-get install chromium")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        context = started.new_context(base_url=address, viewport={"width": 1280, "height": 800})
-        answer = context.request.post(
-            "/api/sign-in", data={"name": "anna", "password": PASSWORD}, headers={"Origin": address}
-        )
-        assert answer.ok, answer.text()
-        made = context.new_page()
-        made.errors = []
-        made.on("console", lambda said: made.errors.append(said.text) if said.type == "error" else None)
-        yield made
-        started.close()
+    started = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+    context = started.new_context(base_url=address, viewport={"width": 1280, "height": 800})
+    answer = context.request.post(
+        "/api/sign-in", data={"name": "anna", "password": PASSWORD}, headers={"Origin": address}
+    )
+    assert answer.ok, answer.text()
+    made = context.new_page()
+    made.errors = []
+    made.on("console", lambda message: made.errors.append(message.text) if message.type == "error" else None)
+    yield made
+    started.close()
