@@ -12,9 +12,9 @@ from urllib.parse import quote
 import pytest
 from fastapi import FastAPI
 
+from chimp_assets_tests.web.server.api.test_events import decision
 from chimp_assets_tests.web.server.auth.test_roles import BODIES, routes_of
 from chimp_assets_tests.web.server.conftest import Browser
-from chimp_assets_tests.web.server.api.test_events import decision
 
 Browsers = Callable[..., Browser]
 DIGITS = "9" * 4400

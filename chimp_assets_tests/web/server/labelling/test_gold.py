@@ -17,9 +17,9 @@ from chimp_assets.database.labels.events import record_events
 from chimp_assets.home import Home
 from chimp_assets.web.labelling.known_answers import GOLD_FROM
 from chimp_assets_tests.database.world import HEAD, add_video, event, plan, predict, track
-from chimp_assets_tests.web.server.conftest import Browser
 from chimp_assets_tests.web.server.api.test_claims import claim
 from chimp_assets_tests.web.server.api.test_events import decision, send, stored
+from chimp_assets_tests.web.server.conftest import Browser
 
 Browsers = Callable[..., Browser]
 KNOWN = [track(video_id, ordinal) for video_id in range(13, 33) for ordinal in range(3)]
