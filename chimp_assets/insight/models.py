@@ -14,6 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from chimp_assets.database import schema as t
+from chimp_assets.database.connection.parameters import in_parts
 
 AUDIT = "audit"
 TASKS = ("head", "embedder", "detector")
@@ -188,6 +189,6 @@ def names_of(conn: sa.Connection, codes: list[str]) -> dict[str, str | None]:
     i = t.individual.c
     return {
         row.anim_id: row.name
-        for start in range(0, len(codes), 500)
-        for row in conn.execute(sa.select(i.anim_id, i.name).where(i.anim_id.in_(codes[start : start + 500])))
+        for part in in_parts(codes)
+        for row in conn.execute(sa.select(i.anim_id, i.name).where(i.anim_id.in_(part)))
     }

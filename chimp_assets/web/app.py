@@ -26,7 +26,7 @@ from chimp_assets.database.connection.engine import BusyDatabaseError, Database
 from chimp_assets.database.texts import first_unseen, visible
 from chimp_assets.errors import ChimpError, FullDiskError
 from chimp_assets.home import Home
-from chimp_assets.insight.association.network import Kept
+from chimp_assets.insight.association.network_cache import NetworkCache
 from chimp_assets.web.api import administration, boxes, events, grid, health, people, pictures, queue, review, signing
 from chimp_assets.web.api import individuals as individuals_api
 from chimp_assets.web.auth.devices import Devices, secret_of
@@ -39,9 +39,9 @@ from chimp_assets.web.errors import Json, WebError, answer
 from chimp_assets.web.labelling import media
 from chimp_assets.web.labelling.faces import Faces
 from chimp_assets.web.labelling.gold import Gold
-from chimp_assets.web.labelling.known_answers import Checks
 from chimp_assets.web.labelling.media_worker import Making
 from chimp_assets.web.labelling.picture_cache import PictureCache
+from chimp_assets.web.labelling.plants import Plants
 from chimp_assets.web.metrics import Metrics
 from chimp_assets.web.pages import administration as administration_page
 from chimp_assets.web.pages import home as home_page
@@ -111,12 +111,12 @@ def create_app(home: Home, options: Options | None = None) -> FastAPI:
     app.state.hashing = Hashing()
     secret = secret_of(app.state.db)
     app.state.devices = Devices(secret)
-    app.state.checks = Checks(app.state.db, settings)
+    app.state.plants = Plants(app.state.db, settings)
     app.state.gold = Gold(app.state.db, settings, secret)
     app.state.media = Making(home, app.state.db, app.state.metrics, enabled=options.make_media)
     cache = PictureCache(settings.home / PICTURES, settings.web.pictures_mb * 1_000_000)
     app.state.faces = Faces(home, app.state.db, cache, app.state.metrics)
-    app.state.networks = Kept()
+    app.state.networks = NetworkCache()
     app.state.static_version = version_of(STATIC)
     app.state.templates = _templates(app)
     oidc.prepare(app)

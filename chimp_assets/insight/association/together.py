@@ -11,7 +11,7 @@ rule): x days together by the rule, y_a and y_b with only one of them, y_ab with
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cached_property
@@ -22,14 +22,14 @@ import numpy as np
 import sqlalchemy as sa
 
 from chimp_assets.database import schema as t
-from chimp_assets.insight.individual import named_track
+from chimp_assets.database.connection.parameters import in_parts
+from chimp_assets.insight.individuals.named_tracks import named_track
 
 Rule = Literal["frame", "clip", "minutes"]
 MAX_TOGETHER = 6
 TOO_FEW = 5
 """Days together below which an index says nothing."""
 RESAMPLES = 2_000
-_PART = 500
 
 
 @dataclass(frozen=True)
@@ -225,8 +225,8 @@ def shown_of(conn: sa.Connection, occasions: Sequence[Occasion]) -> list[list[Sh
     d = t.detection.c
     boxes: dict[tuple[int, int], list[Box]] = defaultdict(list)
     numbers = sorted({frame_no for frames in wanted for _, frame_no in frames})
-    for part in _parts(sorted(tracks)):
-        for some in _parts(numbers):
+    for part in in_parts(sorted(tracks)):
+        for some in in_parts(numbers):
             for row in conn.execute(
                 sa.select(d.track_id, d.video_id, d.frame_no, d.x, d.y, d.w, d.h)
                 .where(d.track_id.in_(part), d.frame_no.in_(some))
@@ -242,7 +242,7 @@ def clips_of(conn: sa.Connection, occasions: Sequence[Occasion]) -> dict[int, st
     of = {track.track_id: track.video_id for o in occasions for track in o.tracks if track.video_id == o.video_id}
     m = t.item_media.c
     found: dict[int, str] = {}
-    for part in _parts(sorted(of)):
+    for part in in_parts(sorted(of)):
         rows = conn.execute(
             sa.select(m.track_id, m.content_hash).where(m.kind == "clip", m.track_id.in_(part)).order_by(m.track_id)
         )
@@ -255,7 +255,7 @@ def _middle_frames(conn: sa.Connection, track_ids: Sequence[int]) -> dict[int, i
     """Of each track the middle one of its frames with a box."""
     d = t.detection.c
     frames: dict[int, list[int]] = defaultdict(list)
-    for part in _parts(track_ids):
+    for part in in_parts(track_ids):
         for row in conn.execute(
             sa.select(d.track_id, d.frame_no).where(d.track_id.in_(part)).order_by(d.track_id, d.frame_no)
         ):
@@ -304,7 +304,7 @@ def _shared_frames(conn: sa.Connection, keys: tuple[int, ...], tracks: Sequence[
     frames: dict[int, dict[int, set[int]]] = defaultdict(lambda: defaultdict(set))
     of = {track.track_id: track for here in candidates for track in here}
     d = t.detection.c
-    for part in _parts(sorted(of)):
+    for part in in_parts(sorted(of)):
         for row in conn.execute(sa.select(d.track_id, d.frame_no).where(d.track_id.in_(part))):
             track = of[row.track_id]
             frames[track.video_id][track.key].add(row.frame_no)
@@ -413,8 +413,3 @@ def _alive(conn: sa.Connection, keys: tuple[int, ...]) -> dict[int, tuple[date, 
             )
         )
     }
-
-
-def _parts(values: Sequence[int]) -> Iterator[list[int]]:
-    for start in range(0, len(values), _PART):
-        yield list(values[start : start + _PART])

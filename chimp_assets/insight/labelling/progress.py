@@ -13,8 +13,9 @@ import sqlalchemy as sa
 
 from chimp_assets.database import schema as t
 from chimp_assets.database.labels.agreement import SelfAgreement, recent_self_agreement
-from chimp_assets.database.labels.events import ANSWER_KINDS, NAMING_KINDS, PAIR_ANSWER_KINDS, effective_answers
+from chimp_assets.database.labels.events import ANSWER_KINDS, NAMING_KINDS, PAIR_ANSWER_KINDS
 from chimp_assets.database.work.queue import in_lanes
+from chimp_assets.insight.individuals.named_tracks import verified_tracks
 from chimp_assets.insight.status import Bought, HeadStatus, bought_of, head_history
 
 ENOUGH = 10
@@ -132,20 +133,6 @@ def _ready(conn: sa.Connection, user_id: int, lanes: sa.ColumnElement[bool]) -> 
         sa.and_(q.state == "leased", sa.or_(q.leased_until < datetime.now(UTC), q.leased_by == user_id)),
     )
     return int(conn.scalar(sa.select(sa.func.count()).select_from(t.acquisition_queue).where(free, lanes)) or 0)
-
-
-def verified_tracks(conn: sa.Connection) -> dict[int, int]:
-    """How many tracks of each individual have a name that a person gave and that stands, after merges."""
-    answers = effective_answers().subquery("answer")
-    return {
-        row.individual_id: row.n
-        for row in conn.execute(
-            sa.select(answers.c.individual_id, sa.func.count().label("n"))
-            .join_from(answers, t.track, t.track.c.track_id == answers.c.track_id)
-            .where(answers.c.kind.in_(NAMING_KINDS), t.track.c.state == "live")
-            .group_by(answers.c.individual_id)
-        )
-    }
 
 
 def lacking(conn: sa.Connection, enough: int = ENOUGH) -> list[Lacking]:

@@ -61,7 +61,7 @@ def grid(
         raise WebError(404, "no_individual", "There is no such individual.", "See the list of individuals.")
     page_id = str(uuid.uuid4())
     probability = dict(found[: TRACKS - 2])
-    plants = state.checks.plant(person, page_id, who.individual_id) if probability else []
+    plants = state.plants.plant(person, page_id, who.individual_id) if probability else []
     if not plants:
         # Without a wrong track among them nobody can tell a look from a click.
         probability = {}
@@ -82,7 +82,7 @@ def grid(
 @router.post("/check")
 def check(request: Request, given: Marked, person: Annotated[Person, Depends(require("identifier"))]) -> Any:
     """Whether the wrong tracks of a page were found. `plants` are not to be stored; after a miss nothing is."""
-    judged = request.app.state.checks.judge_page(person, given.page_id, set(given.marked))
+    judged = request.app.state.plants.judge_page(person, given.page_id, set(given.marked))
     if judged is None:
         raise WebError(404, "no_page", "You were given no such page.", "Load the page again.")
     plants, missed = judged

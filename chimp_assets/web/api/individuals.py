@@ -19,7 +19,7 @@ from chimp_assets.database.individuals.merges import merge_individuals, unmerge_
 from chimp_assets.database.labels.events import LabelEvent, record_events
 from chimp_assets.database.labels.references import set_references
 from chimp_assets.database.people.users import write_audit_event
-from chimp_assets.insight import individual
+from chimp_assets.insight.individuals import directory
 from chimp_assets.web.auth.roles import require
 from chimp_assets.web.auth.sessions import Person
 from chimp_assets.web.errors import WebError
@@ -137,7 +137,7 @@ def _known(code: str) -> str:
 
 def _find(db: Database, anim_id: str) -> tuple[int, str]:
     with db.read() as conn:
-        found = individual.find(conn, _known(anim_id))
+        found = directory.find(conn, _known(anim_id))
     if found is None:
         raise WebError(404, "no_individual", "There is nobody of this code.", "Look into the list of individuals.")
     return found

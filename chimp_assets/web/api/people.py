@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse
 
 from chimp_assets.database import schema as t
 from chimp_assets.database.labels.events import ANSWER_KINDS, effective_answers
-from chimp_assets.insight.individual import newest_communities
+from chimp_assets.insight.individuals.directory import newest_communities
 from chimp_assets.web.auth.roles import RUNG_OF, require
 from chimp_assets.web.auth.sessions import Person, is_secure
 from chimp_assets.web.errors import WebError

@@ -19,7 +19,9 @@ from chimp_assets.database.individuals.biographies import Refused, Terms, Told, 
 from chimp_assets.database.individuals.merges import merge_individuals, unmerge_individual
 from chimp_assets.database.labels.events import OTHER_ROLES, ROLE_ORDER
 from chimp_assets.database.people.users import write_audit_event
-from chimp_assets.insight.labelling import review
+from chimp_assets.insight.labelling.review import queues
+from chimp_assets.insight.labelling.review.cases import MOST, Case
+from chimp_assets.insight.labelling.review.events import StandingEvent
 from chimp_assets.web.auth.roles import require
 from chimp_assets.web.auth.sessions import Person
 from chimp_assets.web.errors import WebError
@@ -40,7 +42,7 @@ _Id = Annotated[str, Field(max_length=64)]
 def counts(request: Request, person: _Reviewer) -> Any:
     """How many cases the newest look finds in each queue; `most` stands for that many or more."""
     with request.app.state.db.read() as conn:
-        return {"counts": review.counts(conn), "most": review.MOST, "looked_at": review.LOOKED_AT}
+        return {"counts": queues.counts(conn), "most": MOST, "looked_at": queues.LOOKED_AT}
 
 
 @router.get("/cases")
@@ -51,11 +53,11 @@ def cases(
     before: Annotated[int | None, Query(ge=0, lt=2**53)] = None,
 ) -> Any:
     """The newest cases of a queue; `older` is where an older look begins."""
-    if queue not in review.QUEUES:
-        raise WebError(422, "queue", f"There is no queue {queue[:20]!r}.", f"There are {', '.join(review.QUEUES)}.")
+    if queue not in queues.QUEUES:
+        raise WebError(422, "queue", f"There is no queue {queue[:20]!r}.", f"There are {', '.join(queues.QUEUES)}.")
     state = request.app.state
     with state.db.read() as conn:
-        found = review.look(conn, queue, before)
+        found = queues.find_cases(conn, queue, before)
         shown = found.cases[:PAGE]
     state.media.make_soon(_track_ids(shown), state.settings.web.media_wait_s)
     with state.db.read() as conn:
@@ -65,7 +67,7 @@ def cases(
         weight = ROLE_ORDER.get(person.role, OTHER_ROLES)
         sent = []
         for case in shown:
-            boxed = next((one for one in case.said if one.box is not None), None)
+            boxed = next((one for one in case.events if one.box is not None), None)
             if boxed is None and case.track_id is not None and case.track_id not in tracks:
                 continue  # the track is gone
             sent.append({
@@ -82,7 +84,7 @@ def cases(
 def authors(request: Request, person: _Reviewer, ids: Annotated[list[_Id], Query(max_length=50)]) -> Any:
     """Who said what, by the ids of events: asked when a case is decided."""
     with request.app.state.db.read() as conn:
-        return {"authors": review.authors(conn, ids)}
+        return {"authors": queues.authors(conn, ids)}
 
 
 class Individual(Body):
@@ -127,15 +129,15 @@ def _confirm(request: Request, wanted: Individual, person: Person, provisional: 
         raise WebError(422, "refused", f"{refused}.", "") from None
 
 
-def _track_ids(shown: Sequence[review.Case]) -> list[int]:
+def _track_ids(shown: Sequence[Case]) -> list[int]:
     ids = [i for case in shown for i in (case.track_id, case.other_track_id, *case.more) if i is not None]
     return list(dict.fromkeys(ids))
 
 
-def _photos(conn: sa.Connection, shown: Sequence[review.Case]) -> dict[str, list[dict[str, Any]]]:
+def _photos(conn: sa.Connection, shown: Sequence[Case]) -> dict[str, list[dict[str, Any]]]:
     """Reference photos of everybody whom somebody names in these cases, by anim_id."""
     i = t.individual.c
-    codes = {one.anim_id for case in shown for one in case.said if one.anim_id is not None}
+    codes = {one.anim_id for case in shown for one in case.events if one.anim_id is not None}
     codes |= {case.model.anim_id for case in shown if case.model is not None}
     code_of = {
         row.individual_id: row.anim_id
@@ -144,13 +146,11 @@ def _photos(conn: sa.Connection, shown: Sequence[review.Case]) -> dict[str, list
     return {code_of[key]: found for key, found in standing_references(conn, sorted(code_of)).items()}
 
 
-def _case(
-    case: review.Case, photos: dict[str, list[dict[str, Any]]], weight: int, user_id: int, lang: str
-) -> dict[str, Any]:
+def _case(case: Case, photos: dict[str, list[dict[str, Any]]], weight: int, user_id: int, lang: str) -> dict[str, Any]:
     opinions: list[dict[str, Any]] = []
     places: dict[tuple[Any, ...], int] = {}
     bound: int | None = None
-    for one in case.said:
+    for one in case.events:
         if one.kind == "skip":
             continue
         place = places.setdefault(one.meaning, len(places))
@@ -168,7 +168,7 @@ def _case(
             **_answer("identify", model.anim_id, model.name, photos), "box": None, "events": [],
             "model": round(model.probability, 4),
         })  # fmt: skip
-    flags = [_event(one, user_id) for one in case.said if one.kind == "skip"]
+    flags = [_event(one, user_id) for one in case.events if one.kind == "skip"]
     who = case.individual
     reason = None if case.reason is None else told(lang, case.reason)
     return {
@@ -194,7 +194,7 @@ def _answer(
     return {"kind": kind, "anim_id": anim_id, "name": name, "references": shown, "stands": False, "model": None}
 
 
-def _event(one: review.Said, user_id: int) -> dict[str, Any]:
+def _event(one: StandingEvent, user_id: int) -> dict[str, Any]:
     """What is told of an answer before it is decided: everything but whose it is."""
     saw = one.shown.get("candidates")
     pairs = [p for p in saw if isinstance(p, list) and len(p) == 2] if isinstance(saw, list) else []
@@ -213,7 +213,7 @@ def _event(one: review.Said, user_id: int) -> dict[str, Any]:
     }
 
 
-def _frame(conn: sa.Connection, one: review.Said) -> dict[str, Any]:
+def _frame(conn: sa.Connection, one: StandingEvent) -> dict[str, Any]:
     return {
         "video_id": one.video_id,
         "frame_no": one.frame_no,

@@ -32,14 +32,14 @@ from chimp_assets.database.people.leases import give_back
 from chimp_assets.settings import Settings
 from chimp_assets.web.auth.sessions import Person
 from chimp_assets.web.labelling.items import Asked, champion_head
-from chimp_assets.web.labelling.known_answers import GOLD_FROM, Known, known_tracks, remember
+from chimp_assets.web.labelling.known_tracks import GOLD_FROM, KnownTrack, known_tracks, record_check
 
 MODE = "gold"
 """In `shown` of an answer to gold. The server writes it, whatever a client says."""
 _SETTLING = (*ANSWER_KINDS, "skip", "split", "merge")
 """After these the question is not asked again."""
 _LIKE = 40
-"""Known tracks of which the likest is taken."""
+"""KnownTrack tracks of which the likest is taken."""
 _ASKED = 10_000
 """Newest gold of a person that is looked at."""
 _WAVERS = re.compile(r"The model wavers between .+ \(\d+%\) and .+ \(\d+%\)\.")
@@ -176,12 +176,12 @@ class Gold:
         return int.from_bytes(digest[:8]) / 2**64
 
     def _lend(self, person: Person, lent: Sequence[Asked], but: Collection[int]) -> dict[int, int]:
-        """Known tracks, by the items in whose place they are asked from now on; fewer where few tracks are known."""
+        """Known tracks, by the items whose place they take from now on; fewer where few tracks are known."""
         with self._db.read() as conn:
             known = [k for k in known_tracks(conn, person.user_id) if k.track_id not in but]
             sample = random.sample(known, min(_LIKE + len(lent), len(known)))
             sure = _surenesses(conn, [k.track_id for k in sample] + [q.track_id for q in lent])
-        found: dict[int, Known] = {}
+        found: dict[int, KnownTrack] = {}
         for question in lent:
             margin = sure.get(question.track_id, _NOTHING).margin
             fits = [k for k in sample if _reason(question.reason, sure.get(k.track_id)) is not None]
@@ -192,7 +192,7 @@ class Gold:
 
         def work(conn: sa.Connection) -> None:
             for item_id, known in found.items():
-                remember(conn, "gold", None, person.user_id, known, item_id)
+                record_check(conn, "gold", None, person.user_id, known, item_id)
 
         if found:
             self._db.transact(work)

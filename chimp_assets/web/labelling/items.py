@@ -18,6 +18,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from chimp_assets.database import schema as t
+from chimp_assets.database.connection.parameters import in_parts
 from chimp_assets.database.labels.events import effective_answers
 from chimp_assets.database.labels.references import best_named
 from chimp_assets.database.work.queue import QueueItem
@@ -26,7 +27,6 @@ from chimp_assets.web.wording.texts import DEFAULT
 
 MAX_CANDIDATES = 5
 REFERENCES_SHOWN = 3
-_PART = 500
 MEDIA_SUFFIX = {"crop": "jpg", "frame": "jpg", "clip": "mp4", "boxes": "json"}
 
 
@@ -116,11 +116,11 @@ def _read(conn: sa.Connection, questions: Sequence[Asked], head_id: int | None) 
     facts = _Facts()
     ids = sorted({i for q in questions for i in (q.track_id, q.other_track_id) if i is not None})
     seen = sorted({q.track_id for q in questions if not q.blind})
-    for part in _parts(ids):
+    for part in in_parts(ids):
         _read_tracks(conn, facts, part)
         read_media(conn, facts.media, part)
         _read_answers(conn, facts, part)
-    for part in _parts(seen if head_id is not None else []):
+    for part in in_parts(seen if head_id is not None else []):
         _read_candidates(conn, facts, part, head_id or 0)
     return facts
 
@@ -186,7 +186,7 @@ def _read_candidates(conn: sa.Connection, facts: _Facts, part: list[int], head_i
 def standing_references(conn: sa.Connection, individuals: Collection[int]) -> dict[int, list[dict[str, Any]]]:
     """Reference photos of these individuals; of whom none were chosen yet, those that the rule would choose now."""
     found: dict[int, list[dict[str, Any]]] = {}
-    for part in _parts(individuals):
+    for part in in_parts(individuals):
         found |= references(conn, t.reference_photo.c.individual_id.in_(part))
     lacking = [one for one in individuals if one not in found]
     if lacking:
@@ -209,7 +209,7 @@ def references(conn: sa.Connection, which: sa.ColumnElement[bool] | None = None)
 
 def _photos_of(conn: sa.Connection, track_ids: Sequence[int]) -> dict[int, dict[str, Any]]:
     found = {}
-    for part in _parts(track_ids):
+    for part in in_parts(track_ids):
         shown = t.track.alias("shown")
         for row in conn.execute(_photos(shown, shown.c.track_id).where(shown.c.track_id.in_(part))):
             found[row.track_id] = _photo(row)
@@ -261,7 +261,7 @@ def _item(
 def track_dicts(conn: sa.Connection, track_ids: Sequence[int]) -> list[dict[str, Any]]:
     """Track, video and pictures of some tracks, in their order; those that are gone are left out."""
     facts = _Facts()
-    for part in _parts(track_ids):
+    for part in in_parts(track_ids):
         _read_tracks(conn, facts, part)
         read_media(conn, facts.media, part)
     return [_track_part(track_id, facts) for track_id in track_ids if track_id in facts.tracks]
@@ -387,8 +387,3 @@ def clip_url(track_id: int) -> str:
 def moment(at: datetime | None) -> str | None:
     """A time as browsers read it."""
     return None if at is None else at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _parts(values: Collection[int]) -> list[list[int]]:
-    ordered = list(values)
-    return [ordered[start : start + _PART] for start in range(0, len(ordered), _PART)]

@@ -17,7 +17,9 @@ from fastapi import APIRouter, Depends, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from chimp_assets.insight.association import network as facts
+from chimp_assets.insight.association.layout import places
+from chimp_assets.insight.association.network import Edge, Network, Node, strongest
+from chimp_assets.insight.association.network_export import EDGE_COLUMNS, edge_rows, graphml
 from chimp_assets.insight.association.together import RESAMPLES, TOO_FEW, Rule, Scope, index_of_counts
 from chimp_assets.web.auth.roles import require
 from chimp_assets.web.charts import graph
@@ -97,9 +99,9 @@ class Asked:
 class Found:
     """What a question finds. edges: of those asked about, the strongest first; left_out: with too few days together."""
 
-    network: facts.Network
-    nodes: dict[int, facts.Node]
-    edges: list[facts.Edge]
+    network: Network
+    nodes: dict[int, Node]
+    edges: list[Edge]
     left_out: int
     communities: list[str]
 
@@ -110,7 +112,7 @@ def drawing(request: Request, asked: Annotated[Asked, Depends()]) -> Response:
     with request.app.state.db.read() as conn:
         found = _find(request, conn, asked)
         usual = f"{asked.rule}-{asked.names}"
-        at = facts.places(
+        at = places(
             found.network,
             lambda: request.app.state.networks.network(conn, replace(asked.scope, since=None, until=None)),
             request.app.state.settings.home / "layouts" / f"{usual}.json",
@@ -156,7 +158,7 @@ def table(
     """The same as a table, the closest first, with intervals."""
     with request.app.state.db.read() as conn:
         found = _find(request, conn, asked)
-    edges = facts.strongest(found.edges, asked.index, asked.least or 0.0)
+    edges = strongest(found.edges, asked.index, asked.least or 0.0)
     part = edges[after : after + PAGE]
     rows = [(edge, index_of_counts(edge.a, edge.b, edge.x, edge.y_a, edge.y_b, edge.y_ab)) for edge in part]
     more = after + PAGE if after + PAGE < len(edges) else None
@@ -170,14 +172,14 @@ def as_csv(request: Request, asked: Annotated[Asked, Depends()]) -> Response:
     """Every pair; each row says what was asked and of which state."""
     with request.app.state.db.read() as conn:
         found = _find(request, conn, asked)
-    edges = facts.strongest(found.edges, asked.index, asked.least or 0.0)
+    edges = strongest(found.edges, asked.index, asked.least or 0.0)
 
     def rows() -> Iterator[Sequence[Any]]:
         about = tuple(_about(asked, found).values())
-        for row in facts.edge_rows(found.network, edges):
+        for row in edge_rows(found.network, edges):
             yield (*about, *row)
 
-    return csv_download("together_network", (*_ASKED_COLUMNS, *facts.EDGE_COLUMNS), rows())
+    return csv_download("together_network", (*_ASKED_COLUMNS, *EDGE_COLUMNS), rows())
 
 
 @router.get("/network.graphml")
@@ -185,12 +187,12 @@ def as_graphml(request: Request, asked: Annotated[Asked, Depends()]) -> Response
     """Nodes and edges for other programs; the graph says what was asked and of which state."""
     with request.app.state.db.read() as conn:
         found = _find(request, conn, asked)
-    edges = facts.strongest(found.edges, asked.index, asked.least or 0.0)
+    edges = strongest(found.edges, asked.index, asked.least or 0.0)
     some = replace(found.network, nodes=sorted(found.nodes.values(), key=lambda node: node.anim_id))
     about = {key: "" if value is None else str(value) for key, value in _about(asked, found).items()}
     least = {"least": asked.least or 0.0, "index": asked.index, "with_too_few": asked.few}
     headers = {"Content-Disposition": f'attachment; filename="{safe_name("together_network")}.graphml"'}
-    body = facts.graphml(some, edges, {**about, **least})
+    body = graphml(some, edges, {**about, **least})
     return Response(body, media_type="application/graphml+xml", headers={**headers, "Cache-Control": "no-store"})
 
 
@@ -199,7 +201,7 @@ def _find(request: Request, conn: sa.Connection, asked: Asked) -> Found:
     communities = sorted({node.community for node in found.nodes if node.community})
     nodes = {node.key: node for node in found.nodes if not asked.community or node.community == asked.community}
     inside = [edge for edge in found.edges if edge.a in nodes and edge.b in nodes]
-    edges = facts.strongest([edge for edge in inside if asked.few or not edge.too_few], asked.index)
+    edges = strongest([edge for edge in inside if asked.few or not edge.too_few], asked.index)
     return Found(found, nodes, edges, len(inside) - len(edges), communities)
 
 

@@ -13,7 +13,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from chimp_assets.insight.labelling import own
-from chimp_assets.insight.labelling.review import LOOKED_AT, QUEUES, SURE
+from chimp_assets.insight.labelling.review.event_queues import SURE
+from chimp_assets.insight.labelling.review.queues import LOOKED_AT, QUEUES
 from chimp_assets.web.auth.roles import may_answer, require
 from chimp_assets.web.auth.sessions import Person
 from chimp_assets.web.labelling.items import picture_url

@@ -17,8 +17,8 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from chimp_assets.database import schema as t
-from chimp_assets.insight import individual
 from chimp_assets.insight.association import together as facts
+from chimp_assets.insight.individuals import directory
 from chimp_assets.web.auth.roles import require
 from chimp_assets.web.errors import WebError
 from chimp_assets.web.labelling.items import clip_url, url_of
@@ -111,7 +111,7 @@ def page(
             clips = {video_id: url_of("clip", name) for video_id, name in made.items()}
             # What is not made yet is made when somebody plays it.
             clips |= {o.video_id: clip_url(o.tracks[-1].track_id) for o in part if o.video_id not in made}
-        people = individual.names(conn)
+        people = directory.names(conn)
     return request.app.state.templates.TemplateResponse(
         request,
         "association/together.html",
@@ -136,7 +136,7 @@ def _read(conn: sa.Connection, words: _Words) -> Asked:
     who: dict[int, tuple[int, str, str | None]] = {}
     unknown = []
     for word in dict.fromkeys(w.strip() for w in typed[:20] if w.strip()):
-        key = individual.find_named(conn, word[:200])
+        key = directory.find_named(conn, word[:200])
         if key is None or (key not in who and len(who) == facts.MAX_TOGETHER):
             unknown.append(word[:200])
             continue

@@ -14,7 +14,8 @@ from chimp_assets.database import schema as s
 from chimp_assets.database.labels.events import effective_answers, last_seq, record_events
 from chimp_assets.database.people.users import add_user
 from chimp_assets.home import Home
-from chimp_assets.insight.labelling import own, review
+from chimp_assets.insight.labelling import own
+from chimp_assets.insight.labelling.review import queues
 from chimp_assets_tests.database.world import add_video, event, predict, track
 from chimp_assets_tests.web.disputed import (
     ASKED,
@@ -43,7 +44,7 @@ def disputed(home: Home) -> Home:
 
 def keys_of(home: Home, queue: str) -> list[int | None]:
     with home.database.read() as conn:
-        return [case.track_id for case in review.look(conn, queue).cases]
+        return [case.track_id for case in queues.find_cases(conn, queue).cases]
 
 
 def decide(browser: Browser, case: dict[str, Any], **send: Any) -> dict[str, Any]:
@@ -76,10 +77,10 @@ def test_each_queue_has_its_case_and_no_other(disputed: Home, browser: Callable[
     assert keys_of(disputed, "conflicts") == [track(8)]
     assert keys_of(disputed, "asked") == [ASKED]
     counts = browser("rita").get("/api/review/counts").json()["counts"]
-    assert counts == {queue: 2 if queue == "missed" else 1 for queue in review.QUEUES}
+    assert counts == {queue: 2 if queue == "missed" else 1 for queue in queues.QUEUES}
 
 
-@pytest.mark.parametrize("queue", review.QUEUES)
+@pytest.mark.parametrize("queue", queues.QUEUES)
 def test_who_said_what_is_told_only_when_it_is_asked_after(
     disputed: Home, browser: Callable[..., Browser], queue: str
 ) -> None:
@@ -230,7 +231,7 @@ def test_a_look_ends_and_the_next_one_begins_there(
     disputed: Home, monkeypatch: pytest.MonkeyPatch, browser: Callable[..., Browser]
 ) -> None:
     """An archive with a million answers would be read whole for a page, or its older cases would never be seen."""
-    monkeypatch.setattr(review, "TRACKS_LOOKED_AT", 5)
+    monkeypatch.setattr(queues, "TRACKS_LOOKED_AT", 5)
     rita = browser("rita")
     found, before = [], None
     for _ in range(20):

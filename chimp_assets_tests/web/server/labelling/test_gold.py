@@ -15,7 +15,7 @@ from fastapi import FastAPI
 from chimp_assets.database import schema as t
 from chimp_assets.database.labels.events import record_events
 from chimp_assets.home import Home
-from chimp_assets.web.labelling.known_answers import GOLD_FROM
+from chimp_assets.web.labelling.known_tracks import GOLD_FROM
 from chimp_assets_tests.database.world import HEAD, add_video, event, plan, predict, track
 from chimp_assets_tests.web.server.api.test_claims import claim
 from chimp_assets_tests.web.server.api.test_events import decision, send, stored

@@ -9,12 +9,12 @@ import sqlalchemy as sa
 from chimp_assets.database import schema as s
 from chimp_assets.database.individuals.merges import merge_individuals
 from chimp_assets.database.labels.events import record_events
-from chimp_assets.insight import individual
+from chimp_assets.insight.individuals import decisions, directory, lookalikes, pictures, sightings
 from chimp_assets_tests.database.world import HEAD, event, track
 
 
 def key_of(conn, code):
-    found = individual.find(conn, code)
+    found = directory.find(conn, code)
     assert found is not None
     return found[0]
 
@@ -22,7 +22,7 @@ def key_of(conn, code):
 def test_sightings_are_counted_by_month_camera_and_who_said_so(archive):
     """A guess of the model passes for a sighting that somebody has verified."""
     with archive.database.read() as conn:
-        seen = individual.seen(conn, key_of(conn, "FF"))
+        seen = sightings.sighting_summary(conn, key_of(conn, "FF"))
         assert (seen.verified, seen.model) == (5, 1)
         assert (seen.first, seen.last) == (date(2013, 5, 6), date(2013, 5, 12))
         assert seen.last_verified == date(2013, 5, 11)
@@ -31,24 +31,24 @@ def test_sightings_are_counted_by_month_camera_and_who_said_so(archive):
         ]  # fmt: skip
         assert seen.months() == [("2013-05", 5, 1)]
         assert [key for key, _, _ in seen.models] == [2]
-        assert individual.seen(conn, key_of(conn, "FD")).models == []
+        assert sightings.sighting_summary(conn, key_of(conn, "FD")).models == []
 
 
 def test_the_gallery_goes_on_after_the_last_picture_of_a_page(archive, monkeypatch):
     """Pictures are shown twice or never where a page ends."""
     with archive.database.read() as conn:
         key = key_of(conn, "FF")
-        whole = individual.gallery(conn, key)
+        whole = pictures.gallery(conn, key)
         assert [p.track_id for p in whole] == sorted((p.track_id for p in whole), reverse=True)
         pages, before = [], None
-        while part := individual.gallery(conn, key, before=before, limit=2):
+        while part := pictures.gallery(conn, key, before=before, limit=2):
             pages += part
             before = part[-1].track_id
         assert pages == whole
         assert len(whole) == 6
-        assert {p.source for p in individual.gallery(conn, key, "model")} == {"model"}
-        decided = individual.decisions(conn, key)
-        assert decided[2:] == individual.decisions(conn, key, decided[1].seq)
+        assert {p.source for p in pictures.gallery(conn, key, "model")} == {"model"}
+        decided = decisions.decisions(conn, key)
+        assert decided[2:] == decisions.decisions(conn, key, decided[1].seq)
 
 
 def test_a_merged_individual_is_the_other_with_all_that_was_said(archive, client):
@@ -61,8 +61,8 @@ def test_a_merged_individual_is_the_other_with_all_that_was_said(archive, client
     assert "a scar on the left ear" in page
     assert "Gremlin" in page.split("Merged into this one")[1]
     with archive.database.read() as conn:
-        assert individual.seen(conn, key_of(conn, "FF")).verified == 6
-        assert [row.anim_id for row in individual.listing(conn)] == ["FD", "FF", "FI"]
+        assert sightings.sighting_summary(conn, key_of(conn, "FF")).verified == 6
+        assert [row.anim_id for row in directory.listing(conn)] == ["FD", "FF", "FI"]
 
 
 def test_a_decision_that_was_taken_back_stays_in_the_history(archive, client):
@@ -70,9 +70,9 @@ def test_a_decision_that_was_taken_back_stays_in_the_history(archive, client):
     wrong = event("identify", track(8, 0), "FD")
     record_events(archive.database, [wrong, event("retract", supersedes=wrong.annotation_id)])
     with archive.database.read() as conn:
-        newest = individual.decisions(conn, key_of(conn, "FD"))[0]
+        newest = decisions.decisions(conn, key_of(conn, "FD"))[0]
         assert (newest.annotation_id, newest.taken_back) == (wrong.annotation_id, True)
-        assert individual.seen(conn, key_of(conn, "FD")).verified == 1
+        assert sightings.sighting_summary(conn, key_of(conn, "FD")).verified == 1
     assert "taken back" in client("lotte").get("/individual/FD").text
 
 
@@ -91,9 +91,9 @@ def test_csv_has_every_track_with_who_said_so(archive, client):
 
 def test_sightings_are_read_in_parts_without_a_gap(archive, monkeypatch):
     """The export of a well-known animal ends after the first part."""
-    monkeypatch.setattr(individual, "_PART", 2)
+    monkeypatch.setattr(sightings, "_PART", 2)
     with archive.database.read() as conn:
-        assert len(list(individual.sightings(conn, key_of(conn, "FF")))) == 6
+        assert len(list(sightings.sightings(conn, key_of(conn, "FF")))) == 6
 
 
 def test_the_page_says_who_it_is_and_what_it_rests_on(client):
@@ -121,13 +121,13 @@ def test_photos_are_chosen_and_ordered_by_people(archive, client):
     first, second = track(1, 0), track(5, 0)
     assert sent(anna, "/api/individuals/FF/references", tracks=[second, first])[0] == 200
     with archive.database.read() as conn:
-        chosen = individual.photos(conn, key_of(conn, "FF"))
+        chosen = pictures.photos(conn, key_of(conn, "FF"))
         assert [(photo.track_id, photo.by) for photo in chosen] == [(second, "anna"), (first, "anna")]
     assert sent(anna, "/api/individuals/FF/references", tracks=[first])[1]["before"] == [second, first]
     for wrong in ([track(1, 1)], [track(7, 0)], [10**9], [first] + [track(v, 0) for v in range(2, 8)]):
         assert sent(anna, "/api/individuals/FF/references", tracks=wrong)[0] == 422, wrong
     with archive.database.read() as conn:
-        assert [photo.track_id for photo in individual.photos(conn, key_of(conn, "FF"))] == [first]
+        assert [photo.track_id for photo in pictures.photos(conn, key_of(conn, "FF"))] == [first]
         assert conn.scalar(sa.select(sa.func.count()).where(s.audit_event.c.action == "individual.references")) == 2
     assert "chosen by anna" in client("lotte").get("/individual/FF").text
     assert sent(client("vera"), "/api/individuals/FF/references", tracks=[])[0] == 403
@@ -138,16 +138,16 @@ def test_not_this_one_asks_a_reviewer_and_can_be_taken_back(archive, client):
     anna = client("anna")
     _, said = sent(anna, "/api/individuals/FF/not-this-one", track_id=track(7, 0))
     with archive.database.read() as conn:
-        assert individual.asked_for_review(conn, [track(7, 0), track(1, 0)]) == {
+        assert decisions.asked_for_review(conn, [track(7, 0), track(1, 0)]) == {
             track(7, 0): (said["annotation_id"], "anna")
         }
-        assert individual.seen(conn, key_of(conn, "FF")).model == 1, "a question is no answer"
+        assert sightings.sighting_summary(conn, key_of(conn, "FF")).model == 1, "a question is no answer"
     assert "anna asks for a review" in anna.get("/individual/FF").text
     record_events(archive.database, [event("retract", supersedes=said["annotation_id"])])
     sent(anna, "/api/individuals/FI/not-this-one", track_id=track(7, 1))
     record_events(archive.database, [event("identify", track(7, 1), "GM", annotator="rita")])
     with archive.database.read() as conn:
-        assert individual.asked_for_review(conn, [track(7, 0), track(7, 1)]) == {}
+        assert decisions.asked_for_review(conn, [track(7, 0), track(7, 1)]) == {}
 
 
 def test_a_mistyped_code_is_mended_on_the_page_and_back(archive, client):
@@ -215,14 +215,14 @@ def test_a_merge_shows_first_what_it_changes_and_can_be_undone(archive, client):
     assert (status, "they cannot be one" in said["error"]) == (422, True)
     assert sent(rita, "/api/individuals/FI/merge", into="FF", force=True, why="the same scar")[0] == 200
     with archive.database.read() as conn:
-        seen = individual.seen(conn, key_of(conn, "FF"))
+        seen = sightings.sighting_summary(conn, key_of(conn, "FF"))
         assert (seen.verified, seen.model) == (9, 3)
     look = rita.get("/individual/FF?unmerge=FI").text
     assert "Fred (FI) is not Fifi after all." in look
     assert "6 tracks will show as Fred." in look
     assert sent(rita, "/api/individuals/FI/unmerge")[0] == 200
     with archive.database.read() as conn:
-        assert individual.seen(conn, key_of(conn, "FF")).verified == 5
+        assert sightings.sighting_summary(conn, key_of(conn, "FF")).verified == 5
         actions = conn.scalars(sa.select(s.audit_event.c.action).order_by(s.audit_event.c.audit_event_id)).all()
     assert actions[-2:] == ["individual.merge", "individual.unmerge"]
     vera = client("vera")
@@ -239,7 +239,7 @@ def test_lookalikes_are_those_the_model_takes_for_each_other(archive, client):
             values = {"model_id": HEAD, "track_id": key, "rank": rank, "individual_id": who[code], "probability": 0.1}
             conn.execute(sa.insert(s.prediction).values(values))
     with archive.database.read() as conn:
-        found = [(a.anim_id, a.taken_for, a.taken_as, a.second) for a in individual.lookalikes(conn, who["FF"])]
+        found = [(a.anim_id, a.taken_for, a.taken_as, a.second) for a in lookalikes.lookalikes(conn, who["FF"])]
         assert found == [("GM", 2, 0, 0), ("FI", 0, 0, 1)]
-        assert [(a.anim_id, a.taken_as) for a in individual.lookalikes(conn, who["GM"])] == [("FF", 2)]
+        assert [(a.anim_id, a.taken_as) for a in lookalikes.lookalikes(conn, who["GM"])] == [("FF", 2)]
     assert "Taken for each other by the model on 2 verified tracks" in client("lotte").get("/individual/FF").text

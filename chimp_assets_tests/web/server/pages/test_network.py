@@ -13,7 +13,9 @@ import sqlalchemy as sa
 from chimp_assets.database import schema as s
 from chimp_assets.database.individuals.merges import merge_individuals
 from chimp_assets.database.labels.events import record_events
-from chimp_assets.insight.association import network as n
+from chimp_assets.insight.association.layout import laid_out, places
+from chimp_assets.insight.association.network import network
+from chimp_assets.insight.association.network_cache import NetworkCache
 from chimp_assets.insight.association.together import Question, Scope, together
 from chimp_assets_tests.database.field_study import make_study, write_study
 from chimp_assets_tests.database.world import event, track
@@ -26,7 +28,7 @@ def test_all_pairs_at_once_are_each_pair_alone(home, tmp_path, rule, probability
     write_study(home.database, study, tmp_path)
     compared = 0
     with home.database.read() as conn:
-        found = n.network(conn, Scope(rule, 15, probability=probability))
+        found = network(conn, Scope(rule, 15, probability=probability))
         edges = {(e.a, e.b): e for e in found.edges}
         key = {row.anim_id: row.individual_id for row in conn.execute(sa.select(s.individual))}
         for a, b in combinations(sorted(key[who] for who in study.people), 2):
@@ -49,9 +51,9 @@ def by_codes(found):
 def test_what_rests_on_the_model_is_told_apart(archive):
     """A dashed line is drawn solid: guesses look like sightings that somebody has verified."""
     with archive.database.read() as conn:
-        sure = by_codes(n.network(conn, Scope()))
-        guessed = n.network(conn, Scope(probability=0.75))
-        may = by_codes(n.network(conn, Scope(since=date(2013, 5, 8), until=date(2013, 5, 10))))
+        sure = by_codes(network(conn, Scope()))
+        guessed = network(conn, Scope(probability=0.75))
+        may = by_codes(network(conn, Scope(since=date(2013, 5, 8), until=date(2013, 5, 10))))
     assert {pair: (e.x, e.verified, e.rests_on_model) for pair, e in sure.items()} == {
         ("FF", "FI"): (3, 3, False), ("FF", "FD"): (1, 1, False), ("FI", "FD"): (1, 1, False),
     }  # fmt: skip
@@ -68,8 +70,8 @@ def test_one_after_the_other_in_a_clip_is_not_in_the_same_frame(archive):
         conn.execute(sa.update(s.track).where(k.track_id == track(2, 0)).values(last_frame_no=3))
         conn.execute(sa.update(s.track).where(k.track_id == track(2, 1)).values(first_frame_no=6))
     with archive.database.read() as conn:
-        assert by_codes(n.network(conn, Scope("frame")))["FF", "FI"].x == 2
-        assert by_codes(n.network(conn, Scope("clip")))["FF", "FI"].x == 3
+        assert by_codes(network(conn, Scope("frame")))["FF", "FI"].x == 2
+        assert by_codes(network(conn, Scope("clip")))["FF", "FI"].x == 3
 
 
 def test_merged_individuals_are_one_node(archive):
@@ -77,14 +79,14 @@ def test_merged_individuals_are_one_node(archive):
     record_events(archive.database, [event("identify", track(8, 1), "GM")])
     merge_individuals(archive.database, "GM", "FF", why="the same scar")
     with archive.database.read() as conn:
-        found = n.network(conn, Scope())
+        found = network(conn, Scope())
     assert [node.anim_id for node in found.nodes] == ["FD", "FF", "FI"]
     assert next(node for node in found.nodes if node.anim_id == "FF").tracks == 6
 
 
 def test_what_is_kept_is_counted_anew_when_names_change(archive):
     """A correction is not seen in the network for as long as somebody looks at it."""
-    kept = n.Kept()
+    kept = NetworkCache()
 
     def asked():
         with archive.database.read() as conn:
@@ -105,8 +107,8 @@ def test_places_stay_when_somebody_comes(archive, tmp_path):
 
     def asked():
         with archive.database.read() as conn:
-            found = n.network(conn, Scope())
-        return n.places(found, lambda: found, file)
+            found = network(conn, Scope())
+        return places(found, lambda: found, file)
 
     first = asked()
     assert len(set(first.values())) == len(first) == 3
@@ -118,8 +120,8 @@ def test_places_stay_when_somebody_comes(archive, tmp_path):
     assert len(asked()) == 4
     start = np.full((40, 2), np.nan)
     pairs = np.array([(a, b) for a in range(40) for b in range(a) if a % 2 == b % 2])
-    lying = n.laid_out(start, pairs, np.ones(len(pairs)))
-    assert np.array_equal(lying, n.laid_out(start, pairs, np.ones(len(pairs))))
+    lying = laid_out(start, pairs, np.ones(len(pairs)))
+    assert np.array_equal(lying, laid_out(start, pairs, np.ones(len(pairs))))
     apart = np.linalg.norm(lying[:, None] - lying[None], axis=2)
     same = (np.arange(40)[:, None] % 2) == (np.arange(40)[None] % 2)
     assert apart[same].mean() < 0.7 * apart[~same].mean(), "who is seen together does not lie together"

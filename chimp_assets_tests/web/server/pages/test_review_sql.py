@@ -11,7 +11,8 @@ from chimp_assets.database import schema as s
 from chimp_assets.database.connection.engine import Database
 from chimp_assets.home import Home
 from chimp_assets.insight import archive, models
-from chimp_assets.insight.labelling import own, people, review
+from chimp_assets.insight.labelling import own, people
+from chimp_assets.insight.labelling.review import queues
 from chimp_assets_tests.database import t_sql
 from chimp_assets_tests.database.world import HEAD, START, add_video, make_world
 from chimp_assets_tests.web.disputed import make_disputed
@@ -33,14 +34,14 @@ def fill(db: Database) -> None:
 def ask_everything(db: Database) -> dict[str, int]:
     """Every question of the pages with every condition that it can have; cases by queue."""
     with db.read() as conn:
-        found = review.counts(conn)
+        found = queues.counts(conn)
         for queue in QUEUES_OF_EVENTS:
-            review.look(conn, queue, before=2**53)
-        assert review.look(conn, "provisional").cases[0].individual == ("NEW-1", "Newcomer", 1)
+            queues.find_cases(conn, queue, before=2**53)
+        assert queues.find_cases(conn, "provisional").cases[0].individual == ("NEW-1", "Newcomer", 1)
         vera = conn.scalar(sa.select(s.app_user.c.user_id).where(s.app_user.c.name == "vera")) or 0
         answers = own.page(conn, vera, before=2**53).answers
         assert len(own.page(conn, vera).corrected) == 2
-        assert set(review.authors(conn, [one.annotation_id for one in answers]).values()) == {"vera"}
+        assert set(queues.authors(conn, [one.annotation_id for one in answers]).values()) == {"vera"}
         assert models.lines(conn)
         assert models.measurement(conn, HEAD) is not None
         models.decisions(conn)
@@ -59,7 +60,7 @@ def ask_everything(db: Database) -> dict[str, int]:
     return found
 
 
-EXPECTED = {queue: 2 if queue == "missed" else 1 for queue in review.QUEUES}
+EXPECTED = {queue: 2 if queue == "missed" else 1 for queue in queues.QUEUES}
 
 
 def test_the_screens_speak_t_sql(home: Home) -> None:

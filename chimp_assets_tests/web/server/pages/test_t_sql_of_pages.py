@@ -10,9 +10,17 @@ from chimp_assets.database.individuals.merges import merge_individuals
 from chimp_assets.database.labels.events import record_events
 from chimp_assets.database.labels.references import set_references
 from chimp_assets.database.people.users import PeopleError
-from chimp_assets.insight import individual
-from chimp_assets.insight.association import network
+from chimp_assets.insight.association.network_cache import NetworkCache
 from chimp_assets.insight.association.together import Question, Scope, clips_of, shown_of, together
+from chimp_assets.insight.individuals import (
+    decisions,
+    directory,
+    lookalikes,
+    merge_preview,
+    pictures,
+    profile,
+    sightings,
+)
 from chimp_assets.insight.labelling import progress
 from chimp_assets_tests.database import t_sql
 from chimp_assets_tests.database.world import event, make_world, predict, track
@@ -21,7 +29,7 @@ from chimp_assets_tests.database.world import event, make_world, predict, track
 def ask_everything(db):
     """Every question of the pages, each with every condition that it can have; how many sightings there are."""
     with db.read() as conn:
-        somebody = individual.find(conn, "FD")[0]
+        somebody = directory.find(conn, "FD")[0]
     set_references(db, somebody, [], "anna")
     with pytest.raises(PeopleError, match="no track of this individual"):
         set_references(db, somebody, [track(1, 0)], "anna")
@@ -31,31 +39,32 @@ def ask_everything(db):
         progress.work_for(conn, user, True, True)
         progress.learned(conn)
         progress.lacking(conn)
-        individual.listing(conn, after="A")
-        key, other = (individual.find(conn, code)[0] for code in ("FF", "FI"))
-        individual.life_of(conn, key)
-        individual.life_of(conn, other)
-        individual.seen(conn, key)
-        individual.gallery(conn, key, "person", before=2**60)
-        individual.decisions(conn, key, before=2**60)
-        individual.biography_changes(conn, key)
+        directory.listing(conn, after="A")
+        key, other = (directory.find(conn, code)[0] for code in ("FF", "FI"))
+        profile.profile_of(conn, key)
+        profile.profile_of(conn, other)
+        sightings.sighting_summary(conn, key)
+        pictures.gallery(conn, key, "person", before=2**60)
+        decisions.decisions(conn, key, before=2**60)
+        profile.biography_changes(conn, key)
         for rule in ("frame", "clip", "minutes"):
             day = date(2013, 5, 6)
             found = together(conn, Question((key, other), Scope(rule, since=day, until=day, probability=0.5)))
             assert len(found.occasions) == 1
             assert shown_of(conn, found.occasions)[0][0].boxes
             clips_of(conn, found.occasions)
-            everybody = network.Kept().network(conn, Scope(rule, since=day, until=day, probability=0.5))
+            everybody = NetworkCache().network(conn, Scope(rule, since=day, until=day, probability=0.5))
             assert len(everybody.edges) == 1
-        individual.photos(conn, key)
-        individual.asked_for_review(conn, [track(1, 0)])
-        individual.lookalikes(conn, key)
-        individual.find_named(conn, "fifi")
-        individual.key_of_code(conn, "FF")
-        individual.names(conn)
-        assert (individual.if_merged(conn, key, other).verified, individual.if_merged(conn, key, other).model) == (1, 1)
-        individual.if_unmerged(conn, individual.key_of_code(conn, "GM"))
-        return len(list(individual.sightings(conn, key)))
+        pictures.photos(conn, key)
+        decisions.asked_for_review(conn, [track(1, 0)])
+        lookalikes.lookalikes(conn, key)
+        directory.find_named(conn, "fifi")
+        directory.key_of_code(conn, "FF")
+        directory.names(conn)
+        preview = merge_preview.preview_merge(conn, key, other)
+        assert (preview.verified, preview.model) == (1, 1)
+        merge_preview.preview_unmerge(conn, directory.key_of_code(conn, "GM"))
+        return len(list(sightings.sightings(conn, key)))
 
 
 def small_world(db):

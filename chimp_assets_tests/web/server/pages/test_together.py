@@ -9,14 +9,14 @@ import sqlalchemy as sa
 
 from chimp_assets.database import schema as s
 from chimp_assets.database.labels.events import record_events
-from chimp_assets.insight import individual
 from chimp_assets.insight.association.together import Question, Scope, index_of, shown_of, together
+from chimp_assets.insight.individuals import directory
 from chimp_assets_tests.database.field_study import make_study, write_study
 from chimp_assets_tests.database.world import event, track
 
 
 def keys_of(conn, *codes):
-    return tuple(individual.find(conn, code)[0] for code in codes)
+    return tuple(directory.find(conn, code)[0] for code in codes)
 
 
 def ask(home, *codes, **more):
