@@ -24,7 +24,7 @@ SHOWN = 20
 
 
 @dataclass(frozen=True)
-class Filter:
+class VideoFilter:
     """Which videos. state: of schema.VIDEO_STATES, or LOST; camera: a site and a camera of `cameras`; text: in the
     path; since, until: days of recording."""
 
@@ -36,7 +36,7 @@ class Filter:
 
 
 @dataclass(frozen=True)
-class Video:
+class VideoSummary:
     """One video. n_tracks: live ones; problem: what was lost and why, in words; copy_of: the path of the same bytes;
     certainty: of recorded_at."""
 
@@ -57,7 +57,7 @@ class Video:
 
 
 @dataclass(frozen=True)
-class Progress:
+class ArchiveProgress:
     """How far the archive is. states: videos by state; lost: usable ones that lost something; copies: retired as the
     same bytes. tracks: by state. given_up: bundles whose runs kept dying. without_pictures: waiting tracks that nobody
     has made pictures of (at most a thousand are counted)."""
@@ -75,7 +75,7 @@ class Progress:
 
 
 @dataclass(frozen=True)
-class Stored:
+class StorageUse:
     """Bytes by what they are for: (kind, files, bytes)."""
 
     rows: list[tuple[str, int, int]]
@@ -86,7 +86,7 @@ class Stored:
         return sum(size for _, _, size in self.rows)
 
 
-def videos(conn: sa.Connection, asked: Filter, before: int | None = None, limit: int = PAGE) -> list[Video]:
+def videos(conn: sa.Connection, asked: VideoFilter, before: int | None = None, limit: int = PAGE) -> list[VideoSummary]:
     """Videos that fit, the newest entry first, before one of them; replaced versions too."""
     v, original = t.video.c, t.video.alias("original")
     statement = (
@@ -102,7 +102,7 @@ def videos(conn: sa.Connection, asked: Filter, before: int | None = None, limit:
     rows = conn.execute(statement.order_by(v.video_id.desc()).limit(limit)).all()
     n_tracks = _tracks_of(conn, [row.video_id for row in rows])
     return [
-        Video(
+        VideoSummary(
             row.video_id, row.uri, row.site, row.camera, row.recorded_at, row.duration_s, row.n_frames,
             n_tracks.get(row.video_id, 0), row.bytes, row.state, row.error, row.note, row.copy_of,
             row.recorded_at_certainty,
@@ -111,7 +111,7 @@ def videos(conn: sa.Connection, asked: Filter, before: int | None = None, limit:
     ]  # fmt: skip
 
 
-def _conditions(asked: Filter) -> list[sa.ColumnElement[bool]]:
+def _conditions(asked: VideoFilter) -> list[sa.ColumnElement[bool]]:
     v = t.video.c
     which: list[sa.ColumnElement[bool]] = []
     if asked.state == LOST:
@@ -147,12 +147,12 @@ def cameras(conn: sa.Connection) -> list[tuple[str, str]]:
     return [(row.site or "", row.camera or "") for row in rows]
 
 
-def failures(conn: sa.Connection, limit: int = SHOWN) -> list[Video]:
+def failures(conn: sa.Connection, limit: int = SHOWN) -> list[VideoSummary]:
     """The newest videos that failed."""
-    return videos(conn, Filter(state="failed"), limit=limit)
+    return videos(conn, VideoFilter(state="failed"), limit=limit)
 
 
-def progress(conn: sa.Connection, workers: int) -> Progress:
+def progress(conn: sa.Connection, workers: int) -> ArchiveProgress:
     """How far everything is. workers: decoding processes, for the speed."""
     v, q = t.video.c, t.acquisition_queue.c
     states = _counts(conn, v.state)
@@ -166,7 +166,7 @@ def progress(conn: sa.Connection, workers: int) -> Progress:
     lost = conn.scalar(count.where(usable, v.error.is_not(None)))
     copies = conn.scalar(count.where(v.duplicate_of_video_id.is_not(None)))
     waiting = conn.scalar(count.where(q.state.in_(("pending", "leased"))))
-    return Progress(
+    return ArchiveProgress(
         states=states,
         lost=lost or 0,
         copies=copies or 0,
@@ -180,7 +180,7 @@ def progress(conn: sa.Connection, workers: int) -> Progress:
     )
 
 
-def stored(conn: sa.Connection) -> Stored:
+def storage_use(conn: sa.Connection) -> StorageUse:
     """What lies in the store, by the rows that name it."""
     kinds: list[tuple[str, Any, Any]] = [
         ("archive", t.video.c.video_id, t.video.c.bytes),
@@ -194,7 +194,7 @@ def stored(conn: sa.Connection) -> Stored:
             statement = statement.where(t.video.c.state != "retired")
         n, total = conn.execute(statement).one()
         found.append((kind, int(n), int(total)))
-    return Stored(found)
+    return StorageUse(found)
 
 
 def _counts(conn: sa.Connection, column: Any) -> dict[str, int]:

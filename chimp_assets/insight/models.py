@@ -22,7 +22,7 @@ DECISIONS = 30
 
 
 @dataclass(frozen=True)
-class Line:
+class ModelSummary:
     """A model at a glance. top1 with its interval and n: the newest on the audit; n_labels: of its training set."""
 
     model_id: int
@@ -43,7 +43,7 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Measured:
+class MetricValue:
     """A value with its interval, of n tracks."""
 
     name: str
@@ -56,7 +56,7 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Kept:
+class CalibrationBin:
     """How far probabilities keep their word: what the head said on average, and the share of it that was right."""
 
     said: float
@@ -73,13 +73,13 @@ class Measurement:
     dataset: str
     watermark: int
     at: datetime
-    whole: list[Measured]
-    slices: dict[str, list[Measured]]
-    reliability: list[Kept]
+    whole: list[MetricValue]
+    slices: dict[str, list[MetricValue]]
+    reliability: list[CalibrationBin]
 
 
 @dataclass(frozen=True)
-class Decision:
+class PromotionDecision:
     """Who made which model the champion, and why. by: None of the gate."""
 
     at: datetime
@@ -90,7 +90,7 @@ class Decision:
     said: str
 
 
-def lines(conn: sa.Connection) -> list[Line]:
+def model_summaries(conn: sa.Connection) -> list[ModelSummary]:
     """Every model, by task and the newest first, with its newest accuracy on the audit."""
     metric, m, s = t.evaluation_metric, t.model.c, t.training_set.c
     newest = (
@@ -110,7 +110,7 @@ def lines(conn: sa.Connection) -> list[Line]:
         .order_by(m.task, m.version.desc())
     )  # fmt: skip
     return [
-        Line(
+        ModelSummary(
             r.model_id, r.task, r.version, r.state, r.name, r.reason, r.created_at, r.decided_at, r.parent_id,
             r.n_tracks, r.watermark_seq, r.value, r.ci_low, r.ci_high, r.n or 0,
         )
@@ -134,9 +134,9 @@ def measurement(conn: sa.Connection, model_id: int) -> Measurement | None:
         .where(e.model_id == model_id, e.dataset == last.dataset, e.watermark_seq == last.watermark_seq, e.n > 0)
         .order_by(e.metric_id)
     ).all()
-    whole, slices, bins = [], dict[str, list[Measured]](), dict[str, dict[str, Any]]()
+    whole, slices, bins = [], dict[str, list[MetricValue]](), dict[str, dict[str, Any]]()
     for row in rows:
-        one = Measured(row.name, row.slice_kind, row.slice_value, row.value, row.ci_low, row.ci_high, row.n)
+        one = MetricValue(row.name, row.slice_kind, row.slice_value, row.value, row.ci_low, row.ci_high, row.n)
         if row.slice_kind == "all":
             whole.append(one)
         elif row.slice_kind == t.RELIABILITY:
@@ -144,7 +144,7 @@ def measurement(conn: sa.Connection, model_id: int) -> Measurement | None:
         else:
             slices.setdefault(row.slice_kind, []).append(one)
     kept = [
-        Kept(
+        CalibrationBin(
             pair["said"].value,
             pair["top1"].value,
             pair["top1"].ci_low or 0.0,
@@ -158,7 +158,7 @@ def measurement(conn: sa.Connection, model_id: int) -> Measurement | None:
     return None if at is None else Measurement(last.dataset, last.watermark_seq, at, whole, slices, kept)
 
 
-def learning(found: list[Line]) -> list[tuple[float, float, float, float]]:
+def learning(found: list[ModelSummary]) -> list[tuple[float, float, float, float]]:
     """(labels, share right, low, high) of each head that was measured, by its labels."""
     return sorted(
         (float(one.n_labels), one.top1, one.ci_low or 0.0, one.ci_high or 1.0)
@@ -167,7 +167,7 @@ def learning(found: list[Line]) -> list[tuple[float, float, float, float]]:
     )
 
 
-def decisions(conn: sa.Connection, limit: int = DECISIONS) -> list[Decision]:
+def decisions(conn: sa.Connection, limit: int = DECISIONS) -> list[PromotionDecision]:
     """Who made which model the champion, the newest first."""
     e, u = t.audit_event.c, t.app_user.c
     rows = conn.execute(
@@ -180,7 +180,9 @@ def decisions(conn: sa.Connection, limit: int = DECISIONS) -> list[Decision]:
     found = []
     for row in rows:
         detail = json.loads(row.detail or "{}")
-        found.append(Decision(row.at, row.name, row.action, row.subject, detail.get("why", ""), detail.get("said", "")))
+        found.append(
+            PromotionDecision(row.at, row.name, row.action, row.subject, detail.get("why", ""), detail.get("said", ""))
+        )
     return found
 
 

@@ -27,7 +27,19 @@ from chimp_assets.database.texts import first_unseen, visible
 from chimp_assets.errors import ChimpError, FullDiskError
 from chimp_assets.home import Home
 from chimp_assets.insight.association.network_cache import NetworkCache
-from chimp_assets.web.api import administration, boxes, events, grid, health, people, pictures, queue, review, signing
+from chimp_assets.web.api import (
+    administration,
+    boxes,
+    events,
+    grid,
+    health,
+    media,
+    people,
+    pictures,
+    queue,
+    review,
+    signing,
+)
 from chimp_assets.web.api import individuals as individuals_api
 from chimp_assets.web.auth.devices import Devices, secret_of
 from chimp_assets.web.auth.hashing import Hashing
@@ -36,10 +48,9 @@ from chimp_assets.web.auth.security import Guard
 from chimp_assets.web.auth.sessions import person_of
 from chimp_assets.web.auth.throttle import Throttle
 from chimp_assets.web.errors import Json, WebError, answer
-from chimp_assets.web.labelling import media
 from chimp_assets.web.labelling.faces import Faces
 from chimp_assets.web.labelling.gold import Gold
-from chimp_assets.web.labelling.media_worker import Making
+from chimp_assets.web.labelling.media_worker import MediaWorker
 from chimp_assets.web.labelling.picture_cache import PictureCache
 from chimp_assets.web.labelling.plants import Plants
 from chimp_assets.web.metrics import Metrics
@@ -48,7 +59,7 @@ from chimp_assets.web.pages import home as home_page
 from chimp_assets.web.pages import individuals, label, network, oidc, sign_in, together
 from chimp_assets.web.pages import review as review_page
 from chimp_assets.web.wording import texts
-from chimp_assets.web.wording.sentences import told
+from chimp_assets.web.wording.sentences import translated
 
 _log = logging.getLogger(__name__)
 
@@ -113,7 +124,7 @@ def create_app(home: Home, options: Options | None = None) -> FastAPI:
     app.state.devices = Devices(secret)
     app.state.plants = Plants(app.state.db, settings)
     app.state.gold = Gold(app.state.db, settings, secret)
-    app.state.media = Making(home, app.state.db, app.state.metrics, enabled=options.make_media)
+    app.state.media = MediaWorker(home, app.state.db, app.state.metrics, enabled=options.make_media)
     cache = PictureCache(settings.home / PICTURES, settings.web.pictures_mb * 1_000_000)
     app.state.faces = Faces(home, app.state.db, cache, app.state.metrics)
     app.state.networks = NetworkCache()
@@ -123,12 +134,12 @@ def create_app(home: Home, options: Options | None = None) -> FastAPI:
     for router in (*ROUTERS, _own_routes()):
         app.include_router(router)
     _answer_errors(app)
-    app.add_middleware(_Compressed)
+    app.add_middleware(_Compression)
     app.add_middleware(Guard, settings=settings.web, metrics=app.state.metrics)
     return app
 
 
-class _Compressed:
+class _Compression:
     """Texts in a tenth of their bytes: a claim for three days in the field is two megabytes of JSON, on a link of 1.5
     Mbit/s. Pictures and clips are compressed already, and parts of them are counted in their own bytes.
     """
@@ -152,7 +163,7 @@ def version_of(folder: Path) -> str:
 
 
 def _templates(app: FastAPI) -> Jinja2Templates:
-    """Jinja with what every template may use: t, told, lang, user, nonce, static, may, languages."""
+    """Jinja with what every template may use: t, translated, lang, user, nonce, static, may, languages."""
 
     def given(request: Request) -> dict[str, Any]:
         lang = texts.language_of(request)
@@ -166,7 +177,7 @@ def _templates(app: FastAPI) -> Jinja2Templates:
 
         return {
             "t": texts.translator(lang, app.state.settings.words),
-            "told": partial(told, lang),
+            "translated": partial(translated, lang),
             "lang": lang,
             "languages": texts.languages(),
             "user": person,

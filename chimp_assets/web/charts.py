@@ -68,7 +68,7 @@ def shares_over(lines: Mapping[str, Sequence[Point]]) -> LineChart | None:
 
 
 @dataclass(frozen=True)
-class Kept:
+class CalibrationPoint:
     """One point of a reliability diagram: its place, the ends of its interval, and how many tracks it stands for."""
 
     x: float
@@ -82,7 +82,7 @@ class Kept:
 class ReliabilityChart:
     """Share that was right against what was said; the diagonal is a head that keeps its word."""
 
-    points: list[Kept]
+    points: list[CalibrationPoint]
     x_ticks: list[tuple[float, str]]
     y_ticks: list[tuple[float, str]]
     width: int = 360
@@ -105,7 +105,7 @@ def reliability(points: Sequence[tuple[float, float, float, float, int]]) -> Rel
     def y(share: float) -> float:
         return round(chart.bottom - (chart.bottom - chart.top) * share, 1)
 
-    chart.points.extend(Kept(x(said), y(right), y(low), y(high), n) for said, right, low, high, n in points)
+    chart.points.extend(CalibrationPoint(x(said), y(right), y(low), y(high), n) for said, right, low, high, n in points)
     for n in range(5):
         chart.x_ticks.append((x(n / 4), f"{25 * n} %"))
         chart.y_ticks.append((y(n / 4), f"{25 * n} %"))
@@ -186,7 +186,7 @@ class Dot:
 
 
 @dataclass(frozen=True)
-class Line:
+class GraphLine:
     """An edge between two dots: value of its index and how broad that makes it."""
 
     a: int
@@ -204,7 +204,7 @@ class Graph:
     """Dots and lines on one sheet."""
 
     dots: list[Dot]
-    lines: list[Line]
+    lines: list[GraphLine]
     width: int = GRAPH_WIDTH
     height: int = GRAPH_HEIGHT
 
@@ -225,5 +225,5 @@ def graph(
         for key, (x, y) in places.items()
     }
     dots = [Dot(key, *at[key], round(4 + 9 * (sizes[key] / largest) ** 0.5, 1), key in named) for key in sizes]
-    lines = [Line(a, b, *at[a], *at[b], value, round(0.8 + 7 * value, 2)) for a, b, value in edges]
+    lines = [GraphLine(a, b, *at[a], *at[b], value, round(0.8 + 7 * value, 2)) for a, b, value in edges]
     return Graph(dots, lines)

@@ -27,14 +27,14 @@ class WebError(ChimpError):
         self.headers = headers or {}
 
 
-class SignedOut(WebError):
+class SignedOutError(WebError):
     """Nobody is signed in, or the session has ended."""
 
     def __init__(self) -> None:
         super().__init__(401, "signed_out", "You are not signed in, or your session has ended.", "Sign in again.")
 
 
-class TooLongBody(HTTPException):
+class BodyTooLongError(HTTPException):
     """Raised while a body is read: the framework passes exceptions of this class on, and swallows others."""
 
     def __init__(self) -> None:

@@ -20,5 +20,5 @@ class Body(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class Nothing(Body):
+class EmptyBody(Body):
     """An empty body."""

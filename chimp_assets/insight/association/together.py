@@ -55,7 +55,7 @@ class Scope:
 
 
 @dataclass(frozen=True)
-class Question:
+class TogetherQuery:
     """Who, of what is counted. keys: of individuals, two or more."""
 
     keys: tuple[int, ...]
@@ -63,7 +63,7 @@ class Question:
 
 
 @dataclass(frozen=True)
-class Track:
+class NamedTrack:
     """A track with the name of somebody who is asked about."""
 
     track_id: int
@@ -108,7 +108,7 @@ class Occasion:
     video_id: int
     day: date | None
     at: datetime | None
-    tracks: tuple[Track, ...]
+    tracks: tuple[NamedTrack, ...]
     frames: list[int]
 
     @property
@@ -118,7 +118,7 @@ class Occasion:
 
 
 @dataclass(frozen=True)
-class Index:
+class AssociationIndex:
     """How closely two are associated. days: n of the bootstrap; indices None without a day. Intervals: 95 in 100."""
 
     a: int
@@ -146,7 +146,7 @@ class Index:
 
 
 @dataclass(frozen=True)
-class Answer:
+class TogetherResult:
     """Occasions, the newest first; indices of each two. label_seq: decisions up to this one were read.
 
     models: (model_id, name, version) of the heads whose names were counted.
@@ -157,13 +157,13 @@ class Answer:
     n_clips: int
     n_days: int
     n_tracks: dict[int, int]
-    indices: list[Index]
+    indices: list[AssociationIndex]
     label_seq: int
     models: list[tuple[int, str, int]]
 
 
 @dataclass(frozen=True)
-class Box:
+class NamedBox:
     """A box in a frame that is shown, of the individual asked about in this place; fractions of the picture."""
 
     key: int
@@ -175,15 +175,15 @@ class Box:
 
 
 @dataclass(frozen=True)
-class Shown:
+class ExampleFrame:
     """A frame to show, with the boxes of those who are asked about."""
 
     video_id: int
     frame_no: int
-    boxes: list[Box]
+    boxes: list[NamedBox]
 
 
-def together(conn: sa.Connection, asked: Question) -> Answer:
+def together(conn: sa.Connection, asked: TogetherQuery) -> TogetherResult:
     """Everything about some individuals together."""
     label_seq = int(conn.scalar(sa.select(sa.func.coalesce(sa.func.max(t.annotation.c.seq), 0))) or 0)
     tracks = _tracks(conn, asked)
@@ -194,7 +194,7 @@ def together(conn: sa.Connection, asked: Question) -> Answer:
     heads = sorted({track.model_id for track in tracks if track.model_id is not None})
     m = t.model.c
     named = sa.select(m.model_id, m.name, m.version).where(m.model_id.in_(heads)).order_by(m.model_id)
-    return Answer(
+    return TogetherResult(
         occasions=occasions,
         n_frames=sum(len(shared.get(video_id, [])) for video_id in clips),
         n_clips=len(clips),
@@ -206,10 +206,10 @@ def together(conn: sa.Connection, asked: Question) -> Answer:
     )
 
 
-def shown_of(conn: sa.Connection, occasions: Sequence[Occasion]) -> list[list[Shown]]:
+def example_frames(conn: sa.Connection, occasions: Sequence[Occasion]) -> list[list[ExampleFrame]]:
     """Of each occasion the middle one of the frames that show everybody; where none does, one of each individual."""
-    apart: dict[int, dict[int, Track]] = {}
-    tracks: dict[int, Track] = {}
+    apart: dict[int, dict[int, NamedTrack]] = {}
+    tracks: dict[int, NamedTrack] = {}
     for n, occasion in enumerate(occasions):
         tracks |= {track.track_id: track for track in occasion.tracks}
         if not occasion.frames:
@@ -223,7 +223,7 @@ def shown_of(conn: sa.Connection, occasions: Sequence[Occasion]) -> list[list[Sh
             frames = [(k.video_id, middle[k.track_id]) for k in apart[n].values() if k.track_id in middle]
             wanted.append(list(dict.fromkeys(frames)))
     d = t.detection.c
-    boxes: dict[tuple[int, int], list[Box]] = defaultdict(list)
+    boxes: dict[tuple[int, int], list[NamedBox]] = defaultdict(list)
     numbers = sorted({frame_no for frames in wanted for _, frame_no in frames})
     for part in in_parts(sorted(tracks)):
         for some in in_parts(numbers):
@@ -233,8 +233,10 @@ def shown_of(conn: sa.Connection, occasions: Sequence[Occasion]) -> list[list[Sh
                 .order_by(d.track_id)
             ):
                 track = tracks[row.track_id]
-                boxes[row.video_id, row.frame_no].append(Box(track.key, track.verified, row.x, row.y, row.w, row.h))
-    return [[Shown(*frame, boxes[frame]) for frame in frames] for frames in wanted]
+                boxes[row.video_id, row.frame_no].append(
+                    NamedBox(track.key, track.verified, row.x, row.y, row.w, row.h)
+                )
+    return [[ExampleFrame(*frame, boxes[frame]) for frame in frames] for frames in wanted]
 
 
 def clips_of(conn: sa.Connection, occasions: Sequence[Occasion]) -> dict[int, str]:
@@ -263,7 +265,7 @@ def _middle_frames(conn: sa.Connection, track_ids: Sequence[int]) -> dict[int, i
     return {track_id: numbers[len(numbers) // 2] for track_id, numbers in frames.items()}
 
 
-def _tracks(conn: sa.Connection, asked: Question) -> list[Track]:
+def _tracks(conn: sa.Connection, asked: TogetherQuery) -> list[NamedTrack]:
     n, k, v = named_track.c, t.track.c, t.video.c
     statement = (
         sa.select(
@@ -279,26 +281,27 @@ def _tracks(conn: sa.Connection, asked: Question) -> list[Track]:
     # By place: by name is a tenth of the time of a page of 20,000 tracks.
     rows: Sequence[Any] = conn.execute(statement).all()
     return [
-        Track(track_id, video_id, key, source == "person", *others) for track_id, video_id, key, source, *others in rows
+        NamedTrack(track_id, video_id, key, source == "person", *others)
+        for track_id, video_id, key, source, *others in rows
     ]
 
 
 def _occasions(
-    keys: tuple[int, ...], scope: Scope, tracks: Sequence[Track], shared: dict[int, list[int]]
+    keys: tuple[int, ...], scope: Scope, tracks: Sequence[NamedTrack], shared: dict[int, list[int]]
 ) -> list[Occasion]:
     if scope.rule == "minutes":
         return _within(keys, tracks, timedelta(minutes=scope.minutes), shared)
     return _in_clips(keys, tracks, shared, at_once=scope.rule == "frame")
 
 
-def _by_video(tracks: Sequence[Track]) -> dict[int, list[Track]]:
-    videos: dict[int, list[Track]] = defaultdict(list)
+def _by_video(tracks: Sequence[NamedTrack]) -> dict[int, list[NamedTrack]]:
+    videos: dict[int, list[NamedTrack]] = defaultdict(list)
     for track in tracks:
         videos[track.video_id].append(track)
     return videos
 
 
-def _shared_frames(conn: sa.Connection, keys: tuple[int, ...], tracks: Sequence[Track]) -> dict[int, list[int]]:
+def _shared_frames(conn: sa.Connection, keys: tuple[int, ...], tracks: Sequence[NamedTrack]) -> dict[int, list[int]]:
     """Frames that show all of them, by clip, in order."""
     candidates = [here for here in _by_video(tracks).values() if {track.key for track in here} == set(keys)]
     frames: dict[int, dict[int, set[int]]] = defaultdict(lambda: defaultdict(set))
@@ -313,7 +316,7 @@ def _shared_frames(conn: sa.Connection, keys: tuple[int, ...], tracks: Sequence[
 
 
 def _in_clips(
-    keys: tuple[int, ...], tracks: Sequence[Track], shared: dict[int, list[int]], at_once: bool
+    keys: tuple[int, ...], tracks: Sequence[NamedTrack], shared: dict[int, list[int]], at_once: bool
 ) -> list[Occasion]:
     found = []
     for video_id, here in _by_video(tracks).items():
@@ -325,17 +328,17 @@ def _in_clips(
 
 
 def _within(
-    keys: tuple[int, ...], tracks: Sequence[Track], gap: timedelta, shared: dict[int, list[int]]
+    keys: tuple[int, ...], tracks: Sequence[NamedTrack], gap: timedelta, shared: dict[int, list[int]]
 ) -> list[Occasion]:
     """One occasion for each clip in which the last of them came: the others went at most so long before."""
-    places: dict[tuple[str | None, str | None], list[Track]] = defaultdict(list)
+    places: dict[tuple[str | None, str | None], list[NamedTrack]] = defaultdict(list)
     for track in tracks:
         if track.recorded_at is not None:
             places[track.place].append(track)
-    found: dict[int, dict[int, Track]] = {}
+    found: dict[int, dict[int, NamedTrack]] = {}
     for here in places.values():
         here.sort(key=lambda track: (track.begins, track.track_id))
-        last: dict[int, Track] = {}
+        last: dict[int, NamedTrack] = {}
         for track in here:
             of_key = last.get(track.key)
             if of_key is None or of_key.ends is None or (track.ends is not None and track.ends >= of_key.ends):
@@ -354,8 +357,8 @@ def _within(
 
 
 def _indices(
-    conn: sa.Connection, asked: Question, tracks: Sequence[Track], occasions: Sequence[Occasion]
-) -> list[Index]:
+    conn: sa.Connection, asked: TogetherQuery, tracks: Sequence[NamedTrack], occasions: Sequence[Occasion]
+) -> list[AssociationIndex]:
     """Of each two of them, by the same rule; of two, what the occasions say."""
     alive = _alive(conn, asked.keys)
     found = []
@@ -375,17 +378,17 @@ def _indices(
     return found
 
 
-def index_of(a: int, b: int, days: Sequence[tuple[bool, bool, bool]]) -> Index:
+def index_of(a: int, b: int, days: Sequence[tuple[bool, bool, bool]]) -> AssociationIndex:
     """Simple ratio and half-weight index of two. days: together, a seen, b seen; intervals by resampling days."""
     kinds = np.array([0 if x else 3 if in_a and in_b else 1 if in_a else 2 for x, in_a, in_b in days], np.int64)
     return index_of_counts(a, b, *np.bincount(kinds, minlength=4).tolist())
 
 
-def index_of_counts(a: int, b: int, x: int, y_a: int, y_b: int, y_ab: int) -> Index:
+def index_of_counts(a: int, b: int, x: int, y_a: int, y_b: int, y_ab: int) -> AssociationIndex:
     """The same from how many days there were of each kind."""
     n = x + y_a + y_b + y_ab
     if not n:
-        return Index(a, b, 0, 0, 0, 0, None, None, None, None, None, None)
+        return AssociationIndex(a, b, 0, 0, 0, 0, None, None, None, None, None, None)
     counts = np.array([x, y_a, y_b, y_ab])
     drawn = np.random.default_rng(0).multinomial(n, counts / n, size=RESAMPLES).astype(float)
     together_, only_a, only_b, apart = drawn.T
@@ -393,7 +396,7 @@ def index_of_counts(a: int, b: int, x: int, y_a: int, y_b: int, y_ab: int) -> In
     hwi = together_ / (together_ + apart + (only_a + only_b) / 2)
     sri_low, sri_high = (float(v) for v in np.quantile(sri, (0.025, 0.975)))
     hwi_low, hwi_high = (float(v) for v in np.quantile(hwi, (0.025, 0.975)))
-    return Index(
+    return AssociationIndex(
         a, b, x, y_a, y_b, y_ab, x / (x + y_ab + y_a + y_b), sri_low, sri_high,
         x / (x + y_ab + (y_a + y_b) / 2), hwi_low, hwi_high,
     )  # fmt: skip

@@ -25,7 +25,7 @@ State = Literal["stands", "agreed", "replaced", "retracted", "taken_back", "corr
 
 
 @dataclass(frozen=True)
-class Instead:
+class ReplacingAnswer:
     """The answer that stands instead: who gave it, when, what it says, and whether it was decided in review."""
 
     kind: str
@@ -38,7 +38,7 @@ class Instead:
 
 
 @dataclass(frozen=True)
-class Question:
+class AuthorQuestion:
     """What somebody asks about an answer."""
 
     by: str
@@ -47,7 +47,7 @@ class Question:
 
 
 @dataclass(frozen=True)
-class Own:
+class OwnAnswer:
     """One own answer. anim_id, name: whom it named, as merged now; photo: content hash of the track's best crop.
 
     state: stands; agreed: another answer stands and says the same; replaced: by an own newer one; retracted: by
@@ -68,23 +68,23 @@ class Own:
     note: str | None
     photo: str | None
     state: State
-    instead: Instead | None
+    instead: ReplacingAnswer | None
     taken_back_by: str | None
-    questions: tuple[Question, ...]
+    questions: tuple[AuthorQuestion, ...]
 
 
 @dataclass(frozen=True)
-class Page:
+class OwnAnswersPage:
     """A person's newest answers and skips. corrected: of the newest CORRECTED_OF those that somebody corrected, took
     back, or asks about; older: where the next page begins, None where nothing older is.
     """
 
-    answers: list[Own]
-    corrected: list[Own]
+    answers: list[OwnAnswer]
+    corrected: list[OwnAnswer]
     older: int | None
 
 
-def page(conn: sa.Connection, user_id: int, before: int | None = None) -> Page:
+def page(conn: sa.Connection, user_id: int, before: int | None = None) -> OwnAnswersPage:
     """The first page, or the one that begins before an event."""
     high = min(last_seq(conn), (before or 2**62) - 1)
     low = max(0, high - LOOKED_AT)
@@ -92,7 +92,7 @@ def page(conn: sa.Connection, user_id: int, before: int | None = None) -> Page:
     found = _owned(conn, user_id, rows[: PAGE if before is not None else None])
     corrected = [one for one in found if one.state in ("corrected", "taken_back") or one.questions]
     older = found[PAGE - 1].seq if len(rows) > PAGE else low + 1 if low else None
-    return Page(found[:PAGE], corrected if before is None else [], older)
+    return OwnAnswersPage(found[:PAGE], corrected if before is None else [], older)
 
 
 def _rows(conn: sa.Connection, user_id: int, low: int, high: int, limit: int) -> Sequence[Any]:
@@ -116,7 +116,7 @@ def _rows(conn: sa.Connection, user_id: int, low: int, high: int, limit: int) ->
 _SHOWN = (*ANSWER_KINDS, "same", "different", "skip")
 
 
-def _owned(conn: sa.Connection, user_id: int, rows: Sequence[Any]) -> list[Own]:
+def _owned(conn: sa.Connection, user_id: int, rows: Sequence[Any]) -> list[OwnAnswer]:
     standing = _standing(conn, sorted({row.track_id for row in rows if _is_answer(row)}))
     questions = _questions(conn, user_id, [row.annotation_id for row in rows])
     decided = _decided(conn, sorted({row.track_id for row in rows if _is_answer(row) and _mode(row) == "gold"}))
@@ -127,7 +127,7 @@ def _owned(conn: sa.Connection, user_id: int, rows: Sequence[Any]) -> list[Own]:
         state = _state(row, head, user_id, row.track_id in decided)
         other = head if state in ("corrected", "taken_back") else None
         found.append(
-            Own(
+            OwnAnswer(
                 row.seq, row.annotation_id, row.kind, row.track_id, row.anim_id, row.name, row.server_time,
                 "boundary" if row.lane == "repeat" else row.lane,
                 row.seconds, row.note, row.content_hash, state, _instead(other),
@@ -175,10 +175,10 @@ def _meaning(row: Any) -> tuple[str, int | None]:
     return ("name", row.individual_id) if row.kind in NAMING_KINDS else (row.kind, None)
 
 
-def _instead(row: Any) -> Instead | None:
+def _instead(row: Any) -> ReplacingAnswer | None:
     if row is None:
         return None
-    return Instead(row.kind, row.anim_id, row.name, row.by, row.server_time, row.note, _mode(row) == "review")
+    return ReplacingAnswer(row.kind, row.anim_id, row.name, row.by, row.server_time, row.note, _mode(row) == "review")
 
 
 def _standing(conn: sa.Connection, track_ids: list[int]) -> dict[int, Any]:
@@ -199,10 +199,10 @@ def _standing(conn: sa.Connection, track_ids: list[int]) -> dict[int, Any]:
     return {row.track_id: row for row in rows}
 
 
-def _questions(conn: sa.Connection, user_id: int, ids: list[str]) -> dict[str, list[Question]]:
+def _questions(conn: sa.Connection, user_id: int, ids: list[str]) -> dict[str, list[AuthorQuestion]]:
     """What others ask about some answers."""
     a, u = t.annotation.c, t.app_user.c
-    found: dict[str, list[Question]] = {}
+    found: dict[str, list[AuthorQuestion]] = {}
     rows = conn.execute(
         sa.select(a.supersedes, a.note, a.server_time, u.name)
         .join_from(t.annotation, t.app_user, u.user_id == a.annotator_id)
@@ -210,7 +210,7 @@ def _questions(conn: sa.Connection, user_id: int, ids: list[str]) -> dict[str, l
         .order_by(a.seq)
     )
     for row in rows if ids else ():
-        found.setdefault(row.supersedes, []).append(Question(row.name, row.server_time, row.note))
+        found.setdefault(row.supersedes, []).append(AuthorQuestion(row.name, row.server_time, row.note))
     return found
 
 

@@ -48,7 +48,7 @@ class Share:
 
 
 @dataclass(frozen=True)
-class Member:
+class UserSummary:
     """One user. last_seen: of the newest session; sessions: those that have not ended; has_password: may sign in with
     one; outside: comes from the identity provider."""
 
@@ -65,7 +65,7 @@ class Member:
 
 
 @dataclass(frozen=True)
-class Pace:
+class AnsweringPace:
     """Answers of one person among the newest events. hours: clock hours with an answer; per_hour: median of these."""
 
     name: str
@@ -76,7 +76,7 @@ class Pace:
 
 
 @dataclass(frozen=True)
-class Hour:
+class HourlyAnswers:
     """Answers of each person in one clock hour (UTC)."""
 
     at: datetime
@@ -84,7 +84,7 @@ class Hour:
 
 
 @dataclass(frozen=True)
-class Answered:
+class AnsweringSummary:
     """Pace and agreement. looked_at, compared: events that were gone through for either; alike: with others about the
     same tracks; gold: of questions whose answer is known; own: with oneself, of hidden repeats.
     """
@@ -92,15 +92,15 @@ class Answered:
     looked_at: int
     compared: int
     since: datetime | None
-    paces: list[Pace]
-    hours: list[Hour]
+    paces: list[AnsweringPace]
+    hours: list[HourlyAnswers]
     alike: dict[str, Share]
     gold: dict[str, Share]
     own: dict[str, SelfAgreement]
 
 
 @dataclass(frozen=True)
-class Logged:
+class AuditEntry:
     """One thing that happened. detail: name and value, as they were written."""
 
     audit_event_id: int
@@ -111,7 +111,7 @@ class Logged:
     detail: list[tuple[str, str]]
 
 
-def members(conn: sa.Connection, now: datetime) -> list[Member]:
+def members(conn: sa.Connection, now: datetime) -> list[UserSummary]:
     """All users by name, those who are disabled last."""
     u, s, o = t.app_user.c, t.user_session.c, t.oidc_identity.c
     seen: dict[int, datetime] = {}
@@ -131,7 +131,7 @@ def members(conn: sa.Connection, now: datetime) -> list[Member]:
         ).order_by(u.disabled, u.name)
     )  # fmt: skip
     return [
-        Member(
+        UserSummary(
             row.user_id, row.name, row.role, bool(row.disabled), row.created_at, seen.get(row.user_id),
             open_sessions[row.user_id], bool(row.has_password), bool(row.must_change), row.user_id in outside,
         )
@@ -139,7 +139,7 @@ def members(conn: sa.Connection, now: datetime) -> list[Member]:
     ]  # fmt: skip
 
 
-def answered(conn: sa.Connection) -> Answered:
+def answering_summary(conn: sa.Connection) -> AnsweringSummary:
     """How fast and how alike people answer, of the newest events; imported labels were not answered here."""
     a, u = t.annotation.c, t.app_user.c
     high = last_seq(conn)
@@ -163,13 +163,15 @@ def answered(conn: sa.Connection) -> Answered:
         counted = [found[name] for found in by_hour.values() if name in found]
         seconds = timed.get(name)
         paces.append(
-            Pace(name, sum(counted), len(counted), float(median(counted)), float(median(seconds)) if seconds else None)
+            AnsweringPace(
+                name, sum(counted), len(counted), float(median(counted)), float(median(seconds)) if seconds else None
+            )
         )
-    hours = [Hour(at, dict(by_hour[at])) for at in sorted(by_hour, reverse=True)[:HOURS_SHOWN]]
+    hours = [HourlyAnswers(at, dict(by_hour[at])) for at in sorted(by_hour, reverse=True)[:HOURS_SHOWN]]
     near = max(0, high - COMPARED)
     own = {one.annotator: one for one in self_agreement(conn, near)}
     since = rows[0].server_time if rows else None
-    return Answered(high - low, high - near, since, paces, hours, _alike(conn, near), _gold(conn), own)
+    return AnsweringSummary(high - low, high - near, since, paces, hours, _alike(conn, near), _gold(conn), own)
 
 
 def _alike(conn: sa.Connection, low: int) -> dict[str, Share]:
@@ -219,7 +221,9 @@ def _gold(conn: sa.Connection) -> dict[str, Share]:
     return {name: Share(int(hits), int(n)) for name, hits, n in rows}
 
 
-def log(conn: sa.Connection, before: int | None = None, action: str | None = None, limit: int = LOGGED) -> list[Logged]:
+def audit_log(
+    conn: sa.Connection, before: int | None = None, action: str | None = None, limit: int = LOGGED
+) -> list[AuditEntry]:
     """What happened, the newest first, before one of them. action: only this one."""
     e, u = t.audit_event.c, t.app_user.c
     asked = sa.select(e.audit_event_id, e.at, u.name, e.action, e.subject, e.detail).outerjoin_from(
@@ -236,7 +240,7 @@ def log(conn: sa.Connection, before: int | None = None, action: str | None = Non
         except ValueError:
             detail = {"": row.detail}
         pairs = [(str(k), str(v)) for k, v in detail.items() if v != ""] if isinstance(detail, dict) else []
-        found.append(Logged(row.audit_event_id, row.at, row.name, row.action, row.subject, pairs))
+        found.append(AuditEntry(row.audit_event_id, row.at, row.name, row.action, row.subject, pairs))
     return found
 
 

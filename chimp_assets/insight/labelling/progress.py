@@ -25,7 +25,7 @@ PACE_OF = 200
 
 
 @dataclass(frozen=True)
-class Pace:
+class MedianTime:
     """Median seconds of a person's newest n timed answers; None where nothing was timed."""
 
     seconds: float | None
@@ -33,12 +33,12 @@ class Pace:
 
 
 @dataclass(frozen=True)
-class Work:
+class WaitingWork:
     """Items of one kind that this person could do now, how fast the person is at them, and what that makes."""
 
     kind: str
     ready: int
-    pace: Pace
+    pace: MedianTime
 
     @property
     def seconds_left(self) -> float | None:
@@ -47,18 +47,18 @@ class Work:
 
 
 @dataclass(frozen=True)
-class Day:
+class DaySummary:
     """A person's answers since a moment. named: tracks, without names taken back; answers: all, taken back or not."""
 
     since: datetime
     named: int
     answers: int
-    pace: Pace
+    pace: MedianTime
     agreement: SelfAgreement | None
 
 
 @dataclass(frozen=True)
-class Lacking:
+class UndersampledIndividual:
     """An individual with too few verified tracks: tracks whose name a person gave, and that stands."""
 
     anim_id: str
@@ -68,7 +68,7 @@ class Lacking:
 
 
 @dataclass(frozen=True)
-class CurvePoint:
+class AccuracyPoint:
     """Accuracy on the audit tracks after so many labels, with limits of 95 in 100. policy: real or random."""
 
     policy: str
@@ -79,16 +79,16 @@ class CurvePoint:
 
 
 @dataclass(frozen=True)
-class Learned:
+class LearningProgress:
     """What the labels bought: of the champion head, as measured on labels up to `watermark`."""
 
     head: HeadStatus | None
     bought: Bought | None
     watermark: int | None
-    curve: list[CurvePoint]
+    curve: list[AccuracyPoint]
 
 
-def day_of(conn: sa.Connection, user_id: int, name: str, since: datetime) -> Day:
+def day_of(conn: sa.Connection, user_id: int, name: str, since: datetime) -> DaySummary:
     """What a person has done since a moment, and how well it has agreed with itself lately."""
     a = t.annotation.c
     back = t.annotation.alias("taken_back")
@@ -99,10 +99,10 @@ def day_of(conn: sa.Connection, user_id: int, name: str, since: datetime) -> Day
         sa.select(sa.func.count(sa.distinct(a.track_id))).where(*mine, a.kind.in_(NAMING_KINDS), ~undone)
     )
     own = next((row for row in recent_self_agreement(conn) if row.annotator == name), None)
-    return Day(since, int(named or 0), int(answers or 0), pace_of(conn, user_id, ANSWER_KINDS, since), own)
+    return DaySummary(since, int(named or 0), int(answers or 0), pace_of(conn, user_id, ANSWER_KINDS, since), own)
 
 
-def pace_of(conn: sa.Connection, user_id: int, kinds: tuple[str, ...], since: datetime | None = None) -> Pace:
+def pace_of(conn: sa.Connection, user_id: int, kinds: tuple[str, ...], since: datetime | None = None) -> MedianTime:
     """The median of a person's newest timed answers of these kinds."""
     a = t.annotation.c
     asked = sa.select(a.seconds).where(
@@ -111,18 +111,18 @@ def pace_of(conn: sa.Connection, user_id: int, kinds: tuple[str, ...], since: da
     if since is not None:
         asked = asked.where(a.server_time >= since)
     seconds = list(conn.scalars(asked.order_by(a.seq.desc()).limit(PACE_OF)))
-    return Pace(float(median(seconds)) if seconds else None, len(seconds))
+    return MedianTime(float(median(seconds)) if seconds else None, len(seconds))
 
 
-def work_for(conn: sa.Connection, user_id: int, may_name: bool, may_correct: bool) -> list[Work]:
+def work_for(conn: sa.Connection, user_id: int, may_name: bool, may_correct: bool) -> list[WaitingWork]:
     """What waits for a person: items that are free or already this person's own."""
     found = []
     if may_name:
-        found.append(Work("names", _ready(conn, user_id, in_lanes(None)), pace_of(conn, user_id, ANSWER_KINDS)))
+        found.append(WaitingWork("names", _ready(conn, user_id, in_lanes(None)), pace_of(conn, user_id, ANSWER_KINDS)))
     pairs = pace_of(conn, user_id, PAIR_ANSWER_KINDS[:2])
-    found.append(Work("pairs", _ready(conn, user_id, in_lanes((t.PAIRS,))), pairs))
+    found.append(WaitingWork("pairs", _ready(conn, user_id, in_lanes((t.PAIRS,))), pairs))
     if may_correct:
-        found.append(Work("disputed", _ready(conn, user_id, in_lanes((t.DISPUTED,))), pairs))
+        found.append(WaitingWork("disputed", _ready(conn, user_id, in_lanes((t.DISPUTED,))), pairs))
     return found
 
 
@@ -135,22 +135,24 @@ def _ready(conn: sa.Connection, user_id: int, lanes: sa.ColumnElement[bool]) -> 
     return int(conn.scalar(sa.select(sa.func.count()).select_from(t.acquisition_queue).where(free, lanes)) or 0)
 
 
-def lacking(conn: sa.Connection, enough: int = ENOUGH) -> list[Lacking]:
+def undersampled(conn: sa.Connection, enough: int = ENOUGH) -> list[UndersampledIndividual]:
     """Individuals with fewer verified tracks than enough, the fewest first. Merged ones count as who they are."""
     counts = verified_tracks(conn)
     i = t.individual.c
     people = conn.execute(
         sa.select(i.individual_id, i.anim_id, i.name, i.provisional).where(i.same_as_id.is_(None)).order_by(i.anim_id)
     )
-    few = [Lacking(r.anim_id, r.name, bool(r.provisional), counts.get(r.individual_id, 0)) for r in people]
+    few = [
+        UndersampledIndividual(r.anim_id, r.name, bool(r.provisional), counts.get(r.individual_id, 0)) for r in people
+    ]
     return sorted((row for row in few if row.verified < enough), key=lambda row: row.verified)
 
 
-def learned(conn: sa.Connection) -> Learned:
+def learning_progress(conn: sa.Connection) -> LearningProgress:
     """What the labels bought, from the champion head's newest measurement."""
     head = next((head for head in head_history(conn) if head.state == "champion"), None)
     if head is None:
-        return Learned(None, None, None, [])
+        return LearningProgress(None, None, None, [])
     c = sa.table(
         "v_learning_curve",
         *map(sa.column, ("model_id", "policy", "n_labels", "accuracy", "accuracy_low", "accuracy_high")),
@@ -162,8 +164,8 @@ def learned(conn: sa.Connection) -> Learned:
         .order_by(c.policy, c.n_labels)
     ).all()
     curve = [
-        CurvePoint(r.policy, int(r.n_labels), r.accuracy, r.accuracy_low, r.accuracy_high)
+        AccuracyPoint(r.policy, int(r.n_labels), r.accuracy, r.accuracy_low, r.accuracy_high)
         for r in rows
         if None not in (r.accuracy, r.accuracy_low, r.accuracy_high)
     ]
-    return Learned(head, bought_of(conn), rows[0].watermark_seq if rows else None, curve)
+    return LearningProgress(head, bought_of(conn), rows[0].watermark_seq if rows else None, curve)

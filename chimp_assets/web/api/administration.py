@@ -47,13 +47,13 @@ class Rollback(Body):
     why: str = Field("", max_length=500)
 
 
-class Again(Body):
+class Retry(Body):
     """Which failed video; all of them where none is named."""
 
     video_id: Key | None = None
 
 
-class Clock(Body):
+class ClockCorrection(Body):
     """What a camera's clock did: an offset or zone, a reset, or the order of day and month; a period by days."""
 
     camera: _Name
@@ -68,7 +68,7 @@ class Clock(Body):
     dry_run: bool = False
 
 
-class NotAnyMore(Body):
+class CorrectionUndo(Body):
     """Which correction is taken back, and why."""
 
     correction_id: Key
@@ -82,7 +82,7 @@ class NewUser(Body):
     role: Literal["viewer", "volunteer", "identifier", "reviewer", "expert", "admin"]
 
 
-class Who(Body):
+class UserName(Body):
     """A user."""
 
     name: _Name
@@ -106,7 +106,7 @@ def rollback(request: Request, wanted: Rollback, person: _Admin) -> Any:
 
 
 @router.post("/data/retry")
-def retry(request: Request, wanted: Again, person: _Admin) -> Any:
+def retry(request: Request, wanted: Retry, person: _Admin) -> Any:
     """Take failed videos and given-up bundles up again, as `chimp ingest --retry-failed` does; the daemon decodes."""
     db = request.app.state.db
     done = due.retry_failed(db, wanted.video_id)
@@ -121,7 +121,7 @@ def retry(request: Request, wanted: Again, person: _Admin) -> Any:
 
 
 @router.post("/times/correct")
-def correct_time(request: Request, wanted: Clock, person: _Reviewer) -> Any:
+def correct_time(request: Request, wanted: ClockCorrection, person: _Reviewer) -> Any:
     """Say what a camera's clock did, as `chimp times correct` does; days, sightings and splits follow."""
     state = request.app.state
     fields = wanted.model_dump(exclude={"why", "dry_run"})
@@ -130,7 +130,7 @@ def correct_time(request: Request, wanted: Clock, person: _Reviewer) -> Any:
 
 
 @router.post("/times/undo")
-def undo_time(request: Request, wanted: NotAnyMore, person: _Reviewer) -> Any:
+def undo_time(request: Request, wanted: CorrectionUndo, person: _Reviewer) -> Any:
     """Take a correction of a clock back, as `chimp times undo` does."""
     state = request.app.state
     return _corrected(revoke(state.db, state.settings, wanted.correction_id, wanted.why or None, person.name))
@@ -164,7 +164,7 @@ async def add(request: Request, wanted: NewUser, person: _Admin) -> Any:
 
 
 @router.post("/users/password")
-async def password(request: Request, wanted: Who, person: _Admin) -> Any:
+async def password(request: Request, wanted: UserName, person: _Admin) -> Any:
     """Another password for one sign-in, shown once; all sessions of that user end."""
 
     def work() -> Any:
@@ -190,7 +190,7 @@ def _new_password(request: Request, name: str, person: Person) -> str:
 
 
 @router.post("/users/disable")
-def disable(request: Request, wanted: Who, person: _Admin) -> Any:
+def disable(request: Request, wanted: UserName, person: _Admin) -> Any:
     """This user is out at once and may answer no more; items go back to the queue, and what was said stays."""
     if key_of(wanted.name) == key_of(person.name):
         raise WebError(409, "oneself", "You cannot disable yourself.", "Ask another administrator.")
@@ -199,14 +199,14 @@ def disable(request: Request, wanted: Who, person: _Admin) -> Any:
 
 
 @router.post("/users/enable")
-def enable(request: Request, wanted: Who, person: _Admin) -> Any:
+def enable(request: Request, wanted: UserName, person: _Admin) -> Any:
     """This user may sign in and answer again."""
     enable_user(request.app.state.db, wanted.name, person.name)
     return {"name": wanted.name, "disabled": False}
 
 
 @router.post("/users/sign-out")
-def sign_out(request: Request, wanted: Who, person: _Admin) -> Any:
+def sign_out(request: Request, wanted: UserName, person: _Admin) -> Any:
     """End every session of a user; of one's own all but this one."""
     with request.app.state.db.write() as conn:
         user_id = user_id_of(conn, wanted.name, even_disabled=True)

@@ -66,7 +66,7 @@ class Event(Body):
         return self.kind in PAIR_KINDS or self.other_track_id is not None
 
 
-class Unreadable(BaseModel):
+class UnreadableEvent(BaseModel):
     """A decision that is none, with an id by which its sender can be told so."""
 
     annotation_id: str
@@ -80,10 +80,10 @@ def _or_unreadable(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
         name = value.get("annotation_id") if isinstance(value, dict) else None
         if not isinstance(name, str) or len(name) > 64:
             raise
-        return Unreadable(annotation_id=name, error=error.errors(include_url=False, include_context=False)[0])
+        return UnreadableEvent(annotation_id=name, error=error.errors(include_url=False, include_context=False)[0])
 
 
-class Events(Body):
+class EventBatch(Body):
     """A batch. user: whose answers they are, where a device says so: several people may use one."""
 
     user: str | None = Field(None, max_length=200, description="who decided; refused if somebody else is signed in")
@@ -91,7 +91,7 @@ class Events(Body):
 
 
 @router.post("/events")
-def events(request: Request, batch: Events, person: Annotated[Person, Depends(require("annotator"))]) -> Any:
+def events(request: Request, batch: EventBatch, person: Annotated[Person, Depends(require("annotator"))]) -> Any:
     """Store decisions; says of each what became of it. What is `stored`, `duplicate` or `conflict` may be forgotten."""
     if batch.user is not None and batch.user != person.name:
         # Somebody else signed in on the same device in the meantime: nobody's answers become another's.
@@ -104,7 +104,7 @@ def events(request: Request, batch: Events, person: Annotated[Person, Depends(re
     state = request.app.state
     # The validator puts these in the place of what it could not read.
     places: list[tuple[int, Any]] = list(enumerate(batch.events))
-    unreadable: dict[int, Unreadable] = {place: one for place, one in places if isinstance(one, Unreadable)}
+    unreadable: dict[int, UnreadableEvent] = {place: one for place, one in places if isinstance(one, UnreadableEvent)}
     readable = [event for place, event in enumerate(batch.events) if place not in unreadable]
     if not readable:
         raise RequestValidationError([one.error for one in unreadable.values()])

@@ -31,7 +31,7 @@ _LOOKED_AT = 20 * TRACKS
 _FIRST = t.prediction.c.rank == sa.literal_column("1")
 
 
-class Marked(Body):
+class GridAnswer(Body):
     """What a person says is somebody else, before any of the page is stored."""
 
     page_id: str = Field(max_length=36)
@@ -80,7 +80,7 @@ def grid(
 
 
 @router.post("/check")
-def check(request: Request, given: Marked, person: Annotated[Person, Depends(require("identifier"))]) -> Any:
+def check(request: Request, given: GridAnswer, person: Annotated[Person, Depends(require("identifier"))]) -> Any:
     """Whether the wrong tracks of a page were found. `plants` are not to be stored; after a miss nothing is."""
     judged = request.app.state.plants.judge_page(person, given.page_id, set(given.marked))
     if judged is None:

@@ -15,7 +15,7 @@ from chimp_assets.database import schema as t
 from chimp_assets.database.work.queue import pending_count
 from chimp_assets.web.auth.roles import everybody, may
 from chimp_assets.web.auth.sessions import person_of
-from chimp_assets.web.errors import SignedOut, WebError
+from chimp_assets.web.errors import SignedOutError, WebError
 from chimp_assets.web.metrics import gauge
 
 router = APIRouter(tags=["health"])
@@ -42,7 +42,7 @@ def metrics(request: Request) -> PlainTextResponse:
     if not (expected and hmac.compare_digest(given.encode(), expected.encode())):
         person = person_of(request)
         if person is None:
-            raise SignedOut
+            raise SignedOutError
         if not may(person, "admin"):
             raise WebError(403, "role", "These numbers are for administrators.", f"Ask one, or set {TOKEN}.")
     with request.app.state.db.read() as conn:

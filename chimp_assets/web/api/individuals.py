@@ -31,13 +31,13 @@ _Identifier = Annotated[Person, Depends(require("identifier"))]
 _Reviewer = Annotated[Person, Depends(require("reviewer"))]
 
 
-class Photos(Body):
+class ReferenceChoice(Body):
     """Tracks whose best crops are the photos, the first first."""
 
     tracks: list[Key] = Field(max_length=20)
 
 
-class SomebodyElse(Body):
+class MisnamedTrack(Body):
     """A track that is shown as an individual and, says this person, is not."""
 
     track_id: Key
@@ -67,7 +67,7 @@ class Unmerge(Body):
 
 
 @router.post("/{anim_id:path}/references")
-def references(request: Request, anim_id: str, wanted: Photos, person: _Identifier) -> Any:
+def references(request: Request, anim_id: str, wanted: ReferenceChoice, person: _Identifier) -> Any:
     """Choose and order the reference photos."""
     db = request.app.state.db
     key, code = _find(db, anim_id)
@@ -76,7 +76,7 @@ def references(request: Request, anim_id: str, wanted: Photos, person: _Identifi
 
 
 @router.post("/{anim_id:path}/not-this-one")
-def not_this_one(request: Request, anim_id: str, said: SomebodyElse, person: _Identifier) -> Any:
+def not_this_one(request: Request, anim_id: str, said: MisnamedTrack, person: _Identifier) -> Any:
     """Ask a reviewer to look at a track. A retraction of the event that is answered takes it back."""
     db = request.app.state.db
     _, code = _find(db, anim_id)

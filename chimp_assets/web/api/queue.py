@@ -15,8 +15,8 @@ from chimp_assets.database import schema as t
 from chimp_assets.database.work import queue
 from chimp_assets.web.auth.roles import may, require
 from chimp_assets.web.auth.sessions import Person
-from chimp_assets.web.fields import Body, Key, Nothing
-from chimp_assets.web.labelling.items import Asked, asked, item_dicts, moment
+from chimp_assets.web.fields import Body, EmptyBody, Key
+from chimp_assets.web.labelling.items import LabellingQuestion, item_dicts, moment, questions_of
 from chimp_assets.web.wording.texts import language_of
 
 router = APIRouter(prefix="/api/queue", tags=["queue"])
@@ -42,7 +42,7 @@ def claim(request: Request, wanted: ClaimRequest, person: Annotated[Person, Depe
     until = datetime.now(UTC) + timedelta(minutes=minutes)
     items = queue.claim(db, person.name, wanted.n, minutes, lanes, wanted.exclude) if lanes else []
     fresh = {item.item_id for item in items if item.fresh}
-    questions = request.app.state.gold.among(person, asked(items, settings.web.blind_share), fresh)
+    questions = request.app.state.gold.among(person, questions_of(items, settings.web.blind_share), fresh)
     request.app.state.media.make_soon(_tracks(questions), settings.web.media_wait_s)
     with db.read() as conn:
         return {
@@ -62,12 +62,12 @@ def _lanes(wanted: ClaimRequest, person: Person) -> list[str]:
     return [lane for lane in allowed if (lane not in side if wanted.lanes is None else lane in wanted.lanes)]
 
 
-def _tracks(questions: list[Asked]) -> list[int]:
+def _tracks(questions: list[LabellingQuestion]) -> list[int]:
     return [i for q in questions for i in (q.track_id, q.other_track_id) if i is not None]
 
 
 @router.post("/release")
-def release(request: Request, nothing: Nothing, person: Annotated[Person, Depends(require("annotator"))]) -> Any:
+def release(request: Request, nothing: EmptyBody, person: Annotated[Person, Depends(require("annotator"))]) -> Any:
     """Give back what is leased to the person who asks."""
     return {"released": queue.release(request.app.state.db, person.name)}
 

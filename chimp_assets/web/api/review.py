@@ -27,7 +27,7 @@ from chimp_assets.web.auth.sessions import Person
 from chimp_assets.web.errors import WebError
 from chimp_assets.web.fields import Body
 from chimp_assets.web.labelling.items import champion_head, moment, standing_references, track_dicts, video_dict
-from chimp_assets.web.wording.sentences import told
+from chimp_assets.web.wording.sentences import translated
 from chimp_assets.web.wording.texts import language_of
 
 router = APIRouter(prefix="/api/review", tags=["review"])
@@ -87,7 +87,7 @@ def authors(request: Request, person: _Reviewer, ids: Annotated[list[_Id], Query
         return {"authors": queues.authors(conn, ids)}
 
 
-class Individual(Body):
+class IndividualDecision(Body):
     """What becomes of a provisional individual. into: of a merge."""
 
     anim_id: str = Field(max_length=200)
@@ -97,7 +97,7 @@ class Individual(Body):
 
 
 @router.post("/individual")
-def individual(request: Request, wanted: Individual, person: _Reviewer) -> Any:
+def individual(request: Request, wanted: IndividualDecision, person: _Reviewer) -> Any:
     """Confirm a provisional individual, or merge it into another; each has its way back."""
     db = request.app.state.db
     if wanted.act == "merge":
@@ -114,7 +114,7 @@ def individual(request: Request, wanted: Individual, person: _Reviewer) -> Any:
     return {"done": wanted.act}
 
 
-def _confirm(request: Request, wanted: Individual, person: Person, provisional: bool) -> None:
+def _confirm(request: Request, wanted: IndividualDecision, person: Person, provisional: bool) -> None:
     i = t.individual.c
     terms = Terms(why=wanted.why or "decided in review", by=person.name)
 
@@ -170,7 +170,7 @@ def _case(case: Case, photos: dict[str, list[dict[str, Any]]], weight: int, user
         })  # fmt: skip
     flags = [_event(one, user_id) for one in case.events if one.kind == "skip"]
     who = case.individual
-    reason = None if case.reason is None else told(lang, case.reason)
+    reason = None if case.reason is None else translated(lang, case.reason)
     return {
         "key": case.key,
         "queue": case.queue,

@@ -21,7 +21,7 @@ from chimp_assets.web.auth.security import is_local
 from chimp_assets.web.auth.sessions import Person
 from chimp_assets.web.auth.throttle import is_worth_telling
 from chimp_assets.web.errors import WebError
-from chimp_assets.web.fields import Body, Nothing
+from chimp_assets.web.fields import Body, EmptyBody
 from chimp_assets.web.labelling.items import moment
 
 router = APIRouter(prefix="/api", tags=["sign-in"])
@@ -124,7 +124,9 @@ def open_session(request: Request, response: Response, user_id: int, name: str, 
 
 
 @router.post("/sign-out")
-def sign_out(request: Request, nothing: Nothing, person: Annotated[Person, Depends(require("viewer"))]) -> JSONResponse:
+def sign_out(
+    request: Request, nothing: EmptyBody, person: Annotated[Person, Depends(require("viewer"))]
+) -> JSONResponse:
     """End this session and give one's items back."""
     db = request.app.state.db
     released = queue.release(db, person.name)

@@ -21,7 +21,7 @@ from starlette.requests import Request
 
 from chimp_assets.database.schema import DISPUTED, PAIRS
 from chimp_assets.web.auth.sessions import Person, person_of
-from chimp_assets.web.errors import SignedOut, WebError
+from chimp_assets.web.errors import SignedOutError, WebError
 
 Rung = Literal["viewer", "annotator", "identifier", "reviewer", "admin"]
 
@@ -66,7 +66,7 @@ def may_settle(person: Person, lane: str) -> bool:
     return may(person, RUNG_OF_LANE.get(lane, "identifier"))
 
 
-class Required:
+class RoleRequirement:
     """The declared role of a route. A test walks all routes and fails on one without it. rung None: everybody."""
 
     def __init__(self, rung: Rung | None) -> None:
@@ -77,7 +77,7 @@ class Required:
             return None
         person = person_of(request)
         if person is None:
-            raise SignedOut
+            raise SignedOutError
         if person.must_change and request.url.path not in WITH_OLD_PASSWORD:
             raise WebError(
                 403, "password_must_change", "Your password was for one sign-in.", "Choose a password of your own."
@@ -92,11 +92,11 @@ class Required:
         return person
 
 
-def require(rung: Rung) -> Required:
+def require(rung: Rung) -> RoleRequirement:
     """The dependency of a route for people on this rung or above; it gives the person."""
-    return Required(rung)
+    return RoleRequirement(rung)
 
 
-def everybody() -> Required:
+def everybody() -> RoleRequirement:
     """The dependency of a route that needs no sign-in: `sessions.person_of` tells who is there."""
-    return Required(None)
+    return RoleRequirement(None)

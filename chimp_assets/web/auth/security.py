@@ -25,7 +25,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from chimp_assets.settings import WebSettings
 from chimp_assets.web.auth.forwarded import as_proxies_say, proxies_of
-from chimp_assets.web.errors import TooLongBody, answer
+from chimp_assets.web.errors import BodyTooLongError, answer
 from chimp_assets.web.metrics import Metrics
 
 _log = logging.getLogger(__name__)
@@ -165,7 +165,7 @@ def bounded(receive: Receive, most: int) -> Receive:
         if message["type"] == "http.request":
             got += len(message.get("body", b""))
             if got > most:
-                raise TooLongBody
+                raise BodyTooLongError
         return message
 
     return receive_bounded

@@ -31,7 +31,7 @@ from chimp_assets.database.labels.events import ANSWER_KINDS, NAMING_KINDS
 from chimp_assets.database.people.leases import give_back
 from chimp_assets.settings import Settings
 from chimp_assets.web.auth.sessions import Person
-from chimp_assets.web.labelling.items import Asked, champion_head
+from chimp_assets.web.labelling.items import LabellingQuestion, champion_head
 from chimp_assets.web.labelling.known_tracks import GOLD_FROM, KnownTrack, known_tracks, record_check
 
 MODE = "gold"
@@ -65,7 +65,9 @@ class Gold:
     def __init__(self, db: Database, settings: Settings, secret: bytes) -> None:
         self._db, self._settings, self._secret = db, settings, secret
 
-    def among(self, person: Person, questions: Sequence[Asked], fresh: Collection[int]) -> list[Asked]:
+    def among(
+        self, person: Person, questions: Sequence[LabellingQuestion], fresh: Collection[int]
+    ) -> list[LabellingQuestion]:
         """The questions of a claim, some of them about tracks whose answer is known. None for people who may correct
         others.
 
@@ -87,14 +89,14 @@ class Gold:
             given |= self._lend(person, lent, but)
         return self._in_place(questions, {q.item_id: given[q.item_id] for q in names if q.item_id in given})
 
-    def _in_place(self, questions: Sequence[Asked], given: Mapping[int, int]) -> list[Asked]:
+    def _in_place(self, questions: Sequence[LabellingQuestion], given: Mapping[int, int]) -> list[LabellingQuestion]:
         """The questions with the tracks that are given for some items, and with reasons that fit these."""
         if not given:
             return list(questions)
         with self._db.read() as conn:
             sure = _surenesses(conn, list(given.values()))
 
-        def gold(q: Asked, track_id: int) -> Asked:
+        def gold(q: LabellingQuestion, track_id: int) -> LabellingQuestion:
             reason = _reason(q.reason, sure.get(track_id))
             return replace(q, track_id=track_id, reason=q.reason if reason is None else reason, as_new=True)
 
@@ -175,7 +177,7 @@ class Gold:
         digest = hmac.digest(self._secret, f"gold:{person.user_id}:{item_id}".encode(), hashlib.sha256)
         return int.from_bytes(digest[:8]) / 2**64
 
-    def _lend(self, person: Person, lent: Sequence[Asked], but: Collection[int]) -> dict[int, int]:
+    def _lend(self, person: Person, lent: Sequence[LabellingQuestion], but: Collection[int]) -> dict[int, int]:
         """Known tracks, by the items whose place they take from now on; fewer where few tracks are known."""
         with self._db.read() as conn:
             known = [k for k in known_tracks(conn, person.user_id) if k.track_id not in but]

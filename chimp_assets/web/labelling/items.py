@@ -22,7 +22,7 @@ from chimp_assets.database.connection.parameters import in_parts
 from chimp_assets.database.labels.events import effective_answers
 from chimp_assets.database.labels.references import best_named
 from chimp_assets.database.work.queue import QueueItem
-from chimp_assets.web.wording.sentences import Told, told
+from chimp_assets.web.wording.sentences import Translation, translated
 from chimp_assets.web.wording.texts import DEFAULT
 
 MAX_CANDIDATES = 5
@@ -31,7 +31,7 @@ MEDIA_SUFFIX = {"crop": "jpg", "frame": "jpg", "clip": "mp4", "boxes": "json"}
 
 
 @dataclass(frozen=True)
-class Asked:
+class LabellingQuestion:
     """One question, from the queue or of our own. item_id: what the answer names.
 
     blind: without suggestions; as_new: what others have answered is not told.
@@ -49,7 +49,7 @@ class Asked:
 
 
 @dataclass
-class _Facts:
+class _ItemFacts:
     tracks: dict[int, Any] = field(default_factory=dict)
     media: dict[int, dict[str, list[Any]]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(list)))
     candidates: dict[int, list[Any]] = field(default_factory=lambda: defaultdict(list))
@@ -64,13 +64,13 @@ def is_blind(item_id: int, share: float) -> bool:
     return int.from_bytes(digest[:8], "big") < share * 2**64
 
 
-def asked(items: Sequence[QueueItem], blind_share: float) -> list[Asked]:
+def questions_of(items: Sequence[QueueItem], blind_share: float) -> list[LabellingQuestion]:
     """Items of the queue as questions. A repeat is blind and looks like any other: who knows it for one remembers."""
     questions = []
     for item in items:
         repeat = item.lane == "repeat"
         questions.append(
-            Asked(
+            LabellingQuestion(
                 item.item_id,
                 item.round_id,
                 item.track_id,
@@ -98,22 +98,22 @@ def champion_head(conn: sa.Connection) -> dict[str, Any] | None:
 
 
 def item_dicts(
-    conn: sa.Connection, questions: Sequence[Asked], lease_until: datetime | None, lang: str = DEFAULT
+    conn: sa.Connection, questions: Sequence[LabellingQuestion], lease_until: datetime | None, lang: str = DEFAULT
 ) -> list[dict[str, Any]]:
     """The questions as the page gets them, their reasons in a language, those of one video together. Tracks that are
     gone are left out."""
     head = champion_head(conn)
     facts = _read(conn, questions, head["head_id"] if head else None)
     there = [question for question in questions if question.track_id in facts.tracks]
-    found = [_item(question, facts, head, lease_until, told(lang, question.reason)) for question in there]
+    found = [_item(question, facts, head, lease_until, translated(lang, question.reason)) for question in there]
     first: dict[int, int] = {}
     for place, item in enumerate(found):
         first.setdefault(item["video"]["video_id"], place)
     return sorted(found, key=lambda item: first[item["video"]["video_id"]])
 
 
-def _read(conn: sa.Connection, questions: Sequence[Asked], head_id: int | None) -> _Facts:
-    facts = _Facts()
+def _read(conn: sa.Connection, questions: Sequence[LabellingQuestion], head_id: int | None) -> _ItemFacts:
+    facts = _ItemFacts()
     ids = sorted({i for q in questions for i in (q.track_id, q.other_track_id) if i is not None})
     seen = sorted({q.track_id for q in questions if not q.blind})
     for part in in_parts(ids):
@@ -125,7 +125,7 @@ def _read(conn: sa.Connection, questions: Sequence[Asked], head_id: int | None) 
     return facts
 
 
-def _read_tracks(conn: sa.Connection, facts: _Facts, part: list[int]) -> None:
+def _read_tracks(conn: sa.Connection, facts: _ItemFacts, part: list[int]) -> None:
     k, v = t.track.c, t.video.c
     columns = (
         k.track_id, k.first_s, k.last_s, k.n_detections, k.first_frame_no, k.last_frame_no,
@@ -147,7 +147,7 @@ def read_media(conn: sa.Connection, media: dict[int, dict[str, list[Any]]], part
         media[row.track_id][row.kind].append(row)
 
 
-def _read_answers(conn: sa.Connection, facts: _Facts, part: list[int]) -> None:
+def _read_answers(conn: sa.Connection, facts: _ItemFacts, part: list[int]) -> None:
     """Standing answers of these tracks, and who was named in their videos when: one statement."""
     k = t.track.c
     beside = sa.select(k.track_id).where(
@@ -166,7 +166,7 @@ def _read_answers(conn: sa.Connection, facts: _Facts, part: list[int]) -> None:
             facts.placed[row.video_id].append((row.individual_id, row.track_id, row.first_frame_no, row.last_frame_no))
 
 
-def _read_candidates(conn: sa.Connection, facts: _Facts, part: list[int], head_id: int) -> None:
+def _read_candidates(conn: sa.Connection, facts: _ItemFacts, part: list[int], head_id: int) -> None:
     p, i = t.prediction.c, t.individual.alias("said")
     who = t.individual
     rows = conn.execute(
@@ -233,7 +233,11 @@ def _photo(row: Any) -> dict[str, Any]:
 
 
 def _item(
-    question: Asked, facts: _Facts, head: dict[str, Any] | None, lease_until: datetime | None, reason: Told
+    question: LabellingQuestion,
+    facts: _ItemFacts,
+    head: dict[str, Any] | None,
+    lease_until: datetime | None,
+    reason: Translation,
 ) -> dict[str, Any]:
     row = facts.tracks[question.track_id]
     part = _track_part(question.track_id, facts)
@@ -260,7 +264,7 @@ def _item(
 
 def track_dicts(conn: sa.Connection, track_ids: Sequence[int]) -> list[dict[str, Any]]:
     """Track, video and pictures of some tracks, in their order; those that are gone are left out."""
-    facts = _Facts()
+    facts = _ItemFacts()
     for part in in_parts(track_ids):
         _read_tracks(conn, facts, part)
         read_media(conn, facts.media, part)
@@ -285,7 +289,7 @@ def _video_part(row: Any) -> dict[str, Any]:
     }
 
 
-def _track_part(track_id: int, facts: _Facts) -> dict[str, Any]:
+def _track_part(track_id: int, facts: _ItemFacts) -> dict[str, Any]:
     row = facts.tracks[track_id]
     return {
         "track_id": track_id,
@@ -340,7 +344,7 @@ def pictures(media: dict[str, list[Any]]) -> dict[str, Any]:
     }
 
 
-def _candidate(row: Any, track: Any, facts: _Facts) -> dict[str, Any]:
+def _candidate(row: Any, track: Any, facts: _ItemFacts) -> dict[str, Any]:
     beside = next(
         (
             track_id

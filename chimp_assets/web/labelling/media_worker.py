@@ -33,7 +33,7 @@ CLEAR_UP_EVERY = 500
 """Tracks: how often what was made for tracks that nobody is asked about any more is looked at."""
 
 
-class Making:
+class MediaWorker:
     """One worker thread, alive while there is something to make."""
 
     def __init__(self, home: Home, db: Database, metrics: Metrics, enabled: bool = True) -> None:

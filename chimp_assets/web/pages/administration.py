@@ -37,7 +37,7 @@ _Number = Annotated[int | None, Query(ge=0, le=2**62)]
 def models_page(request: Request, model: _Number = None) -> Response:
     """Champions, candidates, what was refused and why; one of them with its measurement."""
     with request.app.state.db.read() as conn:
-        found = models.lines(conn)
+        found = models.model_summaries(conn)
         shown = _chosen(found, model)
         measured = models.measurement(conn, shown.model_id) if shown else None
         codes = [one.slice_value for one in measured.slices.get("individual", [])] if measured else []
@@ -60,7 +60,7 @@ def models_page(request: Request, model: _Number = None) -> Response:
     return request.app.state.templates.TemplateResponse(request, "models.html", facts)
 
 
-def _chosen(found: list[models.Line], model: int | None) -> models.Line | None:
+def _chosen(found: list[models.ModelSummary], model: int | None) -> models.ModelSummary | None:
     """The model that is asked for; else the champion head, else the newest head."""
     if model is not None:
         one = next((one for one in found if one.model_id == model), None)
@@ -72,7 +72,7 @@ def _chosen(found: list[models.Line], model: int | None) -> models.Line | None:
 
 
 @dataclass(frozen=True)
-class _Words:
+class _DataParameters:
     """The parameters as they came."""
 
     state: Annotated[str, Query(max_length=20)] = ""
@@ -83,7 +83,7 @@ class _Words:
 
 
 @router.get("/data", dependencies=[Depends(require("viewer"))])
-def data_page(request: Request, words: Annotated[_Words, Depends()], before: _Number = None) -> Response:
+def data_page(request: Request, words: Annotated[_DataParameters, Depends()], before: _Number = None) -> Response:
     """Videos and what became of them, how far the ingest is, what is stored."""
     state = request.app.state
     with state.db.read() as conn:
@@ -92,7 +92,7 @@ def data_page(request: Request, words: Annotated[_Words, Depends()], before: _Nu
         found = archive.videos(conn, asked, before)
         progress = archive.progress(conn, state.settings.decode.workers)
         failed = archive.failures(conn) if progress.states.get("failed") else []
-        stored = archive.stored(conn)
+        stored = archive.storage_use(conn)
         problem = archive_problem(conn)
         seen = times.times_of(conn)
         corrections = list_corrections(conn)
@@ -124,9 +124,9 @@ def data_page(request: Request, words: Annotated[_Words, Depends()], before: _Nu
     return state.templates.TemplateResponse(request, "data.html", facts)
 
 
-def _filter(words: _Words, cameras: list[tuple[str, str]]) -> archive.Filter:
+def _filter(words: _DataParameters, cameras: list[tuple[str, str]]) -> archive.VideoFilter:
     camera = next((one for one in cameras if _camera_key(*one) == words.camera), None)
-    return archive.Filter(
+    return archive.VideoFilter(
         state=words.state if words.state in STATES else None,
         camera=camera,
         since=_day(words.since),
@@ -167,8 +167,8 @@ def users_page(
     with request.app.state.db.read() as conn:
         facts: dict[str, Any] = {
             "members": people.members(conn, datetime.now(UTC)) if whole else None,
-            "answered": people.answered(conn) if whole else None,
-            "logged": people.log(conn, before, action.replace("\x00", "") or None),
+            "answered": people.answering_summary(conn) if whole else None,
+            "logged": people.audit_log(conn, before, action.replace("\x00", "") or None),
             "actions": people.actions(conn),
         }
     last = facts["logged"][-1].audit_event_id if len(facts["logged"]) == people.LOGGED else None

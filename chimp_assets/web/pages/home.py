@@ -32,8 +32,8 @@ def home(request: Request, person: Annotated[Person, Depends(require("viewer"))]
         facts: dict[str, Any] = {
             "work": progress.work_for(conn, person.user_id, may(person, "identifier"), corrects) if works else [],
             "day": progress.day_of(conn, person.user_id, person.name, midnight) if works else None,
-            "learned": progress.learned(conn),
-            "lacking": progress.lacking(conn),
+            "learned": progress.learning_progress(conn),
+            "lacking": progress.undersampled(conn),
             "proposals": merge_proposals(conn) if corrects else [],
             "contradictions": contradictions_in_words(conn) if corrects else [],
             "archive_problem": archive_problem(conn),

@@ -39,7 +39,7 @@ _ASKED_COLUMNS = ("rule", "minutes", "since", "until", "community", "names", "mo
 
 
 @dataclass(frozen=True)
-class Asked:
+class NetworkAddress:
     """The parameters as they came. least: index from which lines are shown, None: the strongest few."""
 
     rule: Rule = "frame"
@@ -96,7 +96,7 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Found:
+class NetworkSelection:
     """What a question finds. edges: of those asked about, the strongest first; left_out: with too few days together."""
 
     network: Network
@@ -107,7 +107,7 @@ class Found:
 
 
 @router.get("/network")
-def drawing(request: Request, asked: Annotated[Asked, Depends()]) -> Response:
+def drawing(request: Request, asked: Annotated[NetworkAddress, Depends()]) -> Response:
     """The network as a drawing. Places are kept, so that nobody wanders between two visits."""
     with request.app.state.db.read() as conn:
         found = _find(request, conn, asked)
@@ -137,7 +137,7 @@ def drawing(request: Request, asked: Annotated[Asked, Depends()]) -> Response:
 
 
 @router.get("/matrix")
-def matrix(request: Request, asked: Annotated[Asked, Depends()]) -> Response:
+def matrix(request: Request, asked: Annotated[NetworkAddress, Depends()]) -> Response:
     """The same as a matrix, of as many individuals as can be read."""
     with request.app.state.db.read() as conn:
         found = _find(request, conn, asked)
@@ -153,7 +153,7 @@ def matrix(request: Request, asked: Annotated[Asked, Depends()]) -> Response:
 
 @router.get("/table")
 def table(
-    request: Request, asked: Annotated[Asked, Depends()], after: Annotated[int, Query(ge=0, le=10**7)] = 0
+    request: Request, asked: Annotated[NetworkAddress, Depends()], after: Annotated[int, Query(ge=0, le=10**7)] = 0
 ) -> Response:
     """The same as a table, the closest first, with intervals."""
     with request.app.state.db.read() as conn:
@@ -168,7 +168,7 @@ def table(
 
 
 @router.get("/network.csv")
-def as_csv(request: Request, asked: Annotated[Asked, Depends()]) -> Response:
+def as_csv(request: Request, asked: Annotated[NetworkAddress, Depends()]) -> Response:
     """Every pair; each row says what was asked and of which state."""
     with request.app.state.db.read() as conn:
         found = _find(request, conn, asked)
@@ -183,7 +183,7 @@ def as_csv(request: Request, asked: Annotated[Asked, Depends()]) -> Response:
 
 
 @router.get("/network.graphml")
-def as_graphml(request: Request, asked: Annotated[Asked, Depends()]) -> Response:
+def as_graphml(request: Request, asked: Annotated[NetworkAddress, Depends()]) -> Response:
     """Nodes and edges for other programs; the graph says what was asked and of which state."""
     with request.app.state.db.read() as conn:
         found = _find(request, conn, asked)
@@ -196,16 +196,16 @@ def as_graphml(request: Request, asked: Annotated[Asked, Depends()]) -> Response
     return Response(body, media_type="application/graphml+xml", headers={**headers, "Cache-Control": "no-store"})
 
 
-def _find(request: Request, conn: sa.Connection, asked: Asked) -> Found:
+def _find(request: Request, conn: sa.Connection, asked: NetworkAddress) -> NetworkSelection:
     found = request.app.state.networks.network(conn, asked.scope)
     communities = sorted({node.community for node in found.nodes if node.community})
     nodes = {node.key: node for node in found.nodes if not asked.community or node.community == asked.community}
     inside = [edge for edge in found.edges if edge.a in nodes and edge.b in nodes]
     edges = strongest([edge for edge in inside if asked.few or not edge.too_few], asked.index)
-    return Found(found, nodes, edges, len(inside) - len(edges), communities)
+    return NetworkSelection(found, nodes, edges, len(inside) - len(edges), communities)
 
 
-def _about(asked: Asked, found: Found) -> dict[str, Any]:
+def _about(asked: NetworkAddress, found: NetworkSelection) -> dict[str, Any]:
     since, until = asked.days
     words = (
         asked.rule, asked.minutes if asked.rule == "minutes" else None, since, until, asked.community or None,
@@ -216,7 +216,9 @@ def _about(asked: Asked, found: Found) -> dict[str, Any]:
     return dict(zip(_ASKED_COLUMNS, words, strict=True))
 
 
-def _page(request: Request, template: str, tab: str, asked: Asked, found: Found, **more: Any) -> Response:
+def _page(
+    request: Request, template: str, tab: str, asked: NetworkAddress, found: NetworkSelection, **more: Any
+) -> Response:
     since, until = asked.days
     said = {
         "tab": tab, "asked": asked, "since": since, "until": until, "found": found, "node": found.nodes,

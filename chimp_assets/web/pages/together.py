@@ -35,7 +35,7 @@ COLUMNS = (
 
 
 @dataclass(frozen=True)
-class Asked:
+class TogetherAddress:
     """What an address asks. who: anim_id and name of each that is found; unknown: words that name nobody."""
 
     who: list[tuple[int, str, str | None]]
@@ -48,9 +48,9 @@ class Asked:
     p: float
 
     @property
-    def question(self) -> facts.Question:
+    def question(self) -> facts.TogetherQuery:
         """The same for the domain."""
-        return facts.Question(
+        return facts.TogetherQuery(
             tuple(key for key, _, _ in self.who),
             facts.Scope(self.rule, self.minutes, self.since, self.until, self.p if self.names == "model" else None),
         )
@@ -67,7 +67,7 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class _Words:
+class _TogetherParameters:
     """The parameters as they came."""
 
     together: Annotated[str, Query(alias="with", max_length=1000)] = ""
@@ -81,7 +81,7 @@ class _Words:
 
 
 @router.get("/together.csv")
-def export(request: Request, words: Annotated[_Words, Depends()]) -> Response:
+def export(request: Request, words: Annotated[_TogetherParameters, Depends()]) -> Response:
     """Every frame with all of them, or the clip where no frame has; each row says what was asked and of which state."""
     with request.app.state.db.read() as conn:
         asked = _read(conn, words)
@@ -92,7 +92,7 @@ def export(request: Request, words: Annotated[_Words, Depends()]) -> Response:
 @router.get("/together")
 def page(
     request: Request,
-    words: Annotated[_Words, Depends()],
+    words: Annotated[_TogetherParameters, Depends()],
     after: Annotated[int | None, Query(ge=0, le=2**62)] = None,
 ) -> Response:
     """Two or more individuals together."""
@@ -106,7 +106,7 @@ def page(
             place = next((n + 1 for n, o in enumerate(found.occasions) if o.video_id == after), 0) if after else 0
             part = found.occasions[place : place + PAGE]
             more = part[-1].video_id if place + PAGE < len(found.occasions) else None
-            shown = facts.shown_of(conn, part)
+            shown = facts.example_frames(conn, part)
             made = facts.clips_of(conn, part)
             clips = {video_id: url_of("clip", name) for video_id, name in made.items()}
             # What is not made yet is made when somebody plays it.
@@ -131,7 +131,7 @@ def page(
     )
 
 
-def _read(conn: sa.Connection, words: _Words) -> Asked:
+def _read(conn: sa.Connection, words: _TogetherParameters) -> TogetherAddress:
     typed = [*words.together.split(","), *(words.who or [])]
     who: dict[int, tuple[int, str, str | None]] = {}
     unknown = []
@@ -143,7 +143,7 @@ def _read(conn: sa.Connection, words: _Words) -> Asked:
         i = t.individual.c
         row = conn.execute(sa.select(i.anim_id, i.name).where(i.individual_id == key)).one()
         who[key] = (key, row.anim_id, row.name)
-    return Asked(
+    return TogetherAddress(
         list(who.values()),
         unknown,
         words.rule,
@@ -173,7 +173,7 @@ def _day_of(name: str, word: str) -> date | None:
         ) from None
 
 
-def _rows(asked: Asked, found: facts.Answer | None) -> Iterator[Sequence[Any]]:
+def _rows(asked: TogetherAddress, found: facts.TogetherResult | None) -> Iterator[Sequence[Any]]:
     if found is None:
         return
     fixed = (

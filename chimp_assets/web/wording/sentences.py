@@ -25,19 +25,19 @@ DEEPEST = 4
 _NUMBER = re.compile(r"[-+]?\d[\d,]*(\.\d+)?")
 
 
-class Told(NamedTuple):
+class Translation(NamedTuple):
     """A sentence, and the language that it is in after all."""
 
     text: str
     lang: str
 
 
-def told(lang: str, sentence: str) -> Told:
+def translated(lang: str, sentence: str) -> Translation:
     """The sentence in a language, or as it is, in the default one, where nobody has translated it."""
     if lang == DEFAULT:
-        return Told(sentence, DEFAULT)
+        return Translation(sentence, DEFAULT)
     again = _again(lang, sentence, DEEPEST)
-    return Told(sentence, DEFAULT) if again is None else Told(again, lang)
+    return Translation(sentence, DEFAULT) if again is None else Translation(again, lang)
 
 
 def _again(lang: str, sentence: str, depth: int) -> str | None:

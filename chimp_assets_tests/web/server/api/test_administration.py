@@ -87,7 +87,7 @@ def test_models_show_the_newest_measurement_and_why_others_were_refused(
         found = models.measurement(conn, HEAD)
         assert found is not None
         assert [(k.said, k.right, k.n) for k in found.reliability] == [(0.55, 0.5, 10), (0.93, 0.9, 10)]
-        assert models.learning(models.lines(conn)) == [(40.0, 0.7, pytest.approx(0.6), pytest.approx(0.8))]
+        assert models.learning(models.model_summaries(conn)) == [(40.0, 0.7, pytest.approx(0.6), pytest.approx(0.8))]
     assert browser("lotte").get("/models?model=99").status_code == 404
 
 
@@ -121,24 +121,24 @@ def test_videos_are_found_by_what_became_of_them(home: Home, browser: Callable[.
         add_video(conn, 71, 0, 0, error="3 pictures are missing.", site=None, camera=None)
         add_video(conn, 72, 0, 0, state="retired", duplicate_of_video_id=1)
 
-    def found(asked: archive.Filter, before: int | None = None) -> list[int]:
+    def found(asked: archive.VideoFilter, before: int | None = None) -> list[int]:
         with home.database.read() as conn:
             return [video.video_id for video in archive.videos(conn, asked, before)]
 
-    assert found(archive.Filter(state="failed")) == [70]
-    assert found(archive.Filter(state=archive.LOST)) == [71]
-    assert found(archive.Filter(text="CAM_9/odd%")) == [70]
-    assert found(archive.Filter(text="%")) == [70]
-    assert found(archive.Filter(camera=("", ""))) == [71]
+    assert found(archive.VideoFilter(state="failed")) == [70]
+    assert found(archive.VideoFilter(state=archive.LOST)) == [71]
+    assert found(archive.VideoFilter(text="CAM_9/odd%")) == [70]
+    assert found(archive.VideoFilter(text="%")) == [70]
+    assert found(archive.VideoFilter(camera=("", ""))) == [71]
     day = date(2013, 5, 7)
-    assert found(archive.Filter(since=day, until=day)) == [2]
-    first = found(archive.Filter())
+    assert found(archive.VideoFilter(since=day, until=day)) == [2]
+    first = found(archive.VideoFilter())
     assert (len(first), first[0], first[-1]) == (50, 72, 23)
-    assert found(archive.Filter(), before=23) == list(range(22, 0, -1))
+    assert found(archive.VideoFilter(), before=23) == list(range(22, 0, -1))
     with home.database.read() as conn:
-        of_two = next(video for video in archive.videos(conn, archive.Filter()) if video.video_id == 72)
+        of_two = next(video for video in archive.videos(conn, archive.VideoFilter()) if video.video_id == 72)
         assert of_two.copy_of == "a/cam1/1.mp4"
-        assert archive.videos(conn, archive.Filter(), before=3)[0].n_tracks == 3
+        assert archive.videos(conn, archive.VideoFilter(), before=3)[0].n_tracks == 3
         progress = archive.progress(conn, 1)
         assert (progress.states["failed"], progress.lost, progress.copies) == (1, 1, 1)
         assert progress.frames == 20
@@ -247,7 +247,7 @@ def test_pace_and_agreement_are_those_of_the_answers(home: Home) -> None:
         ],
     )
     with home.database.read() as conn:
-        found = people.answered(conn)
+        found = people.answering_summary(conn)
     paces = {pace.name: pace for pace in found.paces}
     assert (paces["vera"].answers, paces["vera"].hours, paces["vera"].per_hour, paces["vera"].seconds) == (3, 1, 3, 2)
     assert paces["anna"].seconds == 5

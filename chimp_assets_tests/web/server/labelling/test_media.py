@@ -13,9 +13,9 @@ from chimp_assets.database import schema as t
 from chimp_assets.database.work.due import lacking_pictures
 from chimp_assets.home import Home, init_home
 from chimp_assets.vision.pictures.item_media import make_item_media
+from chimp_assets.web.api.media import _range_of
 from chimp_assets.web.app import Options, create_app
 from chimp_assets.web.auth import accounts
-from chimp_assets.web.labelling.media import _range_of
 from chimp_assets_tests.vision.animals import make_animals
 from chimp_assets_tests.vision.pictures.test_item_media import _ask
 from chimp_assets_tests.web.server.conftest import PASSWORD, Browser

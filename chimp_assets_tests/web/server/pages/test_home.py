@@ -26,9 +26,9 @@ def test_a_day_counts_names_that_stand_and_no_others(archive):
     with archive.database.read() as conn:
         day = progress.day_of(conn, user_id(conn), "anna", LONG_AGO)
         assert (day.named, day.answers) == (10, 11)
-        assert day.pace == progress.Pace(3.0, 11)
+        assert day.pace == progress.MedianTime(3.0, 11)
         tomorrow = progress.day_of(conn, user_id(conn), "anna", datetime.now(UTC) + timedelta(days=1))
-        assert (tomorrow.named, tomorrow.pace) == (0, progress.Pace(None, 0))
+        assert (tomorrow.named, tomorrow.pace) == (0, progress.MedianTime(None, 0))
 
 
 def test_time_left_is_what_is_ready_times_ones_own_median(archive):
@@ -56,9 +56,9 @@ def test_time_left_is_what_is_ready_times_ones_own_median(archive):
 def test_who_lacks_verified_tracks_counts_people_not_models(archive):
     """An individual that only a model names looks as if it were known."""
     with archive.database.read() as conn:
-        found = [(row.anim_id, row.verified) for row in progress.lacking(conn)]
+        found = [(row.anim_id, row.verified) for row in progress.undersampled(conn)]
         assert found == [("GM", 0), ("FD", 1), ("FI", 4), ("FF", 5)]
-        assert progress.lacking(conn, 5) == [row for row in progress.lacking(conn) if row.verified < 5]
+        assert progress.undersampled(conn, 5) == [row for row in progress.undersampled(conn) if row.verified < 5]
 
 
 def test_the_page_shows_the_numbers_and_what_they_rest_on(archive, client):
@@ -99,5 +99,5 @@ def test_merges_to_decide_about_are_named(archive, client):
 def test_an_empty_home_says_so(home):
     """A first start fails, or shows zeros as if they were measured."""
     with home.database.read() as conn:
-        assert progress.learned(conn) == progress.Learned(None, None, None, [])
-        assert progress.lacking(conn) == []
+        assert progress.learning_progress(conn) == progress.Learned(None, None, None, [])
+        assert progress.undersampled(conn) == []

@@ -16,7 +16,7 @@ from chimp_assets.database.labels.events import record_events
 from chimp_assets.insight.association.layout import laid_out, places
 from chimp_assets.insight.association.network import network
 from chimp_assets.insight.association.network_cache import NetworkCache
-from chimp_assets.insight.association.together import Question, Scope, together
+from chimp_assets.insight.association.together import Scope, TogetherQuery, together
 from chimp_assets_tests.database.field_study import make_study, write_study
 from chimp_assets_tests.database.world import event, track
 
@@ -32,7 +32,7 @@ def test_all_pairs_at_once_are_each_pair_alone(home, tmp_path, rule, probability
         edges = {(e.a, e.b): e for e in found.edges}
         key = {row.anim_id: row.individual_id for row in conn.execute(sa.select(s.individual))}
         for a, b in combinations(sorted(key[who] for who in study.people), 2):
-            alone = together(conn, Question((a, b), Scope(rule, 15, probability=probability))).indices[0]
+            alone = together(conn, TogetherQuery((a, b), Scope(rule, 15, probability=probability))).indices[0]
             edge = edges.pop((a, b), None)
             assert (edge is not None) == (alone.x > 0), (a, b)
             if edge is not None:

@@ -42,20 +42,20 @@ def ask_everything(db: Database) -> dict[str, int]:
         answers = own.page(conn, vera, before=2**53).answers
         assert len(own.page(conn, vera).corrected) == 2
         assert set(queues.authors(conn, [one.annotation_id for one in answers]).values()) == {"vera"}
-        assert models.lines(conn)
+        assert models.model_summaries(conn)
         assert models.measurement(conn, HEAD) is not None
         models.decisions(conn)
         models.names_of(conn, ["FF"])
         day = date(2013, 5, 6)
-        asked = archive.Filter("tracked", ("a", "cam1"), day, day, "cam")
+        asked = archive.VideoFilter("tracked", ("a", "cam1"), day, day, "cam")
         assert [video.video_id for video in archive.videos(conn, asked, before=100)] == [1]
-        archive.videos(conn, archive.Filter(archive.LOST, ("", "")))
+        archive.videos(conn, archive.VideoFilter(archive.LOST, ("", "")))
         assert archive.cameras(conn) == [("a", "cam0"), ("a", "cam1")]
         archive.progress(conn, 1)
-        assert archive.stored(conn).total
+        assert archive.storage_use(conn).total
         assert len(people.members(conn, datetime.now(UTC))) >= 5
-        assert people.answered(conn).alike["vera"].n == 2
-        people.log(conn, before=2**53, action="user.add")
+        assert people.answering_summary(conn).alike["vera"].n == 2
+        people.audit_log(conn, before=2**53, action="user.add")
         people.actions(conn)
     return found
 

@@ -11,7 +11,7 @@ from chimp_assets.database.labels.events import record_events
 from chimp_assets.database.labels.references import set_references
 from chimp_assets.database.people.users import PeopleError
 from chimp_assets.insight.association.network_cache import NetworkCache
-from chimp_assets.insight.association.together import Question, Scope, clips_of, shown_of, together
+from chimp_assets.insight.association.together import Scope, TogetherQuery, clips_of, example_frames, together
 from chimp_assets.insight.individuals import (
     decisions,
     directory,
@@ -37,8 +37,8 @@ def ask_everything(db):
         user = conn.scalar(sa.select(s.app_user.c.user_id).where(s.app_user.c.name == "anna"))
         progress.day_of(conn, user, "anna", datetime(2020, 1, 1, tzinfo=UTC))
         progress.work_for(conn, user, True, True)
-        progress.learned(conn)
-        progress.lacking(conn)
+        progress.learning_progress(conn)
+        progress.undersampled(conn)
         directory.listing(conn, after="A")
         key, other = (directory.find(conn, code)[0] for code in ("FF", "FI"))
         profile.profile_of(conn, key)
@@ -49,9 +49,9 @@ def ask_everything(db):
         profile.biography_changes(conn, key)
         for rule in ("frame", "clip", "minutes"):
             day = date(2013, 5, 6)
-            found = together(conn, Question((key, other), Scope(rule, since=day, until=day, probability=0.5)))
+            found = together(conn, TogetherQuery((key, other), Scope(rule, since=day, until=day, probability=0.5)))
             assert len(found.occasions) == 1
-            assert shown_of(conn, found.occasions)[0][0].boxes
+            assert example_frames(conn, found.occasions)[0][0].boxes
             clips_of(conn, found.occasions)
             everybody = NetworkCache().network(conn, Scope(rule, since=day, until=day, probability=0.5))
             assert len(everybody.edges) == 1

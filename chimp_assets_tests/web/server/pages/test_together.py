@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from chimp_assets.database import schema as s
 from chimp_assets.database.labels.events import record_events
-from chimp_assets.insight.association.together import Question, Scope, index_of, shown_of, together
+from chimp_assets.insight.association.together import Scope, TogetherQuery, example_frames, index_of, together
 from chimp_assets.insight.individuals import directory
 from chimp_assets_tests.database.field_study import make_study, write_study
 from chimp_assets_tests.database.world import event, track
@@ -21,7 +21,7 @@ def keys_of(conn, *codes):
 
 def ask(home, *codes, **more):
     with home.database.read() as conn:
-        return together(conn, Question(keys_of(conn, *codes), Scope(**more)))
+        return together(conn, TogetherQuery(keys_of(conn, *codes), Scope(**more)))
 
 
 def test_indices_are_those_of_the_views(home, tmp_path):
@@ -33,7 +33,7 @@ def test_indices_are_those_of_the_views(home, tmp_path):
     with home.database.read() as conn:
         key = {row.anim_id: row.individual_id for row in conn.execute(sa.select(s.individual))}
         for a, b in combinations(study.people, 2):
-            index = together(conn, Question((key[a], key[b]), Scope("clip", probability=0.0))).indices[0]
+            index = together(conn, TogetherQuery((key[a], key[b]), Scope("clip", probability=0.0))).indices[0]
             truth = expected.get(("video", "all", a, b))
             if truth is None or not index.days:
                 continue
@@ -77,7 +77,7 @@ def test_each_rule_and_the_days_decide_what_counts(archive):
     some = ask(archive, "FF", "FI", rule="clip", since=date(2013, 5, 7), until=date(2013, 5, 7))
     assert [o.video_id for o in some.occasions] == [2]
     with archive.database.read() as conn:
-        shown = shown_of(conn, clips.occasions)
+        shown = example_frames(conn, clips.occasions)
     boxes = [[[box.key for box in frame.boxes] for frame in frames] for frames in shown]
     both = sorted(clips.n_tracks)
     assert [boxes[0], boxes[2]] == [[both], [both]]

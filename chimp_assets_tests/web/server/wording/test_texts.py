@@ -12,7 +12,7 @@ from starlette.requests import Request
 from chimp_assets import settings
 from chimp_assets.web import browser
 from chimp_assets.web.wording import texts
-from chimp_assets.web.wording.sentences import told
+from chimp_assets.web.wording.sentences import translated
 
 
 def fields(sentence: str) -> set[str]:
@@ -61,10 +61,10 @@ SAID = {
 @pytest.mark.parametrize("sentence", SAID)
 def test_a_stored_sentence_is_said_in_the_language_of_who_reads_it(sentence: str) -> None:
     """Reasons are stored once, in English; half of those who read them read French."""
-    text, lang = told("fr", sentence)
+    text, lang = translated("fr", sentence)
     assert lang == "fr"
     assert SAID[sentence] in text
-    assert told("en", sentence) == (sentence, "en")
+    assert translated("en", sentence) == (sentence, "en")
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_a_stored_sentence_is_said_in_the_language_of_who_reads_it(sentence: str
 )
 def test_what_no_catalogue_knows_stays_and_says_so(sentence: str) -> None:
     """A screen reader must not read English as French."""
-    assert told("fr", sentence) == (sentence, "en")
+    assert translated("fr", sentence) == (sentence, "en")
 
 
 def test_what_a_language_lacks_is_said_in_the_default_one(monkeypatch: pytest.MonkeyPatch) -> None:
