@@ -123,7 +123,7 @@ def parameters_of(texts: list[str]) -> dict[str, str]:
     for text in texts:
         name, equals, value = text.partition("=")
         if not equals:
-            raise QuestionError(f"{text!r} is no parameter.", "Write --set name=value, for example --set limit=5.")
+            raise QuestionError(f"{text!r} is not a parameter.", "Write --set name=value, for example --set limit=5.")
         found[name.strip()] = value
     return found
 
@@ -216,7 +216,7 @@ def _chosen(text: str, words: list[str], sentence: str) -> tuple[str | None, str
 
 def _takes(asked: Question) -> str:
     if not asked.parameters:
-        return "It takes none."
+        return "It takes no parameters."
     return f"It takes {', '.join(parameter.usage for parameter in asked.parameters)}."
 
 

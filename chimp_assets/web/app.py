@@ -1,4 +1,4 @@
-"""The application: every router, the guard around them, errors in words, templates and static files.
+"""The application: all routers, the guard around them, errors, templates and static files.
 
 Belongs here: wiring. Does not belong here: what a route does (`api`, `pages`), serving (`serve`).
 """
@@ -67,9 +67,9 @@ HERE = Path(__file__).parent
 STATIC = HERE / "static"
 RETRY_AFTER_S = 2
 PICTURES = Path("cache") / "pictures"
-"""In the home: pictures that were cut when somebody looked. May be deleted at any time."""
+"""In the home: pictures cut on request. May be deleted at any time."""
 
-# Everything that answers a request. A screen is a file in `pages` and a line here.
+# All routers. A new screen is a file in `pages` and a line here.
 ROUTERS: tuple[APIRouter, ...] = (
     queue.router,
     events.router,
@@ -97,7 +97,7 @@ ROUTERS: tuple[APIRouter, ...] = (
 
 @dataclass(frozen=True)
 class Options:
-    """What differs between serving and testing. make_media: pictures that are missing are made by this process too."""
+    """Differences between serving and testing. make_media: this process also makes missing pictures."""
 
     make_media: bool = True
 
@@ -106,10 +106,10 @@ def create_app(home: Home, options: Options | None = None) -> FastAPI:
     """The application of a home. Raises ChimpError where the home is not usable."""
     options = options or Options()
     settings = home.settings
-    _ = home.database  # says in words if it is not at head
+    _ = home.database  # raises ChimpError if it is not at head
     app = FastAPI(
         title="Chimp Assets",
-        docs_url=None,  # its pages load their code from elsewhere
+        docs_url=None,  # its pages load code from other sites
         redoc_url=None,
         openapi_url=None,
         default_response_class=Json,
@@ -140,8 +140,8 @@ def create_app(home: Home, options: Options | None = None) -> FastAPI:
 
 
 class _Compression:
-    """Texts in a tenth of their bytes: a claim for three days in the field is two megabytes of JSON, on a link of 1.5
-    Mbit/s. Pictures and clips are compressed already, and parts of them are counted in their own bytes.
+    """Compresses texts to a tenth: a claim for three days in the field is two megabytes of JSON, on a link of 1.5
+    Mbit/s. Pictures and clips are compressed already, and byte ranges refer to their own bytes.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -154,7 +154,7 @@ class _Compression:
 
 
 def version_of(folder: Path) -> str:
-    """A word that changes when any file of a folder does."""
+    """A short hash that changes when any file of a folder does."""
     digest = hashlib.sha256()
     for file in sorted(path for path in folder.rglob("*") if path.is_file()):
         digest.update(str(file.relative_to(folder)).encode())
@@ -163,7 +163,7 @@ def version_of(folder: Path) -> str:
 
 
 def _templates(app: FastAPI) -> Jinja2Templates:
-    """Jinja with what every template may use: t, translated, lang, user, nonce, static, may, languages."""
+    """Jinja with the names that every template may use: t, translated, lang, user, nonce, static, may, languages."""
 
     def given(request: Request) -> dict[str, Any]:
         lang = texts.language_of(request)
@@ -192,7 +192,9 @@ def _templates(app: FastAPI) -> Jinja2Templates:
 
 
 def _written_out(value: Any) -> Any:
-    """Every value that a template shows, with unseen characters written out: they could turn a line round (U+202E)."""
+    """A value with invisible characters written out: they could reverse a line (U+202E). Applied to all template
+    values.
+    """
     if not isinstance(value, str) or first_unseen(value) is None:
         return value
     text = visible(value)
@@ -204,7 +206,7 @@ def _own_routes() -> APIRouter:
 
     @router.get("/static/{version}/{path:path}")
     def static_file(request: Request, version: str, path: str) -> Response:
-        """A file of ours. Its address holds the version of all of them, so relative imports keep it too."""
+        """A static file. The address holds the version of all files, so relative imports keep the version."""
         file = _static_file(path)
         if file is None:
             raise WebError(404, "no_file", "There is no such file.", "Load the page again.")
@@ -215,14 +217,14 @@ def _own_routes() -> APIRouter:
 
     @router.get("/api/openapi.json")
     def openapi(request: Request) -> Any:
-        """What this interface is, for programs."""
+        """The OpenAPI description of this interface."""
         return request.app.openapi()
 
     return router
 
 
 def _static_file(path: str) -> Path | None:
-    """The file of ours at a path; None where there is none, or no system could have one of this name."""
+    """The static file at a path; None if there is none, or no file can have this name."""
     try:
         file = (STATIC / path).resolve()
         return file if file.is_relative_to(STATIC.resolve()) and file.is_file() else None
@@ -231,7 +233,7 @@ def _static_file(path: str) -> Path | None:
 
 
 def _answer_errors(app: FastAPI) -> None:
-    """Every error in its one form. Order: the first that fits."""
+    """Turns every error into the one JSON form of `errors.answer`. The first handler that fits answers."""
 
     @app.exception_handler(RequestValidationError)
     async def malformed(request: Request, error: RequestValidationError) -> Response:
@@ -243,10 +245,10 @@ def _answer_errors(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def refused(request: Request, error: HTTPException) -> Response:
-        if error.status_code == 400:  # the framework could not read the body: brackets without end, and the like
-            return answer(422, "malformed", "The body cannot be read.", "See /api/openapi.json.")
+        if error.status_code == 400:  # the framework could not read the body, for example with unclosed brackets
+            return answer(422, "malformed", "The request body cannot be read.", "See /api/openapi.json.")
         code = {404: "not_found", 405: "method", 413: "too_long"}.get(error.status_code, "refused")
-        said = {404: "There is nothing at this address.", 405: "This address does not do that."}
+        said = {404: "There is nothing at this address.", 405: "This address does not accept this method."}
         return answer(
             error.status_code, code, said.get(error.status_code, str(error.detail)), "", dict(error.headers or {})
         )
@@ -281,5 +283,5 @@ def _in_words(request: Request, error: ChimpError) -> Response:
     return answer(422, "refused", error.sentence, error.remedy)
 
 
-# Their sentences name paths and servers: they go into the log, not to the browser.
+# Sentences of these errors name paths and servers: they go to the log, not to the browser.
 _OUR_SIDE = ("DatabaseError", "StoreError", "MissingBlobError", "ReplacedBlobError", "SettingsError", "PictureError")

@@ -57,7 +57,7 @@ def test_a_hundred_offline_decisions_survive_a_killed_browser(playwright, serve,
     page.get_by_role("button", name="Settings").click()
     page.get_by_label("Tracks", exact=True).fill(str(OFFLINE))
     page.get_by_role("button", name=f"Take {OFFLINE} tracks offline").click()
-    expect(page.get_by_text("Files that failed: 0")).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("Failed files: 0")).to_be_visible(timeout=60_000)
     page.get_by_role("button", name="Close").click()
     context.set_offline(True)
     decide_many(page, "1", OFFLINE)

@@ -111,7 +111,9 @@ def retry(request: Request, wanted: Retry, person: _Admin) -> Any:
     db = request.app.state.db
     done = due.retry_failed(db, wanted.video_id)
     if wanted.video_id is not None and not done.videos:
-        raise WebError(409, "not_failed", "This video has not failed, or not any more.", "Load the page again.")
+        raise WebError(
+            409, "not_failed", "This video has not failed, or is already being tried again.", "Load the page again."
+        )
     what = "archive" if wanted.video_id is None else f"video:{wanted.video_id}"
     with db.write() as conn:
         write_audit_event(
@@ -137,7 +139,7 @@ def undo_time(request: Request, wanted: CorrectionUndo, person: _Reviewer) -> An
 
 
 def _corrected(done: Corrected) -> dict[str, Any]:
-    would = "would be" if done.correction_id is None else "are"
+    would = "would change" if done.correction_id is None else "changed"
     return {
         "correction_id": done.correction_id,
         "says": done.words,
@@ -147,7 +149,7 @@ def _corrected(done: Corrected) -> dict[str, Any]:
             for uri, before, after in done.examples
         ],
         "moved": done.moved,
-        "words": f"{done.n_changed:,} times {would} others now.",
+        "words": f"{done.n_changed:,} times {would}.",
     }
 
 
@@ -176,7 +178,7 @@ async def password(request: Request, wanted: UserName, person: _Admin) -> Any:
                 409,
                 "outside",
                 f"{wanted.name} signs in with the identity provider and has no password here.",
-                "Add a local user where somebody needs a password.",
+                "Add a local user for somebody who needs a password.",
             )
         return {"name": wanted.name, "password": _new_password(request, wanted.name, person)}
 

@@ -61,7 +61,7 @@ def frame(request: Request, video_id: Key, frame_no: FrameNo) -> Response:
     try:
         content = request.app.state.home.store.get_range(row.uri, row.byte_offset, row.byte_length)
     except MissingBlobError:
-        raise WebError(404, "no_media", "This frame is missing in the store.", "Tell the administrator.") from None
+        raise WebError(404, "no_media", "This frame is missing from the store.", "Tell the administrator.") from None
     return Response(content, headers=headers, media_type="image/jpeg")
 
 

@@ -98,7 +98,7 @@ def events(request: Request, batch: EventBatch, person: Annotated[Person, Depend
         raise WebError(
             409,
             "other_user",
-            f"These answers are of {batch.user}, and {person.name} is signed in.",
+            f"These answers belong to {batch.user}, but {person.name} is signed in.",
             f"Sign in as {batch.user}; they are kept until then.",
         )
     state = request.app.state
@@ -156,7 +156,7 @@ def _refusal(person: Person, event: Event, lane: str | None) -> tuple[str, str] 
         return "kind", f"your role is {rung}, which may not answer {event.kind!r} about an animal"
     if lane is not None and event.kind != "retract" and not may_settle(person, lane):
         needed = RUNG_OF_LANE.get(lane, "identifier")
-        return "item_id", f"your role is {rung}, and queue item {event.item_id} asks those who are {needed} or more"
+        return "item_id", f"your role is {rung}, and queue item {event.item_id} needs the role {needed} or above"
     return None
 
 
@@ -172,7 +172,7 @@ def _implausible(event: Event) -> dict[str, str]:
         except OverflowError:
             plausible = True  # it is refused for that
         if not plausible:
-            found["client_time"] = f"client_time is left out: no clock says {time.isoformat()}"
+            found["client_time"] = f"client_time is left out: {time.isoformat()} is not plausible"
     return found
 
 

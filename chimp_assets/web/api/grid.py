@@ -84,7 +84,7 @@ def check(request: Request, given: GridAnswer, person: Annotated[Person, Depends
     """Whether the wrong tracks of a page were found. `plants` are not to be stored; after a miss nothing is."""
     judged = request.app.state.plants.judge_page(person, given.page_id, set(given.marked))
     if judged is None:
-        raise WebError(404, "no_page", "You were given no such page.", "Load the page again.")
+        raise WebError(404, "no_page", "This page was not given to you.", "Load the page again.")
     plants, missed = judged
     request.app.state.metrics.count("chimp_grid_pages_total", outcome="missed" if missed else "found")
     return {"passed": not missed, "plants": plants, "missed": missed}

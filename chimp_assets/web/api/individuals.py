@@ -131,7 +131,7 @@ def _audit(db: Database, action: str, subject: str, detail: dict[str, Any], pers
 def _known(code: str) -> str:
     """A code that a database can be asked for."""
     if "\x00" in code or not 0 < len(code) <= 200:
-        raise WebError(404, "no_individual", "There is nobody of this code.", "Look into the list of individuals.")
+        raise WebError(404, "no_individual", "There is no individual with this code.", "See the list of individuals.")
     return code
 
 
@@ -139,5 +139,5 @@ def _find(db: Database, anim_id: str) -> tuple[int, str]:
     with db.read() as conn:
         found = directory.find(conn, _known(anim_id))
     if found is None:
-        raise WebError(404, "no_individual", "There is nobody of this code.", "Look into the list of individuals.")
+        raise WebError(404, "no_individual", "There is no individual with this code.", "See the list of individuals.")
     return found

@@ -132,5 +132,5 @@ def _place(digits: str) -> int:
 
 def _missing() -> WebError:
     return WebError(
-        404, "no_media", "There is no such picture.", "Load the page again; the picture may have been made anew."
+        404, "no_media", "There is no such picture.", "Load the page again: the picture may have been made again."
     )

@@ -102,7 +102,7 @@ def individual(request: Request, wanted: IndividualDecision, person: _Reviewer) 
     db = request.app.state.db
     if wanted.act == "merge":
         if not wanted.into:
-            raise WebError(422, "into", "Into whom?", "Name another individual.")
+            raise WebError(422, "into", "The individual to merge into is missing.", "Name another individual.")
         merge_individuals(db, wanted.anim_id, wanted.into, wanted.why or "decided in review", person.name)
     elif wanted.act == "unmerge":
         unmerge_individual(db, wanted.anim_id, wanted.why or "taken back in review", person.name)
@@ -120,7 +120,7 @@ def _confirm(request: Request, wanted: IndividualDecision, person: Person, provi
 
     def work(conn: sa.Connection) -> None:
         if conn.scalar(sa.select(i.individual_id).where(i.anim_id == wanted.anim_id)) is None:
-            raise WebError(404, "no_individual", "There is nobody of this code.", "Load the page again.")
+            raise WebError(404, "no_individual", "There is no individual with this code.", "Load the page again.")
         write_biographies(conn, [Told(1, {"anim_id": wanted.anim_id, "provisional": provisional})], terms)
 
     try:

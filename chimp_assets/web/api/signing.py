@@ -152,10 +152,10 @@ async def password(
             state.throttle.forget(key, address, device)
             raise
         if not right:
-            raise WebError(403, "wrong_password", "The password until now is another one.", "Type it again.")
+            raise WebError(403, "wrong_password", "The current password is wrong.", "Type it again.")
         state.throttle.succeed(key, address, device)
         if wanted.new == wanted.old:
-            raise WebError(422, "same_password", "The new password is the old one.", "Choose another.")
+            raise WebError(422, "same_password", "The new password is the same as the current one.", "Choose another.")
         await hashed(partial(accounts.set_password, state.db, person.name, wanted.new, by=person.name))
     return await run_in_threadpool(begin_session, request, person.user_id, person.name, person.role, False, False)
 
@@ -202,5 +202,5 @@ def refuse_open_http(request: Request) -> None:
             403,
             "insecure",
             "This connection is not encrypted, so nobody can sign in over it.",
-            "Open the page by https (a proxy such as Caddy), or set web.insecure_http where you accept the risk.",
+            "Open the page over https (a proxy such as Caddy), or set web.insecure_http if you accept the risk.",
         )

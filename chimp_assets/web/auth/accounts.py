@@ -115,7 +115,7 @@ def _use_up(db: Database, row: Any) -> None:
     with db.write() as conn:
         if conn.execute(sa.update(app_user).where(*first).values(password_used_at=now)).rowcount != 1:
             raise EndedPasswordError(
-                "This password was for one sign-in and is not valid any more.",
+                "This password was valid for one sign-in only and has expired.",
                 "Ask an administrator for a new one.",
             )
 
@@ -190,12 +190,12 @@ def check_password(password: str, name: str = "") -> None:
     """Raises PeopleError with a sentence if this cannot be a password. name: of its owner."""
     password = _normal(password)
     if len(password) < SHORTEST:
-        raise PeopleError(f"A password has at least {SHORTEST} characters.", "A sentence is easy to remember.")
+        raise PeopleError(f"A password needs at least {SHORTEST} characters.", "A sentence is easy to remember.")
     if len(password) > LONGEST or not is_storable(password):
-        raise PeopleError(f"A password has at most {LONGEST} characters, all of them text.", "Choose another.")
+        raise PeopleError(f"A password may have at most {LONGEST} characters, all of them text.", "Choose another.")
     if is_easy_to_guess(password, name):
         raise PeopleError(
-            "This password is among the first that anybody would try.",
+            "This password is easy to guess.",
             "Choose a sentence of four words or more that only you would write.",
         )
 

@@ -60,7 +60,7 @@ class Hashing:
                 raise WebError(
                     429,
                     "sign_ins",
-                    "Many people are signing in at this moment.",
+                    "Many people are signing in right now.",
                     f"Try again in {RETRY_AFTER_S} seconds.",
                     {"Retry-After": str(RETRY_AFTER_S)},
                 )

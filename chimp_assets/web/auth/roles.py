@@ -80,7 +80,10 @@ class RoleRequirement:
             raise SignedOutError
         if person.must_change and request.url.path not in WITH_OLD_PASSWORD:
             raise WebError(
-                403, "password_must_change", "Your password was for one sign-in.", "Choose a password of your own."
+                403,
+                "password_must_change",
+                "Your password was valid for one sign-in only.",
+                "Choose a password of your own.",
             )
         if not may(person, self.rung):
             raise WebError(

@@ -131,8 +131,8 @@ class Guard:
             failed = answer(
                 500,
                 "failed",
-                f"Something went wrong here; it is written down as {number}.",
-                "Try again; if it stays, tell the administrator this number.",
+                f"Something went wrong. The log has the details under {number}.",
+                "Try again. If it happens again, tell the administrator this number.",
             )
             await failed(scope, receive, send_guarded)
         finally:
@@ -206,7 +206,7 @@ def wrong_host() -> Response:
     return answer(
         421,
         "host",
-        "This server does not answer by that name.",
+        "This server does not answer to that name.",
         "Set web.public_url or web.hosts to the name that people type.",
     )
 
@@ -224,6 +224,6 @@ def too_long(headers: Headers, settings: WebSettings) -> Response | None:
     return answer(
         413,
         "too_long",
-        f"One request may hold {settings.body_bytes // 1024:,} KiB; this one holds more.",
+        f"A request may hold {settings.body_bytes // 1024:,} KiB; this one is larger.",
         "Send it in parts.",
     )

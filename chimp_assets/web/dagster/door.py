@@ -115,7 +115,9 @@ class Door:
                 return None
         except ChimpError as error:
             _log.warning("who comes cannot be looked up: %s", error)
-            return answer(503, "busy", "The database cannot be asked who you are.", "Try again in some seconds.")
+            return answer(
+                503, "busy", "The database cannot be reached to check who you are.", "Try again in a few seconds."
+            )
         return self._closed(headers, person)
 
     async def _person(self, connection: HTTPConnection) -> Person | None:
@@ -142,7 +144,7 @@ class Door:
                 403,
                 "insecure",
                 "This connection is not encrypted, so nobody can sign in over it.",
-                "Open the web UI by https (a proxy such as Caddy), or set web.insecure_http where you accept the risk.",
+                "Open the web UI over https (a proxy such as Caddy), or set web.insecure_http if you accept the risk.",
             )
         if not await run_in_threadpool(ui_token.is_right, self._home, given):
             _log.warning("a wrong token was refused")
@@ -241,7 +243,7 @@ def _origin(scope: Scope, headers: Headers) -> str:
 
 
 def _not_so(allowed: str) -> Response:
-    return answer(405, "method", "This address does not do that.", "", {"Allow": allowed})
+    return answer(405, "method", "This address does not accept this method.", "", {"Allow": allowed})
 
 
 def _page(name: str, status: int, **facts: object) -> Response:

@@ -1,13 +1,12 @@
-"""Gold: questions whose answer is known, among those of the queue, for people who may not correct others.
+"""Gold: questions with a known answer among those of the queue, for people who may not correct others.
 
-Belongs here: drawing them, remembering them, knowing their answers again, and judging these. Does not belong here: what
-follows from a miss (a reviewer sees it), wrong tracks in a grid (`checks`).
+Belongs here: drawing them, recording them, recognising their answers, and judging these. Does not belong here: what
+follows from a wrong answer (a reviewer sees it), wrong tracks in a grid (`plants`).
 
-Nobody can tell these questions from others. Gold stands in the place of an item that was just leased to the person:
-number, round, place, lane, reason and lease are that item's; only the track is another, one of which the head is about
-as sure. The item waits again when gold was answered. Which items these are is drawn from the page's secret, so that
-it is the same however often somebody gives items back and claims again. There are never more than their share among
-all that a person got.
+Nobody can tell these questions from others. Gold takes the place of an item that was just leased to the person: number,
+round, place, lane, reason and lease are those of the item; only the track is another one, for which the head is about
+as sure. The item waits again after gold was answered. The items are drawn with the page's secret, so the draw stays the
+same however often somebody releases items and claims again. Gold never exceeds its share of all questions of a person.
 """
 
 from __future__ import annotations
@@ -35,20 +34,20 @@ from chimp_assets.web.labelling.items import LabellingQuestion, champion_head
 from chimp_assets.web.labelling.known_tracks import GOLD_FROM, KnownTrack, known_tracks, record_check
 
 MODE = "gold"
-"""In `shown` of an answer to gold. The server writes it, whatever a client says."""
+"""`mode` in `shown` of an answer to gold. Only the server writes it."""
 _SETTLING = (*ANSWER_KINDS, "skip", "split", "merge")
-"""After these the question is not asked again."""
+"""Kinds of events that settle a question."""
 _LIKE = 40
-"""KnownTrack tracks of which the likest is taken."""
+"""Known tracks from which the most similar is taken."""
 _ASKED = 10_000
-"""Newest gold of a person that is looked at."""
+"""Newest gold of a person that is read."""
 _WAVERS = re.compile(r"The model wavers between .+ \(\d+%\) and .+ \(\d+%\)\.")
 _LOOKS = re.compile(r"(Looks like ).+(, of whom \d[\d,]* tracks? (?:is|are) named so far\.)")
 
 
 @dataclass(frozen=True)
 class _Sureness:
-    """The head's first two names of a track. margin: between them."""
+    """The head's first two names for a track. margin: the difference of their probabilities."""
 
     names: tuple[str, ...] = ()
     probabilities: tuple[float, ...] = ()
@@ -60,7 +59,7 @@ class _Sureness:
 
 
 class Gold:
-    """Gold of one database. secret: of the page."""
+    """Gold of one database. secret: the page's secret, for the draw."""
 
     def __init__(self, db: Database, settings: Settings, secret: bytes) -> None:
         self._db, self._settings, self._secret = db, settings, secret
@@ -68,10 +67,9 @@ class Gold:
     def among(
         self, person: Person, questions: Sequence[LabellingQuestion], fresh: Collection[int]
     ) -> list[LabellingQuestion]:
-        """The questions of a claim, some of them about tracks whose answer is known. None for people who may correct
-        others.
+        """The questions of a claim, some of them replaced by gold; no gold for people who may correct others.
 
-        fresh: items that this claim leased; one that the person held before stays what it was.
+        fresh: items that this claim leased. Items that the person held before stay as they were.
         """
         names = [q for q in questions if q.other_track_id is None and q.lane not in t.SIDE_LANES]
         if person.role in t.CORRECTING_ROLES or not names:
@@ -90,7 +88,7 @@ class Gold:
         return self._in_place(questions, {q.item_id: given[q.item_id] for q in names if q.item_id in given})
 
     def _in_place(self, questions: Sequence[LabellingQuestion], given: Mapping[int, int]) -> list[LabellingQuestion]:
-        """The questions with the tracks that are given for some items, and with reasons that fit these."""
+        """The questions with the given tracks in place of some, and reasons that fit these tracks."""
         if not given:
             return list(questions)
         with self._db.read() as conn:
@@ -103,7 +101,7 @@ class Gold:
         return [gold(q, given[q.item_id]) if q.item_id in given else q for q in questions]
 
     def answered_by(self, person: Person, answers: Iterable[tuple[int | None, int | None]]) -> set[tuple[int, int]]:
-        """Of some (item_id, track_id) of a person's answers, those that are answers to gold."""
+        """The pairs (item_id, track_id) among a person's answers that are answers to gold."""
         wanted = {(item_id, track_id) for item_id, track_id in answers if item_id is not None and track_id is not None}
         old = {pair for pair in wanted if pair[0] >= GOLD_FROM}
         if person.role in t.CORRECTING_ROLES or not wanted - old:
@@ -117,7 +115,7 @@ class Gold:
             return old | (wanted & {(row.item_id, row.track_id) for row in conn.execute(mine)})
 
     def learn(self, person: Person, answers: Collection[tuple[int, int]]) -> None:
-        """Whether answers to gold, by (item_id, track_id), were right; lent items wait again. Safe to run again."""
+        """Judge answers to gold, given by (item_id, track_id), and release the items behind it. Safe to repeat."""
         if not answers:
             return
         checks = sorted({item_id - GOLD_FROM for item_id, _ in answers if item_id >= GOLD_FROM})
@@ -139,7 +137,7 @@ class Gold:
             for row in rows:
                 named = row.kind in NAMING_KINDS
                 right = named and same.get(row.said, row.said) == same.get(row.individual_id, row.individual_id)
-                # Who passes it over, or cuts the track, says nothing of who it is.
+                # A skip or a split is no answer about the individual.
                 first.setdefault(row.check_id, right if row.kind in ANSWER_KINDS else None)
             for check_id, right in first.items():
                 conn.execute(
@@ -162,7 +160,7 @@ class Gold:
         ).all()
 
     def _wanted(self, conn: sa.Connection, user_id: int, asked: Sequence[Any]) -> tuple[float, int]:
-        """The share of gold for this person now, and how many more make it up: of all answered, and all held now."""
+        """The share of gold for this person now, and how many are still due, of all answered and all held questions."""
         web, a, q = self._settings.web, t.annotation.c, t.acquisition_queue.c
         answered = sa.select(sa.func.count()).where(a.annotator_id == user_id, a.kind.in_(ANSWER_KINDS))
         done = conn.scalar(answered) or 0
@@ -205,7 +203,7 @@ _NOTHING = _Sureness()
 
 
 def as_shown(shown: Mapping[str, Any] | None, is_gold: bool) -> dict[str, Any] | None:
-    """What is stored of what a client says that it showed: whether it was gold is ours to say."""
+    """`shown` from a client, as it is stored: only the server decides whether it was gold."""
     if is_gold:
         return {**(shown or {}), "mode": MODE}
     if shown is not None and shown.get("mode") == MODE:
@@ -214,7 +212,7 @@ def as_shown(shown: Mapping[str, Any] | None, is_gold: bool) -> dict[str, Any] |
 
 
 def items_of_gold(conn: sa.Connection, user_id: int) -> dict[int, int]:
-    """item_id by track_id of the gold that a person got: for who looks at own answers it is an item like any."""
+    """item_id by track_id of the gold that a person got: among own answers gold looks like any item."""
     c = t.quality_check.c
     rows = conn.execute(
         sa.select(c.track_id, c.item_id).where(c.user_id == user_id, c.kind == "gold", c.item_id.is_not(None))
@@ -223,7 +221,7 @@ def items_of_gold(conn: sa.Connection, user_id: int) -> dict[int, int]:
 
 
 def is_gold(shown: str | None) -> bool:
-    """Whether an answer that was stored with this was one to gold."""
+    """Whether the answer with this stored `shown` was an answer to gold."""
     try:
         facts = json.loads(shown or "{}")
     except ValueError:
@@ -232,8 +230,9 @@ def is_gold(shown: str | None) -> bool:
 
 
 def _reason(reason: str, sure: _Sureness | None) -> str | None:
-    """The reason of the item in whose place gold is asked, with the names that the head has for gold's track. None
-    where it names somebody and the head does not."""
+    """The reason of the replaced item, with the head's names for the gold track. None if the reason names somebody and
+    the head has no name.
+    """
     names, shares = (sure.names, sure.probabilities) if sure else ((), ())
     if _WAVERS.fullmatch(reason):
         if len(names) < 2:

@@ -1,7 +1,7 @@
-"""What the labelling page is told about a question: track, video, pictures, candidates, as JSON-ready dictionaries.
+"""Questions as the labelling page gets them: track, video, pictures, candidates, as JSON-ready dictionaries.
 
-Belongs here: reading these facts for many items at once. Does not belong here: which items (`database.queue`), making
-pictures (`vision.item_media`), HTTP (`api.queue`).
+Belongs here: reading these facts for many items at once. Does not belong here: choosing items (`database.work.queue`),
+making pictures (`vision.pictures.item_media`), HTTP (`api.queue`).
 
 A claim reads a constant number of statements, however many items it has: six and one more for each 500 tracks.
 """
@@ -32,9 +32,9 @@ MEDIA_SUFFIX = {"crop": "jpg", "frame": "jpg", "clip": "mp4", "boxes": "json"}
 
 @dataclass(frozen=True)
 class LabellingQuestion:
-    """One question, from the queue or of our own. item_id: what the answer names.
+    """One question about a track, or a pair of tracks. item_id: the answer refers to it.
 
-    blind: without suggestions; as_new: what others have answered is not told.
+    blind: without suggestions; as_new: without a hint to answers of others.
     """
 
     item_id: int
@@ -59,13 +59,15 @@ class _ItemFacts:
 
 
 def is_blind(item_id: int, share: float) -> bool:
-    """Whether an item is shown without suggestions: drawn by its number, the same for everybody and after a reload."""
+    """Whether an item is shown without suggestions: drawn from its number, so equal for everybody and after a reload."""
     digest = hashlib.sha256(f"blind:{item_id}".encode()).digest()
     return int.from_bytes(digest[:8], "big") < share * 2**64
 
 
 def questions_of(items: Sequence[QueueItem], blind_share: float) -> list[LabellingQuestion]:
-    """Items of the queue as questions. A repeat is blind and looks like any other: who knows it for one remembers."""
+    """Items of the queue as questions. A repeat is blind and looks like other items, so that nobody answers from
+    memory.
+    """
     questions = []
     for item in items:
         repeat = item.lane == "repeat"
@@ -85,7 +87,7 @@ def questions_of(items: Sequence[QueueItem], blind_share: float) -> list[Labelli
 
 
 def champion_head(conn: sa.Connection) -> dict[str, Any] | None:
-    """The head that answers, and how many individuals it knows; None while there is none."""
+    """The champion head and its number of individuals; None without a champion."""
     m, s = t.model.c, t.training_set.c
     row = conn.execute(
         sa.select(m.model_id, m.name, m.version, s.n_classes)
@@ -100,8 +102,8 @@ def champion_head(conn: sa.Connection) -> dict[str, Any] | None:
 def item_dicts(
     conn: sa.Connection, questions: Sequence[LabellingQuestion], lease_until: datetime | None, lang: str = DEFAULT
 ) -> list[dict[str, Any]]:
-    """The questions as the page gets them, their reasons in a language, those of one video together. Tracks that are
-    gone are left out."""
+    """The questions as dictionaries, reasons in the given language, questions of one video together. Tracks that no
+    longer exist are left out."""
     head = champion_head(conn)
     facts = _read(conn, questions, head["head_id"] if head else None)
     there = [question for question in questions if question.track_id in facts.tracks]
@@ -138,7 +140,7 @@ def _read_tracks(conn: sa.Connection, facts: _ItemFacts, part: list[int]) -> Non
 
 
 def read_media(conn: sa.Connection, media: dict[int, dict[str, list[Any]]], part: list[int]) -> None:
-    """Adds the media rows of some tracks, by track and kind, the best first."""
+    """Adds the media rows of some tracks to `media`, by track and kind, best first."""
     for row in conn.execute(
         sa.select(t.item_media)
         .where(t.item_media.c.track_id.in_(part))
@@ -148,7 +150,7 @@ def read_media(conn: sa.Connection, media: dict[int, dict[str, list[Any]]], part
 
 
 def _read_answers(conn: sa.Connection, facts: _ItemFacts, part: list[int]) -> None:
-    """Standing answers of these tracks, and who was named in their videos when: one statement."""
+    """Standing answers of these tracks, and the individuals named in their videos with frame ranges, in one statement."""
     k = t.track.c
     beside = sa.select(k.track_id).where(
         k.video_id.in_(sa.select(t.track.c.video_id).where(t.track.c.track_id.in_(part)).scalar_subquery())
@@ -184,7 +186,7 @@ def _read_candidates(conn: sa.Connection, facts: _ItemFacts, part: list[int], he
 
 
 def standing_references(conn: sa.Connection, individuals: Collection[int]) -> dict[int, list[dict[str, Any]]]:
-    """Reference photos of these individuals; of whom none were chosen yet, those that the rule would choose now."""
+    """Reference photos of these individuals; without chosen photos, those that the rule picks now."""
     found: dict[int, list[dict[str, Any]]] = {}
     for part in in_parts(individuals):
         found |= references(conn, t.reference_photo.c.individual_id.in_(part))
@@ -198,7 +200,7 @@ def standing_references(conn: sa.Connection, individuals: Collection[int]) -> di
 
 
 def references(conn: sa.Connection, which: sa.ColumnElement[bool] | None = None) -> dict[int, list[dict[str, Any]]]:
-    """Reference photos by individual, in the order in which they are shown. What is not made yet is cut when asked."""
+    """Reference photos by individual, in display order. Photos that are not made yet are cut on request."""
     r = t.reference_photo.c
     statement = _photos(t.reference_photo, r.track_id).add_columns(r.individual_id).order_by(r.individual_id, r.place)
     found: dict[int, list[dict[str, Any]]] = {}
@@ -217,7 +219,7 @@ def _photos_of(conn: sa.Connection, track_ids: Sequence[int]) -> dict[int, dict[
 
 
 def _photos(of: sa.FromClause, track_id: sa.ColumnElement[int]) -> sa.Select[Any]:
-    """The best crop of each track that `of` names in `track_id`, made or not."""
+    """The best crop of each track in column `track_id` of `of`, made or not."""
     m, k = t.item_media.c, t.track.c
     return (
         sa.select(k.track_id, k.first_frame_no, k.last_frame_no, k.n_detections, m.content_hash, t.video.c.recorded_at)
@@ -263,7 +265,7 @@ def _item(
 
 
 def track_dicts(conn: sa.Connection, track_ids: Sequence[int]) -> list[dict[str, Any]]:
-    """Track, video and pictures of some tracks, in their order; those that are gone are left out."""
+    """Track, video and pictures of some tracks, in the given order; tracks that no longer exist are left out."""
     facts = _ItemFacts()
     for part in in_parts(track_ids):
         _read_tracks(conn, facts, part)
@@ -272,7 +274,7 @@ def track_dicts(conn: sa.Connection, track_ids: Sequence[int]) -> list[dict[str,
 
 
 def video_dict(conn: sa.Connection, video_id: int) -> dict[str, Any]:
-    """What is said of a video wherever one of its frames is shown."""
+    """The facts about a video that accompany its frames."""
     v = t.video.c
     columns = (v.video_id, v.uri, v.site, v.camera, v.recorded_at, v.recorded_at_source)
     return _video_part(conn.execute(sa.select(*columns).where(v.video_id == video_id)).one())
@@ -367,27 +369,27 @@ def _candidate(row: Any, track: Any, facts: _ItemFacts) -> dict[str, Any]:
 
 
 def url_of(kind: str, content_hash: str) -> str:
-    """Where a browser finds a picture: named by its content, so it may be kept for ever."""
+    """Address of a picture, by the hash of its content: browsers may cache it for ever."""
     return f"/media/{content_hash}.{MEDIA_SUFFIX[kind]}"
 
 
 def face_url(row: Any) -> str:
-    """Where a browser finds the best crop of a track, cut when it is asked for. Another address after tracking anew."""
+    """Address of the best crop of a track, cut on request. It changes if the video is tracked again."""
     return f"/media/track/{row.track_id}.jpg?v={row.first_frame_no}-{row.last_frame_no}-{row.n_detections}"
 
 
 def picture_url(track_id: int | None, content_hash: str | None) -> str | None:
-    """The best crop of a track: as it was made, else cut when it is asked for. None: there is no track."""
+    """Address of the best crop of a track: the stored one, else one that is cut on request. None without a track."""
     if content_hash:
         return url_of("crop", content_hash)
     return None if track_id is None else f"/media/track/{track_id}.jpg"
 
 
 def clip_url(track_id: int) -> str:
-    """The clip of a track, made when it is asked for."""
+    """Address of the clip of a track, made on request."""
     return f"/media/track/{track_id}/clip.mp4"
 
 
 def moment(at: datetime | None) -> str | None:
-    """A time as browsers read it."""
+    """A time as ISO 8601 in UTC with milliseconds."""
     return None if at is None else at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

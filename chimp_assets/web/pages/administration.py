@@ -65,7 +65,7 @@ def _chosen(found: list[models.ModelSummary], model: int | None) -> models.Model
     if model is not None:
         one = next((one for one in found if one.model_id == model), None)
         if one is None:
-            raise WebError(404, "no_model", "There is no such model.", "Look into the list of models.")
+            raise WebError(404, "no_model", "There is no such model.", "See the list of models.")
         return one
     heads = [one for one in found if one.task == "head"]
     return next((one for one in heads if one.state == "champion"), heads[0] if heads else None)

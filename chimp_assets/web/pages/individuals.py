@@ -110,7 +110,7 @@ def individual(
 def _find(conn: sa.Connection, anim_id: str) -> tuple[int, str]:
     found = directory.find(conn, anim_id) if len(anim_id) <= 200 and "\x00" not in anim_id else None
     if found is None:
-        raise WebError(404, "no_individual", "There is nobody of this code.", "Look into the list of individuals.")
+        raise WebError(404, "no_individual", "There is no individual with this code.", "See the list of individuals.")
     return found
 
 

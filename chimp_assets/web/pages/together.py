@@ -158,7 +158,7 @@ def days_of(since: str, until: str) -> tuple[date | None, date | None]:
     """From when to when, of words like 2013-05-06; an empty one is no bound. Raises WebError for any other word."""
     first, last = _day_of("since", since), _day_of("until", until)
     if first is not None and last is not None and last < first:
-        raise WebError(422, "malformed", f"until: {last} lies before since, {first}.", "Exchange the two days.")
+        raise WebError(422, "malformed", f"until: {last} is before since, {first}.", "Swap the two days.")
     return first, last
 
 
@@ -169,7 +169,10 @@ def _day_of(name: str, word: str) -> date | None:
         return date.fromisoformat(word.strip())
     except ValueError:
         raise WebError(
-            422, "malformed", f"{name}: {word!r} is not a day like 2013-05-06.", "Mend the address, or leave it out."
+            422,
+            "malformed",
+            f"{name}: {word!r} is not a day like 2013-05-06.",
+            "Correct the address, or leave the day out.",
         ) from None
 
 

@@ -236,7 +236,7 @@ def test_a_shard_that_comes_back_brings_its_picture_back(
 
 @pytest.mark.parametrize("track", ["404", str(2**53 - 1), "0"])
 def test_a_track_that_is_not_there_is_said(expert: Browser, track: str) -> None:
-    assert "track is gone" in expert.get(f"/media/track/{track}.jpg").json()["error"]
+    assert "track no longer exists" in expert.get(f"/media/track/{track}.jpg").json()["error"]
     assert expert.get(f"/media/track/{track}/clip.mp4").status_code == 404
 
 
@@ -259,7 +259,7 @@ def test_pictures_of_a_track_come_whole_when_they_are_asked_for(home: Home, make
     found = {one["track_id"]: one for one in expert.get(asked).json()["tracks"]}
     assert [found[n]["state"] for n in (TRACKS[0], TRACKS[2], 404)] == ["ready", "missing", "missing"]
     assert "no longer in the store" in found[TRACKS[2]]["reason"]
-    assert "track is gone" in found[404]["reason"]
+    assert "track no longer exists" in found[404]["reason"]
     assert expert.get(found[TRACKS[0]]["crops"][0]["url"]).status_code == 200
     assert expert.get(found[TRACKS[0]]["clip"]["url"]).status_code == 200
     film = expert.get(f"/media/track/{TRACKS[1]}/clip.mp4")

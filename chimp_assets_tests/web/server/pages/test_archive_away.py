@@ -21,7 +21,7 @@ def test_the_first_page_and_the_data_page_say_that_the_archive_is_away_until_it_
     with pytest.raises(ChimpError), listing_is_noted(archive.database, "/secret/disk"):
         raise ChimpError(SENTENCE, "Create it.")
     shown = person.get(path).text
-    assert "The archive of video could not be read at" in shown
+    assert "The video archive could not be read at" in shown
     assert SENTENCE not in shown, "where files lie is for administrators"
     with listing_is_noted(archive.database, "/secret/disk"):
         pass

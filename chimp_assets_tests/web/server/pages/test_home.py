@@ -66,7 +66,7 @@ def test_the_page_shows_the_numbers_and_what_they_rest_on(archive, client):
     page = client("anna").get("/").text
     for sentence in (
         "Continue (4 ready)", "head 1 (run 2)", "Labels up to decision 10", "160", "+2.5", "typical tracks",
-        'aria-label="Accuracy against the number of labels"', "12 s", "Nothing to decide",
+        'aria-label="Accuracy by number of labels"', "12 s", "Nothing to decide",
     ):  # fmt: skip
         assert sentence in page, sentence
     assert page.count("<polyline") == 2
@@ -75,7 +75,7 @@ def test_the_page_shows_the_numbers_and_what_they_rest_on(archive, client):
 
 
 @pytest.mark.parametrize(("name", "sees", "not_this"), [
-    ("lotte", "What the labels bought", "Continue ("),
+    ("lotte", "What the labels achieved", "Continue ("),
     ("vera", "Pairs: same or different", "Tracks to name"),
     ("anna", "Tracks to name", "nothing"),
 ])  # fmt: skip
@@ -92,8 +92,8 @@ def test_merges_to_decide_about_are_named(archive, client):
     new = event("new_individual", track(6, 2))
     record_events(archive.database, [new, event("same", track(6, 2), other_track_id=track(1, 0))])
     page = client("anna").get("/").text
-    assert "Probably one animal" in page
-    assert "Fifi" in page.split("Probably one animal")[1]
+    assert "Probably the same animal" in page
+    assert "Fifi" in page.split("Probably the same animal")[1]
 
 
 def test_an_empty_home_says_so(home):

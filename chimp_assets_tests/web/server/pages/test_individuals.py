@@ -208,9 +208,9 @@ def test_a_merge_shows_first_what_it_changes_and_can_be_undone(archive, client):
     rita = client("rita")
     look = rita.get("/individual/FI?merge_into=fifi").text
     assert "Fred (FI) turns out to be Fifi (FF)." in look
-    assert "6 tracks will show as Fifi." in look
-    assert "Of these 4 are named by persons, 2 by the model." in look
-    assert "is nobody else here" in rita.get("/individual/FI?merge_into=FI").text
+    assert "6 tracks will be shown as Fifi." in look
+    assert "4 of these were named by people, 2 by the model." in look
+    assert "There is no other individual" in rita.get("/individual/FI?merge_into=FI").text
     status, said = sent(rita, "/api/individuals/FI/merge", into="FF")
     assert (status, "they cannot be one" in said["error"]) == (422, True)
     assert sent(rita, "/api/individuals/FI/merge", into="FF", force=True, why="the same scar")[0] == 200
@@ -219,7 +219,7 @@ def test_a_merge_shows_first_what_it_changes_and_can_be_undone(archive, client):
         assert (seen.verified, seen.model) == (9, 3)
     look = rita.get("/individual/FF?unmerge=FI").text
     assert "Fred (FI) is not Fifi after all." in look
-    assert "6 tracks will show as Fred." in look
+    assert "6 tracks will be shown as Fred." in look
     assert sent(rita, "/api/individuals/FI/unmerge")[0] == 200
     with archive.database.read() as conn:
         assert sightings.sighting_summary(conn, key_of(conn, "FF")).verified == 5
@@ -242,4 +242,4 @@ def test_lookalikes_are_those_the_model_takes_for_each_other(archive, client):
         found = [(a.anim_id, a.taken_for, a.taken_as, a.second) for a in lookalikes.lookalikes(conn, who["FF"])]
         assert found == [("GM", 2, 0, 0), ("FI", 0, 0, 1)]
         assert [(a.anim_id, a.taken_as) for a in lookalikes.lookalikes(conn, who["GM"])] == [("FF", 2)]
-    assert "Taken for each other by the model on 2 verified tracks" in client("lotte").get("/individual/FF").text
+    assert "The model confuses them on 2 verified tracks" in client("lotte").get("/individual/FF").text

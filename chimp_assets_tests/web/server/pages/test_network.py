@@ -141,7 +141,7 @@ def test_drawing_matrix_and_table_hold_the_same(client):
         assert "head 1 (run 2)" in page
         assert "Labels up to decision 10" in page
         assert "together." not in page.replace("together.js", "")
-    assert "5 days or more; 3 pairs were on fewer" in anna.get("/together/network").text
+    assert "5 days or more. 3 pairs were together on fewer" in anna.get("/together/network").text
     assert "Nobody was seen" in anna.get("/together/table?since=2030-01-01").text
 
 
