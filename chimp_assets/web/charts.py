@@ -214,7 +214,9 @@ def graph(
     sizes: Mapping[int, int],
     edges: Sequence[tuple[int, int, float]],
 ) -> Graph:
-    """A drawing of a network. places: (x, y) in [0, 1]; sizes: numbers shown by area; edges: two keys, value in [0, 1]."""
+    """A drawing of a network. places: (x, y) in [0, 1]; sizes: numbers shown by area; edges: two keys, value in
+    [0, 1].
+    """
     largest = max(sizes.values(), default=0) or 1
     named = set(sorted(sizes, key=lambda key: (-sizes[key], key))[:NAMED])
     at = {

@@ -59,7 +59,9 @@ class _ItemFacts:
 
 
 def is_blind(item_id: int, share: float) -> bool:
-    """Whether an item is shown without suggestions: drawn from its number, so equal for everybody and after a reload."""
+    """Whether an item is shown without suggestions: drawn from its number, so equal for everybody and after a
+    reload.
+    """
     digest = hashlib.sha256(f"blind:{item_id}".encode()).digest()
     return int.from_bytes(digest[:8], "big") < share * 2**64
 
@@ -150,7 +152,9 @@ def read_media(conn: sa.Connection, media: dict[int, dict[str, list[Any]]], part
 
 
 def _read_answers(conn: sa.Connection, facts: _ItemFacts, part: list[int]) -> None:
-    """Standing answers of these tracks, and the individuals named in their videos with frame ranges, in one statement."""
+    """Standing answers of these tracks, and the individuals named in their videos with frame ranges, in one
+    statement.
+    """
     k = t.track.c
     beside = sa.select(k.track_id).where(
         k.video_id.in_(sa.select(t.track.c.video_id).where(t.track.c.track_id.in_(part)).scalar_subquery())
