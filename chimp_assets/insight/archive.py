@@ -1,6 +1,6 @@
-"""The archive as people watch it: videos by what became of them, how far the decoding is, what it takes to store.
+"""The archive: videos by state, progress of decoding, storage.
 
-Belongs here: these facts. Does not belong here: taking failed videos up again (`database.work`), drawing.
+Belongs here: these facts. Does not belong here: retrying failed videos (`database.work`), drawing.
 """
 
 from __future__ import annotations
@@ -19,14 +19,15 @@ from chimp_assets.database.work.pace import Pace, pace_of
 
 PAGE = 50
 LOST = "lost"
-"""Videos that are usable and lost something, as a state of the filter: beside those of the table."""
+"""A state of the filter beside those of the table: usable videos that lost something."""
 SHOWN = 20
 
 
 @dataclass(frozen=True)
 class VideoFilter:
-    """Which videos. state: of schema.VIDEO_STATES, or LOST; camera: a site and a camera of `cameras`; text: in the
-    path; since, until: days of recording."""
+    """Which videos. state: one of schema.VIDEO_STATES, or LOST; camera: (site, camera) as in `cameras`; text: part of
+    the path; since, until: recording days.
+    """
 
     state: str | None = None
     camera: tuple[str, str] | None = None
@@ -37,7 +38,7 @@ class VideoFilter:
 
 @dataclass(frozen=True)
 class VideoSummary:
-    """One video. n_tracks: live ones; problem: what was lost and why, in words; copy_of: the path of the same bytes;
+    """One video. n_tracks: live tracks; problem: what was lost and why, a sentence; copy_of: path with the same bytes;
     certainty: of recorded_at."""
 
     video_id: int
@@ -58,9 +59,10 @@ class VideoSummary:
 
 @dataclass(frozen=True)
 class ArchiveProgress:
-    """How far the archive is. states: videos by state; lost: usable ones that lost something; copies: retired as the
-    same bytes. tracks: by state. given_up: bundles whose runs kept dying. without_pictures: waiting tracks that nobody
-    has made pictures of (at most a thousand are counted)."""
+    """Progress of the archive. states: videos by state; lost: usable videos that lost something; copies: retired as
+    same bytes; tracks: by state; given_up: bundles whose runs kept dying; without_pictures: waiting tracks without
+    pictures (counted up to a thousand).
+    """
 
     states: dict[str, int]
     lost: int
@@ -76,18 +78,18 @@ class ArchiveProgress:
 
 @dataclass(frozen=True)
 class StorageUse:
-    """Bytes by what they are for: (kind, files, bytes)."""
+    """Stored bytes by kind: (kind, files, bytes)."""
 
     rows: list[tuple[str, int, int]]
 
     @property
     def total(self) -> int:
-        """All of it."""
+        """Total bytes."""
         return sum(size for _, _, size in self.rows)
 
 
 def videos(conn: sa.Connection, asked: VideoFilter, before: int | None = None, limit: int = PAGE) -> list[VideoSummary]:
-    """Videos that fit, the newest entry first, before one of them; replaced versions too."""
+    """Videos that match, newest entry first, replaced versions included. before: only older entries."""
     v, original = t.video.c, t.video.alias("original")
     statement = (
         sa.select(
@@ -141,7 +143,7 @@ def _tracks_of(conn: sa.Connection, video_ids: Sequence[int]) -> dict[int, int]:
 
 
 def cameras(conn: sa.Connection) -> list[tuple[str, str]]:
-    """Every (site, camera) that there are videos of; empty where it is not known."""
+    """Every (site, camera) with videos; empty text where unknown."""
     v = t.video.c
     rows = conn.execute(sa.select(v.site, v.camera).distinct().order_by(v.site, v.camera))
     return [(row.site or "", row.camera or "") for row in rows]
@@ -153,7 +155,7 @@ def failures(conn: sa.Connection, limit: int = SHOWN) -> list[VideoSummary]:
 
 
 def progress(conn: sa.Connection, workers: int) -> ArchiveProgress:
-    """How far everything is. workers: decoding processes, for the speed."""
+    """Progress of the archive now. workers: decoding processes, for the speed."""
     v, q = t.video.c, t.acquisition_queue.c
     states = _counts(conn, v.state)
     usable = v.state.in_(("decoded", "tracked"))
@@ -181,7 +183,7 @@ def progress(conn: sa.Connection, workers: int) -> ArchiveProgress:
 
 
 def storage_use(conn: sa.Connection) -> StorageUse:
-    """What lies in the store, by the rows that name it."""
+    """Stored files by kind, according to the rows that name them."""
     kinds: list[tuple[str, Any, Any]] = [
         ("archive", t.video.c.video_id, t.video.c.bytes),
         ("frames", t.frame_shard.c.shard_id, t.frame_shard.c.bytes),

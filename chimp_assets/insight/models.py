@@ -1,7 +1,7 @@
-"""Models as people judge them: what was measured of each, how accuracy grew with the labels, who decided what.
+"""Models: measurements of each, accuracy by number of labels, and who promoted what.
 
-Belongs here: these facts. Does not belong here: deciding (`vision.registry`, `vision.gate`), measuring
-(`vision.evaluate`), drawing.
+Belongs here: these facts. Does not belong here: promoting (`vision.evaluation`), measuring (`vision.evaluation.audit`),
+drawing.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ DECISIONS = 30
 
 @dataclass(frozen=True)
 class ModelSummary:
-    """A model at a glance. top1 with its interval and n: the newest on the audit; n_labels: of its training set."""
+    """A model at a glance. top1, ci_low, ci_high, n_audit: newest audit measurement; n_labels: of its training set."""
 
     model_id: int
     task: str
@@ -44,7 +44,7 @@ class ModelSummary:
 
 @dataclass(frozen=True)
 class MetricValue:
-    """A value with its interval, of n tracks."""
+    """A measured value with its interval, from n tracks."""
 
     name: str
     slice_kind: str
@@ -57,7 +57,9 @@ class MetricValue:
 
 @dataclass(frozen=True)
 class CalibrationBin:
-    """How far probabilities keep their word: what the head said on average, and the share of it that was right."""
+    """One bin of calibration: mean predicted probability (said), share correct (right) with limits, number of
+    tracks.
+    """
 
     said: float
     right: float
@@ -68,7 +70,7 @@ class CalibrationBin:
 
 @dataclass(frozen=True)
 class Measurement:
-    """The newest measurement of a model. dataset: audit, or that of its task; watermark: labels up to it were used."""
+    """The newest measurement of a model. dataset: audit, or that of its task; watermark: last decision used."""
 
     dataset: str
     watermark: int
@@ -80,7 +82,7 @@ class Measurement:
 
 @dataclass(frozen=True)
 class PromotionDecision:
-    """Who made which model the champion, and why. by: None of the gate."""
+    """A promotion or rollback: who made which model the champion, and why. by: None for the gate."""
 
     at: datetime
     by: str | None
@@ -91,7 +93,7 @@ class PromotionDecision:
 
 
 def model_summaries(conn: sa.Connection) -> list[ModelSummary]:
-    """Every model, by task and the newest first, with its newest accuracy on the audit."""
+    """Every model, by task, newest first, with its newest audit accuracy."""
     metric, m, s = t.evaluation_metric, t.model.c, t.training_set.c
     newest = (
         sa.select(metric.c.model_id, sa.func.max(metric.c.metric_id).label("metric_id"))
@@ -119,7 +121,7 @@ def model_summaries(conn: sa.Connection) -> list[ModelSummary]:
 
 
 def measurement(conn: sa.Connection, model_id: int) -> Measurement | None:
-    """What was measured last of a model, but for what its labels bought; None where nothing was."""
+    """The newest measurement of a model, except that of label returns; None without one."""
     e = t.evaluation_metric.c
     last = conn.execute(
         sa.select(e.dataset, e.watermark_seq)
@@ -159,7 +161,7 @@ def measurement(conn: sa.Connection, model_id: int) -> Measurement | None:
 
 
 def learning(found: list[ModelSummary]) -> list[tuple[float, float, float, float]]:
-    """(labels, share right, low, high) of each head that was measured, by its labels."""
+    """(labels, share correct, low, high) of each measured head, by number of labels."""
     return sorted(
         (float(one.n_labels), one.top1, one.ci_low or 0.0, one.ci_high or 1.0)
         for one in found
@@ -168,7 +170,7 @@ def learning(found: list[ModelSummary]) -> list[tuple[float, float, float, float
 
 
 def decisions(conn: sa.Connection, limit: int = DECISIONS) -> list[PromotionDecision]:
-    """Who made which model the champion, the newest first."""
+    """Promotions and rollbacks, newest first."""
     e, u = t.audit_event.c, t.app_user.c
     rows = conn.execute(
         sa.select(e.at, u.name, e.action, e.subject, e.detail)
@@ -187,7 +189,7 @@ def decisions(conn: sa.Connection, limit: int = DECISIONS) -> list[PromotionDeci
 
 
 def names_of(conn: sa.Connection, codes: list[str]) -> dict[str, str | None]:
-    """What individuals are called, by code: slices are kept by code."""
+    """Names of individuals by code, because slices are stored by code."""
     i = t.individual.c
     return {
         row.anim_id: row.name

@@ -25,7 +25,7 @@ def address_of(settings: WebSettings, port: int | None = None) -> str:
 
 
 def check_address(settings: WebSettings) -> None:
-    """Raises SettingsError if other machines can reach the page, but the name that they use is not set."""
+    """Raises SettingsError if other machines can reach the page but their name for it is unset."""
     if settings.host in ("0.0.0.0", "::") and not settings.public_url and not settings.hosts:  # noqa: S104
         raise SettingsError(
             f"web.host is {settings.host}, so other machines can reach the page, but the name that they use is not set.",

@@ -1,11 +1,11 @@
-"""Where some individuals were seen together: the clips and frames, how many, and how closely two are associated.
+"""Some individuals seen together: clips, frames, counts, and association indices of each pair.
 
-Belongs here: what "together" means, counting it from tracks with names, indices with their intervals. Does not belong
-here: everybody with everybody (`network`, `v_dyad`), drawing.
+Belongs here: the definition of "together", counting it from named tracks, indices with intervals. Does not belong here:
+all pairs at once (`network`, `v_dyad`), drawing.
 
-Three rules: in the same frame; in the same clip, not necessarily at once; within some minutes at one camera. An index
-counts days on which cameras saw at least one of the two while both were alive and under study (`v_individual_day`'s
-rule): x days together by the rule, y_a and y_b with only one of them, y_ab with both but not together.
+Three rules: in the same frame; in the same clip, not necessarily at the same time; within some minutes at one camera.
+An index counts days on which cameras saw at least one of the two while both were alive and under study (as in
+`v_individual_day`): x days together by the rule, y_a and y_b with only one of them, y_ab with both but not together.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from chimp_assets.insight.individuals.named_tracks import named_track
 Rule = Literal["frame", "clip", "minutes"]
 MAX_TOGETHER = 6
 TOO_FEW = 5
-"""Days together below which an index says nothing."""
+"""Days together below which an index is not meaningful."""
 RESAMPLES = 2_000
 
 
 @dataclass(frozen=True)
 class Scope:
-    """What is counted: by which rule, when. probability None: only names that a person gave."""
+    """What is counted: rule and days. probability: least for names by the model; None: only names by persons."""
 
     rule: Rule = "frame"
     minutes: int = 10
@@ -43,7 +43,7 @@ class Scope:
     probability: float | None = None
 
     def narrowed(self, statement: sa.Select[Any]) -> sa.Select[Any]:
-        """Of a statement over `named_track` and video, what is counted."""
+        """A statement over `named_track` and `video`, narrowed to this scope."""
         n, v = named_track.c, t.video.c
         which = n.source == "person" if self.probability is None else n.probability >= self.probability
         statement = statement.where(which)
@@ -56,7 +56,7 @@ class Scope:
 
 @dataclass(frozen=True)
 class TogetherQuery:
-    """Who, of what is counted. keys: of individuals, two or more."""
+    """Individuals and scope. keys: of two or more individuals."""
 
     keys: tuple[int, ...]
     scope: Scope = Scope()
@@ -64,7 +64,7 @@ class TogetherQuery:
 
 @dataclass(frozen=True)
 class NamedTrack:
-    """A track with the name of somebody who is asked about."""
+    """A track that is named as one of the individuals."""
 
     track_id: int
     video_id: int
@@ -84,25 +84,25 @@ class NamedTrack:
 
     @property
     def place(self) -> tuple[str | None, str | None]:
-        """Where it was filmed."""
+        """Site and camera."""
         return self.site, self.camera
 
     @cached_property
     def begins(self) -> datetime | None:
-        """When it comes into view; None where nobody knows."""
+        """When the track begins; None if unknown."""
         return None if self.recorded_at is None else self.recorded_at + timedelta(seconds=self.first_s)
 
     @cached_property
     def ends(self) -> datetime | None:
-        """When it goes out of view."""
+        """When the track ends; None if unknown."""
         return None if self.recorded_at is None else self.recorded_at + timedelta(seconds=self.last_s)
 
 
 @dataclass(frozen=True)
 class Occasion:
-    """Once together. tracks: of every individual, those that make the occasion; video_id: of the last that came.
+    """One occasion together. tracks: those of each individual that make it; video_id: of the last to arrive.
 
-    frames: of this clip, those that show all of them; [] where no frame does.
+    frames: numbers of frames in this clip that show all individuals.
     """
 
     video_id: int
@@ -113,13 +113,13 @@ class Occasion:
 
     @property
     def verified(self) -> bool:
-        """Whether a person named everybody in it."""
+        """Whether persons named every individual in it."""
         return all(any(t.verified for t in self.tracks if t.key == key) for key in {t.key for t in self.tracks})
 
 
 @dataclass(frozen=True)
 class AssociationIndex:
-    """How closely two are associated. days: n of the bootstrap; indices None without a day. Intervals: 95 in 100."""
+    """Association indices of two individuals, with 95 % intervals; None without a counted day."""
 
     a: int
     b: int
@@ -141,13 +141,13 @@ class AssociationIndex:
 
     @property
     def too_few(self) -> bool:
-        """Whether they were together too seldom to say anything."""
+        """Whether there are too few days together for a meaningful index."""
         return self.x < TOO_FEW
 
 
 @dataclass(frozen=True)
 class TogetherResult:
-    """Occasions, the newest first; indices of each two. label_seq: decisions up to this one were read.
+    """Occasions, newest first, and indices of each pair. label_seq: number of the last decision that was read.
 
     models: (model_id, name, version) of the heads whose names were counted.
     """
@@ -164,7 +164,7 @@ class TogetherResult:
 
 @dataclass(frozen=True)
 class NamedBox:
-    """A box in a frame that is shown, of the individual asked about in this place; fractions of the picture."""
+    """A box of one of the individuals in a shown frame, as fractions of the picture."""
 
     key: int
     verified: bool
@@ -176,7 +176,7 @@ class NamedBox:
 
 @dataclass(frozen=True)
 class ExampleFrame:
-    """A frame to show, with the boxes of those who are asked about."""
+    """A frame to show, with the boxes of the individuals."""
 
     video_id: int
     frame_no: int
@@ -184,7 +184,7 @@ class ExampleFrame:
 
 
 def together(conn: sa.Connection, asked: TogetherQuery) -> TogetherResult:
-    """Everything about some individuals together."""
+    """All occasions and indices of some individuals."""
     label_seq = int(conn.scalar(sa.select(sa.func.coalesce(sa.func.max(t.annotation.c.seq), 0))) or 0)
     tracks = _tracks(conn, asked)
     shared = _shared_frames(conn, asked.keys, tracks)
@@ -207,7 +207,7 @@ def together(conn: sa.Connection, asked: TogetherQuery) -> TogetherResult:
 
 
 def example_frames(conn: sa.Connection, occasions: Sequence[Occasion]) -> list[list[ExampleFrame]]:
-    """Of each occasion the middle one of the frames that show everybody; where none does, one of each individual."""
+    """For each occasion the middle frame of those that show all individuals; else one frame of each individual."""
     apart: dict[int, dict[int, NamedTrack]] = {}
     tracks: dict[int, NamedTrack] = {}
     for n, occasion in enumerate(occasions):
@@ -240,7 +240,7 @@ def example_frames(conn: sa.Connection, occasions: Sequence[Occasion]) -> list[l
 
 
 def clips_of(conn: sa.Connection, occasions: Sequence[Occasion]) -> dict[int, str]:
-    """A clip of each occasion's video in which one of them is seen, where one is made: content hash by video."""
+    """Content hash of a stored clip with one of the individuals, by video of the occasions."""
     of = {track.track_id: track.video_id for o in occasions for track in o.tracks if track.video_id == o.video_id}
     m = t.item_media.c
     found: dict[int, str] = {}
@@ -254,7 +254,7 @@ def clips_of(conn: sa.Connection, occasions: Sequence[Occasion]) -> dict[int, st
 
 
 def _middle_frames(conn: sa.Connection, track_ids: Sequence[int]) -> dict[int, int]:
-    """Of each track the middle one of its frames with a box."""
+    """Number of the middle frame with a box, by track."""
     d = t.detection.c
     frames: dict[int, list[int]] = defaultdict(list)
     for part in in_parts(track_ids):
@@ -278,7 +278,7 @@ def _tracks(conn: sa.Connection, asked: TogetherQuery) -> list[NamedTrack]:
         .order_by(n.track_id)
     )  # fmt: skip
     statement = asked.scope.narrowed(statement)
-    # By place: by name is a tenth of the time of a page of 20,000 tracks.
+    # By position: access by name takes a tenth of the time of a page of 20,000 tracks.
     rows: Sequence[Any] = conn.execute(statement).all()
     return [
         NamedTrack(track_id, video_id, key, source == "person", *others)
@@ -302,7 +302,7 @@ def _by_video(tracks: Sequence[NamedTrack]) -> dict[int, list[NamedTrack]]:
 
 
 def _shared_frames(conn: sa.Connection, keys: tuple[int, ...], tracks: Sequence[NamedTrack]) -> dict[int, list[int]]:
-    """Frames that show all of them, by clip, in order."""
+    """Numbers of frames that show all individuals, by clip, in order."""
     candidates = [here for here in _by_video(tracks).values() if {track.key for track in here} == set(keys)]
     frames: dict[int, dict[int, set[int]]] = defaultdict(lambda: defaultdict(set))
     of = {track.track_id: track for here in candidates for track in here}
@@ -330,7 +330,7 @@ def _in_clips(
 def _within(
     keys: tuple[int, ...], tracks: Sequence[NamedTrack], gap: timedelta, shared: dict[int, list[int]]
 ) -> list[Occasion]:
-    """One occasion for each clip in which the last of them came: the others went at most so long before."""
+    """One occasion for each clip in which the last individual arrives; the others left at most `gap` before."""
     places: dict[tuple[str | None, str | None], list[NamedTrack]] = defaultdict(list)
     for track in tracks:
         if track.recorded_at is not None:
@@ -359,7 +359,7 @@ def _within(
 def _indices(
     conn: sa.Connection, asked: TogetherQuery, tracks: Sequence[NamedTrack], occasions: Sequence[Occasion]
 ) -> list[AssociationIndex]:
-    """Of each two of them, by the same rule; of two, what the occasions say."""
+    """Indices of each pair, by the same rule; for two individuals, from the occasions."""
     alive = _alive(conn, asked.keys)
     found = []
     for a, b in combinations(asked.keys, 2):
@@ -379,13 +379,13 @@ def _indices(
 
 
 def index_of(a: int, b: int, days: Sequence[tuple[bool, bool, bool]]) -> AssociationIndex:
-    """Simple ratio and half-weight index of two. days: together, a seen, b seen; intervals by resampling days."""
+    """Simple ratio and half-weight index of two. days: (together, a seen, b seen); intervals by resampling days."""
     kinds = np.array([0 if x else 3 if in_a and in_b else 1 if in_a else 2 for x, in_a, in_b in days], np.int64)
     return index_of_counts(a, b, *np.bincount(kinds, minlength=4).tolist())
 
 
 def index_of_counts(a: int, b: int, x: int, y_a: int, y_b: int, y_ab: int) -> AssociationIndex:
-    """The same from how many days there were of each kind."""
+    """The same from the number of days of each kind."""
     n = x + y_a + y_b + y_ab
     if not n:
         return AssociationIndex(a, b, 0, 0, 0, 0, None, None, None, None, None, None)
@@ -403,7 +403,7 @@ def index_of_counts(a: int, b: int, x: int, y_a: int, y_b: int, y_ab: int) -> As
 
 
 def _alive(conn: sa.Connection, keys: tuple[int, ...]) -> dict[int, tuple[date, date]]:
-    """From when to when each was alive and under study (entry, else earliest birth; departure), as far as is known."""
+    """First and last day on which each was alive and under study (entry, else earliest birth; departure), if known."""
     i = t.individual.c
     return {
         row.individual_id: (

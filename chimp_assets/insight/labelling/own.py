@@ -1,6 +1,6 @@
-"""One's own answers: what became of them, which of them somebody corrected, and what one is asked about them.
+"""A person's own answers: their state, corrections by others, and questions about them.
 
-Belongs here: these facts of one person. Does not belong here: what there is to decide about others' (`review`).
+Belongs here: these facts for one person. Does not belong here: cases for reviewers (`review`).
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from chimp_assets.database.labels.events import ANSWER_KINDS, NAMING_KINDS, effe
 
 PAGE = 50
 LOOKED_AT = 200_000
-"""Newest events that one page goes through: events are not in order of people, and some have answered long ago."""
+"""Newest events that one page reads: events of all people are mixed, and some people answered long ago."""
 CORRECTED_OF = 500
-"""Newest own answers among which corrected ones are looked for."""
+"""Newest own answers that are searched for corrected ones."""
 State = Literal["stands", "agreed", "replaced", "retracted", "taken_back", "corrected"]
 
 
 @dataclass(frozen=True)
 class ReplacingAnswer:
-    """The answer that stands instead: who gave it, when, what it says, and whether it was decided in review."""
+    """The answer that stands instead. in_review: whether a reviewer decided it."""
 
     kind: str
     anim_id: str | None
@@ -39,7 +39,7 @@ class ReplacingAnswer:
 
 @dataclass(frozen=True)
 class AuthorQuestion:
-    """What somebody asks about an answer."""
+    """A question about an answer, to its author."""
 
     by: str
     at: datetime
@@ -48,12 +48,12 @@ class AuthorQuestion:
 
 @dataclass(frozen=True)
 class OwnAnswer:
-    """One own answer. anim_id, name: whom it named, as merged now; photo: content hash of the track's best crop.
+    """One own answer. anim_id, name: the named individual after merges; photo: content hash of the track's best crop.
 
-    state: stands; agreed: another answer stands and says the same; replaced: by an own newer one; retracted: by
-    oneself; taken_back: by somebody else (instead is then what stands now, if anything does); corrected: another answer
-    stands instead. A check whose answer is known stands until somebody has decided about it, and a hidden repeat has
-    the lane that it was shown with: who knew them for such would answer them with more care than the others.
+    state: stands; agreed: another answer stands and agrees; replaced: by an own newer answer; retracted: by the person;
+    taken_back: by somebody else (then `instead` is the standing answer, if any); corrected: another answer stands. A
+    check shows as standing until a reviewer has decided it, and a hidden repeat shows the lane that the screen showed:
+    people who recognise them would answer them with more care than others.
     """
 
     seq: int
@@ -75,8 +75,8 @@ class OwnAnswer:
 
 @dataclass(frozen=True)
 class OwnAnswersPage:
-    """A person's newest answers and skips. corrected: of the newest CORRECTED_OF those that somebody corrected, took
-    back, or asks about; older: where the next page begins, None where nothing older is.
+    """A person's newest answers and skips. corrected: those of the newest CORRECTED_OF that somebody corrected, took
+    back, or asks about; older: where the next page begins, None at the end.
     """
 
     answers: list[OwnAnswer]
@@ -85,7 +85,7 @@ class OwnAnswersPage:
 
 
 def page(conn: sa.Connection, user_id: int, before: int | None = None) -> OwnAnswersPage:
-    """The first page, or the one that begins before an event."""
+    """The first page, or the page that begins before an event."""
     high = min(last_seq(conn), (before or 2**62) - 1)
     low = max(0, high - LOOKED_AT)
     rows = _rows(conn, user_id, low, high, CORRECTED_OF if before is None else PAGE + 1)
@@ -159,7 +159,7 @@ def _mode(row: Any) -> str | None:
 
 
 def _decided(conn: sa.Connection, track_ids: list[int]) -> set[int]:
-    """Of some tracks those about which somebody has decided in review."""
+    """Those of some tracks that somebody has decided in review."""
     a = t.annotation.c
     in_review = sa.select(a.track_id).where(
         a.track_id.in_(track_ids), a.kind.in_(ANSWER_KINDS), a.shown.like('%"mode":"review"%')
@@ -182,7 +182,7 @@ def _instead(row: Any) -> ReplacingAnswer | None:
 
 
 def _standing(conn: sa.Connection, track_ids: list[int]) -> dict[int, Any]:
-    """The answer that stands for each of some tracks, with its author."""
+    """The standing answer of each track, with its author."""
     if not track_ids:
         return {}
     answer = effective_answers(of_tracks=track_ids).subquery("answer")
@@ -200,7 +200,7 @@ def _standing(conn: sa.Connection, track_ids: list[int]) -> dict[int, Any]:
 
 
 def _questions(conn: sa.Connection, user_id: int, ids: list[str]) -> dict[str, list[AuthorQuestion]]:
-    """What others ask about some answers."""
+    """Questions by others about some answers."""
     a, u = t.annotation.c, t.app_user.c
     found: dict[str, list[AuthorQuestion]] = {}
     rows = conn.execute(

@@ -1,7 +1,6 @@
-"""The people who answer: who they are, when they were last here, how fast and how alike they answer; what happened.
+"""Users: when they were last seen, how fast they answer, how well they agree; and the audit log.
 
-Belongs here: these facts, and the log of what happened. Does not belong here: changing anything (`database.people`),
-drawing.
+Belongs here: these facts, and reading the log. Does not belong here: changing anything (`database.people`), drawing.
 """
 
 from __future__ import annotations
@@ -22,16 +21,16 @@ from chimp_assets.database.labels.events import ANSWER_KINDS, NAMING_KINDS, PAIR
 from chimp_assets.intervals import wilson
 
 LOOKED_AT = 10_000
-"""Newest events of which pace is taken."""
+"""Newest events for pace."""
 COMPARED = 3_000
-"""Newest events of which agreement is taken: everything is read that people ever said of their tracks."""
+"""Newest events for agreement, which needs every answer to their tracks."""
 LOGGED = 50
 HOURS_SHOWN = 48
 
 
 @dataclass(frozen=True)
 class Share:
-    """How many of how many, with the 95 % interval (Wilson)."""
+    """hits of n, with the 95 % interval (Wilson)."""
 
     hits: int
     n: int
@@ -43,14 +42,14 @@ class Share:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Limits of 95 in 100."""
+        """The 95 % interval."""
         return wilson(self.hits, self.n)
 
 
 @dataclass(frozen=True)
 class UserSummary:
-    """One user. last_seen: of the newest session; sessions: those that have not ended; has_password: may sign in with
-    one; outside: comes from the identity provider."""
+    """One user. last_seen: in the newest session; sessions: number of open ones; has_password: may sign in with a
+    password; outside: comes from the identity provider."""
 
     user_id: int
     name: str
@@ -66,7 +65,8 @@ class UserSummary:
 
 @dataclass(frozen=True)
 class AnsweringPace:
-    """Answers of one person among the newest events. hours: clock hours with an answer; per_hour: median of these."""
+    """Answers of one person among the newest events. hours: clock hours with an answer; per_hour: median over these;
+    seconds: median time, None without timed answers."""
 
     name: str
     answers: int
@@ -85,8 +85,8 @@ class HourlyAnswers:
 
 @dataclass(frozen=True)
 class AnsweringSummary:
-    """Pace and agreement. looked_at, compared: events that were gone through for either; alike: with others about the
-    same tracks; gold: of questions whose answer is known; own: with oneself, of hidden repeats.
+    """Pace and agreement. looked_at, compared: number of events read for each; alike: agreement with others about the
+    same tracks; gold: correct answers to checks; own: self-agreement in hidden repeats.
     """
 
     looked_at: int
@@ -101,7 +101,7 @@ class AnsweringSummary:
 
 @dataclass(frozen=True)
 class AuditEntry:
-    """One thing that happened. detail: name and value, as they were written."""
+    """One entry of the audit log. detail: names and values, as stored."""
 
     audit_event_id: int
     at: datetime
@@ -112,7 +112,7 @@ class AuditEntry:
 
 
 def members(conn: sa.Connection, now: datetime) -> list[UserSummary]:
-    """All users by name, those who are disabled last."""
+    """All users by name, disabled users last."""
     u, s, o = t.app_user.c, t.user_session.c, t.oidc_identity.c
     seen: dict[int, datetime] = {}
     open_sessions: dict[int, int] = defaultdict(int)
@@ -140,7 +140,7 @@ def members(conn: sa.Connection, now: datetime) -> list[UserSummary]:
 
 
 def answering_summary(conn: sa.Connection) -> AnsweringSummary:
-    """How fast and how alike people answer, of the newest events; imported labels were not answered here."""
+    """Pace and agreement of people in the newest events, without imported labels."""
     a, u = t.annotation.c, t.app_user.c
     high = last_seq(conn)
     low = max(0, high - LOOKED_AT)
@@ -175,7 +175,7 @@ def answering_summary(conn: sa.Connection) -> AnsweringSummary:
 
 
 def _alike(conn: sa.Connection, low: int) -> dict[str, Share]:
-    """Of the newest answers those about tracks that somebody else has answered too: how often the two say the same."""
+    """Agreement with others, in the newest answers to tracks that somebody else answered too."""
     mine, theirs = t.annotation.alias("mine"), t.annotation.alias("theirs")
     one, other = t.individual.alias("one"), t.individual.alias("other")
     back = t.annotation.alias("taken_back")
@@ -204,7 +204,7 @@ def _alike(conn: sa.Connection, low: int) -> dict[str, Share]:
         )
         .group_by(mine.c.annotator_id)
     ).all()  # fmt: skip
-    # Joined here: with it in the statement, SQLite walks the events once for each user.
+    # Names are joined here: in the statement, SQLite would scan the events once for each user.
     names = {row.user_id: row.name for row in conn.execute(sa.select(t.app_user.c.user_id, t.app_user.c.name))}
     return {names[row.annotator_id]: Share(int(row.hits), int(row.n)) for row in rows}
 
@@ -224,7 +224,7 @@ def _gold(conn: sa.Connection) -> dict[str, Share]:
 def audit_log(
     conn: sa.Connection, before: int | None = None, action: str | None = None, limit: int = LOGGED
 ) -> list[AuditEntry]:
-    """What happened, the newest first, before one of them. action: only this one."""
+    """Entries of the audit log, newest first. before: only older ones; action: only this kind."""
     e, u = t.audit_event.c, t.app_user.c
     asked = sa.select(e.audit_event_id, e.at, u.name, e.action, e.subject, e.detail).outerjoin_from(
         t.audit_event, t.app_user, u.user_id == e.user_id
@@ -245,5 +245,5 @@ def audit_log(
 
 
 def actions(conn: sa.Connection) -> list[str]:
-    """Kinds of things that happened."""
+    """Kinds of entries in the audit log."""
     return list(conn.scalars(sa.select(t.audit_event.c.action).distinct().order_by(t.audit_event.c.action)))

@@ -1,6 +1,7 @@
-"""How far the labelling is: a person's day, what waits and for how long, what the labels bought, who lacks them.
+"""Progress of the labelling: a person's day, waiting work, what the labels achieved, individuals with few labels.
 
-Belongs here: the numbers of the first page. Does not belong here: how the whole home is (`database.status`), drawing.
+Belongs here: the numbers of the first page. Does not belong here: the state of the whole home (`insight.status`),
+drawing.
 """
 
 from __future__ import annotations
@@ -19,14 +20,14 @@ from chimp_assets.insight.individuals.named_tracks import verified_tracks
 from chimp_assets.insight.status import Bought, HeadStatus, bought_of, head_history
 
 ENOUGH = 10
-"""Verified tracks below which an individual is asked for first."""
+"""Verified tracks that an individual should have."""
 PACE_OF = 200
-"""Newest timed answers of a person of which the median is taken."""
+"""Newest timed answers of a person for the median."""
 
 
 @dataclass(frozen=True)
 class MedianTime:
-    """Median seconds of a person's newest n timed answers; None where nothing was timed."""
+    """Median seconds of a person's newest n timed answers; None without timed answers."""
 
     seconds: float | None
     n: int
@@ -34,7 +35,7 @@ class MedianTime:
 
 @dataclass(frozen=True)
 class WaitingWork:
-    """Items of one kind that this person could do now, how fast the person is at them, and what that makes."""
+    """Items of one kind that a person could do now, and the person's median time for them."""
 
     kind: str
     ready: int
@@ -42,13 +43,15 @@ class WaitingWork:
 
     @property
     def seconds_left(self) -> float | None:
-        """Items times the person's median; None where the person has no pace yet."""
+        """Items times the person's median; None without a median."""
         return None if self.pace.seconds is None else self.ready * self.pace.seconds
 
 
 @dataclass(frozen=True)
 class DaySummary:
-    """A person's answers since a moment. named: tracks, without names taken back; answers: all, taken back or not."""
+    """A person's answers since a moment. named: tracks, without names taken back; answers: including those
+    taken back.
+    """
 
     since: datetime
     named: int
@@ -59,7 +62,7 @@ class DaySummary:
 
 @dataclass(frozen=True)
 class UndersampledIndividual:
-    """An individual with too few verified tracks: tracks whose name a person gave, and that stands."""
+    """An individual with too few verified tracks: those with a standing name that a person gave."""
 
     anim_id: str
     name: str | None
@@ -69,7 +72,7 @@ class UndersampledIndividual:
 
 @dataclass(frozen=True)
 class AccuracyPoint:
-    """Accuracy on the audit tracks after so many labels, with limits of 95 in 100. policy: real or random."""
+    """Accuracy on the audit tracks by number of labels, with 95 % limits. policy: real or random."""
 
     policy: str
     labels: int
@@ -80,7 +83,7 @@ class AccuracyPoint:
 
 @dataclass(frozen=True)
 class LearningProgress:
-    """What the labels bought: of the champion head, as measured on labels up to `watermark`."""
+    """What the labels achieved, for the champion head, measured with labels up to decision `watermark`."""
 
     head: HeadStatus | None
     bought: Bought | None
@@ -89,7 +92,7 @@ class LearningProgress:
 
 
 def day_of(conn: sa.Connection, user_id: int, name: str, since: datetime) -> DaySummary:
-    """What a person has done since a moment, and how well it has agreed with itself lately."""
+    """A person's answers since a moment, and recent self-agreement."""
     a = t.annotation.c
     back = t.annotation.alias("taken_back")
     undone = sa.exists().where(back.c.kind == "retract", back.c.supersedes == a.annotation_id)
@@ -103,7 +106,7 @@ def day_of(conn: sa.Connection, user_id: int, name: str, since: datetime) -> Day
 
 
 def pace_of(conn: sa.Connection, user_id: int, kinds: tuple[str, ...], since: datetime | None = None) -> MedianTime:
-    """The median of a person's newest timed answers of these kinds."""
+    """Median time of a person's newest answers of these kinds."""
     a = t.annotation.c
     asked = sa.select(a.seconds).where(
         a.annotator_id == user_id, a.kind.in_(kinds), a.seconds.is_not(None), a.lane != "import"
@@ -115,7 +118,7 @@ def pace_of(conn: sa.Connection, user_id: int, kinds: tuple[str, ...], since: da
 
 
 def work_for(conn: sa.Connection, user_id: int, may_name: bool, may_correct: bool) -> list[WaitingWork]:
-    """What waits for a person: items that are free or already this person's own."""
+    """Work for a person: items that are free or leased by this person."""
     found = []
     if may_name:
         found.append(WaitingWork("names", _ready(conn, user_id, in_lanes(None)), pace_of(conn, user_id, ANSWER_KINDS)))
@@ -136,7 +139,7 @@ def _ready(conn: sa.Connection, user_id: int, lanes: sa.ColumnElement[bool]) -> 
 
 
 def undersampled(conn: sa.Connection, enough: int = ENOUGH) -> list[UndersampledIndividual]:
-    """Individuals with fewer verified tracks than enough, the fewest first. Merged ones count as who they are."""
+    """Individuals with fewer verified tracks than `enough`, fewest first; merged individuals count as one."""
     counts = verified_tracks(conn)
     i = t.individual.c
     people = conn.execute(
@@ -149,7 +152,7 @@ def undersampled(conn: sa.Connection, enough: int = ENOUGH) -> list[Undersampled
 
 
 def learning_progress(conn: sa.Connection) -> LearningProgress:
-    """What the labels bought, from the champion head's newest measurement."""
+    """What the labels achieved, from the newest measurement of the champion head."""
     head = next((head for head in head_history(conn) if head.state == "champion"), None)
     if head is None:
         return LearningProgress(None, None, None, [])
