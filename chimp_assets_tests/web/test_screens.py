@@ -77,7 +77,7 @@ SCREENS = [
 """Every screen; whoever makes another adds a line."""
 
 LABEL = Screen("label", "/label", LOADED)
-WIDTHS = (600, 810, 1280)
+WIDTHS = (390, 600, 810, 1280)
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Whether the server lives, and its numbers for who watches it."""
+"""Health check and metrics."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TOKEN = "CHIMP_METRICS_TOKEN"  # noqa: S105  the name of the variable that holds
 
 @router.get("/healthz", dependencies=[Depends(everybody())])
 def healthz(request: Request) -> JSONResponse:
-    """200 if the database answers, else 503. It says nothing more, for nobody is signed in."""
+    """200 if the database answers, else 503. No details, because nobody needs to sign in."""
     try:
         with request.app.state.db.read() as conn:
             conn.execute(sa.select(sa.literal(1)))
@@ -36,7 +36,7 @@ def healthz(request: Request) -> JSONResponse:
 
 @router.get("/metrics", dependencies=[Depends(everybody())], response_class=PlainTextResponse)
 def metrics(request: Request) -> PlainTextResponse:
-    """Prometheus' text format, for an administrator or for who has the token of the environment."""
+    """Prometheus' text format, for administrators, or with the token from the environment."""
     given = request.headers.get("authorization", "").removeprefix("Bearer ")
     expected = os.environ.get(TOKEN, "")
     if not (expected and hmac.compare_digest(given.encode(), expected.encode())):

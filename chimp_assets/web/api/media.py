@@ -1,8 +1,8 @@
-"""Pictures, clips and boxes by the hash of their content: what such an address names never changes. And the best crop
-and the clip of any track by its number, cut or made when somebody looks.
+"""Pictures, clips and boxes by the hash of their content, which never changes; and the best crop and the clip of any
+track by its number, made on request.
 
-Belongs here: answering GET /media/... Does not belong here: making (`vision.item_media`), who waits for what
-(`web.faces`, `web.making`).
+Belongs here: answering GET /media/... Does not belong here: making pictures (`vision.pictures.item_media`), waiting for
+them (`labelling.faces`, `labelling.media_worker`).
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ router = APIRouter(tags=["media"])
 
 FOR_EVER = "private, max-age=31536000, immutable"
 A_WHILE = "private, max-age=600"
-"""Of what is named by its track: a video that is tracked anew gives other tracks the same numbers."""
+"""For addresses by track: if a video is tracked again, other tracks get the same numbers."""
 CLIP_WAIT_S = 20.0
 RETRY_AFTER_S = 2
 TYPES = {"jpg": "image/jpeg", "mp4": "video/mp4", "json": "application/json"}
 _RANGE = re.compile(r"bytes=([0-9]*)-([0-9]*)")
 _MOST_DIGITS = 18
-"""Of a place in a file: longer numbers lie behind the end of any."""
+"""Digits of a position in a file: longer numbers lie behind the end of any file."""
 
 
 @router.get("/media/{content_hash}.{suffix}", dependencies=[Depends(require("viewer"))], response_class=Response)
@@ -44,7 +44,7 @@ def media(
     range_: Annotated[str | None, Header(alias="range")] = None,
     if_none_match: Annotated[str | None, Header()] = None,
 ) -> Response:
-    """The bytes. Ranges are served, because browsers ask for parts of a clip."""
+    """The bytes of a stored picture or clip, with ranges, because browsers ask for parts of a clip."""
     uri = _uri_of(request, content_hash, suffix)
     etag = f'"{content_hash}"'
     headers = {"Cache-Control": FOR_EVER, "ETag": etag, "Accept-Ranges": "bytes"}
@@ -66,7 +66,7 @@ def media(
 
 @router.get("/media/track/{track_id}.jpg", dependencies=[Depends(require("viewer"))], response_class=Response)
 async def face(request: Request, track_id: Key, if_none_match: Annotated[str | None, Header()] = None) -> Response:
-    """The best crop of a track: as it was made, else cut now."""
+    """The best crop of a track: the stored one, else cut now."""
     found = await request.app.state.faces.get(track_id)
     if found.missing is not None:
         raise no_picture(request, found.missing)
@@ -78,7 +78,7 @@ async def face(request: Request, track_id: Key, if_none_match: Annotated[str | N
 
 @router.get("/media/track/{track_id}/clip.mp4", dependencies=[Depends(require("viewer"))], response_class=Response)
 async def clip(request: Request, track_id: Key) -> Response:
-    """Where the clip of a track is; made now where it is not."""
+    """Redirects to the clip of a track, which is made now if necessary."""
     uri = await run_in_threadpool(_clip_of, request, track_id)
     return RedirectResponse(uri, 307, {"Cache-Control": "no-store"})
 
@@ -90,13 +90,13 @@ def _clip_of(request: Request, track_id: int) -> str:
     with state.db.read() as conn:
         found = conn.scalar(made)
     if found is None:
-        # Where there are pictures and no clip, too few frames were kept for one.
+        # Pictures but no clip: too few frames were stored.
         raise no_picture(request, state.media.why_not(track_id) or "no_clip")
     return f"/media/{found}.mp4"
 
 
 def no_picture(request: Request, why: str) -> WebError:
-    """Why there is no picture, in words of the person's language. why: a key of the texts under `media`."""
+    """The reason for a missing picture, in the language of the person. why: a key of the texts under `media`."""
     lang = texts.language_of(request)
     sentence, remedy = texts.text(lang, f"media.{why}"), texts.text(lang, f"media.{why}_remedy")
     if why in ("busy", "away"):
@@ -105,7 +105,7 @@ def no_picture(request: Request, why: str) -> WebError:
 
 
 def _uri_of(request: Request, content_hash: str, suffix: str) -> str:
-    # Only what the table names: a path is never made from what a request says.
+    # Only files in the table: a path is never built from a request.
     if suffix not in TYPES or not re.fullmatch(r"[0-9a-f]{64}", content_hash):
         raise _missing()
     with request.app.state.db.read() as conn:
@@ -116,7 +116,7 @@ def _uri_of(request: Request, content_hash: str, suffix: str) -> str:
 
 
 def _range_of(header: str | None, size: int) -> tuple[int, int] | None:
-    """First and last byte that are asked for; None: all. Several ranges are answered with everything, as one may."""
+    """First and last requested byte; None: all. Several ranges get the whole file, as HTTP allows."""
     match = _RANGE.fullmatch(header.strip()) if header else None
     if match is None or match.group(0) == "bytes=-":
         return None

@@ -1,4 +1,4 @@
-"""Who is signed in, who may be named, and what one has decided."""
+"""The signed-in person, the individuals, and the person's own decisions."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from chimp_assets.web.wording import texts
 router = APIRouter(prefix="/api", tags=["people"])
 
 RECENT = 500
-"""Own newest decisions among which individuals are counted as recent."""
+"""Newest own decisions that count as recent."""
 
 
 @router.get("/me")
 def me(request: Request, person: Annotated[Person, Depends(require("viewer"))]) -> Any:
-    """Who is signed in."""
+    """The signed-in person."""
     return {
         "name": person.name,
         "role": RUNG_OF[person.role],
@@ -43,7 +43,7 @@ def me(request: Request, person: Annotated[Person, Depends(require("viewer"))]) 
 
 
 class Preferences(Body):
-    """What a person may choose."""
+    """The preferences of a person."""
 
     lang: str
 
@@ -70,7 +70,7 @@ def individuals(
     person: Annotated[Person, Depends(require("viewer"))],
     if_none_match: Annotated[str | None, Header()] = None,
 ) -> Response:
-    """Everybody who may be named, with aliases, community, reference photos and how often one named them lately."""
+    """All individuals, with aliases, community, reference photos, and the number of recent own namings."""
     with request.app.state.db.read() as conn:
         found = _individuals(conn, person.user_id)
     body = json.dumps({"individuals": found}, ensure_ascii=False, separators=(",", ":")).encode()
@@ -129,7 +129,7 @@ def my_labels(
     person: Annotated[Person, Depends(require("annotator"))],
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
 ) -> Any:
-    """One's own newest decisions: those that stand, those one took back, those that another answer overrules."""
+    """The person's newest decisions, each with its state: stands, retracted or overruled."""
     e, back = t.annotation.c, t.annotation.alias("taken_back")
     i = t.individual.c
     with request.app.state.db.read() as conn:
@@ -152,7 +152,7 @@ def my_labels(
 
 
 def _label(row: Any, heads: dict[int, str], lent: dict[int, int]) -> dict[str, Any]:
-    """An own decision. One about gold looks like any other: nobody learns here that an expert had named the track."""
+    """A decision. One about gold looks like any other: nobody learns here that an expert has named the track."""
     gold = is_gold(row.shown)
     state: Literal["stands", "retracted", "overruled"] = "stands"
     if row.retracted_by is not None:

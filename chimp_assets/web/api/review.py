@@ -1,7 +1,7 @@
-"""Cases to decide, as the review screen gets them; who said what, once it is decided; provisional individuals.
+"""Cases for the review screen; authors of answers, after the decision; provisional individuals.
 
-The decision itself is an event like any other (`api.events`), with mode "review" in what was shown. Who said what is
-not told before it is decided: a known name sways.
+The decision itself is an event like any other (`api.events`), with mode "review" in `shown`. Authors stay hidden until
+the decision, because names influence reviewers.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ from chimp_assets.web.wording.texts import language_of
 router = APIRouter(prefix="/api/review", tags=["review"])
 
 PAGE = 20
-"""Cases that are sent at once; the next come when these are decided."""
+"""Cases in one answer; the next ones come when these are decided."""
 _Reviewer = Annotated[Person, Depends(require("reviewer"))]
 _Id = Annotated[str, Field(max_length=64)]
 
 
 @router.get("/counts")
 def counts(request: Request, person: _Reviewer) -> Any:
-    """How many cases the newest look finds in each queue; `most` stands for that many or more."""
+    """Number of cases in the newest read of each queue; `most` means that many or more."""
     with request.app.state.db.read() as conn:
         return {"counts": queues.counts(conn), "most": MOST, "looked_at": queues.LOOKED_AT}
 
@@ -52,7 +52,7 @@ def cases(
     queue: Annotated[str, Query(max_length=20)],
     before: Annotated[int | None, Query(ge=0, lt=2**53)] = None,
 ) -> Any:
-    """The newest cases of a queue; `older` is where an older look begins."""
+    """The newest cases of a queue; `older`: where an older read begins."""
     if queue not in queues.QUEUES:
         raise WebError(422, "queue", f"There is no queue {queue[:20]!r}.", f"There are {', '.join(queues.QUEUES)}.")
     state = request.app.state
@@ -82,13 +82,13 @@ def cases(
 
 @router.get("/authors")
 def authors(request: Request, person: _Reviewer, ids: Annotated[list[_Id], Query(max_length=50)]) -> Any:
-    """Who said what, by the ids of events: asked when a case is decided."""
+    """Authors of events by id; the screen asks for them after a decision."""
     with request.app.state.db.read() as conn:
         return {"authors": queues.authors(conn, ids)}
 
 
 class IndividualDecision(Body):
-    """What becomes of a provisional individual. into: of a merge."""
+    """The decision about a provisional individual. into: target of a merge."""
 
     anim_id: str = Field(max_length=200)
     act: Literal["confirm", "unconfirm", "merge", "unmerge"]
@@ -98,7 +98,7 @@ class IndividualDecision(Body):
 
 @router.post("/individual")
 def individual(request: Request, wanted: IndividualDecision, person: _Reviewer) -> Any:
-    """Confirm a provisional individual, or merge it into another; each has its way back."""
+    """Confirm a provisional individual, or merge it into another; both can be undone."""
     db = request.app.state.db
     if wanted.act == "merge":
         if not wanted.into:
@@ -135,7 +135,7 @@ def _track_ids(shown: Sequence[Case]) -> list[int]:
 
 
 def _photos(conn: sa.Connection, shown: Sequence[Case]) -> dict[str, list[dict[str, Any]]]:
-    """Reference photos of everybody whom somebody names in these cases, by anim_id."""
+    """Reference photos of all individuals named in these cases, by anim_id."""
     i = t.individual.c
     codes = {one.anim_id for case in shown for one in case.events if one.anim_id is not None}
     codes |= {case.model.anim_id for case in shown if case.model is not None}
@@ -159,7 +159,7 @@ def _case(case: Case, photos: dict[str, list[dict[str, Any]]], weight: int, user
         opinions[place]["events"].append(_event(one, user_id))
         if one.annotation_id == case.head:
             opinions[place]["stands"] = True
-            # Who is outweighed may agree or ask; another answer would be stored and would not count.
+            # A reviewer with less weight may agree or ask; a different answer would be stored but not count.
             # Boxes are not weighed: the newest counts.
             bound = place if one.weight < weight and one.box is None else None
     if case.model is not None:
@@ -195,7 +195,7 @@ def _answer(
 
 
 def _event(one: StandingEvent, user_id: int) -> dict[str, Any]:
-    """What is told of an answer before it is decided: everything but whose it is."""
+    """An answer as shown before the decision: everything except its author."""
     saw = one.shown.get("candidates")
     pairs = [p for p in saw if isinstance(p, list) and len(p) == 2] if isinstance(saw, list) else []
     mode, how = one.shown.get("mode"), one.shown.get("input")
