@@ -1,4 +1,4 @@
-"""What every request must pass and every answer carries: host, origin, size, headers, and no word about our insides.
+"""Checks of every request and headers of every answer: host, origin, size, security headers, no internals.
 
 Belongs here: one ASGI layer around the whole application. Does not belong here: who is signed in (`sessions`), roles
 (`roles`).
@@ -54,9 +54,7 @@ HEADERS = {
 
 
 def allowed_hosts(settings: WebSettings) -> set[str]:
-    """Names by which this server may be called, without ports: a page elsewhere must not reach it by a name of its own
-    (DNS rebinding).
-    """
+    """Host names of this server, without ports: another site must not reach it by a name of its own (DNS rebinding)."""
     hosts = set(LOCAL_HOSTS)
     if settings.public_url:
         hosts.add((urlsplit(settings.public_url).hostname or "").lower())
@@ -156,7 +154,7 @@ class Guard:
 
 
 def bounded(receive: Receive, most: int) -> Receive:
-    """A body without a length is counted as it comes. Reading more than `most` bytes raises TooLongBody."""
+    """Counts a body as it arrives. Reading more than `most` bytes raises BodyTooLongError."""
     got = 0
 
     async def receive_bounded() -> Message:
@@ -172,17 +170,17 @@ def bounded(receive: Receive, most: int) -> Receive:
 
 
 def is_allowed_host(headers: Headers, hosts: Collection[str]) -> bool:
-    """Whether a request calls this server by a name of its own."""
+    """Whether the Host header names this server."""
     return _host_name(headers.get("host", "")) in hosts
 
 
 def is_json(headers: Headers) -> bool:
-    """Whether a body says that it is JSON, which no form and no simple request of another site can say."""
+    """Whether the body is declared as JSON, which forms and simple requests of other sites cannot do."""
     return headers.get("content-type", "").partition(";")[0].strip().lower() == "application/json"
 
 
 def is_same_origin(headers: Headers, origins: Iterable[str]) -> bool:
-    """Whether a browser says that this request comes from a page of ours."""
+    """Whether the browser declares that the request comes from a page of this server."""
     site = headers.get("sec-fetch-site")
     if site is not None:
         return site in ("same-origin", "none")
@@ -202,7 +200,7 @@ def _host_name(host: str) -> str:
 
 
 def wrong_host() -> Response:
-    """The answer to who calls this server by another name."""
+    """The answer to a request with another host name."""
     return answer(
         421,
         "host",
@@ -212,12 +210,12 @@ def wrong_host() -> Response:
 
 
 def cross_site() -> Response:
-    """The answer to a request that a page of another site makes."""
+    """The answer to a request from a page of another site."""
     return answer(403, "cross_site", "This request came from another site.", "Open the page itself.")
 
 
 def too_long(headers: Headers, settings: WebSettings) -> Response | None:
-    """The answer to a body that says that it is too long, or no length that could be."""
+    """The answer to a body with a declared length that is too long or invalid; None otherwise."""
     length = headers.get("content-length", "0")
     if length.isascii() and length.isdigit() and len(length) < 20 and int(length) <= settings.body_bytes:
         return None

@@ -1,7 +1,7 @@
 """Models, the archive's data, and users.
 
 Belongs here: handlers, reading addresses. Does not belong here: the facts (`insight.models`, `insight.archive`,
-`insight.people`), what administrators do (`api.administration`).
+`insight.labelling.people`), what administrators do (`api.administration`).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _Number = Annotated[int | None, Query(ge=0, le=2**62)]
 
 @router.get("/models", dependencies=[Depends(require("viewer"))])
 def models_page(request: Request, model: _Number = None) -> Response:
-    """Champions, candidates, what was refused and why; one of them with its measurement."""
+    """Champions, candidates and refused models with reasons; one of them with its measurement."""
     with request.app.state.db.read() as conn:
         found = models.model_summaries(conn)
         shown = _chosen(found, model)
@@ -61,7 +61,7 @@ def models_page(request: Request, model: _Number = None) -> Response:
 
 
 def _chosen(found: list[models.ModelSummary], model: int | None) -> models.ModelSummary | None:
-    """The model that is asked for; else the champion head, else the newest head."""
+    """The requested model; else the champion head, else the newest head."""
     if model is not None:
         one = next((one for one in found if one.model_id == model), None)
         if one is None:
@@ -73,7 +73,7 @@ def _chosen(found: list[models.ModelSummary], model: int | None) -> models.Model
 
 @dataclass(frozen=True)
 class _DataParameters:
-    """The parameters as they came."""
+    """The parameters of the request."""
 
     state: Annotated[str, Query(max_length=20)] = ""
     camera: Annotated[str, Query(max_length=300)] = ""
@@ -84,7 +84,7 @@ class _DataParameters:
 
 @router.get("/data", dependencies=[Depends(require("viewer"))])
 def data_page(request: Request, words: Annotated[_DataParameters, Depends()], before: _Number = None) -> Response:
-    """Videos and what became of them, how far the ingest is, what is stored."""
+    """Videos with their states, progress of the ingest, storage, recording times."""
     state = request.app.state
     with state.db.read() as conn:
         cameras = archive.cameras(conn)
@@ -147,7 +147,7 @@ def _day(word: str) -> date | None:
 
 
 def size_in_words(n: float) -> str:
-    """Bytes as people read them."""
+    """A number of bytes with a unit, such as 1.5 GB."""
     for unit in ("B", "kB", "MB", "GB", "TB"):
         if n < 1000 or unit == "TB":
             return f"{n:.0f} {unit}" if unit in ("B", "kB") else f"{n:.1f} {unit}"
@@ -162,7 +162,7 @@ def users_page(
     action: Annotated[str, Query(max_length=100)] = "",
     part: Literal["all", "log"] = "all",
 ) -> Response:
-    """Who may sign in, how they answer, and what happened."""
+    """Users, how they answer, and the audit log."""
     whole = part == "all" and before is None and not action
     with request.app.state.db.read() as conn:
         facts: dict[str, Any] = {

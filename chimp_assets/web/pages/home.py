@@ -1,6 +1,6 @@
-"""The first page: go on where one stopped, one's own day, what waits, what the labels bought, who lacks them.
+"""The first page: waiting work, the person's day, what the labels achieved, individuals with few labels.
 
-Belongs here: the handler. Does not belong here: the numbers (`insight.progress`).
+Belongs here: the handler. Does not belong here: the numbers (`insight.labelling.progress`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Everybody with everybody: the network, the same as a matrix and as a table, CSV and GraphML.
+"""Associations of all individuals: as a network, a matrix, a table, CSV and GraphML.
 
-Belongs here: handlers, reading the address. Does not belong here: counting and layout (`insight.network`), geometry of
-the drawing (`charts`).
+Belongs here: handlers, reading the address. Does not belong here: counting and layout (`insight.association`), geometry
+of the drawing (`charts`).
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from chimp_assets.web.tables import csv_download, safe_name
 router = APIRouter(prefix="/together", include_in_schema=False, dependencies=[Depends(require("viewer"))])
 
 DRAWN = 1_500
-"""Lines of a drawing, the strongest; more are a grey cloud."""
+"""Lines of a drawing, the strongest; more would be a grey cloud."""
 A_NODE = 3
-"""Lines for each individual that a drawing shows until somebody moves the slider."""
+"""Lines for each individual that a drawing shows at first."""
 MATRIX = 80
 PAGE = 100
 Index = Literal["sri", "hwi"]
@@ -40,7 +40,7 @@ _ASKED_COLUMNS = ("rule", "minutes", "since", "until", "community", "names", "mo
 
 @dataclass(frozen=True)
 class NetworkAddress:
-    """The parameters as they came. least: index from which lines are shown, None: the strongest few."""
+    """The parameters of the address. least: index from which lines are shown; None: the strongest few."""
 
     rule: Rule = "frame"
     minutes: Annotated[int, Query(ge=0, le=MOST_MINUTES)] = 10
@@ -55,24 +55,24 @@ class NetworkAddress:
 
     @property
     def days(self) -> tuple[date | None, date | None]:
-        """From when to when. Raises WebError for a word that is no day."""
+        """First and last day. Raises WebError for a word that is no day."""
         return days_of(self.since, self.until)
 
     @property
     def scope(self) -> Scope:
-        """The same for the domain."""
+        """The scope of `insight`."""
         return Scope(self.rule, self.minutes, *self.days, self.p if self.names == "model" else None)
 
     def query(self, **more: Any) -> str:
-        """The permanent address; what is usual is left out."""
+        """The query of the permanent address, without defaults."""
         return urlencode({**self._of_both(), **self._own(), **more})
 
     def pair_query(self, a: str, b: str) -> str:
-        """The same question about two of them."""
+        """The query of the page about two individuals, with the same parameters."""
         return urlencode({"with": f"{a},{b}", **self._of_both()}, safe=",")
 
     def fields(self) -> list[tuple[str, Any]]:
-        """The same as fields of a form that asks for another least index."""
+        """The parameters as hidden fields of the form with the slider."""
         return [(key, value) for key, value in {**self._of_both(), **self._own()}.items() if key != "least"]
 
     def _of_both(self) -> dict[str, Any]:
@@ -97,7 +97,8 @@ class NetworkAddress:
 
 @dataclass(frozen=True)
 class NetworkSelection:
-    """What a question finds. edges: of those asked about, the strongest first; left_out: with too few days together."""
+    """A network and its part for a community. edges: of this part, strongest first; left_out: number of pairs with too
+    few days together."""
 
     network: Network
     nodes: dict[int, Node]
@@ -108,7 +109,7 @@ class NetworkSelection:
 
 @router.get("/network")
 def drawing(request: Request, asked: Annotated[NetworkAddress, Depends()]) -> Response:
-    """The network as a drawing. Places are kept, so that nobody wanders between two visits."""
+    """The network as a drawing. Places are stored, so that individuals stay in place between visits."""
     with request.app.state.db.read() as conn:
         found = _find(request, conn, asked)
         usual = f"{asked.rule}-{asked.names}"
@@ -138,7 +139,7 @@ def drawing(request: Request, asked: Annotated[NetworkAddress, Depends()]) -> Re
 
 @router.get("/matrix")
 def matrix(request: Request, asked: Annotated[NetworkAddress, Depends()]) -> Response:
-    """The same as a matrix, of as many individuals as can be read."""
+    """The network as a matrix, for as many individuals as stay readable."""
     with request.app.state.db.read() as conn:
         found = _find(request, conn, asked)
     seen_most = sorted(found.nodes.values(), key=lambda node: (-node.days, node.anim_id))[:MATRIX]
@@ -155,7 +156,7 @@ def matrix(request: Request, asked: Annotated[NetworkAddress, Depends()]) -> Res
 def table(
     request: Request, asked: Annotated[NetworkAddress, Depends()], after: Annotated[int, Query(ge=0, le=10**7)] = 0
 ) -> Response:
-    """The same as a table, the closest first, with intervals."""
+    """The pairs as a table, closest first, with intervals."""
     with request.app.state.db.read() as conn:
         found = _find(request, conn, asked)
     edges = strongest(found.edges, asked.index, asked.least or 0.0)
@@ -169,7 +170,7 @@ def table(
 
 @router.get("/network.csv")
 def as_csv(request: Request, asked: Annotated[NetworkAddress, Depends()]) -> Response:
-    """Every pair; each row says what was asked and of which state."""
+    """Every pair as CSV; each row holds the query and the state."""
     with request.app.state.db.read() as conn:
         found = _find(request, conn, asked)
     edges = strongest(found.edges, asked.index, asked.least or 0.0)
@@ -184,7 +185,7 @@ def as_csv(request: Request, asked: Annotated[NetworkAddress, Depends()]) -> Res
 
 @router.get("/network.graphml")
 def as_graphml(request: Request, asked: Annotated[NetworkAddress, Depends()]) -> Response:
-    """Nodes and edges for other programs; the graph says what was asked and of which state."""
+    """The network as GraphML; the graph holds the query and the state."""
     with request.app.state.db.read() as conn:
         found = _find(request, conn, asked)
     edges = strongest(found.edges, asked.index, asked.least or 0.0)

@@ -1,6 +1,7 @@
 """Seen together: the form, the frames, the numbers, the permanent address and the CSV.
 
-Belongs here: handlers, reading the address. Does not belong here: what together means (`insight.together`).
+Belongs here: handlers, reading the address. Does not belong here: the meaning of together
+(`insight.association`).
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class TogetherAddress:
-    """What an address asks. who: anim_id and name of each that is found; unknown: words that name nobody."""
+    """The query of an address. who: (key, anim_id, name) of each individual; unknown: words that name nobody."""
 
     who: list[tuple[int, str, str | None]]
     unknown: list[str]
@@ -49,14 +50,14 @@ class TogetherAddress:
 
     @property
     def question(self) -> facts.TogetherQuery:
-        """The same for the domain."""
+        """The query of `insight`."""
         return facts.TogetherQuery(
             tuple(key for key, _, _ in self.who),
             facts.Scope(self.rule, self.minutes, self.since, self.until, self.p if self.names == "model" else None),
         )
 
     def query(self, **more: Any) -> str:
-        """The permanent address of this question; what is usual is left out."""
+        """The query of the permanent address, without defaults."""
         parts: dict[str, Any] = {"with": ",".join(code for _, code, _ in self.who), "rule": self.rule}
         if self.rule == "minutes":
             parts["minutes"] = self.minutes
@@ -68,7 +69,7 @@ class TogetherAddress:
 
 @dataclass(frozen=True)
 class _TogetherParameters:
-    """The parameters as they came."""
+    """The parameters of the request."""
 
     together: Annotated[str, Query(alias="with", max_length=1000)] = ""
     who: Annotated[list[str] | None, Query(max_length=20)] = None
@@ -82,7 +83,7 @@ class _TogetherParameters:
 
 @router.get("/together.csv")
 def export(request: Request, words: Annotated[_TogetherParameters, Depends()]) -> Response:
-    """Every frame with all of them, or the clip where no frame has; each row says what was asked and of which state."""
+    """Frames with all individuals as CSV, or the clip if no frame has all; each row holds the query and the state."""
     with request.app.state.db.read() as conn:
         asked = _read(conn, words)
         found = facts.together(conn, asked.question) if len(asked.who) > 1 else None
@@ -109,7 +110,7 @@ def page(
             shown = facts.example_frames(conn, part)
             made = facts.clips_of(conn, part)
             clips = {video_id: url_of("clip", name) for video_id, name in made.items()}
-            # What is not made yet is made when somebody plays it.
+            # Missing clips are made when somebody plays them.
             clips |= {o.video_id: clip_url(o.tracks[-1].track_id) for o in part if o.video_id not in made}
         people = directory.names(conn)
     return request.app.state.templates.TemplateResponse(
