@@ -261,7 +261,7 @@ def test_own_answers_say_what_became_of_them(
         assert second.older == answers[4].seq
         monkeypatch.setattr(own, "LOOKED_AT", 1)
         last = last_seq(conn)
-        assert own.page(conn, vera) == own.Page([], [], last), "rita's decision is the newest event"
+        assert own.page(conn, vera) == own.OwnAnswersPage([], [], last), "rita's decision is the newest event"
         monkeypatch.undo()
         corrected = {one.track_id: one for one in own.page(conn, vera).corrected}
     assert corrected.keys() == {NAMES, ASKED}

@@ -99,5 +99,5 @@ def test_merges_to_decide_about_are_named(archive, client):
 def test_an_empty_home_says_so(home):
     """A first start fails, or shows zeros as if they were measured."""
     with home.database.read() as conn:
-        assert progress.learning_progress(conn) == progress.Learned(None, None, None, [])
+        assert progress.learning_progress(conn) == progress.LearningProgress(None, None, None, [])
         assert progress.undersampled(conn) == []
