@@ -99,7 +99,7 @@ class Faces:
             try:
                 return Face(self._home.store.get(made.uri), made.content_hash)
             except ChimpError as error:
-                _log.warning("the stored picture of track %s cannot be read and is cut anew: %s", track_id, error)
+                _log.warning("the stored picture of track %s cannot be read and is cut again: %s", track_id, error)
         at, failed = self._failed.get(track_id, (0.0, None))
         if failed is not None and time.monotonic() - at < AGAIN_AFTER_S:
             return failed
