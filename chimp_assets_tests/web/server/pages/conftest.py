@@ -12,12 +12,27 @@ import pytest
 import uvicorn
 from starlette.testclient import TestClient
 
-from chimp_assets.home import Home
+from chimp_assets.home import Home, init_home
 from chimp_assets.web.app import Options, create_app
 from chimp_assets_tests.chromium import ARGUMENTS, CHROMIUM
 from chimp_assets_tests.web.server.pages.archive_home import PASSWORD, make_archive_home
 
 ADDRESS = "http://127.0.0.1:3001"
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    """An empty home, not the one with people that tests of the server share."""
+    return init_home(tmp_path / "home")
+
+
+@pytest.fixture
+def peopled_home(tmp_path: Path, template_home: Path) -> Iterator[Home]:
+    """A copy of the home that tests of the server share: two videos, five individuals, somebody of each role."""
+    shutil.copytree(template_home, tmp_path / "home")
+    opened = Home.open(tmp_path / "home")
+    yield opened
+    opened.database.dispose()
 
 
 @pytest.fixture(scope="session")

@@ -63,9 +63,9 @@ def ask_everything(db: Database) -> dict[str, int]:
 EXPECTED = {queue: 2 if queue == "missed" else 1 for queue in queues.QUEUES}
 
 
-def test_the_screens_speak_t_sql(home: Home) -> None:
+def test_the_screens_speak_t_sql(peopled_home: Home) -> None:
     """A page that fails on one of three databases."""
-    fill(home.database)
+    fill(peopled_home.database)
     heard: list[tuple[Any, list[str] | None]] = []
 
     def listen(conn: Any, element: Any, several: Any, parameters: Any, options: Any) -> None:
@@ -73,7 +73,7 @@ def test_the_screens_speak_t_sql(home: Home) -> None:
 
     sa.event.listen(sa.Engine, "before_execute", listen)
     try:
-        assert ask_everything(home.database) == EXPECTED
+        assert ask_everything(peopled_home.database) == EXPECTED
     finally:
         sa.event.remove(sa.Engine, "before_execute", listen)
     said = [(element, names) for element, names in heard if not isinstance(element, str)]
