@@ -28,7 +28,7 @@ def check_address(settings: WebSettings) -> None:
     """Raises SettingsError if other machines can reach the page but their name for it is unset."""
     if settings.host in ("0.0.0.0", "::") and not settings.public_url and not settings.hosts:  # noqa: S104
         raise SettingsError(
-            f"web.host is {settings.host}, so other machines can reach the page, but no name for it is set.",
+            f"web.host is {settings.host}, so other machines can reach the page, but no name is set for it.",
             "Set web.public_url (https://...), or web.hosts.",
         )
 
