@@ -19,7 +19,7 @@ from chimp_assets.home import Home
 from chimp_assets.loop.rescore import rescore
 from chimp_assets.loop.retrain import retrain
 from chimp_assets.web.auth.accounts import set_password
-from chimp_assets.web.wording.sentences import told
+from chimp_assets.web.wording.sentences import translated
 from chimp_assets_tests.chromium import ARGUMENTS, CHROMIUM
 from chimp_assets_tests.web.conftest import Served
 from chimp_assets_tests.web.label_home import PASSWORD
@@ -108,7 +108,7 @@ def test_a_day_in_the_browser(demo, tmp_path):
         assert learned.reason in day.page.locator("main").inner_text()
         day.page.context.add_cookies([{"name": "lang", "value": "fr", "url": f"http://127.0.0.1:{served.port}"}])
         day.page.reload()
-        assert told("fr", learned.reason).text in day.page.locator("main").inner_text()
+        assert translated("fr", learned.reason).text in day.page.locator("main").inner_text()
         day.page.context.clear_cookies(name="lang")
         _take_back(demo, 1)
         day.page.goto("/label")

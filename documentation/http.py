@@ -16,7 +16,7 @@ from fastapi.routing import APIRoute
 
 from chimp_assets.home import init_home
 from chimp_assets.web.app import Options, create_app
-from chimp_assets.web.auth.roles import Required
+from chimp_assets.web.auth.roles import RoleRequirement
 from documentation.tables import first_paragraph, table
 
 HEAD = """\
@@ -106,6 +106,6 @@ def _role(route: APIRoute) -> str:
 
 def _rungs(dependant: Any) -> Iterator[str | None]:
     for inner in dependant.dependencies:
-        if isinstance(inner.call, Required):
+        if isinstance(inner.call, RoleRequirement):
             yield inner.call.rung
         yield from _rungs(inner)

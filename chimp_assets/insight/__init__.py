@@ -1,4 +1,4 @@
-"""What the archive and the labels say, as numbers for pages: progress, individuals, who was seen with whom.
+"""Numbers about the archive and the labels, for pages: progress, individuals, associations.
 
-Belongs here: reading and counting, each number with what it rests on. Does not belong here: HTTP and templates (`web`).
+Belongs here: reading and counting, each number with its source. Does not belong here: HTTP and templates (`web`).
 """

@@ -1,6 +1,6 @@
-"""The archive as people watch it: videos by what became of them, how far the decoding is, what it takes to store.
+"""The archive: videos by state, progress of decoding, storage.
 
-Belongs here: these facts. Does not belong here: taking failed videos up again (`database.work`), drawing.
+Belongs here: these facts. Does not belong here: retrying failed videos (`database.work`), drawing.
 """
 
 from __future__ import annotations
@@ -19,14 +19,15 @@ from chimp_assets.database.work.pace import Pace, pace_of
 
 PAGE = 50
 LOST = "lost"
-"""Videos that are usable and lost something, as a state of the filter: beside those of the table."""
+"""A state of the filter beside those of the table: usable videos that lost something."""
 SHOWN = 20
 
 
 @dataclass(frozen=True)
-class Filter:
-    """Which videos. state: of schema.VIDEO_STATES, or LOST; camera: a site and a camera of `cameras`; text: in the
-    path; since, until: days of recording."""
+class VideoFilter:
+    """Which videos. state: one of schema.VIDEO_STATES, or LOST; camera: (site, camera) as in `cameras`; text: part of
+    the path; since, until: recording days.
+    """
 
     state: str | None = None
     camera: tuple[str, str] | None = None
@@ -36,8 +37,8 @@ class Filter:
 
 
 @dataclass(frozen=True)
-class Video:
-    """One video. n_tracks: live ones; problem: what was lost and why, in words; copy_of: the path of the same bytes;
+class VideoSummary:
+    """One video. n_tracks: live tracks; problem: what was lost and why, a sentence; copy_of: path with the same bytes;
     certainty: of recorded_at."""
 
     video_id: int
@@ -57,10 +58,11 @@ class Video:
 
 
 @dataclass(frozen=True)
-class Progress:
-    """How far the archive is. states: videos by state; lost: usable ones that lost something; copies: retired as the
-    same bytes. tracks: by state. given_up: bundles whose runs kept dying. without_pictures: waiting tracks that nobody
-    has made pictures of (at most a thousand are counted)."""
+class ArchiveProgress:
+    """Progress of the archive. states: videos by state; lost: usable videos that lost something; copies: retired as
+    same bytes; tracks: by state; given_up: bundles whose runs kept dying; without_pictures: waiting tracks without
+    pictures (counted up to a thousand).
+    """
 
     states: dict[str, int]
     lost: int
@@ -75,19 +77,19 @@ class Progress:
 
 
 @dataclass(frozen=True)
-class Stored:
-    """Bytes by what they are for: (kind, files, bytes)."""
+class StorageUse:
+    """Stored bytes by kind: (kind, files, bytes)."""
 
     rows: list[tuple[str, int, int]]
 
     @property
     def total(self) -> int:
-        """All of it."""
+        """Total bytes."""
         return sum(size for _, _, size in self.rows)
 
 
-def videos(conn: sa.Connection, asked: Filter, before: int | None = None, limit: int = PAGE) -> list[Video]:
-    """Videos that fit, the newest entry first, before one of them; replaced versions too."""
+def videos(conn: sa.Connection, asked: VideoFilter, before: int | None = None, limit: int = PAGE) -> list[VideoSummary]:
+    """Videos that match, newest entry first, replaced versions included. before: only older entries."""
     v, original = t.video.c, t.video.alias("original")
     statement = (
         sa.select(
@@ -102,7 +104,7 @@ def videos(conn: sa.Connection, asked: Filter, before: int | None = None, limit:
     rows = conn.execute(statement.order_by(v.video_id.desc()).limit(limit)).all()
     n_tracks = _tracks_of(conn, [row.video_id for row in rows])
     return [
-        Video(
+        VideoSummary(
             row.video_id, row.uri, row.site, row.camera, row.recorded_at, row.duration_s, row.n_frames,
             n_tracks.get(row.video_id, 0), row.bytes, row.state, row.error, row.note, row.copy_of,
             row.recorded_at_certainty,
@@ -111,7 +113,7 @@ def videos(conn: sa.Connection, asked: Filter, before: int | None = None, limit:
     ]  # fmt: skip
 
 
-def _conditions(asked: Filter) -> list[sa.ColumnElement[bool]]:
+def _conditions(asked: VideoFilter) -> list[sa.ColumnElement[bool]]:
     v = t.video.c
     which: list[sa.ColumnElement[bool]] = []
     if asked.state == LOST:
@@ -141,19 +143,19 @@ def _tracks_of(conn: sa.Connection, video_ids: Sequence[int]) -> dict[int, int]:
 
 
 def cameras(conn: sa.Connection) -> list[tuple[str, str]]:
-    """Every (site, camera) that there are videos of; empty where it is not known."""
+    """Every (site, camera) with videos; empty text where unknown."""
     v = t.video.c
     rows = conn.execute(sa.select(v.site, v.camera).distinct().order_by(v.site, v.camera))
     return [(row.site or "", row.camera or "") for row in rows]
 
 
-def failures(conn: sa.Connection, limit: int = SHOWN) -> list[Video]:
+def failures(conn: sa.Connection, limit: int = SHOWN) -> list[VideoSummary]:
     """The newest videos that failed."""
-    return videos(conn, Filter(state="failed"), limit=limit)
+    return videos(conn, VideoFilter(state="failed"), limit=limit)
 
 
-def progress(conn: sa.Connection, workers: int) -> Progress:
-    """How far everything is. workers: decoding processes, for the speed."""
+def progress(conn: sa.Connection, workers: int) -> ArchiveProgress:
+    """Progress of the archive now. workers: decoding processes, for the speed."""
     v, q = t.video.c, t.acquisition_queue.c
     states = _counts(conn, v.state)
     usable = v.state.in_(("decoded", "tracked"))
@@ -166,7 +168,7 @@ def progress(conn: sa.Connection, workers: int) -> Progress:
     lost = conn.scalar(count.where(usable, v.error.is_not(None)))
     copies = conn.scalar(count.where(v.duplicate_of_video_id.is_not(None)))
     waiting = conn.scalar(count.where(q.state.in_(("pending", "leased"))))
-    return Progress(
+    return ArchiveProgress(
         states=states,
         lost=lost or 0,
         copies=copies or 0,
@@ -180,8 +182,8 @@ def progress(conn: sa.Connection, workers: int) -> Progress:
     )
 
 
-def stored(conn: sa.Connection) -> Stored:
-    """What lies in the store, by the rows that name it."""
+def storage_use(conn: sa.Connection) -> StorageUse:
+    """Stored files by kind, according to the rows that name them."""
     kinds: list[tuple[str, Any, Any]] = [
         ("archive", t.video.c.video_id, t.video.c.bytes),
         ("frames", t.frame_shard.c.shard_id, t.frame_shard.c.bytes),
@@ -194,7 +196,7 @@ def stored(conn: sa.Connection) -> Stored:
             statement = statement.where(t.video.c.state != "retired")
         n, total = conn.execute(statement).one()
         found.append((kind, int(n), int(total)))
-    return Stored(found)
+    return StorageUse(found)
 
 
 def _counts(conn: sa.Connection, column: Any) -> dict[str, int]:

@@ -1,7 +1,7 @@
-"""Models as people judge them: what was measured of each, how accuracy grew with the labels, who decided what.
+"""Models: measurements of each, accuracy by number of labels, and who promoted what.
 
-Belongs here: these facts. Does not belong here: deciding (`vision.registry`, `vision.gate`), measuring
-(`vision.evaluate`), drawing.
+Belongs here: these facts. Does not belong here: promoting (`vision.evaluation`), measuring (`vision.evaluation.audit`),
+drawing.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from chimp_assets.database import schema as t
+from chimp_assets.database.connection.parameters import in_parts
 
 AUDIT = "audit"
 TASKS = ("head", "embedder", "detector")
@@ -21,8 +22,8 @@ DECISIONS = 30
 
 
 @dataclass(frozen=True)
-class Line:
-    """A model at a glance. top1 with its interval and n: the newest on the audit; n_labels: of its training set."""
+class ModelSummary:
+    """A model at a glance. top1, ci_low, ci_high, n_audit: newest audit measurement; n_labels: of its training set."""
 
     model_id: int
     task: str
@@ -42,8 +43,8 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Measured:
-    """A value with its interval, of n tracks."""
+class MetricValue:
+    """A measured value with its interval, from n tracks."""
 
     name: str
     slice_kind: str
@@ -55,8 +56,10 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Kept:
-    """How far probabilities keep their word: what the head said on average, and the share of it that was right."""
+class CalibrationBin:
+    """One bin of calibration: mean predicted probability (said), share correct (right) with limits, number of
+    tracks.
+    """
 
     said: float
     right: float
@@ -67,19 +70,19 @@ class Kept:
 
 @dataclass(frozen=True)
 class Measurement:
-    """The newest measurement of a model. dataset: audit, or that of its task; watermark: labels up to it were used."""
+    """The newest measurement of a model. dataset: audit, or that of its task; watermark: last decision used."""
 
     dataset: str
     watermark: int
     at: datetime
-    whole: list[Measured]
-    slices: dict[str, list[Measured]]
-    reliability: list[Kept]
+    whole: list[MetricValue]
+    slices: dict[str, list[MetricValue]]
+    reliability: list[CalibrationBin]
 
 
 @dataclass(frozen=True)
-class Decision:
-    """Who made which model the champion, and why. by: None of the gate."""
+class PromotionDecision:
+    """A promotion or rollback: who made which model the champion, and why. by: None for the gate."""
 
     at: datetime
     by: str | None
@@ -89,8 +92,8 @@ class Decision:
     said: str
 
 
-def lines(conn: sa.Connection) -> list[Line]:
-    """Every model, by task and the newest first, with its newest accuracy on the audit."""
+def model_summaries(conn: sa.Connection) -> list[ModelSummary]:
+    """Every model, by task, newest first, with its newest audit accuracy."""
     metric, m, s = t.evaluation_metric, t.model.c, t.training_set.c
     newest = (
         sa.select(metric.c.model_id, sa.func.max(metric.c.metric_id).label("metric_id"))
@@ -109,7 +112,7 @@ def lines(conn: sa.Connection) -> list[Line]:
         .order_by(m.task, m.version.desc())
     )  # fmt: skip
     return [
-        Line(
+        ModelSummary(
             r.model_id, r.task, r.version, r.state, r.name, r.reason, r.created_at, r.decided_at, r.parent_id,
             r.n_tracks, r.watermark_seq, r.value, r.ci_low, r.ci_high, r.n or 0,
         )
@@ -118,7 +121,7 @@ def lines(conn: sa.Connection) -> list[Line]:
 
 
 def measurement(conn: sa.Connection, model_id: int) -> Measurement | None:
-    """What was measured last of a model, but for what its labels bought; None where nothing was."""
+    """The newest measurement of a model, except that of label returns; None without one."""
     e = t.evaluation_metric.c
     last = conn.execute(
         sa.select(e.dataset, e.watermark_seq)
@@ -133,9 +136,9 @@ def measurement(conn: sa.Connection, model_id: int) -> Measurement | None:
         .where(e.model_id == model_id, e.dataset == last.dataset, e.watermark_seq == last.watermark_seq, e.n > 0)
         .order_by(e.metric_id)
     ).all()
-    whole, slices, bins = [], dict[str, list[Measured]](), dict[str, dict[str, Any]]()
+    whole, slices, bins = [], dict[str, list[MetricValue]](), dict[str, dict[str, Any]]()
     for row in rows:
-        one = Measured(row.name, row.slice_kind, row.slice_value, row.value, row.ci_low, row.ci_high, row.n)
+        one = MetricValue(row.name, row.slice_kind, row.slice_value, row.value, row.ci_low, row.ci_high, row.n)
         if row.slice_kind == "all":
             whole.append(one)
         elif row.slice_kind == t.RELIABILITY:
@@ -143,7 +146,7 @@ def measurement(conn: sa.Connection, model_id: int) -> Measurement | None:
         else:
             slices.setdefault(row.slice_kind, []).append(one)
     kept = [
-        Kept(
+        CalibrationBin(
             pair["said"].value,
             pair["top1"].value,
             pair["top1"].ci_low or 0.0,
@@ -157,8 +160,8 @@ def measurement(conn: sa.Connection, model_id: int) -> Measurement | None:
     return None if at is None else Measurement(last.dataset, last.watermark_seq, at, whole, slices, kept)
 
 
-def learning(found: list[Line]) -> list[tuple[float, float, float, float]]:
-    """(labels, share right, low, high) of each head that was measured, by its labels."""
+def learning(found: list[ModelSummary]) -> list[tuple[float, float, float, float]]:
+    """(labels, share correct, low, high) of each measured head, by number of labels."""
     return sorted(
         (float(one.n_labels), one.top1, one.ci_low or 0.0, one.ci_high or 1.0)
         for one in found
@@ -166,8 +169,8 @@ def learning(found: list[Line]) -> list[tuple[float, float, float, float]]:
     )
 
 
-def decisions(conn: sa.Connection, limit: int = DECISIONS) -> list[Decision]:
-    """Who made which model the champion, the newest first."""
+def decisions(conn: sa.Connection, limit: int = DECISIONS) -> list[PromotionDecision]:
+    """Promotions and rollbacks, newest first."""
     e, u = t.audit_event.c, t.app_user.c
     rows = conn.execute(
         sa.select(e.at, u.name, e.action, e.subject, e.detail)
@@ -179,15 +182,17 @@ def decisions(conn: sa.Connection, limit: int = DECISIONS) -> list[Decision]:
     found = []
     for row in rows:
         detail = json.loads(row.detail or "{}")
-        found.append(Decision(row.at, row.name, row.action, row.subject, detail.get("why", ""), detail.get("said", "")))
+        found.append(
+            PromotionDecision(row.at, row.name, row.action, row.subject, detail.get("why", ""), detail.get("said", ""))
+        )
     return found
 
 
 def names_of(conn: sa.Connection, codes: list[str]) -> dict[str, str | None]:
-    """What individuals are called, by code: slices are kept by code."""
+    """Names of individuals by code, because slices are stored by code."""
     i = t.individual.c
     return {
         row.anim_id: row.name
-        for start in range(0, len(codes), 500)
-        for row in conn.execute(sa.select(i.anim_id, i.name).where(i.anim_id.in_(codes[start : start + 500])))
+        for part in in_parts(codes)
+        for row in conn.execute(sa.select(i.anim_id, i.name).where(i.anim_id.in_(part)))
     }

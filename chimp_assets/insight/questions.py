@@ -1,12 +1,12 @@
-"""The cookbook as questions: what each asks, which parameters it takes, and its answer.
+"""The questions of the cookbook: text, parameters, and answers.
 
-Belongs here: reading the header of a query's file, checking parameters, running it. Does not belong here: the SQL
-(`sql/queries`), loading files (`views`) and printing (`console`).
+Belongs here: reading the header of a query file, checking parameters, running the query. Does not belong here: the SQL
+(`sql/queries`), loading files (`database.upkeep.views`), printing (`console`).
 
-A header is the comment in front of a query: its first line is the question; after `Parameters:` each line is
-`name type = default: what it means`, with the type text, integer or number; without a default it must be given. What a
-text means begins with `AnimID` where it names an individual, with `one camera` where it names a camera, and holds the
-allowed words in quotes where there are few: then the text is found in any case, an individual also by alias or name.
+A header is the comment in front of a query: its first line is the question; after `Parameters:` each line is `name type
+= default: meaning`. The type is text, integer or number; without a default the parameter is required. The meaning
+begins with `AnimID` if it names an individual, with `one camera` if it names a camera, and lists allowed words in
+quotes if they are few. Such texts match in any case, individuals also by alias or name.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ _FEW = 10
 
 
 class QuestionError(ChimpError):
-    """There is no such question, or its parameters are not what it takes."""
+    """The question does not exist, or its parameters are wrong."""
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """What a question takes. kind: text, integer or number; default: where required is False."""
+    """A parameter of a question. kind: text, integer or number; what: its meaning; default: used unless required."""
 
     name: str
     kind: str
@@ -51,7 +51,7 @@ class Parameter:
 
     @property
     def usage(self) -> str:
-        """As a person writes it: `limit=10`, `camera=null`, `child=TEXT` where it must be given."""
+        """As a person writes it: `limit=10`, `camera=null`, or `child=TEXT` if required."""
         if self.required:
             return f"{self.name}={self.kind.upper()}"
         return f"{self.name}={_NULL if self.default is None else self.default}"
@@ -59,7 +59,7 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Question:
-    """A query of the cookbook. asks: one line; statement: with `:name` parameters."""
+    """A query of the cookbook. asks: the question, one line; statement: SQL with `:name` parameters."""
 
     name: str
     asks: str
@@ -69,8 +69,8 @@ class Question:
 
 @dataclass(frozen=True)
 class Answer:
-    """What the database said. parameters: as bound; rows: in order, with the names of columns; unknown: parameters that
-    name nobody, nothing or no choice, each in a sentence.
+    """The answer of the database. parameters: as bound; unknown: a sentence for each parameter that names no known
+    individual, camera or choice.
     """
 
     question: Question
@@ -80,7 +80,7 @@ class Answer:
     unknown: list[str] = field(default_factory=list)
 
     def as_records(self) -> list[dict[str, Any]]:
-        """The rows by the names of their columns; `pandas.DataFrame(answer.as_records())`."""
+        """The rows as dictionaries by column name, for example for `pandas.DataFrame(answer.as_records())`."""
         return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
 
 
@@ -90,7 +90,7 @@ def questions() -> list[Question]:
 
 
 def question(name: str) -> Question:
-    """One question. Raises QuestionError, with the nearest name, if there is none of this name."""
+    """The question of this name. Raises QuestionError, with the nearest name, if it does not exist."""
     names = query_names()
     if name not in names:
         near = difflib.get_close_matches(name, names, n=1)
@@ -105,7 +105,7 @@ def question(name: str) -> Question:
 def ask(db: Database, name: str, parameters: Mapping[str, Any] | None = None) -> Answer:
     """The answer to a question, in a read transaction.
 
-    parameters: by name; text is read as the parameter's type, and `null` as nothing; what is left out has its default.
+    parameters: by name. Text is converted to the type of the parameter, `null` to None; others have their defaults.
     An individual may be given by code, alias or name, in any case.
     Raises QuestionError for an unknown question or parameter, a missing one, or a value of another type.
     """
@@ -123,7 +123,7 @@ def parameters_of(texts: list[str]) -> dict[str, str]:
     for text in texts:
         name, equals, value = text.partition("=")
         if not equals:
-            raise QuestionError(f"{text!r} is no parameter.", "Write --set name=value, for example --set limit=5.")
+            raise QuestionError(f"{text!r} is not a parameter.", "Write --set name=value, for example --set limit=5.")
         found[name.strip()] = value
     return found
 
@@ -170,7 +170,7 @@ def _bind(asked: Question, given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _resolve(conn: sa.Connection, asked: Question, bound: dict[str, Any], given: set[str]) -> list[str]:
-    """Puts what the database knows in the place of what somebody has typed; sentences for what it does not know."""
+    """Replaces typed texts by the values that the database knows; returns sentences about unknown ones."""
     unknown = []
     for parameter in asked.parameters:
         text = bound[parameter.name]
@@ -185,7 +185,7 @@ def _resolve(conn: sa.Connection, asked: Question, bound: dict[str, Any], given:
 
 
 def _known_as(conn: sa.Connection, parameter: Parameter, text: str) -> tuple[str | None, str | None]:
-    """(what a text means, None), or (None, the sentence that says why it means nothing); (None, None): any text may."""
+    """(known value, None), or (None, sentence why it is unknown); (None, None) if any text is allowed."""
     if parameter.what.startswith(_INDIVIDUAL):
         called = individual_called(conn, text, by_name=True)
         if called is None:
@@ -216,7 +216,7 @@ def _chosen(text: str, words: list[str], sentence: str) -> tuple[str | None, str
 
 def _takes(asked: Question) -> str:
     if not asked.parameters:
-        return "It takes none."
+        return "It takes no parameters."
     return f"It takes {', '.join(parameter.usage for parameter in asked.parameters)}."
 
 

@@ -1,6 +1,6 @@
-"""Numbers for people: what the home holds, in a handful of queries.
+"""The state of a home in a few queries.
 
-Does not belong here: how they are printed (`cli`), what is due (`work`).
+Belongs here: the numbers of `chimp status`. Does not belong here: printing (`cli`), work that is due (`database.work`).
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class HeadStatus:
 
 @dataclass(frozen=True)
 class LabelsToReview:
-    """How many labels the champion head's cross-validation thinks wrong (confident learning), of how many it judged."""
+    """Labels that the champion head's cross-validation finds doubtful (confident learning), and how many it judged."""
 
     model_id: int
     n_likely_errors: int
@@ -52,11 +52,11 @@ class LabelsToReview:
 
 @dataclass(frozen=True)
 class Bought:
-    """What the labels bought, at the champion head's newest measurement; None: not known yet.
+    """What the labels achieved, from the champion head's newest measurement; None: not known yet.
 
-    random_labels: what asking at random would have needed, with limits of 95 in 100 (None: more than any number).
-    next_hour: accuracy that an hour of answers is expected to add, with limits. lanes: chance that one of the next
-    answers of each lane is news. says_stop: lanes from which hardly anything new comes, "all" among them.
+    random_labels: labels that asking at random would have needed, with 95 % limits (None: never reached). next_hour:
+    accuracy that one more hour of answers is expected to add, with limits. lanes: chance that the next answer of a lane
+    is informative. says_stop: lanes that bring hardly anything new, possibly "all".
     """
 
     accuracy: float | None
@@ -77,11 +77,11 @@ class Status:
     """A home at a glance. videos: by state; the next three count those that failed, lost something, are copies.
 
     queue: items that ask for names, by state; pairs, disputed: items of these lanes. contradictions: answers that
-    cannot all be true, in words; proposals: merges that a person should decide about.
-    times: who says when videos were recorded, and how surely. passed_over: what lies in the archive and is not read;
-    left_behind: replaced files whose labels could not go along. given_up: bundles whose runs kept dying. failed: the
-    first FAILED_SHOWN that failed or lost something. agreement: of each person who was asked again; to_review: None
-    until a head of this version is champion.
+    cannot all be true, in words; proposals: merges that a person should decide about. times: sources and certainty of
+    recording times. passed_over: files of the archive that are not read; left_behind: replaced files whose labels
+    stayed on the old version. given_up: bundles whose runs kept dying. failed: the first FAILED_SHOWN that failed or
+    lost something. agreement: self-agreement of each person who was asked again; to_review: None for heads saved before
+    this field existed.
     """
 
     videos: dict[str, int]
@@ -156,7 +156,7 @@ def head_history(conn: sa.Connection) -> list[HeadStatus]:
 
 @dataclass(frozen=True)
 class Failures:
-    """What a person must look at. failed, lost_something: (uri, reason and remedy); duplicates: (uri, same bytes as).
+    """What a person should look at. failed, lost_something: (uri, reason and remedy); duplicates: (uri, same bytes as).
 
     given_up: keys of bundles whose runs kept dying.
     """
@@ -169,7 +169,7 @@ class Failures:
     left_behind: list[LeftBehind] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
-        """For the machine-readable line; what lies beside the videos only where there is something."""
+        """For the machine-readable line. Files beside the videos appear only if there are any."""
         beside: dict[str, Any] = {}
         if self.passed_over.counts:
             beside["passed_over"] = self.passed_over.as_dict()
@@ -195,7 +195,7 @@ def failures_of(conn: sa.Connection) -> Failures:
     copies = conn.execute(
         sa.select(video.uri, original.c.uri.label("same_as"))
         .join_from(t.video, original, original.c.video_id == video.duplicate_of_video_id)
-        .where(video.uri != original.c.uri)  # a file with new bytes and the same pictures has both
+        .where(video.uri != original.c.uri)  # a file with new bytes but the same pictures refers to itself
         .order_by(video.uri)
     )
     return Failures(
@@ -209,7 +209,7 @@ def failures_of(conn: sa.Connection) -> Failures:
 
 
 def bought_of(conn: sa.Connection) -> Bought | None:
-    """From `v_label_savings` and `v_stopping_advice`; None where nothing was measured."""
+    """From `v_label_savings` and `v_stopping_advice`; None if nothing was measured."""
     advice = conn.execute(
         sa.text(
             "SELECT lane, p_useful, says_stop, next_hour, next_hour_low, next_hour_high FROM v_stopping_advice"
@@ -302,7 +302,7 @@ def _duplicates(conn: sa.Connection) -> int:
 
 
 def labels_to_review(conn: sa.Connection) -> LabelsToReview | None:
-    """What the champion head said of its labels when it was fitted; None without one, or where it did not say."""
+    """Doubtful labels found when the champion head was fitted; None without a champion or this measurement."""
     row = conn.execute(
         sa.select(t.model.c.model_id, t.model.c.config).where(t.model.c.task == "head", t.model.c.state == "champion")
     ).one_or_none()

@@ -1,4 +1,4 @@
-"""The application: every router, the guard around them, errors in words, templates and static files.
+"""The application: all routers, the guard around them, errors, templates and static files.
 
 Belongs here: wiring. Does not belong here: what a route does (`api`, `pages`), serving (`serve`).
 """
@@ -26,8 +26,20 @@ from chimp_assets.database.connection.engine import BusyDatabaseError, Database
 from chimp_assets.database.texts import first_unseen, visible
 from chimp_assets.errors import ChimpError, FullDiskError
 from chimp_assets.home import Home
-from chimp_assets.insight.association.network import Kept
-from chimp_assets.web.api import administration, boxes, events, grid, health, people, pictures, queue, review, signing
+from chimp_assets.insight.association.network_cache import NetworkCache
+from chimp_assets.web.api import (
+    administration,
+    boxes,
+    events,
+    grid,
+    health,
+    media,
+    people,
+    pictures,
+    queue,
+    review,
+    signing,
+)
 from chimp_assets.web.api import individuals as individuals_api
 from chimp_assets.web.auth.devices import Devices, secret_of
 from chimp_assets.web.auth.hashing import Hashing
@@ -36,19 +48,18 @@ from chimp_assets.web.auth.security import Guard
 from chimp_assets.web.auth.sessions import person_of
 from chimp_assets.web.auth.throttle import Throttle
 from chimp_assets.web.errors import Json, WebError, answer
-from chimp_assets.web.labelling import media
 from chimp_assets.web.labelling.faces import Faces
 from chimp_assets.web.labelling.gold import Gold
-from chimp_assets.web.labelling.known_answers import Checks
-from chimp_assets.web.labelling.media_worker import Making
+from chimp_assets.web.labelling.media_worker import MediaWorker
 from chimp_assets.web.labelling.picture_cache import PictureCache
+from chimp_assets.web.labelling.plants import Plants
 from chimp_assets.web.metrics import Metrics
 from chimp_assets.web.pages import administration as administration_page
 from chimp_assets.web.pages import home as home_page
 from chimp_assets.web.pages import individuals, label, network, oidc, sign_in, together
 from chimp_assets.web.pages import review as review_page
 from chimp_assets.web.wording import texts
-from chimp_assets.web.wording.sentences import told
+from chimp_assets.web.wording.sentences import translated
 
 _log = logging.getLogger(__name__)
 
@@ -56,9 +67,9 @@ HERE = Path(__file__).parent
 STATIC = HERE / "static"
 RETRY_AFTER_S = 2
 PICTURES = Path("cache") / "pictures"
-"""In the home: pictures that were cut when somebody looked. May be deleted at any time."""
+"""In the home: pictures cut on request. May be deleted at any time."""
 
-# Everything that answers a request. A screen is a file in `pages` and a line here.
+# All routers. A new screen is a file in `pages` and a line here.
 ROUTERS: tuple[APIRouter, ...] = (
     queue.router,
     events.router,
@@ -86,7 +97,7 @@ ROUTERS: tuple[APIRouter, ...] = (
 
 @dataclass(frozen=True)
 class Options:
-    """What differs between serving and testing. make_media: pictures that are missing are made by this process too."""
+    """Differences between serving and testing. make_media: this process also makes missing pictures."""
 
     make_media: bool = True
 
@@ -95,10 +106,10 @@ def create_app(home: Home, options: Options | None = None) -> FastAPI:
     """The application of a home. Raises ChimpError where the home is not usable."""
     options = options or Options()
     settings = home.settings
-    _ = home.database  # says in words if it is not at head
+    _ = home.database  # raises ChimpError if it is not at head
     app = FastAPI(
         title="Chimp Assets",
-        docs_url=None,  # its pages load their code from elsewhere
+        docs_url=None,  # its pages load code from other sites
         redoc_url=None,
         openapi_url=None,
         default_response_class=Json,
@@ -111,26 +122,26 @@ def create_app(home: Home, options: Options | None = None) -> FastAPI:
     app.state.hashing = Hashing()
     secret = secret_of(app.state.db)
     app.state.devices = Devices(secret)
-    app.state.checks = Checks(app.state.db, settings)
+    app.state.plants = Plants(app.state.db, settings)
     app.state.gold = Gold(app.state.db, settings, secret)
-    app.state.media = Making(home, app.state.db, app.state.metrics, enabled=options.make_media)
+    app.state.media = MediaWorker(home, app.state.db, app.state.metrics, enabled=options.make_media)
     cache = PictureCache(settings.home / PICTURES, settings.web.pictures_mb * 1_000_000)
     app.state.faces = Faces(home, app.state.db, cache, app.state.metrics)
-    app.state.networks = Kept()
+    app.state.networks = NetworkCache()
     app.state.static_version = version_of(STATIC)
     app.state.templates = _templates(app)
     oidc.prepare(app)
     for router in (*ROUTERS, _own_routes()):
         app.include_router(router)
     _answer_errors(app)
-    app.add_middleware(_Compressed)
+    app.add_middleware(_Compression)
     app.add_middleware(Guard, settings=settings.web, metrics=app.state.metrics)
     return app
 
 
-class _Compressed:
-    """Texts in a tenth of their bytes: a claim for three days in the field is two megabytes of JSON, on a link of 1.5
-    Mbit/s. Pictures and clips are compressed already, and parts of them are counted in their own bytes.
+class _Compression:
+    """Compresses texts to a tenth: a claim for three days in the field is two megabytes of JSON, on a link of 1.5
+    Mbit/s. Pictures and clips are compressed already, and byte ranges refer to their own bytes.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -143,7 +154,7 @@ class _Compressed:
 
 
 def version_of(folder: Path) -> str:
-    """A word that changes when any file of a folder does."""
+    """A short hash that changes when any file of a folder does."""
     digest = hashlib.sha256()
     for file in sorted(path for path in folder.rglob("*") if path.is_file()):
         digest.update(str(file.relative_to(folder)).encode())
@@ -152,7 +163,7 @@ def version_of(folder: Path) -> str:
 
 
 def _templates(app: FastAPI) -> Jinja2Templates:
-    """Jinja with what every template may use: t, told, lang, user, nonce, static, may, languages."""
+    """Jinja with the names that every template may use: t, translated, lang, user, nonce, static, may, languages."""
 
     def given(request: Request) -> dict[str, Any]:
         lang = texts.language_of(request)
@@ -166,7 +177,7 @@ def _templates(app: FastAPI) -> Jinja2Templates:
 
         return {
             "t": texts.translator(lang, app.state.settings.words),
-            "told": partial(told, lang),
+            "translated": partial(translated, lang),
             "lang": lang,
             "languages": texts.languages(),
             "user": person,
@@ -181,7 +192,9 @@ def _templates(app: FastAPI) -> Jinja2Templates:
 
 
 def _written_out(value: Any) -> Any:
-    """Every value that a template shows, with unseen characters written out: they could turn a line round (U+202E)."""
+    """A value with invisible characters written out: they could reverse a line (U+202E). Applied to all template
+    values.
+    """
     if not isinstance(value, str) or first_unseen(value) is None:
         return value
     text = visible(value)
@@ -193,7 +206,7 @@ def _own_routes() -> APIRouter:
 
     @router.get("/static/{version}/{path:path}")
     def static_file(request: Request, version: str, path: str) -> Response:
-        """A file of ours. Its address holds the version of all of them, so relative imports keep it too."""
+        """A static file. The address holds the version of all files, so relative imports keep the version."""
         file = _static_file(path)
         if file is None:
             raise WebError(404, "no_file", "There is no such file.", "Load the page again.")
@@ -204,14 +217,14 @@ def _own_routes() -> APIRouter:
 
     @router.get("/api/openapi.json")
     def openapi(request: Request) -> Any:
-        """What this interface is, for programs."""
+        """The OpenAPI description of this interface."""
         return request.app.openapi()
 
     return router
 
 
 def _static_file(path: str) -> Path | None:
-    """The file of ours at a path; None where there is none, or no system could have one of this name."""
+    """The static file at a path; None if there is none, or no file can have this name."""
     try:
         file = (STATIC / path).resolve()
         return file if file.is_relative_to(STATIC.resolve()) and file.is_file() else None
@@ -220,7 +233,7 @@ def _static_file(path: str) -> Path | None:
 
 
 def _answer_errors(app: FastAPI) -> None:
-    """Every error in its one form. Order: the first that fits."""
+    """Turns every error into the one JSON form of `errors.answer`. The first handler that fits answers."""
 
     @app.exception_handler(RequestValidationError)
     async def malformed(request: Request, error: RequestValidationError) -> Response:
@@ -232,10 +245,10 @@ def _answer_errors(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def refused(request: Request, error: HTTPException) -> Response:
-        if error.status_code == 400:  # the framework could not read the body: brackets without end, and the like
-            return answer(422, "malformed", "The body cannot be read.", "See /api/openapi.json.")
+        if error.status_code == 400:  # the framework could not read the body, for example with unclosed brackets
+            return answer(422, "malformed", "The request body cannot be read.", "See /api/openapi.json.")
         code = {404: "not_found", 405: "method", 413: "too_long"}.get(error.status_code, "refused")
-        said = {404: "There is nothing at this address.", 405: "This address does not do that."}
+        said = {404: "There is nothing at this address.", 405: "This address does not accept this method."}
         return answer(
             error.status_code, code, said.get(error.status_code, str(error.detail)), "", dict(error.headers or {})
         )
@@ -270,5 +283,5 @@ def _in_words(request: Request, error: ChimpError) -> Response:
     return answer(422, "refused", error.sentence, error.remedy)
 
 
-# Their sentences name paths and servers: they go into the log, not to the browser.
+# Sentences of these errors name paths and servers: they go to the log, not to the browser.
 _OUR_SIDE = ("DatabaseError", "StoreError", "MissingBlobError", "ReplacedBlobError", "SettingsError", "PictureError")

@@ -1,6 +1,6 @@
-"""What a page that scripts draw needs: import map, boot data, and the list of files that work without a connection.
+"""What a page drawn by scripts needs: import map, boot data, and the list of files for offline work.
 
-Belongs here: which module is called what in the browser. Does not belong here: routes (`pages.label`), the modules.
+Belongs here: the names of modules in the browser. Does not belong here: routes (`pages.label`), the modules.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ MODULES = {
 """Bare names in `import` statements and the vendored file of each."""
 
 OFFLINE_PAGES = ("/label",)
-"""Pages that open without a connection."""
-# Words of every island; each adds those of its own screen.
+"""Pages that open offline."""
+# Texts that every screen needs; each screen adds its own.
 _COMMON_TEXTS = ("common.", "status.", "tray.", "sign_in.", "label.")
 
 
@@ -39,9 +39,9 @@ def import_map(version: str) -> str:
 def boot_json(
     version: str, lang: str, prefixes: Collection[str] = (), words: Mapping[str, str] | None = None, **facts: Any
 ) -> str:
-    """What the script of a page must know: facts, version, language and the texts whose keys begin with prefixes.
+    """Data for the script of a page: facts, version, language, and the texts whose keys begin with prefixes.
 
-    words: the deployment's, as of `texts.spoken`.
+    words: the words of the deployment, as in `texts.spoken`.
     """
     wanted = (*_COMMON_TEXTS, *prefixes)
     said = {key: sentence for key, sentence in texts.spoken(lang, words or {}).items() if key.startswith(wanted)}
@@ -49,13 +49,13 @@ def boot_json(
 
 
 def script_json(value: Any) -> str:
-    """JSON that may stand inside a script element: nothing in it ends the element."""
+    """JSON that is safe inside a script element: nothing in it ends the element."""
     said = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     return said.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
 
 
 def shell(version: str) -> dict[str, Any]:
-    """What the service worker keeps: every file of the labelling screen, and the pages."""
+    """Files that the service worker keeps: those of the labelling screen, and the offline pages."""
     own = [*sorted((STATIC / "label").glob("*.js")), *sorted((STATIC / "lib").glob("*.js"))]
     files = [str(file.relative_to(STATIC)) for file in own]
     files += [*MODULES.values(), "app.css", "theme.js", "masthead.js", "leaving.js", "pictures.js", "icon.svg"]
@@ -63,5 +63,5 @@ def shell(version: str) -> dict[str, Any]:
 
 
 def service_worker(version: str) -> str:
-    """The service worker's code: the list, then the program. A new version is a new file to the browser."""
+    """The code of the service worker: the file list, then the program. A new version is a new file to the browser."""
     return f"self.CHIMP_SHELL = {script_json(shell(version))};\n{(STATIC / 'sw.js').read_text(encoding='utf-8')}"

@@ -1,4 +1,4 @@
-"""Charts that the server draws: numbers to points of an SVG, which templates then write without any style of their own.
+"""Charts drawn by the server: numbers become points of an SVG; templates write them without styles of their own.
 
 Belongs here: scales and paths. Does not belong here: colours (`static/pages.css`), the table beside each (templates).
 """
@@ -14,7 +14,7 @@ LEFT, RIGHT, TOP, BOTTOM = 48, 12, 12, 36
 
 @dataclass(frozen=True)
 class Series:
-    """One line with its band, ready for `points` and `d`; ends: the place of its last point."""
+    """One line with its band, as the attribute `points`; dots: the places of its points."""
 
     key: str
     line: str
@@ -24,7 +24,7 @@ class Series:
 
 @dataclass(frozen=True)
 class LineChart:
-    """Lines on one scale; ticks: (place, text)."""
+    """Lines on one scale. ticks: (place, text)."""
 
     series: list[Series]
     x_ticks: list[tuple[float, str]]
@@ -42,7 +42,7 @@ Point = tuple[float, float, float, float]
 
 
 def shares_over(lines: Mapping[str, Sequence[Point]]) -> LineChart | None:
-    """Shares from 0 to 1 over a count, each line with its band; None without any point."""
+    """Shares from 0 to 1 by a count, each line with its band. None without points."""
     largest = max((point[0] for points in lines.values() for point in points), default=0.0)
     if not largest:
         return None
@@ -68,8 +68,8 @@ def shares_over(lines: Mapping[str, Sequence[Point]]) -> LineChart | None:
 
 
 @dataclass(frozen=True)
-class Kept:
-    """One point of a reliability diagram: its place, the ends of its interval, and how many tracks it stands for."""
+class CalibrationPoint:
+    """One point of a reliability diagram: its place, the ends of its interval, and its number of tracks."""
 
     x: float
     y: float
@@ -80,9 +80,9 @@ class Kept:
 
 @dataclass(frozen=True)
 class ReliabilityChart:
-    """Share that was right against what was said; the diagonal is a head that keeps its word."""
+    """Share of correct names by predicted probability; a calibrated head lies on the diagonal."""
 
-    points: list[Kept]
+    points: list[CalibrationPoint]
     x_ticks: list[tuple[float, str]]
     y_ticks: list[tuple[float, str]]
     width: int = 360
@@ -94,7 +94,7 @@ class ReliabilityChart:
 
 
 def reliability(points: Sequence[tuple[float, float, float, float, int]]) -> ReliabilityChart | None:
-    """said, right, low and high of it, n; None without any."""
+    """points: (predicted probability, share correct, its low, its high, n). None without points."""
     if not points:
         return None
     chart = ReliabilityChart([], [], [])
@@ -105,7 +105,7 @@ def reliability(points: Sequence[tuple[float, float, float, float, int]]) -> Rel
     def y(share: float) -> float:
         return round(chart.bottom - (chart.bottom - chart.top) * share, 1)
 
-    chart.points.extend(Kept(x(said), y(right), y(low), y(high), n) for said, right, low, high, n in points)
+    chart.points.extend(CalibrationPoint(x(said), y(right), y(low), y(high), n) for said, right, low, high, n in points)
     for n in range(5):
         chart.x_ticks.append((x(n / 4), f"{25 * n} %"))
         chart.y_ticks.append((y(n / 4), f"{25 * n} %"))
@@ -113,7 +113,7 @@ def reliability(points: Sequence[tuple[float, float, float, float, int]]) -> Rel
 
 
 def _step(largest: float) -> float:
-    """A round step that gives at most six marks."""
+    """A round step that gives at most six ticks."""
     step = 1.0
     while True:
         for factor in (1, 2, 5):
@@ -124,7 +124,7 @@ def _step(largest: float) -> float:
 
 @dataclass(frozen=True)
 class Bar:
-    """Two stacked parts: place and width, top and height of each, and the word below (empty: no room)."""
+    """Two stacked parts: place and width; (top, height) of each part; the word below, empty without room."""
 
     x: float
     width: float
@@ -135,7 +135,7 @@ class Bar:
 
 @dataclass(frozen=True)
 class BarChart:
-    """Stacked counts; largest: at the top of the scale."""
+    """Stacked counts. largest: the top of the scale."""
 
     bars: list[Bar]
     largest: int
@@ -148,7 +148,7 @@ class BarChart:
 
 
 def bars(rows: Sequence[tuple[str, int, int]]) -> BarChart | None:
-    """Verified below, the model's above it, one bar for each word; None without any."""
+    """One bar for each (word, verified, model): verified below, model above. None without counts."""
     largest = max((verified + model for _, verified, model in rows), default=0)
     if not largest:
         return None
@@ -171,12 +171,12 @@ def bars(rows: Sequence[tuple[str, int, int]]) -> BarChart | None:
 
 GRAPH_WIDTH, GRAPH_HEIGHT, GRAPH_EDGE = 1000, 680, 36
 NAMED = 60
-"""Nodes whose names are always written; of the others when one points at them or looks closer."""
+"""Nodes whose names are always shown; other names appear on pointing at them or zooming in."""
 
 
 @dataclass(frozen=True)
 class Dot:
-    """A node: where, how large, whether its name is always written."""
+    """A node: place, radius, and whether its name is always shown."""
 
     key: int
     x: float
@@ -186,8 +186,8 @@ class Dot:
 
 
 @dataclass(frozen=True)
-class Line:
-    """An edge between two dots: value of its index and how broad that makes it."""
+class GraphLine:
+    """An edge between two dots: the value of its index, and the line width for it."""
 
     a: int
     b: int
@@ -201,10 +201,10 @@ class Line:
 
 @dataclass(frozen=True)
 class Graph:
-    """Dots and lines on one sheet."""
+    """Dots and lines of one drawing."""
 
     dots: list[Dot]
-    lines: list[Line]
+    lines: list[GraphLine]
     width: int = GRAPH_WIDTH
     height: int = GRAPH_HEIGHT
 
@@ -214,7 +214,9 @@ def graph(
     sizes: Mapping[int, int],
     edges: Sequence[tuple[int, int, float]],
 ) -> Graph:
-    """places: 0 to 1 both ways; sizes: what a dot's area says; edges: two keys and a value of at most 1."""
+    """A drawing of a network. places: (x, y) in [0, 1]; sizes: numbers shown by area; edges: two keys, value in
+    [0, 1].
+    """
     largest = max(sizes.values(), default=0) or 1
     named = set(sorted(sizes, key=lambda key: (-sizes[key], key))[:NAMED])
     at = {
@@ -225,5 +227,5 @@ def graph(
         for key, (x, y) in places.items()
     }
     dots = [Dot(key, *at[key], round(4 + 9 * (sizes[key] / largest) ** 0.5, 1), key in named) for key in sizes]
-    lines = [Line(a, b, *at[a], *at[b], value, round(0.8 + 7 * value, 2)) for a, b, value in edges]
+    lines = [GraphLine(a, b, *at[a], *at[b], value, round(0.8 + 7 * value, 2)) for a, b, value in edges]
     return Graph(dots, lines)

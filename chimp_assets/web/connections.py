@@ -1,12 +1,12 @@
-"""Connections of a web server of ours: how many at once, and how long each may wait for its client.
+"""Limits on connections: how many at once, and how long each may wait for its client.
 
-Belongs here: what is done before a request is whole, for the labelling page and for Dagster's web UI; starting uvicorn.
-Does not belong here: what a request must say (`security`, `dagster_door`).
+Belongs here: everything before a request is complete, for the labelling page and for Dagster's web UI; starting
+uvicorn. Does not belong here: checks of the request (`auth.security`, `dagster.door`).
 
-uvicorn waits for ever for the rest of a request, so somebody who opens connections and sends nothing takes every file
-descriptor. Here a client has some seconds for its headers, and for its body some more and as many as a slow link needs.
-Where there are too many connections, the one that waits longest for its client is closed for the new one; where all of
-them are being answered, the new one is answered with 503.
+uvicorn waits for ever for the rest of a request, so a client that opens connections and sends nothing takes every file
+descriptor. Here a client has some seconds for its headers, and for its body some more plus the time of a slow link.
+With too many connections, the one that has waited longest for its client is closed for the new one. If all are being
+answered, the new one gets a 503.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ else:
 
 HEADER_BYTES = 64 * 1024
 SLOWEST_BYTES_S = 2_000
-"""A body may take `body_s` and a second for each so many bytes: 16 kbit/s is slower than any link that works."""
+"""A body may take `body_s` plus one second for this many bytes: 16 kbit/s is slower than any working link."""
 UNREAD_S = 60.0
-"""A client that takes nothing of an answer for so long is gone."""
+"""A client that reads nothing of an answer for this long is gone."""
 RETRY_S = 2
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """most: connections at once; header_s, body_s: seconds for the headers and the body of a request; idle_s: seconds
-    between requests.
+    """Limits of one server. most: connections at once; header_s, body_s: seconds for the headers and the body of a
+    request; idle_s: seconds between requests.
     """
 
     most: int
@@ -50,21 +50,23 @@ class Bounds:
 
 
 def bounds_of(settings: WebSettings, descriptors: int | None = None) -> Bounds:
-    """As set, and no more connections than a quarter of the files that this process may open: requests open some."""
+    """The limits in the settings, with at most a quarter of the process's open files as connections: requests open
+    more.
+    """
     files = resource.getrlimit(resource.RLIMIT_NOFILE)[0] if descriptors is None else descriptors
     most = settings.connections if files == resource.RLIM_INFINITY else min(settings.connections, max(8, files // 4))
     return Bounds(most, settings.header_s, settings.body_s)
 
 
 class BoundedProtocol(Protocol):
-    """uvicorn's protocol with deadlines. One timer a connection, set again whenever what is waited for changes."""
+    """uvicorn's protocol with deadlines. One timer for each connection, set again whenever the wait changes."""
 
     bounds: Bounds
     _timer: asyncio.TimerHandle | None = None
-    _served = False  # a request on this connection before
-    _upgraded = False  # to a websocket, which has pings of its own
-    _got = 0  # bytes since
-    _since = 0.0  # what is waited for now was waited for first
+    _served = False  # whether this connection had a request before
+    _upgraded = False  # to a websocket, which sends its own pings
+    _got = 0  # bytes since _since
+    _since = 0.0  # start of the present wait
     _heard = 0.0
     _unread_since: float | None = None
 
@@ -115,14 +117,14 @@ class BoundedProtocol(Protocol):
         self._set_timer()
 
     def waits_for_client(self) -> bool:
-        """Whether the client is to send something: nothing of ours is lost if it is closed."""
+        """Whether the client must send next: closing then loses no work."""
         return not self._upgraded and (self._is_between() or self.cycle.more_body)
 
     def _is_between(self) -> bool:
         return self.cycle is None or self.cycle.response_complete
 
     def _is_draining(self) -> bool:
-        """Whether a request was answered before its body had come: what comes now is thrown away."""
+        """Whether a request was answered before its body arrived: the rest is thrown away."""
         return self.cycle is not None and self.cycle.response_complete and self.cycle.more_body
 
     def _begin_wait(self) -> None:
@@ -130,13 +132,13 @@ class BoundedProtocol(Protocol):
         self._got = 0
 
     def _deadline(self) -> float | None:
-        """When this connection is closed if nothing changes; None while it is ours to do something."""
+        """When this connection closes if nothing changes; None while the server must act."""
         if self._unread_since is not None:
             return self._unread_since + UNREAD_S
         if self._is_between():
             return self._since + self.bounds.header_s + (self.bounds.idle_s if self._served else 0)
         if self.cycle.more_body:
-            if self.flow.read_paused:  # we are the slow ones
+            if self.flow.read_paused:  # the server is the slow side
                 self._since = self.loop.time()
             return self._since + self.bounds.body_s + self._got / SLOWEST_BYTES_S
         return None
@@ -165,7 +167,7 @@ class BoundedProtocol(Protocol):
             self._end(408, "Request Timeout")
 
     def _end(self, status: int, phrase: str) -> None:
-        """Closes; who has sent a part of a request learns why."""
+        """Closes the connection; a client that sent part of a request gets the reason."""
         unanswered = self._got > 0 if self._is_between() else not self.cycle.response_started
         if unanswered and not self._is_draining():
             self.transport.write(f"HTTP/1.1 {status} {phrase}\r\nconnection: close\r\n\r\n".encode())
@@ -191,15 +193,15 @@ async def _full(scope: Scope, receive: Receive, send: Send) -> None:
     refusal = answer(
         503,
         "crowded",
-        "This server has as many connections as it can hold.",
-        "Try again in some seconds; if it stays, raise web.connections and the limit of open files.",
+        "This server has reached its limit of connections.",
+        "Try again in a few seconds. If this continues, raise web.connections and the limit of open files.",
         {"Retry-After": str(RETRY_S), "Connection": "close"},
     )
     await refusal(scope, receive, send)
 
 
 def config_of(app: ASGIApp, host: str, port: int, bounds: Bounds, **more: Any) -> uvicorn.Config:
-    """How uvicorn serves an application of ours."""
+    """The uvicorn configuration for an application."""
     bounded = type("BoundedProtocol", (BoundedProtocol,), {"bounds": bounds})
     more.setdefault("access_log", False)  # addresses can hold tokens
     return uvicorn.Config(
@@ -208,16 +210,16 @@ def config_of(app: ASGIApp, host: str, port: int, bounds: Bounds, **more: Any) -
         port=port,
         http=bounded,
         server_header=False,
-        proxy_headers=False,  # whom to believe is a setting, and what they say must be an address (`forwarded`)
+        proxy_headers=False,  # trusted proxies are a setting, and their headers are checked (`auth.forwarded`)
         timeout_keep_alive=bounds.idle_s,
         timeout_graceful_shutdown=5,
-        # asyncio takes so many connections before it looks at the first.
+        # asyncio accepts this many connections before it looks at the first.
         backlog=max(8, min(2048, bounds.most // 2)),
         **more,
     )
 
 
 def serve(app: ASGIApp, settings: WebSettings, host: str, port: int, **more: Any) -> None:
-    """Serves until the process is told to end; Ctrl-C is an order and no error."""
+    """Serves until the process is asked to end; Ctrl-C is a normal end."""
     with contextlib.suppress(KeyboardInterrupt):
         uvicorn.Server(config_of(app, host, port, bounds_of(settings), **more)).run()

@@ -1,7 +1,7 @@
-"""What a request is refused with: a status, a sentence, a remedy and a code for programs.
+"""Errors as answers: a status, a sentence, a remedy, and a code for programs.
 
-Belongs here: the errors of the web itself and how every error becomes an answer. Does not belong here: the errors of
-the domain, which are `ChimpError` with a sentence and a remedy of their own.
+Belongs here: errors of the web itself, and the one JSON form of all errors. Does not belong here: errors of the domain,
+which are `ChimpError` with a sentence and a remedy.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from chimp_assets.errors import ChimpError
 
 
 class WebError(ChimpError):
-    """A request that is refused. status: of HTTP; code: a word for programs; headers: sent with it."""
+    """A refused request. status: of HTTP; code: a word for programs; headers: sent with the answer."""
 
     def __init__(
         self, status: int, code: str, sentence: str, remedy: str = "", headers: dict[str, str] | None = None
@@ -27,22 +27,22 @@ class WebError(ChimpError):
         self.headers = headers or {}
 
 
-class SignedOut(WebError):
+class SignedOutError(WebError):
     """Nobody is signed in, or the session has ended."""
 
     def __init__(self) -> None:
         super().__init__(401, "signed_out", "You are not signed in, or your session has ended.", "Sign in again.")
 
 
-class TooLongBody(HTTPException):
-    """Raised while a body is read: the framework passes exceptions of this class on, and swallows others."""
+class BodyTooLongError(HTTPException):
+    """Raised while a body is read. An HTTPException, because the framework swallows others at this point."""
 
     def __init__(self) -> None:
-        super().__init__(413, "This is more than one request may hold.")
+        super().__init__(413, "This request is too large.")
 
 
 class Json(JSONResponse):
-    """JSON of anything that a request may hold, half of a surrogate pair too: it goes back as it came, escaped."""
+    """JSON of any text that a request may hold: half of a surrogate pair goes back escaped, as it came."""
 
     def render(self, content: Any) -> bytes:
         text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
@@ -52,6 +52,6 @@ class Json(JSONResponse):
 def answer(
     status: int, code: str, sentence: str, remedy: str = "", headers: dict[str, str] | None = None
 ) -> JSONResponse:
-    """The one form of an error: {error, remedy, code}."""
+    """An error as JSON: {error, remedy, code}."""
     body: dict[str, Any] = {"error": sentence, "remedy": remedy, "code": code}
     return Json(body, status, {"Cache-Control": "no-store", **(headers or {})})

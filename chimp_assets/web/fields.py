@@ -1,6 +1,6 @@
-"""Types that requests are made of.
+"""Types of request fields.
 
-Belongs here: what several routes take. Does not belong here: the bodies of one route.
+Belongs here: types that several routes take. Does not belong here: the bodies of one route.
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 Key = Annotated[int, Field(ge=0, lt=2**53)]
-"""A key of a row: what JavaScript can hold exactly, and every database can be asked for."""
+"""The key of a row: a number that JavaScript holds exactly, and every database accepts."""
 FrameNo = Annotated[int, Field(ge=0, lt=2**31)]
 
 
 class Body(BaseModel):
-    """A body of a request: an unknown field is a mistake to be told, not to be passed over."""
+    """A request body. Unknown fields are refused, because they are mistakes."""
 
     model_config = ConfigDict(extra="forbid")
 
 
-class Nothing(Body):
+class EmptyBody(Body):
     """An empty body."""

@@ -1,6 +1,6 @@
-"""Numbers of this process for who watches it: requests, seconds, refusals, in Prometheus' text format.
+"""Metrics of this process for monitoring: requests, seconds, refusals, in Prometheus' text format.
 
-Belongs here: counting and writing. Does not belong here: numbers that SQL knows (`api.health` adds them).
+Belongs here: counting and writing. Does not belong here: numbers from SQL (`api.health` adds them).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Metrics:
             self._counts[(name, tuple(sorted(labels.items())))] += by
 
     def note(self, method: str, route: str, status: int, seconds: float) -> None:
-        """A request that was answered. route: its pattern, never its path, or each picture would have a line."""
+        """Count an answered request. route: its pattern, not its path, or each picture would have a line."""
         with self._lock:
             labels = (("method", method), ("route", route), ("status", str(status)))
             self._counts[("chimp_requests_total", labels)] += 1
@@ -38,7 +38,7 @@ class Metrics:
             self._sums[route] += seconds
 
     def lines(self) -> Iterable[str]:
-        """All of them as lines of text."""
+        """All metrics as lines of text."""
         with self._lock:
             counts, buckets, sums = dict(self._counts), {k: list(v) for k, v in self._buckets.items()}, dict(self._sums)
         last = None
@@ -57,7 +57,7 @@ class Metrics:
 
 
 def gauge(name: str, value: float, **labels: str) -> str:
-    """One number that is as it is now."""
+    """One current number as lines of text."""
     return f"# TYPE {name} gauge\n{name}{_braces(labels)} {value:g}"
 
 

@@ -14,27 +14,27 @@ from chimp_assets.home import Home
 from chimp_assets.settings import WebSettings
 
 GARBAGE_AFTER = 20_000
-"""New objects after which the newest are looked through for garbage."""
+"""New objects between two collections of the youngest generation of garbage."""
 
 
 def address_of(settings: WebSettings, port: int | None = None) -> str:
-    """What people type to come here."""
+    """The address that people type to open the page."""
     host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104  only compared
     shown = f"[{host}]" if ":" in host else host
     return settings.public_url or f"http://{shown}:{settings.port if port is None else port}"
 
 
 def check_address(settings: WebSettings) -> None:
-    """Raises SettingsError if others may come and nobody said by which name."""
+    """Raises SettingsError if other machines can reach the page but their name for it is unset."""
     if settings.host in ("0.0.0.0", "::") and not settings.public_url and not settings.hosts:  # noqa: S104
         raise SettingsError(
-            f"web.host is {settings.host}, so others can reach the page, but no name is set by which they call it.",
+            f"web.host is {settings.host}, so other machines can reach the page, but no name is set for it.",
             "Set web.public_url (https://...), or web.hosts.",
         )
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Serve until the process is told to end. An argument is the port, else the one of the settings."""
+    """Serve until the process is asked to end. The first argument is the port; default: the setting."""
     from chimp_assets.web import connections
     from chimp_assets.web.app import create_app
     from chimp_assets.web.auth import sessions
@@ -47,8 +47,8 @@ def main(arguments: list[str] | None = None) -> int:
         check_address(settings)
         app = create_app(home)
         sessions.sweep(app.state.db)
-        # A page of 20,000 tracks makes 100,000 objects: garbage is not sought among them all the time, nor among
-        # those that stay.
+        # A page of 20,000 tracks makes 100,000 objects: collecting garbage among them all the time is slow, and so is
+        # collecting among objects that stay.
         gc.freeze()
         gc.set_threshold(GARBAGE_AFTER)
     except ChimpError as error:

@@ -19,13 +19,13 @@ _FLUSH = 32_768
 
 
 def csv_download(name: str, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> StreamingResponse:
-    """UTF-8 with a header; null is an empty cell; a text that a spreadsheet would take for a formula begins with '."""
+    """A CSV in UTF-8 with a header. Null is an empty cell; a text that looks like a formula gets a leading '."""
     headers = {"Content-Disposition": f'attachment; filename="{safe_name(name)}.csv"', "Cache-Control": "no-store"}
     return StreamingResponse(_lines(header, rows), media_type="text/csv; charset=utf-8", headers=headers)
 
 
 def safe_name(name: str) -> str:
-    """A name of a file that every system takes and no header is broken by."""
+    """A file name that every system accepts, and that is safe in a header."""
     return re.sub(r"[^A-Za-z0-9_.-]+", "_", name)
 
 

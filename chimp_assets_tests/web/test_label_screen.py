@@ -13,7 +13,7 @@ from chimp_assets.database import schema as s
 from chimp_assets.database.work.queue import claim
 from chimp_assets_tests.web.conftest import PASSWORD, Site, sign_in
 from chimp_assets_tests.web.label_home import NAMES
-from chimp_assets_tests.web.pages import decide, decide_many, item_on, look, open_label, until, until_moved, wait_saved
+from chimp_assets_tests.web.steps import decide, decide_many, item_on, look, open_label, until, until_moved, wait_saved
 
 playwright = pytest.importorskip("playwright.sync_api")
 expect = playwright.expect
@@ -130,12 +130,12 @@ def test_a_new_individual_is_made_after_a_look_at_those_it_could_be(context, sit
     dialog = page.get_by_role("dialog")
     expect(dialog.locator(".alike li")).to_have_count(5)
     page.keyboard.press("1")  # keys of the page are off in a dialog
-    dialog.get_by_label("Name (may stay empty)").fill("Zuri")
-    dialog.get_by_label("Code (may stay empty)").fill("FF")
-    dialog.get_by_role("button", name="Nobody known").click()
-    expect(dialog.get_by_role("alert")).to_contain_text("FF is taken")
-    dialog.get_by_label("Code (may stay empty)").fill("ZU")
-    dialog.get_by_role("button", name="Nobody known").click()
+    dialog.get_by_label("Name (optional)").fill("Zuri")
+    dialog.get_by_label("Code (optional)").fill("FF")
+    dialog.get_by_role("button", name="None of these").click()
+    expect(dialog.get_by_role("alert")).to_contain_text("FF already belongs to")
+    dialog.get_by_label("Code (optional)").fill("ZU")
+    dialog.get_by_role("button", name="None of these").click()
     wait_saved(page, site, 1)
     assert kinds(site) == ["new_individual"]
     look(page)
@@ -207,7 +207,7 @@ def test_no_tracks_says_who_holds_them(context, site, browser):
     claim(site.home.database, "rita", 500, 30)
     page = context.new_page()
     page.goto(f"{site.url}/label")
-    expect(page.locator(".empty")).to_contain_text(re.compile(r"\d+ tracks are held by rita until"))
+    expect(page.locator(".empty")).to_contain_text(re.compile(r"rita holds \d+ tracks until"))
 
 
 def test_an_ended_session_asks_in_a_dialog_and_loses_nothing(context, site):
@@ -241,7 +241,7 @@ def test_answers_of_one_person_never_become_those_of_another(context, site):
     assert site.annotations() == []
     page.goto(f"{site.url}/label")
     page.wait_for_selector("body[data-started]", state="attached")
-    expect(page.locator(".status-line")).to_contain_text("1 answers of somebody else wait on this device")
+    expect(page.locator(".status-line")).to_contain_text("Answers by somebody else wait on this device: 1")
     assert site.annotations() == []
     sign_in(context, site, "anna")
     page.goto(f"{site.url}/label")
@@ -276,7 +276,7 @@ def test_everything_is_done_by_touch_on_a_tablet(browser, site):
     until(page, "() => document.querySelectorAll('.history li').length === 2")
     page.locator("[data-action=flag]").tap()
     page.get_by_label("Note", exact=True).fill("a scar on the left ear")
-    page.get_by_role("button", name="Keep the note").tap()
+    page.get_by_role("button", name="Save the note").tap()
     tap_and_wait("[data-action=skip]", 3)
     wait_saved(page, site, 5)
     rows = site.annotations()
@@ -291,7 +291,7 @@ def test_keys_are_changed_and_turned_off_in_the_settings(context, site):
     """WCAG 2.1.4: a person who dictates must be able to turn single keys off; one with another hand, to move them."""
     page = open_label(context, site)
     page.get_by_role("button", name="Settings").click()
-    page.get_by_role("button", name="Change the key of Unknown").click()
+    page.get_by_role("button", name="Change the key for Unknown").click()
     page.keyboard.press("1")
     expect(page.get_by_role("alert")).to_contain_text("First suggestion")
     page.keyboard.press("Shift+U")
@@ -301,7 +301,7 @@ def test_keys_are_changed_and_turned_off_in_the_settings(context, site):
     page.wait_for_selector("body[data-painted]", state="attached")
     decide(page, "Shift+U")
     page.get_by_role("button", name="Settings").click()
-    page.get_by_label("Single keys act").uncheck()
+    page.get_by_label("Single-key shortcuts").uncheck()
     page.get_by_role("button", name="Close").click()
     before = item_on(page)
     look(page)

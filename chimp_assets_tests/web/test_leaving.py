@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from chimp_assets_tests.web.conftest import Site, sign_in
-from chimp_assets_tests.web.pages import decide, open_label, until, wait_saved
+from chimp_assets_tests.web.steps import decide, open_label, until, wait_saved
 
 playwright = pytest.importorskip("playwright.sync_api")
 expect = playwright.expect
@@ -80,7 +80,7 @@ def test_signing_out_clears_the_device_and_keeps_unsent_answers_for_their_author
     context.unroute("**/api/events")
     sign_in(context, site, "rita")
     page = open_label(context, site)
-    expect(page.locator(".status-line")).to_contain_text("1 answers of somebody else wait on this device")
+    expect(page.locator(".status-line")).to_contain_text("Answers by somebody else wait on this device: 1")
     page.evaluate("dispatchEvent(new Event('online'))")
     decide(page, "3")
     wait_saved(page, site, 2)

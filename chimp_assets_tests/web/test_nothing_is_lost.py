@@ -17,7 +17,7 @@ from chimp_assets_tests.chromium import ARGUMENTS, CHROMIUM
 from chimp_assets_tests.database import world
 from chimp_assets_tests.paths import REPOSITORY
 from chimp_assets_tests.web.conftest import sign_in
-from chimp_assets_tests.web.pages import decide, decide_many, item_on, look, open_label, until, wait_saved
+from chimp_assets_tests.web.steps import decide, decide_many, item_on, look, open_label, until, wait_saved
 
 playwright_api = pytest.importorskip("playwright.sync_api")
 expect = playwright_api.expect
@@ -57,7 +57,7 @@ def test_a_hundred_offline_decisions_survive_a_killed_browser(playwright, serve,
     page.get_by_role("button", name="Settings").click()
     page.get_by_label("Tracks", exact=True).fill(str(OFFLINE))
     page.get_by_role("button", name=f"Take {OFFLINE} tracks offline").click()
-    expect(page.get_by_text("Files that failed: 0")).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("Failed files: 0")).to_be_visible(timeout=60_000)
     page.get_by_role("button", name="Close").click()
     context.set_offline(True)
     decide_many(page, "1", OFFLINE)

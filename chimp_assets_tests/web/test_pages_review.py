@@ -20,7 +20,7 @@ from chimp_assets.web.auth.accounts import set_password
 from chimp_assets_tests.web.conftest import Served, Site, sign_in
 from chimp_assets_tests.web.disputed import DOUBTED, FLAGGED, NAMES, make_disputed
 from chimp_assets_tests.web.label_home import PASSWORD, make_label_home
-from chimp_assets_tests.web.pages import until
+from chimp_assets_tests.web.steps import until
 
 VIDEOS = 12
 
@@ -128,7 +128,7 @@ def test_one_key_decides_and_then_says_who_said_what(disputed: Site, page_of: Ca
     assert (event.kind, told["mode"], told["queue"], told["reason"]) == ("identify", "review", "names", "chose")
     assert (len(told["opinions"]), event.seconds > 0, event.supersedes is not None) == (2, True, True)
     assert tuple(standing(disputed, NAMES)) == ("identify", "FF")
-    expect(page.locator(".empty")).to_contain_text("No track has answers that differ")
+    expect(page.locator(".empty")).to_contain_text("No track has different answers")
     assert decide(page, disputed, "Backspace").kind == "retract"
     assert case_on(page) == f"names:{NAMES}"
     assert tuple(standing(disputed, NAMES)) == ("identify", "FI")
@@ -249,7 +249,7 @@ def test_a_model_is_promoted_with_a_reason_and_taken_back(disputed: Site, page_o
     page.locator("#act [data-yes]").click()
     expect(panel.locator("> p")).to_contain_text("Detector 2")
     expect(page.locator("section[aria-labelledby=decided]")).to_contain_text("finds the small ones")
-    panel.get_by_role("button", name="Back to the one before").click()
+    panel.get_by_role("button", name="Back to the previous one").click()
     page.locator("#act [data-yes]").click()
     expect(panel.locator("> p")).to_contain_text("Detector 1")
 
@@ -286,8 +286,8 @@ def test_the_review_opens_where_there_are_cases(page_of: Callable[..., Page], di
     expect(page.locator("[data-queue=doubtful]")).to_have_attribute("aria-pressed", "true")
     assert case_on(page)
     page.locator("[data-queue=names]").click()
-    expect(page.locator(".empty")).to_contain_text("No track has answers that differ.")
-    page.get_by_role("button", name="Go on with").click()
+    expect(page.locator(".empty")).to_contain_text("No track has different answers.")
+    page.get_by_role("button", name="Continue with").click()
     expect(page.locator("[data-queue=doubtful]")).to_have_attribute("aria-pressed", "true")
 
 
@@ -303,7 +303,7 @@ def test_a_list_that_the_address_names_is_opened_though_it_is_empty(
 def test_a_review_without_any_case_says_so(page_of: Callable[..., Page], disputed: Site) -> None:
     _decide_all(disputed, sa.true())
     page = page_of("rita", "/review")
-    expect(page.locator(".empty")).to_contain_text("no list has a case")
+    expect(page.locator(".empty")).to_contain_text("all lists are empty")
 
 
 def _decide_all(site: Site, which: sa.ColumnElement[bool]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from chimp_assets_tests.web.conftest import Site, sign_in
-from chimp_assets_tests.web.pages import until
+from chimp_assets_tests.web.steps import until
 
 MEASURED = """() => {
   const of = (selector) => {

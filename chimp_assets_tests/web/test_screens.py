@@ -21,7 +21,7 @@ from chimp_assets_tests.web.conftest import Served, Site, sign_in
 from chimp_assets_tests.web.disputed import make_disputed
 from chimp_assets_tests.web.label_home import PASSWORD
 from chimp_assets_tests.web.names import NAMES, codes
-from chimp_assets_tests.web.pages import LOADED
+from chimp_assets_tests.web.steps import LOADED
 
 
 def _press(key: str, shows: str) -> Callable[[Page], None]:
@@ -77,7 +77,7 @@ SCREENS = [
 """Every screen; whoever makes another adds a line."""
 
 LABEL = Screen("label", "/label", LOADED)
-WIDTHS = (600, 810, 1280)
+WIDTHS = (390, 600, 810, 1280)
 
 
 @pytest.fixture(scope="module")

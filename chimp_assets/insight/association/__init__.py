@@ -1,1 +1,1 @@
-"""Who was seen with whom: clips, dyads, the network."""
+"""Associations: individuals seen together, dyads, the network."""

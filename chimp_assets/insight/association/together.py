@@ -1,17 +1,17 @@
-"""Where some individuals were seen together: the clips and frames, how many, and how closely two are associated.
+"""Some individuals seen together: clips, frames, counts, and association indices of each pair.
 
-Belongs here: what "together" means, counting it from tracks with names, indices with their intervals. Does not belong
-here: everybody with everybody (`network`, `v_dyad`), drawing.
+Belongs here: the definition of "together", counting it from named tracks, indices with intervals. Does not belong here:
+all pairs at once (`network`, `v_dyad`), drawing.
 
-Three rules: in the same frame; in the same clip, not necessarily at once; within some minutes at one camera. An index
-counts days on which cameras saw at least one of the two while both were alive and under study (`v_individual_day`'s
-rule): x days together by the rule, y_a and y_b with only one of them, y_ab with both but not together.
+Three rules: in the same frame; in the same clip, not necessarily at the same time; within some minutes at one camera.
+An index counts days on which cameras saw at least one of the two while both were alive and under study (as in
+`v_individual_day`): x days together by the rule, y_a and y_b with only one of them, y_ab with both but not together.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cached_property
@@ -22,19 +22,19 @@ import numpy as np
 import sqlalchemy as sa
 
 from chimp_assets.database import schema as t
-from chimp_assets.insight.individual import named_track
+from chimp_assets.database.connection.parameters import in_parts
+from chimp_assets.insight.individuals.named_tracks import named_track
 
 Rule = Literal["frame", "clip", "minutes"]
 MAX_TOGETHER = 6
 TOO_FEW = 5
-"""Days together below which an index says nothing."""
+"""Days together below which an index is not meaningful."""
 RESAMPLES = 2_000
-_PART = 500
 
 
 @dataclass(frozen=True)
 class Scope:
-    """What is counted: by which rule, when. probability None: only names that a person gave."""
+    """What is counted: rule and days. probability: least for names by the model; None: only names by persons."""
 
     rule: Rule = "frame"
     minutes: int = 10
@@ -43,7 +43,7 @@ class Scope:
     probability: float | None = None
 
     def narrowed(self, statement: sa.Select[Any]) -> sa.Select[Any]:
-        """Of a statement over `named_track` and video, what is counted."""
+        """A statement over `named_track` and `video`, narrowed to this scope."""
         n, v = named_track.c, t.video.c
         which = n.source == "person" if self.probability is None else n.probability >= self.probability
         statement = statement.where(which)
@@ -55,16 +55,16 @@ class Scope:
 
 
 @dataclass(frozen=True)
-class Question:
-    """Who, of what is counted. keys: of individuals, two or more."""
+class TogetherQuery:
+    """Individuals and scope. keys: of two or more individuals."""
 
     keys: tuple[int, ...]
     scope: Scope = Scope()
 
 
 @dataclass(frozen=True)
-class Track:
-    """A track with the name of somebody who is asked about."""
+class NamedTrack:
+    """A track that is named as one of the individuals."""
 
     track_id: int
     video_id: int
@@ -84,42 +84,42 @@ class Track:
 
     @property
     def place(self) -> tuple[str | None, str | None]:
-        """Where it was filmed."""
+        """Site and camera."""
         return self.site, self.camera
 
     @cached_property
     def begins(self) -> datetime | None:
-        """When it comes into view; None where nobody knows."""
+        """When the track begins; None if unknown."""
         return None if self.recorded_at is None else self.recorded_at + timedelta(seconds=self.first_s)
 
     @cached_property
     def ends(self) -> datetime | None:
-        """When it goes out of view."""
+        """When the track ends; None if unknown."""
         return None if self.recorded_at is None else self.recorded_at + timedelta(seconds=self.last_s)
 
 
 @dataclass(frozen=True)
 class Occasion:
-    """Once together. tracks: of every individual, those that make the occasion; video_id: of the last that came.
+    """One occasion together. tracks: those of each individual that make it; video_id: of the last to arrive.
 
-    frames: of this clip, those that show all of them; [] where no frame does.
+    frames: numbers of frames in this clip that show all individuals.
     """
 
     video_id: int
     day: date | None
     at: datetime | None
-    tracks: tuple[Track, ...]
+    tracks: tuple[NamedTrack, ...]
     frames: list[int]
 
     @property
     def verified(self) -> bool:
-        """Whether a person named everybody in it."""
+        """Whether persons named every individual in it."""
         return all(any(t.verified for t in self.tracks if t.key == key) for key in {t.key for t in self.tracks})
 
 
 @dataclass(frozen=True)
-class Index:
-    """How closely two are associated. days: n of the bootstrap; indices None without a day. Intervals: 95 in 100."""
+class AssociationIndex:
+    """Association indices of two individuals, with 95 % intervals; None without a counted day."""
 
     a: int
     b: int
@@ -141,13 +141,13 @@ class Index:
 
     @property
     def too_few(self) -> bool:
-        """Whether they were together too seldom to say anything."""
+        """Whether there are too few days together for a meaningful index."""
         return self.x < TOO_FEW
 
 
 @dataclass(frozen=True)
-class Answer:
-    """Occasions, the newest first; indices of each two. label_seq: decisions up to this one were read.
+class TogetherResult:
+    """Occasions, newest first, and indices of each pair. label_seq: number of the last decision that was read.
 
     models: (model_id, name, version) of the heads whose names were counted.
     """
@@ -157,14 +157,14 @@ class Answer:
     n_clips: int
     n_days: int
     n_tracks: dict[int, int]
-    indices: list[Index]
+    indices: list[AssociationIndex]
     label_seq: int
     models: list[tuple[int, str, int]]
 
 
 @dataclass(frozen=True)
-class Box:
-    """A box in a frame that is shown, of the individual asked about in this place; fractions of the picture."""
+class NamedBox:
+    """A box of one of the individuals in a shown frame, as fractions of the picture."""
 
     key: int
     verified: bool
@@ -175,16 +175,16 @@ class Box:
 
 
 @dataclass(frozen=True)
-class Shown:
-    """A frame to show, with the boxes of those who are asked about."""
+class ExampleFrame:
+    """A frame to show, with the boxes of the individuals."""
 
     video_id: int
     frame_no: int
-    boxes: list[Box]
+    boxes: list[NamedBox]
 
 
-def together(conn: sa.Connection, asked: Question) -> Answer:
-    """Everything about some individuals together."""
+def together(conn: sa.Connection, asked: TogetherQuery) -> TogetherResult:
+    """All occasions and indices of some individuals."""
     label_seq = int(conn.scalar(sa.select(sa.func.coalesce(sa.func.max(t.annotation.c.seq), 0))) or 0)
     tracks = _tracks(conn, asked)
     shared = _shared_frames(conn, asked.keys, tracks)
@@ -194,7 +194,7 @@ def together(conn: sa.Connection, asked: Question) -> Answer:
     heads = sorted({track.model_id for track in tracks if track.model_id is not None})
     m = t.model.c
     named = sa.select(m.model_id, m.name, m.version).where(m.model_id.in_(heads)).order_by(m.model_id)
-    return Answer(
+    return TogetherResult(
         occasions=occasions,
         n_frames=sum(len(shared.get(video_id, [])) for video_id in clips),
         n_clips=len(clips),
@@ -206,10 +206,10 @@ def together(conn: sa.Connection, asked: Question) -> Answer:
     )
 
 
-def shown_of(conn: sa.Connection, occasions: Sequence[Occasion]) -> list[list[Shown]]:
-    """Of each occasion the middle one of the frames that show everybody; where none does, one of each individual."""
-    apart: dict[int, dict[int, Track]] = {}
-    tracks: dict[int, Track] = {}
+def example_frames(conn: sa.Connection, occasions: Sequence[Occasion]) -> list[list[ExampleFrame]]:
+    """For each occasion the middle frame of those that show all individuals; else one frame of each individual."""
+    apart: dict[int, dict[int, NamedTrack]] = {}
+    tracks: dict[int, NamedTrack] = {}
     for n, occasion in enumerate(occasions):
         tracks |= {track.track_id: track for track in occasion.tracks}
         if not occasion.frames:
@@ -223,26 +223,28 @@ def shown_of(conn: sa.Connection, occasions: Sequence[Occasion]) -> list[list[Sh
             frames = [(k.video_id, middle[k.track_id]) for k in apart[n].values() if k.track_id in middle]
             wanted.append(list(dict.fromkeys(frames)))
     d = t.detection.c
-    boxes: dict[tuple[int, int], list[Box]] = defaultdict(list)
+    boxes: dict[tuple[int, int], list[NamedBox]] = defaultdict(list)
     numbers = sorted({frame_no for frames in wanted for _, frame_no in frames})
-    for part in _parts(sorted(tracks)):
-        for some in _parts(numbers):
+    for part in in_parts(sorted(tracks)):
+        for some in in_parts(numbers):
             for row in conn.execute(
                 sa.select(d.track_id, d.video_id, d.frame_no, d.x, d.y, d.w, d.h)
                 .where(d.track_id.in_(part), d.frame_no.in_(some))
                 .order_by(d.track_id)
             ):
                 track = tracks[row.track_id]
-                boxes[row.video_id, row.frame_no].append(Box(track.key, track.verified, row.x, row.y, row.w, row.h))
-    return [[Shown(*frame, boxes[frame]) for frame in frames] for frames in wanted]
+                boxes[row.video_id, row.frame_no].append(
+                    NamedBox(track.key, track.verified, row.x, row.y, row.w, row.h)
+                )
+    return [[ExampleFrame(*frame, boxes[frame]) for frame in frames] for frames in wanted]
 
 
 def clips_of(conn: sa.Connection, occasions: Sequence[Occasion]) -> dict[int, str]:
-    """A clip of each occasion's video in which one of them is seen, where one is made: content hash by video."""
+    """Content hash of a stored clip with one of the individuals, by video of the occasions."""
     of = {track.track_id: track.video_id for o in occasions for track in o.tracks if track.video_id == o.video_id}
     m = t.item_media.c
     found: dict[int, str] = {}
-    for part in _parts(sorted(of)):
+    for part in in_parts(sorted(of)):
         rows = conn.execute(
             sa.select(m.track_id, m.content_hash).where(m.kind == "clip", m.track_id.in_(part)).order_by(m.track_id)
         )
@@ -252,10 +254,10 @@ def clips_of(conn: sa.Connection, occasions: Sequence[Occasion]) -> dict[int, st
 
 
 def _middle_frames(conn: sa.Connection, track_ids: Sequence[int]) -> dict[int, int]:
-    """Of each track the middle one of its frames with a box."""
+    """Number of the middle frame with a box, by track."""
     d = t.detection.c
     frames: dict[int, list[int]] = defaultdict(list)
-    for part in _parts(track_ids):
+    for part in in_parts(track_ids):
         for row in conn.execute(
             sa.select(d.track_id, d.frame_no).where(d.track_id.in_(part)).order_by(d.track_id, d.frame_no)
         ):
@@ -263,7 +265,7 @@ def _middle_frames(conn: sa.Connection, track_ids: Sequence[int]) -> dict[int, i
     return {track_id: numbers[len(numbers) // 2] for track_id, numbers in frames.items()}
 
 
-def _tracks(conn: sa.Connection, asked: Question) -> list[Track]:
+def _tracks(conn: sa.Connection, asked: TogetherQuery) -> list[NamedTrack]:
     n, k, v = named_track.c, t.track.c, t.video.c
     statement = (
         sa.select(
@@ -276,35 +278,36 @@ def _tracks(conn: sa.Connection, asked: Question) -> list[Track]:
         .order_by(n.track_id)
     )  # fmt: skip
     statement = asked.scope.narrowed(statement)
-    # By place: by name is a tenth of the time of a page of 20,000 tracks.
+    # By position: access by name takes a tenth of the time of a page of 20,000 tracks.
     rows: Sequence[Any] = conn.execute(statement).all()
     return [
-        Track(track_id, video_id, key, source == "person", *others) for track_id, video_id, key, source, *others in rows
+        NamedTrack(track_id, video_id, key, source == "person", *others)
+        for track_id, video_id, key, source, *others in rows
     ]
 
 
 def _occasions(
-    keys: tuple[int, ...], scope: Scope, tracks: Sequence[Track], shared: dict[int, list[int]]
+    keys: tuple[int, ...], scope: Scope, tracks: Sequence[NamedTrack], shared: dict[int, list[int]]
 ) -> list[Occasion]:
     if scope.rule == "minutes":
         return _within(keys, tracks, timedelta(minutes=scope.minutes), shared)
     return _in_clips(keys, tracks, shared, at_once=scope.rule == "frame")
 
 
-def _by_video(tracks: Sequence[Track]) -> dict[int, list[Track]]:
-    videos: dict[int, list[Track]] = defaultdict(list)
+def _by_video(tracks: Sequence[NamedTrack]) -> dict[int, list[NamedTrack]]:
+    videos: dict[int, list[NamedTrack]] = defaultdict(list)
     for track in tracks:
         videos[track.video_id].append(track)
     return videos
 
 
-def _shared_frames(conn: sa.Connection, keys: tuple[int, ...], tracks: Sequence[Track]) -> dict[int, list[int]]:
-    """Frames that show all of them, by clip, in order."""
+def _shared_frames(conn: sa.Connection, keys: tuple[int, ...], tracks: Sequence[NamedTrack]) -> dict[int, list[int]]:
+    """Numbers of frames that show all individuals, by clip, in order."""
     candidates = [here for here in _by_video(tracks).values() if {track.key for track in here} == set(keys)]
     frames: dict[int, dict[int, set[int]]] = defaultdict(lambda: defaultdict(set))
     of = {track.track_id: track for here in candidates for track in here}
     d = t.detection.c
-    for part in _parts(sorted(of)):
+    for part in in_parts(sorted(of)):
         for row in conn.execute(sa.select(d.track_id, d.frame_no).where(d.track_id.in_(part))):
             track = of[row.track_id]
             frames[track.video_id][track.key].add(row.frame_no)
@@ -313,7 +316,7 @@ def _shared_frames(conn: sa.Connection, keys: tuple[int, ...], tracks: Sequence[
 
 
 def _in_clips(
-    keys: tuple[int, ...], tracks: Sequence[Track], shared: dict[int, list[int]], at_once: bool
+    keys: tuple[int, ...], tracks: Sequence[NamedTrack], shared: dict[int, list[int]], at_once: bool
 ) -> list[Occasion]:
     found = []
     for video_id, here in _by_video(tracks).items():
@@ -325,17 +328,17 @@ def _in_clips(
 
 
 def _within(
-    keys: tuple[int, ...], tracks: Sequence[Track], gap: timedelta, shared: dict[int, list[int]]
+    keys: tuple[int, ...], tracks: Sequence[NamedTrack], gap: timedelta, shared: dict[int, list[int]]
 ) -> list[Occasion]:
-    """One occasion for each clip in which the last of them came: the others went at most so long before."""
-    places: dict[tuple[str | None, str | None], list[Track]] = defaultdict(list)
+    """One occasion for each clip in which the last individual arrives; the others left at most `gap` before."""
+    places: dict[tuple[str | None, str | None], list[NamedTrack]] = defaultdict(list)
     for track in tracks:
         if track.recorded_at is not None:
             places[track.place].append(track)
-    found: dict[int, dict[int, Track]] = {}
+    found: dict[int, dict[int, NamedTrack]] = {}
     for here in places.values():
         here.sort(key=lambda track: (track.begins, track.track_id))
-        last: dict[int, Track] = {}
+        last: dict[int, NamedTrack] = {}
         for track in here:
             of_key = last.get(track.key)
             if of_key is None or of_key.ends is None or (track.ends is not None and track.ends >= of_key.ends):
@@ -354,9 +357,9 @@ def _within(
 
 
 def _indices(
-    conn: sa.Connection, asked: Question, tracks: Sequence[Track], occasions: Sequence[Occasion]
-) -> list[Index]:
-    """Of each two of them, by the same rule; of two, what the occasions say."""
+    conn: sa.Connection, asked: TogetherQuery, tracks: Sequence[NamedTrack], occasions: Sequence[Occasion]
+) -> list[AssociationIndex]:
+    """Indices of each pair, by the same rule; for two individuals, from the occasions."""
     alive = _alive(conn, asked.keys)
     found = []
     for a, b in combinations(asked.keys, 2):
@@ -375,17 +378,17 @@ def _indices(
     return found
 
 
-def index_of(a: int, b: int, days: Sequence[tuple[bool, bool, bool]]) -> Index:
-    """Simple ratio and half-weight index of two. days: together, a seen, b seen; intervals by resampling days."""
+def index_of(a: int, b: int, days: Sequence[tuple[bool, bool, bool]]) -> AssociationIndex:
+    """Simple ratio and half-weight index of two. days: (together, a seen, b seen); intervals by resampling days."""
     kinds = np.array([0 if x else 3 if in_a and in_b else 1 if in_a else 2 for x, in_a, in_b in days], np.int64)
     return index_of_counts(a, b, *np.bincount(kinds, minlength=4).tolist())
 
 
-def index_of_counts(a: int, b: int, x: int, y_a: int, y_b: int, y_ab: int) -> Index:
-    """The same from how many days there were of each kind."""
+def index_of_counts(a: int, b: int, x: int, y_a: int, y_b: int, y_ab: int) -> AssociationIndex:
+    """The same from the number of days of each kind."""
     n = x + y_a + y_b + y_ab
     if not n:
-        return Index(a, b, 0, 0, 0, 0, None, None, None, None, None, None)
+        return AssociationIndex(a, b, 0, 0, 0, 0, None, None, None, None, None, None)
     counts = np.array([x, y_a, y_b, y_ab])
     drawn = np.random.default_rng(0).multinomial(n, counts / n, size=RESAMPLES).astype(float)
     together_, only_a, only_b, apart = drawn.T
@@ -393,14 +396,14 @@ def index_of_counts(a: int, b: int, x: int, y_a: int, y_b: int, y_ab: int) -> In
     hwi = together_ / (together_ + apart + (only_a + only_b) / 2)
     sri_low, sri_high = (float(v) for v in np.quantile(sri, (0.025, 0.975)))
     hwi_low, hwi_high = (float(v) for v in np.quantile(hwi, (0.025, 0.975)))
-    return Index(
+    return AssociationIndex(
         a, b, x, y_a, y_b, y_ab, x / (x + y_ab + y_a + y_b), sri_low, sri_high,
         x / (x + y_ab + (y_a + y_b) / 2), hwi_low, hwi_high,
     )  # fmt: skip
 
 
 def _alive(conn: sa.Connection, keys: tuple[int, ...]) -> dict[int, tuple[date, date]]:
-    """From when to when each was alive and under study (entry, else earliest birth; departure), as far as is known."""
+    """First and last day on which each was alive and under study (entry, else earliest birth; departure), if known."""
     i = t.individual.c
     return {
         row.individual_id: (
@@ -413,8 +416,3 @@ def _alive(conn: sa.Connection, keys: tuple[int, ...]) -> dict[int, tuple[date, 
             )
         )
     }
-
-
-def _parts(values: Sequence[int]) -> Iterator[list[int]]:
-    for start in range(0, len(values), _PART):
-        yield list(values[start : start + _PART])

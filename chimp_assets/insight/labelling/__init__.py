@@ -1,1 +1,1 @@
-"""How the labelling goes: progress, one's own answers, people, what to review."""
+"""Labelling: progress, own answers, people, and cases for review."""

@@ -1,6 +1,6 @@
-"""One's own answers: what became of them, which of them somebody corrected, and what one is asked about them.
+"""A person's own answers: their state, corrections by others, and questions about them.
 
-Belongs here: these facts of one person. Does not belong here: what there is to decide about others' (`review`).
+Belongs here: these facts for one person. Does not belong here: cases for reviewers (`review`).
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from chimp_assets.database.labels.shown import GOLD, REVIEW
 
 PAGE = 50
 LOOKED_AT = 200_000
-"""Newest events that one page goes through: events are not in order of people, and some have answered long ago."""
+"""Newest events that one page reads: events of all people are mixed, and some people answered long ago."""
 CORRECTED_OF = 500
-"""Newest own answers among which corrected ones are looked for."""
+"""Newest own answers that are searched for corrected ones."""
 State = Literal["stands", "agreed", "replaced", "retracted", "taken_back", "corrected"]
 
 
 @dataclass(frozen=True)
-class Instead:
-    """The answer that stands instead: who gave it, when, what it says, and whether it was decided in review."""
+class ReplacingAnswer:
+    """The answer that stands instead. in_review: whether a reviewer decided it."""
 
     kind: str
     anim_id: str | None
@@ -40,8 +40,8 @@ class Instead:
 
 
 @dataclass(frozen=True)
-class Question:
-    """What somebody asks about an answer."""
+class AuthorQuestion:
+    """A question about an answer, to its author."""
 
     by: str
     at: datetime
@@ -49,13 +49,13 @@ class Question:
 
 
 @dataclass(frozen=True)
-class Own:
-    """One own answer. anim_id, name: whom it named, as merged now; photo: content hash of the track's best crop.
+class OwnAnswer:
+    """One own answer. anim_id, name: the named individual after merges; photo: content hash of the track's best crop.
 
-    state: stands; agreed: another answer stands and says the same; replaced: by an own newer one; retracted: by
-    oneself; taken_back: by somebody else (instead is then what stands now, if anything does); corrected: another answer
-    stands instead. A check whose answer is known stands until somebody has decided about it, and a hidden repeat has
-    the lane that it was shown with: who knew them for such would answer them with more care than the others.
+    state: stands; agreed: another answer stands and agrees; replaced: by an own newer answer; retracted: by the person;
+    taken_back: by somebody else (then `instead` is the standing answer, if any); corrected: another answer stands. A
+    check shows as standing until a reviewer has decided it, and a hidden repeat shows the lane that the screen showed:
+    people who recognise them would answer them with more care than others.
     """
 
     seq: int
@@ -70,31 +70,31 @@ class Own:
     note: str | None
     photo: str | None
     state: State
-    instead: Instead | None
+    instead: ReplacingAnswer | None
     taken_back_by: str | None
-    questions: tuple[Question, ...]
+    questions: tuple[AuthorQuestion, ...]
 
 
 @dataclass(frozen=True)
-class Page:
-    """A person's newest answers and skips. corrected: of the newest CORRECTED_OF those that somebody corrected, took
-    back, or asks about; older: where the next page begins, None where nothing older is.
+class OwnAnswersPage:
+    """A person's newest answers and skips. corrected: those of the newest CORRECTED_OF that somebody corrected, took
+    back, or asks about; older: where the next page begins, None at the end.
     """
 
-    answers: list[Own]
-    corrected: list[Own]
+    answers: list[OwnAnswer]
+    corrected: list[OwnAnswer]
     older: int | None
 
 
-def page(conn: sa.Connection, user_id: int, before: int | None = None) -> Page:
-    """The first page, or the one that begins before an event."""
+def page(conn: sa.Connection, user_id: int, before: int | None = None) -> OwnAnswersPage:
+    """The first page, or the page that begins before an event."""
     high = min(last_seq(conn), (before or 2**62) - 1)
     low = max(0, high - LOOKED_AT)
     rows = _rows(conn, user_id, low, high, CORRECTED_OF if before is None else PAGE + 1)
     found = _owned(conn, user_id, rows[: PAGE if before is not None else None])
     corrected = [one for one in found if one.state in ("corrected", "taken_back") or one.questions]
     older = found[PAGE - 1].seq if len(rows) > PAGE else low + 1 if low else None
-    return Page(found[:PAGE], corrected if before is None else [], older)
+    return OwnAnswersPage(found[:PAGE], corrected if before is None else [], older)
 
 
 def _rows(conn: sa.Connection, user_id: int, low: int, high: int, limit: int) -> Sequence[Any]:
@@ -118,7 +118,7 @@ def _rows(conn: sa.Connection, user_id: int, low: int, high: int, limit: int) ->
 _SHOWN = (*ANSWER_KINDS, "same", "different", "skip")
 
 
-def _owned(conn: sa.Connection, user_id: int, rows: Sequence[Any]) -> list[Own]:
+def _owned(conn: sa.Connection, user_id: int, rows: Sequence[Any]) -> list[OwnAnswer]:
     standing = _standing(conn, sorted({row.track_id for row in rows if _is_answer(row)}))
     questions = _questions(conn, user_id, [row.annotation_id for row in rows])
     decided = _decided(conn, sorted({row.track_id for row in rows if _is_answer(row) and row.shown_mode == GOLD}))
@@ -129,7 +129,7 @@ def _owned(conn: sa.Connection, user_id: int, rows: Sequence[Any]) -> list[Own]:
         state = _state(row, head, user_id, row.track_id in decided)
         other = head if state in ("corrected", "taken_back") else None
         found.append(
-            Own(
+            OwnAnswer(
                 row.seq, row.annotation_id, row.kind, row.track_id, row.anim_id, row.name, row.server_time,
                 "boundary" if row.lane == "repeat" else row.lane,
                 row.seconds, row.note, row.content_hash, state, _instead(other),
@@ -153,7 +153,7 @@ def _state(row: Any, head: Any, user_id: int, decided: bool) -> State:
 
 
 def _decided(conn: sa.Connection, track_ids: list[int]) -> set[int]:
-    """Of some tracks those about which somebody has decided in review."""
+    """Those of some tracks that somebody has decided in review."""
     a = t.annotation.c
     in_review = sa.select(a.track_id).where(a.track_id.in_(track_ids), a.kind.in_(ANSWER_KINDS), a.shown_mode == REVIEW)
     return {row for row in conn.scalars(in_review) if row is not None} if track_ids else set()
@@ -167,14 +167,14 @@ def _meaning(row: Any) -> tuple[str, int | None]:
     return ("name", row.individual_id) if row.kind in NAMING_KINDS else (row.kind, None)
 
 
-def _instead(row: Any) -> Instead | None:
+def _instead(row: Any) -> ReplacingAnswer | None:
     if row is None:
         return None
-    return Instead(row.kind, row.anim_id, row.name, row.by, row.server_time, row.note, row.shown_mode == REVIEW)
+    return ReplacingAnswer(row.kind, row.anim_id, row.name, row.by, row.server_time, row.note, row.shown_mode == REVIEW)
 
 
 def _standing(conn: sa.Connection, track_ids: list[int]) -> dict[int, Any]:
-    """The answer that stands for each of some tracks, with its author."""
+    """The standing answer of each track, with its author."""
     if not track_ids:
         return {}
     answer = effective_answers(of_tracks=track_ids).subquery("answer")
@@ -191,10 +191,10 @@ def _standing(conn: sa.Connection, track_ids: list[int]) -> dict[int, Any]:
     return {row.track_id: row for row in rows}
 
 
-def _questions(conn: sa.Connection, user_id: int, ids: list[str]) -> dict[str, list[Question]]:
-    """What others ask about some answers."""
+def _questions(conn: sa.Connection, user_id: int, ids: list[str]) -> dict[str, list[AuthorQuestion]]:
+    """Questions by others about some answers."""
     a, u = t.annotation.c, t.app_user.c
-    found: dict[str, list[Question]] = {}
+    found: dict[str, list[AuthorQuestion]] = {}
     rows = conn.execute(
         sa.select(a.supersedes, a.note, a.server_time, u.name)
         .join_from(t.annotation, t.app_user, u.user_id == a.annotator_id)
@@ -202,7 +202,7 @@ def _questions(conn: sa.Connection, user_id: int, ids: list[str]) -> dict[str, l
         .order_by(a.seq)
     )
     for row in rows if ids else ():
-        found.setdefault(row.supersedes, []).append(Question(row.name, row.server_time, row.note))
+        found.setdefault(row.supersedes, []).append(AuthorQuestion(row.name, row.server_time, row.note))
     return found
 
 

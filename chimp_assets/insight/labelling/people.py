@@ -1,7 +1,6 @@
-"""The people who answer: who they are, when they were last here, how fast and how alike they answer; what happened.
+"""Users: when they were last seen, how fast they answer, how well they agree; and the audit log.
 
-Belongs here: these facts, and the log of what happened. Does not belong here: changing anything (`database.people`),
-drawing.
+Belongs here: these facts, and reading the log. Does not belong here: changing anything (`database.people`), drawing.
 """
 
 from __future__ import annotations
@@ -23,16 +22,16 @@ from chimp_assets.database.labels.kinds import ANSWER_KINDS, NAMING_KINDS, PAIR_
 from chimp_assets.intervals import wilson
 
 LOOKED_AT = 10_000
-"""Newest events of which pace is taken."""
+"""Newest events for pace."""
 COMPARED = 3_000
-"""Newest events of which agreement is taken: everything is read that people ever said of their tracks."""
+"""Newest events for agreement, which needs every answer to their tracks."""
 LOGGED = 50
 HOURS_SHOWN = 48
 
 
 @dataclass(frozen=True)
 class Share:
-    """How many of how many, with the 95 % interval (Wilson)."""
+    """hits of n, with the 95 % interval (Wilson)."""
 
     hits: int
     n: int
@@ -44,14 +43,14 @@ class Share:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Limits of 95 in 100."""
+        """The 95 % interval."""
         return wilson(self.hits, self.n)
 
 
 @dataclass(frozen=True)
-class Member:
-    """One user. last_seen: of the newest session; sessions: those that have not ended; has_password: may sign in with
-    one; outside: comes from the identity provider."""
+class UserSummary:
+    """One user. last_seen: in the newest session; sessions: number of open ones; has_password: may sign in with a
+    password; outside: comes from the identity provider."""
 
     user_id: int
     name: str
@@ -66,8 +65,9 @@ class Member:
 
 
 @dataclass(frozen=True)
-class Pace:
-    """Answers of one person among the newest events. hours: clock hours with an answer; per_hour: median of these."""
+class AnsweringPace:
+    """Answers of one person among the newest events. hours: clock hours with an answer; per_hour: median over these;
+    seconds: median time, None without timed answers."""
 
     name: str
     answers: int
@@ -77,7 +77,7 @@ class Pace:
 
 
 @dataclass(frozen=True)
-class Hour:
+class HourlyAnswers:
     """Answers of each person in one clock hour (UTC)."""
 
     at: datetime
@@ -85,24 +85,24 @@ class Hour:
 
 
 @dataclass(frozen=True)
-class Answered:
-    """Pace and agreement. looked_at, compared: events that were gone through for either; alike: with others about the
-    same tracks; gold: of questions whose answer is known; own: with oneself, of hidden repeats.
+class AnsweringSummary:
+    """Pace and agreement. looked_at, compared: number of events read for each; alike: agreement with others about the
+    same tracks; gold: correct answers to checks; own: self-agreement in hidden repeats.
     """
 
     looked_at: int
     compared: int
     since: datetime | None
-    paces: list[Pace]
-    hours: list[Hour]
+    paces: list[AnsweringPace]
+    hours: list[HourlyAnswers]
     alike: dict[str, Share]
     gold: dict[str, Share]
     own: dict[str, SelfAgreement]
 
 
 @dataclass(frozen=True)
-class Logged:
-    """One thing that happened. detail: name and value, as they were written."""
+class AuditEntry:
+    """One entry of the audit log. detail: names and values, as stored."""
 
     audit_event_id: int
     at: datetime
@@ -112,8 +112,8 @@ class Logged:
     detail: list[tuple[str, str]]
 
 
-def members(conn: sa.Connection, now: datetime) -> list[Member]:
-    """All users by name, those who are disabled last."""
+def members(conn: sa.Connection, now: datetime) -> list[UserSummary]:
+    """All users by name, disabled users last."""
     u, s, o = t.app_user.c, t.user_session.c, t.oidc_identity.c
     seen: dict[int, datetime] = {}
     open_sessions: dict[int, int] = defaultdict(int)
@@ -132,7 +132,7 @@ def members(conn: sa.Connection, now: datetime) -> list[Member]:
         ).order_by(u.disabled, u.name)
     )  # fmt: skip
     return [
-        Member(
+        UserSummary(
             row.user_id, row.name, row.role, bool(row.disabled), row.created_at, seen.get(row.user_id),
             open_sessions[row.user_id], bool(row.has_password), bool(row.must_change), row.user_id in outside,
         )
@@ -140,8 +140,8 @@ def members(conn: sa.Connection, now: datetime) -> list[Member]:
     ]  # fmt: skip
 
 
-def answered(conn: sa.Connection) -> Answered:
-    """How fast and how alike people answer, of the newest events; imported labels were not answered here."""
+def answering_summary(conn: sa.Connection) -> AnsweringSummary:
+    """Pace and agreement of people in the newest events, without imported labels."""
     a, u = t.annotation.c, t.app_user.c
     high = last_seq(conn)
     low = max(0, high - LOOKED_AT)
@@ -164,17 +164,19 @@ def answered(conn: sa.Connection) -> Answered:
         counted = [found[name] for found in by_hour.values() if name in found]
         seconds = timed.get(name)
         paces.append(
-            Pace(name, sum(counted), len(counted), float(median(counted)), float(median(seconds)) if seconds else None)
+            AnsweringPace(
+                name, sum(counted), len(counted), float(median(counted)), float(median(seconds)) if seconds else None
+            )
         )
-    hours = [Hour(at, dict(by_hour[at])) for at in sorted(by_hour, reverse=True)[:HOURS_SHOWN]]
+    hours = [HourlyAnswers(at, dict(by_hour[at])) for at in sorted(by_hour, reverse=True)[:HOURS_SHOWN]]
     near = max(0, high - COMPARED)
     own = {one.annotator: one for one in self_agreement(conn, near)}
     since = rows[0].server_time if rows else None
-    return Answered(high - low, high - near, since, paces, hours, _alike(conn, near), _gold(conn), own)
+    return AnsweringSummary(high - low, high - near, since, paces, hours, _alike(conn, near), _gold(conn), own)
 
 
 def _alike(conn: sa.Connection, low: int) -> dict[str, Share]:
-    """Of the newest answers those about tracks that somebody else has answered too: how often the two say the same."""
+    """Agreement with others, in the newest answers to tracks that somebody else answered too."""
     mine, theirs = t.annotation.alias("mine"), t.annotation.alias("theirs")
     one, other = t.individual.alias("one"), t.individual.alias("other")
     back = t.annotation.alias("taken_back")
@@ -203,7 +205,7 @@ def _alike(conn: sa.Connection, low: int) -> dict[str, Share]:
         )
         .group_by(mine.c.annotator_id)
     ).all()  # fmt: skip
-    # Joined here: with it in the statement, SQLite walks the events once for each user.
+    # Names are joined here: in the statement, SQLite would scan the events once for each user.
     names = {row.user_id: row.name for row in conn.execute(sa.select(t.app_user.c.user_id, t.app_user.c.name))}
     return {names[row.annotator_id]: Share(int(row.hits), int(row.n)) for row in rows}
 
@@ -220,8 +222,10 @@ def _gold(conn: sa.Connection) -> dict[str, Share]:
     return {name: Share(int(hits), int(n)) for name, hits, n in rows}
 
 
-def log(conn: sa.Connection, before: int | None = None, action: str | None = None, limit: int = LOGGED) -> list[Logged]:
-    """What happened, the newest first, before one of them. action: only this one."""
+def audit_log(
+    conn: sa.Connection, before: int | None = None, action: str | None = None, limit: int = LOGGED
+) -> list[AuditEntry]:
+    """Entries of the audit log, newest first. before: only older ones; action: only this kind."""
     e, u = t.audit_event.c, t.app_user.c
     asked = sa.select(e.audit_event_id, e.at, u.name, e.action, e.subject, e.detail).outerjoin_from(
         t.audit_event, t.app_user, u.user_id == e.user_id
@@ -237,10 +241,10 @@ def log(conn: sa.Connection, before: int | None = None, action: str | None = Non
         except ValueError:
             detail = {"": row.detail}
         pairs = [(str(k), str(v)) for k, v in detail.items() if v != ""] if isinstance(detail, dict) else []
-        found.append(Logged(row.audit_event_id, row.at, row.name, row.action, row.subject, pairs))
+        found.append(AuditEntry(row.audit_event_id, row.at, row.name, row.action, row.subject, pairs))
     return found
 
 
 def actions(conn: sa.Connection) -> list[str]:
-    """Kinds of things that happened."""
+    """Kinds of entries in the audit log."""
     return list(conn.scalars(sa.select(t.audit_event.c.action).distinct().order_by(t.audit_event.c.action)))

@@ -1,6 +1,7 @@
-"""How far the labelling is: a person's day, what waits and for how long, what the labels bought, who lacks them.
+"""Progress of the labelling: a person's day, waiting work, what the labels achieved, individuals with few labels.
 
-Belongs here: the numbers of the first page. Does not belong here: how the whole home is (`database.status`), drawing.
+Belongs here: the numbers of the first page. Does not belong here: the state of the whole home (`insight.status`),
+drawing.
 """
 
 from __future__ import annotations
@@ -13,53 +14,55 @@ import sqlalchemy as sa
 
 from chimp_assets.database import schema as t
 from chimp_assets.database.labels.agreement import SelfAgreement, recent_self_agreement
-from chimp_assets.database.labels.answers import effective_answers
 from chimp_assets.database.labels.kinds import ANSWER_KINDS, NAMING_KINDS, PAIR_ANSWER_KINDS
 from chimp_assets.database.work.queue import in_lanes
+from chimp_assets.insight.individuals.named_tracks import verified_tracks
 from chimp_assets.insight.status import Bought, HeadStatus, bought_of, head_history
 
 ENOUGH = 10
-"""Verified tracks below which an individual is asked for first."""
+"""Verified tracks that an individual should have."""
 PACE_OF = 200
-"""Newest timed answers of a person of which the median is taken."""
+"""Newest timed answers of a person for the median."""
 
 
 @dataclass(frozen=True)
-class Pace:
-    """Median seconds of a person's newest n timed answers; None where nothing was timed."""
+class MedianTime:
+    """Median seconds of a person's newest n timed answers; None without timed answers."""
 
     seconds: float | None
     n: int
 
 
 @dataclass(frozen=True)
-class Work:
-    """Items of one kind that this person could do now, how fast the person is at them, and what that makes."""
+class WaitingWork:
+    """Items of one kind that a person could do now, and the person's median time for them."""
 
     kind: str
     ready: int
-    pace: Pace
+    pace: MedianTime
 
     @property
     def seconds_left(self) -> float | None:
-        """Items times the person's median; None where the person has no pace yet."""
+        """Items times the person's median; None without a median."""
         return None if self.pace.seconds is None else self.ready * self.pace.seconds
 
 
 @dataclass(frozen=True)
-class Day:
-    """A person's answers since a moment. named: tracks, without names taken back; answers: all, taken back or not."""
+class DaySummary:
+    """A person's answers since a moment. named: tracks, without names taken back; answers: including those
+    taken back.
+    """
 
     since: datetime
     named: int
     answers: int
-    pace: Pace
+    pace: MedianTime
     agreement: SelfAgreement | None
 
 
 @dataclass(frozen=True)
-class Lacking:
-    """An individual with too few verified tracks: tracks whose name a person gave, and that stands."""
+class UndersampledIndividual:
+    """An individual with too few verified tracks: those with a standing name that a person gave."""
 
     anim_id: str
     name: str | None
@@ -68,8 +71,8 @@ class Lacking:
 
 
 @dataclass(frozen=True)
-class CurvePoint:
-    """Accuracy on the audit tracks after so many labels, with limits of 95 in 100. policy: real or random."""
+class AccuracyPoint:
+    """Accuracy on the audit tracks by number of labels, with 95 % limits. policy: real or random."""
 
     policy: str
     labels: int
@@ -79,17 +82,17 @@ class CurvePoint:
 
 
 @dataclass(frozen=True)
-class Learned:
-    """What the labels bought: of the champion head, as measured on labels up to `watermark`."""
+class LearningProgress:
+    """What the labels achieved, for the champion head, measured with labels up to decision `watermark`."""
 
     head: HeadStatus | None
     bought: Bought | None
     watermark: int | None
-    curve: list[CurvePoint]
+    curve: list[AccuracyPoint]
 
 
-def day_of(conn: sa.Connection, user_id: int, name: str, since: datetime) -> Day:
-    """What a person has done since a moment, and how well it has agreed with itself lately."""
+def day_of(conn: sa.Connection, user_id: int, name: str, since: datetime) -> DaySummary:
+    """A person's answers since a moment, and recent self-agreement."""
     a = t.annotation.c
     back = t.annotation.alias("taken_back")
     undone = sa.exists().where(back.c.kind == "retract", back.c.supersedes == a.annotation_id)
@@ -99,11 +102,11 @@ def day_of(conn: sa.Connection, user_id: int, name: str, since: datetime) -> Day
         sa.select(sa.func.count(sa.distinct(a.track_id))).where(*mine, a.kind.in_(NAMING_KINDS), ~undone)
     )
     own = next((row for row in recent_self_agreement(conn) if row.annotator == name), None)
-    return Day(since, int(named or 0), int(answers or 0), pace_of(conn, user_id, ANSWER_KINDS, since), own)
+    return DaySummary(since, int(named or 0), int(answers or 0), pace_of(conn, user_id, ANSWER_KINDS, since), own)
 
 
-def pace_of(conn: sa.Connection, user_id: int, kinds: tuple[str, ...], since: datetime | None = None) -> Pace:
-    """The median of a person's newest timed answers of these kinds."""
+def pace_of(conn: sa.Connection, user_id: int, kinds: tuple[str, ...], since: datetime | None = None) -> MedianTime:
+    """Median time of a person's newest answers of these kinds."""
     a = t.annotation.c
     asked = sa.select(a.seconds).where(
         a.annotator_id == user_id, a.kind.in_(kinds), a.seconds.is_not(None), a.lane != "import"
@@ -111,18 +114,18 @@ def pace_of(conn: sa.Connection, user_id: int, kinds: tuple[str, ...], since: da
     if since is not None:
         asked = asked.where(a.server_time >= since)
     seconds = list(conn.scalars(asked.order_by(a.seq.desc()).limit(PACE_OF)))
-    return Pace(float(median(seconds)) if seconds else None, len(seconds))
+    return MedianTime(float(median(seconds)) if seconds else None, len(seconds))
 
 
-def work_for(conn: sa.Connection, user_id: int, may_name: bool, may_correct: bool) -> list[Work]:
-    """What waits for a person: items that are free or already this person's own."""
+def work_for(conn: sa.Connection, user_id: int, may_name: bool, may_correct: bool) -> list[WaitingWork]:
+    """Work for a person: items that are free or leased by this person."""
     found = []
     if may_name:
-        found.append(Work("names", _ready(conn, user_id, in_lanes(None)), pace_of(conn, user_id, ANSWER_KINDS)))
+        found.append(WaitingWork("names", _ready(conn, user_id, in_lanes(None)), pace_of(conn, user_id, ANSWER_KINDS)))
     pairs = pace_of(conn, user_id, PAIR_ANSWER_KINDS[:2])
-    found.append(Work("pairs", _ready(conn, user_id, in_lanes((t.PAIRS,))), pairs))
+    found.append(WaitingWork("pairs", _ready(conn, user_id, in_lanes((t.PAIRS,))), pairs))
     if may_correct:
-        found.append(Work("disputed", _ready(conn, user_id, in_lanes((t.DISPUTED,))), pairs))
+        found.append(WaitingWork("disputed", _ready(conn, user_id, in_lanes((t.DISPUTED,))), pairs))
     return found
 
 
@@ -135,36 +138,24 @@ def _ready(conn: sa.Connection, user_id: int, lanes: sa.ColumnElement[bool]) -> 
     return int(conn.scalar(sa.select(sa.func.count()).select_from(t.acquisition_queue).where(free, lanes)) or 0)
 
 
-def verified_tracks(conn: sa.Connection) -> dict[int, int]:
-    """How many tracks of each individual have a name that a person gave and that stands, after merges."""
-    answers = effective_answers().subquery("answer")
-    return {
-        row.individual_id: row.n
-        for row in conn.execute(
-            sa.select(answers.c.individual_id, sa.func.count().label("n"))
-            .join_from(answers, t.track, t.track.c.track_id == answers.c.track_id)
-            .where(answers.c.kind.in_(NAMING_KINDS), t.track.c.state == "live")
-            .group_by(answers.c.individual_id)
-        )
-    }
-
-
-def lacking(conn: sa.Connection, enough: int = ENOUGH) -> list[Lacking]:
-    """Individuals with fewer verified tracks than enough, the fewest first. Merged ones count as who they are."""
+def undersampled(conn: sa.Connection, enough: int = ENOUGH) -> list[UndersampledIndividual]:
+    """Individuals with fewer verified tracks than `enough`, fewest first; merged individuals count as one."""
     counts = verified_tracks(conn)
     i = t.individual.c
     people = conn.execute(
         sa.select(i.individual_id, i.anim_id, i.name, i.provisional).where(i.same_as_id.is_(None)).order_by(i.anim_id)
     )
-    few = [Lacking(r.anim_id, r.name, bool(r.provisional), counts.get(r.individual_id, 0)) for r in people]
+    few = [
+        UndersampledIndividual(r.anim_id, r.name, bool(r.provisional), counts.get(r.individual_id, 0)) for r in people
+    ]
     return sorted((row for row in few if row.verified < enough), key=lambda row: row.verified)
 
 
-def learned(conn: sa.Connection) -> Learned:
-    """What the labels bought, from the champion head's newest measurement."""
+def learning_progress(conn: sa.Connection) -> LearningProgress:
+    """What the labels achieved, from the newest measurement of the champion head."""
     head = next((head for head in head_history(conn) if head.state == "champion"), None)
     if head is None:
-        return Learned(None, None, None, [])
+        return LearningProgress(None, None, None, [])
     c = sa.table(
         "v_learning_curve",
         *map(sa.column, ("model_id", "policy", "n_labels", "accuracy", "accuracy_low", "accuracy_high")),
@@ -176,8 +167,8 @@ def learned(conn: sa.Connection) -> Learned:
         .order_by(c.policy, c.n_labels)
     ).all()
     curve = [
-        CurvePoint(r.policy, int(r.n_labels), r.accuracy, r.accuracy_low, r.accuracy_high)
+        AccuracyPoint(r.policy, int(r.n_labels), r.accuracy, r.accuracy_low, r.accuracy_high)
         for r in rows
         if None not in (r.accuracy, r.accuracy_low, r.accuracy_high)
     ]
-    return Learned(head, bought_of(conn), rows[0].watermark_seq if rows else None, curve)
+    return LearningProgress(head, bought_of(conn), rows[0].watermark_seq if rows else None, curve)

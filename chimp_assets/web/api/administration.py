@@ -1,7 +1,6 @@
-"""What administrators do: promote a model or go back to the one before, take failed videos up again, users; and what
-reviewers and experts say of camera clocks.
+"""Administration: promoting models, going back, retrying failed videos, users; and corrections of camera clocks.
 
-Each act writes an `audit_event` with its author. Roles never change: answers are weighed by them (`database.people`).
+Each act writes an `audit_event` with its author. Roles never change, because they weigh answers (`database.people`).
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ _Name = Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class Promotion(Body):
-    """Which model, why, and whether although the gate refuses it."""
+    """The model to promote. force: even if the gate refuses it."""
 
     model_id: Key
     why: str = Field("", max_length=500)
@@ -41,20 +40,20 @@ class Promotion(Body):
 
 
 class Rollback(Body):
-    """Of which task."""
+    """The task whose previous champion returns."""
 
     task: Literal["head", "embedder", "detector"]
     why: str = Field("", max_length=500)
 
 
-class Again(Body):
-    """Which failed video; all of them where none is named."""
+class Retry(Body):
+    """The failed video to retry; None: all of them."""
 
     video_id: Key | None = None
 
 
-class Clock(Body):
-    """What a camera's clock did: an offset or zone, a reset, or the order of day and month; a period by days."""
+class ClockCorrection(Body):
+    """A fault of a camera's clock: an offset or zone, a reset, or the order of day and month; period in days."""
 
     camera: _Name
     offset: str | None = Field(None, max_length=40)
@@ -68,21 +67,21 @@ class Clock(Body):
     dry_run: bool = False
 
 
-class NotAnyMore(Body):
-    """Which correction is taken back, and why."""
+class CorrectionUndo(Body):
+    """The correction to take back."""
 
     correction_id: Key
     why: str = Field("", max_length=1000)
 
 
 class NewUser(Body):
-    """A person with a password for one sign-in."""
+    """A new user, who gets a one-time password."""
 
     name: _Name
     role: Literal["viewer", "volunteer", "identifier", "reviewer", "expert", "admin"]
 
 
-class Who(Body):
+class UserName(Body):
     """A user."""
 
     name: _Name
@@ -100,18 +99,20 @@ def promote(request: Request, wanted: Promotion, person: _Admin) -> Any:
 
 @router.post("/models/rollback")
 def rollback(request: Request, wanted: Rollback, person: _Admin) -> Any:
-    """Make the champion before the present one champion again, as `chimp models rollback` does."""
+    """Make the previous champion the champion again, as `chimp models rollback` does."""
     model_id, reason = roll_back(request.app.state.db, wanted.task, wanted.why or None, person.name)
     return {"model_id": model_id, "reason": reason}
 
 
 @router.post("/data/retry")
-def retry(request: Request, wanted: Again, person: _Admin) -> Any:
-    """Take failed videos and given-up bundles up again, as `chimp ingest --retry-failed` does; the daemon decodes."""
+def retry(request: Request, wanted: Retry, person: _Admin) -> Any:
+    """Retry failed videos and given-up bundles, as `chimp ingest --retry-failed` does; the daemon decodes them."""
     db = request.app.state.db
     done = due.retry_failed(db, wanted.video_id)
     if wanted.video_id is not None and not done.videos:
-        raise WebError(409, "not_failed", "This video has not failed, or not any more.", "Load the page again.")
+        raise WebError(
+            409, "not_failed", "This video has not failed, or is already being tried again.", "Load the page again."
+        )
     what = "archive" if wanted.video_id is None else f"video:{wanted.video_id}"
     with db.write() as conn:
         write_audit_event(
@@ -121,8 +122,8 @@ def retry(request: Request, wanted: Again, person: _Admin) -> Any:
 
 
 @router.post("/times/correct")
-def correct_time(request: Request, wanted: Clock, person: _Reviewer) -> Any:
-    """Say what a camera's clock did, as `chimp times correct` does; days, sightings and splits follow."""
+def correct_time(request: Request, wanted: ClockCorrection, person: _Reviewer) -> Any:
+    """Correct a camera's clock, as `chimp times correct` does; days, sightings and splits follow."""
     state = request.app.state
     fields = wanted.model_dump(exclude={"why", "dry_run"})
     done = correct(state.db, state.settings, Said(**fields), wanted.why or None, person.name, wanted.dry_run)
@@ -130,14 +131,14 @@ def correct_time(request: Request, wanted: Clock, person: _Reviewer) -> Any:
 
 
 @router.post("/times/undo")
-def undo_time(request: Request, wanted: NotAnyMore, person: _Reviewer) -> Any:
+def undo_time(request: Request, wanted: CorrectionUndo, person: _Reviewer) -> Any:
     """Take a correction of a clock back, as `chimp times undo` does."""
     state = request.app.state
     return _corrected(revoke(state.db, state.settings, wanted.correction_id, wanted.why or None, person.name))
 
 
 def _corrected(done: Corrected) -> dict[str, Any]:
-    would = "would be" if done.correction_id is None else "are"
+    would = "would change" if done.correction_id is None else "changed"
     return {
         "correction_id": done.correction_id,
         "says": done.words,
@@ -147,13 +148,13 @@ def _corrected(done: Corrected) -> dict[str, Any]:
             for uri, before, after in done.examples
         ],
         "moved": done.moved,
-        "words": f"{done.n_changed:,} times {would} others now.",
+        "words": f"{done.n_changed:,} times {would}.",
     }
 
 
 @router.post("/users/add")
 async def add(request: Request, wanted: NewUser, person: _Admin) -> Any:
-    """A new local user, with a password for one sign-in that is shown once."""
+    """A new local user, with a one-time password that is shown once."""
     name = wanted.name.strip()
 
     def work() -> Any:
@@ -164,8 +165,8 @@ async def add(request: Request, wanted: NewUser, person: _Admin) -> Any:
 
 
 @router.post("/users/password")
-async def password(request: Request, wanted: Who, person: _Admin) -> Any:
-    """Another password for one sign-in, shown once; all sessions of that user end."""
+async def password(request: Request, wanted: UserName, person: _Admin) -> Any:
+    """A new one-time password, shown once; all sessions of the user end."""
 
     def work() -> Any:
         with request.app.state.db.read() as conn:
@@ -176,7 +177,7 @@ async def password(request: Request, wanted: Who, person: _Admin) -> Any:
                 409,
                 "outside",
                 f"{wanted.name} signs in with the identity provider and has no password here.",
-                "Add a local user where somebody needs a password.",
+                "Add a local user for somebody who needs a password.",
             )
         return {"name": wanted.name, "password": _new_password(request, wanted.name, person)}
 
@@ -190,8 +191,8 @@ def _new_password(request: Request, name: str, person: Person) -> str:
 
 
 @router.post("/users/disable")
-def disable(request: Request, wanted: Who, person: _Admin) -> Any:
-    """This user is out at once and may answer no more; items go back to the queue, and what was said stays."""
+def disable(request: Request, wanted: UserName, person: _Admin) -> Any:
+    """Disable a user: sessions end, leased items go back to the queue, answers stay."""
     if key_of(wanted.name) == key_of(person.name):
         raise WebError(409, "oneself", "You cannot disable yourself.", "Ask another administrator.")
     disable_user(request.app.state.db, wanted.name, person.name)
@@ -199,15 +200,15 @@ def disable(request: Request, wanted: Who, person: _Admin) -> Any:
 
 
 @router.post("/users/enable")
-def enable(request: Request, wanted: Who, person: _Admin) -> Any:
-    """This user may sign in and answer again."""
+def enable(request: Request, wanted: UserName, person: _Admin) -> Any:
+    """Enable a user again."""
     enable_user(request.app.state.db, wanted.name, person.name)
     return {"name": wanted.name, "disabled": False}
 
 
 @router.post("/users/sign-out")
-def sign_out(request: Request, wanted: Who, person: _Admin) -> Any:
-    """End every session of a user; of one's own all but this one."""
+def sign_out(request: Request, wanted: UserName, person: _Admin) -> Any:
+    """End all sessions of a user, except the one of this request."""
     with request.app.state.db.write() as conn:
         user_id = user_id_of(conn, wanted.name, even_disabled=True)
         ended = sessions.revoke_in(conn, user_id, but=person.session_id)

@@ -1,4 +1,4 @@
-"""Boxes to draw and to mend: the frames that need it, with the boxes that are known."""
+"""Frames whose boxes people should draw or correct, with the known boxes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from chimp_assets.web.labelling.items import video_dict
 router = APIRouter(tags=["boxes"])
 
 FRAMES = 12
-"""Neighbouring frames of one task: what lies between two that are drawn is interpolated."""
+"""Neighbouring frames of one task; boxes between two drawn frames are interpolated."""
 
 
 @router.get("/api/boxes/next", dependencies=[Depends(require("annotator"))])
@@ -28,9 +28,9 @@ def next_task(
     exclude: Annotated[list[Key] | None, Query(max_length=200)] = None,
     skip_videos: Annotated[list[Key] | None, Query(max_length=200)] = None,
 ) -> Any:
-    """Frames of one video: of a track whose box somebody called bad, else of a video without any drawn box.
+    """Frames of one video: of a track with a reported bad box, else of a video without drawn boxes.
 
-    exclude: tracks, skip_videos: videos that are in hand or were put aside. task is null when nothing is left.
+    exclude: tracks, skip_videos: videos that are in progress or were skipped. task is null when nothing is left.
     """
     with request.app.state.db.read() as conn:
         bad = _bad_box(conn, exclude or [])
@@ -44,7 +44,7 @@ def next_task(
 
 @router.get("/media/frame/{video_id}/{frame_no}.jpg", dependencies=[Depends(require("viewer"))])
 def frame(request: Request, video_id: Key, frame_no: FrameNo) -> Response:
-    """A kept picture as it is stored. Kept by browsers as long as its video is not ingested again."""
+    """A stored frame. Browsers revalidate it by its etag, which changes if the video is ingested again."""
     f, s = t.frame.c, t.frame_shard.c
     with request.app.state.db.read() as conn:
         row = conn.execute(
@@ -61,13 +61,13 @@ def frame(request: Request, video_id: Key, frame_no: FrameNo) -> Response:
     try:
         content = request.app.state.home.store.get_range(row.uri, row.byte_offset, row.byte_length)
     except MissingBlobError:
-        raise WebError(404, "no_media", "This frame is missing in the store.", "Tell the administrator.") from None
+        raise WebError(404, "no_media", "This frame is missing from the store.", "Tell the administrator.") from None
     return Response(content, headers=headers, media_type="image/jpeg")
 
 
 def _bad_box(conn: sa.Connection, exclude: list[int]) -> Any:
     a, k = t.annotation.c, t.track.c
-    # Written out: SQLite uses an index of some rows only where it sees which.
+    # A literal: SQLite uses a partial index only if it sees the value.
     said = sa.select(a.track_id).where(a.kind == sa.literal_column("'bad_box'"))
     answers = effective_answers(of_tracks=said).subquery()
     drawn = t.annotation.alias("drawn")
@@ -141,7 +141,7 @@ def _task(conn: sa.Connection, video_id: int, reason: str, track_id: int | None,
 
 
 def _box(row: Any, score: float | None, event_id: str | None) -> dict[str, Any]:
-    """event_id: of a box that a person drew; it is the base_event_id of who changes it."""
+    """event_id: of a box that a person drew; whoever changes the box sends it as base_event_id."""
     return {
         "track_id": row.track_id,
         "x": row.x,

@@ -1,8 +1,8 @@
-"""Decisions from browsers: stored once each, however often and in whatever order they come.
+"""Decisions from browsers: each is stored once, however often and in whatever order they arrive.
 
-What a browser says of a decision is believed: what was decided, about what, and what was shown. Why it was asked is
-not: lane and propensity are the queue item's, or those of a decision that nobody asked for. One decision that cannot be
-read or stored does not keep the others of its batch out.
+The browser is trusted about the decision, its subject, and what the screen showed. It is not trusted about why it was
+asked: lane and propensity come from the queue item, or are those of a free decision. A decision that cannot be read or
+stored does not hold up the others of its batch.
 """
 
 from __future__ import annotations
@@ -34,9 +34,8 @@ router = APIRouter(prefix="/api", tags=["events"])
 
 
 class Event(Body):
-    """One decision: `LabelEvent` without its author, who is signed in. base_event_id: what the person saw and edits.
-
-    lane and propensity are read and not used: devices in the field still send them.
+    """One decision: a `LabelEvent` without its author, who is signed in. base_event_id: the event that the person saw
+    and edits. lane and propensity are accepted but ignored: devices in the field still send them.
     """
 
     annotation_id: str = Field(max_length=64)
@@ -63,12 +62,12 @@ class Event(Body):
 
     @property
     def is_about_two(self) -> bool:
-        """Whether it says something of a pair of tracks."""
+        """Whether it is about a pair of tracks."""
         return self.kind in PAIR_KINDS or self.other_track_id is not None
 
 
-class Unreadable(BaseModel):
-    """A decision that is none, with an id by which its sender can be told so."""
+class UnreadableEvent(BaseModel):
+    """An invalid decision with an id, so that its result can be reported."""
 
     annotation_id: str
     error: Any
@@ -81,31 +80,33 @@ def _or_unreadable(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
         name = value.get("annotation_id") if isinstance(value, dict) else None
         if not isinstance(name, str) or len(name) > 64:
             raise
-        return Unreadable(annotation_id=name, error=error.errors(include_url=False, include_context=False)[0])
+        return UnreadableEvent(annotation_id=name, error=error.errors(include_url=False, include_context=False)[0])
 
 
-class Events(Body):
-    """A batch. user: whose answers they are, where a device says so: several people may use one."""
+class EventBatch(Body):
+    """A batch of decisions. user: their author, where the device knows it, because several people may share a
+    device.
+    """
 
     user: str | None = Field(None, max_length=200, description="who decided; refused if somebody else is signed in")
     events: list[Annotated[Event, WrapValidator(_or_unreadable)]] = Field(min_length=1, max_length=200)
 
 
 @router.post("/events")
-def events(request: Request, batch: Events, person: Annotated[Person, Depends(require("annotator"))]) -> Any:
-    """Store decisions; says of each what became of it. What is `stored`, `duplicate` or `conflict` may be forgotten."""
+def events(request: Request, batch: EventBatch, person: Annotated[Person, Depends(require("annotator"))]) -> Any:
+    """Store decisions, with a result for each. The client may forget those that are stored, duplicate or conflict."""
     if batch.user is not None and batch.user != person.name:
-        # Somebody else signed in on the same device in the meantime: nobody's answers become another's.
+        # Somebody else has signed in on this device: answers must not change their author.
         raise WebError(
             409,
             "other_user",
-            f"These answers are of {batch.user}, and {person.name} is signed in.",
+            f"These answers belong to {batch.user}, but {person.name} is signed in.",
             f"Sign in as {batch.user}; they are kept until then.",
         )
     state = request.app.state
-    # The validator puts these in the place of what it could not read.
+    # The validator replaces invalid decisions by these.
     places: list[tuple[int, Any]] = list(enumerate(batch.events))
-    unreadable: dict[int, Unreadable] = {place: one for place, one in places if isinstance(one, Unreadable)}
+    unreadable: dict[int, UnreadableEvent] = {place: one for place, one in places if isinstance(one, UnreadableEvent)}
     readable = [event for place, event in enumerate(batch.events) if place not in unreadable]
     if not readable:
         raise RequestValidationError([one.error for one in unreadable.values()])
@@ -151,18 +152,18 @@ def _lanes(db: Database, item_ids: set[int]) -> dict[int, str]:
 
 
 def _refusal(person: Person, event: Event, lane: str | None) -> tuple[str, str] | None:
-    """(field, sentence) where this person may not decide this. lane: of the item that asked."""
+    """(field, sentence) if this person may not decide this; None otherwise. lane: of the queue item."""
     rung = RUNG_OF[person.role]
     if not may_answer(person, event.kind, event.is_about_two):
         return "kind", f"your role is {rung}, which may not answer {event.kind!r} about an animal"
     if lane is not None and event.kind != "retract" and not may_settle(person, lane):
         needed = RUNG_OF_LANE.get(lane, "identifier")
-        return "item_id", f"your role is {rung}, and queue item {event.item_id} asks those who are {needed} or more"
+        return "item_id", f"your role is {rung}, and queue item {event.item_id} needs the role {needed} or above"
     return None
 
 
 def _implausible(event: Event) -> dict[str, str]:
-    """What is not stored of a decision because it cannot be so, by field: the decision itself is none the worse."""
+    """Implausible fields that are left out, each with a sentence; the decision itself is stored."""
     found = {}
     if event.seconds is not None and not (math.isfinite(event.seconds) and 0 <= event.seconds <= LONGEST_S):
         found["seconds"] = f"seconds is left out: {event.seconds} is not between 0 and {LONGEST_S:.0f}"
@@ -171,14 +172,14 @@ def _implausible(event: Event) -> dict[str, str]:
         try:
             plausible = EARLIEST <= time.astimezone(UTC) <= datetime.now(UTC) + AHEAD
         except OverflowError:
-            plausible = True  # it is refused for that
+            plausible = True  # such a time is refused elsewhere
         if not plausible:
-            found["client_time"] = f"client_time is left out: no clock says {time.isoformat()}"
+            found["client_time"] = f"client_time is left out: {time.isoformat()} is not plausible"
     return found
 
 
 def _fault_of(error: Any) -> tuple[str, str]:
-    """Field and sentence of what the framework could not read."""
+    """Field and sentence of a validation error."""
     where = ".".join(str(part) for part in error["loc"])
     return where.partition(".")[0], f"{where}: {error['msg']}"[:300]
 
@@ -186,7 +187,7 @@ def _fault_of(error: Any) -> tuple[str, str]:
 def _opinion(event: Event, person: Person, is_gold: bool, left_out: set[str]) -> Opinion:
     values = event.model_dump(exclude={"shown", "base_event_id", "lane", "propensity", *left_out})
     if is_gold:
-        # The item only lent its place; what the record keeps is that it was gold.
+        # Gold only took the place of the item: the record says gold, not the item.
         values["item_id"] = None
     shown = written(as_shown(event.shown, is_gold))
     return Opinion(LabelEvent(**values, annotator=person.name, shown=shown), event.base_event_id)

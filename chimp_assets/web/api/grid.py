@@ -1,4 +1,4 @@
-"""Confirming many tracks at once: two dozen that the model takes for one individual, and some that are not it."""
+"""Confirming many tracks at once: two dozen that the model assigns to one individual, and some plants."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ router = APIRouter(prefix="/api/grid", tags=["grid"])
 
 TRACKS = 24
 _LOOKED_AT = 20 * TRACKS
-# Written out: SQLite uses an index of some rows only where it sees which.
+# A literal: SQLite uses a partial index only if it sees the value.
 _FIRST = t.prediction.c.rank == sa.literal_column("1")
 
 
-class Marked(Body):
-    """What a person says is somebody else, before any of the page is stored."""
+class GridAnswer(Body):
+    """The tracks that a person marked as another individual, before any answer of the page is stored."""
 
     page_id: str = Field(max_length=36)
     marked: list[Key] = Field(max_length=100)
@@ -44,9 +44,9 @@ def grid(
     person: Annotated[Person, Depends(require("identifier"))],
     anim_id: Annotated[str | None, Query(max_length=300)] = None,
 ) -> Any:
-    """A page of tracks that the champion head takes for an individual; without anim_id: for whom there are most.
+    """A page of tracks that the champion head assigns to an individual; without anim_id: to the one with most tracks.
 
-    Tracks of the audit and of test days are never on it: a name that was suggested would spoil what is measured there.
+    Tracks of the audit and of test days are never on it: suggested names would bias the measurement.
     """
     state = request.app.state
     with state.db.read() as conn:
@@ -61,9 +61,9 @@ def grid(
         raise WebError(404, "no_individual", "There is no such individual.", "See the list of individuals.")
     page_id = str(uuid.uuid4())
     probability = dict(found[: TRACKS - 2])
-    plants = state.checks.plant(person, page_id, who.individual_id) if probability else []
+    plants = state.plants.plant(person, page_id, who.individual_id) if probability else []
     if not plants:
-        # Without a wrong track among them nobody can tell a look from a click.
+        # Without plants, careful and careless confirmations look the same.
         probability = {}
     shown = [*probability, *plants]
     random.shuffle(shown)
@@ -80,19 +80,20 @@ def grid(
 
 
 @router.post("/check")
-def check(request: Request, given: Marked, person: Annotated[Person, Depends(require("identifier"))]) -> Any:
-    """Whether the wrong tracks of a page were found. `plants` are not to be stored; after a miss nothing is."""
-    judged = request.app.state.checks.judge_page(person, given.page_id, set(given.marked))
+def check(request: Request, given: GridAnswer, person: Annotated[Person, Depends(require("identifier"))]) -> Any:
+    """Whether the plants of a page were found. Plants must not be stored; after a miss, nothing of the page is."""
+    judged = request.app.state.plants.judge_page(person, given.page_id, set(given.marked))
     if judged is None:
-        raise WebError(404, "no_page", "You were given no such page.", "Load the page again.")
+        raise WebError(404, "no_page", "This page was not given to you.", "Load the page again.")
     plants, missed = judged
     request.app.state.metrics.count("chimp_grid_pages_total", outcome="missed" if missed else "found")
     return {"passed": not missed, "plants": plants, "missed": missed}
 
 
 def _tile(track: dict[str, Any]) -> dict[str, Any]:
-    """A track by its best crop, asked for in one way: which pictures were made ahead tells who was asked about before,
-    and so which tracks are the wrong ones."""
+    """A track by its best crop, always by the same kind of address: otherwise pictures made in advance would reveal
+    which tracks are plants.
+    """
     face = {"url": track["face"], "frame_no": None, "time_s": None, "width": None, "height": None}
     return {**track, "crops": [face], "clip": None, "frame": None}
 
@@ -120,7 +121,7 @@ def _most_predicted(conn: sa.Connection, head_id: int) -> Any:
 
 
 def _predicted(conn: sa.Connection, settings: Settings, head_id: int, individual_id: int) -> list[tuple[int, float]]:
-    """(track_id, probability) of unnamed tracks taken for an individual, the surest first."""
+    """(track_id, probability) of unnamed tracks that the head assigns to an individual, most probable first."""
     p, k, v, s = t.prediction.c, t.track.c, t.video.c, t.split_assignment.c
     rows = conn.execute(
         sa.select(p.track_id, p.probability)

@@ -1,4 +1,4 @@
-"""Whether the server lives, and its numbers for who watches it."""
+"""Health check and metrics."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from chimp_assets.database import schema as t
 from chimp_assets.database.work.queue import pending_count
 from chimp_assets.web.auth.roles import everybody, may
 from chimp_assets.web.auth.sessions import person_of
-from chimp_assets.web.errors import SignedOut, WebError
+from chimp_assets.web.errors import SignedOutError, WebError
 from chimp_assets.web.metrics import gauge
 
 router = APIRouter(tags=["health"])
@@ -25,7 +25,7 @@ TOKEN = "CHIMP_METRICS_TOKEN"  # noqa: S105  the name of the variable that holds
 
 @router.get("/healthz", dependencies=[Depends(everybody())])
 def healthz(request: Request) -> JSONResponse:
-    """200 if the database answers, else 503. It says nothing more, for nobody is signed in."""
+    """200 if the database answers, else 503. No details, because nobody needs to sign in."""
     try:
         with request.app.state.db.read() as conn:
             conn.execute(sa.select(sa.literal(1)))
@@ -36,13 +36,13 @@ def healthz(request: Request) -> JSONResponse:
 
 @router.get("/metrics", dependencies=[Depends(everybody())], response_class=PlainTextResponse)
 def metrics(request: Request) -> PlainTextResponse:
-    """Prometheus' text format, for an administrator or for who has the token of the environment."""
+    """Prometheus' text format, for administrators, or with the token from the environment."""
     given = request.headers.get("authorization", "").removeprefix("Bearer ")
     expected = os.environ.get(TOKEN, "")
     if not (expected and hmac.compare_digest(given.encode(), expected.encode())):
         person = person_of(request)
         if person is None:
-            raise SignedOut
+            raise SignedOutError
         if not may(person, "admin"):
             raise WebError(403, "role", "These numbers are for administrators.", f"Ask one, or set {TOKEN}.")
     with request.app.state.db.read() as conn:

@@ -1,6 +1,6 @@
-"""What people change about individuals: reference photos, a track that is somebody else, two who are one.
+"""Changes to individuals by people: reference photos, misnamed tracks, codes, merges.
 
-Belongs here: bodies and answers. Does not belong here: the changes (`database.references`, `events`, `merges`).
+Belongs here: bodies and answers. Does not belong here: the changes (`database.labels`, `database.individuals`).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from chimp_assets.database.labels.events import LabelEvent, record_events
 from chimp_assets.database.labels.references import set_references
 from chimp_assets.database.labels.shown import GALLERY, written
 from chimp_assets.database.people.users import write_audit_event
-from chimp_assets.insight import individual
+from chimp_assets.insight.individuals import directory
 from chimp_assets.web.auth.roles import require
 from chimp_assets.web.auth.sessions import Person
 from chimp_assets.web.errors import WebError
@@ -32,21 +32,21 @@ _Identifier = Annotated[Person, Depends(require("identifier"))]
 _Reviewer = Annotated[Person, Depends(require("reviewer"))]
 
 
-class Photos(Body):
-    """Tracks whose best crops are the photos, the first first."""
+class ReferenceChoice(Body):
+    """Tracks whose best crops are the reference photos, in order."""
 
     tracks: list[Key] = Field(max_length=20)
 
 
-class SomebodyElse(Body):
-    """A track that is shown as an individual and, says this person, is not."""
+class MisnamedTrack(Body):
+    """A track that is shown under a wrong individual."""
 
     track_id: Key
     note: str | None = Field(None, max_length=2000)
 
 
 class Merge(Body):
-    """Who the individual is from now on. force: also where the biographies speak against it."""
+    """The individual to merge into. force: even if the biographies contradict it."""
 
     into: str = Field(max_length=200)
     why: str | None = Field(None, max_length=1000)
@@ -54,7 +54,7 @@ class Merge(Body):
 
 
 class Rename(Body):
-    """The code that the individual gets. force: also one that looks like another."""
+    """The new code. force: even if it looks like another code."""
 
     to: str = Field(max_length=200)
     why: str | None = Field(None, max_length=1000)
@@ -62,13 +62,13 @@ class Rename(Body):
 
 
 class Unmerge(Body):
-    """Why."""
+    """The reason for undoing a merge."""
 
     why: str | None = Field(None, max_length=1000)
 
 
 @router.post("/{anim_id:path}/references")
-def references(request: Request, anim_id: str, wanted: Photos, person: _Identifier) -> Any:
+def references(request: Request, anim_id: str, wanted: ReferenceChoice, person: _Identifier) -> Any:
     """Choose and order the reference photos."""
     db = request.app.state.db
     key, code = _find(db, anim_id)
@@ -77,8 +77,8 @@ def references(request: Request, anim_id: str, wanted: Photos, person: _Identifi
 
 
 @router.post("/{anim_id:path}/not-this-one")
-def not_this_one(request: Request, anim_id: str, said: SomebodyElse, person: _Identifier) -> Any:
-    """Ask a reviewer to look at a track. A retraction of the event that is answered takes it back."""
+def not_this_one(request: Request, anim_id: str, said: MisnamedTrack, person: _Identifier) -> Any:
+    """Ask a reviewer to look at a track. Retracting the returned event takes this back."""
     db = request.app.state.db
     _, code = _find(db, anim_id)
     event = LabelEvent(
@@ -97,7 +97,7 @@ def not_this_one(request: Request, anim_id: str, said: SomebodyElse, person: _Id
 
 @router.post("/{anim_id:path}/merge")
 def merge(request: Request, anim_id: str, wanted: Merge, person: _Reviewer) -> Any:
-    """From now on the individual is another. Labels keep what was said; it can be undone."""
+    """Merge the individual into another. Labels stay as they are; the merge can be undone."""
     db = request.app.state.db
     done = merge_individuals(db, _known(anim_id), _known(wanted.into), wanted.why, person.name, wanted.force)
     _audit(db, "individual.merge", done.anim_id, {"into": done.into_anim_id, "why": wanted.why}, person)
@@ -106,7 +106,7 @@ def merge(request: Request, anim_id: str, wanted: Merge, person: _Reviewer) -> A
 
 @router.post("/{anim_id:path}/rename")
 def rename(request: Request, anim_id: str, wanted: Rename, person: _Reviewer) -> Any:
-    """Mend a code that was mistyped. The former one stays an alias; renaming back undoes it."""
+    """Change a code. The former one stays an alias; renaming back undoes it."""
     db = request.app.state.db
     terms = Terms(why=wanted.why, by=person.name, force=wanted.force)
     done = rename_individual(db, _known(anim_id), wanted.to, terms)
@@ -116,7 +116,7 @@ def rename(request: Request, anim_id: str, wanted: Rename, person: _Reviewer) ->
 
 @router.post("/{anim_id:path}/unmerge")
 def unmerge(request: Request, anim_id: str, wanted: Unmerge, person: _Reviewer) -> Any:
-    """The individual is itself again, with those that had been merged into it."""
+    """Undo the merge of an individual, with those that had been merged into it."""
     db = request.app.state.db
     done = unmerge_individual(db, _known(anim_id), wanted.why, person.name)
     _audit(db, "individual.unmerge", done.anim_id, {"why": wanted.why}, person)
@@ -129,15 +129,15 @@ def _audit(db: Database, action: str, subject: str, detail: dict[str, Any], pers
 
 
 def _known(code: str) -> str:
-    """A code that a database can be asked for."""
+    """The code, if it is a valid one. Raises WebError."""
     if "\x00" in code or not 0 < len(code) <= 200:
-        raise WebError(404, "no_individual", "There is nobody of this code.", "Look into the list of individuals.")
+        raise WebError(404, "no_individual", "There is no individual with this code.", "See the list of individuals.")
     return code
 
 
 def _find(db: Database, anim_id: str) -> tuple[int, str]:
     with db.read() as conn:
-        found = individual.find(conn, _known(anim_id))
+        found = directory.find(conn, _known(anim_id))
     if found is None:
-        raise WebError(404, "no_individual", "There is nobody of this code.", "Look into the list of individuals.")
+        raise WebError(404, "no_individual", "There is no individual with this code.", "See the list of individuals.")
     return found

@@ -1,4 +1,4 @@
-"""Who is signed in, who may be named, and what one has decided."""
+"""The signed-in person, the individuals, and the person's own decisions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse
 from chimp_assets.database import schema as t
 from chimp_assets.database.labels.answers import effective_answers
 from chimp_assets.database.labels.kinds import ANSWER_KINDS
-from chimp_assets.insight.individual import newest_communities
+from chimp_assets.insight.individuals.directory import newest_communities
 from chimp_assets.web.auth.roles import RUNG_OF, require
 from chimp_assets.web.auth.sessions import Person, is_secure
 from chimp_assets.web.errors import WebError
@@ -26,12 +26,12 @@ from chimp_assets.web.wording import texts
 router = APIRouter(prefix="/api", tags=["people"])
 
 RECENT = 500
-"""Own newest decisions among which individuals are counted as recent."""
+"""Newest own decisions that count as recent."""
 
 
 @router.get("/me")
 def me(request: Request, person: Annotated[Person, Depends(require("viewer"))]) -> Any:
-    """Who is signed in."""
+    """The signed-in person."""
     return {
         "name": person.name,
         "role": RUNG_OF[person.role],
@@ -44,7 +44,7 @@ def me(request: Request, person: Annotated[Person, Depends(require("viewer"))]) 
 
 
 class Preferences(Body):
-    """What a person may choose."""
+    """The preferences of a person."""
 
     lang: str
 
@@ -71,7 +71,7 @@ def individuals(
     person: Annotated[Person, Depends(require("viewer"))],
     if_none_match: Annotated[str | None, Header()] = None,
 ) -> Response:
-    """Everybody who may be named, with aliases, community, reference photos and how often one named them lately."""
+    """All individuals, with aliases, community, reference photos, and the number of recent own namings."""
     with request.app.state.db.read() as conn:
         found = _individuals(conn, person.user_id)
     body = json.dumps({"individuals": found}, ensure_ascii=False, separators=(",", ":")).encode()
@@ -130,7 +130,7 @@ def my_labels(
     person: Annotated[Person, Depends(require("annotator"))],
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
 ) -> Any:
-    """One's own newest decisions: those that stand, those one took back, those that another answer overrules."""
+    """The person's newest decisions, each with its state: stands, retracted or overruled."""
     e, back = t.annotation.c, t.annotation.alias("taken_back")
     i = t.individual.c
     with request.app.state.db.read() as conn:
@@ -153,7 +153,7 @@ def my_labels(
 
 
 def _label(row: Any, heads: dict[int, str], lent: dict[int, int]) -> dict[str, Any]:
-    """An own decision. One about gold looks like any other: nobody learns here that an expert had named the track."""
+    """A decision. One about gold looks like any other: nobody learns here that an expert has named the track."""
     gold = is_gold(row.shown)
     state: Literal["stands", "retracted", "overruled"] = "stands"
     if row.retracted_by is not None:

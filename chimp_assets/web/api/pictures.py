@@ -1,4 +1,4 @@
-"""Pictures of tracks that were not made when a page came: asked for until they are there, or it is known why not."""
+"""Pictures of tracks that were not ready with the page: clients poll until they are, or until there is a reason."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MOST = 100
 
 @router.get("", dependencies=[Depends(require("viewer"))])
 def of_tracks(request: Request, track: Annotated[list[Key], Query(min_length=1, max_length=MOST)]) -> Any:
-    """Crops, clip and frame of tracks, made before all others. state: ready, making (ask again), missing (reason)."""
+    """Crops, clip and frame of tracks, with priority. state: ready, making (ask again), or missing (see reason)."""
     state = request.app.state
     asked = list(dict.fromkeys(track))
     state.media.make_soon(asked, state.settings.web.media_wait_s, at_once=True)

@@ -1,4 +1,4 @@
-"""Claiming questions and giving them back."""
+"""Claiming and releasing questions."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from chimp_assets.database import schema as t
 from chimp_assets.database.work import queue
 from chimp_assets.web.auth.roles import may, require
 from chimp_assets.web.auth.sessions import Person
-from chimp_assets.web.fields import Body, Key, Nothing
-from chimp_assets.web.labelling.items import Asked, asked, item_dicts, moment
+from chimp_assets.web.fields import Body, EmptyBody, Key
+from chimp_assets.web.labelling.items import LabellingQuestion, item_dicts, moment, questions_of
 from chimp_assets.web.wording.texts import language_of
 
 router = APIRouter(prefix="/api/queue", tags=["queue"])
 
 
 class ClaimRequest(Body):
-    """How many questions, which not (on the screen or in the outbox already), of which lanes."""
+    """Number of questions, items to exclude (on the screen or in the outbox already), and lanes."""
 
     n: int = Field(ge=1, le=500)
     exclude: list[Key] = Field(default_factory=list, max_length=2000)
@@ -34,7 +34,7 @@ class ClaimRequest(Body):
 
 @router.post("/claim")
 def claim(request: Request, wanted: ClaimRequest, person: Annotated[Person, Depends(require("annotator"))]) -> Any:
-    """Lease questions to the person who asks: at first those that are theirs already."""
+    """Lease questions to the person; items that the person holds already come first."""
     settings = request.app.state.settings
     db = request.app.state.db
     minutes = settings.web.offline_hours * 60 if wanted.offline else settings.acquisition.lease_minutes
@@ -42,7 +42,7 @@ def claim(request: Request, wanted: ClaimRequest, person: Annotated[Person, Depe
     until = datetime.now(UTC) + timedelta(minutes=minutes)
     items = queue.claim(db, person.name, wanted.n, minutes, lanes, wanted.exclude) if lanes else []
     fresh = {item.item_id for item in items if item.fresh}
-    questions = request.app.state.gold.among(person, asked(items, settings.web.blind_share), fresh)
+    questions = request.app.state.gold.among(person, questions_of(items, settings.web.blind_share), fresh)
     request.app.state.media.make_soon(_tracks(questions), settings.web.media_wait_s)
     with db.read() as conn:
         return {
@@ -54,7 +54,7 @@ def claim(request: Request, wanted: ClaimRequest, person: Annotated[Person, Depe
 
 
 def _lanes(wanted: ClaimRequest, person: Person) -> list[str]:
-    """The lanes of which a person may have questions, of those asked for."""
+    """The requested lanes that the person may answer."""
     side = {t.PAIRS: may(person, "annotator"), t.DISPUTED: may(person, "reviewer")}
     allowed = [lane for lane in t.LANES if side.get(lane, may(person, "identifier"))]
     if wanted.pairs:
@@ -62,18 +62,18 @@ def _lanes(wanted: ClaimRequest, person: Person) -> list[str]:
     return [lane for lane in allowed if (lane not in side if wanted.lanes is None else lane in wanted.lanes)]
 
 
-def _tracks(questions: list[Asked]) -> list[int]:
+def _tracks(questions: list[LabellingQuestion]) -> list[int]:
     return [i for q in questions for i in (q.track_id, q.other_track_id) if i is not None]
 
 
 @router.post("/release")
-def release(request: Request, nothing: Nothing, person: Annotated[Person, Depends(require("annotator"))]) -> Any:
-    """Give back what is leased to the person who asks."""
+def release(request: Request, nothing: EmptyBody, person: Annotated[Person, Depends(require("annotator"))]) -> Any:
+    """Release all items of the person."""
     return {"released": queue.release(request.app.state.db, person.name)}
 
 
 def held(conn: sa.Connection, user_id: int, lanes: Collection[str]) -> list[dict[str, Any]]:
-    """Who else holds questions, how many, and until when at the latest: "no items" must say why."""
+    """Other people who hold questions, how many, and until when, so that the page can explain "no items"."""
     q = t.acquisition_queue.c
     rows = conn.execute(
         sa.select(t.app_user.c.name, sa.func.count().label("n"), sa.func.max(q.leased_until).label("until"))

@@ -1,7 +1,7 @@
-"""Cases to decide, as the review screen gets them; who said what, once it is decided; provisional individuals.
+"""Cases for the review screen; authors of answers, after the decision; provisional individuals.
 
-The decision itself is an event like any other (`api.events`), with mode "review" in what was shown. Who said what is
-not told before it is decided: a known name sways.
+The decision itself is an event like any other (`api.events`), with mode "review" in `shown`. Authors stay hidden until
+the decision, because names influence reviewers.
 """
 
 from __future__ import annotations
@@ -20,28 +20,30 @@ from chimp_assets.database.individuals.biographies import write_biographies
 from chimp_assets.database.individuals.merges import merge_individuals, unmerge_individual
 from chimp_assets.database.labels.answers import OTHER_ROLES, ROLE_ORDER
 from chimp_assets.database.people.users import write_audit_event
-from chimp_assets.insight.labelling import review
+from chimp_assets.insight.labelling.review import queues
+from chimp_assets.insight.labelling.review.cases import MOST, Case
+from chimp_assets.insight.labelling.review.events import StandingEvent
 from chimp_assets.web.auth.roles import require
 from chimp_assets.web.auth.sessions import Person
 from chimp_assets.web.errors import WebError
 from chimp_assets.web.fields import Body
 from chimp_assets.web.labelling.items import champion_head, moment, standing_references, track_dicts, video_dict
-from chimp_assets.web.wording.sentences import told
+from chimp_assets.web.wording.sentences import translated
 from chimp_assets.web.wording.texts import language_of
 
 router = APIRouter(prefix="/api/review", tags=["review"])
 
 PAGE = 20
-"""Cases that are sent at once; the next come when these are decided."""
+"""Cases in one answer; the next ones come when these are decided."""
 _Reviewer = Annotated[Person, Depends(require("reviewer"))]
 _Id = Annotated[str, Field(max_length=64)]
 
 
 @router.get("/counts")
 def counts(request: Request, person: _Reviewer) -> Any:
-    """How many cases the newest look finds in each queue; `most` stands for that many or more."""
+    """Number of cases in the newest read of each queue; `most` means that many or more."""
     with request.app.state.db.read() as conn:
-        return {"counts": review.counts(conn), "most": review.MOST, "looked_at": review.LOOKED_AT}
+        return {"counts": queues.counts(conn), "most": MOST, "looked_at": queues.LOOKED_AT}
 
 
 @router.get("/cases")
@@ -51,12 +53,12 @@ def cases(
     queue: Annotated[str, Query(max_length=20)],
     before: Annotated[int | None, Query(ge=0, lt=2**53)] = None,
 ) -> Any:
-    """The newest cases of a queue; `older` is where an older look begins."""
-    if queue not in review.QUEUES:
-        raise WebError(422, "queue", f"There is no queue {queue[:20]!r}.", f"There are {', '.join(review.QUEUES)}.")
+    """The newest cases of a queue; `older`: where an older read begins."""
+    if queue not in queues.QUEUES:
+        raise WebError(422, "queue", f"There is no queue {queue[:20]!r}.", f"There are {', '.join(queues.QUEUES)}.")
     state = request.app.state
     with state.db.read() as conn:
-        found = review.look(conn, queue, before)
+        found = queues.find_cases(conn, queue, before)
         shown = found.cases[:PAGE]
     state.media.make_soon(_track_ids(shown), state.settings.web.media_wait_s)
     with state.db.read() as conn:
@@ -66,7 +68,7 @@ def cases(
         weight = ROLE_ORDER.get(person.role, OTHER_ROLES)
         sent = []
         for case in shown:
-            boxed = next((one for one in case.said if one.box is not None), None)
+            boxed = next((one for one in case.events if one.box is not None), None)
             if boxed is None and case.track_id is not None and case.track_id not in tracks:
                 continue  # the track is gone
             sent.append({
@@ -81,13 +83,13 @@ def cases(
 
 @router.get("/authors")
 def authors(request: Request, person: _Reviewer, ids: Annotated[list[_Id], Query(max_length=50)]) -> Any:
-    """Who said what, by the ids of events: asked when a case is decided."""
+    """Authors of events by id; the screen asks for them after a decision."""
     with request.app.state.db.read() as conn:
-        return {"authors": review.authors(conn, ids)}
+        return {"authors": queues.authors(conn, ids)}
 
 
-class Individual(Body):
-    """What becomes of a provisional individual. into: of a merge."""
+class IndividualDecision(Body):
+    """The decision about a provisional individual. into: target of a merge."""
 
     anim_id: str = Field(max_length=200)
     act: Literal["confirm", "unconfirm", "merge", "unmerge"]
@@ -96,12 +98,12 @@ class Individual(Body):
 
 
 @router.post("/individual")
-def individual(request: Request, wanted: Individual, person: _Reviewer) -> Any:
-    """Confirm a provisional individual, or merge it into another; each has its way back."""
+def individual(request: Request, wanted: IndividualDecision, person: _Reviewer) -> Any:
+    """Confirm a provisional individual, or merge it into another; both can be undone."""
     db = request.app.state.db
     if wanted.act == "merge":
         if not wanted.into:
-            raise WebError(422, "into", "Into whom?", "Name another individual.")
+            raise WebError(422, "into", "The individual to merge into is missing.", "Name another individual.")
         merge_individuals(db, wanted.anim_id, wanted.into, wanted.why or "decided in review", person.name)
     elif wanted.act == "unmerge":
         unmerge_individual(db, wanted.anim_id, wanted.why or "taken back in review", person.name)
@@ -113,13 +115,13 @@ def individual(request: Request, wanted: Individual, person: _Reviewer) -> Any:
     return {"done": wanted.act}
 
 
-def _confirm(request: Request, wanted: Individual, person: Person, provisional: bool) -> None:
+def _confirm(request: Request, wanted: IndividualDecision, person: Person, provisional: bool) -> None:
     i = t.individual.c
     terms = Terms(why=wanted.why or "decided in review", by=person.name)
 
     def work(conn: sa.Connection) -> None:
         if conn.scalar(sa.select(i.individual_id).where(i.anim_id == wanted.anim_id)) is None:
-            raise WebError(404, "no_individual", "There is nobody of this code.", "Load the page again.")
+            raise WebError(404, "no_individual", "There is no individual with this code.", "Load the page again.")
         write_biographies(conn, [Told(1, {"anim_id": wanted.anim_id, "provisional": provisional})], terms)
 
     try:
@@ -128,15 +130,15 @@ def _confirm(request: Request, wanted: Individual, person: Person, provisional: 
         raise WebError(422, "refused", f"{refused}.", "") from None
 
 
-def _track_ids(shown: Sequence[review.Case]) -> list[int]:
+def _track_ids(shown: Sequence[Case]) -> list[int]:
     ids = [i for case in shown for i in (case.track_id, case.other_track_id, *case.more) if i is not None]
     return list(dict.fromkeys(ids))
 
 
-def _photos(conn: sa.Connection, shown: Sequence[review.Case]) -> dict[str, list[dict[str, Any]]]:
-    """Reference photos of everybody whom somebody names in these cases, by anim_id."""
+def _photos(conn: sa.Connection, shown: Sequence[Case]) -> dict[str, list[dict[str, Any]]]:
+    """Reference photos of all individuals named in these cases, by anim_id."""
     i = t.individual.c
-    codes = {one.anim_id for case in shown for one in case.said if one.anim_id is not None}
+    codes = {one.anim_id for case in shown for one in case.events if one.anim_id is not None}
     codes |= {case.model.anim_id for case in shown if case.model is not None}
     code_of = {
         row.individual_id: row.anim_id
@@ -145,13 +147,11 @@ def _photos(conn: sa.Connection, shown: Sequence[review.Case]) -> dict[str, list
     return {code_of[key]: found for key, found in standing_references(conn, sorted(code_of)).items()}
 
 
-def _case(
-    case: review.Case, photos: dict[str, list[dict[str, Any]]], weight: int, user_id: int, lang: str
-) -> dict[str, Any]:
+def _case(case: Case, photos: dict[str, list[dict[str, Any]]], weight: int, user_id: int, lang: str) -> dict[str, Any]:
     opinions: list[dict[str, Any]] = []
     places: dict[tuple[Any, ...], int] = {}
     bound: int | None = None
-    for one in case.said:
+    for one in case.events:
         if one.kind == "skip":
             continue
         place = places.setdefault(one.meaning, len(places))
@@ -160,7 +160,7 @@ def _case(
         opinions[place]["events"].append(_event(one, user_id))
         if one.annotation_id == case.head:
             opinions[place]["stands"] = True
-            # Who is outweighed may agree or ask; another answer would be stored and would not count.
+            # A reviewer with less weight may agree or ask; a different answer would be stored but not count.
             # Boxes are not weighed: the newest counts.
             bound = place if one.weight < weight and one.box is None else None
     if case.model is not None:
@@ -169,9 +169,9 @@ def _case(
             **_answer("identify", model.anim_id, model.name, photos), "box": None, "events": [],
             "model": round(model.probability, 4),
         })  # fmt: skip
-    flags = [_event(one, user_id) for one in case.said if one.kind == "skip"]
+    flags = [_event(one, user_id) for one in case.events if one.kind == "skip"]
     who = case.individual
-    reason = None if case.reason is None else told(lang, case.reason)
+    reason = None if case.reason is None else translated(lang, case.reason)
     return {
         "key": case.key,
         "queue": case.queue,
@@ -195,8 +195,8 @@ def _answer(
     return {"kind": kind, "anim_id": anim_id, "name": name, "references": shown, "stands": False, "model": None}
 
 
-def _event(one: review.Said, user_id: int) -> dict[str, Any]:
-    """What is told of an answer before it is decided: everything but whose it is."""
+def _event(one: StandingEvent, user_id: int) -> dict[str, Any]:
+    """An answer as shown before the decision: everything except its author."""
     saw = one.shown.candidates
     return {
         "annotation_id": one.annotation_id,
@@ -212,7 +212,7 @@ def _event(one: review.Said, user_id: int) -> dict[str, Any]:
     }
 
 
-def _frame(conn: sa.Connection, one: review.Said) -> dict[str, Any]:
+def _frame(conn: sa.Connection, one: StandingEvent) -> dict[str, Any]:
     return {
         "video_id": one.video_id,
         "frame_no": one.frame_no,

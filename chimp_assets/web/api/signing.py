@@ -1,4 +1,4 @@
-"""Signing in and out, passwords, and one's own sessions."""
+"""Signing in and out, passwords, and own sessions."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from chimp_assets.web.auth.security import is_local
 from chimp_assets.web.auth.sessions import Person
 from chimp_assets.web.auth.throttle import is_worth_telling
 from chimp_assets.web.errors import WebError
-from chimp_assets.web.fields import Body, Nothing
+from chimp_assets.web.fields import Body, EmptyBody
 from chimp_assets.web.labelling.items import moment
 
 router = APIRouter(prefix="/api", tags=["sign-in"])
 
 
 class Credentials(Body):
-    """keep: this is the person's own device."""
+    """Name and password. keep: this is the person's own device."""
 
     name: str = Field(max_length=200)
     password: str = Field(max_length=1000)
@@ -43,7 +43,7 @@ class NewPassword(Body):
 
 
 class WhichSession(Body):
-    """One of one's own sessions, or all of the others."""
+    """One of the person's sessions; None: all others."""
 
     session_id: str | None = Field(None, max_length=64)
 
@@ -66,7 +66,7 @@ async def sign_in(request: Request, given: Credentials) -> JSONResponse:
             await _note(state.db, "sign_in.failed", given.name, {"address": address, "why": error.sentence})
             raise WebError(401, "password_ended", error.sentence, error.remedy) from None
         except BaseException:
-            # The password was not looked at, whatever went wrong: a busy database, a browser that left.
+            # The password was not checked, for example because the database was busy or the browser left.
             state.throttle.forget(key, address, device)
             raise
     if account is None:
@@ -83,7 +83,7 @@ async def sign_in(request: Request, given: Credentials) -> JSONResponse:
 
 
 async def _refuse_throttled(request: Request, name: str, pause: float, device: str | None) -> None:
-    """Raises WebError (429) where there is a pause; few of many such refusals are written down."""
+    """Raises WebError (429) during a pause; only some of many such refusals are logged."""
     if pause <= 0:
         return
     state, address = request.app.state, address_of(request)
@@ -105,7 +105,7 @@ async def _note(db: Database, action: str, subject: str, detail: dict[str, Any])
 
 
 def begin_session(request: Request, user_id: int, name: str, role: str, must_change: bool, keep: bool) -> JSONResponse:
-    """The answer to who has proved with a password who he is. This device is known from now on."""
+    """Opens a session after a correct password, and remembers the device."""
     response = JSONResponse({"name": name, "role": RUNG_OF[role], "must_change_password": must_change})
     open_session(request, response, user_id, name, role, keep)
     request.app.state.devices.remember(request, response, key_of(name))
@@ -113,7 +113,7 @@ def begin_session(request: Request, user_id: int, name: str, role: str, must_cha
 
 
 def open_session(request: Request, response: Response, user_id: int, name: str, role: str, keep: bool) -> None:
-    """A new session on this answer, never one that was there before."""
+    """Opens a new session on this answer; never reuses an existing one."""
     state = request.app.state
     token, until = sessions.begin(
         state.db, state.settings.web, user_id, role, keep, address_of(request), request.headers.get("user-agent", "")
@@ -124,8 +124,10 @@ def open_session(request: Request, response: Response, user_id: int, name: str, 
 
 
 @router.post("/sign-out")
-def sign_out(request: Request, nothing: Nothing, person: Annotated[Person, Depends(require("viewer"))]) -> JSONResponse:
-    """End this session and give one's items back."""
+def sign_out(
+    request: Request, nothing: EmptyBody, person: Annotated[Person, Depends(require("viewer"))]
+) -> JSONResponse:
+    """End this session and release the person's items."""
     db = request.app.state.db
     released = queue.release(db, person.name)
     sessions.revoke(db, person.user_id, person.session_id)
@@ -138,7 +140,7 @@ def sign_out(request: Request, nothing: Nothing, person: Annotated[Person, Depen
 async def password(
     request: Request, wanted: NewPassword, person: Annotated[Person, Depends(require("viewer"))]
 ) -> JSONResponse:
-    """Choose another password: all of one's sessions end, and this one begins anew."""
+    """Change the password: all sessions of the person end, and a new one begins."""
     state = request.app.state
     address, key, device = address_of(request), key_of(person.name), f"session {person.session_id}"
     await _refuse_throttled(request, person.name, state.throttle.pause_s(key, address, device), device)
@@ -150,17 +152,17 @@ async def password(
             state.throttle.forget(key, address, device)
             raise
         if not right:
-            raise WebError(403, "wrong_password", "The password until now is another one.", "Type it again.")
+            raise WebError(403, "wrong_password", "The current password is wrong.", "Type it again.")
         state.throttle.succeed(key, address, device)
         if wanted.new == wanted.old:
-            raise WebError(422, "same_password", "The new password is the old one.", "Choose another.")
+            raise WebError(422, "same_password", "The new password is the same as the current one.", "Choose another.")
         await hashed(partial(accounts.set_password, state.db, person.name, wanted.new, by=person.name))
     return await run_in_threadpool(begin_session, request, person.user_id, person.name, person.role, False, False)
 
 
 @router.get("/sessions")
 def my_sessions(request: Request, person: Annotated[Person, Depends(require("viewer"))]) -> Any:
-    """Where one is signed in."""
+    """The person's open sessions."""
     return {
         "sessions": [
             {
@@ -178,7 +180,7 @@ def my_sessions(request: Request, person: Annotated[Person, Depends(require("vie
 
 @router.post("/sessions/revoke")
 def revoke(request: Request, which: WhichSession, person: Annotated[Person, Depends(require("viewer"))]) -> Any:
-    """End one of one's sessions; without session_id all but this one."""
+    """End one of the person's sessions; without session_id all except this one."""
     db = request.app.state.db
     but = person.session_id if which.session_id is None else None
     revoked = sessions.revoke(db, person.user_id, which.session_id, but)
@@ -187,12 +189,12 @@ def revoke(request: Request, which: WhichSession, person: Annotated[Person, Depe
 
 
 def address_of(request: Request) -> str:
-    """Where a request comes from; behind a proxy that `web.proxies` names, what the proxy says (`forwarded`)."""
+    """The address that a request comes from; behind a trusted proxy, the one that it reports (`auth.forwarded`)."""
     return request.client.host if request.client else ""
 
 
 def refuse_open_http(request: Request) -> None:
-    """A password over plain http from another machine can be read on the way."""
+    """Raises WebError for plain http from another machine, where passwords can be read on the way."""
     if sessions.is_secure(request) or request.app.state.settings.web.insecure_http:
         return
     if not is_local((request.url.hostname or "").strip("[]")):
@@ -200,5 +202,5 @@ def refuse_open_http(request: Request) -> None:
             403,
             "insecure",
             "This connection is not encrypted, so nobody can sign in over it.",
-            "Open the page by https (a proxy such as Caddy), or set web.insecure_http where you accept the risk.",
+            "Open the page over https (a proxy such as Caddy), or set web.insecure_http if you accept the risk.",
         )

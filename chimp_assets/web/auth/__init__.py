@@ -1,1 +1,1 @@
-"""Who may come in and do what: accounts, sessions, roles, and what every request must pass."""
+"""Signing in: accounts, sessions, roles, and the guard around every request."""

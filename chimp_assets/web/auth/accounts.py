@@ -1,11 +1,11 @@
-"""Local accounts: passwords, the first administrator, and what signing in with a password takes.
+"""Local accounts: passwords, the first administrator, and checking a password.
 
-Belongs here: argon2 hashes of `app_user`, when they are made anew, and passwords for one sign-in. Does not belong here:
-sessions (`sessions`), the brake on guessing (`throttle`), how many hash at once (`hashing`), what everybody would guess
-(`passwords`), people of an identity provider (`oidc`).
+Belongs here: argon2 hashes of `app_user`, renewing them, and one-time passwords. Does not belong here: sessions
+(`sessions`), the limit on guessing (`throttle`), how many hash at once (`hashing`), easy passwords (`passwords`),
+people of an identity provider (`pages.oidc`).
 
-A password is normalised (NFKC) before it is hashed: keyboards write one letter in several ways. A password for one
-sign-in is used up by the first, and ends after a day; whoever opened the session with it may still choose another.
+A password is normalised (NFKC) before it is hashed: keyboards write one letter in several ways. A one-time password
+allows one sign-in and ends after a day; its session may still choose a new password.
 """
 
 from __future__ import annotations
@@ -36,19 +36,19 @@ SHORTEST = 10
 """Characters. NIST SP 800-63B-4 asks for length and forbids rules about kinds of characters."""
 LONGEST = 256
 ONE_TIME = timedelta(days=1)
-"""How long a password for one sign-in is good."""
+"""Lifetime of a one-time password."""
 FIRST_ADMIN = "admin"
-# Letters that nobody takes for others when they are read out.
+# Characters that are not confused when read aloud.
 _ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 
 _hasher = PasswordHasher()
-# A name that nobody has takes as long to refuse as a wrong password.
+# Refusing an unknown name takes as long as refusing a wrong password.
 _NOBODY = _hasher.hash(secrets.token_urlsafe(16))
 
 
 @dataclass(frozen=True)
 class Account:
-    """Somebody whose password was right."""
+    """A user whose password was right."""
 
     user_id: int
     name: str
@@ -57,14 +57,14 @@ class Account:
 
 
 class EndedPasswordError(PeopleError):
-    """A password for one sign-in that was used, or that is older than a day."""
+    """A one-time password that was used, or is older than a day."""
 
 
 def verify(db: Database, name: str, password: str) -> Account | None:
-    """The account of a name, if the password is its own and not disabled; hashes of older parameters are renewed.
+    """The account with this name and password, if it is enabled. Hashes with older parameters are renewed.
 
-    A password for one sign-in is used up by this: of several at once, one gets in. Raises EndedPasswordError for one
-    that was used or has ended.
+    Uses up a one-time password: of several attempts at once, one succeeds. Raises EndedPasswordError for one that was
+    used or has expired.
     """
     row, as_typed = _found(db, name, password)
     if row is None:
@@ -75,19 +75,19 @@ def verify(db: Database, name: str, password: str) -> Account | None:
         renewed = _hasher.hash(_normal(password))
         with db.write() as conn:
             u = app_user.c
-            # Somebody may have given another password meanwhile.
+            # The password may have been changed in the meantime.
             which = (u.user_id == row.user_id, u.password_hash == row.password_hash)
             conn.execute(sa.update(app_user).where(*which).values(password_hash=renewed))
     return Account(row.user_id, row.name, row.role, bool(row.must_change))
 
 
 def is_password(db: Database, name: str, password: str) -> bool:
-    """Whether this is the password of a person who is signed in: one for one sign-in is, until another is chosen."""
+    """Whether this is the password of a signed-in person; a used one-time password counts until it is changed."""
     return _found(db, name, password)[0] is not None
 
 
 def _found(db: Database, name: str, password: str) -> tuple[Any, bool]:
-    """The user whose password this is or None, and whether its hash is of the password as typed, not as normalised."""
+    """The user with this password or None, and whether the hash is of the typed password instead of the normalised."""
     row = None
     if is_storable(name) and len(name) <= 100:
         u = app_user.c
@@ -100,13 +100,15 @@ def _found(db: Database, name: str, password: str) -> tuple[Any, bool]:
     hashed = row.password_hash if row is not None and known else _NOBODY
     normal = _normal(password)
     as_normal = _matches(hashed, normal)
-    # Hashes of versions that did not normalise.
+    # Hashes from versions without normalisation.
     as_typed = not as_normal and normal != password and _matches(hashed, password)
     return (row if known and (as_normal or as_typed) else None), as_typed
 
 
 def _use_up(db: Database, row: Any) -> None:
-    """Raises EndedPasswordError unless this is the first use, and in time. One statement: of two at once one wins."""
+    """Raises EndedPasswordError unless this is the first use, and in time. One statement, so only one of two
+    succeeds.
+    """
     u, now = app_user.c, datetime.now(UTC)
     first = (
         u.user_id == row.user_id, u.password_hash == row.password_hash, u.password_used_at.is_(None),
@@ -115,16 +117,15 @@ def _use_up(db: Database, row: Any) -> None:
     with db.write() as conn:
         if conn.execute(sa.update(app_user).where(*first).values(password_used_at=now)).rowcount != 1:
             raise EndedPasswordError(
-                "This password was for one sign-in and is not valid any more.",
+                "This password was valid for one sign-in only and has expired.",
                 "Ask an administrator for a new one.",
             )
 
 
 def set_password(db: Database, name: str, password: str, once: bool = False, by: str | None = None) -> None:
-    """Give a user a password and end all of the user's sessions. once: for one sign-in within a day, in which another
-    is chosen.
+    """Set a user's password and end all sessions of the user. once: a one-time password, to be changed at sign-in.
 
-    Raises PeopleError for an unknown user or a password that cannot be one.
+    Raises PeopleError for an unknown user or an unacceptable password.
     """
     check_password(password, name)
     hashed = _hasher.hash(_normal(password))
@@ -136,22 +137,21 @@ def set_password(db: Database, name: str, password: str, once: bool = False, by:
 
 
 def one_time_password() -> str:
-    """Twenty letters in fours, about 99 bits."""
+    """A random password: twenty characters in groups of four, about 99 bits."""
     return "-".join("".join(secrets.choice(_ALPHABET) for _ in range(4)) for _ in range(5))
 
 
 def first_admin(db: Database) -> str | None:
-    """The password of `first_account`; None where none was made."""
+    """The password of `first_account`; None if none was made."""
     made = first_account(db)
     return None if made is None else made[1]
 
 
 def first_account(db: Database) -> tuple[str, str] | None:
-    """At the first start: makes an administrator and returns name and password for one sign-in; later None.
+    """At the first start: makes an administrator and returns name and one-time password; later None.
 
-    The first start is one at which no enabled administrator can sign in with a password. One whose password for one
-    sign-in was used up or has ended, and who chose no other, cannot. The name is `admin`, or another one where somebody
-    else has it in any spelling.
+    A start is the first if no enabled administrator can sign in with a password. An administrator with a used or
+    expired one-time password cannot. The name is `admin`, or another one if `admin` is taken in any spelling.
     """
     u, now = app_user.c, datetime.now(UTC)
     password = one_time_password()
@@ -187,15 +187,15 @@ def _names_of_admins() -> Iterator[str]:
 
 
 def check_password(password: str, name: str = "") -> None:
-    """Raises PeopleError with a sentence if this cannot be a password. name: of its owner."""
+    """Raises PeopleError if this is no acceptable password. name: of its owner."""
     password = _normal(password)
     if len(password) < SHORTEST:
-        raise PeopleError(f"A password has at least {SHORTEST} characters.", "A sentence is easy to remember.")
+        raise PeopleError(f"A password needs at least {SHORTEST} characters.", "A sentence is easy to remember.")
     if len(password) > LONGEST or not is_storable(password):
-        raise PeopleError(f"A password has at most {LONGEST} characters, all of them text.", "Choose another.")
+        raise PeopleError(f"A password may have at most {LONGEST} characters, all of them text.", "Choose another.")
     if is_easy_to_guess(password, name):
         raise PeopleError(
-            "This password is among the first that anybody would try.",
+            "This password is easy to guess.",
             "Choose a sentence of four words or more that only you would write.",
         )
 

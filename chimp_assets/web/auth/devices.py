@@ -1,9 +1,9 @@
-"""Devices on which somebody signed in before: a cookie that only this server can write.
+"""Known devices: those on which somebody signed in before, by a signed cookie.
 
-Belongs here: that cookie, and the secret that signs it. Does not belong here: sessions (`sessions`), what a known
-device may do that others may not (`throttle`).
+Belongs here: the cookie, and the secret that signs it. Does not belong here: sessions (`sessions`), the advantage of
+a known device (`throttle`).
 
-The cookie opens nothing: whoever steals it may mistype passwords while others are braked, as often as anybody.
+The cookie gives no access: a thief may only mistype passwords, as often as anybody, while others are slowed down.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ SECURE_COOKIE, LOCAL_COOKIE = "__Host-device", "device"
 # The longest that browsers keep a cookie (RFC 6265bis).
 KEPT_S = 400 * 86_400
 MOST_ACCOUNTS = 8
-"""Of one device: a station's people share a tablet."""
+"""Accounts of one device: the people of a station share a tablet."""
 _VALUE = re.compile(r"[A-Za-z0-9_-]{22}(~[A-Za-z0-9_-]{22}){1,8}")
 
 
 def secret_of(db: Database) -> bytes:
-    """The page's secret; made if there is none."""
+    """The secret of the page; created if there is none."""
 
     def work(conn: sa.Connection) -> str:
         found = conn.scalar(asked)
@@ -48,19 +48,19 @@ def secret_of(db: Database) -> bytes:
 
 
 class Devices:
-    """Known devices, by a secret."""
+    """Signs and checks the cookies of known devices."""
 
     def __init__(self, secret: bytes) -> None:
         self._secret = secret
 
     def known(self, request: Request, account: str) -> str | None:
-        """The number of the device that sends a request, if this account signed in on it before."""
+        """The id of the requesting device, if this account signed in on it before; else None."""
         device, *signatures = self._read(request)
         wanted = self._sign(device, account) if device else ""
         return device if any([hmac.compare_digest(wanted, one) for one in signatures]) else None
 
     def remember(self, request: Request, response: Response, account: str) -> None:
-        """This account signed in on the device that gets this answer."""
+        """Records on the device that gets this answer that the account signed in."""
         device, *signatures = self._read(request)
         device = device or _coded(secrets.token_bytes(16))
         mine = self._sign(device, account)

@@ -1,11 +1,11 @@
-"""Where a request really comes from, where a proxy stands before us.
+"""The real origin of a request behind a proxy.
 
-Belongs here: what `X-Forwarded-For` and `X-Forwarded-Proto` say, and whom we believe. Does not belong here: what the
-address is used for (`throttle`, `sessions`).
+Belongs here: reading `X-Forwarded-For` and `X-Forwarded-Proto`, and which proxies are trusted. Does not belong here:
+using the address (`throttle`, `sessions`).
 
-Anybody can send these headers, and each proxy adds to what it got. So they are read from the right: as long as the
-address there is of a proxy that the settings name, the next one to the left was written by it. The first that is none
-is who asks. What is no address was written by no proxy of ours and ends the search.
+Anybody can send these headers, and each proxy appends to them. So they are read from the right: as long as an address
+belongs to a trusted proxy, that proxy wrote the next one to the left. The first other address is the client. A text
+that is no address was written by no trusted proxy and ends the search.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ _Network = IPv4Network | IPv6Network
 
 
 def proxies_of(settings: WebSettings) -> list[_Network]:
-    """The networks whose word is taken: `web.proxies`; where it is not set and a public address is, this machine."""
+    """Networks of trusted proxies: `web.proxies`; if unset and a public address is set, this machine."""
     named = settings.proxies if settings.proxies is not None else LOCAL if settings.public_url else ()
     return [ip_network(one, strict=False) for one in named]
 
 
 def as_proxies_say(scope: Scope, proxies: Iterable[_Network]) -> Scope:
-    """The scope of a request with the address and the scheme that believed proxies give; as it is where none does."""
+    """The scope of a request with the address and scheme from trusted proxies; unchanged without one."""
     believed = list(proxies)
     client = scope.get("client")
     peer = address_in(client[0]) if client else None

@@ -44,7 +44,7 @@ def _step_back() -> None:
 
 
 class Hashing:
-    """The turns of one server. Event loops and threads may share one."""
+    """The queue of hashing of one server. Event loops and threads may share one."""
 
     def __init__(self, at_once: int = AT_ONCE, most_waiting: int = MOST_WAITING) -> None:
         self._most = at_once + most_waiting
@@ -54,13 +54,13 @@ class Hashing:
 
     @contextmanager
     def turn(self) -> Iterator[Runner]:
-        """A place in the line, and what runs work in a thread for hashing. Raises WebError (429) where it is full."""
+        """A place in the queue; gives a function that runs work in a hashing thread. Raises WebError (429) if full."""
         with self._lock:
             if self._taken >= self._most:
                 raise WebError(
                     429,
                     "sign_ins",
-                    "Many people are signing in at this moment.",
+                    "Many people are signing in right now.",
                     f"Try again in {RETRY_AFTER_S} seconds.",
                     {"Retry-After": str(RETRY_AFTER_S)},
                 )
@@ -72,7 +72,7 @@ class Hashing:
                 self._taken -= 1
 
     async def run(self, work: Callable[[], _T]) -> _T:
-        """The result of work that hashes, when it is its turn. Raises WebError (429) where the line is full."""
+        """The result of work in a hashing thread. Raises WebError (429) if the queue is full."""
         with self.turn() as hashed:
             return await hashed(work)
 
@@ -80,5 +80,5 @@ class Hashing:
         return asyncio.wrap_future(self._threads.submit(work))
 
     def end(self) -> None:
-        """No more turns."""
+        """Stop; queued work is dropped."""
         self._threads.shutdown(wait=False, cancel_futures=True)

@@ -1,10 +1,10 @@
-"""Passwords that anybody would try first: common words, runs of keys, repetitions, names of who and what it is for.
+"""Easy passwords: common words, runs of keys, repetitions, names of the owner and the product.
 
-Belongs here: whether a password is one of these. Does not belong here: how long it must be and its hash (`accounts`).
+Belongs here: whether a password is easy to guess. Does not belong here: its length and its hash (`accounts`).
 
-A password is refused if it falls wholly into pieces that a guesser has on a list: at most two words of `COMMON` or of
-its owner's name, and any runs (`1234`, `qwerty`), repetitions, years, digits and punctuation around them. A sentence
-of four words does not. NIST SP 800-63B-4 asks for such a list and against rules about kinds of characters.
+A password is refused if it consists only of listed pieces: at most two words of `COMMON` or of the owner's name, with
+any runs (`1234`, `qwerty`), repetitions, years, digits and punctuation. A sentence of four words passes. NIST SP
+800-63B-4 asks for such a list, and advises against rules about kinds of characters.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import unicodedata
 from functools import cache
 
 MOST_WORDS = 2
-"""A password of more common words than this is a sentence."""
+"""A password of more common words than this counts as a sentence."""
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 # Rows of keyboards (QWERTY, AZERTY, QWERTZ, Dvorak), columns of them, alphabets and digits; each is read both ways.
 _ROWS = (
@@ -25,10 +25,10 @@ _ROWS = (
     "абвгдежзийклмнопрстуфхцчшщъыьэюя", _LETTERS,
 )  # fmt: skip
 _SHORTEST_RUN = 3
-# Read as the letters that people mean by them.
+# Read as the letters that they stand for.
 _MEANT = str.maketrans("@4301!$57+", "aaeoiisstt")
 _FEW = 3
-"""A password of no more different characters than this is a repetition."""
+"""A password with at most this many different characters counts as a repetition."""
 
 # The heads of published lists of leaked passwords, without those that are runs or shorter than three letters, words of
 # this product, and what people put before a year.
@@ -72,7 +72,7 @@ wolverine women wonder wordpass world xbox yamaha yankees yellow yesterday you z
 
 
 def is_easy_to_guess(password: str, name: str = "") -> bool:
-    """Whether a password is made of nothing but what guessers try first. name: of its owner."""
+    """Whether a password consists only of pieces that guessers try first. name: of its owner."""
     text = _plain(password)
     compact = _compact(password)
     if len(set(text)) <= _FEW or _is_repetition(text) or len(compact) <= _FEW:
@@ -105,15 +105,15 @@ def _runs() -> frozenset[str]:
 
 
 def _is_repetition(text: str) -> bool:
-    """Whether it is one piece again and again, whole or cut off at the end."""
+    """Whether it repeats one piece, possibly cut off at the end."""
     return any(text == (text[:n] * (len(text) // n + 1))[: len(text)] for n in range(1, len(text) // 2 + 1))
 
 
 def _falls_apart(text: str, words: frozenset[str]) -> bool:
-    """Whether a text is nothing but words, at most MOST_WORDS of them, and what is no word but as easily guessed."""
+    """Whether a text consists of at most MOST_WORDS words and other pieces that are easy to guess."""
     meant = text.translate(_MEANT)
     longest = max(map(len, words), default=0)
-    # Fewest words that lead to each place of the text; None: no way there.
+    # Fewest words to each place of the text; None: unreachable.
     fewest: list[int | None] = [0, *[None] * len(text)]
     for at in range(len(text)):
         count = fewest[at]
@@ -131,7 +131,7 @@ def _falls_apart(text: str, words: frozenset[str]) -> bool:
 
 
 def _filler(text: str, at: int) -> list[int]:
-    """Lengths of the pieces at a place that say nothing: a digit, a mark, a run of neighbours, one character again."""
+    """Lengths of easy pieces at a place: a digit, a mark, a run of neighbours, a repeated character."""
     found = [1] if text[at].isdecimal() or not text[at].isalnum() else []
     end = at + _SHORTEST_RUN
     while end <= len(text) and text[end - _SHORTEST_RUN : end] in _runs():

@@ -1,14 +1,14 @@
-"""Who may do what: the roles of the database as the rungs of one ladder, and the dependency that every route declares.
+"""Permissions: the roles of the database as rungs of one ladder, and the dependency that every route declares.
 
-Belongs here: the mapping, what each kind of answer and each question needs, and `require`. Does not belong here: whose
-answer weighs more (`database.events.ROLE_ORDER`, which this does not touch) and who is signed in (`sessions`).
+Belongs here: the mapping, the rung that each kind of answer and question needs, and `require`. Does not belong here:
+the weight of answers (`database.labels`: `ROLE_ORDER`) and who is signed in (`sessions`).
 
 | role in the database | rung here  | may                                                        | its answers weigh |
 |----------------------|------------|------------------------------------------------------------|-------------------|
 | viewer               | viewer     | look                                                       | nothing           |
 | volunteer            | annotator  | draw boxes, answer same or different                       | as one of many    |
 | identifier           | identifier | name animals                                               | as one of many    |
-| reviewer             | reviewer   | decide between answers, take back what others said, merge  | more              |
+| reviewer             | reviewer   | decide between answers, take back others' answers, merge   | more              |
 | expert               | reviewer   | the same: nobody needs permission to correct a volunteer   | most              |
 | admin                | admin      | users, models, everything                                  | more              |
 """
@@ -21,7 +21,7 @@ from starlette.requests import Request
 
 from chimp_assets.database.schema import DISPUTED, PAIRS
 from chimp_assets.web.auth.sessions import Person, person_of
-from chimp_assets.web.errors import SignedOut, WebError
+from chimp_assets.web.errors import SignedOutError, WebError
 
 Rung = Literal["viewer", "annotator", "identifier", "reviewer", "admin"]
 
@@ -34,7 +34,7 @@ RUNG_OF: dict[str, Rung] = {
     "expert": "reviewer",
     "admin": "admin",
 }
-# What each kind of answer needs: most say who or what one animal is.
+# The rung for each kind of answer; all others identify an animal.
 RUNG_OF_KIND: dict[str, Rung] = {
     "box": "annotator",
     "same": "annotator",
@@ -42,21 +42,21 @@ RUNG_OF_KIND: dict[str, Rung] = {
     "retract": "annotator",
 }
 DEFAULT_RUNG: Rung = "identifier"
-# These may also be about two tracks, and then ask for eyes alone.
+# These may also be about two tracks; then nobody needs to know individuals.
 OF_PAIRS = ("cannot_tell", "skip")
-# What a question of the queue needs, by its lane; those of all others ask who an animal is.
+# The rung for questions of a lane; questions of all other lanes identify an animal.
 RUNG_OF_LANE: dict[str, Rung] = {PAIRS: "annotator", DISPUTED: "reviewer"}
-# A person with a password for one sign-in may do nothing but choose another.
+# With a one-time password a person may only choose a new one.
 WITH_OLD_PASSWORD = ("/api/me", "/api/password", "/api/sign-out", "/password")
 
 
 def may(person: Person | None, rung: Rung) -> bool:
-    """Whether a person stands on this rung or above it."""
+    """Whether a person has this rung or a higher one."""
     return person is not None and LADDER.index(RUNG_OF[person.role]) >= LADDER.index(rung)
 
 
 def may_answer(person: Person, kind: str, about_two: bool = False) -> bool:
-    """Whether a person may give answers of this kind. about_two: about a pair of tracks, not about one."""
+    """Whether a person may give answers of this kind. about_two: about a pair of tracks."""
     eyes = about_two and kind in OF_PAIRS
     return may(person, "annotator" if eyes else RUNG_OF_KIND.get(kind, DEFAULT_RUNG))
 
@@ -66,8 +66,8 @@ def may_settle(person: Person, lane: str) -> bool:
     return may(person, RUNG_OF_LANE.get(lane, "identifier"))
 
 
-class Required:
-    """The declared role of a route. A test walks all routes and fails on one without it. rung None: everybody."""
+class RoleRequirement:
+    """The declared permission of a route; a test fails on routes without one. rung None: everybody."""
 
     def __init__(self, rung: Rung | None) -> None:
         self.rung = rung
@@ -77,10 +77,13 @@ class Required:
             return None
         person = person_of(request)
         if person is None:
-            raise SignedOut
+            raise SignedOutError
         if person.must_change and request.url.path not in WITH_OLD_PASSWORD:
             raise WebError(
-                403, "password_must_change", "Your password was for one sign-in.", "Choose a password of your own."
+                403,
+                "password_must_change",
+                "Your password was valid for one sign-in only.",
+                "Choose a password of your own.",
             )
         if not may(person, self.rung):
             raise WebError(
@@ -92,11 +95,11 @@ class Required:
         return person
 
 
-def require(rung: Rung) -> Required:
-    """The dependency of a route for people on this rung or above; it gives the person."""
-    return Required(rung)
+def require(rung: Rung) -> RoleRequirement:
+    """The dependency of a route for people with this rung or a higher one; it gives the person."""
+    return RoleRequirement(rung)
 
 
-def everybody() -> Required:
-    """The dependency of a route that needs no sign-in: `sessions.person_of` tells who is there."""
-    return Required(None)
+def everybody() -> RoleRequirement:
+    """The dependency of a route without sign-in; `sessions.person_of` gives the person, if any."""
+    return RoleRequirement(None)

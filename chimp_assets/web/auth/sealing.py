@@ -1,4 +1,4 @@
-"""Values that a browser keeps for us, which can neither read nor change them.
+"""Sealed values: a browser keeps them, but can neither read nor change them.
 
 Belongs here: sealing, opening, and the key that servers of one home share. Does not belong here: what is sealed
 (`oidc`).
@@ -27,7 +27,7 @@ _NONCE_BYTES, _KEY_BYTES = 12, 32
 
 
 class Seal:
-    """AES-256-GCM under a key of one purpose: what was sealed for another does not open."""
+    """AES-256-GCM with a key for one purpose: values sealed for another purpose do not open."""
 
     def __init__(self, key: bytes, purpose: str) -> None:
         self._purpose = purpose.encode()
@@ -35,13 +35,13 @@ class Seal:
         self._cipher = AESGCM(derived)
 
     def close(self, value: dict[str, Any], seconds: float) -> str:
-        """The value as text for a cookie; it opens for so long."""
+        """The value as text for a cookie. It opens for this many seconds."""
         plain = json.dumps([time.time() + seconds, value], separators=(",", ":")).encode()
         nonce = secrets.token_bytes(_NONCE_BYTES)
         return urlsafe_b64encode(nonce + self._cipher.encrypt(nonce, plain, self._purpose)).decode().rstrip("=")
 
     def open(self, text: str) -> dict[str, Any] | None:
-        """The value; None if it was changed, is too old or was never ours."""
+        """The value; None if it was changed, has expired, or was not sealed here."""
         if not text or len(text) > LONGEST or not text.isascii():
             return None
         try:
@@ -54,8 +54,8 @@ class Seal:
 
 
 def shared_key(secret: str | None, home: Path) -> bytes:
-    """A key that all servers of a home know: from the secret that they share, else kept in the home, where only its
-    owner can read it. Raises ChimpError if it must be written and cannot.
+    """A key shared by all servers of a home: from their common secret, else from a file in the home that only its owner
+    can read. Raises ChimpError if the file cannot be written.
     """
     if secret:
         return secret.encode()
@@ -69,7 +69,7 @@ def shared_key(secret: str | None, home: Path) -> bytes:
 
 
 def _write_new(file: Path) -> None:
-    """Writes a new key whole or not at all; the first of several servers that start at once wins."""
+    """Writes a new key atomically; of several servers that start at once, the first one wins."""
     part = file.with_name(f"{file.name}.{secrets.token_hex(4)}.part")
     descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as out:

@@ -1,4 +1,4 @@
-"""What every request must pass and every answer carries: host, origin, size, headers, and no word about our insides.
+"""Checks of every request and headers of every answer: host, origin, size, security headers, no internals.
 
 Belongs here: one ASGI layer around the whole application. Does not belong here: who is signed in (`sessions`), roles
 (`roles`).
@@ -25,7 +25,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from chimp_assets.settings import WebSettings
 from chimp_assets.web.auth.forwarded import as_proxies_say, proxies_of
-from chimp_assets.web.errors import TooLongBody, answer
+from chimp_assets.web.errors import BodyTooLongError, answer
 from chimp_assets.web.metrics import Metrics
 
 _log = logging.getLogger(__name__)
@@ -54,9 +54,7 @@ HEADERS = {
 
 
 def allowed_hosts(settings: WebSettings) -> set[str]:
-    """Names by which this server may be called, without ports: a page elsewhere must not reach it by a name of its own
-    (DNS rebinding).
-    """
+    """Host names of this server, without ports: another site must not reach it by a name of its own (DNS rebinding)."""
     hosts = set(LOCAL_HOSTS)
     if settings.public_url:
         hosts.add((urlsplit(settings.public_url).hostname or "").lower())
@@ -131,8 +129,8 @@ class Guard:
             failed = answer(
                 500,
                 "failed",
-                f"Something went wrong here; it is written down as {number}.",
-                "Try again; if it stays, tell the administrator this number.",
+                f"Something went wrong. The log has the details under {number}.",
+                "Try again. If it happens again, tell the administrator this number.",
             )
             await failed(scope, receive, send_guarded)
         finally:
@@ -156,7 +154,7 @@ class Guard:
 
 
 def bounded(receive: Receive, most: int) -> Receive:
-    """A body without a length is counted as it comes. Reading more than `most` bytes raises TooLongBody."""
+    """Counts a body as it arrives. Reading more than `most` bytes raises BodyTooLongError."""
     got = 0
 
     async def receive_bounded() -> Message:
@@ -165,24 +163,24 @@ def bounded(receive: Receive, most: int) -> Receive:
         if message["type"] == "http.request":
             got += len(message.get("body", b""))
             if got > most:
-                raise TooLongBody
+                raise BodyTooLongError
         return message
 
     return receive_bounded
 
 
 def is_allowed_host(headers: Headers, hosts: Collection[str]) -> bool:
-    """Whether a request calls this server by a name of its own."""
+    """Whether the Host header names this server."""
     return _host_name(headers.get("host", "")) in hosts
 
 
 def is_json(headers: Headers) -> bool:
-    """Whether a body says that it is JSON, which no form and no simple request of another site can say."""
+    """Whether the body is declared as JSON, which forms and simple requests of other sites cannot do."""
     return headers.get("content-type", "").partition(";")[0].strip().lower() == "application/json"
 
 
 def is_same_origin(headers: Headers, origins: Iterable[str]) -> bool:
-    """Whether a browser says that this request comes from a page of ours."""
+    """Whether the browser declares that the request comes from a page of this server."""
     site = headers.get("sec-fetch-site")
     if site is not None:
         return site in ("same-origin", "none")
@@ -202,28 +200,28 @@ def _host_name(host: str) -> str:
 
 
 def wrong_host() -> Response:
-    """The answer to who calls this server by another name."""
+    """The answer to a request with another host name."""
     return answer(
         421,
         "host",
-        "This server does not answer by that name.",
+        "This server does not answer to that name.",
         "Set web.public_url or web.hosts to the name that people type.",
     )
 
 
 def cross_site() -> Response:
-    """The answer to a request that a page of another site makes."""
+    """The answer to a request from a page of another site."""
     return answer(403, "cross_site", "This request came from another site.", "Open the page itself.")
 
 
 def too_long(headers: Headers, settings: WebSettings) -> Response | None:
-    """The answer to a body that says that it is too long, or no length that could be."""
+    """The answer to a body with a declared length that is too long or invalid; None otherwise."""
     length = headers.get("content-length", "0")
     if length.isascii() and length.isdigit() and len(length) < 20 and int(length) <= settings.body_bytes:
         return None
     return answer(
         413,
         "too_long",
-        f"One request may hold {settings.body_bytes // 1024:,} KiB; this one holds more.",
+        f"A request may hold {settings.body_bytes // 1024:,} KiB; this one is larger.",
         "Send it in parts.",
     )

@@ -1,7 +1,7 @@
-"""Sessions: a random token in a cookie, its hash and its ends in SQL, so that each can be looked at and revoked.
+"""Sessions: a random token in a cookie; its hash and expiry in SQL, so that sessions can be listed and revoked.
 
-Belongs here: beginning, finding, using and ending sessions, and their cookie. Does not belong here: whether somebody is
-who he says (`accounts`, `oidc`) and what he may do (`roles`).
+Belongs here: beginning, finding, using and ending sessions, and their cookie. Does not belong here: authentication
+(`accounts`, `pages.oidc`) and permissions (`roles`).
 
 Over https the cookie is `__Host-sid; Secure; HttpOnly; SameSite=Lax`: no other host and no plain connection can set or
 read it. A browser refuses both the prefix and `Secure` over plain http, so on this machine alone (127.0.0.1, where
@@ -25,14 +25,14 @@ from chimp_assets.database.texts import cut_to, is_storable
 from chimp_assets.settings import WebSettings
 
 SECURE_COOKIE, LOCAL_COOKIE = "__Host-sid", "sid"
-# Last use is written at most so often: a read of a picture is no write.
+# The last use is written at most this often, so that reading a picture writes nothing.
 NOTED_EVERY = timedelta(minutes=5)
 _TOKEN_BYTES = 32
 
 
 @dataclass(frozen=True)
 class Person:
-    """Who is signed in. role: of the database (schema.ROLES); session_id: the hash of the token."""
+    """The signed-in user. role: of the database (schema.ROLES); session_id: the hash of the token."""
 
     user_id: int
     name: str
@@ -56,9 +56,9 @@ class SessionRow:
 def begin(
     db: Database, settings: WebSettings, user_id: int, role: str, keep: bool, address: str, agent: str
 ) -> tuple[str, datetime]:
-    """A new session; returns its token, which nothing stores, and when it ends at the latest.
+    """Begins a session; returns its token, which is not stored, and its latest end.
 
-    keep: the person says that this is a device of one's own; experts then stay signed in for `expert_days` unused.
+    keep: the person uses an own device; experts then stay signed in for `expert_days` without use.
     """
     token = secrets.token_urlsafe(_TOKEN_BYTES)
     now = datetime.now(UTC)
@@ -82,7 +82,7 @@ def begin(
 
 
 def find(db: Database, token: str) -> Person | None:
-    """Whose token this is, if its session has not ended and its user is not disabled."""
+    """The person with this token, if the session is open and the user enabled; else None."""
     u, s = app_user.c, user_session.c
     now = datetime.now(UTC)
     session_id = hash_of(token)
@@ -113,7 +113,7 @@ def _note_use(db: Database, session_id: str, now: datetime) -> None:
 
 
 def of_user(db: Database, user_id: int) -> list[SessionRow]:
-    """The sessions of a user that have not ended, the newest first."""
+    """The open sessions of a user, newest first."""
     s = user_session.c
     now = datetime.now(UTC)
     with db.read() as conn:
@@ -130,7 +130,7 @@ def of_user(db: Database, user_id: int) -> list[SessionRow]:
 
 
 def revoke(db: Database, user_id: int, session_id: str | None = None, but: str | None = None) -> int:
-    """End a session of a user, or all of them (but one); returns how many. Their leases stay until they run out."""
+    """End one session of a user, or all (but one); returns how many. Leases stay until they expire."""
     with db.write() as conn:
         return revoke_in(conn, user_id, session_id, but)
 
@@ -147,7 +147,7 @@ def revoke_in(conn: sa.Connection, user_id: int, session_id: str | None = None, 
 
 
 def sweep(db: Database, older_than: timedelta = timedelta(days=30)) -> int:
-    """Forget sessions that ended long ago; returns how many."""
+    """Delete sessions that ended long ago; returns how many."""
     s, before = user_session.c, datetime.now(UTC) - older_than
     with db.write() as conn:
         return conn.execute(
@@ -156,12 +156,12 @@ def sweep(db: Database, older_than: timedelta = timedelta(days=30)) -> int:
 
 
 def hash_of(token: str) -> str:
-    """What is stored of a token: whoever reads the database cannot sign in with it."""
+    """The stored hash of a token, so that nobody can sign in with the content of the database."""
     return hashlib.sha256(token.encode(errors="replace")).hexdigest()
 
 
 def person_of(request: Request) -> Person | None:
-    """Who sends a request; looked up once for each."""
+    """The person who sends a request, or None; looked up once for each request."""
     if not hasattr(request.state, "person"):
         token = request.cookies.get(cookie_name(request))
         request.state.person = find(request.app.state.db, token) if token and len(token) < 200 else None
@@ -169,17 +169,17 @@ def person_of(request: Request) -> Person | None:
 
 
 def cookie_name(request: Request) -> str:
-    """Of the session, by the way the request came."""
+    """Name of the session cookie, by the scheme of the request."""
     return SECURE_COOKIE if is_secure(request) else LOCAL_COOKIE
 
 
 def is_secure(request: Request) -> bool:
-    """Whether the browser speaks https to us, or to the proxy that stands before us."""
+    """Whether the browser uses https, to this server or to a proxy before it."""
     return request.url.scheme == "https" or str(request.app.state.settings.web.public_url or "").startswith("https:")
 
 
 def set_cookie(request: Request, response: Response, token: str, until: datetime) -> None:
-    """Hand the token to the browser. It outlives the browser window; the server decides when the session ends."""
+    """Set the session cookie. It outlives the browser window; the server decides when the session ends."""
     response.set_cookie(
         cookie_name(request),
         token,
@@ -192,5 +192,5 @@ def set_cookie(request: Request, response: Response, token: str, until: datetime
 
 
 def delete_cookie(request: Request, response: Response) -> None:
-    """Take the token from the browser again."""
+    """Delete the session cookie."""
     response.delete_cookie(cookie_name(request), path="/", secure=is_secure(request), httponly=True, samesite="lax")

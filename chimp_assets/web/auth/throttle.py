@@ -1,16 +1,15 @@
-"""The brake on guessing passwords: how many failures an account at an address, an address and an account may have.
+"""Slows down guessing of passwords: limits on failures for an account at an address, an address, and an account.
 
 Belongs here: counting failures, in memory and bounded. Does not belong here: checking passwords (`accounts`), how many
-are checked at once (`hashing`), which devices are known (`devices`).
+are checked at once (`hashing`), known devices (`devices`).
 
-In memory, because a guess must cost less than its refusal: a row for each of 10,000 guesses would be a gift to whoever
-guesses. A restart forgets; the hash of a password takes 50 ms all the same. Refusals become few audit events that
-count.
+In memory, because refusing must cost less than guessing: a row for each of 10,000 guesses would help the attacker. A
+restart forgets the counts, but hashing a password still takes 50 ms. Many refusals become few audit events with counts.
 
-An attempt is counted before its password is looked at, and taken back when it was right: 48 attempts at once are as
-many as 48 in turn. Failures count for the account at this address, so that nobody locks anybody out from elsewhere;
-for the address, whatever names it tries; and for the account from everywhere, where only a guesser with many addresses
-gets so far. A device on which somebody signed in before has a count of its own instead of these three.
+An attempt counts before its password is checked, and is taken back if the password was right: 48 attempts at once count
+like 48 in turn. Failures count for the account at this address, so that nobody can lock others out from elsewhere; for
+the address, whatever names it tries; and for the account from everywhere, a limit that only an attacker with many
+addresses reaches. A known device has its own count instead of these three.
 """
 
 from __future__ import annotations
@@ -27,14 +26,14 @@ FREE_FAILURES = 5
 """Failures without a pause, for people who mistype."""
 LONGEST_PAUSE_S = 900.0
 PER_ADDRESS = 10
-"""Times as many failures for an address: a station's people share one."""
+"""Factor for an address: the people of a station share one."""
 PER_ACCOUNT = 20
-"""Times as many for an account from everywhere: NIST SP 800-63B-4 allows 100."""
+"""Factor for an account from everywhere: NIST SP 800-63B-4 allows 100 failures."""
 LONGEST_ACCOUNT_PAUSE_S = 60.0
-"""For an account from everywhere: its owner on a new device must not be kept out for long by others."""
+"""For an account from everywhere: others must not lock its owner out of a new device for long."""
 FORGOTTEN_S = 3600.0
 MOST_KEYS = 20_000
-"""Accounts and addresses that are remembered; the one that failed longest ago is forgotten first."""
+"""Accounts and addresses in memory; the one that failed longest ago is dropped first."""
 
 
 @dataclass
@@ -48,7 +47,7 @@ _Key = tuple[str, bytes]
 
 
 class Throttle:
-    """Failures by account and by address. Threads may share one."""
+    """Counts of failures by account and by address. Threads may share one."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -56,15 +55,15 @@ class Throttle:
         self._lock = threading.Lock()
 
     def pause_s(self, account: str, address: str, device: str | None = None) -> float:
-        """Seconds that this account at this address has to wait before its next attempt is looked at; 0: none.
+        """Seconds until the next attempt of this account at this address is checked; 0: now.
 
-        device: one on which this account signed in before.
+        device: id of a known device of this account.
         """
         with self._lock:
             return self._pause(_keys(account, address, device))
 
     def admit(self, account: str, address: str, device: str | None = None) -> float:
-        """0, and the attempt is counted as a failure until `succeed` or `forget`; else the pause, and it is not."""
+        """Returns 0 and counts the attempt as a failure until `succeed` or `forget`; or the pause, without counting."""
         keys = _keys(account, address, device)
         with self._lock:
             pause = self._pause(keys)
@@ -73,21 +72,21 @@ class Throttle:
             return pause
 
     def fail(self, account: str, address: str, device: str | None = None) -> None:
-        """A wrong password, or a name that nobody has, that was not counted by `admit`."""
+        """Count a wrong password or an unknown name that `admit` did not count."""
         with self._lock:
             self._count(_keys(account, address, device))
 
     def forget(self, account: str, address: str, device: str | None = None) -> None:
-        """An attempt that was admitted and not looked at."""
+        """Take back an admitted attempt that was not checked."""
         with self._lock:
             for key in _keys(account, address, device):
                 self._take_back(key)
 
     def refuse(self, account: str, address: str, device: str | None = None) -> int:
-        """An attempt that was not looked at; returns how many there were since whatever brakes it was first counted.
+        """Count a refused attempt; returns the number of refusals since the limit was reached.
 
-        An address that is braked is counted as one, whatever names it tries. Numbers that double are worth an audit
-        event (`is_worth_telling`), so that 10,000 attempts write 14 rows.
+        A limited address has one count, whatever names it tries. Powers of two are worth an audit event
+        (`is_worth_telling`), so that 10,000 attempts write 14 rows.
         """
         keys = _keys(account, address, device)
         with self._lock:
@@ -97,8 +96,8 @@ class Throttle:
             return found.refused
 
     def succeed(self, account: str, address: str = "", device: str | None = None) -> None:
-        """The right password: the account at this address starts anew. The address does not: its owner may guess
-        others. Nor does the account from everywhere: others may go on guessing at it."""
+        """After a right password: the account at this address starts again from zero. The address does not, because its
+        owner may guess other accounts; nor does the account from everywhere, because others may go on guessing."""
         with self._lock:
             pair, *others = sorted(_keys(account, address, device), key=lambda key: key[0] not in ("pair", "device"))
             self._failures.pop(pair, None)
@@ -137,7 +136,7 @@ class Throttle:
         return found
 
 
-# Of each kind of key: failures without a pause, and the longest pause.
+# For each kind of key: failures without a pause, and the longest pause.
 _LIMITS = {
     "address": (FREE_FAILURES * PER_ADDRESS, LONGEST_PAUSE_S),
     "pair": (FREE_FAILURES, LONGEST_PAUSE_S),
@@ -147,7 +146,7 @@ _LIMITS = {
 
 
 def network_of(address: str) -> str:
-    """What is counted as one address: an IPv4 address, or the /64 of which one customer has all of IPv6."""
+    """The unit that counts as one address: an IPv4 address, or an IPv6 /64, which one customer owns as a whole."""
     try:
         found = ip_address(address)
     except ValueError:
@@ -160,7 +159,7 @@ def network_of(address: str) -> str:
 
 
 def is_worth_telling(n: int) -> bool:
-    """1, 2, 4, 8, ...: the n-th of many alike."""
+    """Whether n is a power of two: 1, 2, 4, 8, ..."""
     return n & (n - 1) == 0
 
 
@@ -172,7 +171,7 @@ def _keys(account: str, address: str, device: str | None) -> list[_Key]:
 
 
 def _short(*texts: str) -> bytes:
-    """Names of any length are keys of one length."""
+    """A key of fixed length for texts of any length."""
     digest = hashlib.blake2b(digest_size=16)
     for text in texts:
         coded = text.encode(errors="backslashreplace")

@@ -1,1 +1,1 @@
-"""Dagster's web UI behind our door."""
+"""Dagster's web UI behind a sign-in."""

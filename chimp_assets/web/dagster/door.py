@@ -1,16 +1,16 @@
-"""The door before Dagster's web UI: who may come in, from which page, and what a browser may do with its answers.
+"""The guard of Dagster's web UI: who may enter, from which page, and what a browser may do with the answers.
 
-Belongs here: one ASGI layer. Does not belong here: Dagster's application and its process (`dagster_ui`), the labelling
-page's own layer (`security`).
+Belongs here: one ASGI layer. Does not belong here: Dagster's application and its process (`serve`), the guard of the
+labelling page (`auth.security`).
 
-Dagster has no sign-in, answers by any name, runs mutations that come as GET or as a form, and may be framed. So any
-page that a person of this machine opens could launch runs and wipe assets. Here:
+Dagster has no sign-in, answers to any host name, runs mutations sent by GET or by a form, and may be framed. So any
+page that somebody opens on this machine could launch runs and wipe assets. Here:
 
-- the Host must be one of ours, or a name of somebody else's could be given our address (DNS rebinding);
-- who comes is signed in on the labelling page as admin, or has the token that `chimp up` printed;
-- nothing but GET, HEAD and POST; what could change something is a POST of JSON from this very origin, port included;
-- `GET /graphql` is refused as a whole: the web UI does not use it, and an image's address is a GET;
-- a websocket comes from this very origin;
+- the Host must be a name of this server, so that other names cannot point to it (DNS rebinding);
+- the person is signed in on the labelling page as admin, or has the token that `chimp up` printed;
+- only GET, HEAD and POST are allowed; changes need a POST of JSON from exactly this origin, port included;
+- `GET /graphql` is refused: the web UI does not use it, and addresses of images are GETs;
+- websockets must come from exactly this origin;
 - answers cannot be framed, and pages load nothing from elsewhere.
 """
 
@@ -43,9 +43,9 @@ _log = logging.getLogger(__name__)
 LOCAL_COOKIE, SECURE_COOKIE = "chimp-ui", "__Host-chimp-ui"
 GRAPHQL = "/graphql"
 LOOK_AGAIN_S = 30.0
-"""An open websocket is closed so long after its session has ended."""
+"""An open websocket is closed at the latest this long after its session ended."""
 _FRAMES = ("iframe", "frame", "embed", "object", "fencedframe")
-# Dagster's page says from where scripts and styles may come; this is what it leaves open.
+# Dagster's pages restrict scripts and styles themselves; this policy covers the rest.
 _POLICY = (
     "default-src 'self'", "img-src 'self' data: blob:", "font-src 'self' data:", "media-src 'self'",
     "worker-src 'self' blob:", "frame-src 'none'", "form-action 'self'", "frame-ancestors 'none'", "base-uri 'none'",
@@ -56,7 +56,7 @@ _pages = Environment(loader=FileSystemLoader(Path(__file__).parents[1] / "templa
 
 
 class Door:
-    """Lets through to `app` what may come in. page: the address of the labelling page, where people sign in."""
+    """Passes allowed requests to `app`. page: address of the labelling page, where people sign in."""
 
     def __init__(self, app: ASGIApp, db: Database, settings: Settings, host: str, page: str) -> None:
         self._app = app
@@ -103,7 +103,7 @@ class Door:
         return await self._stranger(HTTPConnection(scope), headers)
 
     async def _stranger(self, connection: HTTPConnection, headers: Headers) -> Response | None:
-        """The answer to who may not come in; None for who may."""
+        """The answer to a request that may not enter; None for one that may."""
         given = connection.query_params.get("token")
         if given is not None and connection.scope.get("method") == "GET":
             return await self._by_token(connection, headers, given)
@@ -114,12 +114,14 @@ class Door:
             if await self._has_token(connection):
                 return None
         except ChimpError as error:
-            _log.warning("who comes cannot be looked up: %s", error)
-            return answer(503, "busy", "The database cannot be asked who you are.", "Try again in some seconds.")
+            _log.warning("the session cannot be checked: %s", error)
+            return answer(
+                503, "busy", "The database cannot be reached to check who you are.", "Try again in a few seconds."
+            )
         return self._closed(headers, person)
 
     async def _person(self, connection: HTTPConnection) -> Person | None:
-        """Who is signed in on the labelling page: browsers send a host's cookies to all of its ports."""
+        """The person signed in on the labelling page: browsers send the cookies of a host to all its ports."""
         name = sessions.SECURE_COOKIE if self._is_secure(connection) else sessions.LOCAL_COOKIE
         token = connection.cookies.get(name)
         return await run_in_threadpool(sessions.find, self._db, token) if token and len(token) < 200 else None
@@ -129,7 +131,7 @@ class Door:
         return await run_in_threadpool(ui_token.is_right, self._home, connection.cookies.get(name))
 
     def _is_secure(self, connection: HTTPConnection) -> bool:
-        """Whether the browser speaks https, to us or to a proxy before us."""
+        """Whether the browser uses https, to this server or to a proxy before it."""
         if connection.url.scheme in ("https", "wss"):
             return True
         public = urlsplit(self._web.public_url or "")
@@ -142,17 +144,17 @@ class Door:
                 403,
                 "insecure",
                 "This connection is not encrypted, so nobody can sign in over it.",
-                "Open the web UI by https (a proxy such as Caddy), or set web.insecure_http where you accept the risk.",
+                "Open the web UI over https (a proxy such as Caddy), or set web.insecure_http if you accept the risk.",
             )
         if not await run_in_threadpool(ui_token.is_right, self._home, given):
             _log.warning("a wrong token was refused")
             return self._closed(headers, None, wrong_token=True)
         rest = [pair for pair in parse_qsl(connection.url.query, keep_blank_values=True) if pair[0] != "token"]
-        # One slash: two would be the name of another host.
+        # One slash, because two would name another host.
         target = "/" + connection.url.path.lstrip("/\\") + (f"?{urlencode(rest)}" if rest else "")
         if headers.get("sec-fetch-site") == "cross-site":
-            # After a link of another site a browser keeps a strict cookie back, until a page of ours goes on.
-            response: Response = _page("dagster_enter.html", 200, target=target)
+            # After a link from another site, a browser sends a strict cookie only when a page of this server continues.
+            response: Response = _page("dagster/enter.html", 200, target=target)
         else:
             response = RedirectResponse(target, 303)
         response.set_cookie(
@@ -169,7 +171,7 @@ class Door:
                 )
             return answer(403, "role", "This needs the role admin.", "Ask an administrator.")
         facts = {"page": self._page, "person": person, "wrong_token": wrong_token}
-        return _page("dagster_closed.html", status, **facts, role=RUNG_OF[person.role] if person else None)
+        return _page("dagster/closed.html", status, **facts, role=RUNG_OF[person.role] if person else None)
 
     def _with_headers(self, scope: Scope, send: Send) -> Send:
         async def send_guarded(message: Message) -> None:
@@ -177,13 +179,13 @@ class Door:
                 headers = MutableHeaders(scope=message)
                 for name, value in security.HEADERS.items():
                     headers[name] = value
-                del headers["Feature-Policy"]  # the old name of one of ours
+                del headers["Feature-Policy"]  # the old name of one of these headers
                 theirs = [part.strip() for part in headers.get("content-security-policy", "").split(";")]
                 named = {part.partition(" ")[0] for part in theirs}
                 ours = [part for part in (*_POLICY, _OWN_STYLES) if part.partition(" ")[0] not in named]
                 headers["Content-Security-Policy"] = "; ".join([*filter(None, theirs), *ours])
                 if scope["path"].startswith("/_next/static/") and message["status"] == 200:
-                    # Their names change with what is in them.
+                    # Their names change with their content.
                     headers.setdefault("Cache-Control", "private, max-age=31536000, immutable")
                 elif "etag" not in headers:
                     headers.setdefault("Cache-Control", "no-store")
@@ -199,7 +201,7 @@ class Door:
         if not ours or await self._stranger(connection, headers) is not None:
             if not ours:
                 _log.warning("a websocket from another site was refused")
-            await receive()  # the wish to connect
+            await receive()  # the request to connect
             await send({"type": "websocket.close", "code": 1008, "reason": ""})  # before it is accepted: 403
             return
         looked = time.monotonic()
@@ -220,14 +222,14 @@ class Door:
 
 
 def _is_from_here(scope: Scope, headers: Headers) -> bool:
-    """Whether a page of this very host and port sends this. The scheme may differ: a proxy may speak https for us."""
+    """Whether a page of exactly this host and port sends this. The scheme may differ behind a proxy with https."""
     named = urlsplit(headers.get("origin", f"//{headers.get('host', '')}")).netloc
     return named == headers.get("host") and security.is_same_origin(headers, [_origin(scope, headers)])
 
 
 def _is_used_elsewhere(headers: Headers) -> bool:
-    """Whether a page wants an answer as its picture, script, frame or data, and is not a page of ours. A link may lead
-    here from anywhere.
+    """Whether a page of another site embeds the answer as picture, script, frame or data. Links from anywhere are
+    allowed.
     """
     if headers.get("sec-fetch-dest") in _FRAMES:
         return True
@@ -241,7 +243,7 @@ def _origin(scope: Scope, headers: Headers) -> str:
 
 
 def _not_so(allowed: str) -> Response:
-    return answer(405, "method", "This address does not do that.", "", {"Allow": allowed})
+    return answer(405, "method", "This address does not accept this method.", "", {"Allow": allowed})
 
 
 def _page(name: str, status: int, **facts: object) -> Response:

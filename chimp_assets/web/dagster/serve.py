@@ -1,9 +1,9 @@
-"""Dagster's web UI behind our door: `python -m chimp_assets.web.dagster.serve HOST PORT`, in the home CHIMP_HOME names.
+"""Serves Dagster's web UI with sign-in: `python -m chimp_assets.web.dagster.serve HOST PORT`, for the home in
+CHIMP_HOME.
 
-Belongs here: the process, and everything private of Dagster that it needs. Does not belong here: who may come in
-(`dagster_door`).
+Belongs here: the process, and the private parts of Dagster that it needs. Does not belong here: who may enter (`door`).
 
-Dagster's application runs in this process, inside our layer. A `dagster-webserver` on another port behind a proxy would
+Dagster's application runs in this process, inside the door. A `dagster-webserver` on another port behind a proxy would
 leave that port open to every page and program of the machine.
 """
 
@@ -27,7 +27,7 @@ _STATEMENT_MS, _RECYCLE_S, _OVERFLOW, _POLL_MS = 15_000, 3_600, 20, 2_000
 
 @contextlib.contextmanager
 def dagster_application() -> Iterator[ASGIApp]:
-    """Dagster's web UI of the instance in DAGSTER_HOME, with a code server that ends with the block."""
+    """Dagster's web UI for the instance in DAGSTER_HOME; its code server ends with the block."""
     import dagster as dg
     from dagster._core.workspace.context import WorkspaceProcessContext
     from dagster._core.workspace.load_target import WorkspaceFileTarget
@@ -42,7 +42,7 @@ def dagster_application() -> Iterator[ASGIApp]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Serve until the process is told to end."""
+    """Serve until the process is asked to end."""
     from chimp_assets.database.connection.engine import Database
     from chimp_assets.web import connections
     from chimp_assets.web.dagster.door import Door
@@ -53,12 +53,12 @@ def main(arguments: list[str] | None = None) -> int:
         print("usage: python -m chimp_assets.web.dagster.serve HOST PORT", file=sys.stderr)  # noqa: T201
         return 2
     host, port = given[0], int(given[1])
-    # uvicorn raises the signal again when it has ended: the code server ends with us then, too.
+    # uvicorn raises the signal again when it ends; then the code server ends too.
     signal.signal(signal.SIGTERM, _end)
     try:
         home = Home.open()
         settings = home.settings
-        _ = home.database  # says in words if it is not at head
+        _ = home.database  # raises ChimpError if it is not at head
         db = Database(settings.database_url, wait_s=settings.web.database_wait_s)
         with dagster_application() as app:
             door = Door(app, db, settings, host, address_of(settings.web))

@@ -1,6 +1,6 @@
-"""The token with which who started `chimp up` opens Dagster's web UI: printed once, kept as a hash.
+"""The token that `chimp up` prints for opening Dagster's web UI; only its hash is stored.
 
-Belongs here: making it and comparing with it. Does not belong here: the cookie that carries it (`dagster_door`).
+Belongs here: making and comparing it. Does not belong here: the cookie that carries it (`door`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ LONGEST = 200
 
 
 def renew(home: Home) -> str:
-    """A new token; the one before opens nothing any more. A restart of the web UI alone does not change it.
+    """A new token; the previous one is no longer valid. A restart of the web UI alone does not change it.
 
     Raises ChimpError if the home cannot be written.
     """
@@ -40,7 +40,7 @@ def renew(home: Home) -> str:
 
 
 def is_right(home: Path, token: str | None) -> bool:
-    """Whether this is the token of the last `chimp up` in this home. Compared in constant time."""
+    """Whether this is the token of the last `chimp up` in this home, in constant time."""
     if not token or len(token) > LONGEST:
         return False
     try:

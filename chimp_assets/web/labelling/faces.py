@@ -1,10 +1,10 @@
-"""The best crop of any track, cut from the shards when somebody looks at it.
+"""The best crop of any track, cut from the shards on request.
 
-Belongs here: how many are cut at once, that one picture is cut once however many ask, what is said of a track that has
-none. Does not belong here: cutting (`vision.item_media`), keeping (`web.picture_cache`), addresses (`web.media`).
+Belongs here: how many are cut at once; that each is cut once for all who ask; the reason if there is none. Does not
+belong here: cutting (`vision.pictures.item_media`), caching (`picture_cache`), addresses (`api.media`).
 
-Pictures of waiting tracks are made ahead and lie in the store (`web.making`): these are served as they are. All others
-cost two dozen frames of one video, about 50 ms; whole galleries of them are asked at once.
+Pictures of waiting tracks are made in advance and lie in the store (`media_worker`); these are served as they are. Each
+other one costs two dozen frames of a video, about 50 ms, and pages ask for whole galleries at once.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ from chimp_assets.web.metrics import Metrics
 _log = logging.getLogger(__name__)
 
 AT_ONCE = 2
-"""Threads that cut: each holds two decoded frames, and a request of the labelling page must find a core."""
+"""Threads that cut. Each holds two decoded frames, and requests of the labelling page need a free core."""
 MOST_WAITING = 500
 AGAIN_AFTER_S = 30.0
-"""What could not be cut is not tried again before: a page of sixty lost pictures would read the store for ever."""
+"""A failed cut is not tried again earlier: a page of sixty lost pictures would read the store for ever."""
 MOST_FAILED = 10_000
 
 
 @dataclass(frozen=True)
 class Face:
-    """A picture: bytes of a JPEG, and a word that changes when they do. Or why there is none: a key of the texts."""
+    """A JPEG and its etag, or the reason why there is none: missing, a key of the texts under `media`."""
 
     content: bytes = b""
     etag: str = ""
@@ -50,28 +50,28 @@ BUSY = Face(missing="busy")
 
 
 class Faces:
-    """Cuts in threads of its own; requests wait without one."""
+    """Cuts faces in its own threads; waiting requests hold no thread."""
 
     def __init__(self, home: Home, db: Database, cache: PictureCache, metrics: Metrics) -> None:
         self._home, self._db, self._cache, self._metrics = home, db, cache, metrics
-        self._lock = threading.RLock()  # what is done already is finished within _submit
+        self._lock = threading.RLock()  # reentrant: a finished future calls _finished inside _submit
         self._running: dict[int, Future[Face]] = {}
         self._failed: dict[int, tuple[float, Face]] = {}
         self._threads: ThreadPoolExecutor | None = None
 
     async def get(self, track_id: int) -> Face:
-        """The picture of a track, cut if it has to be; who asks for what is being cut gets the same."""
+        """The picture of a track, cut if necessary. Requests for a picture that is being cut share the result."""
         with self._lock:
             work = self._running.get(track_id)
             if work is None:
                 if len(self._running) >= MOST_WAITING:
                     return BUSY
                 work = self._submit(track_id)
-        # Shielded: the others who wait for it must not lose it with the first who leaves.
+        # Shielded: if one request ends early, the others still get the picture.
         return await asyncio.shield(asyncio.wrap_future(work))
 
     def end(self) -> None:
-        """Stop; what nobody has begun is dropped."""
+        """Stop; cuts that have not begun are dropped."""
         with self._lock:
             threads, self._threads = self._threads, None
         if threads is not None:
@@ -99,7 +99,7 @@ class Faces:
             try:
                 return Face(self._home.store.get(made.uri), made.content_hash)
             except ChimpError as error:
-                _log.warning("the stored picture of track %s cannot be read and is cut anew: %s", track_id, error)
+                _log.warning("the stored picture of track %s cannot be read and is cut again: %s", track_id, error)
         at, failed = self._failed.get(track_id, (0.0, None))
         if failed is not None and time.monotonic() - at < AGAIN_AFTER_S:
             return failed

@@ -1,13 +1,12 @@
-"""Gold: questions whose answer is known, among those of the queue, for people who may not correct others.
+"""Gold: questions with a known answer among those of the queue, for people who may not correct others.
 
-Belongs here: drawing them, remembering them, knowing their answers again, and judging these. Does not belong here: what
-follows from a miss (a reviewer sees it), wrong tracks in a grid (`checks`).
+Belongs here: drawing them, recording them, recognising their answers, and judging these. Does not belong here: what
+follows from a wrong answer (a reviewer sees it), wrong tracks in a grid (`plants`).
 
-Nobody can tell these questions from others. Gold stands in the place of an item that was just leased to the person:
-number, round, place, lane, reason and lease are that item's; only the track is another, one of which the head is about
-as sure. The item waits again when gold was answered. Which items these are is drawn from the page's secret, so that
-it is the same however often somebody gives items back and claims again. There are never more than their share among
-all that a person got.
+Nobody can tell these questions from others. Gold takes the place of an item that was just leased to the person: number,
+round, place, lane, reason and lease are those of the item; only the track is another one, for which the head is about
+as sure. The item waits again after gold was answered. The items are drawn with the page's secret, so the draw stays the
+same however often somebody releases items and claims again. Gold never exceeds its share of all questions of a person.
 """
 
 from __future__ import annotations
@@ -31,22 +30,22 @@ from chimp_assets.database.labels.shown import GOLD, Shown
 from chimp_assets.database.people.leases import give_back
 from chimp_assets.settings import Settings
 from chimp_assets.web.auth.sessions import Person
-from chimp_assets.web.labelling.items import Asked, champion_head
-from chimp_assets.web.labelling.known_answers import GOLD_FROM, Known, known_tracks, remember
+from chimp_assets.web.labelling.items import LabellingQuestion, champion_head
+from chimp_assets.web.labelling.known_tracks import GOLD_FROM, KnownTrack, known_tracks, record_check
 
 _SETTLING = (*ANSWER_KINDS, "skip", "split", "merge")
-"""After these the question is not asked again."""
+"""Kinds of events that settle a question."""
 _LIKE = 40
-"""Known tracks of which the likest is taken."""
+"""Known tracks from which the most similar is taken."""
 _ASKED = 10_000
-"""Newest gold of a person that is looked at."""
+"""Newest gold of a person that is read."""
 _WAVERS = re.compile(r"The model wavers between .+ \(\d+%\) and .+ \(\d+%\)\.")
 _LOOKS = re.compile(r"(Looks like ).+(, of whom \d[\d,]* tracks? (?:is|are) named so far\.)")
 
 
 @dataclass(frozen=True)
 class _Sureness:
-    """The head's first two names of a track. margin: between them."""
+    """The head's first two names for a track. margin: the difference of their probabilities."""
 
     names: tuple[str, ...] = ()
     probabilities: tuple[float, ...] = ()
@@ -58,16 +57,17 @@ class _Sureness:
 
 
 class Gold:
-    """Gold of one database. secret: of the page."""
+    """Gold of one database. secret: the page's secret, for the draw."""
 
     def __init__(self, db: Database, settings: Settings, secret: bytes) -> None:
         self._db, self._settings, self._secret = db, settings, secret
 
-    def among(self, person: Person, questions: Sequence[Asked], fresh: Collection[int]) -> list[Asked]:
-        """The questions of a claim, some of them about tracks whose answer is known. None for people who may correct
-        others.
+    def among(
+        self, person: Person, questions: Sequence[LabellingQuestion], fresh: Collection[int]
+    ) -> list[LabellingQuestion]:
+        """The questions of a claim, some of them replaced by gold; no gold for people who may correct others.
 
-        fresh: items that this claim leased; one that the person held before stays what it was.
+        fresh: items that this claim leased. Items that the person held before stay as they were.
         """
         names = [q for q in questions if q.other_track_id is None and q.lane not in t.SIDE_LANES]
         if person.role in t.CORRECTING_ROLES or not names:
@@ -85,21 +85,21 @@ class Gold:
             given |= self._lend(person, lent, but)
         return self._in_place(questions, {q.item_id: given[q.item_id] for q in names if q.item_id in given})
 
-    def _in_place(self, questions: Sequence[Asked], given: Mapping[int, int]) -> list[Asked]:
-        """The questions with the tracks that are given for some items, and with reasons that fit these."""
+    def _in_place(self, questions: Sequence[LabellingQuestion], given: Mapping[int, int]) -> list[LabellingQuestion]:
+        """The questions with the given tracks in place of some, and reasons that fit these tracks."""
         if not given:
             return list(questions)
         with self._db.read() as conn:
             sure = _surenesses(conn, list(given.values()))
 
-        def gold(q: Asked, track_id: int) -> Asked:
+        def gold(q: LabellingQuestion, track_id: int) -> LabellingQuestion:
             reason = _reason(q.reason, sure.get(track_id))
             return replace(q, track_id=track_id, reason=q.reason if reason is None else reason, as_new=True)
 
         return [gold(q, given[q.item_id]) if q.item_id in given else q for q in questions]
 
     def answered_by(self, person: Person, answers: Iterable[tuple[int | None, int | None]]) -> set[tuple[int, int]]:
-        """Of some (item_id, track_id) of a person's answers, those that are answers to gold."""
+        """The pairs (item_id, track_id) among a person's answers that are answers to gold."""
         wanted = {(item_id, track_id) for item_id, track_id in answers if item_id is not None and track_id is not None}
         old = {pair for pair in wanted if pair[0] >= GOLD_FROM}
         if person.role in t.CORRECTING_ROLES or not wanted - old:
@@ -113,7 +113,7 @@ class Gold:
             return old | (wanted & {(row.item_id, row.track_id) for row in conn.execute(mine)})
 
     def learn(self, person: Person, answers: Collection[tuple[int, int]]) -> None:
-        """Whether answers to gold, by (item_id, track_id), were right; lent items wait again. Safe to run again."""
+        """Judge answers to gold, given by (item_id, track_id), and release the items behind it. Safe to repeat."""
         if not answers:
             return
         checks = sorted({item_id - GOLD_FROM for item_id, _ in answers if item_id >= GOLD_FROM})
@@ -135,7 +135,7 @@ class Gold:
             for row in rows:
                 named = row.kind in NAMING_KINDS
                 right = named and same.get(row.said, row.said) == same.get(row.individual_id, row.individual_id)
-                # Who passes it over, or cuts the track, says nothing of who it is.
+                # A skip or a split is no answer about the individual.
                 first.setdefault(row.check_id, right if row.kind in ANSWER_KINDS else None)
             for check_id, right in first.items():
                 conn.execute(
@@ -158,7 +158,7 @@ class Gold:
         ).all()
 
     def _wanted(self, conn: sa.Connection, user_id: int, asked: Sequence[Any]) -> tuple[float, int]:
-        """The share of gold for this person now, and how many more make it up: of all answered, and all held now."""
+        """The share of gold for this person now, and how many are still due, of all answered and all held questions."""
         web, a, q = self._settings.web, t.annotation.c, t.acquisition_queue.c
         answered = sa.select(sa.func.count()).where(a.annotator_id == user_id, a.kind.in_(ANSWER_KINDS))
         done = conn.scalar(answered) or 0
@@ -173,13 +173,13 @@ class Gold:
         digest = hmac.digest(self._secret, f"gold:{person.user_id}:{item_id}".encode(), hashlib.sha256)
         return int.from_bytes(digest[:8]) / 2**64
 
-    def _lend(self, person: Person, lent: Sequence[Asked], but: Collection[int]) -> dict[int, int]:
-        """Known tracks, by the items in whose place they are asked from now on; fewer where few tracks are known."""
+    def _lend(self, person: Person, lent: Sequence[LabellingQuestion], but: Collection[int]) -> dict[int, int]:
+        """Known tracks, by the items whose place they take from now on; fewer where few tracks are known."""
         with self._db.read() as conn:
             known = [k for k in known_tracks(conn, person.user_id) if k.track_id not in but]
             sample = random.sample(known, min(_LIKE + len(lent), len(known)))
             sure = _surenesses(conn, [k.track_id for k in sample] + [q.track_id for q in lent])
-        found: dict[int, Known] = {}
+        found: dict[int, KnownTrack] = {}
         for question in lent:
             margin = sure.get(question.track_id, _NOTHING).margin
             fits = [k for k in sample if _reason(question.reason, sure.get(k.track_id)) is not None]
@@ -190,7 +190,7 @@ class Gold:
 
         def work(conn: sa.Connection) -> None:
             for item_id, known in found.items():
-                remember(conn, "gold", None, person.user_id, known, item_id)
+                record_check(conn, "gold", None, person.user_id, known, item_id)
 
         if found:
             self._db.transact(work)
@@ -201,7 +201,7 @@ _NOTHING = _Sureness()
 
 
 def as_shown(shown: Mapping[str, Any] | None, is_gold: bool) -> dict[str, Any] | None:
-    """What is stored of what a client says that it showed: whether it was gold is ours to say."""
+    """`shown` from a client, as it is stored: only the server decides whether it was gold."""
     if is_gold:
         return {**(shown or {}), "mode": GOLD}
     if shown is not None and shown.get("mode") == GOLD:
@@ -210,7 +210,7 @@ def as_shown(shown: Mapping[str, Any] | None, is_gold: bool) -> dict[str, Any] |
 
 
 def items_of_gold(conn: sa.Connection, user_id: int) -> dict[int, int]:
-    """item_id by track_id of the gold that a person got: for who looks at own answers it is an item like any."""
+    """item_id by track_id of the gold that a person got: among own answers gold looks like any item."""
     c = t.quality_check.c
     rows = conn.execute(
         sa.select(c.track_id, c.item_id).where(c.user_id == user_id, c.kind == "gold", c.item_id.is_not(None))
@@ -219,13 +219,14 @@ def items_of_gold(conn: sa.Connection, user_id: int) -> dict[int, int]:
 
 
 def is_gold(shown: str | None) -> bool:
-    """Whether an answer that was stored with this was one to gold."""
+    """Whether the answer with this stored `shown` was an answer to gold."""
     return Shown.of(shown).mode == GOLD
 
 
 def _reason(reason: str, sure: _Sureness | None) -> str | None:
-    """The reason of the item in whose place gold is asked, with the names that the head has for gold's track. None
-    where it names somebody and the head does not."""
+    """The reason of the replaced item, with the head's names for the gold track. None if the reason names somebody and
+    the head has no name.
+    """
     names, shares = (sure.names, sure.probabilities) if sure else ((), ())
     if _WAVERS.fullmatch(reason):
         if len(names) < 2:

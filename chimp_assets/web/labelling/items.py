@@ -1,7 +1,7 @@
-"""What the labelling page is told about a question: track, video, pictures, candidates, as JSON-ready dictionaries.
+"""Questions as the labelling page gets them: track, video, pictures, candidates, as JSON-ready dictionaries.
 
-Belongs here: reading these facts for many items at once. Does not belong here: which items (`database.queue`), making
-pictures (`vision.item_media`), HTTP (`api.queue`).
+Belongs here: reading these facts for many items at once. Does not belong here: choosing items (`database.work.queue`),
+making pictures (`vision.pictures.item_media`), HTTP (`api.queue`).
 
 A claim reads a constant number of statements, however many items it has: six and one more for each 500 tracks.
 """
@@ -18,23 +18,23 @@ from typing import Any
 import sqlalchemy as sa
 
 from chimp_assets.database import schema as t
+from chimp_assets.database.connection.parameters import in_parts
 from chimp_assets.database.labels.answers import effective_answers
 from chimp_assets.database.labels.references import best_named
 from chimp_assets.database.work.queue import QueueItem
-from chimp_assets.web.wording.sentences import Told, told
+from chimp_assets.web.wording.sentences import Translation, translated
 from chimp_assets.web.wording.texts import DEFAULT
 
 MAX_CANDIDATES = 5
 REFERENCES_SHOWN = 3
-_PART = 500
 MEDIA_SUFFIX = {"crop": "jpg", "frame": "jpg", "clip": "mp4", "boxes": "json"}
 
 
 @dataclass(frozen=True)
-class Asked:
-    """One question, from the queue or of our own. item_id: what the answer names.
+class LabellingQuestion:
+    """One question about a track, or a pair of tracks. item_id: the answer refers to it.
 
-    blind: without suggestions; as_new: what others have answered is not told.
+    blind: without suggestions; as_new: without a hint to answers of others.
     """
 
     item_id: int
@@ -49,7 +49,7 @@ class Asked:
 
 
 @dataclass
-class _Facts:
+class _ItemFacts:
     tracks: dict[int, Any] = field(default_factory=dict)
     media: dict[int, dict[str, list[Any]]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(list)))
     candidates: dict[int, list[Any]] = field(default_factory=lambda: defaultdict(list))
@@ -59,18 +59,22 @@ class _Facts:
 
 
 def is_blind(item_id: int, share: float) -> bool:
-    """Whether an item is shown without suggestions: drawn by its number, the same for everybody and after a reload."""
+    """Whether an item is shown without suggestions: drawn from its number, so equal for everybody and after a
+    reload.
+    """
     digest = hashlib.sha256(f"blind:{item_id}".encode()).digest()
     return int.from_bytes(digest[:8], "big") < share * 2**64
 
 
-def asked(items: Sequence[QueueItem], blind_share: float) -> list[Asked]:
-    """Items of the queue as questions. A repeat is blind and looks like any other: who knows it for one remembers."""
+def questions_of(items: Sequence[QueueItem], blind_share: float) -> list[LabellingQuestion]:
+    """Items of the queue as questions. A repeat is blind and looks like other items, so that nobody answers from
+    memory.
+    """
     questions = []
     for item in items:
         repeat = item.lane == "repeat"
         questions.append(
-            Asked(
+            LabellingQuestion(
                 item.item_id,
                 item.round_id,
                 item.track_id,
@@ -85,7 +89,7 @@ def asked(items: Sequence[QueueItem], blind_share: float) -> list[Asked]:
 
 
 def champion_head(conn: sa.Connection) -> dict[str, Any] | None:
-    """The head that answers, and how many individuals it knows; None while there is none."""
+    """The champion head and its number of individuals; None without a champion."""
     m, s = t.model.c, t.training_set.c
     row = conn.execute(
         sa.select(m.model_id, m.name, m.version, s.n_classes)
@@ -98,34 +102,34 @@ def champion_head(conn: sa.Connection) -> dict[str, Any] | None:
 
 
 def item_dicts(
-    conn: sa.Connection, questions: Sequence[Asked], lease_until: datetime | None, lang: str = DEFAULT
+    conn: sa.Connection, questions: Sequence[LabellingQuestion], lease_until: datetime | None, lang: str = DEFAULT
 ) -> list[dict[str, Any]]:
-    """The questions as the page gets them, their reasons in a language, those of one video together. Tracks that are
-    gone are left out."""
+    """The questions as dictionaries, reasons in the given language, questions of one video together. Tracks that no
+    longer exist are left out."""
     head = champion_head(conn)
     facts = _read(conn, questions, head["head_id"] if head else None)
     there = [question for question in questions if question.track_id in facts.tracks]
-    found = [_item(question, facts, head, lease_until, told(lang, question.reason)) for question in there]
+    found = [_item(question, facts, head, lease_until, translated(lang, question.reason)) for question in there]
     first: dict[int, int] = {}
     for place, item in enumerate(found):
         first.setdefault(item["video"]["video_id"], place)
     return sorted(found, key=lambda item: first[item["video"]["video_id"]])
 
 
-def _read(conn: sa.Connection, questions: Sequence[Asked], head_id: int | None) -> _Facts:
-    facts = _Facts()
+def _read(conn: sa.Connection, questions: Sequence[LabellingQuestion], head_id: int | None) -> _ItemFacts:
+    facts = _ItemFacts()
     ids = sorted({i for q in questions for i in (q.track_id, q.other_track_id) if i is not None})
     seen = sorted({q.track_id for q in questions if not q.blind})
-    for part in _parts(ids):
+    for part in in_parts(ids):
         _read_tracks(conn, facts, part)
         read_media(conn, facts.media, part)
         _read_answers(conn, facts, part)
-    for part in _parts(seen if head_id is not None else []):
+    for part in in_parts(seen if head_id is not None else []):
         _read_candidates(conn, facts, part, head_id or 0)
     return facts
 
 
-def _read_tracks(conn: sa.Connection, facts: _Facts, part: list[int]) -> None:
+def _read_tracks(conn: sa.Connection, facts: _ItemFacts, part: list[int]) -> None:
     k, v = t.track.c, t.video.c
     columns = (
         k.track_id, k.first_s, k.last_s, k.n_detections, k.first_frame_no, k.last_frame_no,
@@ -138,7 +142,7 @@ def _read_tracks(conn: sa.Connection, facts: _Facts, part: list[int]) -> None:
 
 
 def read_media(conn: sa.Connection, media: dict[int, dict[str, list[Any]]], part: list[int]) -> None:
-    """Adds the media rows of some tracks, by track and kind, the best first."""
+    """Adds the media rows of some tracks to `media`, by track and kind, best first."""
     for row in conn.execute(
         sa.select(t.item_media)
         .where(t.item_media.c.track_id.in_(part))
@@ -147,8 +151,10 @@ def read_media(conn: sa.Connection, media: dict[int, dict[str, list[Any]]], part
         media[row.track_id][row.kind].append(row)
 
 
-def _read_answers(conn: sa.Connection, facts: _Facts, part: list[int]) -> None:
-    """Standing answers of these tracks, and who was named in their videos when: one statement."""
+def _read_answers(conn: sa.Connection, facts: _ItemFacts, part: list[int]) -> None:
+    """Standing answers of these tracks, and the individuals named in their videos with frame ranges, in one
+    statement.
+    """
     k = t.track.c
     beside = sa.select(k.track_id).where(
         k.video_id.in_(sa.select(t.track.c.video_id).where(t.track.c.track_id.in_(part)).scalar_subquery())
@@ -166,7 +172,7 @@ def _read_answers(conn: sa.Connection, facts: _Facts, part: list[int]) -> None:
             facts.placed[row.video_id].append((row.individual_id, row.track_id, row.first_frame_no, row.last_frame_no))
 
 
-def _read_candidates(conn: sa.Connection, facts: _Facts, part: list[int], head_id: int) -> None:
+def _read_candidates(conn: sa.Connection, facts: _ItemFacts, part: list[int], head_id: int) -> None:
     p, i = t.prediction.c, t.individual.alias("said")
     who = t.individual
     rows = conn.execute(
@@ -184,9 +190,9 @@ def _read_candidates(conn: sa.Connection, facts: _Facts, part: list[int], head_i
 
 
 def standing_references(conn: sa.Connection, individuals: Collection[int]) -> dict[int, list[dict[str, Any]]]:
-    """Reference photos of these individuals; of whom none were chosen yet, those that the rule would choose now."""
+    """Reference photos of these individuals; without chosen photos, those that the rule picks now."""
     found: dict[int, list[dict[str, Any]]] = {}
-    for part in _parts(individuals):
+    for part in in_parts(individuals):
         found |= references(conn, t.reference_photo.c.individual_id.in_(part))
     lacking = [one for one in individuals if one not in found]
     if lacking:
@@ -198,7 +204,7 @@ def standing_references(conn: sa.Connection, individuals: Collection[int]) -> di
 
 
 def references(conn: sa.Connection, which: sa.ColumnElement[bool] | None = None) -> dict[int, list[dict[str, Any]]]:
-    """Reference photos by individual, in the order in which they are shown. What is not made yet is cut when asked."""
+    """Reference photos by individual, in display order. Photos that are not made yet are cut on request."""
     r = t.reference_photo.c
     statement = _photos(t.reference_photo, r.track_id).add_columns(r.individual_id).order_by(r.individual_id, r.place)
     found: dict[int, list[dict[str, Any]]] = {}
@@ -209,7 +215,7 @@ def references(conn: sa.Connection, which: sa.ColumnElement[bool] | None = None)
 
 def _photos_of(conn: sa.Connection, track_ids: Sequence[int]) -> dict[int, dict[str, Any]]:
     found = {}
-    for part in _parts(track_ids):
+    for part in in_parts(track_ids):
         shown = t.track.alias("shown")
         for row in conn.execute(_photos(shown, shown.c.track_id).where(shown.c.track_id.in_(part))):
             found[row.track_id] = _photo(row)
@@ -217,7 +223,7 @@ def _photos_of(conn: sa.Connection, track_ids: Sequence[int]) -> dict[int, dict[
 
 
 def _photos(of: sa.FromClause, track_id: sa.ColumnElement[int]) -> sa.Select[Any]:
-    """The best crop of each track that `of` names in `track_id`, made or not."""
+    """The best crop of each track in column `track_id` of `of`, made or not."""
     m, k = t.item_media.c, t.track.c
     return (
         sa.select(k.track_id, k.first_frame_no, k.last_frame_no, k.n_detections, m.content_hash, t.video.c.recorded_at)
@@ -233,7 +239,11 @@ def _photo(row: Any) -> dict[str, Any]:
 
 
 def _item(
-    question: Asked, facts: _Facts, head: dict[str, Any] | None, lease_until: datetime | None, reason: Told
+    question: LabellingQuestion,
+    facts: _ItemFacts,
+    head: dict[str, Any] | None,
+    lease_until: datetime | None,
+    reason: Translation,
 ) -> dict[str, Any]:
     row = facts.tracks[question.track_id]
     part = _track_part(question.track_id, facts)
@@ -259,16 +269,16 @@ def _item(
 
 
 def track_dicts(conn: sa.Connection, track_ids: Sequence[int]) -> list[dict[str, Any]]:
-    """Track, video and pictures of some tracks, in their order; those that are gone are left out."""
-    facts = _Facts()
-    for part in _parts(track_ids):
+    """Track, video and pictures of some tracks, in the given order; tracks that no longer exist are left out."""
+    facts = _ItemFacts()
+    for part in in_parts(track_ids):
         _read_tracks(conn, facts, part)
         read_media(conn, facts.media, part)
     return [_track_part(track_id, facts) for track_id in track_ids if track_id in facts.tracks]
 
 
 def video_dict(conn: sa.Connection, video_id: int) -> dict[str, Any]:
-    """What is said of a video wherever one of its frames is shown."""
+    """The facts about a video that accompany its frames."""
     v = t.video.c
     columns = (v.video_id, v.uri, v.site, v.camera, v.recorded_at, v.recorded_at_source)
     return _video_part(conn.execute(sa.select(*columns).where(v.video_id == video_id)).one())
@@ -285,7 +295,7 @@ def _video_part(row: Any) -> dict[str, Any]:
     }
 
 
-def _track_part(track_id: int, facts: _Facts) -> dict[str, Any]:
+def _track_part(track_id: int, facts: _ItemFacts) -> dict[str, Any]:
     row = facts.tracks[track_id]
     return {
         "track_id": track_id,
@@ -340,7 +350,7 @@ def pictures(media: dict[str, list[Any]]) -> dict[str, Any]:
     }
 
 
-def _candidate(row: Any, track: Any, facts: _Facts) -> dict[str, Any]:
+def _candidate(row: Any, track: Any, facts: _ItemFacts) -> dict[str, Any]:
     beside = next(
         (
             track_id
@@ -363,32 +373,27 @@ def _candidate(row: Any, track: Any, facts: _Facts) -> dict[str, Any]:
 
 
 def url_of(kind: str, content_hash: str) -> str:
-    """Where a browser finds a picture: named by its content, so it may be kept for ever."""
+    """Address of a picture, by the hash of its content: browsers may cache it for ever."""
     return f"/media/{content_hash}.{MEDIA_SUFFIX[kind]}"
 
 
 def face_url(row: Any) -> str:
-    """Where a browser finds the best crop of a track, cut when it is asked for. Another address after tracking anew."""
+    """Address of the best crop of a track, cut on request. It changes if the video is tracked again."""
     return f"/media/track/{row.track_id}.jpg?v={row.first_frame_no}-{row.last_frame_no}-{row.n_detections}"
 
 
 def picture_url(track_id: int | None, content_hash: str | None) -> str | None:
-    """The best crop of a track: as it was made, else cut when it is asked for. None: there is no track."""
+    """Address of the best crop of a track: the stored one, else one that is cut on request. None without a track."""
     if content_hash:
         return url_of("crop", content_hash)
     return None if track_id is None else f"/media/track/{track_id}.jpg"
 
 
 def clip_url(track_id: int) -> str:
-    """The clip of a track, made when it is asked for."""
+    """Address of the clip of a track, made on request."""
     return f"/media/track/{track_id}/clip.mp4"
 
 
 def moment(at: datetime | None) -> str | None:
-    """A time as browsers read it."""
+    """A time as ISO 8601 in UTC with milliseconds."""
     return None if at is None else at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _parts(values: Collection[int]) -> list[list[int]]:
-    ordered = list(values)
-    return [ordered[start : start + _PART] for start in range(0, len(ordered), _PART)]

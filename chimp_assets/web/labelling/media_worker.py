@@ -1,9 +1,10 @@
-"""Pictures of claimed tracks that nobody has made yet: made beside the requests, by one worker with a bounded list.
+"""Makes missing pictures of claimed tracks, beside the requests, by one worker with a bounded list.
 
-Belongs here: what is waiting, and how long a claim waits for it. Does not belong here: making (`vision.item_media`).
+Belongs here: the list of waiting tracks, and how long a claim waits. Does not belong here: making pictures
+(`vision.pictures.item_media`).
 
-The asset `item_media` makes pictures ahead; this is for what was planned since. A claim waits a moment for the tracks
-that are asked first and then says which pictures are missing; the page asks for these alone until they are there
+The asset `item_media` makes pictures in advance; this worker makes those of tracks planned since. A claim waits a
+moment for its first tracks and then reports which pictures are missing; the page asks for these until they are there
 (`api.pictures`).
 """
 
@@ -25,16 +26,16 @@ _log = logging.getLogger(__name__)
 
 MOST_WAITING = 1_000
 AGAIN_AFTER_S = 600.0
-"""What could not be made is not tried again at every claim."""
+"""A failure is not tried again at every claim."""
 WAITED_FOR = 4
-"""Tracks a claim waits for: what is on the screen next."""
+"""Tracks that a claim waits for: those that come on the screen next."""
 IDLE_S = 30.0
 CLEAR_UP_EVERY = 500
-"""Tracks: how often what was made for tracks that nobody is asked about any more is looked at."""
+"""Tracks between two clean-ups of pictures of tracks that are no longer in the queue."""
 
 
-class Making:
-    """One worker thread, alive while there is something to make."""
+class MediaWorker:
+    """One worker thread, alive while there are pictures to make."""
 
     def __init__(self, home: Home, db: Database, metrics: Metrics, enabled: bool = True) -> None:
         self._home, self._db, self._metrics, self._enabled = home, db, metrics, enabled
@@ -47,9 +48,9 @@ class Making:
         self._ended = False
 
     def make_soon(self, track_ids: Sequence[int], wait_s: float, at_once: bool = False) -> None:
-        """Ask for the pictures of tracks that lack them; waits for the first few, wait_s at the longest.
+        """Queue the missing pictures of tracks; waits for the first few, at most wait_s.
 
-        at_once: they are on somebody's screen and go before what is made ahead.
+        at_once: they are on a screen now and go to the front of the queue.
         """
         if not self._enabled or not track_ids:
             return
@@ -72,7 +73,7 @@ class Making:
             self._changed.wait_for(lambda: not first & {*self._waiting, self._now}, timeout=wait_s)
 
     def why_not(self, track_id: int) -> str | None:
-        """Why a track that lacks pictures does not get them (a key of the texts); None: they are being made."""
+        """Why a track without pictures does not get any (a key of the texts); None if they are being made."""
         with self._changed:
             if track_id in self._failed:
                 return self._failed[track_id][1]
@@ -81,7 +82,7 @@ class Making:
             return None if self._enabled and not self._ended else "unmade"
 
     def end(self) -> None:
-        """Stop after the track in hand."""
+        """Stop after the present track."""
         with self._changed:
             self._ended = True
             self._waiting.clear()
@@ -114,7 +115,7 @@ class Making:
                 self._changed.notify_all()
 
     def _make(self, track_id: int) -> str | None:
-        """Why there are none: a key of the texts; None where they are made."""
+        """Make the pictures of a track. Returns None, or why it failed: a key of the texts."""
         from chimp_assets.vision.pictures.item_media import drop_old_pictures, make_item_media
 
         try:

@@ -1,7 +1,7 @@
-"""Pictures that were cut when somebody looked: files of this machine, by a hash of what they were cut from.
+"""A cache of pictures cut on request: files on this machine, by a hash of their source.
 
-Belongs here: keeping within a bound, writing so that a killed process leaves nothing broken. Does not belong here:
-cutting (`vision.item_media`), who waits for whom (`web.faces`). Whatever is lost here is cut again.
+Belongs here: the size limit, and writing so that a killed process leaves nothing broken. Does not belong here: cutting
+(`vision.pictures.item_media`), waiting (`faces`). Pictures that are lost here are cut again.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from pathlib import Path
 _log = logging.getLogger(__name__)
 
 KEPT_SHARE = 0.8
-"""How full the cache is after it was too full: clearing up for each picture anew would cost a listing each time."""
+"""Share of the limit after a clean-up: with less room, every picture would cost a listing."""
 ABANDONED_S = 3600.0
 _WRITING = ".writing"
 
 
 class PictureCache:
-    """A folder of at most `most_bytes`; what was looked at longest ago goes first. May be shared by several processes.
+    """A folder of at most `most_bytes`; the least recently used picture goes first. Several processes may share it.
 
-    A folder that cannot be written keeps nothing, and says so once in the log.
+    A folder that cannot be written caches nothing, and logs this once.
     """
 
     def __init__(self, folder: Path, most_bytes: int) -> None:
@@ -35,18 +35,20 @@ class PictureCache:
         self._said = False
 
     def get(self, key: str) -> bytes | None:
-        """The picture of a key (hexadecimal), if it is kept."""
+        """The picture of a key (hexadecimal), if it is cached."""
         file = self._file(key)
         try:
             content = file.read_bytes()
         except OSError:
             return None
-        with contextlib.suppress(OSError):  # another process cleared it away, or the folder is read only: it was read
+        with contextlib.suppress(
+            OSError
+        ):  # another process removed it, or the folder is read-only: the content is read already
             os.utime(file)
         return content or None
 
     def put(self, key: str, content: bytes) -> None:
-        """Keep a picture. Whole or not at all: it is written beside its place and moved there."""
+        """Cache a picture. Atomic: it is written beside its place and moved there."""
         if len(content) > self._most:
             return
         file = self._file(key)
@@ -63,7 +65,7 @@ class PictureCache:
             self._said = True
             return
         with self._lock:
-            # Counted once, by listing; what other processes add is seen when this one is full by its own count.
+            # Counted once by listing; pictures of other processes are counted when this one reaches its limit.
             self._bytes = self._listed_bytes() if self._bytes is None else self._bytes + len(content)
             if self._bytes > self._most:
                 self._bytes = self._clear_up()
@@ -78,7 +80,7 @@ class PictureCache:
                 try:
                     stat = file.stat()
                 except OSError:
-                    continue  # another process cleared it away
+                    continue  # another process removed it
                 found.append((stat.st_mtime, stat.st_size, file))
         return found
 

@@ -1,1 +1,1 @@
-"""The pages: one file for each screen. Handlers read, call a domain function and hand the facts to a template."""
+"""The pages: one file for each screen. A handler reads the request, calls a domain function, and fills a template."""

@@ -1,7 +1,7 @@
 """Models, the archive's data, and users.
 
 Belongs here: handlers, reading addresses. Does not belong here: the facts (`insight.models`, `insight.archive`,
-`insight.people`), what administrators do (`api.administration`).
+`insight.labelling.people`), what administrators do (`api.administration`).
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ _Number = Annotated[int | None, Query(ge=0, le=2**62)]
 
 @router.get("/models", dependencies=[Depends(require("viewer"))])
 def models_page(request: Request, model: _Number = None) -> Response:
-    """Champions, candidates, what was refused and why; one of them with its measurement."""
+    """Champions, candidates and refused models with reasons; one of them with its measurement."""
     with request.app.state.db.read() as conn:
-        found = models.lines(conn)
+        found = models.model_summaries(conn)
         shown = _chosen(found, model)
         measured = models.measurement(conn, shown.model_id) if shown else None
         codes = [one.slice_value for one in measured.slices.get("individual", [])] if measured else []
@@ -60,20 +60,20 @@ def models_page(request: Request, model: _Number = None) -> Response:
     return request.app.state.templates.TemplateResponse(request, "models.html", facts)
 
 
-def _chosen(found: list[models.Line], model: int | None) -> models.Line | None:
-    """The model that is asked for; else the champion head, else the newest head."""
+def _chosen(found: list[models.ModelSummary], model: int | None) -> models.ModelSummary | None:
+    """The requested model; else the champion head, else the newest head."""
     if model is not None:
         one = next((one for one in found if one.model_id == model), None)
         if one is None:
-            raise WebError(404, "no_model", "There is no such model.", "Look into the list of models.")
+            raise WebError(404, "no_model", "There is no such model.", "See the list of models.")
         return one
     heads = [one for one in found if one.task == "head"]
     return next((one for one in heads if one.state == "champion"), heads[0] if heads else None)
 
 
 @dataclass(frozen=True)
-class _Words:
-    """The parameters as they came."""
+class _DataParameters:
+    """The parameters of the request."""
 
     state: Annotated[str, Query(max_length=20)] = ""
     camera: Annotated[str, Query(max_length=300)] = ""
@@ -83,8 +83,8 @@ class _Words:
 
 
 @router.get("/data", dependencies=[Depends(require("viewer"))])
-def data_page(request: Request, words: Annotated[_Words, Depends()], before: _Number = None) -> Response:
-    """Videos and what became of them, how far the ingest is, what is stored."""
+def data_page(request: Request, words: Annotated[_DataParameters, Depends()], before: _Number = None) -> Response:
+    """Videos with their states, progress of the ingest, storage, recording times."""
     state = request.app.state
     with state.db.read() as conn:
         cameras = archive.cameras(conn)
@@ -92,7 +92,7 @@ def data_page(request: Request, words: Annotated[_Words, Depends()], before: _Nu
         found = archive.videos(conn, asked, before)
         progress = archive.progress(conn, state.settings.decode.workers)
         failed = archive.failures(conn) if progress.states.get("failed") else []
-        stored = archive.stored(conn)
+        stored = archive.storage_use(conn)
         problem = archive_problem(conn)
         seen = times.times_of(conn)
         corrections = list_corrections(conn)
@@ -124,9 +124,9 @@ def data_page(request: Request, words: Annotated[_Words, Depends()], before: _Nu
     return state.templates.TemplateResponse(request, "data.html", facts)
 
 
-def _filter(words: _Words, cameras: list[tuple[str, str]]) -> archive.Filter:
+def _filter(words: _DataParameters, cameras: list[tuple[str, str]]) -> archive.VideoFilter:
     camera = next((one for one in cameras if _camera_key(*one) == words.camera), None)
-    return archive.Filter(
+    return archive.VideoFilter(
         state=words.state if words.state in STATES else None,
         camera=camera,
         since=_day(words.since),
@@ -147,7 +147,7 @@ def _day(word: str) -> date | None:
 
 
 def size_in_words(n: float) -> str:
-    """Bytes as people read them."""
+    """A number of bytes with a unit, such as 1.5 GB."""
     for unit in ("B", "kB", "MB", "GB", "TB"):
         if n < 1000 or unit == "TB":
             return f"{n:.0f} {unit}" if unit in ("B", "kB") else f"{n:.1f} {unit}"
@@ -162,13 +162,13 @@ def users_page(
     action: Annotated[str, Query(max_length=100)] = "",
     part: Literal["all", "log"] = "all",
 ) -> Response:
-    """Who may sign in, how they answer, and what happened."""
+    """Users, how they answer, and the audit log."""
     whole = part == "all" and before is None and not action
     with request.app.state.db.read() as conn:
         facts: dict[str, Any] = {
             "members": people.members(conn, datetime.now(UTC)) if whole else None,
-            "answered": people.answered(conn) if whole else None,
-            "logged": people.log(conn, before, action.replace("\x00", "") or None),
+            "answered": people.answering_summary(conn) if whole else None,
+            "logged": people.audit_log(conn, before, action.replace("\x00", "") or None),
             "actions": people.actions(conn),
         }
     last = facts["logged"][-1].audit_event_id if len(facts["logged"]) == people.LOGGED else None

@@ -1,6 +1,6 @@
-"""The first page: go on where one stopped, one's own day, what waits, what the labels bought, who lacks them.
+"""The first page: waiting work, the person's day, what the labels achieved, individuals with few labels.
 
-Belongs here: the handler. Does not belong here: the numbers (`insight.progress`).
+Belongs here: the handler. Does not belong here: the numbers (`insight.labelling.progress`).
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ def home(request: Request, person: Annotated[Person, Depends(require("viewer"))]
         facts: dict[str, Any] = {
             "work": progress.work_for(conn, person.user_id, may(person, "identifier"), corrects) if works else [],
             "day": progress.day_of(conn, person.user_id, person.name, midnight) if works else None,
-            "learned": progress.learned(conn),
-            "lacking": progress.lacking(conn),
+            "learned": progress.learning_progress(conn),
+            "lacking": progress.undersampled(conn),
             "proposals": merge_proposals(conn) if corrects else [],
             "contradictions": contradictions_in_words(conn) if corrects else [],
             "archive_problem": archive_problem(conn),

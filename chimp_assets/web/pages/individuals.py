@@ -1,6 +1,6 @@
-"""Everybody in a list, and one individual: who it is, where it was seen, its pictures, what was decided about it.
+"""The list of individuals, and the page of one.
 
-Belongs here: handlers. Does not belong here: the facts (`insight.lives`).
+Belongs here: handlers. Does not belong here: the facts (`insight.individuals`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,12 @@ from starlette.responses import RedirectResponse, Response
 
 from chimp_assets.database.labels.references import MOST
 from chimp_assets.database.labels.shown import Shown
-from chimp_assets.insight import individual as lives
+from chimp_assets.insight.individuals import directory, profile
+from chimp_assets.insight.individuals.decisions import asked_for_review, decisions
+from chimp_assets.insight.individuals.lookalikes import lookalikes
+from chimp_assets.insight.individuals.merge_preview import preview_merge, preview_unmerge
+from chimp_assets.insight.individuals.pictures import PAGE, gallery, photos
+from chimp_assets.insight.individuals.sightings import SIGHTING_COLUMNS, sighting_summary, sightings
 from chimp_assets.web.auth.roles import require
 from chimp_assets.web.charts import bars
 from chimp_assets.web.errors import WebError
@@ -32,24 +37,26 @@ _Number = Annotated[int | None, Query(ge=0, le=2**62)]
 
 @router.get("/individuals")
 def everybody(request: Request, after: _Code | None = None) -> Response:
-    """Everybody who may be named, by code."""
+    """Every individual that may be named, sorted by code."""
     with request.app.state.db.read() as conn:
-        found = lives.listing(conn, after, LISTED)
-    return _page(request, "individuals.html", people=found, more=found[-1].anim_id if len(found) == LISTED else None)
+        found = directory.listing(conn, after, LISTED)
+    return _page(
+        request, "individuals/individuals.html", people=found, more=found[-1].anim_id if len(found) == LISTED else None
+    )
 
 
 @router.get("/individual/{anim_id:path}.csv")
-def sightings(request: Request, anim_id: str) -> Response:
-    """Every track of an individual: who said so, how surely, and where it is."""
+def sightings_csv(request: Request, anim_id: str) -> Response:
+    """Every track of an individual as CSV: its source (person or model), probability, and place."""
     db = request.app.state.db
     with db.read() as conn:
         key, code = _find(conn, anim_id)
 
     def rows() -> Iterator[Sequence[Any]]:
         with db.read() as conn:
-            yield from lives.sightings(conn, key)
+            yield from sightings(conn, key)
 
-    return csv_download(f"sightings_{code}", lives.SIGHTING_COLUMNS, rows())
+    return csv_download(f"sightings_{code}", SIGHTING_COLUMNS, rows())
 
 
 @router.get("/individual/{anim_id:path}")
@@ -62,32 +69,32 @@ def individual(
     merge_into: _Code = "",
     unmerge: _Code = "",
 ) -> Response:
-    """One individual. Who is asked for by an alias or a merged code is shown under the present one.
+    """One individual. An alias or a merged code redirects to the present code.
 
-    merge_into, unmerge: show first what a merge with that one, or undoing the merge of that one, would change.
+    merge_into, unmerge: also show what merging into that individual, or undoing that merge, would change.
     """
     with request.app.state.db.read() as conn:
         key, code = _find(conn, anim_id)
         if code != anim_id:
             return RedirectResponse(f"/individual/{quote(code, safe='')}", 303)
-        seen = lives.seen(conn, key)
-        pictures = lives.gallery(conn, key, source, before)
-        decided = lives.decisions(conn, key, decided_before)
+        seen = sighting_summary(conn, key)
+        pictures = gallery(conn, key, source, before)
+        decided = decisions(conn, key, decided_before)
         facts: dict[str, Any] = {
-            "life": lives.life_of(conn, key),
-            "photos": lives.photos(conn, key),
-            "alike": lives.lookalikes(conn, key),
-            "asked": lives.asked_for_review(conn, [picture.track_id for picture in pictures]),
-            "people": lives.names(conn),
+            "life": profile.profile_of(conn, key),
+            "photos": photos(conn, key),
+            "alike": lookalikes(conn, key),
+            "asked": asked_for_review(conn, [picture.track_id for picture in pictures]),
+            "people": directory.names(conn),
             **_preview(conn, key, merge_into.strip(), unmerge.strip()),
             "seen": seen,
             "pictures": pictures,
             "decisions": decided,
-            "changes": lives.biography_changes(conn, key),
+            "changes": profile.biography_changes(conn, key),
         }
     return _page(
         request,
-        "individual.html",
+        "individuals/individual.html",
         **facts,
         source=source,
         path=f"/individual/{quote(code, safe='')}",
@@ -95,15 +102,15 @@ def individual(
         modes={row.seq: Shown.of(row.shown).mode for row in decided},
         candidates={row.seq: _candidates(row.shown) for row in decided},
         most_photos=MOST,
-        more_pictures=pictures[-1].track_id if len(pictures) == lives.PAGE else None,
-        more_decisions=decided[-1].seq if len(decided) == lives.PAGE else None,
+        more_pictures=pictures[-1].track_id if len(pictures) == PAGE else None,
+        more_decisions=decided[-1].seq if len(decided) == PAGE else None,
     )
 
 
 def _find(conn: sa.Connection, anim_id: str) -> tuple[int, str]:
-    found = lives.find(conn, anim_id) if len(anim_id) <= 200 and "\x00" not in anim_id else None
+    found = directory.find(conn, anim_id) if len(anim_id) <= 200 and "\x00" not in anim_id else None
     if found is None:
-        raise WebError(404, "no_individual", "There is nobody of this code.", "Look into the list of individuals.")
+        raise WebError(404, "no_individual", "There is no individual with this code.", "See the list of individuals.")
     return found
 
 
@@ -113,13 +120,13 @@ def _candidates(shown: str | None) -> list[tuple[str, float]]:
 
 
 def _preview(conn: sa.Connection, key: int, merge_into: str, unmerge: str) -> dict[str, Any]:
-    """What would change. wanted: whom somebody typed, where that is nobody."""
+    """What would change. wanted: the typed text if it names no individual."""
     if unmerge:
-        one = lives.key_of_code(conn, unmerge)
-        undone = None if one is None else lives.if_unmerged(conn, one)
+        one = directory.key_of_code(conn, unmerge)
+        undone = None if one is None else preview_unmerge(conn, one)
         return {"undone": undone, "moved": None, "wanted": None if undone else unmerge}
-    found = lives.find_named(conn, merge_into) if merge_into else None
-    moved = lives.if_merged(conn, key, found) if found is not None and found != key else None
+    found = directory.find_named(conn, merge_into) if merge_into else None
+    moved = preview_merge(conn, key, found) if found is not None and found != key else None
     return {"moved": moved, "undone": None, "wanted": merge_into if merge_into and moved is None else None}
 
 

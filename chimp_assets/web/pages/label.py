@@ -1,6 +1,6 @@
-"""The screens that scripts draw: labelling, grid, boxes, pairs; and the service worker.
+"""The screens drawn by scripts: labelling, grid, boxes, pairs; and the service worker.
 
-Belongs here: their pages. Does not belong here: what they ask while they run (`api`), how they look (`static`).
+Belongs here: their pages. Does not belong here: their requests (`api`), their look (`static`).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _Annotator = Annotated[Person, Depends(require("annotator"))]
 
 @router.get("/label")
 def label(request: Request, person: _Identifier) -> Response:
-    """Naming tracks, one after the other."""
+    """Naming tracks one by one."""
     return island(request, person, "label/main.js", "nav.label")
 
 
@@ -32,7 +32,7 @@ def label(request: Request, person: _Identifier) -> Response:
 def grid(
     request: Request, person: _Identifier, individual: Annotated[str | None, Query(max_length=300)] = None
 ) -> Response:
-    """Two dozen tracks of one individual at once."""
+    """Confirming two dozen tracks of one individual at once."""
     return island(request, person, "grid/main.js", "nav.grid", ("grid.",), individual=individual)
 
 
@@ -44,19 +44,19 @@ def pairs(request: Request, person: _Annotator) -> Response:
 
 @router.get("/boxes")
 def boxes(request: Request, person: _Annotator) -> Response:
-    """Drawing and mending boxes."""
+    """Drawing and correcting boxes."""
     return island(request, person, "boxes/main.js", "nav.boxes", ("boxes.",))
 
 
 @router.get("/label/version")
 def version(request: Request, person: _Annotator) -> Any:
-    """Which version this server serves: a page that is older loads itself anew."""
+    """The version that this server serves; older pages reload themselves."""
     return {"version": request.app.state.static_version}
 
 
 @router.get("/sw.js", dependencies=[Depends(everybody())])
 def service_worker(request: Request) -> Response:
-    """The service worker, at the top: it may then serve every page."""
+    """The service worker, at the root, so that it may serve every page."""
     code = browser.service_worker(request.app.state.static_version)
     return Response(code, media_type="text/javascript", headers={"Cache-Control": "no-cache"})
 
@@ -64,7 +64,7 @@ def service_worker(request: Request) -> Response:
 def island(
     request: Request, person: Person, script: str, title: str, prefixes: tuple[str, ...] = (), **facts: Any
 ) -> Response:
-    """A page that a script draws. title: a key; prefixes: of the texts that the script says."""
+    """A page drawn by a script. title: a key of the texts; prefixes: of the texts that the script needs."""
     state = request.app.state
     oidc = state.settings.web.oidc
     boot = browser.boot_json(

@@ -1,7 +1,7 @@
-"""Everybody with everybody: the network, the same as a matrix and as a table, CSV and GraphML.
+"""Associations of all individuals: as a network, a matrix, a table, CSV and GraphML.
 
-Belongs here: handlers, reading the address. Does not belong here: counting and layout (`insight.network`), geometry of
-the drawing (`charts`).
+Belongs here: handlers, reading the address. Does not belong here: counting and layout (`insight.association`), geometry
+of the drawing (`charts`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from fastapi import APIRouter, Depends, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from chimp_assets.insight.association import network as facts
+from chimp_assets.insight.association.layout import places
+from chimp_assets.insight.association.network import Edge, Network, Node, strongest
+from chimp_assets.insight.association.network_export import EDGE_COLUMNS, edge_rows, graphml
 from chimp_assets.insight.association.together import RESAMPLES, TOO_FEW, Rule, Scope, index_of_counts
 from chimp_assets.web.auth.roles import require
 from chimp_assets.web.charts import graph
@@ -27,9 +29,9 @@ from chimp_assets.web.tables import csv_download, safe_name
 router = APIRouter(prefix="/together", include_in_schema=False, dependencies=[Depends(require("viewer"))])
 
 DRAWN = 1_500
-"""Lines of a drawing, the strongest; more are a grey cloud."""
+"""Lines of a drawing, the strongest; more would be a grey cloud."""
 A_NODE = 3
-"""Lines for each individual that a drawing shows until somebody moves the slider."""
+"""Lines for each individual that a drawing shows at first."""
 MATRIX = 80
 PAGE = 100
 Index = Literal["sri", "hwi"]
@@ -37,8 +39,8 @@ _ASKED_COLUMNS = ("rule", "minutes", "since", "until", "community", "names", "mo
 
 
 @dataclass(frozen=True)
-class Asked:
-    """The parameters as they came. least: index from which lines are shown, None: the strongest few."""
+class NetworkAddress:
+    """The parameters of the address. least: index from which lines are shown; None: the strongest few."""
 
     rule: Rule = "frame"
     minutes: Annotated[int, Query(ge=0, le=MOST_MINUTES)] = 10
@@ -53,24 +55,24 @@ class Asked:
 
     @property
     def days(self) -> tuple[date | None, date | None]:
-        """From when to when. Raises WebError for a word that is no day."""
+        """First and last day. Raises WebError for a word that is no day."""
         return days_of(self.since, self.until)
 
     @property
     def scope(self) -> Scope:
-        """The same for the domain."""
+        """The scope of `insight`."""
         return Scope(self.rule, self.minutes, *self.days, self.p if self.names == "model" else None)
 
     def query(self, **more: Any) -> str:
-        """The permanent address; what is usual is left out."""
+        """The query of the permanent address, without defaults."""
         return urlencode({**self._of_both(), **self._own(), **more})
 
     def pair_query(self, a: str, b: str) -> str:
-        """The same question about two of them."""
+        """The query of the page about two individuals, with the same parameters."""
         return urlencode({"with": f"{a},{b}", **self._of_both()}, safe=",")
 
     def fields(self) -> list[tuple[str, Any]]:
-        """The same as fields of a form that asks for another least index."""
+        """The parameters as hidden fields of the form with the slider."""
         return [(key, value) for key, value in {**self._of_both(), **self._own()}.items() if key != "least"]
 
     def _of_both(self) -> dict[str, Any]:
@@ -94,23 +96,24 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Found:
-    """What a question finds. edges: of those asked about, the strongest first; left_out: with too few days together."""
+class NetworkSelection:
+    """A network and its part for a community. edges: of this part, strongest first; left_out: number of pairs with too
+    few days together."""
 
-    network: facts.Network
-    nodes: dict[int, facts.Node]
-    edges: list[facts.Edge]
+    network: Network
+    nodes: dict[int, Node]
+    edges: list[Edge]
     left_out: int
     communities: list[str]
 
 
 @router.get("/network")
-def drawing(request: Request, asked: Annotated[Asked, Depends()]) -> Response:
-    """The network as a drawing. Places are kept, so that nobody wanders between two visits."""
+def drawing(request: Request, asked: Annotated[NetworkAddress, Depends()]) -> Response:
+    """The network as a drawing. Places are stored, so that individuals stay in place between visits."""
     with request.app.state.db.read() as conn:
         found = _find(request, conn, asked)
         usual = f"{asked.rule}-{asked.names}"
-        at = facts.places(
+        at = places(
             found.network,
             lambda: request.app.state.networks.network(conn, replace(asked.scope, since=None, until=None)),
             request.app.state.settings.home / "layouts" / f"{usual}.json",
@@ -128,15 +131,15 @@ def drawing(request: Request, asked: Annotated[Asked, Depends()]) -> Response:
     )
     groups = {name: n for n, name in enumerate(found.communities)}
     return _page(
-        request, "network.html", "network", asked, found,
+        request, "association/network.html", "network", asked, found,
         drawn=drawn, lines=list(zip(drawn.lines, shown, strict=True)), least=round(least, 3), most=DRAWN,
         groups=groups, alone=len(found.nodes) - len(paired),
     )  # fmt: skip
 
 
 @router.get("/matrix")
-def matrix(request: Request, asked: Annotated[Asked, Depends()]) -> Response:
-    """The same as a matrix, of as many individuals as can be read."""
+def matrix(request: Request, asked: Annotated[NetworkAddress, Depends()]) -> Response:
+    """The network as a matrix, for as many individuals as stay readable."""
     with request.app.state.db.read() as conn:
         found = _find(request, conn, asked)
     seen_most = sorted(found.nodes.values(), key=lambda node: (-node.days, node.anim_id))[:MATRIX]
@@ -146,62 +149,64 @@ def matrix(request: Request, asked: Annotated[Asked, Depends()]) -> Response:
     for edge in found.edges:
         if getattr(edge, asked.index) >= least:
             cells[edge.a, edge.b] = cells[edge.b, edge.a] = edge
-    return _page(request, "matrix.html", "matrix", asked, found, rows=rows, cells=cells, most=MATRIX)
+    return _page(request, "association/matrix.html", "matrix", asked, found, rows=rows, cells=cells, most=MATRIX)
 
 
 @router.get("/table")
 def table(
-    request: Request, asked: Annotated[Asked, Depends()], after: Annotated[int, Query(ge=0, le=10**7)] = 0
+    request: Request, asked: Annotated[NetworkAddress, Depends()], after: Annotated[int, Query(ge=0, le=10**7)] = 0
 ) -> Response:
-    """The same as a table, the closest first, with intervals."""
+    """The pairs as a table, closest first, with intervals."""
     with request.app.state.db.read() as conn:
         found = _find(request, conn, asked)
-    edges = facts.strongest(found.edges, asked.index, asked.least or 0.0)
+    edges = strongest(found.edges, asked.index, asked.least or 0.0)
     part = edges[after : after + PAGE]
     rows = [(edge, index_of_counts(edge.a, edge.b, edge.x, edge.y_a, edge.y_b, edge.y_ab)) for edge in part]
     more = after + PAGE if after + PAGE < len(edges) else None
-    return _page(request, "pairs_table.html", "table", asked, found, rows=rows, n=len(edges), after=after, more=more)
+    return _page(
+        request, "association/pairs_table.html", "table", asked, found, rows=rows, n=len(edges), after=after, more=more
+    )
 
 
 @router.get("/network.csv")
-def as_csv(request: Request, asked: Annotated[Asked, Depends()]) -> Response:
-    """Every pair; each row says what was asked and of which state."""
+def as_csv(request: Request, asked: Annotated[NetworkAddress, Depends()]) -> Response:
+    """Every pair as CSV; each row holds the query and the state."""
     with request.app.state.db.read() as conn:
         found = _find(request, conn, asked)
-    edges = facts.strongest(found.edges, asked.index, asked.least or 0.0)
+    edges = strongest(found.edges, asked.index, asked.least or 0.0)
 
     def rows() -> Iterator[Sequence[Any]]:
         about = tuple(_about(asked, found).values())
-        for row in facts.edge_rows(found.network, edges):
+        for row in edge_rows(found.network, edges):
             yield (*about, *row)
 
-    return csv_download("together_network", (*_ASKED_COLUMNS, *facts.EDGE_COLUMNS), rows())
+    return csv_download("together_network", (*_ASKED_COLUMNS, *EDGE_COLUMNS), rows())
 
 
 @router.get("/network.graphml")
-def as_graphml(request: Request, asked: Annotated[Asked, Depends()]) -> Response:
-    """Nodes and edges for other programs; the graph says what was asked and of which state."""
+def as_graphml(request: Request, asked: Annotated[NetworkAddress, Depends()]) -> Response:
+    """The network as GraphML; the graph holds the query and the state."""
     with request.app.state.db.read() as conn:
         found = _find(request, conn, asked)
-    edges = facts.strongest(found.edges, asked.index, asked.least or 0.0)
+    edges = strongest(found.edges, asked.index, asked.least or 0.0)
     some = replace(found.network, nodes=sorted(found.nodes.values(), key=lambda node: node.anim_id))
     about = {key: "" if value is None else str(value) for key, value in _about(asked, found).items()}
     least = {"least": asked.least or 0.0, "index": asked.index, "with_too_few": asked.few}
     headers = {"Content-Disposition": f'attachment; filename="{safe_name("together_network")}.graphml"'}
-    body = facts.graphml(some, edges, {**about, **least})
+    body = graphml(some, edges, {**about, **least})
     return Response(body, media_type="application/graphml+xml", headers={**headers, "Cache-Control": "no-store"})
 
 
-def _find(request: Request, conn: sa.Connection, asked: Asked) -> Found:
+def _find(request: Request, conn: sa.Connection, asked: NetworkAddress) -> NetworkSelection:
     found = request.app.state.networks.network(conn, asked.scope)
     communities = sorted({node.community for node in found.nodes if node.community})
     nodes = {node.key: node for node in found.nodes if not asked.community or node.community == asked.community}
     inside = [edge for edge in found.edges if edge.a in nodes and edge.b in nodes]
-    edges = facts.strongest([edge for edge in inside if asked.few or not edge.too_few], asked.index)
-    return Found(found, nodes, edges, len(inside) - len(edges), communities)
+    edges = strongest([edge for edge in inside if asked.few or not edge.too_few], asked.index)
+    return NetworkSelection(found, nodes, edges, len(inside) - len(edges), communities)
 
 
-def _about(asked: Asked, found: Found) -> dict[str, Any]:
+def _about(asked: NetworkAddress, found: NetworkSelection) -> dict[str, Any]:
     since, until = asked.days
     words = (
         asked.rule, asked.minutes if asked.rule == "minutes" else None, since, until, asked.community or None,
@@ -212,7 +217,9 @@ def _about(asked: Asked, found: Found) -> dict[str, Any]:
     return dict(zip(_ASKED_COLUMNS, words, strict=True))
 
 
-def _page(request: Request, template: str, tab: str, asked: Asked, found: Found, **more: Any) -> Response:
+def _page(
+    request: Request, template: str, tab: str, asked: NetworkAddress, found: NetworkSelection, **more: Any
+) -> Response:
     since, until = asked.days
     said = {
         "tab": tab, "asked": asked, "since": since, "until": until, "found": found, "node": found.nodes,

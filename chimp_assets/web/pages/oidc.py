@@ -1,14 +1,14 @@
 """Sign-in through an identity provider (Entra ID): OpenID Connect, authorisation code with PKCE. Off unless set.
 
-Belongs here: the two routes, whose claims are whose user, and which of the provider's roles is which of ours. Does not
-belong here: sessions (`sessions`), the protocol (Authlib).
+Belongs here: the two routes, mapping claims to users, and roles of the provider to roles here. Does not belong here:
+sessions (`auth.sessions`), the protocol (Authlib).
 
-A person is a tenant and an object in it (`tid`, `oid`), never an address: addresses change hands. A user's role never
-changes, because answers are weighed by it; who is given another role at the provider becomes another user here. The
-secret is read from the environment (CHIMP_OIDC_CLIENT_SECRET) and is in no file of the home.
+A person is identified by tenant and object (`tid`, `oid`), never by address, because addresses change hands. A user's
+role never changes, because it weighs answers; a person with another role at the provider becomes another user here. The
+secret comes from the environment (CHIMP_OIDC_CLIENT_SECRET) and is in no file of the home.
 
-What must be remembered of somebody who is at the provider (state, nonce, verifier) is in a sealed cookie of that
-browser (`sealing`), not in memory: nobody can push it out, and another server with the same secret can read it.
+The state of a sign-in (state, nonce, verifier) lies in a sealed cookie of the browser (`auth.sealing`), not in memory:
+nobody can push it out, and another server with the same secret can read it.
 """
 
 from __future__ import annotations
@@ -50,11 +50,11 @@ router = APIRouter(prefix="/sign-in/oidc", include_in_schema=False, dependencies
 
 SECRET = "CHIMP_OIDC_CLIENT_SECRET"  # noqa: S105  the name of the variable that holds it
 CLIENT = "provider"
-"""What Authlib calls it in what it remembers."""
+"""The name of the provider in Authlib's state."""
 FLOW_S = 600.0
-"""From the way out to the way back."""
+"""Seconds from leaving for the provider to coming back."""
 LONGEST_NEXT = 1_000
-"""A browser keeps cookies of 4,096 bytes: a longer address to go to afterwards is forgotten."""
+"""Browsers keep cookies up to 4,096 bytes; longer addresses for afterwards are dropped."""
 MOST_USED = 10_000
 _HIGHEST = {
     role: place for place, role in enumerate(("viewer", "volunteer", "identifier", "reviewer", "expert", "admin"))
@@ -62,17 +62,17 @@ _HIGHEST = {
 
 
 class OidcRefusal(WebError):
-    """Somebody whom the provider vouches for and who may not enter. code: a key of the texts `sign_in.problem`."""
+    """A person known to the provider who may not enter. code: a key of the texts under `sign_in.problem`."""
 
     def __init__(self, code: str, sentence: str) -> None:
         super().__init__(403, code, sentence, "Ask an administrator.")
 
 
 class Flows:
-    """People who are at the provider: what is remembered of each goes with the browser, sealed, for ten minutes.
+    """Sign-ins in progress: the state of each stays in the browser, sealed, for ten minutes.
 
-    Which of them have come back is remembered here, so that a copied cookie is worth nothing to a second answer.
-    Another server does not know; but the provider takes each code once, whoever brings it.
+    Finished ones are remembered here, so that a copied cookie cannot be used again. Another server does not know them,
+    but the provider accepts each code once.
     """
 
     def __init__(self, key: bytes) -> None:
@@ -81,11 +81,11 @@ class Flows:
         self._lock = threading.Lock()
 
     def sealed(self, memory: dict[str, Any]) -> str:
-        """A cookie that remembers this."""
+        """The value of a cookie that holds this state."""
         return self._seal.close({"id": secrets.token_urlsafe(16), "memory": memory}, FLOW_S)
 
     def end(self, cookie: str | None, state: str | None) -> dict[str, Any]:
-        """What the cookie remembers, once for an answer with its state. Empty for a forged, an old or a used one."""
+        """The state in a cookie, once, if the answer has the same state. Empty for a forged, old or used cookie."""
         opened = self._seal.open(cookie or "")
         if opened is None or f"_state_{CLIENT}_{state}" not in opened["memory"]:
             return {}
@@ -93,7 +93,7 @@ class Flows:
         with self._lock:
             if opened["id"] in self._used:
                 return {}
-            # In order of time: the oldest are first.
+            # Sorted by time, oldest first.
             for old in [key for key, used in self._used.items() if used < now - FLOW_S][:100]:
                 del self._used[old]
             if len(self._used) >= MOST_USED:
@@ -103,7 +103,7 @@ class Flows:
 
 
 def prepare(app: FastAPI) -> None:
-    """Registers the provider, where one is set."""
+    """Registers the provider, if one is set."""
     settings: OidcSettings = app.state.settings.web.oidc
     app.state.oidc = None
     if not settings.metadata_url:
@@ -123,7 +123,7 @@ def prepare(app: FastAPI) -> None:
 
 @router.get("")
 async def leave(request: Request, next: str = "/") -> Response:
-    """To the provider."""
+    """Redirects to the provider."""
     client = _client(request)
     refuse_open_http(request)
     memory: dict[str, Any] = {"next": local_path(next) if len(next) <= LONGEST_NEXT else "/"}
@@ -147,7 +147,7 @@ async def leave(request: Request, next: str = "/") -> Response:
 
 @router.get("/callback")
 async def come_back(request: Request) -> Response:
-    """From the provider."""
+    """Handles the answer of the provider."""
     client = _client(request)
     memory = request.app.state.oidc_flows.end(request.cookies.get(_cookie(request)), request.query_params.get("state"))
     request.scope["session"] = memory
@@ -160,7 +160,7 @@ async def come_back(request: Request) -> Response:
         if not claims:
             raise ValueError("the provider sent no id_token")
     except Exception as error:
-        # What went wrong names codes and tokens: for the log, not for the address line.
+        # The error may contain codes and tokens: it goes to the log, not into the address.
         _log.warning("sign-in through the provider failed: %s: %s", type(error).__name__, error)
         request.app.state.metrics.count("chimp_sign_in_total", outcome="oidc_failed")
         return _back(request, "failed")
@@ -179,7 +179,7 @@ async def come_back(request: Request) -> Response:
 
 
 def user_of(db: Database, settings: OidcSettings, claims: Mapping[str, Any]) -> tuple[int, str, str]:
-    """(user_id, name, role) of a person of the provider; a new user at the first time. Raises OidcRefusal."""
+    """(user_id, name, role) of a person of the provider; a new user the first time. Raises OidcRefusal."""
     tid, oid = str(claims.get("tid") or claims.get("iss") or ""), str(claims.get("oid") or claims.get("sub") or "")
     if not tid or not oid or len(tid) > 100 or len(oid) > 100 or not is_storable(tid + oid):
         raise OidcRefusal("failed", "The provider does not say who this is.")
@@ -215,7 +215,7 @@ def user_of(db: Database, settings: OidcSettings, claims: Mapping[str, Any]) -> 
 
 
 def role_of(settings: OidcSettings, said: Any) -> str | None:
-    """The highest of our roles that the provider's `roles` claim gives; None where it gives none."""
+    """The highest role here for the provider's `roles` claim; None without one."""
     names = [said] if isinstance(said, str) else said if isinstance(said, list) else []
     ours = [settings.roles[name] for name in names if isinstance(name, str) and settings.roles.get(name) in ROLES]
     return max(ours, key=lambda role: _HIGHEST[role], default=None)

@@ -1,7 +1,7 @@
-"""Deciding between answers, and what became of one's own.
+"""The review screen, and the page of own answers.
 
-Belongs here: handlers. Does not belong here: which cases there are (`insight.review`), the cases as the screen gets
-them (`api.review`), one's own answers (`insight.own`).
+Belongs here: handlers. Does not belong here: finding cases (`insight.labelling.review`), their JSON (`api.review`), own
+answers (`insight.labelling.own`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from chimp_assets.insight.labelling import own
-from chimp_assets.insight.labelling.review import LOOKED_AT, QUEUES, SURE
+from chimp_assets.insight.labelling.review.event_queues import SURE
+from chimp_assets.insight.labelling.review.queues import LOOKED_AT, QUEUES
 from chimp_assets.web.auth.roles import may_answer, require
 from chimp_assets.web.auth.sessions import Person
 from chimp_assets.web.labelling.items import picture_url
@@ -28,7 +29,7 @@ def review(
     person: Annotated[Person, Depends(require("reviewer"))],
     queue: Annotated[str, Query(max_length=20)] = "",
 ) -> Response:
-    """One case after the other. Without a queue: the first that has cases; the screen finds it."""
+    """One case after another. Without a queue, the screen opens the first one with cases."""
     facts = {"queue": queue if queue in QUEUES else None, "looked_at": LOOKED_AT, "sure": SURE}
     return island(request, person, "review/main.js", "nav.review", ("review.", "mode."), **facts)
 
@@ -39,7 +40,7 @@ def mine(
     person: Annotated[Person, Depends(require("annotator"))],
     before: Annotated[int | None, Query(ge=0, le=2**62)] = None,
 ) -> Response:
-    """One's own last answers and their state; those that somebody corrected first."""
+    """The person's last answers and their states; corrected ones first."""
     with request.app.state.db.read() as conn:
         page = own.page(conn, person.user_id, before)
     facts = {

@@ -1,4 +1,4 @@
-"""The page on which people sign in, and the one on which they choose a password."""
+"""The sign-in page, and the page for choosing a password."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from chimp_assets.web.auth.sessions import Person
 router = APIRouter(include_in_schema=False)
 
 PROBLEMS = ("failed", "no_role", "disabled", "away")
-"""Why the identity provider's answer was not enough: keys of the texts."""
+"""Reasons why a sign-in with the identity provider failed: keys of the texts."""
 
 
 @router.get("/sign-in", dependencies=[Depends(everybody())])
 def sign_in(request: Request, next: str = "/", problem: str = "") -> Response:
-    """Name and password, and the identity provider where there is one."""
+    """Name and password, and the identity provider if there is one."""
     oidc = request.app.state.settings.web.oidc
     facts = {"next": local_path(next), "provider": oidc.name if oidc.metadata_url else None}
     facts["problem"] = problem if problem in PROBLEMS else None
-    return request.app.state.templates.TemplateResponse(request, "sign_in.html", facts)
+    return request.app.state.templates.TemplateResponse(request, "sign_in/sign_in.html", facts)
 
 
 @router.get("/password")
 def password(request: Request, person: Annotated[Person, Depends(require("viewer"))]) -> Response:
     """Choosing a password."""
-    return request.app.state.templates.TemplateResponse(request, "password.html", {"shortest": SHORTEST})
+    return request.app.state.templates.TemplateResponse(request, "sign_in/password.html", {"shortest": SHORTEST})
 
 
 def local_path(target: str) -> str:
-    """Where to go after signing in: a path of ours, never another site (`//elsewhere`, `/\\elsewhere`)."""
+    """The page after signing in: a local path, never another site (`//elsewhere`, `/\\elsewhere`)."""
     good = target.startswith("/") and not target.startswith(("//", "/\\")) and "\\" not in target
     return target if good and target.isprintable() else "/"

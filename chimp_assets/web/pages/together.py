@@ -1,6 +1,7 @@
 """Seen together: the form, the frames, the numbers, the permanent address and the CSV.
 
-Belongs here: handlers, reading the address. Does not belong here: what together means (`insight.together`).
+Belongs here: handlers, reading the address. Does not belong here: the meaning of together
+(`insight.association`).
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from chimp_assets.database import schema as t
-from chimp_assets.insight import individual
 from chimp_assets.insight.association import together as facts
+from chimp_assets.insight.individuals import directory
 from chimp_assets.web.auth.roles import require
 from chimp_assets.web.errors import WebError
 from chimp_assets.web.labelling.items import clip_url, url_of
@@ -35,8 +36,8 @@ COLUMNS = (
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What an address asks. who: anim_id and name of each that is found; unknown: words that name nobody."""
+class TogetherAddress:
+    """The query of an address. who: (key, anim_id, name) of each individual; unknown: words that name nobody."""
 
     who: list[tuple[int, str, str | None]]
     unknown: list[str]
@@ -48,15 +49,15 @@ class Asked:
     p: float
 
     @property
-    def question(self) -> facts.Question:
-        """The same for the domain."""
-        return facts.Question(
+    def question(self) -> facts.TogetherQuery:
+        """The query of `insight`."""
+        return facts.TogetherQuery(
             tuple(key for key, _, _ in self.who),
             facts.Scope(self.rule, self.minutes, self.since, self.until, self.p if self.names == "model" else None),
         )
 
     def query(self, **more: Any) -> str:
-        """The permanent address of this question; what is usual is left out."""
+        """The query of the permanent address, without defaults."""
         parts: dict[str, Any] = {"with": ",".join(code for _, code, _ in self.who), "rule": self.rule}
         if self.rule == "minutes":
             parts["minutes"] = self.minutes
@@ -67,8 +68,8 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class _Words:
-    """The parameters as they came."""
+class _TogetherParameters:
+    """The parameters of the request."""
 
     together: Annotated[str, Query(alias="with", max_length=1000)] = ""
     who: Annotated[list[str] | None, Query(max_length=20)] = None
@@ -81,8 +82,8 @@ class _Words:
 
 
 @router.get("/together.csv")
-def export(request: Request, words: Annotated[_Words, Depends()]) -> Response:
-    """Every frame with all of them, or the clip where no frame has; each row says what was asked and of which state."""
+def export(request: Request, words: Annotated[_TogetherParameters, Depends()]) -> Response:
+    """Frames with all individuals as CSV, or the clip if no frame has all; each row holds the query and the state."""
     with request.app.state.db.read() as conn:
         asked = _read(conn, words)
         found = facts.together(conn, asked.question) if len(asked.who) > 1 else None
@@ -92,7 +93,7 @@ def export(request: Request, words: Annotated[_Words, Depends()]) -> Response:
 @router.get("/together")
 def page(
     request: Request,
-    words: Annotated[_Words, Depends()],
+    words: Annotated[_TogetherParameters, Depends()],
     after: Annotated[int | None, Query(ge=0, le=2**62)] = None,
 ) -> Response:
     """Two or more individuals together."""
@@ -106,15 +107,15 @@ def page(
             place = next((n + 1 for n, o in enumerate(found.occasions) if o.video_id == after), 0) if after else 0
             part = found.occasions[place : place + PAGE]
             more = part[-1].video_id if place + PAGE < len(found.occasions) else None
-            shown = facts.shown_of(conn, part)
+            shown = facts.example_frames(conn, part)
             made = facts.clips_of(conn, part)
             clips = {video_id: url_of("clip", name) for video_id, name in made.items()}
-            # What is not made yet is made when somebody plays it.
+            # Missing clips are made when somebody plays them.
             clips |= {o.video_id: clip_url(o.tracks[-1].track_id) for o in part if o.video_id not in made}
-        people = individual.names(conn)
+        people = directory.names(conn)
     return request.app.state.templates.TemplateResponse(
         request,
-        "together.html",
+        "association/together.html",
         {
             "asked": asked,
             "found": found,
@@ -131,19 +132,19 @@ def page(
     )
 
 
-def _read(conn: sa.Connection, words: _Words) -> Asked:
+def _read(conn: sa.Connection, words: _TogetherParameters) -> TogetherAddress:
     typed = [*words.together.split(","), *(words.who or [])]
     who: dict[int, tuple[int, str, str | None]] = {}
     unknown = []
     for word in dict.fromkeys(w.strip() for w in typed[:20] if w.strip()):
-        key = individual.find_named(conn, word[:200])
+        key = directory.find_named(conn, word[:200])
         if key is None or (key not in who and len(who) == facts.MAX_TOGETHER):
             unknown.append(word[:200])
             continue
         i = t.individual.c
         row = conn.execute(sa.select(i.anim_id, i.name).where(i.individual_id == key)).one()
         who[key] = (key, row.anim_id, row.name)
-    return Asked(
+    return TogetherAddress(
         list(who.values()),
         unknown,
         words.rule,
@@ -158,7 +159,7 @@ def days_of(since: str, until: str) -> tuple[date | None, date | None]:
     """From when to when, of words like 2013-05-06; an empty one is no bound. Raises WebError for any other word."""
     first, last = _day_of("since", since), _day_of("until", until)
     if first is not None and last is not None and last < first:
-        raise WebError(422, "malformed", f"until: {last} lies before since, {first}.", "Exchange the two days.")
+        raise WebError(422, "malformed", f"until: {last} is before since, {first}.", "Swap the two days.")
     return first, last
 
 
@@ -169,11 +170,14 @@ def _day_of(name: str, word: str) -> date | None:
         return date.fromisoformat(word.strip())
     except ValueError:
         raise WebError(
-            422, "malformed", f"{name}: {word!r} is not a day like 2013-05-06.", "Mend the address, or leave it out."
+            422,
+            "malformed",
+            f"{name}: {word!r} is not a day like 2013-05-06.",
+            "Correct the address, or leave the day out.",
         ) from None
 
 
-def _rows(asked: Asked, found: facts.Answer | None) -> Iterator[Sequence[Any]]:
+def _rows(asked: TogetherAddress, found: facts.TogetherResult | None) -> Iterator[Sequence[Any]]:
     if found is None:
         return
     fixed = (

@@ -1,1 +1,1 @@
-"""Every sentence that people read in a browser, in their language."""
+"""Texts of the pages in the language of the reader."""

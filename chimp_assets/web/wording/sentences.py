@@ -1,13 +1,13 @@
-"""Sentences that were stored in English, in the language of who reads them.
+"""Stored English sentences in the language of the reader.
 
-Why a track is asked and why a model was refused is written down once, with its values inside, for everybody. The
-catalogue of every language holds these sentences under `sentences`; the English one says how to recognise them.
+Reasons (why a track is asked, why a model was refused) are stored once, in English, with their values. The catalogue of
+every language has these sentences under `sentences`; the English entry is the pattern that recognises them.
 
-Belongs here: recognising a sentence and saying it again. Does not belong here: the sentences themselves (`texts/`), who
-writes them (`acquisition.plan`, `database.pairs`, `vision.gate`, `vision.registry`).
+Belongs here: recognising and translating a sentence. Does not belong here: the sentences (`texts/`), and the code that
+stores them (`acquisition`, `loop.evidence`, `vision.evaluation`).
 
-A value whose name begins with `said` is a sentence of its own and must be known; other values stay as they are, but for
-numbers, which are written as the language does, and words that the catalogue holds.
+A value whose name begins with `said` is a sentence itself and must be known. Other values stay as they are, except
+numbers, which follow the language, and words in the catalogue.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ DEEPEST = 4
 _NUMBER = re.compile(r"[-+]?\d[\d,]*(\.\d+)?")
 
 
-class Told(NamedTuple):
-    """A sentence, and the language that it is in after all."""
+class Translation(NamedTuple):
+    """A sentence, and its language."""
 
     text: str
     lang: str
 
 
-def told(lang: str, sentence: str) -> Told:
-    """The sentence in a language, or as it is, in the default one, where nobody has translated it."""
+def translated(lang: str, sentence: str) -> Translation:
+    """The sentence in a language; without a translation, the sentence itself, in the default language."""
     if lang == DEFAULT:
-        return Told(sentence, DEFAULT)
+        return Translation(sentence, DEFAULT)
     again = _again(lang, sentence, DEEPEST)
-    return Told(sentence, DEFAULT) if again is None else Told(again, lang)
+    return Translation(sentence, DEFAULT) if again is None else Translation(again, lang)
 
 
 def _again(lang: str, sentence: str, depth: int) -> str | None:
@@ -60,7 +60,7 @@ def _again(lang: str, sentence: str, depth: int) -> str | None:
 
 @cache
 def _patterns() -> list[tuple[str, tuple[str, ...], tuple[str, ...]]]:
-    """Key, the n + 1 pieces of text between n values, names of the values; those that say most come first."""
+    """Key, the n + 1 pieces of text around n values, names of the values; the longest come first."""
     found = []
     for key, sentence in catalogue(DEFAULT).items():
         if key.startswith(PREFIX):
@@ -72,7 +72,7 @@ def _patterns() -> list[tuple[str, tuple[str, ...], tuple[str, ...]]]:
 
 
 def _values(sentence: str, literals: tuple[str, ...]) -> list[str] | None:
-    """What stands between the pieces; each piece is sought once, behind the one before, so that time stays linear."""
+    """The values between the pieces. Each piece is searched once, behind the one before, so time stays linear."""
     first, *rest = literals
     if not sentence.startswith(first):
         return None
@@ -92,7 +92,7 @@ def _values(sentence: str, literals: tuple[str, ...]) -> list[str] | None:
 
 
 def _number(lang: str, value: str) -> str:
-    """1,150.5 as the language writes it; what is no number stays."""
+    """A number such as 1,150.5 in the style of the language; other texts stay."""
     if not _NUMBER.fullmatch(value):
         return value
     words = catalogue(lang)

@@ -1,7 +1,7 @@
-"""Every sentence that people read in a browser: one TOML file for each language in `texts/`, and finding the right one.
+"""Texts of the pages: one TOML file for each language in `texts/`.
 
-Belongs here: loading, choosing a language, filling in values. Does not belong here: sentences; a new language is one
-file (`texts/sw.toml`), and a test says which keys it lacks.
+Belongs here: loading, choosing a language, filling in values. Does not belong here: sentences. A new language is one
+file (`texts/sw.toml`); a test lists the keys that it lacks.
 """
 
 from __future__ import annotations
@@ -22,25 +22,25 @@ _ONE_ANIMAL = "{one_animal}"
 
 @cache
 def languages() -> tuple[str, ...]:
-    """Codes of the languages there are, the default first."""
+    """Codes of the available languages, the default first."""
     found = sorted(file.stem for file in FOLDER.glob("*.toml"))
     return (DEFAULT, *(code for code in found if code != DEFAULT))
 
 
 @cache
 def catalogue(lang: str) -> dict[str, str]:
-    """All sentences of a language by key; keys of nested tables are joined by dots."""
+    """All texts of a language by key; keys of nested tables are joined by dots."""
     with (FOLDER / f"{lang}.toml").open("rb") as file:
         return dict(_flat(tomllib.load(file), ""))
 
 
 def spoken(lang: str, words: Mapping[str, str]) -> dict[str, str]:
-    """All sentences of a language, what it lacks in the default one, with the deployment's word for what is filmed.
+    """All texts of a language, missing ones in the default language, with the deployment's word for the animals.
 
-    words: language to a noun with its article, as the setting `words` says it; what it does not say has a neutral word.
+    words: language to a noun with its article, from the setting `words`; otherwise a neutral word.
     """
     said = catalogue(DEFAULT) | catalogue(lang)
-    # A sentence in the default language gets that language's word.
+    # A text in the default language gets the word of that language.
     return {key: _named(sentence, lang if key in catalogue(lang) else DEFAULT, words) for key, sentence in said.items()}
 
 
@@ -61,9 +61,9 @@ def _flat(table: dict[str, Any], prefix: str) -> list[tuple[str, str]]:
 
 
 def text(lang: str, key: str, words: Mapping[str, str] | None = None, **values: Any) -> str:
-    """A sentence with its {values}. What a language lacks is said in the default one; an unknown key is itself.
+    """A text with its {values} filled in; a missing one in the default language; an unknown key stays a key.
 
-    words: as of `spoken`.
+    words: as in `spoken`.
     """
     there = key in catalogue(lang)
     sentence = catalogue(lang if there else DEFAULT).get(key) or key
@@ -72,12 +72,12 @@ def text(lang: str, key: str, words: Mapping[str, str] | None = None, **values: 
 
 
 def translator(lang: str, words: Mapping[str, str] | None = None) -> Callable[..., str]:
-    """t("key", n=3) of one language. words: as of `spoken`."""
+    """The function t("key", n=3) for one language. words: as in `spoken`."""
     return lambda key, **values: text(lang, key, words, **values)
 
 
 def language_of(request: Request) -> str:
-    """What the person chose, else what the browser prefers of the languages there are."""
+    """The language that the person chose, else the available one that the browser prefers most."""
     chosen = request.cookies.get(COOKIE)
     if chosen in languages():
         return str(chosen)

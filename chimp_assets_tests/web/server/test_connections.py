@@ -176,7 +176,7 @@ def test_where_all_are_being_answered_a_new_one_is_told_so_and_none_is_lost(serv
     refused = whole(running.connect(GET))
     assert refused.startswith(b"HTTP/1.1 503")
     assert b"retry-after: 2" in refused.lower()
-    assert b"as many connections as it can hold" in refused
+    assert b"reached its limit of connections" in refused
     running.go.set()
     assert [first(connection)[:12] for connection in busy] == [b"HTTP/1.1 200"] * 8
     assert first(running.connect(GET)).startswith(b"HTTP/1.1 200")

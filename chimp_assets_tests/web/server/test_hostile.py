@@ -12,9 +12,9 @@ from urllib.parse import quote
 import pytest
 from fastapi import FastAPI
 
+from chimp_assets_tests.web.server.api.test_events import decision
 from chimp_assets_tests.web.server.auth.test_roles import BODIES, routes_of
 from chimp_assets_tests.web.server.conftest import Browser
-from chimp_assets_tests.web.server.test_events import decision
 
 Browsers = Callable[..., Browser]
 DIGITS = "9" * 4400
@@ -125,7 +125,7 @@ def test_no_value_of_a_decision_breaks_its_batch(ada: Browser, field: str) -> No
 )  # fmt: skip
 def test_a_range_beyond_any_file_is_answered(header: str, status: int) -> None:
     """4,400 digits were a traceback."""
-    from chimp_assets.web.labelling.media import _range_of
+    from chimp_assets.web.api.media import _range_of
 
     found = _range_of(header, 100)
     if status == 200:

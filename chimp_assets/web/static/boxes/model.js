@@ -75,7 +75,7 @@ export function changed(animals, key, i, box) {
 }
 
 /**
- * What must be told to the server about frame i, and what it then has. `whole`: the frame is accepted, so every box that
+ * What the server must learn about frame i, and what it then has. `whole`: the frame is accepted, so every box that
  * is seen is said; else only those set here. Returns {events, stored}.
  */
 export function toStore({ animals, stored }, task, i, whole, makeId, shown) {

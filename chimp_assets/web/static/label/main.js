@@ -31,7 +31,7 @@ async function start() {
   document.body.dataset.started = "yes";
 }
 
-/** Asked once: browsers throw the data of sites away when the disk is full unless told to keep it. */
+/** Asked once: browsers throw away data of sites when the disk is full, unless asked to keep it. */
 async function keepFromEviction() {
   if (navigator.storage?.persist && !(await navigator.storage.persisted())) navigator.storage.persist();
 }

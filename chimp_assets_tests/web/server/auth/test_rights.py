@@ -17,8 +17,8 @@ from chimp_assets.database.upkeep.integrity import check_database
 from chimp_assets.database.work.queue import claim
 from chimp_assets.home import Home
 from chimp_assets_tests.database.world import event, plan, track
+from chimp_assets_tests.web.server.api.test_events import decision, send, stored
 from chimp_assets_tests.web.server.conftest import Browser
-from chimp_assets_tests.web.server.test_events import decision, send, stored
 
 Browsers = Callable[..., Browser]
 

@@ -11,7 +11,7 @@ from fastapi.routing import APIRoute
 
 from chimp_assets.database.labels.answers import ROLE_ORDER
 from chimp_assets.database.schema import CORRECTING_ROLES, ROLES
-from chimp_assets.web.auth.roles import LADDER, RUNG_OF, Required, Rung
+from chimp_assets.web.auth.roles import LADDER, RUNG_OF, RoleRequirement, Rung
 from chimp_assets_tests.web.server.conftest import Browser
 
 # Somebody on each rung.
@@ -54,7 +54,7 @@ def declared(route: APIRoute) -> list[Rung | None]:
     waiting = [route.dependant]
     while waiting:
         dependant = waiting.pop()
-        if isinstance(dependant.call, Required):
+        if isinstance(dependant.call, RoleRequirement):
             found.append(dependant.call.rung)
         waiting += dependant.dependencies
     return found

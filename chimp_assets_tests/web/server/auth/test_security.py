@@ -186,7 +186,7 @@ def test_a_fault_of_ours_is_a_number_for_the_person_and_a_traceback_for_the_log(
     answer = anna.post("/api/queue/release", json={})
     assert answer.status_code == 500
     assert "secret" not in answer.text
-    number = re.search(r"written down as (\w{12})", answer.json()["error"]).group(1)
+    number = re.search(r"details under (\w{12})", answer.json()["error"]).group(1)
     assert number in caplog.text
     assert "RuntimeError" in caplog.text
 

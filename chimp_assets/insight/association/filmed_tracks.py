@@ -1,0 +1,126 @@
+"""Tracks as columns of numbers, for counts over the whole archive.
+
+Belongs here: reading every live track, and every track with a name. Does not belong here: what is counted of them
+(`meetings`, `network`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import sqlalchemy as sa
+
+from chimp_assets.database import schema as t
+from chimp_assets.database.individuals.merges import as_merged, merged_ids
+from chimp_assets.database.labels.kinds import NAMING_KINDS
+from chimp_assets.insight.association.together import Scope
+from chimp_assets.insight.individuals.named_tracks import named_track
+from chimp_assets.loop.pool import located
+
+UNTIMED = -(2**62)
+NO_MODEL = -1
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True)
+class FilmedTracks:
+    """Live tracks of videos with a known recording day, as columns i64 [n] sorted by track_id, named or not.
+
+    day: ordinal; place: one number for each camera; first, last: frame numbers; begins, ends: microseconds since 1970,
+    UNTIMED where the time of day is unknown.
+    """
+
+    track: np.ndarray
+    video: np.ndarray
+    day: np.ndarray
+    place: np.ndarray
+    first: np.ndarray
+    last: np.ndarray
+    begins: np.ndarray
+    ends: np.ndarray
+
+
+def filmed_tracks(conn: sa.Connection) -> FilmedTracks:
+    """All live tracks. Memory: 64 bytes a track."""
+    v, k = t.video.c, t.track.c
+    videos = conn.execute(
+        sa.select(v.video_id, v.recorded_on, v.site, v.camera, v.recorded_at)
+        .where(v.recorded_on.is_not(None), v.state != "retired")
+        .order_by(v.video_id)
+    ).all()
+    ordinal: dict[Any, int] = {}
+    number: dict[Any, int] = {}
+    for row in videos:
+        if row[1] not in ordinal:
+            ordinal[row[1]] = row[1].toordinal()
+    there = np.array([row[0] for row in videos], np.int64)
+    days = np.array([ordinal[row[1]] for row in videos], np.int64)
+    places = np.array([number.setdefault((row[2], row[3]), len(number)) for row in videos], np.int64)
+    at = np.array([UNTIMED if row[4] is None else (row[4] - _EPOCH) // _MICROSECOND for row in videos], np.int64)
+    rows = conn.execute(
+        sa.select(k.track_id, k.video_id, k.first_frame_no, k.last_frame_no, k.first_s, k.last_s)
+        .where(k.state == "live")
+        .order_by(k.track_id)
+    ).all()
+    numbers = np.array([row[:4] for row in rows], np.int64).reshape(-1, 4).T
+    seconds = np.array([row[4:] for row in rows], np.float64).reshape(-1, 2).T
+    known, which = located(there, numbers[1])
+    (track, video, first, last), which = numbers[:, known], which[known]
+    begins, ends = at[which] + np.rint(seconds[:, known] * 1e6).astype(np.int64)
+    untimed = at[which] == UNTIMED
+    begins[untimed] = ends[untimed] = UNTIMED
+    return FilmedTracks(track, video, days[which], places[which], first, last, begins, ends)
+
+
+@dataclass(frozen=True)
+class NamedTracks:
+    """Tracks with a name, as columns. who: row of the individual; person: whether a person named it; others: as in
+    FilmedTracks."""
+
+    who: np.ndarray
+    video: np.ndarray
+    day: np.ndarray
+    first: np.ndarray
+    last: np.ndarray
+    person: np.ndarray
+    place: np.ndarray
+    begins: np.ndarray
+    ends: np.ndarray
+
+
+def named_tracks(conn: sa.Connection, asked: Scope, filmed: FilmedTracks) -> tuple[list[int], NamedTracks, list[int]]:
+    """Keys of individuals, ascending; their tracks in videos with a known day; keys of the heads that named some."""
+    names = _by_persons(conn) if asked.probability is None else _by_anybody(conn, asked.probability)
+    known, row = located(filmed.track, names[0])
+    since, until = (asked.since or date.min).toordinal(), (asked.until or date.max).toordinal()
+    known[known] = (since <= filmed.day[row[known]]) & (filmed.day[row[known]] <= until)
+    (_, who, model), row = names[:, known], row[known]
+    keys, place = np.unique(who, return_inverse=True)
+    named = NamedTracks(
+        place, filmed.video[row], filmed.day[row], filmed.first[row], filmed.last[row], model == NO_MODEL,
+        filmed.place[row], filmed.begins[row], filmed.ends[row],
+    )  # fmt: skip
+    return keys.tolist(), named, np.unique(model[model != NO_MODEL]).tolist()
+
+
+def _by_persons(conn: sa.Connection) -> np.ndarray:
+    """`_by_anybody` for names by persons only. Without the view it takes a third of the time."""
+    s = t.standing_answer.c
+    rows = conn.execute(sa.select(s.track_id, s.individual_id).where(s.kind.in_(NAMING_KINDS)).order_by(s.track_id))
+    track, who = np.array([tuple(row) for row in rows.all()], np.int64).reshape(-1, 2).T
+    return np.stack([track, as_merged(who, merged_ids(conn)), np.full(len(who), NO_MODEL)])
+
+
+def _by_anybody(conn: sa.Connection, probability: float) -> np.ndarray:
+    """Names as i64 [3, n]: track, individual, and the head that gave the name or NO_MODEL."""
+    n = named_track.c
+    rows = conn.execute(
+        sa.select(n.track_id, n.individual_id, sa.func.coalesce(n.model_id, NO_MODEL)).where(
+            n.probability >= probability
+        )
+    )
+    return np.array([tuple(row) for row in rows.all()], np.int64).reshape(-1, 3).T
