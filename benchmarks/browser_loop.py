@@ -29,7 +29,7 @@ import sqlalchemy as sa
 from chimp_assets.database import schema as t
 from chimp_assets.demo.archive import make_archive
 from chimp_assets.demo.expert import SimulatedExpert
-from chimp_assets.demo.lives import tell_lives
+from chimp_assets.demo.lives import record_lives
 from chimp_assets.demo.run import CLIPS, DEMO_TOML, SENSOR_SECONDS
 from chimp_assets.demo.truth import ArchiveTruth
 from chimp_assets.home import Home, init_home
@@ -197,7 +197,7 @@ def prepare(folder: Path, archive: Path | None) -> tuple[Home, ArchiveTruth]:
     home = init_home(folder, toml=DEMO_TOML.format(archive=folder / "archive"))
     expert = SimulatedExpert(home.database, truth, seed=home.settings.seed)
     expert.introduce()
-    tell_lives(home.database, truth)
+    record_lives(home.database, truth)
     set_password(home.database, WHO, PASSWORD)
     return home, truth
 

@@ -203,6 +203,6 @@ def prepare(settings: Settings) -> str | None:
             words = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise SettingsError(
                 f"The storage that {settings.dagster_home / 'dagster.yaml'} names cannot be used: {words}.",
-                "Check its address (postgresql+psycopg2://...; docs/running.md) and that the server runs.",
+                "Check its address (postgresql+psycopg2://...; docs/operate/running.md) and that the server runs.",
             ) from error
     return sentence

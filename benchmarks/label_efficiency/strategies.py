@@ -12,7 +12,7 @@ import numpy as np
 
 from chimp_assets.acquisition.plan import AUDIT, REPEAT, Policy, plan
 from chimp_assets.acquisition.policy import SpreadBy
-from chimp_assets.acquisition.pool import UNLABELLED, Head, TrackPool
+from chimp_assets.acquisition.pool import UNLABELLED, LinearHead, TrackPool
 from chimp_assets.acquisition.ridge import Ridge
 from chimp_assets.loop.plan import half_is_well_known
 from chimp_assets.settings import AcquisitionSettings
@@ -206,7 +206,7 @@ def _planned(shares: dict[str, float], spread_by: SpreadBy = "distance") -> Stra
         if ridge is None or len(ridge.classes) < 2 or not shares or not competent:
             made = plan(pool, None, Policy("cold", {"typical": 1.0}), b, state.rng)
         else:
-            head = Head(
+            head = LinearHead(
                 (SHARPNESS * ridge.weight[:-1].T).astype(np.float32),
                 (SHARPNESS * ridge.weight[-1]).astype(np.float32),
                 classes=tuple(ridge.classes.tolist()),

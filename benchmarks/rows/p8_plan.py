@@ -27,7 +27,7 @@ import numpy as np
 
 from benchmarks.support.harness import Row, Timing, cores, timed
 from chimp_assets.acquisition.plan import Policy, plan
-from chimp_assets.acquisition.pool import CHUNK_ROWS, UNLABELLED, Head, TrackPool
+from chimp_assets.acquisition.pool import CHUNK_ROWS, UNLABELLED, LinearHead, TrackPool
 from chimp_assets.settings import AcquisitionSettings
 
 SECONDS = {300_000: 1.0, 1_000_000: 2.5}
@@ -156,7 +156,7 @@ def draw(file: Path) -> None:
         sys.stdout.write(f"{of['peak_mib'] - of['pool_mib']:.0f} MiB beyond {of['pool_mib']:,.0f}\n")
 
 
-def synthetic_pool(n: int, seed: int = 20) -> tuple[TrackPool, Head]:
+def synthetic_pool(n: int, seed: int = 20) -> tuple[TrackPool, LinearHead]:
     """n tracks of 300 individuals, sizes by Zipf's law, and a head that is often unsure.
 
     5 % are answered, of the 16 rarest individuals four tracks each: all lanes have something to look for. 40 tracks a
@@ -192,10 +192,10 @@ def synthetic_pool(n: int, seed: int = 20) -> tuple[TrackPool, Head]:
         video=np.arange(n, dtype=np.int32) // TRACKS_OF_A_VIDEO,
         place=np.arange(n, dtype=np.int32) // TRACKS_OF_A_PLACE,
     )
-    return pool, Head(centres * 12, np.zeros(CLASSES, np.float32), temperature=1.3)
+    return pool, LinearHead(centres * 12, np.zeros(CLASSES, np.float32), temperature=1.3)
 
 
-def _plain(pool: TrackPool, head: Head) -> np.ndarray:
+def _plain(pool: TrackPool, head: LinearHead) -> np.ndarray:
     margin = np.empty(len(pool), np.float32)
     for low in range(0, len(pool), CHUNK_ROWS):
         logits = (pool.emb[low : low + CHUNK_ROWS].astype(np.float32) @ head.weight.T + head.bias) / head.temperature

@@ -1,6 +1,7 @@
 """What to ask the expert next. Numpy, scipy and faiss: no SQL, no dagster; torch in `pool_pass.on_torch` alone.
 
-`TrackPool` and `Head` go in, `plan.plan` makes a `Plan`; `chimp_assets.loop.plan` fills them from database and store.
+`TrackPool` and `LinearHead` go in, `plan.plan` makes a `Plan`; `chimp_assets.loop.plan` fills them from database and
+store.
 
 The names below are the public Python API, loaded when they are asked for: commands that only want a sentence of
 `returns.words` do not wait for faiss.
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
         PROVISIONAL,
         UNLABELLED,
         EmbeddingError,
-        Head,
+        LinearHead,
         TrackPool,
     )
     from chimp_assets.acquisition.scores import class_probabilities, score
@@ -38,8 +39,8 @@ __all__ = [
     "Candidates",
     "Choice",
     "EmbeddingError",
-    "Head",
     "LaneError",
+    "LinearHead",
     "Plan",
     "Policy",
     "Selector",

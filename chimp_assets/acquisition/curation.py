@@ -24,7 +24,7 @@ NOBODY = -1
 
 
 @dataclass(frozen=True)
-class Contradiction:
+class AnswerContradiction:
     """Answers that cannot all be true.
 
     two_names: a chain of "same" joins two individuals; kept_apart: a chain of "same", or one name, joins two tracks
@@ -38,7 +38,7 @@ class Contradiction:
 
 
 @dataclass(frozen=True)
-class Proposal:
+class MergeProposal:
     """Two individuals that "same" answers join, one of them provisional: probably one animal. chain: the tracks."""
 
     provisional: int
@@ -47,19 +47,19 @@ class Proposal:
 
 
 @dataclass(frozen=True)
-class Curated:
+class Conclusions:
     """group: i32 [n], tracks that "same" answers join share one; implied: i32 [n], the name that follows for a track
     without one, else NOBODY: only where its group has a single name and no contradiction."""
 
     group: I32Array
     implied: I32Array
-    contradictions: list[Contradiction]
-    proposals: list[Proposal]
+    contradictions: list[AnswerContradiction]
+    proposals: list[MergeProposal]
 
 
 def curate(
     n: int, name: I32Array, same: I64Array, different: I64Array, provisional: BoolArray | None = None
-) -> Curated:
+) -> Conclusions:
     """n tracks; name: i32 [n], NOBODY or an individual; same, different: i64 [m, 2], numbers of tracks.
 
     provisional: bool by individual: a name that is only a working name does not contradict another, it is proposed to
@@ -81,7 +81,7 @@ def curate(
     name_of_group[sorted(wrong)] = NOBODY
     silent = name == NOBODY
     implied[silent] = name_of_group[group[silent]]
-    return Curated(group, implied, contradictions, proposals)
+    return Conclusions(group, implied, contradictions, proposals)
 
 
 def _graph(n: int, same: I64Array) -> scipy.sparse.csr_array:
@@ -93,12 +93,12 @@ def _graph(n: int, same: I64Array) -> scipy.sparse.csr_array:
 
 def _two_names(
     joined: scipy.sparse.csr_array, group: I32Array, name: I32Array, provisional: BoolArray | None
-) -> tuple[list[Contradiction], list[Proposal]]:
+) -> tuple[list[AnswerContradiction], list[MergeProposal]]:
     named = np.flatnonzero(name != NOBODY)
     group_names = np.unique(np.stack([group[named], name[named]]), axis=1)
     several = np.flatnonzero(np.bincount(group_names[0], minlength=1) > 1)
-    contradictions: list[Contradiction] = []
-    proposals: list[Proposal] = []
+    contradictions: list[AnswerContradiction] = []
+    proposals: list[MergeProposal] = []
     for g in several:
         members = np.flatnonzero(group == g)
         names = group_names[1][group_names[0] == g].tolist()
@@ -109,23 +109,23 @@ def _two_names(
             working = [who for who in (first, other) if provisional is not None and provisional[who]]
             if working:
                 kept = other if working[0] == first else first
-                proposals.append(Proposal(working[0], kept, chain))
+                proposals.append(MergeProposal(working[0], kept, chain))
             else:
-                contradictions.append(Contradiction("two_names", chain, (first, other)))
+                contradictions.append(AnswerContradiction("two_names", chain, (first, other)))
     return contradictions, proposals
 
 
 def _kept_apart(
     joined: scipy.sparse.csr_array, group: I32Array, name: I32Array, different: I64Array
-) -> list[Contradiction]:
+) -> list[AnswerContradiction]:
     found = []
     for one, other in different.tolist():
         ends = (int(name[one]), int(name[other]))
         if group[one] == group[other]:
             members = np.flatnonzero(group == group[one])
-            found.append(Contradiction("kept_apart", _chain(joined, members, [one], [other]), ends))
+            found.append(AnswerContradiction("kept_apart", _chain(joined, members, [one], [other]), ends))
         elif ends[0] == ends[1] != NOBODY:
-            found.append(Contradiction("kept_apart", (one, other), ends))
+            found.append(AnswerContradiction("kept_apart", (one, other), ends))
     return found
 
 

@@ -52,7 +52,7 @@ class Pairs:
 
 
 @dataclass(frozen=True)
-class Said:
+class PairAnswers:
     """Answers to pairs so far, in rows of the pool. known: i64 [m, 2], answered, skipped or in flight; group:
     i64 [n], rows of one group are one animal; apart: i64 [m, 2], different animals, and so are their groups."""
 
@@ -69,7 +69,7 @@ class Said:
 
 def pairs(
     pool: TrackPool,
-    answers: Said,
+    answers: PairAnswers,
     b: int,
     rng: np.random.Generator,
     taken: I64Array | None = None,

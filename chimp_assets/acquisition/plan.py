@@ -28,7 +28,7 @@ from chimp_assets.acquisition.lanes.novel import NOVEL_CANDIDATES
 from chimp_assets.acquisition.lanes.rare import ANCHOR_NEIGHBOURS, rare_anchors
 from chimp_assets.acquisition.lanes.repeat import repeat
 from chimp_assets.acquisition.policy import AUDIT, REPEAT, LaneError, Policy, candidate_count, share_out
-from chimp_assets.acquisition.pool import BoolArray, EmbeddingError, F64Array, Head, I64Array, TrackPool
+from chimp_assets.acquisition.pool import BoolArray, EmbeddingError, F64Array, I64Array, LinearHead, TrackPool
 from chimp_assets.acquisition.pool_pass.arithmetic import ArithmeticOf
 from chimp_assets.acquisition.pool_pass.on_cpu import OnCpu
 from chimp_assets.acquisition.pool_pass.one_pass import one_pass
@@ -53,7 +53,7 @@ class Plan:
 
 def plan(
     pool: TrackPool,
-    head: Head | None,
+    head: LinearHead | None,
     policy: Policy,
     b: int,
     rng: np.random.Generator,
@@ -106,7 +106,7 @@ def _choose(draft: Draft, training: Mapping[str, int], rng: np.random.Generator)
     return lanes
 
 
-def _check(policy: Policy, head: Head | None) -> None:
+def _check(policy: Policy, head: LinearHead | None) -> None:
     for lane, share in policy.shares.items():
         if lane not in PLANNED_LANES:
             raise LaneError(f"the lane {lane!r} cannot be planned; these can: {', '.join(PLANNED_LANES)}")
@@ -116,7 +116,7 @@ def _check(policy: Policy, head: Head | None) -> None:
 
 def _open_draft(
     pool: TrackPool,
-    head: Head | None,
+    head: LinearHead | None,
     policy: Policy,
     trainable: BoolArray,
     training: Mapping[str, int],

@@ -1,4 +1,4 @@
-"""What a plan may choose from (`TrackPool`), the linear head it asks (`Head`), and drawing rows without listing them.
+"""What a plan may choose from (`TrackPool`), the head it asks (`LinearHead`), and drawing rows without listing them.
 
 Belongs here: the two records, what they check, and which rows each kind of lane may ask.
 Does not belong here: where the arrays come from (`chimp_assets.loop.plan`), scores, selectors, SQL, torch.
@@ -145,7 +145,7 @@ class TrackPool:
 
 
 @dataclass(frozen=True)
-class Head:
+class LinearHead:
     """A linear classifier on embeddings: probabilities are softmax((emb @ weight.T + bias) / temperature).
 
     weight f32 [C, D], bias f32 [C], temperature > 0; version says which model it was; names [C] are for people and may

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from chimp_assets.acquisition.pool import CHUNK_ROWS, F16Array, F32Array, Head, I32Array, I64Array, TrackPool
+from chimp_assets.acquisition.pool import CHUNK_ROWS, F16Array, F32Array, I32Array, I64Array, LinearHead, TrackPool
 
 _EXPONENT = np.int16(0x7C00)  # all ones: not finite
 _SIGN_AND_MOVED = np.int32(-0x7000_2000)  # 0x8FFFE000: f32's sign, and f16's other 15 bits moved up by 13
@@ -39,7 +39,7 @@ class TopTwo(NamedTuple):
     top1: I32Array
 
 
-def score(emb: F16Array, head: Head) -> MarginScores:
+def score(emb: F16Array, head: LinearHead) -> MarginScores:
     """Margins of calibrated class probabilities, the first choice and its logit. emb: f16 [n, D], n <= 16,384.
 
     A margin is the probability of the first choice minus that of the second (Scheffer 2001); a row that is not finite
@@ -52,7 +52,7 @@ def score(emb: F16Array, head: Head) -> MarginScores:
     return MarginScores(margins(top, np.arange(len(emb))), top.top1, top.first * np.float32(head.temperature))
 
 
-def class_probabilities(emb: F16Array, head: Head) -> F32Array:
+def class_probabilities(emb: F16Array, head: LinearHead) -> F32Array:
     """Calibrated probabilities of all classes, for a few rows. emb: f16 [n, D], n <= 16,384; returns f32 [n, C]."""
     if len(emb) > CHUNK_ROWS:
         raise ValueError(f"{len(emb)} rows at once; a chunk has at most {CHUNK_ROWS}")
@@ -63,7 +63,7 @@ def class_probabilities(emb: F16Array, head: Head) -> F32Array:
     return probability
 
 
-def margins_of(pool: TrackPool, head: Head, rows: I64Array) -> F32Array:
+def margins_of(pool: TrackPool, head: LinearHead, rows: I64Array) -> F32Array:
     """Margins of a few rows: p1 - p2. f32 [m]."""
     found = [np.empty(0, np.float32)]
     for low in range(0, len(rows), 1024):
@@ -89,7 +89,7 @@ def as_f32(emb: F16Array) -> F32Array:
     return rows
 
 
-def scaled(head: Head) -> tuple[F32Array, F32Array]:
+def scaled(head: LinearHead) -> tuple[F32Array, F32Array]:
     """Weight f32 [D, C] and bias f32 [C] over the temperature. Raises ValueError if C < 2."""
     if head.n_classes < 2:
         raise ValueError(f"a margin needs two classes; this head knows {head.n_classes}")

@@ -16,7 +16,9 @@ app = typer.Typer(no_args_is_help=True, help="Sampling effort: camera deployment
 
 @app.command("import")
 def import_(
-    file: Annotated[Path, typer.Argument(help="CSV of deployments or of sampling gaps; see docs/individuals.md.")],
+    file: Annotated[
+        Path, typer.Argument(help="CSV of deployments or of sampling gaps; see docs/research/individuals.md.")
+    ],
     skip_bad: SkipBad = False,
     json: Json = False,
 ) -> None:

@@ -17,7 +17,10 @@ app = typer.Typer(no_args_is_help=True, help="Individuals: biographies, aliases,
 @app.command("import")
 def import_(
     file: Annotated[
-        Path, typer.Argument(help="CSV of biographies, communities, memberships or aliases; see docs/individuals.md.")
+        Path,
+        typer.Argument(
+            help="CSV of biographies, communities, memberships or aliases; see docs/research/individuals.md."
+        ),
     ],
     skip_bad: SkipBad = False,
     replace: Annotated[

@@ -16,8 +16,8 @@ from chimp_assets.console.output import say
 from chimp_assets.console.words import counted
 
 if TYPE_CHECKING:
-    from chimp_assets.database.work.pace import Pace
-    from chimp_assets.loop.ingest import Ingested
+    from chimp_assets.database.work.pace import DecodingPace
+    from chimp_assets.loop.ingest import IngestReport
 
 app = typer.Typer()
 
@@ -48,12 +48,12 @@ def ingest(
         say(f"Made a home at {home.settings.home} for the settings, database and pictures of this archive.")
     if archive is not None:
         home = remember_archive(home, archive_address(archive))
-    retried = due.retry_failed(home.database) if retry_failed else due.Retried(0, 0)
+    retried = due.retry_failed(home.database) if retry_failed else due.RetryReport(0, 0)
     if retry_failed and not json:
         bundles = f", and {counted(retried.bundles, 'given-up bundle', 'given-up bundles')}" if retried.bundles else ""
         say(f"{counted(retried.videos, 'failed video is', 'failed videos are')} tried again{bundles}.")
 
-    def pace() -> Pace:
+    def pace() -> DecodingPace:
         with home.database.read() as conn:
             return pace_of(conn, home.settings.decode.workers)
 
@@ -71,7 +71,7 @@ def ingest(
     )
 
 
-def _show_ingested(done: Ingested) -> None:
+def _show_ingested(done: IngestReport) -> None:
     from chimp_assets.console.files import show_changes, show_failed, show_left_behind, show_passed_over
     from chimp_assets.console.times import show_time_summary
 

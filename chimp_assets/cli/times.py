@@ -53,11 +53,11 @@ def correct(
     json: Json = False,
 ) -> None:
     """Correct a camera's clock. Days, seasons, sightings and splits follow; `undo` takes it back."""
-    from chimp_assets.archive.times.corrections import Said, correct
+    from chimp_assets.archive.times.corrections import CorrectionRequest, correct
     from chimp_assets.console.times import show_correction
 
     home = opened()
-    correction = Said(camera, offset, zone, showed, true, order, since, until)
+    correction = CorrectionRequest(camera, offset, zone, showed, true, order, since, until)
     done = correct(home.database, home.settings, correction, why, by, dry_run)
     answer(json, vars(done), partial(show_correction, done, f"{camera}: {done.words}"))
 

@@ -12,9 +12,9 @@ from chimp_assets.console.output import say, show_indented, styled
 from chimp_assets.console.words import counted
 
 if TYPE_CHECKING:
-    from chimp_assets.database.footage.passed_over import LeftBehind
+    from chimp_assets.database.footage.passed_over import StrandedLabels
     from chimp_assets.insight.status import Failures
-    from chimp_assets.loop.ingest import Ingested
+    from chimp_assets.loop.ingest import IngestReport
 
 FILES_SHOWN = 10
 """Files that an ingest names at its end; `chimp status --failed` names all."""
@@ -31,7 +31,7 @@ PASSED_OVER_WORDS = {
 _MENDABLE = ("unreadable", "name", "link")
 
 
-def show_changes(done: Ingested) -> None:
+def show_changes(done: IngestReport) -> None:
     """Files that changed since the listing before."""
     kinds = (
         (done.replaced, "replaced"),
@@ -91,7 +91,7 @@ def passed_over_lines(counts: Mapping[str, int], endings: Mapping[str, int]) -> 
     return lines
 
 
-def show_left_behind(left: Sequence[LeftBehind]) -> None:
+def show_left_behind(left: Sequence[StrandedLabels]) -> None:
     """Replaced files whose labels stay on the old version."""
     say(*(f"{one}." for one in left[:FILES_SHOWN]))
     if len(left) > FILES_SHOWN:

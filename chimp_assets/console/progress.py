@@ -28,7 +28,7 @@ from chimp_assets.console.words import duration_in_words, hours_in_words
 from chimp_assets.database.texts import visible
 
 if TYPE_CHECKING:
-    from chimp_assets.database.work.pace import Pace
+    from chimp_assets.database.work.pace import DecodingPace
     from chimp_assets.loop.ingest import Progress as Tell
 
 # The pace is a sum over all videos: it may take this share of the time, and is not queried more often than this.
@@ -37,7 +37,7 @@ _PACE_S = 2.0
 
 
 @contextmanager
-def progress_bar(quiet: bool = False, pace: Callable[[], Pace] | None = None) -> Iterator[Tell]:
+def progress_bar(quiet: bool = False, pace: Callable[[], DecodingPace] | None = None) -> Iterator[Tell]:
     """A progress callback that draws one bar for each kind of step, its first word. quiet draws nothing.
 
     pace: queried now and then for the bar of decoding.
@@ -93,7 +93,7 @@ class _RemainingColumn(ProgressColumn):
 class _PaceText:
     """The pace in words, queried again once it is old enough."""
 
-    def __init__(self, query: Callable[[], Pace]) -> None:
+    def __init__(self, query: Callable[[], DecodingPace]) -> None:
         self._query = query
         self._next_at = 0.0
         self._words = ""
@@ -108,7 +108,7 @@ class _PaceText:
         return self._words
 
 
-def _words_of_pace(pace: Pace) -> list[str]:
+def _words_of_pace(pace: DecodingPace) -> list[str]:
     words = [f"{hours_in_words(pace.hours_done)} done"]
     if pace.speed:
         words.append(f"{pace.speed:,.0f}x" if pace.speed >= 10 else f"{pace.speed:.1f}x")

@@ -15,8 +15,8 @@ from chimp_assets.console.words import accuracy_in_words, counted, counts_in_wor
 
 if TYPE_CHECKING:
     from chimp_assets.database.footage.passed_over import PassedOverFiles
-    from chimp_assets.database.work.pace import Pace
-    from chimp_assets.insight.status import Bought, HeadStatus, LabelsToReview, Status
+    from chimp_assets.database.work.pace import DecodingPace
+    from chimp_assets.insight.status import HeadStatus, LabelReturns, LabelsToReview, Status
     from chimp_assets.loop.evidence import MergeProposal
 
 CONCLUSIONS_SHOWN = 10
@@ -64,7 +64,7 @@ def _print_heads(heads: list[HeadStatus]) -> None:
     print_table(("head", "verdict", "labels", "audit accuracy (95 %)", "reason"), rows, "Models")
 
 
-def bought_lines(bought: Bought | None) -> list[str]:
+def bought_lines(bought: LabelReturns | None) -> list[str]:
     """What the labels bought, and whether more of them pay, in sentences."""
     if bought is None:
         return []
@@ -94,13 +94,13 @@ def proposal_line(merge: MergeProposal) -> str:
     )
 
 
-def _waiting(pace: Pace) -> str:
+def _waiting(pace: DecodingPace) -> str:
     if pace.hours_left == 0:
         return ""
     return ", more waiting" if pace.hours_left is None else f", about {hours_in_words(pace.hours_left)} waiting"
 
 
-def _speed(pace: Pace) -> str:
+def _speed(pace: DecodingPace) -> str:
     if pace.speed is None:
         return "not measured yet"
     left = f", about {duration_in_words(pace.seconds_left)} left to decode" if pace.seconds_left else ""

@@ -14,7 +14,7 @@ from chimp_assets.console.words import counted
 from chimp_assets.database.footage.times import CameraTimes, Times, in_words, quarrel_in_words
 
 if TYPE_CHECKING:
-    from chimp_assets.archive.times.corrections import Corrected, Listed
+    from chimp_assets.archive.times.corrections import CorrectionEntry, CorrectionReport
 
 QUARRELS_SHOWN = 5
 """Cameras with disagreeing witnesses in a summary; `chimp times list` names all."""
@@ -45,7 +45,7 @@ def times_in_words(times: Times) -> str:
     return "\n".join(lines)
 
 
-def show_times(times: Times, cameras: list[CameraTimes], corrections: list[Listed]) -> None:
+def show_times(times: Times, cameras: list[CameraTimes], corrections: list[CorrectionEntry]) -> None:
     """A table of cameras, the summary, and every correction."""
     rows = [
         (
@@ -63,7 +63,7 @@ def show_times(times: Times, cameras: list[CameraTimes], corrections: list[Liste
     say(*(_correction_in_words(one) for one in corrections))
 
 
-def _correction_in_words(one: Listed) -> str:
+def _correction_in_words(one: CorrectionEntry) -> str:
     who = f" by {one.by}" if one.by else ""
     why = f": {one.reason}" if one.reason else ""
     words = f"Correction {one.correction_id}, {one.camera}: {one.words} ({one.made_at:%Y-%m-%d}{who}{why})"
@@ -74,7 +74,7 @@ def _correction_in_words(one: Listed) -> str:
     return f"{words}; revoked {one.revoked_at:%Y-%m-%d}{who}{why}"
 
 
-def show_correction(done: Corrected, title: str, undo: bool = True) -> None:
+def show_correction(done: CorrectionReport, title: str, undo: bool = True) -> None:
     """What a correction changes, with some examples. undo: whether to name the command that takes it back."""
     say(title)
     for uri, before, after in done.examples:

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from chimp_assets.database.connection.bulk import insert_rows
 from chimp_assets.database.connection.engine import Database
-from chimp_assets.database.individuals.batch import Terms, Told
+from chimp_assets.database.individuals.batch import SourceRow, Terms
 from chimp_assets.database.individuals.biographies import upsert_individuals
 from chimp_assets.database.individuals.memberships import write_memberships
 from chimp_assets.database.schema import deployment, sampling_gap
@@ -32,7 +32,7 @@ _CAME = {"ZU": date(2009, 2, 1)}
 _FIRST = date(1979, 1, 1)
 
 
-def tell_lives(db: Database, truth: ArchiveTruth) -> None:
+def record_lives(db: Database, truth: ArchiveTruth) -> None:
     """Writes life histories, memberships, deployments and a gap. Safe to repeat.
 
     The individuals of the truth must exist. An archive with photographs of real animals gets deployments only: invented
@@ -41,11 +41,13 @@ def tell_lives(db: Database, truth: ArchiveTruth) -> None:
     born = {who.anim_id: date.fromisoformat(who.birth_date) for who in truth.individuals if not who.newcomer}
     if {"NY", "ZU", "MW"} <= set(born):
         upsert_individuals(db, _LIVES)
-        told = [
-            Told(n, {"anim_id": name, "community": _COMMUNITY, "start_date": str(_CAME.get(name, max(day, _FIRST)))})
+        rows = [
+            SourceRow(
+                n, {"anim_id": name, "community": _COMMUNITY, "start_date": str(_CAME.get(name, max(day, _FIRST)))}
+            )
             for n, (name, day) in enumerate(born.items(), start=1)
         ]
-        db.transact(lambda conn: write_memberships(conn, told, Terms()))
+        db.transact(lambda conn: write_memberships(conn, rows, Terms()))
     places = sorted({(video.site, video.camera) for video in truth.videos})
     days = sorted({date.fromisoformat(video.recorded_at[:10]) for video in truth.videos})
     first, last = days[0] - timedelta(days=1), days[-1] + timedelta(days=1)

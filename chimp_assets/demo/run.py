@@ -154,13 +154,13 @@ def _alone(home: Home) -> Iterator[None]:
 def _drive(home: Home, truth_file: Path, rounds: int, story: Story) -> None:
     """Runs the daemon and the expert until the wanted trainings are decided and the queue is ranked."""
     from chimp_assets.demo.expert import SimulatedExpert
-    from chimp_assets.demo.lives import tell_lives
+    from chimp_assets.demo.lives import record_lives
     from chimp_assets.demo.truth import ArchiveTruth
 
     truth = ArchiveTruth.load(truth_file)
     expert = SimulatedExpert(home.database, truth, seed=home.settings.seed)
     expert.introduce()
-    tell_lives(home.database, truth)
+    record_lives(home.database, truth)
     story.tell("starting Dagster's daemon: from here on sensors decide what runs")
     last_change, last_seen = time.monotonic(), ""
     commands = {"daemon": supervisor.daemon_arguments()}

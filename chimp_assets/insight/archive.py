@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from chimp_assets.database import schema as t
 from chimp_assets.database.texts import ESCAPE, pattern_within
 from chimp_assets.database.work.due import exhausted_bundles, tracks_without_pictures
-from chimp_assets.database.work.pace import Pace, pace_of
+from chimp_assets.database.work.pace import DecodingPace, pace_of
 
 PAGE = 50
 LOST = "lost"
@@ -73,7 +73,7 @@ class ArchiveProgress:
     waiting: int
     given_up: list[str]
     without_pictures: int
-    pace: Pace
+    pace: DecodingPace
 
 
 @dataclass(frozen=True)

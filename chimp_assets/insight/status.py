@@ -13,12 +13,17 @@ from typing import Any
 import sqlalchemy as sa
 
 from chimp_assets.database import schema as t
-from chimp_assets.database.footage.passed_over import LeftBehind, PassedOverFiles, labels_left_behind, passed_over_files
+from chimp_assets.database.footage.passed_over import (
+    PassedOverFiles,
+    StrandedLabels,
+    labels_left_behind,
+    passed_over_files,
+)
 from chimp_assets.database.footage.times import Times, times_of
 from chimp_assets.database.labels.agreement import SelfAgreement, recent_self_agreement
 from chimp_assets.database.upkeep.invariants import failed_videos
 from chimp_assets.database.work.due import exhausted_bundles
-from chimp_assets.database.work.pace import Pace, pace_of
+from chimp_assets.database.work.pace import DecodingPace, pace_of
 from chimp_assets.database.work.queue import in_lanes
 from chimp_assets.loop.evidence import MergeProposal, contradictions_in_words, merge_proposals
 
@@ -51,7 +56,7 @@ class LabelsToReview:
 
 
 @dataclass(frozen=True)
-class Bought:
+class LabelReturns:
     """What the labels achieved, from the champion head's newest measurement; None: not known yet.
 
     random_labels: labels that asking at random would have needed, with 95 % limits (None: never reached). next_hour:
@@ -89,7 +94,7 @@ class Status:
     n_lost_something: int
     n_duplicates: int
     given_up: list[str]
-    pace: Pace
+    pace: DecodingPace
     hours: float
     frames: int
     shard_bytes: int
@@ -100,7 +105,7 @@ class Status:
     heads: list[HeadStatus]
     failed: list[tuple[str, str]]
     failed_runs: list[tuple[datetime, str, str]] = field(default_factory=list)
-    bought: Bought | None = None
+    bought: LabelReturns | None = None
     agreement: list[SelfAgreement] = field(default_factory=list)
     to_review: LabelsToReview | None = None
     pairs: dict[str, int] = field(default_factory=dict)
@@ -109,7 +114,7 @@ class Status:
     proposals: list[MergeProposal] = field(default_factory=list)
     times: Times | None = None
     passed_over: PassedOverFiles = field(default_factory=PassedOverFiles)
-    left_behind: list[LeftBehind] = field(default_factory=list)
+    left_behind: list[StrandedLabels] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
         """For the machine-readable line."""
@@ -166,7 +171,7 @@ class Failures:
     duplicates: list[tuple[str, str]]
     given_up: list[str]
     passed_over: PassedOverFiles = field(default_factory=PassedOverFiles)
-    left_behind: list[LeftBehind] = field(default_factory=list)
+    left_behind: list[StrandedLabels] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
         """For the machine-readable line. Files beside the videos appear only if there are any."""
@@ -208,7 +213,7 @@ def failures_of(conn: sa.Connection) -> Failures:
     )
 
 
-def bought_of(conn: sa.Connection) -> Bought | None:
+def bought_of(conn: sa.Connection) -> LabelReturns | None:
     """From `v_label_savings` and `v_stopping_advice`; None if nothing was measured."""
     advice = conn.execute(
         sa.text(
@@ -226,7 +231,7 @@ def bought_of(conn: sa.Connection) -> Bought | None:
             " WHERE m.state = 'champion'"
         )
     ).first()
-    return Bought(
+    return LabelReturns(
         accuracy=saved.accuracy if saved else None,
         labels=int(saved.n_labels) if saved else None,
         minutes=saved.expert_minutes if saved else None,

@@ -14,7 +14,7 @@ from itertools import pairwise
 import numpy as np
 import sqlalchemy as sa
 
-from chimp_assets.acquisition.curation import NOBODY, Contradiction, Curated, curate
+from chimp_assets.acquisition.curation import NOBODY, AnswerContradiction, Conclusions, curate
 from chimp_assets.arrays import BoolArray, I32Array, I64Array
 from chimp_assets.database import schema as t
 from chimp_assets.database.labels.answers import effective_answers, effective_pair_answers
@@ -49,7 +49,7 @@ class Evidence:
         anim_id, name = self.code[individual]
         return f"{name} ({anim_id})" if name else anim_id
 
-    def concluded(self) -> Curated:
+    def concluded(self) -> Conclusions:
         """Groups, names that follow, contradictions and proposals, in rows of track and of individual."""
         same, different = self.pair[self.kind == "same"], self.pair[self.kind == "different"]
         return curate(len(self.track), self.name, same, different, self.provisional)
@@ -107,7 +107,7 @@ def read_evidence(conn: sa.Connection, watermark_seq: int | None = None) -> Evid
     )
 
 
-def doubts(evidence: Evidence, conclusions: Curated) -> list[Doubt]:
+def doubts(evidence: Evidence, conclusions: Conclusions) -> list[Doubt]:
     """The answers of each contradiction that a person who may correct should look at, the shortest chains first.
 
     First the pairs that nobody with that right has answered; where all are answered, the names at its ends, unless they
@@ -158,7 +158,7 @@ def contradictions_in_words(conn: sa.Connection) -> list[str]:
     ]
 
 
-def _links(wrong: Contradiction, evidence: Evidence, at: dict[tuple[int, int], int]) -> Iterator[tuple[int, int]]:
+def _links(wrong: AnswerContradiction, evidence: Evidence, at: dict[tuple[int, int], int]) -> Iterator[tuple[int, int]]:
     """The pairs whose answers cannot all be true: "same" along the chain, "different" between its ends."""
     chain = wrong.tracks
     ends = (min(chain[0], chain[-1]), max(chain[0], chain[-1]))
@@ -170,7 +170,7 @@ def _links(wrong: Contradiction, evidence: Evidence, at: dict[tuple[int, int], i
         yield ends
 
 
-def _in_words(wrong: Contradiction, evidence: Evidence) -> str:
+def _in_words(wrong: AnswerContradiction, evidence: Evidence) -> str:
     one, other = (evidence.label(i) if i != NOBODY else None for i in wrong.individuals)
     if wrong.kind == "two_names":
         return f"Answers make one animal of {one} and {other}"
@@ -179,7 +179,7 @@ def _in_words(wrong: Contradiction, evidence: Evidence) -> str:
     return "Answers make one animal of two tracks of which somebody said that they are different"
 
 
-def _about_pair(wrong: Contradiction, evidence: Evidence, answer: int, n_answers: int) -> str:
+def _about_pair(wrong: AnswerContradiction, evidence: Evidence, answer: int, n_answers: int) -> str:
     said = str(evidence.kind[answer])
     return f"{_in_words(wrong, evidence)}: " + (
         f"one of {n_answers} answers is wrong; of these two somebody said “{said}”."
@@ -188,7 +188,7 @@ def _about_pair(wrong: Contradiction, evidence: Evidence, answer: int, n_answers
     )
 
 
-def _about_name(wrong: Contradiction, evidence: Evidence, end: int) -> str:
+def _about_name(wrong: AnswerContradiction, evidence: Evidence, end: int) -> str:
     return f"{_in_words(wrong, evidence)}: is this one {evidence.label(int(evidence.name[end]))}?"
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from chimp_assets.archive.catalogue.discover import discover
 from chimp_assets.database.footage.archive_state import listing_is_noted
-from chimp_assets.database.footage.passed_over import LeftBehind, labels_left_behind
+from chimp_assets.database.footage.passed_over import StrandedLabels, labels_left_behind
 from chimp_assets.database.footage.times import Times, times_of
 from chimp_assets.database.work import due
 from chimp_assets.home import Home
@@ -22,11 +22,11 @@ from chimp_assets.loop.progress import Progress, naming, silent, titled
 from chimp_assets.loop.rescore import rescore
 
 if TYPE_CHECKING:
-    from chimp_assets.archive.catalogue.listing import PassedOver
+    from chimp_assets.archive.catalogue.listing import PassedOverFile
 
 
 @dataclass(frozen=True)
-class Ingested:
+class IngestReport:
     """What a foreground ingest did, counted from SQL at its end.
 
     same_pictures: files whose bytes are new and whose pictures are not, so that they keep tracks and labels;
@@ -55,8 +55,8 @@ class Ingested:
     same_pictures: int = 0
     passed_over: dict[str, int] = field(default_factory=dict)
     endings: dict[str, int] = field(default_factory=dict)
-    named: list[PassedOver] = field(default_factory=list)
-    left_behind: list[LeftBehind] = field(default_factory=list)
+    named: list[PassedOverFile] = field(default_factory=list)
+    left_behind: list[StrandedLabels] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
         """For the machine-readable line."""
@@ -81,7 +81,7 @@ class BundleTotals:
     failed: list[tuple[str, str]] = field(default_factory=list)
 
 
-def ingest(home: Home, progress: Progress | None = None) -> Ingested:
+def ingest(home: Home, progress: Progress | None = None) -> IngestReport:
     """Discovery to predictions in the foreground. May be interrupted at any moment and run again."""
     settings, database = home.settings, home.database
     tell = progress or silent
@@ -102,7 +102,7 @@ def ingest(home: Home, progress: Progress | None = None) -> Ingested:
         times = times_of(conn)
         left = [one for one in labels_left_behind(conn) if left_before.get(one.uri) != one.n_labels]
     report = replan(home) if plan_due.due else None
-    return Ingested(
+    return IngestReport(
         listed=found.listed,
         new=found.new,
         bundles=totals.bundles,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import sqlalchemy as sa
 
-from chimp_assets.acquisition.pairs import Pairs, Said, pairs
+from chimp_assets.acquisition.pairs import PairAnswers, Pairs, pairs
 from chimp_assets.acquisition.policy import Policy
 from chimp_assets.acquisition.pool import TrackPool
 from chimp_assets.arrays import BoolArray, I64Array, located
@@ -43,7 +43,7 @@ def pairs_to_ask(
     found, waiting = located(pool.track, np.array(tracks, np.int64).reshape(-1, 2))
     return pairs(
         pool,
-        Said(
+        PairAnswers(
             known=np.concatenate([answered[both], waiting[found.all(axis=1)]]),
             group=group,
             apart=answered[both & (snapshot.evidence.kind == "different")],

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from chimp_assets.acquisition.pairs import Pairs
 from chimp_assets.acquisition.plan import Plan, plan
 from chimp_assets.acquisition.policy import LaneError, Phase, Policy
-from chimp_assets.acquisition.pool import FOLLOWS, Head, TrackPool
+from chimp_assets.acquisition.pool import FOLLOWS, LinearHead, TrackPool
 from chimp_assets.acquisition.pool_pass.arithmetic import ArithmeticOf
 from chimp_assets.acquisition.pool_pass.on_cpu import OnCpu
 from chimp_assets.arrays import BoolArray, I32Array
@@ -172,7 +172,7 @@ def _policy(wanted: AcquisitionSettings, phase: Phase) -> Policy:
 
 
 def _planned(
-    pool: TrackPool, head: Head | None, policy: Policy, batch: int, seed: int, watermark_seq: int, device: str
+    pool: TrackPool, head: LinearHead | None, policy: Policy, batch: int, seed: int, watermark_seq: int, device: str
 ) -> Plan:
     # The watermark makes rounds independent of each other: with one stream of random numbers for all of them, the
     # second audit sample would lie beside the first.
@@ -231,7 +231,7 @@ def _required(embedder: ModelRow | None) -> ModelRow:
     return embedder
 
 
-def _phase(store: BlobStore, settings: Settings, ground: _Ground) -> tuple[Head | None, Phase, str]:
+def _phase(store: BlobStore, settings: Settings, ground: _Ground) -> tuple[LinearHead | None, Phase, str]:
     """The head to ask, if it is good enough to be asked, the phase, and the reason in words."""
     head, accuracy = ground.head, ground.accuracy
     if head is None:
@@ -249,9 +249,9 @@ def _phase(store: BlobStore, settings: Settings, ground: _Ground) -> tuple[Head 
     return asked, "warm", f"head {head.model_id} names {accuracy:.0%} of the audit right"
 
 
-def _load_head(store: BlobStore, row: ModelRow, names: dict[int, str]) -> Head:
+def _load_head(store: BlobStore, row: ModelRow, names: dict[int, str]) -> LinearHead:
     head = load_head(store, row)
-    return Head(
+    return LinearHead(
         weight=head.W,
         bias=head.b,
         temperature=head.temperature,

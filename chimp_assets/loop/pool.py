@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import sqlalchemy as sa
 
-from chimp_assets.acquisition.curation import NOBODY, Curated
+from chimp_assets.acquisition.curation import NOBODY, Conclusions
 from chimp_assets.acquisition.pool import (
     CANNOT_TELL,
     CHUNK_ROWS,
@@ -68,7 +68,7 @@ class TrackSnapshot:
     repeat: BoolArray
     watermark_seq: int
     evidence: Evidence
-    conclusions: Curated
+    conclusions: Conclusions
     not_now: set[tuple[int, int | None]]
     """Pairs (the smaller track first) and disputed tracks that somebody holds or has just skipped."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from chimp_assets.acquisition.pool import UNLABELLED, Head, TrackPool
+from chimp_assets.acquisition.pool import UNLABELLED, LinearHead, TrackPool
 
 
 def planted(
@@ -17,7 +17,7 @@ def planted(
     reserve: float = 0.0,
     test_day: float = 0.0,
     weights: np.ndarray | None = None,
-) -> tuple[TrackPool, Head, np.ndarray]:
+) -> tuple[TrackPool, LinearHead, np.ndarray]:
     """A pool of noisy copies of `classes` random directions, the head that knows the directions, and the truth."""
     rng = np.random.default_rng(seed)
     centres = rng.standard_normal((classes, dimensions)).astype(np.float32)
@@ -33,4 +33,4 @@ def planted(
         reserve=rng.random(n) < reserve,
         test_day=rng.random(n) < test_day,
     )
-    return pool, Head(centres * 10, np.zeros(classes, np.float32)), truth
+    return pool, LinearHead(centres * 10, np.zeros(classes, np.float32)), truth

@@ -7,7 +7,7 @@ from skactiveml.base import SkactivemlClassifier
 from skactiveml.pool import CoreSet, RandomSampling, TypiClust, UncertaintySampling
 from skactiveml.utils import MISSING_LABEL
 
-from chimp_assets.acquisition.pool import Head
+from chimp_assets.acquisition.pool import LinearHead
 from chimp_assets.acquisition.scores import class_probabilities
 
 __all__ = ["CoreSet", "OurCells", "OurHead", "RandomSampling", "TypiClust", "UncertaintySampling", "unanswered"]
@@ -16,7 +16,7 @@ __all__ = ["CoreSet", "OurCells", "OurHead", "RandomSampling", "TypiClust", "Unc
 class OurHead(SkactivemlClassifier):
     """The probabilities of a head, as scikit-activeml asks for them."""
 
-    def __init__(self, head: Head | None = None) -> None:
+    def __init__(self, head: LinearHead | None = None) -> None:
         super().__init__(classes=list(range(head.n_classes)) if head is not None else None, random_state=0)
         self.head = head
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chimp_assets.acquisition.duplicates import asked_already
-from chimp_assets.acquisition.pairs import Said, chance_of_same, pairs
+from chimp_assets.acquisition.pairs import PairAnswers, chance_of_same, pairs
 from chimp_assets.acquisition.pool import FOLLOWS, IN_FLIGHT, PROVISIONAL, UNLABELLED, TrackPool
 from chimp_assets_tests.acquisition.pools import planted
 from chimp_assets_tests.sentences import untranslated
@@ -17,12 +17,12 @@ from chimp_assets_tests.sentences import untranslated
 NONE = np.empty((0, 2), np.int64)
 
 
-def said(pool: TrackPool, known: np.ndarray = NONE, same: np.ndarray = NONE, apart: np.ndarray = NONE) -> Said:
+def said(pool: TrackPool, known: np.ndarray = NONE, same: np.ndarray = NONE, apart: np.ndarray = NONE) -> PairAnswers:
     """What was said: answered pairs, tracks that are one animal, tracks that are not."""
     group = np.arange(len(pool))
     for one, other in same:
         group[group == group[other]] = group[one]
-    return Said(known, group, apart)
+    return PairAnswers(known, group, apart)
 
 
 def test_no_pair_touches_what_is_named_reserved_or_of_a_test_day() -> None:
@@ -144,6 +144,6 @@ def test_small_and_equal_pools_are_no_error() -> None:
     assert len(pairs(pool, _no_answers(len(pool)), 50, np.random.default_rng(0)).one) <= 4
 
 
-def _no_answers(n: int) -> Said:
+def _no_answers(n: int) -> PairAnswers:
     none = np.empty((0, 2), np.int64)
-    return Said(none, np.arange(n), none)
+    return PairAnswers(none, np.arange(n), none)

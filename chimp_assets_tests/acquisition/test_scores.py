@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chimp_assets.acquisition.pool import CHUNK_ROWS, Head
+from chimp_assets.acquisition.pool import CHUNK_ROWS, LinearHead
 from chimp_assets.acquisition.scores import as_f32, class_probabilities, least_margin, margins, score, top_two
 from chimp_assets_tests.acquisition.pools import planted
 
@@ -30,13 +30,15 @@ def test_a_head_of_one_class_has_no_margin() -> None:
     """A margin against nothing would be 1 or nan and look like certainty."""
     pool, _, _ = planted(3)
     with pytest.raises(ValueError, match="two classes"):
-        score(pool.emb, Head(np.ones((1, 16), np.float32), np.zeros(1, np.float32)))
+        score(pool.emb, LinearHead(np.ones((1, 16), np.float32), np.zeros(1, np.float32)))
 
 
 def test_more_than_one_chunk_at_once_is_refused() -> None:
     """Memory would grow with the archive."""
     with pytest.raises(ValueError, match="chunk"):
-        score(np.zeros((CHUNK_ROWS + 1, 4), np.float16), Head(np.ones((2, 4), np.float32), np.zeros(2, np.float32)))
+        score(
+            np.zeros((CHUNK_ROWS + 1, 4), np.float16), LinearHead(np.ones((2, 4), np.float32), np.zeros(2, np.float32))
+        )
 
 
 def test_half_precision_becomes_single_exactly() -> None:
@@ -74,7 +76,7 @@ def test_the_bound_spares_most_tracks_their_exponentials() -> None:
     """A bound of 0 would pass every other test, and a plan for an institute would take the night."""
     pool, head, _ = planted(2_000)
     rng = np.random.default_rng(1)
-    head = Head(
+    head = LinearHead(
         np.concatenate([head.weight, rng.standard_normal((295, 16)).astype(np.float32)]), np.zeros(300, np.float32)
     )
     top = top_two(as_f32(pool.emb), np.ascontiguousarray(head.weight.T), head.bias)

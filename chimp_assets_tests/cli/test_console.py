@@ -25,7 +25,7 @@ from chimp_assets.console.progress import progress_bar
 from chimp_assets.console.questions import show_answer
 from chimp_assets.console.tables import pieces_of, print_facts, print_table
 from chimp_assets.database.texts import first_unseen
-from chimp_assets.database.work.pace import Pace
+from chimp_assets.database.work.pace import DecodingPace
 from chimp_assets.errors import ChimpError
 from chimp_assets.insight.questions import Answer, question
 from chimp_assets.insight.status import Failures
@@ -152,7 +152,7 @@ def test_a_narrow_terminal_cuts_the_name_of_a_step_and_no_number(monkeypatch: py
     """At 80 columns three dots stood where the bar should have said how many files are done."""
     file = io.StringIO()
     monkeypatch.setattr(output, "err", Terminal(file=file, width=width, force_terminal=False))
-    pace = Pace(hours_done=2.5, hours_left=10.0, speed=12.0, seconds_left=3000.0)
+    pace = DecodingPace(hours_done=2.5, hours_left=10.0, speed=12.0, seconds_left=3000.0)
     with progress_bar(pace=lambda: pace) as tell:
         tell("decode bundle 17 of 250: a_film_with_a_rather_long_name.mp4", 1717, 25250)
         tell("track bundle 17 of 250", 16, 250)

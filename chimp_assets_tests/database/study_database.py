@@ -13,7 +13,7 @@ from chimp_assets.database import schema as s
 from chimp_assets.database.connection.bulk import insert_rows
 from chimp_assets.database.connection.engine import Database
 from chimp_assets.database.files.effort_files import import_effort
-from chimp_assets.database.individuals.batch import Terms, Told
+from chimp_assets.database.individuals.batch import SourceRow, Terms
 from chimp_assets.database.individuals.biographies import upsert_individuals
 from chimp_assets.database.individuals.memberships import write_memberships
 from chimp_assets.database.individuals.merges import merge_individuals
@@ -77,7 +77,7 @@ def write_study(db: Database, study: Study, folder: Path) -> None:
         conn.execute(sa.delete(s.individual))
     upsert_individuals(db, LIVES)
     told = [
-        Told(n, {"anim_id": a, "community": c, "start_date": start, "end_date": end})
+        SourceRow(n, {"anim_id": a, "community": c, "start_date": start, "end_date": end})
         for n, (a, c, start, end) in enumerate(MEMBERS, start=1)
     ]
     db.transact(lambda conn: write_memberships(conn, told, Terms()))

@@ -15,7 +15,7 @@ from chimp_assets.acquisition.cells import cells_of
 from chimp_assets.acquisition.groups import spread
 from chimp_assets.acquisition.lanes.draft import MOST_CELLS, Draft, LanePicks, pool_rng
 from chimp_assets.acquisition.policy import SpreadBy, candidate_count
-from chimp_assets.acquisition.pool import F32Array, Head, I64Array, TrackPool
+from chimp_assets.acquisition.pool import F32Array, I64Array, LinearHead, TrackPool
 from chimp_assets.acquisition.scores import class_probabilities
 from chimp_assets.acquisition.selectors import Candidates, Choice, ClusterMargin, FarthestMargin
 
@@ -77,7 +77,7 @@ SPREADS: Mapping[SpreadBy, Callable[[Draft, Candidates, int, np.random.Generator
 """Ways of keeping the picks apart, by the value of acquisition.spread_by."""
 
 
-def _reasons(emb: np.ndarray, head: Head, rows: I64Array) -> list[str]:
+def _reasons(emb: np.ndarray, head: LinearHead, rows: I64Array) -> list[str]:
     reasons = []
     for low in range(0, len(rows), 1024):
         probability = class_probabilities(emb[rows[low : low + 1024]], head)

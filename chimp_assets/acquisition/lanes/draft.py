@@ -14,7 +14,7 @@ import numpy as np
 
 from chimp_assets.acquisition.duplicates import AskedTracks
 from chimp_assets.acquisition.policy import Policy
-from chimp_assets.acquisition.pool import UNLABELLED, BoolArray, F64Array, Head, I32Array, I64Array, TrackPool
+from chimp_assets.acquisition.pool import UNLABELLED, BoolArray, F64Array, I32Array, I64Array, LinearHead, TrackPool
 from chimp_assets.acquisition.pool_pass.arithmetic import ScoredRows
 from chimp_assets.acquisition.pool_pass.one_pass import PassResult
 
@@ -47,7 +47,7 @@ class Draft:
     """
 
     pool: TrackPool
-    head: Head | None
+    head: LinearHead | None
     policy: Policy
     open: BoolArray
     found: PassResult | None

@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from chimp_assets.acquisition.pool import BoolArray, F16Array, F32Array, Head, I32Array, I64Array
+from chimp_assets.acquisition.pool import BoolArray, F16Array, F32Array, I32Array, I64Array, LinearHead
 
 
 class ScoredRows(NamedTuple):
@@ -59,4 +59,4 @@ class Arithmetic(Protocol):
 class ArithmeticOf(Protocol):
     """Makes the arithmetic of a pass; anchors: f32 [A, D], A may be 0. Raises ValueError if the head has C < 2."""
 
-    def __call__(self, head: Head, anchors: F32Array) -> Arithmetic: ...
+    def __call__(self, head: LinearHead, anchors: F32Array) -> Arithmetic: ...

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from chimp_assets.acquisition.pool import CHUNK_ROWS, F16Array, F32Array, Head
+from chimp_assets.acquisition.pool import CHUNK_ROWS, F16Array, F32Array, LinearHead
 from chimp_assets.acquisition.pool_pass.arithmetic import ChunkFindings, Neighbours, ScoredRows
 from chimp_assets.acquisition.scores import as_f32, least_margin, margins, scaled, top_two
 
@@ -19,7 +19,7 @@ class OnCpu:
     largest logits and from mean and variance of the others, so the result is exact.
     """
 
-    def __init__(self, head: Head, anchors: F32Array) -> None:
+    def __init__(self, head: LinearHead, anchors: F32Array) -> None:
         self._weight, self._bias = scaled(head)
         self._temperature = np.float32(head.temperature)
         self._anchors = np.ascontiguousarray(anchors.T)  # [D, A]

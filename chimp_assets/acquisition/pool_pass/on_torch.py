@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from chimp_assets.acquisition.pool import F16Array, F32Array, Head
+from chimp_assets.acquisition.pool import F16Array, F32Array, LinearHead
 from chimp_assets.acquisition.pool_pass.arithmetic import (
     Arithmetic,
     ArithmeticOf,
@@ -33,7 +33,7 @@ def on_torch(device: str) -> ArithmeticOf:
     place = torch.device(device)
     torch.empty(0, device=place)
 
-    def of(head: Head, anchors: F32Array) -> Arithmetic:
+    def of(head: LinearHead, anchors: F32Array) -> Arithmetic:
         return _OnTorch(head, anchors, place)
 
     return of
@@ -42,7 +42,7 @@ def on_torch(device: str) -> ArithmeticOf:
 class _OnTorch:
     chunk = CHUNK_ROWS
 
-    def __init__(self, head: Head, anchors: F32Array, device: torch.device) -> None:
+    def __init__(self, head: LinearHead, anchors: F32Array, device: torch.device) -> None:
         if head.n_classes < 2:
             raise ValueError(f"a margin needs two classes; this head knows {head.n_classes}")
         self._device = device

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from chimp_assets.acquisition.groups import counts_before
-from chimp_assets.acquisition.pool import CHUNK_ROWS, BoolArray, F16Array, F32Array, Head, I64Array, TrackPool
+from chimp_assets.acquisition.pool import CHUNK_ROWS, BoolArray, F16Array, F32Array, I64Array, LinearHead, TrackPool
 from chimp_assets.acquisition.pool_pass.arithmetic import ArithmeticOf, Neighbours, ScoredRows
 from chimp_assets.acquisition.pool_pass.on_cpu import OnCpu
 
@@ -30,7 +30,7 @@ class PassResult(NamedTuple):
 
 def one_pass(
     pool: TrackPool,
-    head: Head,
+    head: LinearHead,
     eligible: BoolArray,
     m_unsure: int,
     m_novel: int = 0,

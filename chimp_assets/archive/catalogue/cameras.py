@@ -18,7 +18,14 @@ from chimp_assets.archive.catalogue.places import PLACE_LENGTH, place_named, pla
 from chimp_assets.database.connection.bulk import insert_one
 from chimp_assets.database.connection.counters import take_numbers
 from chimp_assets.database.connection.engine import Database
-from chimp_assets.database.footage.cameras import CameraNames, Mapping, in_words, name_key, standing_mappings, why_alike
+from chimp_assets.database.footage.cameras import (
+    CameraMapping,
+    CameraNames,
+    in_words,
+    name_key,
+    standing_mappings,
+    why_alike,
+)
 from chimp_assets.database.labels import splits
 from chimp_assets.database.people.users import user_id_of
 from chimp_assets.database.schema import bundle, camera_mapping, deployment, video, video_time
@@ -64,7 +71,7 @@ class CameraReport:
 
     cameras: list[CameraLine]
     proposals: list[CameraProposal]
-    mappings: list[Mapping]
+    mappings: list[CameraMapping]
     misplaced: int
     unknown: int
     silent: list[str]

@@ -20,7 +20,7 @@ import sqlalchemy as sa
 
 from chimp_assets.archive.catalogue.container_times import ContainerTimes
 from chimp_assets.archive.catalogue.duplicates import bring_back
-from chimp_assets.archive.catalogue.listing import Listing, PassedOver
+from chimp_assets.archive.catalogue.listing import Listing, PassedOverFile
 from chimp_assets.archive.catalogue.register import NewVideo, register, version_of
 from chimp_assets.archive.catalogue.settling import Patience
 from chimp_assets.archive.storage.archive import ArchiveError
@@ -63,7 +63,7 @@ class Discovery:
     times: WeighingReport = field(default_factory=WeighingReport)
     passed_over: dict[str, int] = field(default_factory=dict)
     endings: dict[str, int] = field(default_factory=dict)
-    named: list[PassedOver] = field(default_factory=list)
+    named: list[PassedOverFile] = field(default_factory=list)
     resume_after: str | None = None
 
     @property

@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 
 from chimp_assets.archive.catalogue.comparison import Comparison, Discovery
 from chimp_assets.archive.catalogue.container_times import ContainerTimes
-from chimp_assets.archive.catalogue.listing import Listing, PassedOver, printable, remember
+from chimp_assets.archive.catalogue.listing import Listing, PassedOverFile, printable, remember
 from chimp_assets.archive.catalogue.settling import Patience
 from chimp_assets.archive.storage.archive import ArchiveError
 from chimp_assets.archive.storage.store import BlobStore, StoreError
@@ -104,7 +104,7 @@ def _report_passed_over(found: Discovery, listing: Listing) -> None:
         if reason == "not_video":
             found.endings[ending] = n
     found.named = [
-        PassedOver(printable(path), reason, printable(detail))
+        PassedOverFile(printable(path), reason, printable(detail))
         for (reason, path), detail in sorted(tally.named.items(), key=lambda one: (one[0][0], one[0][1]))
     ]
     problems = [str(one) for one in found.named if one.reason in ("unreadable", "name", "link")]

@@ -56,7 +56,7 @@ REASON_WORDS = {
 
 
 @dataclass(frozen=True)
-class PassedOver:
+class PassedOverFile:
     """One thing that is not listed. path: inside the archive, printable; reason: of schema.PASSED_OVER_REASONS."""
 
     path: str

@@ -42,7 +42,7 @@ class CorrectionError(ChimpError):
 
 
 @dataclass(frozen=True)
-class Said:
+class CorrectionRequest:
     """A correction as people write it. camera: `camera`, `site/camera`, or EVERYWHERE. since, until: days or moments of
     the period, as the times were shown before, the last day included.
 
@@ -62,7 +62,7 @@ class Said:
 
 
 @dataclass(frozen=True)
-class Corrected:
+class CorrectionReport:
     """What making or revoking a correction did. correction_id: None for a preview.
 
     n_changed: videos whose time changed; examples: (uri, before, after) of some; moved: videos that changed
@@ -77,7 +77,7 @@ class Corrected:
 
 
 @dataclass(frozen=True)
-class Listed:
+class CorrectionEntry:
     """A correction in the list. words: what it does; revoked_at: None where it stands."""
 
     correction_id: int
@@ -97,11 +97,11 @@ EXAMPLES = 10
 def correct(
     db: Database,
     settings: Settings,
-    request: Said,
+    request: CorrectionRequest,
     why: str | None = None,
     by: str | None = None,
     dry_run: bool = False,
-) -> Corrected:
+) -> CorrectionReport:
     """Correct a camera's clock; times, days, splits and everything that reads them follow.
 
     The newest correction that covers a video counts, not the sum of them. dry_run: only what would change. Raises
@@ -114,7 +114,7 @@ def correct(
     found = preview(db, settings, standing)
     words = in_words(row)
     if dry_run:
-        return Corrected(None, words, len(found), found[:EXAMPLES])
+        return CorrectionReport(None, words, len(found), found[:EXAMPLES])
 
     def write(conn: sa.Connection) -> int:
         take_numbers(conn, "discovery", 0)
@@ -129,7 +129,7 @@ def correct(
 
     correction_id = db.transact(write)
     done = _weigh(db, settings, standing)
-    return Corrected(correction_id, words, len(found), found[:EXAMPLES], done.moved)
+    return CorrectionReport(correction_id, words, len(found), found[:EXAMPLES], done.moved)
 
 
 def revoke(
@@ -139,7 +139,7 @@ def revoke(
     why: str | None = None,
     by: str | None = None,
     dry_run: bool = False,
-) -> Corrected:
+) -> CorrectionReport:
     """Revoke a correction: times are again what their witnesses and the other corrections give. Raises
     CorrectionError if there is none of this number, or it was revoked before."""
     _check_reason(why)
@@ -158,7 +158,7 @@ def revoke(
     found = preview(db, settings, standing, revoked=correction_id)
     words = in_words(dict(row._mapping))
     if dry_run:
-        return Corrected(None, words, len(found), found[:EXAMPLES])
+        return CorrectionReport(None, words, len(found), found[:EXAMPLES])
 
     def write(conn: sa.Connection) -> None:
         take_numbers(conn, "discovery", 0)
@@ -180,10 +180,10 @@ def revoke(
 
     db.transact(write)
     done = _weigh(db, settings, standing)
-    return Corrected(correction_id, words, len(found), found[:EXAMPLES], done.moved)
+    return CorrectionReport(correction_id, words, len(found), found[:EXAMPLES], done.moved)
 
 
-def list_corrections(conn: sa.Connection) -> list[Listed]:
+def list_corrections(conn: sa.Connection) -> list[CorrectionEntry]:
     """Every correction, the newest first, with those that were revoked."""
     correction, maker, revoker = (
         schema.time_correction,
@@ -197,7 +197,7 @@ def list_corrections(conn: sa.Connection) -> list[Listed]:
         .order_by(correction.c.correction_id.desc())
     )
     return [
-        Listed(
+        CorrectionEntry(
             row.correction_id,
             _camera_in_words(row.site, row.camera, row.everywhere),
             in_words(dict(row._mapping)),
@@ -255,7 +255,7 @@ def offset_of(text: str) -> int:
     return sign * found
 
 
-def _row_of(conn: sa.Connection, settings: Settings, request: Said) -> dict[str, Any]:
+def _row_of(conn: sa.Connection, settings: Settings, request: CorrectionRequest) -> dict[str, Any]:
     site, camera, everywhere = _camera_of(conn, request.camera)
     row: dict[str, Any] = {"site": site, "camera": camera, "everywhere": everywhere}
     if (request.showed is None) != (request.true is None):

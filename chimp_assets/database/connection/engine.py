@@ -419,7 +419,7 @@ def _checked_url(url: str) -> tuple[URL, dict[str, str]]:
     if options.get("entra", "default") not in CREDENTIALS or options.get("replica", "yes") not in ("yes", "no"):
         raise DatabaseError(
             "An option of the database address cannot be used.",
-            f"entra is one of {', '.join(CREDENTIALS)}; replica is yes or no (docs/databases.md).",
+            f"entra is one of {', '.join(CREDENTIALS)}; replica is yes or no (docs/operate/databases.md).",
         )
     if "entra" in options and parsed.username:
         raise DatabaseError(

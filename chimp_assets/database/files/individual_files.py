@@ -17,7 +17,7 @@ from chimp_assets.database.csv_cells import Number
 from chimp_assets.database.csv_sheets import Fault, TableFileError
 from chimp_assets.database.csv_tables import Layout, read_table, refusal_of
 from chimp_assets.database.individuals.aliases import write_aliases
-from chimp_assets.database.individuals.batch import Refused, Terms, Told, WriteReport
+from chimp_assets.database.individuals.batch import RowsRefusedError, SourceRow, Terms, WriteReport
 from chimp_assets.database.individuals.biographies import write_biographies
 from chimp_assets.database.individuals.memberships import write_communities, write_memberships
 
@@ -124,7 +124,7 @@ def import_individuals(db: Database, file: Path, terms: Terms | None = None) -> 
         raise TableFileError(
             f"{file} holds {table.layout.name}, and only memberships can be replaced.", "Leave out --replace."
         )
-    told = [Told(row.line, row.cells) for row in table.rows]
+    told = [SourceRow(row.line, row.cells) for row in table.rows]
 
     def columns_of_the_file(faults: list[Fault]) -> list[Fault]:
         names = _SOKWE | dict(table.columns)
@@ -136,12 +136,12 @@ def import_individuals(db: Database, file: Path, terms: Terms | None = None) -> 
     def work(conn: sa.Connection) -> WriteReport:
         written = _WRITERS[table.layout.name](conn, told, terms)
         if table.faults and not terms.skip_bad:
-            raise Refused([])
+            raise RowsRefusedError([])
         return written
 
     try:
         written = db.transact(work)
-    except Refused as refused:
+    except RowsRefusedError as refused:
         raise refusal_of(file, columns_of_the_file(refused.faults), table.notes) from None
     counts: dict[str, Any] = {name: getattr(written, name) for name in ("added", "changed", "unchanged", "removed")}
     return IndividualImportReport(

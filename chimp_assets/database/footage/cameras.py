@@ -95,7 +95,7 @@ def in_words(site: str | None, camera: str | None) -> str:
 
 
 @dataclass(frozen=True)
-class Mapping:
+class CameraMapping:
     """What an operator said. subject: the folder, or the camera as `in_words`; site, camera: where it belongs."""
 
     mapping_id: int
@@ -197,7 +197,7 @@ class CameraNames:
         self._new = []
 
 
-def standing_mappings(conn: sa.Connection) -> list[Mapping]:
+def standing_mappings(conn: sa.Connection) -> list[CameraMapping]:
     """What operators said and did not take back, the oldest first."""
     m = camera_mapping.c
     rows = conn.execute(
@@ -209,9 +209,9 @@ def standing_mappings(conn: sa.Connection) -> list[Mapping]:
     return [_mapping(row) for row in rows]
 
 
-def _mapping(row: Any) -> Mapping:
+def _mapping(row: Any) -> CameraMapping:
     subject = row.folder if row.kind == "folder" else in_words(row.from_site, row.from_camera)
-    return Mapping(
+    return CameraMapping(
         row.mapping_id, row.kind, subject, row.from_site, row.from_camera, row.site, row.camera, row.at, row.by,
         row.reason,
     )  # fmt: skip

@@ -56,7 +56,7 @@ def passed_over_files(conn: sa.Connection, limit: int | None = None) -> PassedOv
 
 
 @dataclass(frozen=True)
-class LeftBehind:
+class StrandedLabels:
     """A file that was replaced by other pictures after people had answered about it. n_labels: answers that stand."""
 
     uri: str
@@ -67,7 +67,7 @@ class LeftBehind:
         return f"{self.uri} was replaced by other pictures: {labels} on the retired version"
 
 
-def labels_left_behind(conn: sa.Connection) -> list[LeftBehind]:
+def labels_left_behind(conn: sa.Connection) -> list[StrandedLabels]:
     """Replaced files whose answered tracks could not go along, in the order of their paths."""
     old, new = t.video.alias("old"), t.video.alias("new")
     rows = conn.execute(
@@ -83,4 +83,4 @@ def labels_left_behind(conn: sa.Connection) -> list[LeftBehind]:
         .group_by(old.c.uri)
         .order_by(old.c.uri)
     )
-    return [LeftBehind(row.uri, row.n) for row in rows]
+    return [StrandedLabels(row.uri, row.n) for row in rows]

@@ -16,9 +16,9 @@ from chimp_assets.database.individuals.batch import (
     Batch,
     BiographyLog,
     CheckedRow,
-    Refused,
+    RowsRefusedError,
+    SourceRow,
     Terms,
-    Told,
     WriteReport,
     span_in_words,
 )
@@ -29,7 +29,7 @@ from chimp_assets.database.people.users import PeopleError
 from chimp_assets.database.schema import individual_alias
 
 
-def write_aliases(conn: sa.Connection, told: Sequence[Told], terms: Terms) -> WriteReport:
+def write_aliases(conn: sa.Connection, told: Sequence[SourceRow], terms: Terms) -> WriteReport:
     """Add or change aliases: anim_id, alias, valid_from, valid_to. An alias names one individual and is nobody's code.
 
     conn: inside a write transaction. Raises Refused, PeopleError for bad terms.
@@ -73,9 +73,9 @@ def add_alias(
     db: Database, anim_id: str, alias: str, valid_from: str | None, valid_to: str | None, terms: Terms
 ) -> None:
     """Give an individual another name, or say from when to when it is valid. Raises PeopleError if that cannot be."""
-    told = Told(1, {"anim_id": anim_id, "alias": alias, "valid_from": valid_from, "valid_to": valid_to})
+    told = SourceRow(1, {"anim_id": anim_id, "alias": alias, "valid_from": valid_from, "valid_to": valid_to})
     try:
         db.transact(lambda conn: write_aliases(conn, [told], terms))
-    except Refused as refused:
+    except RowsRefusedError as refused:
         words = "; ".join(f"{fault.column}: {fault.message}" for fault in refused.faults)
         raise PeopleError(f"The alias was not stored, {words}.", "Mend the command; nothing was stored.") from None

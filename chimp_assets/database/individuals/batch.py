@@ -24,7 +24,7 @@ _DESCRIPTION_LENGTH = 2000
 
 
 @dataclass(frozen=True)
-class Told:
+class SourceRow:
     """One row as it came: the line to name when it is wrong, and its values by field."""
 
     line: int
@@ -56,7 +56,7 @@ class Terms:
     force: bool = False
 
 
-class Refused(Exception):
+class RowsRefusedError(Exception):
     """Some rows cannot be stored, so none is. faults: all of them, by line."""
 
     def __init__(self, faults: Sequence[Fault]) -> None:
@@ -84,7 +84,7 @@ class Batch:
         """The faults so far, by line."""
         return sorted(self._faults, key=lambda fault: fault.line)
 
-    def keep(self, line: Told, check: Callable[[], dict[str, Any]]) -> dict[str, Any] | None:
+    def keep(self, line: SourceRow, check: Callable[[], dict[str, Any]]) -> dict[str, Any] | None:
         """The checked values of a row; None if the check raises InvalidValue, which is gathered."""
         try:
             return check()
@@ -99,7 +99,7 @@ class Batch:
     def settle(self) -> None:
         """Raises Refused if there are faults, unless bad rows are skipped."""
         if self._faults and not self.skip_bad:
-            raise Refused(self.skipped)
+            raise RowsRefusedError(self.skipped)
 
 
 class BiographyLog:

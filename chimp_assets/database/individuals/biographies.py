@@ -20,7 +20,15 @@ import sqlalchemy as sa
 
 from chimp_assets.database.connection.bulk import insert_one
 from chimp_assets.database.connection.engine import Database
-from chimp_assets.database.individuals.batch import Batch, BiographyLog, CheckedRow, Refused, Terms, Told, WriteReport
+from chimp_assets.database.individuals.batch import (
+    Batch,
+    BiographyLog,
+    CheckedRow,
+    RowsRefusedError,
+    SourceRow,
+    Terms,
+    WriteReport,
+)
 from chimp_assets.database.individuals.fields import PARENTS
 from chimp_assets.database.individuals.register import Register, life_of, make_communities
 from chimp_assets.database.individuals.rules import (
@@ -46,15 +54,15 @@ def upsert_individuals(db: Database, rows: Iterable[Mapping[str, Any]], force: b
     as it is. An individual that is listed is no longer provisional unless its row says so. force: also codes that look
     like others. Raises PeopleError naming row and field.
     """
-    told = [Told(number, row) for number, row in enumerate(rows, start=1)]
+    told = [SourceRow(number, row) for number, row in enumerate(rows, start=1)]
     try:
         return db.transact(lambda conn: write_biographies(conn, told, Terms(force=force)))
-    except Refused as refused:
+    except RowsRefusedError as refused:
         words = "; ".join(f"Individual {fault.line}, field {fault.column}: {fault.message}" for fault in refused.faults)
         raise PeopleError(f"{words}.", "Mend the row; nothing was stored.") from None
 
 
-def write_biographies(conn: sa.Connection, told: Sequence[Told], terms: Terms) -> WriteReport:
+def write_biographies(conn: sa.Connection, told: Sequence[SourceRow], terms: Terms) -> WriteReport:
     """Add or change individuals. conn: inside a write transaction. Raises Refused, PeopleError for bad terms."""
     log = BiographyLog.of(conn, terms)
     known = Register.of(conn)

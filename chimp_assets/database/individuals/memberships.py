@@ -17,8 +17,8 @@ from chimp_assets.database.individuals.batch import (
     Batch,
     BiographyLog,
     CheckedRow,
+    SourceRow,
     Terms,
-    Told,
     WriteReport,
     span_in_words,
 )
@@ -30,7 +30,7 @@ from chimp_assets.database.people.users import PeopleError
 from chimp_assets.database.schema import community, community_membership
 
 
-def write_memberships(conn: sa.Connection, told: Sequence[Told], terms: Terms) -> WriteReport:
+def write_memberships(conn: sa.Connection, told: Sequence[SourceRow], terms: Terms) -> WriteReport:
     """Add or change memberships: anim_id, community, start_date, end_date, source; known by individual and start.
 
     conn: inside a write transaction. Raises Refused, PeopleError for bad terms.
@@ -125,7 +125,7 @@ def _store_memberships(
     return WriteReport(added, changed, len(rows) - added - changed, removed, made, batch.skipped)
 
 
-def write_communities(conn: sa.Connection, told: Sequence[Told], terms: Terms) -> WriteReport:
+def write_communities(conn: sa.Connection, told: Sequence[SourceRow], terms: Terms) -> WriteReport:
     """Add communities or change their names: community, name. conn: inside a write transaction. Raises Refused."""
     BiographyLog.of(conn, terms)
     known = Register.of(conn)

@@ -12,7 +12,7 @@ from typing import Any
 
 from chimp_assets.database.csv_cells import date_of, truth_of
 from chimp_assets.database.csv_sheets import InvalidValue
-from chimp_assets.database.individuals.batch import Terms, Told
+from chimp_assets.database.individuals.batch import SourceRow, Terms
 from chimp_assets.database.individuals.fields import DATES, FIELDS, IDENTIFIERS, LENGTHS, PARENTS, VOCABULARIES
 from chimp_assets.database.individuals.register import Register
 from chimp_assets.database.individuals.rules import UNKNOWN_ANIM_ID
@@ -20,7 +20,7 @@ from chimp_assets.database.people.names import clean, code_of, doubt_about, faul
 from chimp_assets.database.texts import fault_of
 
 
-def biography_values(told: Told) -> dict[str, Any]:
+def biography_values(told: SourceRow) -> dict[str, Any]:
     unknown = sorted(set(told.values) - set(FIELDS))
     if unknown:
         raise InvalidValue(unknown[0], f"there is no such field; there are {', '.join(FIELDS)}")
@@ -52,7 +52,7 @@ def biography_values(told: Told) -> dict[str, Any]:
     return values
 
 
-def membership_values(told: Told, known: Register) -> dict[str, Any]:
+def membership_values(told: SourceRow, known: Register) -> dict[str, Any]:
     values = texts_of(told.values, "anim_id", "community", "source") | {
         name: _date(name, told.values.get(name)) for name in ("start_date", "end_date")
     }
@@ -62,7 +62,7 @@ def membership_values(told: Told, known: Register) -> dict[str, Any]:
     return values
 
 
-def alias_values(told: Told, known: Register) -> dict[str, Any]:
+def alias_values(told: SourceRow, known: Register) -> dict[str, Any]:
     values = texts_of(told.values, "anim_id", "alias") | {
         name: _date(name, told.values.get(name)) for name in ("valid_from", "valid_to")
     }

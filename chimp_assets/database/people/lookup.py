@@ -20,7 +20,7 @@ from chimp_assets.database.texts import fault_of, is_storable
 
 
 @dataclass(frozen=True)
-class Called:
+class IndividualMatch:
     """An individual that was meant. root_id: whom it was merged into, itself where it is not merged."""
 
     individual_id: int
@@ -28,7 +28,7 @@ class Called:
     root_id: int
 
 
-def individual_called(conn: sa.Connection, text: str, by_name: bool = False) -> Called | None:
+def individual_called(conn: sa.Connection, text: str, by_name: bool = False) -> IndividualMatch | None:
     """The individual of a code or an alias; with by_name also of a name that one individual alone has.
 
     A code wins over an alias, and both over a name.
@@ -42,7 +42,7 @@ def individual_called(conn: sa.Connection, text: str, by_name: bool = False) -> 
     if fault_of(code, 40) is None:
         row = conn.execute(everybody.where(i.anim_id == code)).first()
         if row is not None:
-            return Called(row.individual_id, row.anim_id, row.root_id)
+            return IndividualMatch(row.individual_id, row.anim_id, row.root_id)
     key = key_of(text)
     rows = conn.execute(everybody).all()
     found = next((row for row in rows if key_of(row.anim_id) == key), None)
@@ -54,7 +54,7 @@ def individual_called(conn: sa.Connection, text: str, by_name: bool = False) -> 
     if found is None and by_name:
         named = [row for row in rows if row.name and row.root_id == row.individual_id and key_of(row.name) == key]
         found = named[0] if len(named) == 1 else None
-    return None if found is None else Called(found.individual_id, found.anim_id, found.root_id)
+    return None if found is None else IndividualMatch(found.individual_id, found.anim_id, found.root_id)
 
 
 def nearest_individual(conn: sa.Connection, text: str) -> str | None:

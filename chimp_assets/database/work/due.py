@@ -72,21 +72,21 @@ def _unfinished() -> sa.Select[tuple[str]]:
 
 
 @dataclass(frozen=True)
-class Retried:
+class RetryReport:
     """What a retry resumes: videos that had failed, and bundles that had used up their attempts."""
 
     videos: int
     bundles: int
 
 
-def retry_failed(database: Database, video_id: int | None = None) -> Retried:
+def retry_failed(database: Database, video_id: int | None = None) -> RetryReport:
     """Make failed videos `registered` again; reset the attempts of their bundles and of bundles that used them up.
 
     Whatever decodes next takes them: the foreground, or the sensor of a running daemon. video_id: only that video and
     its bundle.
     """
 
-    def write(conn: sa.Connection) -> Retried:
+    def write(conn: sa.Connection) -> RetryReport:
         v, b = t.video.c, t.bundle.c
         failed = (v.state == "failed") if video_id is None else sa.and_(v.state == "failed", v.video_id == video_id)
         of_failed = b.bundle_id.in_(sa.select(v.bundle_id).where(failed))
@@ -96,7 +96,7 @@ def retry_failed(database: Database, video_id: int | None = None) -> Retried:
         conn.execute(sa.update(t.bundle).where(b.attempts > 0, of_failed).values(attempts=0))
         again = {"state": "registered", "error": None, "updated_at": datetime.now(UTC)}
         videos = conn.execute(sa.update(t.video).where(failed).values(again)).rowcount
-        return Retried(videos, bundles)
+        return RetryReport(videos, bundles)
 
     return database.transact(write)
 

@@ -13,7 +13,7 @@ from chimp_assets.database import schema as t
 
 
 @dataclass(frozen=True)
-class Pace:
+class DecodingPace:
     """hours_done: hours of video decoded. hours_left: an estimate for the registered ones, by their bytes.
 
     speed: hours of video decoded in one hour by all workers together (times real time). seconds_left: until the last
@@ -26,7 +26,7 @@ class Pace:
     seconds_left: float | None
 
 
-def pace_of(conn: sa.Connection, workers: int) -> Pace:
+def pace_of(conn: sa.Connection, workers: int) -> DecodingPace:
     """The pace of decoding with this many workers. Copies and files that are no videos make it pessimistic."""
     video = t.video.c
     timed = video.decode_s > 0
@@ -45,7 +45,7 @@ def pace_of(conn: sa.Connection, workers: int) -> Pace:
     seconds_of_left: float | None = 0.0
     if left:
         seconds_of_left = float(seconds) / int(size) * int(left_bytes) if size else None
-    return Pace(
+    return DecodingPace(
         hours_done=float(seconds) / 3600,
         hours_left=None if seconds_of_left is None else seconds_of_left / 3600,
         speed=speed,

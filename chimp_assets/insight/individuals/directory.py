@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from chimp_assets.database import schema as t
 from chimp_assets.database.labels.references import best_named
-from chimp_assets.database.people.lookup import Called, individual_called
+from chimp_assets.database.people.lookup import IndividualMatch, individual_called
 from chimp_assets.insight.individuals.named_tracks import verified_tracks
 
 
@@ -82,7 +82,7 @@ def find_named(conn: sa.Connection, word: str) -> int | None:
     return None if found is None else found[0]
 
 
-def _now(conn: sa.Connection, called: Called | None) -> tuple[int, str] | None:
+def _now(conn: sa.Connection, called: IndividualMatch | None) -> tuple[int, str] | None:
     if called is None:
         return None
     i = t.individual.c

@@ -17,7 +17,7 @@ from chimp_assets.database.labels.agreement import SelfAgreement, recent_self_ag
 from chimp_assets.database.labels.kinds import ANSWER_KINDS, NAMING_KINDS, PAIR_ANSWER_KINDS
 from chimp_assets.database.work.queue import in_lanes
 from chimp_assets.insight.individuals.named_tracks import verified_tracks
-from chimp_assets.insight.status import Bought, HeadStatus, bought_of, head_history
+from chimp_assets.insight.status import HeadStatus, LabelReturns, bought_of, head_history
 
 ENOUGH = 10
 """Verified tracks that an individual should have."""
@@ -86,7 +86,7 @@ class LearningProgress:
     """What the labels achieved, for the champion head, measured with labels up to decision `watermark`."""
 
     head: HeadStatus | None
-    bought: Bought | None
+    bought: LabelReturns | None
     watermark: int | None
     curve: list[AccuracyPoint]
 

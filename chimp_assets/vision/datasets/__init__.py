@@ -1,7 +1,7 @@
 """What models learn from: training sets as files, and samples read straight from SQL.
 
-The names in `__all__` are the public Python API (docs/datasets.md). They are loaded when first used: a training set
-needs no torch, and importing torch takes seconds.
+The names in `__all__` are the public Python API (docs/research/datasets.md). They are loaded when first used:
+a training set needs no torch, and importing torch takes seconds.
 """
 
 from __future__ import annotations

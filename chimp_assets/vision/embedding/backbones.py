@@ -55,7 +55,7 @@ class SmallBackbone(nn.Module):
     """A residual network of ten layers for crops of 64 to 96 pixels: 1/10 of a ResNet-18's work at the same side.
 
     pictures f32 [n, 3, s, s] to features f32 [n, 192]. Trained from zero on 300 to 2,000 crops it beats the ResNet-18
-    it is derived from, because it sees the crops ten times as often in the same minutes (docs/models.md).
+    it is derived from, because it sees the crops ten times as often in the same minutes (docs/research/models.md).
     """
 
     def __init__(self, width: int = 24, stages: int = 4) -> None:

@@ -50,7 +50,7 @@ WEIGHT_FOLDS, WEIGHT_TOLERANCE, MOST_DISCRIMINANTS = 4, 0.6, 64
 
 @dataclass(frozen=True)
 class Recipe:
-    """How to learn. The defaults were chosen on held-out sessions of `benchmarks.identity` (docs/models.md).
+    """How to learn. The defaults were chosen on held-out sessions of `benchmarks.identity` (docs/research/models.md).
 
     side: pixels that the network sees; epochs: passes over the crops, with at least min_views crops in all; batch:
     crops of a step; rate: learning rate of AdamW; margin (radians), scale, sub_centres: of the sub-centre ArcFace loss

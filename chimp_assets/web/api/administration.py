@@ -12,7 +12,7 @@ from fastapi import APIRouter, Depends
 from pydantic import Field
 from starlette.requests import Request
 
-from chimp_assets.archive.times.corrections import Corrected, Said, correct, revoke
+from chimp_assets.archive.times.corrections import CorrectionReport, CorrectionRequest, correct, revoke
 from chimp_assets.database import schema as t
 from chimp_assets.database.people.names import key_of
 from chimp_assets.database.people.users import add_user, disable_user, enable_user, user_id_of, write_audit_event
@@ -126,7 +126,9 @@ def correct_time(request: Request, wanted: ClockCorrection, person: _Reviewer) -
     """Correct a camera's clock, as `chimp times correct` does; days, sightings and splits follow."""
     state = request.app.state
     fields = wanted.model_dump(exclude={"why", "dry_run"})
-    done = correct(state.db, state.settings, Said(**fields), wanted.why or None, person.name, wanted.dry_run)
+    done = correct(
+        state.db, state.settings, CorrectionRequest(**fields), wanted.why or None, person.name, wanted.dry_run
+    )
     return _corrected(done)
 
 
@@ -137,7 +139,7 @@ def undo_time(request: Request, wanted: CorrectionUndo, person: _Reviewer) -> An
     return _corrected(revoke(state.db, state.settings, wanted.correction_id, wanted.why or None, person.name))
 
 
-def _corrected(done: Corrected) -> dict[str, Any]:
+def _corrected(done: CorrectionReport) -> dict[str, Any]:
     would = "would change" if done.correction_id is None else "changed"
     return {
         "correction_id": done.correction_id,

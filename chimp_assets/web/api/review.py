@@ -15,7 +15,7 @@ from pydantic import Field
 from starlette.requests import Request
 
 from chimp_assets.database import schema as t
-from chimp_assets.database.individuals.batch import Refused, Terms, Told
+from chimp_assets.database.individuals.batch import RowsRefusedError, SourceRow, Terms
 from chimp_assets.database.individuals.biographies import write_biographies
 from chimp_assets.database.individuals.merges import merge_individuals, unmerge_individual
 from chimp_assets.database.labels.answers import OTHER_ROLES, ROLE_ORDER
@@ -122,11 +122,11 @@ def _confirm(request: Request, wanted: IndividualDecision, person: Person, provi
     def work(conn: sa.Connection) -> None:
         if conn.scalar(sa.select(i.individual_id).where(i.anim_id == wanted.anim_id)) is None:
             raise WebError(404, "no_individual", "There is no individual with this code.", "Load the page again.")
-        write_biographies(conn, [Told(1, {"anim_id": wanted.anim_id, "provisional": provisional})], terms)
+        write_biographies(conn, [SourceRow(1, {"anim_id": wanted.anim_id, "provisional": provisional})], terms)
 
     try:
         request.app.state.db.transact(work)
-    except Refused as refused:
+    except RowsRefusedError as refused:
         raise WebError(422, "refused", f"{refused}.", "") from None
 
 

@@ -10,7 +10,7 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from chimp_assets.acquisition.pool import Head
+from chimp_assets.acquisition.pool import LinearHead
 from chimp_assets.acquisition.pool_pass.on_torch import on_torch
 from chimp_assets.acquisition.pool_pass.one_pass import PassResult, one_pass
 from chimp_assets.acquisition.scores import score
@@ -36,7 +36,7 @@ def test_the_streaming_pass_equals_sorting_everything(
     # 1,500 classes make chunks of 349 rows: several chunks and cut-backs with few rows
     rng = np.random.default_rng(seed)
     extra = rng.standard_normal((1500, 16)).astype(np.float32)
-    head = Head(np.concatenate([head.weight, extra]) * np.float32(sharpness), np.zeros(1505, np.float32))
+    head = LinearHead(np.concatenate([head.weight, extra]) * np.float32(sharpness), np.zeros(1505, np.float32))
     eligible = rng.random(n) < 0.7
     found = one_pass(pool, head, eligible, m).unsure
     margin = score(pool.emb, head).margin.astype(np.float64)
@@ -63,7 +63,7 @@ def test_a_head_of_another_embedder_is_refused() -> None:
     """Numbers would come out, and mean nothing."""
     pool, _, _ = planted(3)
     with pytest.raises(ValueError, match="dimensions"):
-        one_pass(pool, Head(np.ones((2, 8), np.float32), np.zeros(2, np.float32)), np.ones(3, bool), 1)
+        one_pass(pool, LinearHead(np.ones((2, 8), np.float32), np.zeros(2, np.float32)), np.ones(3, bool), 1)
 
 
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
@@ -88,7 +88,7 @@ def test_torch_finds_what_numpy_finds(device: str, chunk: int, seed: int, sharpn
     anchors = np.nan_to_num(pool.emb[rng.choice(700, 6, replace=False)].astype(np.float32))
     of = on_torch(device)
 
-    def in_chunks(head: Head, anchors: np.ndarray) -> object:
+    def in_chunks(head: LinearHead, anchors: np.ndarray) -> object:
         made = of(head, anchors)
         made.chunk = chunk
         return made
@@ -120,7 +120,7 @@ def test_torch_refuses_a_head_of_one_class_too() -> None:
     with pytest.raises(ValueError, match="two classes"):
         one_pass(
             pool,
-            Head(np.ones((1, 16), np.float32), np.zeros(1, np.float32)),
+            LinearHead(np.ones((1, 16), np.float32), np.zeros(1, np.float32)),
             np.ones(3, bool),
             2,
             arithmetic=on_torch("cpu"),

@@ -13,7 +13,14 @@ import sqlalchemy as sa
 from chimp_assets.archive.catalogue.container_times import ContainerTimes
 from chimp_assets.archive.catalogue.discover import discover
 from chimp_assets.archive.ingest import decode_bundle
-from chimp_assets.archive.times.corrections import CorrectionError, Said, correct, list_corrections, offset_of, revoke
+from chimp_assets.archive.times.corrections import (
+    CorrectionError,
+    CorrectionRequest,
+    correct,
+    list_corrections,
+    offset_of,
+    revoke,
+)
 from chimp_assets.archive.times.rows import keep_up
 from chimp_assets.database import schema as s
 from chimp_assets.database.footage.times import camera_times, times_of
@@ -105,7 +112,7 @@ def test_a_chapter_begins_where_the_one_before_it_ends(place: Any, archive_folde
     make_clip(archive_folder / "cam" / "GH020999.MP4", 25, created="2023-05-06T11:30:00Z")
     found(place)
     assert rows(place)["cam/GH020999.MP4"].recorded_at_certainty == "unsure"
-    done = correct(place.db, place.settings, Said("cam", offset="+1h"))
+    done = correct(place.db, place.settings, CorrectionRequest("cam", offset="+1h"))
     assert done.n_changed == 4
     assert times(place)["cam/GH030123.MP4"] == "2023-05-06 12:30:03"
 
@@ -128,7 +135,7 @@ def test_the_order_of_day_and_month_is_learned_from_other_names_of_the_camera(
     assert at["cam1/06-05-2023 10.00.00.mp4"].recorded_on == date(2023, 5, 6)
     assert at["cam2/06-05-2023 10.00.00.mp4"].recorded_on == date(2023, 6, 5)
     assert {r.recorded_at_certainty for r in at.values()} == {"likely"}
-    correct(place.db, place.settings, Said("cam1", order="month_first"), why="the ranger is from Ohio")
+    correct(place.db, place.settings, CorrectionRequest("cam1", order="month_first"), why="the ranger is from Ohio")
     assert rows(place)["cam1/06-05-2023 10.00.00.mp4"].recorded_on == date(2023, 6, 5)
 
 
@@ -191,7 +198,7 @@ def test_a_correction_is_looked_at_said_and_taken_back_exactly(
     found(place)
     add_user(place.db, "anna", "expert")
     before = rows(place)
-    said = Said("cam1", offset="+1h", since="2023-05-06", until="2023-05-07")
+    said = CorrectionRequest("cam1", offset="+1h", since="2023-05-06", until="2023-05-07")
     looked = correct(place.db, place.settings, said, dry_run=True)
     assert (looked.correction_id, looked.n_changed, rows(place) == before) == (None, 2, True)
     done = correct(place.db, place.settings, said, why="set an hour late", by="anna")
@@ -209,7 +216,7 @@ def test_a_correction_is_looked_at_said_and_taken_back_exactly(
     found(place)
     assert times(place)["gombe/cam1/20230506_120000.mp4"] == "2023-05-06 10:00:00"
     # The newest that covers a video counts, not the sum.
-    correct(place.db, place.settings, Said("gombe/cam1", offset="-2h"), by="anna")
+    correct(place.db, place.settings, CorrectionRequest("gombe/cam1", offset="-2h"), by="anna")
     assert times(place)["gombe/cam1/20230507_100000.mp4"] == "2023-05-07 05:00:00"
     revoke(place.db, place.settings, 2, "was right before", "anna")
     assert times(place)["gombe/cam1/20230507_100000.mp4"] == "2023-05-07 08:00:00"
@@ -236,7 +243,7 @@ def test_a_clock_that_was_reset_is_put_right_by_what_it_showed(make_place: Any, 
     make_clip(archive_folder / "s" / "cam" / "IMG_0003.mp4", 2, created="2023-06-01T09:00:00Z")
     found(place)
     assert rows(place)["s/cam/IMG_0001.mp4"].recorded_at_certainty == "unsure"
-    correct(place.db, place.settings, Said("cam", showed="2000-01-01T00:00", true="2023-05-06T08:00"))
+    correct(place.db, place.settings, CorrectionRequest("cam", showed="2000-01-01T00:00", true="2023-05-06T08:00"))
     assert list(times(place).values()) == ["2023-05-06 07:03:12", "2023-05-08 05:00:00", "2023-06-01 09:00:00"]
     with place.db.read() as conn:
         (camera,) = camera_times(conn)
@@ -249,28 +256,28 @@ def test_a_zone_in_which_a_clock_ran_moves_what_it_showed(make_place: Any, archi
     make_clip(archive_folder / "s" / "cam" / "20230506_143000.mp4", 2)
     make_clip(archive_folder / "s" / "cam" / "IMG_0001.mp4", 2, created="2023-05-06T14:30:00Z")
     found(place)
-    correct(place.db, place.settings, Said("s/cam", zone="Europe/Berlin"))
+    correct(place.db, place.settings, CorrectionRequest("s/cam", zone="Europe/Berlin"))
     assert list(times(place).values()) == ["2023-05-06 12:30:00", "2023-05-06 12:30:00"]
 
 
 @pytest.mark.parametrize(
     ("said", "says"),
     [
-        (Said("cam9", offset="+1h"), "no camera"),
-        (Said("cam", offset="+1h"), "more than one camera"),
-        (Said("a/cam"), "does one thing"),
-        (Said("a/cam", offset="soon"), "not a time span"),
-        (Said("a/cam", zone="Africa/Gombe"), "not a time zone"),
-        (Said("a/cam", showed="2000-01-01"), "needs both"),
-        (Said("a/cam", offset="+1h", since="yesterday"), "not a date or time"),
-        (Said("a/cam", offset="+1h", since="2023-05-06", until="2023-05-05"), "ends before"),
-        (Said("a/cam", offset="+1h", order="day_first"), "does one thing"),
-        (Said("a/cam", order="sideways"), "not an order"),
-        (Said("a/cam", offset="+999999999d"), "not a time span"),
+        (CorrectionRequest("cam9", offset="+1h"), "no camera"),
+        (CorrectionRequest("cam", offset="+1h"), "more than one camera"),
+        (CorrectionRequest("a/cam"), "does one thing"),
+        (CorrectionRequest("a/cam", offset="soon"), "not a time span"),
+        (CorrectionRequest("a/cam", zone="Africa/Gombe"), "not a time zone"),
+        (CorrectionRequest("a/cam", showed="2000-01-01"), "needs both"),
+        (CorrectionRequest("a/cam", offset="+1h", since="yesterday"), "not a date or time"),
+        (CorrectionRequest("a/cam", offset="+1h", since="2023-05-06", until="2023-05-05"), "ends before"),
+        (CorrectionRequest("a/cam", offset="+1h", order="day_first"), "does one thing"),
+        (CorrectionRequest("a/cam", order="sideways"), "not an order"),
+        (CorrectionRequest("a/cam", offset="+999999999d"), "not a time span"),
     ],
 )
 def test_a_correction_that_cannot_be_is_refused_in_a_sentence(
-    place: Any, archive_folder: Path, monkeypatch: pytest.MonkeyPatch, said: Said, says: str
+    place: Any, archive_folder: Path, monkeypatch: pytest.MonkeyPatch, said: CorrectionRequest, says: str
 ) -> None:
     """Half a correction would be worse than none."""
     unprobed(monkeypatch)
@@ -283,7 +290,7 @@ def test_a_correction_that_cannot_be_is_refused_in_a_sentence(
     with place.db.read() as conn:
         assert list_corrections(conn) == []
     with pytest.raises(PeopleError):
-        correct(place.db, place.settings, Said("a/cam", offset="1h"), by="nobody")
+        correct(place.db, place.settings, CorrectionRequest("a/cam", offset="1h"), by="nobody")
     with pytest.raises(CorrectionError, match="no correction 7"):
         revoke(place.db, place.settings, 7)
 
@@ -371,7 +378,7 @@ def test_a_copy_that_takes_the_place_of_its_original_takes_its_witnesses(place: 
     row = rows(place)["other/20230507_100000.mp4"]
     assert (row.video_id, row.state, row.recorded_at_certainty) == (1, "decoded", "likely")
     assert row.recorded_on == date(2023, 5, 7)
-    correct(place.db, place.settings, Said("other", offset="+1h"))
+    correct(place.db, place.settings, CorrectionRequest("other", offset="+1h"))
     assert times(place)["other/20230507_100000.mp4"] == "2023-05-07 11:00:00"
 
 

@@ -7,11 +7,11 @@ import sqlalchemy as sa
 
 from chimp_assets.database import schema as s
 from chimp_assets.database.connection.engine import Database
-from chimp_assets.database.work.pace import Pace, pace_of
+from chimp_assets.database.work.pace import DecodingPace, pace_of
 from chimp_assets_tests.database.world import START, add_video
 
 
-def paced(db: Database, workers: int = 2) -> Pace:
+def paced(db: Database, workers: int = 2) -> DecodingPace:
     with db.read() as conn:
         return pace_of(conn, workers)
 
@@ -24,12 +24,12 @@ def add(db: Database, video_id: int, **values: object) -> None:
 
 
 def test_an_empty_home_has_no_pace(db: Database) -> None:
-    assert paced(db) == Pace(0.0, 0.0, None, None)
+    assert paced(db) == DecodingPace(0.0, 0.0, None, None)
 
 
 def test_nothing_is_promised_before_the_first_video_is_decoded(db: Database) -> None:
     add(db, 1, state="registered", duration_s=None)
-    assert paced(db) == Pace(0.0, None, None, None)
+    assert paced(db) == DecodingPace(0.0, None, None, None)
 
 
 def test_hours_speed_and_the_time_left_follow_from_what_was_decoded(db: Database) -> None:
@@ -50,6 +50,6 @@ def test_hours_speed_and_the_time_left_follow_from_what_was_decoded(db: Database
 def test_videos_decoded_before_times_were_taken_count_as_hours_and_not_as_speed(db: Database) -> None:
     """A home of an older version would look infinitely fast."""
     add(db, 1, state="tracked", duration_s=3600, decode_s=None, bytes=1_000)
-    assert paced(db) == Pace(1.0, 0.0, None, None)
+    assert paced(db) == DecodingPace(1.0, 0.0, None, None)
     add(db, 2, state="tracked", duration_s=3600, decode_s=3600, bytes=1_000)
     assert paced(db, 1).speed == pytest.approx(1)

@@ -11,7 +11,7 @@ from chimp_assets.database import schema as s
 from chimp_assets.database.connection.engine import Database
 from chimp_assets.database.work import due as work
 from chimp_assets.database.work import stamps
-from chimp_assets.database.work.due import MAX_ATTEMPTS, Retried, retry_failed, unscored_bundles
+from chimp_assets.database.work.due import MAX_ATTEMPTS, RetryReport, retry_failed, unscored_bundles
 from chimp_assets_tests.database.world import EMBEDDER, HEAD, START, add_video, make_world
 
 BUNDLE = 1
@@ -136,16 +136,16 @@ def test_a_retry_takes_up_failed_videos_and_bundles_that_were_given_up(world: Da
     with world.read() as conn:
         assert work.unfinished_bundles(conn) == ["b-0003"]
         assert work.exhausted_bundles(conn) == ["b-0004"]
-    assert retry_failed(world, 5) == Retried(videos=0, bundles=0)
-    assert retry_failed(world, 3) == Retried(videos=1, bundles=1)
+    assert retry_failed(world, 5) == RetryReport(videos=0, bundles=0)
+    assert retry_failed(world, 3) == RetryReport(videos=1, bundles=1)
     with world.read() as conn:
         assert work.unfinished_bundles(conn) == ["b-0002", "b-0003"]
         assert work.exhausted_bundles(conn) == ["b-0004"]
-    assert retry_failed(world) == Retried(videos=1, bundles=1)
+    assert retry_failed(world) == RetryReport(videos=1, bundles=1)
     with world.read() as conn:
         states = {r.video_id: (r.state, r.error) for r in conn.execute(sa.select(s.video))}
         assert work.unfinished_bundles(conn) == ["a-0001", "b-0002", "b-0003", "b-0004"]
         assert work.exhausted_bundles(conn) == []
     assert states[3] == states[4] == states[6] == ("registered", None)
     assert states[5] == ("decoded", "Its end is missing.")
-    assert retry_failed(world) == Retried(videos=0, bundles=0)
+    assert retry_failed(world) == RetryReport(videos=0, bundles=0)
