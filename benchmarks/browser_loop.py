@@ -35,7 +35,7 @@ from chimp_assets.demo.truth import ArchiveTruth
 from chimp_assets.home import Home, init_home
 from chimp_assets.operations import supervisor
 from chimp_assets.web.auth.accounts import set_password
-from chimp_assets_tests.chromium import ARGUMENTS, CHROMIUM
+from chimp_assets_tests.support.chromium import ARGUMENTS, CHROMIUM
 from chimp_assets_tests.web.label_home import PASSWORD
 
 TRACKS = 60

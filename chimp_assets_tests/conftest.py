@@ -9,21 +9,10 @@ import pytest
 
 from chimp_assets.database.connection.engine import Database
 from chimp_assets.home import Home, init_home
-from chimp_assets_tests.chromium import ARGUMENTS, CHROMIUM
-from chimp_assets_tests.databases import (  # noqa: F401  fixtures
-    another_db,
-    bare_db,
-    db,
-    migrated_sqlite,
-    mssql,
-    mssql_db,
-    postgresql,
-    postgresql_db,
-    sqlite_db,
-)
-from chimp_assets_tests.homes import copied
-from chimp_assets_tests.open_results import PRODUCT, OpenResults
-from chimp_assets_tests.order import longest_first
+from chimp_assets_tests.support.chromium import ARGUMENTS, CHROMIUM
+from chimp_assets_tests.support.homes import copied
+from chimp_assets_tests.support.open_results import PRODUCT, OpenResults
+from chimp_assets_tests.support.order import longest_first
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

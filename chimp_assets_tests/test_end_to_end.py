@@ -20,7 +20,7 @@ from chimp_assets.loop.rescore import rescore
 from chimp_assets.loop.retrain import retrain
 from chimp_assets.web.auth.accounts import set_password
 from chimp_assets.web.wording.sentences import translated
-from chimp_assets_tests.chromium import ARGUMENTS, CHROMIUM
+from chimp_assets_tests.support.chromium import ARGUMENTS, CHROMIUM
 from chimp_assets_tests.web.conftest import Served
 from chimp_assets_tests.web.label_home import PASSWORD
 

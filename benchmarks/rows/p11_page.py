@@ -39,8 +39,8 @@ from chimp_assets.database.individuals.biographies import upsert_individuals
 from chimp_assets.home import Home, init_home
 from chimp_assets.vision.pictures.item_media import make_item_media, sizes
 from chimp_assets.web.auth.accounts import set_password
-from chimp_assets_tests.chromium import ARGUMENTS, CHROMIUM
 from chimp_assets_tests.database import world
+from chimp_assets_tests.support.chromium import ARGUMENTS, CHROMIUM
 from chimp_assets_tests.web.label_home import PASSWORD, face, jpeg, picture
 from chimp_assets_tests.web.names import NAMES
 from chimp_assets_tests.web.names import codes as name_codes

@@ -35,7 +35,7 @@ from chimp_assets.database.labels.events import LabelEvent, record_events
 from chimp_assets.database.people.users import add_user
 from chimp_assets.home import init_home
 from chimp_assets.web.auth.accounts import set_password
-from chimp_assets_tests.chromium import ARGUMENTS, CHROMIUM
+from chimp_assets_tests.support.chromium import ARGUMENTS, CHROMIUM
 from chimp_assets_tests.web.label_home import PASSWORD
 
 EVENTS = 1_000_000

@@ -12,7 +12,7 @@ from chimp_assets.acquisition.duplicates import asked_already
 from chimp_assets.acquisition.pairs import PairAnswers, chance_of_same, pairs
 from chimp_assets.acquisition.pool import FOLLOWS, IN_FLIGHT, PROVISIONAL, UNLABELLED, TrackPool
 from chimp_assets_tests.acquisition.pools import planted
-from chimp_assets_tests.sentences import untranslated
+from chimp_assets_tests.support.sentences import untranslated
 
 NONE = np.empty((0, 2), np.int64)
 

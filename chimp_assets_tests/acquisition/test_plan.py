@@ -18,7 +18,7 @@ from chimp_assets.acquisition.plan import Plan, plan
 from chimp_assets.acquisition.policy import LaneError, Policy, SpreadBy, candidate_count, share_out
 from chimp_assets.acquisition.pool import IN_FLIGHT, UNLABELLED, EmbeddingError
 from chimp_assets_tests.acquisition.pools import planted
-from chimp_assets_tests.sentences import untranslated
+from chimp_assets_tests.support.sentences import untranslated
 
 COLD = Policy("cold", {"typical": 0.75, "audit": 0.25})
 WARM = Policy("warm", {"boundary": 0.75, "audit": 0.25})

@@ -13,14 +13,7 @@ from chimp_assets.database.work import due
 from chimp_assets.database.work.stamps import changed_at, stamp_of_work
 from chimp_assets.definitions import build_definitions
 from chimp_assets.resources import HomeResource
-from chimp_assets_tests.rows import (
-    add_bundle,
-    add_embedding_file,
-    add_model,
-    add_track,
-    add_video,
-    name_tracks,
-)
+from chimp_assets_tests.support.rows import add_bundle, add_embedding_file, add_model, add_track, add_video, name_tracks
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from chimp_assets.database import schema as t
 from chimp_assets.database.work import due
 from chimp_assets.home import init_home
 from chimp_assets.settings import TOML_NAME
-from chimp_assets_tests.rows import add_bundle, add_model, add_track, add_video
+from chimp_assets_tests.support.rows import add_bundle, add_model, add_track, add_video
 
 
 @pytest.fixture

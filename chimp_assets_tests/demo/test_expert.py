@@ -11,7 +11,7 @@ from chimp_assets.database.labels.answers import effective_answers
 from chimp_assets.database.work.queue import write_round
 from chimp_assets.demo.expert import ExpertAnswer, ExpertError, SimulatedExpert, seen_in
 from chimp_assets.demo.truth import ArchiveTruth, TrueAnimal, TrueIndividual, TrueVideo
-from chimp_assets_tests.rows import add_bundle, add_model, add_track, add_video
+from chimp_assets_tests.support.rows import add_bundle, add_model, add_track, add_video
 
 CAST = [
     TrueIndividual("FF", "Fifi", "F", "1985-01-01"),

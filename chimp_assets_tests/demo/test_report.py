@@ -20,7 +20,7 @@ from chimp_assets.demo.truth import ArchiveTruth, TrueAnimal, TrueIndividual, Tr
 from chimp_assets.vision.identity.fitting import fit_head
 from chimp_assets.vision.identity.head import head_tensors
 from chimp_assets.vision.models.checkpoint import content_hash, register_model, save_checkpoint
-from chimp_assets_tests.rows import THEN, add_bundle, add_model, add_track, add_video
+from chimp_assets_tests.support.rows import THEN, add_bundle, add_model, add_track, add_video
 
 NAMES = ("FF", "FI", "TU", "MW")
 VIDEOS = 24

@@ -24,7 +24,7 @@ from chimp_assets.loop.pairs import seen_together
 from chimp_assets.loop.pool import read_snapshot
 from chimp_assets.settings import Settings, load_settings
 from chimp_assets_tests.database.world import EMBEDDER, HEAD, START, event, make_world, plan, plan_pairs, track
-from chimp_assets_tests.sentences import untranslated
+from chimp_assets_tests.support.sentences import untranslated
 
 A, B, C, D, E = track(1), track(1, 1), track(1, 2), track(2), track(2, 1)
 

@@ -23,7 +23,7 @@ from chimp_assets.loop.plan import PlanningError, build_pool, plan_queue
 from chimp_assets.vision.identity.head import IdentityHead as Head
 from chimp_assets.vision.identity.head import head_tensors
 from chimp_assets.vision.models.checkpoint import content_hash, register_model, save_checkpoint
-from chimp_assets_tests.rows import THEN, add_bundle, add_model, add_track, add_video
+from chimp_assets_tests.support.rows import THEN, add_bundle, add_model, add_track, add_video
 
 DETECTOR, EMBEDDER = 1, 2
 DIMENSIONS = 8

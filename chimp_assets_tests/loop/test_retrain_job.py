@@ -17,7 +17,7 @@ from chimp_assets.loop.plan import replan
 from chimp_assets.vision.embedding.bundle import embed_bundle
 from chimp_assets.vision.embedding.embedder import fit_embedder
 from chimp_assets.vision.models.checkpoint import champion, register_model
-from chimp_assets_tests.homes import copied
+from chimp_assets_tests.support.homes import copied
 from chimp_assets_tests.vision.animals import answer, make_animals, teaching_and_audit
 
 KEYS = ["site-0001", "site-0002"]

@@ -16,7 +16,7 @@ from chimp_assets.database import schema as t
 from chimp_assets.database.connection.bulk import insert_rows
 from chimp_assets.operations import sweep as sweep_module
 from chimp_assets.operations.sweep import DECODING_S, FOLDERS, StoreAudit, audit_store
-from chimp_assets_tests.rows import THEN, add_bundle, add_embedding_file, add_model, add_track, add_video
+from chimp_assets_tests.support.rows import THEN, add_bundle, add_embedding_file, add_model, add_track, add_video
 
 DAY = 86_400.0
 NAMED = {

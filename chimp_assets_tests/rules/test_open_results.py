@@ -4,7 +4,7 @@ import pytest
 import sqlalchemy as sa
 
 from chimp_assets.database.schema import counter
-from chimp_assets_tests.open_results import OpenResults
+from chimp_assets_tests.support.open_results import OpenResults
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from chimp_assets_tests.order import HERE, SECONDS, longest_first
+from chimp_assets_tests.support.order import HERE, SECONDS, longest_first
 
 
 def test_every_file_whose_cost_is_known_is_there() -> None:

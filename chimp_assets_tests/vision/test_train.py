@@ -29,7 +29,7 @@ from chimp_assets.vision.models.checkpoint import ModelError, champion, model_of
 from chimp_assets.vision.models.code_version import code_version
 from chimp_assets.vision.models.registry import show_model
 from chimp_assets.vision.train import main
-from chimp_assets_tests.homes import copied, fill
+from chimp_assets_tests.support.homes import copied, fill
 from chimp_assets_tests.vision.animals import answer, make_animals, teaching_and_audit
 
 KEYS = ["site-0001", "site-0002"]

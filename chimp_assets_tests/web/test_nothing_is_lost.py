@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from chimp_assets_tests.chromium import ARGUMENTS, CHROMIUM
 from chimp_assets_tests.database import world
 from chimp_assets_tests.paths import REPOSITORY
+from chimp_assets_tests.support.chromium import ARGUMENTS, CHROMIUM
 from chimp_assets_tests.web.conftest import sign_in
 from chimp_assets_tests.web.steps import decide, decide_many, item_on, look, open_label, until, wait_saved
 

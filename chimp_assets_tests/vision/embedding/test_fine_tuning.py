@@ -23,8 +23,8 @@ from chimp_assets.vision.embedding.unfinished import unfinished_training
 from chimp_assets.vision.evaluation.promotion import decide_embedder
 from chimp_assets.vision.learning.training import TrainingState
 from chimp_assets.vision.models.checkpoint import ModelError, champion, model_of, register_model
-from chimp_assets_tests.homes import copied, fill
-from chimp_assets_tests.sentences import untranslated
+from chimp_assets_tests.support.homes import copied, fill
+from chimp_assets_tests.support.sentences import untranslated
 from chimp_assets_tests.vision.animals import answer, make_animals, teaching_and_audit
 
 EMBED = {"crop_side": 48, "dimensions": 16, "weights": "self_supervised", "crops_per_track": 3}

@@ -10,7 +10,7 @@ from chimp_assets.vision.evaluation.audit import AuditAnswers, AuditTracks
 from chimp_assets.vision.evaluation.gate import against_champion, against_commonest
 from chimp_assets.vision.evaluation.metrics import are_maternal_kin, confusions, metrics_of, reliability
 from chimp_assets.vision.evaluation.plots import confusion_figure, png, reliability_figure, write
-from chimp_assets_tests.sentences import untranslated
+from chimp_assets_tests.support.sentences import untranslated
 
 GATE = GateSettings()
 

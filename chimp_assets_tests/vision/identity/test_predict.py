@@ -18,7 +18,7 @@ from chimp_assets.vision.identity.head import head_tensors
 from chimp_assets.vision.identity.plausibility import read_plausibility
 from chimp_assets.vision.identity.predict import NONE_OF_THEM, NONE_OF_THEM_BELOW, predict_bundles, predict_tracks
 from chimp_assets.vision.models.checkpoint import content_hash, register_model, save_checkpoint
-from chimp_assets_tests.rows import THEN, add_bundle, add_video
+from chimp_assets_tests.support.rows import THEN, add_bundle, add_video
 
 KNOWN, D, VIDEOS, EACH = 5, 12, 9, 7
 

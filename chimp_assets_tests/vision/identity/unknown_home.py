@@ -15,7 +15,7 @@ from chimp_assets.settings import HeadSettings
 from chimp_assets.vision.identity.fitting import fit_head
 from chimp_assets.vision.identity.head import head_tensors
 from chimp_assets.vision.models.checkpoint import content_hash, register_model, save_checkpoint
-from chimp_assets_tests.rows import THEN, add_bundle, add_video
+from chimp_assets_tests.support.rows import THEN, add_bundle, add_video
 
 KNOWN, STRANGERS, D = 3, 2, 16
 

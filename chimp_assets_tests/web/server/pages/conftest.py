@@ -14,8 +14,8 @@ from starlette.testclient import TestClient
 
 from chimp_assets.home import Home
 from chimp_assets.web.app import Options, create_app
-from chimp_assets_tests.chromium import ARGUMENTS, CHROMIUM
-from chimp_assets_tests.homes import copied
+from chimp_assets_tests.support.chromium import ARGUMENTS, CHROMIUM
+from chimp_assets_tests.support.homes import copied
 from chimp_assets_tests.web.server.pages.archive_home import PASSWORD, make_archive_home
 
 ADDRESS = "http://127.0.0.1:3001"
