@@ -10,6 +10,17 @@ import pytest
 from chimp_assets.database.connection.engine import Database
 from chimp_assets.home import Home, init_home
 from chimp_assets_tests.support.chromium import ARGUMENTS, CHROMIUM
+from chimp_assets_tests.support.databases import (  # noqa: F401  fixtures
+    another_db,
+    bare_db,
+    db,
+    migrated_sqlite,
+    mssql,
+    mssql_db,
+    postgresql,
+    postgresql_db,
+    sqlite_db,
+)
 from chimp_assets_tests.support.homes import copied
 from chimp_assets_tests.support.open_results import PRODUCT, OpenResults
 from chimp_assets_tests.support.order import longest_first

@@ -107,7 +107,7 @@ def test_a_taken_port_is_replaced_by_a_free_one():
 _SUPERVISOR = """
 import signal, sys, time
 from pathlib import Path
-from chimp_assets import supervisor
+from chimp_assets.operations import supervisor
 from chimp_assets.home import Home
 
 supervisor.GRACE_S = 2.0

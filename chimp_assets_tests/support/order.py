@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parents[1]
 
 SECONDS = {
     "test_end_to_end.py": 250,
@@ -29,12 +29,12 @@ SECONDS = {
     "web/test_label_screen.py": 70,
     "operations/test_dagster_home.py": 60,
     "vision/test_train.py": 60,
-    "vision/datasets/test_sql_datasets.py": 50,
+    "vision/datasets/test_frames_and_tracks.py": 50,
     "web/test_pages_review.py": 50,
     "web/test_screens.py": 50,
     "automation/test_quiet_ticks.py": 50,
     "benchmarks/test_benchmark_identity.py": 50,
-    "pages/test_screens.py": 40,
+    "web/server/pages/test_screens.py": 40,
     "loop/test_retrain_job.py": 40,
     "vision/embedding/test_fine_tuning.py": 40,
     "acquisition/test_plan.py": 40,

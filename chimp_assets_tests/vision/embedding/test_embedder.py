@@ -233,5 +233,5 @@ def test_a_file_that_does_not_fit_its_description_is_refused(home, monkeypatch):
 
     tensors, config = load_checkpoint(home.store, row.checkpoint_uri, row.checkpoint_hash)
     uri, digest = save_checkpoint(home.store, "models/x", tensors, {**config, "dimensions": 99})
-    with pytest.raises(ModelFileError, match="does not fit"):
+    with pytest.raises(ModelFileError, match="does not match its own config"):
         load_embedder(home.store, replace(row, checkpoint_uri=uri, checkpoint_hash=digest))

@@ -173,7 +173,7 @@ def test_it_is_due_at_enough_names_and_again_when_they_have_grown(home, named):
     with home.database.read() as conn:
         parent = champion(conn, "embedder").model_id
     register_model(home.database, "embedder", "tried", {}, parent_id=parent, training_set_id=training_set_id)
-    assert "waits for more" in due().reason
+    assert "the next one needs more" in due().reason
 
 
 def test_a_killed_training_is_gone_on_with_before_newer_labels(home, named):

@@ -196,7 +196,7 @@ def test_tracks_that_people_were_asked_about_are_kept(home):
     assert result.status == "stored", result.reason
     _set_decoded(home.database, 7)
     done = track_bundle(home.database, home.store, KEY, home.settings)
-    assert "people were asked" in done.failed[0][1]
+    assert "people were already asked" in done.failed[0][1]
     assert rows_of(home.database) == before
     assert state_of(home.database, 7).state == "tracked"
 

@@ -207,7 +207,7 @@ def test_more_than_can_wait_are_told_to_come_again(expert: Browser, monkeypatch:
     assert (refused.status_code, refused.json()["code"], refused.headers["retry-after"]) == (503, "busy", "2")
 
 
-@pytest.mark.parametrize(("lang", "word"), [("en", "no longer in the store"), ("fr", "ne sont plus dans le dépôt")])
+@pytest.mark.parametrize(("lang", "word"), [("en", "no longer in the store"), ("fr", "ne sont plus dans le stockage")])
 def test_a_lost_shard_is_a_reason_in_words_and_costs_no_other_picture(
     home: Home, expert: Browser, lang: str, word: str
 ) -> None:
