@@ -42,6 +42,14 @@ def _forget_settings(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name)
 
 
+@pytest.fixture(autouse=True)
+def _umask() -> Iterator[None]:
+    """What keeps a home private changes the umask of the process: the next test must not inherit it."""
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _open_results() -> Iterator[OpenResults]:
     """Listens to every engine that the product makes (`open_results`)."""
