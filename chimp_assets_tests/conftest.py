@@ -1,6 +1,7 @@
 """Fixtures that every folder shares: a home of its own for each test, one browser, no settings from the environment."""
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -43,11 +44,12 @@ def _forget_settings(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _umask() -> Iterator[None]:
-    """What keeps a home private changes the umask of the process: the next test must not inherit it."""
-    before = os.umask(0o022)
+def _process_as_it_was() -> Iterator[None]:
+    """What keeps a home private changes the umask of the process, and Dagster its signals: no test inherits them."""
+    umask, ending = os.umask(0o022), signal.getsignal(signal.SIGTERM)
     yield
-    os.umask(before)
+    os.umask(umask)
+    signal.signal(signal.SIGTERM, ending)
 
 
 @pytest.fixture(scope="session", autouse=True)

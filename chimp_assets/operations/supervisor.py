@@ -176,6 +176,8 @@ def _end_with(parent: int) -> Callable[[], None] | None:
 
     def ask() -> None:
         libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        # Behind `chimp up &` SIGINT is ignored, and Dagster treats SIGTERM like SIGINT: it would not end.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
         if os.getppid() != parent:  # it died before it was watched
             os._exit(1)
 

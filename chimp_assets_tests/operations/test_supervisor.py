@@ -73,6 +73,17 @@ def test_the_children_know_the_home_and_dagsters_folder(home):
     assert said == f"{home.settings.home} {home.settings.dagster_home}"
 
 
+def test_children_hear_the_signals_that_their_parent_ignores(home):
+    """With SIGINT ignored (`chimp up &` in a script) Dagster ignores SIGTERM too, and every stop took 15 s."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        say = [sys.executable, "-c", "import signal; print(signal.getsignal(signal.SIGINT) is signal.SIG_IGN)"]
+        with running(home, {"say": say}) as children:
+            assert _first_line(children[0].log) == "False"
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def test_the_others_start_when_the_first_serves(home):
     """Four that start at once on two cores kept people before the page waiting for twice as long."""
     looks = []
