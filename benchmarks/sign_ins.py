@@ -7,6 +7,7 @@ Belongs here: a server in its own process, people in threads, and who looks at `
 
 from __future__ import annotations
 
+import argparse
 import os
 import socket
 import subprocess
@@ -122,11 +123,12 @@ def _peak_bytes(pid: int) -> int:
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
 
 
-def main(arguments: list[str]) -> int:
+def main() -> None:
     """Measure and print."""
-    show(measure(int(arguments[0]) if arguments else PEOPLE))
-    return 0
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("people", type=int, nargs="?", default=PEOPLE, help="how many sign in at once")
+    show(measure(parser.parse_args().people))
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main()
