@@ -302,7 +302,9 @@ class WebSettings(_Section):
     gold_share: float = Field(0.05, ge=0, lt=1, description="and this share afterwards")
     media_wait_s: float = Field(1.5, ge=0, description="seconds that a claim waits for pictures that are not made yet")
     pictures_mb: int = Field(
-        256, ge=1, description="cache of pictures that were made on request, on this machine; 10,000 are 150 MB"
+        256,
+        ge=1,
+        description="cache of pictures made on request, on this machine; 10,000 of the demo are 84 MB",
     )
     stored_pictures_gb: float = Field(
         50.0,
