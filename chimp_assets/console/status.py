@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from chimp_assets.database.footage.passed_over import PassedOverFiles
     from chimp_assets.database.work.pace import DecodingPace
     from chimp_assets.insight.status import HeadStatus, LabelReturns, LabelsToReview, Status
-    from chimp_assets.loop.evidence import MergeProposal
+    from chimp_assets.loop.evidence import NamedMergeProposal
 
 CONCLUSIONS_SHOWN = 10
 """Contradictions, and merges to decide, in a summary; --json names all."""
@@ -85,7 +85,7 @@ def bought_lines(bought: LabelReturns | None) -> list[str]:
     return lines
 
 
-def proposal_line(merge: MergeProposal) -> str:
+def proposal_line(merge: NamedMergeProposal) -> str:
     """A merge that a person should decide about, and the command that makes it."""
     into = f"{merge.into_name} ({merge.into_anim_id})" if merge.into_name else merge.into_anim_id
     return (

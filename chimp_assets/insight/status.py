@@ -25,7 +25,7 @@ from chimp_assets.database.upkeep.invariants import failed_videos
 from chimp_assets.database.work.due import exhausted_bundles
 from chimp_assets.database.work.pace import DecodingPace, pace_of
 from chimp_assets.database.work.queue import in_lanes
-from chimp_assets.loop.evidence import MergeProposal, contradictions_in_words, merge_proposals
+from chimp_assets.loop.evidence import NamedMergeProposal, contradictions_in_words, merge_proposals
 
 FAILED_SHOWN = 20
 """Files named at a glance; `Failures` names all."""
@@ -111,7 +111,7 @@ class Status:
     pairs: dict[str, int] = field(default_factory=dict)
     disputed: dict[str, int] = field(default_factory=dict)
     contradictions: list[str] = field(default_factory=list)
-    proposals: list[MergeProposal] = field(default_factory=list)
+    proposals: list[NamedMergeProposal] = field(default_factory=list)
     times: Times | None = None
     passed_over: PassedOverFiles = field(default_factory=PassedOverFiles)
     left_behind: list[StrandedLabels] = field(default_factory=list)

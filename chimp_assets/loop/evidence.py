@@ -65,7 +65,7 @@ class Doubt:
 
 
 @dataclass(frozen=True)
-class MergeProposal:
+class NamedMergeProposal:
     """A working name and an individual that answers join: probably one animal. track_ids: the chain, end to end.
 
     Only proposed: `chimp individuals merge ANIM_ID INTO` does it, and `unmerge` undoes it.
@@ -132,13 +132,13 @@ def doubts(evidence: Evidence, conclusions: Conclusions) -> list[Doubt]:
     return list(found.values())
 
 
-def merge_proposals(conn: sa.Connection) -> list[MergeProposal]:
+def merge_proposals(conn: sa.Connection) -> list[NamedMergeProposal]:
     """Working names that answers join to another individual, as of now; nothing is applied by itself."""
     evidence = read_evidence(conn)
     if not len(evidence.pair):
         return []
     return [
-        MergeProposal(
+        NamedMergeProposal(
             evidence.code[p.provisional][0],
             *evidence.code[p.individual],
             tuple(evidence.track[list(p.chain)].tolist()),

@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from chimp_assets.archive.times.names import WrittenTime
-from chimp_assets.archive.times.weighing.case import Case
+from chimp_assets.archive.times.weighing.case import TimeCase
 from chimp_assets.archive.times.weighing.named_day import by_named_day
 from chimp_assets.archive.times.weighing.named_moment import by_named_moment
 from chimp_assets.archive.times.weighing.old_material import of_old_material
@@ -22,7 +22,7 @@ from chimp_assets.archive.times.witnesses import RecordingTime, Rules, Witnesses
 
 def weigh(seen: Witnesses, rules: Rules) -> RecordingTime:
     """When a video was recorded, from what its file says. Pure: the same witnesses and rules give the same verdict."""
-    case = Case(seen, rules)
+    case = TimeCase(seen, rules)
     verdict = _verdict(case)
     notes = [*case.notes, *([verdict.note] if verdict.note else [])]
     disagree = dict.fromkeys([*case.dropped, *verdict.disagree])
@@ -33,7 +33,7 @@ def weigh(seen: Witnesses, rules: Rules) -> RecordingTime:
     return replace(verdict, note=" ".join(notes), disagree=tuple(disagree), clock=clock)
 
 
-def _verdict(case: Case) -> RecordingTime:
+def _verdict(case: TimeCase) -> RecordingTime:
     old = of_old_material(case)
     if old is not None:
         return old
@@ -47,7 +47,7 @@ def _verdict(case: Case) -> RecordingTime:
     return by_named_moment(case, name)
 
 
-def _confirmed(case: Case, name: WrittenTime) -> bool:
+def _confirmed(case: TimeCase, name: WrittenTime) -> bool:
     """Whether digits that may be anything are the day that another witness says."""
     days = {clock.date() for clock in name.clocks}
     if case.stamp is not None and {case.day_of(moment).date() for moment in case.stamp.moments} & days:

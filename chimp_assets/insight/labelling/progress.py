@@ -71,7 +71,7 @@ class UndersampledIndividual:
 
 
 @dataclass(frozen=True)
-class AccuracyPoint:
+class AccuracyMark:
     """Accuracy on the audit tracks by number of labels, with 95 % limits. policy: real or random."""
 
     policy: str
@@ -88,7 +88,7 @@ class LearningProgress:
     head: HeadStatus | None
     bought: LabelReturns | None
     watermark: int | None
-    curve: list[AccuracyPoint]
+    curve: list[AccuracyMark]
 
 
 def day_of(conn: sa.Connection, user_id: int, name: str, since: datetime) -> DaySummary:
@@ -167,7 +167,7 @@ def learning_progress(conn: sa.Connection) -> LearningProgress:
         .order_by(c.policy, c.n_labels)
     ).all()
     curve = [
-        AccuracyPoint(r.policy, int(r.n_labels), r.accuracy, r.accuracy_low, r.accuracy_high)
+        AccuracyMark(r.policy, int(r.n_labels), r.accuracy, r.accuracy_low, r.accuracy_high)
         for r in rows
         if None not in (r.accuracy, r.accuracy_low, r.accuracy_high)
     ]

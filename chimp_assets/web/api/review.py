@@ -21,7 +21,7 @@ from chimp_assets.database.individuals.merges import merge_individuals, unmerge_
 from chimp_assets.database.labels.answers import OTHER_ROLES, ROLE_ORDER
 from chimp_assets.database.people.users import write_audit_event
 from chimp_assets.insight.labelling.review import queues
-from chimp_assets.insight.labelling.review.cases import MOST, Case
+from chimp_assets.insight.labelling.review.cases import MOST, ReviewCase
 from chimp_assets.insight.labelling.review.events import StandingEvent
 from chimp_assets.web.auth.roles import require
 from chimp_assets.web.auth.sessions import Person
@@ -130,12 +130,12 @@ def _confirm(request: Request, wanted: IndividualDecision, person: Person, provi
         raise WebError(422, "refused", f"{refused}.", "") from None
 
 
-def _track_ids(shown: Sequence[Case]) -> list[int]:
+def _track_ids(shown: Sequence[ReviewCase]) -> list[int]:
     ids = [i for case in shown for i in (case.track_id, case.other_track_id, *case.more) if i is not None]
     return list(dict.fromkeys(ids))
 
 
-def _photos(conn: sa.Connection, shown: Sequence[Case]) -> dict[str, list[dict[str, Any]]]:
+def _photos(conn: sa.Connection, shown: Sequence[ReviewCase]) -> dict[str, list[dict[str, Any]]]:
     """Reference photos of all individuals named in these cases, by anim_id."""
     i = t.individual.c
     codes = {one.anim_id for case in shown for one in case.events if one.anim_id is not None}
@@ -147,7 +147,9 @@ def _photos(conn: sa.Connection, shown: Sequence[Case]) -> dict[str, list[dict[s
     return {code_of[key]: found for key, found in standing_references(conn, sorted(code_of)).items()}
 
 
-def _case(case: Case, photos: dict[str, list[dict[str, Any]]], weight: int, user_id: int, lang: str) -> dict[str, Any]:
+def _case(
+    case: ReviewCase, photos: dict[str, list[dict[str, Any]]], weight: int, user_id: int, lang: str
+) -> dict[str, Any]:
     opinions: list[dict[str, Any]] = []
     places: dict[tuple[Any, ...], int] = {}
     bound: int | None = None

@@ -25,7 +25,7 @@ COLLECTED = timedelta(days=240)
 _EPOCHS = {(1999, 11, 30), (1979, 12, 31), (1999, 12, 31), (2036, 2, 7)}
 
 
-class Case:
+class TimeCase:
     """The witnesses of one file as moments; what cannot be true at all is dropped and noted."""
 
     def __init__(self, seen: Witnesses, rules: Rules) -> None:

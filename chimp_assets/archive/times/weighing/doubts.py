@@ -9,12 +9,12 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from chimp_assets.archive.times.weighing.case import COLLECTED, DAY, DECADE, Case
+from chimp_assets.archive.times.weighing.case import COLLECTED, DAY, DECADE, TimeCase
 from chimp_assets.archive.times.weighing.clocks import Stamp
 from chimp_assets.archive.times.witnesses import Certainty, RecordingTime
 
 
-def with_doubts(case: Case, verdict: RecordingTime) -> RecordingTime:
+def with_doubts(case: TimeCase, verdict: RecordingTime) -> RecordingTime:
     """Doubts that hold whoever has won: one clock that was reset convinces name, container and file alike."""
     moment = verdict.moment
     if moment is None or verdict.certainty == "unsure":
@@ -47,7 +47,7 @@ def with_doubts(case: Case, verdict: RecordingTime) -> RecordingTime:
     return replace(verdict, certainty=certainty, disagree=tuple(disagree), note=note)
 
 
-def was_reset(case: Case, stamp: Stamp, gap: timedelta) -> bool:
+def was_reset(case: TimeCase, stamp: Stamp, gap: timedelta) -> bool:
     """Whether the container's clock lies before the name as only a clock can that has lost its time."""
     if gap > -DAY or not case.is_reset(stamp.clock):
         return False

@@ -9,12 +9,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from chimp_assets.archive.times.names import WrittenTime
-from chimp_assets.archive.times.weighing.case import DAY, DECADE, YEAR, Case
+from chimp_assets.archive.times.weighing.case import DAY, DECADE, YEAR, TimeCase
 from chimp_assets.archive.times.weighing.doubts import was_reset, with_doubts
 from chimp_assets.archive.times.witnesses import Certainty, RecordingTime, Witness
 
 
-def by_named_day(case: Case, name: WrittenTime) -> RecordingTime:
+def by_named_day(case: TimeCase, name: WrittenTime) -> RecordingTime:
     days = {clock.date(): clock for clock in name.clocks}
     stamp = case.stamp
     asks = "date_order" if len(name.readings) > 1 else None
@@ -53,7 +53,7 @@ def by_named_day(case: Case, name: WrittenTime) -> RecordingTime:
 
 
 def _day_of_name(
-    case: Case, name: WrittenTime, note: str, disagree: tuple[Witness, ...], asks: str | None
+    case: TimeCase, name: WrittenTime, note: str, disagree: tuple[Witness, ...], asks: str | None
 ) -> RecordingTime:
     """The name's day, with the time of day of the file where it was written on that day."""
     days = {clock.date(): clock for clock in name.clocks}

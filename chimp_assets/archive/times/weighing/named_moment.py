@@ -9,13 +9,13 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from chimp_assets.archive.times.names import WrittenTime
-from chimp_assets.archive.times.weighing.case import DAY, DECADE, SAME, YEAR, Case
+from chimp_assets.archive.times.weighing.case import DAY, DECADE, SAME, YEAR, TimeCase
 from chimp_assets.archive.times.weighing.clocks import Stamp, moments_of_clock
 from chimp_assets.archive.times.weighing.doubts import was_reset, with_doubts
 from chimp_assets.archive.times.witnesses import Certainty, RecordingTime, Witness
 
 
-def by_named_moment(case: Case, name: WrittenTime) -> RecordingTime:
+def by_named_moment(case: TimeCase, name: WrittenTime) -> RecordingTime:
     stamp = case.stamp
     if stamp is not None:
         for exactly in (True, False):
@@ -37,7 +37,7 @@ def by_named_moment(case: Case, name: WrittenTime) -> RecordingTime:
     return best
 
 
-def _alone(case: Case, name: WrittenTime, clock: datetime, moments: list[datetime]) -> RecordingTime:
+def _alone(case: TimeCase, name: WrittenTime, clock: datetime, moments: list[datetime]) -> RecordingTime:
     """Only the name says when."""
     certainty: Certainty = "likely"
     notes: list[str] = []
@@ -66,7 +66,7 @@ def _alone(case: Case, name: WrittenTime, clock: datetime, moments: list[datetim
     return with_doubts(case, found)
 
 
-def _matched(case: Case, name: WrittenTime, clock: datetime, stamp: Stamp, exactly: bool) -> RecordingTime | None:
+def _matched(case: TimeCase, name: WrittenTime, clock: datetime, stamp: Stamp, exactly: bool) -> RecordingTime | None:
     """Name and container agree, as moments or as digits."""
     slack = (SAME if name.resolution == "second" else timedelta(minutes=1)) if exactly else case.span
     certainty: Certainty = "sure" if exactly or name.zone is not None else "likely"
@@ -92,7 +92,7 @@ def _matched(case: Case, name: WrittenTime, clock: datetime, stamp: Stamp, exact
     return None
 
 
-def _contradicted(case: Case, name: WrittenTime, stamp: Stamp) -> RecordingTime:
+def _contradicted(case: TimeCase, name: WrittenTime, stamp: Stamp) -> RecordingTime:
     """Name and container cannot both be right."""
     clock = name.clocks[0]
     moment = case.moments_of(name, clock)[0]
@@ -125,7 +125,7 @@ def _contradicted(case: Case, name: WrittenTime, stamp: Stamp) -> RecordingTime:
 
 
 def _within_a_day(
-    case: Case, name: WrittenTime, stamp: Stamp, clock: datetime, moment: datetime, asks: str | None
+    case: TimeCase, name: WrittenTime, stamp: Stamp, clock: datetime, moment: datetime, asks: str | None
 ) -> RecordingTime:
     by_file = [m for m in stamp.moments if case.file_supports(m)]
     named = [m for m in case.moments_of(name, clock) if case.file_supports(m)]
@@ -149,6 +149,6 @@ def _within_a_day(
     return RecordingTime(stamp.likeliest, "container", "unsure", ("file_name",), note, stamp.clock, asks)
 
 
-def _is_twice(clock: datetime, case: Case) -> bool:
+def _is_twice(clock: datetime, case: TimeCase) -> bool:
     moment = moments_of_clock(clock, case.rules.zone)[0]
     return moment.astimezone(case.rules.zone).replace(tzinfo=None) == clock

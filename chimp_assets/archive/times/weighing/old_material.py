@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from chimp_assets.archive.times.weighing.case import DECADE, Case
+from chimp_assets.archive.times.weighing.case import DECADE, TimeCase
 from chimp_assets.archive.times.witnesses import Certainty, RecordingTime, Witness
 
 
-def of_old_material(case: Case) -> RecordingTime | None:
+def of_old_material(case: TimeCase) -> RecordingTime | None:
     """A film or tape that was digitised: name or folder speak of a time decades before the container's."""
     written, folder = case.name, case.folder
     witness: Witness = "file_name"

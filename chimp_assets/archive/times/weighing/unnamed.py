@@ -8,13 +8,13 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from chimp_assets.archive.times.weighing.case import COLLECTED, DECADE, Case
+from chimp_assets.archive.times.weighing.case import COLLECTED, DECADE, TimeCase
 from chimp_assets.archive.times.weighing.clocks import Stamp
 from chimp_assets.archive.times.weighing.doubts import with_doubts
 from chimp_assets.archive.times.witnesses import Certainty, RecordingTime, Witness
 
 
-def without_name(case: Case) -> RecordingTime:
+def without_name(case: TimeCase) -> RecordingTime:
     stamp = case.stamp
     if stamp is None:
         return without_clock(case)
@@ -45,7 +45,7 @@ def without_name(case: Case) -> RecordingTime:
     return with_doubts(case, RecordingTime(chosen, "container", certainty, tuple(disagree), note, stamp.clock))
 
 
-def _lost_time(case: Case, stamp: Stamp) -> RecordingTime:
+def _lost_time(case: TimeCase, stamp: Stamp) -> RecordingTime:
     """The container alone, and it shows what a clock shows that has lost its time."""
     note = f"The container shows {stamp.clock}, as a clock does that was reset."
     instead = without_clock(case)
@@ -58,7 +58,7 @@ def _lost_time(case: Case, stamp: Stamp) -> RecordingTime:
     return RecordingTime(stamp.likeliest, "container", "unsure", (), note, stamp.clock)
 
 
-def without_clock(case: Case) -> RecordingTime:
+def without_clock(case: TimeCase) -> RecordingTime:
     """A folder and the date of the file."""
     folder, modified = case.folder, case.modified
     if folder is not None and folder.resolution == "year":

@@ -26,7 +26,7 @@ class ModelOpinion:
 
 
 @dataclass(frozen=True)
-class Case:
+class ReviewCase:
     """One thing to decide. events: one standing event of each person, oldest first; head: the id of the one that
     counts.
 
@@ -49,10 +49,10 @@ class Case:
     asked: StandingEvent | None = None
 
 
-def track_case(queue: str, track_id: int, known: TrackAnswers, **more: Any) -> Case:
+def track_case(queue: str, track_id: int, known: TrackAnswers, **more: Any) -> ReviewCase:
     """The case of one track with all its answers. more: other fields of Case."""
     head = known.head
-    return Case(
+    return ReviewCase(
         f"{queue}:{track_id}", queue, track_id, None, tuple(known.answers), head.annotation_id if head else None,
         asked=known.open_question, **more,
     )  # fmt: skip

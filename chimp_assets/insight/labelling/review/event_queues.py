@@ -18,7 +18,7 @@ from chimp_assets.database.connection.parameters import in_parts
 from chimp_assets.database.labels.answers import effective_answers
 from chimp_assets.database.labels.kinds import ANSWER_KINDS, NAMING_KINDS
 from chimp_assets.database.labels.shown import REVIEW
-from chimp_assets.insight.labelling.review.cases import MOST, Case, ModelOpinion, track_case
+from chimp_assets.insight.labelling.review.cases import MOST, ModelOpinion, ReviewCase, track_case
 from chimp_assets.insight.labelling.review.events import StandingEvent, event_of, is_taken_back, standing_events
 from chimp_assets.insight.labelling.review.tracks import answers_of_tracks
 
@@ -36,7 +36,7 @@ def _touched(low: int, high: int) -> sa.Select[tuple[int]]:
     )
 
 
-def _names(conn: sa.Connection, low: int, high: int) -> list[Case]:
+def _names(conn: sa.Connection, low: int, high: int) -> list[ReviewCase]:
     """Tracks that people named differently."""
     a, who = t.annotation.c, t.individual.c
     person = sa.func.row_number().over(partition_by=[a.track_id, a.annotator_id], order_by=a.seq.desc())
@@ -65,7 +65,7 @@ def _names(conn: sa.Connection, low: int, high: int) -> list[Case]:
     return [track_case("names", i, known[i]) for i in ids if known[i].disputed and known[i].open_question is None]
 
 
-def _doubtful(conn: sa.Connection, low: int, high: int) -> list[Case]:
+def _doubtful(conn: sa.Connection, low: int, high: int) -> list[ReviewCase]:
     """Standing names where the champion head is sure of another, unless a reviewer decided them."""
     p, said, now, m = t.prediction.c, t.individual.alias("said"), t.individual.c, t.model.c
     head = sa.select(m.model_id).where(m.task == "head", m.state == "champion").scalar_subquery()
@@ -97,11 +97,11 @@ def _doubtful(conn: sa.Connection, low: int, high: int) -> list[Case]:
     return found
 
 
-def _flags(conn: sa.Connection, low: int, high: int) -> list[Case]:
+def _flags(conn: sa.Connection, low: int, high: int) -> list[ReviewCase]:
     """Tracks that somebody flagged for a reviewer."""
     flagged = _marked(conn, low, high, t.annotation.c.shown_flag == sa.true())
     known = answers_of_tracks(conn, [one.track_id for one in flagged if one.track_id is not None])
-    found: dict[int, Case] = {}
+    found: dict[int, ReviewCase] = {}
     for one in flagged:
         track = known.get(one.track_id or 0)
         if track is None or one.track_id is None or track.reviewed > one.seq or track.open_question is not None:
@@ -113,12 +113,12 @@ def _flags(conn: sa.Connection, low: int, high: int) -> list[Case]:
     return list(found.values())
 
 
-def _conflicts(conn: sa.Connection, low: int, high: int) -> list[Case]:
+def _conflicts(conn: sa.Connection, low: int, high: int) -> list[ReviewCase]:
     """Boxes, and answers in review, whose author had not seen the newest version."""
     marked = _marked(conn, low, high, t.annotation.c.shown_conflict.is_not(None))
     known = answers_of_tracks(conn, [one.track_id for one in marked if one.track_id is not None and one.box is None])
     boxes = _boxes(conn, [one for one in marked if one.box is not None])
-    found: dict[str, Case] = {}
+    found: dict[str, ReviewCase] = {}
     for one in marked:
         if one.box is None:
             track = known.get(one.track_id or 0)
@@ -137,7 +137,7 @@ def _conflicts(conn: sa.Connection, low: int, high: int) -> list[Case]:
         key = f"box {one.video_id} {one.frame_no} {one.track_id}"
         found.setdefault(
             key,
-            Case(
+            ReviewCase(
                 f"conflicts:{key}", "conflicts", one.track_id, None,
                 tuple(sorted(newest.values(), key=lambda s: s.seq)), beside[-1].annotation_id,
             ),
@@ -145,7 +145,7 @@ def _conflicts(conn: sa.Connection, low: int, high: int) -> list[Case]:
     return list(found.values())
 
 
-def _asked(conn: sa.Connection, low: int, high: int) -> list[Case]:
+def _asked(conn: sa.Connection, low: int, high: int) -> list[ReviewCase]:
     """Questions that their addressees have not answered."""
     a = t.annotation.c
     questions = [
@@ -187,7 +187,7 @@ def _boxes(conn: sa.Connection, marked: Sequence[StandingEvent]) -> dict[tuple[A
     return found
 
 
-EVENT_QUEUES: dict[str, Callable[[sa.Connection, int, int], list[Case]]] = {
+EVENT_QUEUES: dict[str, Callable[[sa.Connection, int, int], list[ReviewCase]]] = {
     "names": _names,
     "doubtful": _doubtful,
     "flags": _flags,

@@ -20,7 +20,7 @@ from chimp_assets.database.connection.parameters import PARAMETERS
 from chimp_assets.database.labels.events import (
     last_seq,
 )
-from chimp_assets.insight.labelling.review.cases import Case
+from chimp_assets.insight.labelling.review.cases import ReviewCase
 from chimp_assets.insight.labelling.review.event_queues import EVENT_QUEUES
 from chimp_assets.insight.labelling.review.whole_queues import WHOLE_QUEUES
 
@@ -35,7 +35,7 @@ TRACKS_LOOKED_AT = 2_000
 class CaseBatch:
     """The cases of one read, newest first. older: where the next read begins; None if nothing is older."""
 
-    cases: list[Case]
+    cases: list[ReviewCase]
     older: int | None
 
 

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from chimp_assets.database import schema as t
 from chimp_assets.database.connection.parameters import in_parts
 from chimp_assets.database.labels.kinds import NAMING_KINDS, PAIR_ANSWER_KINDS
-from chimp_assets.insight.labelling.review.cases import MOST, Case, track_case
+from chimp_assets.insight.labelling.review.cases import MOST, ReviewCase, track_case
 from chimp_assets.insight.labelling.review.events import StandingEvent, event_of, is_taken_back, standing_events
 from chimp_assets.insight.labelling.review.tracks import TrackAnswers, answers_of_tracks
 from chimp_assets.loop.evidence import doubts, read_evidence
@@ -24,7 +24,7 @@ PICTURED = 5
 """Newest tracks of a provisional individual that a case shows."""
 
 
-def _pairs(conn: sa.Connection) -> list[Case]:
+def _pairs(conn: sa.Connection) -> list[ReviewCase]:
     """Answers about pairs, and names, that cannot all be true."""
     evidence = read_evidence(conn)
     found = doubts(evidence, evidence.concluded())[:MOST] if len(evidence.pair) else []
@@ -45,7 +45,7 @@ def _pairs(conn: sa.Connection) -> list[Case]:
         events = sorted(newest[frozenset({doubt.track_id, doubt.other_track_id})].values(), key=lambda one: one.seq)
         head = min(events, key=lambda one: (one.weight, -one.seq), default=None)
         cases.append(
-            Case(
+            ReviewCase(
                 f"pairs:{doubt.track_id}:{doubt.other_track_id}", "pairs", doubt.track_id, doubt.other_track_id,
                 tuple(events), head.annotation_id if head else None, doubt.reason,
             )
@@ -53,7 +53,7 @@ def _pairs(conn: sa.Connection) -> list[Case]:
     return cases
 
 
-def _missed(conn: sa.Connection) -> list[Case]:
+def _missed(conn: sa.Connection) -> list[ReviewCase]:
     """Checks that somebody answered wrongly and that nobody has decided since."""
     c = t.quality_check.c
     rows = conn.execute(
@@ -63,7 +63,7 @@ def _missed(conn: sa.Connection) -> list[Case]:
         .limit(MOST)
     ).all()
     known = answers_of_tracks(conn, [row.track_id for row in rows])
-    found: dict[int, Case] = {}
+    found: dict[int, ReviewCase] = {}
     for row in rows:
         track = known[row.track_id]
         decided = any(s.in_review and row.answered_at is not None and s.at > row.answered_at for s in track.answers)
@@ -80,7 +80,7 @@ def _differs(one: StandingEvent, track: TrackAnswers) -> bool:
     return head is not None and head.meaning != one.meaning
 
 
-def _provisional(conn: sa.Connection) -> list[Case]:
+def _provisional(conn: sa.Connection) -> list[ReviewCase]:
     """Individuals that were entered while labelling and that nobody has confirmed, most tracks first."""
     i, a = t.individual.c, t.annotation.c
     rows = conn.execute(
@@ -118,7 +118,7 @@ def _provisional(conn: sa.Connection) -> list[Case]:
         track = known[theirs[0]] if theirs else None
         head = track.head if track else None
         cases.append(
-            Case(
+            ReviewCase(
                 f"provisional:{one.anim_id}", "provisional", theirs[0] if theirs else None, None,
                 tuple(track.answers if track else ()), head.annotation_id if head else None,
                 individual=(one.anim_id, one.name, counted.get(one.individual_id, 0)), more=tuple(theirs[1:]),
@@ -127,7 +127,7 @@ def _provisional(conn: sa.Connection) -> list[Case]:
     return sorted(cases, key=lambda case: -(case.individual or ("", None, 0))[2])
 
 
-WHOLE_QUEUES: dict[str, Callable[[sa.Connection], list[Case]]] = {
+WHOLE_QUEUES: dict[str, Callable[[sa.Connection], list[ReviewCase]]] = {
     "pairs": _pairs,
     "missed": _missed,
     "provisional": _provisional,
