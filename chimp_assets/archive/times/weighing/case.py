@@ -18,6 +18,8 @@ SAME = timedelta(seconds=3)
 WRITING = timedelta(minutes=2)
 """A camera closes a file this soon after its last picture; a name may be the beginning, a tag the end."""
 DAY = timedelta(days=1)
+ZONES = timedelta(hours=15)
+"""No two clocks of one place are further apart, nor does a recording last longer."""
 YEAR = timedelta(days=365)
 DECADE = 10 * YEAR
 # A card that was collected later than this after the recording is worth a question.
@@ -98,6 +100,22 @@ class TimeCase:
         if self.modified is None:
             return False
         return -SAME <= self.modified.replace(tzinfo=None) - clock <= self.span
+
+    def file_is_a_year_later(self, moment: datetime) -> bool:
+        """Whether the file was written a year after the recording to the hour, whatever zones were mixed up: then the
+        year of the camera may be set wrong."""
+        if self.modified is None:
+            return False
+        return YEAR - ZONES <= self.modified - moment <= YEAR + DAY + ZONES
+
+    def folder_is_much_earlier(self, moment: datetime) -> bool:
+        """Whether the folder names a day so long before that no card stayed in its camera for it."""
+        folder = self.folder
+        return (
+            folder is not None
+            and folder.resolution != "year"
+            and all(self.day_of(moment) - clock > YEAR for clock in folder.clocks)
+        )
 
     def file_is_older(self, moment: datetime) -> bool:
         """Whether the file was there well before the recording, whatever zones were mixed up."""

@@ -105,7 +105,7 @@ def _contradicted(case: TimeCase, name: WrittenTime, stamp: Stamp) -> RecordingT
         if clear and not case.file_is_older(moment) and not case.is_reset(clock):
             certainty = "sure" if supported else "likely"
         note = f"The clock of the container was reset: it shows {stamp.clock}."
-        return RecordingTime(moment, "file_name", certainty, ("container",), note, clock, asks)
+        return with_doubts(case, RecordingTime(moment, "file_name", certainty, ("container",), note, clock, asks))
     if gap > DAY:
         # Written again later: converted, cut, exported.
         certainty = "likely" if clear and gap > YEAR and not case.file_is_older(moment) else "unsure"

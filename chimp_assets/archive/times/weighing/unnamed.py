@@ -36,6 +36,14 @@ def without_name(case: TimeCase) -> RecordingTime:
         certainty = "unsure"
         disagree.append("file_time")
         notes.append(f"The file is older ({case.modified:%Y-%m-%d}) than its container says.")
+    if not by_folder and not by_file and case.file_is_a_year_later(stamp.likeliest):
+        certainty = "unsure"
+        disagree.append("file_time")
+        notes.append("The file was written a year later to the hour: the year of the camera may be set wrong.")
+    if not by_file and case.folder_is_much_earlier(stamp.likeliest):
+        certainty = "unsure"
+        disagree.append("folder")
+        notes.append("The folder names a day more than a year before: the file may have been converted later.")
     folder_and_file = case.modified is not None and case.folder_supports(case.modified)
     if folder_and_file and not by_folder and not by_file:
         certainty = "unsure"
