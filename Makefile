@@ -26,9 +26,9 @@ $(READY): requirements.lock pyproject.toml
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
 	@touch $@
 
-$(VENV)/.dev: $(READY) requirements-dev.lock
-	@echo "Installing what requirements-dev.lock names beside it, for tests and style ..."
-	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r requirements-dev.lock
+$(VENV)/.dev: $(READY) requirements-scale-out.lock requirements-dev.lock
+	@echo "Installing what requirements-scale-out.lock and requirements-dev.lock name beside it, for tests and style ..."
+	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r requirements-scale-out.lock -r requirements-dev.lock
 	@touch $@
 
 demo: $(READY) ## the whole loop on a generated archive, with a simulated expert, in at most 8 minutes
@@ -72,7 +72,7 @@ lint: $(VENV)/.dev ## style, format and types
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-licences: $(READY) ## what the product installs, under which licence; fails on what we do not allow
+licences: $(VENV)/.dev ## what the product installs, under which licence; fails on what we do not allow
 	@$(BIN)/python -m licences
 
 $(VENV)/.bench: $(VENV)/.dev requirements-bench.lock
@@ -91,10 +91,12 @@ scale: $(VENV)/.bench ## table and plot of docs/operate/scale.md: time of a batc
 
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11
 
-lock: $(READY) ## write the three locks anew from pyproject.toml: the product's first, the others agree with it
+lock: $(READY) ## write the five locks anew from pyproject.toml: the product's first, the others agree with it
 	@$(COMPILE) pyproject.toml -o requirements.lock
-	@$(COMPILE) -c requirements.lock --group dev -o requirements-dev.lock
-	@$(COMPILE) -c requirements.lock -c requirements-dev.lock --group bench -o requirements-bench.lock
+	@$(COMPILE) -c requirements.lock --extra scale-out pyproject.toml -o requirements-scale-out.lock
+	@$(COMPILE) -c requirements-scale-out.lock --group dev -o requirements-dev.lock
+	@$(COMPILE) -c requirements-scale-out.lock -c requirements-dev.lock --group bench -o requirements-bench.lock
+	@$(COMPILE) --group deploy -o requirements-deploy.lock
 
 clean: ## forget the environment and the demo; your own home stays
 	@rm -rf $(VENV) $(AZURITE) demo_home

@@ -32,7 +32,7 @@ from chimp_assets.settings import TOML_NAME, Settings, home_from_environment, lo
 
 _TOML = """\
 # Settings of this home. The environment (CHIMP_...) wins over this file; what neither sets has a default.
-# Every setting and its default: chimp_assets/settings.py.
+# Every setting and its default: chimp_assets/settings/.
 
 {archive_line}
 # store_url = "az://container/prefix"           # default: the folder "store" of this home

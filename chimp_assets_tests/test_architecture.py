@@ -251,7 +251,7 @@ REAL_MUTATIONS: list[tuple[str, Rule, str, str, str]] = [
         no_cycle_of_files,
         "chimp_assets/errors.py",
         in_function("from chimp_assets import settings"),
-        "chimp_assets/errors.py -> chimp_assets/settings.py",
+        "chimp_assets/errors.py -> chimp_assets/settings/__init__.py",
     ),
     (
         "torch in the definitions",

@@ -22,7 +22,7 @@ HEAD = """\
 # Settings
 
 Every setting, its default and what it does. This page is written by `make docs` from the descriptions in
-`chimp_assets/settings.py`.
+`chimp_assets/settings/`.
 
 The environment wins over `chimp.toml` in the home, which wins over the defaults. The setting `fps` of the table
 `[decode]` is written in two ways:

@@ -1,4 +1,7 @@
-"""`python -m licences`: the packages of requirements.lock, their licences, and exit code 1 if one is not allowed."""
+"""`python -m licences`: packages and licences of requirements-scale-out.lock, which holds those of requirements.lock.
+
+Exit code 1 if one is not allowed.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from rich.table import Table
 
 from licences.check import Allowed, check, names_of
 
-LOCK = Path(__file__).resolve().parent.parent / "requirements.lock"
+LOCK = Path(__file__).resolve().parent.parent / "requirements-scale-out.lock"
 
 
 def main() -> int:

@@ -104,7 +104,7 @@ def check(
 
 def _finding(name: str, said: Stated | None, allowed: Allowed) -> Finding:
     if said is None:
-        return Finding(name, "", "", fault="is in the lock and not installed: say `make demo` or `make up` first.")
+        return Finding(name, "", "", fault="is in the lock and not installed: say `make licences`, which installs it.")
     exception = allowed.packages.get(name)
     if exception is not None:
         if exception["stated"] != said.words:

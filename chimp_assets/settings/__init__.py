@@ -1,0 +1,48 @@
+"""Every setting of the product, and how settings are read. Users of settings import them from here."""
+
+from chimp_assets.settings.compute import AzureMLSettings, ComputeSettings, KubernetesSettings
+from chimp_assets.settings.load import (
+    LANGUAGES,
+    TOML_NAME,
+    Settings,
+    home_from_environment,
+    load_settings,
+    shipped_file,
+)
+from chimp_assets.settings.steps import (
+    WEIGHT_SOURCES,
+    WEIGHT_SUFFIXES,
+    AcquisitionSettings,
+    ArchiveSettings,
+    DecodeSettings,
+    DetectSettings,
+    EmbedSettings,
+    GateSettings,
+    HeadSettings,
+    ScoreSettings,
+)
+from chimp_assets.settings.web import OidcSettings, WebSettings
+
+__all__ = [
+    "LANGUAGES",
+    "TOML_NAME",
+    "WEIGHT_SOURCES",
+    "WEIGHT_SUFFIXES",
+    "AcquisitionSettings",
+    "ArchiveSettings",
+    "AzureMLSettings",
+    "ComputeSettings",
+    "DecodeSettings",
+    "DetectSettings",
+    "EmbedSettings",
+    "GateSettings",
+    "HeadSettings",
+    "KubernetesSettings",
+    "OidcSettings",
+    "ScoreSettings",
+    "Settings",
+    "WebSettings",
+    "home_from_environment",
+    "load_settings",
+    "shipped_file",
+]
