@@ -652,6 +652,28 @@ shared_setting = Table(
     comment="settings that all hosts share; what they were before is in audit_event",
 )
 
+sign_in_failure = Table(
+    "sign_in_failure",
+    metadata,
+    Column(
+        "key_hash",
+        Unicode(32),
+        primary_key=True,
+        comment="keyed hash of an address, an account, both, or a device: neither address nor name can be read from it",
+    ),
+    Column("failures", Integer, nullable=False),
+    Column("last_at", UtcDateTime, nullable=False, index=True, comment="of the last failure; it counts for an hour"),
+    comment="wrong passwords of the last hour, which all servers of the labelling page count together",
+)
+
+oidc_answer = Table(
+    "oidc_answer",
+    metadata,
+    Column("answer_hash", Unicode(64), primary_key=True, comment="hash of the number of the sign-in that it answers"),
+    Column("taken_at", UtcDateTime, nullable=False, index=True),
+    comment="answers of the identity provider of the last minutes: each is taken once, by whichever server",
+)
+
 audit_event = Table(
     "audit_event",
     metadata,

@@ -70,6 +70,12 @@ class WebSettings(Section):
     )
     header_s: float = Field(10.0, gt=0, description="seconds that a client has to send the headers of a request")
     body_s: float = Field(10.0, gt=0, description="seconds that it has for the body, and one more for each 2,000 bytes")
+    drain_s: float = Field(
+        0.0,
+        ge=0,
+        description="seconds that the page still answers after SIGTERM, while /readyz says 503 and load balancers "
+        "turn to another one",
+    )
     database_wait_s: float = Field(
         5.0, gt=0, description="seconds that a request waits for a busy database; then the page tries again by itself"
     )

@@ -60,6 +60,7 @@ from chimp_assets.web.pages import administration as administration_page
 from chimp_assets.web.pages import home as home_page
 from chimp_assets.web.pages import individuals, label, network, oidc, sign_in, together
 from chimp_assets.web.pages import review as review_page
+from chimp_assets.web.readiness import Readiness
 from chimp_assets.web.wording import texts
 from chimp_assets.web.wording.sentences import translated
 
@@ -120,9 +121,10 @@ def create_app(home: Home, options: Options | None = None) -> FastAPI:
     app.state.settings = settings
     app.state.db = Database(settings.database_url, wait_s=settings.web.database_wait_s)
     app.state.metrics = Metrics()
-    app.state.throttle = Throttle()
+    app.state.readiness = Readiness(home, app.state.db)
     app.state.hashing = Hashing()
     secret = secret_of(app.state.db)
+    app.state.throttle = Throttle(app.state.db, secret)
     app.state.devices = Devices(secret)
     app.state.plants = Plants(app.state.db, settings)
     app.state.gold = Gold(app.state.db, settings, secret)
@@ -133,7 +135,7 @@ def create_app(home: Home, options: Options | None = None) -> FastAPI:
     app.state.layouts = StoredLayouts(lambda: home.store, settings.home / LAYOUTS)
     app.state.static_version = version_of(STATIC)
     app.state.templates = _templates(app)
-    oidc.prepare(app)
+    oidc.prepare(app, secret)
     for router in (*ROUTERS, _own_routes()):
         app.include_router(router)
     _answer_errors(app)

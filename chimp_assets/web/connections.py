@@ -14,7 +14,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import resource
+import signal
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
@@ -35,6 +39,8 @@ SLOWEST_BYTES_S = 2_000
 UNREAD_S = 60.0
 """A client that reads nothing of an answer for this long is gone."""
 RETRY_S = 2
+STOP_S = 10
+"""Requests that run when the server is asked to end have so long; `chimp up` kills after 15 s."""
 
 
 @dataclass(frozen=True)
@@ -212,14 +218,51 @@ def config_of(app: ASGIApp, host: str, port: int, bounds: Bounds, **more: Any) -
         server_header=False,
         proxy_headers=False,  # trusted proxies are a setting, and their headers are checked (`auth.forwarded`)
         timeout_keep_alive=bounds.idle_s,
-        timeout_graceful_shutdown=5,
+        timeout_graceful_shutdown=STOP_S,
         # asyncio accepts this many connections before it looks at the first.
         backlog=max(8, min(2048, bounds.most // 2)),
         **more,
     )
 
 
-def serve(app: ASGIApp, settings: WebSettings, host: str, port: int, **more: Any) -> None:
-    """Serves until the process is asked to end; Ctrl-C is a normal end."""
+class AnnouncedServer(uvicorn.Server):
+    """A server that says that it leaves, and answers for some seconds more, before it closes its port.
+
+    A balancer learns from its next probe that it must look elsewhere; until then it goes on sending people here.
+    ended_by: the signal that asked the process to end.
+    """
+
+    def __init__(self, config: uvicorn.Config, leave: Callable[[], None] | None, drain_s: float) -> None:
+        super().__init__(config)
+        self.ended_by: int | None = None
+        self._leave, self._drain_s = leave, drain_s
+        self._closes_at: float | None = None
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """SIGTERM begins the end; a second signal, or Ctrl-C, does not wait for balancers."""
+        self.force_exit = self.force_exit or (self.should_exit and sig == signal.SIGINT)
+        if self._leave is not None and self.ended_by is None and sig == signal.SIGTERM and self._drain_s > 0:
+            self._leave()
+            self._closes_at = time.monotonic() + self._drain_s
+        else:
+            self.should_exit = True
+        self.ended_by = self.ended_by or sig
+
+    async def on_tick(self, counter: int) -> bool:
+        """Whether the time has come to close the port."""
+        if self._closes_at is not None and time.monotonic() >= self._closes_at:
+            self.should_exit = True
+        return await super().on_tick(counter)
+
+
+def serve(
+    app: ASGIApp, settings: WebSettings, host: str, port: int, leave: Callable[[], None] | None = None, **more: Any
+) -> int | None:
+    """Serves until the process is asked to end, and lets running requests end; returns the signal that asked.
+
+    leave: called at SIGTERM, `web.drain_s` before the port is closed; None: it is closed at once.
+    """
+    server = AnnouncedServer(config_of(app, host, port, bounds_of(settings), **more), leave, settings.drain_s)
     with contextlib.suppress(KeyboardInterrupt):
-        uvicorn.Server(config_of(app, host, port, bounds_of(settings), **more)).run()
+        server.run()
+    return server.ended_by

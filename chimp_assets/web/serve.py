@@ -6,6 +6,7 @@ Belongs here: the process. Does not belong here: the application (`app`).
 from __future__ import annotations
 
 import gc
+import signal
 import sys
 
 from chimp_assets import private_files
@@ -34,7 +35,14 @@ def check_address(settings: WebSettings) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Serve until the process is asked to end. The first argument is the port; default: the setting."""
+    """Serve until the process is asked to end, which is a good end (0). The first argument is the port; default: the
+    setting.
+    """
+    return _served(arguments)[0]
+
+
+def _served(arguments: list[str] | None = None) -> tuple[int, int | None]:
+    """The exit code, and the signal that ended it."""
     from chimp_assets.web import connections
     from chimp_assets.web.app import create_app
     from chimp_assets.web.auth import sessions
@@ -53,12 +61,20 @@ def main(arguments: list[str] | None = None) -> int:
         gc.set_threshold(GARBAGE_AFTER)
     except ChimpError as error:
         print(error, file=sys.stderr)  # noqa: T201  a log
-        return 2
-    connections.serve(app, settings, settings.host, int(given[0]) if given else settings.port)
+        return 2, None
+
+    def leave() -> None:
+        app.state.readiness.leaving = True
+
+    ended_by = connections.serve(app, settings, settings.host, int(given[0]) if given else settings.port, leave)
     app.state.media.end()
     app.state.faces.end()
-    return 0
+    return 0, ended_by
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code, ended_by = _served()
+    if ended_by == signal.SIGTERM:
+        # The supervisor tells who was ended from outside from who cannot start.
+        signal.raise_signal(signal.SIGTERM)
+    sys.exit(code)

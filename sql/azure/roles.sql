@@ -21,6 +21,12 @@ DENY SELECT ON dbo.oidc_identity TO chimp_reader;
 GO
 DENY SELECT ON dbo.quality_check TO chimp_reader;
 GO
+DENY SELECT ON dbo.page_secret TO chimp_reader;
+GO
+DENY SELECT ON dbo.sign_in_failure TO chimp_reader;
+GO
+DENY SELECT ON dbo.oidc_answer TO chimp_reader;
+GO
 -- The labelling page: adds decisions and what hangs on them; changes or deletes none.
 GRANT SELECT ON SCHEMA::dbo TO chimp_labeller;
 GO
@@ -33,6 +39,10 @@ GO
 GRANT INSERT, UPDATE, DELETE ON dbo.user_session TO chimp_labeller;
 GO
 GRANT INSERT, UPDATE, DELETE ON dbo.oidc_identity TO chimp_labeller;
+GO
+GRANT INSERT, UPDATE, DELETE ON dbo.sign_in_failure TO chimp_labeller;
+GO
+GRANT INSERT, UPDATE, DELETE ON dbo.oidc_answer TO chimp_labeller;
 GO
 -- Passwords, and the first sign-in of people whom an identity provider vouches for.
 GRANT INSERT, UPDATE ON dbo.app_user TO chimp_labeller;

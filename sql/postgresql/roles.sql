@@ -11,12 +11,13 @@ CREATE ROLE chimp_operator;
 GRANT SELECT ON ALL TABLES IN SCHEMA public TO chimp_reader;
 ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO chimp_reader;
 REVOKE SELECT ON app_user, user_session, oidc_identity, quality_check, audit_event FROM chimp_reader;
+REVOKE SELECT ON page_secret, sign_in_failure, oidc_answer FROM chimp_reader;
 
 -- The labelling page: adds decisions and what hangs on them; changes or deletes none.
 GRANT SELECT ON ALL TABLES IN SCHEMA public TO chimp_labeller;
 ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO chimp_labeller;
 GRANT INSERT ON annotation, individual, audit_event TO chimp_labeller;
-GRANT INSERT, UPDATE, DELETE ON user_session, oidc_identity TO chimp_labeller;
+GRANT INSERT, UPDATE, DELETE ON user_session, oidc_identity, sign_in_failure, oidc_answer TO chimp_labeller;
 -- Passwords, and the first sign-in of people whom an identity provider vouches for.
 GRANT INSERT, UPDATE ON app_user, quality_check TO chimp_labeller;
 GRANT INSERT, DELETE ON item_media, reference_photo, standing_answer TO chimp_labeller;

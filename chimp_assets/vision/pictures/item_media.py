@@ -130,7 +130,13 @@ def _store(db: Database, store: BlobStore, track_id: int, blobs: list[MediaFile]
         conn.execute(sa.delete(t.item_media).where(t.item_media.c.track_id == track_id))
         insert_rows(conn, t.item_media, {name: [row[name] for row in rows] for name in names})
 
-    db.transact(work)
+    try:
+        db.transact(work)
+    except sa.exc.IntegrityError:
+        # Another server of the page made the same pictures in the same moment: one of the two is enough.
+        with db.read() as conn:
+            if conn.scalar(sa.select(t.item_media.c.track_id).where(t.item_media.c.track_id == track_id)) is None:
+                raise
 
 
 def sizes(conn: sa.Connection, newest: int = 2000) -> tuple[list[int], list[int]]:

@@ -1,4 +1,4 @@
-"""Health check and metrics."""
+"""Health checks and metrics."""
 
 from __future__ import annotations
 
@@ -32,6 +32,22 @@ def healthz(request: Request) -> JSONResponse:
     except Exception:
         return JSONResponse({"status": "ill"}, 503)
     return JSONResponse({"status": "well"})
+
+
+@router.get("/livez", dependencies=[Depends(everybody())])
+async def livez() -> JSONResponse:
+    """200 while this process answers, whatever else is away: starting it again would mend nothing."""
+    return JSONResponse({"status": "alive"})
+
+
+@router.get("/readyz", dependencies=[Depends(everybody())])
+async def readyz(request: Request) -> JSONResponse:
+    """200 if database, schema and store are as they should be and this server was not asked to end; else 503 and which
+    of database, schema, store and leaving is the reason."""
+    lacking = await request.app.state.readiness.lacking()
+    return (
+        JSONResponse({"status": "not ready", "lacking": lacking}, 503) if lacking else JSONResponse({"status": "ready"})
+    )
 
 
 @router.get("/metrics", dependencies=[Depends(everybody())], response_class=PlainTextResponse)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from functools import partial
 from typing import Annotated, Any
 
@@ -25,6 +27,9 @@ from chimp_assets.web.fields import Body, EmptyBody
 from chimp_assets.web.labelling.items import moment
 
 router = APIRouter(prefix="/api", tags=["sign-in"])
+
+_Who = tuple[str, str, str | None]
+"""Account, address and known device, as the throttle wants them."""
 
 
 class Credentials(Body):
@@ -56,9 +61,10 @@ async def sign_in(request: Request, given: Credentials) -> JSONResponse:
     name, address = given.name.strip(), address_of(request)
     key = key_of(name)
     device = state.devices.known(request, key)
-    await _refuse_throttled(request, given.name, state.throttle.pause_s(key, address, device), device)
+    who: _Who = (key, address, device)
+    await _refuse_throttled(request, given.name, state.throttle.pause_s, who)
     with state.hashing.turn() as hashed:
-        await _refuse_throttled(request, given.name, state.throttle.admit(key, address, device), device)
+        await _refuse_throttled(request, given.name, state.throttle.admit, who)
         try:
             account = await hashed(partial(accounts.verify, state.db, name, given.password))
         except accounts.EndedPasswordError as error:
@@ -67,7 +73,7 @@ async def sign_in(request: Request, given: Credentials) -> JSONResponse:
             raise WebError(401, "password_ended", error.sentence, error.remedy) from None
         except BaseException:
             # The password was not checked, for example because the database was busy or the browser left.
-            state.throttle.forget(key, address, device)
+            await _forget(request, who)
             raise
     if account is None:
         state.metrics.count("chimp_sign_in_total", outcome="wrong")
@@ -75,22 +81,25 @@ async def sign_in(request: Request, given: Credentials) -> JSONResponse:
         raise WebError(
             401, "wrong_password", "The name or the password is wrong.", "Try again, or ask an administrator."
         )
-    state.throttle.succeed(key, address, device)
+    await run_in_threadpool(partial(state.throttle.succeed, *who))
     begin = partial(
         begin_session, request, account.user_id, account.name, account.role, account.must_change, given.keep
     )
     return await run_in_threadpool(begin)
 
 
-async def _refuse_throttled(request: Request, name: str, pause: float, device: str | None) -> None:
-    """Raises WebError (429) during a pause; only some of many such refusals are logged."""
+async def _refuse_throttled(
+    request: Request, name: str, pause_of: Callable[[str, str, str | None], float], who: _Who
+) -> None:
+    """Raises WebError (429) during a pause; only some of many such refusals are logged. pause_of: asks the throttle."""
+    pause = await run_in_threadpool(partial(pause_of, *who))
     if pause <= 0:
         return
-    state, address = request.app.state, address_of(request)
-    n = state.throttle.refuse(key_of(name), address, device)
+    state = request.app.state
+    n = await run_in_threadpool(partial(state.throttle.refuse, *who))
     state.metrics.count("chimp_sign_in_total", outcome="throttled")
     if is_worth_telling(n):
-        await _note(state.db, "sign_in.throttled", name, {"address": address, "refused_so_far": n})
+        await _note(state.db, "sign_in.throttled", name, {"address": who[1], "refused_so_far": n})
     raise WebError(
         429,
         "throttled",
@@ -98,6 +107,11 @@ async def _refuse_throttled(request: Request, name: str, pause: float, device: s
         f"Try again in {round(pause) + 1} seconds, or ask an administrator for a new password.",
         {"Retry-After": str(round(pause) + 1)},
     )
+
+
+async def _forget(request: Request, who: _Who) -> None:
+    """Takes an attempt back, also where the request was given up meanwhile."""
+    await asyncio.shield(run_in_threadpool(partial(request.app.state.throttle.forget, *who)))
 
 
 async def _note(db: Database, action: str, subject: str, detail: dict[str, Any]) -> None:
@@ -142,18 +156,18 @@ async def password(
 ) -> JSONResponse:
     """Change the password: all sessions of the person end, and a new one begins."""
     state = request.app.state
-    address, key, device = address_of(request), key_of(person.name), f"session {person.session_id}"
-    await _refuse_throttled(request, person.name, state.throttle.pause_s(key, address, device), device)
+    who: _Who = (key_of(person.name), address_of(request), f"session {person.session_id}")
+    await _refuse_throttled(request, person.name, state.throttle.pause_s, who)
     with state.hashing.turn() as hashed:
-        await _refuse_throttled(request, person.name, state.throttle.admit(key, address, device), device)
+        await _refuse_throttled(request, person.name, state.throttle.admit, who)
         try:
             right = await hashed(partial(accounts.is_password, state.db, person.name, wanted.old))
         except BaseException:
-            state.throttle.forget(key, address, device)
+            await _forget(request, who)
             raise
         if not right:
             raise WebError(403, "wrong_password", "The current password is wrong.", "Type it again.")
-        state.throttle.succeed(key, address, device)
+        await run_in_threadpool(partial(state.throttle.succeed, *who))
         if wanted.new == wanted.old:
             raise WebError(422, "same_password", "The new password is the same as the current one.", "Choose another.")
         await hashed(partial(accounts.set_password, state.db, person.name, wanted.new, by=person.name))

@@ -1,7 +1,7 @@
 """Known devices: those on which somebody signed in before, by a signed cookie.
 
-Belongs here: the cookie, and the secret that signs it. Does not belong here: sessions (`sessions`), the advantage of
-a known device (`throttle`).
+Belongs here: the cookie, and the secret of the page, which signs it. Does not belong here: sessions (`sessions`), the
+advantage of a known device (`throttle`).
 
 The cookie gives no access: a thief may only mistype passwords, as often as anybody, while others are slowed down.
 """
@@ -13,6 +13,7 @@ import hmac
 import re
 import secrets
 from base64 import urlsafe_b64encode
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import sqlalchemy as sa
@@ -32,19 +33,22 @@ _VALUE = re.compile(r"[A-Za-z0-9_-]{22}(~[A-Za-z0-9_-]{22}){1,8}")
 
 
 def secret_of(db: Database) -> bytes:
-    """The secret of the page; created if there is none."""
+    """The secret that all servers of a database share; created if there is none."""
 
-    def work(conn: sa.Connection) -> str:
-        found = conn.scalar(asked)
-        if found is None:
-            found = secrets.token_hex(32)
-            conn.execute(sa.insert(page_secret).values(name="page", secret=found, created_at=datetime.now(UTC)))
-        return str(found)
+    def work(conn: sa.Connection) -> None:
+        made = {"secret": secrets.token_hex(32), "created_at": datetime.now(UTC)}
+        conn.execute(sa.insert(page_secret).values(name="page", **made))
 
-    asked = sa.select(page_secret.c.secret).where(page_secret.c.name == "page")
-    with db.read() as conn:
-        found = conn.scalar(asked)
-    return str(found if found is not None else db.transact(work)).encode()
+    def found() -> str | None:
+        with db.read() as conn:
+            return conn.scalar(sa.select(page_secret.c.secret).where(page_secret.c.name == "page"))
+
+    secret = found()
+    if secret is None:
+        with suppress(sa.exc.IntegrityError):  # another server made one in the same moment
+            db.transact(work)
+        secret = found()
+    return str(secret).encode()
 
 
 class Devices:

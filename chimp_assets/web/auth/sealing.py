@@ -1,17 +1,14 @@
 """Sealed values: a browser keeps them, but can neither read nor change them.
 
-Belongs here: sealing, opening, and the key that servers of one home share. Does not belong here: what is sealed
-(`oidc`).
+Belongs here: sealing and opening. Does not belong here: what is sealed (`pages.oidc`), the key (`devices.secret_of`).
 """
 
 from __future__ import annotations
 
 import json
-import os
 import secrets
 import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from pathlib import Path
 from typing import Any
 
 from cryptography.exceptions import InvalidTag
@@ -19,9 +16,6 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from chimp_assets.home import home_error
-
-KEY_FILE = "web-sealing.key"
 LONGEST = 4_096
 _NONCE_BYTES, _KEY_BYTES = 12, 32
 
@@ -51,33 +45,3 @@ class Seal:
             return None
         ends, value = json.loads(plain)
         return dict(value) if time.time() < ends else None
-
-
-def shared_key(secret: str | None, home: Path) -> bytes:
-    """A key shared by all servers of a home: from their common secret, else from a file in the home that only its owner
-    can read. Raises ChimpError if the file cannot be written.
-    """
-    if secret:
-        return secret.encode()
-    file = home / KEY_FILE
-    try:
-        if not file.exists():
-            _write_new(file)
-        return file.read_bytes()
-    except OSError as error:
-        raise home_error(home, error) from None
-
-
-def _write_new(file: Path) -> None:
-    """Writes a new key atomically; of several servers that start at once, the first one wins."""
-    part = file.with_name(f"{file.name}.{secrets.token_hex(4)}.part")
-    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as out:
-        out.write(secrets.token_bytes(_KEY_BYTES))
-    try:
-        os.link(part, file)
-    except FileExistsError:
-        pass
-    except OSError:  # a file system without hard links
-        part.replace(file)
-    part.unlink(missing_ok=True)

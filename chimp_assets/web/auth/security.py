@@ -32,6 +32,8 @@ _log = logging.getLogger(__name__)
 
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 LOCAL_HOSTS = ("127.0.0.1", "localhost", "[::1]")
+PROBES = ("/livez", "/readyz")
+"""Asked by balancers by the address of a server, which is no name of the page, and answered with one word."""
 
 
 def policy(nonce: str) -> str:
@@ -140,7 +142,7 @@ class Guard:
 
     def _refusal(self, scope: Scope) -> Response | None:
         headers = Headers(scope=scope)
-        if not is_allowed_host(headers, self._hosts):
+        if not is_allowed_host(headers, self._hosts) and scope["path"] not in PROBES:
             return wrong_host()
         if scope["method"] in SAFE_METHODS:
             return None

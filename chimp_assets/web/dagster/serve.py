@@ -53,7 +53,7 @@ def main(arguments: list[str] | None = None) -> int:
         print("usage: python -m chimp_assets.web.dagster.serve HOST PORT", file=sys.stderr)  # noqa: T201
         return 2
     host, port = given[0], int(given[1])
-    # uvicorn raises the signal again when it ends; then the code server ends too.
+    # While Dagster starts: it ends its code server too.
     signal.signal(signal.SIGTERM, _end)
     try:
         home = Home.open()

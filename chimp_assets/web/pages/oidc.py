@@ -8,7 +8,7 @@ role never changes, because it weighs answers; a person with another role at the
 secret comes from the environment (CHIMP_OIDC_CLIENT_SECRET) and is in no file of the home.
 
 The state of a sign-in (state, nonce, verifier) lies in a sealed cookie of the browser (`auth.sealing`), not in memory:
-nobody can push it out, and another server with the same secret can read it.
+nobody can push it out, and another server of the same database can read it.
 """
 
 from __future__ import annotations
@@ -16,10 +16,8 @@ from __future__ import annotations
 import logging
 import os
 import secrets
-import threading
-import time
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
@@ -33,13 +31,13 @@ from chimp_assets.database.connection.bulk import insert_one
 from chimp_assets.database.connection.engine import Database
 from chimp_assets.database.people.names import key_of
 from chimp_assets.database.people.users import record_audit_event, write_audit_event
-from chimp_assets.database.schema import ROLES, app_user, oidc_identity
+from chimp_assets.database.schema import ROLES, app_user, oidc_answer, oidc_identity
 from chimp_assets.database.texts import cut_to, is_storable
 from chimp_assets.settings import OidcSettings
 from chimp_assets.web.api.signing import open_session, refuse_open_http
 from chimp_assets.web.auth import sessions
 from chimp_assets.web.auth.roles import everybody
-from chimp_assets.web.auth.sealing import Seal, shared_key
+from chimp_assets.web.auth.sealing import Seal
 from chimp_assets.web.auth.sessions import is_secure
 from chimp_assets.web.errors import WebError
 from chimp_assets.web.pages.sign_in import local_path
@@ -56,6 +54,7 @@ FLOW_S = 600.0
 LONGEST_NEXT = 1_000
 """Browsers keep cookies up to 4,096 bytes; longer addresses for afterwards are dropped."""
 MOST_USED = 10_000
+"""Answers that are remembered; those taken longest ago go first."""
 _HIGHEST = {
     role: place for place, role in enumerate(("viewer", "volunteer", "identifier", "reviewer", "expert", "admin"))
 }
@@ -71,44 +70,52 @@ class OidcRefusal(WebError):
 class Flows:
     """Sign-ins in progress: the state of each stays in the browser, sealed, for ten minutes.
 
-    Finished ones are remembered here, so that a copied cookie cannot be used again. Another server does not know them,
-    but the provider accepts each code once.
+    Which ones were answered is remembered in SQL, so that a copied cookie cannot be used again, at whatever server.
     """
 
-    def __init__(self, key: bytes) -> None:
+    def __init__(self, db: Database, key: bytes) -> None:
+        self._db = db
         self._seal = Seal(key, "oidc")
-        self._used: dict[str, float] = {}
-        self._lock = threading.Lock()
 
     def sealed(self, memory: dict[str, Any]) -> str:
         """The value of a cookie that holds this state."""
         return self._seal.close({"id": secrets.token_urlsafe(16), "memory": memory}, FLOW_S)
 
     def end(self, cookie: str | None, state: str | None) -> dict[str, Any]:
-        """The state in a cookie, once, if the answer has the same state. Empty for a forged, old or used cookie."""
+        """The state in a cookie, once, if the answer has the same state. Empty for a forged, old or used cookie.
+
+        Raises BusyDatabaseError.
+        """
         opened = self._seal.open(cookie or "")
         if opened is None or f"_state_{CLIENT}_{state}" not in opened["memory"]:
             return {}
-        now = time.monotonic()
-        with self._lock:
-            if opened["id"] in self._used:
-                return {}
-            # Sorted by time, oldest first.
-            for old in [key for key, used in self._used.items() if used < now - FLOW_S][:100]:
-                del self._used[old]
-            if len(self._used) >= MOST_USED:
-                del self._used[next(iter(self._used))]
-            self._used[opened["id"]] = now
-        return dict(opened["memory"])
+        return dict(opened["memory"]) if self._take(opened["id"]) else {}
+
+    def _take(self, number: str) -> bool:
+        """Whether nobody took the answer to this sign-in before. Rows of sealed cookies that no longer open go."""
+        now, c = datetime.now(UTC), oidc_answer.c
+
+        def work(conn: sa.Connection) -> None:
+            conn.execute(sa.delete(oidc_answer).where(c.taken_at < now - timedelta(seconds=2 * FLOW_S)))
+            conn.execute(sa.insert(oidc_answer).values(answer_hash=sessions.hash_of(number), taken_at=now))
+            oldest = conn.scalar(sa.select(c.taken_at).order_by(c.taken_at.desc()).offset(MOST_USED).limit(1))
+            if oldest is not None:
+                conn.execute(sa.delete(oidc_answer).where(c.taken_at <= oldest))
+
+        try:
+            self._db.transact(work)
+        except sa.exc.IntegrityError:
+            return False
+        return True
 
 
-def prepare(app: FastAPI) -> None:
-    """Registers the provider, if one is set."""
+def prepare(app: FastAPI, secret: bytes) -> None:
+    """Registers the provider, if one is set. secret: of the page."""
     settings: OidcSettings = app.state.settings.web.oidc
     app.state.oidc = None
     if not settings.metadata_url:
         return
-    app.state.oidc_flows = Flows(shared_key(os.environ.get(SECRET), app.state.settings.home))
+    app.state.oidc_flows = Flows(app.state.db, secret)
     from authlib.integrations.starlette_client import OAuth
 
     registry = OAuth()
@@ -149,7 +156,9 @@ async def leave(request: Request, next: str = "/") -> Response:
 async def come_back(request: Request) -> Response:
     """Handles the answer of the provider."""
     client = _client(request)
-    memory = request.app.state.oidc_flows.end(request.cookies.get(_cookie(request)), request.query_params.get("state"))
+    memory = await run_in_threadpool(
+        request.app.state.oidc_flows.end, request.cookies.get(_cookie(request)), request.query_params.get("state")
+    )
     request.scope["session"] = memory
     settings = request.app.state.settings.web.oidc
     try:

@@ -25,7 +25,23 @@ from chimp_assets.database.upkeep.migrations import _config, require_head, state
 from chimp_assets.settings import shipped_file
 from chimp_assets_tests.database.world import make_world, plan, track
 
-REVISIONS = ["0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011", "0013", "0014"]
+REVISIONS = [
+    "0001",
+    "0002",
+    "0003",
+    "0004",
+    "0005",
+    "0006",
+    "0007",
+    "0008",
+    "0009",
+    "0010",
+    "0011",
+    "0013",
+    "0014",
+    "0015",
+    "0016",
+]
 
 
 def test_an_empty_database_is_brought_to_the_head_once(bare_db: Database) -> None:
@@ -337,6 +353,9 @@ SINCE_THIRD: dict[tuple[str, Any], dict[str, Any]] = {
     ("track", 1 << 20): {"first_s": 0.5, "last_s": 1.0},
     ("video", 1): {"recorded_on": date(2013, 5, 7), "frame_s": 0.5},
 }
+SINCE_FOURTEENTH: dict[tuple[str, Any], dict[str, Any]] = {
+    ("annotation", "a"): {"shown_mode": "gallery", "shown_flag": True, "shown_conflict": "b"},
+}
 
 
 @pytest.mark.parametrize("revision", REVISIONS[:-1])
@@ -350,7 +369,9 @@ def test_rows_of_every_earlier_version_survive_the_way_to_this_one(bare_db: Data
         for rows in WRITTEN[: REVISIONS.index(revision) + 1]:
             for name, values in rows.items():
                 for row in values:
-                    more = SINCE_THIRD.get((name, row.get(f"{name}_id")), {}) if revision >= "0003" else {}
+                    key = (name, row.get(f"{name}_id"))
+                    more = SINCE_THIRD.get(key, {}) if revision >= "0003" else {}
+                    more = {**more, **(SINCE_FOURTEENTH.get(key, {}) if revision >= "0014" else {})}
                     conn.execute(sa.insert(there.tables[name]).values(**row, **more))
         # As the older version had them: they hang on tables that are written anew.
         conn.exec_driver_sql("CREATE VIEW v_track_identity AS SELECT track_id FROM track")

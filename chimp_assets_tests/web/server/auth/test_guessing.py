@@ -16,6 +16,7 @@ from fastapi import FastAPI
 from starlette.requests import Request
 
 from chimp_assets.database import schema as t
+from chimp_assets.database.connection.engine import Database
 from chimp_assets.database.people.users import add_user, disable_user
 from chimp_assets.home import Home
 from chimp_assets.web.auth import accounts
@@ -37,6 +38,17 @@ def at(app: FastAPI, address: str) -> Browser:
 def tried(browser: Browser, password: str, name: str = "anna") -> int:
     body = json.dumps({"name": name, "password": password}).encode()
     return browser.post("/api/sign-in", content=body, headers={"Content-Type": "application/json"}).status_code
+
+
+def stopped(db: Database, secret: bytes = b"secret") -> Throttle:
+    """A throttle for which time stands still."""
+    return Throttle(db, secret, clock=lambda: 0.0)
+
+
+def keys_of(db: Database) -> list[str]:
+    """What is stored about whom."""
+    with db.read() as conn:
+        return list(conn.scalars(sa.select(t.sign_in_failure.c.key_hash)))
 
 
 def together(work: Callable[[int], Any], n: int) -> list[Any]:
@@ -67,7 +79,7 @@ def test_guesses_at_once_are_as_many_as_guesses_in_turn(app: FastAPI, monkeypatc
         return real(*given)
 
     monkeypatch.setattr(accounts, "verify", slow)
-    app.state.throttle = Throttle(clock=lambda: 0.0)
+    app.state.throttle = stopped(app.state.db)
     app.state.hashing = Hashing(at_once=4, most_waiting=60)
     codes = Counter(together(lambda n: tried(Browser(app), f"guess {n}"), 24))
     assert len(looked_at) == FREE_FAILURES
@@ -76,7 +88,7 @@ def test_guesses_at_once_are_as_many_as_guesses_in_turn(app: FastAPI, monkeypatc
 
 def test_nobody_locks_somebody_else_out(app: FastAPI) -> None:
     """Five wrong passwords for `admin` from anywhere kept the administrator out."""
-    app.state.throttle = Throttle(clock=lambda: 0.0)
+    app.state.throttle = stopped(app.state.db)
     for n in range(15):
         guesser = at(app, f"203.0.113.{n}")
         assert [tried(guesser, "wrong password") for _ in range(6)] == [401] * 5 + [429]
@@ -86,7 +98,7 @@ def test_nobody_locks_somebody_else_out(app: FastAPI) -> None:
 
 def test_a_known_device_gets_in_while_others_guess(app: FastAPI) -> None:
     """A guesser in the same building, or one with a thousand addresses, must not keep people from their own tablet."""
-    app.state.throttle = Throttle(clock=lambda: 0.0)
+    app.state.throttle = stopped(app.state.db)
     tablet = at(app, "10.0.0.1")
     assert tried(tablet, PASSWORD) == 200
     tablet.cookies.delete("sid")
@@ -106,7 +118,7 @@ def test_a_known_device_gets_in_while_others_guess(app: FastAPI) -> None:
 @pytest.mark.parametrize("cookie", ["", "x", "a" * 22 + "~" + "b" * 22, "~" * 30, "é" * 22, "a" * 5000])
 def test_a_device_that_says_so_itself_is_not_known(app: FastAPI, cookie: str) -> None:
     """The cookie is signed: an invented one is none."""
-    app.state.throttle = Throttle(clock=lambda: 0.0)
+    app.state.throttle = stopped(app.state.db)
     guesser = Browser(app)
     codes = [
         guesser.post(
@@ -138,18 +150,18 @@ def test_a_device_is_known_for_the_accounts_that_used_it_and_no_others(app: Fast
 
 def test_an_address_is_counted_as_one_whatever_names_it_tries(home: Home, app: FastAPI) -> None:
     """1,500 names from a braked address were 1,500 rows, and pushed the counters of others out."""
-    app.state.throttle = Throttle(clock=lambda: 0.0)
+    app.state.throttle = stopped(app.state.db)
     guesser = at(app, "203.0.113.5")
     for n in range(150):
         tried(guesser, "wrong", f"name {n}")
     assert len(audit(home, "sign_in.failed")) == 50
     assert [row["refused_so_far"] for row in audit(home, "sign_in.throttled")] == ["1", "2", "4", "8", "16", "32", "64"]
-    assert len(app.state.throttle._failures) <= 101
+    assert len(keys_of(home.database)) <= 101
 
 
-def test_failures_are_counted_by_network_and_their_keys_are_short() -> None:
+def test_failures_are_counted_by_network_and_their_keys_are_short(db: Database) -> None:
     """One customer has 2**64 addresses of IPv6; a name of 3,000 letters is a key like any other."""
-    brake = Throttle(clock=lambda: 0.0)
+    brake = stopped(db)
     for n in range(FREE_FAILURES):
         assert brake.admit("anna", f"2001:db8:1:2::{n:x}") == 0
     assert brake.pause_s("anna", "2001:db8:1:2:ffff::1") > 0
@@ -158,24 +170,53 @@ def test_failures_are_counted_by_network_and_their_keys_are_short() -> None:
     assert network_of("::ffff:203.0.113.7") == network_of("203.0.113.7") == "203.0.113.7"
     assert network_of("testclient") == "testclient"
     brake.admit("n" * 3_000, "a" * 3_000)
-    assert {len(key[1]) for key in brake._failures} == {16}
+    assert {len(key) for key in keys_of(db)} == {32}
 
 
-def test_the_address_of_others_outlives_a_flood_of_names() -> None:
+def test_the_address_of_others_outlives_a_flood_of_names(sqlite_db: Database) -> None:
     """A brake that forgets whoever guesses because somebody else makes noise is none."""
-    brake = Throttle(clock=lambda: 0.0)
+    brake = stopped(sqlite_db)
     for _ in range(8):
         brake.admit("anna", "203.0.113.1")
-    for n in range(5_000):
+    for n in range(600):
         brake.admit(f"name {n}", "203.0.113.2")
     assert brake.pause_s("anna", "203.0.113.1") > 0
-    assert len(brake._failures) < 200 < MOST_KEYS
+    assert len(keys_of(sqlite_db)) < 200 < MOST_KEYS
 
 
-def test_the_right_password_is_no_failure() -> None:
+def test_what_is_stored_of_a_failure_says_nothing_without_the_secret(db: Database) -> None:
+    """There are only four thousand million addresses: a plain hash of one is the address."""
+    stopped(db).admit("anna", "203.0.113.1")
+    stopped(db, b"another").admit("anna", "203.0.113.1")
+    assert len(set(keys_of(db))) == 6
+
+
+def test_servers_of_a_database_count_together(db: Database) -> None:
+    """At three servers a guesser had three times as many attempts."""
+    servers = [stopped(db) for _ in range(3)]
+    admitted = together(lambda n: servers[n % 3].admit("anna", "203.0.113.1"), 18)
+    assert sorted(pause > 0 for pause in admitted) == [False] * FREE_FAILURES + [True] * 13
+    servers[0].forget("anna", "203.0.113.1")
+    assert servers[1].pause_s("anna", "203.0.113.1") == 0
+    assert servers[2].admit("anna", "203.0.113.1") == 0
+    servers[1].succeed("anna", "203.0.113.1")
+    assert [server.pause_s("anna", "203.0.113.1") for server in servers] == [0, 0, 0]
+
+
+def test_a_refused_attempt_stores_nothing(db: Database) -> None:
+    """A braked address that tries a million names must not fill the table."""
+    brake = stopped(db)
+    for n in range(60):
+        brake.fail(f"name {n}", "203.0.113.1")
+    before = sorted(keys_of(db))
+    assert brake.admit("another name", "203.0.113.1") > 0
+    assert sorted(keys_of(db)) == before
+
+
+def test_the_right_password_is_no_failure(sqlite_db: Database) -> None:
     """Sixty people behind one address who sign in at once must not brake each other."""
-    brake = Throttle(clock=lambda: 0.0)
-    for n in range(200):
+    brake = stopped(sqlite_db)
+    for n in range(60):
         assert brake.admit(f"name {n}", "203.0.113.1") == 0
         brake.succeed(f"name {n}", "203.0.113.1")
     assert brake.pause_s("somebody", "203.0.113.1") == 0

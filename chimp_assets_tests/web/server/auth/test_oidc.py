@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import stat
 from base64 import urlsafe_b64decode
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -15,12 +14,16 @@ import sqlalchemy as sa
 from fastapi import FastAPI
 
 from chimp_assets.database import schema as t
+from chimp_assets.database.connection.engine import Database
 from chimp_assets.database.people.users import disable_user
 from chimp_assets.home import Home
 from chimp_assets.settings import OidcSettings
-from chimp_assets.web.auth.sealing import KEY_FILE, Seal, shared_key
-from chimp_assets.web.pages.oidc import role_of
+from chimp_assets.web.auth.devices import secret_of
+from chimp_assets.web.auth.sealing import Seal
+from chimp_assets.web.pages import oidc
+from chimp_assets.web.pages.oidc import Flows, role_of
 from chimp_assets_tests.web.server.auth.provider import CLIENT, Provider, serving
+from chimp_assets_tests.web.server.auth.test_guessing import together
 from chimp_assets_tests.web.server.conftest import ADDRESS, Browser
 
 JANE = {"tid": "t-1", "oid": "o-1", "name": "Jane", "preferred_username": "jane@example.org", "roles": ["chimp.expert"]}
@@ -240,13 +243,36 @@ def test_a_long_address_to_go_to_does_not_break_the_cookie(visit: Callable[..., 
     assert len(out.headers["set-cookie"]) < 4_000
 
 
-def test_without_a_secret_the_servers_of_a_home_share_a_key_that_only_its_owner_reads(tmp_path: Path) -> None:
-    first = shared_key(None, tmp_path)
-    assert len(first) == 32
-    assert shared_key(None, tmp_path) == first
-    assert [file.name for file in tmp_path.iterdir()] == [KEY_FILE]
-    assert stat.S_IMODE((tmp_path / KEY_FILE).stat().st_mode) == 0o600
-    assert shared_key("s3cret", tmp_path) == b"s3cret"
+def test_servers_of_a_database_share_the_key_and_know_which_answers_were_taken(db: Database) -> None:
+    """Servers without a common folder had keys of their own, and each took a copied cookie once."""
+    with db.write() as conn:
+        conn.execute(sa.delete(t.page_secret))
+    one, other = Flows(db, secret_of(db)), Flows(db, secret_of(db))
+    cookies = [one.sealed({"_state_provider_s": {}}) for _ in range(2)]
+    assert other.end(cookies[0], "s") == {"_state_provider_s": {}}
+    assert one.end(cookies[0], "s") == other.end(cookies[0], "s") == {}
+    assert one.end(cookies[1], "s") == {"_state_provider_s": {}}
+
+
+def test_of_many_servers_that_take_an_answer_at_once_one_does(db: Database) -> None:
+    """Two that look first and write then would both let it in."""
+    servers = [Flows(db, b"key") for _ in range(8)]
+    cookie = servers[0].sealed({"_state_provider_s": {}})
+    assert sum(bool(found) for found in together(lambda n: servers[n].end(cookie, "s"), 8)) == 1
+
+
+def test_answers_that_were_taken_are_forgotten_and_bounded(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Anybody may begin as many sign-ins as they like."""
+    monkeypatch.setattr(oidc, "MOST_USED", 10)
+    flows, a = Flows(db, b"key"), t.oidc_answer
+    for _ in range(25):
+        assert flows.end(flows.sealed({"_state_provider_s": {}}), "s")
+    with db.write() as conn:
+        assert conn.scalar(sa.select(sa.func.count()).select_from(a)) <= 10
+        conn.execute(sa.update(a).values(taken_at=datetime.now(UTC) - timedelta(hours=1)))
+    assert flows.end(flows.sealed({"_state_provider_s": {}}), "s")
+    with db.read() as conn:
+        assert conn.scalar(sa.select(sa.func.count()).select_from(a)) == 1
 
 
 def test_where_none_is_set_up_there_is_none(app: FastAPI) -> None:

@@ -29,8 +29,8 @@ BODIES = {
 }
 # Without an account one may ask for these, and nothing else.
 OPEN = {
-    "/api/sign-in", "/healthz", "/metrics", "/sign-in", "/sign-in/oidc", "/sign-in/oidc/callback", "/sw.js",
-    "/static/{version}/{path:path}", "/api/openapi.json",
+    "/api/sign-in", "/healthz", "/livez", "/readyz", "/metrics", "/sign-in", "/sign-in/oidc",
+    "/sign-in/oidc/callback", "/sw.js", "/static/{version}/{path:path}", "/api/openapi.json",
 }  # fmt: skip
 
 

@@ -12,9 +12,11 @@ from argon2 import PasswordHasher
 from fastapi import FastAPI
 
 from chimp_assets.database import schema as t
+from chimp_assets.database.connection.bulk import insert_rows
+from chimp_assets.database.connection.engine import Database
 from chimp_assets.database.people.users import PeopleError, disable_user
 from chimp_assets.home import Home
-from chimp_assets.web.auth import accounts, sessions
+from chimp_assets.web.auth import accounts, sessions, throttle
 from chimp_assets.web.auth.throttle import MOST_KEYS, Throttle, is_worth_telling
 from chimp_assets_tests.web.server.conftest import PASSWORD, Browser
 
@@ -182,7 +184,7 @@ def test_ten_thousand_attempts_are_refused_and_told_in_few_rows(
     hashed = []
     real = accounts.verify
     monkeypatch.setattr(accounts, "verify", lambda *given: hashed.append(1) or real(*given))
-    app.state.throttle = Throttle(clock=lambda: 0.0)
+    app.state.throttle = Throttle(app.state.db, b"secret", clock=lambda: 0.0)
     guesser = Browser(app)
     codes = [
         guesser.post("/api/sign-in", json={"name": "anna", "password": f"guess {n}"}).status_code for n in range(100)
@@ -202,10 +204,10 @@ def test_ten_thousand_attempts_are_refused_and_told_in_few_rows(
     assert [row["refused_so_far"] for row in throttled] == ["1", "2", "4", "8", "16", "32", "64"]
 
 
-def test_failures_are_forgotten_counted_apart_and_bounded() -> None:
-    """A brake that grows without end is a way to fill the memory; one that never lets go locks the expert out."""
+def test_failures_are_forgotten_counted_apart_and_bounded(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A brake that grows without end is a way to fill the disk; one that never lets go locks the expert out."""
     now = [0.0]
-    brake = Throttle(clock=lambda: now[0])
+    brake = Throttle(db, b"secret", clock=lambda: now[0])
     for _ in range(5):
         assert brake.pause_s("anna", "1.1.1.1") == 0
         brake.fail("anna", "1.1.1.1")
@@ -224,9 +226,24 @@ def test_failures_are_forgotten_counted_apart_and_bounded() -> None:
     assert brake.pause_s("somebody new", "3.3.3.3") > 100, "an address that tries many names is braked as well"
     now[0] += 3601
     assert brake.pause_s("somebody new", "3.3.3.3") == 0
-    for n in range(MOST_KEYS + 100):
-        brake.fail(f"n{n}", f"a{n}")
-    assert len(brake._failures) == MOST_KEYS
+    f = t.sign_in_failure
+    at = [datetime.fromtimestamp(now[0] - n % 1_000, UTC) for n in range(MOST_KEYS + 5_000)]
+    with db.write() as conn:
+        n_before = conn.scalar(sa.select(sa.func.count()).select_from(f))
+        insert_rows(conn, f, {"key_hash": [f"k{n}" for n in range(len(at))], "failures": [5] * len(at), "last_at": at})
+    assert brake.clear_up() >= n_before + 5_000 - 25, "rows of one moment go or stay together"
+    with db.read() as conn:
+        assert MOST_KEYS <= conn.scalar(sa.select(sa.func.count()).select_from(f)) <= MOST_KEYS + 25
+        assert conn.scalar(sa.select(sa.func.max(f.c.last_at))) == at[0], "the newest stay"
+    with monkeypatch.context() as patch:
+        patch.setattr(throttle, "MOST_KEYS", 100)
+        patch.setattr(throttle, "CLEAR_UP_EVERY", 30)
+        brake.clear_up()
+        for n in range(150):
+            now[0] += 1
+            brake.fail(f"n{n}", f"a{n}")
+            with db.read() as conn:
+                assert conn.scalar(sa.select(sa.func.count()).select_from(f)) <= 100 + 25 + 30
     assert [n for n in range(1, 20) if is_worth_telling(n)] == [1, 2, 4, 8, 16]
 
 
