@@ -25,7 +25,22 @@ from chimp_assets.database.upkeep.migrations import _config, require_head, state
 from chimp_assets.settings import shipped_file
 from chimp_assets_tests.database.world import make_world, plan, track
 
-REVISIONS = ["0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011", "0013", "0014"]
+REVISIONS = [
+    "0001",
+    "0002",
+    "0003",
+    "0004",
+    "0005",
+    "0006",
+    "0007",
+    "0008",
+    "0009",
+    "0010",
+    "0011",
+    "0013",
+    "0014",
+    "0015",
+]
 
 
 def test_an_empty_database_is_brought_to_the_head_once(bare_db: Database) -> None:
