@@ -23,8 +23,8 @@ from chimp_assets.errors import SettingsError
 from chimp_assets.settings import Settings
 
 SHARE_IT = (
-    "Set CHIMP_DATABASE_URL to a database server and CHIMP_STORE_URL to az://container/prefix, or let everything run on "
-    'this machine (`chimp init --engine local`, compute.kind = "subprocess").'
+    "Set CHIMP_DATABASE_URL to a database server and CHIMP_STORE_URL to az://container/prefix, or let everything run "
+    'on this machine (`chimp init --engine local`, compute.kind = "subprocess").'
 )
 """The remedy for a home that other machines cannot reach."""
 

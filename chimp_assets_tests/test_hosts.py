@@ -7,9 +7,12 @@ import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import dagster as dg
 import pytest
 import sqlalchemy as sa
 
+from chimp_assets.archive.storage.store import BlobStore
+from chimp_assets.dagster_home import prepare, require_reachable
 from chimp_assets.database import schema as t
 from chimp_assets.database.connection.clock import ClockError, clock_skew, require_right_clock
 from chimp_assets.database.people.users import add_user
@@ -17,7 +20,10 @@ from chimp_assets.database.upkeep.shared_settings import DifferentSettingsError
 from chimp_assets.errors import SettingsError
 from chimp_assets.home import Home, has_home, init_home, remember_archive
 from chimp_assets.operations.doctor import examine
+from chimp_assets.resources import HomeResource
 from chimp_assets.settings import load_settings, shared_values
+from chimp_assets.vision.models.checkpoint import ModelFileError
+from chimp_assets.vision.models.weights import local_weights
 from chimp_assets_tests.archive.clips import make_clip
 from chimp_assets_tests.cli.test_cli import chimp  # noqa: F401  a fixture
 
@@ -91,7 +97,7 @@ def test_dagster_loads_the_product_from_the_environment_alone(told):
     assert entries(told / "here") == set()
 
 
-# What a job is handed ------------------------------------------------------------------------------------------------
+# What a job is handed ------------------------------------------------------------------------------------------
 
 
 def test_a_job_gets_every_setting_that_differs_and_nothing_else(monkeypatch, tmp_path):
@@ -156,7 +162,7 @@ def test_a_child_of_this_machine_gets_what_it_needs_and_no_secrets_of_others(mon
     assert found["CHIMP_HOME"] == str(home.settings.home)
 
 
-# What all hosts share -------------------------------------------------------------------------------------------------
+# What all hosts share ------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -253,7 +259,7 @@ def test_an_archive_that_one_host_is_told_is_known_to_the_others(host, tmp_path,
     assert "settings adopt" in found.remedy
 
 
-# Clocks ----------------------------------------------------------------------------------------------------------------
+# Clocks --------------------------------------------------------------------------------------------------------
 
 
 def late(seconds: float):
@@ -278,3 +284,62 @@ def test_a_slow_line_is_no_wrong_clock(host):
 
 def test_a_file_has_no_clock_but_ours(home):
     assert clock_skew(home.database, late(99)).seconds == 0
+
+
+# What other machines can reach ---------------------------------------------------------------------------------
+
+CELERY = "run_launcher:\n  module: dagster_celery\n  class: CeleryRunLauncher\n"
+
+
+def test_runs_on_other_machines_are_refused_a_home_that_only_this_one_can_open(home):
+    folder = home.settings.home / "dagster"
+    (folder / "dagster.yaml").write_text(CELERY)
+    with pytest.raises(SettingsError, match=r"CeleryRunLauncher.*sqlite.*file://.*CHIMP_DATABASE_URL") as refused:
+        prepare(home.settings)
+    assert "Set CHIMP_DATABASE_URL" in refused.value.remedy
+    assert {one.part: one.verdict for one in examine(home)}["hosts"] == "ill"
+    shared = {"database_url": "postgresql+psycopg://db/chimp", "store_url": "az://store"}
+    require_reachable(Home.open(home.settings.home, **shared).settings, "CeleryRunLauncher")
+    kinds = Home.open(home.settings.home, compute={"kind": "azureml"}, database_url=shared["database_url"]).settings
+    with pytest.raises(SettingsError, match=r"compute.kind azureml.*the store file://"):
+        require_reachable(kinds, None)
+    require_reachable(home.settings, None)
+
+
+def test_a_run_does_not_start_where_it_cannot_reach_the_home(home, monkeypatch):
+    """The worker would fail on its first row with an error that says nothing of hosts."""
+
+    @dg.op
+    def works(home: HomeResource) -> None:
+        raise AssertionError("it began")
+
+    @dg.job
+    def job():
+        works()
+
+    monkeypatch.setenv("CHIMP_COMPUTE__KIND", "k8s")
+    done = job.execute_in_process(resources={"home": HomeResource(path=str(home.settings.home))}, raise_on_error=False)
+    said = str([event.event_specific_data for event in done.all_events if event.is_failure])
+    assert "compute.kind k8s" in said
+    assert "it began" not in said
+
+
+# Weights in the store ------------------------------------------------------------------------------------------
+
+
+def test_weights_that_are_a_key_of_the_store_are_fetched_once_for_each_version(home):
+    """A store that is no folder: here one in memory."""
+    store = BlobStore.open("memory://weights-of-hosts")
+    name = "store:weights/net.safetensors"
+    with pytest.raises(ModelFileError, match=r"weights/net.safetensors in the store"):
+        local_weights(home.settings, store, name)
+    store.put("weights/net.safetensors", b"one")
+    first = local_weights(home.settings, store, name)
+    assert (first.read_bytes(), first.suffix) == (b"one", ".safetensors")
+    assert local_weights(home.settings, store, name) == first
+    store.put("weights/net.safetensors", b"second")
+    assert local_weights(home.settings, store, name).read_bytes() == b"second"
+    assert [path for path in first.parent.iterdir() if path.name.endswith(".part")] == []
+    home.store.put("weights/net.safetensors", b"folder")
+    assert local_weights(home.settings, home.store, name) == home.store.local_path("weights/net.safetensors")
+    assert local_weights(home.settings, store, "nets/a.pth") == Path("nets/a.pth")

@@ -8,20 +8,35 @@ the function that tracks: it brings cv2.
 byte is read, in a transaction of its own: kill -9 leaves it counted. An attempt is a way through the whole bundle: it
 begins with `decode` and ends with `track`, in one run or in two, and whatever dies between them (a blocking check, a
 picture for the web UI) leaves it counted as well. An end forgets all attempts of the bundle. Where nothing is left to
-track, `decode` ends the attempt itself, since nobody needs to come after it. Where a job tracks many bundles, the run
-of a bundle ends its attempt with the frames, and the job counts its own.
+track, `decode` ends the attempt itself, since nobody needs to come after it. Where a job tracks
+many bundles, the run of a bundle ends its attempt with the frames, and the job counts its own.
+
+**What ends an attempt** decides how soon the bundle is given up. An error of the work itself comes again on any machine:
+three of them (`MAX_ERRORS`) are enough. A run that is gone without a word may have been on a node that was taken away,
+or the video may have killed it (no memory, a fault in a codec): nobody is left to tell them apart, and a store or a
+database that is away says nothing about the bundle either. What tells them apart is whether the bundle gets any
+further. Nodes are taken away anywhere, so that most attempts leave a video or two behind them, and the count begins
+anew with each that did; a video that kills its process stops every attempt at the same place, and after eight in a row
+that got no further (`MAX_ATTEMPTS`) the bundle is given up. A retry of a step inside its run is no attempt of its own,
+and its error is counted once. `chimp ingest --retry-failed` forgets everything.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
 from chimp_assets.archive.ingest import BundleDecode, decode_bundle
+from chimp_assets.archive.storage.archive import ArchiveError
+from chimp_assets.archive.storage.store import StoreError
 from chimp_assets.database import schema as t
+from chimp_assets.database.connection.engine import DatabaseError
 from chimp_assets.database.work import due
 from chimp_assets.database.work.waiting_tracks import tracked_by_jobs
+from chimp_assets.errors import FullDiskError, SettingsError
 from chimp_assets.home import Home
 from chimp_assets.loop.progress import Progress
 from chimp_assets.vision.embedding.bundle import BundleEmbeddings, embed_bundle
@@ -39,8 +54,10 @@ def decode(home: Home, bundle_key: str, progress: Progress | None = None, retry:
     `decode_bundle`.
     """
     if retry == 0:
+        home.note_settings()
         due.begin_attempt(home.database, bundle_key)
-    done = decode_bundle(home.database, home.archive, home.store, bundle_key, home.settings, progress)
+    with _errors_counted(home, bundle_key, retry):
+        done = decode_bundle(home.database, home.archive, home.store, bundle_key, home.settings, progress)
     with home.database.read() as conn:
         waiting = conn.scalar(_waiting_videos(bundle_key).limit(1))
     if waiting is None:
@@ -57,11 +74,29 @@ def _waiting_videos(bundle_key: str) -> sa.Select[tuple[int]]:
     )
 
 
-def track(home: Home, bundle_key: str, progress: Progress | None = None) -> BundleTracks:
-    """Detections and tracks of a bundle's decoded videos; ends the attempt. Raises as `track_bundle`."""
+@contextmanager
+def _errors_counted(home: Home, bundle_key: str, retry: int) -> Iterator[None]:
+    """Counts an error of the work; what is away, full or forbidden is none, and what kills us counts nothing."""
+    try:
+        yield
+    except (OSError, StoreError, DatabaseError, ArchiveError, FullDiskError, SettingsError):
+        raise
+    except Exception:
+        if retry == 0:
+            with suppress(DatabaseError):  # the error itself is worth more
+                due.note_error(home.database, bundle_key)
+        raise
+
+
+def track(home: Home, bundle_key: str, progress: Progress | None = None, retry: int = 0) -> BundleTracks:
+    """Detections and tracks of a bundle's decoded videos; ends the attempt. retry: as for `decode`.
+
+    Raises as `track_bundle`.
+    """
     from chimp_assets.vision.tracking.bundle import track_bundle
 
-    done = track_bundle(home.database, home.store, bundle_key, home.settings, progress)
+    with _errors_counted(home, bundle_key, retry):
+        done = track_bundle(home.database, home.store, bundle_key, home.settings, progress)
     due.finish_attempt(home.database, bundle_key)
     return done
 

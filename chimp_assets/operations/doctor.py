@@ -239,8 +239,10 @@ def _weights(home: Home) -> Finding:
     wanted = home.settings.embed.weights
     if wanted == "self_supervised":
         return Finding("weights", "well", "self-supervised by setting: none needed")
-    file = home.settings.embed.weights_file
-    if file is not None:
+    if home.settings.embed.weights_file is not None:
+        from chimp_assets.vision.models.weights import local_weights
+
+        file = local_weights(home.settings, home.store, home.settings.embed.weights_file)
         there = file.is_file()
         says = f"the weights file {file} {'is there' if there else 'is missing'}"
         return Finding("weights", "well" if there else "ill", says, "" if there else "Set embed.weights to another.")

@@ -13,6 +13,7 @@ from chimp_assets.settings.load import (
 )
 from chimp_assets.settings.shared import SHARED, shared_values
 from chimp_assets.settings.steps import (
+    IN_STORE,
     WEIGHT_SOURCES,
     WEIGHT_SUFFIXES,
     AcquisitionSettings,
@@ -27,6 +28,7 @@ from chimp_assets.settings.steps import (
 from chimp_assets.settings.web import OidcSettings, WebSettings
 
 __all__ = [
+    "IN_STORE",
     "LANGUAGES",
     "SHARED",
     "TOML_NAME",

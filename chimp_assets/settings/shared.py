@@ -19,6 +19,7 @@ from pathlib import PurePath
 from typing import Any
 
 from chimp_assets.settings.load import Settings
+from chimp_assets.settings.steps import IN_STORE
 
 SHARED = (
     "seed",
@@ -53,6 +54,6 @@ def _value(settings: Settings, name: str) -> Any:
         value = getattr(value, part)
     if name == "archive.suffixes":
         return sorted(set(value))
-    if name == "detect.weights" and value is not None and not value.startswith("store:"):
+    if name == "detect.weights" and value is not None and not value.startswith(IN_STORE):
         return PurePath(value).name
     return value

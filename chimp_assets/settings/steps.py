@@ -6,7 +6,6 @@ Belongs here: every knob a user may turn, with its unit and the reason of its de
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -14,6 +13,8 @@ from pydantic import Field, field_validator, model_validator
 from chimp_assets.settings.section import Section
 
 WEIGHT_SOURCES = ("auto", "imagenet", "self_supervised")
+IN_STORE = "store:"
+"""Before the key of a file of weights that lies in the store."""
 WEIGHT_SUFFIXES = (".safetensors", ".pth", ".pt")
 
 
@@ -85,7 +86,11 @@ class DetectSettings(Section):
     detector: Literal["motion", "torchvision"] = Field(
         "motion", description="motion: against the background, needs no weights; torchvision: a detection network"
     )
-    weights: str | None = Field(None, description="torchvision detector: path of a .safetensors or .pth state dict")
+    weights: str | None = Field(
+        None,
+        description="torchvision detector: path of a .safetensors or .pth state dict, or its key in the store "
+        "(store:weights/a.safetensors)",
+    )
     min_score: float = Field(0.25, ge=0, le=1, description="the tracker ignores boxes below")
     min_track_detections: int = Field(4, ge=1, description="shorter tracks are kept as junk and never asked about")
     min_quality: float = Field(0.2, ge=0, le=1, description="tracks below are junk")
@@ -104,7 +109,8 @@ class EmbedSettings(Section):
     weights: str = Field(
         "auto",
         description="auto: those of EfficientNet-Lite0, installed with this; imagenet: torchvision's for the backbone, "
-        "downloaded; self_supervised: none; or a file for the backbone (.safetensors, .pth, .pt)",
+        "downloaded; self_supervised: none; or a file for the backbone (.safetensors, .pth, .pt), by its path or its key in the "
+        "store (store:weights/a.safetensors)",
     )
     weights_licence: str = Field("not stated", max_length=200, description="the licence of that file, kept with models")
     dimensions: int = Field(128, ge=8, le=4096, description="numbers in the vector of a track")
@@ -134,9 +140,9 @@ class EmbedSettings(Section):
         return weights
 
     @property
-    def weights_file(self) -> Path | None:
-        """The file that weights names, if it names one."""
-        return None if self.weights in WEIGHT_SOURCES else Path(self.weights).expanduser()
+    def weights_file(self) -> str | None:
+        """The file that weights names, if it names one, for `vision.models.weights.local_weights`."""
+        return None if self.weights in WEIGHT_SOURCES else self.weights
 
 
 class HeadSettings(Section):

@@ -193,7 +193,7 @@ def test_a_training_that_left_no_model_is_tried_again_but_not_for_ever(home, tic
     tracks = _labelled_home(home)
     name_tracks(home.database, tracks[:24])
     _trained(home, watermark=24, minutes_ago=10, with_model=False)
-    for _ in range(due.MAX_ATTEMPTS):
+    for _ in range(due.MAX_ERRORS):
         assert len(tick("new_labels").run_requests) == 1
         record_audit_event(home.database, "run_failed", "retrain", {"message": "it died"})
 
@@ -232,7 +232,7 @@ def test_a_better_embedder_is_asked_for_once_names_are_enough(home, tick):
             )
         )  # fmt: skip
     assert [r.job_name for r in tick("better_embedder").run_requests] == ["fine_tune_embedder"]
-    for _ in range(due.MAX_ATTEMPTS):
+    for _ in range(due.MAX_ERRORS):
         record_audit_event(home.database, "run_failed", "fine_tune_embedder", {"message": "too few days"})
     assert "failed 3 times" in tick("better_embedder").skip_reason.skip_message
 

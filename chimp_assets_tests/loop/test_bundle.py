@@ -8,6 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from chimp_assets.archive.catalogue.discover import discover
+from chimp_assets.archive.storage.store import StoreError
 from chimp_assets.assets.archive import frames
 from chimp_assets.assets.tracks import tracks
 from chimp_assets.database import schema as t
@@ -18,6 +19,7 @@ from chimp_assets.loop.ingest import ingest
 from chimp_assets.resources import HomeResource
 from chimp_assets.vision.tracking import bundle as tracking
 from chimp_assets_tests.archive.clips import make_clip
+from chimp_assets_tests.support.rows import add_bundle, add_video
 
 KEY = "site_cam-0001"
 DIES = """
@@ -61,6 +63,11 @@ def counted(filmed, monkeypatch):
 def attempts(home: Home) -> int:
     with home.database.read() as conn:
         return conn.scalar(sa.select(t.bundle.c.attempts).where(t.bundle.c.bundle_key == KEY))
+
+
+def errors(home: Home) -> int:
+    with home.database.read() as conn:
+        return conn.scalar(sa.select(t.bundle.c.errors).where(t.bundle.c.bundle_key == KEY))
 
 
 def materialize(home: Home, *assets: dg.AssetsDefinition) -> None:
@@ -118,12 +125,15 @@ def test_a_step_that_is_tried_again_in_its_run_is_one_attempt(filmed, monkeypatc
 
 
 def test_runs_that_are_killed_use_up_the_attempts_and_a_retry_gives_them_back(filmed, counted):
-    for n in range(1, due.MAX_ATTEMPTS + 1):
-        with filmed.database.read() as conn:
+    # The first one leaves the decoded video behind: the second is the first that gets no further.
+    for before, after in ((0, 1), (1, 1), (1, 2), (due.MAX_ATTEMPTS - 1, due.MAX_ATTEMPTS)):
+        with filmed.database.write() as conn:
+            conn.execute(sa.update(t.bundle).values(attempts=before))
             assert due.unfinished_bundles(conn) == [KEY]
         died = subprocess.run([sys.executable, "-W", "ignore", "-c", DIES, KEY], env=filmed.environment(), check=False)
         assert died.returncode == -9
-        assert attempts(filmed) == n
+        assert attempts(filmed) == after
+        assert errors(filmed) == 0
     with filmed.database.read() as conn:
         assert due.unfinished_bundles(conn) == []
         assert due.exhausted_bundles(conn) == [KEY]
@@ -133,3 +143,43 @@ def test_runs_that_are_killed_use_up_the_attempts_and_a_retry_gives_them_back(fi
     bundle.track(filmed, KEY)
     assert counted == [1]
     assert attempts(filmed) == 0
+
+
+def test_three_errors_of_the_work_give_a_bundle_up_and_an_absent_store_does_not(filmed, monkeypatch):
+    """A store that was away for a minute gave up every bundle that ran meanwhile."""
+
+    def fails(error):
+        def track_bundle(*everything):
+            raise error
+
+        return track_bundle
+
+    bundle.decode(filmed, KEY)
+    for _ in range(due.MAX_ERRORS):
+        monkeypatch.setattr(tracking, "track_bundle", fails(StoreError("The store is away.", "Wait.")))
+        with pytest.raises(StoreError):
+            bundle.track(filmed, KEY)
+    assert errors(filmed) == 0
+    for n in range(due.MAX_ERRORS):
+        with filmed.database.read() as conn:
+            assert due.unfinished_bundles(conn) == [KEY]
+        monkeypatch.setattr(tracking, "track_bundle", fails(ValueError("a fault")))
+        with pytest.raises(ValueError, match="a fault"):
+            bundle.track(filmed, KEY)
+        assert errors(filmed) == n + 1
+    with filmed.database.read() as conn:
+        assert due.exhausted_bundles(conn) == [KEY]
+
+
+def test_nodes_that_are_taken_away_use_up_nothing_while_the_bundle_gets_further(home):
+    """Spot machines live for minutes: a long bundle was given up although each run decoded some of its videos."""
+    n = 2 * due.MAX_ATTEMPTS
+    add_bundle(home.database, 1, KEY)
+    for video_id in range(1, n + 1):
+        add_video(home.database, video_id, 1, "registered")
+    for video_id in range(1, n + 1):
+        due.begin_attempt(home.database, KEY)
+        with home.database.write() as conn:
+            assert due.unfinished_bundles(conn) == [KEY]
+            conn.execute(sa.update(t.video).where(t.video.c.video_id == video_id).values(state="tracked"))
+    assert attempts(home) == 1

@@ -6,11 +6,16 @@ Does not belong here: reading one file (`reading`), cutting (`segments`), rows (
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import logging
 import os
+import platform
+import re
 import shutil
 import tempfile
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -41,6 +46,11 @@ log = logging.getLogger(__name__)
 Outcome = DecodedVideo | VideoCopy | ChimpError
 
 _SCRATCH = "chimp-decode-"
+# chimp-decode-HOST-BOOT-PID-random
+_SCRATCH_NAME = re.compile(rf"{_SCRATCH}(?P<place>[A-Za-z0-9.]+-[0-9a-f]{{12}})-(?P<process>\d+)-[^-]+")
+ABANDONED_S = 48 * 3600.0
+"""Nobody can ask whether a process of another machine lives: its folder goes when nothing in it has changed for so
+long. No run lasts longer than a day."""
 # A file so large is probably long.
 _LARGE_BYTES = 32 * 1024 * 1024
 
@@ -232,13 +242,40 @@ def _unexpected(job: DecodeJob, short: str) -> ChimpError:
 @contextmanager
 def _scratch_folder() -> Iterator[Path]:
     """A folder for what waits on disk. Those of processes that were killed are removed first."""
-    parent = Path(tempfile.gettempdir())
+    parent, place = Path(tempfile.gettempdir()), _place()
     for left in parent.glob(f"{_SCRATCH}*"):
-        owner = left.name.removeprefix(_SCRATCH).split("-")[0]
-        if owner.isdigit() and not _is_running(int(owner)):
+        found = _SCRATCH_NAME.fullmatch(left.name)
+        if found is not None and found["place"] == place:
+            is_left = not _is_running(int(found["process"]))
+        else:  # of another machine or container, or of a start of this machine before the last
+            is_left = time.time() - _last_change(left) > ABANDONED_S
+        if is_left:
             shutil.rmtree(left, ignore_errors=True)
-    with tempfile.TemporaryDirectory(prefix=f"{_SCRATCH}{os.getpid()}-", ignore_cleanup_errors=True) as folder:
+    prefix = f"{_SCRATCH}{place}-{os.getpid()}-"
+    with tempfile.TemporaryDirectory(prefix=prefix, ignore_cleanup_errors=True) as folder:
         yield Path(folder)
+
+
+def _place() -> str:
+    """Where process numbers mean what they mean here: host name, start of the machine, and namespace of processes.
+
+    A folder for temporary files may be shared by machines, and by containers of one machine.
+    """
+    parts = []
+    for file in ("/proc/sys/kernel/random/boot_id", "/proc/self/ns/pid"):
+        with contextlib.suppress(OSError):
+            path = Path(file)
+            parts.append(str(path.readlink()) if path.is_symlink() else path.read_text(encoding="ascii"))
+    host = re.sub(r"[^A-Za-z0-9.]", "", platform.node())[:40] or "host"
+    return f"{host}-{hashlib.sha256(repr(parts).encode()).hexdigest()[:12]}"
+
+
+def _last_change(folder: Path) -> float:
+    """When the newest file or folder in a folder was changed; now if that cannot be seen."""
+    try:
+        return max(path.lstat().st_mtime for path in (folder, *folder.rglob("*")))
+    except OSError:
+        return time.time()
 
 
 def _is_running(process: int) -> bool:

@@ -24,8 +24,12 @@ from chimp_assets.database.labels.splits import audit_reserve_mask
 from chimp_assets.database.work.queue import in_lanes
 from chimp_assets.settings import Settings
 
-MAX_ATTEMPTS = 3
-"""Runs that a bundle gets before a person must look: without a limit one broken tape would be retried for ever."""
+MAX_ERRORS = 3
+"""Errors of the work itself before a person must look: without a limit one broken tape would be retried for ever."""
+
+MAX_ATTEMPTS = 8
+"""Runs in a row that end without an error and without having got any further, because they are killed, a node is taken
+away or the store cannot be reached: a video that kills whatever reads it must stop being asked for, too."""
 
 ENOUGH_TRACKS_TO_EMBED = 5_000
 """With this many live tracks the first embedder does not wait until the whole archive is tracked."""
@@ -48,7 +52,7 @@ def unfinished_bundles(conn: sa.Connection, max_attempts: int | None = MAX_ATTEM
     """Bundles with a video that is registered or decoded, oldest first; without those that used up their attempts."""
     statement = _unfinished()
     if max_attempts is not None:
-        statement = statement.where(t.bundle.c.attempts < max_attempts)
+        statement = statement.where(t.bundle.c.attempts < max_attempts, t.bundle.c.errors < MAX_ERRORS)
     return list(conn.scalars(statement))
 
 
@@ -59,7 +63,11 @@ def registered_videos(conn: sa.Connection) -> int:
 
 def exhausted_bundles(conn: sa.Connection) -> list[str]:
     """Unfinished bundles that used up their attempts: a person must look at their runs."""
-    return list(conn.scalars(_unfinished().where(t.bundle.c.attempts >= MAX_ATTEMPTS)))
+    return list(conn.scalars(_unfinished().where(_given_up())))
+
+
+def _given_up() -> sa.ColumnElement[bool]:
+    return sa.or_(t.bundle.c.attempts >= MAX_ATTEMPTS, t.bundle.c.errors >= MAX_ERRORS)
 
 
 def _unfinished() -> sa.Select[tuple[str]]:
@@ -90,10 +98,11 @@ def retry_failed(database: Database, video_id: int | None = None) -> RetryReport
         v, b = t.video.c, t.bundle.c
         failed = (v.state == "failed") if video_id is None else sa.and_(v.state == "failed", v.video_id == video_id)
         of_failed = b.bundle_id.in_(sa.select(v.bundle_id).where(failed))
-        given_up = b.attempts >= MAX_ATTEMPTS
+        given_up = _given_up()
+        none = {"attempts": 0, "errors": 0, "steps_left": None}
         taken_up = given_up if video_id is None else sa.and_(given_up, of_failed)
-        bundles = conn.execute(sa.update(t.bundle).where(taken_up).values(attempts=0)).rowcount
-        conn.execute(sa.update(t.bundle).where(b.attempts > 0, of_failed).values(attempts=0))
+        bundles = conn.execute(sa.update(t.bundle).where(taken_up).values(none)).rowcount
+        conn.execute(sa.update(t.bundle).where(sa.or_(b.attempts > 0, b.errors > 0), of_failed).values(none))
         again = {"state": "registered", "error": None, "updated_at": datetime.now(UTC)}
         videos = conn.execute(sa.update(t.video).where(failed).values(again)).rowcount
         return RetryReport(videos, bundles)
@@ -102,17 +111,42 @@ def retry_failed(database: Database, video_id: int | None = None) -> RetryReport
 
 
 def begin_attempt(database: Database, bundle_key: str) -> None:
-    """Counts a run of a bundle at its start, so that a killed run counts too."""
+    """Counts a run of a bundle at its start, so that a killed run counts too.
+
+    If the one before it got further (decoded or tracked a video), that one is forgotten and this is the first.
+    """
+    b, v = t.bundle.c, t.video.c
+
+    def work(conn: sa.Connection) -> None:
+        here = b.bundle_key == bundle_key
+        left = conn.scalar(
+            sa.select(sa.func.coalesce(sa.func.sum(sa.case((v.state == "registered", 2), else_=1)), 0))
+            .join_from(t.video, t.bundle, b.bundle_id == v.bundle_id)
+            .where(here, v.state.in_(("registered", "decoded")))
+        )
+        got_further = sa.and_(b.steps_left.is_not(None), b.steps_left > left)
+        conn.execute(
+            sa.update(t.bundle)
+            .where(here)
+            .values(attempts=sa.case((got_further, 1), else_=b.attempts + 1), steps_left=left)
+        )
+
+    database.transact(work)
+
+
+def note_error(database: Database, bundle_key: str) -> None:
+    """Counts that an error of the work itself ended the attempt."""
     with database.write() as conn:
         conn.execute(
-            t.bundle.update().where(t.bundle.c.bundle_key == bundle_key).values(attempts=t.bundle.c.attempts + 1)
+            sa.update(t.bundle).where(t.bundle.c.bundle_key == bundle_key).values(errors=t.bundle.c.errors + 1)
         )
 
 
 def finish_attempt(database: Database, bundle_key: str) -> None:
-    """Resets the attempts of a bundle whose run has ended."""
+    """Resets the attempts and errors of a bundle whose run has ended."""
+    none = {"attempts": 0, "errors": 0, "steps_left": None}
     with database.write() as conn:
-        conn.execute(t.bundle.update().where(t.bundle.c.bundle_key == bundle_key).values(attempts=0))
+        conn.execute(sa.update(t.bundle).where(t.bundle.c.bundle_key == bundle_key).values(none))
 
 
 def embedder_due(conn: sa.Connection, settings: Settings) -> Readiness:
@@ -167,7 +201,7 @@ def fine_tuning_due(conn: sa.Connection, settings: Settings) -> Readiness:
             t.audit_event.c.at > newest.created_at,
         )
     )
-    if (failures or 0) >= MAX_ATTEMPTS:
+    if (failures or 0) >= MAX_ERRORS:
         return Readiness(False, f"fine-tuning failed {failures} times on the newest training set; see its runs")
     return Readiness(
         True, f"{tracks} named tracks of {classes} individuals" + (f", {last} at the last fine-tuning" if last else "")
@@ -190,7 +224,7 @@ def labels_due(conn: sa.Connection, settings: Settings, now: datetime) -> Readin
 
     Compares the watermarks (annotation.seq and merge_id) of the newest training set that became a model with the newest
     answer and the newest merge, so that no label is lost with a training that died. A merge or its undo counts as many
-    new labels as it gives another individual. A training that died MAX_ATTEMPTS times on the same labels is not tried
+    new labels as it gives another individual. A training that died MAX_ERRORS times on the same labels is not tried
     again until there are more.
     """
     head_sets = sa.select(t.model.c.training_set_id).where(
@@ -244,7 +278,7 @@ def labels_due(conn: sa.Connection, settings: Settings, now: datetime) -> Readin
             )
         )
         tried, there = (newest.watermark_seq, newest.merge_watermark), (seq, last_merge(conn))
-        if tried == there != (trained_to, merged_to) and (failures or 0) >= MAX_ATTEMPTS:
+        if tried == there != (trained_to, merged_to) and (failures or 0) >= MAX_ERRORS:
             return Readiness(False, f"training failed {failures} times on the labels up to seq {seq}; see its runs")
     return Readiness(True, f"{fresh} new labels up to seq {seq}; the last training used labels up to {trained_to}")
 

@@ -51,6 +51,7 @@ from chimp_assets.vision.models.checkpoint import (
     registered_model,
     save_checkpoint,
 )
+from chimp_assets.vision.models.weights import local_weights
 
 if TYPE_CHECKING:
     from chimp_assets.archive.storage.store import BlobStore
@@ -213,7 +214,10 @@ def train_detector(
     teaching = [frame for frame in frames if frame.split == "train"]
     judging = [frame for frame in frames if frame.split != "train"]
     torch.manual_seed(settings.seed)
-    network, architecture, begun = start_of_training(settings.detect.weights, DEFAULT_ARCHITECTURE)
+    weights = settings.detect.weights
+    if weights is not None:
+        weights = str(local_weights(settings, store, weights))
+    network, architecture, begun = start_of_training(weights, DEFAULT_ARCHITECTURE)
     n = steps or int(np.clip(EPOCHS * len(teaching) / BATCH, *STEPS))
     checkpoints = TrainingCheckpoints(store, training_key("detector", training_set_id))
     identity = hashlib.blake2b(f"{training_set_id} {begun} {n} {settings.seed}".encode()).hexdigest()[:32]

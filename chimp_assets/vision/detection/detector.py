@@ -18,6 +18,7 @@ from chimp_assets.database.work.waiting_tracks import FINE_TUNED
 from chimp_assets.vision.detection.interface import Detector, DetectorError
 from chimp_assets.vision.detection.motion import MotionDetector
 from chimp_assets.vision.models.checkpoint import CONFIG_LIMIT, champion, load_checkpoint
+from chimp_assets.vision.models.weights import local_weights
 
 if TYPE_CHECKING:
     from chimp_assets.archive.storage.store import BlobStore
@@ -25,16 +26,22 @@ if TYPE_CHECKING:
     from chimp_assets.settings import Settings
 
 
-def detector_of(settings: Settings) -> Detector:
-    """The detector that the settings choose, on compute.device. Raises DetectorError if its weights cannot be used."""
+def detector_of(settings: Settings, store: BlobStore | None = None) -> Detector:
+    """The detector that the settings choose, on compute.device. store: where weights lie that are a key of it.
+
+    Raises DetectorError if its weights cannot be used, ModelFileError if the store does not have them.
+    """
     if settings.detect.detector == "motion":
         return MotionDetector()
     from chimp_assets.vision.detection.torchvision_detector import TorchvisionDetector  # torch: motion needs none
     from chimp_assets.vision.learning.device import device_of
 
     # Boxes far below the threshold are never used, so the network does not return them.
+    weights = settings.detect.weights
+    if weights is not None and store is not None:
+        weights = str(local_weights(settings, store, weights))
     least = round(settings.detect.min_score / 2, 3)
-    return TorchvisionDetector(settings.detect.weights, min_score=least, device=device_of(settings.compute.device))
+    return TorchvisionDetector(weights, min_score=least, device=device_of(settings.compute.device))
 
 
 def current_detector(db: Database, store: BlobStore, settings: Settings) -> tuple[Detector, int]:
@@ -46,7 +53,7 @@ def current_detector(db: Database, store: BlobStore, settings: Settings) -> tupl
     with db.read() as conn:
         row = champion(conn, "detector")
     if row is None or not row.name.startswith(FINE_TUNED) or row.checkpoint_uri is None or row.checkpoint_hash is None:
-        detector = detector_of(settings)
+        detector = detector_of(settings, store)
         return detector, register_detector(db, detector)
     from chimp_assets.vision.detection.torchvision_detector import TorchvisionDetector, network_of
     from chimp_assets.vision.learning.device import device_of

@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,6 +22,7 @@ from torch.nn import functional
 
 from chimp_assets.database import schema
 from chimp_assets.database.labels.splits import audit_reserve_mask, hash01
+from chimp_assets.settings import IN_STORE
 from chimp_assets.vision.embedding import descriptor
 from chimp_assets.vision.embedding.backbones import (
     LITE_FILE,
@@ -51,6 +52,7 @@ from chimp_assets.vision.models.checkpoint import (
     register_model,
     save_checkpoint,
 )
+from chimp_assets.vision.models.weights import local_weights
 from chimp_assets.vision.pictures.crops import read_crops
 
 if TYPE_CHECKING:
@@ -255,7 +257,7 @@ def fit_embedder(db: Database, store: BlobStore, settings: Settings, progress: P
         "tracks": _rounded(retrieval(described, crops.track, group, embed.dimensions, settings.seed)),
     }
     chosen, features, kind, local = plain, described, "tracks", None
-    given = _with_given_weights(settings)
+    given = _with_given_weights(settings, store)
     if given is not None:
         chosen, kind, local = given
         chosen = chosen.to(device)
@@ -291,7 +293,7 @@ def fit_embedder(db: Database, store: BlobStore, settings: Settings, progress: P
     return register_model(db, "embedder", f"{kind} {embed.dimensions}", config, uri, digest, state="champion")
 
 
-def _with_given_weights(settings: Settings) -> tuple[Embedder, str, LocalWeights | None] | None:
+def _with_given_weights(settings: Settings, store: BlobStore) -> tuple[Embedder, str, LocalWeights | None] | None:
     """The embedder with the weights that the settings name, its kind, and their file; None if they name none.
 
     Raises ModelError if torchvision's weights are required and not available, ModelFileError if the file is unfit.
@@ -300,7 +302,11 @@ def _with_given_weights(settings: Settings) -> tuple[Embedder, str, LocalWeights
     if embed.weights_file is not None:
         embedder = Embedder(embed.dimensions, embed.crop_side, embed.backbone)
         assert embedder.backbone is not None
-        return embedder, "file+tracks", load_weights(embedder.backbone, embed.weights_file, embed.weights_licence)
+        file = local_weights(settings, store, embed.weights_file)
+        given = load_weights(embedder.backbone, file, embed.weights_licence)
+        if embed.weights_file.startswith(IN_STORE):
+            given = replace(given, path=embed.weights_file)  # where it was kept here says nothing elsewhere
+        return embedder, "file+tracks", given
     if embed.weights == "imagenet":
         embedder = Embedder(embed.dimensions, embed.crop_side, embed.backbone)
         assert embedder.backbone is not None

@@ -40,6 +40,7 @@ from chimp_assets.vision.models.checkpoint import (
     registered_model,
     save_checkpoint,
 )
+from chimp_assets.vision.models.weights import local_weights
 
 if TYPE_CHECKING:
     from chimp_assets.archive.storage.store import BlobStore
@@ -126,7 +127,7 @@ def _fine_tune(
         recipe,
         seed=settings.seed,
         dimensions=int(now.config["dimensions"]),
-        start=_start(settings, now, before, recipe),
+        start=_start(settings, store, now, before, recipe),
         checkpoints=checkpoints,
         ranks=ranks,
         device=settings.compute.device,
@@ -304,7 +305,9 @@ def _recipe(settings: Settings, now: ModelRow, on_gpu: bool) -> Recipe:
     return recipe if name == SMALL else replace(recipe, side=int(now.config["crop_side"]))
 
 
-def _start(settings: Settings, now: ModelRow, before: Embedder, recipe: Recipe) -> dict[str, Tensor] | None:
+def _start(
+    settings: Settings, store: BlobStore, now: ModelRow, before: Embedder, recipe: Recipe
+) -> dict[str, Tensor] | None:
     """Initial weights: the champion's, those of a user's file, ImageNet's, or none."""
     if now.config.get("backbone") == recipe.backbone and before.backbone is not None:
         found = before.backbone.state_dict()
@@ -312,7 +315,8 @@ def _start(settings: Settings, now: ModelRow, before: Embedder, recipe: Recipe) 
         network, _ = backbone_of(recipe.backbone)
         wanted = settings.embed.weights
         if settings.embed.weights_file is not None and settings.embed.backbone == recipe.backbone:
-            load_weights(network, settings.embed.weights_file, settings.embed.weights_licence)
+            file = local_weights(settings, store, settings.embed.weights_file)
+            load_weights(network, file, settings.embed.weights_licence)
         elif wanted == "self_supervised" or not load_imagenet(network, recipe.backbone):
             return None
         found = network.state_dict()

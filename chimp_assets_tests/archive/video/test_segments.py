@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -160,13 +161,37 @@ def dies(message: object, beat: object) -> None:
 def test_nothing_of_the_parts_stays_on_disk(films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Temporary folders that stay fill the disk of a machine that ingests for weeks; those of the killed go too."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    left = tmp_path / "chimp-decode-999999999-abc"
+    left = tmp_path / f"chimp-decode-{decoders._place()}-999999999-abc"
     left.mkdir()
     (left / "000001.jpegs").write_bytes(b"x")
-    mine = tmp_path / f"chimp-decode-{os.getpid()}-other"
+    mine = tmp_path / f"chimp-decode-{decoders._place()}-{os.getpid()}-other"
     mine.mkdir()
     whole_of(films / "stream.ts", tmp_path / "store", SETTINGS)
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([mine.name, "store"])
+
+
+def test_the_folder_of_a_worker_elsewhere_stays_until_nothing_in_it_has_changed_for_days(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a TMPDIR that machines or containers share, the number of a living process there may be nobody's here."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    lives, dead, older = (
+        tmp_path / name
+        for name in (
+            "chimp-decode-node2-0123456789ab-999999999-abc",
+            "chimp-decode-node3-0123456789ab-999999999-abc",
+            "chimp-decode-999999999-abc",  # as an older version names it
+        )
+    )
+    long_ago = time.time() - decoders.ABANDONED_S - 60
+    for folder in (lives, dead, older):
+        (folder / "7").mkdir(parents=True)
+        os.utime(folder / "7", (long_ago, long_ago))
+        os.utime(folder, (long_ago, long_ago))
+    (lives / "7" / "000001.jpegs").write_bytes(b"x")
+    with decoders._scratch_folder() as mine:
+        assert {path.name for path in tmp_path.iterdir()} == {mine.name, lives.name}
+    assert lives.is_dir()
 
 
 def test_the_pictures_of_a_part_are_numbered_from_its_own_beginning(films: Path) -> None:

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from chimp_assets.database import schema as s
 from chimp_assets.database.labels.events import record_events
+from chimp_assets.database.work.due import MAX_ATTEMPTS
 from chimp_assets.home import Home
 from chimp_assets.insight import archive, models
 from chimp_assets.insight.labelling import people
@@ -153,7 +154,7 @@ def test_retrying_takes_failed_videos_up_again(home: Home, browser: Callable[...
     """A button that does something else than the command would leave videos behind that nobody looks for."""
     with home.database.write() as conn:
         conn.execute(sa.update(s.video).where(s.video.c.video_id == 2).values(state="failed", error="no disk"))
-        conn.execute(sa.update(s.bundle).values(attempts=3))
+        conn.execute(sa.update(s.bundle).values(attempts=MAX_ATTEMPTS))
     ada = browser("ada")
     assert "/api/data/retry" in ada.get("/data").text
     assert ada.post("/api/data/retry", json={}).json() == {"videos": 1, "bundles": 1}
