@@ -2,6 +2,10 @@
 
 import base64
 import json
+import os
+import socket
+import subprocess
+import sys
 import tempfile
 from dataclasses import replace
 
@@ -12,8 +16,6 @@ import torch
 
 from chimp_assets.database import schema
 from chimp_assets.database.work import due as work
-from chimp_assets.home import Home
-from chimp_assets.loop.embedders import training_set_for_embedder
 from chimp_assets.settings import load_settings
 from chimp_assets.vision import train
 from chimp_assets.vision.datasets.roles import roles_of_days
@@ -238,31 +240,86 @@ def test_a_training_killed_on_one_node_goes_on_at_another_from_the_store(home, n
     assert min(steps) in (8, 9)
     assert list(home.store.list(FOLDER)) == []
     assert [path for path in tmp_path.glob("*/tmp/*") if path.name.startswith("chimp-training")] == []
-    # The weights of one that nobody killed: the same bytes, the same row.
-    again, _ = fine_tune(home.database, home.store, one, training_set_id)
-    assert again.model_id == resumed.model_id
+    with home.database.read() as conn:
+        assert model_of(conn, resumed.model_id).training_set_id == training_set_id
+        assert unfinished_training(conn, home.store) is None
 
 
-def test_a_training_that_an_older_version_kept_in_the_home_goes_on_from_the_store(home, named, caplog):
-    """An upgrade in the middle of a night of training must neither lose it nor leave its gigabytes behind."""
-    settings, _, training_set_id = named
-    with pytest.raises(Killed):
-        fine_tune(home.database, home.store, settings, training_set_id, killed_at(20))
-    former = settings.home / "training" / f"embedder-{training_set_id}" / "checkpoints"
-    former.mkdir(parents=True)
-    (former.parent / "crops.npy").write_bytes(b"many")
-    (settings.home / "training" / "embedder-7").mkdir()
-    for info in list(home.store.list(FOLDER)):
-        (former / info.key.rpartition("/")[2]).write_bytes(home.store.get(info.key))
-        home.store.delete(info.key)
-    with caplog.at_level("INFO"):
-        assert training_set_for_embedder(Home.open(settings.home)) == training_set_id
-    assert "goes on from the store" in caplog.text
-    assert not (settings.home / "training").exists()
-    assert {info.key.rpartition("/")[2].partition("-")[0] for info in home.store.list(FOLDER)} == {"step", STATE_FILE}
-    steps = []
-    fine_tune(home.database, home.store, settings, training_set_id, lambda state: steps.append(state.step))
-    assert steps == [], "it had ended"
+NODES = """
+import os, sys, tempfile
+from dataclasses import replace
+from pathlib import Path
+import torch
+from chimp_assets.home import Home
+from chimp_assets.vision.embedding import crop_file, fine_tuning
+from chimp_assets.vision.learning.ranks import Ranks
+from chimp_assets_tests.vision.embedding.test_fine_tuning import TINY
+
+torch.set_num_threads(1)
+fine_tuning.Recipe = lambda: replace(TINY, min_views=64)
+root, folder = Path(sys.argv[1]), Path(sys.argv[2])
+
+def work(rank, local, node, port):
+    os.environ |= {"RANK": str(rank), "WORLD_SIZE": "2", "LOCAL_RANK": str(local)}
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    tempfile.tempdir = str(folder / node)
+    real = crop_file._write_crops
+    def write(into, *rest):
+        print("crops", node, flush=True)
+        real(into, *rest)
+    crop_file._write_crops = write
+    home = Home.open(root)
+    settings = home.settings.model_copy(update={"home": folder / node})
+    found = fine_tuning.fine_tune(home.database, home.store, settings, int(sys.argv[3]), ranks=Ranks(rank, 2, local))
+    if found is not None:
+        print("model", found[0].model_id, flush=True)
+
+for port, processes in ((sys.argv[4], ((0, 0, "a"), (1, 1, "a"))), (sys.argv[5], ((0, 0, "b"), (1, 0, "c")))):
+    children = []
+    for process in processes:
+        child = os.fork()
+        if not child:
+            try:
+                work(*process, port)
+            finally:
+                sys.stdout.flush(); sys.stderr.flush()
+                os._exit(1 if sys.exc_info()[0] else 0)
+        children.append(child)
+    for child in children:
+        assert os.waitpid(child, 0)[1] == 0
+"""
+
+
+def free_ports(n):
+    held = [socket.socket() for _ in range(n)]
+    for one in held:
+        one.bind(("127.0.0.1", 0))
+    ports = [str(one.getsockname()[1]) for one in held]
+    for one in held:
+        one.close()
+    return ports
+
+
+def test_two_ranks_on_two_nodes_learn_the_weights_of_two_ranks_on_one(home, named, tmp_path):
+    """A node that waits for a file of another waits for ever, and one that learns from less spoils the weights."""
+    _, _, training_set_id = named
+    home.database.dispose()
+    for name in "abc":
+        (tmp_path / name).mkdir()
+    done = subprocess.run(
+        [sys.executable, "-c", NODES, str(home.settings.home), str(tmp_path), str(training_set_id), *free_ports(2)],
+        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)},
+        check=False, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    said = [line.split() for line in done.stdout.splitlines()]
+    assert sorted(words[1] for words in said if words[0] == "crops") == ["a", "b", "c"], "each node once"
+    models = [words[1] for words in said if words[0] == "model"]
+    # One row: its key is found by the hash of the weights, so that they agree bit for bit.
+    assert len(models) == 2
+    assert len(set(models)) == 1
+    assert list(home.store.list(FOLDER)) == []
+    assert [*tmp_path.glob("?/chimp-training*")] == []
 
 
 def test_a_new_embedder_asks_for_a_head_of_its_own_once(home):

@@ -1,0 +1,1 @@
+"""What more machines, or a GPU, are worth."""
