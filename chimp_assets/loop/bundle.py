@@ -11,8 +11,8 @@ picture for the web UI) leaves it counted as well. An end forgets all attempts o
 track, `decode` ends the attempt itself, since nobody needs to come after it. Where a job tracks
 many bundles, the run of a bundle ends its attempt with the frames, and the job counts its own.
 
-**What ends an attempt** decides how soon the bundle is given up. An error of the work itself comes again on any machine:
-three of them (`MAX_ERRORS`) are enough. A run that is gone without a word may have been on a node that was taken away,
+**What ends an attempt** decides how soon the bundle is given up. An error of the work itself comes again on any
+machine: three of them (`MAX_ERRORS`) are enough. A run that is gone without a word may have been on a node that was taken away,
 or the video may have killed it (no memory, a fault in a codec): nobody is left to tell them apart, and a store or a
 database that is away says nothing about the bundle either. What tells them apart is whether the bundle gets any
 further. Nodes are taken away anywhere, so that most attempts leave a video or two behind them, and the count begins
