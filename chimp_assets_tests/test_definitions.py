@@ -91,6 +91,7 @@ def test_everything_runs_by_itself_once_the_daemon_is_up(repository):
     assert {sensor.name for sensor in repository.sensor_defs} == {
         "new_videos",
         "unfinished_bundles",
+        "tracks_waiting",
         "first_embedder",
         "better_embedder",
         "new_labels",

@@ -18,13 +18,12 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from chimp_assets.compute.pod import MANAGED_BY, RUN_LABEL, pod_labels, pod_name, pod_spec
+from chimp_assets.compute.step_context import StepContext, step_key
 from chimp_assets.errors import ChimpError, SettingsError
 
 if TYPE_CHECKING:
     from chimp_assets.compute.heavy_step import HeavyStep
     from chimp_assets.home import Home
-
-StepContext = dg.AssetExecutionContext | dg.OpExecutionContext
 
 POLL_S = 5.0
 PATIENCE_S = 1800.0
@@ -57,7 +56,7 @@ def run_in_pod(context: StepContext, home: Home, step: HeavyStep) -> dg.PipesCli
 
     namespace = home.settings.compute.k8s.namespace
     partition = context.partition_key if context.has_partition_key else None
-    name = pod_name(home, step, str(context.op_handle), partition)
+    name = pod_name(home, step, step_key(context), partition)
     spec = pod_spec(home, step)
     pods = _Pods(core_api(), namespace, context.log.warning)
     reader = PipesK8sPodLogsMessageReader()
@@ -71,7 +70,7 @@ def run_in_pod(context: StepContext, home: Home, step: HeavyStep) -> dg.PipesCli
                 image=None,
                 command=None,
                 env_vars=session.get_bootstrap_env_vars(),
-                base_pod_meta={"labels": pod_labels(context.run_id, step)},
+                base_pod_meta={"labels": pod_labels(context.run.run_id, step)},
                 base_pod_spec=spec,
             )
             pods.create(body)
@@ -112,7 +111,7 @@ def _taken_over(context: StepContext, pods: _Pods, name: str) -> bool:
     if found is None:
         return False
     of = (found.metadata.labels or {}).get(RUN_LABEL, "")
-    run = context.instance.get_run_by_id(of) if of and of != context.run_id else None
+    run = context.instance.get_run_by_id(of) if of and of != context.run.run_id else None
     if run is not None and not run.is_finished:
         raise PodError(
             f"The pod {name} does this work already, for the run {of}.",

@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from chimp_assets.compute.messages import report_of
+from chimp_assets.compute.step_context import StepContext, leave_pool
 from chimp_assets.errors import SettingsError
 
 if TYPE_CHECKING:
     from chimp_assets.compute.heavy_step import HeavyStep
     from chimp_assets.home import Home
-
-StepContext = dg.AssetExecutionContext | dg.OpExecutionContext
 
 
 class ComputeResource(dg.ConfigurableResource):
@@ -26,12 +25,13 @@ class ComputeResource(dg.ConfigurableResource):
 
     def run(self, context: StepContext, home: Home, step: HeavyStep) -> dg.PipesClientCompletedInvocation | Any:
         """Runs a step to its end; the event log holds its messages. Raises whatever the place raises if it fails,
-        SettingsError if the place's packages are missing, UnfinishedStepError if the step has not said `done`.
+        SettingsError if the place cannot be used, UnfinishedStepError if the step has not said `done`.
 
         A step that runs elsewhere gives back its slot of the pool: a pool counts work of this machine, and waiting for
         an hour is none.
         """
         if home.settings.compute.is_remote:
+            require_shared(home)
             leave_pool(context)
         done = _run_in_place(context, home, step)
         report_of(done)
@@ -68,6 +68,12 @@ def _require(package: str, kind: str) -> None:
         )
 
 
-def leave_pool(context: StepContext) -> None:
-    """Gives back the slot that this step holds in its pool, before the step ends. Harmless if it holds none."""
-    context.instance.event_log_storage.free_concurrency_slot_for_step(context.run_id, str(context.op_handle))
+def require_shared(home: Home) -> None:
+    """Raises SettingsError if another machine could not work in this home: its database or store is a local file."""
+    settings = home.settings
+    for name, url in (("database_url", settings.database_url), ("store_url", settings.store_url)):
+        if url.startswith(("sqlite", "file:", "/")):
+            raise SettingsError(
+                f"compute.kind is {settings.compute.kind}, but {name} names files of this machine.",
+                "Move the home to a database server and to az://container/prefix, or set compute.kind to subprocess.",
+            )
