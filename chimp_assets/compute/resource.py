@@ -27,4 +27,8 @@ class ComputeResource(dg.ConfigurableResource):
             from chimp_assets.compute.subprocess import run_in_subprocess
 
             return run_in_subprocess(context, home, step)
+        if kind == "azureml":
+            from chimp_assets.compute.azureml import run_in_azureml
+
+            return run_in_azureml(context, home, step)
         raise NotImplementedError(kind)
