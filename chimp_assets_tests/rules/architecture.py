@@ -22,7 +22,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors", "addresses", "intervals", "arrays", "private_files", "settings"),
     ("database",),
     ("archive",),
-    ("home", "dagster_home", "markdown"),
+    ("home", "dagster_home", "markdown", "pipes_session"),
     ("vision", "acquisition"),
     ("loop", "operations", "compute", "resources"),
     ("assets", "insight"),
@@ -42,7 +42,7 @@ MAY_IMPORT: dict[tuple[str, ...], dict[str, str]] = {
         "chimp_assets.dagster_home": "prepares Dagster's own instance",
         "chimp_assets.web.dagster": "serves Dagster's web UI behind our sign-in",
         "chimp_assets.demo": "watches the runs of the instance that it starts",
-        "chimp_assets.vision.train": "the script that Dagster Pipes starts: it reports to whoever started it",
+        "chimp_assets.pipes_session": "what a heavy step reports to, where Dagster Pipes started it",
     },
     ("fastapi", "starlette"): {"chimp_assets.web": "the pages and the interface"},
 }
