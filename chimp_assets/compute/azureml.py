@@ -16,13 +16,13 @@ without one message is a success, and a run that dies never finds its job again.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from chimp_assets.compute.azureml_job import job_of, work_of
+from chimp_assets.compute.azureml_job import WORK_TAG, job_of, work_of
 from chimp_assets.compute.azureml_messages import (
     JobContext,
     JobMessages,
@@ -86,7 +86,7 @@ class _Run:
         self.patient = Patience(self.settings.patience_s, self.settings.poll_s, context.log.warning)
         partition = context.partition_key if context.has_partition_key else None
         self.submitted = False
-        self.work = work_of(home, step, str(context.op_handle), partition)
+        self.work = work_of(home, step, str(context.op_execution_context.op_handle), partition)
 
     def to_its_end(self) -> dg.PipesClientCompletedInvocation | Any:
         """Finds or submits the job, follows it, clears its mailbox."""
@@ -111,10 +111,9 @@ class _Run:
         finally:
             if not may_live:
                 self._clear(mailbox)
-        metadata = {
-            "azureml/job": claim.name,
-            **({"azureml/url": dg.MetadataValue.url(ended.url)} if ended.url else {}),
-        }
+        metadata: dict[str, Any] = {"azureml/job": claim.name}
+        if ended.url:
+            metadata["azureml/url"] = dg.MetadataValue.url(ended.url)
         return dg.PipesClientCompletedInvocation(session, metadata=metadata)
 
     def _claim(self) -> _Claim:
@@ -161,8 +160,8 @@ class _Run:
         except Exception as error:
             raise self.workspace.explained(f"The job {name} could not be looked for", error) from error
 
-    def _submit(self, name: str, pipes: dict[str, str]) -> JobState:
-        """Hands the job over. An answer that was lost on the way is no reason to do so twice: the name is looked for."""
+    def _submit(self, name: str, pipes: Mapping[str, str]) -> JobState:
+        """Hands the job over. Where the answer was lost on the way, it is looked for before that is done again."""
         job = job_of(self.home, self.step, name, self.work, self.context.run.run_id, pipes, account_url())
         self.submitted = True
         before: list[Exception] = []
@@ -188,9 +187,7 @@ class _Run:
     def _taken(self, name: str) -> JobState | None:
         """The job of this name if another run was quicker; a service says that in many words."""
         found = self.workspace.job(name)
-        return (
-            found if found is not None and found.tags.get("chimp_work", self.work.digest) == self.work.digest else None
-        )
+        return found if found is not None and found.tags.get(WORK_TAG) == self.work.digest else None
 
     def _follow(self, state: JobState, messages: JobMessages) -> JobState:
         """Looks at a job until it has ended, and hands on its messages meanwhile."""
@@ -206,7 +203,7 @@ class _Run:
                 silent_since = silent_since or time.monotonic()
                 if time.monotonic() - silent_since > self.settings.patience_s:
                     raise JobError(
-                        f"The job {name} has been {state.status} for {self.settings.patience_s:.0f} s and is cancelled.",
+                        f"The job {name} is cancelled: it was {state.status} for {self.settings.patience_s:.0f} s.",
                         f"Its node may be lost; the next attempt takes another. {state.url}",
                     )
             else:
@@ -228,7 +225,7 @@ class _Run:
         except Exception as error:
             raise JobError(
                 f"The job {name} could not be looked at for {self.settings.patience_s:.0f} s: {first_line(error)}",
-                "If it lives, the next run of this step takes it over; `chimp doctor` says whether the workspace answers.",
+                "If it lives, the next run of this step takes it over. See what `chimp doctor` says of the workspace.",
             ) from error
 
     def _read(self, messages: JobMessages) -> None:
@@ -256,7 +253,7 @@ class _Run:
     def _end_for(self, error: BaseException, name: str) -> bool:
         """Ends the job of a run that ends for error, as far as it can. Returns whether it is known to have ended.
 
-        A run whose look at the service failed for all its patience asks for the end too: it may be that only looks fail.
+        A run that could not look at its job for all its patience asks for the end too: it may be that only looks fail.
         """
         if not self.submitted or (isinstance(error, WorkspaceError) and self._quietly_looked(name) is None):
             return True  # it never was, as far as anyone knows
@@ -277,9 +274,7 @@ class _Run:
             if found is not None and found.ended:
                 return found
             if time.monotonic() > give_up:
-                self.context.log.warning(
-                    f"The job {name} has not ended after it was cancelled: look at it in the studio."
-                )
+                self.context.log.warning(f"The job {name} was cancelled and has not ended: see the studio.")
                 return None
             time.sleep(min(self.settings.poll_s, 5.0))
 

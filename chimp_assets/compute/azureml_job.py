@@ -4,10 +4,10 @@ Belongs here: the description that is handed to the service. Does not belong her
 following the job (`azureml`).
 
 **The name is the arbiter.** A service that has a job of a name never starts a second one of that name, whoever asks and
-however often. So the name is made from the work and not from the run: deployment, step, command and code, and the number
-of the attempt. A run that Dagster starts in the place of a dead one (another run id, often not even marked as a retry:
-a sensor asked again) finds the job of its predecessor by looking, and two runs that ask for the same work at the same
-moment get one job. The attempt counts the jobs of this name that have ended; the run id stands in the tags.
+however often. So the name is made from the work and not from the run: home, step, command and code, and the number of
+the attempt. A run that takes the place of a dead one has another id, and often is not even marked as a retry, since a
+sensor asked again: it finds the job of its predecessor by looking. Two runs that ask for the same work at the same
+moment get one job. An attempt is the next one once the job of the last has ended; the id of the run is a tag.
 """
 
 from __future__ import annotations

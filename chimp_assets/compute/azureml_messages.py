@@ -129,7 +129,7 @@ class JobMessages(dg.PipesMessageReader):
             self._results, self.done, self.failure = [], False, ""
         elif method == "closed":
             problem = params.get("exception") or {}
-            self.failure = f"{problem.get('name')}: {str(problem.get('message', '')).strip()}" if problem else ""
+            self.failure = str(problem.get("message", "")).strip()
         elif method == "report_custom_message":
             payload = params.get("payload")
             self.done = self.done or (isinstance(payload, dict) and payload.get(MESSAGE) == DONE)
@@ -153,7 +153,7 @@ class JobMessages(dg.PipesMessageReader):
 
 
 def mailbox_store(home: Home) -> BlobStore:
-    """The store of all mailboxes. Raises SettingsError if it is no container of Azure, StoreError if it is not there."""
+    """The store of all mailboxes. Raises SettingsError if it is not in Azure, StoreError if it is not there."""
     settings = home.settings
     url = settings.compute.azureml.messages_url or f"{settings.store_url.rstrip('/')}/jobs"
     if not url.startswith("az://"):

@@ -7,6 +7,7 @@ sentence with a remedy. Does not belong here: what a job is made of (`azureml_jo
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -102,6 +103,8 @@ class Workspace:
                 f"compute.kind is azureml, but a package for it is missing: {error.name}.",
                 "Install the packages of requirements-scale-out.lock.",
             ) from error
+        # Every error comes as an exception too; as log lines, each look at a free name would look like a fault.
+        logging.getLogger("azure.ai.ml").setLevel(logging.CRITICAL)
         return MLClient(
             DefaultAzureCredential(),
             self.settings.subscription_id,
@@ -145,7 +148,7 @@ class Workspace:
         if type(error).__name__ in ("ClientAuthenticationError", "CredentialUnavailableError") or status == 401:
             return WorkspaceError(
                 f"{what}: no identity of this machine is accepted by {where}.",
-                "Give the machine a managed identity, or run `az login`, and see docs/operate/azure-ml.md for its roles.",
+                "Give it a managed identity with the roles that docs/operate/azure-ml.md names, or run `az login`.",
             )
         if status == 403:
             return WorkspaceError(

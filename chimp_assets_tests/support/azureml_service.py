@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -181,9 +180,9 @@ class AzureMLService:
             return self._of_jobs(method, path, name, body)
         if kind == "computes" and name in self.computes:
             return 200, {"id": path, "name": name, "location": "westeurope", "properties": self.computes[name]}
-        if kind == "environments" and (found := re.fullmatch(r"([^/]+)/versions/([^/]+)", name)):
-            if "/".join(found.groups()) in self.environments:
-                return 200, {"id": path, "name": found[2], "properties": {"image": "acr.example/chimp-assets:1"}}
+        if kind == "environments" and name.replace("/versions/", "/") in self.environments:
+            version = name.rpartition("/")[2]
+            return 200, {"id": path, "name": version, "properties": {"image": "acr.example/chimp-assets:1"}}
         if kind == "datastores":
             return self._of_datastores(method, path, name, body)
         if kind == "models":
@@ -225,13 +224,7 @@ class AzureMLService:
 
     def _of_models(self, method: str, path: str, name: str, body: dict[str, Any]) -> tuple[int, Any]:
         if method == "PUT":
-            known = name in self.models
             self.models[name] = body["properties"]
-            return 200 if known else 201, {
-                "id": path,
-                "name": name.rpartition("/")[2],
-                "properties": body["properties"],
-            }
         if name in self.models:
             return 200, {"id": path, "name": name.rpartition("/")[2], "properties": self.models[name]}
         return 404, _error("ModelNotFound", f"there is no model {name}")

@@ -6,7 +6,6 @@ Belongs here: the ways in which a step may end. Does not belong here: work.
 from __future__ import annotations
 
 import argparse
-import os
 import time
 from pathlib import Path
 
@@ -23,12 +22,12 @@ def main() -> None:
     from chimp_assets.pipes_session import pipes_session
 
     with pipes_session() as session:
-        session.say(f"at work in {os.getcwd()}")
+        session.say(f"at work in {Path.cwd()}")
         _wait(asked.gate)
         if asked.ending == "error":
             raise ValueError("the step of the test fails")
         if asked.ending == "done":
-            session.done({"model_id": 7, "folder": os.getcwd()})
+            session.done({"model_id": 7, "folder": str(Path.cwd())})
 
 
 def _wait(gate: Path | None) -> None:
