@@ -6,7 +6,7 @@ with a sentence otherwise; no job is started twice, none is left, and no blob st
 
 import itertools
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -24,26 +24,17 @@ from chimp_assets.home import Home
 from chimp_assets_tests.azure.azurite import KEY
 from chimp_assets_tests.azure.conftest import _no_credentials_from_outside, azurite, with_key  # noqa: F401  fixtures
 from chimp_assets_tests.support.azureml_service import (
-    GROUP,
-    SUBSCRIPTION,
-    WORKSPACE,
+    SETTINGS,
     AzureMLService,
     ClusterJob,
     await_true,
+    service,  # noqa: F401  a fixture
 )
 
 _numbers = itertools.count()
 # The SDK's own use of its libraries.
 pytestmark = pytest.mark.filterwarnings("ignore:::(azure|marshmallow)[.]")
 STEP = "chimp_assets_tests.support.azureml_step"
-
-
-@pytest.fixture
-def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[AzureMLService]:
-    with AzureMLService(tmp_path / "cluster", {"AZURE_STORAGE_ACCOUNT_KEY": KEY}) as started:
-        for name, value in started.environment().items():
-            monkeypatch.setenv(name, value)
-        yield started
 
 
 class Place:
@@ -115,11 +106,7 @@ def place(with_key, service, tmp_path, monkeypatch) -> Place:  # noqa: F811
     (folder / "chimp.toml").touch()  # its database is never opened
 
     def opened(**compute: Any) -> Home:
-        azureml = {
-            "subscription_id": SUBSCRIPTION, "resource_group": GROUP, "workspace": WORKSPACE, "cpu_compute": "cpu",
-            "environment": "chimp-assets:1", "identity_client_id": "client-of-the-cluster",
-            "poll_s": 0.1, "patience_s": 20.0, **compute,
-        }  # fmt: skip
+        azureml = {**SETTINGS, **compute}
         return Home.open(
             folder,
             store_url=container,

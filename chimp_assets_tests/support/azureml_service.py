@@ -16,15 +16,23 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from chimp_assets_tests.azure.azurite import KEY
 from chimp_assets_tests.paths import REPOSITORY
 
 SUBSCRIPTION, GROUP, WORKSPACE = "00000000-0000-0000-0000-000000000019", "rg-gombe", "ws-gombe"
+SETTINGS: dict[str, Any] = {
+    "subscription_id": SUBSCRIPTION, "resource_group": GROUP, "workspace": WORKSPACE, "cpu_compute": "cpu",
+    "environment": "chimp-assets:1", "identity_client_id": "client-of-the-cluster", "poll_s": 0.1, "patience_s": 20.0,
+}  # fmt: skip
+"""Of [compute.azureml]."""
 _ROOT = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{GROUP}/providers/Microsoft.MachineLearningServices/workspaces"
 _WORKSPACE = f"{_ROOT}/{WORKSPACE}"
 
@@ -297,6 +305,15 @@ class AzureMLService:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+
+
+@pytest.fixture
+def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[AzureMLService]:
+    """A service that this process reaches, and whose jobs reach Azurite with its key."""
+    with AzureMLService(tmp_path / "cluster", {"AZURE_STORAGE_ACCOUNT_KEY": KEY}) as started:
+        for name, value in started.environment().items():
+            monkeypatch.setenv(name, value)
+        yield started
 
 
 def await_true(is_so: Callable[[], bool], what: str, seconds: float = 120.0) -> None:
