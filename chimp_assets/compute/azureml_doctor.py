@@ -100,6 +100,7 @@ def _clusters(workspace: Workspace, home: Home) -> list[WorkspaceFinding]:
 def _cluster(name: str, cluster: Any, nodes: int) -> WorkspaceFinding:
     most = getattr(cluster, "max_instances", None)
     state = getattr(cluster, "provisioning_state", None)
+    state = getattr(state, "value", state)
     errors = getattr(cluster, "provisioning_errors", None)
     if state not in (None, "Succeeded"):
         said = f" ({errors})" if errors else ""

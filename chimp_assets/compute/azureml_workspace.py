@@ -104,7 +104,9 @@ class Workspace:
                 "Install the packages of requirements-scale-out.lock.",
             ) from error
         # Every error comes as an exception too; as log lines, each look at a free name would look like a fault.
-        logging.getLogger("azure.ai.ml").setLevel(logging.CRITICAL)
+        log = logging.getLogger("azure.ai.ml")
+        log.addHandler(logging.NullHandler())
+        log.propagate = False
         return MLClient(
             DefaultAzureCredential(),
             self.settings.subscription_id,

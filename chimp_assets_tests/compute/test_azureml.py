@@ -40,8 +40,8 @@ STEP = "chimp_assets_tests.support.azureml_step"
 class Place:
     """A home whose heavy steps run in the stand-in, and one asset that asks for one."""
 
-    def __init__(self, settings: Callable[..., Home], service: AzureMLService, folder: Path, store_url: str) -> None:
-        self._settings, self.service, self.folder = settings, service, folder
+    def __init__(self, settings: Callable[..., Home], used: AzureMLService, folder: Path, store_url: str) -> None:
+        self._settings, self.service, self.folder = settings, used, folder
         self.mailboxes = f"{store_url}/jobs"
         self.gate = folder / "gate"
 
@@ -91,16 +91,8 @@ class Place:
 
 
 @pytest.fixture
-def place(with_key, service, tmp_path, monkeypatch) -> Place:  # noqa: F811
+def place(with_key, service, tmp_path) -> Place:  # noqa: F811
     container = with_key.make_container(f"jobs-{next(_numbers)}")
-    if not hasattr(Home, "job_environment"):
-        monkeypatch.setattr(
-            Home,
-            "job_environment",
-            lambda home: {"CHIMP_DATABASE_URL": home.settings.database_url, "CHIMP_STORE_URL": home.settings.store_url},
-            raising=False,
-        )
-
     folder = tmp_path / "home"
     folder.mkdir()
     (folder / "chimp.toml").touch()  # its database is never opened
@@ -110,6 +102,7 @@ def place(with_key, service, tmp_path, monkeypatch) -> Place:  # noqa: F811
         return Home.open(
             folder,
             store_url=container,
+            archive_url=container,
             database_url="postgresql+psycopg://chimp@db.example/chimp",
             compute={"kind": "azureml", "azureml": azureml},
         )
@@ -138,7 +131,7 @@ def test_a_step_runs_elsewhere_and_reports_here(place):
     assert asked["tags"]["chimp_step"] == STEP
     assert sorted(name for name in job.variables if not name.startswith("CHIMP_COMPUTE")) == [
         "AZURE_CLIENT_ID", "AZURE_STORAGE_ACCOUNT_NAME", "AZURE_STORAGE_ENDPOINT",
-        "CHIMP_DATABASE_URL", "CHIMP_PIPES_ACCOUNT_URL", "CHIMP_PIPES_KIND", "CHIMP_STORE_URL",
+        "CHIMP_ARCHIVE_URL", "CHIMP_DATABASE_URL", "CHIMP_PIPES_ACCOUNT_URL", "CHIMP_PIPES_KIND", "CHIMP_STORE_URL",
         "DAGSTER_PIPES_CONTEXT", "DAGSTER_PIPES_MESSAGES",
     ]  # fmt: skip
     assert KEY not in str(asked)

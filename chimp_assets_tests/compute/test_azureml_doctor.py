@@ -16,15 +16,16 @@ def container(azurite) -> str:  # noqa: F811
 
 
 @pytest.fixture
-def look(with_key, service, container, tmp_path, monkeypatch):  # noqa: F811
+def look(with_key, service, container, tmp_path):  # noqa: F811
     """look(setting=value): what is found where [compute.azureml] has these settings."""
-    if not hasattr(Home, "job_environment"):
-        monkeypatch.setattr(Home, "job_environment", lambda home: {}, raising=False)
     (tmp_path / "chimp.toml").touch()
 
     def findings_with(nodes: int = 1, **azureml: object) -> dict[str, WorkspaceFinding]:
         compute = {"kind": "azureml", "nodes": nodes, "azureml": {**SETTINGS, **azureml}}
-        home = Home.open(tmp_path, store_url=container, database_url="mssql+pyodbc://db.example/chimp", compute=compute)
+        home = Home.open(
+            tmp_path, store_url=container, archive_url=container, compute=compute,
+            database_url="mssql+pyodbc://db.example/chimp",
+        )  # fmt: skip
         return {finding.part: finding for finding in findings(home)}
 
     return findings_with

@@ -12,17 +12,24 @@ from __future__ import annotations
 import json
 import os
 import signal
+import ssl
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from chimp_assets_tests.azure.azurite import KEY
 from chimp_assets_tests.paths import REPOSITORY
@@ -112,8 +119,14 @@ class AzureMLService:
             def handle_error(self, *_: Any) -> None:
                 pass  # a dropped connection is one of the faults
 
+        folder.mkdir(parents=True, exist_ok=True)
+        self._certificate = folder / "certificate.pem"
+        self._certificate.write_bytes(_certificate())
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(self._certificate)
         self._server = Server(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}/"
+        self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
+        self.url = f"https://127.0.0.1:{self._server.server_port}/"
 
     def __enter__(self) -> AzureMLService:
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
@@ -132,6 +145,7 @@ class AzureMLService:
             "AZUREML_CURRENT_CLOUD": "LocalCloud",
             "IDENTITY_ENDPOINT": f"{self.url}msi/token",
             "IDENTITY_HEADER": "stand-in",
+            "REQUESTS_CA_BUNDLE": str(self._certificate),
         }
 
     # Faults.
@@ -232,7 +246,7 @@ class AzureMLService:
 
     def _of_models(self, method: str, path: str, name: str, body: dict[str, Any]) -> tuple[int, Any]:
         if method == "PUT":
-            self.models[name] = body["properties"]
+            self.models[name] = {"flavors": {}, **body["properties"]}
         if name in self.models:
             return 200, {"id": path, "name": name.rpartition("/")[2], "properties": self.models[name]}
         return 404, _error("ModelNotFound", f"there is no model {name}")
@@ -322,6 +336,26 @@ def await_true(is_so: Callable[[], bool], what: str, seconds: float = 120.0) -> 
     while not is_so():
         assert time.monotonic() < ends, f"not within {seconds:.0f} s: {what}"
         time.sleep(0.02)
+
+
+@cache
+def _certificate() -> bytes:
+    """Key and certificate of 127.0.0.1: the SDK sends its token over TLS only."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "stand-in of Azure ML")])
+    now = datetime.now(UTC)
+    signed = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    return private + signed.public_bytes(serialization.Encoding.PEM)
 
 
 def _cluster(least: int, most: int) -> dict[str, Any]:
