@@ -31,11 +31,12 @@ def fit_first_embedder(home: Home, progress: Progress | None = None) -> int:
 
 
 def training_set_for_embedder(home: Home) -> int | None:
-    """The training set of an interrupted fine-tuning, else the newest; None before there is any. Loads torch."""
-    from chimp_assets.vision.embedding.unfinished import unfinished_training
+    """The training set of an interrupted fine-tuning, else the newest; None before there is any."""
+    from chimp_assets.vision.learning.unfinished import adopt_former_state, unfinished_training
 
+    adopt_former_state(home.settings.home, home.store)
     with home.database.read() as conn:
-        return unfinished_training(conn, home.settings) or newest_training_set(conn)
+        return unfinished_training(conn, home.store) or newest_training_set(conn)
 
 
 def judge_embedders(home: Home) -> list[EmbedderVerdict]:

@@ -208,7 +208,12 @@ def _items(pool: TrackPool, made: Plan, doubts: list[Doubt], pairs: Pairs) -> di
 
 
 def arithmetic_on(device: str) -> ArithmeticOf:
-    """The arithmetic of a plan on a device ("cpu", "cuda", "cuda:1"). Raises PlanningError where there is none."""
+    """The arithmetic of a plan on a device ("cpu", "cuda", "cuda:1", "auto"). Raises PlanningError where there is
+    none."""
+    if device == "auto":
+        from chimp_assets.vision.learning.device import device_of  # torch
+
+        device = str(device_of())
     if device == "cpu":
         return OnCpu
     from chimp_assets.acquisition.pool_pass.on_torch import on_torch

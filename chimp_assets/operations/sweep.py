@@ -20,8 +20,11 @@ import sqlalchemy as sa
 from chimp_assets.archive.storage.store import PARTIAL_PREFIX, BlobInfo, BlobStore
 from chimp_assets.database import schema as t
 from chimp_assets.database.connection.engine import Database
+from chimp_assets.vision.learning.unfinished import files_in_use
 
-FOLDERS = ("doctor", "embeddings", "item-media", "models", "shards", "training_sets")
+FOLDERS = (
+    "doctor", "embeddings", "evaluations", "item-media", "layouts", "models", "shards", "training", "training_sets",
+)  # fmt: skip
 """Everything this product puts into a store, sorted. What lies beside is somebody else's and is never looked at."""
 
 NAMES = (
@@ -41,6 +44,8 @@ DECODING_S = 48 * 3600.0
 
 _SOME = 500
 _SHOWN = 20
+_LAYOUT = re.compile(r"layouts/[^/]+\.json")
+_FIGURE = re.compile(r"evaluations/head-(\d{1,18})/[^/]+")
 _SHARD = re.compile(r"shards/[^/]+/(\d+)-")
 
 
@@ -136,7 +141,7 @@ def _take_unnamed(
         return
     # Asked again: a row may have been written since the listing began.
     with db.read() as conn:
-        spared = _named_of(conn, [info.key for info in infos])
+        spared = _named_of(conn, [info.key for info in infos]) | files_in_use(conn, infos) | _of_use(conn, infos)
         if older_than_s > 0:
             spared |= _being_decoded(conn, infos)
     for info in infos:
@@ -156,6 +161,16 @@ def _named_of(conn: sa.Connection, keys: list[str]) -> set[str]:
     for column in NAMES:
         named.update(key for key in conn.scalars(sa.select(column).where(column.in_(keys))) if key is not None)
     return named
+
+
+def _of_use(conn: sa.Connection, infos: list[BlobInfo]) -> set[str]:
+    """Files that need no row: places of the network's drawing, and figures of heads that exist."""
+    head_of = {info.key: int(match.group(1)) for info in infos if (match := _FIGURE.fullmatch(info.key))}
+    heads = sa.select(t.model.c.model_id).where(t.model.c.model_id.in_(sorted(set(head_of.values()))))
+    known = set(conn.scalars(heads)) if head_of else set()
+    return {key for key, head in head_of.items() if head in known} | {
+        info.key for info in infos if _LAYOUT.fullmatch(info.key)
+    }
 
 
 def _being_decoded(conn: sa.Connection, infos: list[BlobInfo]) -> set[str]:

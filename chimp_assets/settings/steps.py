@@ -196,7 +196,10 @@ class AcquisitionSettings(Section):
     replan_after: int = Field(50, ge=1, description="a new plan is made when this many answers have landed")
     lease_minutes: float = Field(15.0, gt=0, description="an item that somebody claims is theirs this long")
     device: str = Field(
-        "cpu", pattern=r"^(cpu|cuda(:\d+)?)$", description="where margins of all tracks are computed: cpu or cuda"
+        "cpu",
+        pattern=r"^(auto|cpu|cuda(:\d+)?)$",
+        description="where margins of all tracks are computed: cpu (without PyTorch, which takes seconds to load), "
+        "cuda, or auto: a GPU if there is one",
     )
 
     @model_validator(mode="after")

@@ -26,6 +26,8 @@ from chimp_assets.database.connection.engine import BusyDatabaseError, Database
 from chimp_assets.database.texts import first_unseen, visible
 from chimp_assets.errors import ChimpError, FullDiskError
 from chimp_assets.home import Home
+from chimp_assets.insight.association.layout import FOLDER as LAYOUTS
+from chimp_assets.insight.association.layout import StoredLayouts
 from chimp_assets.insight.association.network_cache import NetworkCache
 from chimp_assets.web.api import (
     administration,
@@ -128,6 +130,7 @@ def create_app(home: Home, options: Options | None = None) -> FastAPI:
     cache = PictureCache(settings.home / PICTURES, settings.web.pictures_mb * 1_000_000)
     app.state.faces = Faces(home, app.state.db, cache, app.state.metrics)
     app.state.networks = NetworkCache()
+    app.state.layouts = StoredLayouts(lambda: home.store, settings.home / LAYOUTS)
     app.state.static_version = version_of(STATIC)
     app.state.templates = _templates(app)
     oidc.prepare(app)

@@ -87,11 +87,30 @@ def test_files_that_no_row_names_are_counted_and_only_deleted_when_asked_to(full
     put(full, "somebody/elses.file")
     put(full, "top.file")
     seen = audit(full, delete=False)
-    assert (seen.files, seen.unnamed, seen.unnamed_bytes, seen.n_missing) == (23, 18, 180, 0)
+    assert (seen.files, seen.unnamed, seen.unnamed_bytes, seen.n_missing) == (32, 27, 270, 0)
     assert left <= keys(full)
     assert audit(full) == seen
     assert keys(full) == NAMED | {"somebody/elses.file", "top.file"}
     assert audit(full) == StoreAudit(files=5)
+
+
+def test_a_training_is_spared_until_it_has_given_a_model_and_figures_while_their_head_exists(full):
+    """Swept, a fine-tuning of hours starts over after each night; never swept, each leaves half a gigabyte for ever."""
+    kept = {"training/embedder-1/state.json", "training/embedder-1/step-000000025-0a.safetensors"}
+    figures = {"evaluations/head-3/reliability.png", "layouts/frame-verified.json"}
+    for key in kept | figures:
+        put(full, key)
+    gone = {"training/embedder-99/state.json", "training/head-1/state.json", "evaluations/head-99/reliability.png"}
+    old = {"training/detector-1/state.json"}
+    for key in gone:
+        put(full, key)
+    for key in old:
+        put(full, key, age_s=40 * DAY)
+    assert audit(full, age_s=0).unnamed == 4
+    assert keys(full) == NAMED | kept | figures
+    add_model(full.database, 9, "embedder", "candidate", training_set_id=1)
+    assert audit(full).unnamed == 2
+    assert keys(full) == NAMED | figures
 
 
 def test_half_written_files_are_swept(full):

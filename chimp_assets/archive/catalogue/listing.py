@@ -41,7 +41,7 @@ _HOME_ENTRIES = {TOML_NAME, "store", "dagster", "logs", "backups"}
 _HOME_SIGNS = {"store", "dagster", "chimp.db"}
 _STORE_FOLDERS = {
     "shards", "embeddings", "training_sets", "models", "heads", "embedders", "detectors", "items", "media", "doctor",
-    "plots", "evaluation", "evaluations", "item-media",
+    "plots", "evaluation", "evaluations", "item-media", "layouts", "training",
 }  # fmt: skip
 
 REASON_WORDS = {

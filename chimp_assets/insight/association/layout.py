@@ -1,44 +1,108 @@
-"""Places of individuals in the drawing of a network, and the file that keeps them.
+"""Places of individuals in the drawing of a network, and the files of the store that keep them.
 
-Belongs here: the layout, and that individuals stay where they were. Does not belong here: counting the network
-(`network`), lines and colours (`web.charts`).
+Belongs here: the layout, and that individuals stay where they were, on whichever machine the page runs. Does not belong
+here: counting the network (`network`), lines and colours (`web.charts`).
 """
 
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Callable, Mapping
+import logging
+import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
+from chimp_assets.archive.storage.blobs import MissingBlobError, StoreError
+from chimp_assets.archive.storage.store import BlobStore
 from chimp_assets.insight.association.network import Network
 
+log = logging.getLogger(__name__)
+
+Places = dict[int, tuple[float, float]]
+
+FOLDER = "layouts"
 ROUNDS = 150
 """Steps of a layout from scratch; new nodes among placed ones settle in a third of them."""
 
 
-def places(
-    found: Network, whole: Callable[[], Network], file: Path | None, index: str = "sri"
-) -> dict[int, tuple[float, float]]:
-    """Place (x, y) of each individual, in [0, 1]. Placed individuals stay; new ones go near those they are seen with.
+class StoredLayouts:
+    """Places by the name of a drawing, in the store, so that individuals stay in place between visits and replicas.
 
-    whole: the network of all days, called only if somebody is new, so that places do not depend on the chosen days.
-    file: stores the places. With None or an unwritable file all are new each time; the result is the same each time.
+    Kept in memory for some seconds: another replica's newcomers are seen then, or when they are asked for. store:
+    called when the first drawing is shown. former: the folder of a version before this one, read where the store has
+    none.
     """
-    known = _read_places(file)
-    if any(node.key not in known for node in found.nodes):
-        everybody = whole()
-        keys = [node.key for node in everybody.nodes]
-        at = {key: n for n, key in enumerate(keys)}
-        pairs = np.array([(at[e.a], at[e.b]) for e in everybody.edges], np.int64).reshape(-1, 2)
-        weight = np.array([getattr(e, index) for e in everybody.edges], np.float64)
-        start = np.array([known.get(key, (np.nan, np.nan)) for key in keys], np.float64)
-        lying = laid_out(start, pairs, weight)
-        known |= {key: (round(float(x), 4), round(float(y), 4)) for key, (x, y) in zip(keys, lying, strict=True)}
-        _write_places(file, known)
-    return {node.key: known.get(node.key, (0.5, 0.5)) for node in found.nodes}
+
+    def __init__(self, store: Callable[[], BlobStore], former: Path | None = None, seconds: float = 300.0) -> None:
+        self._store, self._former, self._seconds = store, former, seconds
+        self._lock = threading.Lock()
+        self._known: dict[str, tuple[float, Places]] = {}
+
+    def places(self, found: Network, whole: Callable[[], Network], name: str, index: str = "sri") -> Places:
+        """Place (x, y) of each individual, in [0, 1]. Placed individuals stay; new ones go near those they are seen
+        with.
+
+        whole: the network of all days, called only if somebody is new, so that places do not depend on the chosen days.
+        name: of the drawing. A store that cannot be read or written is logged, and the drawing is shown all the same.
+        """
+        with self._lock:
+            read_at, known = self._known.get(name, (-self._seconds, {}))
+        fresh = time.monotonic() - read_at < self._seconds
+        if not fresh or any(node.key not in known for node in found.nodes):
+            stored = self._read(name)
+            known = dict(known if stored is None else stored)
+            if any(node.key not in known for node in found.nodes):
+                known |= _newcomers(whole(), known, index)
+                if stored is not None:  # what could not be read must not be replaced
+                    self._write(name, known)
+            with self._lock:
+                self._known[name] = (time.monotonic(), known)
+        return {node.key: known.get(node.key, (0.5, 0.5)) for node in found.nodes}
+
+    def _read(self, name: str) -> Places | None:
+        """The stored places, none if there are none or they are damaged; None if the store cannot be read."""
+        try:
+            content: bytes | None = self._store().get(f"{FOLDER}/{name}.json")
+        except MissingBlobError:
+            content = None
+        except StoreError as error:
+            log.warning("The places of the network cannot be read: %s", error)
+            return None
+        try:
+            if content is not None:
+                return _places_of(content)
+            if self._former is None:
+                return {}
+            taken_over = _places_of((self._former / f"{name}.json").read_bytes())
+        except (OSError, ValueError, TypeError, AttributeError):
+            return {}
+        self._write(name, taken_over)
+        return taken_over
+
+    def _write(self, name: str, known: Places) -> None:
+        content = json.dumps({str(key): place for key, place in sorted(known.items())}).encode()
+        try:
+            self._store().put(f"{FOLDER}/{name}.json", content)
+        except StoreError as error:
+            log.warning("The places of the network cannot be kept: %s", error)
+
+
+def _places_of(content: bytes) -> Places:
+    return {int(key): (float(x), float(y)) for key, (x, y) in json.loads(content).items()}
+
+
+def _newcomers(everybody: Network, known: Places, index: str) -> Places:
+    """Places of all of a network, of which the known ones stay."""
+    keys = [node.key for node in everybody.nodes]
+    at = {key: n for n, key in enumerate(keys)}
+    pairs = np.array([(at[e.a], at[e.b]) for e in everybody.edges], np.int64).reshape(-1, 2)
+    weight = np.array([getattr(e, index) for e in everybody.edges], np.float64)
+    start = np.array([known.get(key, (np.nan, np.nan)) for key in keys], np.float64)
+    lying = laid_out(start, pairs, weight)
+    return {key: (round(float(x), 4), round(float(y), 4)) for key, (x, y) in zip(keys, lying, strict=True)}
 
 
 def laid_out(start: np.ndarray, pairs: np.ndarray, weight: np.ndarray) -> np.ndarray:
@@ -100,23 +164,3 @@ def _apart(place: np.ndarray, fixed: np.ndarray) -> np.ndarray:
             break
         place = np.where(fixed[:, None], place, place + (between * push[:, :, None]).sum(axis=1))
     return place
-
-
-def _read_places(file: Path | None) -> dict[int, tuple[float, float]]:
-    try:
-        stored = json.loads(file.read_text(encoding="utf-8")) if file else {}
-        return {int(key): (float(x), float(y)) for key, (x, y) in stored.items()}
-    except (OSError, ValueError, TypeError, AttributeError):
-        return {}
-
-
-def _write_places(file: Path | None, known: Mapping[int, tuple[float, float]]) -> None:
-    if file is None:
-        return
-    partial = file.with_name(f"{file.name}.{os.getpid()}.part")
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(json.dumps({str(key): place for key, place in sorted(known.items())}), encoding="utf-8")
-        partial.replace(file)
-    except OSError:
-        partial.unlink(missing_ok=True)

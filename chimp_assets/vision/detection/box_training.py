@@ -14,7 +14,6 @@ import csv
 import hashlib
 import io
 import json
-import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -40,7 +39,10 @@ from chimp_assets.vision.detection.torchvision_detector import (
     TorchvisionDetector,
     start_of_training,
 )
-from chimp_assets.vision.learning.training import Learner, TrainingPlan, TrainingState, train
+from chimp_assets.vision.learning.checkpoints import TrainingCheckpoints, TrainingState
+from chimp_assets.vision.learning.device import device_of
+from chimp_assets.vision.learning.training import Learner, TrainingPlan, train
+from chimp_assets.vision.learning.unfinished import adopt_former_state, training_key
 from chimp_assets.vision.models.checkpoint import (
     ModelError,
     content_hash,
@@ -197,26 +199,28 @@ def train_detector(
     report: Callable[[TrainingState], None] | None = None,
     steps: int | None = None,
 ) -> TrainedDetector:
-    """Fit a candidate detector on a training set of boxes. A second run resumes an interrupted one at its last
-    checkpoint.
+    """Fit a candidate detector on a training set of boxes. A second run, on whichever machine, resumes an interrupted
+    one at its last checkpoint in the store.
 
     It starts from the network of detect.weights if that is set, else from zero. On a CPU the same boxes and seed give
-    the same weights. AP50 and recall on frames of other days are written to `evaluation_metric`.
+    the same weights. AP50 and recall on frames of other days are written to `evaluation_metric`. Raises ModelError;
+    DeviceError if compute.device is not there.
     """
     began = time.monotonic()
+    device = device_of(settings.compute.device)
+    adopt_former_state(settings.home, store)
     frames = read_box_frames(db, store, training_set_id)
     teaching = [frame for frame in frames if frame.split == "train"]
     judging = [frame for frame in frames if frame.split != "train"]
     torch.manual_seed(settings.seed)
     network, architecture, begun = start_of_training(settings.detect.weights, DEFAULT_ARCHITECTURE)
     n = steps or int(np.clip(EPOCHS * len(teaching) / BATCH, *STEPS))
-    folder = settings.home / "training" / f"detector-{training_set_id}"
+    checkpoints = TrainingCheckpoints(store, training_key("detector", training_set_id))
     identity = hashlib.blake2b(f"{training_set_id} {begun} {n} {settings.seed}".encode()).hexdigest()[:32]
     plan = TrainingPlan(n, BATCH, RATE, 1e-4, average=0.99, checkpoint_every=100, identity=identity)
     learner = _BoxLearner(network, frozen_statistics=begun != "zero")
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     batches = _BoxBatches(db, store, teaching, settings.seed)
-    state = train(learner, batches, plan, device, folder=folder, report=report)
+    state = train(learner, batches, plan, device, checkpoints=checkpoints, report=report)
     config = {
         "architecture": architecture,
         "animal_labels": [1],
@@ -232,9 +236,9 @@ def train_detector(
         model_id = register_model(
             db, "detector", f"{FINE_TUNED} on {boxes} boxes", config, uri, digest, None, training_set_id
         )
-    detector = TorchvisionDetector.of_network(network.cpu(), config, digest)
+    detector = TorchvisionDetector.of_network(network, config, digest, device)
     ap50, recall = judge_detector(db, store, model_id, detector, judging, training_set_id)
-    shutil.rmtree(folder, ignore_errors=True)
+    checkpoints.remove()  # the result is kept as a model
     seconds = round(time.monotonic() - began, 1)
     boxes = sum(len(frame.drawn) for frame in teaching)
     return TrainedDetector(

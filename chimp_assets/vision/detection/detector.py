@@ -28,13 +28,15 @@ FINE_TUNED = "fine-tuned"
 
 
 def detector_of(settings: Settings) -> Detector:
-    """The detector that the settings choose. Raises DetectorError if its weights cannot be used."""
+    """The detector that the settings choose, on compute.device. Raises DetectorError if its weights cannot be used."""
     if settings.detect.detector == "motion":
         return MotionDetector()
     from chimp_assets.vision.detection.torchvision_detector import TorchvisionDetector  # torch: motion needs none
+    from chimp_assets.vision.learning.device import device_of
 
     # Boxes far below the threshold are never used, so the network does not return them.
-    return TorchvisionDetector(settings.detect.weights, min_score=round(settings.detect.min_score / 2, 3))
+    least = round(settings.detect.min_score / 2, 3)
+    return TorchvisionDetector(settings.detect.weights, min_score=least, device=device_of(settings.compute.device))
 
 
 def current_detector(db: Database, store: BlobStore, settings: Settings) -> tuple[Detector, int]:
@@ -49,11 +51,13 @@ def current_detector(db: Database, store: BlobStore, settings: Settings) -> tupl
         detector = detector_of(settings)
         return detector, register_detector(db, detector)
     from chimp_assets.vision.detection.torchvision_detector import TorchvisionDetector, network_of
+    from chimp_assets.vision.learning.device import device_of
 
     state, _ = load_checkpoint(store, row.checkpoint_uri, row.checkpoint_hash)
     classes = 1 + max(row.config["animal_labels"])
     network = network_of(row.config["architecture"], classes, state, Path(row.checkpoint_uri))
-    return TorchvisionDetector.of_network(network, row.config, row.checkpoint_hash), row.model_id
+    device = device_of(settings.compute.device)
+    return TorchvisionDetector.of_network(network, row.config, row.checkpoint_hash, device), row.model_id
 
 
 def register_detector(db: Database, detector: Detector) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,13 +21,18 @@ from torchvision.models import get_model, get_model_weights
 from torchvision.ops import nms
 
 from chimp_assets.vision.detection.interface import DetectorError, FrameBoxes, Picture
+from chimp_assets.vision.learning.device import device_of
 
 DEFAULT_ARCHITECTURE = "fasterrcnn_mobilenet_v3_large_320_fpn"
 COCO_CLASSES = 91
 COCO_ANIMALS = (16, 17, 18, 19, 20, 21, 22, 23, 24, 25)
 """bird, cat, dog, horse, sheep, cow, elephant, bear, zebra, giraffe in torchvision's numbering (0 is background).
 COCO has no apes: they are detected as bear, dog or cow, which is good enough for a box."""
-_BATCH = 4
+BATCH = 4
+"""Pictures that go through the network at once on a CPU; more are no faster there."""
+BATCH_GPU = 16
+
+log = logging.getLogger(__name__)
 
 
 class TorchvisionDetector:
@@ -35,15 +41,20 @@ class TorchvisionDetector:
     weights: path of a .safetensors or .pth state dict; None takes torchvision's COCO weights, which are downloaded if
     possible. A safetensors file may name its network in its metadata (`architecture`) and the labels
     that are animals (`animal_labels`, JSON list); else the network is `architecture` and the labels are COCO's animals,
-    or all labels if the number of classes is not COCO's. Raises DetectorError.
+    or all labels if the number of classes is not COCO's. device: None for a GPU if there is one. Raises DetectorError.
     """
 
     name = "torchvision"
 
     def __init__(
-        self, weights: str | Path | None = None, architecture: str = DEFAULT_ARCHITECTURE, min_score: float = 0.05
+        self,
+        weights: str | Path | None = None,
+        architecture: str = DEFAULT_ARCHITECTURE,
+        min_score: float = 0.05,
+        device: torch.device | None = None,
     ) -> None:
         self._min_score = min_score
+        self._device = device or device_of()
         if weights is None:
             self._network, digest = _downloaded(architecture)
             labels = list(COCO_ANIMALS)
@@ -54,7 +65,7 @@ class TorchvisionDetector:
             self._network = network_of(architecture, classes, state, Path(weights))
             labels = list(COCO_ANIMALS) if classes == COCO_CLASSES else list(range(1, classes))
             labels = json.loads(metadata.get("animal_labels", json.dumps(labels)))
-        self._network.eval()
+        self._network.eval().to(self._device)
         self._labels = np.array(labels)
         self._config = {
             "architecture": architecture,
@@ -64,10 +75,13 @@ class TorchvisionDetector:
         }
 
     @classmethod
-    def of_network(cls, network: torch.nn.Module, config: dict[str, Any], digest: str) -> TorchvisionDetector:
-        """A detector of a network that was trained here. config: of its row of `model`."""
+    def of_network(
+        cls, network: torch.nn.Module, config: dict[str, Any], digest: str, device: torch.device | None = None
+    ) -> TorchvisionDetector:
+        """A detector of a network that was trained here. config: of its row of `model`; device: as above."""
         made = cls.__new__(cls)
-        made._network, made._min_score = network.eval(), float(config["min_score"])
+        made._device = device or device_of()
+        made._network, made._min_score = network.eval().to(made._device), float(config["min_score"])
         made._labels = np.array(config["animal_labels"])
         made._config = {**config, "weights_hash": digest}
         return made
@@ -78,30 +92,50 @@ class TorchvisionDetector:
         return dict(self._config)
 
     def detect(self, pictures: Iterator[Picture]) -> Iterator[FrameBoxes]:
-        """See `Detector.detect`. Runs on the GPU if there is one; pictures go through in batches of four."""
-
-        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self._network.to(device)
+        """See `Detector.detect`. Pictures go through in batches of four, on a GPU of sixteen."""
+        most = BATCH_GPU if self._device.type == "cuda" else BATCH
         batch: list[Picture] = []
         for picture in pictures:
             batch.append(picture)
-            if len(batch) == _BATCH:
-                yield from self._detect_batch(batch, device)
+            if len(batch) == most:
+                yield from self._detect_batch(batch)
                 batch = []
         if batch:
-            yield from self._detect_batch(batch, device)
+            yield from self._detect_batch(batch)
 
-    def _detect_batch(self, batch: list[Picture], device: torch.device) -> Iterator[FrameBoxes]:
-
-        tensors = [torch.from_numpy(np.array(rgb)).permute(2, 0, 1).to(device).float() / 255 for _, _, rgb in batch]
-        with torch.inference_mode():
-            outputs = self._network(tensors)
+    def _detect_batch(self, batch: list[Picture]) -> Iterator[FrameBoxes]:
+        """Boxes of a batch; in halves if the GPU runs out of memory."""
+        outputs = self._tried(batch)
+        if outputs is None:
+            if len(batch) == 1:
+                raise DetectorError(
+                    "Not even one picture fits into the memory of the GPU.",
+                    "Close other programs that use the GPU, or set compute.device to cpu.",
+                )
+            log.warning("The GPU is out of memory: continuing with %d pictures at once.", len(batch) // 2)
+            torch.cuda.empty_cache()
+            for half in (batch[: len(batch) // 2], batch[len(batch) // 2 :]):
+                yield from self._detect_batch(half)
+            return
         for (frame_no, _, rgb), output in zip(batch, outputs, strict=True):
             height, width = rgb.shape[:2]
             corners = output["boxes"].cpu().numpy() / [width, height, width, height]
             scores = output["scores"].cpu().numpy()
             kept = np.isin(output["labels"].cpu().numpy(), self._labels) & (scores >= self._min_score)
             yield frame_no, _rows(corners[kept], scores[kept])
+
+    def _tried(self, batch: list[Picture]) -> list[dict[str, torch.Tensor]] | None:
+        """What the network finds, or None if the GPU runs out of memory. What the error holds is released here."""
+        try:
+            # Bytes, not floats, cross the bus.
+            tensors = [
+                torch.from_numpy(np.array(rgb)).permute(2, 0, 1).to(self._device).float() / 255 for _, _, rgb in batch
+            ]
+            with torch.inference_mode():
+                found: list[dict[str, torch.Tensor]] = self._network(tensors)
+        except torch.OutOfMemoryError:
+            return None
+        return found
 
 
 def _rows(corners: NDArray[np.floating], scores: NDArray[np.floating]) -> NDArray[np.float32]:

@@ -59,9 +59,9 @@ def embed_bundle(
 
     The file is a safetensors file {embedding: f16 [n, d] unit vectors, track_id: i64 [n] ascending, without: i64 [m]
     live tracks none of whose pictures can be read, grey: u8 [n], 1 where the pictures have no colour}. A file that is
-    up to date stays. Crop side and crops per track are the embedder's, not those of today's settings. Pictures are read
-    while the network works. Memory: one bundle's vectors, the crops of tracks alive at once and of a
-    few ahead. Raises ModelError without a champion embedder or for an unknown bundle.
+    up to date stays. Crop side and crops per track are the embedder's, not those of today's settings. It runs on
+    compute.device; pictures are read while the network works. Memory: one bundle's vectors, the crops of tracks alive
+    at once and of a few ahead. Raises ModelError without a champion embedder or for an unknown bundle; DeviceError.
     """
     with db.read() as conn:
         model = champion(conn, "embedder")
@@ -73,7 +73,8 @@ def embed_bundle(
         fresh = _fresh_file(conn, store, model.model_id, bundle_id, live)
     if fresh is not None:
         return BundleEmbeddings(fresh.n_tracks, fresh.uri, len(live) - fresh.n_tracks)
-    content = _embedded(db, store, bundle_key, model, live, np.unique(video_of).tolist(), progress)
+    videos = np.unique(video_of).tolist()
+    content = _embedded(db, store, bundle_key, model, live, videos, settings.compute.device, progress)
     n_tracks = len(content["track_id"])
     data = save(content)
     digest = content_hash(data)
@@ -92,14 +93,16 @@ def _embedded(
     model: ModelRow,
     live: np.ndarray,
     videos: list[int],
+    device: str,
     progress: Callable[[str, int, int], None] | None,
 ) -> dict[str, np.ndarray]:
     """The arrays of a bundle's file, as described in `embed_bundle`."""
     # Only if something is to be embedded: importing torch takes longer than scoring a bundle.
     from chimp_assets.vision.embedding.embedder import load_embedder
     from chimp_assets.vision.embedding.inference import embed_tracks
+    from chimp_assets.vision.learning.device import device_of
 
-    embedder = load_embedder(store, model)
+    embedder = load_embedder(store, model, device_of(device))
     unreadable: list[int] = []
     grey: dict[int, bool] = {}
 

@@ -11,14 +11,13 @@ recording days that it never saw, it retrieves animals more often than the champ
 from __future__ import annotations
 
 import math
-import shutil
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from chimp_assets.vision.datasets.roles import DayRoles, roles_of_days
@@ -26,9 +25,13 @@ from chimp_assets.vision.datasets.training_set import Members, read_members
 from chimp_assets.vision.embedding.backbones import SMALL, backbone_of, load_imagenet, load_weights
 from chimp_assets.vision.embedding.crop_file import CropFile, CropRows, crops_on_disk
 from chimp_assets.vision.embedding.embedder import Embedder, load_embedder
+from chimp_assets.vision.embedding.inference import track_vectors
 from chimp_assets.vision.embedding.metric_learning import Crops, LearningResult, Recipe, learn
+from chimp_assets.vision.learning.checkpoints import TrainingCheckpoints, TrainingState
+from chimp_assets.vision.learning.device import device_of
 from chimp_assets.vision.learning.ranks import ALONE, Ranks
-from chimp_assets.vision.learning.training import TrainingState
+from chimp_assets.vision.learning.scratch import node_folder
+from chimp_assets.vision.learning.unfinished import adopt_former_state, training_key
 from chimp_assets.vision.models.checkpoint import (
     ModelError,
     ModelRow,
@@ -83,30 +86,50 @@ def fine_tune(
 ) -> tuple[FineTuningReport, TrainingState] | None:
     """Learn a candidate embedder from a training set; its parent is the champion. None except on rank 0.
 
-    A second run resumes an interrupted training at its last checkpoint, or returns the model of a finished one. Raises
-    ModelError without an embedder, with fewer than 2 classes, or if too few recording days remain to judge.
+    A second run, on whichever machine, resumes an interrupted training at its last checkpoint in the store, or returns
+    the model of a finished one. Each node keeps the crops in a folder of its own for the time of the training; only
+    rank 0 writes to the store and the database. Raises ModelError without an embedder, with fewer than 2 classes, or
+    if too few recording days remain to judge; DeviceError if compute.device is not there.
     """
+    with node_folder(f"embedder-{training_set_id}", ranks) as folder:
+        return _fine_tune(db, store, settings, training_set_id, report, ranks, folder)
+
+
+def _fine_tune(
+    db: Database,
+    store: BlobStore,
+    settings: Settings,
+    training_set_id: int,
+    report: Callable[[TrainingState], None] | None,
+    ranks: Ranks,
+    folder: Path,
+) -> tuple[FineTuningReport, TrainingState] | None:
+    """`fine_tune`. folder: of this node, for the crops."""
     began = time.monotonic()
+    device = device_of(settings.compute.device, ranks)
+    checkpoints = TrainingCheckpoints(store, training_key("embedder", training_set_id))
+    if ranks.first:
+        adopt_former_state(settings.home, store)
     members, now = _members_and_champion(db, store, training_set_id)
     roles = roles_of_days(members, settings.seed)
     embed = settings.embed
     # The side of the champion's crops, so that both see the same pictures.
     side = int(now.config["crop_side"])
-    folder = settings.home / "training" / f"embedder-{training_set_id}"
     found = crops_on_disk(
         db, store, training_set_id, members, folder, embed.crops_per_track, side, embed.workers, ranks
     )
-    recipe = _recipe(settings, now)
+    recipe = _recipe(settings, now, on_gpu=device.type == "cuda")
     crops = _teaching_crops(found, members, roles.teaches)
-    before = load_embedder(store, now)
+    before = load_embedder(store, now, device)
     tuned = learn(
         crops,
         recipe,
         seed=settings.seed,
         dimensions=int(now.config["dimensions"]),
         start=_start(settings, now, before, recipe),
-        folder=folder / "checkpoints",
+        checkpoints=checkpoints,
         ranks=ranks,
+        device=settings.compute.device,
         workers=embed.workers,
         minutes=embed.fine_tune_minutes,
         validate=(lambda one: float(_hits(one, found, members, roles.teaches, roles.stops).mean()))
@@ -119,8 +142,7 @@ def fine_tune(
     held_out = _compare(before, tuned.embedder, found, members, roles, settings.seed)
     config = _config(tuned, recipe, now, settings, int(roles.teaches.sum()), len(crops.target), found, held_out)
     model_id = _candidate(db, store, config, tuned, now, training_set_id)
-    # The crops can be read again, and the result is in the store.
-    shutil.rmtree(folder, ignore_errors=True)
+    checkpoints.remove()  # the result is kept as a model
     _, loss, accuracy = tuned.state.history[-1] if tuned.state.history else (0, math.nan, math.nan)
     return FineTuningReport(
         model_id=model_id,
@@ -267,13 +289,13 @@ def embedder_config(embedder: Embedder) -> dict[str, Any]:
     }
 
 
-def _recipe(settings: Settings, now: ModelRow) -> Recipe:
+def _recipe(settings: Settings, now: ModelRow, on_gpu: bool) -> Recipe:
     """The recipe by the settings. On a GPU, or if the champion already has a network, a larger one is worth its
     time."""
     embed = settings.embed
     name = embed.fine_tune_backbone
     if name == "auto":
-        name = now.config.get("backbone") or (LARGE if torch.cuda.is_available() else SMALL)
+        name = now.config.get("backbone") or (LARGE if on_gpu else SMALL)
     recipe = replace(Recipe(), backbone=name, epochs=embed.fine_tune_epochs, pretrained=embed.weights == "auto")
     if embed.fine_tune_batch is not None:
         recipe = replace(recipe, batch=embed.fine_tune_batch)
@@ -311,9 +333,8 @@ def _hits(embedder: Embedder, found: CropFile, members: Members, teaches: np.nda
     rows, first = np.unique(found.track, return_index=True)
     last = np.append(first[1:], len(found.track))
     wanted = teaches[rows] | asked[rows]
-    vectors = np.stack(
-        [embedder.embed_track(np.array(found.pictures[a:b])) for a, b in zip(first[wanted], last[wanted], strict=True)]
-    )
+    pieces = (np.array(found.pictures[a:b]) for a, b in zip(first[wanted], last[wanted], strict=True))
+    vectors = np.stack(list(track_vectors(embedder, pieces)))
     rows = rows[wanted]
     gallery, question = np.flatnonzero(teaches[rows]), np.flatnonzero(asked[rows])
     hits = []

@@ -25,9 +25,6 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-BATCH = 64
-"""Crops that go through the network at once on a CPU; more are no faster there."""
-BATCH_GPU = 512
 AHEAD = 32
 """Tracks that are read ahead at most: 32 tracks of 5 crops of 96 pixels are 4 MB."""
 
@@ -39,7 +36,7 @@ def embed_tracks(embedder: Embedder, tracks: Iterable[TrackCrops]) -> Generator[
     tracks ahead and one batch. The same tracks give the same vectors on one kind of device; a CPU and a GPU differ by
     rounding (full precision: no autocast). Raises ModelError if not even one crop fits into the memory of the GPU.
     """
-    most = BATCH_GPU if embedder.mean.device.type == "cuda" else BATCH
+    most = embedder.at_once
     held: list[TrackCrops] = []
     n = 0
     for track in read_ahead(tracks, AHEAD):
@@ -50,6 +47,25 @@ def embed_tracks(embedder: Embedder, tracks: Iterable[TrackCrops]) -> Generator[
         n += len(track.crops)
     if held:
         yield from _vectors(embedder, held)
+
+
+def track_vectors(embedder: Embedder, tracks: Iterable[np.ndarray]) -> Generator[np.ndarray]:
+    """The vector f32 [dimensions] of each track, in the given order. tracks: their crops u8 [m, s, s, 3], m > 0.
+
+    On a CPU one track at a time, as `Embedder.embed_track`; on a GPU a batch of tracks. Raises ModelError if not even
+    one crop fits into the memory of the GPU.
+    """
+    if embedder.mean.device.type != "cuda":
+        yield from (embedder.embed_track(crops) for crops in tracks)
+        return
+    held: list[np.ndarray] = []
+    for crops in tracks:
+        if held and sum(map(len, held)) + len(crops) > embedder.at_once:
+            yield from _directions(embedder, held)
+            held = []
+        held.append(crops)
+    if held:
+        yield from _directions(embedder, held)
 
 
 def read_ahead(source: Iterable[T], most: int) -> Generator[T]:
@@ -95,11 +111,16 @@ def read_ahead(source: Iterable[T], most: int) -> Generator[T]:
 
 
 def _vectors(embedder: Embedder, tracks: list[TrackCrops]) -> Iterator[tuple[int, np.ndarray]]:
-    embedded = _embedded(embedder, np.concatenate([track.crops for track in tracks]))
+    found = _directions(embedder, [track.crops for track in tracks])
+    return zip((track.track_id for track in tracks), found, strict=True)
+
+
+def _directions(embedder: Embedder, tracks: list[np.ndarray]) -> Iterator[np.ndarray]:
+    embedded = _embedded(embedder, np.concatenate(tracks))
     start = 0
-    for track in tracks:
-        yield track.track_id, mean_direction(embedded[start : start + len(track.crops)])
-        start += len(track.crops)
+    for crops in tracks:
+        yield mean_direction(embedded[start : start + len(crops)])
+        start += len(crops)
 
 
 def _embedded(embedder: Embedder, crops: np.ndarray) -> np.ndarray:

@@ -18,7 +18,6 @@ import json
 import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -34,8 +33,9 @@ from chimp_assets.vision.embedding.embedder import CHANNEL_MEAN, CHANNEL_STD, Em
 from chimp_assets.vision.embedding.lite import Lite0
 from chimp_assets.vision.embedding.patches import SCALES, Patches
 from chimp_assets.vision.embedding.self_supervision import fit_projection, principal_axes
+from chimp_assets.vision.learning.checkpoints import TrainingCheckpoints, TrainingState
 from chimp_assets.vision.learning.ranks import ALONE, Ranks
-from chimp_assets.vision.learning.training import Learner, TrainingPlan, TrainingState, process_group, train
+from chimp_assets.vision.learning.training import Learner, TrainingPlan, process_group, train
 from chimp_assets.vision.models.checkpoint import ModelError
 
 if TYPE_CHECKING:
@@ -217,8 +217,9 @@ def learn(
     seed: int,
     dimensions: int = 128,
     start: dict[str, Tensor] | None = None,
-    folder: Path | None = None,
+    checkpoints: TrainingCheckpoints | None = None,
     ranks: Ranks = ALONE,
+    device: str = "auto",
     workers: int = 0,
     minutes: float | None = None,
     validate: Callable[[Embedder], float] | None = None,
@@ -227,7 +228,8 @@ def learn(
     """Learn an embedder from named crops. The same crops, recipe, seed and number of threads give the same bits (CPU).
 
     start: tensors of a network to begin with (`LearningResult.network`, or a backbone's under `backbone.`); those of
-    another shape, such as centres of other classes, are ignored. folder: of checkpoints, from which it resumes.
+    another shape, such as centres of other classes, are ignored. checkpoints: it resumes from the one that is there.
+    device: as `device_of` knows it.
     validate: value of the embedder as it would be, larger is better; ends the training early. Raises ModelError with
     fewer than 2 classes; see `train`.
     """
@@ -246,7 +248,7 @@ def learn(
         batch=recipe.batch,
         learning_rate=recipe.rate,
         weight_decay=recipe.weight_decay,
-        checkpoint_every=max(25, steps // 20) if folder is not None else max(25, steps // 4),
+        checkpoint_every=max(25, steps // 20) if checkpoints is not None else max(25, steps // 4),
         validate_every=max(1, steps // 8) if validate is not None else 0,
         minutes=minutes,
         identity=_identity(crops, recipe, seed, start),
@@ -256,7 +258,7 @@ def learn(
         learner = MetricLearner(recipe, len(classes))
     if start is not None:
         _begin_with(learner, start)
-    with process_group(ranks) as device:
+    with process_group(ranks, device) as place:
 
         def judged() -> float:
             assert validate is not None
@@ -266,8 +268,8 @@ def learn(
             learner,
             Batches(crops, row.astype(np.int64), recipe, seed, ranks),
             plan,
-            device,
-            folder=folder,
+            place,
+            checkpoints=checkpoints,
             ranks=ranks,
             workers=workers,
             validate=judged if validate is not None else None,

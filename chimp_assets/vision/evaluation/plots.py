@@ -1,12 +1,12 @@
 """Figures of an evaluation: whether probabilities are calibrated, and which individuals are confused.
 
-Belongs here: the figures and their files. Does not belong here: the numbers (`metrics`), metadata (`assets`).
+Belongs here: the figures and their files in the store. Does not belong here: the numbers (`metrics`), metadata
+(`assets`).
 """
 
 from __future__ import annotations
 
 import io
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -31,9 +31,9 @@ OWN, KIN, OTHER = "#4a7c59", "#8a4b2f", "#8c8c8c"
 def draw_evaluation(
     db: Database, store: BlobStore, model_id: int, settings: Settings, answers: TracksAndAnswers | None = None
 ) -> dict[str, bytes]:
-    """Figures (PNG, below 100 kB) of a head's audit, by title; also written to HOME/evaluations/head-MODEL_ID/.
+    """Figures (PNG, below 100 kB) of a head's audit, by title; also written to evaluations/head-MODEL_ID/ in the store.
 
-    Empty if nothing was audited. Raises ModelError if the model is not a head.
+    Empty if nothing was audited. Raises ModelError if the model is not a head, StoreError.
     """
     tracks, judged = answers or judge_audit(db, store, model_id, settings)
     named = tracks.truth[judged.row] != NEW
@@ -49,8 +49,8 @@ def draw_evaluation(
         "confusions": confusion_figure(tracks, judged, names),
     }
     pictures = {title: png(figure) for title, figure in figures.items() if figure is not None}
-    folder = settings.home / "evaluations" / f"head-{model_id}"
-    write(folder, pictures)
+    for title, picture in pictures.items():
+        store.put(f"evaluations/head-{model_id}/{title}.png", picture)
     return pictures
 
 
@@ -103,10 +103,3 @@ def png(figure: Figure) -> bytes:
         if picture.tell() <= MOST_BYTES:
             break
     return picture.getvalue()
-
-
-def write(folder: Path, pictures: dict[str, bytes]) -> None:
-    """Write one file for each title."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for title, picture in pictures.items():
-        (folder / f"{title}.png").write_bytes(picture)

@@ -1,42 +1,41 @@
 """A training loop that can be killed at any moment: steps, checkpoints, recovery from failures, several GPUs.
 
-Belongs here: the loop, its checkpoint files, half precision, lower learning rates after a loss that is not a number,
-smaller batches when a GPU runs out of memory, early stopping. Does not belong here: networks, losses,
-pictures (`metric_learning`), models and their rows (`checkpoint`, `train`).
+Belongs here: the loop, half precision, lower learning rates after a loss that is not a number, smaller batches when a
+GPU runs out of memory, early stopping, several processes. Does not belong here: files (`checkpoints`), networks,
+losses, pictures (`metric_learning`), models and their rows (`checkpoint`, `train`).
 
 A batch is a function of its step (and of the rank) alone. So the whole state is the step, the weights, their average
 and the optimiser's moments: no order, no random state and no worker has to be saved, and an interrupted run ends with
-the weights of an uninterrupted one (bit for bit on a CPU with the same number of threads). Checkpoints are safetensors
-beside one line of JSON, written last, that names the file and its hash.
+the weights of an uninterrupted one (bit for bit on a CPU with the same number of threads), on whichever machine.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import asdict, dataclass, field, fields
-from pathlib import Path
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load, save
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
+from chimp_assets.vision.learning.checkpoints import TrainingCheckpoints, TrainingState
+from chimp_assets.vision.learning.device import device_of
 from chimp_assets.vision.learning.ranks import ALONE, Ranks
-from chimp_assets.vision.models.checkpoint import ModelError, ModelFileError, content_hash
+from chimp_assets.vision.models.checkpoint import ModelError, ModelFileError
+
+__all__ = ["Learner", "TrainingPlan", "TrainingState", "process_group", "train"]
 
 log = logging.getLogger(__name__)
 
-FORMAT = 1
-"""Of checkpoints. A newer one is refused."""
-STATE_FILE = "state.json"
+WAIT_MINUTES = 120.0
+"""For other processes of the training: a node may read its crops so much slower than another."""
 MAX_DIVERGENCES = 4
 GRADIENT_LIMIT = 5.0
 SMALLEST_PART = 2  # crops: batch normalisation needs two
@@ -47,9 +46,9 @@ class TrainingPlan:
     """How long and how fast.
 
     batch: crops of a step, of all ranks together. average: decay of the averaged weights, which are the ones that are
-    used. checkpoint_every, validate_every: steps, 0 for never. patience: validations without a gain before it stops.
-    minutes: it stops at the next step after them. identity: a training resumes only from a checkpoint with the same
-    identity, such as a hash of the recipe and the labels.
+    used. checkpoint_every, validate_every: steps, 0 for never. checkpoint_minutes: most between two checkpoints.
+    patience: validations without a gain before it stops. minutes: it stops at the next step after them. identity: a
+    training resumes only from a checkpoint with the same identity, such as a hash of the recipe and the labels.
     """
 
     steps: int
@@ -62,23 +61,7 @@ class TrainingPlan:
     patience: int = 3
     minutes: float | None = None
     identity: str = ""
-
-
-@dataclass
-class TrainingState:
-    """Where a training is, beside its tensors. part: crops that go through the network at once; rate: factor on the
-    learning rate; history: (step, mean loss, accuracy on the batches) at intervals, for the plot."""
-
-    step: int = 0
-    part: int = 0
-    rate: float = 1.0
-    divergences: int = 0
-    best: float | None = None
-    best_step: int = 0
-    since_best: int = 0
-    stopped: str = ""
-    history: list[tuple[int, float, float]] = field(default_factory=list)
-    validated: list[tuple[int, float]] = field(default_factory=list)
+    checkpoint_minutes: float = 5.0
 
 
 class Learner(nn.Module):
@@ -87,16 +70,28 @@ class Learner(nn.Module):
 
 
 @contextmanager
-def process_group(ranks: Ranks) -> Iterator[torch.device]:
-    """The device of this process, in a process group if torchrun started several."""
-    cuda = torch.cuda.is_available()
-    device = torch.device("cuda", ranks.local) if cuda else torch.device("cpu")
-    if cuda:
+def process_group(ranks: Ranks, asked: str = "auto") -> Iterator[torch.device]:
+    """The device of this process, in a process group if torchrun started several. asked: as `device_of` knows it.
+
+    Raises ModelError if the other processes do not come within WAIT_MINUTES.
+    """
+    device = device_of(asked, ranks)
+    if device.type == "cuda":
         torch.cuda.set_device(device)
     if ranks.world == 1:
         yield device
         return
-    torch.distributed.init_process_group("nccl" if cuda else "gloo")
+    try:
+        torch.distributed.init_process_group(
+            "nccl" if device.type == "cuda" else "gloo", timeout=timedelta(minutes=WAIT_MINUTES)
+        )
+    except (RuntimeError, ValueError) as error:
+        where = ":".join(os.environ.get(name, "?") for name in ("MASTER_ADDR", "MASTER_PORT"))
+        raise ModelError(
+            f"The {ranks.world} processes of this training have not found each other at {where} (this is number"
+            f" {ranks.rank}): {str(error).splitlines()[0]}.",
+            "Start torchrun on every node with the same --rdzv-endpoint, and open that port between them.",
+        ) from error
     try:
         yield device
     finally:
@@ -109,7 +104,7 @@ def train(
     plan: TrainingPlan,
     device: torch.device,
     *,
-    folder: Path | None = None,
+    checkpoints: TrainingCheckpoints | None = None,
     ranks: Ranks = ALONE,
     workers: int = 0,
     validate: Callable[[], float] | None = None,
@@ -117,13 +112,13 @@ def train(
 ) -> TrainingState:
     """Train a learner in place; it ends with its averaged weights (the best validated ones, if it is validated).
 
-    batches[step]: this rank's tensors of a step, a function of the step alone. folder: of the
-    checkpoints; the training resumes from the one that is there. validate: called on rank 0 with the averaged weights
+    batches[step]: this rank's tensors of a step, a function of the step alone. checkpoints: the training resumes from
+    the one that is there; rank 0 alone reads and writes them. validate: called on rank 0 with the averaged weights
     in place, larger is better. Raises ModelFileError for a checkpoint that is damaged, of another training or of a
-    newer version; ModelError if the loss is not a number at ever lower rates, or if not even two crops fit into the
-    memory of the GPU.
+    newer version; ModelError if the loss is not a number at ever lower rates, if not even two crops fit into the
+    memory of the GPU, or if the ranks do not learn from the same.
     """
-    return _TrainingLoop(learner, batches, plan, device, folder, ranks, workers, validate, report).run()
+    return _TrainingLoop(learner, batches, plan, device, checkpoints, ranks, workers, validate, report).run()
 
 
 class _TrainingLoop:
@@ -133,13 +128,13 @@ class _TrainingLoop:
         batches: Dataset[tuple[Tensor, ...]],
         plan: TrainingPlan,
         device: torch.device,
-        folder: Path | None,
+        checkpoints: TrainingCheckpoints | None,
         ranks: Ranks,
         workers: int,
         validate: Callable[[], float] | None,
         report: Callable[[TrainingState], None] | None,
     ) -> None:
-        self.plan, self.device, self.folder, self.ranks, self.workers = plan, device, folder, ranks, workers
+        self.plan, self.device, self.checkpoints, self.ranks, self.workers = plan, device, checkpoints, ranks, workers
         self.batches, self.validate, self.report = batches, validate, report
         if ranks.world > 1 and device.type == "cuda":
             learner = nn.SyncBatchNorm.convert_sync_batchnorm(learner)
@@ -154,7 +149,7 @@ class _TrainingLoop:
         half = device.type == "cuda"
         self.half = (torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16) if half else None
         self.scaler = torch.amp.GradScaler(device.type, enabled=self.half == torch.float16)
-        self.began = time.monotonic()
+        self.began = self.written = time.monotonic()
 
     def run(self) -> TrainingState:
         self._restore(self._read())
@@ -207,7 +202,11 @@ class _TrainingLoop:
             state.step += 1
             if plan.validate_every and (state.step % plan.validate_every == 0 or state.step == plan.steps):
                 self._judge()
-            if plan.minutes is not None and self._agreed(time.monotonic() - self.began > plan.minutes * 60):
+            spent, overdue = self._agreed(
+                plan.minutes is not None and time.monotonic() - self.began > plan.minutes * 60,
+                self.checkpoints is not None and time.monotonic() - self.written > plan.checkpoint_minutes * 60,
+            )
+            if spent:
                 state.stopped = f"the budget of {plan.minutes:g} minutes was spent"
             if state.step % tell_every == 0 or state.step == plan.steps or state.stopped:
                 state.history.append((state.step, _mean(losses), _mean(rights)))
@@ -216,7 +215,7 @@ class _TrainingLoop:
                     self.report(state)
             if state.stopped:
                 return
-            if plan.checkpoint_every and state.step % plan.checkpoint_every == 0:
+            if overdue or (plan.checkpoint_every and state.step % plan.checkpoint_every == 0):
                 self._write()
 
     def _step(self, batch: tuple[Tensor, ...]) -> tuple[float, float]:
@@ -308,7 +307,7 @@ class _TrainingLoop:
         now = {name: tensor.detach().clone() for name, tensor in self.learner.state_dict().items()}
         self.learner.load_state_dict(self.average)
         self.learner.eval()
-        value = self._from_first(self.validate() if self.ranks.first else 0.0)
+        (value,) = self._from_first(self.validate() if self.ranks.first else 0.0)
         self.learner.load_state_dict(now)
         state = self.state
         state.validated.append((state.step, value))
@@ -338,7 +337,7 @@ class _TrainingLoop:
         self._write()
 
     def _write(self) -> None:
-        """Write a checkpoint: always in memory (for `_go_back`), and on disk if there is a folder."""
+        """Write a checkpoint: always in memory (for `_go_back`), and into the store if it is kept there."""
         tensors = {f"learner.{name}": tensor for name, tensor in self.learner.state_dict().items()}
         tensors |= {f"average.{name}": tensor for name, tensor in self.average.items()}
         tensors |= {f"best.{name}": tensor for name, tensor in self.best.items()}
@@ -349,15 +348,23 @@ class _TrainingLoop:
                 f"scaler.{name}": torch.tensor(float(value)) for name, value in self.scaler.state_dict().items()
             }
         copied = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}
-        # A copy by way of JSON, which later steps do not change.
-        self._kept = (_state_of(json.loads(json.dumps(asdict(self.state)))), copied)
-        if self.folder is not None and self.ranks.first:
-            _save(self.folder, self.plan.identity, *self._kept)
+        self._kept = (self.state.copy(), copied)
+        if self.checkpoints is not None and self.ranks.first:
+            self.checkpoints.save(self.plan.identity, *self._kept)
+        self.written = time.monotonic()
 
     def _read(self) -> tuple[TrainingState, dict[str, Tensor]] | None:
         found = None
-        if self.folder is not None and self.ranks.first:
-            found = _load(self.folder, self.plan.identity)
+        if self.ranks.world > 1:
+            mine: list[Any] = [None] * self.ranks.world
+            torch.distributed.all_gather_object(mine, self.plan.identity)
+            if len(set(mine)) > 1:
+                raise ModelError(
+                    "The processes of this training do not learn from the same pictures with the same settings.",
+                    "Give all nodes the same settings and version, and look for pictures that one of them cannot read.",
+                )
+        if self.checkpoints is not None and self.ranks.first:
+            found = self.checkpoints.load(self.plan.identity)
         if self.ranks.world > 1:
             box: list[Any] = [found]
             torch.distributed.broadcast_object_list(box, src=0)
@@ -366,7 +373,7 @@ class _TrainingLoop:
 
     def _restore(self, kept: tuple[TrainingState, dict[str, Tensor]] | None) -> None:
         if kept is None:
-            self._write()  # for `_go_back`, and to show that the folder is in use
+            self._write()  # for `_go_back`, and to show that it has begun
             return
         state, tensors = kept
         groups: dict[str, dict[str, Tensor]] = {}
@@ -380,7 +387,7 @@ class _TrainingLoop:
             raise ModelFileError(
                 f"The checkpoint of step {state.step} does not fit the network that is trained:"
                 f" {str(error).splitlines()[-1].strip()}.",
-                "Delete its folder to start over.",
+                "Delete its folder of the store (training/...) to start over.",
             ) from error
         self.best = {name: tensor.to(self.device, copy=True) for name, tensor in groups.get("best", {}).items()}
         moments: dict[int, dict[str, Tensor]] = {}
@@ -391,7 +398,7 @@ class _TrainingLoop:
         self.optimiser.load_state_dict({"state": moments, "param_groups": whole["param_groups"]})
         if self.scaler.is_enabled() and "scaler" in groups:
             self.scaler.load_state_dict({name: float(value) for name, value in groups["scaler"].items()})
-        self.state = _state_of(json.loads(json.dumps(asdict(state))))
+        self.state = state.copy()
         self._kept = kept
 
     def _all(self, mine: bool) -> bool:
@@ -402,16 +409,16 @@ class _TrainingLoop:
         torch.distributed.all_reduce(flag, torch.distributed.ReduceOp.MIN)
         return bool(flag > 0)
 
-    def _agreed(self, mine: bool) -> bool:
-        """The decision of rank 0: clocks differ."""
-        return bool(self._from_first(float(mine)))
+    def _agreed(self, *mine: bool) -> list[bool]:
+        """The decisions of rank 0: clocks differ."""
+        return [bool(one) for one in self._from_first(*(float(one) for one in mine))]
 
-    def _from_first(self, mine: float) -> float:
+    def _from_first(self, *mine: float) -> list[float]:
         if self.ranks.world == 1:
-            return mine
-        value = torch.tensor(mine, device=self.device, dtype=torch.float64)
-        torch.distributed.broadcast(value, src=0)
-        return float(value)
+            return list(mine)
+        values = torch.tensor(mine, device=self.device, dtype=torch.float64)
+        torch.distributed.broadcast(values, src=0)
+        return [float(one) for one in values]
 
 
 class _LossNotANumber(Exception):
@@ -422,66 +429,3 @@ class _LossNotANumber(Exception):
 
 def _mean(values: list[float]) -> float:
     return round(sum(values) / max(1, len(values)), 6)
-
-
-def _state_of(saved: dict[str, Any]) -> TrainingState:
-    known = {name.name for name in fields(TrainingState)}
-    state = TrainingState(**{name: value for name, value in saved.items() if name in known})
-    state.history = [(int(step), float(loss), float(right)) for step, loss, right in state.history]
-    state.validated = [(int(step), float(value)) for step, value in state.validated]
-    return state
-
-
-def _save(folder: Path, identity: str, state: TrainingState, tensors: dict[str, Tensor]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    content = save(dict(sorted(tensors.items())))
-    name = f"step-{state.step:09d}-{content_hash(content)[:12]}.safetensors"
-    _replace(folder / name, content)
-    line = {"format": FORMAT, "identity": identity, "file": name, "hash": content_hash(content), "state": asdict(state)}
-    _replace(folder / STATE_FILE, json.dumps(line, sort_keys=True).encode())
-    for old in folder.glob("step-*"):
-        if old.name != name:
-            old.unlink(missing_ok=True)
-
-
-def _load(folder: Path, identity: str) -> tuple[TrainingState, dict[str, Tensor]] | None:
-    """The checkpoint of a folder; None if there is none. Raises ModelFileError if it cannot be used."""
-    remedy = f"Delete {folder} to start over."
-    try:
-        line = json.loads((folder / STATE_FILE).read_bytes())
-        version, file, digest = int(line["format"]), str(line["file"]), str(line["hash"])
-    except FileNotFoundError:
-        return None
-    except (ValueError, KeyError, TypeError) as error:
-        raise ModelFileError(f"{folder / STATE_FILE} does not describe a checkpoint: {error}.", remedy) from error
-    if version > FORMAT:
-        raise ModelFileError(
-            f"The checkpoint in {folder} was written by a newer version (format {version}; this one reads {FORMAT}).",
-            "Update Chimp Assets, or delete the folder to start over.",
-        )
-    if line["identity"] != identity:
-        raise ModelFileError(f"The checkpoint in {folder} belongs to a training with other labels or settings.", remedy)
-    try:
-        content = (folder / file).read_bytes()
-    except FileNotFoundError as error:
-        raise ModelFileError(f"The checkpoint {folder / file} is missing.", remedy) from error
-    if content_hash(content) != digest:
-        raise ModelFileError(
-            f"The checkpoint {folder / file} has changed since it was written (hash {content_hash(content)[:12]},"
-            f" expected {digest[:12]}).",
-            remedy,
-        )
-    try:
-        return _state_of(line["state"]), load(content)
-    except (SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise ModelFileError(f"The checkpoint {folder / file} cannot be read: {error}.", remedy) from error
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Write a file completely or not at all."""
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)

@@ -17,7 +17,6 @@ from fastapi import APIRouter, Depends, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from chimp_assets.insight.association.layout import places
 from chimp_assets.insight.association.network import Edge, Network, Node, strongest
 from chimp_assets.insight.association.network_export import EDGE_COLUMNS, edge_rows, graphml
 from chimp_assets.insight.association.together import RESAMPLES, TOO_FEW, Rule, Scope, index_of_counts
@@ -113,10 +112,10 @@ def drawing(request: Request, asked: Annotated[NetworkAddress, Depends()]) -> Re
     with request.app.state.db.read() as conn:
         found = _find(request, conn, asked)
         usual = f"{asked.rule}-{asked.names}"
-        at = places(
+        at = request.app.state.layouts.places(
             found.network,
             lambda: request.app.state.networks.network(conn, replace(asked.scope, since=None, until=None)),
-            request.app.state.settings.home / "layouts" / f"{usual}.json",
+            usual,
         )
     shown = found.edges[:DRAWN]
     paired = {key for edge in shown for key in (edge.a, edge.b)}

@@ -2,11 +2,17 @@
 
 import base64
 import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import sqlalchemy as sa
+import torch
 
 from chimp_assets.database import schema
 from chimp_assets.database.work import due as work
@@ -14,14 +20,14 @@ from chimp_assets.settings import load_settings
 from chimp_assets.vision import train
 from chimp_assets.vision.datasets.roles import roles_of_days
 from chimp_assets.vision.datasets.training_set import Members, build_training_set, read_members
-from chimp_assets.vision.embedding import fine_tuning
+from chimp_assets.vision.embedding import fine_tuning, metric_learning
 from chimp_assets.vision.embedding.crop_file import crops_on_disk
 from chimp_assets.vision.embedding.embedder import fit_embedder, load_embedder
 from chimp_assets.vision.embedding.fine_tuning import fine_tune, gain_interval
 from chimp_assets.vision.embedding.metric_learning import Recipe
-from chimp_assets.vision.embedding.unfinished import unfinished_training
 from chimp_assets.vision.evaluation.promotion import decide_embedder
 from chimp_assets.vision.learning.training import TrainingState
+from chimp_assets.vision.learning.unfinished import FOLDER, STATE_FILE, unfinished_training
 from chimp_assets.vision.models.checkpoint import ModelError, champion, model_of, register_model
 from chimp_assets_tests.support.homes import copied, fill
 from chimp_assets_tests.support.sentences import untranslated
@@ -78,7 +84,7 @@ def test_the_command_makes_a_candidate_that_was_judged_on_days_it_never_saw(home
     assert said["tracks"] == teaches.sum()
     vectors = load_embedder(home.store, row).embed(np.zeros((2, 48, 48, 3), np.uint8))
     assert vectors.shape == (2, 16)
-    assert not (home.settings.home / "training" / f"embedder-{training_set_id}").exists()
+    assert list(home.store.list(FOLDER)) == []
     # Run again it is the same model, bit for bit.
     assert train.main(told) == 0
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["model_id"] == said["model_id"]
@@ -178,12 +184,142 @@ def test_it_is_due_at_enough_names_and_again_when_they_have_grown(home, named):
 
 def test_a_killed_training_is_gone_on_with_before_newer_labels(home, named):
     """Where each new training set begins anew, a machine that sleeps at night never ends one."""
-    settings, _, training_set_id = named
+    _, _, training_set_id = named
     with home.database.read() as conn:
-        assert unfinished_training(conn, settings) is None
-        (settings.home / "training" / f"embedder-{training_set_id}" / "checkpoints").mkdir(parents=True)
-        (settings.home / "training" / "embedder-999" / "checkpoints").mkdir(parents=True)
-        assert unfinished_training(conn, settings) == training_set_id
+        assert unfinished_training(conn, home.store) is None
+        for key in (
+            f"embedder-{training_set_id}/step-1.safetensors",
+            "embedder-999/state.json",
+            "embedder-x/state.json",
+        ):
+            home.store.put(f"training/{key}", b"{}")
+        assert unfinished_training(conn, home.store) is None
+        home.store.put(f"training/embedder-{training_set_id}/{STATE_FILE}", b"{}")
+        assert unfinished_training(conn, home.store) == training_set_id
+    register_model(home.database, "embedder", "its result", {}, training_set_id=training_set_id)
+    with home.database.read() as conn:
+        assert unfinished_training(conn, home.store) is None
+
+
+class Killed(Exception):
+    """A node is gone."""
+
+
+def killed_at(step):
+    def report(state):
+        if state.step >= step:
+            raise Killed
+
+    return report
+
+
+def node(settings, folder, monkeypatch):
+    """Settings of another machine: a home and a TMPDIR of its own, the same database and store."""
+    (folder / "tmp").mkdir(parents=True)
+    monkeypatch.setattr(tempfile, "tempdir", str(folder / "tmp"))
+    return settings.model_copy(update={"home": folder})
+
+
+def test_a_training_killed_on_one_node_goes_on_at_another_from_the_store(home, named, tmp_path, monkeypatch):
+    """What a lost node alone has kept is lost, and every preemption begins anew."""
+    settings, _, training_set_id = named
+    torch.set_num_threads(1)
+    # 20 steps, a checkpoint after each.
+    plan = metric_learning.TrainingPlan
+    monkeypatch.setattr(metric_learning, "TrainingPlan", lambda **k: plan(**{**k, "checkpoint_every": 1}))
+    one, two = (node(settings, tmp_path / name, monkeypatch) for name in ("one", "two"))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "one" / "tmp"))
+    with pytest.raises(Killed):
+        fine_tune(home.database, home.store, one, training_set_id, killed_at(8))
+    with home.database.read() as conn:
+        assert unfinished_training(conn, home.store) == training_set_id
+    assert len(list(home.store.list(FOLDER))) == 2, "the state and the newest checkpoint"
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "two" / "tmp"))
+    steps = []
+    resumed, _ = fine_tune(home.database, home.store, two, training_set_id, lambda state: steps.append(state.step))
+    assert min(steps) in (8, 9)
+    assert list(home.store.list(FOLDER)) == []
+    assert [path for path in tmp_path.glob("*/tmp/*") if path.name.startswith("chimp-training")] == []
+    with home.database.read() as conn:
+        assert model_of(conn, resumed.model_id).training_set_id == training_set_id
+        assert unfinished_training(conn, home.store) is None
+
+
+NODES = """
+import os, sys, tempfile
+from dataclasses import replace
+from pathlib import Path
+import torch
+from chimp_assets.home import Home
+from chimp_assets.vision.embedding import crop_file, fine_tuning
+from chimp_assets.vision.learning.ranks import Ranks
+from chimp_assets_tests.vision.embedding.test_fine_tuning import TINY
+
+torch.set_num_threads(1)
+fine_tuning.Recipe = lambda: replace(TINY, min_views=64)
+root, folder = Path(sys.argv[1]), Path(sys.argv[2])
+
+def work(rank, local, node, port):
+    os.environ |= {"RANK": str(rank), "WORLD_SIZE": "2", "LOCAL_RANK": str(local)}
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    tempfile.tempdir = str(folder / node)
+    real = crop_file._write_crops
+    def write(into, *rest):
+        print("crops", node, flush=True)
+        real(into, *rest)
+    crop_file._write_crops = write
+    home = Home.open(root)
+    settings = home.settings.model_copy(update={"home": folder / node})
+    found = fine_tuning.fine_tune(home.database, home.store, settings, int(sys.argv[3]), ranks=Ranks(rank, 2, local))
+    if found is not None:
+        print("model", found[0].model_id, flush=True)
+
+for port, processes in ((sys.argv[4], ((0, 0, "a"), (1, 1, "a"))), (sys.argv[5], ((0, 0, "b"), (1, 0, "c")))):
+    children = []
+    for process in processes:
+        child = os.fork()
+        if not child:
+            try:
+                work(*process, port)
+            finally:
+                sys.stdout.flush(); sys.stderr.flush()
+                os._exit(1 if sys.exc_info()[0] else 0)
+        children.append(child)
+    for child in children:
+        assert os.waitpid(child, 0)[1] == 0
+"""
+
+
+def free_ports(n):
+    held = [socket.socket() for _ in range(n)]
+    for one in held:
+        one.bind(("127.0.0.1", 0))
+    ports = [str(one.getsockname()[1]) for one in held]
+    for one in held:
+        one.close()
+    return ports
+
+
+def test_two_ranks_on_two_nodes_learn_the_weights_of_two_ranks_on_one(home, named, tmp_path):
+    """A node that waits for a file of another waits for ever, and one that learns from less spoils the weights."""
+    _, _, training_set_id = named
+    home.database.dispose()
+    for name in "abc":
+        (tmp_path / name).mkdir()
+    done = subprocess.run(
+        [sys.executable, "-c", NODES, str(home.settings.home), str(tmp_path), str(training_set_id), *free_ports(2)],
+        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)},
+        check=False, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    said = [line.split() for line in done.stdout.splitlines()]
+    assert sorted(words[1] for words in said if words[0] == "crops") == ["a", "b", "c"], "each node once"
+    models = [words[1] for words in said if words[0] == "model"]
+    # One row: its key is found by the hash of the weights, so that they agree bit for bit.
+    assert len(models) == 2
+    assert len(set(models)) == 1
+    assert list(home.store.list(FOLDER)) == []
+    assert [*tmp_path.glob("?/chimp-training*")] == []
 
 
 def test_a_new_embedder_asks_for_a_head_of_its_own_once(home):

@@ -11,7 +11,10 @@ import pytest
 import torch
 from torch import nn
 
-from chimp_assets.vision.learning.training import STATE_FILE, Learner, TrainingPlan, train
+from chimp_assets.archive.storage.store import BlobStore
+from chimp_assets.vision.learning.checkpoints import TrainingCheckpoints
+from chimp_assets.vision.learning.training import Learner, TrainingPlan, train
+from chimp_assets.vision.learning.unfinished import STATE_FILE
 from chimp_assets.vision.models.checkpoint import ModelError, ModelFileError
 
 CPU = torch.device("cpu")
@@ -44,6 +47,11 @@ class Points(torch.utils.data.Dataset):
         return (points * float("nan") if step in self.bad else points), target
 
 
+def kept(store, key="training/embedder-1"):
+    """The checkpoints of a training in a store, as another machine would open them."""
+    return TrainingCheckpoints(BlobStore.open(str(store), create=True), key)
+
+
 def learner(**settings):
     torch.manual_seed(0)
     return Lines(**settings)
@@ -67,9 +75,8 @@ def undisturbed():
 
 SCRIPT = """
 import sys, torch
-from pathlib import Path
 from chimp_assets.vision.learning.training import train
-from chimp_assets_tests.vision.learning.test_training import CPU, PLAN, Points, learner
+from chimp_assets_tests.vision.learning.test_training import CPU, PLAN, Points, kept, learner
 import os, signal
 
 class Deadly(Points):
@@ -79,7 +86,7 @@ class Deadly(Points):
         return super().__getitem__(step)
 
 one = learner()
-train(one, Deadly(), PLAN, CPU, folder=Path(sys.argv[1]))
+train(one, Deadly(), PLAN, CPU, checkpoints=kept(sys.argv[1]))
 torch.save(one.state_dict(), sys.argv[1] + "/end.pt")
 """
 
@@ -95,7 +102,7 @@ def test_a_training_killed_twice_ends_with_the_weights_of_one_that_was_not(tmp_p
         assert done.returncode == -signal.SIGKILL
     seen = []
     one = learner()
-    state = train(one, Points(seen=seen), PLAN, CPU, folder=tmp_path)
+    state = train(one, Points(seen=seen), PLAN, CPU, checkpoints=kept(tmp_path))
     assert min(seen) == 25  # went on, did not begin anew
     assert state.step == 30
     assert_equal(weights(one), undisturbed)
@@ -103,10 +110,10 @@ def test_a_training_killed_twice_ends_with_the_weights_of_one_that_was_not(tmp_p
 
 def test_a_training_that_had_ended_does_nothing_more(tmp_path, undisturbed):
     """A finished run that is started again must not train on from its end."""
-    train(learner(), Points(), PLAN, CPU, folder=tmp_path)
+    train(learner(), Points(), PLAN, CPU, checkpoints=kept(tmp_path))
     seen = []
     one = learner()
-    train(one, Points(seen=seen), PLAN, CPU, folder=tmp_path)
+    train(one, Points(seen=seen), PLAN, CPU, checkpoints=kept(tmp_path))
     assert not seen
     assert_equal(weights(one), undisturbed)
 
@@ -142,21 +149,21 @@ def garbled(folder):
 )
 def test_a_checkpoint_that_cannot_be_trusted_is_refused_in_one_sentence(tmp_path, spoil, says):
     """Half a checkpoint, loaded, gives a model that looks trained."""
-    train(learner(), Points(), PLAN, CPU, folder=tmp_path)
-    spoil(tmp_path)
+    train(learner(), Points(), PLAN, CPU, checkpoints=kept(tmp_path))
+    spoil(tmp_path / "training" / "embedder-1")
     with pytest.raises(ModelFileError, match=says) as refused:
-        train(learner(), Points(), PLAN, CPU, folder=tmp_path)
+        train(learner(), Points(), PLAN, CPU, checkpoints=kept(tmp_path))
     assert "\n" not in str(refused.value)
 
 
 def test_a_checkpoint_of_another_shape_or_of_other_labels_is_refused(tmp_path):
     """Weights of another network, or learned from labels that were taken back since, must not be gone on from."""
-    train(learner(), Points(), PLAN, CPU, folder=tmp_path)
+    train(learner(), Points(), PLAN, CPU, checkpoints=kept(tmp_path))
     with pytest.raises(ModelFileError, match=r"does not fit.*size mismatch"):
-        train(learner(features=3), Points(), PLAN, CPU, folder=tmp_path)
+        train(learner(features=3), Points(), PLAN, CPU, checkpoints=kept(tmp_path))
     other = TrainingPlan(**{**PLAN.__dict__, "identity": "labels 2"})
     with pytest.raises(ModelFileError, match="other labels or settings"):
-        train(learner(), Points(), other, CPU, folder=tmp_path)
+        train(learner(), Points(), other, CPU, checkpoints=kept(tmp_path))
 
 
 def test_a_loss_that_is_no_number_goes_back_with_a_lower_rate(caplog):
@@ -249,8 +256,7 @@ RANKS = """
 import sys, torch
 from chimp_assets.vision.learning.ranks import Ranks
 from chimp_assets.vision.learning.training import process_group, train
-from chimp_assets_tests.vision.learning.test_training import PLAN, Points, learner
-from pathlib import Path
+from chimp_assets_tests.vision.learning.test_training import PLAN, Points, kept, learner
 ranks = Ranks.of_environment()
 
 class Share(Points):
@@ -260,7 +266,7 @@ class Share(Points):
 with process_group(ranks) as device:
     one = learner()
     one.net[1] = torch.nn.Identity()
-    train(one, Share(), PLAN, device, folder=Path(sys.argv[1]), ranks=ranks)
+    train(one, Share(), PLAN, device, checkpoints=kept(sys.argv[1]), ranks=ranks)
 torch.save(one.state_dict(), f"{sys.argv[1]}/rank{ranks.rank}.pt")
 """
 
@@ -280,4 +286,4 @@ def test_two_processes_of_torchrun_learn_what_one_learns(tmp_path):
     first, second = (torch.load(tmp_path / f"rank{rank}.pt", weights_only=True) for rank in (0, 1))
     assert_equal(first, second)
     assert all(torch.allclose(first[name], tensor, atol=1e-5) for name, tensor in weights(alone).items())
-    assert (tmp_path / STATE_FILE).exists()
+    assert (tmp_path / "training" / "embedder-1" / STATE_FILE).exists()

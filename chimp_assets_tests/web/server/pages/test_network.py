@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 from datetime import date
 from itertools import combinations
 from xml.etree import ElementTree
@@ -10,10 +11,11 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
+from chimp_assets.archive.storage.blobs import StoreError
 from chimp_assets.database import schema as s
 from chimp_assets.database.individuals.merges import merge_individuals
 from chimp_assets.database.labels.events import record_events
-from chimp_assets.insight.association.layout import laid_out, places
+from chimp_assets.insight.association.layout import StoredLayouts, laid_out
 from chimp_assets.insight.association.network import network
 from chimp_assets.insight.association.network_cache import NetworkCache
 from chimp_assets.insight.association.together import Scope, TogetherQuery, together
@@ -101,23 +103,26 @@ def test_what_is_kept_is_counted_anew_when_names_change(archive):
     assert "GM" not in {node.anim_id for node in asked().nodes}
 
 
-def test_places_stay_when_somebody_comes(archive, tmp_path):
-    """Nobody recognises a drawing in which everybody moves whenever a name is added."""
-    file = tmp_path / "layouts" / "one.json"
+def test_places_stay_when_somebody_comes_on_every_replica(archive):
+    """Nobody recognises a drawing in which everybody moves whenever a name is added, or another server answers."""
+    one, other = (StoredLayouts(lambda: archive.store) for _ in range(2))
 
-    def asked():
+    def asked(layouts=one):
         with archive.database.read() as conn:
             found = network(conn, Scope())
-        return places(found, lambda: found, file)
+        return layouts.places(found, lambda: found, "one")
 
     first = asked()
     assert len(set(first.values())) == len(first) == 3
+    assert asked(other) == first
     record_events(archive.database, [event("identify", track(1, 2), "GM")])
     later = asked()
     assert len(later) == 4
     assert {key: later[key] for key in first} == first
-    file.write_text("no JSON")
-    assert len(asked()) == 4
+    assert asked(other) == later, "a newcomer to its memory is in the store"
+    archive.store.put("layouts/one.json", b"no JSON")
+    assert asked() == later
+    assert len(asked(StoredLayouts(lambda: archive.store))) == 4
     start = np.full((40, 2), np.nan)
     pairs = np.array([(a, b) for a in range(40) for b in range(a) if a % 2 == b % 2])
     lying = laid_out(start, pairs, np.ones(len(pairs)))
@@ -125,6 +130,24 @@ def test_places_stay_when_somebody_comes(archive, tmp_path):
     apart = np.linalg.norm(lying[:, None] - lying[None], axis=2)
     same = (np.arange(40)[:, None] % 2) == (np.arange(40)[None] % 2)
     assert apart[same].mean() < 0.7 * apart[~same].mean(), "who is seen together does not lie together"
+
+
+def test_places_are_shown_without_the_store_and_never_replaced_by_others(archive, tmp_path):
+    """A store that is away for a minute must take neither the page nor the places that everybody knows."""
+    with archive.database.read() as conn:
+        found = network(conn, Scope())
+
+    def away():
+        raise StoreError("The store cannot be reached.", "Wait.")
+
+    assert len(StoredLayouts(away).places(found, lambda: found, "one")) == 3
+    assert archive.store.head("layouts/one.json") is None
+    # Those that a version before this one has kept in the home are taken over.
+    kept = {str(node.key): (0.25, 0.5) for node in found.nodes}
+    (tmp_path / "one.json").write_text(json.dumps(kept))
+    layouts = StoredLayouts(lambda: archive.store, tmp_path)
+    assert set(layouts.places(found, lambda: found, "one").values()) == {(0.25, 0.5)}
+    assert archive.store.head("layouts/one.json") is not None
 
 
 def test_drawing_matrix_and_table_hold_the_same(client):
