@@ -94,7 +94,7 @@ class PipesSession:
 
 def _metadata(report: Mapping[str, Any], plot: bytes | None) -> dict[str, Any]:
     """What fits into MOST_METADATA_BYTES, in the order of the report, the plot last; what does not is named."""
-    shown: dict[str, Any] = {name: value for name, value in report.items() if value is not None}
+    shown: dict[str, Any] = {name: _typed(value) for name, value in report.items() if value is not None}
     if plot is not None:
         shown["plot"] = {"type": "md", "raw_value": markdown.picture(plot, "png", "loss and accuracy")}
     room, left_out = MOST_METADATA_BYTES, []
@@ -108,6 +108,10 @@ def _metadata(report: Mapping[str, Any], plot: bytes | None) -> dict[str, Any]:
     if left_out:
         shown["too_large_to_show"] = ", ".join(left_out)
     return shown
+
+
+def _typed(value: Any) -> Any:
+    return {"type": "json", "raw_value": value} if isinstance(value, dict | list) else value
 
 
 @contextmanager

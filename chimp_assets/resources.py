@@ -1,4 +1,4 @@
-"""HOW the assets reach the world: one resource that opens the home, one that runs heavy steps in their own process.
+"""HOW the assets reach the world: one resource that opens the home, one that runs heavy steps (`compute`).
 
 Belongs here: Dagster resources. Does not belong here: the home itself (`home`), or anything imported from torch, av or
 azure: loading the definitions must stay as quick as importing dagster.
@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 from pydantic import PrivateAttr
+
+from chimp_assets.compute.resource import ComputeResource
 
 if TYPE_CHECKING:
     from chimp_assets.home import Home
@@ -67,4 +69,4 @@ class HomeResource(dg.ConfigurableResource):
 
 def build_resources(**overrides: Any) -> dict[str, Any]:
     """The resources by name; overrides replace them in tests and other deployments."""
-    return {"home": HomeResource(), "compute": dg.PipesSubprocessClient(), **overrides}
+    return {"home": HomeResource(), "compute": ComputeResource(), **overrides}

@@ -10,6 +10,7 @@ import dagster as dg
 from chimp_assets.assets.labels import training_set
 from chimp_assets.assets.parts import OPERATORS, bundles, verdict_table
 from chimp_assets.assets.tracks import tracks
+from chimp_assets.compute.resource import ComputeResource
 from chimp_assets.resources import HomeResource
 
 
@@ -21,25 +22,17 @@ from chimp_assets.resources import HomeResource
     pool="gpu",
     code_version="1",
 )
-def embedder(context: dg.AssetExecutionContext, home: HomeResource) -> dg.MaterializeResult:
+def embedder(context: dg.AssetExecutionContext, home: HomeResource, compute: ComputeResource) -> dg.MaterializeResult:
     """The network that turns crops into vectors: with ImageNet weights if they are available, else self-supervised on
-    the archive's own crops. A `model` row and a safetensors checkpoint."""
+    the archive's own crops. A `model` row and a safetensors checkpoint. The work is done where `compute.kind` says."""
     from chimp_assets.loop.bundle import champion_embedder
-    from chimp_assets.loop.embedders import fit_first_embedder
+    from chimp_assets.loop.heavy.step import heavy_step
 
     opened = home.open()
-    fit_first_embedder(opened, lambda what, done, total: context.log.info(f"{what}: {done} of {total}"))
     model = champion_embedder(opened)
-    assert model is not None
-    return dg.MaterializeResult(
-        metadata={
-            "model_id": model.model_id,
-            "version": model.version,
-            "checkpoint": str(model.checkpoint_uri),
-            "checkpoint_hash": str(model.checkpoint_hash),
-            "config": dg.MetadataValue.json(model.config),
-        }
-    )
+    before = 0 if model is None else model.model_id
+    done = compute.run(context, opened, heavy_step(opened.settings, "embedder", "--instead-of", str(before)))
+    return done.get_materialize_result()
 
 
 @dg.asset(
@@ -51,18 +44,19 @@ def embedder(context: dg.AssetExecutionContext, home: HomeResource) -> dg.Materi
     code_version="1",
 )
 def embedder_checkpoint(
-    context: dg.AssetExecutionContext, home: HomeResource, compute: dg.PipesSubprocessClient
+    context: dg.AssetExecutionContext, home: HomeResource, compute: ComputeResource
 ) -> dg.MaterializeResult:
-    """A candidate embedder, trained on the names of the newest training set in a process of its own; an interrupted
-    training resumes. Loss and accuracy are reported live; their plot and the accuracy on held-out days are kept."""
+    """A candidate embedder, trained on the names of the newest training set where `compute.kind` says, on all GPUs and
+    nodes that it grants; an interrupted training resumes. Loss and accuracy are reported live; their plot and the
+    accuracy on held-out days are kept."""
     from chimp_assets.loop.embedders import training_set_for_embedder
-    from chimp_assets.loop.training import training_command
+    from chimp_assets.loop.training import training_step
 
     opened = home.open()
     chosen = training_set_for_embedder(opened)
     if chosen is None:
         raise dg.Failure("There is no training set yet: label tracks first.", allow_retries=False)
-    done = compute.run(command=training_command(opened, chosen, "embedder"), context=context, env=opened.environment())
+    done = compute.run(context, opened, training_step(chosen, "embedder", opened.settings))
     return done.get_materialize_result()
 
 
@@ -102,11 +96,16 @@ def champion_embedder(home: HomeResource) -> dg.MaterializeResult:
     output_required=False,
 )
 def embeddings(context: dg.AssetExecutionContext, home: HomeResource) -> Iterator[dg.MaterializeResult]:
-    """A safetensors file for each bundle and embedder: f16 [n, d] and i64 track_id [n]. Before there is an embedder
-    nothing is made; the re-scoring job makes it later."""
+    """A safetensors file for each bundle and embedder: f16 [n, d] and i64 track_id [n]. Made in the run of the bundle.
+    Before there is an embedder, and where heavy steps run on another machine, the job `rescore` makes it of many
+    bundles at once."""
     from chimp_assets.loop.bundle import embed
 
-    made = embed(home.open(), context.partition_key)
+    opened = home.open()
+    if opened.settings.compute.is_remote:
+        context.log.info("Left to the job rescore, which embeds many bundles where compute.kind says.")
+        return
+    made = embed(opened, context.partition_key)
     if made is None:
         context.log.info("There is no embedder yet: the first is fitted when there are enough tracks.")
         return

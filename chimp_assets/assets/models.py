@@ -9,6 +9,7 @@ import dagster as dg
 
 from chimp_assets.assets.labels import training_set
 from chimp_assets.assets.parts import OPERATORS, bars, markdown_table, picture_markdown, png_markdown, verdict_table
+from chimp_assets.compute.resource import ComputeResource
 from chimp_assets.resources import HomeResource
 
 if TYPE_CHECKING:
@@ -25,15 +26,16 @@ if TYPE_CHECKING:
     code_version="1",
 )
 def head_checkpoint(
-    context: dg.AssetExecutionContext, home: HomeResource, compute: dg.PipesSubprocessClient
+    context: dg.AssetExecutionContext, home: HomeResource, compute: ComputeResource
 ) -> dg.MaterializeResult:
-    """A candidate head, fitted in a process of its own on the newest training set: safetensors and a `model` row."""
-    from chimp_assets.loop.training import training_command
+    """A candidate head, fitted on the newest training set: safetensors and a `model` row. The work is done where
+    `compute.kind` says: in a process of its own, as a job of Azure ML or as a pod."""
+    from chimp_assets.loop.training import training_step
 
     opened = home.open()
     newest = _newest_training_set(opened)
     assert newest is not None, "training_set comes first in this job"
-    done = compute.run(command=training_command(opened, newest), context=context, env=opened.environment())
+    done = compute.run(context, opened, training_step(newest, "head", opened.settings))
     return done.get_materialize_result()
 
 

@@ -24,7 +24,8 @@ from chimp_assets.resources import HomeResource
     output_required=False,
 )
 def predictions(context: dg.AssetExecutionContext, home: HomeResource) -> Iterator[dg.MaterializeResult]:
-    """`prediction` (ranks 1 to 5, calibrated) and `track_score` (margin, max_logit, novelty, entropy) of a bundle."""
+    """`prediction` (ranks 1 to 5, calibrated) and `track_score` (margin, max_logit, novelty, entropy) of a bundle. Made
+    in the run of the bundle, and by the job `rescore` of many at once."""
     from chimp_assets.loop.bundle import predict
 
     made = predict(home.open(), context.partition_key)

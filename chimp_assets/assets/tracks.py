@@ -3,6 +3,8 @@
 Does not belong here: detectors and trackers (`vision`).
 """
 
+from collections.abc import Iterator
+
 import dagster as dg
 
 from chimp_assets.assets.archive import frames
@@ -19,13 +21,20 @@ from chimp_assets.resources import HomeResource
     owners=OPERATORS,
     pool="detect",
     code_version="1",
+    output_required=False,
 )
-def tracks(context: dg.AssetExecutionContext, home: HomeResource) -> dg.MaterializeResult:
-    """The detector's boxes, linked over time: `detection` and `track` rows. Junk tracks are kept and counted."""
-    from chimp_assets.loop.bundle import track
+def tracks(context: dg.AssetExecutionContext, home: HomeResource) -> Iterator[dg.MaterializeResult]:
+    """The detector's boxes, linked over time: `detection` and `track` rows. Junk tracks are kept and counted. Made in
+    the run of the bundle; by the job `track_waiting`, of many bundles at once, where a network finds the boxes and
+    heavy steps run on another machine."""
+    from chimp_assets.loop.bundle import leave_to_job, track
 
-    done = track(home.open(), context.partition_key)
-    return dg.MaterializeResult(
+    opened = home.open()
+    if leave_to_job(opened, context.partition_key):
+        context.log.info("Left to the job track_waiting, which tracks many bundles where compute.kind says.")
+        return
+    done = track(opened, context.partition_key)
+    yield dg.MaterializeResult(
         metadata={
             "dagster/row_count": done.tracks,
             "videos": done.videos,

@@ -1,8 +1,9 @@
 """The jobs: which assets are made together, each with its reason.
 
 Steps of a run follow each other in one process (`in_process`): a process for each step would cost seconds of imports
-and no step here can run beside another. Heavy training still runs in its own process, by Pipes.
-Does not belong here: when they run (`sensors`, `schedules`), the ops of `rescore` (`rescoring`).
+and no step here can run beside another. Heavy steps run where `compute` says, by Pipes.
+Does not belong here: when they run (`sensors`, `schedules`), the ops of `rescore` (`rescoring`) and of `track_waiting`
+(`tracking`).
 """
 
 from typing import Any
@@ -11,6 +12,7 @@ import dagster as dg
 
 from chimp_assets.assets.acquisition import PLAN_KEY, RETRAIN
 from chimp_assets.automation.rescoring import MODELS_TAG, rescore
+from chimp_assets.automation.tracking import track_waiting
 
 ingest_bundle = dg.define_asset_job(
     "ingest_bundle",
@@ -76,4 +78,6 @@ nightly = dg.define_asset_job(
 )
 
 
-JOBS: list[Any] = [ingest_bundle, fit_embedder, fine_tune_embedder, retrain, rescore, replan, make_pictures, nightly]
+JOBS: list[Any] = [
+    ingest_bundle, track_waiting, fit_embedder, fine_tune_embedder, retrain, rescore, replan, make_pictures, nightly,
+]  # fmt: skip

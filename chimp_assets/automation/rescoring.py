@@ -6,28 +6,29 @@ Belongs here: its two ops. Does not belong here: the other jobs (`jobs`), re-sco
 import dagster as dg
 
 from chimp_assets.assets.acquisition import PLAN_KEY, plan_metadata
+from chimp_assets.automation.made import record_made_partitions
+from chimp_assets.compute.resource import ComputeResource
 from chimp_assets.resources import HomeResource
 
 MODELS_TAG = {"chimp/models": "write"}
 """Runs with this tag follow each other (dagster.yaml): two trainings would fight for one champion."""
 
 
-@dg.op(description="Embeddings and predictions of the champions for bundles that lack them, within the budget.")
-def score_waiting_bundles(context: dg.OpExecutionContext, home: HomeResource) -> int:
+@dg.op(
+    description="Embeddings and predictions of the champions for bundles that lack them, within the budget, where "
+    "compute.kind says."
+)
+def score_waiting_bundles(context: dg.OpExecutionContext, home: HomeResource, compute: ComputeResource) -> int:
     """Returns how many bundles wait for the next run."""
-    from chimp_assets.loop.rescore import rescore as rescore_bundles
+    from chimp_assets.compute.messages import report_of
+    from chimp_assets.loop.heavy.step import heavy_step
 
-    done = rescore_bundles(home.open(), lambda what, now, total: context.log.info(f"{what}: {now} of {total}"))
-    made = ["embeddings", "predictions"] if done.with_predictions else ["embeddings"]
-    for key in done.bundles:
-        for asset in made:
-            context.log_event(
-                dg.AssetMaterialization(asset, partition=key, description="by the champions, within the budget")
-            )
-    context.add_output_metadata(
-        {"bundles": len(done.bundles), "tracks": done.predicted_tracks, "bundles waiting": done.left}
-    )
-    return done.left
+    opened = home.open()
+    done = compute.run(context, opened, heavy_step(opened.settings, "score"))
+    record_made_partitions(context, done, "by the champions, within the budget")
+    report = report_of(done)
+    context.add_output_metadata(report)
+    return int(report["bundles_waiting"])
 
 
 @dg.op(description="A new plan, once every bundle has its vectors, unless one was made with the same models.")

@@ -41,13 +41,12 @@ from chimp_assets.compute.azureml_workspace import (
     passes,
     passes_for_a_living_job,
 )
+from chimp_assets.compute.step_context import StepContext, step_key
 from chimp_assets.errors import ChimpError
 
 if TYPE_CHECKING:
     from chimp_assets.compute.heavy_step import HeavyStep
     from chimp_assets.home import Home
-
-StepContext = dg.AssetExecutionContext | dg.OpExecutionContext
 
 _LONGEST_CANCEL_S = 900.0
 """An end that was asked for takes minutes while nodes are cleaned; longer means that the service has lost them."""
@@ -86,7 +85,7 @@ class _Run:
         self.patient = Patience(self.settings.patience_s, self.settings.poll_s, context.log.warning)
         partition = context.partition_key if context.has_partition_key else None
         self.submitted = False
-        self.work = work_of(home, step, str(context.op_execution_context.op_handle), partition)
+        self.work = work_of(home, step, step_key(context), partition)
 
     def to_its_end(self) -> dg.PipesClientCompletedInvocation | Any:
         """Finds or submits the job, follows it, clears its mailbox."""

@@ -8,7 +8,8 @@ the function that tracks: it brings cv2.
 byte is read, in a transaction of its own: kill -9 leaves it counted. An attempt is a way through the whole bundle: it
 begins with `decode` and ends with `track`, in one run or in two, and whatever dies between them (a blocking check, a
 picture for the web UI) leaves it counted as well. An end forgets all attempts of the bundle. Where nothing is left to
-track, `decode` ends the attempt itself, since nobody needs to come after it.
+track, `decode` ends the attempt itself, since nobody needs to come after it. Where a job tracks many bundles, the run
+of a bundle ends its attempt with the frames, and the job counts its own.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import sqlalchemy as sa
 from chimp_assets.archive.ingest import BundleDecode, decode_bundle
 from chimp_assets.database import schema as t
 from chimp_assets.database.work import due
+from chimp_assets.database.work.waiting_tracks import tracked_by_jobs
 from chimp_assets.home import Home
 from chimp_assets.loop.progress import Progress
 from chimp_assets.vision.embedding.bundle import BundleEmbeddings, embed_bundle
@@ -62,6 +64,18 @@ def track(home: Home, bundle_key: str, progress: Progress | None = None) -> Bund
     done = track_bundle(home.database, home.store, bundle_key, home.settings, progress)
     due.finish_attempt(home.database, bundle_key)
     return done
+
+
+def leave_to_job(home: Home, bundle_key: str) -> bool:
+    """Whether tracking is left to a job that takes many bundles. If so this ends the attempt: a run did all it may do.
+
+    The job counts attempts of its own (`heavy.waiting_tracks`).
+    """
+    with home.database.read() as conn:
+        if not tracked_by_jobs(conn, home.settings):
+            return False
+    due.finish_attempt(home.database, bundle_key)
+    return True
 
 
 def embed(home: Home, bundle_key: str) -> tuple[ModelRow, BundleEmbeddings] | None:

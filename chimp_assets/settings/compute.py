@@ -64,6 +64,13 @@ class ComputeSettings(Section):
     )
     gpus: int = Field(0, ge=0, le=16, description="GPUs of one node that a heavy step asks for; 0: none (azureml, k8s)")
     nodes: int = Field(1, ge=1, le=64, description="nodes of a fine-tuning (azureml)")
-    minutes: float | None = Field(None, gt=0, description="a heavy step is ended after this; none: as its task says")
+    minutes: float | None = Field(
+        None, gt=0, description="a heavy step is ended after this (azureml, k8s); none: as its task says"
+    )
     azureml: AzureMLSettings = AzureMLSettings()
     k8s: KubernetesSettings = KubernetesSettings()
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether heavy steps run on another machine than the run that asks for them."""
+        return self.kind != "subprocess"

@@ -90,6 +90,11 @@ class DetectSettings(Section):
     min_track_detections: int = Field(4, ge=1, description="shorter tracks are kept as junk and never asked about")
     min_quality: float = Field(0.2, ge=0, le=1, description="tracks below are junk")
     max_gap_s: float = Field(1.2, gt=0, description="a track survives this long without a box")
+    frames_per_run: int = Field(
+        500_000,
+        ge=1,
+        description="a job that tracks many bundles with a network stops after the bundle that passes this",
+    )
 
 
 class EmbedSettings(Section):

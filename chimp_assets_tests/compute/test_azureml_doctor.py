@@ -5,9 +5,10 @@ import pytest
 from chimp_assets.compute.azureml_doctor import WorkspaceFinding, findings
 from chimp_assets.home import Home
 from chimp_assets_tests.azure.conftest import _no_credentials_from_outside, azurite, with_key  # noqa: F401  fixtures
+from chimp_assets_tests.support.azureml_place import QUIET
 from chimp_assets_tests.support.azureml_service import SETTINGS, AzureMLService, service  # noqa: F401  a fixture
 
-pytestmark = pytest.mark.filterwarnings("ignore:::(azure|marshmallow)[.]")
+pytestmark = QUIET
 
 
 @pytest.fixture(scope="module")

@@ -32,7 +32,15 @@ FLOORS: tuple[tuple[str, ...], ...] = (
 """The rooms of the product from the ground up. A room may import its own floor and the floors below it."""
 
 MAY_IMPORT: dict[tuple[str, ...], dict[str, str]] = {
-    ("dagster", "dagster_azure", "dagster_pipes", "dagster_postgres", "dagster_shared", "dagster_webserver"): {
+    (
+        "dagster",
+        "dagster_azure",
+        "dagster_k8s",
+        "dagster_pipes",
+        "dagster_postgres",
+        "dagster_shared",
+        "dagster_webserver",
+    ): {
         "chimp_assets.assets": "what exists",
         "chimp_assets.checks": "what must hold",
         "chimp_assets.automation": "when it happens",
@@ -61,6 +69,7 @@ HEAVY = {
     "azure": "a client for each service",
     "dagster_azure": "brings azure",
     "dagster_webserver": "brings the web server",
+    "kubernetes": "a class for every resource of a cluster",
     "obstore": "a client for object stores",
     "cv2": "80 MB of libraries",
     "faiss": "loads OpenMP",

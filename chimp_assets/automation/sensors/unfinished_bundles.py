@@ -23,10 +23,11 @@ def build() -> dg.SensorDefinition:
     )
     def unfinished_bundles(context: dg.SensorEvaluationContext, home: HomeResource) -> dg.SensorResult | dg.SkipReason:
         from chimp_assets.database.work import due
+        from chimp_assets.database.work.waiting_tracks import bundles_for_own_runs
 
         opened = home.open()
         with opened.database.read() as conn:
-            waiting = due.unfinished_bundles(conn)
+            waiting = bundles_for_own_runs(conn, opened.settings)
             exhausted = due.exhausted_bundles(conn) if not waiting else []
         running = bundles_in_flight(context.instance, jobs.ingest_bundle.name)
         free = max(RUNS_PER_TICK - len(running), 0)

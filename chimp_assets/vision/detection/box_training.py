@@ -30,9 +30,9 @@ from torch.utils.data import Dataset
 from chimp_assets.archive.video.pictures import read_frames
 from chimp_assets.database import schema
 from chimp_assets.database.labels.events import last_seq
+from chimp_assets.database.work.waiting_tracks import FINE_TUNED
 from chimp_assets.vision.datasets.training_set import describe_training_set
 from chimp_assets.vision.detection.detection_metrics import average_precision
-from chimp_assets.vision.detection.detector import FINE_TUNED
 from chimp_assets.vision.detection.overlaps import overlaps_of
 from chimp_assets.vision.detection.torchvision_detector import (
     DEFAULT_ARCHITECTURE,

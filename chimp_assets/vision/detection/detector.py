@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from chimp_assets.database import schema
+from chimp_assets.database.work.waiting_tracks import FINE_TUNED
 from chimp_assets.vision.detection.interface import Detector, DetectorError
 from chimp_assets.vision.detection.motion import MotionDetector
 from chimp_assets.vision.models.checkpoint import CONFIG_LIMIT, champion, load_checkpoint
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
     from chimp_assets.archive.storage.store import BlobStore
     from chimp_assets.database.connection.engine import Database
     from chimp_assets.settings import Settings
-
-FINE_TUNED = "fine-tuned"
-"""Prefix of the name of a detector that was learned from drawn boxes (`box_training`)."""
 
 
 def detector_of(settings: Settings) -> Detector:
