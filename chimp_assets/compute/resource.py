@@ -42,7 +42,7 @@ def _run_in_place(context: StepContext, home: Home, step: HeavyStep) -> dg.Pipes
     kind = home.settings.compute.kind
     if kind == "azureml":
         _require("azure.ai.ml", kind)
-        from chimp_assets.compute.azureml import run_in_azureml  # type: ignore[import-untyped,unused-ignore]
+        from chimp_assets.compute.azureml import run_in_azureml
 
         return run_in_azureml(context, home, step)
     if kind == "k8s":

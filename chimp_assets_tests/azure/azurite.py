@@ -70,7 +70,8 @@ class Azurite:
         with self._log.open("ab") as log:
             self._server = subprocess.Popen(
                 [node, str(_MAIN), "--blobHost", "127.0.0.1", "--blobPort", str(self.port),
-                 "--disableTelemetry", "--blobKeepAliveTimeout", "1", "--location", str(self._folder / "blobs")],
+                 "--disableTelemetry", "--skipApiVersionCheck", "--blobKeepAliveTimeout", "1",
+                 "--location", str(self._folder / "blobs")],
                 cwd=self._folder, stdout=log, stderr=log,
             )  # fmt: skip
         ends_at = time.monotonic() + 60

@@ -33,6 +33,7 @@ FORMAT = 1
 """Of model files. A file of a newer format is refused: this version cannot know what it means."""
 FORMAT_KEY = "checkpoint_format"
 T = TypeVar("T")
+_ATTEMPTS = 20  # of processes that add models of one task at the same moment
 CONFIG_LIMIT = 4000  # characters; the width of model.config
 
 
@@ -158,40 +159,56 @@ def register_model(
 ) -> int:
     """Add a row of `model` and return its id; versions count from 1 within a task.
 
-    A new champion retires the old one in the same transaction. Raises ValueError if the config does not fit its column.
+    A candidate that a training set gave before with these very bytes and this parent is not added again: its id is
+    returned, also if two processes ask at once. A new champion retires the old one in the same transaction. Raises
+    ValueError if the config does not fit its column.
     """
     text = json.dumps(dict(config), sort_keys=True)
     if len(text) > CONFIG_LIMIT:
         raise ValueError(f"the config of a {task} takes {len(text)} characters of JSON; {CONFIG_LIMIT} fit")
     now = datetime.now(UTC)
-    model = schema.model
+    row = {
+        "task": task,
+        "name": name,
+        "parent_id": parent_id,
+        "training_set_id": training_set_id,
+        "checkpoint_uri": checkpoint_uri,
+        "checkpoint_hash": checkpoint_hash,
+        "state": state,
+        "config": text,
+        "created_at": now,
+        "decided_at": now if state == "champion" else None,
+    }
+    for _ in range(_ATTEMPTS):
+        try:
+            with db.write() as conn:
+                return _registered(conn, row, now)
+        except sa.exc.IntegrityError:  # another process took this version: perhaps with the very same model
+            continue
     with db.write() as conn:
-        version = (
-            conn.execute(
-                sa.select(sa.func.coalesce(sa.func.max(model.c.version), 0)).where(model.c.task == task)
-            ).scalar_one()
-            + 1
-        )
-        if state == "champion":
-            _retire_champion(conn, task, now)
-        result = conn.execute(
-            sa.insert(model).values(
-                task=task,
-                version=version,
-                name=name,
-                parent_id=parent_id,
-                training_set_id=training_set_id,
-                checkpoint_uri=checkpoint_uri,
-                checkpoint_hash=checkpoint_hash,
-                state=state,
-                config=text,
-                created_at=now,
-                decided_at=now if state == "champion" else None,
-            )
-        )
-        key = result.inserted_primary_key
-        assert key is not None
-        return int(key[0])
+        return _registered(conn, row, now)
+
+
+def _registered(conn: sa.Connection, row: Mapping[str, Any], now: datetime) -> int:
+    """Key of a new row with the next version; of the old one if a training set gave the same bytes before.
+
+    Two jobs of one training set look and add at the same moment; the version, which is unique, lets one of them in.
+    """
+    c = schema.model.c
+    # First: a row that is committed after this is met by the insertion, one from before is seen below.
+    version = conn.execute(sa.select(sa.func.coalesce(sa.func.max(c.version), 0)).where(c.task == row["task"]))
+    number = int(version.scalar_one()) + 1
+    if row["training_set_id"] is not None and row["checkpoint_hash"] is not None and row["state"] == "candidate":
+        parent = c.parent_id.is_(None) if row["parent_id"] is None else c.parent_id == row["parent_id"]
+        same = [c[name] == row[name] for name in ("task", "training_set_id", "checkpoint_hash")]
+        there = conn.scalar(sa.select(sa.func.min(c.model_id)).where(*same, parent))
+        if there is not None:
+            return int(there)
+    if row["state"] == "champion":
+        _retire_champion(conn, row["task"], now)
+    key = conn.execute(sa.insert(schema.model).values(**row, version=number)).inserted_primary_key
+    assert key is not None
+    return int(key[0])
 
 
 def registered_model(

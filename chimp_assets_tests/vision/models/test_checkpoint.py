@@ -1,7 +1,11 @@
 """Model files that cannot change unnoticed, and one champion of each task."""
 
+import threading
+from datetime import UTC, datetime
+
 import numpy as np
 import pytest
+import sqlalchemy as sa
 
 from chimp_assets.database import schema
 from chimp_assets.vision.models import checkpoint
@@ -107,3 +111,38 @@ def test_a_config_that_does_not_fit_its_column_is_refused_before_it_is_cut(home)
     with pytest.raises(ValueError, match="fit"):
         register_model(home.database, "head", "a", {"long": "x" * 5000})
     assert schema.model.c.config.type.length == 4000
+
+
+def test_jobs_that_end_together_with_the_same_model_leave_one_row(db):
+    """A job of a lost node that was not so lost ends beside its successor. Looking first and adding later gave both."""
+    set_id = _a_training_set(db)
+    start, given = threading.Barrier(4), []
+
+    def end() -> None:
+        start.wait()
+        given.append(register_model(db, "head", "h", {}, "models/h", "a" * 64, None, set_id))
+
+    jobs = [threading.Thread(target=end) for _ in range(4)]
+    for job in jobs:
+        job.start()
+    for job in jobs:
+        job.join()
+    assert len(given) == 4
+    assert len(set(given)) == 1
+    other = register_model(db, "head", "h", {}, "models/g", "b" * 64, None, set_id)
+    with db.read() as conn:
+        assert conn.execute(sa.select(schema.model.c.version).order_by(schema.model.c.version)).scalars().all() == [
+            1,
+            2,
+        ]
+    assert other not in given
+
+
+def _a_training_set(db) -> int:
+    with db.write() as conn:
+        return conn.execute(
+            sa.insert(schema.training_set).values(
+                task="head", watermark_seq=0, split_seed=1, n_tracks=1, n_classes=1,
+                member_uri="m", member_hash="c" * 64, created_at=datetime.now(UTC),
+            )
+        ).inserted_primary_key[0]  # fmt: skip
