@@ -13,6 +13,7 @@ import typer
 
 from chimp_assets.cli.answers import Json, answer, opened
 from chimp_assets.console.output import styled
+from chimp_assets.operations.engines import Engine
 
 app = typer.Typer()
 
@@ -20,15 +21,22 @@ app = typer.Typer()
 @app.command()
 def init(
     archive: Annotated[str | None, typer.Argument(help="Folder or az://container/prefix of your videos.")] = None,
+    engine: Annotated[
+        Engine | None,
+        typer.Option(help="Where runs go: this machine, Celery's workers on several, or Kubernetes. Default: local."),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Make a home in CHIMP_HOME: settings, database, store, Dagster's instance.
 
-    Safe to repeat: what exists already is kept.
+    Safe to repeat: what exists already is kept, and --engine changes no dagster.yaml that was changed by hand.
     """
     from chimp_assets.dagster_home import prepare
     from chimp_assets.home import home_from_environment, init_home, make_private_if_there
+    from chimp_assets.operations.engines import write_instance
 
+    if engine is not None:
+        write_instance(home_from_environment(), engine)
     closed = make_private_if_there(home_from_environment())
     home = init_home(archive_url=archive_address(archive) if archive else None)
     notes = [note for note in (closed, prepare(home.settings)) if note]
@@ -37,7 +45,9 @@ def init(
         {"home": str(home.settings.home), "database": home.settings.secret_free_database_url, "notes": notes},
         f"The home is {home.settings.home}; its settings are in chimp.toml.",
         *notes,
-        "Next: `chimp ingest FOLDER` reads your videos, `chimp up` starts the labelling page and the web UI.",
+        "Next: `chimp worker` on each machine that does runs; docs/operate/scale-out.md says what else to start."
+        if engine is Engine.CELERY
+        else "Next: `chimp ingest FOLDER` reads your videos, `chimp up` starts the labelling page and the web UI.",
     )
 
 
