@@ -46,6 +46,7 @@ class CeleryLauncher(CeleryRunLauncher):
         super().__init__(default_queue=CPU, broker=broker, inst_data=inst_data)
         self.celery: Celery = make_app(broker)
         self.roll_calls = RollCalls(self.celery)
+        self._known_since: dict[str, float] = {}
 
     @classmethod
     def config_type(cls) -> dict[str, Any]:
@@ -100,9 +101,11 @@ class CeleryLauncher(CeleryRunLauncher):
 
     def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
         """RUNNING, unless the workers answer and none of them has the run: FAILED (`roll_calls.why_gone`)."""
-        reason = why_gone(self.roll_calls.all(), run.run_id, time.monotonic())
+        since = self._known_since.setdefault(run.run_id, time.monotonic())
+        reason = why_gone(self.roll_calls.all(), run.run_id, since, time.monotonic())
         if reason is None:
             return CheckRunHealthResult(WorkerStatus.RUNNING, "a worker has it, or nothing else is known")
+        del self._known_since[run.run_id]
         self._revoke(run.run_id)  # should its worker live and only not be heard, it must not go on
         return CheckRunHealthResult(WorkerStatus.FAILED, f"its worker is gone: {reason}")
 

@@ -57,10 +57,11 @@ class RollCall:
         return any(run_id in worker.runs for worker in self.workers or ())
 
 
-def why_gone(calls: Sequence[RollCall], run_id: str, now: float) -> str | None:
+def why_gone(calls: Sequence[RollCall], run_id: str, since: float, now: float) -> str | None:
     """Why a run that is marked as started must be gone, in words; None: it is worked on, or nothing is known.
 
-    calls: oldest first. Only those count that came after the last one in which the run was named or the broker away.
+    calls: oldest first. Only those count that came after `since`, when the run was first known as started, and after
+    the last one in which it was named or the broker away.
     """
     if not calls or now - calls[-1].at > FRESH_S:
         return None
@@ -70,7 +71,7 @@ def why_gone(calls: Sequence[RollCall], run_id: str, now: float) -> str | None:
         if call.workers is None:
             patience = BACK_S
             break
-        if call.names(run_id):
+        if call.names(run_id) or call.at < since:
             break
         missing.append(call)
     answered = [call for call in missing if call.workers]
