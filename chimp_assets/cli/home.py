@@ -35,9 +35,10 @@ def init(
     from chimp_assets.dagster_home import prepare
     from chimp_assets.home import home_from_environment, init_home, make_private_if_there
     from chimp_assets.operations.engines import write_instance
+    from chimp_assets.settings import load_settings
 
     if engine is not None:
-        write_instance(home_from_environment(), engine)
+        write_instance(load_settings(), engine)
     closed = make_private_if_there(home_from_environment())
     home = init_home(archive_url=archive_address(archive) if archive else None)
     notes = [note for note in (closed, prepare(home.settings)) if note]

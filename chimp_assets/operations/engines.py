@@ -9,12 +9,11 @@ from __future__ import annotations
 import importlib.util
 import os
 from enum import StrEnum
-from pathlib import Path
 
 from chimp_assets import private_files
 from chimp_assets.addresses import redacted
 from chimp_assets.errors import SettingsError
-from chimp_assets.settings import Settings, load_settings, shipped_file
+from chimp_assets.settings import Settings, shipped_file
 
 BROKER = "CHIMP_BROKER_URL"
 RECORDS = "CHIMP_DAGSTER_POSTGRES_URL"
@@ -64,12 +63,11 @@ def require_shareable(settings: Settings, engine: Engine) -> None:
         )
 
 
-def write_instance(home: Path, engine: Engine) -> None:
+def write_instance(settings: Settings, engine: Engine) -> None:
     """The dagster.yaml of an engine, before a home is made or completed there; an equal one stays.
 
     Raises SettingsError, and writes nothing, if the home cannot be shared, or if its dagster.yaml was changed by hand.
     """
-    settings = load_settings(home)
     require_shareable(settings, engine)
     file = settings.dagster_home / "dagster.yaml"
     text = template(engine)

@@ -62,7 +62,6 @@ class Cluster:
 
     def init(self) -> None:
         """What an operator does once: the home, with Dagster's records and the limits of pools."""
-        self._settle("desk")
         self.hosts["desk"].run(*CHIMP, "init", "--engine", "celery")
 
     def start_daemon(self, host: str = "desk") -> None:
@@ -72,18 +71,13 @@ class Cluster:
 
     def start_worker(self, host: str, slots: int = 1, queue: str = "cpu") -> None:
         """`chimp worker` on a host."""
-        self._settle(host)
         self.hosts[host].start("worker", *CHIMP, "worker", "--slots", str(slots), "--queue", queue)
-
-    def _settle(self, host: str) -> None:
-        home = self.hosts[host].home
-        home.mkdir(exist_ok=True, mode=0o700)
-        (home / "chimp.toml").touch(mode=0o600)
 
     @contextmanager
     def instance(self) -> Iterator[dg.DagsterInstance]:
         """Dagster's records, as the desk has them."""
-        with _environ(self.environment), dg.DagsterInstance.from_config(str(self.hosts["desk"].home / "dagster")) as seen:
+        folder = self.hosts["desk"].home / "dagster"
+        with _environ(self.environment), dg.DagsterInstance.from_config(str(folder)) as seen:
             yield seen
 
     def database(self) -> Database:

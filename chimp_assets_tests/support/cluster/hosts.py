@@ -27,7 +27,8 @@ _ENTER = """
 set -e
 hostname "$1"; folder=$2; shift 2
 mount --bind "$folder" "$folder"
-awk '$3 ~ /^(ext4|xfs|btrfs|overlay|tmpfs|zfs|9p|virtiofs|fuse.*)$/ {print $2}' /proc/self/mounts | while read -r point; do
+disks='^(ext4|xfs|btrfs|overlay|tmpfs|zfs|9p|virtiofs|fuse.*)$'
+awk -v disks="$disks" '$3 ~ disks {print $2}' /proc/self/mounts | while read -r point; do
   test "$point" = "$folder" || mount -o remount,bind,ro "$point" 2>/dev/null || true
 done
 mount -t tmpfs tmpfs /dev/shm

@@ -102,7 +102,7 @@ class Redis(_Server):
 
 
 class PostgreSQL(_Server):
-    """The wheel's server with a database for the product and one for Dagster. Refuses to run as root, so it does not."""
+    """The wheel's server with databases for the product and for Dagster; it refuses to run as root, so it does not."""
 
     def __init__(self, folder: Path, address: str) -> None:
         super().__init__(folder, address)
@@ -117,7 +117,16 @@ class PostgreSQL(_Server):
         return {"user": pwd.getpwnam("nobody").pw_uid} if os.getuid() == 0 else {}
 
     def _make(self) -> None:
-        made = [str(self._programs / "initdb"), "-D", str(self.folder / "data"), "-U", "chimp", "-A", "trust", "--no-sync"]
+        made = [
+            str(self._programs / "initdb"),
+            "-D",
+            str(self.folder / "data"),
+            "-U",
+            "chimp",
+            "-A",
+            "trust",
+            "--no-sync",
+        ]
         subprocess.run(made, check=True, capture_output=True, cwd=self.folder, **self._identity())  # type: ignore[call-overload]
         with (self.folder / "data" / "pg_hba.conf").open("a") as file:
             file.write("host all all all trust\n")
