@@ -126,12 +126,12 @@ def worker(
     import os
 
     from chimp_assets.dagster_home import folder_for_dagster
-    from chimp_assets.operations.engines import Engine, broker_url, require_workers, write_instance
+    from chimp_assets.operations.engines import Engine, broker_url, complete_instance, require_workers
 
     broker = broker_url()
     require_workers()
     home = opened()
-    write_instance(home.settings, Engine.CELERY)
+    complete_instance(home.settings, Engine.CELERY)
     _ = home.database  # raises an error in words if it is not at head
     home.database.dispose()  # its connections must not be those of children as well
     os.environ["CHIMP_HOME"] = str(home.settings.home)

@@ -80,6 +80,21 @@ def write_instance(settings: Settings, engine: Engine) -> None:
                 f"{file} was changed by hand or belongs to another version, so it is not replaced.",
                 f"Compare it with {shipped_file(_TEMPLATES[engine])}, or move it away and run the same command again.",
             )
+    _write(settings, text)
+
+
+def complete_instance(settings: Settings, engine: Engine) -> None:
+    """The dagster.yaml of an engine where there is none; one that an operator has put there stays, whatever it says.
+
+    Raises SettingsError if the home cannot be shared.
+    """
+    require_shareable(settings, engine)
+    if not (settings.dagster_home / "dagster.yaml").exists():
+        _write(settings, template(engine))
+
+
+def _write(settings: Settings, text: str) -> None:
+    file = settings.dagster_home / "dagster.yaml"
     private_files.make_folder(file.parent)
     part = file.with_name(f"{file.name}.part")
     with open(part, "w", encoding="utf-8", opener=private_files.opener) as written:

@@ -46,6 +46,7 @@ class Cluster:
         self.redis = redis
         self.azurite = azurite
         self.hosts: dict[str, Host] = {}
+        self.told: dict[str, str] = {}
         self._observers: list[Database] = []
 
     @property
@@ -77,7 +78,7 @@ class Cluster:
     def instance(self) -> Iterator[dg.DagsterInstance]:
         """Dagster's records, as the desk has them."""
         folder = self.hosts["desk"].home / "dagster"
-        with _environ(self.environment), dg.DagsterInstance.from_config(str(folder)) as seen:
+        with environ(self.environment), dg.DagsterInstance.from_config(str(folder)) as seen:
             yield seen
 
     def database(self) -> Database:
@@ -145,8 +146,8 @@ def cluster_of(
         for name in ("archive", "store"):
             azurite.make_container(name)
         azurite.upload(films, "archive", "films/")
-        told = {**cluster.environment, **SENSORS, **(settings or {})}
-        made = stack.enter_context(hosts(names, folder, network, told))
+        cluster.told = {**cluster.environment, **SENSORS, **(settings or {})}
+        made = stack.enter_context(hosts(names, folder, network, cluster.told))
         cluster.hosts = {host.name: host for host in made}
         cluster.init()
         yield cluster
@@ -154,7 +155,8 @@ def cluster_of(
 
 
 @contextmanager
-def _environ(values: Mapping[str, str]) -> Iterator[None]:
+def environ(values: Mapping[str, str]) -> Iterator[None]:
+    """These variables in this process, while the block runs."""
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
     try:

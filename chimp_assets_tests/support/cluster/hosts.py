@@ -69,10 +69,10 @@ class Network:
         if self.isolated:
             _ip("link", "del", self._bridge, check=False)
 
-    def join(self, name: str) -> str | None:
-        """A new network namespace on the bridge; its name, or None on the loopback."""
+    def join(self, name: str) -> tuple[str | None, str]:
+        """A new network namespace on the bridge and its address; no namespace on the loopback."""
         if not self.isolated:
-            return None
+            return None, self.address
         number = len(self._made) + 2
         namespace, link = f"c{self._number}-{name}", f"cv{self._number}-{number}"
         _ip("netns", "add", namespace)
@@ -82,7 +82,7 @@ class Network:
         _ip("-n", namespace, "addr", "add", f"{self._prefix}.{number}/24", "dev", "eth0")
         _ip("-n", namespace, "link", "set", "eth0", "up")
         _ip("-n", namespace, "link", "set", "lo", "up")
-        return namespace
+        return namespace, f"{self._prefix}.{number}"
 
 
 def _ip(*arguments: str, check: bool = True) -> None:
@@ -95,7 +95,7 @@ class Host:
     def __init__(self, name: str, folder: Path, network: Network, environment: Mapping[str, str]) -> None:
         self.name = name
         self.folder = folder
-        self._namespace = network.join(name)
+        self._namespace, self.address = network.join(name)
         self.home = folder / "home"
         scratch = folder / "tmp"
         scratch.mkdir(parents=True, exist_ok=True)
