@@ -12,10 +12,10 @@ JOBS ?= 2
 UV_VERSION := 0.13.9
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test azurite browser up questions docs lint licences bench archive scale lock clean
+.PHONY: help demo test test-cluster cluster-demo azurite redis browser up questions docs lint licences bench archive scale lock clean
 
 help: ## what can be made
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1\t\2/' | expand -t 19
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: install it, or say make PYTHON=/path/to/python3.11" >&2; exit 2; }
@@ -38,6 +38,13 @@ demo: $(READY) ## the whole loop on a generated archive, with a simulated expert
 test: $(VENV)/.dev azurite browser ## the tests; JOBS=1 for one after the other
 	@PYTHON=$(BIN)/python .ci/test -q -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
+# Hosts as network namespaces where we are root, servers of their own. One after the other: each wants the machine.
+test-cluster: $(VENV)/.dev azurite redis ## the tests on several hosts: Celery, hosts that die, servers that go away
+	@$(BIN)/python -m pytest -q -m cluster chimp_assets_tests/cluster
+
+cluster-demo: $(VENV)/.dev azurite redis ## the loop of `make demo` on five hosts, one of which dies in the middle
+	@$(BIN)/python -W ignore -m chimp_assets_tests.cluster.demo
+
 # The emulator of Azure Blob storage, for the tests only. Without npm they say what they skip.
 azurite:
 	@if command -v npm >/dev/null; then $(MAKE) -s $(AZURITE)/.ready; else echo "npm is not installed: the tests against Azurite are skipped" >&2; fi
@@ -48,6 +55,15 @@ $(AZURITE)/.ready: chimp_assets_tests/azure/package-lock.json
 	@cp chimp_assets_tests/azure/package.json chimp_assets_tests/azure/package-lock.json $(AZURITE)/
 	@cd $(AZURITE) && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
+
+# Debian's Redis, for the tests on several hosts only. Installed where that asks for no password; else they say what they skip.
+redis:
+	@if command -v redis-server >/dev/null; then :; \
+	elif command -v apt-get >/dev/null && as=$$(test "$$(id -u)" = 0 && echo env || { sudo -n true 2>/dev/null && echo sudo; }); then \
+	  echo "Installing Debian's redis-server ..."; \
+	  { $$as apt-get update -qq && $$as env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq redis-server; } >/dev/null \
+	  || echo "redis-server could not be installed: the tests on several hosts are skipped" >&2; \
+	else echo "redis-server is not installed: the tests on several hosts are skipped (apt-get install redis-server)" >&2; fi
 
 # Debian's Chromium, for the tests of the pages only. Installed where that asks for no password; else they say what they skip.
 browser:

@@ -13,6 +13,7 @@ import typer
 
 from chimp_assets.cli.answers import By, DryRun, Json, Why, answer, opened
 from chimp_assets.console.output import styled
+from chimp_assets.operations.engines import Engine
 
 app = typer.Typer()
 settings_app = typer.Typer(no_args_is_help=True, help="Settings that all hosts of one database share: list, adopt.")
@@ -21,15 +22,23 @@ settings_app = typer.Typer(no_args_is_help=True, help="Settings that all hosts o
 @app.command()
 def init(
     archive: Annotated[str | None, typer.Argument(help="Folder or az://container/prefix of your videos.")] = None,
+    engine: Annotated[
+        Engine | None,
+        typer.Option(help="Where runs go: this machine, Celery's workers on several, or Kubernetes. Default: local."),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Make a home in CHIMP_HOME: settings, database, store, Dagster's instance.
 
-    Safe to repeat: what exists already is kept.
+    Safe to repeat: what exists already is kept, and --engine changes no dagster.yaml that was changed by hand.
     """
     from chimp_assets.dagster_home import prepare
     from chimp_assets.home import home_from_environment, init_home, make_private_if_there
+    from chimp_assets.operations.engines import write_instance
+    from chimp_assets.settings import load_settings
 
+    if engine is not None:
+        write_instance(load_settings(), engine)
     closed = make_private_if_there(home_from_environment())
     home = init_home(archive_url=archive_address(archive) if archive else None)
     notes = [note for note in (closed, prepare(home.settings)) if note]
@@ -40,7 +49,9 @@ def init(
         if home.settings.has_file
         else "The database and the store that the environment names are ready; no folder was made.",
         *notes,
-        "Next: `chimp ingest FOLDER` reads your videos, `chimp up` starts the labelling page and the web UI.",
+        "Next: `chimp worker` on each machine that does runs; docs/operate/scale-out.md says what else to start."
+        if engine is Engine.CELERY
+        else "Next: `chimp ingest FOLDER` reads your videos, `chimp up` starts the labelling page and the web UI.",
     )
 
 

@@ -18,6 +18,7 @@ from chimp_assets.database import schema as t
 from chimp_assets.database.connection.engine import Database
 from chimp_assets.database.individuals.biographies import upsert_individuals
 from chimp_assets.database.labels.events import LabelEvent, record_events
+from chimp_assets.database.labels.label_event import EventResult
 from chimp_assets.database.people.users import DEFAULT_EXPERT, ensure_default_users
 from chimp_assets.database.work.queue import QueueItem, claim
 from chimp_assets.demo.truth import ArchiveTruth, TrueAnimal, TrueVideo
@@ -88,12 +89,20 @@ class SimulatedExpert:
             self.introduce()
         counts: Counter[str] = Counter()
         while n > 0:
-            items = claim(self.db, self.name, min(n, 200), self.lease_minutes, lanes)
+            items = self.claimed(min(n, 200), lanes)
             if not items:
                 break
             counts.update(self._record(items))
             n -= len(items)
         return dict(sorted(counts.items()))
+
+    def claimed(self, n: int, lanes: Sequence[str] | None) -> list[QueueItem]:
+        """Up to n items, leased to this expert. An expert at a distance asks the labelling page instead."""
+        return claim(self.db, self.name, n, self.lease_minutes, lanes)
+
+    def stored(self, events: list[LabelEvent]) -> list[EventResult]:
+        """The results of answers, once they are stored."""
+        return record_events(self.db, events)
 
     def answer(self, track_id: int) -> ExpertAnswer:
         """The answer for one track, with the expert's errors. Raises ExpertError if there is no such track."""
@@ -196,7 +205,7 @@ class SimulatedExpert:
                     seconds=self._seconds(item.track_id),
                 )
             )
-        results = record_events(self.db, events)
+        results = self.stored(events)
         refused = [result for result in results if result.status == "rejected"]
         if refused:
             raise ExpertError(

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import fcntl
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from rich.live import Live
@@ -33,6 +33,9 @@ from chimp_assets.home import Home, init_home
 from chimp_assets.insight.status import Status, status_of
 from chimp_assets.operations import supervisor
 from chimp_assets.operations.home_lock import only_one
+
+if TYPE_CHECKING:
+    from chimp_assets.demo.expert import SimulatedExpert
 
 PATIENCE_S = 240.0
 """If the database does not change for this long, something is wrong, and the demo says where to look."""
@@ -162,15 +165,24 @@ def _drive(home: Home, truth_file: Path, rounds: int, story: Story) -> None:
     expert.introduce()
     record_lives(home.database, truth)
     story.tell("starting Dagster's daemon: from here on sensors decide what runs")
-    last_change, last_seen = time.monotonic(), ""
     commands = {"daemon": supervisor.daemon_arguments()}
     with (
         _alone(home),
         supervisor.running(home, commands, environment=SENSOR_SECONDS) as children,
-        _screen() as live,
     ):
+        play(home, expert, rounds, story, lambda: supervisor.tend(children, story.tell), str(children[0].log))
+        _let_runs_end(home)
+
+
+def play(home: Home, expert: SimulatedExpert, rounds: int, story: Story, tend: Callable[[], None], log: str) -> None:
+    """Answers as the expert until the wanted trainings are decided and the queue is ranked.
+
+    tend: called once a second. log: where to look if nothing happens. Raises DemoError.
+    """
+    last_change, last_seen = time.monotonic(), ""
+    with _screen() as live:
         while True:
-            supervisor.tend(children, story.tell)
+            tend()
             with home.database.read() as conn:
                 now = status_of(conn)
                 settled = _settled(conn, home)
@@ -196,10 +208,9 @@ def _drive(home: Home, truth_file: Path, rounds: int, story: Story) -> None:
             if time.monotonic() - last_change > PATIENCE_S:
                 raise DemoError(
                     f"Nothing has changed for {PATIENCE_S:.0f} s, so the demo stops; everything done so far is kept.",
-                    f"The log is {children[0].log}; `make up` shows the runs. `make demo` resumes here.",
+                    f"The log is {log}; `make up` shows the runs. `make demo` resumes here.",
                 )
             time.sleep(1.0)
-        _let_runs_end(home)
 
 
 def _let_runs_end(home: Home) -> None:

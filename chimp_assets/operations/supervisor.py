@@ -219,7 +219,7 @@ def launcher_advice(home: Home) -> str | None:
         return None
     return (
         f"{file} names DefaultRunLauncher, which counts a run that a power cut ended as running for a day. Set "
-        "module: chimp_assets.automation.launcher and class: LocalRunLauncher there."
+        "module: chimp_assets.automation.launchers.local and class: LocalRunLauncher there."
     )
 
 

@@ -16,6 +16,7 @@ from dagster._core.storage.tags import GRPC_INFO_TAG
 from dagster._core.utils import make_new_run_id
 from dagster._daemon.monitoring.run_monitoring import monitor_started_run
 
+from chimp_assets.automation.launchers.local import LocalRunLauncher
 from chimp_assets.home import Home, shipped_file
 from chimp_assets.operations.supervisor import launcher_advice
 
@@ -92,8 +93,16 @@ def test_in_doubt_a_run_is_left_alone(instance: dg.DagsterInstance, pid: int | N
 def test_homes_use_this_launcher() -> None:
     """The launcher helps nobody whom dagster.yaml gives another one."""
     said = yaml.safe_load(shipped_file("dagster.yaml").read_text())
-    assert said["run_launcher"] == {"module": "chimp_assets.automation.launcher", "class": "LocalRunLauncher"}
+    assert said["run_launcher"] == {"module": "chimp_assets.automation.launchers.local", "class": "LocalRunLauncher"}
     assert said["run_monitoring"]["enabled"]
+
+
+def test_homes_that_name_the_launcher_by_its_old_place_still_find_it(tmp_path: Path) -> None:
+    """It was moved; dagster.yaml is not."""
+    text = shipped_file("dagster.yaml").read_text().replace("automation.launchers.local", "automation.launcher")
+    (tmp_path / "dagster.yaml").write_text(text)
+    with dg.DagsterInstance.from_config(str(tmp_path)) as made:
+        assert type(made.run_launcher) is LocalRunLauncher
 
 
 def test_a_home_of_an_older_version_is_told_what_to_change(home: Home) -> None:
@@ -102,6 +111,8 @@ def test_a_home_of_an_older_version_is_told_what_to_change(home: Home) -> None:
     file = home.settings.dagster_home / "dagster.yaml"
     new = file.read_text()
     file.write_text(
-        new.replace("module: chimp_assets.automation.launcher", "module: dagster").replace("LocalRun", "DefaultRun")
+        new.replace("module: chimp_assets.automation.launchers.local", "module: dagster").replace(
+            "LocalRun", "DefaultRun"
+        )
     )
     assert "class: LocalRunLauncher" in (launcher_advice(home) or "")

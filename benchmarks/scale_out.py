@@ -1,0 +1,87 @@
+"""Row S1: bundles a minute with two workers' hosts over one, and how long a worker waits between two runs.
+
+`python -m benchmarks.scale_out`. Needs what `make test-cluster` needs: hosts are namespaces of this machine, so two
+workers need two idle cores, or the ratio says nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+from itertools import pairwise
+from pathlib import Path
+
+import dagster as dg
+
+from benchmarks.support.harness import cores
+from chimp_assets.automation.launchers.worker import WORKER_TAG
+from chimp_assets_tests.archive.clips import make_clip
+from chimp_assets_tests.support.cluster.cluster import Cluster, cluster_of, why_no_cluster
+
+SETTINGS = {
+    "CHIMP_ARCHIVE__BUNDLE_VIDEOS": "1",
+    "CHIMP_DECODE__WORKERS": "0",
+    "CHIMP_EMBED__MIN_TRACKS": "100000",  # bundles alone
+}
+PATIENCE_S = 1800.0
+
+
+def measure(films: Path, bundles: int, hosts: tuple[str, ...]) -> tuple[float, list[float]]:
+    """Seconds from the start of the first run to the end of the last, and the gaps between runs of one worker."""
+    with cluster_of(films, ("desk", *hosts), SETTINGS) as cluster:
+        for host in hosts:
+            cluster.start_worker(host)
+        cluster.start_daemon()
+        cluster.wait(lambda: len(_ended(cluster)) == bundles, "all bundles are done", PATIENCE_S)
+        records = _ended(cluster)
+    times = sorted((_worker(record), record.start_time or 0.0, record.end_time or 0.0) for record in records)
+    gaps = [after[1] - before[2] for before, after in pairwise(times) if before[0] == after[0]]
+    return max(end for _, _, end in times) - min(start for _, start, _ in times), gaps
+
+
+def _ended(cluster: Cluster) -> list[dg.RunRecord]:
+    with cluster.instance() as seen:
+        return list(
+            seen.get_run_records(dg.RunsFilter(job_name="ingest_bundle", statuses=[dg.DagsterRunStatus.SUCCESS]))
+        )
+
+
+def _worker(record: dg.RunRecord) -> str:
+    return record.dagster_run.tags[WORKER_TAG]
+
+
+def main() -> None:
+    """Prints one line for each repetition and the medians."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--bundles", type=int, default=12)
+    parser.add_argument("--frames", type=int, default=500, help="of each bundle's video")
+    parser.add_argument("--repeat", type=int, default=3)
+    chosen = parser.parse_args()
+    if missing := why_no_cluster():
+        raise SystemExit(missing)
+    ratios, gaps = [], []
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
+        films = Path(folder)
+        for number in range(chosen.bundles):
+            day = f"2020-01-{number + 1:02d}"
+            name = films / f"site/cam{number}/{day}/clip{number}.mp4"
+            make_clip(name, chosen.frames, size=(1280, 720), created=f"{day}T10:00:00Z")
+        for _ in range(chosen.repeat):
+            began = time.monotonic()
+            one, first = measure(films, chosen.bundles, ("a",))
+            two, second = measure(films, chosen.bundles, ("a", "b"))
+            ratios.append(one / two)
+            gaps += first + second
+            print(
+                f"one worker {one:.1f} s, two {two:.1f} s: {one / two:.2f}x ({time.monotonic() - began:.0f} s in all)"
+            )
+    print(
+        f"S1 | two workers over one {statistics.median(ratios):.2f}x (aim 1.6x) | between runs median "
+        f"{statistics.median(gaps):.2f} s, longest {max(gaps):.2f} s (aim 2 s) | {cores()} cores"
+    )
+
+
+if __name__ == "__main__":
+    main()
