@@ -131,6 +131,7 @@ resource cluster 'Microsoft.ContainerService/managedClusters@2024-09-01' = {
         minCount: 2
         maxCount: 3
         enableAutoScaling: true
+        enableEncryptionAtHost: true
         maxPods: 60
         osSKU: 'AzureLinux'
         osDiskType: 'Managed'
@@ -155,6 +156,7 @@ resource workPool 'Microsoft.ContainerService/managedClusters/agentPools@2024-09
     minCount: 1
     maxCount: mostWorkNodes
     enableAutoScaling: true
+    enableEncryptionAtHost: true
     maxPods: 60
     osSKU: 'AzureLinux'
     osDiskSizeGB: 256 // a run keeps its videos on the node while it decodes them
@@ -180,7 +182,8 @@ resource gpuPool 'Microsoft.ContainerService/managedClusters/agentPools@2024-09-
     minCount: 0
     maxCount: mostGpuNodes
     enableAutoScaling: true
-    maxPods: 30
+    enableEncryptionAtHost: true
+    maxPods: 60
     osSKU: 'Ubuntu'
     osDiskSizeGB: 256
     type: 'VirtualMachineScaleSets'
