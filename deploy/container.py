@@ -1,4 +1,4 @@
-"""Makes the container of the store in the emulator of deploy/compose.yml; a real account has its containers from azure/.
+"""Makes the container of the store in the emulator of deploy/compose.yml; a real account has its own from azure/.
 
 Belongs here: that one request. The key below is the emulator's own, which Microsoft publishes; it opens nothing else.
 """

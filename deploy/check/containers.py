@@ -18,7 +18,7 @@ PROFILES = ("try", "gpu")
 ONCE = ("container", "setup")
 """Services that end by themselves."""
 UNASKED = ("ranker", "worker", "worker-gpu")
-"""Long-lived services that answer nobody: they are started again when they end, and the launcher looks after workers."""
+"""Long-lived services that answer nobody: they are started again when they end; the launcher looks after workers."""
 _PINNED = re.compile(r":[^:/@]+$|@sha256:[0-9a-f]{64}$")
 
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 
 class Fault(NamedTuple):
-    """rule: the name of what is broken, such as DL3006 or CKV_AZURE_59; place: a file, and what of it; text: for people."""
+    """rule: what is broken, such as DL3006 or CKV_AZURE_59; place: a file, and what of it; text: for people."""
 
     rule: str
     place: str

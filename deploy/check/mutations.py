@@ -1,6 +1,6 @@
 """Faults that the checkers must find: a checker that finds nothing in a broken tree keeps nothing.
 
-Belongs here: each fault as a change of one file, and the rule that must be reported. Does not belong here: the checkers.
+Belongs here: each fault as a change of one file, and the rule that must be reported. Does not belong here: checkers.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Checker = Callable[[Path], Iterator[Fault]]
 
 
 class Mutation(NamedTuple):
-    """what: in words; file, old, new: the change; rule: what must be reported, and text: a part of it or of its place."""
+    """what: in words; file, old, new: the change; rule: what must be reported; text: a part of it or of its place."""
 
     what: str
     file: str
@@ -49,16 +49,19 @@ FOUND_BY: dict[Checker, list[Mutation]] = {
     ],
     chart_faults: [
         Mutation("a word that Kubernetes does not know", PAGE, "periodSeconds: 20", "periodSecond: 20", "kubernetes"),
-        Mutation("a template that cannot be rendered", PAGE, ".Values.page.replicas", ".Values.page.replica | int64 | nope", "helm"),
+        Mutation("a template that cannot be rendered", PAGE, ".Values.page.replicas", ".Values.page | nope", "helm"),
         Mutation("a schema that lets everything in", "deploy/helm/chimp-assets/values.schema.json",
                  '"additionalProperties": false', '"additionalProperties": true', "schema", "not known"),
     ],
     bicep_faults: [
         Mutation("a file that is no Bicep", "azure/modules/sql.bicep", "resource server", "resourc server", "pycep"),
-        Mutation("a misspelt parameter", "azure/main.bicep", "coolAfterDays: coolAfterDays", "coolDays: coolAfterDays", "parameter"),
+        Mutation("a misspelt parameter", "azure/main.bicep", "coolAfterDays: cool", "coolDays: cool", "parameter"),
         Mutation("a misspelt output", "azure/main.bicep", "vault.outputs.name", "vault.outputs.label", "output"),
         Mutation("a name of nothing", "azure/modules/storage.bicep", "name: sku\n", "name: skuu\n", "name", "skuu"),
-        Mutation("a secret in the clear", "azure/main.bicep", "@secure()\n@minLength(24)\n", "@minLength(24)\n", "secret"),
+        Mutation("storage for everybody", "azure/modules/storage.bicep", "allowBlobPublicAccess: false",
+                 "allowBlobPublicAccess: true", "open"),
+        Mutation("storage with keys", "azure/modules/storage.bicep", "allowSharedKeyAccess: false\n", "", "open"),
+        Mutation("a secret in the clear", "azure/main.bicep", "@secure()\n@minLength(24)", "@minLength(24)", "secret"),
     ],
 }  # fmt: skip
 """For the quick checkers: each fault alone."""
@@ -67,8 +70,8 @@ FOUND_BY_POLICY = [
     Mutation("an image of root", DOCKERFILE, "USER 10001:10001", "USER root", "CKV_DOCKER_8"),
     Mutation("a privileged page", HELPERS, "allowPrivilegeEscalation: false", "privileged: true", "CKV_K8S_16"),
     Mutation("a root file system that is written", HELPERS, "readOnlyRootFilesystem: true\n", "", "CKV_K8S_22"),
-    Mutation("public storage", "azure/modules/storage.bicep", "allowBlobPublicAccess: false", "allowBlobPublicAccess: true",
-             "CKV_AZURE_190", "storage.bicep"),
+    Mutation("public storage", "azure/modules/storage.bicep", "publicAccess: 'None'", "publicAccess: 'Blob'",
+             "CKV_AZURE_34", "storage.bicep"),
     Mutation("SQL open to the world", "azure/modules/sql.bicep", "publicNetworkAccess: 'Disabled'",
              "publicNetworkAccess: 'Enabled'", "CKV_AZURE_113", "sql.bicep"),
     Mutation("a vault that can be emptied", "azure/modules/vault.bicep", "enablePurgeProtection: true",
@@ -93,7 +96,9 @@ def apply(root: Path, mutation: Mutation) -> None:
     file = root / mutation.file
     text = file.read_text(encoding="utf-8")
     if mutation.old not in text:
-        raise ValueError(f"{mutation.file} has no {mutation.old!r}: the mutation {mutation.what!r} must be written anew.")
+        raise ValueError(
+            f"{mutation.file} has no {mutation.old!r}: the mutation {mutation.what!r} must be written anew."
+        )
     file.write_text(text.replace(mutation.old, mutation.new), encoding="utf-8")
 
 
@@ -109,4 +114,6 @@ def missed(checker: Checker, root: Path, folder: Path) -> Iterator[Fault]:
         apply(tree, mutation)
         faults = list(checker(tree))
         if not is_found(mutation, faults):
-            yield Fault("mutation", mutation.file, f"{checker.__name__} does not find {mutation.what}; it says {faults}")
+            yield Fault(
+                "mutation", mutation.file, f"{checker.__name__} does not find {mutation.what}; it says {faults}"
+            )
