@@ -39,8 +39,26 @@ CLOSED = {
 }  # fmt: skip
 """Properties by type of resource: what keeps the doors shut, and what checkov does not see in Bicep."""
 _WORDS = frozenset(
-    ("param", "var", "output", "resource", "module", "existing", "if", "for", "in", "true", "false", "null", "string")
-    + ("int", "bool", "object", "array", "targetScope")
+    [
+        "param",
+        "var",
+        "output",
+        "resource",
+        "module",
+        "existing",
+        "if",
+        "for",
+        "in",
+        "true",
+        "false",
+        "null",
+        "string",
+        "int",
+        "bool",
+        "object",
+        "array",
+        "targetScope",
+    ]
 )
 _TOKEN = re.compile(r"//[^\n]*|/\*.*?\*/|'''.*?'''|'(?:\\.|[^'\\])*'|[A-Za-z_]\w*|\S", re.DOTALL)
 _INTERPOLATION = re.compile(r"(?<!\\)\$\{([^}]*)\}")
