@@ -22,8 +22,16 @@ from chimp_assets import private_files
 from chimp_assets.errors import SettingsError
 from chimp_assets.settings import Settings
 
+SHARE_IT = (
+    "Set CHIMP_DATABASE_URL to a database server and CHIMP_STORE_URL to az://container/prefix, or let everything run on "
+    'this machine (`chimp init --engine local`, compute.kind = "subprocess").'
+)
+"""The remedy for a home that other machines cannot reach."""
+
 POOLS = ("decode", "detect", "gpu", "fine_tuning")
 """Every pool that an asset names; a test compares."""
+
+_LOCAL_LAUNCHERS = ("LocalRunLauncher", "DefaultRunLauncher", "SyncInMemoryRunLauncher")
 
 FREE_SLOTS = "free_slots_after_run_end_seconds"
 FREE_SLOTS_S = 30
@@ -93,6 +101,47 @@ def complete(settings: Settings) -> str | None:
     except OSError:
         return f"Add {FREE_SLOTS}: {FREE_SLOTS_S} to run_monitoring in {file}: {why}."
     return f"Added {FREE_SLOTS}: {FREE_SLOTS_S} to run_monitoring in {file}: {why}."
+
+
+def launcher_elsewhere(settings: Settings) -> str | None:
+    """The class of the launcher that dagster.yaml names, if it starts runs on other machines."""
+    import yaml
+
+    try:
+        found = yaml.safe_load((settings.dagster_home / "dagster.yaml").read_text(encoding="utf-8")) or {}
+        named = str(found["run_launcher"]["class"])
+    except (OSError, yaml.YAMLError, KeyError, TypeError):
+        return None  # Dagster's default: this machine
+    return None if named in _LOCAL_LAUNCHERS else named
+
+
+def unreachable(settings: Settings, launcher: str | None) -> str | None:
+    """A sentence if runs or heavy steps go to machines that cannot open the database or the store of this home.
+
+    launcher: the class that starts runs elsewhere; None: runs stay on this machine.
+    """
+    kind = settings.compute.kind
+    if launcher is None and kind == "subprocess":
+        return None
+    here = [f"the database {settings.secret_free_database_url}"] if not settings.is_on_server else []
+    if not settings.store_url.startswith("az:"):
+        here.append(f"the store {settings.secret_free_store_url}")
+    if not here:
+        return None
+    what = f"Runs go to other machines ({launcher})" if launcher else f"Heavy steps go elsewhere (compute.kind {kind})"
+    return f"{what}, which cannot open {' and '.join(here)} of this machine."
+
+
+def require_reachable(settings: Settings, launcher: str | None) -> None:
+    """Raises SettingsError with the sentence of `unreachable`."""
+    if problem := unreachable(settings, launcher):
+        raise SettingsError(problem, SHARE_IT)
+
+
+def launcher_of(instance: Any) -> str | None:
+    """The class that starts the runs of a DagsterInstance elsewhere; None: they stay on this machine."""
+    named = type(instance.run_launcher).__name__
+    return None if named in _LOCAL_LAUNCHERS else named
 
 
 def _monitoring_of(text: str) -> Any:
@@ -189,8 +238,9 @@ def _has_one_revision(file: Path) -> bool:
 def prepare(settings: Settings) -> str | None:
     """Before Dagster is started in a home: `complete`, and the limits of the pools where a server keeps them.
 
-    Raises SettingsError if that server cannot be reached.
+    Raises SettingsError if that server cannot be reached, or if runs would go to machines that cannot reach the home.
     """
+    require_reachable(settings, launcher_elsewhere(settings))
     sentence = complete(settings)
     if keeps_records_on_a_server(settings):
         import dagster as dg

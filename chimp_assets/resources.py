@@ -25,6 +25,21 @@ class HomeResource(dg.ConfigurableResource):
     _home: Any = PrivateAttr(default=None)
     _judge: Any = PrivateAttr(default=None)
 
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
+        """Before a step or a tick: nothing runs where it cannot reach the home, or by a clock that is wrong.
+
+        Raises SettingsError, ClockError.
+        """
+        from chimp_assets.dagster_home import launcher_of, require_reachable
+        from chimp_assets.home import has_home
+
+        if not has_home(self.path or None):
+            return  # whoever opens it says so
+        opened = self.open()
+        require_reachable(opened.settings, None if context.instance is None else launcher_of(context.instance))
+        if opened.settings.is_on_server:
+            opened.require_right_clock()
+
     def open(self) -> "Home":
         """The home, opened once for each process. Raises ChimpError with a remedy."""
         if self._home is None:

@@ -52,6 +52,8 @@ for noun, group in {
 }.items():
     app.add_typer(group.app, name=noun, rich_help_panel="Groups of commands")
 
+app.add_typer(home.settings_app, name="settings", rich_help_panel="Groups of commands")
+
 _USAGE_ERROR: Any = typer.BadParameter.__bases__[0]
 """A wrong command line. Typer keeps this class private and shows only its children."""
 

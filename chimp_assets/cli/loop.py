@@ -36,14 +36,14 @@ def ingest(
     from chimp_assets.console.progress import progress_bar
     from chimp_assets.database.work import due
     from chimp_assets.database.work.pace import pace_of
-    from chimp_assets.home import has_home, init_home, remember_archive, require_video
+    from chimp_assets.home import complete_home, has_home, init_home, remember_archive, require_video
     from chimp_assets.loop import ingest as steps
 
     is_new = not has_home()
     if is_new:
         # A home that nobody asked for must not come from a wrong folder.
         require_video(archive_address(archive) if archive is not None else None)
-    home = init_home()
+    home = init_home() if is_new else complete_home()
     if is_new and not json:
         say(f"Made a home at {home.settings.home} for the settings, database and pictures of this archive.")
     if archive is not None:

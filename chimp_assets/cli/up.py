@@ -1,6 +1,7 @@
-"""`chimp up`, `web`, `demo`: what stays in the foreground until Ctrl-C.
+"""`chimp up`, `web`, `worker`, `demo`: what stays in the foreground until Ctrl-C.
 
-Does not belong here: keeping the processes alive (`operations.supervisor`), serving (`web.serve`), the demo (`demo`).
+Does not belong here: keeping the processes alive (`operations.supervisor`), serving (`web.serve`), doing runs
+(`automation.launchers`), the demo (`demo`).
 """
 
 from __future__ import annotations
@@ -111,6 +112,38 @@ def web(
     code = main([] if own_port == home.settings.web.port else [str(own_port)])
     if code:
         raise typer.Exit(code)
+
+
+@app.command()
+def worker(
+    queue: Annotated[list[str], typer.Option(help="cpu, gpu, or both by saying it twice.")] = ["cpu"],  # noqa: B006
+    slots: Annotated[int, typer.Option(help="Runs at once. Each decodes with decode.workers processes.", min=1)] = 1,
+) -> None:
+    """Do runs that the daemon of another machine sends through CHIMP_BROKER_URL (engine celery).
+
+    On SIGTERM or Ctrl-C the runs in flight are given up, and done again by another worker.
+    """
+    import os
+
+    from chimp_assets.dagster_home import folder_for_dagster
+    from chimp_assets.home import home_from_environment
+    from chimp_assets.operations.engines import Engine, broker_url, require_workers, write_instance
+
+    broker = broker_url()
+    require_workers()
+    write_instance(home_from_environment(), Engine.CELERY)
+    home = opened()
+    _ = home.database  # raises an error in words if it is not at head
+    home.database.dispose()  # its connections must not be those of children as well
+    os.environ["CHIMP_HOME"] = str(home.settings.home)
+    os.environ["DAGSTER_HOME"] = str(folder_for_dagster(home.settings))
+    os.environ["DAGSTER_DISABLE_TELEMETRY"] = "1"
+    _announce(f"Home:    {home.settings.home}", f"Queues:  {', '.join(queue)}", f"Slots:   {slots}")
+
+    from chimp_assets.automation.launchers.worker import run_worker
+
+    run_worker(broker, queue, slots)
+    _announce("The worker has stopped; runs that it gave up are done again by others.")
 
 
 @app.command()

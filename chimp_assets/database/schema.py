@@ -228,7 +228,21 @@ bundle = Table(
     Column("bundle_id", BigKey, primary_key=True),
     Column("bundle_key", Unicode(100), nullable=False, unique=True, comment="[a-z0-9_-]+; the Dagster partition"),
     Column("folder", Unicode(1000), nullable=False, comment="folder inside the archive"),
-    Column("attempts", Integer, nullable=False, server_default="0", comment="runs begun since the last that finished"),
+    Column(
+        "attempts",
+        Integer,
+        nullable=False,
+        server_default="0",
+        comment="runs begun since the last that finished, or that left fewer steps than the one before it",
+    ),
+    Column(
+        "errors",
+        Integer,
+        nullable=False,
+        server_default="0",
+        comment="runs since the last that finished which an error of the work itself ended",
+    ),
+    Column("steps_left", Integer, comment="steps of its videos that were left when the last run began"),
     Column("created_at", UtcDateTime, nullable=False),
     Column("changed_at", UtcDateTime, comment="when tracks of it last came or went; null while there are none"),
     CheckConstraint("attempts >= 0", name="attempts_not_negative"),
@@ -625,6 +639,17 @@ page_secret = Table(
     Column("secret", Unicode(200), nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     comment="what the labelling page signs with: whoever reads it can pass for a known device, not for a person",
+)
+
+shared_setting = Table(
+    "shared_setting",
+    metadata,
+    Column("name", Unicode(60), primary_key=True, comment="as in chimp.toml: decode.fps"),
+    Column("value", Unicode(4000), nullable=False, comment="JSON"),
+    Column("host", Unicode(200), nullable=False, comment="the machine that set it"),
+    Column("user_id", BigInteger, _fk("app_user.user_id"), comment="who decided it; null: the first host to come"),
+    Column("set_at", UtcDateTime, nullable=False),
+    comment="settings that all hosts share; what they were before is in audit_event",
 )
 
 audit_event = Table(

@@ -86,7 +86,7 @@ def ingest(home: Home, progress: Progress | None = None) -> IngestReport:
     settings, database = home.settings, home.database
     tell = progress or silent
     tell("listing the archive", 0, 1)
-    with listing_is_noted(database, settings.secret_free_archive_url):
+    with listing_is_noted(database, home.secret_free_archive_url):
         found = discover(database, home.archive, settings)
     tell("listing the archive", 1, 1)
     with database.read() as conn:

@@ -19,6 +19,8 @@ import sqlalchemy as sa
 from chimp_assets import private_files
 from chimp_assets.addresses import redacted
 from chimp_assets.archive.catalogue.cameras import camera_report
+from chimp_assets.dagster_home import SHARE_IT, launcher_elsewhere, unreachable
+from chimp_assets.database.connection.clock import clock_skew
 from chimp_assets.database.footage.passed_over import passed_over_files
 from chimp_assets.database.footage.times import in_words, quarrel_in_words, times_of
 from chimp_assets.database.people.names import key_of
@@ -26,9 +28,11 @@ from chimp_assets.database.schema import app_user, oidc_identity
 from chimp_assets.database.upkeep.invariants import gap_in_annotation_numbers
 from chimp_assets.database.upkeep.migrations import state_of
 from chimp_assets.database.upkeep.server_settings import wrong_settings
+from chimp_assets.database.upkeep.shared_settings import different, shared_settings
 from chimp_assets.errors import ChimpError
 from chimp_assets.home import Home, archive_folder
 from chimp_assets.operations.sweep import SAFE_AGE_S, audit_store
+from chimp_assets.settings import shared_values
 
 FAULTS = ("unreadable", "name", "link")
 LOW_DISK_BYTES = 5 * 1024**3
@@ -55,24 +59,48 @@ class Check:
 
 
 def _database(home: Home) -> Finding:
-    state = state_of(home.database)
+    state = state_of(home.unchecked_database)
     return Finding("database", "well", f"{home.settings.secret_free_database_url} is reachable and at {state}")
 
 
 def _settings(home: Home) -> Finding | None:
     """Those of a database server; None where a file needs none."""
-    if home.database.dialect == "sqlite":
+    if not home.settings.is_on_server:
         return None
-    wrong = wrong_settings(home.database)
+    wrong = wrong_settings(home.unchecked_database)
     if wrong:
         says = "; ".join(str(setting) for setting in wrong)
         return Finding("settings", "warning", says, " ".join(setting.remedy for setting in wrong))
     return Finding("settings", "well", "the database keeps what was saved, and readers do not wait for writers")
 
 
+def _hosts(home: Home) -> Finding:
+    """Whether this host may work beside the others: shared settings, clock, what other machines can reach."""
+    launcher = launcher_elsewhere(home.settings)
+    if problem := unreachable(home.settings, launcher):
+        return Finding("hosts", "ill", problem, SHARE_IT)
+    with home.unchecked_database.read() as conn:
+        found = different(conn, shared_values(home.settings))
+        shared = shared_settings(conn)
+    apart = [str(one) for one in found if one.shared is not None]
+    where = f"runs go {'elsewhere (' + launcher + ')' if launcher else 'to this machine'}"
+    if not home.settings.is_on_server:
+        changed = f"; since the last ingest {'; '.join(apart)}" if apart else ""
+        return Finding("hosts", "well", f"this machine alone{changed}; {where}")
+    if apart:
+        remedy = "Set them as the others have them, or run `chimp settings adopt` to change them for all hosts."
+        return Finding("hosts", "ill", f"this host may not work: {'; '.join(apart)}", remedy)
+    home.require_right_clock()
+    skew = clock_skew(home.unchecked_database)
+    says = f"{len(shared):,} settings are the same for all hosts; the clock is {skew}; {where}"
+    return Finding("hosts", "well", says)
+
+
 def _home(home: Home) -> Finding:
     """Whether it can be written, and by its owner alone."""
     root = home.settings.home
+    if not home.settings.has_file:
+        return Finding("home", "well", f"the environment alone; temporary files go to {root}")
     if home.is_read_only:
         return Finding(
             "home",
@@ -133,17 +161,20 @@ def _files(home: Home, sweep: bool, older_than_s: float) -> Finding:
 
 
 def _archive(home: Home) -> Finding:
-    if not home.settings.archive_url:
+    if not home.archive_url:
         return Finding("archive", "warning", "no archive is set", "Run `chimp ingest FOLDER`, or set archive_url.")
     first = next(iter(home.archive.list("", None, lambda path, why: None)), None)
     if first is None:
-        return Finding("archive", "warning", f"{home.settings.secret_free_archive_url} is empty", "Put videos there.")
+        return Finding("archive", "warning", f"{home.secret_free_archive_url} is empty", "Put videos there.")
     problem = home.archive_problem()
     if problem:  # a listing that met what a look at the first file does not
         return Finding("archive", "ill", problem, "The next successful listing clears this: `chimp ingest`.")
     with home.database.read() as conn:
         beside = passed_over_files(conn)
-    says = f"{home.settings.secret_free_archive_url} can be read"
+    if disagreement := home.archive_disagreement():
+        remedy = "Take archive_url out of this host's settings, or run `chimp settings adopt` to change it for all."
+        return Finding("archive", "warning", disagreement, remedy, beside.counts)
+    says = f"{home.secret_free_archive_url} can be read"
     faults = beside.n_faults
     others = sum(beside.counts.values()) - faults
     if others:
@@ -194,7 +225,8 @@ def _cameras(home: Home) -> Finding:
 
 
 def _disk(home: Home) -> Finding:
-    free = shutil.disk_usage(home.settings.home).free
+    there = next(folder for folder in (home.settings.home, *home.settings.home.parents) if folder.exists())
+    free = shutil.disk_usage(there).free
     says = f"{free / 1024**3:.1f} GiB free on the disk of {home.settings.home}"
     if free < LOW_DISK_BYTES:
         return Finding("disk", "warning", says, "Free some space before a long ingest.")
@@ -304,13 +336,14 @@ def _checks(sweep: bool, older_than_s: float) -> list[Check]:
         Check("home", _home),
         Check("database", _database),
         Check("settings", _settings, needs=("database",)),
-        Check("labels", _labels, needs=("database",)),
-        Check("people", _people),
+        Check("hosts", _hosts, needs=("database",)),
+        Check("labels", _labels, needs=("database", "hosts")),
+        Check("people", _people, needs=("hosts",)),
         Check("store", _store),
-        Check("files", partial(_files, sweep=sweep, older_than_s=older_than_s), needs=("database", "store")),
-        Check("archive", _archive),
-        Check("times", _times),
-        Check("cameras", _cameras),
+        Check("files", partial(_files, sweep=sweep, older_than_s=older_than_s), needs=("database", "hosts", "store")),
+        Check("archive", _archive, needs=("hosts",)),
+        Check("times", _times, needs=("hosts",)),
+        Check("cameras", _cameras, needs=("hosts",)),
         Check("disk", _disk),
         Check("weights", _weights),
         Check("codecs", _codecs),

@@ -70,6 +70,7 @@ def only_one(home: Home, command: str) -> Iterator[HomeLock]:
     """Runs the block as the only `chimp up` or demo of a home. Raises RunningError, which names the other."""
     path = home.settings.home / LOCK_NAME
     try:
+        private_files.make_folder(home.settings.home)  # that of the environment alone may not be there yet
         file = open(path, "a+", encoding="utf-8", opener=private_files.opener)  # noqa: SIM115
     except OSError as error:
         raise home_error(home.settings.home, error) from None

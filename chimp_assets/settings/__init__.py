@@ -1,14 +1,17 @@
 """Every setting of the product, and how settings are read. Users of settings import them from here."""
 
 from chimp_assets.settings.compute import AzureMLSettings, ComputeSettings, KubernetesSettings
+from chimp_assets.settings.environment import as_variables, inherited
 from chimp_assets.settings.load import (
     LANGUAGES,
     TOML_NAME,
     Settings,
     home_from_environment,
     load_settings,
+    says_everything,
     shipped_file,
 )
+from chimp_assets.settings.shared import SHARED, shared_values
 from chimp_assets.settings.steps import (
     WEIGHT_SOURCES,
     WEIGHT_SUFFIXES,
@@ -25,6 +28,7 @@ from chimp_assets.settings.web import OidcSettings, WebSettings
 
 __all__ = [
     "LANGUAGES",
+    "SHARED",
     "TOML_NAME",
     "WEIGHT_SOURCES",
     "WEIGHT_SUFFIXES",
@@ -42,7 +46,11 @@ __all__ = [
     "ScoreSettings",
     "Settings",
     "WebSettings",
+    "as_variables",
     "home_from_environment",
+    "inherited",
     "load_settings",
+    "says_everything",
+    "shared_values",
     "shipped_file",
 ]

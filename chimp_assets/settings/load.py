@@ -7,8 +7,11 @@ import.
 
 from __future__ import annotations
 
+import hashlib
 import os
+import tempfile
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -31,6 +34,8 @@ from chimp_assets.settings.steps import (
 from chimp_assets.settings.web import WebSettings
 
 TOML_NAME = "chimp.toml"
+WHOLE = ("CHIMP_DATABASE_URL", "CHIMP_STORE_URL")
+"""Variables that make a home without a folder."""
 LANGUAGES = ("en", "fr")
 """Languages of the page: one file each in `web/wording/texts`, as a test keeps."""
 
@@ -85,8 +90,21 @@ class Settings(BaseSettings):
 
     @property
     def dagster_home(self) -> Path:
-        """Where Dagster keeps its instance: runs, events, schedules."""
+        """Where Dagster keeps its instance. Without a chimp.toml, DAGSTER_HOME says where."""
+        named = os.environ.get("DAGSTER_HOME")
+        if named and not self.has_file:
+            return Path(named).expanduser().resolve()
         return self.home / "dagster"
+
+    @property
+    def has_file(self) -> bool:
+        """Whether there is a chimp.toml; else the environment alone says everything."""
+        return (self.home / TOML_NAME).is_file()
+
+    @property
+    def is_on_server(self) -> bool:
+        """Whether other machines can open the database too."""
+        return not self.database_url.startswith("sqlite")
 
     @property
     def secret_free_database_url(self) -> str:
@@ -104,9 +122,24 @@ class Settings(BaseSettings):
         return None if self.archive_url is None else redacted(self.archive_url)
 
 
+def says_everything(environment: Mapping[str, str]) -> bool:
+    """Whether these variables name the database and the store, so that no chimp.toml is needed."""
+    return all(environment.get(name, "").strip() for name in WHOLE)
+
+
 def home_from_environment() -> Path:
-    """CHIMP_HOME, else `./chimp_home`, absolute."""
-    return Path(os.environ.get("CHIMP_HOME") or "chimp_home").expanduser().resolve()
+    """CHIMP_HOME, else `./chimp_home`, absolute.
+
+    Where neither CHIMP_HOME nor a chimp.toml is there and the environment says everything: a folder for temporary files
+    (caches, Dagster's own), the same for all processes of a user and a database. Makes nothing.
+    """
+    named = os.environ.get("CHIMP_HOME")
+    home = Path(named or "chimp_home").expanduser().resolve()
+    if named or not says_everything(os.environ) or (home / TOML_NAME).is_file():
+        return home
+    digest = hashlib.sha256("\0".join(os.environ[name] for name in WHOLE).encode()).hexdigest()[:16]
+    user = os.getuid() if hasattr(os, "getuid") else 0
+    return Path(tempfile.gettempdir()).resolve() / f"chimp-home-{user}-{digest}"
 
 
 def load_settings(home: Path | str | None = None, **overrides: Any) -> Settings:

@@ -29,6 +29,8 @@ _MAIN = INSTALLED / "node_modules" / "azurite" / "dist" / "src" / "blob" / "main
 ACCOUNT = "devstoreaccount1"
 # Published by Microsoft for everyone: it opens nothing but an emulator.
 KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+# Said apart: from any address but that of the loopback the client reads no name.
+_CREDENTIAL = {"account_name": ACCOUNT, "account_key": KEY}
 
 
 def why_not() -> str:
@@ -43,11 +45,12 @@ def why_not() -> str:
 class Azurite:
     """One server with its data below folder. Use as a context manager."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, address: str = "127.0.0.1") -> None:
         self._folder = folder
+        self._address = address
         folder.mkdir(parents=True, exist_ok=True)
         with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
+            free.bind((address, 0))
             self.port = free.getsockname()[1]
         self._log = folder / "requests.log"
         self._server: subprocess.Popen[bytes] | None = None
@@ -62,14 +65,14 @@ class Azurite:
 
     @property
     def endpoint(self) -> str:
-        return f"http://127.0.0.1:{self.port}/{ACCOUNT}"
+        return f"http://{self._address}:{self.port}/{ACCOUNT}"
 
     def start(self) -> None:
         node = shutil.which("node")
         assert node is not None
         with self._log.open("ab") as log:
             self._server = subprocess.Popen(
-                [node, str(_MAIN), "--blobHost", "127.0.0.1", "--blobPort", str(self.port),
+                [node, str(_MAIN), "--blobHost", self._address, "--blobPort", str(self.port),
                  "--disableTelemetry", "--blobKeepAliveTimeout", "1", "--location", str(self._folder / "blobs")],
                 cwd=self._folder, stdout=log, stderr=log,
             )  # fmt: skip
@@ -129,7 +132,7 @@ class Azurite:
 
     def client(self) -> BlobServiceClient:
         """Microsoft's own client, to prepare and to inspect."""
-        return BlobServiceClient(self.endpoint, credential=KEY, api_version="2025-11-05")
+        return BlobServiceClient(self.endpoint, credential=_CREDENTIAL, api_version="2025-11-05")
 
     def make_container(self, name: str) -> str:
         """A new empty container; returns its address."""

@@ -26,9 +26,9 @@ def build() -> dg.SensorDefinition:
         from chimp_assets.database.work.due import bundle_keys
 
         opened = home.open()
-        if not opened.settings.archive_url:
+        if not opened.archive_url:
             return dg.SkipReason("No archive is set. Run `chimp ingest FOLDER`, or set archive_url in chimp.toml.")
-        with listing_is_noted(opened.database, opened.settings.secret_free_archive_url):
+        with listing_is_noted(opened.database, opened.secret_free_archive_url):
             found = discover(
                 opened.database,
                 opened.archive,
