@@ -8,11 +8,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 AZURITE := .azurite
+DEPLOY := .deploy
 JOBS ?= 2
 UV_VERSION := 0.13.9
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-cluster cluster-demo azurite redis browser up questions docs lint licences bench archive scale lock clean
+.PHONY: help demo test test-cluster cluster-demo azurite redis browser up questions docs lint licences deploy-check bench archive scale lock clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1\t\2/' | expand -t 19
@@ -91,6 +92,16 @@ lint: $(VENV)/.dev ## style, format and types
 licences: $(VENV)/.dev ## what the product installs, under which licence; fails on what we do not allow
 	@$(BIN)/python -m licences
 
+# Checkers of containers, charts and Bicep, in an environment of their own (checkov pins what the product uses).
+$(DEPLOY)/.ready: $(READY) requirements-deploy.lock
+	@test -x $(DEPLOY)/bin/python || $(PYTHON) -m venv $(DEPLOY)
+	@echo "Installing what requirements-deploy.lock names into $(DEPLOY) ..."
+	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(DEPLOY)/bin/python --require-hashes -r requirements-deploy.lock
+	@touch $@
+
+deploy-check: $(DEPLOY)/.ready ## image, compose file, charts and Bicep files of deploy/ and azure/, without a cluster
+	@$(DEPLOY)/bin/python -m deploy.check
+
 $(VENV)/.bench: $(VENV)/.dev requirements-bench.lock
 	@echo "Installing what requirements-bench.lock names beside it, for comparison ..."
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-bench.lock
@@ -115,4 +126,4 @@ lock: $(READY) ## write the five locks anew from pyproject.toml: the product's f
 	@$(COMPILE) --group deploy -o requirements-deploy.lock
 
 clean: ## forget the environment and the demo; your own home stays
-	@rm -rf $(VENV) $(AZURITE) demo_home
+	@rm -rf $(VENV) $(AZURITE) $(DEPLOY) demo_home
