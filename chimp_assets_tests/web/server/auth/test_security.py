@@ -14,8 +14,9 @@ from fastapi import FastAPI
 from starlette.datastructures import Headers
 
 from chimp_assets.database import schema as t
+from chimp_assets.errors import SettingsError
 from chimp_assets.home import Home
-from chimp_assets.settings import SettingsError, WebSettings, load_settings
+from chimp_assets.settings import WebSettings, load_settings
 from chimp_assets.web.auth.security import allowed_hosts, is_same_origin
 from chimp_assets.web.pages.sign_in import local_path
 from chimp_assets.web.serve import address_of, check_address
