@@ -55,7 +55,7 @@ def upgrade(db: Database) -> list[str]:
         except OSError as error:
             raise DatabaseError(f"{db.file} cannot be made: {error.strerror}.", "Check its permissions.") from None
     config = _config()
-    script = ScriptDirectory.from_config(config)
+    script = _scripts()
     with db.migrate() as conn:
         _take_turn(conn)
         state, current = _state(conn, script, db)
@@ -105,17 +105,17 @@ def state_of(db: Database) -> State:
     if db.file is not None and not db.file.is_file():
         return "empty"
     with db.read() as conn:
-        return _state(conn, ScriptDirectory.from_config(_config()), db)[0]
+        return _state(conn, _scripts(), db)[0]
 
 
 def known_revisions() -> set[str]:
     """Every revision of the schema that this version has."""
-    return {revision.revision for revision in ScriptDirectory.from_config(_config()).walk_revisions()}
+    return {revision.revision for revision in _scripts().walk_revisions()}
 
 
 def head_revision() -> str:
     """The revision of this version."""
-    return str(ScriptDirectory.from_config(_config()).get_current_head())
+    return str(_scripts().get_current_head())
 
 
 @cache
@@ -156,6 +156,16 @@ def _newer(db: Database) -> DatabaseError:
     return DatabaseError(
         f"The database {db.safe_url} was made by a newer version of Chimp Assets.", "Install a newer chimp-assets."
     )
+
+
+def _scripts() -> ScriptDirectory:
+    return _scripts_in(shipped_file("sql") / "migrations")
+
+
+@cache
+def _scripts_in(folder: Path) -> ScriptDirectory:
+    """Read once by a process: the files of all revisions take longer than the question about a database."""
+    return ScriptDirectory.from_config(_config())
 
 
 def _config() -> Config:

@@ -19,9 +19,9 @@ import sys
 import urllib.error
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 import torch
-import torchvision
 from safetensors import SafetensorError
 from safetensors.torch import load
 from torch import Tensor, nn
@@ -105,7 +105,7 @@ def backbone_of(name: str) -> tuple[nn.Module, int]:
     if name.startswith(TIMM):
         return _of_timm(name.removeprefix(TIMM))
     try:
-        network = torchvision.models.get_model(name, weights=None)
+        network = _torchvision_models().get_model(name, weights=None)
     except ValueError as error:
         raise ModelError(
             f"torchvision has no model called {name!r}.",
@@ -118,6 +118,13 @@ def backbone_of(name: str) -> tuple[nn.Module, int]:
     parent = network.get_submodule(path.rpartition(".")[0])
     setattr(parent, path.rpartition(".")[2], nn.Identity())
     return network, int(layer.in_features)
+
+
+def _torchvision_models() -> ModuleType:
+    """Loaded only for who uses one: it brings torch's compiler, and takes as long as torch itself."""
+    import torchvision.models
+
+    return torchvision.models
 
 
 def _of_timm(name: str) -> tuple[nn.Module, int]:
@@ -221,7 +228,7 @@ def pretrained_network() -> Lite0 | None:
 def imagenet_weights_path(backbone: str) -> Path | None:
     """The file of torchvision's ImageNet weights of a backbone on this machine; None if they were never downloaded."""
     try:
-        weights = torchvision.models.get_model_weights(backbone).DEFAULT
+        weights = _torchvision_models().get_model_weights(backbone).DEFAULT
     except ValueError:
         return None
     path = Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name
@@ -241,7 +248,7 @@ def load_imagenet(network: nn.Module, backbone: str) -> bool:
         DOWNLOAD_TIMEOUT_S
     )  # torch.hub sets none and would hang behind a firewall that drops packets
     try:
-        weights = torchvision.models.get_model_weights(backbone).DEFAULT
+        weights = _torchvision_models().get_model_weights(backbone).DEFAULT
         with contextlib.redirect_stdout(
             sys.stderr
         ):  # it announces downloads on stdout, where commands print one line of JSON

@@ -21,7 +21,6 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.linalg
 import torch
-from pytorch_metric_learning.losses import NTXentLoss
 from torch import Tensor, nn
 
 from chimp_assets.vision.embedding.augmentation import UNLABELLED, augment
@@ -77,6 +76,8 @@ def train_backbone(
     """
     if crops.n_tracks < 2:
         raise ValueError("self-supervision needs two tracks or more")
+    from pytorch_metric_learning.losses import NTXentLoss  # all of scipy.stats, and most who embed never train
+
     generator = torch.Generator().manual_seed(seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
