@@ -10,11 +10,11 @@ begins with `decode` and ends with `track`, in one run or in two, and whatever d
 picture for the web UI) leaves it counted as well. An end forgets all attempts of the bundle. Where nothing is left to
 track, `decode` ends the attempt itself, since nobody needs to come after it.
 
-**What ends an attempt** decides how soon the bundle is given up. An error of the work itself comes again on any machine:
-three of them (`MAX_ERRORS`) are enough. A run that is gone without a word may have been on a node that was taken away,
-or the video may have killed it (no memory, a fault in a codec): nobody is left to tell them apart, and a store or a
-database that is away says nothing about the bundle either. What tells them apart is whether the bundle gets any
-further. Nodes are taken away anywhere, so that most attempts leave a video or two behind them, and the count begins
+**What ends an attempt** decides how soon the bundle is given up. An error of the work itself comes again on any
+machine: three of them (`MAX_ERRORS`) are enough. A run that is gone without a word may have been on a node that was
+taken away, or the video may have killed it (no memory, a fault in a codec): nobody is left to tell them apart, and a
+store or a database that is away says nothing about the bundle either. What tells them apart is whether the bundle gets
+any further. Nodes are taken away anywhere, so that most attempts leave a video or two behind them, and the count begins
 anew with each that did; a video that kills its process stops every attempt at the same place, and after eight in a row
 that got no further (`MAX_ATTEMPTS`) the bundle is given up. A retry of a step inside its run is no attempt of its own,
 and its error is counted once. `chimp ingest --retry-failed` forgets everything.

@@ -104,8 +104,8 @@ class EmbedSettings(Section):
     weights: str = Field(
         "auto",
         description="auto: those of EfficientNet-Lite0, installed with this; imagenet: torchvision's for the backbone, "
-        "downloaded; self_supervised: none; or a file for the backbone (.safetensors, .pth, .pt), by its path or its key in the "
-        "store (store:weights/a.safetensors)",
+        "downloaded; self_supervised: none; or a file for the backbone (.safetensors, .pth, .pt), by its path "
+        "or its key in the store (store:weights/a.safetensors)",
     )
     weights_licence: str = Field("not stated", max_length=200, description="the licence of that file, kept with models")
     dimensions: int = Field(128, ge=8, le=4096, description="numbers in the vector of a track")
