@@ -20,7 +20,7 @@ from urllib.parse import unquote
 
 from chimp_assets import private_files
 from chimp_assets.errors import SettingsError
-from chimp_assets.settings import Settings
+from chimp_assets.settings import Settings, shipped_file
 
 SHARE_IT = (
     "Set CHIMP_DATABASE_URL to a database server and CHIMP_STORE_URL to az://container/prefix, or let everything run "
@@ -144,6 +144,17 @@ def launcher_of(instance: Any) -> str | None:
     return None if named in _LOCAL_LAUNCHERS else named
 
 
+def _make_of_environment(settings: Settings) -> None:
+    """Dagster's folder of a home that the environment alone is, unless DAGSTER_HOME names one."""
+    file = settings.dagster_home / "dagster.yaml"
+    if settings.has_file or os.environ.get("DAGSTER_HOME") or file.exists():
+        return
+    private_files.make_folder(file.parent)
+    part = file.with_name(f"{file.name}.part")
+    part.write_text(shipped_file("dagster.yaml").read_text(encoding="utf-8"), encoding="utf-8")
+    part.replace(file)
+
+
 def _monitoring_of(text: str) -> Any:
     import yaml
 
@@ -241,6 +252,7 @@ def prepare(settings: Settings) -> str | None:
     Raises SettingsError if that server cannot be reached, or if runs would go to machines that cannot reach the home.
     """
     require_reachable(settings, launcher_elsewhere(settings))
+    _make_of_environment(settings)
     sentence = complete(settings)
     if keeps_records_on_a_server(settings):
         import dagster as dg

@@ -215,7 +215,9 @@ def page_arguments(port: int) -> list[str]:
 def launcher_advice(home: Home) -> str | None:
     """What to say to a home whose Dagster does not notice runs that died with the machine; None: nothing."""
     file = home.settings.dagster_home / "dagster.yaml"
-    if not re.search(r"^\s*class:\s*DefaultRunLauncher\b", file.read_text(encoding="utf-8"), re.MULTILINE):
+    if not file.is_file() or not re.search(
+        r"^\s*class:\s*DefaultRunLauncher\b", file.read_text(encoding="utf-8"), re.MULTILINE
+    ):
         return None
     return (
         f"{file} names DefaultRunLauncher, which counts a run that a power cut ended as running for a day. Set "

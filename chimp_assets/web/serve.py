@@ -53,6 +53,7 @@ def _served(arguments: list[str] | None = None) -> tuple[int, int | None]:
         home = Home.open()
         settings = home.settings.web
         check_address(settings)
+        home.require_right_clock()  # leases are compared with those of other pages
         app = create_app(home)
         sessions.sweep(app.state.db)
         # A page of 20,000 tracks makes 100,000 objects: collecting garbage among them all the time is slow, and so is
