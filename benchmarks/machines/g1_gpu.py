@@ -35,9 +35,9 @@ from chimp_assets.vision.learning.device import device_of
 from chimp_assets.vision.learning.ranks import ALONE
 from chimp_assets.vision.learning.training import TrainingPlan, train
 
-FRAMES = {"cpu": 32, "cuda": 512}
-TRACKS = {"cpu": 64, "cuda": 2_048}
-STEPS = {"cpu": 6, "cuda": 60}
+FRAMES = {"cpu": 16, "cuda": 512}
+TRACKS = {"cpu": 24, "cuda": 2_048}
+STEPS = {"cpu": 5, "cuda": 60}
 UNCOUNTED_STEPS = 2
 POOL = 300_000
 SEED = 3
@@ -82,7 +82,7 @@ def _detected(device: torch.device) -> Speed:
     network = get_model(DEFAULT_ARCHITECTURE, weights=None, weights_backbone=None, num_classes=2)
     config = {"architecture": DEFAULT_ARCHITECTURE, "animal_labels": [1], "min_score": 0.05}
     detector = TorchvisionDetector.of_network(network, config, "0" * 64, device)
-    drawn = np.random.default_rng(SEED).integers(0, 255, (16, 360, 640, 3)).astype(np.uint8)
+    drawn = np.random.default_rng(SEED).integers(0, 255, (8, 360, 640, 3)).astype(np.uint8)
 
     def pictures(n: int) -> Iterator[tuple[int, float, np.ndarray]]:
         return ((i, i / 5, drawn[i % len(drawn)]) for i in range(n))
@@ -106,7 +106,7 @@ def _embedded(device: torch.device) -> Speed:
     embedder = Embedder(128, 96, "resnet50", pretrained=True)
     embedder.weight.copy_(torch.randn(embedder.weight.shape) / embedder.n_features**0.5)
     embedder.to(device)
-    drawn = np.random.default_rng(SEED).integers(0, 255, (64, 5, 96, 96, 3)).astype(np.uint8)
+    drawn = np.random.default_rng(SEED).integers(0, 255, (16, 5, 96, 96, 3)).astype(np.uint8)
     first = np.stack(list(track_vectors(embedder, drawn)))
     n = TRACKS[device.type]
     began = time.perf_counter()
