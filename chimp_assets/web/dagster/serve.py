@@ -1,5 +1,5 @@
-"""Serves Dagster's web UI with sign-in: `python -m chimp_assets.web.dagster.serve HOST PORT`, for the home in
-CHIMP_HOME.
+"""Serves Dagster's web UI with sign-in: `python -m chimp_assets.web.dagster.serve HOST PORT [WORKSPACE]`,
+for the home in CHIMP_HOME.
 
 Belongs here: the process, and the private parts of Dagster that it needs. Does not belong here: who may enter (`door`).
 
@@ -26,8 +26,11 @@ _STATEMENT_MS, _RECYCLE_S, _OVERFLOW, _POLL_MS = 15_000, 3_600, 20, 2_000
 
 
 @contextlib.contextmanager
-def dagster_application() -> Iterator[ASGIApp]:
-    """Dagster's web UI for the instance in DAGSTER_HOME; its code server ends with the block."""
+def dagster_application(workspace_file: str | None = None) -> Iterator[ASGIApp]:
+    """Dagster's web UI for the instance in DAGSTER_HOME; a code server of its own ends with the block.
+
+    workspace_file: where the asset graph is found; None: in this environment.
+    """
     import dagster as dg
     from dagster._core.workspace.context import WorkspaceProcessContext
     from dagster._core.workspace.load_target import WorkspaceFileTarget
@@ -36,7 +39,7 @@ def dagster_application() -> Iterator[ASGIApp]:
 
     with dg.DagsterInstance.get() as instance:
         instance.optimize_for_webserver(_STATEMENT_MS, _RECYCLE_S, _OVERFLOW)
-        target = WorkspaceFileTarget(paths=[str(shipped_file("workspace.yaml"))])
+        target = WorkspaceFileTarget(paths=[workspace_file or str(shipped_file("workspace.yaml"))])
         with WorkspaceProcessContext(instance, target, version=__version__) as workspace:
             yield create_app_from_workspace_process_context(workspace, "", _POLL_MS)
 
@@ -49,8 +52,8 @@ def main(arguments: list[str] | None = None) -> int:
     from chimp_assets.web.serve import address_of
 
     given = sys.argv[1:] if arguments is None else arguments
-    if len(given) != 2 or not given[1].isdigit():
-        print("usage: python -m chimp_assets.web.dagster.serve HOST PORT", file=sys.stderr)  # noqa: T201
+    if len(given) not in (2, 3) or not given[1].isdigit():
+        print("usage: python -m chimp_assets.web.dagster.serve HOST PORT [WORKSPACE]", file=sys.stderr)  # noqa: T201
         return 2
     host, port = given[0], int(given[1])
     # While Dagster starts: it ends its code server too.
@@ -60,7 +63,7 @@ def main(arguments: list[str] | None = None) -> int:
         settings = home.settings
         _ = home.database  # raises ChimpError if it is not at head
         db = Database(settings.database_url, wait_s=settings.web.database_wait_s)
-        with dagster_application() as app:
+        with dagster_application(given[2] if len(given) == 3 else None) as app:
             door = Door(app, db, settings, host, address_of(settings.web))
             connections.serve(door, settings.web, host, port, log_level="warning", lifespan="off")
     except ChimpError as error:
