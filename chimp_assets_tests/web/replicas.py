@@ -7,6 +7,7 @@ Belongs here: starting and stopping them. No test belongs here.
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import shutil
 import signal
@@ -22,6 +23,12 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+
+from chimp_assets.home import Home
+from chimp_assets.operations.ports import free_port
+from chimp_assets_tests.support.databases import Server
+from chimp_assets_tests.web.label_home import PASSWORD, make_label_home
+from chimp_assets_tests.web.server.auth.provider import CLIENT, Provider, serving
 
 PATIENCE_S = 120.0
 """Nothing here is measured: a wait that long means that it never comes."""
@@ -72,7 +79,7 @@ def wait_ready(replica: Replica) -> None:
     until = time.monotonic() + PATIENCE_S
     while time.monotonic() < until and replica.process.poll() is None:
         try:
-            if httpx2.get(f"{replica.url}/readyz", timeout=10).status_code == 200:
+            if httpx2.get(f"{replica.url}/readyz", timeout=10, trust_env=False).status_code == 200:
                 return
         except httpx2.TransportError:
             time.sleep(0.1)
@@ -132,6 +139,10 @@ def balancing(backends: list[str]) -> Iterator[Balancer]:
                     answer = client.request(self.command, backend + self.path, headers=headers, content=body)
                 except httpx2.ConnectError:
                     continue  # it has closed its port: another one answers
+                except httpx2.TransportError:
+                    if self.command != "GET":
+                        raise
+                    continue  # it closed a connection that was idle; asking again changes nothing
                 balancer.served[backend] = balancer.served.get(backend, 0) + 1
                 self.send_response(answer.status_code)
                 for name, value in answer.headers.multi_items():
@@ -159,3 +170,74 @@ def balancing(backends: list[str]) -> Iterator[Balancer]:
         server.shutdown()
         server.server_close()
         client.close()
+
+
+@dataclass
+class Pages:
+    """Two servers and what is before and behind them."""
+
+    home: Home
+    replicas: list[Replica]
+    balancer: Balancer
+    provider: Provider
+
+    def browser(self, name: str | None = None, address: str = "198.51.100.1") -> Any:
+        """A browser at an address, before the balancer; signed in as somebody."""
+        headers = {"Origin": self.balancer.url, "X-Test-Client": address}
+        made = httpx2.Client(base_url=self.balancer.url, headers=headers, timeout=60, trust_env=False)
+        if name is not None:
+            answer = made.post("/api/sign-in", json={"name": name, "password": PASSWORD})
+            assert answer.status_code == 200, answer.text
+        return made
+
+    def each(self, browser: Any, path: str) -> list[Any]:
+        """The answers of both servers to the same request."""
+        found = [browser.get(path) for _ in self.replicas]
+        assert len({answer.headers["x-backend"] for answer in found}) == len(self.replicas)
+        return found
+
+    def status(self, browser: Any, path: str) -> list[int]:
+        return [answer.status_code for answer in self.each(browser, path)]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a server runs. within: a command that runs others there."""
+
+    address: str = "127.0.0.1"
+    within: tuple[str, ...] = ()
+
+
+@contextmanager
+def two_pages(postgresql: Server, root: Path, places: Sequence[Place], here: str = "127.0.0.1") -> Iterator[Pages]:
+    """Servers at these places, ready; the balancer and the identity provider are reached at `here`."""
+    db = postgresql.create_migrated()
+    toml = f'database_url = "{db.url}"\nstore_url = "{(root / "store").as_uri()}"\n[web]\nblind_share = 0.0\n'
+    home = make_label_home(root / "made", 20, settings=toml)
+    ports: list[int] = []
+    while len(ports) < len(places):
+        if (port := free_port(0)) not in ports:
+            ports.append(port)
+    urls = [f"http://{place.address}:{port}" for place, port in zip(places, ports, strict=True)]
+    replicas: list[Replica] = []
+    with serving(here) as provider, balancing(urls) as balancer:
+        environment = {
+            "CHIMP_WEB__PUBLIC_URL": balancer.url,
+            "CHIMP_WEB__PROXIES": json.dumps([here]),
+            "CHIMP_WEB__DRAIN_S": "3",
+            "CHIMP_WEB__OIDC__METADATA_URL": provider.metadata_url,
+            "CHIMP_WEB__OIDC__CLIENT_ID": CLIENT,
+            "CHIMP_OIDC_CLIENT_SECRET": "s3cret",
+        }
+        try:
+            for n, (place, port) in enumerate(zip(places, ports, strict=True)):
+                made = home.settings.home
+                replicas.append(start(root / f"host{n}", made, environment, port, place.address, place.within))
+            for replica in replicas:
+                wait_ready(replica)
+            yield Pages(home, replicas, balancer, provider)
+        finally:
+            for replica in replicas:
+                replica.stop()
+            home.database.dispose()
+            postgresql.drop(db)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import threading
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -15,76 +13,17 @@ import sqlalchemy as sa
 
 from chimp_assets.database import schema as t
 from chimp_assets.database.people.users import disable_user
-from chimp_assets.home import Home
-from chimp_assets.operations.ports import free_port
 from chimp_assets_tests.support.databases import Server
-from chimp_assets_tests.web.label_home import PASSWORD, make_label_home
-from chimp_assets_tests.web.replicas import Balancer, Replica, balancing, start, wait_ready
-from chimp_assets_tests.web.server.auth.provider import CLIENT, Provider, serving
+from chimp_assets_tests.web.label_home import PASSWORD
+from chimp_assets_tests.web.replicas import Pages, Place, two_pages
 
 JANE = {"tid": "t-1", "oid": "o-1", "name": "Jane", "roles": ["chimp.expert"]}
 
 
-@dataclass
-class Pages:
-    """Two servers and what is before and behind them."""
-
-    home: Home
-    replicas: list[Replica]
-    balancer: Balancer
-    provider: Provider
-
-    def browser(self, name: str | None = None, address: str = "198.51.100.1") -> Any:
-        """A browser at an address, before the balancer; signed in as somebody."""
-        headers = {"Origin": self.balancer.url, "X-Test-Client": address}
-        made = httpx2.Client(base_url=self.balancer.url, headers=headers, timeout=60, trust_env=False)
-        if name is not None:
-            answer = made.post("/api/sign-in", json={"name": name, "password": PASSWORD})
-            assert answer.status_code == 200, answer.text
-        return made
-
-    def each(self, browser: Any, path: str) -> list[Any]:
-        """The answers of both servers to the same request."""
-        found = [browser.get(path) for _ in self.replicas]
-        assert len({answer.headers["x-backend"] for answer in found}) == len(self.replicas)
-        return found
-
-    def status(self, browser: Any, path: str) -> list[int]:
-        return [answer.status_code for answer in self.each(browser, path)]
-
-
 @pytest.fixture(scope="module")
 def pages(postgresql: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
-    root: Path = tmp_path_factory.mktemp("replicas")
-    db = postgresql.create_migrated()
-    store = root / "store"
-    toml = f'database_url = "{db.url}"\nstore_url = "{store.as_uri()}"\n[web]\nblind_share = 0.0\n'
-    home = make_label_home(root / "made", 20, settings=toml)
-    ports = []
-    while len(set(ports)) < 2:
-        ports.append(free_port(0))
-    urls = [f"http://127.0.0.1:{port}" for port in sorted(set(ports))]
-    with serving() as provider, balancing(urls) as balancer:
-        environment = {
-            "CHIMP_WEB__PUBLIC_URL": balancer.url,
-            "CHIMP_WEB__DRAIN_S": "1.5",
-            "CHIMP_WEB__OIDC__METADATA_URL": provider.metadata_url,
-            "CHIMP_WEB__OIDC__CLIENT_ID": CLIENT,
-            "CHIMP_OIDC_CLIENT_SECRET": "s3cret",
-        }
-        replicas = [
-            start(root / f"host{n}", home.settings.home, environment, int(url.rpartition(":")[2]))
-            for n, url in enumerate(urls)
-        ]
-        try:
-            for replica in replicas:
-                wait_ready(replica)
-            yield Pages(home, replicas, balancer, provider)
-        finally:
-            for replica in replicas:
-                replica.stop()
-            home.database.dispose()
-            postgresql.drop(db)
+    with two_pages(postgresql, tmp_path_factory.mktemp("replicas"), [Place(), Place()]) as running:
+        yield running
 
 
 def test_what_one_server_gives_out_the_other_takes_back(pages: Pages) -> None:
