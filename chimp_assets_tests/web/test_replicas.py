@@ -139,4 +139,4 @@ def test_a_server_that_is_asked_to_end_loses_no_request(pages: Pages) -> None:
     assert set(codes) == {200}
     assert httpx2.get(f"{stays.url}/readyz", trust_env=False).json() == {"status": "ready"}
     assert httpx2.get(f"{stays.url}/livez", headers={"Host": "10.0.0.9"}, trust_env=False).status_code == 200
-    assert httpx2.get(f"{stays.url}/healthz", headers={"Host": "10.0.0.9"}, trust_env=False).status_code == 400
+    assert httpx2.get(f"{stays.url}/healthz", headers={"Host": "10.0.0.9"}, trust_env=False).status_code == 421
