@@ -1,4 +1,4 @@
-"""`chimp up`, `web`, `worker`, `demo`: what stays in the foreground until Ctrl-C.
+"""`chimp up`, `web`, `serve`, `worker`, `demo`: what stays in the foreground until Ctrl-C.
 
 Does not belong here: keeping the processes alive (`operations.supervisor`), serving (`web.serve`), doing runs
 (`automation.launchers`), the demo (`demo`).
@@ -6,6 +6,8 @@ Does not belong here: keeping the processes alive (`operations.supervisor`), ser
 
 from __future__ import annotations
 
+import os
+import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -18,12 +20,21 @@ import typer
 from chimp_assets.cli.answers import Json, opened
 from chimp_assets.console.output import say
 from chimp_assets.console.words import counted
-from chimp_assets.errors import ChimpError
+from chimp_assets.errors import ChimpError, SettingsError
 
 if TYPE_CHECKING:
     from chimp_assets.home import Home
 
 app = typer.Typer()
+serve = typer.Typer(
+    no_args_is_help=True,
+    help="Run one process alone, in the foreground: for containers and services of the system, which look after it.",
+)
+app.add_typer(serve, name="serve", rich_help_panel="Groups of commands")
+
+Code = Annotated[
+    str | None, typer.Option("--code", help="HOST:PORT of a code server; default: the process starts one of its own.")
+]
 
 DEMO_HOME = Path("demo_home")
 
@@ -112,6 +123,67 @@ def web(
     code = main([] if own_port == home.settings.web.port else [str(own_port)])
     if code:
         raise typer.Exit(code)
+
+
+@serve.command()
+def page(
+    port: Annotated[int | None, typer.Option(help="Port; default: the setting web.port.")] = None,
+) -> None:
+    """The labelling page; the same as `chimp web`. Any number of them may share a database and a store."""
+    web(port)
+
+
+@serve.command()
+def ranker() -> None:
+    """What ranks the waiting items again after each answer. One for a database."""
+    import signal
+
+    from chimp_assets.loop import rerank
+
+    home = opened()
+    _ = home.database
+    # As the first process of a container it would not hear SIGTERM otherwise.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    if code := rerank.main():
+        raise typer.Exit(code)
+
+
+@serve.command()
+def daemon(code: Code = None) -> None:
+    """Dagster's daemon: sensors, schedules, the queue of runs. One for an instance."""
+    from chimp_assets.operations import alone
+
+    home = opened()
+    _ = home.database
+    alone.become(alone.with_records(home), alone.daemon(code))
+
+
+@serve.command()
+def code(
+    host: Annotated[str, typer.Option(help="Address to listen on; it has no sign-in.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port.", min=1, max=65535)] = 4266,
+) -> None:
+    """The code server, from which a daemon and a web UI elsewhere load the asset graph (their option --code)."""
+    from chimp_assets.operations import alone
+
+    alone.become(opened(), alone.code_server(host, port))
+
+
+@serve.command()
+def ui(
+    host: Annotated[str, typer.Option(help="Address of the web UI; 127.0.0.1: this machine only.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port of the web UI.", min=1, max=65535)] = 3000,
+    code: Code = None,
+) -> None:
+    """Dagster's web UI behind the sign-in of the page. It opens for administrators, and with CHIMP_UI_TOKEN."""
+    from chimp_assets.operations import alone
+    from chimp_assets.web.dagster.ui_token import SHARED, SHORTEST
+
+    home = opened()
+    _ = home.database
+    if 0 < len(os.environ.get(SHARED, "")) < SHORTEST:
+        raise SettingsError(f"{SHARED} is too short to be a secret.", f"Use {SHORTEST} characters or more.")
+    alone.become(alone.with_records(home), alone.web_ui(host, port, code))
 
 
 @app.command()

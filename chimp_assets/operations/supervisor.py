@@ -36,6 +36,7 @@ __all__ = [
     "GRACE_S",
     "Child",
     "SupervisorError",
+    "command_of",
     "daemon_arguments",
     "fallen",
     "fell",
@@ -184,7 +185,7 @@ def _end_with(parent: int) -> Callable[[], None] | None:
     return ask
 
 
-def _command(name: str) -> str:
+def command_of(name: str) -> str:
     """A command that was installed beside this Python. Raises SupervisorError."""
     path = Path(sys.executable).parent / name
     if not path.exists():
@@ -194,7 +195,7 @@ def _command(name: str) -> str:
 
 def daemon_arguments() -> list[str]:
     """The daemon: sensors, schedules, run queue."""
-    return [_command("dagster-daemon"), "run", "-w", str(shipped_file("workspace.yaml"))]
+    return [command_of("dagster-daemon"), "run", "-w", str(shipped_file("workspace.yaml"))]
 
 
 def web_arguments(host: str, port: int) -> list[str]:

@@ -40,6 +40,7 @@ def test_there_are_as_many_commands_as_the_product_promises() -> None:
         "effort import", "cameras list", "cameras map", "cameras unmap", "cameras apply", "times list",
         "times correct", "times undo", "user add", "user password", "user list", "user disable", "db upgrade",
         "db backup", "db restore", "db check", "models list", "models show", "models promote", "models rollback",
+        "serve page", "serve ranker", "serve daemon", "serve code", "serve ui",
     }  # fmt: skip
 
 

@@ -63,7 +63,7 @@ def main(arguments: list[str] | None = None) -> int:
         settings = home.settings
         _ = home.database  # raises ChimpError if it is not at head
         db = Database(settings.database_url, wait_s=settings.web.database_wait_s)
-        with dagster_application(*given[2:]) as app:
+        with dagster_application(given[2] if len(given) == 3 else None) as app:
             door = Door(app, db, settings, host, address_of(settings.web))
             connections.serve(door, settings.web, host, port, log_level="warning", lifespan="off")
     except ChimpError as error:

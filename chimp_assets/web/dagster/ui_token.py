@@ -1,6 +1,7 @@
-"""The token that `chimp up` prints for opening Dagster's web UI; only its hash is stored.
+"""Tokens that open Dagster's web UI: the one that `chimp up` prints, of which only the hash is stored, and the one in
+the environment, which all servers of a deployment share.
 
-Belongs here: making and comparing it. Does not belong here: the cookie that carries it (`door`).
+Belongs here: making and comparing them. Does not belong here: the cookie that carries it (`door`).
 """
 
 from __future__ import annotations
@@ -16,6 +17,10 @@ from chimp_assets.web.auth.sessions import hash_of
 
 FILE = "web-ui-token.sha256"
 LONGEST = 200
+SHARED = "CHIMP_UI_TOKEN"
+"""The variable that holds the token of several servers."""
+SHORTEST = 20
+"""Characters of it; a shorter one opens nothing."""
 
 
 def renew(home: Home) -> str:
@@ -40,9 +45,12 @@ def renew(home: Home) -> str:
 
 
 def is_right(home: Path, token: str | None) -> bool:
-    """Whether this is the token of the last `chimp up` in this home, in constant time."""
+    """Whether this is the token of the last `chimp up` in this home, or the shared one, in constant time."""
     if not token or len(token) > LONGEST:
         return False
+    shared = os.environ.get(SHARED, "")
+    if len(shared) >= SHORTEST and hmac.compare_digest(hash_of(shared), hash_of(token)):
+        return True
     try:
         kept = (home / FILE).read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError):

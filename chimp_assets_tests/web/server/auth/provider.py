@@ -30,8 +30,8 @@ CLIENT = "the-labelling-page"
 class Provider:
     """Its address, whom it vouches for, and what it saw."""
 
-    def __init__(self, port: int) -> None:
-        self.issuer = f"http://127.0.0.1:{port}"
+    def __init__(self, port: int, host: str = "127.0.0.1") -> None:
+        self.issuer = f"http://{host}:{port}"
         self.claims: dict[str, Any] = {}
         self.spoil: dict[str, Any] = {}
         self.key = RSAKey.generate_key(2048, parameters={"kid": "one"})
@@ -96,11 +96,11 @@ class Provider:
 
 
 @contextmanager
-def serving() -> Iterator[Provider]:
+def serving(host: str = "127.0.0.1") -> Iterator[Provider]:
     """A provider that answers on a free port while the block runs."""
     with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        provider = Provider(listening.getsockname()[1])
+        listening.bind((host, 0))
+        provider = Provider(listening.getsockname()[1], host)
         server = uvicorn.Server(uvicorn.Config(provider.app, log_level="warning"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
         thread.start()
