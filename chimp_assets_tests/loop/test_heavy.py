@@ -17,7 +17,7 @@ from chimp_assets.automation.sensors import build_sensors
 from chimp_assets.automation.tracking import track_waiting as track_waiting_job
 from chimp_assets.compute.resource import ComputeResource
 from chimp_assets.database import schema as t
-from chimp_assets.database.work import due, waiting_tracks
+from chimp_assets.database.work import due, job_size, waiting_tracks
 from chimp_assets.home import Home
 from chimp_assets.loop import bundle
 from chimp_assets.loop.heavy.step import heavy_step
@@ -25,7 +25,7 @@ from chimp_assets.loop.heavy.waiting_tracks import track_waiting
 from chimp_assets.loop.training import training_step
 from chimp_assets.resources import HomeResource
 from chimp_assets_tests.archive.clips import make_clip
-from chimp_assets_tests.support.rows import add_bundle, add_video
+from chimp_assets_tests.support.rows import add_bundle, add_model, add_track, add_video
 
 KEYS = ["site_cam-0001", "site_cam-0002"]
 REMOTE = {"kind": "k8s", "gpus": 4, "nodes": 2}
@@ -176,3 +176,26 @@ def test_the_command_reports_one_line_of_json_and_errors_in_words(filmed):
     failed = call("embedder")
     assert (failed.returncode, failed.stdout) == (2, "")
     assert "Traceback" not in failed.stderr
+
+
+def test_a_job_elsewhere_waits_for_more_only_while_more_will_come(home):
+    """A node of a cluster started for each bundle of two hundred videos, and stood idle for most of its time."""
+    add_bundle(home.database, 1)
+    add_bundle(home.database, 2)
+    add_video(home.database, 1, 1, "tracked")
+    add_video(home.database, 2, 2, "registered")
+    add_model(home.database, 1, "detector")
+    for ordinal in range(3):
+        add_track(home.database, 1, ordinal)
+
+    def worth_it(**settings):
+        opened = Home.open(home.settings.home, **settings)
+        with opened.database.read() as conn:
+            return job_size.worth_scoring(conn, opened.settings, ["site-0001"])
+
+    assert worth_it()
+    assert not worth_it(compute=REMOTE)
+    assert worth_it(compute=REMOTE, score={"tracks_per_run": 30})
+    with home.database.write() as conn:
+        conn.execute(sa.update(t.video).where(t.video.c.video_id == 2).values(state="failed"))
+    assert worth_it(compute=REMOTE)

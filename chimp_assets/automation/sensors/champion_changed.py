@@ -19,11 +19,16 @@ def build() -> dg.SensorDefinition:
     )
     def champion_changed(context: dg.SensorEvaluationContext, home: HomeResource) -> dg.RunRequest | dg.SkipReason:
         from chimp_assets.database.work.due import unscored_bundles
+        from chimp_assets.database.work.job_size import worth_scoring
 
-        with home.open().database.read() as conn:
+        opened = home.open()
+        with opened.database.read() as conn:
             waiting = unscored_bundles(conn)
+            worth_it = worth_scoring(conn, opened.settings, waiting)
         if not waiting:
             return dg.SkipReason("Every bundle is scored by the champions.")
+        if not worth_it:
+            return dg.SkipReason(f"{len(waiting)} bundles wait for more: others are still being decoded or tracked.")
         reason = f"{len(waiting)} bundles lack embeddings or predictions of the champions"
         return request(context.instance, jobs.rescore.name, reason, wait_for=[jobs.fit_embedder.name])
 

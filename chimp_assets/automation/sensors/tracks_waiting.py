@@ -18,6 +18,7 @@ def build() -> dg.SensorDefinition:
         "frames are there, one run at a time, each within its budget, until none is left.",
     )
     def tracks_waiting(context: dg.SensorEvaluationContext, home: HomeResource) -> dg.RunRequest | dg.SkipReason:
+        from chimp_assets.database.work.job_size import worth_tracking
         from chimp_assets.database.work.waiting_tracks import bundles_to_track, tracked_by_jobs
 
         opened = home.open()
@@ -25,8 +26,11 @@ def build() -> dg.SensorDefinition:
             if not tracked_by_jobs(conn, opened.settings):
                 return dg.SkipReason("Each run tracks its own bundle.")
             waiting = bundles_to_track(conn)
+            worth_it = worth_tracking(conn, opened.settings, waiting)
         if not waiting:
             return dg.SkipReason("No bundle waits to be tracked.")
+        if not worth_it:
+            return dg.SkipReason(f"{len(waiting)} bundles wait for more: others are still being decoded.")
         return request(context.instance, jobs.track_waiting.name, f"{len(waiting)} bundles wait to be tracked")
 
     return tracks_waiting
