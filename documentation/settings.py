@@ -56,6 +56,8 @@ VARIABLES = {
     "demo shortens them; nothing else should need to.",
     "CHIMP_UP_ID": "Set by `chimp up` for the processes that it starts, so that it finds them again. Never set it.",
     "CHIMP_UP_PART": "The same: which part of the product a process is.",
+    "CHIMP_PIPES_ACCOUNT_URL": "Set for jobs of Azure ML: the storage account to whose blobs a heavy step reports.",
+    "CHIMP_PIPES_KIND": "Set for jobs of Azure ML, to `azureml`: how a heavy step reports.",
 }
 """Variables of the environment that are no settings: secrets, and what programs say to each other."""
 

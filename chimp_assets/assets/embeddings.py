@@ -10,6 +10,7 @@ import dagster as dg
 from chimp_assets.assets.labels import training_set
 from chimp_assets.assets.parts import OPERATORS, bundles, verdict_table
 from chimp_assets.assets.tracks import tracks
+from chimp_assets.compute.azureml_models import mirrored
 from chimp_assets.compute.resource import ComputeResource
 from chimp_assets.resources import HomeResource
 
@@ -80,6 +81,7 @@ def champion_embedder(home: HomeResource) -> dg.MaterializeResult:
         metadata={
             "champion_model_id": now.model_id if now else "none yet",
             "verdicts": verdict_table((one.model_id, one.promoted, one.reason) for one in verdicts),
+            **mirrored(opened),
         }
     )
 

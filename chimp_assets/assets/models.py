@@ -9,6 +9,7 @@ import dagster as dg
 
 from chimp_assets.assets.labels import training_set
 from chimp_assets.assets.parts import OPERATORS, bars, markdown_table, picture_markdown, png_markdown, verdict_table
+from chimp_assets.compute.azureml_models import mirrored
 from chimp_assets.compute.resource import ComputeResource
 from chimp_assets.resources import HomeResource
 
@@ -69,6 +70,7 @@ def evaluation(home: HomeResource) -> dg.MaterializeResult:
             "Audit accuracy", "share named correctly",
         )  # fmt: skip
         metadata["plot"] = png_markdown(accuracies, "audit accuracy by head")
+    metadata |= mirrored(opened)  # nightly too: what failed after a promotion is tried again
     for title, picture in done.pictures.items():
         metadata[title] = picture_markdown(picture, "png", f"{title} of head {done.model_ids[-1]}")
     return dg.MaterializeResult(metadata=metadata)
@@ -107,6 +109,7 @@ def champion_head(home: HomeResource) -> dg.MaterializeResult:
         metadata={
             "champion_model_id": now.model_id if now else "none yet",
             "verdicts": verdict_table((model_id, one.promoted, one.reason) for model_id, one in verdicts.items()),
+            **mirrored(opened),
         }
     )
 

@@ -38,6 +38,20 @@ class MirrorReport:
         return text + "".join(f"; {name} failed: {why}" for name, why in self.failed.items())
 
 
+def mirrored(home: Home) -> dict[str, str]:
+    """Mirrors the champions where heavy steps run in Azure ML, and says so as metadata; elsewhere does nothing.
+
+    For the end of a promotion and for the nightly run, which tries again what failed. Raises nothing.
+    """
+    if home.settings.compute.kind != "azureml":
+        return {}
+    try:
+        report = str(mirror_champions(home))
+    except Exception as error:  # the loop goes on without it
+        report = f"not written: {first_line(error)}"
+    return {"model_registry": report}
+
+
 def mirror_champions(home: Home) -> MirrorReport:
     """Shows the champion of each task in the registry of the workspace. Raises nothing but SettingsError and what the
     database raises: a registry that cannot be written is a line of the report.

@@ -364,6 +364,10 @@ def examine(home: Home, sweep: bool = False, older_than_s: float = SAFE_AGE_S) -
         found = _looked(check, home)
         if found is not None:
             findings.append(found)
+    if home.settings.compute.kind == "azureml":
+        from chimp_assets.compute import azureml_doctor
+
+        findings += [Finding(*found) for found in azureml_doctor.findings(home)]
     return findings
 
 

@@ -5,7 +5,7 @@ happens on the way, each training set gives exactly one model row.
 """
 
 from datetime import timedelta
-from typing import Any
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -39,40 +39,57 @@ EMBED = {"crop_side": 48, "dimensions": 16, "weights": "self_supervised", "crops
 TRAINING = "chimp_assets_tests.support.azureml_training"
 
 
+def _opened(folder: Path, database_url: str, container: str) -> Home:
+    return Home.open(
+        folder, database_url=database_url, store_url=container, archive_url=container, embed=EMBED,
+        compute={"kind": "azureml", "device": "cpu", "azureml": {**SETTINGS, "patience_s": 60}},
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def filled(postgresql, azurite, tmp_path_factory):  # noqa: F811
+    """30 named videos in PostgreSQL and Azurite, and a training set: (database to copy, container)."""
+    db, container = postgresql.create_migrated(), azurite.make_container("whole")
+    folder = tmp_path_factory.mktemp("filled")
+    (folder / "chimp.toml").touch()
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in azurite.environment().items():
+            patch.setenv(name, value)
+        home = _opened(folder, db.url, container)
+        ensure_default_users(home.database)
+        truth = make_animals(home, videos=30)
+        fit_embedder(home.database, home.store, home.settings)
+        for key in ("site-0001", "site-0002"):
+            embed_bundle(home.database, home.store, key, home.settings)
+        answer(home, truth, "typical", teaching_and_audit(home, truth)[0])
+        build_training_set(home.database, home.store, home.settings)
+        home.database.dispose()
+    db.dispose()
+    return sa.make_url(db.url).database, container
+
+
 @pytest.fixture
-def archive(postgresql, azurite, with_key, service, tmp_path):  # noqa: F811
-    """A place with 30 named videos in PostgreSQL and Azurite, and a training set."""
-    db = postgresql.create_migrated()
-    container = azurite.make_container(f"whole-{tmp_path.name.replace('_', '-')}"[:60].strip("-"))
-    (tmp_path / "home").mkdir()
-    (tmp_path / "home" / "chimp.toml").touch()
-
-    def opened(**azureml_settings: Any) -> Home:
-        return Home.open(
-            tmp_path / "home", database_url=db.url, store_url=container, archive_url=container, embed=EMBED,
-            compute={"kind": "azureml", "device": "cpu", "azureml": {**SETTINGS, "patience_s": 60, **azureml_settings}},
-        )  # fmt: skip
-
-    home = opened()
-    ensure_default_users(home.database)
-    truth = make_animals(home, videos=30)
-    fit_embedder(home.database, home.store, home.settings)
-    for key in ("b1", "b2"):
-        embed_bundle(home.database, home.store, key, home.settings)
-    answer(home, truth, "typical", teaching_and_audit(home, truth)[0])
-    build_training_set(home.database, home.store, home.settings)
-    yield Place(opened, service, tmp_path, container)
-    home.database.dispose()
+def archive(postgresql, filled, with_key, service, tmp_path):  # noqa: F811
+    """A place whose database is this test's own."""
+    template, container = filled
+    db = postgresql.create(template)
+    folder = tmp_path / "home"
+    folder.mkdir()
+    (folder / "chimp.toml").touch()
+    yield Place(lambda: _opened(folder, db.url, container), service, tmp_path, container)
     postgresql.drop(db)
 
 
 def _models(place: Place, task: str) -> int:  # noqa: F811
     """Rows of this task that a training set gave."""
     c = schema.model.c
-    with place.home().database.read() as conn:
-        return conn.scalar(
+    database = place.home().database
+    with database.read() as conn:
+        rows = conn.scalar(
             sa.select(sa.func.count()).select_from(schema.model).where(c.task == task, c.training_set_id.is_not(None))
         )
+    database.dispose()
+    return rows
 
 
 def _training(place: Place, task: str, gate: bool = True) -> HeavyStep:  # noqa: F811

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from chimp_assets.compute.azureml_models import DATASTORE, mirror_champions
+from chimp_assets.compute.azureml_models import DATASTORE, mirror_champions, mirrored
 from chimp_assets.home import Home
 from chimp_assets.vision.models.checkpoint import promote, register_model, save_checkpoint
 from chimp_assets_tests.azure.azurite import ACCOUNT
@@ -70,3 +70,11 @@ def test_a_registry_that_is_away_is_counted_and_tried_again(azure_home, service)
     assert list(report.failed) != []
     assert "failed" in str(report)
     assert len(mirror_champions(azure_home).written) == 1
+
+
+def test_a_promotion_goes_on_without_a_registry(azure_home, home):
+    """Neither a workspace that is not set nor one that is away may hold up the loop; elsewhere there is none to ask."""
+    assert mirrored(home) == {}
+    compute = {"kind": "azureml", "azureml": {}}
+    unset = Home.open(azure_home.settings.home, store_url=azure_home.settings.store_url, compute=compute)
+    assert "not written: compute.kind is azureml" in mirrored(unset)["model_registry"]

@@ -298,6 +298,7 @@ class AzureMLService:
             variables = {
                 "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", "PYTHONPATH": str(REPOSITORY),
                 "PYTHONWARNINGS": "ignore", "HOME": str(node / "home"), "TMPDIR": str(node / "tmp"), "LANG": "C.UTF-8",
+                "OMP_NUM_THREADS": "1",  # several jobs share the cores of this machine
                 **self._cluster, **job.variables,
             }  # fmt: skip
             if nodes * each > 1:
