@@ -26,10 +26,10 @@ pytestmark = pytest.mark.skipif(bool(why_not()), reason=why_not() or "runs")
 # to load than all of this to run.
 _TOML = """\
 [archive]
-bundle_videos = 3
+bundle_videos = 4
 [decode]
 workers = 2
-fps = 25.0
+fps = 12.5
 jpeg_quality = 90
 longest_side = 640
 shard_bytes = 65536
