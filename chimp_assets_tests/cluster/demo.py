@@ -41,17 +41,20 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=2, help="trainings to wait for")
     parser.add_argument("--clips", type=int, default=CLIPS, help="good files of the archive")
+    parser.add_argument("--films", type=Path, help="folder for the archive, kept and used again")
     chosen = parser.parse_args()
     if missing := why_no_cluster():
         output.err.print(missing)
         return 1
-    with tempfile.TemporaryDirectory(prefix="chimp-films-", dir="/var/tmp") as folder:
+    with tempfile.TemporaryDirectory(prefix="chimp-films-", dir="/var/tmp") as temporary:
+        folder = chosen.films or Path(temporary)
         story = Story()
-        truth = Path(folder) / "truth.json"
-        story.tell("making an archive of real H.264 video")
-        make_archive(Path(folder) / "films", truth, clips=chosen.clips)
+        truth = folder / "truth.json"
+        if not truth.exists():
+            story.tell("making an archive of real H.264 video")
+            make_archive(folder / "archive", truth, clips=chosen.clips)
         story.tell("starting PostgreSQL, Redis and Azurite, and hosts that share nothing but a network with them")
-        with cluster_of(Path(folder) / "films", HOSTS, _settings()) as cluster, environ(cluster.told):
+        with cluster_of(folder / "archive", HOSTS, _settings()) as cluster, environ(cluster.told):
             _run(cluster, truth, chosen.rounds, story)
     return 0
 
@@ -136,7 +139,7 @@ def _settings() -> dict[str, str]:
     """The demo's settings as variables."""
     said = tomllib.loads(DEMO_TOML.format(archive="-"))
     del said["archive_url"]
-    said["archive"]["bundle_videos"] = 6  # several runs for each host
+    said["archive"]["bundle_videos"] = 4  # several runs for each host
     return dict(_variables(said, "CHIMP_")) | {"CHIMP_WEB__INSECURE_HTTP": "true"}
 
 

@@ -30,6 +30,8 @@ from chimp_assets.automation.launchers.roll_calls import RollCalls, slots_of, wh
 QUEUE_TAG = DAGSTER_CELERY_QUEUE_TAG
 _SENDING = {"max_retries": 20, "interval_start": 0.5, "interval_step": 0.5, "interval_max": 2.0}
 """A broker that restarts is back within half a minute."""
+_MANY_RUNS, _LONGEST_RUN_S = 1000, 86400.0
+"""What a launcher remembers of runs is forgotten after the longest that dagster.yaml lets one take."""
 
 
 class CeleryLauncher(CeleryRunLauncher):
@@ -101,7 +103,10 @@ class CeleryLauncher(CeleryRunLauncher):
 
     def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
         """RUNNING, unless the workers answer and none of them has the run: FAILED (`roll_calls.why_gone`)."""
-        since = self._known_since.setdefault(run.run_id, time.monotonic())
+        now = time.monotonic()
+        if len(self._known_since) > _MANY_RUNS:
+            self._known_since = {known: at for known, at in self._known_since.items() if now - at < _LONGEST_RUN_S}
+        since = self._known_since.setdefault(run.run_id, now)
         reason = why_gone(self.roll_calls.all(), run.run_id, since, time.monotonic())
         if reason is None:
             return CheckRunHealthResult(WorkerStatus.RUNNING, "a worker has it, or nothing else is known")
