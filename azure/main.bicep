@@ -426,7 +426,6 @@ output pageIdentityName string = identities.outputs.pageName
 output pageClientId string = identities.outputs.pageClientId
 output pipelineIdentityName string = identities.outputs.pipelineName
 output pipelineClientId string = identities.outputs.pipelineClientId
-output migrationIdentityName string = identities.outputs.migrationName
 output migrationClientId string = identities.outputs.migrationClientId
 output migrationPrincipalId string = identities.outputs.migrationPrincipalId
 output machinesIdentityName string = identities.outputs.machinesName
