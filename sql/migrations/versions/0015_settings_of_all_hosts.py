@@ -27,6 +27,17 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("name", name=op.f("pk_shared_setting")),
         comment="settings that all hosts share; what they were before is in audit_event",
     )
+    # SQLite keeps no comments; SQL Server has this one from the schema, or none.
+    if (
+        op.get_context().dialect.name == "postgresql"
+    ):  # SQLite keeps no comments; on SQL Server one would fail if missing
+        op.alter_column(
+            "bundle",
+            "attempts",
+            existing_type=sa.Integer(),
+            existing_nullable=False,
+            comment="runs begun since the last that finished, or that left fewer steps than the one before it",
+        )
     op.add_column(
         "bundle",
         sa.Column(
