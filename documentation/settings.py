@@ -49,6 +49,7 @@ DERIVED = {
 
 VARIABLES = {
     "CHIMP_HOME": "The home: the folder of settings, database and store. It cannot stand in `chimp.toml`.",
+    "CHIMP_KEEP_ENVIRONMENT": "Names of more variables that processes on this machine inherit, with commas between.",
     "CHIMP_OIDC_CLIENT_SECRET": "The secret of the application at the identity provider (`web.oidc`).",
     "CHIMP_METRICS_TOKEN": "Whoever sends this token as `Authorization: Bearer ...` may read `/metrics`.",
     "CHIMP_DAGSTER_POSTGRES_URL": "Dagster's own records in PostgreSQL: see [running](../operate/running.md).",
