@@ -13,15 +13,8 @@ from collections.abc import Iterator
 import pytest
 
 from chimp_assets_tests.support.databases import Server
+from chimp_assets_tests.web import test_replicas as same
 from chimp_assets_tests.web.replicas import Pages, Place, two_pages
-from chimp_assets_tests.web.test_replicas import (  # noqa: F401  the tests
-    test_a_guesser_has_as_many_attempts_at_two_servers_as_at_one,
-    test_a_server_that_is_asked_to_end_loses_no_request,
-    test_pictures_come_from_either_server,
-    test_what_one_server_gives_out_the_other_takes_back,
-    test_who_is_out_at_one_server_is_out_at_the_other,
-    test_who_leaves_for_the_provider_from_one_server_comes_back_at_the_other,
-)
 
 pytestmark = [
     pytest.mark.cluster,
@@ -64,3 +57,12 @@ def hosts() -> Iterator[list[Place]]:
 def pages(postgresql: Server, hosts: list[Place], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
     with two_pages(postgresql, tmp_path_factory.mktemp("hosts"), hosts, HERE) as running:
         yield running
+
+
+# In this order: the last one ends a server.
+test_labels = same.test_what_one_server_gives_out_the_other_takes_back
+test_pictures = same.test_pictures_come_from_either_server
+test_signing_out = same.test_who_is_out_at_one_server_is_out_at_the_other
+test_guessing = same.test_a_guesser_has_as_many_attempts_at_two_servers_as_at_one
+test_provider = same.test_who_leaves_for_the_provider_from_one_server_comes_back_at_the_other
+test_ending = same.test_a_server_that_is_asked_to_end_loses_no_request

@@ -15,7 +15,7 @@ from chimp_assets.database import schema as t
 from chimp_assets.database.people.users import disable_user
 from chimp_assets_tests.support.databases import Server
 from chimp_assets_tests.web.label_home import PASSWORD
-from chimp_assets_tests.web.replicas import Pages, Place, two_pages
+from chimp_assets_tests.web.replicas import PATIENCE_S, Pages, Place, two_pages
 
 JANE = {"tid": "t-1", "oid": "o-1", "name": "Jane", "roles": ["chimp.expert"]}
 
@@ -132,9 +132,10 @@ def test_a_server_that_is_asked_to_end_loses_no_request(pages: Pages) -> None:
             said.append(httpx2.get(f"{leaving.url}/readyz", trust_env=False).json())
         except httpx2.TransportError:
             break
-    assert leaving.stop() == 0, leaving.log.read_text()
+    code = leaving.process.wait(PATIENCE_S)  # a second signal would not wait for the end
     stop.set()
     asking.join()
+    assert code == 0, leaving.log.read_text()
     assert {"status": "not ready", "lacking": ["leaving"]} in said
     assert set(codes) == {200}
     assert httpx2.get(f"{stays.url}/readyz", trust_env=False).json() == {"status": "ready"}
