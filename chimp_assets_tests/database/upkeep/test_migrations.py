@@ -347,7 +347,11 @@ TENTH: dict[str, list[dict[str, Any]]] = {
     "passed_over": [{"passed_over_id": 1, "reason": "name", "path": "a", "detail": "odd", "first_seen_at": AT}],
     "passed_over_count": [{"reason": "not_video", "ending": ".txt", "n": 1, "n_so_far": 0}],
 }
-WRITTEN = (FIRST, SECOND, THIRD, FOURTH, {}, {}, SEVENTH, EIGHTH, NINTH, TENTH)
+# What all hosts share.
+FIFTEENTH: dict[str, list[dict[str, Any]]] = {
+    "shared_setting": [{"name": "decode.fps", "value": "5.0", "host": "a", "set_at": AT}],
+}
+WRITTEN = (FIRST, SECOND, THIRD, FOURTH, {}, {}, SEVENTH, EIGHTH, NINTH, TENTH, {}, {}, {}, FIFTEENTH)
 """The rows of each revision; later ones add no table, or fill the one that they add."""
 SINCE_THIRD: dict[tuple[str, Any], dict[str, Any]] = {
     ("track", 1 << 20): {"first_s": 0.5, "last_s": 1.0},
