@@ -21,7 +21,7 @@ import dagster as dg
 
 from chimp_assets.archive.storage.store import BlobStore, MissingBlobError
 from chimp_assets.errors import SettingsError
-from chimp_assets.pipes_session import DONE, MESSAGE
+from chimp_assets.pipes_session import DONE, MADE, MESSAGE
 
 if TYPE_CHECKING:
     from dagster_pipes import PipesContextData, PipesParams
@@ -126,7 +126,8 @@ class JobMessages(dg.PipesMessageReader):
     def _take(self, message: dict[str, Any]) -> None:
         method, params = message.get("method"), message.get("params") or {}
         if method == "opened":
-            self._results, self.done, self.failure = [], False, ""
+            # What an earlier start has made of a partition stays true: the next start finds it made.
+            self._results, self.done, self.failure = [one for one in self._results if _has_made(one)], False, ""
         elif method == "closed":
             problem = params.get("exception") or {}
             self.failure = str(problem.get("message", "")).strip()
@@ -188,3 +189,9 @@ def clear_left_mailboxes(store: BlobStore, has_ended: Callable[[str], bool]) -> 
             Mailbox(store, job).clear()
             cleared += 1
     return cleared
+
+
+def _has_made(message: dict[str, Any]) -> bool:
+    """Whether a message says that a partition is made."""
+    payload = (message.get("params") or {}).get("payload")
+    return isinstance(payload, dict) and payload.get(MESSAGE) == MADE

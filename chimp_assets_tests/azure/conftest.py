@@ -10,7 +10,7 @@ from chimp_assets_tests.azure.azurite import Azurite, why_not
 @pytest.fixture(autouse=True)
 def _no_credentials_from_outside(monkeypatch):
     """A test must neither reach nor pay for a real account."""
-    for name in [name for name in os.environ if name.startswith("AZURE_") or name == "IDENTITY_ENDPOINT"]:
+    for name in [name for name in os.environ if name.startswith(("AZURE_", "MSI_", "IDENTITY_"))]:
         monkeypatch.delenv(name)
 
 

@@ -39,6 +39,7 @@ _CREDENTIALS = {
     "workload_identity": "the workload identity",
     "azure_cli": "your az login",
     "managed_identity": "the managed identity",
+    "job_identity": "the managed identity of the job",
     "none": "no credential",
 }
 _HOW_TO_SIGN_IN = (
@@ -68,8 +69,9 @@ CLIENT: dict[str, Any] = {
 class AzureAccount:
     """A storage account as the environment describes it. options: for obstore, with the secrets.
 
-    credential: one of obstore's credential types, or "none" for public containers. sas_from, sas_until, sas_rights:
-    what a SAS says of itself, which is no secret.
+    credential: one of obstore's credential types, "job_identity" for that of a job of Azure ML, whose protocol obstore
+    does not speak, or "none" for public containers. client_id: of that identity, where a job has several. sas_from,
+    sas_until, sas_rights: what a SAS says of itself, which is no secret.
     """
 
     name: str
@@ -77,6 +79,7 @@ class AzureAccount:
     credential: str
     options: dict[str, Any] = field(repr=False)
     allow_http: bool = False
+    client_id: str | None = None
     sas_from: datetime | None = None
     sas_until: datetime | None = None
     sas_rights: str = ""
@@ -130,7 +133,7 @@ def account_of(environment: Mapping[str, str] = os.environ) -> AzureAccount:
     if credential == "sas_token" and sas:
         options["sas_key"] = sas
     options["skip_signature"] = credential == "none"
-    if credential != "none" and not ("use_emulator" in options and not key):
+    if credential not in ("none", "job_identity") and not ("use_emulator" in options and not key):
         options["credential_type"] = credential
     facts = {name: values[0] for name, values in parse_qs(sas).items()} if credential == "sas_token" else {}
     return AzureAccount(
@@ -139,6 +142,7 @@ def account_of(environment: Mapping[str, str] = os.environ) -> AzureAccount:
         credential=credential,
         options=options,
         allow_http=endpoint.startswith("http://"),
+        client_id=first(*_CLIENT, "DEFAULT_IDENTITY_CLIENT_ID") or None,
         sas_from=_moment(facts.get("st", "")),
         sas_until=_moment(facts.get("se", "")),
         sas_rights=facts.get("sp", ""),
@@ -159,6 +163,8 @@ def _credential(first: Any, key: bool, sas: bool, emulator: bool) -> str:
         return "workload_identity"
     if _yes(first("AZURE_USE_AZURE_CLI")):
         return "azure_cli"
+    if first("MSI_ENDPOINT") and first("MSI_SECRET"):
+        return "job_identity"
     if first(*_IDENTITY):
         return "managed_identity"
     if _yes(first("AZURE_SKIP_SIGNATURE")):
@@ -191,9 +197,17 @@ def _moment(text: str) -> datetime | None:
 def open_container(account: AzureAccount, container: str, prefix: str, retry: Mapping[str, Any] = RETRY) -> Any:
     """obstore's AzureStore of a container. No request is made. Raises StoreError if the description is not one."""
     client = {**CLIENT, "allow_http": True} if account.allow_http else dict(CLIENT)
+    tokens: dict[str, Any] = {}
+    if account.credential == "job_identity":
+        tokens = {"credential_provider": _JobTokens(account.client_id)}
     try:
         return AzureStore(
-            container, prefix=prefix or None, config=account.options, client_options=client, retry_config=dict(retry)
+            container,
+            prefix=prefix or None,
+            config=account.options,
+            client_options=client,
+            retry_config=dict(retry),
+            **tokens,
         )
     except Exception as error:
         reason = _first_line(error).removeprefix("Generic MicrosoftAzure error: ")
@@ -202,6 +216,23 @@ def open_container(account: AzureAccount, container: str, prefix: str, retry: Ma
                 reason = f"{_CREDENTIALS[account.credential]} cannot be read"
     # Outside the handler: the error of obstore may quote a secret, and must not be its cause.
     raise StoreError(f"The Azure storage account {account.name} cannot be used: {reason}.", _HOW_TO_SIGN_IN)
+
+
+class _JobTokens:
+    """Tokens of the identity that a job of Azure ML runs as (MSI_ENDPOINT, MSI_SECRET). obstore keeps each until
+    shortly before it ends."""
+
+    def __init__(self, client_id: str | None) -> None:
+        self._client_id = client_id
+        self._credential: Any = None
+
+    def __call__(self) -> Any:
+        from azure.identity import ManagedIdentityCredential
+
+        if self._credential is None:
+            self._credential = ManagedIdentityCredential(client_id=self._client_id)
+        token = self._credential.get_token("https://storage.azure.com/.default")
+        return {"token": token.token, "expires_at": datetime.fromtimestamp(token.expires_on, UTC)}
 
 
 def explained(account: AzureAccount, container: str, url: str, error: Exception, key: str, verb: str) -> ChimpError:
