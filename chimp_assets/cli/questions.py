@@ -1,4 +1,7 @@
-"""`chimp query`: questions of the cookbook. Does not belong here: asking them (`insight.questions`)."""
+"""`chimp query` and `chimp export`: answers for people, files for other programs.
+
+Does not belong here: asking (`insight.questions`), writing formats (`insight.exports`).
+"""
 
 from __future__ import annotations
 
@@ -43,3 +46,26 @@ def query(
         fields,
         f"{len(found.rows):,} rows written to {csv}." if csv is not None else partial(show_answer, found),
     )
+
+
+@app.command()
+def export(
+    name: Annotated[str | None, typer.Argument(help="Name of an export; without it, list them all.")] = None,
+    file: Annotated[Path | None, typer.Argument(help="The file to write; default: NAME with its ending, here.")] = None,
+    json: Json = False,
+) -> None:
+    """Write a part of the database as a file for other programs. `chimp query NAME --csv FILE` writes answers."""
+    from chimp_assets.console.questions import show_exports
+    from chimp_assets.insight.exports import export as export_of
+    from chimp_assets.insight.exports import exports
+    from chimp_assets.insight.exports.export import write_export
+
+    if name is None:
+        known = exports()
+        fields = {"exports": [{"name": key, "what": one.what, "suffix": one.suffix} for key, one in known.items()]}
+        answer(json, fields, partial(show_exports, known))
+        return
+    wanted = export_of(name)
+    target = file or Path(f"{name}{wanted.suffix}")
+    n = write_export(wanted, opened().database.replica, target)
+    answer(json, {"export": name, "file": str(target), "n": n}, f"{n:,} written to {target}.")

@@ -1,4 +1,7 @@
-"""What `chimp query` prints: the cookbook and the answers. Does not belong here: asking (`insight.questions`)."""
+"""What `chimp query` and `chimp export` print: the cookbook, the answers, the exports.
+
+Does not belong here: asking (`insight.questions`), writing formats (`insight.exports`).
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from chimp_assets.console.tables import print_table
 from chimp_assets.console.words import cell_of
 
 if TYPE_CHECKING:
+    from chimp_assets.insight.exports.export import Export
     from chimp_assets.insight.questions import Answer, Question
 
 
@@ -27,3 +31,11 @@ def show_answer(answer: Answer) -> None:
     print_table(answer.columns, [[cell_of(value) for value in row] for row in answer.rows], answer.question.asks)
     if not answer.rows:
         say("No rows: the database holds nothing that answers this.")
+
+
+def show_exports(known: dict[str, Export]) -> None:
+    """Every export with what it holds."""
+    for name, one in known.items():
+        say(styled((name, "bold"), (f"  {one.suffix}", "dim")))
+        show_indented(one.what, 4)
+    say("\nWrite one: `chimp export NAME FILE`")

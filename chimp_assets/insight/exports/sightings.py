@@ -1,0 +1,27 @@
+"""Sightings as CSV. Does not belong here: what a sighting is (`sql/views/v_sighting.sql`)."""
+
+from __future__ import annotations
+
+from typing import BinaryIO
+
+import sqlalchemy as sa
+
+from chimp_assets.database.connection.engine import Database
+from chimp_assets.insight.exports.export import Export, write_rows
+
+COLUMNS = (
+    "anim_id", "uri", "site", "camera", "recorded_at", "recorded_on", "first_s", "last_s", "seconds_visible",
+    "n_tracks", "n_frames", "min_probability", "mean_probability", "human_reviewed",
+)  # fmt: skip
+
+
+def _write(db: Database, stream: BinaryIO) -> int:
+    view = sa.table("v_sighting", sa.column("individual_id"), sa.column("video_id"), *map(sa.column, COLUMNS))
+    wanted = sa.select(*(view.c[name] for name in COLUMNS)).order_by(view.c.video_id, view.c.individual_id)
+    with db.read() as conn:
+        return write_rows(stream, COLUMNS, conn.execution_options(yield_per=2_000).execute(wanted))
+
+
+EXPORT = Export(
+    "Who was seen in which video, when, and for how long: a row for each individual of a video.", ".csv", _write
+)
