@@ -25,7 +25,7 @@ def score_waiting_bundles(context: dg.OpExecutionContext, home: HomeResource, co
 
     opened = home.open()
     done = compute.run(context, opened, heavy_step(opened.settings, "score"))
-    record_made_partitions(context, done, "by the champions, within the budget")
+    record_made_partitions(context, done)
     report = report_of(done)
     context.add_output_metadata(report)
     return int(report["bundles_waiting"])

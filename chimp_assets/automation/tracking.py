@@ -21,7 +21,7 @@ def track_waiting_bundles(context: dg.OpExecutionContext, home: HomeResource, co
 
     opened = home.open()
     done = compute.run(context, opened, heavy_step(opened.settings, "track"))
-    record_made_partitions(context, done, "by a job of many bundles, within the budget")
+    record_made_partitions(context, done)
     context.add_output_metadata(report_of(done))
 
 

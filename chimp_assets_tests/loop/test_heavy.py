@@ -145,6 +145,12 @@ def test_bundles_wait_for_a_job_only_where_a_network_runs_elsewhere(home, monkey
     assert isinstance(tick(), dg.SkipReason)
     monkeypatch.setenv("CHIMP_COMPUTE__KIND", "k8s")
     monkeypatch.setenv("CHIMP_DETECT__DETECTOR", "torchvision")
+    monkeypatch.setenv("CHIMP_DETECT__FRAMES_PER_RUN", "1")
+    with pytest.raises(dg.DagsterError) as refused:
+        tick()
+    assert "cannot open the database" in str(refused.value.__cause__)
+    # A database server and a store of Azure are not needed to see what is asked for.
+    monkeypatch.setattr("chimp_assets.dagster_home.require_reachable", lambda *_: None)
     assert tick().job_name == "track_waiting"
 
 

@@ -52,7 +52,7 @@ def test_everything_that_is_public_is_there() -> None:
         "datasets.training_set",
         "detection.detector",
         "embedding.bundle",
-        "embedding.unfinished",
+        "learning.unfinished",
         "evaluation.promotion",
         "evaluation.audit",
         "identity.training",

@@ -18,6 +18,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -121,7 +122,9 @@ _HOP = {
 def balancing(backends: list[str]) -> Iterator[Balancer]:
     """A small reverse proxy on this machine: keeps Host, adds X-Forwarded-For and X-Forwarded-Proto."""
     balancer = Balancer(backends)
-    client = httpx2.Client(timeout=PATIENCE_S, trust_env=False)
+    # A balancer keeps no cookies: else one browser would be given those of another.
+    none = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
+    client = httpx2.Client(timeout=PATIENCE_S, trust_env=False, cookies=none)
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"

@@ -265,14 +265,14 @@ def work(rank, local, node, port):
     tempfile.tempdir = str(folder / node)
     real = crop_file._write_crops
     def write(into, *rest):
-        print("crops", node, flush=True)
+        os.write(1, f"crops {node}\\n".encode())  # whole: the other process writes to the same pipe
         real(into, *rest)
     crop_file._write_crops = write
     home = Home.open(root)
     settings = home.settings.model_copy(update={"home": folder / node})
     found = fine_tuning.fine_tune(home.database, home.store, settings, int(sys.argv[3]), ranks=Ranks(rank, 2, local))
     if found is not None:
-        print("model", found[0].model_id, flush=True)
+        os.write(1, f"model {found[0].model_id}\\n".encode())
 
 for port, processes in ((sys.argv[4], ((0, 0, "a"), (1, 1, "a"))), (sys.argv[5], ((0, 0, "b"), (1, 0, "c")))):
     children = []

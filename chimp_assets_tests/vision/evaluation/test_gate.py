@@ -9,7 +9,7 @@ from chimp_assets.settings import GateSettings, Settings
 from chimp_assets.vision.evaluation.audit import AuditAnswers, AuditTracks
 from chimp_assets.vision.evaluation.gate import against_champion, against_commonest
 from chimp_assets.vision.evaluation.metrics import are_maternal_kin, confusions, metrics_of, reliability
-from chimp_assets.vision.evaluation.plots import confusion_figure, png, reliability_figure, write
+from chimp_assets.vision.evaluation.plots import confusion_figure, png, reliability_figure
 from chimp_assets_tests.support.sentences import untranslated
 
 GATE = GateSettings()
@@ -149,7 +149,7 @@ def test_reliability_counts_each_bin():
     assert [(round(p, 2), share, n) for p, share, _, _, n in bins] == [(0.05, 0, 1), (0.15, 0.5, 2), (1.0, 1, 1)]
 
 
-def test_the_pictures_of_an_evaluation_are_small_and_mark_kin(tmp_path):
+def test_the_pictures_of_an_evaluation_are_small_and_mark_kin():
     """Pictures lie in an event log that is never purged, and a diagram without kin hides the mistakes to expect."""
     tracks = replace(audit(300), truth=np.arange(300) % 60 + 1, mother={i: i + 1 for i in range(1, 60)})
     answers = judged([1, 0, 0] * 100)
@@ -158,8 +158,7 @@ def test_the_pictures_of_an_evaluation_are_small_and_mark_kin(tmp_path):
     assert len(labels) == 20
     assert any(label.endswith("(kin)") for label in labels)
     pictures = {"reliability": png(reliability_figure(answers.probability, answers.correct)), "confusions": png(figure)}
-    write(tmp_path / "head-1", pictures)
-    assert all(0 < file.stat().st_size <= 100_000 for file in (tmp_path / "head-1").iterdir())
+    assert all(0 < len(picture) <= 100_000 for picture in pictures.values())
     assert confusion_figure(audit(3), judged([1, 1, 1]), {}) is None
 
 
