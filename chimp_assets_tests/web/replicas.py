@@ -218,12 +218,13 @@ def two_pages(postgresql: Server, root: Path, places: Sequence[Place], here: str
     toml = f'database_url = "{db.url}"\nstore_url = "{(root / "store").as_uri()}"\n[web]\nblind_share = 0.0\n'
     home = make_label_home(root / "made", 20, settings=toml)
     ports: list[int] = []
-    while len(ports) < len(places):
-        if (port := free_port(0)) not in ports:
-            ports.append(port)
-    urls = [f"http://{place.address}:{port}" for place, port in zip(places, ports, strict=True)]
+    urls: list[str] = []
     replicas: list[Replica] = []
     with serving(here) as provider, balancing(urls) as balancer:
+        while len(ports) < len(places):  # after these two, which would take a port that is only free so far
+            if (port := free_port(0)) not in ports:
+                ports.append(port)
+        urls += [f"http://{place.address}:{port}" for place, port in zip(places, ports, strict=True)]
         environment = {
             "CHIMP_WEB__PUBLIC_URL": balancer.url,
             "CHIMP_WEB__PROXIES": json.dumps([here]),
