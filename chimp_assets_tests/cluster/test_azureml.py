@@ -114,7 +114,7 @@ def _lost_looks(place: Place, job: ClusterJob) -> None:  # noqa: F811
 def _node_taken(place: Place, job: ClusterJob) -> None:  # noqa: F811
     """Where there is something to go on from: an embedder's state in Blob."""
     if "embedder" in job.properties["command"]:
-        await_true(lambda: "at step 11" in job.log, "it waits at its gate", 300)
+        await_true(lambda: "at step 5" in job.log, "it waits at its gate", 300)
     place.service.take_node(job.name)
     await_true(lambda: job.starts == 2, "it starts again")
 
@@ -137,7 +137,8 @@ def test_a_model_is_trained_elsewhere_once(archive, task, fault):
     if fault is _node_taken and task == "embedder":
         second = (job.folder / "log-2-0.txt").read_text()
         assert "at step 1\n" not in second, "it goes on from what lies in Blob"
-        assert "at step 20\n" in second
+        steps = [int(line.removeprefix("at step ")) for line in second.splitlines() if line.startswith("at step ")]
+        assert 3 <= steps[0] <= 5 < steps[-1]
     assert "chimp.toml" not in " ".join(str(path) for path in job.folder.rglob("*")), "the environment alone"
 
 

@@ -13,12 +13,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-STEP_OF_GATE = 10
-EVERY = 5
+STEP_OF_GATE = 4
+EVERY = 2
 
 
 def main() -> int:
-    """Arguments of `chimp_assets.vision.train`, and `--gate FILE`: step 10 is not left before this file is there."""
+    """Arguments of `chimp_assets.vision.train`, and `--gate FILE`: step 4 is not left before this file is there."""
     told = sys.argv[1:]
     gate = None
     if "--gate" in told:
