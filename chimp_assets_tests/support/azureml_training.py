@@ -32,8 +32,9 @@ def main() -> int:
         from chimp_assets.vision.embedding.metric_learning import Recipe
 
         fine_tuning.Recipe = partial(replace, Recipe(), side=32, min_views=320, batch=16)  # type: ignore[misc,assignment]
-        metric_learning.TrainingPlan = partial(  # type: ignore[misc,assignment]
-            metric_learning.TrainingPlan, checkpoint_every=EVERY
+        plan = metric_learning.TrainingPlan
+        metric_learning.TrainingPlan = lambda **asked: plan(  # type: ignore[misc,assignment]
+            **{**asked, "checkpoint_every": EVERY}
         )
         said = train._line_of
 
