@@ -1,6 +1,6 @@
 """Names proposed by the champion head.
 
-Does not belong here: the arithmetic (`vision.predict`), or re-scoring after a promotion (`automation.jobs`):
+Does not belong here: the arithmetic (`vision.identity.predict`), or re-scoring after a promotion (`automation.jobs`):
 a new champion never fans out by itself.
 """
 

@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -35,7 +36,7 @@ def free_port(address: str) -> int:
         return int(free.getsockname()[1])
 
 
-class _Server:
+class _Server(ABC):
     """A process at an address that accepts connections when it is up."""
 
     def __init__(self, folder: Path, address: str) -> None:
@@ -45,8 +46,9 @@ class _Server:
         folder.mkdir(parents=True)
         self._process: subprocess.Popen[bytes] | None = None
 
+    @abstractmethod
     def _command(self) -> list[str]:
-        raise NotImplementedError
+        """The command line of the server."""
 
     def _identity(self) -> dict[str, int]:
         return {}
