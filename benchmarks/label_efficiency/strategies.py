@@ -11,11 +11,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from chimp_assets.acquisition.plan import AUDIT, REPEAT, Policy, plan
-from chimp_assets.acquisition.policy import SpreadBy
 from chimp_assets.acquisition.pool import UNLABELLED, LinearHead, TrackPool
 from chimp_assets.acquisition.ridge import Ridge
 from chimp_assets.loop.plan import half_is_well_known
-from chimp_assets.settings import AcquisitionSettings
+from chimp_assets.settings import AcquisitionSettings, SpreadBy
 
 SHARPNESS = 6.0
 """Ridge scores times this are logits: only entropy, BADGE and UHerding need chances."""

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from chimp_assets.acquisition.selectors.candidates import MOST_CANDIDATES
+from chimp_assets.settings import SpreadBy
 
 Phase = Literal["cold", "warm"]
-SpreadBy = Literal["distance", "cells"]
 
 AUDIT, REPEAT = "audit", "repeat"
 

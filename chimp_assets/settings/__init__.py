@@ -24,6 +24,7 @@ from chimp_assets.settings.steps import (
     GateSettings,
     HeadSettings,
     ScoreSettings,
+    SpreadBy,
 )
 from chimp_assets.settings.web import OidcSettings, WebSettings
 
@@ -47,6 +48,7 @@ __all__ = [
     "OidcSettings",
     "ScoreSettings",
     "Settings",
+    "SpreadBy",
     "WebSettings",
     "as_variables",
     "home_from_environment",

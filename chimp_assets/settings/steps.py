@@ -16,6 +16,8 @@ WEIGHT_SOURCES = ("auto", "imagenet", "self_supervised")
 IN_STORE = "store:"
 """Before the key of a file of weights that lies in the store."""
 WEIGHT_SUFFIXES = (".safetensors", ".pth", ".pt")
+SpreadBy = Literal["distance", "cells"]
+"""Ways of the boundary lane to keep its tracks apart: its own two, and `SPREAD_BY` of modules of selectors."""
 
 
 class ArchiveSettings(Section):
@@ -186,7 +188,7 @@ class AcquisitionSettings(Section):
         "individual; repeat: asked before; audit: drawn at random",
     )
     warm_accuracy: float = Field(0.3, ge=0, le=1, description="audit accuracy from which the boundary lane takes over")
-    spread_by: Literal["distance", "cells"] = Field(
+    spread_by: SpreadBy = Field(
         "distance", description="boundary tracks keep apart by distance from all asked ones, or by cells of look-alikes"
     )
     identity_cap: float = Field(0.25, gt=0, le=1, description="largest share of a batch predicted to be one individual")

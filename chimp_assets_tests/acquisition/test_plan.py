@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import subprocess
 import sys
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -12,11 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chimp_assets.acquisition.duplicates import asked_already
-from chimp_assets.acquisition.lanes.boundary import worth
+from chimp_assets.acquisition.lanes.boundary import _spread_of, worth
 from chimp_assets.acquisition.lanes.rare import rare_anchors
 from chimp_assets.acquisition.plan import Plan, plan
-from chimp_assets.acquisition.policy import LaneError, Policy, SpreadBy, candidate_count, share_out
+from chimp_assets.acquisition.policy import LaneError, Policy, candidate_count, share_out
 from chimp_assets.acquisition.pool import IN_FLIGHT, UNLABELLED, EmbeddingError
+from chimp_assets.settings import SpreadBy
 from chimp_assets_tests.acquisition.pools import planted
 from chimp_assets_tests.support.sentences import untranslated
 
@@ -328,3 +330,10 @@ def test_acquisition_knows_neither_torch_nor_sql() -> None:
 
 def _items(made: Plan) -> list[tuple[int, str, float, str]]:
     return list(zip(made.rows.tolist(), made.lanes, made.propensity.tolist(), made.reasons, strict=True))
+
+
+@pytest.mark.parametrize("name", get_args(SpreadBy))
+def test_each_way_of_spreading_that_the_settings_allow_is_there(name: SpreadBy) -> None:
+    assert callable(_spread_of(name))
+    with pytest.raises(LaneError, match="no selector spreads by 'luck'"):
+        _spread_of("luck")  # type: ignore[arg-type]

@@ -7,17 +7,21 @@ Does not belong here: margins (`pool_pass`), the greedy rules themselves (`selec
 from __future__ import annotations
 
 import math
+import pkgutil
 from collections.abc import Callable, Mapping
+from importlib import import_module
 
 import numpy as np
 
+from chimp_assets.acquisition import selectors
 from chimp_assets.acquisition.cells import cells_of
 from chimp_assets.acquisition.groups import spread
 from chimp_assets.acquisition.lanes.draft import MOST_CELLS, Draft, LanePicks, pool_rng
-from chimp_assets.acquisition.policy import SpreadBy, candidate_count
+from chimp_assets.acquisition.policy import LaneError, candidate_count
 from chimp_assets.acquisition.pool import F32Array, I64Array, LinearHead, TrackPool
 from chimp_assets.acquisition.scores import class_probabilities
 from chimp_assets.acquisition.selectors import Candidates, Choice, ClusterMargin, FarthestMargin
+from chimp_assets.settings import SpreadBy
 
 MOST_ASKED = 8_192
 """Asked tracks from which the lane keeps its distance; a sample where there are more."""
@@ -34,7 +38,7 @@ def boundary(draft: Draft, count: int, rng: np.random.Generator) -> LanePicks:
     ranked = ranked[: candidate_count(len(pool), count, policy.spread_by)]
     kept = found.at(ranked)
     candidates = Candidates.of(kept.rows, pool.emb[kept.rows], score=score[ranked], top1=kept.top1)
-    choice = SPREADS[policy.spread_by](draft, candidates, count, rng)
+    choice = _spread_of(policy.spread_by)(draft, candidates, count, rng)
     rows = kept.rows[choice.positions]
     return LanePicks(rows, choice.propensity, _reasons(pool.emb, draft.head, rows))
 
@@ -70,11 +74,20 @@ def _identity_cap(draft: Draft, count: int) -> int:
     return max(1, math.ceil(draft.policy.identity_cap * count))
 
 
-SPREADS: Mapping[SpreadBy, Callable[[Draft, Candidates, int, np.random.Generator], Choice]] = {
-    "distance": _by_distance,
-    "cells": _by_cells,
-}
-"""Ways of keeping the picks apart, by the value of acquisition.spread_by."""
+_Spread = Callable[[Draft, Candidates, int, np.random.Generator], Choice]
+_OWN: Mapping[str, _Spread] = {"distance": _by_distance, "cells": _by_cells}
+
+
+def _spread_of(name: SpreadBy) -> _Spread:
+    """The way of keeping the picks apart that acquisition.spread_by names: one of this lane, which need its caps, or a
+    module of selectors whose `SPREAD_BY` is this name, by its `SELECTOR`. Raises LaneError if there is none."""
+    if name in _OWN:
+        return _OWN[name]
+    modules = (import_module(f"{selectors.__name__}.{one.name}") for one in pkgutil.iter_modules(selectors.__path__))
+    selector = next((module.SELECTOR for module in modules if getattr(module, "SPREAD_BY", None) == name), None)
+    if selector is None:
+        raise LaneError(f"no selector spreads by {name!r}")
+    return lambda draft, candidates, count, rng: selector.select(candidates, count, rng)
 
 
 def _reasons(emb: np.ndarray, head: LinearHead, rows: I64Array) -> list[str]:
