@@ -84,7 +84,9 @@ ANNOTATION_KINDS = (
     "different",
     "retract",
 )
-LANES = ("typical", "boundary", "rare", "novel", "audit", "repeat", "pairs", "disputed", "import", "free")
+LANES = (
+    "typical", "boundary", "rare", "novel", "drift", "audit", "groups", "repeat", "pairs", "disputed", "import", "free",
+)  # fmt: skip
 PAIRS, DISPUTED = "pairs", "disputed"
 # Not names: is it one animal, and which of these answers is wrong? Only who asks for them gets them.
 SIDE_LANES = (PAIRS, DISPUTED)
@@ -97,6 +99,14 @@ RELIABILITY = "probability"
 ROLES = ("viewer", "volunteer", "identifier", "reviewer", "expert", "admin")
 MEDIA_KINDS = ("crop", "frame", "clip", "boxes")
 CHECK_KINDS = ("gold", "plant")
+DRIFT_KINDS = ("fact", "data", "prediction", "model", "annotator")
+"""What an alert is about: a fact of files, signals of pictures and vectors, what heads say, whether the champion is
+right, whether a person agrees with herself and with what is known."""
+ALERT_STATES = ("open", "expected", "resolved")
+ALERT_CHANNELS = ("webhook", "mail")
+ABOUT = ("archive", "days")
+"""What an interval is about: this archive, whose tracks are drawn one by one, or days to come, block by block."""
+FAIRNESS_STATES = ("worse", "better", "same", "too_few")
 # These may take back what somebody else said.
 CORRECTING_ROLES = ("expert", "admin", "reviewer")
 
@@ -1122,7 +1132,108 @@ evaluation_metric = Table(
     Column("ci_high", Double),
     Column("n", Integer, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
+    Column("about", Unicode(10), comment="of the interval: archive, or days to come; null before there were two kinds"),
+    Column("blocks", Integer, comment="camera-days that the interval counts as independent; null: tracks"),
     UniqueConstraint(
         "model_id", "dataset", "watermark_seq", "slice_kind", "slice_value", "name", name="uq_evaluation_metric_what"
     ),
+)
+
+video_signal = Table(
+    "video_signal",
+    metadata,
+    Column("video_id", BigInteger, _fk("video.video_id"), primary_key=True, autoincrement=False),
+    Column("pictures", Integer, nullable=False, comment="kept pictures that were looked at, spread in time"),
+    Column("brightness", Real, nullable=False, comment="mean luma, 0 to 255"),
+    Column("contrast", Real, nullable=False, comment="standard deviation of luma"),
+    Column("sharpness", Real, nullable=False, comment="variance of the Laplacian of luma"),
+    Column("colourfulness", Real, nullable=False, comment="Hasler and Suesstrunk 2003; 0 is grey"),
+    Column("infrared", Real, nullable=False, comment="share of the pictures that have no colour"),
+    Column("background", LargeBinary(2304), nullable=False, comment="median of the pictures: luma, u8, 36 lines of 64"),
+    comment="what a video's pictures look like, read while they were decoded",
+    sqlite_with_rowid=False,
+)
+
+drift_block = Table(
+    "drift_block",
+    metadata,
+    Column("block_id", BigKey, primary_key=True),
+    Column("camera", Unicode(200), nullable=False, comment="empty where no camera is known"),
+    Column("day", Date, nullable=False, comment="on the camera's clock"),
+    Column("signal", Unicode(30), nullable=False),
+    Column("model_id", BigInteger, nullable=False, comment="the embedder or head that it belongs to; 0: none"),
+    Column("n", Integer, nullable=False, comment="videos or tracks of the block"),
+    Column("value", Double, comment="mean of the signal; null for vectors"),
+    Column("spread", Double, comment="standard deviation between videos of the block"),
+    Column("sums", LargeBinary, comment="f32: sums of random Fourier features of the block's vectors"),
+    Column("light", Unicode(10), nullable=False, comment="context that is matched, not tested: day, night, mixed"),
+    Column("p_value", Double, comment="of the block against the reference that the camera had before it"),
+    Column("evidence", Double, comment="of the detector after this block; an alert opens at the threshold"),
+    Column("updated_at", UtcDateTime, nullable=False),
+    UniqueConstraint("camera", "day", "signal", "model_id", name="uq_drift_block_what"),
+    Index("ix_drift_block_day", "day"),
+    comment="one signal of one camera and day",
+)
+
+drift_alert = Table(
+    "drift_alert",
+    metadata,
+    Column("alert_id", BigKey, primary_key=True),
+    Column("alert_key", Unicode(64), nullable=False, unique=True, comment="hash of what changed: noticed once"),
+    Column("kind", Unicode(10), nullable=False),
+    Column("signal", Unicode(30), nullable=False),
+    Column("camera", Unicode(200), nullable=False, comment="empty: all cameras"),
+    Column("model_id", BigInteger, _fk("model.model_id")),
+    Column("annotator_id", BigInteger, _fk("app_user.user_id")),
+    Column("since", Date, nullable=False, comment="first day of the change"),
+    Column("noticed", Date, nullable=False, comment="newest day that was looked at when it opened"),
+    Column("until", Date, comment="first day after it; null while it lasts"),
+    Column("size", Double, comment="standard deviations between days, or points of accuracy"),
+    Column("evidence", Double, comment="of the detector; null for facts"),
+    Column("detail", Unicode(4000), nullable=False, comment="JSON: before, after, videos to look at"),
+    Column("state", Unicode(10), nullable=False),
+    Column("opened_at", UtcDateTime, nullable=False),
+    Column("decided_at", UtcDateTime, comment="when it became expected or resolved"),
+    Column("decided_by", BigInteger, _fk("app_user.user_id"), comment="null: by itself"),
+    Column("why", Unicode(500), comment="why it is expected or resolved"),
+    _one_of("kind", DRIFT_KINDS),
+    _one_of("state", ALERT_STATES),
+    Index("ix_drift_alert_state", "state", "camera", "since"),
+    comment="a change that was noticed: which slice, since when, how large, what became of it",
+)
+
+alert_message = Table(
+    "alert_message",
+    metadata,
+    Column("alert_id", BigInteger, _fk("drift_alert.alert_id"), primary_key=True, autoincrement=False),
+    Column("channel", Unicode(10), primary_key=True),
+    Column("attempts", Integer, nullable=False),
+    Column("attempted_at", UtcDateTime, nullable=False),
+    Column("sent_at", UtcDateTime, comment="null: not yet"),
+    Column("error", Unicode(500)),
+    _one_of("channel", ALERT_CHANNELS),
+    comment="which alert was told by which way",
+)
+
+fairness_metric = Table(
+    "fairness_metric",
+    metadata,
+    Column("fairness_id", BigKey, primary_key=True),
+    Column("model_id", BigInteger, _fk("model.model_id"), nullable=False),
+    Column("watermark_seq", BigInteger, nullable=False, comment="labels up to this seq were used"),
+    Column("slice_kind", Unicode(40), nullable=False),
+    Column("slice_value", Unicode(200), nullable=False),
+    Column("name", Unicode(30), nullable=False),
+    Column("value", Double, comment="null where nothing can be said"),
+    Column("low", Double, comment="simultaneous 95 % interval of all groups of the slice"),
+    Column("high", Double),
+    Column("adjusted_p", Double, comment="that the group is like the others: Holm, of individuals Benjamini-Hochberg"),
+    Column("n", Integer, nullable=False),
+    Column("blocks", Integer, nullable=False, comment="camera-days"),
+    Column("state", Unicode(10), nullable=False),
+    Column("needed", Integer, comment="answers that would tell, where there are too few"),
+    Column("created_at", UtcDateTime, nullable=False),
+    UniqueConstraint("model_id", "watermark_seq", "slice_kind", "slice_value", "name", name="uq_fairness_metric_what"),
+    _one_of("state", FAIRNESS_STATES),
+    comment="how a head treats groups of animals, cameras and times",
 )

@@ -11,6 +11,7 @@ from chimp_assets.settings.load import (
     says_everything,
     shipped_file,
 )
+from chimp_assets.settings.monitoring import MonitoringSettings
 from chimp_assets.settings.shared import SHARED, shared_values
 from chimp_assets.settings.steps import (
     IN_STORE,
@@ -45,6 +46,7 @@ __all__ = [
     "GateSettings",
     "HeadSettings",
     "KubernetesSettings",
+    "MonitoringSettings",
     "OidcSettings",
     "ScoreSettings",
     "Settings",

@@ -21,6 +21,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from chimp_assets.addresses import redacted, sqlite_address
 from chimp_assets.errors import SettingsError
 from chimp_assets.settings.compute import ComputeSettings
+from chimp_assets.settings.monitoring import MonitoringSettings
 from chimp_assets.settings.steps import (
     AcquisitionSettings,
     ArchiveSettings,
@@ -60,6 +61,7 @@ class Settings(BaseSettings):
     gate: GateSettings = GateSettings()
     acquisition: AcquisitionSettings = AcquisitionSettings()
     score: ScoreSettings = ScoreSettings()
+    monitoring: MonitoringSettings = MonitoringSettings()
     compute: ComputeSettings = ComputeSettings()
     web: WebSettings = WebSettings()
     words: dict[str, str] = Field(

@@ -19,12 +19,12 @@ from pathlib import Path, PurePosixPath
 PRODUCT = "chimp_assets"
 
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("errors", "addresses", "intervals", "arrays", "private_files", "settings"),
+    ("errors", "addresses", "intervals", "statistics", "arrays", "private_files", "settings"),
     ("database",),
     ("archive",),
     ("home", "dagster_home", "markdown", "pipes_session"),
     ("vision", "acquisition"),
-    ("loop", "operations", "compute", "resources"),
+    ("loop", "operations", "compute", "resources", "monitoring"),
     ("assets", "insight"),
     ("web", "automation", "checks", "console"),
     ("cli", "definitions", "demo"),

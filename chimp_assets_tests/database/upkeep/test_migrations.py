@@ -41,6 +41,7 @@ REVISIONS = [
     "0014",
     "0015",
     "0016",
+    "0017",
 ]
 
 
@@ -351,7 +352,11 @@ TENTH: dict[str, list[dict[str, Any]]] = {
 FIFTEENTH: dict[str, list[dict[str, Any]]] = {
     "shared_setting": [{"name": "decode.fps", "value": "5.0", "host": "a", "set_at": AT}],
 }
-WRITTEN = (FIRST, SECOND, THIRD, FOURTH, {}, {}, SEVENTH, EIGHTH, NINTH, TENTH, {}, {}, {}, FIFTEENTH)
+SIXTEENTH: dict[str, list[dict[str, Any]]] = {
+    "sign_in_failure": [{"key_hash": "a", "failures": 2, "last_at": AT}],
+    "oidc_answer": [{"answer_hash": "a", "taken_at": AT}],
+}
+WRITTEN = (FIRST, SECOND, THIRD, FOURTH, {}, {}, SEVENTH, EIGHTH, NINTH, TENTH, {}, {}, {}, FIFTEENTH, SIXTEENTH)
 """The rows of each revision; later ones add no table, or fill the one that they add."""
 SINCE_THIRD: dict[tuple[str, Any], dict[str, Any]] = {
     ("track", 1 << 20): {"first_s": 0.5, "last_s": 1.0},

@@ -1,0 +1,1 @@
+"""What changed, who is treated worse, and what a model is: facts, signals, alerts, fairness, model cards."""
