@@ -50,7 +50,8 @@ class BundleDecode:
     video_seconds: how long the decoded videos last. failed: (uri, error) of files that gave nothing or are gone;
     partial: (uri, what was lost) of files that gave less than they announce; duplicates: (uri, uri of the video with
     the same bytes) of files that were moved or copied; same_pictures: uris of files whose bytes are new and whose
-    pictures are not, so that they keep frames, tracks and labels. Videos that were done before are in none.
+    pictures are not, so that they keep frames, tracks and labels. Videos that were done before are in none. facts: keys
+    of alerts about the files of a camera that were opened after it; facts_failed: why these were not compared.
     """
 
     videos: int = 0
@@ -62,6 +63,8 @@ class BundleDecode:
     same_pictures: list[str] = field(default_factory=list)
     failed: list[tuple[str, str]] = field(default_factory=list)
     partial: list[tuple[str, str]] = field(default_factory=list)
+    facts: list[int] = field(default_factory=list)
+    facts_failed: str | None = None
 
 
 def decode_bundle(

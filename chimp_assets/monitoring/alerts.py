@@ -88,7 +88,8 @@ def open_alert(
     """Opens an alert inside the caller's write transaction; its key, or None where the change is known, in any state.
 
     Known is a change of the same kind, signal, camera, model and person that began within SAME_CHANGE of this one, or
-    whose alert is open while this one begins. Lists in detail are cut until it can be stored.
+    whose alert is open while this one begins; a fact only if it began on the same day, since `facts` knows its values.
+    Lists in detail are cut until it can be stored.
     """
     what = (kind, signal, camera, model_id, annotator_id)
     if _is_known(conn, what, since):
@@ -131,7 +132,9 @@ def _is_known(conn: sa.Connection, what: tuple[str, str, str, int | None, int | 
     lasts = sa.and_(a.state == OPEN, a.since <= since, sa.or_(a.until.is_(None), a.until > since))
     # Not `column == None or value`: a null equals nothing in SQL.
     same = [c.is_(None) if value is None else c == value for c, value in zip(columns, what, strict=True)]
-    if what[0] != ONE_A_MODEL:
+    if what[0] == "fact":
+        same.append(a.since == since)
+    elif what[0] != ONE_A_MODEL:
         same.append(sa.or_(near, lasts))
     return conn.execute(sa.select(a.alert_id).where(*same).limit(1)).first() is not None
 

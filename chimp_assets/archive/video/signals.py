@@ -81,10 +81,10 @@ class PictureSample:
         """The whole; None of no picture."""
         if not self.cells:
             return None
-        means = np.mean(self.numbers, axis=0, dtype=np.float64)
+        means: list[float] = np.stack(self.numbers).mean(0, dtype=np.float64).tolist()
         # Every picture counts here, the middle two of an even number together.
         background = np.median(np.stack(self.small), axis=0).astype(np.uint8)
-        values = {name: round(float(value), 4) for name, value in zip(NUMBERS, means, strict=True)}
+        values = {name: round(value, 4) for name, value in zip(NUMBERS, means, strict=True)}
         return VideoSignal(len(self.cells), background=background, **values)
 
     def as_message(self) -> dict[str, Any]:
@@ -117,6 +117,17 @@ class PictureSample:
             self.cells = [self.cells[n] for n in kept]
             self.numbers = [self.numbers[n] for n in kept]
             self.small = [self.small[n] for n in kept]
+
+
+def chosen(time_s: np.ndarray) -> np.ndarray:
+    """The places of the kept pictures that `PictureSample` would end with, i64 [m]. time_s: f64 [n], growing."""
+    seconds = time_s.astype(np.int64)
+    _, places = np.unique(seconds, return_index=True)
+    level = 0
+    while len(places) > MOST:
+        level += 1
+        _, places = np.unique(seconds >> level, return_index=True)
+    return places.astype(np.int64)
 
 
 def signal_of(pictures: Iterable[tuple[float, np.ndarray]]) -> VideoSignal | None:
