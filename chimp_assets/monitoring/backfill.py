@@ -3,8 +3,8 @@
 Belongs here: which videos have none, and reading them from their frames, some at a time. Does not belong here: the
 signals (`archive.video.signals`), and those of new videos, which are read while they are decoded.
 
-Stored pictures are JPEGs: brightness, contrast and colourfulness differ from those of the decoder by up to 3 %, sharpness
-by 8 % (`python -m benchmarks D1`).
+Stored pictures are JPEGs: brightness, contrast and colourfulness differ from those of the decoder by up to 3 %,
+sharpness by up to 8 % (`python -m benchmarks D1`).
 """
 
 from __future__ import annotations

@@ -1,5 +1,7 @@
 """What pictures look like, in numbers; a video in parts looks like the whole."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -61,7 +63,7 @@ def test_parts_have_exactly_the_signals_of_the_whole(seconds: float) -> None:
     assert whole is not None
     cuts = [0, *sorted(rng.integers(0, len(times) + 1, 4).tolist()), len(times)]
     joined = PictureSample()
-    for start, end in zip(cuts, cuts[1:], strict=False):
+    for start, end in pairwise(cuts):
         part = PictureSample()
         for time_s, picture in zip(times[start:end], shown[start:end], strict=True):
             part.add(time_s, picture)
