@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from chimp_assets.archive.storage.store import MissingBlobError
 from chimp_assets.database import schema as t
 from chimp_assets.database.connection.parameters import in_parts
 from chimp_assets.errors import ChimpError
@@ -27,7 +28,7 @@ from chimp_assets.monitoring.alerts import OPEN, alerts
 from chimp_assets.monitoring.card_text import as_markdown, limits_of
 from chimp_assets.monitoring.words import sentence
 from chimp_assets.vision.datasets.training_set import read_members
-from chimp_assets.vision.models.checkpoint import model_of
+from chimp_assets.vision.models.checkpoint import ModelFileError, model_of
 from chimp_assets.vision.models.registry import how_to_make, show_model
 
 if TYPE_CHECKING:
@@ -45,8 +46,9 @@ class CardError(ChimpError):
 
 
 def model_card(home: Home, model_id: int) -> dict[str, Any]:
-    """Everything a card says, as JSON takes it. Raises ModelError for an unknown model, ModelFileError if the file of
-    its training set is not what it was, StoreError or DatabaseError.
+    """Everything a card says, as JSON takes it; where the file of its training set cannot be read, it says so.
+
+    Raises ModelError for an unknown model, StoreError or DatabaseError.
     """
     with home.database.read() as conn:
         row = model_of(conn, model_id)
@@ -200,7 +202,10 @@ def _data(home: Home, row: ModelRow) -> dict[str, Any] | None:
     }
     if known.task == "detector":  # boxes on pictures, not tracks: its file has other columns
         return facts
-    members = read_members(home.database, home.store, known.training_set_id)
+    try:
+        members = read_members(home.database, home.store, known.training_set_id)
+    except (ModelFileError, MissingBlobError) as error:
+        return facts | {"unreadable": error.sentence}
     videos: dict[int, tuple[Any, ...]] = {}
     with home.database.read() as conn:
         k, v = t.track.c, t.video.c

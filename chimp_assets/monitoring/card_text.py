@@ -45,6 +45,8 @@ def limits_of(card: dict[str, Any], least_group: int) -> list[str]:
             f"It learned from {data['days']} days and {data['cameras']} cameras. Elsewhere, in another season or light,"
             " it has not been tried."
         )
+    if "unreadable" in data:
+        said.append(f"From how many days and cameras it learned is not known: {data['unreadable']}")
     accuracy = [one for one in card["metrics"] if (one["name"], one["slice_kind"]) == ("top1", "all")]
     if card["task"] == "head" and not accuracy:
         said.append("It has not been measured on audit answers.")
@@ -60,10 +62,9 @@ def limits_of(card: dict[str, Any], least_group: int) -> list[str]:
         said.append(
             f"Of {fairness['groups']['too_few']} measures of groups there were too few answers to say anything."
         )
-    if card["drift"]["open"]:
-        said.append(
-            f"{card['drift']['open']} changes are open: where something changed, measurements of before say little."
-        )
+    if still := card["drift"]["open"]:
+        changes = "1 change is open" if still == 1 else f"{still} changes are open"
+        said.append(f"{changes}: where something changed, measurements of before say little.")
     if any(one["licence"] == "not stated" for one in card["licences"]):
         said.append("The licence of weights that it stands on is not stated: find it out before you pass it on.")
     said.append("It was not made to recognise people and must not be used for that.")

@@ -114,7 +114,7 @@ def test_markdown_has_the_header_of_the_hub_and_says_the_limits(taught: Home) ->
     assert json.loads(header["model-index"])[0]["results"][0]["metrics"][0]["value"] == 0.8125
     assert json.loads(header["license_name"]) == "Apache-2.0"
     assert "It knows 2 individuals." in text
-    assert "1 changes are open" in text
+    assert "1 change is open" in text
     assert "0.8125 | 0.7 to 0.9 | days to come | 50 | 8 |" in text.replace("`", "").replace("  ", " ")
     assert "F&#124;F" in text.replace("` ", "").replace(" `", "")
 
@@ -142,6 +142,15 @@ def test_a_card_that_was_lost_between_its_two_files_is_made_anew(taught: Home) -
     taught.store.delete(key_of(HEAD, "json"))
     assert keep_cards(taught) == [HEAD]
     assert taught.store.get(key_of(HEAD, "json")) == before
+
+
+def test_a_card_says_that_the_file_of_its_training_set_is_gone(taught: Home) -> None:
+    taught.store.delete("training_sets/head.csv")
+    assert keep_cards(taught) == [1, EMBEDDER, HEAD, OTHER]
+    card = stored_card(taught, HEAD)
+    assert card is not None
+    assert (card["data"]["tracks"], card["data"]["days"]) == (4, None)
+    assert any(one.startswith("From how many days and cameras it learned is not known") for one in card["limits"])
 
 
 def test_an_unknown_model_and_a_folder_that_is_none_are_sentences(taught: Home, tmp_path: Path) -> None:
