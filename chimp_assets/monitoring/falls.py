@@ -37,10 +37,10 @@ def find_fall(right: BoolArray, block: I64Array | None = None) -> Fall | None:
     """How sure it is that the share of right answers fell at some time; None where there are too few.
 
     right: bool [n], in the order in which the answers came; block: i64 [n], answers that are not independent of each
-    other (a camera-day), None: each for itself. The reference is the share of earlier answers less 1.5 standard errors,
-    because it is not known better: of the first 50, the first 100, the first 200, ... blocks, each against all that came
-    after. Evidence is that of the best of them; betting on it is any-time valid for one reference
-    (`statistics.anytime.fall_evidence`). What this makes of all together is simulated in `benchmarks.model_drift`.
+    other (a camera-day), None: each for itself. The reference is the share of earlier answers, less 1.5 standard errors
+    because it is not known better: of the first 50, the first 100, the first 200, ... blocks, each against all that
+    came after. Evidence is that of the best of them; betting on it is any-time valid for one reference
+    (`statistics.anytime.fall_evidence`). What this makes of all together: `benchmarks.model_drift`.
     """
     x = right.astype(np.float64) if block is None else block_means(right, block)
     evidence = fall_path(x)
