@@ -106,6 +106,11 @@ class MessageReport:
         """For the machine-readable line."""
         return asdict(self)
 
+    @property
+    def is_faulty(self) -> bool:
+        """Whether a way did not work."""
+        return bool(self.failed or self.unusable)
+
     def in_words(self) -> str:
         """A sentence for each way; one if there was nothing to tell."""
         told = [f"{way}: told {n} alert{'' if n == 1 else 's'}." for way, n in self.told.items()]
