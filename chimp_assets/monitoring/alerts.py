@@ -138,10 +138,12 @@ def _is_known(conn: sa.Connection, what: tuple[str, str, str, int | None, int | 
 
 def alerts(conn: sa.Connection, states: Collection[str] | None = None) -> list[Alert]:
     """Alerts in these states, or all, those that opened last first."""
-    a = t.drift_alert.c
-    query = sa.select(t.drift_alert).order_by(a.alert_id.desc())
-    if states is not None:
-        query = query.where(a.state.in_(sorted(states)))
+    return alerts_where(conn, *([] if states is None else [t.drift_alert.c.state.in_(sorted(states))]))
+
+
+def alerts_where(conn: sa.Connection, *conditions: sa.ColumnElement[bool]) -> list[Alert]:
+    """Alerts whose row of `drift_alert` meets these conditions, those that opened last first."""
+    query = sa.select(t.drift_alert).where(*conditions).order_by(t.drift_alert.c.alert_id.desc())
     return [_alert_of(row) for row in conn.execute(query)]
 
 
