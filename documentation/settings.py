@@ -51,6 +51,9 @@ VARIABLES = {
     "CHIMP_HOME": "The home: the folder of settings, database and store. It cannot stand in `chimp.toml`.",
     "CHIMP_KEEP_ENVIRONMENT": "Names of more variables that processes on this machine inherit, with commas between.",
     "CHIMP_OIDC_CLIENT_SECRET": "The secret of the application at the identity provider (`web.oidc`).",
+    "CHIMP_ALERT_WEBHOOK": "The address that gets alerts, with its key (`monitoring.webhook`): https, or http for this "
+    "machine. See [monitoring](../operate/monitoring.md).",
+    "CHIMP_ALERT_MAIL_PASSWORD": "The password of `monitoring.mail_user` at the mail server.",
     "CHIMP_METRICS_TOKEN": "Whoever sends this token as `Authorization: Bearer ...` may read `/metrics`.",
     "CHIMP_DAGSTER_POSTGRES_URL": "Dagster's own records in PostgreSQL: see [running](../operate/running.md).",
     "CHIMP_BROKER_URL": "The broker between the daemon and its workers, for the engine celery: "

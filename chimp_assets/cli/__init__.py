@@ -28,6 +28,7 @@ from chimp_assets.cli import (
     up,
     users,
 )
+from chimp_assets.cli.monitoring import drift
 from chimp_assets.console.output import say, say_error
 from chimp_assets.errors import ChimpError
 
@@ -49,6 +50,7 @@ for noun, group in {
     "user": users,
     "db": database,
     "models": models,
+    "drift": drift,
 }.items():
     app.add_typer(group.app, name=noun, rich_help_panel="Groups of commands")
 

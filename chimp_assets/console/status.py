@@ -39,6 +39,7 @@ def show_status(status: Status) -> None:
         ("queue", counts_in_words(status.queue)),
         *([("pairs", counts_in_words(status.pairs))] if status.pairs else []),
         *([("disputed answers", counts_in_words(status.disputed))] if status.disputed else []),
+        *([("changes", _changes(status))] if status.open_alerts else []),
         ("failures", _failures(status)),
         *([("not read", _not_read(status.passed_over))] if status.passed_over.counts else []),
     ]
@@ -112,6 +113,12 @@ def _to_review(labels: LabelsToReview) -> str:
         f"{labels.n_likely_errors:,} likely errors among {labels.n_judged:,} labels, in the cross-validation of head"
         f" {labels.model_id}: see `chimp labels review`"
     )
+
+
+def _changes(status: Status) -> str:
+    first, *others = status.open_alerts
+    more = f" {counted(len(others), 'more is', 'more are')} open." if others else ""
+    return f"{first}{more} See `chimp drift list`"
 
 
 def _failures(status: Status) -> str:

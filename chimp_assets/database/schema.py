@@ -1207,10 +1207,11 @@ alert_message = Table(
     metadata,
     Column("alert_id", BigInteger, _fk("drift_alert.alert_id"), primary_key=True, autoincrement=False),
     Column("channel", Unicode(10), primary_key=True),
+    Column("message_key", Unicode(64), nullable=False, comment="of the message, which may tell several alerts"),
     Column("attempts", Integer, nullable=False),
     Column("attempted_at", UtcDateTime, nullable=False),
     Column("sent_at", UtcDateTime, comment="null: not yet"),
-    Column("error", Unicode(500)),
+    Column("error", Unicode(500), comment="of the last attempt; null while one is being made"),
     _one_of("channel", ALERT_CHANNELS),
     comment="which alert was told by which way",
 )

@@ -26,6 +26,8 @@ from chimp_assets.database.work.due import exhausted_bundles
 from chimp_assets.database.work.pace import DecodingPace, pace_of
 from chimp_assets.database.work.queue import in_lanes
 from chimp_assets.loop.evidence import NamedMergeProposal, contradictions_in_words, merge_proposals
+from chimp_assets.monitoring.alerts import OPEN, alerts
+from chimp_assets.monitoring.words import sentence
 
 FAILED_SHOWN = 20
 """Files named at a glance; `Failures` names all."""
@@ -86,7 +88,7 @@ class Status:
     recording times. passed_over: files of the archive that are not read; left_behind: replaced files whose labels
     stayed on the old version. given_up: bundles whose runs kept dying. failed: the first FAILED_SHOWN that failed or
     lost something. agreement: self-agreement of each person who was asked again; to_review: None for heads saved before
-    this field existed.
+    this field existed. open_alerts: what changed, a sentence each.
     """
 
     videos: dict[str, int]
@@ -115,6 +117,7 @@ class Status:
     times: Times | None = None
     passed_over: PassedOverFiles = field(default_factory=PassedOverFiles)
     left_behind: list[StrandedLabels] = field(default_factory=list)
+    open_alerts: list[str] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
         """For the machine-readable line."""
@@ -292,6 +295,7 @@ def status_of(conn: sa.Connection, workers: int = 1) -> Status:
         to_review=labels_to_review(conn),
         passed_over=passed_over_files(conn, FAILED_SHOWN),
         left_behind=labels_left_behind(conn),
+        open_alerts=[sentence(one) for one in alerts(conn, (OPEN,))],
     )
 
 

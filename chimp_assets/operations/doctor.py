@@ -31,6 +31,8 @@ from chimp_assets.database.upkeep.server_settings import wrong_settings
 from chimp_assets.database.upkeep.shared_settings import different, shared_settings
 from chimp_assets.errors import ChimpError
 from chimp_assets.home import Home, archive_folder
+from chimp_assets.monitoring.channels import channels_of
+from chimp_assets.monitoring.messages import unsent
 from chimp_assets.operations.sweep import SAFE_AGE_S, audit_store
 from chimp_assets.settings import shared_values
 
@@ -332,6 +334,29 @@ def _times(home: Home) -> Finding:
     return Finding("times", "well", says, counts=counts)
 
 
+def _alerts(home: Home) -> Finding:
+    """Whether people can be told of alerts, and were. What is open is no fault of the product, and not said here."""
+    wanted = home.settings.monitoring
+    ways = channels_of(wanted)
+    problems = [problem for way in ways if (problem := way.problem())]
+    with home.database.read() as conn:
+        late = unsent(conn)
+    lost = [row for row in late if row.state == "given_up"]
+    failing = [row for row in late if row.state == "waiting"]
+    counts = {"given_up": len(lost), "failing": len(failing)}
+    if problems:
+        remedy = "Set it for the daemon, or change [monitoring]; what was not told waits (docs/operate/monitoring.md)."
+        return Finding("alerts", "warning", " ".join(problems).rstrip("."), remedy, counts)
+    if lost or failing:
+        many, row = (lost, lost[0]) if lost else (failing, failing[0])
+        how = "was given up" if lost else "fails and is tried again"
+        says = f"telling people by {row.channel} of {len(many):,} alerts {how}: {(row.error or '').rstrip('.')}"
+        return Finding("alerts", "warning", says, "Mend it, then `chimp drift tell`; `--test` tries it first.", counts)
+    names = " and ".join(way.name for way in ways)
+    says = f"people are told by {names}" if ways else "they are on the page and in `chimp drift`, and told to nobody"
+    return Finding("alerts", "well", says, counts=counts)
+
+
 def _checks(sweep: bool, older_than_s: float) -> list[Check]:
     """Every check, in the order in which they are made and shown. A new one is a function above and a line here."""
     return [
@@ -346,6 +371,7 @@ def _checks(sweep: bool, older_than_s: float) -> list[Check]:
         Check("archive", _archive, needs=("hosts",)),
         Check("times", _times, needs=("hosts",)),
         Check("cameras", _cameras, needs=("hosts",)),
+        Check("alerts", _alerts, needs=("database", "hosts")),
         Check("disk", _disk),
         Check("weights", _weights),
         Check("codecs", _codecs),

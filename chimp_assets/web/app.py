@@ -32,6 +32,7 @@ from chimp_assets.insight.association.network_cache import NetworkCache
 from chimp_assets.web.api import (
     administration,
     boxes,
+    drift,
     events,
     grid,
     health,
@@ -57,6 +58,7 @@ from chimp_assets.web.labelling.picture_cache import PictureCache
 from chimp_assets.web.labelling.plants import Plants
 from chimp_assets.web.metrics import Metrics
 from chimp_assets.web.pages import administration as administration_page
+from chimp_assets.web.pages import drift as drift_page
 from chimp_assets.web.pages import home as home_page
 from chimp_assets.web.pages import individuals, label, network, oidc, sign_in, together
 from chimp_assets.web.pages import review as review_page
@@ -83,6 +85,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     pictures.router,
     review.router,
     administration.router,
+    drift.router,
     signing.router,
     oidc.router,
     media.router,
@@ -95,6 +98,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     network.router,
     review_page.router,
     administration_page.router,
+    drift_page.router,
 )
 
 

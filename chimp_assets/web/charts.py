@@ -6,7 +6,8 @@ Belongs here: scales and paths. Does not belong here: colours (`static/pages.css
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
 
 WIDTH, HEIGHT = 640, 260
 LEFT, RIGHT, TOP, BOTTOM = 48, 12, 12, 36
@@ -65,6 +66,67 @@ def shares_over(lines: Mapping[str, Sequence[Point]]) -> LineChart | None:
     x_ticks = [(x(step * n), f"{round(step * n):,}".replace(",", " ")) for n in range(int(largest / step) + 1)]
     y_ticks = [(y(n / 4), f"{25 * n} %") for n in range(5)]
     return LineChart(series, x_ticks, y_ticks)
+
+
+@dataclass(frozen=True)
+class DayChart:
+    """A value over days with its spread, and the days of a change. line, band: the attribute `points`; dots: (x, y, is
+    inside the change); change: left and right edge of its days."""
+
+    line: str
+    band: str
+    dots: list[tuple[float, float, bool]]
+    change: tuple[float, float]
+    x_ticks: list[tuple[float, str]]
+    y_ticks: list[tuple[float, str]]
+    width: int = WIDTH
+    height: int = 220
+    left: int = LEFT + 12
+    right: int = WIDTH - RIGHT
+    bottom: int = 220 - BOTTOM
+    top: int = TOP
+
+
+def signal_over_days(
+    points: Sequence[tuple[date, float, float]], since: date, until: date | None = None
+) -> DayChart | None:
+    """points: (day, value, spread), in order of days. None without two of them. until: outside the change."""
+    if len(points) < 2:
+        return None
+    chart = DayChart("", "", [], (0.0, 0.0), [], [])
+    first, last = min(points[0][0], since), max(points[-1][0], since)
+    low = min(value - spread for _, value, spread in points)
+    high = max(value + spread for _, value, spread in points)
+    room = 0.05 * (high - low) or max(abs(high), 1.0) * 0.05
+    low, high = low - room, high + room
+    days = max(1, (last - first).days)
+
+    def x(day: date) -> float:
+        share = min(max((day - first).days / days, 0.0), 1.0)
+        return round(chart.left + (chart.right - chart.left) * share, 1)
+
+    def y(value: float) -> float:
+        return round(chart.bottom - (chart.bottom - chart.top) * (value - low) / (high - low), 1)
+
+    upper = [f"{x(day)},{y(value + spread)}" for day, value, spread in points]
+    lower = [f"{x(day)},{y(value - spread)}" for day, value, spread in reversed(points)]
+    marks = sorted({round(days * n / 4) for n in range(5)})
+    return replace(
+        chart,
+        line=" ".join(f"{x(day)},{y(value)}" for day, value, _ in points),
+        band=" ".join(upper + lower),
+        dots=[(x(day), y(value), day >= since and (until is None or day < until)) for day, value, _ in points],
+        change=(x(since), x(until or last)),
+        x_ticks=[(x(first + timedelta(days=n)), f"{first + timedelta(days=n)}") for n in marks],
+        y_ticks=[
+            (y(low + room + n * (high - low - 2 * room) / 2), _short(low + room + n * (high - low - 2 * room) / 2))
+            for n in range(3)
+        ],
+    )
+
+
+def _short(value: float) -> str:
+    return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}".replace(",", " ")
 
 
 @dataclass(frozen=True)

@@ -5,16 +5,20 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
+from chimp_assets.database import schema as t
 from chimp_assets.database.labels.events import record_events
 from chimp_assets.database.people.users import add_user
 from chimp_assets.home import Home
+from chimp_assets.monitoring.alerts import open_alert
 from chimp_assets.web.auth.accounts import set_password
 from chimp_assets_tests.database.world import event, track
 from chimp_assets_tests.web.conftest import Served, Site, sign_in
@@ -70,6 +74,8 @@ SCREENS = [
     Screen("review, asking", "/review?queue=flags", ".opinion", _press("Shift+Q", "dialog[open]")),
     Screen("my answers", "/mine", who="vera"),
     Screen("models", "/models", who="ada"),
+    Screen("what changed", "/drift"),
+    Screen("one change", "/drift/1", ".contact-sheet img"),
     Screen("data", "/data", who="ada"),
     Screen("users", "/users", who="ada"),
     Screen("users, asked again", "/users", who="ada", opens=lambda page: page.get_by_text("Disable").first.click()),
@@ -78,6 +84,36 @@ SCREENS = [
 
 LABEL = Screen("label", "/label", LOADED)
 WIDTHS = (390, 600, 810, 1280)
+
+
+def _notice_change(home: Home) -> None:
+    """An open alert in the middle of the days of one camera, with its signal."""
+    v = t.video.c
+    with home.database.write() as conn:
+        shots = conn.execute(
+            sa.select(v.camera, v.recorded_on).where(v.camera.is_not(None), v.recorded_on.is_not(None))
+        ).all()
+        camera = sorted(shot.camera for shot in shots)[0]
+        days = sorted({shot.recorded_on for shot in shots if shot.camera == camera})
+        since = days[len(days) // 2]
+        open_alert(
+            conn, kind="data", signal="sharpness", camera=camera, since=since, noticed=days[-1], size=-3.0,
+            detail={"before": 412.0, "after": 65.0},
+        )  # fmt: skip
+        for n, day in enumerate(days):
+            conn.execute(
+                sa.insert(t.drift_block).values(
+                    camera=camera,
+                    day=day,
+                    signal="sharpness",
+                    model_id=0,
+                    n=2,
+                    light="day",
+                    spread=20.0,
+                    value=65.0 + n if day >= since else 412.0 - n,
+                    updated_at=datetime.now(UTC),
+                )
+            )
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +130,7 @@ def whole(small_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     make_disputed(home.database, boxed=54, shift=30)
     add_user(home.database, "ada", "admin")
     set_password(home.database, "ada", PASSWORD)
+    _notice_change(home)
     served = Served(home)
     yield Site(home, f"http://127.0.0.1:{served.port}")
     served.stop()

@@ -136,7 +136,7 @@ def data_page(request: Request, words: Annotated[_DataParameters, Depends()], be
         "cameras": cameras,
         "states": STATES,
         "words": words,
-        "camera_key": _camera_key,
+        "camera_key": camera_key,
         "failed_shown": archive.SHOWN,
         "filtered": bool(query),
         "more": urlencode({**query, "before": found[-1].video_id}) if len(found) == archive.PAGE else None,
@@ -146,7 +146,7 @@ def data_page(request: Request, words: Annotated[_DataParameters, Depends()], be
 
 
 def _filter(words: _DataParameters, cameras: list[tuple[str, str]]) -> archive.VideoFilter:
-    camera = next((one for one in cameras if _camera_key(*one) == words.camera), None)
+    camera = next((one for one in cameras if camera_key(*one) == words.camera), None)
     return archive.VideoFilter(
         state=words.state if words.state in STATES else None,
         camera=camera,
@@ -156,7 +156,8 @@ def _filter(words: _DataParameters, cameras: list[tuple[str, str]]) -> archive.V
     )
 
 
-def _camera_key(site: str, camera: str) -> str:
+def camera_key(site: str, camera: str) -> str:
+    """A camera as pages name it and as the filter of videos takes it."""
     return f"{site or '–'} / {camera or '–'}"
 
 

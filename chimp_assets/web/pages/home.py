@@ -15,9 +15,12 @@ from starlette.responses import Response
 from chimp_assets.database.footage.archive_state import archive_problem
 from chimp_assets.insight.labelling import progress
 from chimp_assets.loop.evidence import contradictions_in_words, merge_proposals
+from chimp_assets.monitoring.alerts import OPEN, alerts
+from chimp_assets.monitoring.words import sentence
 from chimp_assets.web.auth.roles import may, require
 from chimp_assets.web.auth.sessions import Person
 from chimp_assets.web.charts import shares_over
+from chimp_assets.web.wording import texts
 
 router = APIRouter(include_in_schema=False)
 
@@ -37,6 +40,7 @@ def home(request: Request, person: Annotated[Person, Depends(require("viewer"))]
             "proposals": merge_proposals(conn) if corrects else [],
             "contradictions": contradictions_in_words(conn) if corrects else [],
             "archive_problem": archive_problem(conn),
+            "changed": [sentence(one, texts.language_of(request)) for one in alerts(conn, (OPEN,))],
         }
     lines: dict[str, list[tuple[float, float, float, float]]] = {"real": [], "random": []}
     for point in facts["learned"].curve:
