@@ -16,7 +16,7 @@ from chimp_assets.settings import SpreadBy
 
 Phase = Literal["cold", "warm"]
 
-AUDIT, REPEAT = "audit", "repeat"
+AUDIT, GROUPS, REPEAT = "audit", "groups", "repeat"
 
 
 class LaneError(ValueError):
@@ -31,7 +31,7 @@ class Policy:
     picks with one predicted class, of one video, of one camera and day; each in (0, 1], passed only where nothing else
     is left. value_weight: how far the number of boxes that an answer names, and the seconds it takes, enter (0: not at
     all; 1: in proportion, within a factor of two). duplicate_likeness: cosine from which two tracks of one video are
-    asked once.
+    asked once. groups_share: part of the audit's items that goes to groups with too few answers, where there are some.
     """
 
     phase: Phase
@@ -42,6 +42,7 @@ class Policy:
     value_weight: float = 0.25
     duplicate_likeness: float = 0.97
     spread_by: SpreadBy = "distance"
+    groups_share: float = 0.0
 
 
 def share_out(shares: Mapping[str, float], b: int, *, n_train: int, n_audit: int, n_repeat: int = 0) -> dict[str, int]:

@@ -28,6 +28,7 @@ from chimp_assets.loop.evidence import Doubt
 from chimp_assets.loop.pairs import doubts_to_ask, pairs_to_ask
 from chimp_assets.loop.pool import TrackSnapshot, pool_of, read_snapshot
 from chimp_assets.loop.rescore import name_asked_tracks
+from chimp_assets.monitoring.groups.lacking import waiting_for_groups, with_groups
 from chimp_assets.vision.identity.head import load_head
 from chimp_assets.vision.models.checkpoint import ModelRow, champion
 
@@ -104,6 +105,7 @@ def plan_queue(
     snapshot = ground.snapshot
     pool = pool_of(db, store, ground.embedder, snapshot)
     head, phase, why = _phase(store, settings, ground)
+    pool = with_groups(db, settings, pool, ground.head if head is not None else None)
     policy = _policy(wanted, phase)
     batch = wanted.batch if batch is None else batch
     made = _planned(pool, head, policy, batch, seed, snapshot.watermark_seq, wanted.device)
@@ -112,7 +114,14 @@ def plan_queue(
     round_id = write_round(
         db,
         policy=json.dumps(
-            {**asdict(policy), "batch": batch, "pairs_per_round": wanted.pairs_per_round, "why": why}, sort_keys=True
+            {
+                **asdict(policy),
+                "batch": batch,
+                "pairs_per_round": wanted.pairs_per_round,
+                "why": why,
+                **waiting_for_groups(pool, made),
+            },
+            sort_keys=True,
         ),
         seed=seed,
         embedder_model_id=ground.embedder.model_id,
@@ -168,6 +177,7 @@ def _policy(wanted: AcquisitionSettings, phase: Phase) -> Policy:
         place_cap=wanted.place_cap,
         value_weight=wanted.value_weight,
         duplicate_likeness=wanted.duplicate_likeness,
+        groups_share=wanted.groups_share,
     )
 
 
@@ -188,7 +198,7 @@ def _planned(
 
 def _n_pool(pool: TrackPool) -> int:
     """Tracks that could be asked."""
-    return int(np.count_nonzero(pool.may_train())) + int(np.count_nonzero(pool.may_audit()))
+    return sum(int(np.count_nonzero(may)) for may in (pool.may_train(), pool.may_audit(), pool.may_examine()))
 
 
 def _items(pool: TrackPool, made: Plan, doubts: list[Doubt], pairs: Pairs) -> dict[str, Any]:
