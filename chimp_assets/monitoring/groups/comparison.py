@@ -65,7 +65,7 @@ class MetricRows:
 @dataclass(frozen=True)
 class _Contrast:
     """A group against all other rows of its kind. z: standard errors that it is better (above 0) or worse; p:
-    two-sided; group_variance, other_variance: what the group's and the others' answers add to the variance of the gap."""
+    two-sided; group_variance, other_variance: what the group's and the others' answers add to the gap's variance."""
 
     z: float
     p: float

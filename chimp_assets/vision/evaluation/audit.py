@@ -140,11 +140,12 @@ class AuditJudge:
     """Heads' answers to the audit as of one moment, that of the first question; each head is judged once.
 
     So the evaluation and the gate use the same answers to the same tracks. Short-lived: newer answers need another
-    judge. settings: for the cameras' time zone.
+    judge. settings: for the cameras' time zone. lane: `groups` judges what was asked because a group had too few
+    answers, for comparisons of groups only.
     """
 
-    def __init__(self, db: Database, store: BlobStore, settings: Settings | None = None) -> None:
-        self._db, self._store = db, store
+    def __init__(self, db: Database, store: BlobStore, settings: Settings | None = None, lane: str = "audit") -> None:
+        self._db, self._store, self._lane = db, store, lane
         self._timezone = settings.archive.timezone if settings else "UTC"
         self._judged: dict[int, AuditAnswers] = {}
 
@@ -168,7 +169,7 @@ class AuditJudge:
     def _asked(self) -> tuple[AuditTracks, dict[int, int]]:
         """The audit tracks, and the merged individuals."""
         with self._db.read() as conn:
-            return audit_tracks(conn, self._timezone), merged_ids(conn)
+            return audit_tracks(conn, self._timezone, self._lane), merged_ids(conn)
 
 
 def judge_audit(db: Database, store: BlobStore, model_id: int, settings: Settings | None = None) -> TracksAndAnswers:
