@@ -80,7 +80,7 @@ def fairness_of(judged: JudgedTracks, least: int, rng: np.random.Generator) -> l
 
 def metric_rows(judged: JudgedTracks) -> list[MetricRows]:
     """recall: share of the animals that are named rightly; precision: share of the names that are right;
-    said_minus_right: mean probability less share right; unknown_rate: share of the animals known to the head that it calls
+    said_minus_right: mean probability less share right; unknown_rate: share of the animals that it knows and calls
     unknown; seconds: of a person's answer (their binary logarithm, here)."""
     right = judged.right & judged.named
     known, named = np.flatnonzero(judged.known), np.flatnonzero(judged.named)

@@ -14,7 +14,7 @@ from chimp_assets.database import schema as t
 from chimp_assets.database.individuals.merges import merged_ids
 from chimp_assets.database.labels.events import last_seq
 from chimp_assets.database.labels.kinds import ANSWER_KINDS, NAMING_KINDS
-from chimp_assets.intervals import wilson
+from chimp_assets.statistics.shares import wilson
 
 LOOKED_AT = 100_000
 """Events that `recent_self_agreement` looks back: years of an expert's work, and a second's reading at a million."""

@@ -19,7 +19,7 @@ from chimp_assets.arrays import I64Array
 from chimp_assets.database import schema as t
 from chimp_assets.database.connection.parameters import rows_in_parts
 from chimp_assets.monitoring.groups.lacking import WAITING
-from chimp_assets.vision.evaluation.audit import NEW, AuditJudge, TracksAndAnswers, slices_of
+from chimp_assets.vision.evaluation.audit import NEW, AuditJudge, TracksAndAnswers, camera_days, slices_of
 from chimp_assets.vision.evaluation.slices import individual_slices
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def judged_tracks(db: Database, audit: AuditJudge, examined: AuditJudge, model_i
     # Answers out of files, of which no plan says how they were drawn, stand for nothing.
     kept = weight > 0
     both = {name: values[kept] for name, values in both.items()}
-    block = np.unique(both.pop("block").astype(str), return_inverse=True)[1].astype(np.int64)
+    block = camera_days(both.pop("where").tolist())
     of = {name[3:]: both.pop(name) for name in list(both) if name.startswith("of_")}
     by = {name[3:]: both.pop(name) for name in list(both) if name.startswith("by_")}
     lanes = np.repeat(plain, [len(one) for one in ids])[kept]
@@ -114,22 +114,19 @@ def weights_of_groups(conn: sa.Connection, watermark_seq: int) -> dict[int, floa
 
 
 def _rows(conn: sa.Connection, sample: TracksAndAnswers) -> tuple[I64Array, dict[str, np.ndarray]]:
-    """Tracks i64 [n] of a sample and their columns; `of_` and `by_` precede groups, block is a text."""
+    """Tracks i64 [n] of a sample and their columns; `of_` and `by_` precede groups; where: camera, day and
+    video."""
     tracks, judged = sample
     ids = tracks.track_id[judged.row]
     truth = tracks.truth[judged.row]
     said = judged.ranked[:, 0] if len(ids) else np.zeros(0, np.int64)
     videos = {i // t.TRACKS_PER_VIDEO for i in ids.tolist()}
-    s, v = t.split_assignment.c, t.video.c
+    v = t.video.c
     of_video = {
         row.video_id: row
         for row in rows_in_parts(
             conn,
-            lambda part: (
-                sa.select(v.video_id, v.recorded_on, s.day_key)
-                .outerjoin_from(t.video, t.split_assignment, s.video_id == v.video_id)
-                .where(v.video_id.in_(part))
-            ),
+            lambda part: sa.select(v.video_id, v.camera, v.recorded_on).where(v.video_id.in_(part)),
             videos,
         )
     }
@@ -143,6 +140,8 @@ def _rows(conn: sa.Connection, sample: TracksAndAnswers) -> tuple[I64Array, dict
         for kind in KINDS
         if kind in slices and kind != "labels"
     }
+    places = np.empty(len(video), dtype=object)
+    places[:] = [(row.camera, row.recorded_on, row.video_id) for row in video]
     of["labels"] = np.where(truth == NEW, "", of["labels"])
     return ids, {
         "known": truth != NEW,
@@ -151,7 +150,7 @@ def _rows(conn: sa.Connection, sample: TracksAndAnswers) -> tuple[I64Array, dict
         "taught": judged.taught,
         "probability": judged.probability.astype(np.float64),
         "seconds": _seconds(conn, ids),
-        "block": np.array([row.day_key or str(row.video_id) for row in video], dtype=object),
+        "where": places,
         **{f"of_{kind}": values for kind, values in of.items()},
         **{f"by_{kind}": values for kind, values in by.items()},
     }

@@ -10,8 +10,9 @@ verdict (`gate`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import date
 from functools import cached_property
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -46,7 +47,8 @@ class AuditTracks:
 
     slices: by kind, str [n], "" where not known: individual (anim_id), sex, age_class and matriline of the individual
     on that day, camera, light, year and split of the video, length of the track. mother: individual_id to that of its
-    mother.
+    mother. block: i64 [n], the camera-day (`camera_days`): tracks of one block share light, place and company, and
+    depend on each other.
     """
 
     watermark_seq: int
@@ -54,6 +56,7 @@ class AuditTracks:
     truth: np.ndarray
     slices: dict[str, np.ndarray]
     mother: dict[int, int]
+    block: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -103,7 +106,7 @@ def audit_tracks(conn: sa.Connection, timezone: str = "UTC", lane: str = "audit"
     rows = conn.execute(
         sa.select(
             answer.c.track_id, answer.c.kind, answer.c.individual_id, video.c.camera, video.c.recorded_at,
-            video.c.recorded_on, split.c.split, track.c.first_s, track.c.last_s,
+            video.c.recorded_on, split.c.split, track.c.first_s, track.c.last_s, track.c.video_id,
         )
         .join_from(answer, track, track.c.track_id == answer.c.track_id)
         .join(video, video.c.video_id == track.c.video_id)
@@ -133,7 +136,15 @@ def audit_tracks(conn: sa.Connection, timezone: str = "UTC", lane: str = "audit"
             "split": texts(r.split for r in rows),
         },
         mother=known.mother,
+        block=camera_days([(r.camera, r.recorded_on, r.video_id) for r in rows]),
     )
+
+
+def camera_days(where: Sequence[tuple[str | None, date | None, int]]) -> np.ndarray:
+    """Blocks i64 [n] of (camera, recorded_on, video_id): one number a camera and day; without a day, one a video."""
+    number: dict[tuple[object, ...], int] = {}
+    keys = ((video,) if day is None else (camera or "", day) for camera, day, video in where)
+    return np.array([number.setdefault(key, len(number)) for key in keys], dtype=np.int64)
 
 
 class AuditJudge:
