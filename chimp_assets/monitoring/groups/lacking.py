@@ -104,8 +104,8 @@ def members(
     for group, bit in bit_of.items():
         if group.kind in OF_VIDEOS:
             of = place if group.kind == "camera" else light
-            here = np.array([v for v, value in of.items() if value == group.value], np.int64)
-            bits[np.isin(video_id, here)] |= bit
+            videos = np.array([v for v, value in of.items() if value == group.value], np.int64)
+            bits[np.isin(video_id, videos)] |= bit
     wanted = {(g.kind, g.value): bit for g, bit in bit_of.items() if g.kind in OF_ANIMALS}
     perhaps = [i for i in known.anim_id if _may_be(known, i, wanted)]
     p, i = t.prediction.c, t.individual.c
