@@ -115,7 +115,7 @@ def plan_queue(
         db,
         policy=json.dumps(
             {
-                **asdict(policy),
+                **{name: value for name, value in asdict(policy).items() if name != "groups_share"},
                 "batch": batch,
                 "pairs_per_round": wanted.pairs_per_round,
                 "why": why,
