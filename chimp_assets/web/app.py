@@ -57,6 +57,7 @@ from chimp_assets.web.labelling.picture_cache import PictureCache
 from chimp_assets.web.labelling.plants import Plants
 from chimp_assets.web.metrics import Metrics
 from chimp_assets.web.pages import administration as administration_page
+from chimp_assets.web.pages import fairness as fairness_page
 from chimp_assets.web.pages import home as home_page
 from chimp_assets.web.pages import individuals, label, network, oidc, sign_in, together
 from chimp_assets.web.pages import review as review_page
@@ -95,6 +96,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     network.router,
     review_page.router,
     administration_page.router,
+    fairness_page.router,
 )
 
 
