@@ -8,7 +8,8 @@ Lanes: `typical` (cold start), `boundary` (small margins), `rare` (like the few 
 (like nobody named), `drift` (of a camera and time that changed, while an alert is open), `repeat` (asked before: do
 people agree with themselves?) and `audit` (a random sample of the audit reserve: the only unbiased measure of
 accuracy). Training lanes never ask a track of the reserve or of a test day, and the audit lane asks nothing but the
-reserve: no audit answer depends on what a model thought of the track.
+reserve: no audit answer depends on what a model thought of the track. Where a group has too few audit answers, `groups`
+takes part of the audit's items, from a part of the reserve of its own.
 
 What is left to chance is stated: the audit, repeat and drift lanes are simple random samples, the boundary lane draws
 members of strata where it is spread by cells. Every other choice follows from the pool alone, with propensity 1.
@@ -25,12 +26,14 @@ from chimp_assets.acquisition.duplicates import AskedTracks
 from chimp_assets.acquisition.lanes import NEED_A_HEAD, PLANNED_LANES, TRAINING_LANES
 from chimp_assets.acquisition.lanes.audit import audit
 from chimp_assets.acquisition.lanes.draft import SPARE, Draft, LanePicks
+from chimp_assets.acquisition.lanes.groups import groups
 from chimp_assets.acquisition.lanes.novel import NOVEL_CANDIDATES
 from chimp_assets.acquisition.lanes.rare import ANCHOR_NEIGHBOURS, rare_anchors
 from chimp_assets.acquisition.lanes.repeat import repeat
 from chimp_assets.acquisition.policy import (
     AUDIT,
     DRIFT,
+    GROUPS,
     REPEAT,
     LaneError,
     Policy,
@@ -79,16 +82,26 @@ def plan(
     _check(policy, head)
     trainable = pool.may_train()
     audit_rng, repeat_rng, boundary_rng, drift_rng = rng.spawn(4)
+    n_plain = int(np.count_nonzero(pool.may_audit()))
+    for_groups = _for_groups(pool, policy, b, rng)
     wanted = share_out(
         policy.shares,
         b,
         n_train=int(np.count_nonzero(trainable)),
-        n_audit=int(np.count_nonzero(pool.may_audit())),
+        n_audit=n_plain + for_groups,
         n_repeat=int(np.count_nonzero(pool.may_repeat())) if policy.shares.get(REPEAT) else 0,
     )
     if policy.drift_share and pool.drifted is not None:
         wanted = with_drift(wanted, b, policy.drift_share, int(np.count_nonzero(pool.may_drift())))
     lanes: dict[str, LanePicks] = {}
+    if for_groups and wanted.get(AUDIT):
+        # Of the audit's items, and no more than one of two: what is measured as a whole stays.
+        for_groups = min(for_groups, wanted[AUDIT] if not n_plain else wanted[AUDIT] // 2)
+        for_groups = max(for_groups, wanted[AUDIT] - n_plain)
+        examined = groups(pool, for_groups, rng.spawn(1)[0])
+        wanted[AUDIT] -= len(examined.rows)
+        if len(examined.rows):
+            lanes[GROUPS] = examined
     if wanted.get(AUDIT):
         lanes[AUDIT] = audit(pool, wanted[AUDIT], audit_rng)
     if wanted.get(REPEAT):
@@ -98,6 +111,17 @@ def plan(
         draft = _open_draft(pool, head, policy, trainable, training, arithmetic)
         lanes |= _choose(draft, training, {DRIFT: drift_rng}, boundary_rng)
     return _interleave(lanes, head.version if head is not None else None)
+
+
+def _for_groups(pool: TrackPool, policy: Policy, b: int, rng: np.random.Generator) -> int:
+    """Items for groups with too few audit answers. Fractions are drawn, or small plans would never ask one."""
+    if pool.lacking is None or not policy.groups_share:
+        return 0
+    rows = pool.may_examine()
+    if not (pool.lacking[rows] > 0).any():
+        return 0
+    wanted = policy.groups_share * policy.shares.get(AUDIT, 0.0) * b
+    return min(int(np.count_nonzero(rows)), int(wanted + rng.spawn(1)[0].random()))
 
 
 def _choose(

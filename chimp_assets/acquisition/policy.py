@@ -16,7 +16,7 @@ from chimp_assets.settings import SpreadBy
 
 Phase = Literal["cold", "warm"]
 
-AUDIT, REPEAT, DRIFT = "audit", "repeat", "drift"
+AUDIT, GROUPS, REPEAT, DRIFT = "audit", "groups", "repeat", "drift"
 
 
 class LaneError(ValueError):
@@ -32,7 +32,8 @@ class Policy:
     is left. value_weight: how far the number of boxes that an answer names, and the seconds it takes, enter (0: not at
     all; 1: in proportion, within a factor of two). duplicate_likeness: cosine from which two tracks of one video are
     asked once. drift_share: of the batch, for what changed (`TrackPool.drifted`), taken from the other training
-    lanes in proportion.
+    lanes in proportion. groups_share: part of the audit's items that goes to groups with too few answers, where there
+    are some.
     """
 
     phase: Phase
@@ -44,6 +45,7 @@ class Policy:
     duplicate_likeness: float = 0.97
     spread_by: SpreadBy = "distance"
     drift_share: float = 0.0
+    groups_share: float = 0.0
 
 
 def share_out(shares: Mapping[str, float], b: int, *, n_train: int, n_audit: int, n_repeat: int = 0) -> dict[str, int]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from chimp_assets.arrays import (  # the modules of this room take them from here
     BoolArray,
@@ -45,8 +46,10 @@ _COLUMNS: dict[str, type[Any]] = {
     "cost": np.float32,
     "repeat": np.bool_,
     "drifted": np.int32,
+    "examined": np.bool_,
+    "lacking": np.uint8,
 }
-_KNOWN_PERHAPS = ("video", "place", "cost", "repeat", "drifted")
+_KNOWN_PERHAPS = ("video", "place", "cost", "repeat", "drifted", "examined", "lacking")
 
 
 class EmbeddingError(ValueError):
@@ -72,6 +75,8 @@ class TrackPool:
     cost     f32 [N] > 0, seconds that a person is expected to need
     repeat   bool [N], answered long enough ago to be asked again, to see whether people agree with themselves
     drifted  i32 [N], the number of the slice that changed and that it belongs to, an index of drift_reasons; -1: none
+    examined bool [N], the part of the reserve that only the groups lane may ask, once it asks at all
+    lacking  u8 [N], bit g: by its proposed name the track is of the g-th group with too few audit answers
 
     drift_reasons: of each slice that changed, what is said of its tracks, before how many were drawn.
     Raises ValueError where shapes, dtypes or the order of the keys disagree.
@@ -89,6 +94,8 @@ class TrackPool:
     repeat: BoolArray | None = None
     drifted: I32Array | None = None
     drift_reasons: tuple[str, ...] = ()
+    examined: BoolArray | None = None
+    lacking: npt.NDArray[np.uint8] | None = None
 
     def __post_init__(self) -> None:
         if self.emb.ndim != 2 or self.emb.dtype != np.float16:
@@ -120,10 +127,17 @@ class TrackPool:
         return rows
 
     def may_audit(self) -> BoolArray:
-        """Rows that the audit lane may ask: the reserve's tracks without an answer and not in flight. bool [N]."""
+        """Rows that the audit lane may ask: the reserve's tracks without an answer and not in flight, but for the part
+        that the groups lane examines. bool [N]."""
         rows = self.state == UNLABELLED
         rows &= self.reserve
-        return rows
+        return rows if self.examined is None else _without(rows, self.examined)
+
+    def may_examine(self) -> BoolArray:
+        """Rows that the groups lane may ask, where a group lacks answers: its part of the reserve. bool [N]."""
+        if self.examined is None or self.lacking is None:
+            return np.zeros(len(self), bool)
+        return (self.state == UNLABELLED) & self.reserve & self.examined
 
     def named_tracks(self) -> I64Array:
         """How many tracks of each individual models may learn from: i64 [largest individual with a track + 1].

@@ -59,6 +59,35 @@ def card(
 
 
 @app.command()
+def fairness(
+    model_id: Annotated[int | None, typer.Argument(help="A head; default: the champion head.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Write the report to this file: .html, .md or .csv.")] = None,
+    json: Json = False,
+) -> None:
+    """Show whom a head names worse, how sure that is, and of whom too few answers are known."""
+    from chimp_assets.console.models import show_fairness
+    from chimp_assets.insight.fairness import fairness as measured
+    from chimp_assets.insight.fairness import write_report
+
+    database = opened().database
+    with database.read() as conn:
+        found = measured(conn, model_id)
+    if found is None:
+        answer(
+            json, {"model_id": model_id, "lines": []}, "Nothing has been measured yet: `chimp retrain` measures heads."
+        )
+        return
+    if out is not None:
+        write_report(found, database, out)
+    answer(
+        json,
+        {"model_id": found.model_id, "watermark": found.watermark, "lines": [vars(line) for line in found.lines]},
+        partial(show_fairness, found),
+        None if out is None else f"The report is in {out}.",
+    )
+
+
+@app.command()
 def promote(
     model_id: ModelId,
     why: Why = None,

@@ -9,6 +9,7 @@ from chimp_assets.console.tables import print_facts, print_table
 from chimp_assets.console.words import accuracy_in_words
 
 if TYPE_CHECKING:
+    from chimp_assets.insight.fairness import FairnessReport
     from chimp_assets.vision.models.registry import ModelLine
 
 _FACTS = ("model_id", "task", "version", "name", "state", "reason", "parent_id", "training_set_id",
@@ -30,6 +31,19 @@ def show_models(models: list[ModelLine]) -> None:
     # Without a trained model these are empty, and the reason needs the room.
     shown = [i for i, name in enumerate(names) if name not in _ORIGIN or any(row[i] for row in rows)]
     print_table([names[i] for i in shown], [[row[i] for i in shown] for row in rows])
+
+
+def show_fairness(report: FairnessReport) -> None:
+    """What is sure and what is not, and the recall of each group."""
+    from chimp_assets.insight.fairness import in_words, sentences
+
+    say(*sentences(report))
+    rows = [
+        (line.kind, line.group, in_words(line), str(line.n), line.verdict)
+        for line in report.lines
+        if line.metric == "recall" and (line.kind != "individual" or line.verdict != "too_few")
+    ]
+    print_table(("kind", "group", "named rightly (95 %)", "answers", "verdict"), rows, f"Head {report.version}")
 
 
 def show_model(model: dict[str, Any]) -> None:

@@ -88,6 +88,8 @@ LANES = (
     "typical", "boundary", "rare", "novel", "drift", "audit", "groups", "repeat", "pairs", "disputed", "import", "free",
 )  # fmt: skip
 PAIRS, DISPUTED = "pairs", "disputed"
+MEASURING_LANES = ("audit", "groups")
+"""Drawn from the reserve to measure models: their answers never teach one."""
 # Not names: is it one animal, and which of these answers is wrong? Only who asks for them gets them.
 SIDE_LANES = (PAIRS, DISPUTED)
 MODEL_TASKS = ("detector", "embedder", "head")

@@ -117,8 +117,8 @@ def build_report(
     visits, found, naming = _against_truth(db, expert, truth)
     report = DemoReport(
         status=status,
-        asked=sum(n for lane, n in by_lane.items() if lane != "audit"),
-        audited=by_lane["audit"],
+        asked=sum(n for lane, n in by_lane.items() if lane not in t.MEASURING_LANES),
+        audited=sum(by_lane[lane] for lane in t.MEASURING_LANES),
         n_audit=len(benchmark.audit_name) if benchmark is not None else 0,
         visits=visits,
         visits_found=found,
@@ -148,7 +148,7 @@ def _asked_before(conn: sa.Connection, model_id: int) -> int:
         .join(t.model, t.model.c.training_set_id == t.training_set.c.training_set_id)
         .where(t.model.c.model_id == model_id)
     )
-    return sum(n for lane, n in _answers_by_lane(conn, watermark or 0) if lane != "audit")
+    return sum(n for lane, n in _answers_by_lane(conn, watermark or 0) if lane not in t.MEASURING_LANES)
 
 
 def _head_line(

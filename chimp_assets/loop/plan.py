@@ -28,6 +28,7 @@ from chimp_assets.loop.evidence import Doubt
 from chimp_assets.loop.pairs import doubts_to_ask, pairs_to_ask
 from chimp_assets.loop.pool import TrackSnapshot, pool_of, read_snapshot
 from chimp_assets.loop.rescore import name_asked_tracks
+from chimp_assets.monitoring.groups.lacking import waiting_for_groups, with_groups
 from chimp_assets.vision.identity.head import load_head
 from chimp_assets.vision.models.checkpoint import ModelRow, champion
 
@@ -105,6 +106,7 @@ def plan_queue(
     pool = pool_of(db, store, ground.embedder, snapshot)
     drift_share = settings.monitoring.drift_share if snapshot.drifted is not None else 0.0
     head, phase, why = _phase(store, settings, ground)
+    pool = with_groups(db, settings, pool, ground.head if head is not None else None)
     policy = _policy(wanted, phase, drift_share)
     batch = wanted.batch if batch is None else batch
     made = _planned(pool, head, policy, batch, seed, snapshot.watermark_seq, wanted.device)
@@ -112,7 +114,14 @@ def plan_queue(
     doubts = doubts_to_ask(snapshot, set(pool.track[made.rows].tolist()), wanted.pairs_per_round)
     round_id = write_round(
         db,
-        policy=_in_words(policy, snapshot, batch=batch, pairs_per_round=wanted.pairs_per_round, why=why),
+        policy=_in_words(
+            policy,
+            snapshot,
+            batch=batch,
+            pairs_per_round=wanted.pairs_per_round,
+            why=why,
+            **waiting_for_groups(pool, made),
+        ),
         seed=seed,
         embedder_model_id=ground.embedder.model_id,
         # Also in the cold phase: the plan knew this head, and found it too weak.
@@ -168,12 +177,14 @@ def _policy(wanted: AcquisitionSettings, phase: Phase, drift_share: float) -> Po
         value_weight=wanted.value_weight,
         duplicate_likeness=wanted.duplicate_likeness,
         drift_share=drift_share,
+        groups_share=wanted.groups_share,
     )
 
 
 def _in_words(policy: Policy, snapshot: TrackSnapshot, **values: Any) -> str:
     """The policy of a round as JSON; of alerts only where there are some that act."""
     kept = {**asdict(policy), **values}
+    del kept["groups_share"]  # what came of it is among the values
     if snapshot.drifted is None:
         del kept["drift_share"]
     else:
@@ -198,7 +209,7 @@ def _planned(
 
 def _n_pool(pool: TrackPool) -> int:
     """Tracks that could be asked."""
-    return int(np.count_nonzero(pool.may_train())) + int(np.count_nonzero(pool.may_audit()))
+    return sum(int(np.count_nonzero(may)) for may in (pool.may_train(), pool.may_audit(), pool.may_examine()))
 
 
 def _items(pool: TrackPool, made: Plan, doubts: list[Doubt], pairs: Pairs) -> dict[str, Any]:

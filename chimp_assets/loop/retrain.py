@@ -19,6 +19,7 @@ from chimp_assets.home import Home
 from chimp_assets.loop.progress import Progress, silent
 from chimp_assets.loop.training import train_in_own_process
 from chimp_assets.monitoring.card import keep_cards_after_promotion
+from chimp_assets.monitoring.fairness import write_fairness
 from chimp_assets.vision.datasets.training_set import build_training_set
 from chimp_assets.vision.evaluation.audit import AuditJudge, heads_to_evaluate
 from chimp_assets.vision.evaluation.gate import GateVerdict
@@ -68,6 +69,7 @@ def evaluate_heads(home: Home, training_set_id: int | None, audit: AuditJudge) -
     metrics: list[Metric] = []
     for model_id in model_ids:
         metrics += evaluate_head(database, store, model_id, settings, audit.answers(model_id))
+        write_fairness(home, model_id, audit)
     pictures: dict[str, bytes] = {}
     if model_ids:
         newest = model_ids[-1]

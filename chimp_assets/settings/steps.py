@@ -187,6 +187,13 @@ class AcquisitionSettings(Section):
         description="boundary: the head is unsure; rare: like an individual with few tracks; novel: like no named "
         "individual; repeat: asked before; audit: drawn at random",
     )
+    groups_share: float = Field(
+        0.2,
+        ge=0,
+        le=0.5,
+        description="part of the audit's share for groups (sex, age class, matriline, camera, light) with too few"
+        " audit answers to say how they are named; 0: none",
+    )
     warm_accuracy: float = Field(0.3, ge=0, le=1, description="audit accuracy from which the boundary lane takes over")
     spread_by: SpreadBy = Field(
         "distance", description="boundary tracks keep apart by distance from all asked ones, or by cells of look-alikes"

@@ -59,6 +59,7 @@ from chimp_assets.web.labelling.plants import Plants
 from chimp_assets.web.metrics import Metrics
 from chimp_assets.web.pages import administration as administration_page
 from chimp_assets.web.pages import drift as drift_page
+from chimp_assets.web.pages import fairness as fairness_page
 from chimp_assets.web.pages import home as home_page
 from chimp_assets.web.pages import individuals, label, network, oidc, sign_in, together
 from chimp_assets.web.pages import review as review_page
@@ -99,6 +100,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     review_page.router,
     administration_page.router,
     drift_page.router,
+    fairness_page.router,
 )
 
 

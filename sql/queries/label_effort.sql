@@ -11,7 +11,7 @@ SELECT
     SUM(w.retracted) AS n_retracted,
     SUM(w.seconds) / 60 AS minutes,
     AVG(w.seconds) AS seconds_each,
-    SUM(CASE WHEN w.lane = 'audit' THEN 1 ELSE 0 END) AS n_for_the_audit
+    SUM(CASE WHEN w.lane IN ('audit', 'groups') THEN 1 ELSE 0 END) AS n_for_the_audit
 FROM (
     SELECT
         s.annotator,

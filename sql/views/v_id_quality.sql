@@ -1,7 +1,7 @@
 -- How far the champion head's names can be trusted, and for whom. One row: a slice of the archive.
 -- slice_kind: 'all', 'individual' (every one, also those nobody has labelled), 'sex', 'age_class' (scheme gombe, on the day
 -- of the video), 'matriline', 'camera', 'year'; slice_value: which.
--- n_train_tracks: tracks that people named outside of the audit and of test days (the head leaves out a few more: the audit
+-- n_train_tracks: tracks that people named outside of what measures (lanes audit and groups) and of test days (the head leaves out a few more: the audit
 -- reserve). n_audit: audit tracks whose animal people named; n_answered: audit tracks that the head named.
 -- id_recall = n_correct / n_audit of the animals of the slice; id_precision = n_correct / n_answered of the names of it;
 -- _low and _high are the limits of 95 in 100 (Wilson 1927). Null where there is nothing to divide by.
@@ -89,7 +89,7 @@ FROM (
                 AND NOT EXISTS (
                     SELECT 1
                     FROM annotation AS asked
-                    WHERE asked.track_id = e.track_id AND asked.lane = 'audit'
+                    WHERE asked.track_id = e.track_id AND asked.lane IN ('audit', 'groups')
                 )
             UNION ALL
             SELECT

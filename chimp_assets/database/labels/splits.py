@@ -49,6 +49,14 @@ def audit_reserve_mask(track_ids: NDArray[np.integer], seed: int, share: float) 
     return hash01(track_ids, seed) < share
 
 
+def examined_mask(track_ids: NDArray[np.integer], seed: int) -> NDArray[np.bool_]:
+    """Which tracks of the audit reserve are the groups lane's, once it asks at all: half, by another hash. bool [n]."""
+    return hash01(track_ids, seed + _EXAMINED) < 0.5
+
+
+_EXAMINED = 0x67726F757073  # any number: the draw must not depend on that of the reserve
+
+
 def are_missing(conn: sa.Connection) -> bool:
     """Whether a video has no split yet. Costs two looks at the end of an index.
 

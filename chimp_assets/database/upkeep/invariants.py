@@ -76,7 +76,7 @@ def gap_in_annotation_numbers(conn: sa.Connection) -> tuple[int, int]:
 
 
 def leaked_members(conn: sa.Connection, track_ids: np.ndarray) -> list[int]:
-    """Of these training tracks, those whose video is in the test split or that the audit lane ever asked.
+    """Of these training tracks, those whose video is in the test split or that a lane that measures ever asked.
 
     track_ids: i64 [n]; returns at most SAMPLE of them.
     """
@@ -89,7 +89,7 @@ def leaked_members(conn: sa.Connection, track_ids: np.ndarray) -> list[int]:
             .where(t.track.c.track_id.in_(some), t.split_assignment.c.split == "test")
         )
         audited = sa.select(t.annotation.c.track_id).where(
-            t.annotation.c.track_id.in_(some), t.annotation.c.lane == "audit"
+            t.annotation.c.track_id.in_(some), t.annotation.c.lane.in_(t.MEASURING_LANES)
         )
         leaked += conn.scalars(test_day.union(audited)).all()
         if len(leaked) >= SAMPLE:
@@ -147,7 +147,7 @@ def decisions_that_no_item_asked(conn: sa.Connection) -> list[tuple[int, str]]:
 
 
 # What is measured by these lanes would be another number if others got into them.
-_MEASURING = ("audit", "repeat")
+_MEASURING = (*t.MEASURING_LANES, "repeat")
 
 
 def decisions_of_no_clock(conn: sa.Connection) -> list[tuple[int, str]]:

@@ -53,6 +53,7 @@ VIEW_NAMES = (
     "v_audit_answer",
     "v_id_quality",
     "v_confusion_kin",
+    "v_fairness",
     "v_plausibility",
     "v_unknown_animal",
     # what the labels bought

@@ -242,7 +242,7 @@ def labels_due(conn: sa.Connection, settings: Settings, now: datetime) -> Readin
         conn.scalar(
             sa.select(sa.func.count()).where(
                 t.annotation.c.seq > trained_to,
-                t.annotation.c.lane != "audit",
+                t.annotation.c.lane.not_in(t.MEASURING_LANES),
                 t.annotation.c.kind != "skip",
                 # Answers about pairs do not train a head.
                 sa.or_(t.annotation.c.other_track_id.is_(None), t.annotation.c.kind == "merge"),
@@ -291,7 +291,7 @@ def _labels_of_merges(conn: sa.Connection, merged_to: int) -> int:
     if not moved:
         return 0
     named = t.annotation.c.individual_id.in_(sorted(moved))
-    return conn.scalar(sa.select(sa.func.count()).where(named, t.annotation.c.lane != "audit")) or 0
+    return conn.scalar(sa.select(sa.func.count()).where(named, t.annotation.c.lane.not_in(t.MEASURING_LANES))) or 0
 
 
 def label_rows(conn: sa.Connection) -> dict[str, int]:
@@ -309,7 +309,11 @@ def _teaching_labels(conn: sa.Connection, settings: Settings) -> tuple[int, int]
         sa.select(answer.c.track_id, answer.c.individual_id)
         .join(t.track, t.track.c.track_id == answer.c.track_id)
         .join(t.split_assignment, t.split_assignment.c.video_id == t.track.c.video_id)
-        .where(answer.c.kind.in_(NAMING_KINDS), answer.c.lane != "audit", t.split_assignment.c.split != "test")
+        .where(
+            answer.c.kind.in_(NAMING_KINDS),
+            answer.c.lane.not_in(t.MEASURING_LANES),
+            t.split_assignment.c.split != "test",
+        )
     ).all()
     track_id = np.array([row.track_id for row in rows], np.int64)
     teaches = ~audit_reserve_mask(track_id, settings.seed, settings.acquisition.audit_reserve)

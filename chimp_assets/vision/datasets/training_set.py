@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -143,9 +143,9 @@ def training_members(
 ) -> Members:
     """The tracks that a model may learn from, as of a watermark of labels and one of merges, in the order of track_id.
 
-    Excluded: tracks that the audit lane ever asked (also after a later correction), the audit reserve, videos of test
-    days or without a split, and tracks that a person split or merged. The same watermarks give the same members at any
-    later time, whatever is answered, merged or undone meanwhile.
+    Excluded: tracks that a lane that measures ever asked (also after a later correction), the audit reserve, videos of
+    test days or without a split, and tracks that a person split or merged. The same watermarks give the same members at
+    any later time, whatever is answered, merged or undone meanwhile.
     """
     answer = vocabulary(watermark_seq, merge_watermark).subquery("named")
     track, split = schema.track, schema.split_assignment
@@ -154,7 +154,7 @@ def training_members(
         .join_from(answer, track, track.c.track_id == answer.c.track_id)
         .join(split, split.c.video_id == track.c.video_id)
         .where(split.c.split != "test")
-        .where(~audited(track.c.track_id, watermark_seq))
+        .where(~audited(track.c.track_id, watermark_seq, schema.MEASURING_LANES))
         .where(~_cut_or_joined(track.c.track_id, watermark_seq))
         .order_by(answer.c.track_id)
     ).all()
@@ -188,10 +188,12 @@ def audit_answers(
     return np.array(track_id, dtype=np.int64), np.array(class_id, dtype=np.int64)
 
 
-def audited(track_id: sa.ColumnElement[int], watermark_seq: int) -> sa.ColumnElement[bool]:
-    """Whether the audit lane ever asked a track, up to a watermark."""
+def audited(
+    track_id: sa.ColumnElement[int], watermark_seq: int, lanes: Collection[str] = ("audit",)
+) -> sa.ColumnElement[bool]:
+    """Whether the audit lane ever asked a track, up to a watermark; or another lane that measures."""
     asked = schema.annotation.alias("asked")
-    return sa.exists().where(asked.c.track_id == track_id, asked.c.lane == "audit", asked.c.seq <= watermark_seq)
+    return sa.exists().where(asked.c.track_id == track_id, asked.c.lane.in_(lanes), asked.c.seq <= watermark_seq)
 
 
 def member_bytes(members: Members) -> bytes:

@@ -10,11 +10,11 @@ verdict (`gate`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -26,6 +26,7 @@ from chimp_assets.database.labels.answers import effective_answers
 from chimp_assets.database.labels.events import last_seq
 from chimp_assets.vision.datasets.training_set import audited, read_members
 from chimp_assets.vision.embedding.bundle import are_tracks_grey
+from chimp_assets.vision.evaluation.slices import individual_slices, length_in_words, light_at
 from chimp_assets.vision.identity.head import load_head
 from chimp_assets.vision.identity.predict import named_in_company
 from chimp_assets.vision.models.checkpoint import ModelError, ModelRow, candidates, champion, model_of
@@ -36,9 +37,6 @@ if TYPE_CHECKING:
     from chimp_assets.settings import Settings
 
 RARE_TRACKS = 5  # an individual with fewer training tracks is rare
-AGE_SCHEME = "gombe"
-LENGTHS = (2.0, 10.0)  # seconds: bounds between short, medium and long tracks
-DAYLIGHT, TWILIGHT = (7, 18), (5, 20)  # hours on the camera's clock; by night cameras switch to infrared
 NEW = -1  # the truth of a track whose animal a person called unknown
 TOP = 5
 
@@ -47,9 +45,10 @@ TOP = 5
 class AuditTracks:
     """Audit tracks as of a watermark, ascending. truth: i64 [n], individual_id or NEW where a person said unknown.
 
-    slices: by kind, str [n], "" where not known: individual (anim_id), sex and age_class of the individual on that day,
-    camera, light and split of the video, length of the track. mother: individual_id to that of its mother. block: i64
-    [n], the camera-day (`camera_days`): tracks of one block share light, place and company, and depend on each other.
+    slices: by kind, str [n], "" where not known: individual (anim_id), sex, age_class and matriline of the individual
+    on that day, camera, light, year and split of the video, length of the track. mother: individual_id to that of its
+    mother. block: i64 [n], the camera-day (`camera_days`): tracks of one block share light, place and company, and
+    depend on each other.
     """
 
     watermark_seq: int
@@ -96,55 +95,47 @@ def heads_to_evaluate(conn: sa.Connection) -> list[int]:
     return sorted({*candidates(conn, "head"), *([now.model_id] if now else [])})
 
 
-def audit_tracks(conn: sa.Connection, timezone: str = "UTC") -> AuditTracks:
-    """The live audit tracks as of the newest label, named by a person or called unknown. timezone: of the cameras."""
+def audit_tracks(conn: sa.Connection, timezone: str = "UTC", lane: str = "audit") -> AuditTracks:
+    """The live audit tracks as of the newest label, named by a person or called unknown. timezone: of the cameras.
+
+    lane: `groups` gives the tracks that were asked because their group had too few answers; they are no random sample.
+    """
     watermark = last_seq(conn)
     answer = effective_answers(watermark).subquery("answer")
-    track, video, individual, split = schema.track, schema.video, schema.individual, schema.split_assignment
-    who = individual.c
+    track, video, split = schema.track, schema.video, schema.split_assignment
     rows = conn.execute(
         sa.select(
-            answer.c.track_id, answer.c.kind, answer.c.individual_id, who.anim_id, who.sex, who.birth_date, who.bd_min,
-            who.bd_max, video.c.camera, video.c.recorded_at, video.c.recorded_on, split.c.split, track.c.first_s,
-            track.c.last_s, track.c.video_id,
+            answer.c.track_id, answer.c.kind, answer.c.individual_id, video.c.camera, video.c.recorded_at,
+            video.c.recorded_on, split.c.split, track.c.first_s, track.c.last_s, track.c.video_id,
         )
         .join_from(answer, track, track.c.track_id == answer.c.track_id)
         .join(video, video.c.video_id == track.c.video_id)
-        .outerjoin(individual, individual.c.individual_id == answer.c.individual_id)
         .outerjoin(split, split.c.video_id == track.c.video_id)
         .where(answer.c.kind.in_(("identify", "new_individual", "unknown")), track.c.state == "live")
-        .where(audited(track.c.track_id, watermark))
+        .where(audited(track.c.track_id, watermark, (lane,)))
         .order_by(answer.c.track_id)
     ).all()  # fmt: skip
-    ages = [
-        (r.sex, r.name, float(r.min_age_y), float("inf") if r.max_age_y is None else float(r.max_age_y))
-        for r in conn.execute(sa.select(schema.age_class).where(schema.age_class.c.scheme == AGE_SCHEME))
-    ]
-    same = merged_ids(conn)
-    mother = {
-        same.get(r.individual_id, r.individual_id): same.get(r.mom_id, r.mom_id)
-        for r in conn.execute(sa.select(who.individual_id, who.mom_id).where(who.mom_id.is_not(None)))
-    }
+    known = individual_slices(conn)
     zone = ZoneInfo(timezone)
-    named = [r.kind != "unknown" for r in rows]
+    truth = [NEW if r.kind == "unknown" else r.individual_id for r in rows]
+    who = [known.of(one, r.recorded_on) for one, r in zip(truth, rows, strict=True)]
 
-    def texts(values: list[str | None]) -> np.ndarray:
+    def texts(values: Iterable[str | None]) -> np.ndarray:
         return np.array([value or "" for value in values], dtype=object)
 
     return AuditTracks(
         watermark_seq=watermark,
         track_id=np.array([r.track_id for r in rows], dtype=np.int64),
-        truth=np.array([r.individual_id if yes else NEW for r, yes in zip(rows, named, strict=True)], dtype=np.int64),
+        truth=np.array(truth, dtype=np.int64),
         slices={
-            "individual": texts([r.anim_id if yes else "" for r, yes in zip(rows, named, strict=True)]),
-            "sex": texts([r.sex if yes else "" for r, yes in zip(rows, named, strict=True)]),
-            "age_class": texts([_age_class(r, ages) if yes else "" for r, yes in zip(rows, named, strict=True)]),
-            "camera": texts([r.camera for r in rows]),
-            "light": texts([_light(r.recorded_at, r.first_s, zone) for r in rows]),
-            "length": texts([_length(r.last_s - r.first_s) for r in rows]),
-            "split": texts([r.split for r in rows]),
+            **{kind: texts(one[kind] for one in who) for kind in ("individual", "sex", "age_class", "matriline")},
+            "camera": texts(r.camera for r in rows),
+            "light": texts(light_at(r.recorded_at, r.first_s, zone) for r in rows),
+            "year": texts(str(r.recorded_on.year) if r.recorded_on else "" for r in rows),
+            "length": texts(length_in_words(r.last_s - r.first_s) for r in rows),
+            "split": texts(r.split for r in rows),
         },
-        mother=mother,
+        mother=known.mother,
         block=camera_days([(r.camera, r.recorded_on, r.video_id) for r in rows]),
     )
 
@@ -156,43 +147,16 @@ def camera_days(where: Sequence[tuple[str | None, date | None, int]]) -> np.ndar
     return np.array([number.setdefault(key, len(number)) for key in keys], dtype=np.int64)
 
 
-def _age_class(row: Any, ages: list[tuple[str, str, float, float]]) -> str:
-    """Age class of an individual on the day of the video; "" if birth or day are not known."""
-    born = row.birth_date
-    if born is None and row.bd_min is not None and row.bd_max is not None:
-        born = row.bd_min + (row.bd_max - row.bd_min) / 2
-    if born is None or row.recorded_on is None:
-        return ""
-    age = (row.recorded_on - born).days / 365.25
-    return next((name for sex, name, low, high in ages if sex == row.sex and low <= age < high), "")
-
-
-def _light(recorded_at: datetime | None, first_s: float, zone: ZoneInfo) -> str:
-    """day, twilight or night by the hour on the camera's clock; "" if the time is not known."""
-    if recorded_at is None:
-        return ""
-    hour = (recorded_at + timedelta(seconds=first_s)).astimezone(zone).hour
-    if DAYLIGHT[0] <= hour < DAYLIGHT[1]:
-        return "day"
-    return "twilight" if TWILIGHT[0] <= hour < TWILIGHT[1] else "night"
-
-
-def _length(seconds: float) -> str:
-    short, long = LENGTHS
-    if seconds < short:
-        return f"under {short:g} s"
-    return f"{short:g} to {long:g} s" if seconds < long else f"{long:g} s or more"
-
-
 class AuditJudge:
     """Heads' answers to the audit as of one moment, that of the first question; each head is judged once.
 
     So the evaluation and the gate use the same answers to the same tracks. Short-lived: newer answers need another
-    judge. settings: for the cameras' time zone.
+    judge. settings: for the cameras' time zone. lane: `groups` judges what was asked because a group had too few
+    answers, for comparisons of groups only.
     """
 
-    def __init__(self, db: Database, store: BlobStore, settings: Settings | None = None) -> None:
-        self._db, self._store = db, store
+    def __init__(self, db: Database, store: BlobStore, settings: Settings | None = None, lane: str = "audit") -> None:
+        self._db, self._store, self._lane = db, store, lane
         self._timezone = settings.archive.timezone if settings else "UTC"
         self._judged: dict[int, AuditAnswers] = {}
 
@@ -216,7 +180,7 @@ class AuditJudge:
     def _asked(self) -> tuple[AuditTracks, dict[int, int]]:
         """The audit tracks, and the merged individuals."""
         with self._db.read() as conn:
-            return audit_tracks(conn, self._timezone), merged_ids(conn)
+            return audit_tracks(conn, self._timezone, self._lane), merged_ids(conn)
 
 
 def judge_audit(db: Database, store: BlobStore, model_id: int, settings: Settings | None = None) -> TracksAndAnswers:
@@ -271,7 +235,10 @@ def slices_of(tracks: AuditTracks, judged: AuditAnswers) -> dict[str, np.ndarray
     slices = {kind: values[judged.row] for kind, values in tracks.slices.items()}
     if judged.infrared is not None and "light" in slices:
         slices["light"] = np.where(judged.infrared, "infrared", slices["light"])
+    nothing = np.full(len(n), "", dtype=object)
     return {
+        "matriline": nothing,
+        "year": nothing,
         **slices,
         "training_tracks": np.where(n < RARE_TRACKS, f"under {RARE_TRACKS}", f"{RARE_TRACKS} or more").astype(object),
         "labels": some.astype(object),

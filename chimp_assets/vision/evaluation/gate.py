@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from chimp_assets.settings import GateSettings, Settings
 
 # Slices that no promotion may harm; camera and split are reported only.
-PROTECTED = ("sex", "age_class", "training_tracks")
+PROTECTED = ("sex", "age_class", "matriline", "year", "training_tracks")
 # A protected slice is harmed if chance alone explains its surplus of newly wrong names less often than this (a sign
 # test).
 CHANCE = 0.05

@@ -1,0 +1,1 @@
+"""How a head treats groups of animals, cameras and times: what is compared, and with what certainty."""
