@@ -63,12 +63,14 @@ def make_archive(
     progress: Progress | None = None,
     workers: int | None = None,
     crowd: int | None = None,
+    turned: float = 0.0,
 ) -> ArchiveTruth:
     """Films `clips` good files, one damaged file and one that is no video, and writes the truth.
 
     faces: a folder with one folder of pictures for each individual; visitors then wear photographs.
     progress: called with (what, done, total). workers: processes, default one for each core.
     crowd: this many animals in every clip, drawn from the whole cast at random, instead of the planned groups.
+    turned: share of the picture's width by which somebody turns the first camera before its last day.
     Existing files are replaced. Raises DemoArchiveError.
     """
     if truth_file.resolve().is_relative_to(folder.resolve()):
@@ -92,6 +94,8 @@ def make_archive(
     if crowd is not None:
         everyone, rng = [member.who.anim_id for member in members], np.random.default_rng([seed, 80])
         plans = [replace(plan, visitors=tuple(rng.permutation(everyone)[:crowd].tolist())) for plan in plans]
+    turned_on = max(plan.day_no for plan in plans)
+    plans = [replace(p, turned=turned if (p.camera_no, p.day_no) == (0, turned_on) else 0.0) for p in plans]
     jobs = [_Job(p, seed, individuals, by_id, folder / p.uri, "") for p in plans[:-1]]
     jobs.append(_Job(plans[-1], seed, individuals, by_id, folder / plans[-1].uri, "corrupt middle, cut off at the end"))
 
@@ -179,6 +183,7 @@ def _film(job: _Job) -> TrueVideo:
         seconds=round(plan.seconds * plan.fps) / plan.fps,
         damage=job.damage,
         animals=[animal for animal in animals if animal.times_s],
+        turned=plan.turned,
     )
 
 
@@ -190,7 +195,14 @@ def _figure(member: CastMember, photos: list[Path] | None, rng: np.random.Genera
 
 def _shots(job: _Job, figures: list[Figure], rng: np.random.Generator) -> Iterator[tuple[np.ndarray, list[Visibility]]]:
     plan = job.plan
-    view = CameraView(WIDTH, HEIGHT, job.seed * 1000 + plan.camera_no, plan.day_no, job.seed * 100_000 + plan.index)
+    view = CameraView(
+        WIDTH,
+        HEIGHT,
+        job.seed * 1000 + plan.camera_no,
+        plan.day_no,
+        job.seed * 100_000 + plan.index,
+        round(plan.turned * WIDTH),
+    )
     hour = plan.recorded_at.hour + plan.recorded_at.minute / 60
     weather = weather_of(rng, hour, plan.seconds, plan.handheld)
     paths = routes(rng, plan, [figure.look for figure in figures], WIDTH, HEIGHT)

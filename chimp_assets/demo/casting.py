@@ -67,6 +67,8 @@ class ClipPlan:
     visitors: tuple[str, ...]
     tells_time: bool
     """Whether the container says when it was recorded; otherwise only the file name does."""
+    turned: float = 0.0
+    """Share of the picture's width by which somebody has turned the camera, to the right."""
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,8 @@ from chimp_assets.demo.baseline import (
 from chimp_assets.demo.expert import SimulatedExpert
 from chimp_assets.demo.truth import ArchiveTruth
 from chimp_assets.insight.status import HeadStatus, Status, status_of
+from chimp_assets.monitoring.alerts import alerts
+from chimp_assets.monitoring.words import sentence
 
 if TYPE_CHECKING:
     from chimp_assets.archive.storage.store import BlobStore
@@ -69,8 +71,26 @@ class Naming:
 
 
 @dataclass(frozen=True)
+class NoticedChange:
+    """A change that the product noticed, and the tracks that it asked about because of it.
+
+    noticed: when the alert opened, ISO text. why: what became of it, empty while it is open.
+    """
+
+    sentence: str
+    noticed: str
+    state: str
+    why: str
+    asked: int
+    answered: int
+
+
+@dataclass(frozen=True)
 class DemoReport:
-    """The demo in numbers. visits: true stays of an animal in a video; visits_found: those with a live track."""
+    """The demo in numbers. visits: true stays of an animal in a video; visits_found: those with a live track.
+
+    turned: (camera, first day) where the archive's maker had a camera turned.
+    """
 
     status: Status
     asked: int
@@ -82,6 +102,8 @@ class DemoReport:
     heads: list[HeadLine]
     together: list[dict[str, Any]]
     curve: str | None
+    noticed: list[NoticedChange]
+    turned: list[tuple[str, str]]
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON form."""
@@ -112,6 +134,7 @@ def build_report(
                 {"child": "FI", "mother": "FF", "max_age_years": None, "min_family": 0, "limit": 3},
             ).mappings()
         ]
+        noticed = _noticed(conn)
     benchmark = read_benchmark(db, store, settings, embedder) if embedder is not None else None
     heads = [_head_line(db, store, settings, benchmark, expert, h, asked_by[h.model_id], draws) for h in status.heads]
     visits, found, naming = _against_truth(db, expert, truth)
@@ -126,10 +149,45 @@ def build_report(
         heads=heads,
         together=together,
         curve=str(curve) if curve is not None and heads else None,
+        noticed=noticed,
+        turned=sorted({(video.camera, video.recorded_at[:10]) for video in truth.videos if video.turned}),
     )
     if report.curve is not None:
         draw_curve(heads, Path(report.curve))
     return report
+
+
+def _noticed(conn: sa.Connection) -> list[NoticedChange]:
+    """Alerts, those that opened first first, with the items of the lane `drift` about their slices."""
+    item, track, video = t.acquisition_queue.c, t.track.c, t.video.c
+    rows = conn.execute(
+        sa.select(video.camera, video.recorded_on, item.state)
+        .join_from(t.acquisition_queue, t.track, track.track_id == item.track_id)
+        .join(t.video, video.video_id == track.video_id)
+        .where(item.lane == "drift")
+    ).all()
+    changes = []
+    for alert in reversed(alerts(conn)):
+        about = [
+            row.state
+            for row in rows
+            if row.recorded_on is not None
+            and alert.since <= row.recorded_on
+            and (alert.until is None or row.recorded_on < alert.until)
+            and alert.camera in ("", row.camera)
+        ]
+        answered = about.count("answered")
+        changes.append(
+            NoticedChange(
+                sentence=sentence(alert),
+                noticed=alert.opened_at.isoformat(timespec="seconds"),
+                state=alert.state,
+                why=alert.why or "",
+                asked=len(about) - about.count("withdrawn"),
+                answered=answered,
+            )
+        )
+    return changes
 
 
 def _answers_by_lane(conn: sa.Connection, watermark_seq: int | None) -> list[tuple[str, int]]:
@@ -241,10 +299,22 @@ def show_report(report: DemoReport) -> None:
             f"Fred (FI) with his mother Fifi (FF): {best['video_uri']} at {best['time_s']:.1f} s,"
             f" probability {best['joint_probability']:.2f}."
         )
+    _print_noticed(report)
     for uri, error in status.failed:
         say(styled(("damaged", "yellow"), f"  {uri}: {error}"))
     if report.curve:
         say(f"Learning curve: {report.curve}")
+
+
+def _print_noticed(report: DemoReport) -> None:
+    for camera, day in report.turned:
+        say(f"What nobody told it: on {day} somebody turned {camera}.")
+    for change in report.noticed:
+        became = f"{change.state}: {change.why}" if change.why else change.state
+        say(styled(("noticed", "yellow"), f"  {change.sentence}"))
+        say(f"         Because of it {change.asked} tracks were asked and {change.answered} answered; it is {became}")
+    if report.turned and not report.noticed:
+        say("Nothing was noticed of it.")
 
 
 def _print_heads(report: DemoReport) -> None:

@@ -43,6 +43,9 @@ PATIENCE_S = 240.0
 CLIPS = 60
 """Good files of the archive: enough tracks for three rounds of questions."""
 
+TURNED = 0.2
+"""Share of the picture's width by which somebody turns a camera before the last day: what watches must notice."""
+
 LAST_RUNS_S = 60.0
 """Time at the end for runs that are still writing their last lines."""
 
@@ -127,7 +130,13 @@ def run_demo(folder: Path, faces: Path | None, rounds: int, json: bool, **filmin
         if not truth_file.exists():
             story.tell("making an archive of real H.264 video, with animals whose names only the truth file knows")
             with progress_bar(json) as tell:
-                make_archive(folder / "archive", truth_file, faces=faces, progress=tell, **{"clips": CLIPS, **filming})
+                make_archive(
+                    folder / "archive",
+                    truth_file,
+                    faces=faces,
+                    progress=tell,
+                    **{"clips": CLIPS, "turned": TURNED, **filming},
+                )
         home = init_home(folder, toml=DEMO_TOML.format(archive=toml_string(str(folder / "archive"))[1:-1]))
         with home.database.read() as conn:
             finished = _decided(conn) >= rounds and _settled(conn, home)

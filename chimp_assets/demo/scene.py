@@ -51,16 +51,21 @@ class Visibility:
 
 
 class CameraView:
-    """One camera's view on one day, with the things that hide animals in one clip."""
+    """One camera's view on one day, with the things that hide animals in one clip.
 
-    def __init__(self, width: int, height: int, camera_seed: int, day_seed: int, clip_seed: int) -> None:
+    turned: pixels to the right by which somebody has turned the camera; what comes into view mirrors what was there.
+    """
+
+    def __init__(
+        self, width: int, height: int, camera_seed: int, day_seed: int, clip_seed: int, turned: int = 0
+    ) -> None:
         self.width, self.height = width, height
         size = (height + 2 * MARGIN, width + 2 * MARGIN)
         rng = np.random.default_rng([camera_seed, 1])
         self.back = _background(rng, size, np.random.default_rng([camera_seed, day_seed, 2]))
         self.fore = _occluders(np.random.default_rng([camera_seed, 3]), np.random.default_rng([clip_seed, 4]), size)
         grid_y, grid_x = np.mgrid[0:height, 0:width].astype(np.float32)
-        self._grid = (grid_x + MARGIN, grid_y + MARGIN)
+        self._grid = (grid_x + MARGIN + turned, grid_y + MARGIN)
         # Wind: every spot swings on its own phase; leaves above swing more than the ground.
         phase = _clouds(rng, (height, width), 70) * 2.2
         reach = (1.15 - grid_y / height) * (0.55 + 0.45 * np.abs(_clouds(rng, (height, width), 40)))

@@ -63,6 +63,8 @@ class TrueVideo:
     damage: str = ""
     """Empty, or what is wrong with the file, in words."""
     animals: list[TrueAnimal] = field(default_factory=list)
+    turned: float = 0.0
+    """Share of the picture's width by which the camera was turned before; 0: as on the first day."""
 
 
 @dataclass(frozen=True)
