@@ -70,8 +70,13 @@ def judge(
     if now is None:
         return against_commonest(tracks, judged, settings.gate)
     _, before = audit.answers(now.model_id)
-    again = candidate.state == "refused" and (candidate.reason or "").startswith((WORSE, HARMS, NOT_SHOWN))
+    again = was_refused_on_answers(candidate.state, candidate.reason)
     return against_champion(tracks, judged, before, now.version, settings.gate, again)
+
+
+def was_refused_on_answers(state: str, reason: str | None) -> bool:
+    """Whether a model was refused because of its answers, rather than for want of audit answers or of a champion."""
+    return state == "refused" and (reason or "").startswith((WORSE, HARMS, NOT_SHOWN))
 
 
 def against_commonest(tracks: AuditTracks, judged: AuditAnswers, gate: GateSettings) -> GateVerdict:
