@@ -50,6 +50,7 @@ class AuditTracks:
     slices: by kind, str [n], "" where not known: individual (anim_id), sex and age_class of the individual on that day,
     camera, light and split of the video, length of the track. mother: individual_id to that of its mother. block: i64
     [n], the camera-day (`camera_days`): tracks of one block share light, place and company, and depend on each other.
+    answered: i64 [n], seq of the answer that counts.
     """
 
     watermark_seq: int
@@ -58,6 +59,7 @@ class AuditTracks:
     slices: dict[str, np.ndarray]
     mother: dict[int, int]
     block: np.ndarray
+    answered: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -104,8 +106,8 @@ def audit_tracks(conn: sa.Connection, timezone: str = "UTC") -> AuditTracks:
     who = individual.c
     rows = conn.execute(
         sa.select(
-            answer.c.track_id, answer.c.kind, answer.c.individual_id, who.anim_id, who.sex, who.birth_date, who.bd_min,
-            who.bd_max, video.c.camera, video.c.recorded_at, video.c.recorded_on, split.c.split, track.c.first_s,
+            answer.c.track_id, answer.c.seq, answer.c.kind, answer.c.individual_id, who.anim_id, who.sex,
+            who.birth_date, who.bd_min, who.bd_max, video.c.camera, video.c.recorded_at, video.c.recorded_on, split.c.split, track.c.first_s,
             track.c.last_s, track.c.video_id,
         )
         .join_from(answer, track, track.c.track_id == answer.c.track_id)
@@ -146,6 +148,7 @@ def audit_tracks(conn: sa.Connection, timezone: str = "UTC") -> AuditTracks:
         },
         mother=mother,
         block=camera_days([(r.camera, r.recorded_on, r.video_id) for r in rows]),
+        answered=np.array([r.seq for r in rows], dtype=np.int64),
     )
 
 

@@ -128,7 +128,8 @@ def against_champion(
     harmed = harmed_slice(slices, gain, unit, gate)
     if harmed is not None:
         return GateVerdict(False, f"{harmed.sentence(gate)}; {says}.")
-    most_lost = max(0.0, 1 - 2 * block_mean_bounds((gain + 1) / 2, unit)[0])
+    order = np.argsort(tracks.answered[both][named], kind="stable")
+    most_lost = max(0.0, 1 - 2 * block_mean_bounds((gain[order] + 1) / 2, unit[order])[0])
     if again and most_lost > gate.tolerance:
         return GateVerdict(
             False,

@@ -132,7 +132,8 @@ def metrics_of(model_id: int, tracks: AuditTracks, judged: AuditAnswers, setting
     in_top = (judged.ranked[named] == truth[named, None]).any(1)
     metrics = [share("top1", correct), share("top5", in_top)]
     if named.any():
-        days = block_means(correct, block)
+        order = np.argsort(tracks.answered[judged.row][named], kind="stable")
+        days = block_means(correct[order], block[order])
         metrics += [
             of_days("top1_days", correct, block),
             metric("top1_ever", days.mean(), mean_bounds(days), len(correct), blocks=len(days)),
