@@ -4,10 +4,10 @@ Four tracks a clip with a correlation of 0.5 make Wilson's 95 % cover 78 %. Here
 independent: only sums over blocks enter. With one block, or with answers that are all alike, intervals are wide.
 
 How a mean's interval was chosen (`benchmarks.intervals` prints coverage and foils): the variance between blocks with
-each block's leverage taken out (the jackknife, CR3: Bell and McCaffrey 2002), as an effective number of answers in Wilson's
-interval (Korn and Graubard 1998; Dean and Pagano 2015), with a t quantile whose degrees of freedom follow how unequal
-the blocks are (Satterthwaite 1946). The percentile bootstrap covers 42 to 89 % where shares are near 1 and blocks are
-few; the studentised bootstrap of shares is worse still, and is used for unbounded values alone.
+each block's leverage taken out (the jackknife, CR3: Bell and McCaffrey 2002), as an effective number of answers in
+Wilson's interval (Korn and Graubard 1998; Dean and Pagano 2015), with a t quantile whose degrees of freedom follow how
+unequal the blocks are (Satterthwaite 1946). The percentile bootstrap covers 42 to 89 % where shares are near 1 and
+blocks are few; the studentised bootstrap of shares is worse still, and is used for unbounded values alone.
 
 Belongs here: intervals of means, gaps, paired gains and any statistic of rows in blocks. Does not belong here: bounds
 that hold however often one looks (`anytime`), what a block is (`vision.evaluation.audit`).

@@ -107,8 +107,8 @@ def audit_tracks(conn: sa.Connection, timezone: str = "UTC") -> AuditTracks:
     rows = conn.execute(
         sa.select(
             answer.c.track_id, answer.c.seq, answer.c.kind, answer.c.individual_id, who.anim_id, who.sex,
-            who.birth_date, who.bd_min, who.bd_max, video.c.camera, video.c.recorded_at, video.c.recorded_on, split.c.split, track.c.first_s,
-            track.c.last_s, track.c.video_id,
+            who.birth_date, who.bd_min, who.bd_max, video.c.camera, video.c.recorded_at, video.c.recorded_on,
+            split.c.split, track.c.first_s, track.c.last_s, track.c.video_id,
         )
         .join_from(answer, track, track.c.track_id == answer.c.track_id)
         .join(video, video.c.video_id == track.c.video_id)
