@@ -5,12 +5,13 @@ Does not belong here: the lanes (`lanes`), the shares (`policy`), SQL, settings 
 (`chimp_assets.loop.plan`), pairs (`pairs`).
 
 Lanes: `typical` (cold start), `boundary` (small margins), `rare` (like the few named tracks of an individual), `novel`
-(like nobody named), `repeat` (asked before: do people agree with themselves?) and `audit` (a random sample of the audit
-reserve: the only unbiased measure of accuracy). Training lanes never ask a track of the reserve or of a test day, and
-the audit lane asks nothing but the reserve: no audit answer depends on what a model thought of the track.
+(like nobody named), `drift` (of a camera and time that changed, while an alert is open), `repeat` (asked before: do
+people agree with themselves?) and `audit` (a random sample of the audit reserve: the only unbiased measure of
+accuracy). Training lanes never ask a track of the reserve or of a test day, and the audit lane asks nothing but the
+reserve: no audit answer depends on what a model thought of the track.
 
-What is left to chance is stated: the audit and repeat lanes are simple random samples, the boundary lane draws members
-of strata where it is spread by cells. Every other choice follows from the pool alone, with propensity 1.
+What is left to chance is stated: the audit, repeat and drift lanes are simple random samples, the boundary lane draws
+members of strata where it is spread by cells. Every other choice follows from the pool alone, with propensity 1.
 """
 
 from __future__ import annotations
@@ -27,7 +28,16 @@ from chimp_assets.acquisition.lanes.draft import SPARE, Draft, LanePicks
 from chimp_assets.acquisition.lanes.novel import NOVEL_CANDIDATES
 from chimp_assets.acquisition.lanes.rare import ANCHOR_NEIGHBOURS, rare_anchors
 from chimp_assets.acquisition.lanes.repeat import repeat
-from chimp_assets.acquisition.policy import AUDIT, REPEAT, LaneError, Policy, candidate_count, share_out
+from chimp_assets.acquisition.policy import (
+    AUDIT,
+    DRIFT,
+    REPEAT,
+    LaneError,
+    Policy,
+    candidate_count,
+    share_out,
+    with_drift,
+)
 from chimp_assets.acquisition.pool import BoolArray, EmbeddingError, F64Array, I64Array, LinearHead, TrackPool
 from chimp_assets.acquisition.pool_pass.arithmetic import ArithmeticOf
 from chimp_assets.acquisition.pool_pass.on_cpu import OnCpu
@@ -68,7 +78,7 @@ def plan(
     """
     _check(policy, head)
     trainable = pool.may_train()
-    audit_rng, repeat_rng, boundary_rng = rng.spawn(3)
+    audit_rng, repeat_rng, boundary_rng, drift_rng = rng.spawn(4)
     wanted = share_out(
         policy.shares,
         b,
@@ -76,6 +86,8 @@ def plan(
         n_audit=int(np.count_nonzero(pool.may_audit())),
         n_repeat=int(np.count_nonzero(pool.may_repeat())) if policy.shares.get(REPEAT) else 0,
     )
+    if policy.drift_share and pool.drifted is not None:
+        wanted = with_drift(wanted, b, policy.drift_share, int(np.count_nonzero(pool.may_drift())))
     lanes: dict[str, LanePicks] = {}
     if wanted.get(AUDIT):
         lanes[AUDIT] = audit(pool, wanted[AUDIT], audit_rng)
@@ -84,21 +96,27 @@ def plan(
     training = {lane: count for lane, count in wanted.items() if lane not in (AUDIT, REPEAT) and count}
     if training:
         draft = _open_draft(pool, head, policy, trainable, training, arithmetic)
-        lanes |= _choose(draft, training, boundary_rng)
+        lanes |= _choose(draft, training, {DRIFT: drift_rng}, boundary_rng)
     return _interleave(lanes, head.version if head is not None else None)
 
 
-def _choose(draft: Draft, training: Mapping[str, int], rng: np.random.Generator) -> dict[str, LanePicks]:
-    """The training lanes one after the other; what one leaves, the next ask, and at the end the typical lane."""
+def _choose(
+    draft: Draft, training: Mapping[str, int], own: Mapping[str, np.random.Generator], rng: np.random.Generator
+) -> dict[str, LanePicks]:
+    """The training lanes one after the other; what one leaves, the next ask, and at the end the typical lane.
+
+    own: the random numbers of lanes that come and go, so that the others draw the same with and without them.
+    """
     lanes: dict[str, LanePicks] = {}
     left = sum(training.values())
     order = [lane for lane in TRAINING_LANES if lane in training]
     for lane in [*order, *(["typical"] if "typical" not in order else [])]:
-        last = lane == order[-1] or lane not in order
+        # What changed keeps to its share: others may be left with nothing to ask, it is not asked twice as much.
+        last = (lane == order[-1] and lane != DRIFT) or lane not in order
         count = left if last else min(left, training[lane])
         if count <= 0:
             continue
-        picks = TRAINING_LANES[lane].choose(draft, count, rng)
+        picks = TRAINING_LANES[lane].choose(draft, count, own.get(lane, rng))
         draft.take(picks.rows)
         left -= len(picks.rows)
         if len(picks.rows):

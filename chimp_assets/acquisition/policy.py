@@ -16,7 +16,7 @@ from chimp_assets.settings import SpreadBy
 
 Phase = Literal["cold", "warm"]
 
-AUDIT, REPEAT = "audit", "repeat"
+AUDIT, REPEAT, DRIFT = "audit", "repeat", "drift"
 
 
 class LaneError(ValueError):
@@ -31,7 +31,8 @@ class Policy:
     picks with one predicted class, of one video, of one camera and day; each in (0, 1], passed only where nothing else
     is left. value_weight: how far the number of boxes that an answer names, and the seconds it takes, enter (0: not at
     all; 1: in proportion, within a factor of two). duplicate_likeness: cosine from which two tracks of one video are
-    asked once.
+    asked once. drift_share: of the batch, for what changed (`TrackPool.drifted`), taken from the other training
+    lanes in proportion.
     """
 
     phase: Phase
@@ -42,6 +43,7 @@ class Policy:
     value_weight: float = 0.25
     duplicate_likeness: float = 0.97
     spread_by: SpreadBy = "distance"
+    drift_share: float = 0.0
 
 
 def share_out(shares: Mapping[str, float], b: int, *, n_train: int, n_audit: int, n_repeat: int = 0) -> dict[str, int]:
@@ -73,6 +75,23 @@ def share_out(shares: Mapping[str, float], b: int, *, n_train: int, n_audit: int
     if AUDIT in wanted:
         wanted[AUDIT] = audits
     return wanted
+
+
+def with_drift(wanted: Mapping[str, int], b: int, share: float, n_drifted: int) -> dict[str, int]:
+    """The items of `share_out` with a share of b, rounded up, for what changed; audit and repeat keep what they had.
+
+    n_drifted: tracks of it that may be asked. The other training lanes shrink in proportion (largest remainders).
+    """
+    training = {lane: n for lane, n in wanted.items() if lane not in (AUDIT, REPEAT)}
+    total = sum(training.values())
+    taken = min(math.ceil(share * b - 1e-9), n_drifted, total)
+    if taken <= 0:
+        return dict(wanted)
+    exact = {lane: n * (total - taken) / total for lane, n in training.items()}
+    left = {lane: math.floor(x + 1e-9) for lane, x in exact.items()}
+    for lane in sorted(exact, key=lambda lane: (left[lane] - exact[lane], lane))[: total - taken - sum(left.values())]:
+        left[lane] += 1
+    return {**wanted, **left, DRIFT: taken}
 
 
 def candidate_count(n_pool: int, b: int, spread_by: SpreadBy = "distance") -> int:

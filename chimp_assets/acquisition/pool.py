@@ -44,8 +44,9 @@ _COLUMNS: dict[str, type[Any]] = {
     "place": np.int32,
     "cost": np.float32,
     "repeat": np.bool_,
+    "drifted": np.int32,
 }
-_KNOWN_PERHAPS = ("video", "place", "cost", "repeat")
+_KNOWN_PERHAPS = ("video", "place", "cost", "repeat", "drifted")
 
 
 class EmbeddingError(ValueError):
@@ -70,7 +71,9 @@ class TrackPool:
     place    i32 [N], a number for each camera and local day; -1 where unknown
     cost     f32 [N] > 0, seconds that a person is expected to need
     repeat   bool [N], answered long enough ago to be asked again, to see whether people agree with themselves
+    drifted  i32 [N], the number of the slice that changed and that it belongs to, an index of drift_reasons; -1: none
 
+    drift_reasons: of each slice that changed, what is said of its tracks, before how many were drawn.
     Raises ValueError where shapes, dtypes or the order of the keys disagree.
     """
 
@@ -84,6 +87,8 @@ class TrackPool:
     place: I32Array | None = None
     cost: F32Array | None = None
     repeat: BoolArray | None = None
+    drifted: I32Array | None = None
+    drift_reasons: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.emb.ndim != 2 or self.emb.dtype != np.float16:
@@ -105,6 +110,14 @@ class TrackPool:
     def may_train(self) -> BoolArray:
         """Rows that training lanes may ask: no answer yet, not in flight, not reserved, not of a test day. bool [N]."""
         return _without(self.state == UNLABELLED, self.reserve, self.test_day)
+
+    def may_drift(self) -> BoolArray:
+        """Rows of what changed that training lanes may ask. bool [N]."""
+        if self.drifted is None:
+            return np.zeros(len(self), bool)
+        rows = self.may_train()
+        rows &= self.drifted >= 0
+        return rows
 
     def may_audit(self) -> BoolArray:
         """Rows that the audit lane may ask: the reserve's tracks without an answer and not in flight. bool [N]."""

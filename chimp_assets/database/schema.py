@@ -1170,7 +1170,7 @@ drift_block = Table(
     Column("p_value", Double, comment="of the block against the reference that the camera had before it"),
     Column("evidence", Double, comment="of the detector after this block; an alert opens at the threshold"),
     Column("updated_at", UtcDateTime, nullable=False),
-    UniqueConstraint("camera", "day", "signal", "model_id", name="uq_drift_block_what"),
+    UniqueConstraint("camera", "day", "signal", "model_id", "light", name="uq_drift_block_what"),
     Index("ix_drift_block_day", "day"),
     comment="one signal of one camera and day",
 )

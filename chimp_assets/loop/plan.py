@@ -103,17 +103,16 @@ def plan_queue(
     ground = _read_ground(db, settings)
     snapshot = ground.snapshot
     pool = pool_of(db, store, ground.embedder, snapshot)
+    drift_share = settings.monitoring.drift_share if snapshot.drifted is not None else 0.0
     head, phase, why = _phase(store, settings, ground)
-    policy = _policy(wanted, phase)
+    policy = _policy(wanted, phase, drift_share)
     batch = wanted.batch if batch is None else batch
     made = _planned(pool, head, policy, batch, seed, snapshot.watermark_seq, wanted.device)
     pairs = pairs_to_ask(db, pool, snapshot, made.rows, policy, wanted.pairs_per_round)
     doubts = doubts_to_ask(snapshot, set(pool.track[made.rows].tolist()), wanted.pairs_per_round)
     round_id = write_round(
         db,
-        policy=json.dumps(
-            {**asdict(policy), "batch": batch, "pairs_per_round": wanted.pairs_per_round, "why": why}, sort_keys=True
-        ),
+        policy=_in_words(policy, snapshot, batch=batch, pairs_per_round=wanted.pairs_per_round, why=why),
         seed=seed,
         embedder_model_id=ground.embedder.model_id,
         # Also in the cold phase: the plan knew this head, and found it too weak.
@@ -158,7 +157,7 @@ def _read_ground(db: Database, settings: Settings) -> _Ground:
         return _Ground(embedder, head, accuracy, _names(conn), snapshot)
 
 
-def _policy(wanted: AcquisitionSettings, phase: Phase) -> Policy:
+def _policy(wanted: AcquisitionSettings, phase: Phase, drift_share: float) -> Policy:
     return Policy(
         phase,
         wanted.warm_shares if phase == "warm" else wanted.cold_shares,
@@ -168,7 +167,18 @@ def _policy(wanted: AcquisitionSettings, phase: Phase) -> Policy:
         place_cap=wanted.place_cap,
         value_weight=wanted.value_weight,
         duplicate_likeness=wanted.duplicate_likeness,
+        drift_share=drift_share,
     )
+
+
+def _in_words(policy: Policy, snapshot: TrackSnapshot, **values: Any) -> str:
+    """The policy of a round as JSON; of alerts only where there are some that act."""
+    kept = {**asdict(policy), **values}
+    if snapshot.drifted is None:
+        del kept["drift_share"]
+    else:
+        kept["alerts"] = snapshot.drifted.alert_ids
+    return json.dumps(kept, sort_keys=True)
 
 
 def _planned(

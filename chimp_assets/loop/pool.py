@@ -32,6 +32,7 @@ from chimp_assets.database.labels.events import last_seq
 from chimp_assets.database.labels.kinds import NAMING_KINDS
 from chimp_assets.database.labels.splits import audit_reserve_mask
 from chimp_assets.loop.evidence import Evidence, read_evidence
+from chimp_assets.monitoring.slices import DriftedTracks, drifted_tracks
 from chimp_assets.vision.embedding.bundle import read_embeddings
 
 if TYPE_CHECKING:
@@ -71,6 +72,8 @@ class TrackSnapshot:
     conclusions: Conclusions
     not_now: set[tuple[int, int | None]]
     """Pairs (the smaller track first) and disputed tracks that somebody holds or has just skipped."""
+    drifted: DriftedTracks | None = None
+    """The slices of open alerts."""
 
 
 def read_snapshot(conn: sa.Connection, settings: Settings) -> TrackSnapshot:
@@ -120,6 +123,7 @@ def read_snapshot(conn: sa.Connection, settings: Settings) -> TrackSnapshot:
         evidence,
         conclusions,
         _not_now(conn, now),
+        drifted_tracks(conn, track),
     )
 
 
@@ -219,6 +223,7 @@ def pool_of(db: Database, store: BlobStore, embedder: ModelRow, snapshot: TrackS
     emb, have = _embeddings(db, store, embedder, snapshot.track)
     everything = bool(have.all())
     kept = slice(None) if everything else have
+    drifted = snapshot.drifted
     return TrackPool(
         emb if everything else _compacted(emb, have),
         snapshot.track[kept],
@@ -230,6 +235,8 @@ def pool_of(db: Database, store: BlobStore, embedder: ModelRow, snapshot: TrackS
         snapshot.place[kept],
         snapshot.cost[kept],
         snapshot.repeat[kept],
+        None if drifted is None else drifted.slice_no[kept],
+        () if drifted is None else drifted.reasons,
     )
 
 

@@ -1,12 +1,13 @@
 """What changed, in words: one sentence of each alert, in each language of the page.
 
 Belongs here: the sentences. Does not belong here: pages, mail and commands that show them, and the reasons of questions
-(`web.wording`), which are made of `change` and `day_of`.
+(`slices`, translated by `web.wording`), which are made of `change` and `day_of`.
 """
 
 from __future__ import annotations
 
 from datetime import date
+from functools import cache
 from typing import Any
 
 from chimp_assets.monitoring.alerts import Alert
@@ -161,6 +162,25 @@ def changes(lang: str = "en") -> list[str]:
     """Everything that `change` may say, in one order for all languages."""
     two = [phrase for signal in LESS_AND_MORE["en"] for phrase in LESS_AND_MORE[lang][signal]]
     return [*dict.fromkeys(two), *(FACTS[lang][signal] for signal in FACTS["en"]), *_OTHERS[lang].values()]
+
+
+def translated_words(lang: str, text: str) -> str | None:
+    """A day or a change as `day_of` and `change` write them in English, in another language; None for other texts."""
+    return _dictionary(lang).get(text) or _translated_day(lang, text)
+
+
+@cache
+def _dictionary(lang: str) -> dict[str, str]:
+    return dict(zip(changes("en"), changes(lang), strict=True)) if lang in LANGUAGES else {}
+
+
+def _translated_day(lang: str, text: str) -> str | None:
+    match text.split(" "):
+        case [day, month, year] if month in MONTHS["en"] and f"{day}{year}".isdecimal() and lang in LANGUAGES:
+            number = "1er" if (lang, day) == ("fr", "1") else day
+            return f"{number} {MONTHS[lang][MONTHS['en'].index(month)]} {year}"
+        case _:
+            return None
 
 
 def day_of(day: date, lang: str = "en") -> str:

@@ -8,7 +8,10 @@ import pytest
 
 from chimp_assets.monitoring import words
 from chimp_assets.monitoring.alerts import Alert
+from chimp_assets.monitoring.slices import reason
 from chimp_assets.monitoring.words import LANGUAGES, changes, sentence
+from chimp_assets.web.wording.sentences import translated
+from chimp_assets_tests.support.sentences import untranslated
 
 FOG = Alert(
     alert_id=1, alert_key="k", kind="data", signal="brightness", camera="C1", model_id=None, annotator_id=None,
@@ -50,3 +53,22 @@ def test_every_language_says_everything() -> None:
         assert set(words.LESS_AND_MORE[lang]) == set(words.LESS_AND_MORE["en"])
         assert set(words.FACTS[lang]) == set(words.FACTS["en"])
         assert fields(lang) == fields("en")
+
+
+def test_a_reason_is_read_in_the_language_of_the_page() -> None:
+    """The reason is stored in English; its day and its change are words as well."""
+    assert reason(FOG) == "Filmed by camera C1 since 1 May 2024, when its pictures became darker"
+    asked = f"{reason(FOG)}: 3 of 1,200 such tracks, drawn at random."
+    assert translated("fr", asked).text == (
+        "Filmé par la caméra C1 depuis le 1er mai 2024, quand ses images sont devenues plus sombres : 3 de ces"
+        " 1\N{NO-BREAK SPACE}200 pistes, tirées au hasard."
+    )
+    others = [
+        reason(replace(FOG, camera=camera, until=until, signal=signal, size=size))
+        for camera in ("C1", "")
+        for until in (None, date(2024, 7, 14))
+        for signal in (*words.LESS_AND_MORE["en"], *words.FACTS["en"], "other")
+        for size in (-1.0, 1.0)
+    ]
+    assert untranslated([f"{one}: 3 of 5 such tracks, drawn at random." for one in others]) == set()
+    assert not any(english in translated("fr", one).text for one in others for english in (" May ", "July", "its "))

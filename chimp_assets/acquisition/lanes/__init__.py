@@ -12,10 +12,11 @@ from dataclasses import dataclass
 
 from chimp_assets.acquisition.lanes.boundary import boundary
 from chimp_assets.acquisition.lanes.draft import ChooseTracks
+from chimp_assets.acquisition.lanes.drift import drift
 from chimp_assets.acquisition.lanes.novel import novel
 from chimp_assets.acquisition.lanes.rare import rare
 from chimp_assets.acquisition.lanes.typical import typical
-from chimp_assets.acquisition.policy import AUDIT, REPEAT
+from chimp_assets.acquisition.policy import AUDIT, DRIFT, REPEAT
 
 
 @dataclass(frozen=True)
@@ -27,13 +28,14 @@ class TrainingLane:
 
 
 TRAINING_LANES: Mapping[str, TrainingLane] = {
+    DRIFT: TrainingLane(drift, needs_head=False),
     "rare": TrainingLane(rare, needs_head=True),
     "novel": TrainingLane(novel, needs_head=True),
     "boundary": TrainingLane(boundary, needs_head=True),
     "typical": TrainingLane(typical, needs_head=False),
 }
-"""In the order in which they choose: those that may find too little come first."""
+"""In the order in which they choose: a random sample before anybody has chosen, then those that may find too little."""
 
 NEED_A_HEAD = tuple(name for name, lane in TRAINING_LANES.items() if lane.needs_head)
-PLANNED_LANES = (AUDIT, *sorted(TRAINING_LANES), REPEAT)
-"""Lanes that a policy may name."""
+PLANNED_LANES = (AUDIT, *sorted(TRAINING_LANES.keys() - {DRIFT}), REPEAT)
+"""Lanes that a policy may name; what changed has its share while an alert is open (`Policy.drift_share`)."""

@@ -21,6 +21,7 @@ from chimp_assets.database.individuals.merges import last_merge, root_of, standi
 from chimp_assets.database.labels.answers import effective_answers
 from chimp_assets.database.labels.kinds import NAMING_KINDS
 from chimp_assets.database.labels.splits import audit_reserve_mask
+from chimp_assets.database.work.drifted import acting_since
 from chimp_assets.database.work.queue import in_lanes
 from chimp_assets.settings import Settings
 
@@ -316,8 +317,8 @@ def _teaching_labels(conn: sa.Connection, settings: Settings) -> tuple[int, int]
 
 
 def queue_due(conn: sa.Connection, settings: Settings) -> Readiness:
-    """A plan is due when enough answers have landed since the last one, when a model is new, or when few items wait and
-    something is new: labels, models or embeddings.
+    """A plan is due when enough answers have landed since the last one, when a model is new, when an alert about tracks
+    has opened, or when few items wait and something is new: labels, models or embeddings.
 
     Items that ask for names and pairs are counted apart: a full queue of one kind helps nobody who answers the other.
     Pairs are few when less than a quarter of those of the last plan wait.
@@ -345,6 +346,9 @@ def queue_due(conn: sa.Connection, settings: Settings) -> Readiness:
     landed = seq - last.watermark_seq
     if landed >= settings.acquisition.replan_after:
         return Readiness(True, f"{landed} new answers since the last plan")
+    drifted = acting_since(conn, last.created_at)
+    if drifted:
+        return Readiness(True, f"{len(drifted)} {'change was' if len(drifted) == 1 else 'changes were'} noticed")
     pairs = conn.scalar(items.where(is_waiting, in_lanes((t.PAIRS,)))) or 0
     planned = conn.scalar(items.where(in_lanes((t.PAIRS,)), t.acquisition_queue.c.round_id == last.round_id)) or 0
     if landed > 0 and settings.acquisition.pairs_per_round and 4 * pairs < planned:

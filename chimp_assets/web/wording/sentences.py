@@ -7,7 +7,7 @@ Belongs here: recognising and translating a sentence. Does not belong here: the 
 stores them (`acquisition`, `loop.evidence`, `vision.evaluation`).
 
 A value whose name begins with `said` is a sentence itself and must be known. Other values stay as they are, except
-numbers, which follow the language, and words in the catalogue.
+numbers and days, which follow the language, words in the catalogue, and changes (`monitoring.words`).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import string
 from functools import cache
 from typing import NamedTuple
 
+from chimp_assets.monitoring.words import translated_words
 from chimp_assets.web.wording.texts import DEFAULT, catalogue
 
 PREFIX = "sentences."
@@ -52,7 +53,7 @@ def _again(lang: str, sentence: str, depth: int) -> str | None:
             known = _again(lang, value, depth - 1)
             if known is None and field.startswith(NESTED):
                 break
-            said[field] = _number(lang, value) if known is None else known
+            said[field] = known or translated_words(lang, value) or _number(lang, value)
         else:
             return catalogue(lang)[key].format_map(said) if key in catalogue(lang) else None
     return None

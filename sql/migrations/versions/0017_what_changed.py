@@ -121,7 +121,7 @@ def upgrade() -> None:
         ),
         sa.Column("updated_at", MOMENT, nullable=False),
         sa.PrimaryKeyConstraint("block_id", name=op.f("pk_drift_block")),
-        sa.UniqueConstraint("camera", "day", "signal", "model_id", name="uq_drift_block_what"),
+        sa.UniqueConstraint("camera", "day", "signal", "model_id", "light", name="uq_drift_block_what"),
         comment="one signal of one camera and day",
     )
     op.create_index("ix_drift_block_day", "drift_block", ["day"], unique=False)

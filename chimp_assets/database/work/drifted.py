@@ -1,0 +1,58 @@
+"""Alerts that act, and the tracks they are about: what a plan gives a share to.
+
+Belongs here: the questions to SQL. Does not belong here: opening and closing alerts and the words (`monitoring`), the
+share (`acquisition.policy`).
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from chimp_assets.database import schema as t
+
+ACTING_KINDS = ("fact", "data", "prediction", "model")
+"""New labels mend these; a person who errs is not mended by them."""
+
+
+def acting() -> sa.ColumnElement[bool]:
+    """Of `drift_alert`: open, and about tracks. A model that errs everywhere has no slice: every plan is about it."""
+    a = t.drift_alert.c
+    return sa.and_(a.state == "open", a.kind.in_(ACTING_KINDS), sa.or_(a.kind != "model", a.camera != ""))
+
+
+def filmed_in(camera: str, since: date, until: date | None) -> sa.ColumnElement[bool]:
+    """Of `video`: filmed by the camera (empty: by any) on these days, `until` outside."""
+    v = t.video.c
+    days = [v.recorded_on >= since]
+    if until is not None:
+        days.append(v.recorded_on < until)
+    if camera:
+        days.append(v.camera == camera)
+    return sa.and_(*days)
+
+
+def tracks_filmed_in(camera: str, since: date, until: date | None) -> sa.Select[Any]:
+    """Keys of the live tracks that were filmed so."""
+    return (
+        sa.select(t.track.c.track_id)
+        .join(t.video, t.video.c.video_id == t.track.c.video_id)
+        .where(t.track.c.state == "live", t.video.c.state == "tracked", filmed_in(camera, since, until))
+    )
+
+
+def acting_since(conn: sa.Connection, opened_after: datetime) -> list[int]:
+    """Acting alerts that opened after a moment and have a live track, oldest first."""
+    a, v = t.drift_alert.c, t.video.c
+    has_track = sa.exists().where(
+        t.track.c.video_id == v.video_id,
+        t.track.c.state == "live",
+        v.state == "tracked",
+        v.recorded_on >= a.since,
+        sa.or_(a.until.is_(None), v.recorded_on < a.until),
+        sa.or_(a.camera == "", v.camera == a.camera),
+    )
+    query = sa.select(a.alert_id).where(acting(), a.opened_at > opened_after, has_track)
+    return list(conn.scalars(query.order_by(a.alert_id)))
