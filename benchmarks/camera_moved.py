@@ -1,8 +1,8 @@
 """`python -m benchmarks.camera_moved`: how often a pan is found in five clips, and how often none is, beside its foils.
 
-Generated cameras of the demo, and real films: a window of a film is a camera, another window of it is the camera after a
-pan by 5 % of the window's width. Clips are stretches of the film in random light, some in infrared. Films whose camera
-itself moves are shown apart: nothing can be said of them, and nothing should be.
+Generated cameras of the demo, and real films: a window of a film is a camera, another window of it is the camera after
+a pan by 5 % of the window's width. Clips are stretches of the film in random light, some in infrared. Of a film whose
+camera is carried nothing should be said.
 
 Foils: the same rule on grey values instead of edges, and an alarm for every five clips (finds all, means nothing).
 """
@@ -80,8 +80,8 @@ def demo_clip(camera: int) -> Clip:
     def clip(rng: np.random.Generator, moved: bool) -> np.ndarray:
         view = CameraView(width + pan, height, camera, int(rng.integers(1 << 30)), int(rng.integers(1 << 30)))
         weather = Weather(
-            wind=float(rng.uniform(0.5, 2.2)), shake=float(rng.uniform(0, 0.35)), pan=0.0, sun=(1.0, 1.0, 1.0), cloud=0.1,
-            cloud_at_s=3.0, noise=4.0, phase=float(rng.uniform(0, 6.28)),
+            wind=float(rng.uniform(0.5, 2.2)), shake=float(rng.uniform(0, 0.35)), pan=0.0, sun=(1.0, 1.0, 1.0),
+            cloud=0.1, cloud_at_s=3.0, noise=4.0, phase=float(rng.uniform(0, 6.28)),
         )  # fmt: skip
         left = pan if moved else 0
         shown = [view.frame(2.0 * n, n, weather, [])[0][:, left : left + width] for n in range(3)]
