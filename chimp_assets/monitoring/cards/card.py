@@ -25,7 +25,7 @@ from chimp_assets.database.connection.parameters import in_parts
 from chimp_assets.errors import ChimpError
 from chimp_assets.home import Home
 from chimp_assets.monitoring.alerts import OPEN, alerts
-from chimp_assets.monitoring.card_text import as_markdown, limits_of
+from chimp_assets.monitoring.cards.card_text import as_markdown, limits_of
 from chimp_assets.monitoring.words import sentence
 from chimp_assets.vision.datasets.training_set import read_members
 from chimp_assets.vision.models.checkpoint import ModelFileError, model_of

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.camera_moved`: how often a pan is found in five clips, and how often none is, beside its foils.
+"""`python -m benchmarks.signals.camera_moved`: how often a pan is found in five clips, and how often none is, beside foils.
 
 Generated cameras of the demo, and real films: a window of a film is a camera, another window of it is the camera after
 a pan by 5 % of the window's width. Clips are stretches of the film in random light, some in infrared. Of a film whose
@@ -17,8 +17,8 @@ import av
 import numpy as np
 
 from chimp_assets.archive.video.signals import picture_signals
-from chimp_assets.monitoring import camera_moved
-from chimp_assets.monitoring.camera_moved import CLIPS, follow
+from chimp_assets.monitoring.films import camera_moved
+from chimp_assets.monitoring.films.camera_moved import CLIPS, follow
 from chimp_assets_tests.paths import SHARED_DATA
 
 BEFORE = 12
