@@ -1,4 +1,4 @@
-"""`python -m benchmarks.signals.camera_moved`: how often a pan is found in five clips, and how often none is, beside foils.
+"""`python -m benchmarks.signals.camera_moved`: how often a pan is found in five clips, how often none, beside its foils.
 
 Generated cameras of the demo, and real films: a window of a film is a camera, another window of it is the camera after
 a pan by 5 % of the window's width. Clips are stretches of the film in random light, some in infrared. Of a film whose
