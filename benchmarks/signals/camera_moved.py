@@ -1,4 +1,4 @@
-"""`python -m benchmarks.signals.camera_moved`: how often a pan is found in five clips, how often none, beside its foils.
+"""`python -m benchmarks.signals.camera_moved`: how often a pan is found in five clips, how often none, beside foils.
 
 Generated cameras of the demo, and real films: a window of a film is a camera, another window of it is the camera after
 a pan by 5 % of the window's width. Clips are stretches of the film in random light, some in infrared. Of a film whose
@@ -117,7 +117,7 @@ def rates(clip: Clip, seed: int, trials: int) -> tuple[float, float, float, floa
         panned = moved[rng.permutation(len(moved))[:CLIPS]]
         edges = camera_moved.edges
         for column, how in ((0, edges), (2, grey)):
-            camera_moved.edges = how  # type: ignore[assignment]
+            camera_moved.edges = how
             try:
                 counts[column] += found(np.concatenate([before, panned]))
                 counts[column + 1] += found(np.concatenate([before, after]))
