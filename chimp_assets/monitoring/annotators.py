@@ -1,7 +1,7 @@
 """Whether a person answers worse than before: hidden repeats and questions with a known answer.
 
-Belongs here: a person's outcomes in their order, and falls among them. Does not belong here: the evidence (`falls`), how
-often a person agrees (`database.labels.agreement`), what is done with the person.
+Belongs here: outcomes of a person in their order, and falls among them. Does not belong here: the evidence
+(`falls`), how often a person agrees (`database.labels.agreement`), what is done with the person.
 """
 
 from __future__ import annotations
