@@ -194,7 +194,7 @@ def test_a_person_who_is_back_closes_the_alert(world: World) -> None:
 
 
 def test_falls_of_people_and_models_are_found_and_nothing_else() -> None:
-    from chimp_assets.monitoring.falls import PROOF, find_fall
+    from chimp_assets.monitoring.answers.falls import PROOF, find_fall
 
     rng = np.random.default_rng(0)
     fell = find_fall(np.concatenate([rng.random(200) < 0.9, rng.random(150) < 0.6]))

@@ -20,7 +20,7 @@ from chimp_assets.database.labels.agreement import LOOKED_AT, repeated_answers
 from chimp_assets.database.labels.events import last_seq
 from chimp_assets.home import Home
 from chimp_assets.monitoring.alerts import open_one
-from chimp_assets.monitoring.falls import PROOF, find_fall
+from chimp_assets.monitoring.answers.falls import PROOF, find_fall
 
 REPEAT, GOLD = "repeat", "gold"
 
