@@ -24,8 +24,8 @@ from chimp_assets.database import schema as t
 from chimp_assets.database.work.drifted import filmed_in, tracks_filmed_in
 from chimp_assets.home import Home
 from chimp_assets.monitoring.alerts import OPEN, PAST, Alert, AlertError, alerts, resolve
-from chimp_assets.monitoring.annotators import outcomes
-from chimp_assets.monitoring.model_drift import JudgedAnswers, judged_answers
+from chimp_assets.monitoring.answers.annotators import outcomes
+from chimp_assets.monitoring.answers.model_drift import JudgedAnswers, judged_answers
 from chimp_assets.monitoring.words import day_of
 from chimp_assets.vision.datasets.training_set import read_members
 from chimp_assets.vision.evaluation.audit import AuditJudge
