@@ -25,6 +25,7 @@ from chimp_assets.archive.storage.store import BlobStore
 from chimp_assets.archive.times.rows import reweigh_bundle
 from chimp_assets.archive.video.decoders import decoded
 from chimp_assets.archive.video.reading import DecodedVideo, DecodeJob, GoneVideoError, VideoCopy
+from chimp_assets.archive.video.signals import VideoSignal
 from chimp_assets.database import schema
 from chimp_assets.database.connection import bulk
 from chimp_assets.database.connection.counters import take_numbers
@@ -49,7 +50,8 @@ class BundleDecode:
     video_seconds: how long the decoded videos last. failed: (uri, error) of files that gave nothing or are gone;
     partial: (uri, what was lost) of files that gave less than they announce; duplicates: (uri, uri of the video with
     the same bytes) of files that were moved or copied; same_pictures: uris of files whose bytes are new and whose
-    pictures are not, so that they keep frames, tracks and labels. Videos that were done before are in none.
+    pictures are not, so that they keep frames, tracks and labels. Videos that were done before are in none. facts: keys
+    of alerts about the files of a camera that were opened after it; facts_failed: why these were not compared.
     """
 
     videos: int = 0
@@ -61,6 +63,8 @@ class BundleDecode:
     same_pictures: list[str] = field(default_factory=list)
     failed: list[tuple[str, str]] = field(default_factory=list)
     partial: list[tuple[str, str]] = field(default_factory=list)
+    facts: list[int] = field(default_factory=list)
+    facts_failed: str | None = None
 
 
 def decode_bundle(
@@ -191,8 +195,9 @@ def _write_video(conn: sa.Connection, job: DecodeJob, decoded: DecodedVideo, los
 
 
 def _replace_frames(conn: sa.Connection, job: DecodeJob, decoded: DecodedVideo) -> list[str]:
-    """Rows of shards and frames in place of those of an earlier decoding, whose shards' uris are returned."""
+    """Rows of shards, frames and signals in place of an earlier decoding's, whose shards' uris are returned."""
     frame, shard = schema.frame.c, schema.frame_shard.c
+    write_signal(conn, job.video_id, decoded.signal)
     before = list(conn.execute(sa.select(shard.uri).where(shard.video_id == job.video_id)).scalars())
     conn.execute(sa.delete(schema.frame).where(frame.video_id == job.video_id))
     conn.execute(sa.delete(schema.frame_shard).where(shard.video_id == job.video_id))
@@ -222,6 +227,13 @@ def _replace_frames(conn: sa.Connection, job: DecodeJob, decoded: DecodedVideo) 
         _ROWS,
     )
     return before
+
+
+def write_signal(conn: sa.Connection, video_id: int, signal: VideoSignal | None) -> None:
+    """What a video's pictures look like, in place of what was known. conn: inside a write transaction."""
+    conn.execute(sa.delete(schema.video_signal).where(schema.video_signal.c.video_id == video_id))
+    if signal is not None:
+        conn.execute(sa.insert(schema.video_signal).values(video_id=video_id, **signal.as_columns()))
 
 
 def _frame_s(decoded: DecodedVideo) -> float | None:

@@ -55,6 +55,8 @@ def frames(context: dg.AssetExecutionContext, home: HomeResource) -> dg.Material
             "failed": len(done.failed),
             "lost_something": len(done.partial),
             "duplicates": len(done.duplicates),
+            "facts": len(done.facts),
+            **({"facts_not_compared": done.facts_failed} if done.facts_failed else {}),
             "failed_files": markdown_table(
                 [{"file": uri, "error": error} for uri, error in [*done.failed, *done.partial]]
             ),

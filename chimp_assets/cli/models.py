@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -40,6 +41,24 @@ def show(model_id: ModelId, json: Json = False) -> None:
 
 
 @app.command()
+def card(
+    model_id: ModelId,
+    json: Json = False,
+    out: Annotated[Path | None, typer.Option("--out", help="Write it to this file instead of printing it.")] = None,
+) -> None:
+    """Print the card of a model as of now: what it learned from, how well it does, its limits. Markdown, or JSON."""
+    from chimp_assets.monitoring.card import model_card, save_card
+    from chimp_assets.monitoring.card_text import as_markdown
+
+    found = model_card(opened(), model_id)
+    if out is not None:
+        save_card(found, out, json)
+        answer(json, {"model_id": model_id, "file": str(out)}, f"The card of model {model_id} is in {out}.")
+        return
+    answer(json, found, as_markdown(found))
+
+
+@app.command()
 def promote(
     model_id: ModelId,
     why: Why = None,
@@ -48,10 +67,12 @@ def promote(
     json: Json = False,
 ) -> None:
     """Make a model the champion of its task. A head must pass the gate, unless --force and --why overrule it."""
+    from chimp_assets.monitoring.card import keep_cards_after_promotion
     from chimp_assets.vision.evaluation.promotion import promote_by_hand
 
     home = opened()
     reason = promote_by_hand(home.database, home.store, home.settings, model_id, why, by, force)
+    keep_cards_after_promotion(home)
     answer(
         json,
         {"model_id": model_id, "reason": reason},
@@ -68,7 +89,10 @@ def rollback(
     json: Json = False,
 ) -> None:
     """Make the previous champion the champion again."""
+    from chimp_assets.monitoring.card import keep_cards_after_promotion
     from chimp_assets.vision.evaluation.promotion import roll_back
 
-    model_id, reason = roll_back(opened().database, task, why, by)
+    home = opened()
+    model_id, reason = roll_back(home.database, task, why, by)
+    keep_cards_after_promotion(home)
     answer(json, {"model_id": model_id, "reason": reason}, f"Model {model_id} is the champion again: {reason}")

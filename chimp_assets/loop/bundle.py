@@ -23,6 +23,7 @@ and its error is counted once. `chimp ingest --retry-failed` forgets everything.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
@@ -39,6 +40,7 @@ from chimp_assets.database.work.waiting_tracks import tracked_by_jobs
 from chimp_assets.errors import FullDiskError, SettingsError
 from chimp_assets.home import Home
 from chimp_assets.loop.progress import Progress
+from chimp_assets.monitoring.facts import note_facts
 from chimp_assets.vision.embedding.bundle import BundleEmbeddings, embed_bundle
 from chimp_assets.vision.identity.predict import PredictionReport, predict_bundles
 from chimp_assets.vision.models.checkpoint import ModelRow, champion
@@ -46,18 +48,25 @@ from chimp_assets.vision.models.checkpoint import ModelRow, champion
 if TYPE_CHECKING:
     from chimp_assets.vision.tracking.bundle import BundleTracks
 
+log = logging.getLogger(__name__)
+
 
 def decode(home: Home, bundle_key: str, progress: Progress | None = None, retry: int = 0) -> BundleDecode:
     """Frames of a bundle's registered videos; begins an attempt.
 
-    retry: how often this attempt has tried the step before; a retry is no attempt of its own. Raises as
-    `decode_bundle`.
+    retry: how often this attempt has tried the step before; a retry is no attempt of its own. What is new in the files
+    of a camera is noted as alerts (`monitoring.facts`), which stops no bundle. Raises as `decode_bundle`.
     """
     if retry == 0:
         home.note_settings()
         due.begin_attempt(home.database, bundle_key)
     with _errors_counted(home, bundle_key, retry):
         done = decode_bundle(home.database, home.archive, home.store, bundle_key, home.settings, progress)
+    try:
+        done.facts = note_facts(home.database, bundle_key, home.settings)
+    except Exception as error:  # frames are there; what is noted of them must not cost them
+        done.facts_failed = f"{type(error).__name__}: {error}"
+        log.warning("Facts of bundle %s were not compared", bundle_key, exc_info=True)
     with home.database.read() as conn:
         waiting = conn.scalar(_waiting_videos(bundle_key).limit(1))
     if waiting is None:

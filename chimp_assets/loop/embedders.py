@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from chimp_assets.home import Home
 from chimp_assets.loop.progress import Progress
+from chimp_assets.monitoring.card import keep_cards_after_promotion
 from chimp_assets.vision.datasets.training_set import newest_training_set
 from chimp_assets.vision.models.checkpoint import candidates
 
@@ -27,7 +28,9 @@ def fit_first_embedder(home: Home, progress: Progress | None = None) -> int:
     """The first embedder, which becomes the champion; returns its model_id. Loads torch."""
     from chimp_assets.vision.embedding.embedder import fit_embedder
 
-    return fit_embedder(home.database, home.store, home.settings, progress)
+    model_id = fit_embedder(home.database, home.store, home.settings, progress)
+    keep_cards_after_promotion(home)
+    return model_id
 
 
 def training_set_for_embedder(home: Home) -> int | None:
@@ -45,4 +48,6 @@ def judge_embedders(home: Home) -> list[EmbedderVerdict]:
 
     with home.database.read() as conn:
         waiting = candidates(conn, "embedder")
-    return [EmbedderVerdict(model_id, *decide_embedder(home.database, model_id)) for model_id in waiting]
+    verdicts = [EmbedderVerdict(model_id, *decide_embedder(home.database, model_id)) for model_id in waiting]
+    keep_cards_after_promotion(home)
+    return verdicts

@@ -18,6 +18,7 @@ from chimp_assets.database import schema as t
 from chimp_assets.home import Home
 from chimp_assets.loop.progress import Progress, silent
 from chimp_assets.loop.training import train_in_own_process
+from chimp_assets.monitoring.card import keep_cards_after_promotion
 from chimp_assets.vision.datasets.training_set import build_training_set
 from chimp_assets.vision.evaluation.audit import AuditJudge, heads_to_evaluate
 from chimp_assets.vision.evaluation.gate import GateVerdict
@@ -78,7 +79,9 @@ def judge_heads(home: Home, training_set_id: int | None, audit: AuditJudge) -> d
     """Promotes or refuses each candidate and each head of a training set, oldest first; verdicts by model_id."""
     with home.database.read() as conn:
         model_ids = sorted({*candidates(conn, "head"), *_heads_of(conn, training_set_id)})
-    return {model_id: decide(home.database, home.store, model_id, home.settings, audit) for model_id in model_ids}
+    verdicts = {model_id: decide(home.database, home.store, model_id, home.settings, audit) for model_id in model_ids}
+    keep_cards_after_promotion(home)
+    return verdicts
 
 
 def _heads_of(conn: sa.Connection, training_set_id: int | None) -> list[int]:

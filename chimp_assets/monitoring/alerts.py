@@ -30,8 +30,6 @@ from chimp_assets.errors import ChimpError
 OPEN, EXPECTED, RESOLVED = t.ALERT_STATES
 SAME_CHANGE = timedelta(days=28)
 """Estimates of when a change began differ by so much: later blocks move them, and an archive comes in any order."""
-ONE_A_MODEL = "model"
-"""Of a head and a camera there is one alert of this kind, ever: it is wrong until another head is promoted."""
 WHY_LENGTH = 500
 DETAIL_LENGTH = 4000
 _TURN = "alert"
@@ -88,7 +86,9 @@ def open_alert(
     """Opens an alert inside the caller's write transaction; its key, or None where the change is known, in any state.
 
     Known is a change of the same kind, signal, camera, model and person that began within SAME_CHANGE of this one, or
-    whose alert is open while this one begins. Lists in detail are cut until it can be stored.
+    whose alert is open while this one begins; a fact only if it began on the same day, since `facts` knows its values;
+    of kind `model` whichever head it was: the next one is often as wrong. Lists in detail are cut until it can be
+    stored.
     """
     what = (kind, signal, camera, model_id, annotator_id)
     if _is_known(conn, what, since):
@@ -116,12 +116,17 @@ def open_alert(
     )
 
 
+def open_one(db: Database, **what: Any) -> int | None:
+    """`open_alert` in a transaction of its own."""
+    return db.transact(lambda conn: open_alert(conn, **what))
+
+
 def alert_key(
     kind: str, signal: str, camera: str, since: date, model_id: int | None = None, annotator_id: int | None = None
 ) -> str:
     """The hash of what changed: 64 hexadecimal digits."""
-    when = None if kind == ONE_A_MODEL else since.isoformat()
-    return hashlib.sha256(json.dumps([kind, signal, camera, model_id, annotator_id, when]).encode()).hexdigest()
+    what = [kind, signal, camera, model_id, annotator_id, since.isoformat()]
+    return hashlib.sha256(json.dumps(what).encode()).hexdigest()
 
 
 def _is_known(conn: sa.Connection, what: tuple[str, str, str, int | None, int | None], since: date) -> bool:
@@ -130,9 +135,12 @@ def _is_known(conn: sa.Connection, what: tuple[str, str, str, int | None, int | 
     near = sa.and_(a.since >= since - SAME_CHANGE, a.since <= since + SAME_CHANGE)
     lasts = sa.and_(a.state == OPEN, a.since <= since, sa.or_(a.until.is_(None), a.until > since))
     # Not `column == None or value`: a null equals nothing in SQL.
-    same = [c.is_(None) if value is None else c == value for c, value in zip(columns, what, strict=True)]
-    if what[0] != ONE_A_MODEL:
-        same.append(sa.or_(near, lasts))
+    same = [
+        c.is_(None) if value is None else c == value
+        for c, value in zip(columns, what, strict=True)
+        if not (what[0] == "model" and c is a.model_id)
+    ]
+    same.append(a.since == since if what[0] == "fact" else sa.or_(near, lasts))
     return conn.execute(sa.select(a.alert_id).where(*same).limit(1)).first() is not None
 
 

@@ -23,7 +23,8 @@ from chimp_assets.database.connection.engine import Database
 from chimp_assets.vision.learning.unfinished import files_in_use
 
 FOLDERS = (
-    "doctor", "embeddings", "evaluations", "item-media", "layouts", "models", "shards", "training", "training_sets",
+    "cards", "doctor", "embeddings", "evaluations", "item-media", "layouts", "models", "shards", "training",
+    "training_sets",
 )  # fmt: skip
 """Everything this product puts into a store, sorted. What lies beside is somebody else's and is never looked at."""
 
@@ -45,7 +46,7 @@ DECODING_S = 48 * 3600.0
 _SOME = 500
 _SHOWN = 20
 _LAYOUT = re.compile(r"layouts/[^/]+\.json")
-_FIGURE = re.compile(r"evaluations/head-(\d{1,18})/[^/]+")
+_OF_MODEL = re.compile(r"evaluations/head-(\d{1,18})/[^/]+|cards/(\d{1,18})\.(?:md|json)")
 _SHARD = re.compile(r"shards/[^/]+/(\d+)-")
 
 
@@ -164,11 +165,11 @@ def _named_of(conn: sa.Connection, keys: list[str]) -> set[str]:
 
 
 def _of_use(conn: sa.Connection, infos: list[BlobInfo]) -> set[str]:
-    """Files that need no row: places of the network's drawing, and figures of heads that exist."""
-    head_of = {info.key: int(match.group(1)) for info in infos if (match := _FIGURE.fullmatch(info.key))}
-    heads = sa.select(t.model.c.model_id).where(t.model.c.model_id.in_(sorted(set(head_of.values()))))
-    known = set(conn.scalars(heads)) if head_of else set()
-    return {key for key, head in head_of.items() if head in known} | {
+    """Files that need no row: places of the network's drawing, and figures and cards of models that exist."""
+    model_of = {info.key: int(match[1] or match[2]) for info in infos if (match := _OF_MODEL.fullmatch(info.key))}
+    models = sa.select(t.model.c.model_id).where(t.model.c.model_id.in_(sorted(set(model_of.values()))))
+    known = set(conn.scalars(models)) if model_of else set()
+    return {key for key, model in model_of.items() if model in known} | {
         info.key for info in infos if _LAYOUT.fullmatch(info.key)
     }
 

@@ -81,7 +81,7 @@ def test_the_propensity_of_each_slice_is_its_frequency() -> None:
     pool, head = changed(40, 150)
     n = np.array([int((pool.may_drift() & (pool.drifted == i)).sum()) for i in (0, 1)])
     times = np.zeros(len(pool))
-    runs = 400
+    runs = 120
     for run in range(runs):
         made = plan(pool, head, COLD, 40, np.random.default_rng(run))
         times[asked(made, "drift")] += 1
@@ -118,5 +118,5 @@ def test_slices_share_alike_as_far_as_they_go() -> None:
     assert shared_fairly(2, np.array([5, 5, 5])).tolist() == [1, 1, 0]
     assert shared_fairly(0, np.array([5])).tolist() == [0]
     assert with_drift({"boundary": 65, "rare": 5, "novel": 5, "audit": 22, "repeat": 3}, 100, 0.25, 10**6) == {
-        "boundary": 43, "rare": 4, "novel": 3, "audit": 22, "repeat": 3, "drift": 25,
+        "boundary": 44, "rare": 3, "novel": 3, "audit": 22, "repeat": 3, "drift": 25,
     }  # fmt: skip

@@ -19,7 +19,7 @@ from pathlib import Path, PurePosixPath
 PRODUCT = "chimp_assets"
 
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("errors", "addresses", "intervals", "statistics", "arrays", "private_files", "settings"),
+    ("errors", "addresses", "statistics", "arrays", "private_files", "settings"),
     ("database",),
     ("archive",),
     ("home", "dagster_home", "markdown", "pipes_session"),

@@ -34,6 +34,7 @@ from chimp_assets.archive.video.probe import (
     seen_rate,
     unreadable_pictures,
 )
+from chimp_assets.archive.video.signals import PictureSample
 
 if TYPE_CHECKING:
     from chimp_assets.archive.video.workers import Beat
@@ -145,8 +146,8 @@ class DecodeReport:
 
     problems: what was lost, where and why. notes: how kept pictures differ from those in the file. pictures: decoded in
     all. facts: of the video, once its first picture was decoded. length_s: from the first picture to the end of the
-    last; span_s: to the beginning of the last. picture_sum: of all pictures. ends: digests
-    of the pictures at both ends of a part, empty where there was none.
+    last; span_s: to the beginning of the last. picture_sum: of all pictures. sample: of the kept ones, what they look
+    like. ends: digests of the pictures at both ends of a part, empty where there was none.
     """
 
     problems: list[str] = field(default_factory=list)
@@ -157,6 +158,7 @@ class DecodeReport:
     steps: Steps = field(default_factory=Steps)
     span_s: float = 0.0
     picture_sum: PictureSum = field(default_factory=lambda: PictureSum())
+    sample: PictureSample = field(default_factory=PictureSample)
     ends: tuple[str, str] = ("", "")
 
     def problem(self, sentence: str) -> None:
@@ -242,8 +244,9 @@ def frames_of(
         refuse_longer(time_s, settings.max_duration_s, name)
         wanted = frame.key_frame if keyframes_only else keep(time_s)  # some decoders cannot skip
         if wanted:
-            jpeg = render.alone(frame) if keyframes_only else render.between(before, frame, after)
-            yield KeptFrame(n, pts, time_s, jpeg)
+            picture = render.alone(frame) if keyframes_only else render.between(before, frame, after)
+            report.sample.add(time_s, picture)
+            yield KeptFrame(n, pts, time_s, render.jpeg(picture))
             n += 1
         if part is not None and frame.pts == part.end:
             break
@@ -308,7 +311,7 @@ def _digest(frame: Any) -> str:
 
 
 class _Renderer:
-    """Frames to JPEGs."""
+    """Frames to pictures, and these to JPEGs."""
 
     def __init__(
         self, stream: Any, settings: DecodeSettings, name: str, report: DecodeReport, shape: Shape | None
@@ -320,25 +323,27 @@ class _Renderer:
         self._quality = settings.jpeg_quality
         self._report = report
 
-    def between(self, before: Any | None, frame: Any, after: Any | None) -> bytes:
-        """The JPEG of a frame whose neighbours are known."""
+    def between(self, before: Any | None, frame: Any, after: Any | None) -> np.ndarray:
+        """The picture of a frame whose neighbours are known, u8 [h, w, 3] RGB."""
         if not frame.interlaced_frame:
-            return self._jpeg(frame, None)
-        return self._jpeg(frame, self._deinterlace.between(before, frame, after))
+            return self._picture(frame, None)
+        return self._picture(frame, self._deinterlace.between(before, frame, after))
 
-    def alone(self, frame: Any) -> bytes:
-        """The JPEG of a frame whose neighbours were not decoded."""
-        return self._jpeg(frame, self._deinterlace.alone(frame) if frame.interlaced_frame else None)
+    def alone(self, frame: Any) -> np.ndarray:
+        """The picture of a frame whose neighbours were not decoded."""
+        return self._picture(frame, self._deinterlace.alone(frame) if frame.interlaced_frame else None)
 
-    def _jpeg(self, frame: Any, deinterlaced: Any | None) -> bytes:
+    def jpeg(self, picture: np.ndarray) -> bytes:
+        """The picture as it is stored."""
+        jpeg: bytes = simplejpeg.encode_jpeg(picture, quality=self._quality, colorspace="RGB", colorsubsampling="420")
+        return jpeg
+
+    def _picture(self, frame: Any, deinterlaced: Any | None) -> np.ndarray:
         if deinterlaced is not None:
             self._report.note(_INTERLACED)
         if is_hdr(frame):
             self._report.note(_HDR)
-        jpeg: bytes = simplejpeg.encode_jpeg(
-            self._convert(frame, deinterlaced), quality=self._quality, colorspace="RGB", colorsubsampling="420"
-        )
-        return jpeg
+        return self._convert(frame, deinterlaced)
 
 
 class FrameClock:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from chimp_assets.archive.video.decode import DecodeReport, VideoPart
     from chimp_assets.archive.video.probe import VideoFacts
+    from chimp_assets.archive.video.signals import VideoSignal
     from chimp_assets.settings import DecodeSettings
 
 _BEAT_S = 1.0
@@ -86,7 +87,7 @@ class DecodedVideo:
     """What decoding one video gave: facts, shards that lie in the store, one array element per kept frame.
 
     frame_no i32 [n], pts i64 [n], time_s f64 [n], part i32 [n], byte_offset i64 [n], byte_length i32 [n].
-    columns: values for the row of `video`. problems: what was lost, in sentences.
+    columns: values for the row of `video`. problems: what was lost, in sentences. signal: what its pictures look like.
     """
 
     content_hash: str
@@ -99,6 +100,7 @@ class DecodedVideo:
     byte_offset: np.ndarray
     byte_length: np.ndarray
     problems: list[str]
+    signal: VideoSignal | None = None
 
 
 @dataclass(frozen=True)
@@ -231,6 +233,7 @@ class Packer:
             byte_offset=np.frombuffer(self._byte_offset, np.int64),
             byte_length=np.frombuffer(self._byte_length, np.int32),
             problems=report.problems,
+            signal=report.sample.signal(),
         )
 
 
@@ -253,13 +256,16 @@ def decode_video_message(message: dict[str, Any], beat: Beat) -> dict[str, Any]:
         parts = [asdict(part) for part in outcome.parts]
         facts = asdict(outcome.facts)
         return {"long_video": {**outcome.__dict__, "facts": facts, "path": str(outcome.path), "parts": parts}}
-    return {"decoded_video": {**outcome.__dict__, "shards": [asdict(shard) for shard in outcome.shards]}}
+    shards = [asdict(shard) for shard in outcome.shards]
+    signal = None if outcome.signal is None else outcome.signal.__dict__
+    return {"decoded_video": {**outcome.__dict__, "shards": shards, "signal": signal}}
 
 
 def outcome_of_message(answer: dict[str, Any]) -> DecodedVideo | VideoCopy | LongVideo:
     """What `decode_video_message` answered."""
     from chimp_assets.archive.video.probe import VideoFacts
     from chimp_assets.archive.video.segments import part_of_message
+    from chimp_assets.archive.video.signals import VideoSignal
 
     if "same_bytes" in answer:
         return VideoCopy(**answer["same_bytes"])
@@ -269,7 +275,8 @@ def outcome_of_message(answer: dict[str, Any]) -> DecodedVideo | VideoCopy | Lon
         facts = VideoFacts(**found["facts"])
         return LongVideo(**{**found, "facts": facts, "path": Path(found["path"]), "parts": parts})
     found = answer["decoded_video"]
-    return DecodedVideo(**{**found, "shards": [Shard(**shard) for shard in found["shards"]]})
+    signal = None if found["signal"] is None else VideoSignal(**found["signal"])
+    return DecodedVideo(**{**found, "shards": [Shard(**shard) for shard in found["shards"]], "signal": signal})
 
 
 def decode_part_message(message: dict[str, Any], beat: Beat) -> dict[str, Any]:

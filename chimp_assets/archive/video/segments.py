@@ -33,6 +33,7 @@ from chimp_assets.archive.video.probe import (
     pixel_aspect,
     seen_rate,
 )
+from chimp_assets.archive.video.signals import PictureSample
 
 if TYPE_CHECKING:
     from chimp_assets.settings import DecodeSettings
@@ -56,7 +57,9 @@ class DecodedPart:
 
     def as_message(self) -> dict[str, Any]:
         """For another process."""
-        return {**self.__dict__, "report": asdict(self.report)}
+        sample = self.report.sample
+        report = {**asdict(replace(self.report, sample=PictureSample())), "sample": sample.as_message()}
+        return {**self.__dict__, "report": report}
 
     @classmethod
     def of_message(cls, message: dict[str, Any]) -> DecodedPart:
@@ -67,6 +70,7 @@ class DecodedPart:
                 **found,
                 "steps": Steps(**found["steps"]),
                 "picture_sum": PictureSum(**found["picture_sum"]),
+                "sample": PictureSample.of_message(found["sample"]),
                 "ends": (found["ends"][0], found["ends"][1]),
             }
         )
@@ -197,5 +201,6 @@ def merged(parts: Sequence[DecodedPart], notes: list[str]) -> DecodeReport:
         report.length_s = part.report.length_s
         report.span_s = part.report.span_s
         report.picture_sum.join(part.report.picture_sum)
+        report.sample.join(part.report.sample)
         report.steps.add(part.report.steps)
     return report

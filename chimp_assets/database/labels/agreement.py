@@ -7,6 +7,7 @@ Belongs here: self-agreement from the lane `repeat`. Does not belong here: label
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 import sqlalchemy as sa
 
@@ -14,7 +15,7 @@ from chimp_assets.database import schema as t
 from chimp_assets.database.individuals.merges import merged_ids
 from chimp_assets.database.labels.events import last_seq
 from chimp_assets.database.labels.kinds import ANSWER_KINDS, NAMING_KINDS
-from chimp_assets.intervals import wilson
+from chimp_assets.statistics.shares import wilson
 
 LOOKED_AT = 100_000
 """Events that `recent_self_agreement` looks back: years of an expert's work, and a second's reading at a million."""
@@ -32,6 +33,16 @@ class SelfAgreement:
     ci_high: float
 
 
+@dataclass(frozen=True)
+class RepeatedAnswer:
+    """An answer to a track that the same person had answered before; same: it says the same."""
+
+    annotator_id: int
+    annotator: str
+    at: datetime
+    same: bool
+
+
 def self_agreement(conn: sa.Connection, after_seq: int = 0) -> list[SelfAgreement]:
     """Of each person who was given repeats: answers of the lane `repeat` against the same person's answer before it.
 
@@ -40,6 +51,16 @@ def self_agreement(conn: sa.Connection, after_seq: int = 0) -> list[SelfAgreemen
     Same: the same kind of answer and, where it names somebody, the same individual as merged. Retracted answers and
     skips do not count.
     """
+    counts: dict[str, list[int]] = {}
+    for repeated in repeated_answers(conn, after_seq):
+        n = counts.setdefault(repeated.annotator, [0, 0])
+        n[0] += 1
+        n[1] += repeated.same
+    return [SelfAgreement(name, n, hits, hits / n, *wilson(hits, n)) for name, (n, hits) in sorted(counts.items())]
+
+
+def repeated_answers(conn: sa.Connection, after_seq: int = 0) -> list[RepeatedAnswer]:
+    """The repeats that `self_agreement` counts, in the order in which they were answered."""
     a = t.annotation
     back = a.alias("taken_back")
     taken_back = sa.exists().where(back.c.kind == "retract", back.c.supersedes == a.c.annotation_id)
@@ -48,7 +69,10 @@ def self_agreement(conn: sa.Connection, after_seq: int = 0) -> list[SelfAgreemen
         repeat.c.lane == sa.literal("repeat", literal_execute=True), repeat.c.seq > after_seq
     )
     rows = conn.execute(
-        sa.select(a.c.track_id, a.c.annotator_id, a.c.seq, a.c.kind, a.c.individual_id, a.c.lane, t.app_user.c.name)
+        sa.select(
+            a.c.track_id, a.c.annotator_id, a.c.seq, a.c.kind, a.c.individual_id, a.c.lane, a.c.server_time,
+            t.app_user.c.name,
+        )
         .join(t.app_user, t.app_user.c.user_id == a.c.annotator_id)
         .where(
             a.c.track_id.in_(repeated),
@@ -57,21 +81,19 @@ def self_agreement(conn: sa.Connection, after_seq: int = 0) -> list[SelfAgreemen
             ~taken_back,
         )
         .order_by(a.c.seq)
-    ).all()
+    ).all()  # fmt: skip
     same = merged_ids(conn)
     before: dict[tuple[int, int], tuple[str, int | None]] = {}
-    counts: dict[str, list[int]] = {}
+    found: list[RepeatedAnswer] = []
     for r in rows:
         who = None if r.individual_id is None else same.get(r.individual_id, r.individual_id)
         # A new individual that is named again is the same answer.
         said = ("name" if r.kind in NAMING_KINDS else r.kind, who)
         key = (r.annotator_id, r.track_id)
         if r.lane == "repeat" and r.seq > after_seq and key in before:
-            n = counts.setdefault(r.name, [0, 0])
-            n[0] += 1
-            n[1] += said == before[key]
+            found.append(RepeatedAnswer(r.annotator_id, r.name, r.server_time, said == before[key]))
         before[key] = said
-    return [SelfAgreement(name, n, hits, hits / n, *wilson(hits, n)) for name, (n, hits) in sorted(counts.items())]
+    return found
 
 
 def recent_self_agreement(conn: sa.Connection) -> list[SelfAgreement]:

@@ -19,7 +19,7 @@ from chimp_assets.database import schema as t
 from chimp_assets.database.labels.agreement import SelfAgreement, self_agreement
 from chimp_assets.database.labels.events import last_seq
 from chimp_assets.database.labels.kinds import ANSWER_KINDS, NAMING_KINDS, PAIR_ANSWER_KINDS
-from chimp_assets.intervals import wilson
+from chimp_assets.statistics.shares import wilson
 
 LOOKED_AT = 10_000
 """Newest events for pace."""

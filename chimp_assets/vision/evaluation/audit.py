@@ -10,8 +10,9 @@ verdict (`gate`).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -47,7 +48,8 @@ class AuditTracks:
     """Audit tracks as of a watermark, ascending. truth: i64 [n], individual_id or NEW where a person said unknown.
 
     slices: by kind, str [n], "" where not known: individual (anim_id), sex and age_class of the individual on that day,
-    camera, light and split of the video, length of the track. mother: individual_id to that of its mother.
+    camera, light and split of the video, length of the track. mother: individual_id to that of its mother. block: i64
+    [n], the camera-day (`camera_days`): tracks of one block share light, place and company, and depend on each other.
     """
 
     watermark_seq: int
@@ -55,6 +57,7 @@ class AuditTracks:
     truth: np.ndarray
     slices: dict[str, np.ndarray]
     mother: dict[int, int]
+    block: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -103,7 +106,7 @@ def audit_tracks(conn: sa.Connection, timezone: str = "UTC") -> AuditTracks:
         sa.select(
             answer.c.track_id, answer.c.kind, answer.c.individual_id, who.anim_id, who.sex, who.birth_date, who.bd_min,
             who.bd_max, video.c.camera, video.c.recorded_at, video.c.recorded_on, split.c.split, track.c.first_s,
-            track.c.last_s,
+            track.c.last_s, track.c.video_id,
         )
         .join_from(answer, track, track.c.track_id == answer.c.track_id)
         .join(video, video.c.video_id == track.c.video_id)
@@ -142,7 +145,15 @@ def audit_tracks(conn: sa.Connection, timezone: str = "UTC") -> AuditTracks:
             "split": texts([r.split for r in rows]),
         },
         mother=mother,
+        block=camera_days([(r.camera, r.recorded_on, r.video_id) for r in rows]),
     )
+
+
+def camera_days(where: Sequence[tuple[str | None, date | None, int]]) -> np.ndarray:
+    """Blocks i64 [n] of (camera, recorded_on, video_id): one number a camera and day; without a day, one a video."""
+    number: dict[tuple[object, ...], int] = {}
+    keys = ((video,) if day is None else (camera or "", day) for camera, day, video in where)
+    return np.array([number.setdefault(key, len(number)) for key in keys], dtype=np.int64)
 
 
 def _age_class(row: Any, ages: list[tuple[str, str, float, float]]) -> str:

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 
 from chimp_assets.database import schema
 from chimp_assets.database.connection.bulk import insert_rows
-from chimp_assets.intervals import CONFIDENCE, wilson
+from chimp_assets.statistics.shares import CONFIDENCE, wilson
 from chimp_assets.vision.evaluation.audit import (
     NEW,
     AuditAnswers,

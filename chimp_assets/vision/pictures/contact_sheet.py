@@ -6,6 +6,7 @@ Belongs here: drawing from SQL and shards. Does not belong here: detection, trac
 from __future__ import annotations
 
 import colorsys
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -81,6 +82,23 @@ def bundle_sheet(
     for (video_id, n_frames), n in zip(videos, dealt.tolist(), strict=True):
         middles = sorted({int((k + 0.5) * n_frames / n) for k in range(n)})
         tiles += [_small(rgb) for _, _, rgb in read_frames(db, store, video_id, middles)]
+    return _sheet_of(tiles, max_bytes)
+
+
+def picture_sheet(
+    db: Database, store: BlobStore, moments: Sequence[tuple[int, int]], max_bytes: int = 100_000
+) -> bytes | None:
+    """A JPEG of at most max_bytes with these stored frames, (video_id, frame_no), in their order.
+
+    None without any. Raises PictureError or StoreError if a picture cannot be read.
+    """
+    tiles = [
+        _small(rgb) for video_id, frame_no in moments for _, _, rgb in read_frames(db, store, video_id, [frame_no])
+    ]
+    return _sheet_of(tiles, max_bytes) if tiles else None
+
+
+def _sheet_of(tiles: list[NDArray[np.uint8]], max_bytes: int) -> bytes | None:
     blank = np.zeros((_BUNDLE_HEIGHT, _BUNDLE_WIDTH, 3), np.uint8)
     columns = min(_BUNDLE_COLUMNS, len(tiles))
     tiles += [blank] * (-len(tiles) % columns)

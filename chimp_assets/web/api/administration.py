@@ -17,6 +17,7 @@ from chimp_assets.database import schema as t
 from chimp_assets.database.people.names import key_of
 from chimp_assets.database.people.users import add_user, disable_user, enable_user, user_id_of, write_audit_event
 from chimp_assets.database.work import due
+from chimp_assets.monitoring.card import keep_cards_after_promotion
 from chimp_assets.vision.evaluation.promotion import promote_by_hand, roll_back
 from chimp_assets.web.auth import accounts, sessions
 from chimp_assets.web.auth.roles import require
@@ -94,6 +95,7 @@ def promote(request: Request, wanted: Promotion, person: _Admin) -> Any:
     reason = promote_by_hand(
         state.db, state.home.store, state.settings, wanted.model_id, wanted.why or None, person.name, wanted.force
     )
+    keep_cards_after_promotion(state.home)
     return {"model_id": wanted.model_id, "reason": reason}
 
 
@@ -101,6 +103,7 @@ def promote(request: Request, wanted: Promotion, person: _Admin) -> Any:
 def rollback(request: Request, wanted: Rollback, person: _Admin) -> Any:
     """Make the previous champion the champion again, as `chimp models rollback` does."""
     model_id, reason = roll_back(request.app.state.db, wanted.task, wanted.why or None, person.name)
+    keep_cards_after_promotion(request.app.state.home)
     return {"model_id": model_id, "reason": reason}
 
 

@@ -6,13 +6,14 @@ Belongs here: handlers, reading addresses. Does not belong here: the facts (`ins
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Path, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -23,6 +24,9 @@ from chimp_assets.database.footage.passed_over import labels_left_behind, passed
 from chimp_assets.database.schema import DATE_ORDERS, ROLES, VIDEO_STATES
 from chimp_assets.insight import archive, models
 from chimp_assets.insight.labelling import people
+from chimp_assets.monitoring import card
+from chimp_assets.monitoring.card_text import as_markdown
+from chimp_assets.vision.models.checkpoint import ModelError
 from chimp_assets.web.auth.roles import RUNG_OF, require
 from chimp_assets.web.charts import reliability, shares_over
 from chimp_assets.web.errors import WebError
@@ -31,6 +35,7 @@ router = APIRouter(include_in_schema=False)
 
 STATES = (*VIDEO_STATES, archive.LOST)
 _Number = Annotated[int | None, Query(ge=0, le=2**62)]
+_Key = Annotated[int, Path(ge=0, le=2**62)]
 
 
 @router.get("/models", dependencies=[Depends(require("viewer"))])
@@ -58,6 +63,22 @@ def models_page(request: Request, model: _Number = None) -> Response:
         "reliability_chart": reliability([(k.said, k.right, k.low, k.high, k.n) for k in kept]),
     }
     return request.app.state.templates.TemplateResponse(request, "models.html", facts)
+
+
+@router.get("/models/{model_id}/card", dependencies=[Depends(require("viewer"))])
+def card_page(request: Request, model_id: _Key, form: Literal["page", "md", "json"] = "page") -> Response:
+    """The card of a model, as of its promotion; of one that never was champion, as of now. form: as a file."""
+    home = request.app.state.home
+    try:
+        found = card.stored_card(home, model_id) or card.model_card(home, model_id)
+    except ModelError:
+        raise WebError(404, "no_model", "There is no such model.", "See the list of models.") from None
+    if form != "page":
+        whole = as_markdown(found) if form == "md" else json.dumps(found, indent=1, sort_keys=True)
+        kind = "text/markdown; charset=utf-8" if form == "md" else "application/json"
+        name = f'attachment; filename="model-{model_id}.{form}"'
+        return Response(whole, media_type=kind, headers={"Content-Disposition": name})
+    return request.app.state.templates.TemplateResponse(request, "card.html", {"card": found})
 
 
 def _chosen(found: list[models.ModelSummary], model: int | None) -> models.ModelSummary | None:

@@ -64,6 +64,9 @@ def require_same(one: DecodedVideo, other: DecodedVideo) -> None:
     assert one.problems == other.problems
     clock = {"decode_s": None}
     assert one.columns | clock == other.columns | clock
+    assert one.signal is not None
+    assert other.signal is not None
+    assert one.signal.as_columns() == other.signal.as_columns()
 
 
 @pytest.mark.parametrize("policy", ["fps", "keyframe"])

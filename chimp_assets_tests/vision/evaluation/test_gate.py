@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from chimp_assets.intervals import wilson
 from chimp_assets.settings import GateSettings, Settings
+from chimp_assets.statistics.shares import wilson
 from chimp_assets.vision.evaluation.audit import AuditAnswers, AuditTracks
 from chimp_assets.vision.evaluation.gate import against_champion, against_commonest
 from chimp_assets.vision.evaluation.metrics import are_maternal_kin, confusions, metrics_of, reliability
@@ -18,7 +18,7 @@ GATE = GateSettings()
 def audit(n: int, **slices: list[str]) -> AuditTracks:
     kinds = {"sex": ["F"] * n, "age_class": ["adult"] * n, "camera": ["cam"] * n, **slices}
     told = {kind: np.array(values, dtype=object) for kind, values in kinds.items()}
-    return AuditTracks(7, np.arange(n), np.ones(n, dtype=np.int64), told, {1: 3})
+    return AuditTracks(7, np.arange(n), np.ones(n, dtype=np.int64), told, {1: 3}, np.arange(n))
 
 
 def judged(correct: list[int], probability: float = 0.9, flagged: list[int] | None = None) -> AuditAnswers:

@@ -55,8 +55,15 @@ def upgrade() -> None:
             "pictures", sa.Integer(), nullable=False, comment="kept pictures that were looked at, spread in time"
         ),
         sa.Column("brightness", sa.Float(precision=24), nullable=False, comment="mean luma, 0 to 255"),
-        sa.Column("contrast", sa.Float(precision=24), nullable=False, comment="standard deviation of luma"),
-        sa.Column("sharpness", sa.Float(precision=24), nullable=False, comment="variance of the Laplacian of luma"),
+        sa.Column(
+            "contrast", sa.Float(precision=24), nullable=False, comment="standard deviation of luma, of 64 x 36 areas"
+        ),
+        sa.Column(
+            "sharpness",
+            sa.Float(precision=24),
+            nullable=False,
+            comment="variance of the Laplacian of luma at half the size",
+        ),
         sa.Column(
             "colourfulness", sa.Float(precision=24), nullable=False, comment="Hasler and Suesstrunk 2003; 0 is grey"
         ),
@@ -114,7 +121,7 @@ def upgrade() -> None:
         ),
         sa.Column("updated_at", MOMENT, nullable=False),
         sa.PrimaryKeyConstraint("block_id", name=op.f("pk_drift_block")),
-        sa.UniqueConstraint("camera", "day", "signal", "model_id", name="uq_drift_block_what"),
+        sa.UniqueConstraint("camera", "day", "signal", "model_id", "light", name="uq_drift_block_what"),
         comment="one signal of one camera and day",
     )
     op.create_index("ix_drift_block_day", "drift_block", ["day"], unique=False)

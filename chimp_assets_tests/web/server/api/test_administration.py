@@ -16,6 +16,7 @@ from chimp_assets.database.work.due import MAX_ATTEMPTS
 from chimp_assets.home import Home
 from chimp_assets.insight import archive, models
 from chimp_assets.insight.labelling import people
+from chimp_assets.monitoring.card import key_of
 from chimp_assets_tests.database.world import DETECTOR, HEAD, START, add_video, event, track
 from chimp_assets_tests.web.server.conftest import PASSWORD, Browser
 
@@ -92,6 +93,20 @@ def test_models_show_the_newest_measurement_and_why_others_were_refused(
     assert browser("lotte").get("/models?model=99").status_code == 404
 
 
+def test_the_card_of_a_model_is_for_all_who_may_see_it(home: Home, browser: Callable[..., Browser]) -> None:
+    measured(home)
+    lotte = browser("lotte")
+    assert f'href="/models/{HEAD}/card"' in lotte.get("/models").text
+    page = lotte.get(f"/models/{HEAD}/card").text
+    assert "It knows 3 individuals." in page
+    assert "0.7" in page
+    text = lotte.get(f"/models/{HEAD}/card?form=md")
+    assert text.headers["content-type"].startswith("text/markdown")
+    assert text.text.startswith("---\nlicense: ")
+    assert lotte.get(f"/models/{HEAD}/card?form=json").json()["model_id"] == HEAD
+    assert lotte.get("/models/99/card").status_code == 404
+
+
 def test_promotion_and_the_way_back_are_those_of_the_command_line(home: Home, browser: Callable[..., Browser]) -> None:
     """Two ways to make a champion would be two rules for it."""
     measured(home)
@@ -107,6 +122,7 @@ def test_promotion_and_the_way_back_are_those_of_the_command_line(home: Home, br
     assert ada.post("/api/models/rollback", json={"task": "detector", "why": "too slow"}).json()["model_id"] == DETECTOR
     assert audited(home, "model.promote") == [("ada", "detector 2")]
     assert audited(home, "model.rollback") == [("ada", "detector 1")]
+    assert {key_of(model_id, "json") for model_id in (DETECTOR, other)} <= {one.key for one in home.store.list("cards")}
     page = browser("lotte").get("/models").text
     assert "finds small ones" in page
     assert "too slow" in page

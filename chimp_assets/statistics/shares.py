@@ -1,6 +1,7 @@
-"""Intervals of shares in closed form.
+"""Intervals of shares of independent answers, in closed form.
 
-Does not belong here: what is counted, and the bootstrap (`vision.evaluation`).
+Belongs here: Wilson's interval. Does not belong here: what is counted (`vision.evaluation`), answers that depend on
+each other (`blocks`), answers looked at again and again (`anytime`).
 """
 
 from __future__ import annotations
