@@ -16,9 +16,10 @@ import sqlalchemy as sa
 from chimp_assets.database import schema as t
 from chimp_assets.errors import SettingsError
 from chimp_assets.home import Home
-from chimp_assets.monitoring import channels, messages
 from chimp_assets.monitoring.alerts import open_alert, resolve
-from chimp_assets.monitoring.channels import MAIL_PASSWORD, WEBHOOK_ADDRESS, Mail, Message, Webhook
+from chimp_assets.monitoring.messages import channels
+from chimp_assets.monitoring.messages import telling as messages
+from chimp_assets.monitoring.messages.channels import MAIL_PASSWORD, WEBHOOK_ADDRESS, Mail, Message, Webhook
 from chimp_assets.settings import MonitoringSettings, load_settings
 from chimp_assets_tests.database.t_sql import compiled, faults_of
 from chimp_assets_tests.monitoring.receivers import HookServer, MailServer
