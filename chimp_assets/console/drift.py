@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from chimp_assets.insight.drift import AlertEffect, AlertStory
-    from chimp_assets.monitoring.messages import AlertMessage
+    from chimp_assets.monitoring.messages.telling import AlertMessage
 
 _STYLES = {"open": "yellow", "expected": "dim", "resolved": "green"}
 _ORDER = ("open", "expected", "resolved")

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from chimp_assets.database import schema as t
 from chimp_assets.database.connection.parameters import in_parts
 from chimp_assets.monitoring.alerts import OPEN, Alert
-from chimp_assets.monitoring.messages import AlertMessage, messages_of
+from chimp_assets.monitoring.messages.telling import AlertMessage, messages_of
 from chimp_assets.monitoring.words import sentence
 
 AROUND = timedelta(days=90)

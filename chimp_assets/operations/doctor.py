@@ -31,8 +31,8 @@ from chimp_assets.database.upkeep.server_settings import wrong_settings
 from chimp_assets.database.upkeep.shared_settings import different, shared_settings
 from chimp_assets.errors import ChimpError
 from chimp_assets.home import Home, archive_folder
-from chimp_assets.monitoring.channels import channels_of
-from chimp_assets.monitoring.messages import unsent
+from chimp_assets.monitoring.messages.channels import channels_of
+from chimp_assets.monitoring.messages.telling import unsent
 from chimp_assets.operations.sweep import SAFE_AGE_S, audit_store
 from chimp_assets.settings import shared_values
 

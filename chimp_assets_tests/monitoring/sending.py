@@ -6,7 +6,7 @@ import sys
 from typing import Any
 
 from chimp_assets.home import Home
-from chimp_assets.monitoring import messages
+from chimp_assets.monitoring.messages import telling as messages
 
 STEPS = {"before the claim": "claim_next", "before sending": "_message", "before the note": "_note"}
 

@@ -16,9 +16,10 @@ import sqlalchemy as sa
 from chimp_assets.database import schema as t
 from chimp_assets.errors import SettingsError
 from chimp_assets.home import Home
-from chimp_assets.monitoring import channels, messages
 from chimp_assets.monitoring.alerts import open_alert, resolve
-from chimp_assets.monitoring.channels import MAIL_PASSWORD, WEBHOOK_ADDRESS, Mail, Message, Webhook
+from chimp_assets.monitoring.messages import channels
+from chimp_assets.monitoring.messages import telling as messages
+from chimp_assets.monitoring.messages.channels import MAIL_PASSWORD, WEBHOOK_ADDRESS, Mail, Message, Webhook
 from chimp_assets.settings import MonitoringSettings, load_settings
 from chimp_assets_tests.database.t_sql import compiled, faults_of
 from chimp_assets_tests.monitoring.receivers import HookServer, MailServer
@@ -28,20 +29,16 @@ NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LATER = timedelta(seconds=messages.CLAIM_S + 1)
 
 
-def notice(home: Home, camera: str = "wood/north", day: int = 1) -> int:
-    """Opens an alert and returns its number."""
+def notice(home: Home, *cameras: str) -> int:
+    """Opens an alert of each camera and returns the number of the last."""
+    number = None
     with home.database.write() as conn:
-        found = open_alert(
-            conn,
-            kind="data",
-            signal="contrast",
-            camera=camera,
-            since=date(2026, 2, day),
-            noticed=date(2026, 2, 20),
-            size=-3.0,
-        )
-    assert found is not None
-    return found
+        for camera in cameras or ("wood/north",):
+            since, noticed = date(2026, 2, 1), date(2026, 2, 20)
+            what = {"kind": "data", "signal": "contrast", "size": -3.0}
+            number = open_alert(conn, **what, camera=camera, since=since, noticed=noticed)
+    assert number is not None
+    return number
 
 
 def opened(home: Home) -> Home:
@@ -148,8 +145,7 @@ def test_a_message_that_is_sent_again_tells_the_same_alerts(told_by_hook, hook):
 
 def test_a_hundred_alerts_are_one_message_and_the_next_ones_are_collected(told_by_hook, hook):
     """A first ingest of decades notices much at once; nobody reads a hundred mails."""
-    for n in range(100):
-        notice(told_by_hook, f"camera {n}")
+    notice(told_by_hook, *(f"camera {n}" for n in range(100)))
     assert messages.tell(told_by_hook, NOW).told == {"webhook": 100}
     notice(told_by_hook, "late 1")
     assert messages.tell(told_by_hook, NOW + timedelta(minutes=30)).told == {}

@@ -54,7 +54,7 @@ def make_label_home(root: Path, tracks: int = 40, planned: int | None = None, se
     who = {track_id: n % len(codes) for n, track_id in enumerate(ids)}
     _write_media(home, ids, who)
     # The screen for boxes begins with the newest videos.
-    _write_frames(home, range(max(1, videos - 2), videos + 1))
+    write_frames(home, range(max(1, videos - 2), videos + 1))
     with db.write() as conn:
         # Who is known by which pictures: the first tracks of each.
         photos = [
@@ -183,7 +183,7 @@ def _write_media(home: Home, ids: list[int], who: dict[int, int]) -> None:
         insert_rows(conn, s.item_media, {column: [row[column] for row in rows] for column in rows[0]})
 
 
-def _write_frames(home: Home, videos: Iterable[int]) -> None:
+def write_frames(home: Home, videos: Iterable[int]) -> None:
     """The stored frames of some videos, where the rows say they are."""
     with home.database.write() as conn:
         for video_id in videos:

@@ -18,12 +18,13 @@ from chimp_assets.database import schema as t
 from chimp_assets.database.labels.events import record_events
 from chimp_assets.database.people.users import add_user
 from chimp_assets.home import Home
-from chimp_assets.monitoring.alerts import open_alert
+from chimp_assets.monitoring.alerts import alert, open_alert
+from chimp_assets.monitoring.contact_sheet import contact_sheet
 from chimp_assets.web.auth.accounts import set_password
 from chimp_assets_tests.database.world import event, track
 from chimp_assets_tests.web.conftest import Served, Site, sign_in
 from chimp_assets_tests.web.disputed import make_disputed
-from chimp_assets_tests.web.label_home import PASSWORD
+from chimp_assets_tests.web.label_home import PASSWORD, write_frames
 from chimp_assets_tests.web.names import NAMES, codes
 from chimp_assets_tests.web.steps import LOADED
 
@@ -96,7 +97,7 @@ def _notice_change(home: Home) -> None:
         camera = sorted(shot.camera for shot in shots)[0]
         days = sorted({shot.recorded_on for shot in shots if shot.camera == camera})
         since = days[len(days) // 2]
-        open_alert(
+        number = open_alert(
             conn, kind="data", signal="sharpness", camera=camera, since=since, noticed=days[-1], size=-3.0,
             detail={"before": 412.0, "after": 65.0},
         )  # fmt: skip
@@ -114,6 +115,9 @@ def _notice_change(home: Home) -> None:
                     updated_at=datetime.now(UTC),
                 )
             )
+    with home.database.read() as conn:
+        sheet = contact_sheet(home, alert(conn, number))
+    write_frames(home, {video_id for video_id, _ in (*sheet.before, *sheet.after)})
 
 
 @pytest.fixture(scope="module")

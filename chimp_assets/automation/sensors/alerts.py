@@ -16,7 +16,7 @@ def build() -> dg.SensorDefinition:
         "Level-triggered on `alert_message`: what a killed tick left is finished by a later one, with the same key.",
     )
     def alerts(context: dg.SensorEvaluationContext, home: HomeResource) -> dg.SkipReason:
-        from chimp_assets.monitoring.messages import tell
+        from chimp_assets.monitoring.messages.telling import tell
 
         opened = home.open()
         wanted = opened.settings.monitoring

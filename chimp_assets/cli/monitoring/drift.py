@@ -85,8 +85,8 @@ def tell(
 
     Exit code 2 if a way failed.
     """
-    from chimp_assets.monitoring.messages import send_test, try_again
-    from chimp_assets.monitoring.messages import tell as tell_now
+    from chimp_assets.monitoring.messages.telling import send_test, try_again
+    from chimp_assets.monitoring.messages.telling import tell as tell_now
 
     home = opened()
     if not test:

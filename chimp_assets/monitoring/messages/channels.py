@@ -1,7 +1,7 @@
 """The ways by which an alert is told: a webhook and a mail, each handed over once, in bounded time, or not at all.
 
 Belongs here: what a receiver is sent, how long it may take, what its answer means, and which settings a way needs.
-Does not belong here: what is told (`words`), and what was told already (`messages`).
+Does not belong here: what is told (`words`), and what was told already (`telling`).
 
 The address of the webhook may hold a key, so it comes from the environment, as the password of the mail server does;
 neither is ever in a sentence of an error: those are made here, of the kind of the fault alone, and nothing that a

@@ -28,7 +28,7 @@ from chimp_assets.database.texts import visible_line
 from chimp_assets.errors import ChimpError
 from chimp_assets.home import Home
 from chimp_assets.monitoring.alerts import OPEN, Alert, alert
-from chimp_assets.monitoring.channels import Message, channels_of, fault_in_words
+from chimp_assets.monitoring.messages.channels import Message, channels_of, fault_in_words
 from chimp_assets.monitoring.words import sentence
 from chimp_assets.settings import Settings
 
