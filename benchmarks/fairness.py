@@ -14,8 +14,8 @@ import numpy as np
 import scipy.stats
 
 from chimp_assets.acquisition.lanes.groups import draw_in_turn, lure_weights
-from chimp_assets.monitoring.groups.comparison import GroupMetric, MetricRows, compare
-from chimp_assets.monitoring.groups.individuals import compare_individuals
+from chimp_assets.monitoring.groups.comparison import ALPHA, GroupMetric, MetricRows, compare
+from chimp_assets.monitoring.groups.individuals import individual_tests
 from chimp_assets.settings import GateSettings
 from chimp_assets.statistics.blocks import block_interval
 from chimp_assets.statistics.multiplicity import benjamini_hochberg
@@ -68,8 +68,8 @@ def simulated_audit(
     )
 
 
-def report(audit: SimulatedAudit, rng: np.random.Generator, pool: bool = True) -> list[GroupMetric]:
-    """Recall of all groups and individuals, and a second metric that is the same for all groups."""
+def report(audit: SimulatedAudit, rng: np.random.Generator) -> list[GroupMetric]:
+    """Recall of all groups, and a second metric that is the same for all groups."""
     n = len(audit.right)
     rows = np.arange(n)
     other = simulated_audit(rng, n).right
@@ -78,13 +78,13 @@ def report(audit: SimulatedAudit, rng: np.random.Generator, pool: bool = True) -
         for name, right in (("recall", audit.right), ("precision", other))
     ]
     slices = {metric.name: audit.slices for metric in metrics}
-    told = compare(metrics, slices, audit.block, np.ones(n), LEAST, rng, draws=50)
-    return told + (compare_individuals(audit.right, audit.who, audit.block, LEAST) if pool else [])
+    return compare(metrics, slices, audit.block, np.ones(n), LEAST, rng, draws=50)
 
 
-def named(told: list[GroupMetric]) -> list[GroupMetric]:
-    """Groups that a report names."""
-    return [one for one in told if one.state in ("worse", "better")]
+def names_any(audit: SimulatedAudit, rng: np.random.Generator) -> bool:
+    """Whether a report names a group or an individual."""
+    individuals = individual_tests(audit.right, audit.who, audit.block, LEAST).adjusted
+    return any(one.state in ("worse", "better") for one in report(audit, rng)) or bool((individuals <= ALPHA).any())
 
 
 def by_wilson(audit: SimulatedAudit) -> int:
@@ -144,7 +144,7 @@ def without_difference(rng: np.random.Generator, draws: int, alike: float) -> tu
     any_named, marked, rows = 0, 0, 0
     for _ in range(draws):
         audit = simulated_audit(rng, alike=alike)
-        any_named += bool(named(report(audit, rng)))
+        any_named += names_any(audit, rng)
         marked += by_wilson(audit)
         rows += by_rows(audit) > 0
     return any_named / draws, marked / draws, rows / draws
@@ -159,7 +159,7 @@ def infants_found(rng: np.random.Generator, draws: int, alike: float) -> tuple[f
         if n < 150:
             continue
         done, answers = done + 1, answers + n
-        told = report(audit, rng, pool=False)
+        told = report(audit, rng)
         found += any((one.slice_value, one.name, one.state) == ("infant", "recall", "worse") for one in told)
     return found / draws, answers / draws
 

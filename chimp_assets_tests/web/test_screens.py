@@ -70,6 +70,7 @@ SCREENS = [
     Screen("review, asking", "/review?queue=flags", ".opinion", _press("Shift+Q", "dialog[open]")),
     Screen("my answers", "/mine", who="vera"),
     Screen("models", "/models", who="ada"),
+    Screen("fairness", "/fairness", who="ada"),
     Screen("data", "/data", who="ada"),
     Screen("users", "/users", who="ada"),
     Screen("users, asked again", "/users", who="ada", opens=lambda page: page.get_by_text("Disable").first.click()),
