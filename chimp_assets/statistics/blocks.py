@@ -3,11 +3,11 @@
 Four tracks a clip with a correlation of 0.5 make Wilson's 95 % cover 78 %. Here the block is what is counted as
 independent: only sums over blocks enter. With one block, or with answers that are all alike, intervals are wide.
 
-How a mean's interval was chosen (`benchmarks.intervals` prints all of them): the variance between blocks with each
-block's leverage taken out (the jackknife, CR3: Bell and McCaffrey 2002), as an effective number of answers in Wilson's
-interval (Korn and Graubard 1998; Dean and Pagano 2015), with a t quantile whose degrees of freedom follow how unequal
-the blocks are (Satterthwaite 1946). The percentile bootstrap covers 42 to 89 % where shares are near 1 and blocks are
-few; the studentised bootstrap of shares is worse still, and is used for unbounded values alone.
+How a mean's interval was chosen (`benchmarks.intervals` prints coverage and foils): the variance between blocks with
+each block's leverage taken out (the jackknife, CR3: Bell and McCaffrey 2002), as an effective number of answers in
+Wilson's interval (Korn and Graubard 1998; Dean and Pagano 2015), with a t quantile whose degrees of freedom follow how
+unequal the blocks are (Satterthwaite 1946). The percentile bootstrap covers 42 to 89 % where shares are near 1 and
+blocks are few; the studentised bootstrap of shares is worse still, and is used for unbounded values alone.
 
 Belongs here: intervals of means, gaps, paired gains and any statistic of rows in blocks. Does not belong here: bounds
 that hold however often one looks (`anytime`), what a block is (`vision.evaluation.audit`).
@@ -325,7 +325,11 @@ def _studentised(
     low, high = np.quantile(t, [(1 - confidence) / 2, (1 + confidence) / 2]) if len(t) else (-least, least)
     reach = np.sqrt(mean.variance)
     return Interval(
-        mean.value, mean.value - reach * max(high, least), mean.value + reach * max(-low, least), mean.n, mean.blocks
+        mean.value,
+        float(mean.value - reach * max(high, least)),
+        float(mean.value + reach * max(-low, least)),
+        mean.n,
+        mean.blocks,
     )
 
 

@@ -31,10 +31,12 @@ HOURS_SHOWN = 48
 
 @dataclass(frozen=True)
 class Share:
-    """hits of n, with the 95 % interval (Wilson)."""
+    """hits of n, with the 95 % interval. days: (hits, n) of each camera-day, whose tracks depend on each other; none:
+    the n were drawn one by one."""
 
     hits: int
     n: int
+    days: tuple[tuple[int, int], ...] = ()
 
     @property
     def value(self) -> float:
@@ -43,8 +45,17 @@ class Share:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """The 95 % interval."""
-        return wilson(self.hits, self.n)
+        """The 95 % interval: by camera-days, or Wilson's."""
+        if not self.days:
+            return wilson(self.hits, self.n)
+        import numpy as np  # the web server starts without it
+
+        from chimp_assets.statistics.blocks import block_interval
+
+        n = [m for _, m in self.days]
+        right = np.concatenate([np.repeat([1.0, 0.0], [k, m - k]) for k, m in self.days])
+        found = block_interval(right, np.repeat(np.arange(len(n)), n), np.random.default_rng(0))
+        return found.low, found.high
 
 
 @dataclass(frozen=True)
@@ -176,7 +187,7 @@ def answering_summary(conn: sa.Connection) -> AnsweringSummary:
 
 
 def _alike(conn: sa.Connection, low: int) -> dict[str, Share]:
-    """Agreement with others, in the newest answers to tracks that somebody else answered too."""
+    """Agreement with others, in the newest answers to tracks that somebody else answered too, by camera-day."""
     mine, theirs = t.annotation.alias("mine"), t.annotation.alias("theirs")
     one, other = t.individual.alias("one"), t.individual.alias("other")
     back = t.annotation.alias("taken_back")
@@ -193,9 +204,13 @@ def _alike(conn: sa.Connection, low: int) -> dict[str, Share]:
     same = sa.or_(same_name, sa.and_(mine.c.kind.not_in(NAMING_KINDS), mine.c.kind == theirs.c.kind))
     rows = conn.execute(
         sa.select(
-            mine.c.annotator_id, sa.func.sum(sa.case((same, 1), else_=0)).label("hits"), sa.func.count().label("n")
+            mine.c.annotator_id, t.video.c.camera, t.video.c.recorded_on,
+            sa.case((t.video.c.recorded_on.is_(None), t.video.c.video_id), else_=None).label("video_id"),
+            sa.func.sum(sa.case((same, 1), else_=0)).label("hits"), sa.func.count().label("n"),
         )
         .join_from(mine, theirs, sa.and_(theirs.c.track_id == mine.c.track_id))
+        .join(t.track, t.track.c.track_id == mine.c.track_id)
+        .join(t.video, t.video.c.video_id == t.track.c.video_id)
         .outerjoin(one, one.c.individual_id == mine.c.individual_id)
         .outerjoin(other, other.c.individual_id == theirs.c.individual_id)
         .where(
@@ -203,11 +218,17 @@ def _alike(conn: sa.Connection, low: int) -> dict[str, Share]:
             theirs.c.kind.in_(ANSWER_KINDS), theirs.c.other_track_id.is_(None),
             theirs.c.annotator_id != mine.c.annotator_id, stands(mine), stands(theirs),
         )
-        .group_by(mine.c.annotator_id)
+        .group_by(
+            mine.c.annotator_id, t.video.c.camera, t.video.c.recorded_on,
+            sa.case((t.video.c.recorded_on.is_(None), t.video.c.video_id), else_=None),
+        )
     ).all()  # fmt: skip
+    days: dict[int, list[tuple[int, int]]] = defaultdict(list)
+    for row in rows:
+        days[row.annotator_id].append((int(row.hits), int(row.n)))
     # Names are joined here: in the statement, SQLite would scan the events once for each user.
     names = {row.user_id: row.name for row in conn.execute(sa.select(t.app_user.c.user_id, t.app_user.c.name))}
-    return {names[row.annotator_id]: Share(int(row.hits), int(row.n)) for row in rows}
+    return {names[who]: Share(sum(k for k, _ in one), sum(n for _, n in one), tuple(one)) for who, one in days.items()}
 
 
 def _gold(conn: sa.Connection) -> dict[str, Share]:

@@ -48,7 +48,7 @@ class AuditTracks:
     slices: by kind, str [n], "" where not known: individual (anim_id), sex, age_class and matriline of the individual
     on that day, camera, light, year and split of the video, length of the track. mother: individual_id to that of its
     mother. block: i64 [n], the camera-day (`camera_days`): tracks of one block share light, place and company, and
-    depend on each other.
+    depend on each other. answered: i64 [n], seq of the answer that counts.
     """
 
     watermark_seq: int
@@ -57,6 +57,7 @@ class AuditTracks:
     slices: dict[str, np.ndarray]
     mother: dict[int, int]
     block: np.ndarray
+    answered: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -105,8 +106,8 @@ def audit_tracks(conn: sa.Connection, timezone: str = "UTC", lane: str = "audit"
     track, video, split = schema.track, schema.video, schema.split_assignment
     rows = conn.execute(
         sa.select(
-            answer.c.track_id, answer.c.kind, answer.c.individual_id, video.c.camera, video.c.recorded_at,
-            video.c.recorded_on, split.c.split, track.c.first_s, track.c.last_s, track.c.video_id,
+            answer.c.track_id, answer.c.seq, answer.c.kind, answer.c.individual_id, video.c.camera,
+            video.c.recorded_at, video.c.recorded_on, split.c.split, track.c.first_s, track.c.last_s, track.c.video_id,
         )
         .join_from(answer, track, track.c.track_id == answer.c.track_id)
         .join(video, video.c.video_id == track.c.video_id)
@@ -137,6 +138,7 @@ def audit_tracks(conn: sa.Connection, timezone: str = "UTC", lane: str = "audit"
         },
         mother=known.mother,
         block=camera_days([(r.camera, r.recorded_on, r.video_id) for r in rows]),
+        answered=np.array([r.seq for r in rows], dtype=np.int64),
     )
 
 

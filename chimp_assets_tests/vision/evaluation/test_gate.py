@@ -18,7 +18,7 @@ GATE = GateSettings()
 def audit(n: int, **slices: list[str]) -> AuditTracks:
     kinds = {"sex": ["F"] * n, "age_class": ["adult"] * n, "camera": ["cam"] * n, **slices}
     told = {kind: np.array(values, dtype=object) for kind, values in kinds.items()}
-    return AuditTracks(7, np.arange(n), np.ones(n, dtype=np.int64), told, {1: 3}, np.arange(n))
+    return AuditTracks(7, np.arange(n), np.ones(n, dtype=np.int64), told, {1: 3}, np.arange(n), np.arange(n))
 
 
 def judged(correct: list[int], probability: float = 0.9, flagged: list[int] | None = None) -> AuditAnswers:
@@ -40,7 +40,7 @@ def judged(correct: list[int], probability: float = 0.9, flagged: list[int] | No
 
 
 def verdict(mine: list[int], theirs: list[int], tracks: AuditTracks | None = None, gate: GateSettings = GATE):
-    found = against_champion(tracks or audit(len(mine)), judged(mine), judged(theirs), 3, gate, 0)
+    found = against_champion(tracks or audit(len(mine)), judged(mine), judged(theirs), 3, gate)
     assert untranslated([found.reason]) == set()
     return found
 
