@@ -173,9 +173,11 @@ def gate_refuses(rng: np.random.Generator, draws: int) -> float:
         before = rng.random(n) < 0.75
         after = np.where(infant, before & (rng.random(n) < 0.55), before | (rng.random(n) < 0.5))
         slices = {kind: np.full(n, "", dtype=object) for kind in ("sex", "camera")}
+        slices["matriline"] = np.char.add("m", rng.integers(0, 15, n).astype(str)).astype(object)
         slices["age_class"] = np.where(infant, "infant", "adult").astype(object)
-        tracks = AuditTracks(1, np.arange(n), np.ones(n, np.int64), slices, {}, np.arange(n) // EACH, np.arange(n))
-        verdict = against_champion(tracks, _answers(after), _answers(before), 1, GateSettings(), 0)
+        rows, clips = np.arange(n), rng.permutation(n) // EACH
+        tracks = AuditTracks(1, rows, np.ones(n, np.int64), slices, {}, clips, rows)
+        verdict = against_champion(tracks, _answers(after), _answers(before), 1, GateSettings())
         refused += not verdict.promoted and after.mean() > before.mean()
     return refused / draws
 
