@@ -122,17 +122,17 @@ def write_report(report: FairnessReport, db: Database, file: Path) -> int:
     return write_export(Export("fairness", file.suffix, lambda _, stream: write(report, stream)), db, file)
 
 
-def sentences(report: FairnessReport) -> list[str]:
-    """What is sure, in plain English, and what too few answers leave open."""
+def sentences(report: FairnessReport, shown: Callable[[str], str] = str) -> list[str]:
+    """What is sure, in plain English, and what too few answers leave open. shown: names of groups, made safe."""
     worse, few = report.told("worse"), report.told("too_few")
     said = [
-        f"{_named(one)}: {one.metric.replace('_', ' ')} is worse than of all others, {in_words(one)}"
+        f"{_named(one, shown)}: {one.metric.replace('_', ' ')} is worse than of all others, {in_words(one)}"
         f" ({one.n} answers on {one.days} camera-days)."
         for one in worse
     ]
     if not said:
         said.append("No group is named worse than the others beyond chance.")
-    said += [f"{_named(one)}: too few answers to say ({one.n}); {one.needed} more would tell." for one in few]
+    said += [f"{_named(one, shown)}: too few answers to say ({one.n}); {one.needed} more would tell." for one in few]
     if report.too_few:
         said.append(f"Individuals with too few answers to say: {report.too_few}.")
     return said
@@ -147,8 +147,8 @@ def in_words(one: FairnessLine) -> str:
     return f"{one.value:.0%} ({one.low:.0%} to {one.high:.0%})"
 
 
-def _named(one: FairnessLine) -> str:
-    return f"{one.kind.replace('_', ' ')} {one.group}"
+def _named(one: FairnessLine, shown: Callable[[str], str]) -> str:
+    return f"{one.kind.replace('_', ' ')} {shown(one.group)}"
 
 
 def _cells(report: FairnessReport) -> list[tuple[object, ...]]:
@@ -177,7 +177,7 @@ def _table(report: FairnessReport) -> tuple[tuple[str, ...], list[tuple[str, ...
 def _markdown(report: FairnessReport, stream: BinaryIO) -> int:
     names, rows = _table(report)
     parts = [f"# {_title(report)}", ABOUT, _when(report)]
-    parts.append("\n".join(f"- {markdown.code(one)}" for one in sentences(report)))
+    parts.append("\n".join(f"- {one}" for one in sentences(report, markdown.code)))
     head = "| " + " | ".join(names) + " |\n|" + "---|" * len(names)
     parts.append("\n".join([head, *("| " + " | ".join(map(markdown.code, row)) + " |" for row in rows)]))
     stream.write(("\n\n".join(parts) + "\n").encode())

@@ -77,6 +77,7 @@ SCREENS = [
     Screen("models", "/models", who="ada"),
     Screen("what changed", "/drift"),
     Screen("one change", "/drift/1", ".contact-sheet img"),
+    Screen("fairness", "/fairness", who="ada"),
     Screen("data", "/data", who="ada"),
     Screen("users", "/users", who="ada"),
     Screen("users, asked again", "/users", who="ada", opens=lambda page: page.get_by_text("Disable").first.click()),

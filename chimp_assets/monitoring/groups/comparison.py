@@ -114,9 +114,11 @@ def compare(
             intervals = simultaneous(mine, by, group, rng, draws, weight=w, limits=metric.limits)
             for g, name in enumerate(names):
                 one = intervals[g]
+                # Of a group alone in its kind there is nothing to compare.
+                state = "same" if len(names) == 1 and one.n >= least else "too_few"
                 told.append(
                     GroupMetric(
-                        kind, name, metric.name, one.value, one.low, one.high, None, one.n, one.blocks, "too_few", None
+                        kind, name, metric.name, one.value, one.low, one.high, None, one.n, one.blocks, state, None
                     )
                 )
                 if len(names) > 1 and one.n >= least:

@@ -10,6 +10,8 @@ Belongs here: individuals, on plain arrays. Does not belong here: groups (`compa
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import scipy.special
 
@@ -18,20 +20,34 @@ from chimp_assets.statistics.multiplicity import benjamini_hochberg
 from chimp_assets.statistics.pooling import answers_to_tell, pooled
 
 
-def compare_individuals(
-    right: np.ndarray, who: np.ndarray, block: np.ndarray, least: int, name: str = "recall"
-) -> list[GroupMetric]:
-    """Recall of each individual with an answer. right: bool [n]; who: str [n], "" is nobody; block: i64 [n].
+@dataclass(frozen=True)
+class IndividualTests:
+    """Individuals with an answer, each compared with all: names str [k]; n, hits, blocks i64 [k]; effective,
+    effective_hits f64 [k], answers that are worth as many independent ones; adjusted f64 [k], NaN where not compared;
+    mean: share right of all; tested: how many were compared."""
 
-    value, low, high: partially pooled, with answers of one camera-day counted as far as they are alike. Compared are
-    those with `least` answers; the chance of so few right ones, if the individual is like all, is that of answers whose
-    errors come together in camera-days (beta-binomial by block).
-    """
-    right, known = right.astype(bool), who != ""
-    right, who, block = right[known], who[known], block[known]
+    names: list[str]
+    n: np.ndarray
+    hits: np.ndarray
+    blocks: np.ndarray
+    effective: np.ndarray
+    effective_hits: np.ndarray
+    adjusted: np.ndarray
+    mean: float
+    tested: int
+
+
+def individual_tests(right: np.ndarray, who: np.ndarray, block: np.ndarray, least: int) -> IndividualTests:
+    """right: bool [n]; who: str [n], "" is nobody; block: i64 [n]. Compared are those with `least` answers: the chance
+    of so few right ones, if the individual is like all, is that of answers whose errors come together in camera-days
+    (beta-binomial by block)."""
+    known = who != ""
+    right, who, block = right[known].astype(bool), who[known], block[known]
     names, of = np.unique(who.astype(str), return_inverse=True)
-    if not len(names):
-        return []
+    k = len(names)
+    if not k:
+        nothing = np.zeros(0)
+        return IndividualTests([], nothing, nothing, nothing, nothing, nothing, nothing, float("nan"), 0)
     mean = float(right.mean())
     # A cell is an individual on a camera-day: what its answers share.
     cells, cell = np.unique(np.stack([of, np.unique(block, return_inverse=True)[1]]), axis=1, return_inverse=True)
@@ -39,26 +55,37 @@ def compare_individuals(
     hit_cell = np.bincount(cell, right, cells.shape[1])
     alike = alikeness(hit_cell, n_cell)
     effective = n_cell / (1 + (n_cell - 1) * alike)
-    n_effective = np.bincount(cells[0], effective, len(names))
-    hits_effective = np.bincount(cells[0], hit_cell / n_cell * effective, len(names))
-    shares = pooled(hits_effective, n_effective)
-    n, blocks = np.bincount(of, minlength=len(names)), np.bincount(cells[0], minlength=len(names))
-    hits = np.bincount(of, right, len(names))
+    n, hits = np.bincount(of, minlength=k), np.bincount(of, right, k)
     tested = np.flatnonzero(n >= least)
     p = np.array([_two_sided(int(hits[i]), n_cell[cells[0] == i], mean, alike) for i in tested])
-    adjusted = np.full(len(names), np.nan)
+    adjusted = np.full(k, np.nan)
     if len(tested):
         adjusted[tested] = np.minimum(1.0, benjamini_hochberg(p) * ALPHA / INDIVIDUALS)
+    return IndividualTests(
+        names.tolist(), n, hits, np.bincount(cells[0], minlength=k), np.bincount(cells[0], effective, k),
+        np.bincount(cells[0], hit_cell / n_cell * effective, k), adjusted, mean, len(tested),
+    )  # fmt: skip
+
+
+def compare_individuals(
+    right: np.ndarray, who: np.ndarray, block: np.ndarray, least: int, name: str = "recall"
+) -> list[GroupMetric]:
+    """Recall of each individual with an answer, compared as in `individual_tests`. value, low, high: partially pooled,
+    with answers of one camera-day counted as far as they are alike."""
+    of = individual_tests(right, who, block, least)
+    if not of.names:
+        return []
+    shares = pooled(of.effective_hits, of.effective)
     told = []
-    for i, code in enumerate(names.tolist()):
-        needed = _needed(int(n[i]), float(n_effective[i]), mean, max(1, len(tested)))
+    for i, code in enumerate(of.names):
+        needed = _needed(int(of.n[i]), float(of.effective[i]), of.mean, max(1, of.tested))
         state = "too_few" if needed else "same"
-        if adjusted[i] <= ALPHA:
-            state = "worse" if hits[i] / n[i] < mean else "better"
+        if of.adjusted[i] <= ALPHA:
+            state = "worse" if of.hits[i] / of.n[i] < of.mean else "better"
         told.append(
             GroupMetric(
                 "individual", code, name, float(shares.value[i]), float(shares.low[i]), float(shares.high[i]),
-                None if np.isnan(adjusted[i]) else float(adjusted[i]), int(n[i]), int(blocks[i]), state,
+                None if np.isnan(of.adjusted[i]) else float(of.adjusted[i]), int(of.n[i]), int(of.blocks[i]), state,
                 needed if state == "too_few" else None,
             )
         )  # fmt: skip

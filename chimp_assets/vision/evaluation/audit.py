@@ -237,10 +237,7 @@ def slices_of(tracks: AuditTracks, judged: AuditAnswers) -> dict[str, np.ndarray
     slices = {kind: values[judged.row] for kind, values in tracks.slices.items()}
     if judged.infrared is not None and "light" in slices:
         slices["light"] = np.where(judged.infrared, "infrared", slices["light"])
-    nothing = np.full(len(n), "", dtype=object)
     return {
-        "matriline": nothing,
-        "year": nothing,
         **slices,
         "training_tracks": np.where(n < RARE_TRACKS, f"under {RARE_TRACKS}", f"{RARE_TRACKS} or more").astype(object),
         "labels": some.astype(object),

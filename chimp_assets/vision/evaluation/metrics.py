@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 DATASET = "audit"
 ARCHIVE, DAYS = schema.ABOUT
-KINDS_OF_DAYS = ("camera", "light", "split")
+KINDS_OF_DAYS = ("camera", "light", "year", "split")
 """Slices into which whole camera-days fall. What is said of them is said of their days to come."""
 ECE_BINS = 10
 FALSE_ALARMS = (0.01, 0.05)  # false-alarm rates on known animals at which the true-positive rate is reported

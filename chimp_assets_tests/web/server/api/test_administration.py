@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +15,8 @@ from chimp_assets.database import schema as s
 from chimp_assets.database.labels.events import record_events
 from chimp_assets.database.work.due import MAX_ATTEMPTS
 from chimp_assets.home import Home
-from chimp_assets.insight import archive, models
+from chimp_assets.insight import archive, fairness, models
+from chimp_assets.insight.exports.export import ExportError
 from chimp_assets.insight.labelling import people
 from chimp_assets.monitoring.cards.card import key_of
 from chimp_assets_tests.database.world import DETECTOR, HEAD, START, add_video, event, track
@@ -105,6 +107,48 @@ def test_the_card_of_a_model_is_for_all_who_may_see_it(home: Home, browser: Call
     assert text.text.startswith("---\nlicense: ")
     assert lotte.get(f"/models/{HEAD}/card?form=json").json()["model_id"] == HEAD
     assert lotte.get("/models/99/card").status_code == 404
+
+
+def test_fairness_says_who_is_named_worse_and_what_nobody_can_tell_yet(
+    home: Home, browser: Callable[..., Browser], tmp_path: Path
+) -> None:
+    """'Infants 55 %' without 'too few to say' beside it makes equals out of what nobody has looked at."""
+    assert "Nothing has been measured yet" in browser("lotte").get("/fairness").text
+    same = {"model_id": HEAD, "watermark_seq": 9, "name": "recall", "blocks": 12, "created_at": START}
+    told = [
+        {"slice_kind": "all", "slice_value": "", "value": 0.8, "low": 0.7, "high": 0.9, "n": 200, "state": "same"},
+        {"slice_kind": "age_class", "slice_value": "infant", "value": 0.55, "low": 0.4, "high": 0.69, "n": 90,
+         "state": "worse", "adjusted_p": 0.01},
+        {"slice_kind": "camera", "slice_value": "<b>=1+1</b>", "value": None, "low": None, "high": None, "n": 3,
+         "state": "too_few", "needed": 23},
+    ]  # fmt: skip
+    with home.database.write() as conn:
+        conn.execute(sa.insert(s.fairness_metric).values({**same, **told[0], "watermark_seq": 3, "value": 0.1}))
+        for row in told:
+            conn.execute(sa.insert(s.fairness_metric).values({**same, **row}))
+    page = browser("lotte").get("/fairness").text
+    assert "55 %" in page
+    assert "40 % – 69 %" in page
+    assert "23 more would tell" in page
+    assert "10 %" not in page, "an older measurement"
+    assert "&lt;b&gt;" in page
+    assert "<b>" not in page
+    assert browser("lotte").get("/fairness?model=999").status_code == 404
+    with home.database.read() as conn:
+        found = fairness.fairness(conn)
+        view = conn.execute(sa.text("SELECT slice_value, verdict, n_needed, n_days FROM v_fairness ORDER BY n_answers"))
+        assert [tuple(row) for row in view] == [
+            ("<b>=1+1</b>", "too_few", 23, 12), ("infant", "worse", None, 12), ("", "same", None, 12),
+        ]  # fmt: skip
+    assert found is not None
+    for ending in ("html", "md", "csv"):
+        file = tmp_path / f"report.{ending}"
+        assert fairness.write_report(found, home.database, file) == 3
+        text = file.read_text(encoding="utf-8")
+        assert "infant" in text
+        assert ending == "csv" or "<b>" not in text.replace("` <b>=1+1</b> `", "")
+    with pytest.raises(ExportError, match="known ending"):
+        fairness.write_report(found, home.database, tmp_path / "report.docx")
 
 
 def test_promotion_and_the_way_back_are_those_of_the_command_line(home: Home, browser: Callable[..., Browser]) -> None:
