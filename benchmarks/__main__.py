@@ -26,6 +26,7 @@ ROWS = {
     "K": "benchmarks.kills",
     "C": "benchmarks.rows.concurrency",
     "S": "benchmarks.sign_ins",
+    "D1": "benchmarks.drift",
     "G1": "benchmarks.machines.g1_gpu",
 }
 """Rows that are measured so far; each module has `measure() -> Iterator[Row]`."""
