@@ -26,6 +26,7 @@ ROWS = {
     "K": "benchmarks.kills",
     "C": "benchmarks.rows.concurrency",
     "S": "benchmarks.sign_ins",
+    "D1": "benchmarks.drift",
     "G1": "benchmarks.machines.g1_gpu",
     "D1": "benchmarks.signals.while_decoding",
 }

@@ -9,9 +9,8 @@ that is used again and again breaks the promise by a factor of four.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -27,8 +26,11 @@ LEAST_DAYS = 6
 MOST_DAYS = 60
 YOUNG = Caution(inflation=1.5, share=0.5)
 """Of days in the first weeks, which stand nearer to each other than days of months do."""
-LAG_WEEKS = 6
-"""Newest weeks that are not in the reference: a change of which each week says a little would hide itself."""
+ORDINARY = Caution(inflation=1.2)
+"""Of weeks: neighbouring ones are alike where days are."""
+LAG_WEEKS = 3
+"""Newest weeks that are not in the reference: of a change of which each week says a little, the first weeks would hide
+the next."""
 SEASON_WEEKS = 3
 """Weeks before and after the same time of an earlier year that show its season."""
 SEASON_YEARS = 5
@@ -65,32 +67,39 @@ def alarm_threshold(streams: int, false_alarms_per_year: float, steps_per_year: 
     return max(1.0, streams * steps_per_year / false_alarms_per_year)
 
 
-@dataclass
 class ShiryaevRoberts:
-    """The e-detector R' = (1 + R) e: evidence for a change at any of the steps so far.
+    """E-detectors R' = (1 + R) e, one for each direction of a change, and their mean: evidence that there was one at
+    any step so far.
 
-    start: the step at which the change most likely began, of which the product of e-values since then is largest.
+    A week above and a week below is no change: directions are counted apart. The mean of e-detectors is one.
     """
 
-    evidence: float = 0.0
-    start: int = 0
-    _log: float = field(default=0.0, repr=False)
+    def __init__(self, evidence: F64Array | None = None) -> None:
+        self._each = np.zeros(1) if evidence is None else evidence
+        self._log = np.zeros(1)
+        self._start = np.zeros(1, np.int64)
 
-    def looked(self, e: float) -> float:
-        """The evidence if this step ended with e; nothing is kept."""
-        return (1 + self.evidence) * e
+    def looked(self, e: F64Array) -> F64Array:
+        """Evidence f64 [k] if this step ended with e [directions, k]; nothing is kept."""
+        return np.asarray(((1 + self._each[:, None]) * e).mean(0), np.float64)
 
-    def step(self, e: float, number: int) -> float:
-        """Ends step `number` with e; returns the evidence."""
-        self.evidence = self.looked(e)
-        if self._log <= 0:
-            self.start, self._log = number, 0.0
-        self._log += math.log(e)
-        return self.evidence
+    def step(self, e: F64Array, number: int) -> float:
+        """Ends step `number` with e [directions]; returns the evidence."""
+        self._each = (1 + self._each) * e
+        self._start = np.where(self._log <= 0, number, self._start)
+        self._log = np.maximum(0.0, self._log) + np.log(e)
+        return float(self._each.mean())
 
-    def start_if(self, number: int) -> int:
-        """Where the change began if step `number` is part of it."""
-        return self.start if self._log > 0 else number
+    def start_if(self, number: int, e: F64Array) -> int:
+        """Where the change most likely began, of which the product of e-values since is largest, if step `number` ends
+        with e [directions]."""
+        each, log, start = np.broadcast_arrays((1 + self._each) * e, self._log, self._start)
+        largest = int(np.argmax(each))
+        return int(start[largest]) if log[largest] > 0 else number
+
+    def without_start(self) -> ShiryaevRoberts:
+        """The same evidence; steps are numbered anew."""
+        return ShiryaevRoberts(self._each)
 
 
 @dataclass(frozen=True)
@@ -145,6 +154,11 @@ def _fold(day: I64Array, threshold: float, weeks: int, units: Callable[[I64Array
     return FoldedStream(fold.p_value, fold.evidence, fold.changes)
 
 
+def _two_sided(p: F64Array) -> F64Array:
+    """One p-value for all directions, of p [directions, k]."""
+    return np.minimum(1.0, p.min(0) * len(p))
+
+
 class _Fold:
     """The state of a fold: which weeks and days are normal, the detector, and the change that lasts, if one does."""
 
@@ -152,7 +166,7 @@ class _Fold:
         self, day: I64Array, threshold: float, weeks: int, units: Callable[[I64Array, Caution], Units]
     ) -> None:
         self.day, self.threshold, self.most = day, threshold, weeks
-        self.weeks = units(day // DAYS, Caution())
+        self.weeks = units(day // DAYS, ORDINARY)
         self.days = units(np.arange(len(day)), YOUNG)
         self.week_no = day[self.weeks.first] // DAYS
         self.p_value = np.full(len(day), np.nan)
@@ -180,7 +194,7 @@ class _Fold:
             self.normal_days.extend(range(first, stop))
 
     def _reference_weeks(self, week: int) -> I64Array:
-        """The newest normal weeks but the last few: in those a change that is not noticed yet may have begun."""
+        """The normal weeks but the last few, in which a change that is not noticed yet may have begun."""
         known = self.normal_weeks
         recent = np.array(known[-self.most : max(LEAST_WEEKS, len(known) - LAG_WEEKS)], np.int64)
         return recent[self.week_no[recent] >= self.week_no[week] - OLDEST_WEEKS] if len(recent) else recent
@@ -200,30 +214,33 @@ class _Fold:
     def _look_at_week(self, week: int, first: int, stop: int, reference: I64Array) -> bool:
         p = self.weeks.p_values(reference, week, self._seasons(week))
         e = e_value(p)
-        self.p_value[first:stop] = p
-        for place, row in enumerate(range(first, stop)):
-            self.evidence[row] = self.detector.looked(float(e[place]))
-            if self.evidence[row] >= self.threshold:
-                start = int(self.weeks.first[self.detector.start_if(week)])
-                self._alarm(self.weeks, reference, start, row)
-                return True
-        self.detector.step(float(e[-1]), week)
-        return False
+        self.p_value[first:stop] = _two_sided(p)
+        self.evidence[first:stop] = self.detector.looked(e)
+        over = np.flatnonzero(self.evidence[first:stop] >= self.threshold)
+        if not len(over):
+            self.detector.step(e[:, -1], week)
+            return False
+        row = first + int(over[0])
+        self.evidence[row + 1 : stop] = self.p_value[row + 1 : stop] = np.nan
+        start = int(self.weeks.first[self.detector.start_if(week, e[:, over[0]])])
+        self._alarm(self.weeks, reference, start, row)
+        return True
 
     def _look_at_days(self, first: int, stop: int) -> bool:
         for row in range(first, stop):
             reference = np.array(self.normal_days[-MOST_DAYS:] + list(range(first, row)), np.int64)
             if len(reference) < LEAST_DAYS:
                 continue
-            self.p_value[row] = self.days.p_values(reference, row, [])[0]
-            e = float(e_value(self.p_value[row : row + 1])[0])
-            start = self.detector.start_if(row)
+            p = self.days.p_values(reference, row, [])
+            e = e_value(p)[:, 0]
+            self.p_value[row] = _two_sided(p)[0]
+            start = self.detector.start_if(row, e)
             self.evidence[row] = self.detector.step(e, row)
             if self.evidence[row] >= self.threshold:
                 self._alarm(self.days, reference, start, row)
                 return True
         # Days and weeks count apart: a start that was a day is none among weeks.
-        self.detector = ShiryaevRoberts(self.detector.evidence)
+        self.detector = self.detector.without_start()
         return False
 
     def _alarm(self, units: Units, reference: I64Array, start: int, row: int) -> None:
@@ -252,9 +269,9 @@ class _Fold:
         """The row with which the change most likely began, from a week before `start` on."""
         earliest = int(np.searchsorted(self.day, self.day[start] - DAYS))
         score = np.clip(units.scores(before, start, row + 1)[earliest : row + 1], -10, 10)
-        half = max(0.5, float(score[start - earliest :].mean()) / 2)
-        gains = np.cumsum((score - half)[::-1])[::-1]
-        return earliest + int(np.argmax(gains))
+        sums = np.cumsum(score[::-1])[::-1]
+        # The likeliest step, where days before it are around 0 (Page 1954).
+        return earliest + int(np.argmax(np.maximum(sums, 0) ** 2 / np.arange(len(score), 0, -1)))
 
     def _watch_end(self, first: int, stop: int) -> None:
         """Days while a change lasts: has it gone back, or has it lasted so long that it is what is normal?"""

@@ -39,7 +39,9 @@ class Units(Protocol):
     first: I64Array
 
     def p_values(self, reference: I64Array, unit: int, seasons: Sequence[I64Array]) -> F64Array:
-        """p-values f64 [size of the unit] after each of its days: that it is like the reference units.
+        """p-values f64 [directions, size of the unit] after each of its days: that it is like the reference units.
+
+        One-sided: of numbers that it is not higher, and not lower; of vectors that it is not farther.
 
         seasons: units of the same time of each earlier year; a unit that is like one of them is no news.
         """
@@ -134,7 +136,7 @@ class NumberUnits:
         return np.asarray(np.cumsum(scale.scores(self._days[units]), axis=1) / self._so_many[units], np.float64)
 
     def p_values(self, reference: I64Array, unit: int, seasons: Sequence[I64Array]) -> F64Array:
-        """See `Units`. Two-sided: Student's t of the means of weeks."""
+        """See `Units`. Student's t of the means of weeks."""
         n, m = int(self.size[unit]), len(reference)
         seasons = [season for season in seasons if len(season) >= LEAST_SEASON]
         # One look at all of them: a week costs calls, not numbers.
@@ -142,14 +144,14 @@ class NumberUnits:
         own = together[m]
         mean, variance = _mean_and_variance(together[:m])
         variance = np.maximum(variance, LEAST_SD**2)
-        p = 2 * self._caution.tail(np.abs(own - mean) / np.sqrt(variance * (1 + 1 / m)), m)
+        p = self._caution.tail(_both((own - mean) / np.sqrt(variance * (1 + 1 / m))), m)
         begin = m + 1
         for season in seasons:
             k = len(season)
             middle, around = _mean_and_variance(together[begin : begin + k])
             begin += k
             pooled = ((m - 1) * variance + (k - 1) * around) / (m + k - 2)
-            like = 2 * self._caution.tail(np.abs(own - middle) / np.sqrt(pooled * (1 + 1 / k)), m + k - 1)
+            like = self._caution.tail(_both((own - middle) / np.sqrt(pooled * (1 + 1 / k))), m + k - 1)
             p = np.maximum(p, like)
         return np.clip(p, _LEAST_P, 1.0)
 
@@ -161,6 +163,10 @@ class NumberUnits:
         """See `Units`."""
         scale = self._scale(reference)
         return np.asarray(self.sign(reference, start, stop) * (self._value - scale.middle) / scale.usual, np.float64)
+
+
+def _both(t: F64Array) -> F64Array:
+    return np.stack([t, -t])
 
 
 def _mean_and_variance(rows: F64Array) -> tuple[F64Array, F64Array]:
@@ -206,7 +212,7 @@ class VectorUnits:
         for k, far in [(m, centre), *((len(s), self._whole[s].mean(0)) for s in seasons if len(s) >= LEAST_SEASON)]:
             own = np.log(np.square(self._means[unit, :n] - far).sum(1) / (expected * (1 + 1 / k) / (1 + 1 / m)) + 1e-12)
             p = np.maximum(p, self._caution.tail((own - mean) / (sd * np.sqrt(1 + 1 / m)), m))
-        return np.clip(p, _LEAST_P, 1.0)
+        return np.clip(p, _LEAST_P, 1.0)[None, :]
 
     def sign(self, reference: I64Array, start: int, stop: int) -> float:
         """See `Units`."""
