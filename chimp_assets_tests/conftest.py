@@ -25,6 +25,7 @@ from chimp_assets_tests.support.databases import (  # noqa: F401  fixtures
 from chimp_assets_tests.support.homes import copied
 from chimp_assets_tests.support.open_results import PRODUCT, OpenResults
 from chimp_assets_tests.support.order import longest_first
+from chimp_assets_tests.support.statements import CompiledStatements
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -54,13 +55,14 @@ def _process_as_it_was() -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def _open_results() -> Iterator[OpenResults]:
-    """Listens to every engine that the product makes (`open_results`)."""
-    rule = OpenResults(PRODUCT)
+    """Listens to every engine that the product makes (`open_results`), and lets it compile nothing twice."""
+    rule, statements = OpenResults(PRODUCT), CompiledStatements()
     make = Database._make_engine
 
     def make_and_listen(database: Database) -> Any:
         engine = make(database)
         rule.listen(engine)
+        statements.serve(engine)
         return engine
 
     with pytest.MonkeyPatch.context() as patch:

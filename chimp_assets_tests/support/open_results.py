@@ -40,16 +40,16 @@ class OpenResults:
 
     def _keep(self, conn: sa.Connection, element: Any, several: Any, one: Any, options: Any, result: Any) -> None:
         if getattr(result, "returns_rows", False) and (self._below is None or _caller().startswith(self._below)):
-            conn.connection.info.setdefault(KEY, []).append((result, str(element)))
+            conn.connection.info.setdefault(KEY, []).append((result, element))
 
     def _require_none_open(
         self, conn: sa.Connection, cursor: Any, statement: str, parameters: Any, context: Any, several: bool
     ) -> None:
         open_ones = []
-        for result, text in conn.connection.info.pop(KEY, []):
+        for result, element in conn.connection.info.pop(KEY, []):
             # Held by nobody but the tuple, this loop and the call: the driver frees what nobody can read any more.
             if not result._soft_closed and sys.getrefcount(result) > 3:
-                open_ones.append(text)
+                open_ones.append(str(element))  # for each statement it would take as long as running it
         if open_ones:
             self.faults.append(f"{statement}\n\nbegan while rows were left of\n\n{open_ones[0]}")
             raise AssertionError(self.faults[-1])

@@ -11,6 +11,7 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import Literal
 
@@ -46,6 +47,7 @@ class WrittenTime:
         return tuple(clock for _, clock in self.readings)
 
 
+@lru_cache(maxsize=2048)  # each name is read when its video is registered and weighed, each folder for all its videos
 def written_time(text: str) -> WrittenTime | None:
     """The clearest moment in a name or folder, the first of equally clear ones; None if there is none."""
     plain = _plain(text)
