@@ -23,6 +23,7 @@ from azure.storage.blob import (
 )
 
 from chimp_assets_tests.paths import REPOSITORY
+from chimp_assets_tests.support.processes import dying_with_us
 
 INSTALLED = REPOSITORY / ".azurite"
 _MAIN = INSTALLED / "node_modules" / "azurite" / "dist" / "src" / "blob" / "main.js"
@@ -56,7 +57,9 @@ class Azurite:
         self._server: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Azurite:
-        self.start()
+        if self._server is None:
+            self.launch()
+        self.await_up()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -68,15 +71,23 @@ class Azurite:
         return f"http://{self._address}:{self.port}/{ACCOUNT}"
 
     def start(self) -> None:
+        self.launch()
+        self.await_up()
+
+    def launch(self) -> None:
+        """Starts the process and does not wait."""
         node = shutil.which("node")
         assert node is not None
         with self._log.open("ab") as log:
             self._server = subprocess.Popen(
-                [node, str(_MAIN), "--blobHost", self._address, "--blobPort", str(self.port),
+                [*dying_with_us(), node, str(_MAIN), "--blobHost", self._address, "--blobPort", str(self.port),
                  "--disableTelemetry", "--skipApiVersionCheck", "--blobKeepAliveTimeout", "1",
                  "--location", str(self._folder / "blobs")],
                 cwd=self._folder, stdout=log, stderr=log,
             )  # fmt: skip
+
+    def await_up(self) -> None:
+        assert self._server is not None
         ends_at = time.monotonic() + 60
         while not self._answers():
             if self._server.poll() is not None or time.monotonic() > ends_at:
