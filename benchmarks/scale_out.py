@@ -52,6 +52,11 @@ def _worker(record: dg.RunRecord) -> str:
     return record.dagster_run.tags[WORKER_TAG]
 
 
+def _say(line: str) -> None:
+    """At once, also into a file: a repetition takes minutes."""
+    print(line, flush=True)
+
+
 def main() -> None:
     """Prints one line for each repetition and the medians."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -74,10 +79,8 @@ def main() -> None:
             two, second = measure(films, chosen.bundles, ("a", "b"))
             ratios.append(one / two)
             gaps += first + second
-            print(
-                f"one worker {one:.1f} s, two {two:.1f} s: {one / two:.2f}x ({time.monotonic() - began:.0f} s in all)"
-            )
-    print(
+            _say(f"one worker {one:.1f} s, two {two:.1f} s: {one / two:.2f}x ({time.monotonic() - began:.0f} s in all)")
+    _say(
         f"S1 | two workers over one {statistics.median(ratios):.2f}x (aim 1.6x) | between runs median "
         f"{statistics.median(gaps):.2f} s, longest {max(gaps):.2f} s (aim 2 s) | {cores()} cores"
     )

@@ -99,15 +99,9 @@ def _training(place: Place, task: str, gate: bool = True) -> HeavyStep:  # noqa:
     )
 
 
-def _nothing(place: Place, job: ClusterJob) -> None:  # noqa: F811
-    pass
-
-
-def _not_responding(place: Place, job: ClusterJob) -> None:  # noqa: F811
+def _not_responding_then_lost_looks(place: Place, job: ClusterJob) -> None:  # noqa: F811
     job.pretended = [("NotResponding", 5)]
-
-
-def _lost_looks(place: Place, job: ClusterJob) -> None:  # noqa: F811
+    await_true(lambda: not job.pretended, "it was seen not to respond")
     place.service.fail_next("GET", f"/jobs/{job.name}", "drop", "drop", 429, 503, "drop")
 
 
@@ -119,8 +113,12 @@ def _node_taken(place: Place, job: ClusterJob) -> None:  # noqa: F811
     await_true(lambda: job.starts == 2, "it starts again")
 
 
+def _files(job: ClusterJob) -> str:
+    return " ".join(str(path) for path in job.folder.rglob("*"))
+
+
 @pytest.mark.parametrize("task", ["head", "embedder"])
-@pytest.mark.parametrize("fault", [_nothing, _not_responding, _lost_looks, _node_taken], ids=lambda f: f.__name__)
+@pytest.mark.parametrize("fault", [_not_responding_then_lost_looks, _node_taken], ids=lambda f: f.__name__)
 def test_a_model_is_trained_elsewhere_once(archive, task, fault):
     thread, came = archive.start(_training(archive, task))
     job = archive.service.only_job()
@@ -139,7 +137,7 @@ def test_a_model_is_trained_elsewhere_once(archive, task, fault):
         assert "at step 1\n" not in second, "it goes on from what lies in Blob"
         steps = [int(line.removeprefix("at step ")) for line in second.splitlines() if line.startswith("at step ")]
         assert 3 <= steps[0] <= 5 < steps[-1]
-    assert "chimp.toml" not in " ".join(str(path) for path in job.folder.rglob("*")), "the environment alone"
+    assert "chimp.toml" not in _files(job), "the environment alone"
 
 
 @pytest.mark.parametrize("task", ["head", "embedder"])
@@ -152,9 +150,12 @@ def test_a_cancelled_training_is_made_by_the_next_run(archive, task):
     assert isinstance(came[0], JobError)
     assert _models(archive, task) == 0
     archive.gate.touch()
+    # Without any fault.
     assert archive.run(_training(archive, task)).metadata["model_id"].value > 0
     assert _models(archive, task) == 1
     assert len(archive.service.jobs) == 2
+    assert archive.blobs() == []
+    assert not any("chimp.toml" in _files(one) for one in archive.service.jobs.values()), "the environment alone"
 
 
 @pytest.mark.parametrize("task", ["head", "embedder"])
