@@ -36,9 +36,13 @@ def measure(films: Path, bundles: int, hosts: tuple[str, ...]) -> tuple[float, l
         cluster.start_daemon()
         cluster.wait(lambda: len(_ended(cluster)) == bundles, "all bundles are done", PATIENCE_S)
         records = _ended(cluster)
+        workers = {_worker(record) for record in records}
+        assert len(workers) == len(hosts), f"only {workers} had runs: too few bundles, or too short"
     times = sorted((_worker(record), record.start_time or 0.0, record.end_time or 0.0) for record in records)
     gaps = [after[1] - before[2] for before, after in pairwise(times) if before[0] == after[0]]
-    return max(end for _, _, end in times) - min(start for _, start, _ in times), gaps
+    seconds = max(end for _, _, end in times) - min(start for _, start, _ in times)
+    _say(f"  {len(hosts)} on {', '.join(hosts)}: {bundles} bundles in {seconds:.1f} s")
+    return seconds, gaps
 
 
 def _ended(cluster: Cluster) -> list[dg.RunRecord]:

@@ -34,6 +34,10 @@ KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr
 _CREDENTIAL = {"account_name": ACCOUNT, "account_key": KEY}
 
 
+PATIENCE_S = 300.0
+"""Nothing is measured by it: a server that is not up by then never will be."""
+
+
 def why_not() -> str:
     """Why Azurite cannot be started here; empty if it can."""
     if shutil.which("node") is None:
@@ -88,7 +92,7 @@ class Azurite:
 
     def await_up(self) -> None:
         assert self._server is not None
-        ends_at = time.monotonic() + 60
+        ends_at = time.monotonic() + PATIENCE_S
         while not self._answers():
             if self._server.poll() is not None or time.monotonic() > ends_at:
                 raise RuntimeError(f"Azurite did not start: {self._log.read_text()[-2000:]}")

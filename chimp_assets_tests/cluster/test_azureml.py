@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from chimp_assets.archive.storage.store import BlobStore
 from chimp_assets.compute import azureml_messages
 from chimp_assets.compute.azureml import JobError
+from chimp_assets.compute.azureml_workspace import WorkspaceError
 from chimp_assets.compute.heavy_step import HeavyStep
 from chimp_assets.database import schema
 from chimp_assets.database.people.users import ensure_default_users
@@ -199,6 +200,35 @@ def test_a_workspace_that_stays_away_fails_the_step_and_loses_nothing(place):  #
     thread.join(120)
     assert came[0].metadata["model_id"].value == 7, came
     assert len(place.service.jobs) == 1
+    assert place.blobs() == []
+
+
+def test_a_job_that_arrived_unseen_keeps_its_mailbox(place, monkeypatch):  # noqa: F811
+    """Every answer to its submission was lost, and then the workspace was away: nobody knows of it, and it lives."""
+    used, asked_of, away = place.service, place.service._of_jobs, []
+
+    def answer_and_go_away(method, *asked):
+        if method == "PUT" and not away:
+            away.append(True)
+            for of in (("GET", "/jobs/"), ("POST", "/cancel")):
+                used.fail_next(*of, *["drop"] * 200)
+        return asked_of(method, *asked)
+
+    monkeypatch.setattr(used, "_of_jobs", answer_and_go_away)
+    used.lose_submissions = 200
+    thread, came = place.start(place.step(waits=True), patience_s=0.5)
+    job = used.only_job()
+    thread.join(120)
+    assert isinstance(came[0], WorkspaceError), came
+    assert job.status == "Running"
+    assert f"{job.name}/context.json" in place.blobs()
+    place.service._faults.clear()
+    place.service.lose_submissions = 0
+    thread, came = place.start(place.step(waits=True))
+    place.gate.touch()
+    thread.join(120)
+    assert came[0].metadata["model_id"].value == 7, came
+    assert (len(place.service.jobs), job.starts) == (1, 1)
     assert place.blobs() == []
 
 

@@ -91,7 +91,7 @@ class Host:
         self._started.append(process)
         return process
 
-    def run(self, *arguments: str, seconds: float = 240) -> str:
+    def run(self, *arguments: str, seconds: float = 600) -> str:
         """A command, to its end; what it printed. Raises AssertionError if it fails."""
         done = subprocess.run(
             self._entered(arguments),

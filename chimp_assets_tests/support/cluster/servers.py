@@ -190,7 +190,7 @@ class PostgreSQL(_Server):
         return f"postgresql+{driver}://chimp@{self.address}:{self.port}/{name}"
 
 
-def _wait(condition: Callable[[], bool], what: str, seconds: float = 60) -> None:
+def _wait(condition: Callable[[], bool], what: str, seconds: float = 300) -> None:
     ends_at = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < ends_at, f"in {seconds:.0f} s it was not so that {what}"
