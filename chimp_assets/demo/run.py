@@ -260,8 +260,9 @@ def _narrate(story: Story, now: Status, has_embedder: bool) -> None:
     done = now.videos.get("tracked", 0) + now.videos.get("failed", 0)
     if registered and not has_embedder and (done % 10 == 0 or done == registered):
         story.tell(f"{done} of {registered} videos tracked")
-    if has_embedder and not now.heads:
-        story.tell(f"the embedder is ready; {sum(now.queue.values())} tracks are chosen for the expert")
+    ready = "the embedder is ready"
+    if has_embedder and now.queue and not now.heads and not any(line.startswith(ready) for line in story.lines):
+        story.tell(f"{ready}; {sum(now.queue.values())} tracks are chosen for the expert")
     for head in now.heads:
         if head.state != "candidate" and not any(line.startswith(f"head {head.version} ") for line in story.lines):
             verdict = "was refused" if head.state == "refused" else "was promoted"
