@@ -148,7 +148,7 @@ def _host(run: dg.DagsterRun) -> str:
 
 def _where(cluster: Cluster) -> Table:
     table = Table(title="Where each run ran", title_justify="left")
-    for column in ("run", "job", "bundle", "host", "seconds", "how it ended"):
+    for column in ("run", "job", "bundle", "host", "s", "end"):
         table.add_column(column, overflow="fold")
     with cluster.instance() as seen:
         for record in reversed(seen.get_run_records()):
