@@ -115,8 +115,8 @@ def test_two_hosts_find_what_one_machine_finds(cluster: Cluster, alone: Home) ->
 
 def test_hosts_that_die_in_a_step_are_noticed_and_another_does_their_work(cluster: Cluster, tmp_path: Path) -> None:
     """dagster-celery counts such runs as running for ever. Three of four hosts die, each in another step."""
-    cluster.wait(lambda: has_embedder(cluster), "there is an embedder", 300)
-    cluster.wait(lambda: all_ended(cluster), "all runs have ended", 300)
+    cluster.wait(lambda: has_embedder(cluster), "there is an embedder", 600)
+    cluster.wait(lambda: all_ended(cluster), "all runs have ended", 600)
     for name in LATER:
         cluster.start_worker(name)
     cluster.wait(lambda: answering(cluster) == {*FIRST, *LATER}, "four workers answer")
@@ -133,7 +133,7 @@ def test_hosts_that_die_in_a_step_are_noticed_and_another_does_their_work(cluste
                 deaths[step] = Death(host_of(run), run, time.monotonic())
         return len(deaths) == len(STEPS)
 
-    cluster.wait(all_dead, "a host has died in each step", 300)
+    cluster.wait(all_dead, "a host has died in each step", 600)
     for step, death in deaths.items():
         assert step not in steps_done(cluster, death.run), "it was over before its host died"
 
@@ -150,11 +150,11 @@ def test_hosts_that_die_in_a_step_are_noticed_and_another_does_their_work(cluste
     cluster.wait(all_noticed, "their runs are marked as failed", 240)
     if os.getloadavg()[0] < 2 * (os.cpu_count() or 1):  # its polls come late on a machine that has no time
         assert max(noticed.values()) <= NOTICED_S
-    cluster.wait(lambda: all_tracked(cluster, before + len(STEPS)), "the bundles are tracked", 300)
+    cluster.wait(lambda: all_tracked(cluster, before + len(STEPS)), "the bundles are tracked", 600)
     cluster.wait(lambda: all_ended(cluster), "all runs have ended")
     for death in deaths.values():
         # Where tracks are there already, nothing waits for the run but its vectors: Dagster tries it again.
-        again = cluster.wait(lambda death=death: done_again(cluster, death.run), "its run has been done again", 300)
+        again = cluster.wait(lambda death=death: done_again(cluster, death.run), "its run has been done again", 600)
         assert {host_of(run) for run in again}.isdisjoint(dead)
     assert attempts(cluster) == {0}
     assert detections_twice(cluster) == 0
@@ -172,11 +172,11 @@ def test_a_worker_that_is_stopped_gives_its_run_up_at_once(cluster: Cluster, tmp
     before = sum(cluster.states().values())
     film(tmp_path, 104, frames=400)
     cluster.azurite.upload(tmp_path, "archive", "films/")
-    run = cluster.wait(lambda: run_in(cluster, "frames", "cam104"), "a run decodes", 300)
+    run = cluster.wait(lambda: run_in(cluster, "frames", "cam104"), "a run decodes", 600)
     host = host_of(run)
     cluster.hosts[host].ask_to_end()
     cluster.wait(lambda: status_of(cluster, run) in (FAILURE, SUCCESS), "the run has ended", 120)
-    cluster.wait(lambda: all_tracked(cluster, before + 1), "the bundle is tracked", 300)
+    cluster.wait(lambda: all_tracked(cluster, before + 1), "the bundle is tracked", 600)
     left = list((cluster.hosts[host].folder / "tmp").glob("chimp-worker-*"))
     assert left == []
 
@@ -190,7 +190,7 @@ def test_all_bundles_end_although_broker_database_and_store_go_away(cluster: Clu
         for _ in range(films):
             film(tmp_path / turn, next(numbers), frames=300)
         cluster.azurite.upload(tmp_path / turn, "archive", "films/")
-        cluster.wait(lambda: cluster.runs(STARTED), "runs have started", 300)
+        cluster.wait(lambda: cluster.runs(STARTED), "runs have started", 600)
 
     in_the_middle(3, "broker")
     with cluster.redis.away(5):
@@ -204,7 +204,7 @@ def test_all_bundles_end_although_broker_database_and_store_go_away(cluster: Clu
     cluster.azurite.start()
 
     cluster.wait(lambda: all_tracked(cluster, before + 8), "all bundles are tracked", 900)
-    cluster.wait(lambda: all_ended(cluster), "all runs have ended", 300)
+    cluster.wait(lambda: all_ended(cluster), "all runs have ended", 600)
     assert sorted((frames_of_videos(cluster) - known).values()) == [300] * 8
     assert detections_twice(cluster) == 0
     assert attempts(cluster) == {0}

@@ -98,7 +98,7 @@ class Cluster:
         with self.instance() as seen:
             return list(seen.get_runs(dg.RunsFilter(statuses=list(statuses) or None, job_name=job)))
 
-    def wait(self, condition: Callable[[], Any], what: str, seconds: float = 240) -> Any:
+    def wait(self, condition: Callable[[], Any], what: str, seconds: float = 600) -> Any:
         """Until the condition gives something true, which is returned. In the end says what the hosts printed."""
         ends_at = time.monotonic() + seconds
         while not (found := condition()):
