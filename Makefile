@@ -13,7 +13,7 @@ JOBS ?= 2
 UV_VERSION := 0.13.9
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-cluster cluster-demo azurite redis browser up questions docs lint licences deploy-check bench archive scale lock clean
+.PHONY: help demo test test-cluster test-cluster-hosts test-cluster-others cluster-demo azurite redis browser up questions docs lint licences deploy-check bench archive scale lock clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1\t\2/' | expand -t 19
@@ -39,9 +39,17 @@ demo: $(READY) ## the whole loop on a generated archive, with a simulated expert
 test: $(VENV)/.dev azurite browser ## the tests; JOBS=1 for one after the other
 	@PYTHON=$(BIN)/python .ci/test -q -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
-# Hosts as network namespaces where we are root, servers of their own. One after the other: each wants the machine.
+# Hosts as network namespaces where we are root, servers of their own. Who waits until a death is noticed, or for a server
+# that is away, needs no core: the other tests run beside it.
+CLUSTER := chimp_assets_tests/cluster
 test-cluster: $(VENV)/.dev azurite redis ## the tests on several hosts: Celery, hosts that die, servers that go away
-	@$(BIN)/python -m pytest -q -m cluster chimp_assets_tests/cluster
+	@$(MAKE) --no-print-directory -j$(JOBS) --output-sync=target test-cluster-hosts test-cluster-others
+
+test-cluster-hosts:
+	@PYTHON=$(BIN)/python .ci/test -q -m cluster $(CLUSTER)/test_hosts.py
+
+test-cluster-others:
+	@PYTHON=$(BIN)/python .ci/test -q -m cluster $(CLUSTER) --ignore=$(CLUSTER)/test_hosts.py
 
 cluster-demo: $(VENV)/.dev azurite redis ## the loop of `make demo` on five hosts, one of which dies in the middle
 	@$(BIN)/python -W ignore -m chimp_assets_tests.cluster.demo

@@ -254,8 +254,8 @@ class _Run:
 
         A run that could not look at its job for all its patience asks for the end too: it may be that only looks fail.
         """
-        if not self.submitted or (isinstance(error, WorkspaceError) and self._quietly_looked(name) is None):
-            return True  # it never was, as far as anyone knows
+        if not self.submitted or (isinstance(error, WorkspaceError) and self._never_was(error, name)):
+            return True
         if isinstance(error, (dg.DagsterExecutionInterruptedError, KeyboardInterrupt)):
             self.say(f"This run is terminated: the job {name} is cancelled.")
         try:
@@ -264,6 +264,15 @@ class _Run:
             self.context.log.warning(f"The job {name} could not be cancelled: {first_line(refused)}")
             return False
         return self._await_end(name) is not None
+
+    def _never_was(self, error: WorkspaceError, name: str) -> bool:
+        """Whether the service refused a submission, or says that it has no such job. No answer is no answer: the job
+        may have arrived, and lives on what lies in its mailbox."""
+        try:
+            return self.workspace.job(name) is None
+        except Exception as silent:
+            self.context.log.warning(f"A look at the workspace failed: {first_line(silent)}")
+            return not (isinstance(error.__cause__, Exception) and passes(error.__cause__))
 
     def _await_end(self, name: str) -> JobState | None:
         """The state of a job whose end was asked for, once it has ended; None if that takes too long."""

@@ -110,7 +110,7 @@ class Story:
         if not self.lines or self.lines[-1] != line:
             self.lines.append(line)
             if not output.err.is_terminal:
-                output.err.print(f"{time.monotonic() - self.started:4.0f} s  {line}")
+                output.err.print(f"{time.monotonic() - self.started:4.0f} s  {line}", soft_wrap=True)
 
 
 def run_demo(folder: Path, faces: Path | None, rounds: int, json: bool, **filming: Any) -> None:
@@ -179,14 +179,23 @@ def _drive(home: Home, truth_file: Path, rounds: int, story: Story) -> None:
         _alone(home),
         supervisor.running(home, commands, environment=SENSOR_SECONDS) as children,
     ):
-        play(home, expert, rounds, story, lambda: supervisor.tend(children, story.tell), str(children[0].log))
+        look = f"The log is {children[0].log}; `make up` shows the runs. `make demo` resumes here."
+        play(home, expert, rounds, story, lambda: supervisor.tend(children, story.tell), look)
         _let_runs_end(home)
 
 
-def play(home: Home, expert: SimulatedExpert, rounds: int, story: Story, tend: Callable[[], None], log: str) -> None:
+def play(
+    home: Home,
+    expert: SimulatedExpert,
+    rounds: int,
+    story: Story,
+    tend: Callable[[], None],
+    remedy: str,
+    patience_s: float = PATIENCE_S,
+) -> None:
     """Answers as the expert until the wanted trainings are decided and the queue is ranked.
 
-    tend: called once a second. log: where to look if nothing happens. Raises DemoError.
+    tend: called once a second. Raises DemoError with this remedy if nothing happens for so long.
     """
     last_change, last_seen = time.monotonic(), ""
     with _screen() as live:
@@ -214,10 +223,10 @@ def play(home: Home, expert: SimulatedExpert, rounds: int, story: Story, tend: C
             seen = repr(now)
             if seen != last_seen:
                 last_change, last_seen = time.monotonic(), seen
-            if time.monotonic() - last_change > PATIENCE_S:
+            if time.monotonic() - last_change > patience_s:
                 raise DemoError(
-                    f"Nothing has changed for {PATIENCE_S:.0f} s, so the demo stops; everything done so far is kept.",
-                    f"The log is {log}; `make up` shows the runs. `make demo` resumes here.",
+                    f"Nothing has changed for {patience_s:.0f} s, so the demo stops; everything done so far is kept.",
+                    remedy,
                 )
             time.sleep(1.0)
 
@@ -260,8 +269,9 @@ def _narrate(story: Story, now: Status, has_embedder: bool) -> None:
     done = now.videos.get("tracked", 0) + now.videos.get("failed", 0)
     if registered and not has_embedder and (done % 10 == 0 or done == registered):
         story.tell(f"{done} of {registered} videos tracked")
-    if has_embedder and not now.heads:
-        story.tell(f"the embedder is ready; {sum(now.queue.values())} tracks are chosen for the expert")
+    ready = "the embedder is ready"
+    if has_embedder and now.queue and not now.heads and not any(line.startswith(ready) for line in story.lines):
+        story.tell(f"{ready}; {sum(now.queue.values())} tracks are chosen for the expert")
     for head in now.heads:
         if head.state != "candidate" and not any(line.startswith(f"head {head.version} ") for line in story.lines):
             verdict = "was refused" if head.state == "refused" else "was promoted"

@@ -23,6 +23,7 @@ from azure.storage.blob import (
 )
 
 from chimp_assets_tests.paths import REPOSITORY
+from chimp_assets_tests.support.processes import dying_with_us
 
 INSTALLED = REPOSITORY / ".azurite"
 _MAIN = INSTALLED / "node_modules" / "azurite" / "dist" / "src" / "blob" / "main.js"
@@ -31,6 +32,10 @@ ACCOUNT = "devstoreaccount1"
 KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 # Said apart: from any address but that of the loopback the client reads no name.
 _CREDENTIAL = {"account_name": ACCOUNT, "account_key": KEY}
+
+
+PATIENCE_S = 300.0
+"""Nothing is measured by it: a server that is not up by then never will be."""
 
 
 def why_not() -> str:
@@ -56,7 +61,9 @@ class Azurite:
         self._server: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Azurite:
-        self.start()
+        if self._server is None:
+            self.launch()
+        self.await_up()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -68,16 +75,24 @@ class Azurite:
         return f"http://{self._address}:{self.port}/{ACCOUNT}"
 
     def start(self) -> None:
+        self.launch()
+        self.await_up()
+
+    def launch(self) -> None:
+        """Starts the process and does not wait."""
         node = shutil.which("node")
         assert node is not None
         with self._log.open("ab") as log:
             self._server = subprocess.Popen(
-                [node, str(_MAIN), "--blobHost", self._address, "--blobPort", str(self.port),
+                [*dying_with_us(), node, str(_MAIN), "--blobHost", self._address, "--blobPort", str(self.port),
                  "--disableTelemetry", "--skipApiVersionCheck", "--blobKeepAliveTimeout", "1",
                  "--location", str(self._folder / "blobs")],
                 cwd=self._folder, stdout=log, stderr=log,
             )  # fmt: skip
-        ends_at = time.monotonic() + 60
+
+    def await_up(self) -> None:
+        assert self._server is not None
+        ends_at = time.monotonic() + PATIENCE_S
         while not self._answers():
             if self._server.poll() is not None or time.monotonic() > ends_at:
                 raise RuntimeError(f"Azurite did not start: {self._log.read_text()[-2000:]}")

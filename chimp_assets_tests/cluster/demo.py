@@ -18,7 +18,7 @@ from typing import Any
 import dagster as dg
 from rich.table import Table
 
-from chimp_assets.automation.brakes import IN_FLIGHT
+from chimp_assets.automation.brakes import BUNDLE_TAG, IN_FLIGHT
 from chimp_assets.automation.launchers.worker import WORKER_TAG
 from chimp_assets.console import output
 from chimp_assets.demo.archive import make_archive
@@ -26,6 +26,7 @@ from chimp_assets.demo.lives import record_lives
 from chimp_assets.demo.report import build_report, show_report
 from chimp_assets.demo.run import CLIPS, DEMO_TOML, Story, play
 from chimp_assets.demo.truth import ArchiveTruth
+from chimp_assets.errors import ChimpError
 from chimp_assets.home import Home
 from chimp_assets.web.auth.accounts import set_password
 from chimp_assets_tests.cluster.http_expert import HttpExpert
@@ -34,6 +35,8 @@ from chimp_assets_tests.support.cluster.cluster import CHIMP, Cluster, cluster_o
 PAGE_PORT = 3001
 PASSWORD = "a chimpanzee in the fig tree"
 HOSTS = ("desk", "page", "a", "b")
+PATIENCE_S = 1200.0
+"""Until a death is noticed, slots are free and the work is done again nothing changes for minutes."""
 
 
 def main() -> int:
@@ -54,8 +57,12 @@ def main() -> int:
             story.tell("making an archive of real H.264 video")
             make_archive(folder / "archive", truth, clips=chosen.clips)
         story.tell("starting PostgreSQL, Redis and Azurite, and hosts that share nothing but a network with them")
-        with cluster_of(folder / "archive", HOSTS, _settings()) as cluster, environ(cluster.told):
-            _run(cluster, truth, chosen.rounds, story)
+        try:
+            with cluster_of(folder / "archive", HOSTS, _settings()) as cluster, environ(cluster.told):
+                _run(cluster, truth, chosen.rounds, story)
+        except ChimpError as error:
+            output.say_error(error)
+            return 1
     return 0
 
 
@@ -75,12 +82,14 @@ def _run(cluster: Cluster, truth_file: Path, rounds: int, story: Story) -> None:
     cluster.wait(lambda: _signed_in(expert, url), "the page lets the expert in")
     story.tell("the daemon is on desk, the page on page, workers on a and b; the expert answers over HTTP")
     death = _Death(cluster, story)
-    play(home, expert, rounds, story, death.look, str(cluster.hosts["desk"].log("daemon")))
-    death.require()
-    cluster.wait(lambda: not cluster.runs(*IN_FLIGHT), "all runs have ended", 180)
+    look = f"The logs of all hosts lie in {cluster.folder}. `make cluster-demo` begins anew."
+    play(home, expert, rounds, story, death.look, look, PATIENCE_S)
+    cluster.wait(lambda: not cluster.runs(*IN_FLIGHT), "all runs have ended", 600)
+    end = death.end()
     show_report(build_report(home.database, home.store, home.settings, truth_file, None))
     output.say("")
     output.out.print(_where(cluster))
+    output.say(end)
     home.database.dispose()
 
 
@@ -103,13 +112,25 @@ class _Death:
                 self._story.tell(f"host b has lost its power in the middle of {run.job_name}")
                 return
 
-    def require(self) -> None:
-        """The host died, and the run that it had is known as failed."""
+    def end(self) -> str:
+        """What became of the run that the host had, as a sentence. Fails unless it is known as failed and was done
+        again elsewhere."""
         assert self._run is not None, "no host died: the archive is too small"
-        with self._cluster.instance() as seen:
-            run = seen.get_run_by_id(self._run)
-        assert run is not None
-        assert run.status is dg.DagsterRunStatus.FAILURE, run.status
+        runs = {run.run_id: run for run in self._cluster.runs()}
+        lost = runs[self._run]
+        assert lost.status is dg.DagsterRunStatus.FAILURE, lost.status
+        again = [
+            run
+            for run in runs.values()
+            if run.status is dg.DagsterRunStatus.SUCCESS
+            and run.job_name == lost.job_name
+            and run.tags.get(BUNDLE_TAG) == lost.tags.get(BUNDLE_TAG)
+            and _host(run) != "b"
+        ]
+        assert again, f"nobody did {lost.job_name} of {lost.tags.get(BUNDLE_TAG)} again"
+        return (
+            f"Host b died with the run {lost.run_id[:8]}; host {_host(again[0])} did its work in {again[0].run_id[:8]}."
+        )
 
 
 def _signed_in(expert: HttpExpert, url: str) -> bool:
@@ -121,17 +142,20 @@ def _signed_in(expert: HttpExpert, url: str) -> bool:
     return True
 
 
+def _host(run: dg.DagsterRun) -> str:
+    return run.tags.get(WORKER_TAG, "@-").split("@")[1]
+
+
 def _where(cluster: Cluster) -> Table:
     table = Table(title="Where each run ran", title_justify="left")
-    for column in ("run", "job", "bundle", "host", "seconds", "how it ended"):
-        table.add_column(column)
+    for column in ("run", "job", "bundle", "host", "s", "end"):
+        table.add_column(column, overflow="fold")
     with cluster.instance() as seen:
         for record in reversed(seen.get_run_records()):
             run = record.dagster_run
             seconds = (record.end_time or 0) - (record.start_time or record.end_time or 0)
-            host = run.tags.get(WORKER_TAG, "@-").split("@")[1]
-            bundle = run.tags.get("chimp/bundle", "")
-            table.add_row(run.run_id[:8], run.job_name, bundle, host, f"{seconds:.0f}", run.status.value.lower())
+            bundle = run.tags.get(BUNDLE_TAG, "")
+            table.add_row(run.run_id[:8], run.job_name, bundle, _host(run), f"{seconds:.0f}", run.status.value.lower())
     return table
 
 

@@ -34,6 +34,9 @@ GRACE_S = 30.0
 """An interrupted run has this long to write that it was interrupted."""
 WORKER_TAG = "chimp/worker"
 """The tag of a run that says which worker did it."""
+_TAKEN = "chimp-taken-"
+_REMEMBERED_S = 86400
+_CLAIM_S = 3.0
 _PREFIX = "chimp-worker-"
 _LOCK = "lock"
 
@@ -66,7 +69,22 @@ def run_worker(broker: str, queues: Sequence[str], slots: int) -> None:
 def _add_task(app: Celery) -> None:
     @app.task(name=TASK, bind=True)
     def execute_run(task: Any, run_id: str) -> None:
-        _execute(run_id, task.request.hostname)
+        if _is_first(task.app, run_id, str(task.request.hostname)):
+            _execute(run_id, task.request.hostname)
+
+
+def _is_first(app: Celery, run_id: str, worker: str) -> bool:
+    """Whether no worker has taken this run before. A sender whose answer was lost sends the same run once more.
+
+    Dagster itself ignores a run that has started; but two workers may both be loading it. Kept in the broker, since
+    both had their message from there. In doubt it is done: a run that nobody does is missed for three minutes.
+    """
+    try:
+        with app.connection_for_write() as connection:
+            connection.ensure_connection(max_retries=1, interval_start=0.2, timeout=_CLAIM_S)
+            return bool(connection.default_channel.client.set(_TAKEN + run_id, worker, nx=True, ex=_REMEMBERED_S))
+    except Exception:  # whatever a transport raises: the broker is away
+        return True
 
 
 def _execute(run_id: str, worker: str) -> None:

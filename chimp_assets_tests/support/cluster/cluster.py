@@ -23,7 +23,8 @@ from chimp_assets.database import schema as t
 from chimp_assets.database.connection.engine import Database
 from chimp_assets.settings import shipped_file
 from chimp_assets_tests.azure.azurite import Azurite, why_not
-from chimp_assets_tests.support.cluster.hosts import Host, Network, has_namespaces, hosts
+from chimp_assets_tests.support.cluster.hosts import Host, has_namespaces, hosts
+from chimp_assets_tests.support.cluster.network import Network
 from chimp_assets_tests.support.cluster.servers import PostgreSQL, Redis, why_no_servers
 
 SENSORS = {
@@ -97,7 +98,7 @@ class Cluster:
         with self.instance() as seen:
             return list(seen.get_runs(dg.RunsFilter(statuses=list(statuses) or None, job_name=job)))
 
-    def wait(self, condition: Callable[[], Any], what: str, seconds: float = 240) -> Any:
+    def wait(self, condition: Callable[[], Any], what: str, seconds: float = 600) -> Any:
         """Until the condition gives something true, which is returned. In the end says what the hosts printed."""
         ends_at = time.monotonic() + seconds
         while not (found := condition()):
@@ -134,9 +135,12 @@ def cluster_of(
     folder.chmod(0o755)  # the PostgreSQL server is another user's
     with ExitStack() as stack:
         network = stack.enter_context(Network(has_namespaces()))
-        postgresql = PostgreSQL(folder / "postgresql", network.address)
-        redis = Redis(folder / "redis", network.address)
         azurite = Azurite(folder / "azurite", network.address)
+        redis = Redis(folder / "redis", network.address)
+        for server in (azurite, redis):
+            server.launch()  # both get ready while PostgreSQL makes its files
+            stack.push(server)
+        postgresql = PostgreSQL(folder / "postgresql", network.address)
         for server in (postgresql, redis, azurite):
             stack.enter_context(server)
         cluster = Cluster(folder, postgresql, redis, azurite)

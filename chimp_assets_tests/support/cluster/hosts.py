@@ -21,6 +21,8 @@ from pathlib import Path
 import psutil
 
 from chimp_assets_tests.paths import REPOSITORY
+from chimp_assets_tests.support.cluster.network import Network
+from chimp_assets_tests.support.processes import dying_with_us
 
 # Everything but the host's folder becomes read-only. Semaphores of the host's processes live in its own /dev/shm.
 _ENTER = """
@@ -43,50 +45,6 @@ def has_namespaces() -> bool:
         return False
     probe = ["unshare", "--mount", "--uts", "--pid", "--fork", "--mount-proc", "mount", "--bind", "/tmp", "/tmp"]
     return subprocess.run(probe, capture_output=True, check=False).returncode == 0
-
-
-class Network:
-    """A bridge of its own, on which each host has an address; without namespaces, the loopback for all."""
-
-    def __init__(self, isolated: bool) -> None:
-        self.isolated = isolated
-        self._made: list[str] = []
-        self._number = os.getpid() % 60_000
-        self._prefix = f"10.{100 + self._number // 256 % 100}.{self._number % 256}"
-        self.address = f"{self._prefix}.1" if isolated else "127.0.0.1"
-        self._bridge = f"cb{self._number}"
-
-    def __enter__(self) -> Network:
-        if self.isolated:
-            _ip("link", "add", self._bridge, "type", "bridge")
-            _ip("addr", "add", f"{self.address}/24", "dev", self._bridge)
-            _ip("link", "set", self._bridge, "up")
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for namespace in self._made:
-            _ip("netns", "del", namespace, check=False)
-        if self.isolated:
-            _ip("link", "del", self._bridge, check=False)
-
-    def join(self, name: str) -> tuple[str | None, str]:
-        """A new network namespace on the bridge and its address; no namespace on the loopback."""
-        if not self.isolated:
-            return None, self.address
-        number = len(self._made) + 2
-        namespace, link = f"c{self._number}-{name}", f"cv{self._number}-{number}"
-        _ip("netns", "add", namespace)
-        self._made.append(namespace)
-        _ip("link", "add", link, "type", "veth", "peer", "name", "eth0", "netns", namespace)
-        _ip("link", "set", link, "master", self._bridge, "up")
-        _ip("-n", namespace, "addr", "add", f"{self._prefix}.{number}/24", "dev", "eth0")
-        _ip("-n", namespace, "link", "set", "eth0", "up")
-        _ip("-n", namespace, "link", "set", "lo", "up")
-        return namespace, f"{self._prefix}.{number}"
-
-
-def _ip(*arguments: str, check: bool = True) -> None:
-    subprocess.run(["ip", *arguments], check=check, capture_output=True)
 
 
 class Host:
@@ -122,7 +80,7 @@ class Host:
         """A process, until it ends or is ended. name: of its log."""
         with self.log(name).open("ab") as log:
             process = subprocess.Popen(
-                self._entered(arguments),
+                [*dying_with_us(), *self._entered(arguments)],
                 env={**self.environment, **environment},
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,
@@ -133,7 +91,7 @@ class Host:
         self._started.append(process)
         return process
 
-    def run(self, *arguments: str, seconds: float = 240) -> str:
+    def run(self, *arguments: str, seconds: float = 600) -> str:
         """A command, to its end; what it printed. Raises AssertionError if it fails."""
         done = subprocess.run(
             self._entered(arguments),

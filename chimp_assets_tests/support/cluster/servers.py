@@ -16,6 +16,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Self
+
+from chimp_assets_tests.support.processes import dying_with_us
 
 
 def why_no_servers() -> str:
@@ -54,10 +57,18 @@ class _Server(ABC):
         return {}
 
     def start(self) -> None:
+        self.launch()
+        self.await_up()
+
+    def launch(self) -> None:
+        """Starts the process and does not wait: several servers get ready together."""
         with (self.folder / "server.log").open("ab") as log:
             self._process = subprocess.Popen(
-                self._command(), cwd=self.folder, stdout=log, stderr=log, start_new_session=True, **self._identity()
-            )  # type: ignore[call-overload]
+                [*dying_with_us(), *self._command()],
+                cwd=self.folder, stdout=log, stderr=log, start_new_session=True, **self._identity(),
+            )  # type: ignore[call-overload]  # fmt: skip
+
+    def await_up(self) -> None:
         _wait(self._accepts, f"{type(self).__name__} accepts connections")
 
     def _accepts(self) -> bool:
@@ -83,8 +94,10 @@ class _Server(ABC):
         time.sleep(max(ends_at - time.monotonic(), 0))
         self.start()
 
-    def __enter__(self) -> _Server:
-        self.start()
+    def __enter__(self) -> Self:
+        if self._process is None:
+            self.launch()
+        self.await_up()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -147,8 +160,8 @@ class PostgreSQL(_Server):
         said = [f"--{name}={value}" for name, value in settings.items()]
         return [str(self._programs / "postgres"), "-D", str(self.folder / "data"), *said]
 
-    def start(self) -> None:
-        super().start()
+    def await_up(self) -> None:
+        super().await_up()
         _wait(self._answers, "PostgreSQL answers")
 
     def _answers(self) -> bool:
@@ -177,7 +190,7 @@ class PostgreSQL(_Server):
         return f"postgresql+{driver}://chimp@{self.address}:{self.port}/{name}"
 
 
-def _wait(condition: Callable[[], bool], what: str, seconds: float = 60) -> None:
+def _wait(condition: Callable[[], bool], what: str, seconds: float = 300) -> None:
     ends_at = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < ends_at, f"in {seconds:.0f} s it was not so that {what}"
