@@ -27,8 +27,8 @@ ROWS = {
     "C": "benchmarks.rows.concurrency",
     "S": "benchmarks.sign_ins",
     "D1": "benchmarks.drift",
+    "D1d": "benchmarks.signals.while_decoding",
     "G1": "benchmarks.machines.g1_gpu",
-    "D1": "benchmarks.signals.while_decoding",
 }
 """Rows that are measured so far; each module has `measure() -> Iterator[Row]`."""
 

@@ -161,7 +161,9 @@ class Crops:
     def by_track(self, new: int, tests: int, seed: int = 0) -> float:
         """The same of vectors without a change, where single tracks are exchanged: the foil."""
         rng = np.random.default_rng([seed, 5])
-        features = FourierFeatures.of(1, self.vectors["none"].shape[1]).of_vectors(self.vectors["none"])
+        features = (
+            FourierFeatures.of(1, self.vectors["none"].shape[1]).of_vectors(self.vectors["none"]).astype(np.float64)
+        )
         found = 0
         for _ in range(tests):
             chosen = rng.permutation(self.n)[: REFERENCE + new]

@@ -89,8 +89,9 @@ SENSOR_SECONDS = {
         "CHIMP_SENSOR_NEW_LABELS_S",
         "CHIMP_SENSOR_CHAMPION_CHANGED_S",
         "CHIMP_SENSOR_QUEUE_LOW_S",
+        "CHIMP_SENSOR_DRIFT_WATCH_S",
     )
-} | {"CHIMP_SENSOR_MISSING_PICTURES_S": "600"}
+} | {"CHIMP_SENSOR_MISSING_PICTURES_S": "600", "CHIMP_SENSOR_DRIFT_WATCH_PAUSE_S": "15"}
 """Pictures are for people; the simulated expert needs none, and the labelling page makes its own."""
 
 
