@@ -2,5 +2,5 @@
 
 Belongs here: reading what packages say of themselves, and the table of what we allow (`allowed.toml`), each exception
 with its reason. Does not belong here: what tests and benchmarks need, which nobody ships;
-docs/operate/licences.md says what wheels carry beside their own code.
+docs/licences.md says what wheels carry beside their own code.
 """

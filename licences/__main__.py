@@ -27,9 +27,7 @@ def main() -> int:
     faults = [f"{one.name} {one.version} {one.fault}" for one in found if one.fault] + stale
     for fault in faults:
         console.print(fault, style="red", markup=False, highlight=False)
-    console.print(
-        f"{len(found)} packages, {len(faults)} faults. What wheels carry beside their code: docs/operate/licences.md"
-    )
+    console.print(f"{len(found)} packages, {len(faults)} faults. What wheels carry beside their code: docs/licences.md")
     return 1 if faults else 0
 
 

@@ -23,8 +23,8 @@ from chimp_assets.vision.datasets.training_set import build_training_set
 from chimp_assets.vision.embedding.bundle import embed_bundle
 from chimp_assets.vision.embedding.embedder import fit_embedder
 from chimp_assets_tests.azure.conftest import _no_credentials_from_outside, azurite, with_key  # noqa: F401  fixtures
-from chimp_assets_tests.support.azureml_place import QUIET, Place, kill_a_run, place  # noqa: F401  a fixture
-from chimp_assets_tests.support.azureml_service import (
+from chimp_assets_tests.support.azureml.place import QUIET, Place, kill_a_run, place  # noqa: F401  a fixture
+from chimp_assets_tests.support.azureml.service import (
     SETTINGS,
     ClusterJob,
     await_true,
@@ -37,7 +37,7 @@ pytestmark = [pytest.mark.cluster, QUIET]
 
 EMBED = {"crop_side": 48, "dimensions": 16, "weights": "self_supervised", "crops_per_track": 3, "workers": 0,
          "fine_tune_epochs": 1, "fine_tune_labels": 20}  # fmt: skip
-TRAINING = "chimp_assets_tests.support.azureml_training"
+TRAINING = "chimp_assets_tests.support.azureml.training"
 
 
 def _opened(folder: Path, database_url: str, container: str) -> Home:

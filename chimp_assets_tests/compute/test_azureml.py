@@ -13,8 +13,8 @@ from chimp_assets.compute.azureml_workspace import WorkspaceError
 from chimp_assets.errors import SettingsError
 from chimp_assets_tests.azure.azurite import KEY
 from chimp_assets_tests.azure.conftest import _no_credentials_from_outside, azurite, with_key  # noqa: F401  fixtures
-from chimp_assets_tests.support.azureml_place import QUIET, STEP, kill_a_run, place  # noqa: F401  a fixture
-from chimp_assets_tests.support.azureml_service import ClusterJob, await_true, service  # noqa: F401  a fixture
+from chimp_assets_tests.support.azureml.place import QUIET, STEP, kill_a_run, place  # noqa: F401  a fixture
+from chimp_assets_tests.support.azureml.service import ClusterJob, await_true, service  # noqa: F401  a fixture
 
 pytestmark = QUIET
 

@@ -5,8 +5,8 @@ import pytest
 from chimp_assets.compute.azureml_doctor import WorkspaceFinding, findings
 from chimp_assets.home import Home
 from chimp_assets_tests.azure.conftest import _no_credentials_from_outside, azurite, with_key  # noqa: F401  fixtures
-from chimp_assets_tests.support.azureml_place import QUIET
-from chimp_assets_tests.support.azureml_service import SETTINGS, AzureMLService, service  # noqa: F401  a fixture
+from chimp_assets_tests.support.azureml.place import QUIET
+from chimp_assets_tests.support.azureml.service import SETTINGS, AzureMLService, service  # noqa: F401  a fixture
 
 pytestmark = QUIET
 

@@ -10,8 +10,8 @@ from chimp_assets.home import Home
 from chimp_assets.vision.models.checkpoint import promote, register_model, save_checkpoint
 from chimp_assets_tests.azure.azurite import ACCOUNT
 from chimp_assets_tests.azure.conftest import _no_credentials_from_outside, azurite, with_key  # noqa: F401  fixtures
-from chimp_assets_tests.support.azureml_place import QUIET
-from chimp_assets_tests.support.azureml_service import SETTINGS, service  # noqa: F401  a fixture
+from chimp_assets_tests.support.azureml.place import QUIET
+from chimp_assets_tests.support.azureml.service import SETTINGS, service  # noqa: F401  a fixture
 
 pytestmark = QUIET
 

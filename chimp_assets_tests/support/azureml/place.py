@@ -1,6 +1,6 @@
 """A home whose heavy steps run in the stand-in of Azure ML, and an asset that asks for one.
 
-Belongs here: what the tests of `compute.azureml` share. Does not belong here: the service (`azureml_service`).
+Belongs here: what the tests of `compute.azureml` share. Does not belong here: the service (`service`).
 """
 
 import itertools
@@ -18,13 +18,13 @@ from chimp_assets.compute.azureml import run_in_azureml
 from chimp_assets.compute.heavy_step import HeavyStep
 from chimp_assets.home import Home
 from chimp_assets_tests.azure.azurite import Azurite
-from chimp_assets_tests.support.azureml_service import SETTINGS, AzureMLService, await_true
+from chimp_assets_tests.support.azureml.service import SETTINGS, AzureMLService, await_true
 
 QUIET = pytest.mark.filterwarnings("ignore:::(azure|marshmallow)[.]")
 """For the SDK's own use of its libraries."""
 
 _numbers = itertools.count()
-STEP = "chimp_assets_tests.support.azureml_step"
+STEP = "chimp_assets_tests.support.azureml.step"
 
 
 class Place:

@@ -1,4 +1,4 @@
-"""The product's training, made small: `python -m chimp_assets_tests.support.azureml_training --training-set 1`.
+"""The product's training, made small: `python -m chimp_assets_tests.support.azureml.training --training-set 1`.
 
 Belongs here: a recipe of a few seconds, and a training that waits in its middle for a gate. Does not belong here: any
 work of its own, which is that of `chimp_assets.vision.train`.

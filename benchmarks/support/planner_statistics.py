@@ -1,4 +1,4 @@
-"""`python -m benchmarks.planner_statistics [10M]`: writes sql/sqlite/planner_statistics.csv from a generated archive.
+"""`python -m benchmarks.support.planner_statistics [10M]`: writes sql/sqlite/planner_statistics.csv from a generated archive.
 
 Belongs here: what ANALYZE of SQLite finds in such an archive, and where a generated archive is unlike a real one.
 Does not belong here: giving the file to a database (`chimp_assets.database.upkeep.migrations`).
@@ -14,7 +14,7 @@ from benchmarks.support.archives import archive
 from chimp_assets.database.connection.engine import Database
 from chimp_assets.database.schema import metadata
 
-FILE = Path(__file__).resolve().parents[1] / "sql" / "sqlite" / "planner_statistics.csv"
+FILE = Path(__file__).resolve().parents[2] / "sql" / "sqlite" / "planner_statistics.csv"
 # rows, then rows for each value of the first column, of the first two, and so on. In a generated archive nothing was
 # taken back or merged, one head scored everything, one plan was made and every video is tracked: ANALYZE would have
 # SQLite believe that such columns tell nothing apart, and read whole tables.

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.archive_crops FOLDER`: the tracks of a generated archive as crops with names, for a replay.
+"""`python -m benchmarks.support.archive_crops FOLDER`: the tracks of a generated archive as crops with names, for a replay.
 
 Films an archive, decodes and tracks it as the product does, asks the truth who each live track shows, and writes one
 crop of each (that in the middle of its best) and FOLDER/crops.csv in the format of `benchmarks.identity` (session: the
@@ -78,7 +78,7 @@ def write_crops(folder: Path, clips: int, individuals: int, days: int, seed: int
 
 def main(arguments: list[str] | None = None) -> int:
     """The entry point."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.archive_crops", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.support.archive_crops", description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--clips", type=int, default=240)
     parser.add_argument("--individuals", type=int, default=30)

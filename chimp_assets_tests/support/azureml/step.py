@@ -1,4 +1,4 @@
-"""A heavy step that does nothing, for tests of where steps run: `python -m chimp_assets_tests.support.azureml_step`.
+"""A heavy step that does nothing, for tests of where steps run: `python -m chimp_assets_tests.support.azureml.step`.
 
 Belongs here: the ways in which a step may end. Does not belong here: work.
 """

@@ -1,0 +1,1 @@
+"""A stand-in of Azure ML: its service, and the machines that run its jobs."""
