@@ -1,4 +1,6 @@
-"""`python -m benchmarks.support.planner_statistics [10M]`: writes sql/sqlite/planner_statistics.csv from a generated archive.
+"""Writes sql/sqlite/planner_statistics.csv from a generated archive: `python -m benchmarks.support.planner_statistics`.
+
+Its argument is the number of frames, 10M unless it is given.
 
 Belongs here: what ANALYZE of SQLite finds in such an archive, and where a generated archive is unlike a real one.
 Does not belong here: giving the file to a database (`chimp_assets.database.upkeep.migrations`).

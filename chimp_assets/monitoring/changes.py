@@ -151,8 +151,9 @@ def _stream(rows: list[Any]) -> _Stream:
     columns = list(zip(*rows, strict=True))
     value, p_value, evidence = (np.array(columns[i], np.float64) for i in (7, 9, 10))  # None becomes nan
     camera, signal, model_id, light = rows[0][:4]
+    days = np.array([day.toordinal() - 1 for day in columns[5]], np.int64)
     return _Stream(
-        camera, signal, model_id, light, list(columns[4]), np.array([day.toordinal() - 1 for day in columns[5]], np.int64),
+        camera, signal, model_id, light, list(columns[4]), days,
         np.array(columns[6], np.int64), value, [one for one in columns[8] if one is not None], p_value, evidence,
     )  # fmt: skip
 
