@@ -1,4 +1,4 @@
-"""The tracks of a generated archive as crops with names, for a replay: `... -m benchmarks.support.archive_crops FOLDER`.
+"""The tracks of a generated archive as crops with names, for a replay: `-m benchmarks.support.archive_crops FOLDER`.
 
 Films an archive, decodes and tracks it as the product does, asks the truth who each live track shows, and writes one
 crop of each (that in the middle of its best) and FOLDER/crops.csv in the format of `benchmarks.identity` (session: the

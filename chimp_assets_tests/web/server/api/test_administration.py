@@ -151,6 +151,17 @@ def test_fairness_says_who_is_named_worse_and_what_nobody_can_tell_yet(
         fairness.write_report(found, home.database, tmp_path / "report.docx")
 
 
+def test_a_measurement_says_in_words_what_it_is_about(home: Home, browser: Callable[..., Browser]) -> None:
+    """Limits about this archive, read as a promise for next year's cameras, promise too much."""
+    measured(home)
+    with home.database.write() as conn:
+        conn.execute(sa.update(s.evaluation_metric).values(about="days", blocks=12))
+    page = browser("lotte").get("/models").text
+    assert "12 camera-days" in page
+    assert "Of days to come" in page
+    assert "Of this archive" not in page
+
+
 def test_promotion_and_the_way_back_are_those_of_the_command_line(home: Home, browser: Callable[..., Browser]) -> None:
     """Two ways to make a champion would be two rules for it."""
     measured(home)
