@@ -18,7 +18,7 @@ import numpy as np
 from benchmarks.support.decoding import job_of
 from benchmarks.support.harness import RUNS, Row, cores, timed
 from chimp_assets.archive.video.reading import DecodedVideo, decode_video
-from chimp_assets.archive.video.signals import NUMBERS, PictureSample, signal_of
+from chimp_assets.archive.video.signals import NUMBERS, STRETCH_S, PictureSample, signal_of
 from chimp_assets.settings import DecodeSettings
 from chimp_assets_tests.paths import SHARED_DATA
 
@@ -93,7 +93,7 @@ def _read_back(films: list[Path]) -> Row:
             add: object = add,
         ) -> None:
             jpeg = simplejpeg.encode_jpeg(picture, quality=85, colorspace="RGB", colorsubsampling="420")
-            if len(pictures) <= time_s:
+            if len(pictures) <= time_s / STRETCH_S:
                 pictures.append((time_s, simplejpeg.decode_jpeg(jpeg)))
             add(sample, time_s, picture)  # type: ignore[operator]
 

@@ -3,8 +3,8 @@
 Belongs here: choosing the pictures without knowing how many come, their signals, joining those of parts.
 Does not belong here: which pictures are kept (`decode`), rows (`ingest`), what a change means (`monitoring`).
 
-A picture is looked at when it is the first kept one of its second. When there are more than `MOST`, seconds are taken
-two by two, and so on: the pictures that remain depend on the times of the kept pictures alone. So a video that is
+A picture is looked at when it is the first kept one of its two seconds. When there are more than `MOST`, stretches are
+taken two by two, and so on: the pictures that remain depend on the times of the kept pictures alone. So a video that is
 decoded in parts has exactly the signals of one that is decoded in one pass. Pictures that were stored and read back are
 JPEGs: their numbers differ a little (`benchmarks.signals` says by how much).
 """
@@ -19,6 +19,8 @@ from typing import Any
 
 import numpy as np
 
+STRETCH_S = 2.0
+"""Of each stretch of so many seconds one picture, at most: more would cost the decoding of small films over 3 %."""
 MOST = 64
 """Pictures of a video that count, at most."""
 LINES, COLUMNS = 36, 64
@@ -54,7 +56,7 @@ class VideoSignal:
 @dataclass
 class PictureSample:
     """Pictures of a video spread in time, at most `MOST`, and what each looks like. level: a picture for each 2**level
-    seconds. cells: the seconds; numbers f32 [5] and small u8 [36, 64] of each."""
+    stretches. cells: the stretches; numbers f32 [5] and small u8 [36, 64] of each."""
 
     level: int = 0
     cells: list[int] = field(default_factory=list)
@@ -63,19 +65,19 @@ class PictureSample:
 
     def add(self, time_s: float, picture: np.ndarray) -> None:
         """Take the next kept picture, u8 [h, w, 3] RGB, if it is the first of its stretch of time."""
-        second = int(time_s)
-        if self.cells and second >> self.level <= self.cells[-1] >> self.level:
+        cell = int(time_s / STRETCH_S)
+        if self.cells and cell >> self.level <= self.cells[-1] >> self.level:
             return
         numbers, small = picture_signals(picture)
-        self._append(second, numbers, small)
+        self._append(cell, numbers, small)
 
     def join(self, after: PictureSample) -> None:
         """Take those of a later part of the video."""
         self.level = max(self.level, after.level)
         self._thin()
-        for second, numbers, small in zip(after.cells, after.numbers, after.small, strict=True):
-            if not self.cells or second >> self.level > self.cells[-1] >> self.level:
-                self._append(second, numbers, small)
+        for cell, numbers, small in zip(after.cells, after.numbers, after.small, strict=True):
+            if not self.cells or cell >> self.level > self.cells[-1] >> self.level:
+                self._append(cell, numbers, small)
 
     def signal(self) -> VideoSignal | None:
         """The whole; None of no picture."""
@@ -101,8 +103,8 @@ class PictureSample:
         """What `as_message` gave."""
         return cls(message["level"], list(message["cells"]), list(message["numbers"]), list(message["small"]))
 
-    def _append(self, second: int, numbers: np.ndarray, small: np.ndarray) -> None:
-        self.cells.append(second)
+    def _append(self, cell: int, numbers: np.ndarray, small: np.ndarray) -> None:
+        self.cells.append(cell)
         self.numbers.append(numbers)
         self.small.append(small)
         while len(self.cells) > MOST:
@@ -111,7 +113,7 @@ class PictureSample:
 
     def _thin(self) -> None:
         """Of each stretch of the present level the first picture."""
-        stretches = [second >> self.level for second in self.cells]
+        stretches = [cell >> self.level for cell in self.cells]
         kept = [n for n, stretch in enumerate(stretches) if n == 0 or stretch != stretches[n - 1]]
         if len(kept) < len(stretches):
             self.cells = [self.cells[n] for n in kept]
@@ -121,12 +123,12 @@ class PictureSample:
 
 def chosen(time_s: np.ndarray) -> np.ndarray:
     """The places of the kept pictures that `PictureSample` would end with, i64 [m]. time_s: f64 [n], growing."""
-    seconds = time_s.astype(np.int64)
-    _, places = np.unique(seconds, return_index=True)
+    stretch = (time_s / STRETCH_S).astype(np.int64)
+    _, places = np.unique(stretch, return_index=True)
     level = 0
     while len(places) > MOST:
         level += 1
-        _, places = np.unique(seconds >> level, return_index=True)
+        _, places = np.unique(stretch >> level, return_index=True)
     return places.astype(np.int64)
 
 
