@@ -13,6 +13,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -149,10 +150,11 @@ def _streams(conn: sa.Connection, today: date) -> Iterator[_Stream]:
 def _stream(rows: list[Any]) -> _Stream:
     columns = list(zip(*rows, strict=True))
     value, p_value, evidence = (np.array(columns[i], np.float64) for i in (7, 9, 10))  # None becomes nan
-    return _Stream(
-        *rows[0][:4], list(columns[4]), np.array([day.toordinal() - 1 for day in columns[5]], np.int64),
-        np.array(columns[6], np.int64), value, [one for one in columns[8] if one is not None], p_value, evidence,
-    )  # fmt: skip
+    camera, signal, model_id, light = rows[0][:4]
+    day = np.array([one.toordinal() - 1 for one in columns[5]], np.int64)
+    sums = [one for one in columns[8] if one is not None]
+    n = np.array(columns[6], np.int64)
+    return _Stream(camera, signal, model_id, light, list(columns[4]), day, n, value, sums, p_value, evidence)
 
 
 def _folded(stream: _Stream, threshold: float, weeks: int) -> FoldedStream:
@@ -186,8 +188,11 @@ def _write(home: Home, rows: list[dict[str, Any]]) -> None:
         .values(p_value=sa.bindparam("b_p"), evidence=sa.bindparam("b_evidence"))
     )
     for start in range(0, len(rows), _WRITTEN_AT_ONCE):
-        some = rows[start : start + _WRITTEN_AT_ONCE]
-        home.database.transact(lambda conn, some=some: conn.execute(statement, some))
+        home.database.transact(partial(_execute_many, statement=statement, rows=rows[start : start + _WRITTEN_AT_ONCE]))
+
+
+def _execute_many(conn: sa.Connection, statement: sa.Update, rows: list[dict[str, Any]]) -> None:
+    conn.execute(statement, rows)
 
 
 def _changes(stream: _Stream, folded: FoldedStream) -> Iterator[Change]:
