@@ -151,11 +151,10 @@ def _stream(rows: list[Any]) -> _Stream:
     columns = list(zip(*rows, strict=True))
     value, p_value, evidence = (np.array(columns[i], np.float64) for i in (7, 9, 10))  # None becomes nan
     camera, signal, model_id, light = rows[0][:4]
-    days = np.array([day.toordinal() - 1 for day in columns[5]], np.int64)
-    return _Stream(
-        camera, signal, model_id, light, list(columns[4]), days,
-        np.array(columns[6], np.int64), value, [one for one in columns[8] if one is not None], p_value, evidence,
-    )  # fmt: skip
+    day = np.array([one.toordinal() - 1 for one in columns[5]], np.int64)
+    sums = [one for one in columns[8] if one is not None]
+    n = np.array(columns[6], np.int64)
+    return _Stream(camera, signal, model_id, light, list(columns[4]), day, n, value, sums, p_value, evidence)
 
 
 def _folded(stream: _Stream, threshold: float, weeks: int) -> FoldedStream:
@@ -189,10 +188,10 @@ def _write(home: Home, rows: list[dict[str, Any]]) -> None:
         .values(p_value=sa.bindparam("b_p"), evidence=sa.bindparam("b_evidence"))
     )
     for start in range(0, len(rows), _WRITTEN_AT_ONCE):
-        home.database.transact(partial(_executed, statement, rows[start : start + _WRITTEN_AT_ONCE]))
+        home.database.transact(partial(_execute_many, statement=statement, rows=rows[start : start + _WRITTEN_AT_ONCE]))
 
 
-def _executed(statement: sa.Update, rows: list[dict[str, Any]], conn: sa.Connection) -> None:
+def _execute_many(conn: sa.Connection, statement: sa.Update, rows: list[dict[str, Any]]) -> None:
     conn.execute(statement, rows)
 
 

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.schema import CreateIndex, CreateTable
 from sqlalchemy.sql.elements import ReleaseSavepointClause, SavepointClause
 
+from benchmarks.support.nightly import archive_of_blocks
 from chimp_assets.database import schema as s
 from chimp_assets.database.files import label_files
 from chimp_assets.database.files.effort_files import import_effort
@@ -33,6 +34,8 @@ from chimp_assets.monitoring.alerts import expect, open_one, resolve
 from chimp_assets.monitoring.answers.annotators import outcomes
 from chimp_assets.monitoring.answers.model_drift import audit_order
 from chimp_assets.monitoring.closing import close_alerts
+from chimp_assets.monitoring.blocks import write_blocks
+from chimp_assets.monitoring.changes import find_changes
 from chimp_assets.operations.doctor import examine
 from chimp_assets.settings import shipped_file
 from chimp_assets.vision import train
@@ -191,6 +194,15 @@ def faults_in(spoken):
         if why and not any(word in statement for word in ONLY_SQLITE):
             wrong[statement] = why
     return wrong
+
+
+def test_what_is_asked_of_the_days_of_cameras_is_t_sql(home, spoken):
+    """Every night asks these."""
+    archive_of_blocks(home, 1, date(2024, 1, 1), 8, 160)
+    assert write_blocks(home)
+    find_changes(home, date(2024, 1, 8))
+    assert faults_in(spoken) == {}
+    assert sum("drift_block" in str(element) for element, _ in spoken) > 8, "too little was said of days"
 
 
 @pytest.mark.slow
