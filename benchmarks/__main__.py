@@ -27,7 +27,7 @@ ROWS = {
     "C": "benchmarks.rows.concurrency",
     "S": "benchmarks.sign_ins",
     "G1": "benchmarks.machines.g1_gpu",
-    "D1": "benchmarks.rows.d1_while_decoding",
+    "D1": "benchmarks.signals.while_decoding",
 }
 """Rows that are measured so far; each module has `measure() -> Iterator[Row]`."""
 

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.camera_moved`: how often a pan is found in five clips, and how often none is, beside its foils.
+"""`python -m benchmarks.signals.camera_moved`: how often a pan is found in five clips, how often none, beside foils.
 
 Generated cameras of the demo, and real films: a window of a film is a camera, another window of it is the camera after
 a pan by 5 % of the window's width. Clips are stretches of the film in random light, some in infrared. Of a film whose
@@ -17,8 +17,8 @@ import av
 import numpy as np
 
 from chimp_assets.archive.video.signals import picture_signals
-from chimp_assets.monitoring import camera_moved
-from chimp_assets.monitoring.camera_moved import CLIPS, follow
+from chimp_assets.monitoring.films import camera_moved
+from chimp_assets.monitoring.films.camera_moved import CLIPS, follow
 from chimp_assets_tests.paths import SHARED_DATA
 
 BEFORE = 12
@@ -117,7 +117,7 @@ def rates(clip: Clip, seed: int, trials: int) -> tuple[float, float, float, floa
         panned = moved[rng.permutation(len(moved))[:CLIPS]]
         edges = camera_moved.edges
         for column, how in ((0, edges), (2, grey)):
-            camera_moved.edges = how  # type: ignore[assignment]
+            camera_moved.edges = how
             try:
                 counts[column] += found(np.concatenate([before, panned]))
                 counts[column + 1] += found(np.concatenate([before, after]))

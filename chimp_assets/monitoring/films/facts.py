@@ -24,7 +24,7 @@ from chimp_assets.archive.times.standing import same
 from chimp_assets.database import schema as t
 from chimp_assets.database.connection.engine import Database
 from chimp_assets.monitoring.alerts import OPEN, PAST, Alert, alerts_where, note_end, open_alert
-from chimp_assets.monitoring.clock_facts import back_in_sequence, clock_offsets, is_at_factory_day, shifted
+from chimp_assets.monitoring.films.clock_facts import back_in_sequence, clock_offsets, is_at_factory_day, shifted
 from chimp_assets.settings import Settings
 
 FACT = "fact"
