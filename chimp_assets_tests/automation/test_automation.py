@@ -11,6 +11,7 @@ from chimp_assets.database import schema as t
 from chimp_assets.database.people.users import record_audit_event
 from chimp_assets.database.work import due
 from chimp_assets.database.work.stamps import changed_at, stamp_of_work
+from chimp_assets.database.work.watching import watch_due as due_watch
 from chimp_assets.definitions import build_definitions
 from chimp_assets.resources import HomeResource
 from chimp_assets_tests.support.rows import add_bundle, add_embedding_file, add_model, add_track, add_video, name_tracks
@@ -372,3 +373,21 @@ def test_pictures_are_asked_for_while_any_are_missing_and_not_for_ever(home, ins
     job = build_definitions().get_repository_def().get_job("make_pictures")
     instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED)
     assert not tick("missing_pictures").run_requests, "one run at a time"
+
+
+def test_a_look_is_due_once_for_what_is_new_and_not_beside_other_work(home, instance, tick):
+    """A watch at every tick would slow the reading of an archive; none at all would notice a fog in the morning."""
+    assert "nothing has been tracked" in tick("drift_watch").skip_reason.skip_message
+    _labelled_home(home, 2)
+    add_video(home.database, 99, 1, "registered")
+    assert "still being decoded" in tick("drift_watch").skip_reason.skip_message
+    with home.database.write() as conn:
+        conn.execute(sa.update(t.video).where(t.video.c.video_id == 99).values(state="tracked"))
+    assert [r.job_name for r in tick("drift_watch").run_requests] == ["watch"]
+
+    definitions = build_definitions(home=HomeResource(path=str(home.settings.home)))
+    assert definitions.resolve_job_def("watch").execute_in_process(instance=instance).success
+    assert "a moment ago" in tick("drift_watch").skip_reason.skip_message
+    with home.database.read() as conn:
+        assert not due_watch(conn, datetime.now(UTC)).due
+        assert due_watch(conn, datetime(2026, 1, 1, tzinfo=UTC)).due

@@ -20,7 +20,7 @@ LEAST_BEFORE, LEAST_AFTER = 50, 10
 """Answers that make a reference, and answers after a fall: of fewer nobody would believe it."""
 _GROWTH = 2.0
 DOUBT = 1.5
-"""Standard errors that a measured reference is lowered by: simulated, `benchmarks.model_drift`."""
+"""Standard errors that a measured reference is lowered by: simulated, `benchmarks.monitoring.model_drift`."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def find_fall(right: BoolArray, block: I64Array | None = None) -> Fall | None:
     other (a camera-day), None: each for itself. The reference is the share of earlier answers, less 1.5 standard errors
     because it is not known better: of the first 50, the first 100, the first 200, ... blocks, each against all that
     came after. Evidence is that of the best of them; betting on it is any-time valid for one reference
-    (`statistics.anytime.fall_evidence`). What this makes of all together: `benchmarks.model_drift`.
+    (`statistics.anytime.fall_evidence`). What this makes of all together: `benchmarks.monitoring.model_drift`.
     """
     x = right.astype(np.float64) if block is None else block_means(right, block)
     evidence = fall_path(x)

@@ -1,0 +1,1 @@
+"""What is promised of watching: simulations, each figure beside its target and its foils."""
