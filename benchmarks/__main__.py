@@ -27,6 +27,7 @@ ROWS = {
     "C": "benchmarks.rows.concurrency",
     "S": "benchmarks.sign_ins",
     "G1": "benchmarks.machines.g1_gpu",
+    "D1": "benchmarks.signals.while_decoding",
 }
 """Rows that are measured so far; each module has `measure() -> Iterator[Row]`."""
 

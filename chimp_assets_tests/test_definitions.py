@@ -98,6 +98,7 @@ def test_everything_runs_by_itself_once_the_daemon_is_up(repository):
         "champion_changed",
         "queue_low",
         "missing_pictures",
+        "drift_watch",
         "run_failed",
     }
     for sensor in repository.sensor_defs:

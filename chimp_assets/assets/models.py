@@ -86,6 +86,8 @@ def _metric_row(metric: "Metric") -> dict[str, object]:
         "from": "" if metric.ci_low is None else f"{metric.ci_low:.3f}",
         "to": "" if metric.ci_high is None else f"{metric.ci_high:.3f}",
         "n": metric.n,
+        "about": metric.about or "",
+        "camera-days": "" if metric.blocks is None else metric.blocks,
     }
 
 

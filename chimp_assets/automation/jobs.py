@@ -65,19 +65,30 @@ make_pictures = dg.define_asset_job(
     description="Makes pictures of queued tracks and of individuals that are offered as answers. Short and often.",
 )
 
+watch = dg.define_asset_job(
+    "watch",
+    selection=dg.AssetSelection.assets("drift") | dg.AssetSelection.checks_for_assets(dg.AssetKey("drift")),
+    executor_def=dg.in_process_executor,
+    # Not MODELS_TAG: it reads models and changes none.
+    description="Looks for what changed in the archive, the champion and the answers; opens alerts and closes them.",
+)
+
 nightly = dg.define_asset_job(
     "nightly",
     # Not the checks of bundles: those belong to a partition, and are made when it is.
-    selection=dg.AssetSelection.assets("evaluation")
+    selection=dg.AssetSelection.assets("evaluation", "drift")
     | dg.AssetSelection.checks_for_assets(
-        *(dg.AssetKey(key) for key in ("annotations", "training_set", "head_checkpoint", "predictions")), PLAN_KEY
+        *(dg.AssetKey(key) for key in ("annotations", "training_set", "head_checkpoint", "predictions", "drift")),
+        PLAN_KEY,
     ),
     executor_def=dg.in_process_executor,
     tags=MODELS_TAG,
-    description="Evaluates the champion on all audit answers so far, and runs every check that spans the database.",
+    description="Evaluates the champion on all audit answers so far, looks for what changed, and runs every check that "
+    "spans the database.",
 )
 
 
 JOBS: list[Any] = [
-    ingest_bundle, track_waiting, fit_embedder, fine_tune_embedder, retrain, rescore, replan, make_pictures, nightly,
+    ingest_bundle, track_waiting, fit_embedder, fine_tune_embedder, retrain, rescore, replan, make_pictures, watch,
+    nightly,
 ]  # fmt: skip

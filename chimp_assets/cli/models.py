@@ -47,8 +47,8 @@ def card(
     out: Annotated[Path | None, typer.Option("--out", help="Write it to this file instead of printing it.")] = None,
 ) -> None:
     """Print the card of a model as of now: what it learned from, how well it does, its limits. Markdown, or JSON."""
-    from chimp_assets.monitoring.card import model_card, save_card
-    from chimp_assets.monitoring.card_text import as_markdown
+    from chimp_assets.monitoring.cards.card import model_card, save_card
+    from chimp_assets.monitoring.cards.card_text import as_markdown
 
     found = model_card(opened(), model_id)
     if out is not None:
@@ -67,7 +67,7 @@ def promote(
     json: Json = False,
 ) -> None:
     """Make a model the champion of its task. A head must pass the gate, unless --force and --why overrule it."""
-    from chimp_assets.monitoring.card import keep_cards_after_promotion
+    from chimp_assets.monitoring.cards.card import keep_cards_after_promotion
     from chimp_assets.vision.evaluation.promotion import promote_by_hand
 
     home = opened()
@@ -89,7 +89,7 @@ def rollback(
     json: Json = False,
 ) -> None:
     """Make the previous champion the champion again."""
-    from chimp_assets.monitoring.card import keep_cards_after_promotion
+    from chimp_assets.monitoring.cards.card import keep_cards_after_promotion
     from chimp_assets.vision.evaluation.promotion import roll_back
 
     home = opened()

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 _FACTS = ("model_id", "task", "version", "name", "state", "reason", "parent_id", "training_set_id",
           "checkpoint_uri", "checkpoint_hash", "made_again_by")  # fmt: skip
+_ABOUT = {"archive": "this archive", "days": "days to come"}
 _ORIGIN = ("parent", "training set")
 
 
@@ -46,5 +47,8 @@ def show_model(model: dict[str, Any]) -> None:
     for metric in model["metrics"]:
         part = f"{metric['slice_kind']} {metric['slice_value']}".strip()
         interval = "" if metric["ci_low"] is None else f"{metric['ci_low']:.3f} to {metric['ci_high']:.3f}"
-        rows.append((part, metric["name"], f"{metric['value']:.3f}", interval, str(metric["n"])))
-    print_table(("slice", "metric", "value", "95 %", "n"), rows)
+        about = "" if metric["about"] is None else _ABOUT[metric["about"]]
+        if metric["blocks"] is not None:
+            about += f", by {metric['blocks']} camera-days"
+        rows.append((part, metric["name"], f"{metric['value']:.3f}", interval, str(metric["n"]), about))
+    print_table(("slice", "metric", "value", "95 %", "n", "about"), rows)

@@ -44,7 +44,8 @@ class ModelSummary:
 
 @dataclass(frozen=True)
 class MetricValue:
-    """A measured value with its interval, from n tracks."""
+    """A measured value with its interval, from n tracks. about: this archive or days to come, None if not known;
+    blocks: camera-days that the interval counts as independent, None: tracks."""
 
     name: str
     slice_kind: str
@@ -53,6 +54,8 @@ class MetricValue:
     ci_low: float | None
     ci_high: float | None
     n: int
+    about: str | None
+    blocks: int | None
 
 
 @dataclass(frozen=True)
@@ -132,13 +135,17 @@ def measurement(conn: sa.Connection, model_id: int) -> Measurement | None:
     if last is None:
         return None
     rows = conn.execute(
-        sa.select(e.name, e.slice_kind, e.slice_value, e.value, e.ci_low, e.ci_high, e.n, e.created_at)
+        sa.select(
+            e.name, e.slice_kind, e.slice_value, e.value, e.ci_low, e.ci_high, e.n, e.about, e.blocks, e.created_at
+        )
         .where(e.model_id == model_id, e.dataset == last.dataset, e.watermark_seq == last.watermark_seq, e.n > 0)
         .order_by(e.metric_id)
     ).all()
     whole, slices, bins = [], dict[str, list[MetricValue]](), dict[str, dict[str, Any]]()
     for row in rows:
-        one = MetricValue(row.name, row.slice_kind, row.slice_value, row.value, row.ci_low, row.ci_high, row.n)
+        one = MetricValue(
+            row.name, row.slice_kind, row.slice_value, row.value, row.ci_low, row.ci_high, row.n, row.about, row.blocks
+        )
         if row.slice_kind == "all":
             whole.append(one)
         elif row.slice_kind == t.RELIABILITY:

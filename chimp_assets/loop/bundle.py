@@ -40,7 +40,7 @@ from chimp_assets.database.work.waiting_tracks import tracked_by_jobs
 from chimp_assets.errors import FullDiskError, SettingsError
 from chimp_assets.home import Home
 from chimp_assets.loop.progress import Progress
-from chimp_assets.monitoring.facts import note_facts
+from chimp_assets.monitoring.films.facts import note_facts
 from chimp_assets.vision.embedding.bundle import BundleEmbeddings, embed_bundle
 from chimp_assets.vision.identity.predict import PredictionReport, predict_bundles
 from chimp_assets.vision.models.checkpoint import ModelRow, champion
@@ -55,7 +55,7 @@ def decode(home: Home, bundle_key: str, progress: Progress | None = None, retry:
     """Frames of a bundle's registered videos; begins an attempt.
 
     retry: how often this attempt has tried the step before; a retry is no attempt of its own. What is new in the files
-    of a camera is noted as alerts (`monitoring.facts`), which stops no bundle. Raises as `decode_bundle`.
+    of a camera is noted as alerts (`monitoring.films.facts`), which stops no bundle. Raises as `decode_bundle`.
     """
     if retry == 0:
         home.note_settings()

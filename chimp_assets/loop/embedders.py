@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from chimp_assets.home import Home
 from chimp_assets.loop.progress import Progress
-from chimp_assets.monitoring.card import keep_cards_after_promotion
+from chimp_assets.monitoring.cards.card import keep_cards_after_promotion
 from chimp_assets.vision.datasets.training_set import newest_training_set
 from chimp_assets.vision.models.checkpoint import candidates
 

@@ -18,7 +18,7 @@ from chimp_assets.database import schema as t
 from chimp_assets.home import Home
 from chimp_assets.loop.progress import Progress, silent
 from chimp_assets.loop.training import train_in_own_process
-from chimp_assets.monitoring.card import keep_cards_after_promotion
+from chimp_assets.monitoring.cards.card import keep_cards_after_promotion
 from chimp_assets.vision.datasets.training_set import build_training_set
 from chimp_assets.vision.evaluation.audit import AuditJudge, heads_to_evaluate
 from chimp_assets.vision.evaluation.gate import GateVerdict

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from chimp_assets.settings import Settings
 
 DATASET = "returns"
+ARCHIVE = t.ABOUT[0]
 NEVER = 1e9
 """Written where random asking would never have reached the accuracy; the views show null."""
 STOP_SET = 2_000
@@ -241,6 +242,8 @@ def _write(db: Database, r: Returns, n_stop: int) -> None:
                 "ci_high": high,
                 "n": n,
                 "created_at": [now] * len(rows),
+                # The audit draws tracks one by one: what random asking would have cost in this archive.
+                "about": [None if one is None else ARCHIVE for one in low],
             },
         )
 

@@ -30,6 +30,8 @@ from chimp_assets.errors import ChimpError
 OPEN, EXPECTED, RESOLVED = t.ALERT_STATES
 SAME_CHANGE = timedelta(days=28)
 """Estimates of when a change began differ by so much: later blocks move them, and an archive comes in any order."""
+PAST = "past"
+"""In the detail of an alert about a change that was over before it was noticed: it cannot close by being over."""
 WHY_LENGTH = 500
 DETAIL_LENGTH = 4000
 _TURN = "alert"

@@ -23,15 +23,13 @@ from chimp_assets.arrays import I64Array
 from chimp_assets.database import schema as t
 from chimp_assets.database.work.drifted import filmed_in, tracks_filmed_in
 from chimp_assets.home import Home
-from chimp_assets.monitoring.alerts import OPEN, Alert, AlertError, alerts, resolve
-from chimp_assets.monitoring.annotators import outcomes
-from chimp_assets.monitoring.model_drift import JudgedAnswers, judged_answers
+from chimp_assets.monitoring.alerts import OPEN, PAST, Alert, AlertError, alerts, resolve
+from chimp_assets.monitoring.answers.annotators import outcomes
+from chimp_assets.monitoring.answers.model_drift import JudgedAnswers, judged_answers
 from chimp_assets.monitoring.words import day_of
 from chimp_assets.vision.datasets.training_set import read_members
 from chimp_assets.vision.evaluation.audit import AuditJudge
 
-PAST = "past"
-"""In the detail of an alert about a change that was over before it was noticed: it cannot close by being over."""
 NEWEST_ANSWERS = 20
 """Answers of a person that say whether she is back; WITHIN what she was before."""
 WITHIN = 0.05

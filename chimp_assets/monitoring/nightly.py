@@ -12,14 +12,14 @@ from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
 from chimp_assets.monitoring.alerts import OPEN, alerts
-from chimp_assets.monitoring.annotators import open_annotator_alerts
-from chimp_assets.monitoring.backfill import fill_signals
+from chimp_assets.monitoring.answers.annotators import open_annotator_alerts
+from chimp_assets.monitoring.answers.model_drift import open_model_alerts
 from chimp_assets.monitoring.blocks import write_blocks
-from chimp_assets.monitoring.camera_moved import note_moves
-from chimp_assets.monitoring.card import keep_cards_after_promotion
+from chimp_assets.monitoring.cards.card import keep_cards_after_promotion
 from chimp_assets.monitoring.changes import find_changes
 from chimp_assets.monitoring.closing import close_alerts
-from chimp_assets.monitoring.model_drift import open_model_alerts
+from chimp_assets.monitoring.films.backfill import fill_signals
+from chimp_assets.monitoring.films.camera_moved import note_moves
 from chimp_assets.monitoring.noticing import notice
 from chimp_assets.monitoring.words import sentence
 from chimp_assets.vision.evaluation.audit import AuditJudge

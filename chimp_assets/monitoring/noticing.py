@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from chimp_assets.home import Home
-from chimp_assets.monitoring.alerts import OPEN, SAME_CHANGE, Alert, alerts, note_end, open_alert
-from chimp_assets.monitoring.closing import PAST
+from chimp_assets.monitoring.alerts import OPEN, PAST, SAME_CHANGE, Alert, alerts, note_end, open_alert
 
 if TYPE_CHECKING:
     from chimp_assets.monitoring.changes import Change

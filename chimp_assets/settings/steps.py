@@ -167,7 +167,7 @@ class GateSettings(Section):
     )
     slice_tolerance: float = Field(0.15, ge=0, le=1, description="accuracy that a protected slice may lose")
     min_slice: int = Field(12, ge=1, description="slices with fewer audit tracks are shown, not enforced")
-    bootstrap: int = Field(2000, ge=100, description="draws of the paired bootstrap that compares two heads")
+    bootstrap: int = Field(2000, ge=100, description="draws of the bootstrap behind intervals of measurements")
 
 
 class AcquisitionSettings(Section):

@@ -325,7 +325,11 @@ def _studentised(
     low, high = np.quantile(t, [(1 - confidence) / 2, (1 + confidence) / 2]) if len(t) else (-least, least)
     reach = np.sqrt(mean.variance)
     return Interval(
-        mean.value, mean.value - reach * max(high, least), mean.value + reach * max(-low, least), mean.n, mean.blocks
+        mean.value,
+        float(mean.value - reach * max(high, least)),
+        float(mean.value + reach * max(-low, least)),
+        mean.n,
+        mean.blocks,
     )
 
 

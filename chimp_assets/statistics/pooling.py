@@ -17,9 +17,9 @@ import scipy.special
 
 from chimp_assets.statistics.shares import CONFIDENCE
 
-STRENGTHS = np.exp(np.linspace(np.log(0.5), np.log(3000.0), 48))
+STRENGTHS = np.exp(np.linspace(np.log(0.5), np.log(3000.0), 24))
 """Answers that the mean of all counts for, from groups that differ wildly to groups that are all alike."""
-_SHARES = (np.arange(400) + 0.5) / 400
+_SHARES = (np.arange(250) + 0.5) / 250
 
 
 @dataclass(frozen=True)
@@ -48,24 +48,27 @@ def pooled(hits: np.ndarray, n: np.ndarray, confidence: float = CONFIDENCE, marg
     if not n.sum():
         nothing = np.full(groups, np.nan)
         return PooledShares(np.nan, np.inf, nothing, np.zeros(groups), np.ones(groups), nothing)
-    fits = [_mean_of(hits, n, strength) for strength in STRENGTHS]
+    # Groups with the same answers have the same share: most of the small ones.
+    pairs, group, times = np.unique(np.stack([hits, n], 1), axis=0, return_inverse=True, return_counts=True)
+    group = group.reshape(-1)
+    fits = [_mean_of(pairs[:, 0], pairs[:, 1], times, strength) for strength in STRENGTHS]
     likelihood = np.array([fit[1] for fit in fits])
     best = int(likelihood.argmax())
     strength = np.inf if best == len(STRENGTHS) - 1 else float(STRENGTHS[best])
     weight = np.exp(likelihood - likelihood.max())
-    kept = np.flatnonzero(weight > 1e-4)
+    kept = np.flatnonzero(weight > 1e-3)
     weight = weight[kept] / weight[kept].sum()
-    chance = np.zeros((groups, len(_SHARES)))  # of a share up to the middle of each cell
-    value, below = np.zeros(groups), np.zeros(groups)
+    chance = np.zeros((len(pairs), len(_SHARES)))  # of a share up to the middle of each cell
+    value, below = np.zeros(len(pairs)), np.zeros(len(pairs))
     for one, part in zip(kept, weight, strict=True):
         mean, m = fits[one][0], STRENGTHS[one]
-        a, b = mean * m + hits, (1 - mean) * m + n - hits
+        a, b = mean * m + pairs[:, 0], (1 - mean) * m + pairs[:, 1] - pairs[:, 0]
         chance += part * scipy.special.betainc(a[:, None], b[:, None], _SHARES)
         value += part * a / (a + b)
         below += part * scipy.special.betainc(a, b, max(mean - margin, 1e-9))
     low = np.array([np.interp((1 - confidence) / 2, row, _SHARES, left=0.0) for row in chance])
     high = np.array([np.interp((1 + confidence) / 2, row, _SHARES, right=1.0) for row in chance])
-    return PooledShares(float(fits[best][0]), strength, value, low, high, below)
+    return PooledShares(float(fits[best][0]), strength, value[group], low[group], high[group], below[group])
 
 
 def answers_to_tell(
@@ -85,12 +88,12 @@ def answers_to_tell(
     return max(1, int(np.ceil((reach / gap) ** 2 * (1 + (block - 1) * alike))))
 
 
-def _mean_of(hits: np.ndarray, n: np.ndarray, strength: float) -> tuple[float, float]:
+def _mean_of(hits: np.ndarray, n: np.ndarray, times: np.ndarray, strength: float) -> tuple[float, float]:
     """(mean of most likelihood at this strength, its log-likelihood)."""
 
     def unlikely(mean: float) -> float:
         a, b = mean * strength, (1 - mean) * strength
-        return -float((scipy.special.betaln(hits + a, n - hits + b) - scipy.special.betaln(a, b)).sum())
+        return -float((times * (scipy.special.betaln(hits + a, n - hits + b) - scipy.special.betaln(a, b))).sum())
 
     found = scipy.optimize.minimize_scalar(unlikely, bounds=(1e-4, 1 - 1e-4), method="bounded")
     return float(found.x), -float(found.fun)

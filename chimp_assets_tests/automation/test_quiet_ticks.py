@@ -26,6 +26,7 @@ QUIET = (
     "new_labels",
     "champion_changed",
     "queue_low",
+    "drift_watch",
 )
 LATER = large_home.THEN + timedelta(days=1)
 # Tables that grow with the videos: a question may look something up in them, never go through them.

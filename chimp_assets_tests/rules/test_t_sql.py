@@ -1,7 +1,9 @@
 """Every table, index, migration, view, query of the cookbook and statement of the product, read as SQL Server would."""
 
 import re
+from datetime import UTC, date, datetime
 
+import numpy as np
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.schema import CreateIndex, CreateTable
@@ -17,6 +19,8 @@ from chimp_assets.database.upkeep import invariants, migrations, views
 from chimp_assets.database.upkeep.integrity import check_database
 from chimp_assets.database.work import due as work
 from chimp_assets.database.work import queue
+from chimp_assets.database.work.drifted import acting_since
+from chimp_assets.database.work.watching import watch_due
 from chimp_assets.home import Home
 from chimp_assets.insight import status
 from chimp_assets.loop import retrain
@@ -25,6 +29,10 @@ from chimp_assets.loop.ingest import ingest
 from chimp_assets.loop.plan import plan_queue
 from chimp_assets.loop.pool import read_snapshot
 from chimp_assets.loop.rescore import rescore
+from chimp_assets.monitoring.alerts import expect, open_one, resolve
+from chimp_assets.monitoring.answers.annotators import outcomes
+from chimp_assets.monitoring.answers.model_drift import audit_order
+from chimp_assets.monitoring.closing import close_alerts
 from chimp_assets.operations.doctor import examine
 from chimp_assets.settings import shipped_file
 from chimp_assets.vision import train
@@ -141,6 +149,27 @@ def test_what_is_said_of_pairs_is_t_sql(home, spoken):
     wrong = [found for element, names in said if (found := t_sql.faults_of(t_sql.compiled(element, names)))]
     assert wrong == []
     assert sum("other_track_id" in str(element) for element, _ in said) > 10, "too little was said of pairs"
+
+
+def test_what_is_said_of_alerts_is_t_sql(home, spoken):
+    """Opened, asked about, watched and closed: from a plan to the sensors."""
+    db = home.database
+    make_world(db)
+    told = {"kind": "data", "signal": "contrast", "noticed": date(2026, 4, 1), "size": -2.0}
+    one = open_one(db, camera="cam", since=date(2026, 3, 1), **told)
+    other = open_one(db, camera="", since=date(2026, 1, 1), until=date(2026, 2, 1), **told)
+    with db.read() as conn:
+        work.queue_due(conn, home.settings)
+        acting_since(conn, datetime(2020, 1, 1, tzinfo=UTC))
+        watch_due(conn, None)
+        read_snapshot(conn, home.settings)
+        audit_order(conn, np.array([track(1)], np.int64))
+        outcomes(conn)
+    close_alerts(home)
+    expect(db, one, "Rain.", "rita")
+    resolve(db, other, "Over.", until=date(2026, 2, 1))
+    assert faults_in(spoken) == {}
+    assert sum("drift_alert" in str(element) for element, _ in spoken) > 10, "too little was said of alerts"
 
 
 # Only ever said to SQLite: its planner's statistics, its list of parents, its own tables.

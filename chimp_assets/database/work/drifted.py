@@ -45,14 +45,12 @@ def tracks_filmed_in(camera: str, since: date, until: date | None) -> sa.Select[
 
 def acting_since(conn: sa.Connection, opened_after: datetime) -> list[int]:
     """Acting alerts that opened after a moment and have a live track, oldest first."""
-    a, v = t.drift_alert.c, t.video.c
-    has_track = sa.exists().where(
-        t.track.c.video_id == v.video_id,
-        t.track.c.state == "live",
-        v.state == "tracked",
-        v.recorded_on >= a.since,
-        sa.or_(a.until.is_(None), v.recorded_on < a.until),
-        sa.or_(a.camera == "", v.camera == a.camera),
-    )
-    query = sa.select(a.alert_id).where(acting(), a.opened_at > opened_after, has_track)
-    return list(conn.scalars(query.order_by(a.alert_id)))
+    a = t.drift_alert.c
+    query = sa.select(a.alert_id, a.camera, a.since, a.until).where(acting(), a.opened_at > opened_after)
+    new = conn.execute(query.order_by(a.alert_id)).all()
+    # One by one: there are few, and usually none.
+    return [
+        one.alert_id
+        for one in new
+        if conn.execute(tracks_filmed_in(one.camera, one.since, one.until).limit(1)).first() is not None
+    ]

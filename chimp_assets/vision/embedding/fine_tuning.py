@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from torch import Tensor
 
+from chimp_assets.statistics.blocks import paired_gain
 from chimp_assets.vision.datasets.roles import DayRoles, roles_of_days
 from chimp_assets.vision.datasets.training_set import Members, read_members
 from chimp_assets.vision.embedding.backbones import SMALL, backbone_of, load_imagenet, load_weights
@@ -47,7 +48,6 @@ if TYPE_CHECKING:
     from chimp_assets.database.connection.engine import Database
     from chimp_assets.settings import Settings
 
-DRAWS = 2_000
 LARGE = "resnet50"
 
 
@@ -140,7 +140,7 @@ def _fine_tune(
     )
     if not ranks.first:
         return None
-    held_out = _compare(before, tuned.embedder, found, members, roles, settings.seed)
+    held_out = _compare(before, tuned.embedder, found, members, roles)
     config = _config(tuned, recipe, now, settings, int(roles.teaches.sum()), len(crops.target), found, held_out)
     model_id = _candidate(db, store, config, tuned, now, training_set_id)
     checkpoints.remove()  # the result is kept as a model
@@ -207,12 +207,12 @@ class HeldOutComparison:
 
 
 def _compare(
-    before: Embedder, after: Embedder, found: CropFile, members: Members, roles: DayRoles, seed: int
+    before: Embedder, after: Embedder, found: CropFile, members: Members, roles: DayRoles
 ) -> HeldOutComparison:
     old = _hits(before, found, members, roles.teaches, roles.judges)
     new = _hits(after, found, members, roles.teaches, roles.judges)
     days = members.group[roles.judges & np.isin(np.arange(len(members.track_id)), found.track)]
-    low, high = gain_interval(new.astype(float) - old, days, seed)
+    low, high = gain_interval(new.astype(float) - old, days)
     return HeldOutComparison(
         tracks=len(new),
         days=len(np.unique(days)),
@@ -262,18 +262,15 @@ def _candidate(
     return model_id
 
 
-def gain_interval(gain: np.ndarray, day: np.ndarray, seed: int) -> tuple[float, float]:
-    """95 % interval of the mean gain, by a paired bootstrap over days (over tracks with fewer than 5 days). gain: f64
-    [n]."""
+def gain_interval(gain: np.ndarray, day: np.ndarray) -> tuple[float, float]:
+    """95 % interval of the mean gain on days to come: a paired interval by camera-days (`statistics.blocks`).
+
+    gain: f64 [n], 1 found by the candidate alone, -1 by the champion alone; day: i64 [n]. One day says nothing.
+    """
     if not len(gain):
         return math.nan, math.nan
-    names, row = np.unique(day, return_inverse=True)
-    if len(names) < 5:
-        row = np.arange(len(gain))
-    sums, counts = np.bincount(row, gain), np.bincount(row)
-    drawn = np.random.default_rng(seed).integers(0, len(sums), (DRAWS, len(sums)))
-    means = sums[drawn].sum(1) / counts[drawn].sum(1)
-    return float(np.quantile(means, 0.025)), float(np.quantile(means, 0.975))
+    found = paired_gain(gain > 0, gain < 0, day)
+    return found.low, found.high
 
 
 def embedder_config(embedder: Embedder) -> dict[str, Any]:

@@ -1,6 +1,19 @@
 """The gate: whether a candidate head may become the champion, and the reason in words. It judges and writes nothing.
 
-Both heads answer the same audit tracks, so their difference is paired and its noise small.
+Both heads answer the same audit tracks, so their difference is paired and its noise small. Whether one is better on
+days to come is asked of camera-days, not of tracks: a day on which one fails is one day (`docs/research/intervals.md`).
+
+The audit grows and the gate is asked again. What holds however often it is asked, and whenever a candidate passes:
+
+* a candidate that passes truly loses no more than its reason names, but in 5 of 100 pairs of models (betting on
+  camera-days in the order in which they entered the audit);
+* a candidate that was refused on its answers passes later only if that bound excludes a loss beyond the tolerance. One
+  that is truly worse by more than the tolerance so gets past a refusal in at most 2.5 of 100 pairs. Asked anew as if
+  for the first time, chance would let it pass sooner or later.
+
+A first look refuses only what is surely worse: with few answers it lets a worse candidate pass, and says how much worse
+it may be.
+
 Belongs here: the rules and their order. Does not belong here: measuring (`metrics`), acting on a verdict
 (`promotion`).
 """
@@ -13,8 +26,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import scipy.special
 
+from chimp_assets.statistics.anytime import block_mean_bounds
+from chimp_assets.statistics.blocks import paired_gain
+from chimp_assets.statistics.multiplicity import holm
 from chimp_assets.vision.evaluation.audit import NEW, AuditAnswers, AuditJudge, AuditTracks, slices_of
-from chimp_assets.vision.models.checkpoint import champion
+from chimp_assets.vision.models.checkpoint import champion, model_of
 
 if TYPE_CHECKING:
     from chimp_assets.archive.storage.store import BlobStore
@@ -23,9 +39,12 @@ if TYPE_CHECKING:
 
 # Slices that no promotion may harm; camera and split are reported only.
 PROTECTED = ("sex", "age_class", "training_tracks")
-# A protected slice is harmed if chance alone explains its surplus of newly wrong names less often than this (a sign
-# test).
+# A protected slice is harmed if chance alone explains its surplus of newly wrong names less often than this.
 CHANCE = 0.05
+MIN_BLOCKS = 5
+"""Camera-days below which the gate counts tracks: it protects an archive, so where days say nothing tracks must."""
+WORSE, HARMS, NOT_SHOWN = "Worse", "Harms a protected slice", "Not shown to be as good"
+"""How the reasons begin of candidates that were refused on their answers."""
 
 
 @dataclass(frozen=True)
@@ -45,13 +64,19 @@ def judge(
     evaluated, where it is at hand. Raises ModelError if the model is unknown or no head.
     """
     with db.read() as conn:
-        now = champion(conn, "head")
+        now, candidate = champion(conn, "head"), model_of(conn, candidate_id)
     audit = audit or AuditJudge(db, store, settings)
     tracks, judged = audit.answers(candidate_id)
     if now is None:
         return against_commonest(tracks, judged, settings.gate)
     _, before = audit.answers(now.model_id)
-    return against_champion(tracks, judged, before, now.version, settings.gate, settings.seed)
+    again = was_refused_on_answers(candidate.state, candidate.reason)
+    return against_champion(tracks, judged, before, now.version, settings.gate, again)
+
+
+def was_refused_on_answers(state: str, reason: str | None) -> bool:
+    """Whether a model was refused because of its answers, rather than for want of audit answers or of a champion."""
+    return state == "refused" and (reason or "").startswith((WORSE, HARMS, NOT_SHOWN))
 
 
 def against_commonest(tracks: AuditTracks, judged: AuditAnswers, gate: GateSettings) -> GateVerdict:
@@ -71,46 +96,105 @@ def against_commonest(tracks: AuditTracks, judged: AuditAnswers, gate: GateSetti
 
 
 def against_champion(
-    tracks: AuditTracks, judged: AuditAnswers, before: AuditAnswers, version: int, gate: GateSettings, seed: int
+    tracks: AuditTracks,
+    judged: AuditAnswers,
+    before: AuditAnswers,
+    version: int,
+    gate: GateSettings,
+    again: bool = False,
 ) -> GateVerdict:
-    """Refuses a candidate that is certainly worse than the tolerance allows (paired bootstrap), or that harms a
-    protected slice: by more than its tolerance, and by more than chance explains in a handful of tracks.
+    """Refuses a candidate that is certainly worse than the tolerance allows, or that harms a protected slice.
 
-    judged, before: answers of the candidate and of the champion; only tracks that both answered count.
+    judged, before: answers of the candidate and of the champion; only tracks that both answered count. again: it was
+    refused on its answers before, and has to show now that it is not worse (see the module).
     """
     both, mine, theirs = np.intersect1d(judged.row, before.row, return_indices=True)
     named = tracks.truth[both] != NEW
     n = int(named.sum())
     if n < gate.min_audit_labels:
         return GateVerdict(False, _too_few(n, gate))
-    gain = judged.correct[mine][named].astype(np.float64) - before.correct[theirs][named]
+    right, was_right = judged.correct[mine][named], before.correct[theirs][named]
+    unit = _units(tracks.block[both][named], tracks.track_id[both][named])
     says = (
-        f"{judged.correct[mine][named].mean():.1%} against {before.correct[theirs][named].mean():.1%} of champion"
-        f" {version} on the same {n} audit tracks"
+        f"{right.mean():.1%} against {was_right.mean():.1%} of champion {version} on the same {n} audit tracks of"
+        f" {len(np.unique(tracks.block[both][named]))} camera-days"
     )
-    drawn = np.random.default_rng(seed).integers(0, n, (gate.bootstrap, n))
-    worse = float((gain[drawn].mean(1) < -gate.tolerance).mean())
-    if worse > gate.confidence:
-        return GateVerdict(False, f"Worse: {says}; worse than the tolerance in {worse:.0%} of bootstrap draws.")
-    slices = slices_of(tracks, before)
+    if paired_gain(right, was_right, unit, 2 * gate.confidence - 1).high < -gate.tolerance:
+        return GateVerdict(
+            False, f"{WORSE}: {says}; a loss of more than {gate.tolerance:.1%} is {gate.confidence:.0%} sure."
+        )
+    gain = right.astype(np.float64) - was_right
+    slices = {kind: values[theirs][named] for kind, values in slices_of(tracks, before).items()}
+    harmed = harmed_slice(slices, gain, unit, gate)
+    if harmed is not None:
+        return GateVerdict(False, f"{harmed.sentence(gate)}; {says}.")
+    most_lost = max(0.0, 1 - 2 * block_mean_bounds((gain + 1) / 2, unit)[0])
+    if again and most_lost > gate.tolerance:
+        return GateVerdict(
+            False,
+            f"{NOT_SHOWN}: {says}; it was refused before, and a loss of up to {most_lost:.1%} is not ruled out"
+            f" ({gate.tolerance:.1%} may be lost).",
+        )
+    return GateVerdict(True, f"Not worse: {says}; a loss of more than {most_lost:.1%} is ruled out, at every look.")
+
+
+@dataclass(frozen=True)
+class HarmedSlice:
+    """A protected slice that a candidate harms: of n audit tracks it loses this share."""
+
+    kind: str
+    value: str
+    loss: float
+    n: int
+
+    def sentence(self, gate: GateSettings) -> str:
+        """What the gate says of it, without the full stop."""
+        return (
+            f"{HARMS}: {self.kind} {self.value} loses {self.loss:.1%} of {self.n} audit tracks"
+            f" ({gate.slice_tolerance:.0%} may be lost)"
+        )
+
+
+def harmed_slice(
+    slices: dict[str, np.ndarray], gain: np.ndarray, unit: np.ndarray, gate: GateSettings
+) -> HarmedSlice | None:
+    """The first protected slice that loses more than its tolerance, and more than chance takes from so few units.
+
+    slices: str [n] by kind of PROTECTED ("" is no slice; kinds that are missing are not judged); gain: f64 [n], 1 newly
+    right, -1 newly wrong; unit: i64 [n], camera-days. Many slices are many chances to refuse a better model by
+    accident, so their sign tests are adjusted together (Holm).
+    """
+    found: list[HarmedSlice] = []
+    chances: list[float] = []
     for kind in PROTECTED:
-        values = slices[kind][theirs][named]
+        values = slices.get(kind, np.zeros(0, dtype=object))
         for value in sorted(set(values) - {""}):
             inside = values == value
-            loss = -float(gain[inside].mean())
-            if inside.sum() >= gate.min_slice and loss > gate.slice_tolerance and _is_no_chance(gain[inside]):
-                return GateVerdict(
-                    False,
-                    f"Harms a protected slice: {kind} {value} loses {loss:.1%} of {int(inside.sum())} audit tracks"
-                    f" ({gate.slice_tolerance:.0%} may be lost); {says}.",
-                )
-    return GateVerdict(True, f"Not worse: {says}.")
+            if inside.sum() >= gate.min_slice:
+                found.append(HarmedSlice(kind, str(value), -float(gain[inside].mean()), int(inside.sum())))
+                chances.append(_chance(gain[inside], unit[inside]))
+    adjusted = holm(np.array(chances))
+    return next(
+        (
+            one
+            for one, chance in zip(found, adjusted, strict=True)
+            if one.loss > gate.slice_tolerance and chance < CHANCE
+        ),
+        None,
+    )
 
 
-def _is_no_chance(gain: np.ndarray) -> bool:
-    """Whether more names became wrong than right, beyond chance: the sign test on changed tracks (Conover 1971)."""
-    lost, won = int((gain < 0).sum()), int((gain > 0).sum())
-    return bool(scipy.special.bdtrc(lost - 1, lost + won, 0.5) < CHANCE)  # P(X >= lost)
+def _units(block: np.ndarray, track_id: np.ndarray) -> np.ndarray:
+    """Camera-days; where there are too few of them to say anything, tracks: then the verdict is on this archive."""
+    return block if len(np.unique(block)) >= MIN_BLOCKS else track_id
+
+
+def _chance(gain: np.ndarray, unit: np.ndarray) -> float:
+    """How often chance alone makes so many units worse and so few better: the sign test (Conover 1971)."""
+    _, row = np.unique(unit, return_inverse=True)
+    net = np.bincount(row, gain)
+    lost, won = int((net < 0).sum()), int((net > 0).sum())
+    return float(scipy.special.bdtrc(lost - 1, lost + won, 0.5)) if lost else 1.0  # P(X >= lost)
 
 
 def _too_few(n: int, gate: GateSettings) -> str:

@@ -17,6 +17,8 @@ import sqlalchemy as sa
 
 from chimp_assets.database import schema
 from chimp_assets.database.connection.bulk import insert_rows
+from chimp_assets.statistics.anytime import block_means, mean_bounds
+from chimp_assets.statistics.blocks import block_interval
 from chimp_assets.statistics.shares import CONFIDENCE, wilson
 from chimp_assets.vision.evaluation.audit import (
     NEW,
@@ -33,13 +35,17 @@ if TYPE_CHECKING:
     from chimp_assets.settings import Settings
 
 DATASET = "audit"
+ARCHIVE, DAYS = schema.ABOUT
+KINDS_OF_DAYS = ("camera", "light", "split")
+"""Slices into which whole camera-days fall. What is said of them is said of their days to come."""
 ECE_BINS = 10
 FALSE_ALARMS = (0.01, 0.05)  # false-alarm rates on known animals at which the true-positive rate is reported
 
 
 @dataclass(frozen=True)
 class Metric:
-    """One row of `evaluation_metric`. n = 0: nothing could be measured, and the value means nothing."""
+    """One row of `evaluation_metric`. n = 0: nothing could be measured, and the value means nothing. about: what the
+    interval is about (`schema.ABOUT`); blocks: camera-days that it counts as independent, None: tracks."""
 
     model_id: int
     dataset: str
@@ -51,6 +57,8 @@ class Metric:
     ci_low: float | None
     ci_high: float | None
     n: int
+    about: str | None = None
+    blocks: int | None = None
 
 
 def evaluate_head(
@@ -65,7 +73,9 @@ def evaluate_head(
     (called unknown by a person, or an individual that the head was not taught), by their familiarity (`head`):
     unknown_auroc, unknown_tpr_at_1 and _5 (true-positive rate at a false-alarm rate of 1 % and 5 %), unknown_found and
     false_alarm at the head's own threshold, balanced_open (mean of unknown_found and the share of known animals that
-    are named correctly and not called unknown). Intervals are 95 %: Wilson for shares, bootstrap for the others.
+    are named correctly and not called unknown). Intervals are 95 % and about this archive, whose tracks the audit drew
+    one by one: Wilson for shares, bootstrap for the others. About days to come, by camera-days, are top1_days, top1 by
+    KINDS_OF_DAYS, and top1_ever, the mean camera-day, whose bound holds at every evaluation of a head together.
     answers: of `judge_audit`, if already computed. Raises ModelError if the model is not a head.
     """
     tracks, judged = answers or judge_audit(db, store, model_id, settings)
@@ -95,19 +105,38 @@ def metrics_of(model_id: int, tracks: AuditTracks, judged: AuditAnswers, setting
     rng = np.random.default_rng(settings.seed)
     draws = settings.gate.bootstrap
 
-    def metric(name: str, value: float, ci: tuple[float, float], n: int, kind: str = "all", which: str = "") -> Metric:
+    def metric(
+        name: str,
+        value: float,
+        ci: tuple[float, float],
+        n: int,
+        kind: str = "all",
+        which: str = "",
+        blocks: int | None = None,
+    ) -> Metric:
+        about = ARCHIVE if blocks is None else DAYS
+        low, high = float(ci[0]), float(ci[1])
         return Metric(
-            model_id, DATASET, tracks.watermark_seq, kind, which, name, float(value), float(ci[0]), float(ci[1]), n
+            model_id, DATASET, tracks.watermark_seq, kind, which, name, float(value), low, high, n, about, blocks
         )
 
     def share(name: str, hits: np.ndarray, kind: str = "all", which: str = "") -> Metric:
         value = float(hits.mean()) if len(hits) else 0.0
         return metric(name, value, wilson(int(hits.sum()), len(hits)), len(hits), kind, which)
 
-    correct = judged.correct[named]
+    def of_days(name: str, hits: np.ndarray, block: np.ndarray, kind: str = "all", which: str = "") -> Metric:
+        found = block_interval(hits.astype(np.float64), block, rng)
+        return metric(name, found.value, (found.low, found.high), found.n, kind, which, found.blocks)
+
+    correct, block = judged.correct[named], tracks.block[judged.row][named]
     in_top = (judged.ranked[named] == truth[named, None]).any(1)
     metrics = [share("top1", correct), share("top5", in_top)]
     if named.any():
+        days = block_means(correct, block)
+        metrics += [
+            of_days("top1_days", correct, block),
+            metric("top1_ever", days.mean(), mean_bounds(days), len(correct), blocks=len(days)),
+        ]
         _, row = np.unique(truth[named], return_inverse=True)
         metrics.append(
             metric(
@@ -138,7 +167,13 @@ def metrics_of(model_id: int, tracks: AuditTracks, judged: AuditAnswers, setting
     metrics += _of_the_unknown(judged, metric, share, draws, rng)
     for kind, values in slices_of(tracks, judged).items():
         values = values[named]
-        metrics += [share("top1", correct[values == value], kind, str(value)) for value in sorted(set(values) - {""})]
+        for value in sorted(set(values) - {""}):
+            inside = values == value
+            metrics.append(
+                of_days("top1", correct[inside], block[inside], kind, str(value))
+                if kind in KINDS_OF_DAYS
+                else share("top1", correct[inside], kind, str(value))
+            )
     return metrics
 
 

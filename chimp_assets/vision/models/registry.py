@@ -75,7 +75,15 @@ def show_model(conn: sa.Connection, model_id: int) -> dict[str, Any]:
     newest = sa.select(sa.func.max(metric.watermark_seq)).where(metric.model_id == model_id).scalar_subquery()
     metrics = conn.execute(
         sa.select(
-            metric.slice_kind, metric.slice_value, metric.name, metric.value, metric.ci_low, metric.ci_high, metric.n
+            metric.slice_kind,
+            metric.slice_value,
+            metric.name,
+            metric.value,
+            metric.ci_low,
+            metric.ci_high,
+            metric.n,
+            metric.about,
+            metric.blocks,
         )
         .where(metric.model_id == model_id, metric.watermark_seq == newest)
         .order_by(metric.metric_id)

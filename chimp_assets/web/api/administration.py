@@ -17,7 +17,7 @@ from chimp_assets.database import schema as t
 from chimp_assets.database.people.names import key_of
 from chimp_assets.database.people.users import add_user, disable_user, enable_user, user_id_of, write_audit_event
 from chimp_assets.database.work import due
-from chimp_assets.monitoring.card import keep_cards_after_promotion
+from chimp_assets.monitoring.cards.card import keep_cards_after_promotion
 from chimp_assets.vision.evaluation.promotion import promote_by_hand, roll_back
 from chimp_assets.web.auth import accounts, sessions
 from chimp_assets.web.auth.roles import require

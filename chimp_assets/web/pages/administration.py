@@ -24,8 +24,8 @@ from chimp_assets.database.footage.passed_over import labels_left_behind, passed
 from chimp_assets.database.schema import DATE_ORDERS, ROLES, VIDEO_STATES
 from chimp_assets.insight import archive, models
 from chimp_assets.insight.labelling import people
-from chimp_assets.monitoring import card
-from chimp_assets.monitoring.card_text import as_markdown
+from chimp_assets.monitoring.cards import card
+from chimp_assets.monitoring.cards.card_text import as_markdown
 from chimp_assets.vision.models.checkpoint import ModelError
 from chimp_assets.web.auth.roles import RUNG_OF, require
 from chimp_assets.web.charts import reliability, shares_over

@@ -144,9 +144,9 @@ def test_a_new_embedder_is_champion_only_if_it_is_better_beyond_noise(home):
 def test_the_interval_of_a_gain_is_wide_where_its_days_agree_with_themselves():
     """Tracks of one day are alike: counted as if they were not, noise passes for a gain."""
     gain = np.repeat([1.0, 0.0, 0.0, 0.0, 0.0, 0.0], 20)
-    by_day = gain_interval(gain, np.repeat(np.arange(6), 20), 1)
-    by_track = gain_interval(gain, np.arange(120), 1)
-    assert by_day[0] == 0.0
+    by_day = gain_interval(gain, np.repeat(np.arange(6), 20))
+    by_track = gain_interval(gain, np.arange(120))
+    assert by_day[0] <= 0.0, "one day of six says nothing"
     assert by_track[0] > 0.05
 
 

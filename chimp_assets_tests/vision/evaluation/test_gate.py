@@ -40,7 +40,7 @@ def judged(correct: list[int], probability: float = 0.9, flagged: list[int] | No
 
 
 def verdict(mine: list[int], theirs: list[int], tracks: AuditTracks | None = None, gate: GateSettings = GATE):
-    found = against_champion(tracks or audit(len(mine)), judged(mine), judged(theirs), 3, gate, 0)
+    found = against_champion(tracks or audit(len(mine)), judged(mine), judged(theirs), 3, gate)
     assert untranslated([found.reason]) == set()
     return found
 

@@ -16,7 +16,7 @@ from chimp_assets.database.work.due import MAX_ATTEMPTS
 from chimp_assets.home import Home
 from chimp_assets.insight import archive, models
 from chimp_assets.insight.labelling import people
-from chimp_assets.monitoring.card import key_of
+from chimp_assets.monitoring.cards.card import key_of
 from chimp_assets_tests.database.world import DETECTOR, HEAD, START, add_video, event, track
 from chimp_assets_tests.web.server.conftest import PASSWORD, Browser
 

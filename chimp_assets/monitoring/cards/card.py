@@ -25,7 +25,7 @@ from chimp_assets.database.connection.parameters import in_parts
 from chimp_assets.errors import ChimpError
 from chimp_assets.home import Home
 from chimp_assets.monitoring.alerts import OPEN, alerts
-from chimp_assets.monitoring.card_text import as_markdown, limits_of
+from chimp_assets.monitoring.cards.card_text import as_markdown, limits_of
 from chimp_assets.monitoring.words import sentence
 from chimp_assets.vision.datasets.training_set import read_members
 from chimp_assets.vision.models.checkpoint import ModelFileError, model_of
@@ -181,7 +181,7 @@ def _name_of(row: ModelRow) -> dict[str, Any]:
 def _data(home: Home, row: ModelRow) -> dict[str, Any] | None:
     """What it was taught: of its training set; of an embedder that needed no labels, what its row says."""
     if row.training_set_id is None:
-        learned = {name: row.config[name] for name in ("n_tracks", "n_crops") if name in row.config}
+        learned: dict[str, Any] = {name: row.config[name] for name in ("n_tracks", "n_crops") if name in row.config}
         return {"labelled": False, **learned} if learned else None
     s = t.training_set.c
     with home.database.read() as conn:

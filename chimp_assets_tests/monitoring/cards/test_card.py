@@ -11,8 +11,8 @@ import sqlalchemy as sa
 from chimp_assets.database import schema as t
 from chimp_assets.home import Home
 from chimp_assets.monitoring.alerts import open_alert
-from chimp_assets.monitoring.card import CardError, keep_cards, key_of, model_card, save_card, stored_card
-from chimp_assets.monitoring.card_text import as_markdown
+from chimp_assets.monitoring.cards.card import CardError, keep_cards, key_of, model_card, save_card, stored_card
+from chimp_assets.monitoring.cards.card_text import as_markdown
 from chimp_assets.vision.datasets.training_set import Members, member_bytes
 from chimp_assets.vision.evaluation.promotion import promote_by_hand, roll_back
 from chimp_assets.vision.models.checkpoint import ModelError, content_hash

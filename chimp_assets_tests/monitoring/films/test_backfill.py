@@ -7,7 +7,7 @@ from chimp_assets.archive.catalogue.discover import discover
 from chimp_assets.database import schema as t
 from chimp_assets.home import Home
 from chimp_assets.loop import bundle
-from chimp_assets.monitoring.backfill import fill_signals
+from chimp_assets.monitoring.films.backfill import fill_signals
 from chimp_assets_tests.archive.clips import make_clip
 
 SIGNALS = t.video_signal.c

@@ -23,8 +23,8 @@ import sqlalchemy as sa
 from chimp_assets.archive.times.standing import same
 from chimp_assets.database import schema as t
 from chimp_assets.database.connection.engine import Database
-from chimp_assets.monitoring.alerts import OPEN, Alert, alerts, note_end, open_alert
-from chimp_assets.monitoring.clock_facts import back_in_sequence, clock_offsets, is_at_factory_day, shifted
+from chimp_assets.monitoring.alerts import OPEN, PAST, Alert, alerts_where, note_end, open_alert
+from chimp_assets.monitoring.films.clock_facts import back_in_sequence, clock_offsets, is_at_factory_day, shifted
 from chimp_assets.settings import Settings
 
 FACT = "fact"
@@ -109,7 +109,7 @@ def _note_camera(conn: sa.Connection, bundle_key: str, site: str | None, camera:
         *file_facts(running, asked),
         *clock_facts(running, asked, settings),
     ]
-    known = [one for one in alerts(conn) if (one.kind, one.camera) == (FACT, camera)]
+    known = alerts_where(conn, t.drift_alert.c.kind == FACT, t.drift_alert.c.camera == camera)
     for alert in known:
         _end(conn, alert, running)
     opened = []
@@ -120,6 +120,8 @@ def _note_camera(conn: sa.Connection, bundle_key: str, site: str | None, camera:
             "before": fact.before, "after": fact.after, "value": fact.value, "site": site, "videos": fact.videos,
             "videos_before": fact.videos_before,
         }  # fmt: skip
+        if fact.until is not None:
+            detail[PAST] = True
         alert_id = open_alert(
             conn, kind=FACT, signal=fact.signal, camera=camera, since=fact.since, noticed=files[-1].day,
             until=fact.until, detail=detail,

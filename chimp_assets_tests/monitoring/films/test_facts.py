@@ -12,7 +12,7 @@ from chimp_assets.database.connection.engine import Database
 from chimp_assets.home import Home
 from chimp_assets.loop import bundle
 from chimp_assets.monitoring.alerts import alerts
-from chimp_assets.monitoring.facts import note_facts
+from chimp_assets.monitoring.films.facts import note_facts
 from chimp_assets.settings import Settings
 from chimp_assets_tests.archive.clips import make_clip
 from chimp_assets_tests.support.rows import THEN, add_bundle

@@ -11,7 +11,7 @@ from chimp_assets.database import schema as t
 from chimp_assets.database.connection.engine import Database
 from chimp_assets.demo.scene import CameraView, Weather
 from chimp_assets.monitoring.alerts import alerts
-from chimp_assets.monitoring.camera_moved import CLIPS, BackgroundHistory, camera_history, follow, note_moves
+from chimp_assets.monitoring.films.camera_moved import CLIPS, BackgroundHistory, camera_history, follow, note_moves
 from chimp_assets_tests.support.rows import add_bundle, add_video
 
 START = date(2024, 5, 1)

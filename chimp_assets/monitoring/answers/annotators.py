@@ -1,7 +1,7 @@
 """Whether a person answers worse than before: hidden repeats and questions with a known answer.
 
-Belongs here: a person's outcomes in their order, and falls among them. Does not belong here: the evidence (`falls`), how
-often a person agrees (`database.labels.agreement`), what is done with the person.
+Belongs here: outcomes of a person in their order, and falls among them. Does not belong here: the evidence
+(`falls`), how often a person agrees (`database.labels.agreement`), what is done with the person.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from chimp_assets.database.labels.agreement import LOOKED_AT, repeated_answers
 from chimp_assets.database.labels.events import last_seq
 from chimp_assets.home import Home
 from chimp_assets.monitoring.alerts import open_one
-from chimp_assets.monitoring.falls import PROOF, find_fall
+from chimp_assets.monitoring.answers.falls import PROOF, find_fall
 
 REPEAT, GOLD = "repeat", "gold"
 

@@ -24,7 +24,7 @@ from chimp_assets.archive.video.signals import COLUMNS, LINES
 from chimp_assets.arrays import F32Array
 from chimp_assets.database import schema as t
 from chimp_assets.database.connection.engine import Database
-from chimp_assets.monitoring.alerts import alerts, note_end, open_alert
+from chimp_assets.monitoring.alerts import PAST, alerts_where, note_end, open_alert
 
 SIGNAL = "background"
 REFERENCE = 24
@@ -233,13 +233,14 @@ def note_moves(db: Database) -> list[int]:
 
 def _note(conn: sa.Connection, camera: str, moves: list[CameraMove]) -> list[int]:
     opened = []
-    known = {one.since: one for one in alerts(conn) if (one.signal, one.camera) == (SIGNAL, camera)}
+    a = t.drift_alert.c
+    known = {one.since: one for one in alerts_where(conn, a.signal == SIGNAL, a.camera == camera)}
     for move in moves:
         alert_id = open_alert(
             conn, kind="data", signal=SIGNAL, camera=camera, since=move.since, noticed=move.noticed, until=move.until,
             detail={
                 "before": round(move.usual, 2), "after": round(move.like, 2), "videos": move.after,
-                "videos_before": move.before,
+                "videos_before": move.before, **({PAST: True} if move.until is not None else {}),
             },
         )  # fmt: skip
         if alert_id is not None:

@@ -23,7 +23,7 @@ from chimp_assets.database.connection.parameters import rows_in_parts
 from chimp_assets.database.labels.answers import effective_answers
 from chimp_assets.home import Home
 from chimp_assets.monitoring.alerts import open_one
-from chimp_assets.monitoring.falls import PROOF, find_fall
+from chimp_assets.monitoring.answers.falls import PROOF, find_fall
 from chimp_assets.vision.evaluation.audit import NEW, AuditJudge
 from chimp_assets.vision.models.checkpoint import champion
 
@@ -57,7 +57,7 @@ def judged_answers(home: Home, judge: AuditJudge | None = None) -> JudgedAnswers
     if not len(track_id):
         return None
     with home.database.read() as conn:
-        seq, day = _when(conn, track_id)
+        seq, day = audit_order(conn, track_id)
     order = np.argsort(seq, kind="stable")
     is_new = tracks.truth[judged.row] == NEW
     right = np.where(is_new, judged.flagged, judged.correct)
@@ -118,7 +118,7 @@ def _since(answers: JudgedAnswers, here: I64Array, today: date) -> date:
     return first
 
 
-def _when(conn: sa.Connection, track_id: I64Array) -> tuple[I64Array, list[date | None]]:
+def audit_order(conn: sa.Connection, track_id: I64Array) -> tuple[I64Array, list[date | None]]:
     """The number of the answer that stands, and the recording day, of each track."""
     seq: dict[int, int] = {}
     day: dict[int, date | None] = {}

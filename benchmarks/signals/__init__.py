@@ -1,0 +1,1 @@
+"""What signals of pictures cost and what they find."""

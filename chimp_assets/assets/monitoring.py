@@ -1,0 +1,34 @@
+"""What is watched: changes of cameras, of the champion and of people, and the alerts that they open.
+
+Does not belong here: what is watched and how (`monitoring`), who is told (`automation`).
+"""
+
+import dagster as dg
+
+from chimp_assets.assets.parts import OPERATORS, markdown_table
+from chimp_assets.resources import HomeResource
+
+
+@dg.asset(
+    deps=[dg.AssetKey("annotations"), dg.AssetKey("champion_head")],
+    group_name="monitoring",
+    kinds={"table"},
+    owners=OPERATORS,
+    code_version="1",
+)
+def drift(home: HomeResource) -> dg.MaterializeResult:
+    """Changes that were noticed: `drift_block` rows of camera and day, `drift_alert` rows that open, act and close.
+    An open alert about tracks gives them a share of the next plan (`monitoring.drift_share`)."""
+    from chimp_assets.monitoring.nightly import watch_archive
+
+    done = watch_archive(home.open())
+    return dg.MaterializeResult(
+        metadata={
+            "dagster/row_count": len(done.sentences),
+            "blocks": done.blocks,
+            "opened": len(done.opened),
+            "closed": len(done.closed),
+            "open": markdown_table([{"what changed": one} for one in done.sentences]),
+            "seconds": round(done.seconds, 1),
+        }
+    )

@@ -1,0 +1,1 @@
+"""Model cards: their facts, their words, their files."""
