@@ -10,9 +10,11 @@ import sys
 import time
 from datetime import UTC, date, datetime, timedelta
 
+import dagster as dg
 import pytest
 import sqlalchemy as sa
 
+from chimp_assets.automation.sensors import alerts
 from chimp_assets.database import schema as t
 from chimp_assets.errors import SettingsError
 from chimp_assets.home import Home
@@ -20,6 +22,7 @@ from chimp_assets.monitoring.alerts import open_alert, resolve
 from chimp_assets.monitoring.messages import channels
 from chimp_assets.monitoring.messages import telling as messages
 from chimp_assets.monitoring.messages.channels import MAIL_PASSWORD, WEBHOOK_ADDRESS, Mail, Message, Webhook
+from chimp_assets.resources import HomeResource
 from chimp_assets.settings import MonitoringSettings, load_settings
 from chimp_assets_tests.database.t_sql import compiled, faults_of
 from chimp_assets_tests.monitoring.receivers import HookServer, MailServer
@@ -346,3 +349,28 @@ def test_statements_of_messages_are_t_sql(told_by_hook, hook):
     about = [(one, names) for one, names in heard if not isinstance(one, str) and t.alert_message.name in str(one)]
     assert len(about) >= 6
     assert [found for one, names in about if (found := faults_of(compiled(one, names)))] == []
+
+
+def test_the_sensor_tells_once_and_says_what_it_did(told_by_hook, hook, monkeypatch):
+    """The daemon is who tells; a receiver that is away must neither fail its tick nor be named in it."""
+
+    def tick() -> str:
+        with dg.build_sensor_context(
+            instance=dg.DagsterInstance.ephemeral(),
+            resources={"home": HomeResource(path=str(told_by_hook.settings.home))},
+        ) as context:
+            answer = alerts.build()(context)
+        assert isinstance(answer, dg.SkipReason)
+        return str(answer.skip_message)
+
+    assert tick() == "Everybody was told of every alert."
+    notice(told_by_hook)
+    hook.status = 500
+    assert tick() == "webhook: The receiver answered 500."
+    hook.status = 200
+    messages.try_again(told_by_hook.database)
+    assert tick() == "webhook: told 1 alert."
+    assert tick() == "Everybody was told of every alert."
+    assert len(set(hook.keys())) == 1
+    monkeypatch.delenv("CHIMP_MONITORING__WEBHOOK")
+    assert tick().startswith("Nobody is told of alerts")

@@ -33,9 +33,9 @@ from chimp_assets.loop.rescore import rescore
 from chimp_assets.monitoring.alerts import expect, open_one, resolve
 from chimp_assets.monitoring.answers.annotators import outcomes
 from chimp_assets.monitoring.answers.model_drift import audit_order
-from chimp_assets.monitoring.closing import close_alerts
 from chimp_assets.monitoring.blocks import write_blocks
 from chimp_assets.monitoring.changes import find_changes
+from chimp_assets.monitoring.closing import close_alerts
 from chimp_assets.operations.doctor import examine
 from chimp_assets.settings import shipped_file
 from chimp_assets.vision import train
