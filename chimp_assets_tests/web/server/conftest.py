@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from anyio.from_thread import start_blocking_portal
 from argon2 import PasswordHasher
 from fastapi import FastAPI
 from starlette.testclient import TestClient
@@ -51,6 +52,14 @@ def cheap_hashes() -> Iterator[None]:
 def _cheap_hashes() -> Iterator[None]:
     """For the tests of this folder alone: others may come later in the same process."""
     with cheap_hashes():
+        yield
+
+
+@pytest.fixture(scope="package", autouse=True)
+def _one_loop() -> Iterator[None]:
+    """One loop of events for the requests of all browsers, as a server has: one for each doubled its cost."""
+    with pytest.MonkeyPatch.context() as patch, start_blocking_portal() as portal:
+        patch.setattr(TestClient, "portal", portal)
         yield
 
 
