@@ -169,7 +169,9 @@ class Crops:
             chosen = rng.permutation(self.n)[: REFERENCE + new]
             rows = np.flatnonzero(np.isin(self.session, chosen))
             is_new = np.isin(self.session[rows], chosen[: min(new, len(chosen) // 3)])
-            found += block_test(features[rows], np.ones(len(rows), np.int64), is_new, rng, 199)[1] <= 0.05
+            found += (
+                block_test(features[rows].astype(np.float64), np.ones(len(rows), np.int64), is_new, rng, 199)[1] <= 0.05
+            )
         return found / tests
 
 
@@ -281,7 +283,3 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     print(json.dumps({"benchmark": "drift", "quick": asked.quick}))
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
