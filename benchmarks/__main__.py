@@ -17,7 +17,7 @@ ROWS = {
     "P6": "benchmarks.rows.p6_resume",
     "P7": "benchmarks.rows.p7_write_predictions",
     "P8": "benchmarks.rows.p8_plan",
-    "P10": "benchmarks.rows.p10_last_label",
+    "P10": "benchmarks.running.p10_last_label",
     "P11": "benchmarks.rows.p11_page",
     "P12": "benchmarks.rows.p12_questions",
     "W": "benchmarks.rows.w_pages",

@@ -6,7 +6,7 @@ product does: the last label is stored, the training set is written, the head fi
 audit answers, promoted, every track scored anew, and the queue planned. Shown are CPU seconds of all processes, which
 mean something on a busy machine; wall seconds on two idle cores are fewer.
 
-`python -m benchmarks.rows.p10_last_label --running [--tracks N]` measures the running system instead: the daemon and
+`python -m benchmarks.running.p10_last_label --running [--tracks N]` measures the running system instead: the daemon and
 the ranker as `chimp up` starts them, 50 answers through claims and events, and wall seconds from the last of them until
 the ranker has put the waiting items into a new order, and until a plan that knows all 50 is in the queue. Between lie
 the sensors' intervals, the starts of processes, a training, the gate and a scoring of everything."""
@@ -373,7 +373,7 @@ def _planned_to(home: Home) -> int:
 
 def main() -> int:
     """Measure and print."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.rows.p10_last_label", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.running.p10_last_label", description=__doc__)
     parser.add_argument("--running", action="store_true", help="the daemon and the ranker, not only their functions")
     parser.add_argument("--tracks", type=int, default=Size().tracks, help="about how many")
     given = parser.parse_args()
