@@ -18,6 +18,7 @@ from chimp_assets.console.tables import print_facts, print_table
 from chimp_assets.console.words import counts_in_words
 from chimp_assets.database import schema as t
 from chimp_assets.database.connection.engine import Database
+from chimp_assets.database.footage.cameras import place_of_video
 from chimp_assets.database.labels.kinds import ANSWER_KINDS
 from chimp_assets.database.upkeep.views import load_query
 from chimp_assets.demo.baseline import (
@@ -161,7 +162,7 @@ def _noticed(conn: sa.Connection) -> list[NoticedChange]:
     """Alerts, those that opened first first, with the items of the lane `drift` about their slices."""
     item, track, video = t.acquisition_queue.c, t.track.c, t.video.c
     rows = conn.execute(
-        sa.select(video.camera, video.recorded_on, item.state)
+        sa.select(place_of_video().label("camera"), video.recorded_on, item.state)
         .join_from(t.acquisition_queue, t.track, track.track_id == item.track_id)
         .join(t.video, video.video_id == track.video_id)
         .where(item.lane == "drift")

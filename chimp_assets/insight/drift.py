@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from chimp_assets.database import schema as t
 from chimp_assets.database.connection.parameters import in_parts
+from chimp_assets.database.footage.cameras import place_of_video
 from chimp_assets.monitoring.alerts import OPEN, Alert
 from chimp_assets.monitoring.messages.telling import AlertMessage, messages_of
 from chimp_assets.monitoring.words import sentence
@@ -100,7 +101,7 @@ def places_of(conn: sa.Connection, one: Alert) -> list[tuple[str, str]]:
     v = t.video.c
     if not one.camera:
         return []
-    rows = conn.execute(sa.select(v.site, v.camera).where(v.camera == one.camera).distinct().order_by(v.site))
+    rows = conn.execute(sa.select(v.site, v.camera).where(place_of_video() == one.camera).distinct().order_by(v.site))
     return [(row.site or "", row.camera) for row in rows]
 
 
@@ -152,12 +153,12 @@ def _effects(conn: sa.Connection, found: Sequence[Alert]) -> list[AlertEffect]:
     q, v, r, m = t.acquisition_queue.c, t.video.c, t.acquisition_round.c, t.model.c
     first = min(one.opened_at for one in found)
     items = conn.execute(
-        sa.select(v.camera, v.recorded_on, r.created_at, q.state, sa.func.count().label("n"))
+        sa.select(place_of_video().label("camera"), v.recorded_on, r.created_at, q.state, sa.func.count().label("n"))
         .join_from(t.acquisition_queue, t.acquisition_round, r.round_id == q.round_id)
         .join(t.track, t.track.c.track_id == q.track_id)
         .join(t.video, v.video_id == t.track.c.video_id)
         .where(q.lane == "drift", q.state != "withdrawn", r.created_at >= first)
-        .group_by(v.camera, v.recorded_on, r.created_at, q.state)
+        .group_by(v.site, v.camera, v.recorded_on, r.created_at, q.state)
     ).all()
     heads = conn.execute(
         sa.select(m.version, m.state, m.created_at).where(m.task == "head", m.created_at >= first).order_by(m.version)

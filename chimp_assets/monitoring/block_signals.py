@@ -21,6 +21,7 @@ import sqlalchemy as sa
 from chimp_assets.arrays import F64Array, I64Array
 from chimp_assets.database import schema as t
 from chimp_assets.database.connection.parameters import in_parts
+from chimp_assets.database.footage.cameras import place_of_video
 from chimp_assets.home import Home
 from chimp_assets.statistics.fourier import FourierFeatures
 from chimp_assets.vision.embedding.bundle import read_embeddings
@@ -97,7 +98,8 @@ def _videos(conn: sa.Connection, wanted: dict[Day, set[str]], bundles: list[int]
     for some in in_parts(bundles):
         query = (
             sa.select(
-                v.video_id, v.camera, v.recorded_on, v.recorded_at, v.recorded_at_certainty, v.state, v.duration_s,
+                v.video_id, place_of_video().label("camera"), v.recorded_on, v.recorded_at, v.recorded_at_certainty,
+                v.state, v.duration_s,
                 s.infrared, *(s[name] for name in NUMBERS),
             )
             .select_from(t.video)
@@ -106,7 +108,7 @@ def _videos(conn: sa.Connection, wanted: dict[Day, set[str]], bundles: list[int]
             .order_by(v.video_id)
         )  # fmt: skip
         for row in conn.execute(query):
-            day = (row.camera or "", row.recorded_on)
+            day = (row.camera, row.recorded_on)
             if day not in wanted:
                 continue
             key = (*day, _light(row.infrared))

@@ -20,6 +20,7 @@ import sqlalchemy as sa
 from chimp_assets.database import schema as t
 from chimp_assets.database.connection.bulk import insert_rows
 from chimp_assets.database.connection.parameters import in_parts
+from chimp_assets.database.footage.cameras import place_of_video
 from chimp_assets.home import Home
 from chimp_assets.monitoring.block_signals import FAMILIES, MARKS, PICTURES, PREDICTIONS, TRACKS, VECTORS, Block, Day
 from chimp_assets.monitoring.block_signals import blocks_of as _blocks_of
@@ -76,7 +77,7 @@ def _as_it_is(conn: sa.Connection, models: dict[str, int]) -> dict[Day, _Known]:
     embedded, scored = t.embedding_file.c, t.bundle_score.c
     query = (
         sa.select(
-            sa.func.coalesce(v.camera, "").label("camera"), v.recorded_on, v.bundle_id,
+            place_of_video().label("camera"), v.recorded_on, v.bundle_id,
             sa.func.sum(sa.case((sa.and_(usable, s.video_id.is_not(None)), 1), else_=0)).label("videos"),
             sa.func.sum(sa.case((v.state == "tracked", 1), else_=0)).label("tracked"),
             sa.func.max(v.updated_at).label("pictures"), sa.func.max(b.changed_at).label("tracks"),
@@ -90,7 +91,7 @@ def _as_it_is(conn: sa.Connection, models: dict[str, int]) -> dict[Day, _Known]:
         )
         .outerjoin(t.bundle_score, sa.and_(scored.bundle_id == b.bundle_id, scored.model_id == models[PREDICTIONS]))
         .where(v.recorded_on.is_not(None))
-        .group_by(v.camera, v.recorded_on, v.bundle_id)
+        .group_by(v.site, v.camera, v.recorded_on, v.bundle_id)
     )  # fmt: skip
     found: dict[Day, _Known] = defaultdict(_Known)
     for row in conn.execute(query):

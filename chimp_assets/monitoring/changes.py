@@ -21,6 +21,7 @@ import sqlalchemy as sa
 
 from chimp_assets.arrays import F64Array, I64Array
 from chimp_assets.database import schema as t
+from chimp_assets.database.footage.cameras import place_of_video
 from chimp_assets.home import Home
 from chimp_assets.monitoring.block_signals import FAMILIES, PICTURES, VECTORS, read_sums
 from chimp_assets.statistics.detectors import (
@@ -254,7 +255,7 @@ def _one_for_one_cause(found: list[Change]) -> list[Change]:
 def _videos(conn: sa.Connection, change: Change) -> list[int]:
     """Videos of the first days of a change."""
     v = t.video.c
-    whose = v.camera == change.camera if change.camera else v.camera.is_(None)
+    whose = place_of_video() == change.camera
     query = (
         sa.select(v.video_id)
         .where(

@@ -15,6 +15,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from chimp_assets.database import schema as t
+from chimp_assets.database.footage.cameras import place_of_video
 from chimp_assets.database.labels.events import record_events
 from chimp_assets.database.people.users import add_user
 from chimp_assets.home import Home
@@ -93,7 +94,9 @@ def _notice_change(home: Home) -> None:
     v = t.video.c
     with home.database.write() as conn:
         shots = conn.execute(
-            sa.select(v.camera, v.recorded_on).where(v.camera.is_not(None), v.recorded_on.is_not(None))
+            sa.select(place_of_video().label("camera"), v.recorded_on).where(
+                v.camera.is_not(None), v.recorded_on.is_not(None)
+            )
         ).all()
         camera = sorted(shot.camera for shot in shots)[0]
         days = sorted({shot.recorded_on for shot in shots if shot.camera == camera})

@@ -28,6 +28,24 @@ KEY_LENGTH = 300
 Place = tuple[str | None, str | None]
 
 
+def place_name(site: str | None, camera: str | None) -> str:
+    """A camera's name among those of all sites: "site/camera", "camera" where no site is known, "" without a camera.
+
+    Sites number their cameras alike: cam01 of two of them are two.
+    """
+    return f"{site}/{camera}" if site and camera else camera or ""
+
+
+def place_of_video() -> sa.ColumnElement[str]:
+    """`place_name` of rows of `video`, in SQL."""
+    v = video.c
+    return sa.case(
+        (v.camera.is_(None), ""),
+        (sa.or_(v.site.is_(None), v.site == ""), v.camera),
+        else_=v.site + "/" + v.camera,
+    )
+
+
 @lru_cache(maxsize=65_536)
 def name_key(name: str | None) -> str:
     """What two spellings of one name have in common: letters without case, compatibility forms, separators.

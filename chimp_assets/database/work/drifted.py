@@ -12,6 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from chimp_assets.database import schema as t
+from chimp_assets.database.footage.cameras import place_of_video
 
 ACTING_KINDS = ("fact", "data", "prediction", "model")
 """New labels mend these; a person who errs is not mended by them."""
@@ -24,13 +25,13 @@ def acting() -> sa.ColumnElement[bool]:
 
 
 def filmed_in(camera: str, since: date, until: date | None) -> sa.ColumnElement[bool]:
-    """Of `video`: filmed by the camera (empty: by any) on these days, `until` outside."""
+    """Of `video`: filmed by the camera (`place_name`; empty: by any) on these days, `until` outside."""
     v = t.video.c
     days = [v.recorded_on >= since]
     if until is not None:
         days.append(v.recorded_on < until)
     if camera:
-        days.append(v.camera == camera)
+        days.append(place_of_video() == camera)
     return sa.and_(*days)
 
 

@@ -24,6 +24,7 @@ from chimp_assets.archive.video.signals import COLUMNS, LINES
 from chimp_assets.arrays import F32Array
 from chimp_assets.database import schema as t
 from chimp_assets.database.connection.engine import Database
+from chimp_assets.database.footage.cameras import place_of_video
 from chimp_assets.monitoring.alerts import PAST, alerts_where, note_end, open_alert
 
 SIGNAL = "background"
@@ -189,7 +190,7 @@ def camera_history(conn: sa.Connection, camera: str) -> BackgroundHistory:
     rows = conn.execute(
         sa.select(v.video_id, v.recorded_on, s.background)
         .join_from(t.video, t.video_signal, s.video_id == v.video_id)
-        .where(v.camera == camera, v.recorded_on.is_not(None), v.state.in_(("decoded", "tracked")))
+        .where(place_of_video() == camera, v.recorded_on.is_not(None), v.state.in_(("decoded", "tracked")))
         .order_by(v.recorded_on, v.recorded_at, v.video_id)
         .execution_options(yield_per=_PAGE)
     )
@@ -204,15 +205,15 @@ def camera_history(conn: sa.Connection, camera: str) -> BackgroundHistory:
 
 
 def cameras_with_backgrounds(conn: sa.Connection) -> list[str]:
-    """Cameras that have a history, by name."""
+    """Cameras that have a history, by name (`place_name`)."""
     v, s = t.video.c, t.video_signal.c
     return list(
         conn.scalars(
-            sa.select(v.camera)
+            sa.select(place_of_video().label("camera"))
             .join_from(t.video, t.video_signal, s.video_id == v.video_id)
             .where(v.camera.is_not(None), v.recorded_on.is_not(None))
             .distinct()
-            .order_by(v.camera)
+            .order_by("camera")
         )
     )
 

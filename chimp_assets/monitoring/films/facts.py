@@ -23,6 +23,7 @@ import sqlalchemy as sa
 from chimp_assets.archive.times.standing import same
 from chimp_assets.database import schema as t
 from chimp_assets.database.connection.engine import Database
+from chimp_assets.database.footage.cameras import place_name
 from chimp_assets.monitoring.alerts import OPEN, PAST, Alert, alerts_where, note_end, open_alert
 from chimp_assets.monitoring.films.clock_facts import back_in_sequence, clock_offsets, is_at_factory_day, shifted
 from chimp_assets.settings import Settings
@@ -109,21 +110,22 @@ def _note_camera(conn: sa.Connection, bundle_key: str, site: str | None, camera:
         *file_facts(running, asked),
         *clock_facts(running, asked, settings),
     ]
-    known = alerts_where(conn, t.drift_alert.c.kind == FACT, t.drift_alert.c.camera == camera)
+    place = place_name(site, camera)
+    known = alerts_where(conn, t.drift_alert.c.kind == FACT, t.drift_alert.c.camera == place)
     for alert in known:
         _end(conn, alert, running)
     opened = []
     for fact in facts:
-        if any(_is_about(alert, fact, site) for alert in known):
+        if any(_is_about(alert, fact) for alert in known):
             continue
         detail = {
-            "before": fact.before, "after": fact.after, "value": fact.value, "site": site, "videos": fact.videos,
+            "before": fact.before, "after": fact.after, "value": fact.value, "videos": fact.videos,
             "videos_before": fact.videos_before,
         }  # fmt: skip
         if fact.until is not None:
             detail[PAST] = True
         alert_id = open_alert(
-            conn, kind=FACT, signal=fact.signal, camera=camera, since=fact.since, noticed=files[-1].day,
+            conn, kind=FACT, signal=fact.signal, camera=place, since=fact.since, noticed=files[-1].day,
             until=fact.until, detail=detail,
         )  # fmt: skip
         if alert_id is not None:
@@ -245,10 +247,10 @@ def _end(conn: sa.Connection, alert: Alert, files: Sequence[FilmedFile]) -> None
         note_end(conn, alert.alert_id, until)
 
 
-def _is_about(alert: Alert, fact: FileFact, site: str | None) -> bool:
+def _is_about(alert: Alert, fact: FileFact) -> bool:
     """Whether an alert tells this fact: it may begin earlier than was known, as older videos come later."""
     value = alert.detail.get("value")
-    if alert.signal != fact.signal or alert.detail.get("site") != site or value is None:
+    if alert.signal != fact.signal or value is None:
         return False
     if not _alike(fact.signal, value, fact.value):
         return False

@@ -18,6 +18,7 @@ from chimp_assets.acquisition.policy import GROUPS
 from chimp_assets.arrays import I64Array
 from chimp_assets.database import schema as t
 from chimp_assets.database.connection.parameters import rows_in_parts
+from chimp_assets.database.footage.cameras import place_of_video
 from chimp_assets.monitoring.groups.lacking import WAITING
 from chimp_assets.vision.evaluation.audit import NEW, AuditJudge, TracksAndAnswers, camera_days, slices_of
 from chimp_assets.vision.evaluation.slices import individual_slices
@@ -126,7 +127,9 @@ def _rows(conn: sa.Connection, sample: TracksAndAnswers) -> tuple[I64Array, dict
         row.video_id: row
         for row in rows_in_parts(
             conn,
-            lambda part: sa.select(v.video_id, v.camera, v.recorded_on).where(v.video_id.in_(part)),
+            lambda part: sa.select(v.video_id, place_of_video().label("camera"), v.recorded_on).where(
+                v.video_id.in_(part)
+            ),
             videos,
         )
     }

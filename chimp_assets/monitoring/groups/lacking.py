@@ -21,6 +21,7 @@ from chimp_assets.acquisition.pool import TrackPool
 from chimp_assets.arrays import I64Array, located
 from chimp_assets.database import schema as t
 from chimp_assets.database.connection.parameters import in_parts
+from chimp_assets.database.footage.cameras import place_of_video
 from chimp_assets.database.labels.splits import examined_mask
 from chimp_assets.vision.evaluation.slices import individual_slices, light_at
 
@@ -136,9 +137,9 @@ def _videos(conn: sa.Connection, timezone: str) -> tuple[dict[int, str], dict[in
     """Camera, day and light of each video."""
     zone = ZoneInfo(timezone)
     v = t.video.c
-    rows = conn.execute(sa.select(v.video_id, v.camera, v.recorded_on, v.recorded_at)).all()
+    rows = conn.execute(sa.select(v.video_id, place_of_video().label("camera"), v.recorded_on, v.recorded_at)).all()
     return (
-        {r.video_id: r.camera or "" for r in rows},
+        {r.video_id: r.camera for r in rows},
         {r.video_id: r.recorded_on for r in rows},
         {r.video_id: light_at(r.recorded_at, 0.0, zone) for r in rows},
     )

@@ -21,6 +21,7 @@ import numpy as np
 import sqlalchemy as sa
 
 from chimp_assets.database import schema
+from chimp_assets.database.footage.cameras import place_of_video
 from chimp_assets.database.individuals.merges import as_merged, merged_ids
 from chimp_assets.database.labels.answers import effective_answers
 from chimp_assets.database.labels.events import last_seq
@@ -106,7 +107,8 @@ def audit_tracks(conn: sa.Connection, timezone: str = "UTC", lane: str = "audit"
     track, video, split = schema.track, schema.video, schema.split_assignment
     rows = conn.execute(
         sa.select(
-            answer.c.track_id, answer.c.seq, answer.c.kind, answer.c.individual_id, video.c.camera, video.c.recorded_at,
+            answer.c.track_id, answer.c.seq, answer.c.kind, answer.c.individual_id,
+            place_of_video().label("camera"), video.c.recorded_at,
             video.c.recorded_on, split.c.split, track.c.first_s, track.c.last_s, track.c.video_id,
         )
         .join_from(answer, track, track.c.track_id == answer.c.track_id)
@@ -143,7 +145,7 @@ def audit_tracks(conn: sa.Connection, timezone: str = "UTC", lane: str = "audit"
 
 
 def camera_days(where: Sequence[tuple[str | None, date | None, int]]) -> np.ndarray:
-    """Blocks i64 [n] of (camera, recorded_on, video_id): one number a camera and day; without a day, one a video."""
+    """Blocks i64 [n] of (`place_name`, recorded_on, video_id): one a camera and day; without a day, one a video."""
     number: dict[tuple[object, ...], int] = {}
     keys = ((video,) if day is None else (camera or "", day) for camera, day, video in where)
     return np.array([number.setdefault(key, len(number)) for key in keys], dtype=np.int64)

@@ -9,9 +9,17 @@ import sqlalchemy as sa
 from chimp_assets.archive.video.signals import picture_signals
 from chimp_assets.database import schema as t
 from chimp_assets.database.connection.engine import Database
+from chimp_assets.database.work.drifted import filmed_in
 from chimp_assets.demo.scene import CameraView, Weather
 from chimp_assets.monitoring.alerts import alerts
-from chimp_assets.monitoring.films.camera_moved import CLIPS, BackgroundHistory, camera_history, follow, note_moves
+from chimp_assets.monitoring.films.camera_moved import (
+    CLIPS,
+    BackgroundHistory,
+    camera_history,
+    cameras_with_backgrounds,
+    follow,
+    note_moves,
+)
 from chimp_assets_tests.support.rows import add_bundle, add_video
 
 START = date(2024, 5, 1)
@@ -108,3 +116,23 @@ def test_moves_are_noted_once_and_get_their_end(db: Database, usual: np.ndarray,
         assert len(camera_history(conn, "cam").blocks) == len(usual) - 1 + 2 * CLIPS
     assert (alert.signal, alert.since) == ("background", START + timedelta(days=9))
     assert (alert.until, alert.detail["videos"]) == (START + timedelta(days=14), [10, 11, 12, 13, 14])
+
+
+def test_cameras_of_two_sites_with_one_name_are_two(db: Database, usual: np.ndarray, panned: np.ndarray) -> None:
+    """Sites number their cameras alike: their views, one after the other, are no camera that was turned."""
+    add_bundle(db, 1)
+    for n, (site, one) in enumerate([("a", one) for one in usual] + [("b", one) for one in panned]):
+        add_video(db, n + 1, 1, "decoded")
+        with db.write() as conn:
+            of_video = t.video.c.video_id == n + 1
+            conn.execute(sa.update(t.video).where(of_video).values(recorded_on=START + timedelta(days=n), site=site))
+            conn.execute(
+                sa.insert(t.video_signal).values(
+                    video_id=n + 1, pictures=1, brightness=1, contrast=1, sharpness=1, colourfulness=1, infrared=0,
+                    background=one.tobytes(),
+                )
+            )  # fmt: skip
+    assert note_moves(db) == []
+    with db.read() as conn:
+        assert cameras_with_backgrounds(conn) == ["a/cam", "b/cam"]
+        assert conn.execute(sa.select(sa.func.count()).where(filmed_in("b/cam", START, None))).scalar() == len(panned)

@@ -84,7 +84,9 @@ def upgrade() -> None:
     op.create_table(
         "drift_block",
         sa.Column("block_id", BIG_KEY, nullable=False),
-        sa.Column("camera", sa.Unicode(length=200), nullable=False, comment="empty where no camera is known"),
+        sa.Column(
+            "camera", sa.Unicode(length=201), nullable=False, comment="site/camera; empty where no camera is known"
+        ),
         sa.Column("day", sa.Date(), nullable=False, comment="on the camera's clock"),
         sa.Column("signal", sa.Unicode(length=30), nullable=False),
         sa.Column(
@@ -131,7 +133,7 @@ def upgrade() -> None:
         sa.Column("alert_key", sa.Unicode(length=64), nullable=False, comment="hash of what changed: noticed once"),
         sa.Column("kind", sa.Unicode(length=10), nullable=False),
         sa.Column("signal", sa.Unicode(length=30), nullable=False),
-        sa.Column("camera", sa.Unicode(length=200), nullable=False, comment="empty: all cameras"),
+        sa.Column("camera", sa.Unicode(length=201), nullable=False, comment="site/camera; empty: all cameras"),
         sa.Column("model_id", sa.BigInteger(), nullable=True),
         sa.Column("annotator_id", sa.BigInteger(), nullable=True),
         sa.Column("since", sa.Date(), nullable=False, comment="first day of the change"),

@@ -25,11 +25,11 @@ def number(archive):
         what = {"kind": "data", "noticed": CHANGED + timedelta(days=3)}
         before_and_after = {"before": 52.1, "after": 18.0}
         found = open_alert(
-            conn, **what, signal="contrast", camera="cam1", since=CHANGED, size=-4.2, detail=before_and_after
+            conn, **what, signal="contrast", camera="a/cam1", since=CHANGED, size=-4.2, detail=before_and_after
         )
         over = open_alert(conn, **what, signal="brightness", camera="<b>cam</b>", since=CHANGED, size=4.0)
         for n in range(8):
-            row = {"camera": "cam1", "day": CHANGED + timedelta(days=n - 4), "signal": "contrast", "model_id": 0}
+            row = {"camera": "a/cam1", "day": CHANGED + timedelta(days=n - 4), "signal": "contrast", "model_id": 0}
             value = {"value": 50.0 if n < 4 else 20.0, "spread": 2.0, "n": 3, "light": "day"}
             conn.execute(sa.insert(t.drift_block).values(**row, **value, updated_at=datetime.now(UTC)))
     resolve(archive.database, over, "<i>cleaned</i>", "rita")
