@@ -36,7 +36,7 @@ CLAIM_S = 120.0
 """Older claims without an end are those of killed senders: a living one gives up after `channels.DEADLINE_S`."""
 MOST_ATTEMPTS = 12
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 60.0, 12 * 3600.0
-"""Pauses after failed attempts double: twelve attempts take a day and a quarter."""
+"""Pauses after failed attempts double: twelve attempts take about 34 hours."""
 LISTED = 25
 """Alerts that a message names; of others it says how many they are."""
 LOOK_S = 30.0
