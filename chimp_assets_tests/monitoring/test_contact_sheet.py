@@ -34,7 +34,7 @@ def filmed(home, tmp_path, monkeypatch):
 
 def noticed(home, **values):
     with home.database.write() as conn:
-        what = {"kind": "data", "signal": "brightness", "camera": "cam", "since": DAY, "noticed": DAY} | values
+        what = {"kind": "data", "signal": "brightness", "camera": "site/cam", "since": DAY, "noticed": DAY} | values
         return alert(conn, open_alert(conn, **what))
 
 

@@ -130,7 +130,8 @@ def test_the_audit_says_how_good_a_head_is_and_the_untaught_counts_as_wrong(home
     names = {m.name for m in metrics}
     assert names == {
         "top1", "top5", "macro", "ece", "kin_confusion", "unknown_auroc", "unknown_tpr_at_1", "unknown_tpr_at_5",
-        "unknown_found", "false_alarm", "balanced_open", "said",
+        "unknown_found", "false_alarm", "balanced_open", "said", "top1_days",
+        "top1_ever",
     }  # fmt: skip
     kinds = {m.slice_kind for m in metrics}
     assert kinds >= {"all", "individual", "sex", "camera", "light", "length", "split", "labels", "training_tracks"}
