@@ -70,12 +70,12 @@ def steps(home: Home) -> dict[str, Callable[[sa.Connection], bool]]:
     }
 
 
-def kill_all(children: supervisor.Children) -> int:
+def kill_all(up_id: str) -> int:
     """kill -9 of everything that carries the mark of this start; how many."""
     dead = 0
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
-            if process.environ().get(processes.UP_ID) == children.up_id:
+            if process.environ().get(processes.UP_ID) == up_id:
                 process.kill()
                 dead += 1
     return dead
@@ -88,7 +88,8 @@ def measure(calm: bool = False) -> Row:
         root = Path(temporary)
         make_archive(root / "archive", root / "truth.json", clips=CLIPS, turned=TURNED)
         toml = DEMO_TOML.format(archive=toml_string(str(root / "archive"))[1:-1])
-        home = init_home(root / "home", toml=f"{toml}\n[monitoring]\nwebhook = true\nmessage_gap_min = 0\n")
+        toml = toml.replace("[monitoring]\n", "[monitoring]\nwebhook = true\nmessage_gap_min = 0\n")
+        home = init_home(root / "home", toml=toml)
         truth = ArchiveTruth.load(root / "truth.json")
         expert = SimulatedExpert(home.database, truth, seed=home.settings.seed)
         expert.introduce()
@@ -108,7 +109,9 @@ def measure(calm: bool = False) -> Row:
                         seen = [name for name, is_there in waiting_for.items() if is_there(conn)]
                     for name in seen:
                         del waiting_for[name]
-                        print(f"{name}: {kill_all(children)} processes killed", flush=True)
+                        print(
+                            f"{name}: {kill_all(children[0].environment[processes.UP_ID])} processes killed", flush=True
+                        )
                         kills += 1
                     _answer(home, expert)
                     time.sleep(0.5)

@@ -30,6 +30,7 @@ from chimp_assets.errors import ChimpError
 __all__ = ["ArchiveTruth", "DemoArchiveError", "TrueAnimal", "TrueIndividual", "TrueVideo", "make_archive"]
 
 WIDTH, HEIGHT = 640, 360
+TURNED_DAYS = 2
 MIN_VISIBLE = 0.12
 """Visible share below which an animal is not in the truth of a picture."""
 
@@ -70,7 +71,8 @@ def make_archive(
     faces: a folder with one folder of pictures for each individual; visitors then wear photographs.
     progress: called with (what, done, total). workers: processes, default one for each core.
     crowd: this many animals in every clip, drawn from the whole cast at random, instead of the planned groups.
-    turned: share of the picture's width by which somebody turns the first camera before its last day.
+    turned: share of the picture's width by which somebody turns the first camera before its last TURNED_DAYS, of two
+    days before the second.
     Existing files are replaced. Raises DemoArchiveError.
     """
     if truth_file.resolve().is_relative_to(folder.resolve()):
@@ -94,8 +96,8 @@ def make_archive(
     if crowd is not None:
         everyone, rng = [member.who.anim_id for member in members], np.random.default_rng([seed, 80])
         plans = [replace(plan, visitors=tuple(rng.permutation(everyone)[:crowd].tolist())) for plan in plans]
-    turned_on = max(plan.day_no for plan in plans)
-    plans = [replace(p, turned=turned if (p.camera_no, p.day_no) == (0, turned_on) else 0.0) for p in plans]
+    first_turned = max(1, days - TURNED_DAYS)
+    plans = [replace(p, turned=turned if p.camera_no == 0 and p.day_no >= first_turned else 0.0) for p in plans]
     jobs = [_Job(p, seed, individuals, by_id, folder / p.uri, "") for p in plans[:-1]]
     jobs.append(_Job(plans[-1], seed, individuals, by_id, folder / plans[-1].uri, "corrupt middle, cut off at the end"))
 

@@ -151,11 +151,18 @@ def build_report(
         together=together,
         curve=str(curve) if curve is not None and heads else None,
         noticed=noticed,
-        turned=sorted({(video.camera, video.recorded_at[:10]) for video in truth.videos if video.turned}),
+        turned=_turned(truth),
     )
     if report.curve is not None:
         draw_curve(heads, Path(report.curve))
     return report
+
+
+def _turned(truth: ArchiveTruth) -> list[tuple[str, str]]:
+    first: dict[str, str] = {}
+    for video in sorted((one for one in truth.videos if one.turned), key=lambda one: one.recorded_at):
+        first.setdefault(video.camera, video.recorded_at[:10])
+    return sorted(first.items())
 
 
 def _noticed(conn: sa.Connection) -> list[NoticedChange]:
@@ -309,7 +316,7 @@ def show_report(report: DemoReport) -> None:
 
 def _print_noticed(report: DemoReport) -> None:
     for camera, day in report.turned:
-        say(f"What nobody told it: on {day} somebody turned {camera}.")
+        say(f"What nobody told it: before {day} somebody turned {camera}.")
     for change in report.noticed:
         became = f"{change.state}: {change.why}" if change.why else change.state
         say(styled(("noticed", "yellow"), f"  {change.sentence}"))

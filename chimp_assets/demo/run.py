@@ -44,7 +44,7 @@ CLIPS = 60
 """Good files of the archive: enough tracks for three rounds of questions."""
 
 TURNED = 0.2
-"""Share of the picture's width by which somebody turns a camera before the last day: what watches must notice."""
+"""Share of the picture's width by which somebody turns a camera before the last days: what watches must notice."""
 
 LAST_RUNS_S = 60.0
 """Time at the end for runs that are still writing their last lines."""
@@ -74,6 +74,10 @@ cool_down_s = 2.0
 
 [gate]
 min_audit_labels = 6
+
+[monitoring]
+# The slice that changes has some twenty tracks, half of them kept for the audit and for testing.
+labels_to_close = 5
 
 [words]
 en = "a chimpanzee"

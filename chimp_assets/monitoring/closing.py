@@ -164,8 +164,18 @@ def _is_exhausted(home: Home, alert: Alert, evidence: _Evidence) -> str | None:
         unfinished = sa.select(v.video_id).where(filmed_in(*slice_of), v.state.in_(("registered", "decoded")))
         if any(conn.execute(query.limit(1)).first() is not None for query in (asked, unfinished)):
             return None
-        n = conn.scalar(sa.select(sa.func.count()).select_from(tracks_filmed_in(*slice_of).subquery())) or 0
-    return f"None of its {n} tracks is left to ask." if n else None
+        tracks = tracks_filmed_in(*slice_of).add_columns(t.track.c.video_id).subquery()
+        split = t.split_assignment.c
+        n = conn.scalar(sa.select(sa.func.count()).select_from(tracks)) or 0
+        kept = conn.scalar(
+            sa.select(sa.func.count())
+            .select_from(tracks)
+            .join(t.split_assignment, split.video_id == tracks.c.video_id)
+            .where(split.split == "test")
+        )
+    if not n:
+        return None
+    return f"None of its {n} tracks is left to ask" + (f"; {kept} lie on days kept for testing." if kept else ".")
 
 
 QUESTIONS: tuple[Callable[[Home, Alert, _Evidence], str | None], ...] = (_is_back, _has_caught_up, _is_exhausted)

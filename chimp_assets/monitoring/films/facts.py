@@ -150,7 +150,7 @@ def _files(
         return [], set()
     columns = (
         v.video_id, v.bundle_id, v.uri, v.recorded_at, v.recorded_on, v.recorded_at_certainty, v.width, v.height,
-        v.sar_num, v.sar_den, v.rotation, v.avg_fps, v.codec, v.duration_s, w.witnesses,
+        v.sar_num, v.sar_den, v.rotation, v.avg_fps, v.codec, v.duration_s, v.error, w.witnesses,
     )  # fmt: skip
     chosen = sa.select(*columns).outerjoin_from(t.video, t.video_time, w.video_id == v.video_id).where(*of_camera)
     before = conn.execute(
@@ -169,7 +169,8 @@ def _file_of(row: Any, settings: Settings) -> FilmedFile:
         "rotation": row.rotation,
         "pixel_aspect": None if not row.sar_num or not row.sar_den else [row.sar_num, row.sar_den],
         "resolution": None if row.width is None else [row.width, row.height],
-        "frame_rate": None if row.avg_fps is None else round(float(row.avg_fps), 2),
+        # Of a damaged file fewer pictures a second were seen than were filmed.
+        "frame_rate": None if row.avg_fps is None or row.error is not None else round(float(row.avg_fps), 2),
         "codec": row.codec,
         "container": PurePosixPath(row.uri).suffix.lower().lstrip(".") or None,
     }

@@ -71,6 +71,12 @@ def test_a_new_value_is_said_with_the_first_bundle_and_once(
     assert note_facts(db, film(db, 3, [5, 6], **values), SETTINGS) == []
 
 
+def test_a_damaged_file_is_no_camera_that_films_fewer_pictures(db: Database) -> None:
+    """The demo's camera "filmed 12.9 pictures a second": pictures had been lost."""
+    note_facts(db, film(db, 1, [0, 1, 2, 3]), SETTINGS)
+    assert note_facts(db, film(db, 2, [4], avg_fps=19.3, error="10 damaged packets."), SETTINGS) == []
+
+
 def test_a_value_that_goes_back_ends_its_alert(db: Database) -> None:
     note_facts(db, film(db, 1, [0, 1, 2]), SETTINGS)
     note_facts(db, film(db, 2, [3, 4], codec="hevc"), SETTINGS)
