@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from chimp_assets.database import schema as t
 from chimp_assets.database.connection.parameters import in_parts
 from chimp_assets.database.footage.cameras import place_of_video
-from chimp_assets.monitoring.alerts import OPEN, Alert
+from chimp_assets.monitoring.alerts import Alert
 from chimp_assets.monitoring.messages.telling import AlertMessage, messages_of
 from chimp_assets.monitoring.words import sentence
 
@@ -89,11 +89,6 @@ def story(conn: sa.Connection, one: Alert) -> AlertStory:
     told = messages_of(conn, one.alert_id)
     (brief,) = stories(conn, [one])
     return AlertStory(one, brief.effect, brief.by, told)
-
-
-def count_open(conn: sa.Connection) -> int:
-    """Alerts that nobody has decided about and that have not closed."""
-    return conn.scalar(sa.select(sa.func.count()).where(t.drift_alert.c.state == OPEN)) or 0
 
 
 def places_of(conn: sa.Connection, one: Alert) -> list[tuple[str, str]]:

@@ -51,13 +51,6 @@ def e_value(p: F64Array, kappa: float = KAPPA) -> F64Array:
     return np.asarray(kappa * np.asarray(p, np.float64) ** (kappa - 1), np.float64)
 
 
-def mixed_e_value(p: F64Array) -> F64Array:
-    """The mean of `e_value` over all kappa: (1 - p + p ln p) / (p ln(p)**2), admissible as well; p in (0, 1]."""
-    p = np.asarray(p, np.float64)
-    small = np.minimum(p, 1 - 1e-4)  # at 1 it is 1/2, and 0/0 on the way
-    return np.where(p < 1 - 1e-4, (1 - small + small * np.log(small)) / (small * np.log(small) ** 2), 0.5)
-
-
 def alarm_threshold(streams: int, false_alarms_per_year: float, steps_per_year: float = WEEKS_A_YEAR) -> float:
     """At which evidence a stream alarms, so that all together raise so many false alarms a year.
 

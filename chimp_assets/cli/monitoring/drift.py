@@ -72,7 +72,7 @@ def resolve(number: _Number, why: _Reason, by: _Decider = None, json: Json = Fal
     answer(
         json,
         {"alert_id": number, "state": RESOLVED, "changed": changed},
-        f"Alert {number} is resolved{already}. The same change, if it comes again, is a new alert.",
+        f"Alert {number} is resolved{already}. A change that begins a month later or more is a new alert.",
     )
 
 
