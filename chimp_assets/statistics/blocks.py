@@ -142,46 +142,6 @@ def simultaneous(
     return found
 
 
-def simultaneous_gaps(
-    values: np.ndarray,
-    block: np.ndarray,
-    group: np.ndarray,
-    rng: np.random.Generator,
-    draws: int = DRAWS,
-    confidence: float = CONFIDENCE,
-    weight: np.ndarray | None = None,
-    limits: Limits = SHARE,
-) -> list[Interval]:
-    """Each group's mean less the mean of all other rows that are in a group, in intervals that all hold together.
-
-    A group whose interval lies below 0 is worse than the others: with no difference, in at most 1 - confidence of
-    reports any is. n and blocks are the group's. As `simultaneous`; each gap by Zou's method (2007) from two means.
-    """
-    values, weight = _checked(values, weight, limits)
-    group = np.asarray(group)
-    start, width = limits[0], limits[1] - limits[0]
-    inside = group >= 0
-    scaled, of_row, many = (values - start) / width, *_numbered(block)
-    pairs: list[tuple[_Mean, _Mean] | None] = []
-    for which in range(int(group.max(initial=-1)) + 1):
-        mine, others = group == which, inside & (group != which)
-        pairs.append(
-            (
-                _mean(scaled[mine], of_row[mine], weight[mine], many),
-                _mean(scaled[others], of_row[others], weight[others], many),
-            )
-            if mine.any() and others.any()
-            else None
-        )
-    level = _level([mine.pull - others.pull for mine, others in (p for p in pairs if p)], rng, draws, confidence)
-    return [
-        Interval(np.nan, -width, width, 0, 0)
-        if pair is None
-        else _scaled(_gap(*pair, level), width, pair[0].n, pair[0].blocks)
-        for pair in pairs
-    ]
-
-
 def paired_gain(
     right: np.ndarray,
     before: np.ndarray,
