@@ -13,6 +13,7 @@ from chimp_assets.database.work import due
 from chimp_assets.database.work.stamps import changed_at, stamp_of_work
 from chimp_assets.database.work.watching import watch_due as due_watch
 from chimp_assets.definitions import build_definitions
+from chimp_assets.monitoring.alerts import open_alert
 from chimp_assets.resources import HomeResource
 from chimp_assets_tests.support.rows import add_bundle, add_embedding_file, add_model, add_track, add_video, name_tracks
 
@@ -391,3 +392,17 @@ def test_a_look_is_due_once_for_what_is_new_and_not_beside_other_work(home, inst
     with home.database.read() as conn:
         assert not due_watch(conn, datetime.now(UTC)).due
         assert due_watch(conn, datetime(2026, 1, 1, tzinfo=UTC)).due
+
+
+def test_an_open_alert_is_a_warning_and_fails_no_run(home, instance):
+    """A failed check of severity ERROR would call an operator at night for a camera that somebody turned."""
+    day = datetime(2024, 5, 1, tzinfo=UTC).date()
+    with home.database.write() as conn:
+        open_alert(conn, kind="data", signal="brightness", camera="c1", since=day, noticed=day, size=-3.0)
+    done = build_definitions(home=HomeResource(path=str(home.settings.home))).resolve_job_def("watch")
+    result = done.execute_in_process(instance=instance)
+    assert result.success
+    (check,) = [one for one in result.get_asset_check_evaluations() if one.check_name == "no_open_alerts"]
+    assert (check.passed, check.severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert check.metadata["alerts"].value == 1
+    assert "became darker" in check.metadata["sentences"].value
