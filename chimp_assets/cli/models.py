@@ -78,7 +78,7 @@ def fairness(
         )
         return
     if out is not None:
-        write_report(found, database, out)
+        write_report(found, out)
     answer(
         json,
         {"model_id": found.model_id, "watermark": found.watermark, "lines": [vars(line) for line in found.lines]},

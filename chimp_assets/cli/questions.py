@@ -1,6 +1,6 @@
 """`chimp query` and `chimp export`: answers for people, files for other programs.
 
-Does not belong here: asking (`insight.questions`), writing formats (`insight.exports`).
+Does not belong here: asking (`insight.questions`), writing formats (`exchange.exports`).
 """
 
 from __future__ import annotations
@@ -56,9 +56,9 @@ def export(
 ) -> None:
     """Write a part of the database as a file for other programs. `chimp query NAME --csv FILE` writes answers."""
     from chimp_assets.console.questions import show_exports
-    from chimp_assets.insight.exports import export as export_of
-    from chimp_assets.insight.exports import exports
-    from chimp_assets.insight.exports.export import write_export
+    from chimp_assets.exchange.exports import export as export_of
+    from chimp_assets.exchange.exports import exports
+    from chimp_assets.exchange.exports.export import ExportRequest, write_export
 
     if name is None:
         known = exports()
@@ -67,5 +67,5 @@ def export(
         return
     wanted = export_of(name)
     target = file or Path(f"{name}{wanted.suffix}")
-    n = write_export(wanted, opened().database.replica, target)
+    n = write_export(wanted, ExportRequest.of(opened()), target)
     answer(json, {"export": name, "file": str(target), "n": n}, f"{n:,} written to {target}.")

@@ -1,6 +1,6 @@
 """What `chimp query` and `chimp export` print: the cookbook, the answers, the exports.
 
-Does not belong here: asking (`insight.questions`), writing formats (`insight.exports`).
+Does not belong here: asking (`insight.questions`), writing formats (`exchange.exports`).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from chimp_assets.console.tables import print_table
 from chimp_assets.console.words import cell_of
 
 if TYPE_CHECKING:
-    from chimp_assets.insight.exports.export import Export
+    from chimp_assets.exchange.exports.export import Export
     from chimp_assets.insight.questions import Answer, Question
 
 

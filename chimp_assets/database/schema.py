@@ -57,11 +57,14 @@ PASSED_OVER_REASONS = ("not_video", "system", "own", "link", "unreadable", "name
 the store; a symbolic link that is not followed; not readable; a name that cannot be stored; a pipe or a device."""
 LISTED = "listed"
 MAPPING_KINDS = ("folder", "camera")
-RECORDED_AT_SOURCES = ("container", "file_name", "file_time", "user")
+RECORDED_AT_SOURCES = ("container", "exif", "file_name", "file_time", "user")
 RECORDED_AT_CERTAINTIES = ("sure", "likely", "day", "unsure")
-TIME_WITNESSES = ("container", "file_name", "folder", "file_time")
+TIME_WITNESSES = ("container", "exif", "file_name", "folder", "file_time")
 DATE_ORDERS = ("day_first", "month_first", "year_first")
-TRACK_STATES = ("live", "split", "merged", "junk")
+TRACK_STATES = ("live", "split", "merged", "replaced", "junk")
+"""live: asked about and counted; split, merged: a person cut it or joined it with another; replaced: another detector
+has found its video's animals anew; junk: too short or too poor to ask about."""
+HEIR_CAUSES = ("split", "merge", "retrack")
 SEXES = ("F", "M", "U")
 ENTRY_TYPES = ("B", "I", "C", "Q")
 DEPART_TYPES = ("D", "E", "P", "O")
@@ -298,6 +301,12 @@ video = Table(
     Column("discovered_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
     Column(
+        "burst_video_id",
+        BigInteger,
+        _fk("video.video_id"),
+        comment="of a picture: the row whose frames its burst became; this row is retired",
+    ),
+    Column(
         "recorded_at_certainty",
         Unicode(8),
         comment="sure; likely: nothing speaks against it; day: only the day is known; unsure",
@@ -452,6 +461,12 @@ frame = Table(
     Column("shard_id", BigInteger, _fk("frame_shard.shard_id"), nullable=False),
     Column("byte_offset", BigInteger, nullable=False, comment="of the JPEG inside the shard"),
     Column("byte_length", Integer, nullable=False),
+    Column(
+        "source_video_id",
+        BigInteger,
+        _fk("video.video_id"),
+        comment="of a burst: the row of the picture that this frame is; null: the file of video_id",
+    ),
     CheckConstraint("frame_no >= 0", name="frame_no_not_negative"),
     CheckConstraint("byte_offset >= 0", name="byte_offset_not_negative"),
     CheckConstraint("byte_length > 0", name="byte_length_positive"),
@@ -804,6 +819,23 @@ track = Table(
     Index("ix_track_video_state", "video_id", "state"),
 )
 
+track_heir = Table(
+    "track_heir",
+    metadata,
+    Column("track_id", BigInteger, _fk("track.track_id"), primary_key=True, autoincrement=False),
+    Column("heir_track_id", BigInteger, _fk("track.track_id"), primary_key=True, autoincrement=False, index=True),
+    Column("cause", Unicode(8), nullable=False),
+    Column("annotation_id", Unicode(36), _fk("annotation.annotation_id"), index=True, comment="who asked for it"),
+    Column("share", Real, nullable=False, comment="of its boxes that the heir has"),
+    Column("carries", Boolean, nullable=False, comment="answers about the track are answers about the heir"),
+    Column("made_at", UtcDateTime, nullable=False),
+    _one_of("cause", HEIR_CAUSES),
+    CheckConstraint("track_id <> heir_track_id", name="two_tracks"),
+    CheckConstraint("share >= 0 and share <= 1", name="share_is_share"),
+    comment="which tracks have taken the place of one that was split, merged or replaced",
+    **CLUSTERED,
+)
+
 detection = Table(
     "detection",
     metadata,
@@ -1050,6 +1082,32 @@ standing_answer = Table(
     Column("propensity", Double),
     comment="which answer counts for a track, as follows from annotation; kept by whoever stores events",
     sqlite_with_rowid=False,
+)
+
+import_file = Table(
+    "import_file",
+    metadata,
+    Column("import_id", BigKey, primary_key=True),
+    Column("format", Unicode(30), nullable=False),
+    Column("name", Unicode(300), nullable=False, comment="of the file, without its folder"),
+    Column("content_hash", Unicode(64), nullable=False, comment="of the file and the options it was read with"),
+    Column("options", Unicode(4000), nullable=False, comment="JSON: conventions that were stated or found"),
+    Column("report", Unicode(4000), nullable=False, comment="JSON: how many rows were matched, stored, left"),
+    Column("model_id", BigInteger, _fk("model.model_id"), comment="the detector row of its boxes"),
+    Column("user_id", BigInteger, _fk("app_user.user_id")),
+    Column("imported_at", UtcDateTime, nullable=False),
+    UniqueConstraint("content_hash", name="uq_import_file_content_hash"),
+    comment="files of annotations that were taken in",
+)
+
+imported_track = Table(
+    "imported_track",
+    metadata,
+    Column("track_id", BigInteger, _fk("track.track_id"), primary_key=True, autoincrement=False),
+    Column("import_id", BigInteger, _fk("import_file.import_id"), nullable=False, index=True),
+    Column("source_id", _exact(200), nullable=False, comment="how the file calls the track"),
+    comment="tracks that other programs drew, with the numbers they have there",
+    **CLUSTERED,
 )
 
 item_media = Table(

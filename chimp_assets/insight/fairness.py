@@ -17,8 +17,7 @@ import sqlalchemy as sa
 
 from chimp_assets import markdown
 from chimp_assets.database import schema as t
-from chimp_assets.database.connection.engine import Database
-from chimp_assets.insight.exports.export import Export, ExportError, write_export, write_rows
+from chimp_assets.database.files.whole_file import FileWriteError, write_rows, write_whole
 
 METRICS = ("recall", "precision", "said_minus_right", "unknown_rate", "seconds", "association_bias")
 KINDS = (
@@ -112,14 +111,16 @@ def fairness(conn: sa.Connection, model_id: int | None = None) -> FairnessReport
     )  # fmt: skip
 
 
-def write_report(report: FairnessReport, db: Database, file: Path) -> int:
-    """Writes the report as .md, .html or .csv, by the name of the file; returns its rows. Raises ExportError where the
-    name ends otherwise or the file cannot be written."""
+def write_report(report: FairnessReport, file: Path) -> int:
+    """Writes the report as .md, .html or .csv, by the name of the file; returns its rows.
+
+    Raises FileWriteError where the name ends otherwise or the file cannot be written.
+    """
     formats: dict[str, Callable[[FairnessReport, BinaryIO], int]] = {".md": _markdown, ".html": _html, ".csv": _csv}
     write = formats.get(file.suffix.lower())
     if write is None:
-        raise ExportError(f"{file.name} has no known ending.", f"End it with one of {', '.join(formats)}.")
-    return write_export(Export("fairness", file.suffix, lambda _, stream: write(report, stream)), db, file)
+        raise FileWriteError(f"{file.name} has no known ending.", f"End it with one of {', '.join(formats)}.")
+    return write_whole(file, lambda stream: write(report, stream))
 
 
 def sentences(report: FairnessReport, shown: Callable[[str], str] = str) -> list[str]:

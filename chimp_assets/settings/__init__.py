@@ -12,6 +12,7 @@ from chimp_assets.settings.load import (
     shipped_file,
 )
 from chimp_assets.settings.monitoring import MonitoringSettings
+from chimp_assets.settings.project import PicturesSettings, ProjectSettings
 from chimp_assets.settings.shared import SHARED, shared_values
 from chimp_assets.settings.steps import (
     IN_STORE,
@@ -48,6 +49,8 @@ __all__ = [
     "KubernetesSettings",
     "MonitoringSettings",
     "OidcSettings",
+    "PicturesSettings",
+    "ProjectSettings",
     "ScoreSettings",
     "Settings",
     "SpreadBy",

@@ -22,6 +22,7 @@ from chimp_assets.addresses import redacted, sqlite_address
 from chimp_assets.errors import SettingsError
 from chimp_assets.settings.compute import ComputeSettings
 from chimp_assets.settings.monitoring import MonitoringSettings
+from chimp_assets.settings.project import PicturesSettings, ProjectSettings
 from chimp_assets.settings.steps import (
     AcquisitionSettings,
     ArchiveSettings,
@@ -62,6 +63,8 @@ class Settings(BaseSettings):
     acquisition: AcquisitionSettings = AcquisitionSettings()
     score: ScoreSettings = ScoreSettings()
     monitoring: MonitoringSettings = MonitoringSettings()
+    pictures: PicturesSettings = PicturesSettings()
+    project: ProjectSettings = ProjectSettings()
     compute: ComputeSettings = ComputeSettings()
     web: WebSettings = WebSettings()
     words: dict[str, str] = Field(

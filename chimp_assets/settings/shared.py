@@ -28,6 +28,9 @@ SHARED = (
     "archive.timezone",
     "archive.container_time",
     "archive.date_order",
+    "pictures.suffixes",
+    "pictures.burst_s",
+    "pictures.crops",
     "decode.policy",
     "decode.fps",
     "decode.longest_side",
@@ -52,7 +55,7 @@ def _value(settings: Settings, name: str) -> Any:
     value: Any = settings
     for part in name.split("."):
         value = getattr(value, part)
-    if name == "archive.suffixes":
+    if name in ("archive.suffixes", "pictures.suffixes", "pictures.crops"):
         return sorted(set(value))
     if name == "detect.weights" and value is not None and not value.startswith(IN_STORE):
         return PurePath(value).name

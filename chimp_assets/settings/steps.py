@@ -85,13 +85,16 @@ class DecodeSettings(Section):
 class DetectSettings(Section):
     """What proposes boxes and how boxes become tracks."""
 
-    detector: Literal["motion", "torchvision"] = Field(
-        "motion", description="motion: against the background, needs no weights; torchvision: a detection network"
+    detector: Literal["motion", "nanodet", "torchvision", "onnx", "whole_picture"] = Field(
+        "motion",
+        description="motion: against the background, needs no weights; nanodet: a small network that comes as a"
+        " package; torchvision: a detection network; onnx: any network as a file; whole_picture: each picture is one"
+        " animal (crops)",
     )
     weights: str | None = Field(
         None,
         description="torchvision detector: path of a .safetensors or .pth state dict, or its key in the store "
-        "(store:weights/a.safetensors)",
+        "(store:weights/a.safetensors); onnx: of the .onnx file",
     )
     min_score: float = Field(0.25, ge=0, le=1, description="the tracker ignores boxes below")
     min_track_detections: int = Field(4, ge=1, description="shorter tracks are kept as junk and never asked about")

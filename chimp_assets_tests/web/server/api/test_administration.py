@@ -12,11 +12,11 @@ import pytest
 import sqlalchemy as sa
 
 from chimp_assets.database import schema as s
+from chimp_assets.database.files.whole_file import FileWriteError
 from chimp_assets.database.labels.events import record_events
 from chimp_assets.database.work.due import MAX_ATTEMPTS
 from chimp_assets.home import Home
 from chimp_assets.insight import archive, fairness, models
-from chimp_assets.insight.exports.export import ExportError
 from chimp_assets.insight.labelling import people
 from chimp_assets.monitoring.cards.card import key_of
 from chimp_assets_tests.database.world import DETECTOR, HEAD, START, add_video, event, track
@@ -147,7 +147,7 @@ def test_fairness_says_who_is_named_worse_and_what_nobody_can_tell_yet(
         text = file.read_text(encoding="utf-8")
         assert "infant" in text
         assert ending == "csv" or "<b>" not in text.replace("` <b>=1+1</b> `", "")
-    with pytest.raises(ExportError, match="known ending"):
+    with pytest.raises(FileWriteError, match="known ending"):
         fairness.write_report(found, home.database, tmp_path / "report.docx")
 
 

@@ -11,7 +11,7 @@ import difflib
 import importlib
 import pkgutil
 
-from chimp_assets.insight.exports.export import Export, ExportError
+from chimp_assets.exchange.exports.export import Export, ExportError
 
 
 def exports() -> dict[str, Export]:

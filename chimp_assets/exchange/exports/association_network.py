@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from typing import BinaryIO
 
-from chimp_assets.database.connection.engine import Database
-from chimp_assets.insight.exports.export import Export
+from chimp_assets.exchange.exports.export import Export, ExportRequest
 
 
-def _write(db: Database, stream: BinaryIO) -> int:
+def _write(request: ExportRequest, stream: BinaryIO) -> int:
     from chimp_assets.insight.association.network import network
     from chimp_assets.insight.association.network_export import graphml
     from chimp_assets.insight.association.together import Scope
 
-    with db.read() as conn:
+    with request.database.read() as conn:
         found = network(conn, Scope())
     about = {"rule": "frame", "names": "verified", "label_seq": found.label_seq}
     stream.write(graphml(found, found.edges, about))

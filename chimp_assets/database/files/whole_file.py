@@ -1,49 +1,37 @@
-"""What an export is, and writing one to a file.
+"""A file that appears whole or not at all, and rows of CSV in it.
 
-Belongs here: the description, the file that appears whole or not at all. Does not belong here: single exports (a module
-of this folder each), commands (`cli.questions`).
+Belongs here: writing files for people. Does not belong here: what is in them (`exchange.exports`, `insight`).
 """
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from chimp_assets.database.connection.engine import Database
+from chimp_assets.database.csv_cells import GuardedWriter
 from chimp_assets.errors import ChimpError
 
 
-class ExportError(ChimpError):
-    """An export is not known, or its file cannot be written."""
+class FileWriteError(ChimpError):
+    """A file cannot be written, or its ending says no format."""
 
 
-@dataclass(frozen=True)
-class Export:
-    """One format of one part of the database. what: a sentence for people; suffix: of its files, with the dot; write:
-    fills an open binary file from the database and returns the number of rows or objects in it.
-    """
-
-    what: str
-    suffix: str
-    write: Callable[[Database, BinaryIO], int]
-
-
-def write_export(export: Export, db: Database, file: Path) -> int:
-    """Writes the file and returns what `write` returns. The file appears when it is complete; an older one stays until
-    then. Raises ExportError where it cannot be written.
+def write_whole(file: Path, fill: Callable[[BinaryIO], int]) -> int:
+    """Writes a file by `fill`, which is given an open binary file, and returns what it returns. The file appears when
+    it is complete; an older one stays until then. Raises FileWriteError where it cannot be written.
     """
     part = file.with_name(f"{file.name}.part")
     try:
         try:
             with part.open("wb") as stream:
-                n = export.write(db, stream)
+                n = fill(stream)
             part.replace(file)
         finally:
             part.unlink(missing_ok=True)
     except OSError as error:
-        raise ExportError(
+        raise FileWriteError(
             f"{file} cannot be written: {error.strerror or error}.", "Check the folder and its room."
         ) from None
     return n
@@ -53,10 +41,6 @@ def write_rows(stream: BinaryIO, columns: Sequence[str], rows: Iterable[Sequence
     """CSV in UTF-8 with a header, as all tables of the product: moments and days in ISO 8601, None as an empty cell, no
     cell that a spreadsheet runs as a formula. Returns the number of rows.
     """
-    import io
-
-    from chimp_assets.database.csv_cells import GuardedWriter
-
     text = io.TextIOWrapper(stream, encoding="utf-8", newline="")
     try:
         writer = GuardedWriter(text)

@@ -6,8 +6,8 @@ from typing import BinaryIO
 
 import sqlalchemy as sa
 
-from chimp_assets.database.connection.engine import Database
-from chimp_assets.insight.exports.export import Export, write_rows
+from chimp_assets.database.files.whole_file import write_rows
+from chimp_assets.exchange.exports.export import Export, ExportRequest
 
 COLUMNS = (
     "anim_id", "uri", "site", "camera", "recorded_at", "recorded_on", "first_s", "last_s", "seconds_visible",
@@ -15,10 +15,10 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def _write(db: Database, stream: BinaryIO) -> int:
+def _write(request: ExportRequest, stream: BinaryIO) -> int:
     view = sa.table("v_sighting", sa.column("individual_id"), sa.column("video_id"), *map(sa.column, COLUMNS))
     wanted = sa.select(*(view.c[name] for name in COLUMNS)).order_by(view.c.video_id, view.c.individual_id)
-    with db.read() as conn:
+    with request.database.read() as conn:
         return write_rows(stream, COLUMNS, conn.execution_options(yield_per=2_000).execute(wanted))
 
 

@@ -13,10 +13,12 @@ import pytest
 import sqlalchemy as sa
 
 from chimp_assets.database.connection.engine import Database
+from chimp_assets.database.files.whole_file import FileWriteError, write_rows
+from chimp_assets.exchange.exports import export, exports
+from chimp_assets.exchange.exports.export import Export, ExportError, ExportRequest, write_export
 from chimp_assets.insight.association.network import network
 from chimp_assets.insight.association.together import Scope
-from chimp_assets.insight.exports import export, exports
-from chimp_assets.insight.exports.export import Export, ExportError, write_export, write_rows
+from chimp_assets.settings import Settings
 from chimp_assets_tests.database.study_database import make_study, write_study
 
 
@@ -36,7 +38,7 @@ def test_each_export_says_what_it_is_and_names_are_found() -> None:
 
 def test_sightings_are_those_of_the_view(study: Database, tmp_path: Path) -> None:
     file = tmp_path / "sightings.csv"
-    n = write_export(export("sightings"), study, file)
+    n = write_export(export("sightings"), ExportRequest(study, Settings()), file)
     with file.open(encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream))
     with study.read() as conn:
@@ -47,7 +49,7 @@ def test_sightings_are_those_of_the_view(study: Database, tmp_path: Path) -> Non
 
 def test_the_network_is_that_of_the_page(study: Database, tmp_path: Path) -> None:
     file = tmp_path / "network.graphml"
-    n = write_export(export("association_network"), study, file)
+    n = write_export(export("association_network"), ExportRequest(study, Settings()), file)
     root = ElementTree.parse(file).getroot()
     with study.read() as conn:
         found = network(conn, Scope())
@@ -59,25 +61,25 @@ def test_a_file_appears_whole_or_stays_as_it_was(db: Database, tmp_path: Path) -
     file = tmp_path / "out.txt"
     file.write_bytes(b"older")
 
-    def full(_: Database, stream: BinaryIO) -> int:
+    def full(_: ExportRequest, stream: BinaryIO) -> int:
         stream.write(b"half")
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    with pytest.raises(ExportError, match=r"out\.txt cannot be written: No space left"):
-        write_export(Export("Half.", ".txt", full), db, file)
+    with pytest.raises(FileWriteError, match=r"out\.txt cannot be written: No space left"):
+        write_export(Export("Half.", ".txt", full), ExportRequest(db, Settings()), file)
     assert [(one.name, one.read_bytes()) for one in tmp_path.iterdir() if one.name.startswith("out")] == [
         ("out.txt", b"older")
     ]
-    with pytest.raises(ExportError, match="cannot be written"):
-        write_export(export("sightings"), db, tmp_path / "no folder" / "a.csv")
+    with pytest.raises(FileWriteError, match="cannot be written"):
+        write_export(export("sightings"), ExportRequest(db, Settings()), tmp_path / "no folder" / "a.csv")
 
 
 def test_rows_are_written_as_all_tables_of_the_product(db: Database, tmp_path: Path) -> None:
     moment, day = datetime(2013, 5, 6, 7, 8), date(2013, 5, 6)
 
-    def rows(_: Database, stream: BinaryIO) -> int:
+    def rows(_: ExportRequest, stream: BinaryIO) -> int:
         return write_rows(stream, ("a", "b", "c", "d"), [("=1+1", None, moment, day)])
 
     file = tmp_path / "rows.csv"
-    assert write_export(Export("Rows.", ".csv", rows), db, file) == 1
+    assert write_export(Export("Rows.", ".csv", rows), ExportRequest(db, Settings()), file) == 1
     assert file.read_bytes() == b"a,b,c,d\r\n'=1+1,,2013-05-06T07:08:00,2013-05-06\r\n"
