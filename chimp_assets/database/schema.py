@@ -1107,7 +1107,8 @@ imported_track = Table(
     Column("medium_no", Integer, primary_key=True, autoincrement=False, comment="which medium of the file, from 0"),
     Column("source_id", _exact(200), primary_key=True, comment="how the file calls the track"),
     Column("track_id", BigInteger, _fk("track.track_id"), nullable=False, index=True),
-    comment="tracks that other programs drew, with the numbers they have there: new ones, and ours that they agree with",
+    comment="tracks that other programs drew, with the numbers they have there:"
+    " new ones, and ours that they agree with",
     **CLUSTERED,
 )
 

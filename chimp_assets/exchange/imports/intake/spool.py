@@ -12,6 +12,7 @@ import math
 import sqlite3
 import tempfile
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import islice
 from pathlib import Path
@@ -45,6 +46,19 @@ CREATE TABLE miss (no INTEGER PRIMARY KEY, why TEXT, candidates TEXT);
 """
 
 
+@dataclass(frozen=True)
+class MatchedMedium:
+    """A medium and its file in the archive. number: of the medium in the file; row_id: of the file's row of `video`;
+    state: of that row, which may be retired: a copy, or a picture of a burst."""
+
+    number: int
+    row_id: int
+    bundle_id: int
+    uri: str
+    state: str
+    medium: Medium
+
+
 class Spool:
     """Media and boxes of one file, and the archive's rows that they are matched with. Use as a context manager."""
 
@@ -70,9 +84,9 @@ class Spool:
         """Everything that a reader yields. Rows that cannot be are faults and are left out. Raises ImportFileError."""
         self.db.execute("BEGIN")
         media = (row for number, medium in enumerate(reading.media) for row in self._medium_row(number, medium))
-        self._insert("INSERT OR IGNORE INTO medium (no, " + ", ".join(_MEDIUM) + ") VALUES ", len(_MEDIUM) + 1, media)
+        self._insert("OR IGNORE INTO medium", ("no", *_MEDIUM), media)
         boxes = (row for box in reading.boxes for row in self._box_row(box))
-        self._insert("INSERT INTO box (" + ", ".join(_BOX) + ") VALUES ", len(_BOX), boxes)
+        self._insert("INTO box", _BOX, boxes)
         self.db.execute("COMMIT")
         for fault in reading.faults:
             self.fault(fault)
@@ -94,12 +108,17 @@ class Spool:
         for row in self.db.execute(f"SELECT no, {', '.join(_MEDIUM)} FROM medium ORDER BY no"):  # noqa: S608  our names
             yield row[0], _medium(row[1:])
 
-    def matched(self) -> Iterator[tuple[int, Medium, str]]:
-        """Media that have a row of the archive, with the uri of it, in the order of the file."""
+    def matched(self, by_bundle: bool = False) -> Iterator[MatchedMedium]:
+        """Media that have a row of the archive, in the order of the file, or first by bundle."""
         columns = ", ".join(f"m.{name}" for name in _MEDIUM)
-        statement = f"SELECT m.no, x.uri, {columns} FROM match x JOIN medium m ON m.no = x.no ORDER BY m.no"  # noqa: S608
+        order = "r.bundle_id, m.no" if by_bundle else "m.no"
+        statement = (
+            f"SELECT m.no, r.video_id, r.bundle_id, r.uri, r.state, {columns} FROM match x"  # noqa: S608  our names
+            f" JOIN medium m ON m.no = x.no JOIN row r ON r.uri = x.uri ORDER BY {order}"
+        )
         for row in self.db.execute(statement):
-            yield row[0], _medium(row[2:]), row[1]
+            number, row_id, bundle_id, uri, state = row[:5]
+            yield MatchedMedium(number, row_id, bundle_id, uri, state, _medium(row[5:]))
 
     def boxes(self, medium: Medium) -> list[Box]:
         """The boxes of one medium, in the order of the file."""
@@ -107,7 +126,12 @@ class Spool:
             f"SELECT {', '.join(_BOX)} FROM box WHERE medium = ? ORDER BY n",  # noqa: S608  our names
             (medium.key,),
         )
-        return [Box(*row[:12], bool(row[12]), row[13]) for row in rows]
+        found = []
+        for row in rows:
+            values = dict(zip(_BOX, row, strict=True))
+            values["outside"] = bool(values["outside"])
+            found.append(Box(**values))
+        return found
 
     def count(self, table: str) -> int:
         """Rows of one of its tables."""
@@ -120,12 +144,12 @@ class Spool:
             " (SELECT key FROM medium WHERE no IN (SELECT no FROM match)) GROUP BY individual ORDER BY individual"
         ).fetchall()
 
-    def _insert(self, statement: str, width: int, rows: Iterable[tuple[Any, ...]]) -> None:
+    def _insert(self, into: str, names: tuple[str, ...], rows: Iterable[tuple[Any, ...]]) -> None:
         rows = iter(rows)
-        values = f"({', '.join('?' * width)})"
+        statement = f"INSERT {into} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})"  # noqa: S608
         try:
             while part := list(islice(rows, _ROWS)):
-                self.db.executemany(statement + values, part)
+                self.db.executemany(statement, part)
         except (sqlite3.InterfaceError, sqlite3.ProgrammingError, OverflowError, UnicodeError) as error:
             raise ImportFileError(
                 f"The file holds a value that is no text or number of this format: {error}.", "Look at its rows."
