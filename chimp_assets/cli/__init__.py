@@ -19,6 +19,7 @@ from chimp_assets.cli import (
     database,
     effort,
     home,
+    imports,
     individuals,
     labels,
     loop,
@@ -39,7 +40,7 @@ app = typer.Typer(
     add_completion=False,
     help="Turn an archive of wildlife video into a database of who was seen where, when and with whom.",
 )
-for steps in (home, loop, up, questions):
+for steps in (home, loop, up, imports, questions):
     app.add_typer(steps.app)
 for noun, group in {
     "labels": labels,

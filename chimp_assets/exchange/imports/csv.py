@@ -39,33 +39,27 @@ def read(file: Path, options: ReadOptions) -> Reading:
     --frame-base, else 0; x, y, w, h (or xmax, ymax): pixels, or fractions where no number of any row is above 1. Raises
     ImportFileError.
     """
-    base = options.frame_base or 0
-    names = {name: ours for name, ours in _COLUMNS.items()}
-    form = TableForm(names, ("file",), lambda row, path: _boxes(row, path, base), checked_path, _facts)
-    reading, there = read_form(file, form)
+    base, largest = options.frame_base or 0, [0.0]
+
+    def boxes(row: Row, path: str) -> Iterator[Box]:
+        for box in _boxes(row, path, base):
+            # Media are read first, and every row with them: then it is known whether all boxes are fractions.
+            largest[0] = max(largest[0], *(side or 0.0 for side in (box.x, box.y, box.w, box.h)))
+            yield replace(box, unit="fraction" if largest[0] <= 1 else "pixel")
+
+    reading, there = read_form(file, TableForm(_COLUMNS, ("file",), boxes, checked_path, _facts))
     if "frame" in there:
         reading.frame_base = base
         reading.said_by = "format" if options.frame_base is None else "person"
     if {"x", "y"} <= there:
-        whole_form = replace(form, facts=lambda row: {})
-        reading.boxes = _in_unit(file, whole_form, reading)
+        reading.boxes = _with_note(reading.boxes, reading, largest)
     return reading
 
 
-def _in_unit(file: Path, form: TableForm, reading: Reading) -> Iterator[Box]:
-    """Boxes as fractions where all of them are: numbers up to 1 would be boxes of one pixel."""
-    first, _ = read_form(file, form)
-    for _ in first.media:
-        pass
-    sides = [side for box in first.boxes for side in (box.x, box.y, box.w, box.h) if side is not None]
-    unit = "fraction" if sides and max(sides) <= 1 else "pixel"
-    if sides:
-        reading.notes.append(f"boxes were read as {'fractions of the picture' if unit == 'fraction' else 'pixels'}")
-    second, _ = read_form(file, form)
-    for _ in second.media:
-        pass
-    for box in second.boxes:
-        yield replace(box, unit=unit) if box.x is not None else box  # type: ignore[arg-type]
+def _with_note(boxes: Iterator[Box], reading: Reading, largest: list[float]) -> Iterator[Box]:
+    unit = "fractions of the picture" if largest[0] <= 1 else "pixels"
+    reading.notes.append(f"boxes were read as {unit}")
+    yield from boxes
 
 
 def _facts(row: Row) -> dict[str, Any]:

@@ -33,9 +33,7 @@ def read(file: Path, options: ReadOptions) -> Reading:
     ImportFileError.
     """
     try:
-        sheet = open_sheet(
-            file, lambda name: plain(name) in _COLUMNS or bool(_ASSET.fullmatch(name)), lambda name: False
-        )
+        sheet = open_sheet(file, lambda name: plain(name) in _COLUMNS or bool(_ASSET.match(name)), lambda name: False)
     except TableFileError as error:
         raise ImportFileError(error.sentence, error.remedy) from None
     assets = {plain(name): f"asset{found[1]}" for name in sheet.header if (found := _ASSET.fullmatch(name.strip()))}
@@ -75,9 +73,7 @@ def _facts(row: Row) -> dict[str, Any]:
     if any(value is not None and value != int(value) for value in parts.values()):
         raise InvalidValue("Encounter.year", "a part of the date is no whole number")
     site = row.cells.get("site")
-    year, month, day, hour = (
-        None if parts[n] is None else int(parts[n] or 0) for n in ("year", "month", "day", "hour")
-    )
+    year, month, day, hour, minute = (None if value is None else int(value) for value in parts.values())
     if year is None or month is None or day is None:
         return {**(time_facts(row, "moment") if row.cells.get("moment") else {}), "site": site}
     try:

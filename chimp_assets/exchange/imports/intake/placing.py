@@ -18,8 +18,8 @@ F64 = NDArray[np.float64]
 
 _SAME_RATE = 0.02
 """Rates that differ by less are one: 29.97 and 30."""
-_EVEN = 1.8
-"""A step longer than the usual one by this factor is a gap, and a rate says nothing about indices behind it."""
+_EVEN = 0.9
+"""Share of steps between pictures that are like the usual one in a film of constant rate, which may lose some."""
 _EXACT_S = 1e-3
 _USUAL_FPS = 25.0
 
@@ -61,7 +61,8 @@ def frame_times(medium: Medium, stated_fps: float | None, row_fps: float | None,
     steps = np.diff(times)
     usual = float(np.median(steps)) if len(steps) else 1 / (rate or _USUAL_FPS)
     counts_pictures = medium.n_frames is not None and abs(medium.n_frames - len(times)) <= max(1, 0.01 * len(times))
-    is_even = bool(len(steps)) and float(steps.max()) < _EVEN * usual
+    # Containers round times to ticks, mostly of a millisecond.
+    is_even = bool(len(steps)) and float(np.mean(np.abs(steps - usual) <= max(0.1 * usual, 2e-3))) >= _EVEN
     if rate and is_even and not counts_pictures and abs(rate * usual - 1) > _SAME_RATE:
         return FrameTimes(None, rate, 0.5 / rate)
     return FrameTimes(times, 1 / usual if usual > 0 else _USUAL_FPS, _EXACT_S)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
@@ -35,7 +35,7 @@ from chimp_assets.database.labels.provenance import note_import
 from chimp_assets.database.people.users import DEFAULT_EXPERT, user_id_of
 from chimp_assets.database.texts import cut_to
 from chimp_assets.errors import ChimpError
-from chimp_assets.exchange.imports import import_format, imports
+from chimp_assets.exchange.imports import import_format
 from chimp_assets.exchange.imports.annotations import ImportFileError, ReadOptions
 from chimp_assets.exchange.imports.intake.footage import read_footage
 from chimp_assets.exchange.imports.intake.matching import list_rows, match_media
@@ -372,9 +372,3 @@ def _bad_rows(file: Path, spool: Spool) -> ImportFileError:
         f"{file} has {spool.n_faults:,} rows that cannot be taken in: {listed}.",
         "Nothing was stored. Mend these, or leave them out with --skip-bad.",
     )
-
-
-def formats() -> Iterator[tuple[str, str, tuple[str, ...]]]:
-    """Name, sentence and endings of every format."""
-    for name, one in imports().items():
-        yield name, one.what, one.suffixes
