@@ -19,7 +19,6 @@ from chimp_assets.cli import (
     database,
     effort,
     home,
-    imports,
     individuals,
     labels,
     loop,
@@ -29,6 +28,7 @@ from chimp_assets.cli import (
     up,
     users,
 )
+from chimp_assets.cli.exchange import imports
 from chimp_assets.cli.monitoring import drift
 from chimp_assets.console.output import say, say_error
 from chimp_assets.errors import ChimpError

@@ -1,7 +1,7 @@
 """What became of a file of annotations: every row of it is somewhere in here.
 
 Belongs here: the counts, their first examples, and the JSON of them. Does not belong here: printing
-(`console.imports`).
+(`console.exchange`).
 """
 
 from __future__ import annotations

@@ -49,7 +49,7 @@ def import_(
 
     If a row is bad, name it and store nothing. The same file twice changes nothing.
     """
-    from chimp_assets.console.imports import show_formats, show_import
+    from chimp_assets.console.exchange.imports import show_formats, show_import
     from chimp_assets.exchange.imports import imports
 
     if name is None:
