@@ -26,12 +26,14 @@ class ImportFileError(ChimpError):
 class ReadOptions:
     """What a person states about a file. frame_base: number of the first frame; None: as the format or the file says.
 
-    fps: of videos whose frames are numbered and whose rate neither the file nor the archive tells.
+    fps: of videos whose frames are numbered and whose rate neither the file nor the archive tells. video: name or path
+    of the one video that the file is about, where the file names none (MOT, DIVE, frames called frame_000012.png).
     """
 
     frame_base: Literal[0, 1] | None = None
     fps: float | None = None
     annotator: str | None = None
+    video: str | None = None
 
 
 @dataclass(frozen=True)
