@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from chimp_assets.exchange.imports.annotations import Box, ImportFormat, Medium, Reading, ReadOptions
-from chimp_assets.exchange.imports.reading.sources import Source, broken, file_source
+from chimp_assets.exchange.imports.reading.sources import Source, broken, file_source, shown
 from chimp_assets.exchange.imports.reading.values import (
     INDIVIDUAL,
     PICTURES,
@@ -31,6 +31,7 @@ from chimp_assets.exchange.imports.reading.values import (
     path_of,
     plain,
     size_of,
+    sized,
     suffix_of,
     text_of,
     written_number,
@@ -57,11 +58,23 @@ class _Task:
 
 @dataclass
 class _Shape:
-    """A box element while it is open."""
+    """A box or tag element while it is open."""
 
     box: Box
     keyframe: bool
     attributes: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class _Parent:
+    """The track or image that is open. frame: of an image that is a frame of a video; last: shape of a track."""
+
+    medium: Medium
+    frame: int | None = None
+    track: str | None = None
+    label: str | None = None
+    attributes: dict[str, str] = field(default_factory=dict)
+    last: _Shape | None = None
 
 
 class _Pass:
@@ -70,84 +83,94 @@ class _Pass:
     def __init__(self, source: Source, options: ReadOptions, base: int, left: LeftOut) -> None:
         self.source, self.options, self.base, self.left = source, options, base, left
         self.tasks: dict[str, _Task] = {}
+        self._path: list[str] = []
+        self._task_open = _Task()
+        self._parent: _Parent | None = None
+        self._shape: _Shape | None = None
+        self._attribute = ""
         self._known: set[str] = set()
         self._between = 0
 
     def found(self) -> Iterator[Medium | Box]:
         """Media before their first boxes, and boxes."""
-        path: list[str] = []
-        head: _Task = _Task()
-        medium: Medium | None = None
-        number: int | None = None
-        label = track = None
-        shape: _Shape | None = None
-        last: _Shape | None = None
-        inherited: dict[str, str] = {}
-        name = ""
         for kind, tag, attributes, text, line in xml_events(self.source):
             place = f"line {line}"
             try:
                 if kind == "start":
-                    path.append(tag)
-                    if len(path) == 1 and tag != "annotations":
-                        raise EntryError(f"the file begins with <{tag}>, not with <annotations>")
-                    inside = path[-2] if len(path) > 1 else ""
-                    if tag in ("task", "job") and "meta" in path:
-                        head = _Task()
-                    elif tag == "track" and inside == "annotations":
-                        medium, number = self._medium_of_track(attributes), None
-                        if medium.key not in self._known:
-                            self._known.add(medium.key)
-                            yield medium
-                        track = text_of(attributes.get("id"), "the id of this track")
-                        label = text_of(attributes.get("label"), "its label")
-                        last, inherited = None, {}
-                    elif tag == "image" and inside == "annotations":
-                        medium, number = self._medium_of_image(attributes)
-                        if medium.key not in self._known:
-                            self._known.add(medium.key)
-                            yield medium
-                    elif tag in ("box", "tag") and inside in ("track", "image") and medium is not None:
-                        in_track = inside == "track"
-                        frame = frame_of(attributes.get("frame", ""), self.base) if in_track else number
-                        shape = _Shape(
-                            replace(
-                                Box(medium.key, frame=frame, place=place),
-                                track=track if in_track else None,
-                                category=label if in_track else text_of(attributes.get("label"), "its label"),
-                                outside=attributes.get("outside") == "1",
-                                **(_edges(attributes) if tag == "box" else {}),
-                            ),
-                            attributes.get("keyframe", "1") == "1",
-                        )
-                    elif tag in _SHAPES and inside in ("track", "image"):
-                        self.left.add("shapes other than boxes (polygons, points, masks and more)", place)
-                    elif tag == "attribute":
-                        name = plain(attributes.get("name", ""))
-                    continue
-                path.pop()
-                inside = path[-1] if path else ""
-                if "meta" in path:
-                    self._head(head, tag, inside, text.strip())
-                elif tag == "attribute" and inside == "box" and shape is not None:
-                    shape.attributes[name] = text
-                elif tag == "attribute" and inside == "tag" and shape is not None:
-                    shape.attributes[name] = text
-                elif tag == "attribute" and inside == "track":
-                    inherited[name] = text
-                elif tag in ("box", "tag") and shape is not None:
-                    done, shape = shape, None
-                    whose = attribute({**inherited, **done.attributes}, INDIVIDUAL, "the attribute")
-                    done.box = replace(done.box, individual=whose)
-                    if tag == "box" and not has_size(done.box.w or 0.0, done.box.h or 0.0):
-                        self.left.add("boxes without width or height", place)
-                        continue
-                    if last is not None and inside == "track":
-                        yield from self._boxes_between(last, done, place)
-                    yield done.box
-                    last = done if inside == "track" else None
+                    self._path.append(tag)
+                    self._start(tag, attributes, place)
+                    medium = self._parent.medium if self._parent else None
+                    if medium is not None and medium.key not in self._known:
+                        self._known.add(medium.key)
+                        yield medium
+                else:
+                    self._path.pop()
+                    yield from self._end(tag, text, place)
             except EntryError as error:
                 raise broken(self.source.name, place, str(error)) from None
+
+    def _start(self, tag: str, attributes: dict[str, str], place: str) -> None:
+        inside = self._path[-2] if len(self._path) > 1 else ""
+        if not inside and tag != "annotations":
+            raise EntryError(f"the file begins with <{shown(tag)}>, not with <annotations>")
+        if "meta" in self._path:
+            if tag in ("task", "job"):
+                self._task_open = _Task()
+        elif inside == "annotations":
+            self._parent = self._parent_of(tag, attributes)
+        elif tag == "attribute":
+            self._attribute = plain(attributes.get("name", ""))
+        elif self._parent is None or inside not in ("track", "image"):
+            return
+        elif tag in ("box", "tag"):
+            self._shape = self._shape_of(self._parent, tag, attributes, inside == "track", place)
+        elif tag in _SHAPES:
+            self.left.add("shapes other than boxes (polygons, points, masks and more)", place)
+
+    def _end(self, tag: str, text: str, place: str) -> Iterator[Box]:
+        inside = self._path[-1] if self._path else ""
+        if "meta" in self._path:
+            self._head(self._task_open, tag, inside, text.strip())
+        elif tag == "attribute" and inside in ("box", "tag") and self._shape is not None:
+            self._shape.attributes[self._attribute] = text
+        elif tag == "attribute" and inside == "track" and self._parent is not None:
+            self._parent.attributes[self._attribute] = text
+        elif tag in ("box", "tag") and self._shape is not None and self._parent is not None:
+            shape, parent, self._shape = self._shape, self._parent, None
+            whose = attribute({**parent.attributes, **shape.attributes}, INDIVIDUAL, "the attribute")
+            shape.box = replace(shape.box, individual=whose)
+            if not sized(shape.box, self.left):
+                return
+            if inside == "track":
+                if parent.last is not None:
+                    yield from self._boxes_between(parent.last, shape, place)
+                parent.last = shape
+            yield shape.box
+
+    def _parent_of(self, tag: str, attributes: dict[str, str]) -> _Parent | None:
+        if tag == "track":
+            return _Parent(
+                self._video(self._task(attributes)),
+                track=text_of(attributes.get("id"), "the id of this track"),
+                label=text_of(attributes.get("label"), "its label"),
+            )
+        return _Parent(*self._medium_of_image(attributes)) if tag == "image" else None
+
+    def _shape_of(self, parent: _Parent, tag: str, attributes: dict[str, str], in_track: bool, place: str) -> _Shape:
+        x, y, w, h = _edges(attributes) if tag == "box" else (None, None, None, None)
+        box = Box(
+            parent.medium.key,
+            frame=frame_of(attributes.get("frame", ""), self.base) if in_track else parent.frame,
+            x=x,
+            y=y,
+            w=w,
+            h=h,
+            track=parent.track if in_track else None,
+            category=parent.label if in_track else text_of(attributes.get("label"), "its label"),
+            outside=attributes.get("outside") == "1",
+            place=place,
+        )
+        return _Shape(box, attributes.get("keyframe", "1") == "1")
 
     def _head(self, task: _Task, tag: str, inside: str, text: str) -> None:
         """Takes in what an element of <meta> says, when it ends."""
@@ -173,12 +196,9 @@ class _Pass:
         named = attributes.get("task_id")
         if named is not None and len(self.tasks) > 1:
             if named not in self.tasks:
-                raise EntryError(f"it belongs to task {named[:20]}, of which the head of the file says nothing")
+                raise EntryError(f"it belongs to task {shown(named)}, of which the head of the file says nothing")
             return self.tasks[named]
         return next(iter(self.tasks.values()), _Task())
-
-    def _medium_of_track(self, attributes: dict[str, str]) -> Medium:
-        return self._video(self._task(attributes))
 
     def _video(self, task: _Task) -> Medium:
         named = (self.options.video if len(self.tasks) < 2 else None) or task.source or task.name
@@ -218,7 +238,7 @@ class _Pass:
             yield replace(before, frame=frame, place=place, **edges)
 
 
-def _edges(attributes: dict[str, str]) -> dict[str, float]:
+def _edges(attributes: dict[str, str]) -> tuple[float, float, float, float]:
     """x, y, w, h of a box element; of a turned one, those of the upright box around it. Raises EntryError."""
     left, top, right, bottom = (written_number(attributes.get(name, ""), name) for name in ("xtl", "ytl", "xbr", "ybr"))
     w, h = right - left, bottom - top
@@ -230,7 +250,7 @@ def _edges(attributes: dict[str, str]) -> dict[str, float]:
             abs(w * math.cos(turn)) + abs(h * math.sin(turn)), abs(w * math.sin(turn)) + abs(h * math.cos(turn)),
         )  # fmt: skip
         left, top = x - w / 2, y - h / 2
-    return {"x": left, "y": top, "w": w, "h": h}
+    return left, top, w, h
 
 
 def _media(source: Source, options: ReadOptions, base: int) -> Iterator[Medium]:

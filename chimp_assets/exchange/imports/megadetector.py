@@ -162,7 +162,7 @@ def _read(path: Path, options: ReadOptions) -> Reading:
 
 
 IMPORT = ImportFormat(
-    "MegaDetector's results as JSON (also from AddaxAI, SpeciesNet, Timelapse): boxes of a detector on pictures and videos.",
+    "MegaDetector's results as JSON (also from AddaxAI, SpeciesNet, Timelapse): boxes of a detector, without tracks.",
     (".json",),
     _read,
     is_detections=True,

@@ -1,7 +1,7 @@
 """COCO: pictures, and videos as COCO-VID, kwcoco, TAO and CVAT write them.
 
-Belongs here: the format (`IMPORT`); `index` knows categories, videos, images and tracks, `boxes` what is drawn on them. Does
-not belong here: MegaDetector's results, whose boxes are fractions (`megadetector`).
+Belongs here: the format (`IMPORT`); `index` knows categories, videos, images and tracks, `boxes` what is drawn on them.
+Does not belong here: MegaDetector's results, whose boxes are fractions (`megadetector`).
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 Belongs here: annotations, and who they say was seen. Does not belong here: what they refer to (`index`).
 
-The file is read three times: for the index (so a damaged one is refused by `read` itself), for pictures, for annotations.
-Nothing of a pass is kept but the index.
+The file is read three times: for the index (so a damaged one is refused by `read` itself), for pictures, for
+annotations. Nothing of a pass is kept but the index.
 """
 
 from __future__ import annotations
@@ -52,6 +52,8 @@ def read(path: Path, options: ReadOptions) -> Reading:
 
 def _media(source: Source, index: CocoIndex) -> Iterator[Medium]:
     yield from index.videos.values()
+    if STILL not in index.images.values():
+        return
     for _, key, image in json_entries(source, ("images",)):
         try:
             one = id_of(image.get("id"), "its id")

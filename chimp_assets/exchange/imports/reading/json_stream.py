@@ -43,7 +43,7 @@ class _Reader:
     def __init__(self, name: str, text: TextIO) -> None:
         self._name, self._text = name, text
         self._buffer, self._at, self._ended = "", 0, False
-        self._scan = json.JSONDecoder().scan_once
+        self._scan = json.JSONDecoder().raw_decode
         self.place = "beginning"
 
     def entries(self, wanted: Container[str] | None) -> Iterator[tuple[str, int | str | None, Any]]:
@@ -109,8 +109,6 @@ class _Reader:
             except json.JSONDecodeError as error:
                 cut = error.msg.startswith("Unterminated") or error.pos > len(self._buffer) - 16
                 reason = error.msg
-            except StopIteration as error:
-                cut, reason = error.value > len(self._buffer) - 16, "this is no value of JSON"
             except ValueError as error:  # a number of more than 4,300 digits
                 raise self._damaged(shown(str(error))) from None
             else:

@@ -110,9 +110,9 @@ def file_source(path: Path) -> Source:
 
 
 def zip_members(path: Path) -> dict[PurePosixPath, Source]:
-    """Files in a zip by their names, which are only compared and shown: nothing is unpacked and no path is made of them.
+    """Files in a zip by their names, which are only compared and shown: nothing is unpacked, no path is made of them.
 
-    Raises ImportFileError for a damaged or encrypted zip, one with too many files, and members whose size is no table's.
+    Raises ImportFileError for a damaged zip and one with too many files; a member, where it is encrypted or too large.
     """
     with told(path.name), zipfile.ZipFile(path) as archive:
         members = archive.infolist()

@@ -56,7 +56,7 @@ def xml_events(source: Source) -> Iterator[Event]:
                 raise broken(source.name, f"line {parser.CurrentLineNumber}", "a text here never ends")
             texts[-1].append(text)
 
-    def refuse(*_: Any) -> None:
+    def refuse(*_: Any) -> Any:
         raise broken(
             source.name,
             f"line {parser.CurrentLineNumber}",
