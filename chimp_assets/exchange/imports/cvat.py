@@ -203,7 +203,7 @@ class _Pass:
     def _video(self, task: _Task) -> Medium:
         named = (self.options.video if len(self.tasks) < 2 else None) or task.source or task.name
         if named is None:
-            raise EntryError("the file names neither its video nor its task: state the video")
+            raise EntryError("the file names neither its video nor its task: say which video it is with --video")
         return Medium(f"task {task.key}", path_of(named, "the video"), task.width, task.height)
 
     def _medium_of_image(self, attributes: dict[str, str]) -> tuple[Medium, int | None]:

@@ -28,6 +28,7 @@ from chimp_assets.exchange.imports.reading.values import (
     has_size,
     moment_of,
     path_of,
+    seconds_of,
     share,
     suffix_of,
     text_of,
@@ -119,7 +120,7 @@ def _media(source: Source, sites: dict[str, tuple[str | None, str | None]]) -> I
         site, camera = sites[deployment]
         yield (
             Medium(one, path, recorded_at=begins, site=site, camera=camera),
-            _File(deployment, begins.timestamp() if begins else None, is_video),
+            _File(deployment, seconds_of(begins) if begins else None, is_video),
         )
 
 
@@ -143,7 +144,7 @@ def _boxes_of(row: dict[str, str], package: _Package, left: LeftOut, place: str)
     medium = text_of(row.get("mediaID"), "mediaID")
     if medium is None:
         inside = (
-            package.within(row["deploymentID"], start.timestamp(), end.timestamp() + _ROUNDING_S)
+            package.within(row["deploymentID"], seconds_of(start), seconds_of(end) + _ROUNDING_S)
             if start and end
             else []
         )
@@ -169,10 +170,10 @@ def _boxes_of(row: dict[str, str], package: _Package, left: LeftOut, place: str)
     category = text_of(row.get("scientificName"), "scientificName") or kind or None
     time_s = None
     if file.is_video and edges:
-        if start is None or file.begins_s is None or start.timestamp() < file.begins_s:
+        if start is None or file.begins_s is None or seconds_of(start) < file.begins_s:
             left.add("boxes in videos that do not say when", place)
             return
-        time_s = start.timestamp() - file.begins_s
+        time_s = seconds_of(start) - file.begins_s
     yield Box(
         medium,
         time_s=time_s,

@@ -45,7 +45,7 @@ def read(path: Path, options: ReadOptions) -> Reading:
     base, said_by, note = index.frame_base()
     notes = [note] if note and options.frame_base is None else []
     if index.calls_frames and options.video is None:
-        notes.append("Pictures are called frame_000000 and so on: if they are of one video, say which one.")
+        notes.append("Pictures are called frame_000000 and so on: if they are of one video, say which with --video.")
     base, who = convention(options, base, said_by)
     return Reading(_media(source, index), _boxes(source, index, base, notes), base, who, notes)
 

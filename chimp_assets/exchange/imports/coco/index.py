@@ -72,7 +72,7 @@ class CocoIndex:
             return 1, "file", ""
         if not self.has_index and all(s.low == 1 and s.high == s.count > 1 for s, _ in lengths):
             return 1, "file", "Frames are counted from 1: each video's are listed from 1 without a gap."
-        return 0, "format", "Frames are counted from 0, as COCO does, but no frame 0 proves it: look at some boxes."
+        return 0, "format", "Frames are counted from 0, though no frame 0 proves it: --frame-base says otherwise."
 
     def medium_of(self, image: str) -> tuple[str, int | None]:
         """Key of the medium and number of the frame, as the file numbers it. Raises EntryError."""

@@ -21,6 +21,7 @@ PIECE = 1 << 18
 MOST_ENTRY = 1 << 24
 """Characters of one entry: 150,000 detections of one video."""
 
+_AFTER = frozenset(",]}: \t\n\r")
 _SPACE = re.compile(r"[ \t\n\r]*")
 _REMEDY = "The file is damaged or cut off: copy or export it again."
 
@@ -112,8 +113,8 @@ class _Reader:
             except ValueError as error:  # a number of more than 4,300 digits
                 raise self._damaged(shown(str(error))) from None
             else:
-                # A number at the end of the buffer may go on.
-                if end < len(self._buffer) or self._ended:
+                # A number near the end of the buffer may go on: 0 of 0.5, 1 of 1e9.
+                if self._buffer[end : end + 1] in _AFTER or end < len(self._buffer) - 16 or self._ended:
                     self._at = end
                     return value
                 cut, reason = True, ""

@@ -87,7 +87,7 @@ def frame_of(value: Any, base: int, what: str = "the frame") -> int:
     found = whole(value, what) - base
     if found < 0:
         raise EntryError(
-            f"{what} is {found + base}, but frames begin with {base} here: state the other frame base if they do not"
+            f"{what} is {found + base}, but frames begin with {base} here: say so with --frame-base if they do not"
         )
     return found
 
@@ -169,14 +169,19 @@ def clock_seconds(text: str) -> float | None:
 
 
 def moment_of(text: str | None, what: str) -> datetime | None:
-    """A time with its zone (ISO 8601), in UTC; one without is taken as UTC. Raises EntryError."""
+    """A time (ISO 8601), in UTC where it has a zone; one without is on the cameras' clock. Raises EntryError."""
     if not text:
         return None
     try:
         found = datetime.fromisoformat(text.strip())
-        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+        return found if found.tzinfo is None else found.astimezone(UTC)
     except (ValueError, OverflowError):
         raise EntryError(f"{what} is {shown(text)}, not a time as 2013-05-06T07:08:00Z") from None
+
+
+def seconds_of(moment: datetime) -> float:
+    """Seconds since 1970, as if every clock showed UTC: for differences between times of one file."""
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 @lru_cache(maxsize=4096)
