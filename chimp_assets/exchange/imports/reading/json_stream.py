@@ -65,15 +65,15 @@ class _Reader:
             raise broken(self._name, "end", "something follows after the end", _REMEDY)
 
     def _section(self, section: str) -> Iterator[tuple[int | str | None, Any]]:
-        first = self._peek()
+        first, named = self._peek(), shown(section)
         if first == "{":
             for name in self._names():
-                self.place = f"{shown(section)}, {shown(name)}"
+                self.place = f"{named}, {shown(name)}"
                 yield name, self._value()
         elif first == "[":
             self._at += 1
             index = 0
-            self.place = f"{shown(section)}[0]"
+            self.place = f"{named}[0]"
             if self._peek() == "]":
                 self._at += 1
                 return
@@ -82,9 +82,9 @@ class _Reader:
                 if self._next(",]") == "]":
                     return
                 index += 1
-                self.place = f"{shown(section)}[{index}]"
+                self.place = f"{named}[{index}]"
         else:
-            self.place = f"section {shown(section)}"
+            self.place = f"section {named}"
             yield None, self._value()
 
     def _names(self) -> Iterator[str]:

@@ -20,6 +20,7 @@ MOST_PIXELS = 1e7
 MOST_FRAMES = 2**31 - 1
 MOST_SECONDS = 1e7
 MOST_TEXT = 1000
+_MOST_NAME = 100
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,4})?", re.ASCII)
 _WHOLE = re.compile(r"[+-]?\d{1,20}(?:\.0*)?", re.ASCII)
 _CLOCK = re.compile(r"(\d{1,4}):([0-5]?\d):([0-5]?\d(?:\.\d{1,9})?)", re.ASCII)
@@ -184,9 +185,13 @@ def seconds_of(moment: datetime) -> float:
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
-@lru_cache(maxsize=4096)
 def plain(name: str) -> str:
-    """A name of an attribute without case, spaces, underscores and hyphens."""
+    """A name of an attribute without case, spaces, underscores and hyphens; "" for one that is no name but a text."""
+    return _plain(name) if len(name) <= _MOST_NAME else ""
+
+
+@lru_cache(maxsize=4096)
+def _plain(name: str) -> str:
     return re.sub(r"[\s_.-]", "", name).lower()
 
 
