@@ -59,7 +59,7 @@ def list_rows(db: Database, spool: Spool) -> None:
                 [(*row, _backwards(parts_of(row.uri)), _backwards(_folded(parts_of(row.uri)))) for row in page],
             )
     spool.db.execute("COMMIT")
-    for column in ("exact", "folded", "content_hash", "bytes"):
+    for column in ("exact", "folded", "content_hash", "bytes", "bundle_id"):
         spool.db.execute(f"CREATE INDEX row_{column} ON row ({column})")
 
 
@@ -159,7 +159,7 @@ def _match(spool: Spool, medium: Medium, below: _MediaFolder | None) -> tuple[st
 
 def _row_of(spool: Spool, uri: str) -> str | None:
     row = spool.db.execute("SELECT uri FROM row WHERE uri = ?", (uri,)).fetchone()
-    if row is None:  # composed otherwise: macOS keeps accents apart
+    if row is None and not uri.isascii():  # composed otherwise: macOS keeps accents apart
         rows = spool.db.execute("SELECT uri FROM row WHERE exact = ?", (_backwards(parts_of(uri)),)).fetchmany(2)
         row = rows[0] if len(rows) == 1 else None
     return None if row is None else str(row[0])
@@ -198,6 +198,8 @@ def _by_tail(spool: Spool, names: list[str]) -> tuple[str, int] | _NoMatch:
     if not names:
         return _NoMatch("it has no name", [])
     exact, depth = _longest(spool, "exact", names)
+    if len(exact) == 1 and depth == len(names):
+        return exact[0], depth
     folded, folded_depth = _longest(spool, "folded", _folded(names))
     if not folded:
         return _NoMatch("no video or picture has this name", [])

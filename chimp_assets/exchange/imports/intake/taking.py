@@ -32,6 +32,7 @@ from chimp_assets.database.connection.engine import Database
 from chimp_assets.database.connection.parameters import rows_in_parts
 from chimp_assets.database.labels.events import record_in
 from chimp_assets.database.labels.provenance import note_import
+from chimp_assets.database.people.lookup import user_called
 from chimp_assets.database.people.users import DEFAULT_EXPERT, user_id_of
 from chimp_assets.database.texts import cut_to
 from chimp_assets.errors import ChimpError
@@ -111,7 +112,8 @@ def take_in(
             keep_proposals(home, spool, import_id, options.fps, times, report, tell)
         else:
             zone = ZoneInfo(home.settings.archive.timezone)
-            terms = PageTerms(file_hash, file.name, annotator, book, options.fps, before, times, zone)
+            users = _annotators(db, spool, report) if wishes.annotator is None else {}
+            terms = PageTerms(file_hash, file.name, annotator, users, book, options.fps, before, times, zone)
             _take_pages(home, spool, terms, import_id, source, report, tell)
         report.seconds = round(time.monotonic() - began, 2)
         if not wishes.dry_run:
@@ -205,6 +207,19 @@ def _names(db: Database, spool: Spool, report: TakenIn, wishes: Wishes, annotato
     return book
 
 
+def _annotators(db: Database, spool: Spool, report: TakenIn) -> dict[str, str]:
+    """Users whom a file names as annotators, by the name as written; the others are counted."""
+    found: dict[str, str] = {}
+    with db.read() as conn:
+        for text, n in spool.annotators():
+            user = user_called(conn, text)
+            if user is None or user.disabled or user.role == "viewer":
+                report.names.by_others.add(f"{text} ({n} rows)")
+            else:
+                found[text] = str(user.name)
+    return found
+
+
 def _take_pages(
     home: Home, spool: Spool, terms: PageTerms, import_id: int, source: _ImportSource, report: TakenIn, tell: Progress
 ) -> None:
@@ -278,7 +293,7 @@ def _drop_what_stands(conn: sa.Connection, page: Page) -> None:
         for row in rows_in_parts(conn, lambda part: sa.select(a.annotation_id).where(a.annotation_id.in_(part)), ids)
     }
     standing = standing_names(conn, sorted({event.track_id or 0 for event in page.events}))
-    user_id = conn.scalar(sa.select(u.user_id).where(u.name == page.terms.annotator))
+    users = {row.name: row.user_id for row in conn.execute(sa.select(u.name, u.user_id))}
     codes = sorted({event.anim_id for event in page.events if event.anim_id})
     roots = {
         row.anim_id: row.who
@@ -294,7 +309,7 @@ def _drop_what_stands(conn: sa.Connection, page: Page) -> None:
     for event in page.events:
         there = standing.get(event.track_id or 0)
         who = roots.get(event.anim_id or "")
-        if event.annotation_id in stored or (there is not None and there.says_so(who, user_id)):
+        if event.annotation_id in stored or (there is not None and there.says_so(who, users.get(event.annotator))):
             names.known += 1
         else:
             if there is not None and event.anim_id and there.individual_id not in (None, who):
