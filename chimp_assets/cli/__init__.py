@@ -28,6 +28,7 @@ from chimp_assets.cli import (
     up,
     users,
 )
+from chimp_assets.cli.exchange import imports
 from chimp_assets.cli.monitoring import drift
 from chimp_assets.console.output import say, say_error
 from chimp_assets.errors import ChimpError
@@ -39,7 +40,7 @@ app = typer.Typer(
     add_completion=False,
     help="Turn an archive of wildlife video into a database of who was seen where, when and with whom.",
 )
-for steps in (home, loop, up, questions):
+for steps in (home, loop, up, imports, questions):
     app.add_typer(steps.app)
 for noun, group in {
     "labels": labels,

@@ -1103,10 +1103,25 @@ import_file = Table(
 imported_track = Table(
     "imported_track",
     metadata,
-    Column("track_id", BigInteger, _fk("track.track_id"), primary_key=True, autoincrement=False),
-    Column("import_id", BigInteger, _fk("import_file.import_id"), nullable=False, index=True),
-    Column("source_id", _exact(200), nullable=False, comment="how the file calls the track"),
-    comment="tracks that other programs drew, with the numbers they have there",
+    Column("import_id", BigInteger, _fk("import_file.import_id"), primary_key=True, autoincrement=False),
+    Column("medium_no", Integer, primary_key=True, autoincrement=False, comment="which medium of the file, from 0"),
+    Column("source_id", _exact(200), primary_key=True, comment="how the file calls the track"),
+    Column("track_id", BigInteger, _fk("track.track_id"), nullable=False, index=True),
+    comment="tracks that other programs drew, with the numbers they have there:"
+    " new ones, and ours that they agree with",
+    **CLUSTERED,
+)
+
+proposal_file = Table(
+    "proposal_file",
+    metadata,
+    Column("bundle_id", BigInteger, _fk("bundle.bundle_id"), primary_key=True, autoincrement=False),
+    Column("import_id", BigInteger, _fk("import_file.import_id"), primary_key=True, autoincrement=False),
+    Column("uri", Unicode(500), nullable=False, comment="safetensors inside the store: boxes by video and time"),
+    Column("content_hash", Unicode(64), nullable=False),
+    Column("n_videos", Integer, nullable=False, comment="of whose pictures the file speaks"),
+    Column("created_at", UtcDateTime, nullable=False),
+    comment="boxes of another program that stand in place of our detector's: the row is written after its file",
     **CLUSTERED,
 )
 

@@ -23,8 +23,8 @@ from chimp_assets.database.connection.engine import Database
 from chimp_assets.vision.learning.unfinished import files_in_use
 
 FOLDERS = (
-    "cards", "doctor", "embeddings", "evaluations", "item-media", "layouts", "models", "shards", "training",
-    "training_sets",
+    "cards", "doctor", "embeddings", "evaluations", "item-media", "layouts", "models", "proposals", "shards",
+    "training", "training_sets",
 )  # fmt: skip
 """Everything this product puts into a store, sorted. What lies beside is somebody else's and is never looked at."""
 
@@ -33,6 +33,7 @@ NAMES = (
     t.embedding_file.c.uri,
     t.item_media.c.uri,
     t.model.c.checkpoint_uri,
+    t.proposal_file.c.uri,
     t.training_set.c.member_uri,
 )
 """Every column that names a file of the store."""

@@ -22,6 +22,8 @@ from chimp_assets.database.work import due as work
 from chimp_assets.database.work import queue
 from chimp_assets.database.work.drifted import acting_since
 from chimp_assets.database.work.watching import watch_due
+from chimp_assets.exchange.imports.annotations import ReadOptions
+from chimp_assets.exchange.imports.intake.taking import Wishes, take_in
 from chimp_assets.home import Home
 from chimp_assets.insight import status
 from chimp_assets.loop import retrain
@@ -40,8 +42,10 @@ from chimp_assets.operations.doctor import examine
 from chimp_assets.settings import shipped_file
 from chimp_assets.vision import train
 from chimp_assets.vision.datasets.tracks import SqlTrackDataset
+from chimp_assets.vision.detection.imported import imported_detector
 from chimp_assets_tests.database import t_sql
 from chimp_assets_tests.database.world import event, make_world, plan_pairs, track
+from chimp_assets_tests.exchange.imports.pictures import add_pictures
 from chimp_assets_tests.vision.animals import answer, make_animals, teaching_and_audit
 
 
@@ -203,6 +207,18 @@ def test_what_is_asked_of_the_days_of_cameras_is_t_sql(home, spoken):
     find_changes(home, date(2024, 1, 8))
     assert faults_in(spoken) == {}
     assert sum("drift_block" in str(element) for element, _ in spoken) > 8, "too little was said of days"
+
+
+def test_what_an_import_of_annotations_says_is_t_sql(home, spoken, tmp_path):
+    """Matching, tracks that are here, new ones, names, days; and again, when all of it is there."""
+    add_pictures(home.database, ["a/one.mp4", "a/two.jpg"], state="decoded", frames=3)
+    lines = [f"one.mp4,1,FF,0.{2 * n},0.1,0.1,0.5,0.5,2024-05-06" for n in range(3)]
+    (tmp_path / "a.csv").write_text("\n".join(["file,track,individual,time,x,y,w,h,date", *lines, "two.jpg,,FR,,,,,,"]))
+    for _ in range(2):
+        take_in(home, "csv", tmp_path / "a.csv", ReadOptions(), Wishes(new_individuals=True))
+    assert imported_detector(home.database, home.store, 1) is None
+    assert faults_in(spoken) == {}
+    assert sum("import_file" in str(element) for element, _ in spoken) > 3, "too little was said of imports"
 
 
 @pytest.mark.slow

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
@@ -29,6 +29,7 @@ from chimp_assets.archive.times.standing import StandingCorrection, same, standi
 from chimp_assets.database import schema
 from chimp_assets.database.connection.counters import take_numbers
 from chimp_assets.database.connection.engine import Database
+from chimp_assets.database.connection.parameters import in_parts
 from chimp_assets.database.labels import splits
 from chimp_assets.database.texts import cut_to, is_storable
 from chimp_assets.settings import Settings
@@ -185,6 +186,38 @@ def preview(
     return found
 
 
+def state_times(
+    conn: sa.Connection, settings: Settings, moments: Mapping[int, tuple[datetime, Literal["sure", "day"]]]
+) -> None:
+    """Write times that people state of single videos: by video_id, the moment and how much of it they state. No witness
+    and no correction of a clock moves them afterwards. conn: inside a write transaction.
+    """
+    if not moments:
+        return
+    take_numbers(conn, "discovery", 0)  # listings and weighings take turns
+    zone, now = ZoneInfo(settings.archive.timezone), datetime.now(UTC)
+    video, score = schema.video, schema.bundle_score
+    rows = [
+        {
+            "key": video_id,
+            "recorded_at": moment,
+            "recorded_at_source": "user",
+            "recorded_on": moment.astimezone(zone).date(),
+            "recorded_at_certainty": certainty,
+            "updated_at": now,
+        }
+        for video_id, (moment, certainty) in moments.items()
+    ]
+    _update(conn, video, rows)
+    for some in in_parts(list(moments)):
+        conn.execute(
+            sa.update(schema.video_time).where(schema.video_time.c.video_id.in_(some)).values(correction_id=None)
+        )
+        bundles = sa.select(video.c.bundle_id).where(video.c.video_id.in_(some))
+        conn.execute(sa.delete(score).where(score.c.bundle_id.in_(bundles)))
+    splits.follow_groups(conn, list(moments), settings.archive.timezone, now)
+
+
 def _rules_text(settings: Settings) -> str:
     archive = settings.archive
     return json.dumps(
@@ -226,8 +259,10 @@ def _weigh_all(
             of_persons = [row.video_id for row in page if is_set_by_person(row)]
             if of_persons:
                 video, kept = schema.video, schema.video_time
+                # Of whose time a person said no more than the day, that stays all that is known.
+                whole = sa.or_(video.c.recorded_at_certainty.is_(None), video.c.recorded_at_certainty != "day")
                 conn.execute(
-                    sa.update(video).where(video.c.video_id.in_(of_persons)).values(recorded_at_certainty="sure")
+                    sa.update(video).where(video.c.video_id.in_(of_persons), whole).values(recorded_at_certainty="sure")
                 )
                 conn.execute(sa.update(kept).where(kept.c.video_id.in_(of_persons)).values(weighed=True))
             asked.update((row.site, row.camera) for row in page if shows_order(row.uri))

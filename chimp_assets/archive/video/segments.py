@@ -106,7 +106,7 @@ def plan_parts(
         shape = shape_of(first, pixel_aspect(stream), settings.longest_side)
         first_pts = int(first.pts)
         seconds = float(stream.time_base)
-    stamps, keys = _packet_times(path, beat)
+    stamps, keys = packet_times(path, beat)
     if stamps is None:
         return []
     shown = np.sort(stamps[stamps >= first_pts])
@@ -140,7 +140,7 @@ def _even_cuts(keys: np.ndarray, first: int, last: int, seconds: float, workers:
     return [int(key) for key in np.unique(keys[at[at < len(keys)]]) if key < last]
 
 
-def _packet_times(path: Path, beat: Callable[[], None]) -> tuple[np.ndarray | None, np.ndarray]:
+def packet_times(path: Path, beat: Callable[[], None]) -> tuple[np.ndarray | None, np.ndarray]:
     """(pts of all packets, pts of those with a key picture), i64; None if any is damaged or has none."""
     stamps, keys = array("q"), array("q")
     with opened(path) as (container, stream):

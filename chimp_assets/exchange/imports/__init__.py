@@ -20,8 +20,8 @@ def imports() -> dict[str, ImportFormat]:
 
 
 def import_format(name: str) -> ImportFormat:
-    """One of them. Raises ImportFileError with the nearest name."""
-    known = imports()
+    """One of them; `camtrap-dp` is `camtrap_dp`. Raises ImportFileError with the nearest name."""
+    known, name = imports(), name.lower().replace("-", "_")
     if name in known:
         return known[name]
     near = difflib.get_close_matches(name, known, 1)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Literal
 
@@ -40,7 +40,8 @@ class ReadOptions:
 class Medium:
     """A video or picture that a file speaks of. key: its name for boxes of the same file, unique in it; path: as the
     file names it, with forward slashes; width, height: pixels of the picture that boxes were drawn on; content_hash:
-    blake2b-256, where the file knows it. None: the file does not say.
+    blake2b-256, where the file knows it; recorded_on: where only the day is known. A recorded_at without a zone is on
+    the cameras' clock. None: the file does not say.
     """
 
     key: str
@@ -53,6 +54,7 @@ class Medium:
     content_hash: str | None = None
     site: str | None = None
     camera: str | None = None
+    recorded_on: date | None = None
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,9 @@ class Box:
 class Reading:
     """One file as it is read. media: all of it, in any order, before boxes; boxes: in the order of the file, those of
     one medium together wherever the format has them so. frame_base, said_by: which convention, and who said it.
-    notes: what the file holds that is not taken in, in words; complete when boxes are exhausted.
+    notes: what the file holds that is not taken in, in words; complete when boxes are exhausted. faults: rows that
+    cannot be taken in, each with its place; the others may be taken in without them (--skip-bad). What makes the whole
+    file unreadable is an ImportFileError instead.
     """
 
     media: Iterator[Medium]
@@ -97,6 +101,7 @@ class Reading:
     frame_base: int = 0
     said_by: Literal["format", "file", "person"] = "format"
     notes: list[str] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

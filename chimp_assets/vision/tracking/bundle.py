@@ -27,7 +27,9 @@ from chimp_assets.database.work import stamps
 from chimp_assets.errors import ChimpError
 from chimp_assets.settings import DetectSettings, Settings
 from chimp_assets.vision.detection.detector import current_detector
+from chimp_assets.vision.detection.imported import VideoProposals, imported_detector
 from chimp_assets.vision.detection.interface import Detector, FrameBoxes, Picture
+from chimp_assets.vision.tracking.proposed import link_proposals
 from chimp_assets.vision.tracking.purity import Look, Looks, PurityConfig, Spot, colours, purify, scenery
 from chimp_assets.vision.tracking.quality import track_quality
 from chimp_assets.vision.tracking.tracker import LinkedTrack, link
@@ -86,8 +88,14 @@ def track_bundle(
         if progress:
             progress(f"track {bundle_key}", number, len(videos))
         try:
-            tracks = track_video(db, store, video_id, detector, settings.detect)
-            _write(db, video_id, tracks, model_id, camera_moves(detector))
+            stand_in = imported_detector(db, store, video_id)
+            if stand_in is not None:
+                proposals, proposed_by = stand_in[0].proposals, stand_in[1]
+                tracks = track_proposals(db, store, video_id, proposals, settings.detect)
+                _write(db, video_id, tracks, proposed_by)
+            else:
+                tracks = track_video(db, store, video_id, detector, settings.detect)
+                _write(db, video_id, tracks, model_id, camera_moves(detector))
         except (PictureError, MissingBlobError) as error:
             _note(db, video_id, "failed", str(error))
             done.failed.append((uri, str(error)))
@@ -125,6 +133,23 @@ def track_video(
     pictures = _noted(read_frames(db, store, video_id), frame_nos)
     linked = link(_sure_boxes(detector.detect(pictures), settings.min_score), frame_rate, settings.max_gap_s)
     return pure_tracks(linked, frame_rate, settings, np.array(frame_nos, np.int64), _looks(db, store, video_id))
+
+
+def track_proposals(
+    db: Database, store: BlobStore, video_id: int, proposals: VideoProposals, settings: DetectSettings
+) -> list[JudgedTrack]:
+    """Tracks of one video from boxes of another program, in place of detecting; `track_video` says the rest.
+
+    In fewer than twice as many pictures as a track needs, half of them are enough: of a burst of three, two.
+    """
+    linked = link_proposals(proposals, settings)
+    n = len(proposals.frame_nos)
+    few = settings.model_copy(update={"min_track_detections": min(settings.min_track_detections, max(1, n // 2))})
+    if n == 1:
+        return [JudgedTrack(t, track_quality(t.frame_nos, t.boxes, t.scores, 1.0), "live") for t in linked]
+    with db.read() as conn:
+        frame_rate = frame_rate_of(conn, video_id)
+    return pure_tracks(linked, frame_rate, few, proposals.frame_nos, _looks(db, store, video_id))
 
 
 def pure_tracks(

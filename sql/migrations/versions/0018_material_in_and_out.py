@@ -96,16 +96,34 @@ def upgrade() -> None:
     )
     op.create_table(
         "imported_track",
-        sa.Column("track_id", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("import_id", sa.BigInteger(), nullable=False),
+        sa.Column("import_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column(
+            "medium_no", sa.Integer(), autoincrement=False, nullable=False, comment="which medium of the file, from 0"
+        ),
         sa.Column("source_id", EXACT, nullable=False, comment="how the file calls the track"),
-        sa.ForeignKeyConstraint(["track_id"], ["track.track_id"], name=op.f("fk_imported_track_track_id")),
+        sa.Column("track_id", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(["import_id"], ["import_file.import_id"], name=op.f("fk_imported_track_import_id")),
-        sa.PrimaryKeyConstraint("track_id", name=op.f("pk_imported_track")),
-        comment="tracks that other programs drew, with the numbers they have there",
+        sa.ForeignKeyConstraint(["track_id"], ["track.track_id"], name=op.f("fk_imported_track_track_id")),
+        sa.PrimaryKeyConstraint("import_id", "medium_no", "source_id", name=op.f("pk_imported_track")),
+        comment="tracks that other programs drew, with the numbers they have there:"
+        " new ones, and ours that they agree with",
         sqlite_with_rowid=False,
     )
-    op.create_index(op.f("ix_imported_track_import_id"), "imported_track", ["import_id"])
+    op.create_index(op.f("ix_imported_track_track_id"), "imported_track", ["track_id"])
+    op.create_table(
+        "proposal_file",
+        sa.Column("bundle_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("import_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("uri", sa.Unicode(500), nullable=False, comment="safetensors inside the store: boxes by video and time"),
+        sa.Column("content_hash", sa.Unicode(64), nullable=False),
+        sa.Column("n_videos", sa.Integer(), nullable=False, comment="of whose pictures the file speaks"),
+        sa.Column("created_at", MOMENT, nullable=False),
+        sa.ForeignKeyConstraint(["bundle_id"], ["bundle.bundle_id"], name=op.f("fk_proposal_file_bundle_id")),
+        sa.ForeignKeyConstraint(["import_id"], ["import_file.import_id"], name=op.f("fk_proposal_file_import_id")),
+        sa.PrimaryKeyConstraint("bundle_id", "import_id", name=op.f("pk_proposal_file")),
+        comment="boxes of another program that stand in place of our detector's: the row is written after its file",
+        sqlite_with_rowid=False,
+    )
 
 
 def _add_video_key(table: str, column: str, comment: str) -> None:

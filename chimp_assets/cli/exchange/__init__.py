@@ -1,0 +1,1 @@
+"""Commands of what goes in: annotations of other programs. Does not belong here: the work (`exchange`)."""

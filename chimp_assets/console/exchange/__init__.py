@@ -1,0 +1,1 @@
+"""What is printed of what goes in. Does not belong here: the work (`exchange`)."""
