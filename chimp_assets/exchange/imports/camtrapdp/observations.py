@@ -166,8 +166,6 @@ def _boxes_of(row: dict[str, str], package: _Package, left: LeftOut, place: str)
         individual = None
     if row.get("count") not in (None, "", "1"):
         left.add("counts of animals", place)
-    if individual is not None and row.get("classifiedBy"):
-        left.add("names of people who classified", place)
     chance = row.get("classificationProbability")
     category = text_of(row.get("scientificName"), "scientificName") or kind or None
     time_s = None
@@ -187,6 +185,7 @@ def _boxes_of(row: dict[str, str], package: _Package, left: LeftOut, place: str)
         score=share(written_number(chance, "classificationProbability"), "its probability") if chance else None,
         individual=individual,
         category=category,
+        annotator=text_of(row.get("classifiedBy"), "classifiedBy"),
         place=place,
     )
 
