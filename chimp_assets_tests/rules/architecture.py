@@ -26,6 +26,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("vision", "acquisition"),
     ("loop", "operations", "compute", "resources", "monitoring"),
     ("assets", "insight"),
+    ("exchange",),
     ("web", "automation", "checks", "console"),
     ("cli", "definitions", "demo"),
 )
