@@ -57,7 +57,7 @@ class ExportRequest:
 
     store: where pictures lie; None: an export that needs them refuses. exact_places: coordinates leave as they are, not
     rounded. options: of the export, by name; `write_export` adds the defaults. facts: what the export adds to its
-    sidecar while it writes (`tell`, `count`).
+    sidecar while it writes (`tell`, `count`, `note`).
     """
 
     database: Database
@@ -95,6 +95,10 @@ class ExportRequest:
         counts = self.facts.setdefault("counts", {})
         for name, n in numbers.items():
             counts[name] = counts.get(name, 0) + n
+
+    def note(self, sentence: str) -> None:
+        """A sentence that people should read: `chimp export` prints it, and the sidecar keeps it."""
+        self.facts.setdefault("notes", []).append(sentence)
 
     def place(self, latitude: float | None, longitude: float | None) -> HandedPlace | None:
         """A camera's coordinates as they may leave: never write them otherwise."""
@@ -188,7 +192,8 @@ def checked(export: Export, request: ExportRequest) -> ExportRequest:
             "Add to chimp.toml: [project] " + ", ".join(f"{name} = {_EXAMPLES.get(name, '...')}" for name in missing),
         )
     defaults = {one.name: one.default for one in export.options}
-    return replace(request, options={**defaults, **request.options}, facts={})
+    request.facts.clear()  # of an older use of the request
+    return replace(request, options={**defaults, **request.options})
 
 
 _EXAMPLES = {

@@ -59,6 +59,8 @@ class HandedVideo:
     avg_fps: float | None
     frame_s: float | None
     n_frames: int
+    state: str
+    recorded_at_certainty: str | None
     tracks: tuple[HandedTrack, ...]
 
 
