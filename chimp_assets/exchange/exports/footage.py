@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from chimp_assets.archive.storage.store import BlobStore
 from chimp_assets.database import schema as t
 from chimp_assets.database.connection.parameters import in_parts
 from chimp_assets.exchange.exports.export import ExportRequest
@@ -159,10 +158,11 @@ def boxes(conn: sa.Connection, video: HandedVideo) -> list[HandedBox]:
 
 
 def pictures(
-    conn: sa.Connection, store: BlobStore, video: HandedVideo, frame_nos: Sequence[int]
+    conn: sa.Connection, request: ExportRequest, video: HandedVideo, frame_nos: Sequence[int]
 ) -> Iterator[tuple[int, bytes]]:
-    """Kept frames as JPEG, with their numbers, without what a camera wrote beside the picture (`without_metadata`)."""
-    f, h = t.frame.c, t.frame_shard.c
+    """Kept frames as JPEG, with their numbers, without what a camera wrote beside the picture (`without_metadata`).
+    Raises ExportError where there is no store, or where they are more than may be."""
+    f, h, store = t.frame.c, t.frame_shard.c, request.pictures()
     for part in in_parts(sorted(frame_nos)):
         rows = conn.execute(
             sa.select(f.frame_no, h.uri, f.byte_offset, f.byte_length)
@@ -171,6 +171,7 @@ def pictures(
             .order_by(f.frame_no)
         ).all()
         for row in rows:
+            request.spend(row.byte_length)
             yield row.frame_no, without_metadata(store.get_range(row.uri, row.byte_offset, row.byte_length))
 
 

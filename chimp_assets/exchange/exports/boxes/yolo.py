@@ -28,7 +28,8 @@ _COLUMNS = ("label", "video", "frame_no", "time_s", "split")
 def _write(request: ExportRequest, folder: Path) -> int:
     by_individual = request.options["classes"] == "individual"
     with_pictures = request.yes("pictures")
-    store = request.pictures() if with_pictures else None
+    if with_pictures:
+        request.pictures()  # before any work
     classes: dict[str, int] = {} if by_individual else {category_of(request): 0}
     n = n_pictures = 0
     for part in _SPLITS.values():
@@ -56,8 +57,8 @@ def _write(request: ExportRequest, folder: Path) -> int:
                 label = f"{split}/{name}_{frame_no:06d}"
                 (folder / "labels" / f"{label}.txt").write_text("".join(those), encoding="ascii")
                 listed.write(label=label, video=video.uri, frame_no=frame_no, time_s=times[frame_no], split=split)
-            if store is not None:
-                for frame_no, jpeg in pictures(conn, store, video, list(lines)):
+            if with_pictures:
+                for frame_no, jpeg in pictures(conn, request, video, list(lines)):
                     (folder / "images" / split / f"{name}_{frame_no:06d}.jpg").write_bytes(jpeg)
                     n_pictures += 1
     (folder / "data.yaml").write_text(_yaml(classes), encoding="utf-8")

@@ -60,7 +60,6 @@ _MEDIA_TYPES = {
     ".mkv": "video/x-matroska", ".mts": "video/mp2t", ".m2ts": "video/mp2t", ".ts": "video/mp2t",
     ".webm": "video/webm", ".heic": "image/heic", ".heif": "image/heif",
 }  # fmt: skip
-_ON_TRACKS = {"individual", "source", "status", "min_probability", "state"}
 
 
 class _Writer:
@@ -81,8 +80,7 @@ class _Writer:
             row.model_id: f"{row.name} {row.version}" for row in conn.execute(sa.select(m.model_id, m.name, m.version))
         }
         self.named: set[int] = set()
-        # Where only some tracks are wanted, a video without one says nothing.
-        self.blanks = not _ON_TRACKS & set(request.selection.keys)
+        self.blanks = request.selection.is_of_videos
 
     def video(self, video: HandedVideo) -> None:
         """All rows of a video."""
