@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from chimp_assets.cli.answers import Json, answer, opened
+
+if TYPE_CHECKING:
+    from chimp_assets.exchange.exports.export import Export
 
 app = typer.Typer()
 
@@ -51,21 +54,51 @@ def query(
 @app.command()
 def export(
     name: Annotated[str | None, typer.Argument(help="Name of an export; without it, list them all.")] = None,
-    file: Annotated[Path | None, typer.Argument(help="The file to write; default: NAME with its ending, here.")] = None,
+    file: Annotated[
+        Path | None,
+        typer.Argument(
+            help="The file or folder to write; default: NAME with its ending, here. A folder export also writes a .zip."
+        ),
+    ] = None,
+    where: Annotated[
+        list[str] | None,
+        typer.Option("--where", help="A condition, such as individual=FLO,FIFI or from=2013-05-01.", metavar="N=V"),
+    ] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="An option of the export, as name=value.", metavar="N=V")
+    ] = None,
+    exact_places: Annotated[
+        bool, typer.Option("--exact-places", help="Hand on coordinates as they are, not rounded.")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace a folder that an export has written.")] = False,
     json: Json = False,
 ) -> None:
-    """Write a part of the database as a file for other programs. `chimp query NAME --csv FILE` writes answers."""
+    """Write a part of the database as a file or folder for other programs. `chimp query NAME --csv FILE` writes
+    answers.
+    """
     from chimp_assets.console.questions import show_exports
     from chimp_assets.exchange.exports import export as export_of
     from chimp_assets.exchange.exports import exports
+    from chimp_assets.exchange.exports.conditions import selection_of
     from chimp_assets.exchange.exports.export import ExportRequest, write_export
+    from chimp_assets.insight.questions import parameters_of
 
     if name is None:
         known = exports()
-        fields = {"exports": [{"name": key, "what": one.what, "suffix": one.suffix} for key, one in known.items()]}
-        answer(json, fields, partial(show_exports, known))
+        answer(json, {"exports": [_fields(key, one) for key, one in known.items()]}, partial(show_exports, known))
         return
     wanted = export_of(name)
+    home = opened()
+    with home.database.replica.read() as conn:
+        selection = selection_of(conn, where or [])
+    asked = ExportRequest.of(home, selection=selection, options=parameters_of(set_ or []), exact_places=exact_places)
     target = file or Path(f"{name}{wanted.suffix}")
-    n = write_export(wanted, ExportRequest.of(opened()), target)
-    answer(json, {"export": name, "file": str(target), "n": n}, f"{n:,} written to {target}.")
+    n = write_export(wanted, asked, target, force, name)
+    notes = [str(note) for note in asked.facts.get("notes", [])]
+    fields = {"export": name, "file": str(target), "n": n, "notes": notes}
+    answer(json, fields, f"{n:,} written to {target}.", *notes)
+
+
+def _fields(name: str, one: Export) -> dict[str, Any]:
+    options = [{"name": o.name, "what": o.what, "default": o.default, "choices": list(o.choices)} for o in one.options]
+    return {"name": name, "what": one.what, "suffix": one.suffix, "folder": one.folder, "options": options}

@@ -34,8 +34,10 @@ def show_answer(answer: Answer) -> None:
 
 
 def show_exports(known: dict[str, Export]) -> None:
-    """Every export with what it holds."""
+    """Every export with what it holds and its options."""
     for name, one in known.items():
-        say(styled((name, "bold"), (f"  {one.suffix}", "dim")))
+        say(styled((name, "bold"), ("  a folder" if one.folder else f"  {one.suffix}", "dim")))
         show_indented(one.what, 4)
-    say("\nWrite one: `chimp export NAME FILE`")
+        for option in one.options:
+            show_indented(styled((f"--set {option.name}={option.default}  {option.what}", "dim")), 6)
+    say("\nWrite one: `chimp export NAME FILE`; narrow it: `--where individual=FLO --where from=2013-05-01`")

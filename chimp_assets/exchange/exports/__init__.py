@@ -1,6 +1,7 @@
 """Exports: what the database hands on to other programs, one format a file.
 
-An export is a module of this folder with a value `EXPORT`; its name is that of the module. Nothing else registers it.
+An export is a module of this folder, or of a room in it, with a value `EXPORT`; its name is that of the module. Nothing
+else registers it.
 Does not belong here: answers to questions (`insight.questions`, which writes each as CSV), labels as our own import
 reads them (`database.files.label_files`).
 """
@@ -16,7 +17,8 @@ from chimp_assets.exchange.exports.export import Export, ExportError
 
 def exports() -> dict[str, Export]:
     """Every export by name, in alphabetical order."""
-    modules = {one.name: importlib.import_module(f"{__name__}.{one.name}") for one in pkgutil.iter_modules(__path__)}
+    found = [one.name for one in pkgutil.walk_packages(__path__, f"{__name__}.") if not one.ispkg]
+    modules = {name.rpartition(".")[2]: importlib.import_module(name) for name in found}
     return {name: module.EXPORT for name, module in sorted(modules.items()) if hasattr(module, "EXPORT")}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import BinaryIO
 
 from chimp_assets.exchange.exports.export import Export, ExportRequest
@@ -12,11 +13,23 @@ def _write(request: ExportRequest, stream: BinaryIO) -> int:
     from chimp_assets.insight.association.network_export import graphml
     from chimp_assets.insight.association.together import Scope
 
-    with request.database.read() as conn:
-        found = network(conn, Scope())
-    about = {"rule": "frame", "names": "verified", "label_seq": found.label_seq}
-    stream.write(graphml(found, found.edges, about))
-    return len(found.edges)
+    wanted = request.selection
+    by_model = wanted.min_probability if {"source", "min_probability"} & set(wanted.keys) else None
+    if wanted.source == "person":
+        by_model = None
+    scope = Scope(since=wanted.since, until=wanted.until, probability=by_model)
+    with request.read() as conn:
+        found = network(conn, scope)
+    edges = found.edges
+    if wanted.individuals:
+        keys = {key for key, _ in wanted.individuals}
+        edges = [edge for edge in edges if edge.a in keys and edge.b in keys]
+        found = replace(found, nodes=[node for node in found.nodes if node.key in keys])
+    names = "verified" if by_model is None else f"model >= {by_model:g}"
+    about = {"rule": "frame", "names": names, "label_seq": found.label_seq}
+    request.tell(together={"rule": "frame", "names": names})
+    stream.write(graphml(found, edges, about))
+    return len(edges)
 
 
 EXPORT = Export(
@@ -24,4 +37,5 @@ EXPORT = Export(
     "igraph, Cytoscape and R.",
     ".graphml",
     _write,
+    conditions=("individual", "from", "to", "source", "min_probability"),
 )

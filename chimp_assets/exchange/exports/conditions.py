@@ -1,0 +1,236 @@
+"""Conditions as people write them: `individual=FLO,FIFI`, `camera=site/cam01`, `from=2013-05-01`.
+
+Belongs here: reading them, on the command line and in the address of a page. Does not belong here: the statement that
+follows from them (`selection`).
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from datetime import date
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+
+from chimp_assets.database import schema as t
+from chimp_assets.database.footage.cameras import in_words, name_key
+from chimp_assets.database.people.lookup import individual_called, nearest_individual
+from chimp_assets.database.texts import ESCAPE, fault_of, pattern_within
+from chimp_assets.errors import ChimpError
+from chimp_assets.exchange.exports.selection import SOURCES, STATUSES, Selection, below
+
+MOST = 500
+"""Values of one condition: more do not fit into one statement of every database."""
+CONDITIONS = {
+    "individual": "codes, aliases or names: FLO,FIFI",
+    "camera": "cameras as SITE/CAMERA, or CAMERA of any site",
+    "site": "sites",
+    "video": "the path of a video in the archive, or of a folder with / at its end",
+    "from": "the first day, as 2013-05-01, where the cameras are",
+    "to": "the last day",
+    "source": "person, model or any: who has judged the track",
+    "status": f"{', '.join(STATUSES)} or any; default: all but not_animal and bad_box",
+    "min_probability": "from which a name of the model counts; default: 0.9; 0: every name",
+    "state": f"of tracks: {', '.join(t.TRACK_STATES)} or any; default: live",
+}
+"""Every condition and what it takes."""
+ANY = "any"
+
+
+class ConditionError(ChimpError):
+    """A condition is not known, or names nothing that there is."""
+
+
+def selection_of(conn: sa.Connection, given: Iterable[str]) -> Selection:
+    """The selection of conditions like `camera=site/cam01`. Values of one condition are alternatives, by commas or by
+    repeating it. Raises ConditionError, with the nearest name, for what is not known.
+    """
+    pairs = []
+    for text in given:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise ConditionError(f"{text!r} is no condition.", f"Write --where name=value; {_TAKES}")
+        pairs.append((key.strip(), value.strip()))
+    return selection_of_pairs(conn, pairs)
+
+
+def selection_of_pairs(conn: sa.Connection, given: Sequence[tuple[str, str]]) -> Selection:
+    """The same of names and values, as the query of an address has them."""
+    values: dict[str, list[str]] = {}
+    for key, text in given:
+        if key not in CONDITIONS:
+            near = difflib.get_close_matches(key, CONDITIONS, 1)
+            raise ConditionError(f"There is no condition {key!r}.", f"Did you mean {near[0]}?" if near else _TAKES)
+        parts = [text] if key == "video" else [part.strip() for part in text.split(",")]  # paths may hold commas
+        parts = [part for part in parts if part]
+        if not parts:
+            raise ConditionError(f"The condition {key} names nothing.", f"It takes {CONDITIONS[key]}.")
+        values.setdefault(key, []).extend(parts)
+    chosen = Selection(given=tuple(f"{key}={text}" for key, text in given))
+    for key, parts in values.items():
+        if len(parts) > MOST:
+            raise ConditionError(f"The condition {key} has {len(parts)} values.", f"Write at most {MOST}.")
+        chosen = replace(chosen, **_READERS[key](conn, key, parts))
+    if chosen.since and chosen.until and chosen.until < chosen.since:
+        raise ConditionError(f"The days from {chosen.since} to {chosen.until} end before they begin.", "Swap them.")
+    return chosen
+
+
+def _individuals(conn: sa.Connection, key: str, parts: list[str]) -> dict[str, Any]:
+    found: dict[int, str] = {}
+    for text in parts:
+        called = individual_called(conn, text, by_name=True)
+        if called is None:
+            near = nearest_individual(conn, text)
+            hint = f"Did you mean {near}?" if near else "`chimp individuals list` shows them all."
+            raise ConditionError(f"There is no individual {text!r}.", hint)
+        i = t.individual.c
+        found[called.root_id] = str(conn.scalar(sa.select(i.anim_id).where(i.individual_id == called.root_id)))
+    return {"individuals": tuple(found.items())}
+
+
+def _cameras(conn: sa.Connection, key: str, parts: list[str]) -> dict[str, Any]:
+    v = t.video.c
+    places = [tuple(row) for row in conn.execute(sa.select(v.site, v.camera).where(v.camera.is_not(None)).distinct())]
+    by_name: dict[str, tuple[str | None, str]] = {}
+    for site, camera in places:
+        by_name[f"{name_key(site)}/{name_key(camera)}"] = (site, camera)
+    whole = {in_words(site, camera): place for place in places for site, camera in [place]}
+    found: dict[tuple[str | None, str], None] = {}
+    for text in parts:
+        site, slash, camera = text.rpartition("/")
+        if slash and (known := by_name.get(f"{name_key(site)}/{name_key(camera)}")) is not None:
+            found[known] = None
+            continue
+        alone = {c for _, c in places if name_key(c) == name_key(text)}
+        if not alone or slash:
+            raise ConditionError(f"There is no camera {text!r}.", _nearest(text, whole, "`chimp cameras list`"))
+        found |= {(None, one): None for one in sorted(alone)}
+    return {"cameras": tuple(found)}
+
+
+def _sites(conn: sa.Connection, key: str, parts: list[str]) -> dict[str, Any]:
+    v = t.video.c
+    known = {str(site) for site in conn.scalars(sa.select(v.site).where(v.site.is_not(None)).distinct())}
+    found: dict[str, None] = {}
+    for text in parts:
+        same = sorted(site for site in known if name_key(site) == name_key(text))
+        if not same:
+            raise ConditionError(f"There is no site {text!r}.", _nearest(text, known, "`chimp cameras list`"))
+        found |= dict.fromkeys(same)
+    return {"sites": tuple(found)}
+
+
+def _videos(conn: sa.Connection, key: str, parts: list[str]) -> dict[str, Any]:
+    """Files by path, to the rows that hold their frames: of duplicates and of bursts those are others."""
+    videos: dict[int, str] = {}
+    folders: dict[str, None] = {}
+    v = t.video.c
+    for text in parts:
+        if fault_of(text, 800) is not None:
+            raise ConditionError(f"{text!r} is no path of the archive.", f"It takes {CONDITIONS[key]}.")
+        if text.endswith("/"):
+            folder = text.rstrip("/")
+            if conn.execute(sa.select(v.video_id).where(below(v.uri, folder))).first() is None:
+                raise ConditionError(f"There is no folder {text!r} with videos.", "`chimp query effort_by_camera`")
+            folders[folder] = None
+            continue
+        row = _row_of_file(conn, v.uri == text)
+        if row is None:
+            name = text.rpartition("/")[2]
+            like = conn.scalars(
+                sa.select(v.uri).where(v.uri.like(pattern_within(name), escape=ESCAPE)).limit(200)
+            ).all()
+            raise ConditionError(
+                f"There is no video {text!r}.",
+                _nearest(text, like, "Paths begin at the root of the archive, without /"),
+            )
+        videos[row.video_id] = row.uri
+    return {"videos": tuple(videos.items()), "folders": tuple(folders)}
+
+
+def _row_of_file(conn: sa.Connection, which: sa.ColumnElement[bool]) -> Any:
+    v = t.video.c
+    for _ in range(4):  # of a duplicate of a picture of a burst
+        row = conn.execute(
+            sa.select(v.video_id, v.uri, v.duplicate_of_video_id, v.burst_video_id)
+            .where(which)
+            .order_by(v.version.desc())
+        ).first()
+        further = None if row is None else row.burst_video_id or row.duplicate_of_video_id
+        if further is None:
+            return row
+        which = v.video_id == further
+    return row
+
+
+def _day(name: str) -> Callable[[sa.Connection, str, list[str]], dict[str, Any]]:
+    def read(conn: sa.Connection, key: str, parts: list[str]) -> dict[str, Any]:
+        text = _only(key, parts)
+        try:
+            return {name: date.fromisoformat(text)}
+        except ValueError:
+            raise ConditionError(f"The condition {key} is no day: {text!r}.", "Write it as 2013-05-01.") from None
+
+    return read
+
+
+def _words(name: str, known: Sequence[str]) -> Callable[[sa.Connection, str, list[str]], dict[str, Any]]:
+    def read(conn: sa.Connection, key: str, parts: list[str]) -> dict[str, Any]:
+        for text in parts:
+            if text not in (*known, ANY):
+                near = difflib.get_close_matches(text, (*known, ANY), 1)
+                hint = f"Did you mean {near[0]}? " if near else ""
+                raise ConditionError(f"There is no {key} {text!r}.", f"{hint}It takes {CONDITIONS[key]}.")
+        return {name: tuple(known) if ANY in parts else tuple(dict.fromkeys(parts))}
+
+    return read
+
+
+def _source(conn: sa.Connection, key: str, parts: list[str]) -> dict[str, Any]:
+    words = _words("source", SOURCES)(conn, key, parts)["source"]
+    return {"source": words[0] if len(words) == 1 else None}
+
+
+def _probability(conn: sa.Connection, key: str, parts: list[str]) -> dict[str, Any]:
+    text = _only(key, parts)
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise ConditionError(f"The condition {key} is no probability: {text!r}.", "Write it as 0.9.")
+    return {"min_probability": value}
+
+
+def _only(key: str, parts: list[str]) -> str:
+    if len(parts) > 1:
+        raise ConditionError(f"The condition {key} stands there {len(parts)} times.", "Write it once.")
+    return parts[0]
+
+
+Word = TypeVar("Word", bound=str)
+
+
+def _nearest(text: str, known: Iterable[Word], otherwise: str) -> str:
+    near = difflib.get_close_matches(text, list(known), 1, cutoff=0.4)
+    return (
+        f"Did you mean {near[0]}?" if near else f"{otherwise} shows them all." if "`" in otherwise else f"{otherwise}."
+    )
+
+
+_READERS: dict[str, Callable[[sa.Connection, str, list[str]], dict[str, Any]]] = {
+    "individual": _individuals,
+    "camera": _cameras,
+    "site": _sites,
+    "video": _videos,
+    "from": _day("since"),
+    "to": _day("until"),
+    "source": _source,
+    "status": _words("statuses", STATUSES),
+    "min_probability": _probability,
+    "state": _words("states", t.TRACK_STATES),
+}
+_TAKES = f"it takes {', '.join(CONDITIONS)}."
