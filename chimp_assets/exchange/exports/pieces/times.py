@@ -26,11 +26,11 @@ def at(recorded_at: datetime | None, seconds: float) -> datetime | None:
 
 
 def in_utc(moment: datetime | None) -> str:
-    """2013-05-06T07:08:30Z, with milliseconds where there are some; empty where the moment is not known."""
+    """2013-05-06T07:08:30.250Z, always with milliseconds, for pandas takes the form of a column's first moment for that
+    of all; empty where the moment is not known."""
     if moment is None:
         return ""
-    spec = "milliseconds" if moment.microsecond else "seconds"
-    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec=spec) + "Z"
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
 def in_zone(moment: datetime, zone: ZoneInfo) -> datetime:
