@@ -19,6 +19,7 @@ from chimp_assets.exchange.exports.selection import Selection
 
 PAGE = 200
 """Videos that are read at once."""
+_SOURCE = t.video.alias("source")  # made once: an alias of many columns costs more than a video's frames
 
 
 @dataclass(frozen=True)
@@ -135,7 +136,7 @@ def _tracks(conn: sa.Connection, selection: Selection, video_ids: Sequence[int])
 
 def frames(conn: sa.Connection, video: HandedVideo) -> list[HandedFrame]:
     """Its kept frames, in order."""
-    f, source = t.frame.c, t.video.alias("source")
+    f, source = t.frame.c, _SOURCE
     rows = conn.execute(
         sa.select(f.frame_no, f.pts, f.time_s, source.c.uri)
         .outerjoin_from(t.frame, source, source.c.video_id == f.source_video_id)

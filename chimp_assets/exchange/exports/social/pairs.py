@@ -146,24 +146,26 @@ def _pairs_of(
     in_party: dict[tuple[int, int], float] = {}
     for films in found.values():
         _look(films, best, videos, in_party)
+    seen_there = [one for one in there if one.individual_id in best]
     for first, a in enumerate(there):
-        seen_a = a.individual_id in best
-        for b in there[first + 1 :]:
-            seen_b = b.individual_id in best
-            if not (seen_a or seen_b):
-                continue
+        p_a = best.get(a.individual_id)
+        if p_a is None:
+            others = [one for one in seen_there if one.individual_id > a.individual_id]
+        else:
+            others = there[first + 1 :]
+        for b in others:
+            p_b = best.get(b.individual_id)
             key = a.individual_id, b.individual_id
-            meeting = videos.get(key)
-            together = {
-                "moment": meeting is not None and meeting.seconds > 0,
-                "video": meeting is not None,
-                "day": key in in_party,
-            }[rule]
-            p_joint = max(in_party.get(key, 0.0), meeting.p_joint if meeting else 0.0)
+            meeting = videos.get(key) if p_a is not None and p_b is not None else None
+            sure = in_party.get(key)
+            if meeting is None and (sure is None or rule != "day"):
+                yield PairDay(a, b, day, day_no, 0, 0.0, 0, None, int(p_a is not None), int(p_b is not None), p_a, p_b)
+                continue
+            met = meeting or _Meeting()
+            together = rule == "day" or (met.n_videos > 0 if rule == "video" else met.seconds > 0)
             yield PairDay(
-                a, b, day, day_no, int(together), meeting.seconds if together and meeting else 0.0,
-                meeting.n_videos if meeting else 0, p_joint if together else None, int(seen_a), int(seen_b),
-                best.get(a.individual_id), best.get(b.individual_id),
+                a, b, day, day_no, int(together), met.seconds if together else 0.0, met.n_videos,
+                max(sure or 0.0, met.p_joint) if together else None, 1, 1, p_a, p_b,
             )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ cannot tell the type of a column that is null in every folder. Moments are UTC a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -28,6 +28,7 @@ ROWS_HELD = 8_192
 """Rows as Python values, before they are columns."""
 ROWS_OF_A_GROUP = 131_072
 """Of a row group: what a reader holds at once, and what it may leave out by its statistics."""
+_OF_A_BOX = ("frame_no", "track_id", "x", "y", "w", "h", "score")
 PARTITIONS = ("year", "site_year")
 _README = """\
 # Parquet tables
@@ -78,7 +79,7 @@ def write_tables(request: ExportRequest, folder: Path) -> int:
                 place = (film.site, film.recorded_on.year if film.recorded_on else None)
                 tables["videos"].add(place, [_video_row(film)])
                 tables["sightings"].add(place, _sighting_rows(film, tracks))
-                tables["boxes"].add(place, _box_rows(conn, film, tracks))
+                tables["boxes"].add_batch(place, _boxes(conn, film, tracks, tables["boxes"].columns))
             individuals = PartitionedTable(folder / "individuals", "individuals", by_site)
             tables["individuals"] = individuals
             individuals.add(None, _individual_rows(conn, request))
@@ -95,7 +96,7 @@ def schema_of(name: str, by_site: bool) -> Any:
 
     types = {
         "key": pa.int64(), "count": pa.int32(), "real": pa.float64(), "share": pa.float32(), "text": pa.string(),
-        "word": pa.dictionary(pa.int32(), pa.string()), "moment": pa.timestamp("ms", tz="UTC"), "day": pa.date32(),
+        "word": pa.string(), "moment": pa.timestamp("ms", tz="UTC"), "day": pa.date32(),
     }  # fmt: skip
     return pa.schema(
         [pa.field(one.name, types[one.kind], metadata={"description": one.what}) for one in columns_of(name, by_site)]
@@ -115,25 +116,39 @@ class PartitionedTable:
         self.n = 0
         self._folder, self._by_site, self._partitioned = folder, by_site, name in PARTITIONED
         self._schema = schema_of(name, by_site)
+        self.columns = {field.name: field.type for field in self._schema}
         self._keep = [i for i, one in enumerate(TABLES[name]) if one in columns_of(name, by_site)]
         self._place: tuple[str | None, int | None] | None = None
         self._rows: list[Sequence[Any]] = []
         self._batches: list[Any] = []
+        self._held = 0
         self._writer: Any = None
 
-    def add(self, place: tuple[str | None, int | None] | None, rows: Iterator[Sequence[Any]] | list[Any]) -> None:
+    def add(self, place: tuple[str | None, int | None] | None, rows: Iterable[Sequence[Any]]) -> None:
         """Adds rows of a partition. Partitions come one after the other."""
+        self._go_to(place)
+        for row in rows:
+            self._rows.append(row)
+            self.n += 1
+            if len(self._rows) >= ROWS_HELD:
+                self._to_columns()
+
+    def add_batch(self, place: tuple[str | None, int | None] | None, columns: dict[str, Any]) -> None:
+        """Adds rows of a partition as Arrow arrays by name, which is ten times as fast."""
+        import pyarrow as pa
+
+        self._go_to(place)
+        batch = pa.RecordBatch.from_arrays([columns[name] for name in self._schema.names], schema=self._schema)
+        self.n += batch.num_rows
+        self._hold(batch)
+
+    def _go_to(self, place: tuple[str | None, int | None] | None) -> None:
         if self._partitioned and place is not None:
             place = (place[0] if self._by_site else None), place[1]
         if self._writer is None or place != self._place:
             self._finish()
             self._place = place
             self._open()
-        for row in rows:
-            self._rows.append(row)
-            self.n += 1
-            if len(self._rows) >= ROWS_HELD:
-                self._to_columns()
 
     def close(self) -> None:
         """Finishes the last file. A table without a row has one file without a row, so that its columns are known."""
@@ -170,9 +185,13 @@ class PartitionedTable:
 
         columns = list(zip(*self._rows, strict=True))
         arrays = [pa.array(columns[i], type=field.type) for i, field in zip(self._keep, self._schema, strict=True)]
-        self._batches.append(pa.RecordBatch.from_arrays(arrays, schema=self._schema))
         self._rows = []
-        if sum(batch.num_rows for batch in self._batches) >= ROWS_OF_A_GROUP:
+        self._hold(pa.RecordBatch.from_arrays(arrays, schema=self._schema))
+
+    def _hold(self, batch: Any) -> None:
+        self._batches.append(batch)
+        self._held += batch.num_rows
+        if self._held >= ROWS_OF_A_GROUP:
             self._write_group()
 
     def _write_group(self) -> None:
@@ -181,7 +200,7 @@ class PartitionedTable:
         if self._batches:
             table = pa.Table.from_batches(self._batches).combine_chunks()
             self._writer.write_table(table, row_group_size=max(1, table.num_rows))
-            self._batches = []
+            self._batches, self._held = [], 0
 
 
 def _video_row(film: HandedVideo) -> list[Any]:
@@ -202,18 +221,32 @@ def _sighting_rows(film: HandedVideo, tracks: list[HandedTrack]) -> list[list[An
     ]  # fmt: skip
 
 
-def _box_rows(conn: sa.Connection, film: HandedVideo, tracks: list[HandedTrack]) -> Iterator[list[Any]]:
-    of = {one.track_id: one for one in tracks}
+def _boxes(conn: sa.Connection, film: HandedVideo, tracks: list[HandedTrack], types: dict[str, Any]) -> dict[str, Any]:
+    """The boxes of a video as Arrow arrays of these types: column by column, since there are millions."""
+    import pyarrow as pa
+
+    place_of_track = {one.track_id: n for n, one in enumerate(tracks)}
     times = {one.frame_no: one.time_s for one in frames(conn, film)}
-    moments = {frame_no: at(film.recorded_at, seconds) for frame_no, seconds in times.items()}
-    for box in boxes(conn, film):
-        track = of.get(box.track_id)
-        if track is not None:
-            yield [
-                film.video_id, box.frame_no, times[box.frame_no], moments[box.frame_no], box.track_id,
-                track.individual_id, track.anim_id, film.site, film.camera, film.recorded_on, track.status,
-                track.source, track.probability, box.x, box.y, box.w, box.h, box.score,
-            ]  # fmt: skip
+    found = [one for one in boxes(conn, film) if one.track_id in place_of_track]
+    n = len(found)
+    seconds = [times[one.frame_no] for one in found]
+    moments = {one: at(film.recorded_at, one) for one in set(seconds)}
+    which = pa.array([place_of_track[one.track_id] for one in found], pa.int32())
+    of_video = {
+        "video_id": film.video_id, "site": film.site, "camera": film.camera, "recorded_on": film.recorded_on,
+    }  # fmt: skip
+    of_track = {
+        "individual_id": [one.individual_id for one in tracks], "individual": [one.anim_id for one in tracks],
+        "status": [one.status for one in tracks], "source": [one.source for one in tracks],
+        "probability": [one.probability for one in tracks],
+    }  # fmt: skip
+    of_box = {
+        "time_s": seconds, "moment": [moments[one] for one in seconds],
+        **{name: [getattr(one, name) for one in found] for name in _OF_A_BOX},
+    }  # fmt: skip
+    arrays = {name: pa.repeat(pa.scalar(value, types[name]), n) for name, value in of_video.items() if name in types}
+    arrays |= {name: pa.array(values, types[name]).take(which) for name, values in of_track.items()}
+    return arrays | {name: pa.array(values, types[name]) for name, values in of_box.items()}
 
 
 def _individual_rows(conn: sa.Connection, request: ExportRequest) -> list[list[Any]]:
