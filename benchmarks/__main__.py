@@ -28,6 +28,7 @@ ROWS = {
     "S": "benchmarks.sign_ins",
     "D1": "benchmarks.drift",
     "D1d": "benchmarks.signals.while_decoding",
+    "X1": "benchmarks.exchange.x1_exports",
     "G1": "benchmarks.machines.g1_gpu",
 }
 """Rows that are measured so far; each module has `measure() -> Iterator[Row]`."""

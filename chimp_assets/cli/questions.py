@@ -94,7 +94,9 @@ def export(
     asked = ExportRequest.of(home, selection=selection, options=parameters_of(set_ or []), exact_places=exact_places)
     target = file or Path(f"{name}{wanted.suffix}")
     n = write_export(wanted, asked, target, force, name)
-    answer(json, {"export": name, "file": str(target), "n": n}, f"{n:,} written to {target}.")
+    notes = [str(note) for note in asked.facts.get("notes", [])]
+    fields = {"export": name, "file": str(target), "n": n, "notes": notes}
+    answer(json, fields, f"{n:,} written to {target}.", *notes)
 
 
 def _fields(name: str, one: Export) -> dict[str, Any]:

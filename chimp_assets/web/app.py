@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import threading
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -60,6 +61,7 @@ from chimp_assets.web.labelling.plants import Plants
 from chimp_assets.web.metrics import Metrics
 from chimp_assets.web.pages import administration as administration_page
 from chimp_assets.web.pages import drift as drift_page
+from chimp_assets.web.pages import exports as exports_page
 from chimp_assets.web.pages import fairness as fairness_page
 from chimp_assets.web.pages import home as home_page
 from chimp_assets.web.pages import individuals, label, network, oidc, sign_in, together
@@ -98,6 +100,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     individuals.router,
     together.router,
     network.router,
+    exports_page.router,
     review_page.router,
     administration_page.router,
     drift_page.router,
@@ -152,6 +155,7 @@ def create_app(home: Home, options: Options | None = None) -> FastAPI:
     cache = PictureCache(settings.home / PICTURES, settings.web.pictures_mb * 1_000_000)
     app.state.faces = Faces(home, app.state.db, cache, app.state.metrics)
     app.state.networks = NetworkCache()
+    app.state.exporting = threading.Lock()
     app.state.layouts = StoredLayouts(lambda: home.store, settings.home / LAYOUTS)
     app.state.static_version = version_of(STATIC)
     app.state.templates = _templates(app)
@@ -164,7 +168,7 @@ def create_app(home: Home, options: Options | None = None) -> FastAPI:
 
 class _Compression:
     """Compresses texts to a tenth: a claim for three days in the field is two megabytes of JSON, on a link of 1.5
-    Mbit/s. Pictures and clips are compressed already, and byte ranges refer to their own bytes.
+    Mbit/s. Pictures, clips and exports are compressed already, and byte ranges refer to their own bytes.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -172,7 +176,7 @@ class _Compression:
         self._smaller = GZipMiddleware(app, minimum_size=1000, compresslevel=6)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        plain = scope["type"] != "http" or scope["path"].startswith("/media/")
+        plain = scope["type"] != "http" or scope["path"].startswith(("/media/", exports_page.DOWNLOAD))
         await (self._plain if plain else self._smaller)(scope, receive, send)
 
 

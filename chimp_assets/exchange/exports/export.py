@@ -57,7 +57,8 @@ class ExportRequest:
 
     store: where pictures lie; None: an export that needs them refuses. exact_places: coordinates leave as they are, not
     rounded. options: of the export, by name; `write_export` adds the defaults. facts: what the export adds to its
-    sidecar while it writes (`tell`, `count`).
+    sidecar while it writes (`tell`, `count`, `note`). most_bytes: of pictures, where somebody waits
+    on the page.
     """
 
     database: Database
@@ -67,6 +68,7 @@ class ExportRequest:
     exact_places: bool = False
     options: Mapping[str, str] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict, compare=False)
+    most_bytes: int | None = None
 
     @classmethod
     def of(cls, home: Home, **wanted: Any) -> ExportRequest:
@@ -96,6 +98,19 @@ class ExportRequest:
         for name, n in numbers.items():
             counts[name] = counts.get(name, 0) + n
 
+    def note(self, sentence: str) -> None:
+        """A sentence that people should read: `chimp export` prints it, and the sidecar keeps it."""
+        self.facts.setdefault("notes", []).append(sentence)
+
+    def spend(self, n_bytes: int) -> None:
+        """Counts bytes of pictures. Raises ExportError where they are more than may be."""
+        self.count(picture_bytes=n_bytes)
+        if self.most_bytes is not None and self.facts["counts"]["picture_bytes"] > self.most_bytes:
+            raise ExportError(
+                f"The pictures are more than {self.most_bytes // 1_000_000:,} MB.",
+                "Narrow the selection, or use `chimp export`.",
+            )
+
     def place(self, latitude: float | None, longitude: float | None) -> HandedPlace | None:
         """A camera's coordinates as they may leave: never write them otherwise."""
         return handed_place(latitude, longitude, self.exact_places)
@@ -124,6 +139,10 @@ class Export:
     options: tuple[ExportOption, ...] = ()
     needs: tuple[str, ...] = ()
     conditions: tuple[str, ...] | None = None
+
+    def may_narrow(self, key: str) -> bool:
+        """Whether this condition of `--where` narrows it."""
+        return self.conditions is None or key in self.conditions
 
 
 def write_export(
@@ -174,21 +193,27 @@ def checked(export: Export, request: ExportRequest) -> ExportRequest:
         choices = known[name].choices
         if choices and value not in choices:
             raise ExportError(f"The option {name} is {value!r}.", f"It is one of: {', '.join(choices)}.")
-    if export.conditions is not None:
-        for key in request.selection.keys:
-            if key not in export.conditions:
-                raise ExportError(
-                    f"This export cannot be narrowed by {key!r}.",
-                    f"It takes {', '.join(export.conditions)}." if export.conditions else "It takes no --where.",
-                )
-    missing = [name for name in export.needs if not getattr(request.settings.project, name)]
+    for key in request.selection.keys:
+        if not export.may_narrow(key):
+            raise ExportError(
+                f"This export cannot be narrowed by {key!r}.",
+                f"It takes {', '.join(export.conditions)}." if export.conditions else "It takes no --where.",
+            )
+    missing = missing_settings(export, request.settings)
     if missing:
+        lines = [f"{name} = {_EXAMPLES.get(name, '...')}" for name in missing]
         raise ExportError(
             f"This export must say what no setting says yet: {', '.join(f'project.{name}' for name in missing)}.",
-            "Add to chimp.toml: [project] " + ", ".join(f"{name} = {_EXAMPLES.get(name, '...')}" for name in missing),
+            "\n".join(["Add to chimp.toml:", "[project]", *lines]),
         )
     defaults = {one.name: one.default for one in export.options}
-    return replace(request, options={**defaults, **request.options}, facts={})
+    request.facts.clear()  # of an older use of the request
+    return replace(request, options={**defaults, **request.options})
+
+
+def missing_settings(export: Export, settings: Settings) -> list[str]:
+    """Settings of [project] that the export must know, and that nobody has set."""
+    return [name for name in export.needs if not getattr(settings.project, name)]
 
 
 _EXAMPLES = {

@@ -15,6 +15,8 @@ import sqlalchemy as sa
 
 from chimp_assets.database import schema as t
 from chimp_assets.database.connection.parameters import in_parts
+from chimp_assets.exchange.exports.export import ExportRequest
+from chimp_assets.exchange.exports.places import without_metadata
 from chimp_assets.exchange.exports.selection import Selection
 
 PAGE = 200
@@ -60,6 +62,8 @@ class HandedVideo:
     avg_fps: float | None
     frame_s: float | None
     n_frames: int
+    state: str
+    recorded_at_certainty: str | None
     tracks: tuple[HandedTrack, ...]
 
 
@@ -134,6 +138,14 @@ def _tracks(conn: sa.Connection, selection: Selection, video_ids: Sequence[int])
     return found
 
 
+def has_size(video: HandedVideo, request: ExportRequest) -> bool:
+    """Whether the size of its pictures is known; else the video is counted as left out, since pixels need it."""
+    if video.width and video.height:
+        return True
+    request.count(left_out_without_size=1)
+    return False
+
+
 def frames(conn: sa.Connection, video: HandedVideo) -> list[HandedFrame]:
     """Its kept frames, in order."""
     f, source = t.frame.c, _SOURCE
@@ -158,6 +170,24 @@ def boxes(conn: sa.Connection, video: HandedVideo) -> list[HandedBox]:
         )
     )
     return [HandedBox(*row) for row in rows if row[1] in wanted]
+
+
+def pictures(
+    conn: sa.Connection, request: ExportRequest, video: HandedVideo, frame_nos: Sequence[int]
+) -> Iterator[tuple[int, bytes]]:
+    """Kept frames as JPEG, with their numbers, without what a camera wrote beside the picture (`without_metadata`).
+    Raises ExportError where there is no store, or where they are more than may be."""
+    f, h, store = t.frame.c, t.frame_shard.c, request.pictures()
+    for part in in_parts(sorted(frame_nos)):
+        rows = conn.execute(
+            sa.select(f.frame_no, h.uri, f.byte_offset, f.byte_length)
+            .join_from(t.frame, t.frame_shard, h.shard_id == f.shard_id)
+            .where(f.video_id == video.video_id, f.frame_no.in_(part))
+            .order_by(f.frame_no)
+        ).all()
+        for row in rows:
+            request.spend(row.byte_length)
+            yield row.frame_no, without_metadata(store.get_range(row.uri, row.byte_offset, row.byte_length))
 
 
 def boxes_of_tracks(conn: sa.Connection, track_ids: Sequence[int]) -> Iterator[HandedBox]:

@@ -27,6 +27,10 @@ class HandedPlace:
     precision: float
 
 
+ANYWHERE = HandedPlace(0.0, 0.0, 20_037_508, 180.0)
+"""A place that nobody knows, for formats that demand one: the circle, half the equator wide, is the whole Earth."""
+
+
 def handed_place(latitude: float | None, longitude: float | None, exact: bool) -> HandedPlace | None:
     """The point as it may leave, None where it is not known. exact: somebody has asked for exact places."""
     if latitude is None or longitude is None:

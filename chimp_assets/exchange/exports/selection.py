@@ -72,6 +72,11 @@ class Selection:
         """The names of the conditions that people wrote."""
         return tuple(dict.fromkeys(one.partition("=")[0].strip() for one in self.given))
 
+    @property
+    def is_of_videos(self) -> bool:
+        """Whether every animal of the chosen videos is wanted: then a video without one says that nobody was there."""
+        return not self.individuals and self.source is None and self.statuses == ANIMALS and self.states == LIVE
+
     def tracks(self, among: Sequence[int] | None = None) -> sa.Select[Any]:
         """The columns of v_track_identity of the tracks that are wanted, in no order. among: of these videos only, at
         most a few hundred: whoever reads everything reads it by videos (`footage`).

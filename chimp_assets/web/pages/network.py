@@ -22,7 +22,7 @@ from chimp_assets.insight.association.network_export import EDGE_COLUMNS, edge_r
 from chimp_assets.insight.association.together import RESAMPLES, TOO_FEW, Rule, Scope, index_of_counts
 from chimp_assets.web.auth.roles import require
 from chimp_assets.web.charts import graph
-from chimp_assets.web.pages.together import MOST_MINUTES, days_of
+from chimp_assets.web.pages.together import MOST_MINUTES, days_of, export_query
 from chimp_assets.web.tables import csv_download, safe_name
 
 router = APIRouter(prefix="/together", include_in_schema=False, dependencies=[Depends(require("viewer"))])
@@ -69,6 +69,10 @@ class NetworkAddress:
     def pair_query(self, a: str, b: str) -> str:
         """The query of the page about two individuals, with the same parameters."""
         return urlencode({"with": f"{a},{b}", **self._of_both()}, safe=",")
+
+    def export_query(self) -> str:
+        """The query of the page of exports for these days, the network chosen."""
+        return export_query([], *self.days, self.names, self.p, format="association_network")
 
     def fields(self) -> list[tuple[str, Any]]:
         """The parameters as hidden fields of the form with the slider."""

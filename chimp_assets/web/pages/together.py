@@ -66,6 +66,10 @@ class TogetherAddress:
             parts |= {"names": "model", "p": f"{self.p:g}"}
         return urlencode({**parts, **more}, safe=",")
 
+    def export_query(self) -> str:
+        """The query of the page of exports for these individuals and days."""
+        return export_query([code for _, code, _ in self.who], self.since, self.until, self.names, self.p)
+
 
 @dataclass(frozen=True)
 class _TogetherParameters:
@@ -153,6 +157,16 @@ def _read(conn: sa.Connection, words: _TogetherParameters) -> TogetherAddress:
         words.names,
         words.p,
     )
+
+
+def export_query(
+    codes: Sequence[str], since: date | None, until: date | None, names: str, p: float, **more: str
+) -> str:
+    """The query of the page of exports (`pages.exports`) for what such a page shows."""
+    parts = {**more, **({"individual": ",".join(codes)} if codes else {})}
+    parts |= {key: day.isoformat() for key, day in (("from", since), ("to", until)) if day}
+    parts |= {"min_probability": f"{p:g}"} if names == "model" else {"source": "person"}
+    return urlencode(parts, safe=",")
 
 
 def days_of(since: str, until: str) -> tuple[date | None, date | None]:

@@ -187,7 +187,7 @@ def test_what_does_not_fit_is_refused_in_a_sentence(study: Database, settings: S
     with pytest.raises(ExportError) as refused:
         write_export(needs, asked, out)
     assert "project.title, project.species, project.contributors" in str(refused.value)
-    assert '[project] title = "' in str(refused.value)
+    assert '\n[project]\ntitle = "' in str(refused.value)
     assert not out.exists()
     assert write_export(needs, request_of(study, settings), out) == 2
 
