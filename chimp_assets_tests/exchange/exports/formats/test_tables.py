@@ -20,9 +20,9 @@ import sqlalchemy as sa
 from chimp_assets.database import schema as s
 from chimp_assets.database.connection.engine import Database
 from chimp_assets.exchange.exports import export
+from chimp_assets.exchange.exports.columnar import parquet
 from chimp_assets.exchange.exports.export import ExportError, ExportRequest, write_export
 from chimp_assets.exchange.exports.selection import Selection
-from chimp_assets.exchange.exports.tables import parquet
 from chimp_assets.settings import Settings
 from chimp_assets_tests.exchange.exports.conftest import EXACT
 

@@ -16,12 +16,12 @@ from urllib.parse import quote
 import sqlalchemy as sa
 
 from chimp_assets.database import schema as t
+from chimp_assets.exchange.exports.columnar.columns import PARTITIONED, TABLES, TableColumn
 from chimp_assets.exchange.exports.export import Export, ExportOption, ExportRequest
 from chimp_assets.exchange.exports.footage import HandedTrack, HandedVideo, boxes, frames
 from chimp_assets.exchange.exports.pieces.animals import animals, individuals_in
 from chimp_assets.exchange.exports.pieces.times import at
 from chimp_assets.exchange.exports.social.groups import sightings
-from chimp_assets.exchange.exports.tables.columns import PARTITIONED, TABLES, TableColumn
 
 NO_YEAR, NO_SITE = 0, "_"
 ROWS_HELD = 8_192

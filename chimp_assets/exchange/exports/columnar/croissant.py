@@ -12,10 +12,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from chimp_assets.exchange.exports.columnar.columns import PARTITIONED, TABLES
+from chimp_assets.exchange.exports.columnar.parquet import PARTITION, columns_of, write_tables
 from chimp_assets.exchange.exports.export import Export, ExportRequest
 from chimp_assets.exchange.exports.sidecar import file_facts, product_version
-from chimp_assets.exchange.exports.tables.columns import PARTITIONED, TABLES
-from chimp_assets.exchange.exports.tables.parquet import PARTITION, columns_of, write_tables
 
 FILE = "croissant.json"
 _PARQUET = "application/x-parquet"
