@@ -21,7 +21,6 @@ from chimp_assets.exchange.exports.selection import Selection
 
 PAGE = 200
 """Videos that are read at once."""
-_SOURCE = t.video.alias("source")  # made once: an alias of many columns costs more than a video's frames
 
 
 @dataclass(frozen=True)
@@ -148,7 +147,7 @@ def has_size(video: HandedVideo, request: ExportRequest) -> bool:
 
 def frames(conn: sa.Connection, video: HandedVideo) -> list[HandedFrame]:
     """Its kept frames, in order."""
-    f, source = t.frame.c, _SOURCE
+    f, source = t.frame.c, t.video.alias("source")
     rows = conn.execute(
         sa.select(f.frame_no, f.pts, f.time_s, source.c.uri)
         .outerjoin_from(t.frame, source, source.c.video_id == f.source_video_id)

@@ -87,7 +87,8 @@ def test_row_groups_are_bounded(
         for found in [pq.ParquetFile(file).metadata]
         for n in range(found.num_row_groups)
     ]
-    assert max(groups) == 60
+    assert len(groups) > 5
+    assert max(groups) < 50 + 100  # a group ends with the video that fills it: at most 5 tracks of 20 frames
     assert sum(groups) == len(
         asked(study, "SELECT 1 AS one FROM v_frame_identity WHERE status NOT IN ('not_animal', 'bad_box')")
     )
