@@ -1,8 +1,9 @@
 """X2: hand on a million boxes as Parquet, and the days of pairs, groups and stretches in view of the same archive.
 
 Ours is `chimp export` without the command line, with every name, on the generated archive of 1 M frames in SQLite. The
-peer of Parquet reads v_frame_identity into pandas at once and writes one file, as a script would. Each runs in a process of its own, once: seconds on the clock with CPU seconds beside
-them (a busy machine shows the difference), and the peak of its memory, imports and all.
+peer of Parquet reads v_frame_identity into pandas at once and writes one file, as a script would. Each runs in a
+process of its own, once: seconds on the clock with CPU seconds beside them (a busy machine shows the difference), and
+the peak of its memory, imports and all.
 """
 
 from __future__ import annotations
