@@ -7,7 +7,6 @@ here: the tables (`parquet`), what a column means (`columns`).
 from __future__ import annotations
 
 import json
-import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -30,7 +29,6 @@ _ROWS = {
     "sightings": "an individual in a video",
     "videos": "a video with such tracks",
 }
-_CONTRIBUTOR = re.compile(r"\s*(?P<name>[^<(]*[^<(\s])\s*(?:<[^>]*>)?\s*(?:\([^)]*\))?\s*")
 CONTEXT: dict[str, Any] = {
     "@language": "en",
     "@vocab": "https://schema.org/",
@@ -91,9 +89,9 @@ def _document(request: ExportRequest, folder: Path, by_site: bool) -> dict[str, 
         "citeAs": project.citation,
         "keywords": [word for word in (project.species, project.vernacular, "camera traps") if word],
         "creator": [
-            {"@type": "Person", "name": found["name"]}
+            {"@type": "Person", "name": name}
             for one in project.contributors
-            if (found := _CONTRIBUTOR.fullmatch(one))
+            if (name := one.partition("<")[0].partition("(")[0].strip())
         ],
         "publisher": project.organisation and {"@type": "Organization", "name": project.organisation},
         "datePublished": datetime.now(UTC).date().isoformat(),

@@ -72,7 +72,8 @@ def animal_pictures(
     """At most per_track pictures of each chosen track, by video and frame.
 
     Memory: some frames' JPEGs, one decoded frame and the boxes of one video. Pictures that are no longer in the store,
-    or are no JPEGs, are counted (`left_out_pictures`). Raises StoreError where the store is away.
+    or are no JPEGs, are counted (`left_out_pictures`). Raises StoreError where the store is away, ExportError where the
+    pictures are more than may be.
     """
     from chimp_assets.vision.pictures.crops import best_crops  # OpenCV: a second that listing formats does not wait for
 
@@ -97,8 +98,10 @@ def animal_pictures(
         left = sum(map(len, wanted.values()))
         try:
             for frame_no, _, jpeg in read_jpegs(conn, store, film.video_id, wanted):
-                for box, cut in _cut(jpeg, wanted[frame_no], whole_frames):
+                for n, (box, cut) in enumerate(_cut(jpeg, wanted[frame_no], whole_frames)):
                     left -= 1
+                    if n == 0 or not whole_frames:
+                        request.spend(len(cut[0]))
                     yield AnimalPicture(film, of[box.track_id], box, of_frame[frame_no], *cut)
         except (PictureError, MissingBlobError):
             pass  # counted below: one damaged shard must not cost the pictures of all other videos

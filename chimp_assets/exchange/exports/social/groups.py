@@ -134,7 +134,7 @@ def parties(
         party_ids = _party_ids(conn, day)
         found: dict[int, list[tuple[HandedVideo, list[HandedTrack]]]] = defaultdict(list)
         for film, tracks in films:
-            found[party_ids[film.site, film.camera]].append((film, tracks))
+            found[party_ids.get((film.site, film.camera), film.video_id)].append((film, tracks))
         yield day, dict(sorted(found.items()))
 
 
