@@ -18,7 +18,6 @@ from chimp_assets.exchange.exports.footage import HandedVideo, boxes, frames, ha
 from chimp_assets.exchange.exports.tables import CsvTable
 
 _TRACKS = ("sequence", "id", "track_id", "individual", "status", "source", "probability", "video")
-_FRAMES = ("frame", "time_s", "pts")
 
 
 def _write(request: ExportRequest, folder: Path) -> int:
@@ -51,11 +50,10 @@ def _write(request: ExportRequest, folder: Path) -> int:
             ]
             (there / "gt" / "gt.txt").write_text("".join(lines), encoding="ascii")
             (there / "gt" / "labels.txt").write_text(category_of(request) + "\n", encoding="utf-8")
-            length = 0
-            with CsvTable(there / "frames.csv", _FRAMES) as times:
-                for frame in frames(conn, video):
-                    times.write(frame=frame.frame_no + 1, time_s=round(frame.time_s, 6), pts=frame.pts)
-                    length = frame.frame_no + 1
+            shown = frames(conn, video)
+            times = [f"{frame.frame_no + 1},{round(frame.time_s, 6)},{frame.pts}\n" for frame in shown]
+            (there / "frames.csv").write_text("frame,time_s,pts\n" + "".join(times), encoding="ascii")
+            length = shown[-1].frame_no + 1 if shown else 0
             (there / "seqinfo.ini").write_text(_info(video, length), encoding="utf-8")
             n += len(lines)
             n_sequences += 1
