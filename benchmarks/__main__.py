@@ -29,6 +29,7 @@ ROWS = {
     "D1": "benchmarks.drift",
     "D1d": "benchmarks.signals.while_decoding",
     "X1": "benchmarks.exchange.x1_exports",
+    "X2": "benchmarks.exchange.x2_tables",
     "G1": "benchmarks.machines.g1_gpu",
 }
 """Rows that are measured so far; each module has `measure() -> Iterator[Row]`."""

@@ -102,12 +102,26 @@ def videos(conn: sa.Connection, selection: Selection, without_tracks: bool = Fal
         if not rows:
             return
         after = rows[-1].video_id
-        of = _tracks(conn, selection, [row.video_id for row in rows])
-        for row in rows:
-            tracks = of.get(row.video_id, ())
-            if tracks or without_tracks:
-                known = {**row._mapping, "width": row.width or 0, "height": row.height or 0}
-                yield HandedVideo(**known, tracks=tuple(tracks))
+        yield from _with_tracks(conn, selection, rows, without_tracks)
+
+
+def videos_of(conn: sa.Connection, selection: Selection, video_ids: Sequence[int]) -> Iterator[HandedVideo]:
+    """Those of these videos, at most PAGE, in which a wanted track is, in the order of video_ids."""
+    v = t.video.c
+    columns = [v[name] for name in HandedVideo.__dataclass_fields__ if name != "tracks"]
+    found = {row.video_id: row for row in conn.execute(sa.select(*columns).where(v.video_id.in_(video_ids)))}
+    yield from _with_tracks(conn, selection, [found[key] for key in video_ids if key in found], False)
+
+
+def _with_tracks(
+    conn: sa.Connection, selection: Selection, rows: Sequence[Any], without_tracks: bool
+) -> Iterator[HandedVideo]:
+    of = _tracks(conn, selection, [row.video_id for row in rows])
+    for row in rows:
+        tracks = of.get(row.video_id, ())
+        if tracks or without_tracks:
+            known = {**row._mapping, "width": row.width or 0, "height": row.height or 0}
+            yield HandedVideo(**known, tracks=tuple(tracks))
 
 
 def _tracks(conn: sa.Connection, selection: Selection, video_ids: Sequence[int]) -> dict[int, list[HandedTrack]]:

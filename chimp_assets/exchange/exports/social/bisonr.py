@@ -1,0 +1,140 @@
+"""A folder for bisonR: rows of two individuals, by day and summed up.
+
+Belongs here: the files and how R reads them. Does not belong here: when two are together (`pairs`).
+
+`bison_model((event | duration) ~ dyad(node_1_id, node_2_id) + ..., data, model_type)` of bisonR 1.1 (Hart et al. 2023)
+takes a row for each observation of two individuals or their sum: `binary`: event of duration observations are
+"together"; `count`: event things happened in a duration of time. Ages, `age_diff` and a grouping column are its own
+names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, cast
+
+from chimp_assets.database.files.whole_file import write_rows
+from chimp_assets.exchange.exports.export import Export, ExportOption, ExportRequest
+from chimp_assets.exchange.exports.pieces.lives import relation
+from chimp_assets.exchange.exports.social.pairs import (
+    PAIR_RULES,
+    Effort,
+    PairDay,
+    PairRule,
+    PairSum,
+    effort_of,
+    pair_days,
+)
+
+DAY_COLUMNS = (
+    "node_1_id", "node_2_id", "event", "duration", "group_id", "month", "age_diff", "age_1", "age_2", "sex_1", "sex_2",
+    "relation", "seconds_together", "p_joint", "p_1", "p_2", "recorded_h",
+)  # fmt: skip
+SUM_COLUMNS = (
+    "node_1_id", "node_2_id", "event", "duration", "videos_together", "recorded_h", "seconds_together",
+    "mean_p_joint", "sex_1", "sex_2", "relation",
+)  # fmt: skip
+
+_README = """\
+# Pairs of individuals for bisonR
+
+`event` is 1 where two individuals were {rule} on a day, `duration` is 1: one sampling period. A day counts for two
+individuals if at least one of them was seen while both were alive and under study; the posterior of
+`event / duration` is then the simple ratio index. `p_joint` is how sure both names are.
+
+| file | one row is | model |
+|---|---|---|
+| `days.csv` | a day of two individuals | `binary`, with covariates of the day (`age_diff`, `(1 | month)`) |
+| `sums.csv` | two individuals over all days | `binary_conjugate`: `event` of `duration` |
+| | | `count_conjugate`: `videos_together` in `recorded_h` |
+
+`recorded_h`: hours of video of all cameras while both were alive and under study (in `days.csv`: on that day).
+
+```r
+library(bisonR)
+days <- read.csv("days.csv", stringsAsFactors = FALSE)
+names <- sort(unique(c(days$node_1_id, days$node_2_id)))
+days$node_1_id <- factor(days$node_1_id, levels = names)
+days$node_2_id <- factor(days$node_2_id, levels = names)
+fit <- bison_model((event | duration) ~ dyad(node_1_id, node_2_id) + (1 | month), data = days, model_type = "binary")
+
+sums <- read.csv("sums.csv", stringsAsFactors = FALSE)
+sums$node_1_id <- factor(sums$node_1_id, levels = names)
+sums$node_2_id <- factor(sums$node_2_id, levels = names)
+fit <- bison_model((event | duration) ~ dyad(node_1_id, node_2_id), data = sums, model_type = "binary_conjugate")
+```
+"""
+WORDS = {
+    "moment": "visible at the same moment",
+    "video": "in one video",
+    "day": "filmed by one camera",
+}
+
+
+def _write(request: ExportRequest, folder: Path) -> int:
+    rule = cast("PairRule", request.options["rule"])
+    request.tell(
+        together=rule,
+        unit="a day on which one of the two was seen while both were alive and under study",
+        models={
+            "days.csv": "bisonR binary (event 0 or 1 of duration 1)",
+            "sums.csv": "bisonR binary_conjugate (event of duration days); count (videos_together in recorded_h)",
+        },
+    )
+    sums: dict[tuple[int, int], PairSum] = {}
+    with request.read() as conn:
+        effort = effort_of(conn)
+        days = _summed(pair_days(conn, request.selection, rule), sums)
+        with (folder / "days.csv").open("wb") as stream:
+            n = write_rows(stream, DAY_COLUMNS, (_day_row(one, effort) for one in days))
+    with (folder / "sums.csv").open("wb") as stream:
+        pairs = write_rows(stream, SUM_COLUMNS, (_sum_row(one, effort) for _, one in sorted(sums.items())))
+    (folder / "README.md").write_text(_README.replace("{rule}", WORDS[rule]), encoding="utf-8")
+    request.count(days=n, pairs=pairs)
+    return n
+
+
+def _summed(days: Iterable[PairDay], sums: dict[tuple[int, int], PairSum]) -> Iterator[PairDay]:
+    for one in days:
+        key = one.a.individual_id, one.b.individual_id
+        if key not in sums:
+            sums[key] = PairSum(one.a, one.b)
+        sums[key].add(one)
+        yield one
+
+
+def _day_row(one: PairDay, effort: Effort) -> list[Any]:
+    age_a, age_b = one.a.age_y(one.day_no), one.b.age_y(one.day_no)
+    apart = None if age_a is None or age_b is None else age_a - age_b
+    return [
+        one.a.anim_id, one.b.anim_id, one.together, 1, one.day, f"{one.day:%Y-%m}", _short(apart), _short(age_a),
+        _short(age_b), one.a.sex, one.b.sex, relation(one.a, one.b), round(one.seconds, 3), _short(one.p_joint),
+        _short(one.p_a), _short(one.p_b), round(effort.on(one.day_no) / 3600, 4),
+    ]  # fmt: skip
+
+
+def _sum_row(one: PairSum, effort: Effort) -> list[Any]:
+    _, seconds = effort.of(one.a, one.b)
+    return [
+        one.a.anim_id, one.b.anim_id, one.x, one.days, one.n_videos, round(seconds / 3600, 4), round(one.seconds, 3),
+        _short(one.p_sum / one.x if one.x else None), one.a.sex, one.b.sex, relation(one.a, one.b),
+    ]  # fmt: skip
+
+
+def _short(value: float | None) -> float | None:
+    return None if value is None else round(value, 6)
+
+
+EXPORT = Export(
+    "Pairs of individuals by day and summed up, with ages, kinship, effort and probabilities, for bisonR.",
+    "",
+    _write,
+    folder=True,
+    options=(
+        ExportOption(
+            "rule", "two are together at the same moment, in one video, or at one camera on one day", "video",
+            PAIR_RULES,
+        ),
+    ),
+)  # fmt: skip
