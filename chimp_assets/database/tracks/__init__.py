@@ -1,0 +1,1 @@
+"""Tracks that are rewritten: cut, joined, found anew; and what follows from it for answers and questions."""
