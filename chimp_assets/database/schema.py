@@ -839,6 +839,20 @@ track_heir = Table(
     **CLUSTERED,
 )
 
+video_retracking = Table(
+    "video_retracking",
+    metadata,
+    Column("video_id", BigInteger, _fk("video.video_id"), primary_key=True, autoincrement=False),
+    Column("model_id", BigInteger, _fk("model.model_id"), primary_key=True, autoincrement=False, comment="detector"),
+    Column("kept", Unicode(500), comment="why its tracks stayed as they were; null: it was tracked anew"),
+    Column("n_followed", Integer, nullable=False, comment="answered tracks whose answers count for heirs"),
+    Column("n_kept", Integer, nullable=False, comment="answered tracks that stayed, because nothing lies there"),
+    Column("n_unfollowed", Integer, nullable=False, comment="answered tracks whose answers count for none"),
+    Column("made_at", UtcDateTime, nullable=False),
+    comment="which videos were tracked anew by which detector",
+    **CLUSTERED,
+)
+
 answer_heir = Table(
     "answer_heir",
     metadata,

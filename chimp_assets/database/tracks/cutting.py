@@ -20,12 +20,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import sqlalchemy as sa
-from numpy.typing import NDArray
 
-from chimp_assets.database.connection.bulk import insert_rows
-from chimp_assets.database.connection.parameters import in_parts
 from chimp_assets.database.labels.label_event import Rejection
 from chimp_assets.database.schema import (
     TRACKS_PER_VIDEO,
@@ -34,7 +30,6 @@ from chimp_assets.database.schema import (
     answer_heir,
     app_user,
     detection,
-    frame,
     individual,
     item_media,
     prediction,
@@ -50,26 +45,15 @@ from chimp_assets.database.schema import (
     video,
 )
 from chimp_assets.database.tracks import questions
+from chimp_assets.database.tracks.boxes import BoxSeries, FrameTimes, boxes_of, joined, write_track
 from chimp_assets.database.tracks.heirs import Heir, Succession, follow, replace_answers
+from chimp_assets.database.tracks.photos import photos_follow, photos_return
 from chimp_assets.database.tracks.quality import track_quality
 from chimp_assets.database.work import stamps
 
 REWRITING_KINDS = ("split", "merge")
 MADE_FROM = TRACKS_PER_VIDEO // 2
 """First number of the tracks that people make; trackers count from 0."""
-
-
-@dataclass(frozen=True)
-class BoxSeries:
-    """Boxes of one track in the order of its frames. frame_no: i64 [n]; box: f32 [n, 4] x, y, w, h; score: f32 [n]."""
-
-    frame_no: NDArray[np.int64]
-    box: NDArray[np.float32]
-    score: NDArray[np.float32]
-
-    def part(self, rows: NDArray[np.bool_]) -> BoxSeries:
-        """Some of them."""
-        return BoxSeries(self.frame_no[rows], self.box[rows], self.score[rows])
 
 
 @dataclass
@@ -124,9 +108,9 @@ class TrackRewriting:
         one, other = tracks
         assert one is not None
         assert other is not None
-        joined = _joined(boxes_of(conn, one.track_id), boxes_of(conn, other.track_id))
+        boxes = joined(boxes_of(conn, one.track_id), boxes_of(conn, other.track_id))
         longer = max((one, other), key=lambda k: (k.n_detections, -k.track_id))
-        made = _make(conn, longer, row["annotation_id"], [joined], None)
+        made = _make(conn, longer, row["annotation_id"], [boxes], None)
         self._took_place(conn, [one.track_id, other.track_id], made, row, "merge")
 
     def _took_place(
@@ -150,7 +134,7 @@ class TrackRewriting:
             for heir in made
         ]  # fmt: skip
         follow(conn, heirs, row["seq"])
-        _photos_follow(conn, gone, list(made) if cause == "merge" else [])
+        photos_follow(conn, gone, list(made) if cause == "merge" else [])
         _mark_changed(conn, gone)
         self.born |= made
         self.gone |= set(gone)
@@ -173,7 +157,7 @@ class TrackRewriting:
         _set_state(conn, whole, "live")
         _set_state(conn, parts, "undone")
         replace_answers(conn, [*whole, *parts], seq)
-        _photos_return(conn, parts, whole)
+        photos_return(conn, parts, whole)
         questions.follow_heirs(conn, parts)
         conn.execute(sa.delete(detection).where(detection.c.track_id.in_(parts)))
         for part in parts:
@@ -213,19 +197,6 @@ def check_undo(conn: sa.Connection, annotation_id: str) -> None:
     )
 
 
-def boxes_of(conn: sa.Connection, track_id: int) -> BoxSeries:
-    """The boxes of a track."""
-    d = detection.c
-    rows = conn.execute(
-        sa.select(d.frame_no, d.x, d.y, d.w, d.h, d.score).where(d.track_id == track_id).order_by(d.frame_no)
-    ).all()
-    return BoxSeries(
-        np.array([row.frame_no for row in rows], np.int64),
-        np.array([(row.x, row.y, row.w, row.h) for row in rows], np.float32).reshape(-1, 4),
-        np.array([row.score for row in rows], np.float32),
-    )
-
-
 def _track_of(conn: sa.Connection, track_id: int) -> sa.Row | None:
     return conn.execute(sa.select(track).where(track.c.track_id == track_id)).first()
 
@@ -243,68 +214,18 @@ def _track_around(
     return None, None
 
 
-def _joined(one: BoxSeries, other: BoxSeries) -> BoxSeries:
-    """The boxes of both; in a frame of both the one of the better score, at equal scores the larger."""
-    frames = np.concatenate([one.frame_no, other.frame_no])
-    box, score = np.concatenate([one.box, other.box]), np.concatenate([one.score, other.score])
-    order = np.lexsort((-(box[:, 2] * box[:, 3]), -score, frames))
-    _, first = np.unique(frames[order], return_index=True)
-    kept = order[first]
-    return BoxSeries(frames[kept], box[kept], score[kept])
-
-
 def _make(
     conn: sa.Connection, like: sa.Row, annotation_id: str, parts: Sequence[BoxSeries], parent: int | None
 ) -> dict[int, tuple[int, int, int]]:
     """Live tracks with these boxes; returns the video, the first and the last frame of each, by track."""
     video_id = like.video_id
-    time_of, rate = _times(conn, video_id)
+    times = FrameTimes.of(conn, video_id)
     made: dict[int, tuple[int, int, int]] = {}
     for track_id, boxes in zip(_numbers(conn, video_id, annotation_id, len(parts)), parts, strict=True):
-        first, last = int(boxes.frame_no[0]), int(boxes.frame_no[-1])
-        conn.execute(
-            sa.insert(track).values(
-                track_id=track_id,
-                video_id=video_id,
-                first_frame_no=first,
-                last_frame_no=last,
-                first_s=time_of[first],
-                last_s=time_of[last],
-                n_detections=len(boxes.frame_no),
-                quality=track_quality(boxes.frame_no, boxes.box, boxes.score, rate),
-                model_id=like.model_id,
-                state="live",
-                parent_track_id=parent,
-            )
-        )
-        _write_boxes(conn, video_id, track_id, boxes)
-        made[track_id] = (video_id, first, last)
+        quality = track_quality(boxes.frame_no, boxes.box, boxes.score, times.rate)
+        write_track(conn, track_id, boxes, times, quality, like.model_id, "live", parent)
+        made[track_id] = (video_id, int(boxes.frame_no[0]), int(boxes.frame_no[-1]))
     return made
-
-
-def _write_boxes(conn: sa.Connection, video_id: int, track_id: int, boxes: BoxSeries) -> None:
-    d = detection.c
-    used: dict[int, int] = {}
-    for part in in_parts(boxes.frame_no.tolist()):
-        rows = conn.execute(
-            sa.select(d.frame_no, sa.func.max(d.detection_no).label("last"))
-            .where(d.video_id == video_id, d.frame_no.in_(part))
-            .group_by(d.frame_no)
-        )
-        used |= {row.frame_no: row.last for row in rows.all()}
-    n = len(boxes.frame_no)
-    insert_rows(
-        conn,
-        detection,
-        {
-            "video_id": [video_id] * n,
-            "frame_no": boxes.frame_no.tolist(),
-            "detection_no": [used.get(frame_no, -1) + 1 for frame_no in boxes.frame_no.tolist()],
-            "track_id": [track_id] * n,
-            **{name: boxes.box[:, i].tolist() for i, name in enumerate("xywh")},
-            "score": boxes.score.tolist(),
-        },
-    )
 
 
 def _numbers(conn: sa.Connection, video_id: int, annotation_id: str, n: int) -> list[int]:
@@ -323,16 +244,6 @@ def _numbers(conn: sa.Connection, video_id: int, annotation_id: str, n: int) -> 
     while {MADE_FROM + 2 * place, MADE_FROM + 2 * place + 1} & taken:
         place = (place + 1) % pairs
     return [track_id_of(video_id, MADE_FROM + 2 * place + i) for i in range(n)]
-
-
-def _times(conn: sa.Connection, video_id: int) -> tuple[dict[int, float], float]:
-    """Seconds of each frame of a video, and its stored frames a second; 1.0 if there are too few."""
-    rows = conn.execute(
-        sa.select(frame.c.frame_no, frame.c.time_s).where(frame.c.video_id == video_id).order_by(frame.c.frame_no)
-    )
-    times = {row.frame_no: row.time_s for row in rows.all()}
-    first, last = min(times.values()), max(times.values())
-    return times, (len(times) - 1) / (last - first) if len(times) > 1 and last > first else 1.0
 
 
 def _set_state(conn: sa.Connection, track_ids: Sequence[int], state: str) -> None:
@@ -362,35 +273,6 @@ def _hint(conn: sa.Connection, row: dict[str, Any], gone: Sequence[int], cause: 
         .limit(1)
     )
     return questions.SPLIT if said is None else questions.SPLIT_NAMED.format(name=said)
-
-
-def _photos_follow(conn: sa.Connection, gone: Sequence[int], heirs: Sequence[int]) -> None:
-    """A photo that people chose goes to the one heir that carries its name; all others are chosen again by rule."""
-    p = reference_photo.c
-    rows = conn.execute(sa.select(reference_photo).where(p.track_id.in_(gone)).order_by(p.individual_id, p.place)).all()
-    moved: set[int] = set()
-    for row in rows:
-        here = (p.individual_id == row.individual_id, p.place == row.place)
-        if row.user_id is not None and len(heirs) == 1 and row.individual_id not in moved:
-            moved.add(row.individual_id)
-            conn.execute(sa.update(reference_photo).where(*here).values(track_id=heirs[0]))
-        else:
-            conn.execute(sa.delete(reference_photo).where(*here))
-
-
-def _photos_return(conn: sa.Connection, gone: Sequence[int], back: Sequence[int]) -> None:
-    """A photo that people chose goes back to the track that bears its name."""
-    p, s = reference_photo.c, standing_answer.c
-    rows = conn.execute(sa.select(reference_photo).where(p.track_id.in_(gone))).all()
-    for row in rows:
-        here = (p.individual_id == row.individual_id, p.place == row.place)
-        of = conn.scalar(
-            sa.select(sa.func.min(s.track_id)).where(s.track_id.in_(back), s.individual_id == row.individual_id)
-        )
-        if of is None or row.user_id is None:
-            conn.execute(sa.delete(reference_photo).where(*here))
-        else:
-            conn.execute(sa.update(reference_photo).where(*here).values(track_id=of))
 
 
 def _is_forgettable(conn: sa.Connection, track_id: int, annotation_id: str) -> bool:

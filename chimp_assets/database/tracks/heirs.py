@@ -90,8 +90,9 @@ def follow(conn: sa.Connection, heirs: Sequence[Heir], seq: int | None = None) -
     gone = {heir.track_id for heir in heirs}
     lost = replace_answers(conn, gone | {heir.heir_track_id for heir in heirs}, from_seq)
     if seq is None:
-        # Who cuts and joins has the questions follow once all events of a batch are stored.
-        follow_heirs(conn, gone)
+        # Who cuts and joins has the questions follow once all events of a batch are stored. What could not follow is
+        # asked again where something lies in its place.
+        follow_heirs(conn, gone, born={heir.heir_track_id for heir in heirs if heir.track_id in answered & lost})
     return Followed(sorted(answered - lost), sorted(answered & lost))
 
 

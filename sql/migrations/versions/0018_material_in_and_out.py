@@ -105,6 +105,28 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_index(op.f("ix_answer_heir_heir_track_id"), "answer_heir", ["heir_track_id"])
+    op.create_table(
+        "video_retracking",
+        sa.Column("video_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("model_id", sa.BigInteger(), autoincrement=False, nullable=False, comment="detector"),
+        sa.Column(
+            "kept",
+            sa.Unicode(500),
+            nullable=True,
+            comment="why its tracks stayed as they were; null: it was tracked anew",
+        ),
+        sa.Column("n_followed", sa.Integer(), nullable=False, comment="answered tracks whose answers count for heirs"),
+        sa.Column(
+            "n_kept", sa.Integer(), nullable=False, comment="answered tracks that stayed, because nothing lies there"
+        ),
+        sa.Column("n_unfollowed", sa.Integer(), nullable=False, comment="answered tracks whose answers count for none"),
+        sa.Column("made_at", MOMENT, nullable=False),
+        sa.ForeignKeyConstraint(["video_id"], ["video.video_id"], name=op.f("fk_video_retracking_video_id")),
+        sa.ForeignKeyConstraint(["model_id"], ["model.model_id"], name=op.f("fk_video_retracking_model_id")),
+        sa.PrimaryKeyConstraint("video_id", "model_id", name=op.f("pk_video_retracking")),
+        comment="which videos were tracked anew by which detector",
+        sqlite_with_rowid=False,
+    )
     if op.get_context().dialect.name == "sqlite":
         _anew("standing_answer", ", \n\tCONSTRAINT uq_standing_answer_annotation_id UNIQUE (annotation_id)", "")
     else:
@@ -154,8 +176,8 @@ def _add_video_key(table: str, column: str, comment: str) -> None:
 
 
 def _anew(table: str, before: str, after: str) -> None:
-    """Writes a table of SQLite anew with another constraint. Foreign keys of other tables name it, and find it again at the
-    end."""
+    """Writes a table of SQLite anew with other constraints. Foreign keys of other tables name it, and find it again at
+    the end."""
     conn = op.get_bind()
     master = sa.table("sqlite_master", *(sa.column(name) for name in ("type", "name", "tbl_name", "sql"))).c
     of_table = (master.tbl_name == table, master.sql.is_not(None))
