@@ -34,7 +34,7 @@ LEAST_SHARE = 0.1
 
 @dataclass(frozen=True)
 class Likeness:
-    """Row `new` of the new tracks lies on row `old` of the old ones. boxes: in so many frames; share: of the old track's
+    """Row `new` of the new tracks lies on row `old` of the old ones. boxes: in so many frames; share: of the old one's
     boxes; most: in most of the frames in which both have a box."""
 
     old: int
