@@ -76,10 +76,10 @@ def follow_heirs(
     settle(conn, [heir for _, heir, _ in _heirs_there(conn, gone)])
 
 
-SPLIT = "part of a track that somebody split"
-SPLIT_NAMED = "part of a track that somebody split; the whole was called {name}"
-MERGED = "two tracks that somebody joined"
-_REASONS = {"split": SPLIT, "merge": MERGED, "retrack": "found again by another detector"}
+SPLIT = "Part of a track that somebody split."
+SPLIT_NAMED = "Part of a track that somebody split; the whole was called {name}."
+MERGED = "Two tracks that somebody merged."
+_REASONS = {"split": SPLIT, "merge": MERGED, "retrack": "Found again by another detector."}
 
 
 def ask(conn: sa.Connection, questions: Sequence[Question]) -> int:

@@ -1,9 +1,9 @@
 """Heavy work that is no training, as a process of its own: `python -m chimp_assets.loop.heavy TASK [--home HOME]`.
 
 Tasks: `embedder` fits the first embedder; `score` brings vectors and names of the champions to bundles that lack them;
-`track` tracks bundles that wait for it; `retrack` tracks anew what another detector has tracked. Each takes many bundles
-within a budget and may be killed at any moment and run again. The same command runs here, as a job of Azure ML or as a
-pod of Kubernetes.
+`track` tracks bundles that wait for it; `retrack` tracks anew what another detector has tracked. Each takes many
+bundles within a budget and may be killed at any moment and run again. The same command runs here, as a job of Azure ML
+or as a pod of Kubernetes.
 
 Belongs here: what a task does and reports. Does not belong here: the work (`embedders`, `rescore`, `waiting_tracks`),
 trainings (`vision.train`), where a step runs (`chimp_assets.compute`).

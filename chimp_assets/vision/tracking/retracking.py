@@ -35,7 +35,7 @@ from chimp_assets.database.tracks.photos import photos_follow
 from chimp_assets.database.tracks.quality import track_quality
 from chimp_assets.database.work import stamps
 from chimp_assets.vision.tracking.bundle import JudgedTrack
-from chimp_assets.vision.tracking.succession import LEAST_SHARE, carrying, likenesses, partners, runs
+from chimp_assets.vision.tracking.succession import LEAST_SHARE, carrying, jumps, likenesses, partners, runs
 
 MOST_CUTS = 3
 """Cuts of one new track: one that needs more follows nobody."""
@@ -117,9 +117,11 @@ def _cut_by_people(old: Sequence[OldTrack], new: Sequence[NewTrack]) -> list[New
         for (one, _), (other, place) in pairwise(there):
             if _are_two(one, other):
                 frames.append(int(track.boxes.frame_no[place]))
-        if len(frames) > MOST_CUTS:
-            names = ", ".join(str(one.track_id) for one in dict.fromkeys(one for one, _ in there))
-            return f"the new detector jumps {len(frames)} times between animals that people told apart (tracks {names})"
+        told = [old[row] for row in np.unique(of_frames[of_frames >= 0]).tolist() if old[row].meaning]
+        apart = len({one.meaning for one in told}) > 1
+        if len(frames) > MOST_CUTS or (apart and jumps(of_frames)):
+            ids = ", ".join(str(one.track_id) for one in told)
+            return f"the new detector jumps back and forth between animals that people told apart (tracks {ids})"
         found += [NewTrack(part, track.state) for part in _parts(track.boxes, frames)]
     return found
 

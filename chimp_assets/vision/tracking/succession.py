@@ -78,15 +78,29 @@ def likenesses(old: Sequence[BoxSeries], new: Sequence[BoxSeries]) -> list[Liken
 def runs(of_frames: NDArray[np.int64]) -> list[tuple[int, int]]:
     """(row of the old track, place of its first frame) of what a new track lies on one after the other, from what
     `partners` says of it; without what it lies on for less than LEAST_RUN frames before it lies on another."""
-    places = np.nonzero(of_frames >= 0)[0]
     found: list[tuple[int, int]] = []
-    for part in np.split(places, np.nonzero(np.diff(of_frames[places]))[0] + 1):
+    for part in _unbroken(of_frames):
         if len(part) < LEAST_RUN:
             continue
         row = int(of_frames[part[0]])
         if not found or found[-1][0] != row:
             found.append((row, int(part[0])))
     return found
+
+
+def jumps(of_frames: NDArray[np.int64]) -> bool:
+    """Whether a new track lies for most of its time on old ones that it leaves at once: it follows none of them."""
+    parts = _unbroken(of_frames)
+    short = sum(len(part) for part in parts if len(part) < LEAST_RUN)
+    return len(parts) > LEAST_RUN and short > MOST * sum(map(len, parts))
+
+
+def _unbroken(of_frames: NDArray[np.int64]) -> list[NDArray[np.intp]]:
+    """Places of frames in a row on one old track."""
+    places = np.nonzero(of_frames >= 0)[0]
+    if not len(places):
+        return []
+    return np.split(places, np.nonzero(np.diff(of_frames[places]))[0] + 1)
 
 
 def carrying(pairs: Sequence[Likeness], new: Sequence[BoxSeries]) -> set[tuple[int, int]]:

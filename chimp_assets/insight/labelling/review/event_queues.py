@@ -46,6 +46,8 @@ def _names(conn: sa.Connection, low: int, high: int) -> list[ReviewCase]:
     """Tracks that people named differently, or that were joined though they had two names."""
     a, who, h = t.annotation.c, t.individual.c, t.answer_heir.alias("heir")
     subject = sa.func.coalesce(h.c.heir_track_id, a.track_id)
+    source = t.answer_heir.alias("source")
+    before = sa.select(source.c.track_id).where(source.c.heir_track_id.in_(_touched(low, high)), holds_at(source, None))
     # Of each person the newest answer to each track that was joined: two names of hers differ as well.
     person = sa.func.row_number().over(partition_by=[subject, a.track_id, a.annotator_id], order_by=a.seq.desc())
     # One number for each meaning: individuals as merged, other answers below zero.
@@ -56,7 +58,8 @@ def _names(conn: sa.Connection, low: int, high: int) -> list[ReviewCase]:
         .outerjoin_from(t.annotation, t.individual, who.individual_id == a.individual_id)
         .outerjoin(h, sa.and_(h.c.track_id == a.track_id, holds_at(h, None)))
         .where(
-            subject.in_(_touched(low, high)), counts(h), a.kind.in_(ANSWER_KINDS), a.other_track_id.is_(None),
+            sa.or_(a.track_id.in_(_touched(low, high)), a.track_id.in_(before)), counts(h),
+            a.kind.in_(ANSWER_KINDS), a.other_track_id.is_(None),
             ~is_taken_back(),
         )
         .subquery("newest")

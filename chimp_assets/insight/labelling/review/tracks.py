@@ -58,8 +58,10 @@ class TrackAnswers:
 
 
 def answers_of_tracks(conn: sa.Connection, track_ids: Iterable[int]) -> dict[int, TrackAnswers]:
-    """The answers to some tracks, with those to the tracks whose place they took. Of a person the newest; before she has
-    answered the track itself, the newest to each of those."""
+    """The answers to some tracks, with those to the tracks whose place they took.
+
+    Of a person the newest; before she has answered the track itself, the newest to each of those.
+    """
     a = t.annotation.c
     newest: dict[int, dict[tuple[int, int], StandingEvent]] = defaultdict(dict)
     asked: dict[int, list[StandingEvent]] = defaultdict(list)
