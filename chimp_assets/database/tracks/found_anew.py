@@ -108,6 +108,13 @@ def kept_videos(conn: sa.Connection) -> list[KeptVideo]:
     return [KeptVideo(row.uri, row.kept) for row in rows]
 
 
+def lost_answers(conn: sa.Connection) -> int:
+    """How many tracks that are gone have answers that count for none."""
+    gone = sa.table("v_gone_answer", sa.column("track_id"), sa.column("now_track_id"))
+    n = sa.select(sa.func.count(gone.c.track_id.distinct())).where(gone.c.now_track_id.is_(None))
+    return int(conn.execute(n).scalar_one())
+
+
 GONE_COLUMNS = (
     "seq", "track_id", "track_state", "uri", "first_s", "last_s", "kind", "anim_id", "annotator", "now_track_id",
     "what_to_do",
