@@ -64,7 +64,7 @@ def gone(
     json: Json = False,
 ) -> None:
     """List answers about tracks that were split, merged or tracked anew, and for which track each counts now."""
-    from chimp_assets.console.retracking import show_gone, write_gone
+    from chimp_assets.console.labels import show_gone, write_gone
     from chimp_assets.database.tracks.found_anew import gone_answers
 
     with opened().database.read() as conn:

@@ -168,7 +168,7 @@ def retrack(
     json: Json = False,
 ) -> None:
     """Track videos anew that another detector has tracked before. What people said follows the animals."""
-    from chimp_assets.console import retracking as told
+    from chimp_assets.console import labels as told
     from chimp_assets.console.progress import progress_bar
     from chimp_assets.database.tracks.found_anew import gone_answers, kept_videos
     from chimp_assets.database.work import due

@@ -4,7 +4,7 @@ An answer is about the track that its author saw. Where that track is no more, i
 `answer_heir` names, or for none. Of answers that come from elsewhere a name goes before the others: who joins two
 tracks of which one is named says that both show that animal.
 Belongs here: the rule (the best role, then the newest, nothing that was retracted), and `standing_answer`, which keeps
-its result. Does not belong here: storing events (`events`), which track takes the place of which (`tracks.heirs`),
+its result. Does not belong here: storing events (`events`), which track takes the place of which (`rewriting.heirs`),
 merging individuals (`individuals.merges`).
 """
 

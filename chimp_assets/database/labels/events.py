@@ -2,7 +2,7 @@
 
 Belongs here: storing and numbering events in one transaction, and the number of the newest. Does not belong here: the
 rules (`judgement`), which answer stands (`answers`), what happens to queue items (`items`) and to tracks that are split
-or merged (`tracks.cutting`), files (`label_files`).
+or merged (`rewriting.cutting`), files (`label_files`).
 
 An event is never changed or removed. The client makes its id, so an event that is sent twice is stored once. It is
 rejected only if it states something that cannot be true, with a sentence for its author.
@@ -23,9 +23,9 @@ from chimp_assets.database.labels.answers import touched_tracks
 from chimp_assets.database.labels.facts import BatchFacts
 from chimp_assets.database.labels.judgement import judge
 from chimp_assets.database.labels.label_event import EventResult, LabelEvent, Rejection
+from chimp_assets.database.labels.rewriting.cutting import REWRITING_KINDS, TrackRewriting
+from chimp_assets.database.labels.rewriting.heirs import keep_following
 from chimp_assets.database.schema import annotation
-from chimp_assets.database.tracks.cutting import REWRITING_KINDS, TrackRewriting
-from chimp_assets.database.tracks.heirs import keep_following
 
 __all__ = [
     "AHEAD",
@@ -63,7 +63,7 @@ def record_events(db: Database, events: Sequence[LabelEvent], all_or_nothing: bo
     decides the same, else `rejected` ("id_reused: ..."). Answers mark the item that asked and the waiting items of
     their track, or of their pair, `answered`, a skip `skipped`; a retraction reopens them if no other answer stands.
     Waiting pairs of a track that is answered, but for `unknown`, are `withdrawn`: a name says more than a pair could.
-    A split or a merge rewrites the tracks it names, and its retraction undoes that (`tracks.cutting`).
+    A split or a merge rewrites the tracks it names, and its retraction undoes that (`rewriting.cutting`).
     all_or_nothing: one rejected event keeps the new ones of the batch from being stored.
     """
 

@@ -21,6 +21,7 @@ from chimp_assets.database.individuals.rules import UNKNOWN_ANIM_ID
 from chimp_assets.database.labels.facts import BatchFacts
 from chimp_assets.database.labels.kinds import NAMING_KINDS, PAIR_KINDS
 from chimp_assets.database.labels.label_event import LabelEvent, Rejection, canonical, individual_code
+from chimp_assets.database.labels.rewriting.cutting import REWRITING_KINDS, check_undo
 from chimp_assets.database.labels.shown import fault_in_shown, searched
 from chimp_assets.database.people.names import doubt_about, fault_in, looks
 from chimp_assets.database.schema import (
@@ -32,7 +33,6 @@ from chimp_assets.database.schema import (
     individual_alias,
 )
 from chimp_assets.database.texts import fault_of
-from chimp_assets.database.tracks.cutting import REWRITING_KINDS, check_undo
 
 FREE = "free"
 """The lane of unasked answers."""

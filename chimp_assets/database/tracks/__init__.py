@@ -1,1 +1,1 @@
-"""Tracks that are rewritten: cut, joined, found anew; and what follows from it for answers and questions."""
+"""Tracks that took the place of others: what is on record of them, and what they belong to."""

@@ -1,7 +1,7 @@
 """Tracks of the same pictures: a track and those that took its place are one family, whatever numbers they have.
 
 Belongs here: which families are kept for measuring. Does not belong here: the draw of single tracks (`labels.splits`),
-for which track an answer counts (`heirs`).
+for which track an answer counts (`labels.rewriting.heirs`).
 
 A draw by the number of a track alone would draw the parts of a cut again: what had taught a model would judge it, and
 what had judged would teach. So a family goes as its first tracks do; where they differ, because tracks of both kinds

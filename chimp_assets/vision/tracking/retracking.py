@@ -26,13 +26,13 @@ from chimp_assets.database.connection.counters import ANNOTATION, take_numbers
 from chimp_assets.database.connection.engine import Database
 from chimp_assets.database.connection.parameters import in_parts, rows_in_parts
 from chimp_assets.database.labels.kinds import ANSWER_KINDS, NAMING_KINDS, PAIR_ANSWER_KINDS
+from chimp_assets.database.labels.rewriting.boxes import BoxSeries, FrameTimes, boxes_of, write_track
+from chimp_assets.database.labels.rewriting.cutting import MADE_FROM
+from chimp_assets.database.labels.rewriting.photos import photos_follow
+from chimp_assets.database.labels.rewriting.quality import track_quality
 from chimp_assets.database.schema import track_id_of
-from chimp_assets.database.tracks.boxes import BoxSeries, FrameTimes, boxes_of, write_track
-from chimp_assets.database.tracks.cutting import MADE_FROM
 from chimp_assets.database.tracks.found_anew import note_retracking, tracked_before
 from chimp_assets.database.tracks.heirs import Heir, follow, follow_none
-from chimp_assets.database.tracks.photos import photos_follow
-from chimp_assets.database.tracks.quality import track_quality
 from chimp_assets.database.work import stamps
 from chimp_assets.vision.tracking.bundle import JudgedTrack
 from chimp_assets.vision.tracking.succession import LEAST_SHARE, carrying, jumps, likenesses, partners, runs

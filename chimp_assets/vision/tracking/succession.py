@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from chimp_assets.database.tracks.boxes import BoxSeries
+from chimp_assets.database.labels.rewriting.boxes import BoxSeries
 from chimp_assets.vision.detection.overlaps import overlaps_of
 
 LEAST_OVERLAP = 0.3

@@ -21,7 +21,7 @@ from chimp_assets.database import schema as t
 from chimp_assets.database.connection.parameters import in_parts
 from chimp_assets.database.labels.answers import effective_answers
 from chimp_assets.database.labels.references import best_named
-from chimp_assets.database.tracks.cutting import MADE_FROM
+from chimp_assets.database.labels.rewriting.cutting import MADE_FROM
 from chimp_assets.database.work.queue import QueueItem
 from chimp_assets.web.wording.sentences import Translation, translated
 from chimp_assets.web.wording.texts import DEFAULT

@@ -22,7 +22,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from chimp_assets.database import stamps
 from chimp_assets.database.labels.label_event import Rejection
+from chimp_assets.database.labels.rewriting import questions
+from chimp_assets.database.labels.rewriting.boxes import BoxSeries, FrameTimes, boxes_of, joined, write_track
+from chimp_assets.database.labels.rewriting.heirs import Heir, Succession, follow, replace_answers
+from chimp_assets.database.labels.rewriting.photos import photos_follow, photos_return
+from chimp_assets.database.labels.rewriting.quality import track_quality
 from chimp_assets.database.schema import (
     TRACKS_PER_VIDEO,
     acquisition_queue,
@@ -44,12 +50,6 @@ from chimp_assets.database.schema import (
     unknown_track,
     video,
 )
-from chimp_assets.database.tracks import questions
-from chimp_assets.database.tracks.boxes import BoxSeries, FrameTimes, boxes_of, joined, write_track
-from chimp_assets.database.tracks.heirs import Heir, Succession, follow, replace_answers
-from chimp_assets.database.tracks.photos import photos_follow, photos_return
-from chimp_assets.database.tracks.quality import track_quality
-from chimp_assets.database.work import stamps
 
 REWRITING_KINDS = ("split", "merge")
 MADE_FROM = TRACKS_PER_VIDEO // 2

@@ -45,7 +45,7 @@ def test_a_split_cuts_asks_for_both_parts_and_is_undone_by_the_key(context, site
         if len(shown) == 1:
             until(page, "() => document.querySelector('.facts')?.textContent.includes('somebody split')")
             page.screenshot(path="/tmp/after_split.png")
-        decide(page, "1")
+        decide(page, "6")
     assert [track_of(site, one).track_id for one in shown] == parts
     wait_saved(page, site, 3)
     for _ in range(3):
