@@ -2,8 +2,8 @@
 
 Steps of a run follow each other in one process (`in_process`): a process for each step would cost seconds of imports
 and no step here can run beside another. Heavy steps run where `compute` says, by Pipes.
-Does not belong here: when they run (`sensors`, `schedules`), the ops of `rescore` (`rescoring`) and of `track_waiting`
-(`tracking`).
+Does not belong here: when they run (`sensors`, `schedules`), the ops of `rescore` (`rescoring`), of `track_waiting`
+and of `retrack` (`tracking`).
 """
 
 from typing import Any
@@ -12,7 +12,7 @@ import dagster as dg
 
 from chimp_assets.assets.acquisition import PLAN_KEY, RETRAIN
 from chimp_assets.automation.rescoring import MODELS_TAG, rescore
-from chimp_assets.automation.tracking import track_waiting
+from chimp_assets.automation.tracking import retrack, track_waiting
 
 ingest_bundle = dg.define_asset_job(
     "ingest_bundle",
@@ -89,6 +89,6 @@ nightly = dg.define_asset_job(
 
 
 JOBS: list[Any] = [
-    ingest_bundle, track_waiting, fit_embedder, fine_tune_embedder, retrain, rescore, replan, make_pictures, watch,
-    nightly,
+    ingest_bundle, track_waiting, retrack, fit_embedder, fine_tune_embedder, retrain, rescore, replan, make_pictures,
+    watch, nightly,
 ]  # fmt: skip

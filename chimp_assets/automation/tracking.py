@@ -1,6 +1,6 @@
-"""The job `track_waiting`: detections and tracks of many bundles at once, where heavy steps run on another machine.
+"""The jobs `track_waiting` and `retrack`: detections and tracks of many videos at once.
 
-Belongs here: its op. Does not belong here: the other jobs (`jobs`), tracking (`loop`), when it is due (`sensors`).
+Belongs here: their ops. Does not belong here: the other jobs (`jobs`), tracking (`loop`), when one is due (`sensors`).
 """
 
 import dagster as dg
@@ -33,3 +33,28 @@ def track_waiting_bundles(context: dg.OpExecutionContext, home: HomeResource, co
 def track_waiting() -> None:
     """Track what waits."""
     track_waiting_bundles()
+
+
+@dg.op(
+    description="Tracks anew, by the detector in use, videos that another one has tracked, within the budget, where "
+    "compute.kind says. What people said follows.",
+    pool="detect",
+)
+def retrack_videos(context: dg.OpExecutionContext, home: HomeResource, compute: ComputeResource) -> None:
+    """Tracks anew what another detector has tracked; the sensor of scores then sees bundles that changed."""
+    from chimp_assets.compute.messages import report_of
+    from chimp_assets.loop.heavy.step import heavy_step
+
+    opened = home.open()
+    context.add_output_metadata(report_of(compute.run(context, opened, heavy_step(opened.settings, "retrack"))))
+
+
+@dg.job(
+    executor_def=dg.in_process_executor,
+    # Not MODELS_TAG: it changes no model. No sensor asks for it: a person does, once a new detector is worth it.
+    description="Tracks videos anew that another detector has tracked: a budget of frames a run. Started by a person; "
+    "started again, it goes on.",
+)
+def retrack() -> None:
+    """Track anew."""
+    retrack_videos()

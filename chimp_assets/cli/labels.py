@@ -58,6 +58,23 @@ def export(
 
 
 @app.command()
+def gone(
+    csv: Annotated[Path | None, typer.Option("--csv", help="Write the whole list to this CSV file.")] = None,
+    lost: Annotated[bool, typer.Option("--lost", help="Only answers that count for no track now.")] = False,
+    json: Json = False,
+) -> None:
+    """List answers about tracks that were split, merged or tracked anew, and for which track each counts now."""
+    from chimp_assets.console.labels import show_gone, write_gone
+    from chimp_assets.database.tracks.found_anew import gone_answers
+
+    with opened().database.read() as conn:
+        found = gone_answers(conn, only_lost=lost)
+    if csv is not None:
+        write_gone(csv, found)
+    answer(json, {"n": len(found), "answers": found}, partial(show_gone, found, csv, "There are none."))
+
+
+@app.command()
 def review(
     csv: Annotated[Path | None, typer.Option("--csv", help="Write the whole list to this CSV file.")] = None,
     limit: Annotated[int, typer.Option(help="Labels to show.", min=1)] = 20,

@@ -1,4 +1,4 @@
-"""`chimp ingest`, `retrain`, `score`, `replan`: the steps of the loop, in the foreground.
+"""`chimp ingest`, `retrain`, `score`, `replan`, `retrack`: the steps of the loop, in the foreground.
 
 Does not belong here: the steps themselves (`loop`).
 """
@@ -6,7 +6,8 @@ Does not belong here: the steps themselves (`loop`).
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -147,3 +148,58 @@ def replan(json: Json = False) -> None:
         f" also {counted(report.pairs, 'pair', 'pairs')}"
         f" and {counted(report.disputed, 'disputed answer', 'disputed answers')}.",
     )
+
+
+@app.command()
+def retrack(
+    detector: Annotated[
+        Literal["now"], typer.Option(help="now: the one that the settings, or a fine-tuned champion, choose.")
+    ] = "now",
+    budget: Annotated[
+        int | None, typer.Option(help="Frames; without it, until no video is left.", min=1, metavar="FRAMES")
+    ] = None,
+    bundle: Annotated[str | None, typer.Option(help="Only videos of this bundle.", metavar="KEY")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be tracked anew; change nothing.")] = False,
+    unfollowed: Annotated[
+        bool,
+        typer.Option("--unfollowed", help="List answers that could not follow, and videos that stayed as they were."),
+    ] = False,
+    csv: Annotated[Path | None, typer.Option("--csv", help="Write the list of answers to this CSV file.")] = None,
+    json: Json = False,
+) -> None:
+    """Track videos anew that another detector has tracked before. What people said follows the animals."""
+    from chimp_assets.console import labels as told
+    from chimp_assets.console.progress import progress_bar
+    from chimp_assets.database.tracks.found_anew import gone_answers, kept_videos
+    from chimp_assets.database.work import due
+    from chimp_assets.loop import plan, rescore
+    from chimp_assets.loop import retrack as step
+
+    home = opened()
+    if unfollowed or csv is not None:
+        with home.database.read() as conn:
+            lost = gone_answers(conn, only_lost=True, states=("replaced",))
+            stayed = kept_videos(conn)
+        if csv is not None:
+            told.write_gone(csv, lost)
+        listed = {"answers": lost, "kept_videos": [vars(one) for one in stayed]}
+        answer(json, listed, partial(told.show_unfollowed, lost, stayed, csv))
+        return
+    if dry_run:
+        waiting = step.videos_to_retrack(home, bundle)
+        counts = {
+            "videos": len(waiting),
+            "frames": sum(one.frames for one in waiting),
+            "answered": sum(one.answered for one in waiting),
+        }
+        answer(json, counts, told.would_be(counts))
+        return
+    with progress_bar(json) as tell:
+        done = step.retrack(home, tell, budget or 2**62, bundle)
+        while done.videos and rescore.rescore(home, tell).left:
+            pass
+    with home.database.read() as conn:
+        replanned = bool(done.videos) and due.queue_due(conn, home.settings).due
+    if replanned:
+        plan.replan(home)
+    answer(json, done.as_dict() | {"replanned": replanned}, partial(told.show_retracking, done))

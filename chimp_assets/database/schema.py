@@ -61,9 +61,10 @@ RECORDED_AT_SOURCES = ("container", "exif", "file_name", "file_time", "user")
 RECORDED_AT_CERTAINTIES = ("sure", "likely", "day", "unsure")
 TIME_WITNESSES = ("container", "exif", "file_name", "folder", "file_time")
 DATE_ORDERS = ("day_first", "month_first", "year_first")
-TRACK_STATES = ("live", "split", "merged", "replaced", "junk")
+TRACK_STATES = ("live", "split", "merged", "replaced", "undone", "junk")
 """live: asked about and counted; split, merged: a person cut it or joined it with another; replaced: another detector
-has found its video's animals anew; junk: too short or too poor to ask about."""
+has found its video's animals anew; undone: a cut or a join that was taken back had made it; junk: too short or too poor
+to ask about."""
 HEIR_CAUSES = ("split", "merge", "retrack")
 SEXES = ("F", "M", "U")
 ENTRY_TYPES = ("B", "I", "C", "Q")
@@ -829,10 +830,45 @@ track_heir = Table(
     Column("share", Real, nullable=False, comment="of its boxes that the heir has"),
     Column("carries", Boolean, nullable=False, comment="answers about the track are answers about the heir"),
     Column("made_at", UtcDateTime, nullable=False),
+    Column("from_seq", BigInteger, nullable=False, comment="first watermark of labels at which it holds"),
+    Column("until_seq", BigInteger, comment="first at which it was taken back; null: it holds"),
     _one_of("cause", HEIR_CAUSES),
     CheckConstraint("track_id <> heir_track_id", name="two_tracks"),
     CheckConstraint("share >= 0 and share <= 1", name="share_is_share"),
     comment="which tracks have taken the place of one that was split, merged or replaced",
+    **CLUSTERED,
+)
+
+video_retracking = Table(
+    "video_retracking",
+    metadata,
+    Column("video_id", BigInteger, _fk("video.video_id"), primary_key=True, autoincrement=False),
+    Column("model_id", BigInteger, _fk("model.model_id"), primary_key=True, autoincrement=False, comment="detector"),
+    Column("kept", Unicode(500), comment="why its tracks stayed as they were; null: it was tracked anew"),
+    Column("n_followed", Integer, nullable=False, comment="answered tracks whose answers count for heirs"),
+    Column("n_kept", Integer, nullable=False, comment="answered tracks that stayed, because nothing lies there"),
+    Column("n_unfollowed", Integer, nullable=False, comment="answered tracks whose answers count for none"),
+    Column("made_at", UtcDateTime, nullable=False),
+    comment="which videos were tracked anew by which detector",
+    **CLUSTERED,
+)
+
+answer_heir = Table(
+    "answer_heir",
+    metadata,
+    Column("track_id", BigInteger, _fk("track.track_id"), primary_key=True, autoincrement=False),
+    Column(
+        "heir_track_id",
+        BigInteger,
+        _fk("track.track_id"),
+        primary_key=True,
+        autoincrement=False,
+        index=True,
+        comment="the track itself: its answers count for no track",
+    ),
+    Column("from_seq", BigInteger, primary_key=True, autoincrement=False, comment="first watermark at which they do"),
+    Column("until_seq", BigInteger, comment="first watermark at which they no longer do; null: they do"),
+    comment="for which track answers about one count that is no more: follows from track_heir",
     **CLUSTERED,
 )
 
@@ -1073,7 +1109,8 @@ standing_answer = Table(
     "standing_answer",
     metadata,
     Column("track_id", BigInteger, _fk("track.track_id"), primary_key=True, autoincrement=False),
-    Column("annotation_id", Unicode(36), _fk("annotation.annotation_id"), nullable=False, unique=True),
+    # An answer about a track that was found anew in two parts stands for both.
+    Column("annotation_id", Unicode(36), _fk("annotation.annotation_id"), nullable=False, index=True),
     Column("seq", BigInteger, nullable=False),
     Column("kind", Unicode(16), nullable=False),
     Column("individual_id", BigInteger, _fk("individual.individual_id"), index=True, comment="whom the person named"),

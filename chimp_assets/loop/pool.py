@@ -30,7 +30,7 @@ from chimp_assets.database import schema as t
 from chimp_assets.database.labels.answers import effective_answers
 from chimp_assets.database.labels.events import last_seq
 from chimp_assets.database.labels.kinds import NAMING_KINDS
-from chimp_assets.database.labels.splits import audit_reserve_mask
+from chimp_assets.database.tracks.families import reserved_mask
 from chimp_assets.loop.evidence import Evidence, read_evidence
 from chimp_assets.monitoring.slices import DriftedTracks, drifted_tracks
 from chimp_assets.vision.embedding.bundle import read_embeddings
@@ -90,7 +90,7 @@ def read_snapshot(conn: sa.Connection, settings: Settings) -> TrackSnapshot:
         .where(t.track.c.state == "live", t.video.c.state == "tracked")
         .order_by(t.track.c.track_id),
     )
-    reserve = audit_reserve_mask(track, settings.seed, settings.acquisition.audit_reserve)
+    reserve = reserved_mask(conn, track, settings.seed, settings.acquisition.audit_reserve)
     state = np.full(len(track), UNLABELLED, np.int32)
     skipped = rows_of(track, _columns(conn, _recently_skipped())[0])
     state[skipped[~reserve[skipped]]] = IN_FLIGHT

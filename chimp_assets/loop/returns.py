@@ -23,7 +23,7 @@ from chimp_assets.database.connection.bulk import insert_rows
 from chimp_assets.database.individuals.merges import last_merge
 from chimp_assets.database.labels.events import last_seq
 from chimp_assets.database.labels.kinds import NAMING_KINDS
-from chimp_assets.database.labels.splits import audit_reserve_mask
+from chimp_assets.database.tracks.families import reserved_mask
 from chimp_assets.vision.datasets.training_set import training_members
 from chimp_assets.vision.embedding.bundle import embeddings_of_tracks
 from chimp_assets.vision.evaluation.audit import audit_tracks
@@ -163,7 +163,7 @@ def _stop_set(conn: sa.Connection, settings: Settings) -> np.ndarray:
         ).all(),
         np.int64,
     )
-    reserve = ids[audit_reserve_mask(ids, settings.seed, settings.acquisition.audit_reserve)]
+    reserve = ids[reserved_mask(conn, ids, settings.seed, settings.acquisition.audit_reserve)]
     if len(reserve) <= STOP_SET:
         return reserve
     return reserve[np.linspace(0, len(reserve) - 1, STOP_SET).astype(np.int64)]

@@ -25,6 +25,7 @@ from chimp_assets.database.footage.passed_over import passed_over_files
 from chimp_assets.database.footage.times import in_words, quarrel_in_words, times_of
 from chimp_assets.database.people.names import key_of
 from chimp_assets.database.schema import app_user, oidc_identity
+from chimp_assets.database.tracks.found_anew import lost_answers
 from chimp_assets.database.upkeep.invariants import gap_in_annotation_numbers
 from chimp_assets.database.upkeep.migrations import state_of
 from chimp_assets.database.upkeep.server_settings import wrong_settings
@@ -277,11 +278,13 @@ def _codecs(home: Home) -> Finding:
 def _labels(home: Home) -> Finding:
     with home.database.read() as conn:
         largest, rows = gap_in_annotation_numbers(conn)
+        lost = lost_answers(conn)
     if largest != rows:
         return Finding(
             "labels", "ill", f"{rows} annotations but the last number is {largest}", "Restore the newest backup."
         )
-    return Finding("labels", "well", f"{rows} annotations, numbered without a gap")
+    gone = f"; {lost} answered tracks are gone and count for none: chimp labels gone --lost" if lost else ""
+    return Finding("labels", "well", f"{rows} annotations, numbered without a gap{gone}")
 
 
 def _people(home: Home) -> Finding:

@@ -55,9 +55,22 @@ GRANT INSERT, DELETE ON dbo.standing_answer TO chimp_labeller;
 GO
 GRANT INSERT, DELETE ON dbo.reference_photo TO chimp_labeller;
 GO
-GRANT UPDATE ON dbo.acquisition_queue TO chimp_labeller;
-GO
 GRANT UPDATE ON dbo.counter TO chimp_labeller;
+GO
+GRANT UPDATE ON dbo.bundle TO chimp_labeller;
+GO
+-- A split or a merge rewrites tracks and what is asked about them.
+GRANT INSERT, UPDATE, DELETE ON dbo.track TO chimp_labeller;
+GO
+GRANT INSERT, UPDATE, DELETE ON dbo.detection TO chimp_labeller;
+GO
+GRANT INSERT, UPDATE, DELETE ON dbo.track_heir TO chimp_labeller;
+GO
+GRANT INSERT, UPDATE, DELETE ON dbo.answer_heir TO chimp_labeller;
+GO
+GRANT INSERT, UPDATE, DELETE ON dbo.acquisition_queue TO chimp_labeller;
+GO
+GRANT UPDATE ON dbo.reference_photo TO chimp_labeller;
 GO
 -- The pipeline: everything but the schema itself (chimp db upgrade is its owner's work) and rewriting what people said.
 GRANT SELECT, INSERT, UPDATE, DELETE ON SCHEMA::dbo TO chimp_operator;

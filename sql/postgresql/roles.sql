@@ -21,7 +21,10 @@ GRANT INSERT, UPDATE, DELETE ON user_session, oidc_identity, sign_in_failure, oi
 -- Passwords, and the first sign-in of people whom an identity provider vouches for.
 GRANT INSERT, UPDATE ON app_user, quality_check TO chimp_labeller;
 GRANT INSERT, DELETE ON item_media, reference_photo, standing_answer TO chimp_labeller;
-GRANT UPDATE ON acquisition_queue, counter TO chimp_labeller;
+GRANT UPDATE ON counter, bundle TO chimp_labeller;
+-- A split or a merge rewrites tracks and what is asked about them.
+GRANT INSERT, UPDATE, DELETE ON track, detection, track_heir, answer_heir, acquisition_queue TO chimp_labeller;
+GRANT UPDATE ON reference_photo TO chimp_labeller;
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO chimp_labeller;
 
 -- The pipeline: everything but the schema itself and rewriting what people said.

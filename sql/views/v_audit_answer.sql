@@ -1,5 +1,5 @@
 -- What the champion head says of the tracks that the audit lane drew at random, beside what people say of them. One row: a
--- live track that the audit lane asked, that a person named or called unknown, and that the head has scored.
+-- live track that the audit lane asked (itself or the one whose place it took), that a person named or called unknown, and that the head has scored.
 -- true_id: null where people do not know it either; predicted_id: null where the head finds the animal unknown to it.
 -- correct: 1 where both name the same individual.
 SELECT
@@ -30,9 +30,17 @@ FROM (
         e.kind IN ('identify', 'new_individual', 'unknown')
         AND t.state = 'live'
         AND v.state <> 'retired'
-        AND EXISTS (
-            SELECT 1
-            FROM annotation AS asked
-            WHERE asked.track_id = e.track_id AND asked.lane = 'audit'
+        AND (
+            EXISTS (
+                SELECT 1
+                FROM annotation AS asked
+                WHERE asked.track_id = e.track_id AND asked.lane = 'audit'
+            )
+            OR EXISTS (
+                SELECT 1
+                FROM annotation AS said
+                INNER JOIN annotation AS asked ON asked.track_id = said.track_id AND asked.lane = 'audit'
+                WHERE said.annotation_id = e.annotation_id
+            )
         )
 ) AS q

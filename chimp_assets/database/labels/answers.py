@@ -1,7 +1,11 @@
 """Which answer stands for each track and each pair of tracks, now or as of a watermark.
 
+An answer is about the track that its author saw. Where that track is no more, it counts for the tracks that
+`answer_heir` names, or for none. Of answers that come from elsewhere a name goes before the others: who joins two
+tracks of which one is named says that both show that animal.
 Belongs here: the rule (the best role, then the newest, nothing that was retracted), and `standing_answer`, which keeps
-its result. Does not belong here: storing events (`events`) and merging individuals (`individuals.merges`).
+its result. Does not belong here: storing events (`events`), which track takes the place of which (`rewriting.heirs`),
+merging individuals (`individuals.merges`).
 """
 
 from __future__ import annotations
@@ -13,8 +17,8 @@ import sqlalchemy as sa
 
 from chimp_assets.database.connection.parameters import in_parts, rows_in_parts
 from chimp_assets.database.individuals.merges import as_merged_at
-from chimp_assets.database.labels.kinds import ANSWER_KINDS, PAIR_ANSWER_KINDS
-from chimp_assets.database.schema import annotation, app_user, standing_answer
+from chimp_assets.database.labels.kinds import ANSWER_KINDS, NAMING_KINDS, PAIR_ANSWER_KINDS
+from chimp_assets.database.schema import annotation, answer_heir, app_user, standing_answer
 
 # Whose answer stands when several people answered one track: a smaller number wins, then the later answer.
 ROLE_ORDER = {"expert": 0, "admin": 1, "reviewer": 1}
@@ -50,32 +54,61 @@ def effective_answers(
 def derived_answers(
     watermark_seq: int | None = None,
     of_tracks: sa.Select[tuple[int]] | Sequence[int] | sa.BindParameter[Any] | None = None,
+    inherited: bool = True,
 ) -> sa.Select[Any]:
-    """The answers that stand, found among all events: the columns of `standing_answer`, before merges."""
-    place = _place_of(annotation.c.track_id)
+    """The answers that stand, found among all events: the columns of `standing_answer`, before merges.
+
+    inherited: False where nobody needs to look whose answers count for other tracks, because none of of_tracks has any.
+    """
+    a, heir = annotation.c, answer_heir.alias("heir")
+    subject = sa.func.coalesce(heir.c.heir_track_id, a.track_id) if inherited else a.track_id
+    weak = sa.case((sa.and_(heir.c.track_id.is_not(None), a.kind.not_in(NAMING_KINDS)), 1), else_=0)
+    place = _place_of(subject, weaker=weak if inherited else None)
     standing = (
         sa.select(
-            annotation.c.track_id,
-            annotation.c.annotation_id,
-            annotation.c.seq,
-            annotation.c.kind,
-            annotation.c.individual_id,
-            annotation.c.lane,
-            annotation.c.annotator_id,
-            annotation.c.propensity,
+            subject.label("track_id"),
+            a.annotation_id,
+            a.seq,
+            a.kind,
+            a.individual_id,
+            a.lane,
+            a.annotator_id,
+            a.propensity,
             place.label("place"),
         )
-        .join(app_user, app_user.c.user_id == annotation.c.annotator_id)
+        .join_from(annotation, app_user, app_user.c.user_id == a.annotator_id)
         .where(
-            annotation.c.kind.in_(ANSWER_KINDS),
-            ~sa.and_(annotation.c.kind == "cannot_tell", annotation.c.other_track_id.is_not(None)),
+            a.kind.in_(ANSWER_KINDS),
+            ~sa.and_(a.kind == "cannot_tell", a.other_track_id.is_not(None)),
             *_standing(watermark_seq),
         )
     )
-    if of_tracks is not None:
-        standing = standing.where(annotation.c.track_id.in_(of_tracks))
+    if inherited:
+        standing = standing.outerjoin(heir, sa.and_(heir.c.track_id == a.track_id, holds_at(heir, watermark_seq)))
+        standing = standing.where(counts(heir))
+    if of_tracks is not None and inherited:
+        source = answer_heir.alias("source")
+        sources = sa.select(source.c.track_id).where(
+            source.c.heir_track_id.in_(of_tracks), holds_at(source, watermark_seq)
+        )
+        standing = standing.where(sa.or_(a.track_id.in_(of_tracks), a.track_id.in_(sources)), subject.in_(of_tracks))
+    elif of_tracks is not None:
+        standing = standing.where(a.track_id.in_(of_tracks))
     ranked = standing.subquery("ranked")
     return sa.select(*(column for column in ranked.c if column.name != "place")).where(ranked.c.place == 1)
+
+
+def holds_at(heir: sa.FromClause, watermark_seq: int | None) -> sa.ColumnElement[bool]:
+    """Whether a row of `answer_heir` or `track_heir` holds, as of a watermark of labels (None: now)."""
+    if watermark_seq is None:
+        return heir.c.until_seq.is_(None)
+    ended = sa.or_(heir.c.until_seq.is_(None), heir.c.until_seq > watermark_seq)
+    return sa.and_(heir.c.from_seq <= watermark_seq, ended)
+
+
+def counts(heir: sa.FromClause) -> sa.ColumnElement[bool]:
+    """Whether answers about a track count at all: it is there (heir: outer joined, null), or another took its place."""
+    return sa.or_(heir.c.track_id.is_(None), heir.c.heir_track_id != heir.c.track_id)
 
 
 def effective_pair_answers(watermark_seq: int | None = None) -> sa.Select[Any]:
@@ -84,24 +117,39 @@ def effective_pair_answers(watermark_seq: int | None = None) -> sa.Select[Any]:
     Columns: track_id < other_track_id, annotation_id, seq, kind (one of PAIR_ANSWER_KINDS), role of its author.
     The same rules as in `effective_answers`.
     """
-    a = annotation.c
-    first = sa.case((a.track_id < a.other_track_id, a.track_id), else_=a.other_track_id)
-    second = sa.case((a.track_id < a.other_track_id, a.other_track_id), else_=a.track_id)
-    ranked = (
+    a, one, other = annotation.c, answer_heir.alias("one"), answer_heir.alias("other")
+    mine = sa.func.coalesce(one.c.heir_track_id, a.track_id)
+    theirs = sa.func.coalesce(other.c.heir_track_id, a.other_track_id)
+    answers = (
         sa.select(
-            first.label("track_id"),
-            second.label("other_track_id"),
+            mine.label("mine"),
+            theirs.label("theirs"),
             a.annotation_id,
             a.seq,
             a.kind,
             app_user.c.role,
-            _place_of(first, second).label("place"),
         )
-        .join(app_user, app_user.c.user_id == a.annotator_id)
+        .join_from(annotation, app_user, app_user.c.user_id == a.annotator_id)
+        .outerjoin(one, sa.and_(one.c.track_id == a.track_id, holds_at(one, watermark_seq)))
+        .outerjoin(other, sa.and_(other.c.track_id == a.other_track_id, holds_at(other, watermark_seq)))
         # Tracks have positive numbers; written as a range, so that the index is read and not every answer.
         .where(a.kind.in_(PAIR_ANSWER_KINDS), a.other_track_id > 0, *_standing(watermark_seq))
-        .subquery("ranked")
+        # Of two that were joined nobody needs to say whether they are one.
+        .where(counts(one), counts(other), mine != theirs)
+        .subquery("answers")
     )
+    c = answers.c
+    first = sa.case((c.mine < c.theirs, c.mine), else_=c.theirs)
+    second = sa.case((c.mine < c.theirs, c.theirs), else_=c.mine)
+    ranked = sa.select(
+        first.label("track_id"),
+        second.label("other_track_id"),
+        c.annotation_id,
+        c.seq,
+        c.kind,
+        c.role,
+        _ranked(c.role, c.seq, first, second).label("place"),
+    ).subquery("ranked")
     return sa.select(*(column for column in ranked.c if column.name != "place")).where(ranked.c.place == 1)
 
 
@@ -114,10 +162,21 @@ def _standing(watermark_seq: int | None) -> list[sa.ColumnElement[bool]]:
     return [~retracted.where(taken_back.c.seq <= watermark_seq), annotation.c.seq <= watermark_seq]
 
 
-def _place_of(*subject: sa.ColumnElement[Any]) -> sa.ColumnElement[int]:
-    """1 for the answer about a subject that stands: of the best role, and of these the newest."""
-    role_order = sa.case(ROLE_ORDER, value=app_user.c.role, else_=OTHER_ROLES)
-    return sa.func.row_number().over(partition_by=subject, order_by=[role_order, annotation.c.seq.desc()])
+def _place_of(subject: sa.ColumnElement[Any], weaker: sa.ColumnElement[int] | None = None) -> sa.ColumnElement[int]:
+    return _ranked(app_user.c.role, annotation.c.seq, subject, weaker=weaker)
+
+
+def _ranked(
+    role: sa.ColumnElement[str],
+    seq: sa.ColumnElement[int],
+    *subject: sa.ColumnElement[Any],
+    weaker: sa.ColumnElement[int] | None = None,
+) -> sa.ColumnElement[int]:
+    """1 for the answer about a subject that stands: of the best role, of these none that is weaker, then the newest."""
+    order: list[sa.ColumnElement[Any]] = [sa.case(ROLE_ORDER, value=role, else_=OTHER_ROLES)]
+    if weaker is not None:
+        order.append(weaker)
+    return sa.func.row_number().over(partition_by=subject, order_by=[*order, seq.desc()])
 
 
 def answered_pairs(conn: sa.Connection, pairs: Collection[frozenset[int]]) -> set[frozenset[int]]:
@@ -142,18 +201,23 @@ def answer_kinds(conn: sa.Connection, track_ids: Iterable[int]) -> dict[int, str
     return {row.track_id: row.kind for row in rows}
 
 
-def keep_standing(conn: sa.Connection, rows: Sequence[dict[str, Any]]) -> None:
-    """Updates `standing_answer` for the tracks of new events, in the transaction that stores them."""
+def touched_tracks(conn: sa.Connection, rows: Sequence[dict[str, Any]]) -> set[int]:
+    """The tracks that new events are about, or whose answers they take back."""
     a = annotation.c
     tracks = {row["track_id"] for row in rows if row["kind"] in ANSWER_KINDS}
     taken_back = {row["supersedes"] for row in rows if row["kind"] == "retract"}
-    tracks |= {
+    return tracks | {
         row.track_id
         for row in rows_in_parts(conn, lambda part: sa.select(a.track_id).where(a.annotation_id.in_(part)), taken_back)
         if row.track_id is not None
     }
-    for part in in_parts(sorted(tracks)):
-        found = conn.execute(_DERIVED, {"tracks": part}).mappings().all()
+
+
+def keep_standing(conn: sa.Connection, track_ids: Collection[int]) -> None:
+    """Updates `standing_answer` for tracks, in the transaction that stores events or rewrites tracks."""
+    for part in in_parts(sorted(track_ids)):
+        plain = not conn.execute(_IN_SUCCESSION, {"tracks": part}).first()
+        found = conn.execute(_PLAIN if plain else _DERIVED, {"tracks": part}).mappings().all()
         conn.execute(_FORGET, {"tracks": part})
         if found:
             conn.execute(sa.insert(standing_answer), [dict(one) for one in found])
@@ -161,5 +225,13 @@ def keep_standing(conn: sa.Connection, rows: Sequence[dict[str, Any]]) -> None:
 
 _TRACKS: sa.BindParameter[Any] = sa.bindparam("tracks", value=(), expanding=True)
 # Made once: making them takes as long as running them, at every answer.
+_PLAIN = derived_answers(of_tracks=_TRACKS, inherited=False)
 _DERIVED = derived_answers(of_tracks=_TRACKS)
 _FORGET = sa.delete(standing_answer).where(standing_answer.c.track_id.in_(_TRACKS))
+# Nearly all tracks are nobody's heirs and have none.
+_IN_SUCCESSION = sa.union_all(
+    *(
+        sa.select(column).where(column.in_(_TRACKS), answer_heir.c.until_seq.is_(None))
+        for column in (answer_heir.c.track_id, answer_heir.c.heir_track_id)
+    )
+)

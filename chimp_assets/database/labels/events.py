@@ -1,7 +1,8 @@
 """Label events: the append-only record of what people decided.
 
 Belongs here: storing and numbering events in one transaction, and the number of the newest. Does not belong here: the
-rules (`judgement`), which answer stands (`answers`), what happens to queue items (`items`), files (`label_files`).
+rules (`judgement`), which answer stands (`answers`), what happens to queue items (`items`) and to tracks that are split
+or merged (`rewriting.cutting`), files (`label_files`).
 
 An event is never changed or removed. The client makes its id, so an event that is sent twice is stored once. It is
 rejected only if it states something that cannot be true, with a sentence for its author.
@@ -18,10 +19,12 @@ import sqlalchemy as sa
 from chimp_assets.database.connection.bulk import insert_rows
 from chimp_assets.database.connection.counters import ANNOTATION, take_numbers
 from chimp_assets.database.connection.engine import Database
-from chimp_assets.database.labels.answers import keep_standing
+from chimp_assets.database.labels.answers import touched_tracks
 from chimp_assets.database.labels.facts import BatchFacts
 from chimp_assets.database.labels.judgement import judge
 from chimp_assets.database.labels.label_event import EventResult, LabelEvent, Rejection
+from chimp_assets.database.labels.rewriting.cutting import REWRITING_KINDS, TrackRewriting
+from chimp_assets.database.labels.rewriting.heirs import keep_following
 from chimp_assets.database.schema import annotation
 
 __all__ = [
@@ -60,6 +63,7 @@ def record_events(db: Database, events: Sequence[LabelEvent], all_or_nothing: bo
     decides the same, else `rejected` ("id_reused: ..."). Answers mark the item that asked and the waiting items of
     their track, or of their pair, `answered`, a skip `skipped`; a retraction reopens them if no other answer stands.
     Waiting pairs of a track that is answered, but for `unknown`, are `withdrawn`: a name says more than a pair could.
+    A split or a merge rewrites the tracks it names, and its retraction undoes that (`rewriting.cutting`).
     all_or_nothing: one rejected event keeps the new ones of the batch from being stored.
     """
 
@@ -83,8 +87,8 @@ def record_in(conn: sa.Connection, events: Sequence[LabelEvent]) -> list[EventRe
     """`record_events` inside the caller's write transaction, for those who store many batches or none."""
     next_seq = take_numbers(conn, COUNTER, 0)  # from here on no other transaction stores events
     facts = BatchFacts.of(conn, events)
+    batch = _StoredBatch(conn, facts)
     results: list[EventResult] = []
-    rows: list[dict[str, Any]] = []
     for event in events:
         try:
             row, earlier_seq = judge(conn, event, facts)
@@ -94,16 +98,51 @@ def record_in(conn: sa.Connection, events: Sequence[LabelEvent]) -> list[EventRe
         if row is None:
             results.append(EventResult(event.annotation_id, "duplicate", earlier_seq))
             continue
-        row["seq"] = next_seq + len(rows)
-        rows.append(row)
+        row["seq"] = next_seq + batch.n
         facts.learn(row)
+        batch.add(row)
         results.append(EventResult(event.annotation_id, "stored", row["seq"]))
-    if rows:
-        take_numbers(conn, COUNTER, len(rows))
-        insert_rows(conn, annotation, {column.name: [row[column.name] for row in rows] for column in annotation.c})
-        keep_standing(conn, rows)
-        facts.items.store(conn)
+    batch.finish()
     return results
+
+
+class _StoredBatch:
+    """The accepted events of one batch on their way into the database. Later events of a batch may be about tracks that
+    an earlier one makes, so whatever is waiting is stored before tracks are rewritten."""
+
+    def __init__(self, conn: sa.Connection, facts: BatchFacts) -> None:
+        self._conn = conn
+        self._facts = facts
+        self._rows: list[dict[str, Any]] = []
+        self._rewriting = TrackRewriting()
+        self.n = 0
+
+    def add(self, row: dict[str, Any]) -> None:
+        """Takes a row that was judged and numbered."""
+        self._rows.append(row)
+        self.n += 1
+        target = self._facts.known[row["supersedes"]] if row["kind"] == "retract" else None
+        if (target or row)["kind"] in REWRITING_KINDS:
+            self._store()
+            self._rewriting.apply(self._conn, row, target)
+            self._facts.tracks |= self._rewriting.born
+
+    def _store(self) -> None:
+        rows, self._rows = self._rows, []
+        if not rows:
+            return
+        take_numbers(self._conn, COUNTER, len(rows))
+        insert_rows(
+            self._conn, annotation, {column.name: [row[column.name] for row in rows] for column in annotation.c}
+        )
+        self._rewriting.gone |= keep_following(self._conn, touched_tracks(self._conn, rows), rows[-1]["seq"])
+
+    def finish(self) -> None:
+        """Stores the rest, and what the events do to the queue."""
+        self._store()
+        if self.n:
+            self._facts.items.store(self._conn)
+            self._rewriting.ask(self._conn)
 
 
 def last_seq(conn: sa.Connection) -> int:

@@ -21,6 +21,7 @@ from chimp_assets.database.individuals.rules import UNKNOWN_ANIM_ID
 from chimp_assets.database.labels.facts import BatchFacts
 from chimp_assets.database.labels.kinds import NAMING_KINDS, PAIR_KINDS
 from chimp_assets.database.labels.label_event import LabelEvent, Rejection, canonical, individual_code
+from chimp_assets.database.labels.rewriting.cutting import REWRITING_KINDS, check_undo
 from chimp_assets.database.labels.shown import fault_in_shown, searched
 from chimp_assets.database.people.names import doubt_about, fault_in, looks
 from chimp_assets.database.schema import (
@@ -181,10 +182,16 @@ def _check_subject(conn: sa.Connection, event: LabelEvent, row: dict[str, Any], 
     if event.anim_id and event.kind not in NAMING_KINDS:
         raise Rejection("anim_id", f"an answer of kind {event.kind!r} cannot name an individual")
     if event.kind == "retract":
-        _check_retraction(event, row, facts)
+        _check_retraction(conn, event, row, facts)
     elif event.kind in PAIR_KINDS or (event.kind in ("cannot_tell", "skip") and event.other_track_id is not None):
         if event.track_id is None or event.other_track_id is None or event.track_id == event.other_track_id:
             raise Rejection("other_track_id", f"{event.kind!r} needs two different tracks")
+        if event.kind == "merge" and facts.tracks[event.track_id][0] != facts.tracks[event.other_track_id][0]:
+            raise Rejection(
+                "other_track_id",
+                f"tracks {event.track_id} and {event.other_track_id} are of two videos, and only tracks of one video "
+                "can be merged: give both the same name, or answer 'same'",
+            )
     elif event.kind == "box":
         _check_box(conn, event)
     elif event.track_id is None:
@@ -198,7 +205,7 @@ def _check_subject(conn: sa.Connection, event: LabelEvent, row: dict[str, Any], 
         raise Rejection("anim_id", f"there is no individual {code!r}" if event.anim_id else "identify needs an anim_id")
 
 
-def _check_retraction(event: LabelEvent, row: dict[str, Any], facts: BatchFacts) -> None:
+def _check_retraction(conn: sa.Connection, event: LabelEvent, row: dict[str, Any], facts: BatchFacts) -> None:
     if row["supersedes"] is None:
         raise Rejection("supersedes", "a retraction must name the event it takes back")
     target = facts.known[row["supersedes"]]
@@ -211,6 +218,8 @@ def _check_retraction(event: LabelEvent, row: dict[str, Any], facts: BatchFacts)
         raise Rejection(
             "annotator", "only an expert, a reviewer or an administrator may take back somebody else's answer"
         )
+    if target["kind"] in REWRITING_KINDS:
+        check_undo(conn, target["annotation_id"])
 
 
 def _check_box(conn: sa.Connection, event: LabelEvent) -> None:

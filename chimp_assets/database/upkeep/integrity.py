@@ -30,7 +30,7 @@ def check_database(db: Database, progress: Progress | None = None) -> Iterator[s
     yield from _file(db, tell)
     yield from _bundles(db, tell)
     yield from _models(db, tell)
-    questions = (_numbers, _answers, _reasons, _queue, _ledger, _merges, _staging)
+    questions = (_numbers, _answers, _successions, _reasons, _queue, _ledger, _merges, _staging)
     for number, question in enumerate(questions):
         tell("check ledgers", number, len(questions))
         yield from question(db)
@@ -119,6 +119,13 @@ def _answers(db: Database) -> Iterator[str]:
         wrong = invariants.answers_that_do_not_stand(conn)
     for track_id in wrong:
         yield f"Another answer about track {track_id} counts than the one that follows from all decisions."
+
+
+def _successions(db: Database) -> Iterator[str]:
+    with db.read() as conn:
+        wrong = invariants.tracks_that_are_there_and_gone(conn)
+    for track_id in wrong:
+        yield f"Track {track_id} is there though another took its place, or is gone though none did."
 
 
 def _reasons(db: Database) -> Iterator[str]:

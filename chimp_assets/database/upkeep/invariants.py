@@ -120,6 +120,16 @@ def answers_that_do_not_stand(conn: sa.Connection) -> list[int]:
     return sorted(set(conn.scalars(sa.select(found.c.track_id).limit(SAMPLE))))
 
 
+def tracks_that_are_there_and_gone(conn: sa.Connection) -> list[int]:
+    """track_id of tracks that are live though another took their place, or split or merged though none did."""
+    k, h = t.track.c, t.track_heir.c
+    succeeded = sa.exists().where(h.track_id == k.track_id, h.until_seq.is_(None))
+    wrong = sa.or_(
+        sa.and_(k.state.in_(("live", "junk")), succeeded), sa.and_(k.state.in_(("split", "merged")), ~succeeded)
+    )
+    return list(conn.scalars(sa.select(k.track_id).where(wrong).order_by(k.track_id).limit(SAMPLE)))
+
+
 def decisions_that_no_item_asked(conn: sa.Connection) -> list[tuple[int, str]]:
     """(seq, lane) of decisions that claim a lane or a chance of having been asked that no item of the queue gave them.
 

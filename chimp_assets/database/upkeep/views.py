@@ -40,6 +40,7 @@ VIEW_NAMES = (
     "v_dispersal_last_seen",
     # groups and associations
     "v_video_party",
+    "v_gone_answer",
     "v_group",
     "v_party_member",
     "v_gbi",

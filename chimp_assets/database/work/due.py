@@ -20,7 +20,7 @@ from chimp_assets.database.connection.parameters import in_parts
 from chimp_assets.database.individuals.merges import last_merge, root_of, standing_edges
 from chimp_assets.database.labels.answers import effective_answers
 from chimp_assets.database.labels.kinds import NAMING_KINDS
-from chimp_assets.database.labels.splits import audit_reserve_mask
+from chimp_assets.database.tracks.families import reserved_mask
 from chimp_assets.database.work.drifted import acting_since
 from chimp_assets.database.work.queue import in_lanes
 from chimp_assets.settings import Settings
@@ -316,7 +316,7 @@ def _teaching_labels(conn: sa.Connection, settings: Settings) -> tuple[int, int]
         )
     ).all()
     track_id = np.array([row.track_id for row in rows], np.int64)
-    teaches = ~audit_reserve_mask(track_id, settings.seed, settings.acquisition.audit_reserve)
+    teaches = ~reserved_mask(conn, track_id, settings.seed, settings.acquisition.audit_reserve)
     return int(teaches.sum()), len({row.individual_id for row, yes in zip(rows, teaches, strict=True) if yes})
 
 

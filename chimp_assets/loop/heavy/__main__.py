@@ -1,8 +1,9 @@
 """Heavy work that is no training, as a process of its own: `python -m chimp_assets.loop.heavy TASK [--home HOME]`.
 
 Tasks: `embedder` fits the first embedder; `score` brings vectors and names of the champions to bundles that lack them;
-`track` tracks bundles that wait for it. Each takes many bundles within a budget and may be killed at any moment and run
-again. The same command runs here, as a job of Azure ML or as a pod of Kubernetes.
+`track` tracks bundles that wait for it; `retrack` tracks anew what another detector has tracked. Each takes many
+bundles within a budget and may be killed at any moment and run again. The same command runs here, as a job of Azure ML
+or as a pod of Kubernetes.
 
 Belongs here: what a task does and reports. Does not belong here: the work (`embedders`, `rescore`, `waiting_tracks`),
 trainings (`vision.train`), where a step runs (`chimp_assets.compute`).
@@ -93,10 +94,27 @@ def _track(home: Home, session: PipesSession, asked: argparse.Namespace) -> None
     session.done({**done, "bundles_waiting": done.pop("left")})
 
 
+def _retrack(home: Home, session: PipesSession, asked: argparse.Namespace) -> None:
+    from chimp_assets.loop.retrack import retrack
+
+    done = retrack(home, session.progress).as_dict()
+    kept, failed = done.pop("kept_videos"), done.pop("failed")
+    session.done(
+        {
+            "videos_waiting": done.pop("left"),
+            **done,
+            "videos_kept": len(kept),
+            "failed": len(failed),
+            "failed_files": [{"file": uri, "error": error} for uri, error in failed[:20]],
+        }
+    )
+
+
 _WORK: dict[str, Callable[[Home, PipesSession, argparse.Namespace], None]] = {
     "embedder": _fit_embedder,
     "score": _score,
     "track": _track,
+    "retrack": _retrack,
 }
 
 

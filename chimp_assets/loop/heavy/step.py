@@ -13,7 +13,7 @@ from chimp_assets.compute.heavy_step import HeavyStep
 if TYPE_CHECKING:
     from chimp_assets.settings import Settings
 
-TASKS = ("embedder", "score", "track")
+TASKS = ("embedder", "score", "track", "retrack")
 
 
 def heavy_step(settings: Settings, task: str, *options: str) -> HeavyStep:

@@ -21,7 +21,7 @@ from chimp_assets.database import schema
 from chimp_assets.database.individuals.merges import last_merge
 from chimp_assets.database.labels.answers import effective_answers
 from chimp_assets.database.labels.events import last_seq
-from chimp_assets.database.labels.splits import audit_reserve_mask
+from chimp_assets.database.tracks.families import measured_mask, reserved_mask
 from chimp_assets.vision.models.checkpoint import ModelError, content_hash, read_checked
 
 if TYPE_CHECKING:
@@ -143,9 +143,9 @@ def training_members(
 ) -> Members:
     """The tracks that a model may learn from, as of a watermark of labels and one of merges, in the order of track_id.
 
-    Excluded: tracks that a lane that measures ever asked (also after a later correction), the audit reserve, videos of
-    test days or without a split, and tracks that a person split or merged. The same watermarks give the same members at
-    any later time, whatever is answered, merged or undone meanwhile.
+    Excluded: tracks that a lane that measures ever asked (also after a later correction, and in whosever place they
+    came), the audit reserve, videos of test days or without a split, and tracks that a person split or merged. The same
+    watermarks give the same members at any later time, whatever is answered, merged, tracked anew or undone meanwhile.
     """
     answer = vocabulary(watermark_seq, merge_watermark).subquery("named")
     track, split = schema.track, schema.split_assignment
@@ -159,7 +159,8 @@ def training_members(
         .order_by(answer.c.track_id)
     ).all()
     track_id = np.array([row.track_id for row in rows], dtype=np.int64)
-    teaches = ~audit_reserve_mask(track_id, settings.seed, settings.acquisition.audit_reserve)
+    teaches = ~reserved_mask(conn, track_id, settings.seed, settings.acquisition.audit_reserve, watermark_seq)
+    teaches &= ~measured_mask(conn, track_id, watermark_seq)
     kept = [row for row, yes in zip(rows, teaches, strict=True) if yes]
     return Members(
         track_id=track_id[teaches],
@@ -181,7 +182,7 @@ def audit_answers(
     rows = conn.execute(
         sa.select(answer.c.track_id, answer.c.class_id)
         .join_from(answer, track, track.c.track_id == answer.c.track_id)
-        .where(track.c.state == "live", audited(track.c.track_id, watermark_seq))
+        .where(track.c.state == "live", audited(track.c.track_id, watermark_seq, annotation_id=answer.c.annotation_id))
         .order_by(answer.c.track_id)
     ).all()
     track_id, class_id = zip(*rows, strict=True) if rows else ((), ())
@@ -189,11 +190,23 @@ def audit_answers(
 
 
 def audited(
-    track_id: sa.ColumnElement[int], watermark_seq: int, lanes: Collection[str] = ("audit",)
+    track_id: sa.ColumnElement[int],
+    watermark_seq: int,
+    lanes: Collection[str] = ("audit",),
+    annotation_id: sa.ColumnElement[str] | None = None,
 ) -> sa.ColumnElement[bool]:
-    """Whether the audit lane ever asked a track, up to a watermark; or another lane that measures."""
-    asked = schema.annotation.alias("asked")
-    return sa.exists().where(asked.c.track_id == track_id, asked.c.lane.in_(lanes), asked.c.seq <= watermark_seq)
+    """Whether the audit lane ever asked a track, up to a watermark; or another lane that measures.
+
+    annotation_id: of the answer that stands for the track; then also whether the lane asked the track that this answer
+    was given about, whose place the track has taken since.
+    """
+    asked, said = schema.annotation.alias("asked"), schema.annotation.alias("said")
+    measured = (asked.c.lane.in_(lanes), asked.c.seq <= watermark_seq)
+    itself = sa.exists().where(asked.c.track_id == track_id, *measured)
+    if annotation_id is None:
+        return itself
+    before = sa.exists().where(said.c.annotation_id == annotation_id, asked.c.track_id == said.c.track_id, *measured)
+    return sa.or_(itself, before)
 
 
 def member_bytes(members: Members) -> bytes:

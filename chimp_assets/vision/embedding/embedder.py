@@ -21,7 +21,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from chimp_assets.database import schema
-from chimp_assets.database.labels.splits import audit_reserve_mask, hash01
+from chimp_assets.database.labels.splits import hash01
+from chimp_assets.database.tracks.families import reserved_mask
 from chimp_assets.settings import IN_STORE
 from chimp_assets.vision.embedding import descriptor
 from chimp_assets.vision.embedding.backbones import (
@@ -406,8 +407,8 @@ def _training_tracks(db: Database, settings: Settings) -> dict[int, tuple[int, i
             .where(t.state == "live", split.split != "test")
             .order_by(t.track_id)
         ).all()
-    ids = np.array([row.track_id for row in rows], dtype=np.int64)
-    outside = ~audit_reserve_mask(ids, settings.seed, settings.acquisition.audit_reserve)
+        ids = np.array([row.track_id for row in rows], dtype=np.int64)
+        outside = ~reserved_mask(conn, ids, settings.seed, settings.acquisition.audit_reserve)
     order = np.nonzero(outside)[0][np.argsort(hash01(ids[outside], settings.seed), kind="stable")]
     kept = order[: max(MIN_TRAINING_TRACKS, settings.embed.max_crops // settings.embed.crops_per_track)]
     return {int(ids[i]): (rows[i].video_id, rows[i].first_frame_no, rows[i].last_frame_no) for i in kept}

@@ -115,7 +115,7 @@ def audit_tracks(conn: sa.Connection, timezone: str = "UTC", lane: str = "audit"
         .join(video, video.c.video_id == track.c.video_id)
         .outerjoin(split, split.c.video_id == track.c.video_id)
         .where(answer.c.kind.in_(("identify", "new_individual", "unknown")), track.c.state == "live")
-        .where(audited(track.c.track_id, watermark, (lane,)))
+        .where(audited(track.c.track_id, watermark, (lane,), answer.c.annotation_id))
         .order_by(answer.c.track_id)
     ).all()  # fmt: skip
     known = individual_slices(conn)

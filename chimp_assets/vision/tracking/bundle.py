@@ -276,9 +276,9 @@ def _delete_leftovers(conn: sa.Connection, video_id: int) -> int:
         if conn.scalar(asked):
             raise AnsweredTracksError(
                 f"Video {video_id} was not tracked again, because people were already asked about its tracks.",
-                "Register the file as a new version if its tracks must change.",
+                "chimp retrack tracks it anew and has their answers follow.",
             )
-    for table in (schema.prediction, schema.track_score, schema.item_media):
+    for table in (schema.prediction, schema.track_score, schema.item_media, schema.track_heir, schema.answer_heir):
         conn.execute(sa.delete(table).where(table.c.track_id.in_(old)))
     conn.execute(sa.delete(schema.detection).where(schema.detection.c.video_id == video_id))
     return conn.execute(sa.delete(track).where(track.c.video_id == video_id)).rowcount

@@ -14,8 +14,8 @@ from starlette.requests import Request
 
 from chimp_assets.database import schema as t
 from chimp_assets.database.labels.answers import effective_answers
-from chimp_assets.database.labels.splits import audit_reserve_mask
 from chimp_assets.database.people.lookup import individual_called
+from chimp_assets.database.tracks.families import reserved_mask
 from chimp_assets.settings import Settings
 from chimp_assets.web.auth.roles import require
 from chimp_assets.web.auth.sessions import Person
@@ -134,7 +134,7 @@ def _predicted(conn: sa.Connection, settings: Settings, head_id: int, individual
         .limit(_LOOKED_AT)
     ).all()
     ids = [row.track_id for row in rows]
-    reserved = audit_reserve_mask(np.array(ids, np.int64), settings.seed, settings.acquisition.audit_reserve)
+    reserved = reserved_mask(conn, np.array(ids, np.int64), settings.seed, settings.acquisition.audit_reserve)
     answers = effective_answers(of_tracks=ids).subquery()
     answered = set(conn.scalars(sa.select(answers.c.track_id))) if ids else set()
     return [

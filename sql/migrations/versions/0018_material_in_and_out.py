@@ -30,7 +30,7 @@ VOCABULARIES = {
     "track": (
         "state",
         "state IN ('live', 'split', 'merged', 'junk')",
-        "state IN ('live', 'split', 'merged', 'replaced', 'junk')",
+        "state IN ('live', 'split', 'merged', 'replaced', 'undone', 'junk')",
     ),
 }
 
@@ -61,6 +61,10 @@ def upgrade() -> None:
             "carries", sa.Boolean(), nullable=False, comment="answers about the track are answers about the heir"
         ),
         sa.Column("made_at", MOMENT, nullable=False),
+        sa.Column("from_seq", sa.BigInteger(), nullable=False, comment="first watermark of labels at which it holds"),
+        sa.Column(
+            "until_seq", sa.BigInteger(), nullable=True, comment="first at which it was taken back; null: it holds"
+        ),
         sa.CheckConstraint("cause IN ('split', 'merge', 'retrack')", name=op.f("ck_track_heir_cause_known")),
         sa.CheckConstraint("track_id <> heir_track_id", name=op.f("ck_track_heir_two_tracks")),
         sa.CheckConstraint("share >= 0 and share <= 1", name=op.f("ck_track_heir_share_is_share")),
@@ -75,6 +79,59 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_track_heir_heir_track_id"), "track_heir", ["heir_track_id"])
     op.create_index(op.f("ix_track_heir_annotation_id"), "track_heir", ["annotation_id"])
+    op.create_table(
+        "answer_heir",
+        sa.Column("track_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column(
+            "heir_track_id",
+            sa.BigInteger(),
+            autoincrement=False,
+            nullable=False,
+            comment="the track itself: its answers count for no track",
+        ),
+        sa.Column(
+            "from_seq", sa.BigInteger(), autoincrement=False, nullable=False, comment="first watermark at which they do"
+        ),
+        sa.Column(
+            "until_seq",
+            sa.BigInteger(),
+            nullable=True,
+            comment="first watermark at which they no longer do; null: they do",
+        ),
+        sa.ForeignKeyConstraint(["track_id"], ["track.track_id"], name=op.f("fk_answer_heir_track_id")),
+        sa.ForeignKeyConstraint(["heir_track_id"], ["track.track_id"], name=op.f("fk_answer_heir_heir_track_id")),
+        sa.PrimaryKeyConstraint("track_id", "heir_track_id", "from_seq", name=op.f("pk_answer_heir")),
+        comment="for which track answers about one count that is no more: follows from track_heir",
+        sqlite_with_rowid=False,
+    )
+    op.create_index(op.f("ix_answer_heir_heir_track_id"), "answer_heir", ["heir_track_id"])
+    op.create_table(
+        "video_retracking",
+        sa.Column("video_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("model_id", sa.BigInteger(), autoincrement=False, nullable=False, comment="detector"),
+        sa.Column(
+            "kept",
+            sa.Unicode(500),
+            nullable=True,
+            comment="why its tracks stayed as they were; null: it was tracked anew",
+        ),
+        sa.Column("n_followed", sa.Integer(), nullable=False, comment="answered tracks whose answers count for heirs"),
+        sa.Column(
+            "n_kept", sa.Integer(), nullable=False, comment="answered tracks that stayed, because nothing lies there"
+        ),
+        sa.Column("n_unfollowed", sa.Integer(), nullable=False, comment="answered tracks whose answers count for none"),
+        sa.Column("made_at", MOMENT, nullable=False),
+        sa.ForeignKeyConstraint(["video_id"], ["video.video_id"], name=op.f("fk_video_retracking_video_id")),
+        sa.ForeignKeyConstraint(["model_id"], ["model.model_id"], name=op.f("fk_video_retracking_model_id")),
+        sa.PrimaryKeyConstraint("video_id", "model_id", name=op.f("pk_video_retracking")),
+        comment="which videos were tracked anew by which detector",
+        sqlite_with_rowid=False,
+    )
+    if op.get_context().dialect.name == "sqlite":
+        _anew("standing_answer", ", \n\tCONSTRAINT uq_standing_answer_annotation_id UNIQUE (annotation_id)", "")
+    else:
+        op.drop_constraint(op.f("uq_standing_answer_annotation_id"), "standing_answer", type_="unique")
+    op.create_index(op.f("ix_standing_answer_annotation_id"), "standing_answer", ["annotation_id"])
     op.create_table(
         "import_file",
         sa.Column("import_id", KEY, nullable=False),
@@ -137,15 +194,15 @@ def _add_video_key(table: str, column: str, comment: str) -> None:
 
 
 def _anew(table: str, before: str, after: str) -> None:
-    """Writes a table of SQLite anew with another CHECK. Foreign keys of other tables name it, and find it again at the
-    end."""
+    """Writes a table of SQLite anew with other constraints. Foreign keys of other tables name it, and find it again at
+    the end."""
     conn = op.get_bind()
     master = sa.table("sqlite_master", *(sa.column(name) for name in ("type", "name", "tbl_name", "sql"))).c
     of_table = (master.tbl_name == table, master.sql.is_not(None))
     written = conn.scalar(sa.select(master.sql).where(master.type == "table", *of_table)) or ""
     indexes = list(conn.scalars(sa.select(master.sql).where(master.type == "index", *of_table)))
     if written.count(before) != 1:
-        raise ValueError(f"the vocabulary of {table} is not that of revision 0017")
+        raise ValueError(f"the constraints of {table} are not those of revision 0017")
     columns = ", ".join(column["name"] for column in sa.inspect(conn).get_columns(table))
     start = written.index("(")
     conn.exec_driver_sql(f"CREATE TABLE {table}_anew {written[start:].replace(before, after)}")

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from chimp_assets.database import schema as t
 from chimp_assets.database.connection.parameters import in_parts
-from chimp_assets.database.labels.answers import effective_answers
+from chimp_assets.database.labels.answers import counts, effective_answers, holds_at
 from chimp_assets.database.labels.kinds import ANSWER_KINDS, NAMING_KINDS
 from chimp_assets.database.labels.shown import REVIEW
 from chimp_assets.insight.labelling.review.cases import MOST, ModelOpinion, ReviewCase, track_case
@@ -27,27 +27,40 @@ SURE = 0.8
 
 
 def _touched(low: int, high: int) -> sa.Select[tuple[int]]:
-    """Tracks with an answer in this range of events."""
-    a = t.annotation.alias("looked_at").c
-    return (
-        sa.select(a.track_id)
-        .where(a.seq > low, a.seq <= high, a.kind.in_(ANSWER_KINDS), a.other_track_id.is_(None))
-        .distinct()
+    """Tracks for which an answer in this range of events counts, and tracks that a merge in it has made."""
+    a, h, joined = t.annotation.alias("looked_at").c, t.answer_heir.alias("heir"), t.track_heir.alias("joined").c
+    answered = (
+        sa.select(sa.func.coalesce(h.c.heir_track_id, a.track_id).label("track_id"))
+        .outerjoin_from(a.track_id.table, h, sa.and_(h.c.track_id == a.track_id, holds_at(h, None)))
+        .where(a.seq > low, a.seq <= high, a.kind.in_(ANSWER_KINDS), a.other_track_id.is_(None), counts(h))
     )
+    made = (
+        sa.select(joined.heir_track_id)
+        .join_from(a.track_id.table, joined.track_id.table, joined.annotation_id == a.annotation_id)
+        .where(a.seq > low, a.seq <= high, a.kind == "merge", joined.until_seq.is_(None))
+    )
+    return sa.select(sa.union(answered, made).subquery("touched").c.track_id)
 
 
 def _names(conn: sa.Connection, low: int, high: int) -> list[ReviewCase]:
-    """Tracks that people named differently."""
-    a, who = t.annotation.c, t.individual.c
-    person = sa.func.row_number().over(partition_by=[a.track_id, a.annotator_id], order_by=a.seq.desc())
+    """Tracks that people named differently, or that were joined though they had two names."""
+    a, who, h = t.annotation.c, t.individual.c, t.answer_heir.alias("heir")
+    subject = sa.func.coalesce(h.c.heir_track_id, a.track_id)
+    source = t.answer_heir.alias("source")
+    before = sa.select(source.c.track_id).where(source.c.heir_track_id.in_(_touched(low, high)), holds_at(source, None))
+    # Of each person the newest answer to each track that was joined: two names of hers differ as well.
+    person = sa.func.row_number().over(partition_by=[subject, a.track_id, a.annotator_id], order_by=a.seq.desc())
     # One number for each meaning: individuals as merged, other answers below zero.
     other = sa.case({kind: -1 - n for n, kind in enumerate(ANSWER_KINDS)}, value=a.kind, else_=0)
     meaning = sa.case((a.kind.in_(NAMING_KINDS), sa.func.coalesce(who.same_as_id, a.individual_id)), else_=other)
     newest = (
-        sa.select(a.track_id, a.seq, meaning.label("meaning"), person.label("place"))
+        sa.select(subject.label("track_id"), a.seq, meaning.label("meaning"), person.label("place"))
         .outerjoin_from(t.annotation, t.individual, who.individual_id == a.individual_id)
+        .outerjoin(h, sa.and_(h.c.track_id == a.track_id, holds_at(h, None)))
         .where(
-            a.track_id.in_(_touched(low, high)), a.kind.in_(ANSWER_KINDS), a.other_track_id.is_(None), ~is_taken_back(),
+            sa.or_(a.track_id.in_(_touched(low, high)), a.track_id.in_(before)), counts(h),
+            a.kind.in_(ANSWER_KINDS), a.other_track_id.is_(None),
+            ~is_taken_back(),
         )
         .subquery("newest")
     )  # fmt: skip

@@ -58,19 +58,43 @@ class TrackAnswers:
 
 
 def answers_of_tracks(conn: sa.Connection, track_ids: Iterable[int]) -> dict[int, TrackAnswers]:
-    """The answers to some tracks."""
+    """The answers to some tracks, with those to the tracks whose place they took.
+
+    Of a person the newest; before she has answered the track itself, the newest to each of those.
+    """
     a = t.annotation.c
-    newest: dict[int, dict[int, StandingEvent]] = defaultdict(dict)
+    newest: dict[int, dict[tuple[int, int], StandingEvent]] = defaultdict(dict)
     asked: dict[int, list[StandingEvent]] = defaultdict(list)
     ids = list(dict.fromkeys(track_ids))
     for part in in_parts(ids):
+        heirs = _heirs(conn, part)
         answers = sa.and_(a.kind.in_(ANSWER_KINDS), a.other_track_id.is_(None))
         questions = sa.and_(a.kind == "skip", a.supersedes.is_not(None))
-        for row in conn.execute(standing_events(a.track_id.in_(part), sa.or_(answers, questions))):
+        about = [*part, *heirs]
+        for row in conn.execute(standing_events(a.track_id.in_(about), sa.or_(answers, questions))):
             one = event_of(row)
-            if one.kind == "skip":
-                if one.in_review:
-                    asked[row.track_id].append(one)
-            else:
-                newest[row.track_id][one.annotator_id] = one
+            for track_id in heirs.get(row.track_id, [row.track_id]):
+                if one.kind == "skip":
+                    if one.in_review:
+                        asked[track_id].append(one)
+                    continue
+                theirs = newest[track_id]
+                if row.track_id == track_id:
+                    for key in [key for key in theirs if key[0] == one.annotator_id]:
+                        del theirs[key]
+                theirs[one.annotator_id, row.track_id] = one
     return {i: TrackAnswers(sorted(newest[i].values(), key=lambda one: one.seq), asked[i]) for i in ids}
+
+
+def _heirs(conn: sa.Connection, track_ids: list[int]) -> dict[int, list[int]]:
+    """Of the tracks that are gone and whose answers count for some of these: which of these."""
+    h = t.answer_heir.c
+    found: dict[int, list[int]] = defaultdict(list)
+    rows = conn.execute(
+        sa.select(h.track_id, h.heir_track_id).where(
+            h.heir_track_id.in_(track_ids), h.until_seq.is_(None), h.heir_track_id != h.track_id
+        )
+    )
+    for row in rows:
+        found[row.track_id].append(row.heir_track_id)
+    return dict(found)

@@ -107,6 +107,26 @@ async function claim(n, offline = false) {
   }
 }
 
+/**
+ * A split, a merge or its undoing is stored: tracks of the clip that are no more leave, new ones come before the others.
+ * gone: by their track_id; those that people's cuts have made leave as well, and come back if they are still asked.
+ */
+export async function renew(videoId, gone) {
+  await running;
+  const byCut = (item) => item.video.video_id === videoId && item.track.by_cut;
+  const left = items.value.filter((item) => gone.includes(item.track_id) || byCut(item));
+  await dropItems(left.map((item) => item.item_id));
+  items.value = items.value.filter((item) => !left.includes(item));
+  await refill({ force: true });
+  const first = items.value.filter(byCut);
+  if (!first.length) return;
+  const place = (items.value[0]?.place ?? Date.now()) - 1;
+  const placed = first.map((item, i) => ({ ...item, place: place + i / 1000 }));
+  await keepItems(placed);
+  items.value = [...placed, ...items.value.filter((item) => !first.includes(item))];
+  prepare();
+}
+
 /** Put the first track away: it was answered. The next is on the screen at once. */
 export function advance(itemId) {
   items.value = items.value.filter((item) => item.item_id !== itemId);

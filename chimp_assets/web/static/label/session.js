@@ -6,7 +6,7 @@ import { get, Refusal, uuid } from "../lib/net.js";
 import { flush, onResult, settle, troubled, untilAnswered, waiting } from "../lib/outbox.js";
 import { keepDecision, keepSetting, ownHistory, setting, trimHistory } from "../lib/store.js";
 import { indexed } from "./names.js";
-import { advance, asFirst, items, missing, picturesOf, putFirst, serverNow } from "./queue.js";
+import { advance, asFirst, items, missing, picturesOf, putFirst, renew, serverNow } from "./queue.js";
 
 /** Nobody sees a picture and decides within this time: a key that came so early was meant for the track before. */
 const SHORTEST_LOOK_MS = 80;
@@ -39,6 +39,10 @@ export const recency = computed(() => {
 export const previous = computed(() => decisions.value.find((record) => NAMING.has(record.event.kind)) ?? null);
 
 const NAMING = new Set(["identify", "new_individual"]);
+/** Decisions that make other tracks of what they are about. */
+export const REWRITING = new Set(["split", "merge"]);
+/** id of a decision -> what follows once the server has it. */
+const afterwards = new Map();
 let busy = false;
 let undoing = Promise.resolve();
 let shownAt = 0;
@@ -59,6 +63,9 @@ export async function startSession() {
     }
   });
   onResult((result, record) => {
+    const follow = afterwards.get(record.id);
+    afterwards.delete(record.id);
+    if (follow && result.status !== "rejected") follow();
     if (result.status !== "rejected" || record.event.kind === "retract") return;
     decisions.value = decisions.value.map((one) => (one.id === record.id ? { ...one, rejected: true } : one));
   });
@@ -143,6 +150,7 @@ export async function decide(kind, fields = {}, input = "key") {
       ...fields,
     };
     if (revisited.value) event.supersedes = revisited.value.id;
+    if (REWRITING.has(kind)) afterwards.set(id, () => renew(item.video.video_id, [item.track_id, fields.other_track_id]));
     const record = { id, user: boot.user, state: "waiting", at: Date.now(), event };
     const line = { id, user: boot.user, at: record.at, item, event, undone: false };
     const kept = await keepDecision({ events: [record], history: line, done: item.item_id });
@@ -223,6 +231,7 @@ async function takeBack(line) {
     annotation_id: id, kind: "retract", supersedes: line.id, lane: line.event.lane,
     client_time: new Date(serverNow()).toISOString(),
   };
+  if (REWRITING.has(line.event.kind)) afterwards.set(id, () => renew(line.item.video.video_id, []));
   // What the server never took needs no taking back there.
   const events = rejected ? [] : [{ id, user: boot.user, state: "waiting", at: Date.now(), event }];
   const back = asFirst(line.item);

@@ -7,7 +7,7 @@ import { durable } from "../lib/store.js";
 import { codeOf, DEFAULTS, keyMap, keysOn, remap, restoreKeys, shown, turnKeys } from "./keys.js";
 import { search } from "./names.js";
 import { items, takeOffline } from "./queue.js";
-import { byCode, decisions, index, meaningOf } from "./session.js";
+import { byCode, decisions, index, meaningOf, REWRITING } from "./session.js";
 
 export function save(name, text) {
   const link = document.createElement("a");
@@ -193,15 +193,17 @@ export function NewIndividual({ close, item, typed }) {
   </form>`;
 }
 
-/** Which other track is the same animal? The tracks of the same clip come first. Resolves with a track_id. */
+/** Which other track of this clip is the same animal? Resolves with a track_id. */
 export function Merge({ close, item }) {
   const near = (other) => other.video.video_id === item.video.video_id;
   const others = new Map();
   for (const other of items.value) if (other.track_id !== item.track_id) others.set(other.track_id, { ...other, said: "" });
   for (const line of decisions.value.slice(0, 30)) {
-    if (line.item.track_id !== item.track_id) others.set(line.item.track_id, { ...line.item, said: meaningOf(line.event, t) });
+    // What was split or merged is no track any more.
+    if (line.item.track_id === item.track_id || REWRITING.has(line.event.kind)) continue;
+    others.set(line.item.track_id, { ...line.item, said: meaningOf(line.event, t) });
   }
-  const list = [...others.values()].sort((a, b) => near(b) - near(a)).slice(0, 9);
+  const list = [...others.values()].filter(near).slice(0, 9);
   const [chosen, choose] = useState(0);
   const onKeyDown = (event) => {
     const digit = /^(?:Digit|Numpad)([1-9])$/.exec(event.code);
@@ -222,7 +224,7 @@ export function Merge({ close, item }) {
           <button type="button" aria-pressed=${i === chosen} onClick=${() => choose(i)}>
             <span><kbd>${i + 1}</kbd> ${other.said}</span>
             ${(other.crops[0] || other.face) && html`<img src=${other.crops[0]?.url ?? other.face} alt="" />`}
-            <span class="hint">${near(other) ? t("label.same_clip") : recordingTime(other.video.recorded_at)}</span>
+            <span class="hint">${t("label.same_clip")}</span>
           </button>
         </li>`,
       )}

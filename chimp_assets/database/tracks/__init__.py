@@ -1,0 +1,1 @@
+"""Tracks that took the place of others: what is on record of them, and what they belong to."""
