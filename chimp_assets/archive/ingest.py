@@ -18,8 +18,9 @@ from typing import Any, Literal
 import numpy as np
 import sqlalchemy as sa
 
+from chimp_assets.archive.catalogue.burst_files import files_are_back
 from chimp_assets.archive.catalogue.duplicates import same_pictures, settle_same_pictures, settle_twin, twins
-from chimp_assets.archive.stills.burst_rows import LostRaceError, join_burst, name_sources, waiting_clips
+from chimp_assets.archive.stills.burst_rows import LostRaceError, join_burst, leave_burst, name_sources, waiting_clips
 from chimp_assets.archive.stills.bursts import StillFile
 from chimp_assets.archive.stills.clip import DecodedClip, StillEnding, UnreadablePictureError
 from chimp_assets.archive.storage.archive import ArchiveError
@@ -254,7 +255,9 @@ def _write_video(
         facts = {**decoded.columns, "content_hash": decoded.content_hash, "error": lost}
         settled = settle_same_pictures(conn, job.video_id, before_id, facts, decoded.pts, datetime.now(UTC))
         if settled and members:
+            leave_burst(conn, before_id)
             _join(conn, before_id, members)
+            files_are_back(conn, [before_id], datetime.now(UTC))
         return _Ending("same_pictures", own_shards) if settled else _Ending("overtaken", [])
     taken = _settle(
         conn,

@@ -63,6 +63,12 @@ def join_burst(conn: sa.Connection, burst_id: int, members: Sequence[StillEnding
             raise LostRaceError
 
 
+def leave_burst(conn: sa.Connection, burst_id: int) -> None:
+    """The other files of a burst are no longer a part of it: files with the same pictures have taken their places."""
+    video = schema.video.c
+    conn.execute(sa.update(schema.video).where(video.burst_video_id == burst_id).values(burst_video_id=None))
+
+
 def name_sources(conn: sa.Connection, burst_id: int, video_ids: Sequence[int]) -> None:
     """Which row's file each frame of a burst is, in the order of its frames. conn: inside a write transaction."""
     frame = schema.frame.c

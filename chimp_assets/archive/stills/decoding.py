@@ -59,6 +59,8 @@ _ORIENTATIONS = {
 }
 _NARROW_MODES = ("1", "L", "P", "RGB", "CMYK", "YCbCr", "HSV")
 _CLEAR_MODES = ("LA", "PA", "La", "RGBA", "RGBa", "RGBX")
+# A limit of the whole process; `refuse_larger` comes before any pixel is read, and the user sets it.
+Image.MAX_IMAGE_PIXELS = None
 # Whether cut files are read is a switch of the whole process.
 _CUT_FILES = Lock()
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
@@ -64,6 +65,12 @@ def exif_of(image: Any) -> ExifFacts:
 
 def facts_of_tags(exif: Any, xmp: str = "") -> ExifFacts:
     """`exif_of` from tags (PIL.Image.Exif, or None) and the text of an XMP packet."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what is damaged, nothing is missed
+        return _facts_of_tags(exif, xmp)
+
+
+def _facts_of_tags(exif: Any, xmp: str) -> ExifFacts:
     base: Mapping[int, Any] = _or(lambda: dict(exif or {}), {})
     more: Mapping[int, Any] = _or(lambda: dict(exif.get_ifd(ExifTags.IFD.Exif)) if exif else {}, {})
     gps: Mapping[int, Any] = _or(lambda: dict(exif.get_ifd(ExifTags.IFD.GPSInfo)) if exif else {}, {})
@@ -93,7 +100,9 @@ def exif_of_bytes(content: bytes) -> Any:
     """Tags (PIL.Image.Exif) of an EXIF block as HEIC files hold it; None if it cannot be read."""
     exif = Image.Exif()
     try:
-        exif.load(content)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            exif.load(content)
     except Exception:  # what strangers wrote
         return None
     return exif

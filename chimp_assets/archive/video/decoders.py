@@ -35,6 +35,8 @@ from chimp_assets.archive.video.reading import (
     Packer,
     VideoCopy,
     decode_part_message,
+    decode_video,
+    decode_video_message,
 )
 from chimp_assets.archive.video.workers import Worker, WorkerDeathError, WorkerFailureError
 from chimp_assets.errors import ChimpError, FullDiskError
@@ -76,7 +78,7 @@ def decoded(
     if settings.workers == 0:
         for job in jobs:
             whole = replace(job, twins=_twins_of(job, twins))
-            yield job, _attempt(whole, lambda one: _whole(decode_job(one)))
+            yield job, _attempt(whole, lambda one: _whole(decode_job(one) if one.stills else decode_video(one)))
         return
     with _scratch_folder() as scratch, _Crew(settings.workers, settings.stall_s, on_part) as crew:
         if max(job.bytes for job in jobs) >= _LARGE_BYTES:
@@ -102,6 +104,10 @@ def decoded(
 
 def _twins_of(job: DecodeJob, twins: Callable[[int], dict[str, int]]) -> dict[str, int]:
     return {name: video_id for length in sorted(job.lengths) for name, video_id in twins(length).items()}
+
+
+def _reader_of(job: DecodeJob) -> Callable[..., Any]:
+    return decode_job_message if job.stills else decode_video_message
 
 
 class _Crew:
@@ -141,14 +147,14 @@ class _Crew:
         except OSError as error:
             raise refused_by_scratch(error) from error
         try:
-            found = result_of_message(self._call(decode_job_message, job.as_message()))
+            found = result_of_message(self._call(_reader_of(job), job.as_message()))
             if not isinstance(found, LongVideo):
                 return found
             with self._one_long_video:
                 whole = self._in_parts(job, found)
             if whole is not None:
                 return whole
-            return _whole(result_of_message(self._call(decode_job_message, replace(job, scratch=None).as_message())))
+            return _whole(result_of_message(self._call(_reader_of(job), replace(job, scratch=None).as_message())))
         finally:
             shutil.rmtree(job.scratch, ignore_errors=True)
 

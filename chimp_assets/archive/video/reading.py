@@ -257,6 +257,11 @@ def _duration_of(claimed: float | None, seen: float, policy: str) -> float:
     return seen if claimed is None or abs(seen - claimed) > slack_s else claimed
 
 
+def decode_video_message(message: dict[str, Any], beat: Beat) -> dict[str, Any]:
+    """`decode_video` for another process: answers what `outcome_of_message` reads."""
+    return outcome_as_message(decode_video(DecodeJob.of_message(message), beat))
+
+
 def outcome_as_message(outcome: DecodedVideo | VideoCopy | LongVideo) -> dict[str, Any]:
     """For another process: what `outcome_of_message` reads."""
     if isinstance(outcome, VideoCopy):
