@@ -169,7 +169,7 @@ def _pixels(
     with _image(file) as image:
         exif = exif_of(image)
         size = image.size
-        refuse_larger(*size, max_pixels, name)
+        refuse_larger(size[0], size[1], max_pixels, name)
         frames = _frames_in(image)
         if longest_side is not None and max(size) > longest_side:
             share = longest_side / max(size)
@@ -263,7 +263,7 @@ def _hash_of(picture: np.ndarray, facts: VideoFacts) -> str | None:
         return None
     digest = hashlib.blake2b(digest_size=32)
     digest.update(f"1|still|{facts.width}x{facts.height}|{facts.rotation}|{facts.mirrored}|{picture.shape}".encode())
-    digest.update(np.ascontiguousarray(picture))
+    digest.update(np.ascontiguousarray(picture).data)
     return digest.hexdigest()
 
 
@@ -294,6 +294,13 @@ def _read_heic(path: Path, file: BinaryIO, longest_side: int | None, max_pixels:
             notes.append(f"{path.name} holds {found.n_video_streams} pictures; only the first was read.")
         convert = Converter(pixel_aspect(stream), longest_side, max_pixels, path.name, notes.append)
         picture = convert(frame)
-    base = {"time_base_num": TIME_BASE[0], "time_base_den": TIME_BASE[1]}
-    facts = replace(found, codec="heic", duration_s=0.0, avg_fps=None, n_video_streams=1, **base)
+    facts = replace(
+        found,
+        codec="heic",
+        duration_s=0.0,
+        avg_fps=None,
+        n_video_streams=1,
+        time_base_num=TIME_BASE[0],
+        time_base_den=TIME_BASE[1],
+    )
     return StillPicture(picture, facts, exif, _hash_of(picture, facts), [], notes)

@@ -30,7 +30,7 @@ from chimp_assets.vision.detection.background import (
     temporal_median,
 )
 from chimp_assets.vision.detection.interface import FrameBoxes, Picture
-from chimp_assets.vision.detection.two_pictures import in_first
+from chimp_assets.vision.detection.two_pictures import in_first, without_rests
 
 F32 = NDArray[np.float32]
 
@@ -179,10 +179,13 @@ def window_boxes(
 
 def _boxes_of_two(window: list[_WorkingPicture], knobs: MotionConfig) -> Iterator[FrameBoxes]:
     """Boxes of both pictures: each against the other as background."""
+    found = []
     for here, other in (window, window[::-1]):
         three = [here, replace(other, frame_no=-1), replace(other, frame_no=-2)]
-        frame_no, boxes = next(window_boxes(three, knobs, 0, 1))
-        yield frame_no, in_first(boxes, here.rgb, other.rgb)
+        _, boxes = next(window_boxes(three, knobs, 0, 1))
+        found.append(in_first(boxes, here.rgb, other.rgb))
+    yield window[0].frame_no, without_rests(found[0], found[1])
+    yield window[1].frame_no, without_rests(found[1], found[0])
 
 
 def _evidence(lab: NDArray[np.uint8], valid: NDArray[np.bool_], knobs: MotionConfig) -> tuple[F32, F32]:

@@ -17,6 +17,9 @@ F32 = NDArray[np.float32]
 
 _RIM = 0.6
 """Width of the surroundings, as a share of the box's sides."""
+_INSIDE = 0.8
+_SMALL = 0.5
+"""A part of the other picture's box is a rest if it lies inside by this share and is smaller than that share of it."""
 _BINS = [8, 8, 8]
 _RANGES = [0, 256, 0, 256, 0, 256]
 
@@ -28,6 +31,21 @@ def in_first(boxes: F32, first: NDArray[np.uint8], second: NDArray[np.uint8]) ->
     """
     kept = [_strangeness(first, box) > _strangeness(second, box) for box in boxes]
     return boxes[np.array(kept, bool)] if len(boxes) else boxes
+
+
+def without_rests(boxes: F32, of_other: F32) -> F32:
+    """The boxes that are no mere part of what stands in the other picture: rests of the ground that it has uncovered.
+
+    boxes, of_other: f32 [k, 5], as `in_first` gave them of the two pictures.
+    """
+    kept = [not any(_is_rest(box, other) for other in of_other) for box in boxes]
+    return boxes[np.array(kept, bool)] if len(boxes) else boxes
+
+
+def _is_rest(box: F32, other: F32) -> bool:
+    low, high = np.maximum(box[:2], other[:2]), np.minimum(box[:2] + box[2:4], other[:2] + other[2:4])
+    area, whole = float(box[2:4].prod()), float(other[2:4].prod())
+    return bool(np.clip(high - low, 0, None).prod() >= _INSIDE * area and area < _SMALL * whole)
 
 
 def _strangeness(picture: NDArray[np.uint8], box: F32) -> float:
