@@ -60,8 +60,8 @@ class VideoSummary:
 @dataclass(frozen=True)
 class ArchiveProgress:
     """Progress of the archive. states: videos and bursts by state; lost: usable ones that lost something;
-    copies: retired as same bytes; tracks: by state; given_up: bundles whose runs kept dying; without_pictures: waiting tracks without
-    pictures (counted up to a thousand).
+    copies: retired as same bytes; tracks: by state; given_up: bundles whose runs kept dying; without_pictures: waiting
+    tracks without pictures (counted up to a thousand).
     """
 
     states: dict[str, int]

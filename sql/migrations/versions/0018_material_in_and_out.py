@@ -55,7 +55,10 @@ def upgrade() -> None:
         "picture_fact",
         sa.Column("video_id", KEY, autoincrement=False, nullable=False),
         sa.Column(
-            "taken", sa.Unicode(60), nullable=True, comment="when it was taken as its EXIF says: ISO 8601, else as written"
+            "taken",
+            sa.Unicode(60),
+            nullable=True,
+            comment="when it was taken as its EXIF says: ISO 8601, else as written",
         ),
         sa.Column("make", sa.Unicode(100), nullable=True),
         sa.Column("model", sa.Unicode(100), nullable=True),
