@@ -28,7 +28,7 @@ import sqlalchemy as sa
 
 from chimp_assets import private_files
 from chimp_assets.addresses import redacted, toml_string
-from chimp_assets.archive.catalogue.file_names import is_video_name
+from chimp_assets.archive.catalogue.file_names import is_listed_name
 from chimp_assets.archive.storage.store import BlobStore
 from chimp_assets.dagster_home import folder_for_dagster
 from chimp_assets.database.connection.engine import Database
@@ -333,12 +333,13 @@ def require_video(archive_url: str | None = None) -> None:
     archive = open_archive(settings)
     others = 0
     for info in archive.list("", None, lambda path, reason: None):
-        if is_video_name(info.key, settings.archive.suffixes):
+        if is_listed_name(info.key, settings):
             return
         others += 1
     raise ArchiveError(
         f"{settings.archive_url} holds no video ({others:,} other files), so no home was made for it.",
-        "Check that it is the right folder and that its disk is mounted; archive.suffixes lists the endings of videos.",
+        "Check that it is the right folder and that its disk is mounted; archive.suffixes and pictures.suffixes list"
+        " the endings of videos and pictures.",
     )
 
 

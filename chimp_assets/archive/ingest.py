@@ -10,20 +10,24 @@ follow from their content, so that a run that was killed at any point and is sta
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
 
 import numpy as np
 import sqlalchemy as sa
 
+from chimp_assets.archive.catalogue.burst_files import files_are_back
 from chimp_assets.archive.catalogue.duplicates import same_pictures, settle_same_pictures, settle_twin, twins
+from chimp_assets.archive.stills.burst_rows import LostRaceError, join_burst, leave_burst, name_sources, waiting_clips
+from chimp_assets.archive.stills.bursts import StillFile
+from chimp_assets.archive.stills.clip import DecodedClip, StillEnding, UnreadablePictureError
 from chimp_assets.archive.storage.archive import ArchiveError
 from chimp_assets.archive.storage.shards import ShardError
 from chimp_assets.archive.storage.store import BlobStore
 from chimp_assets.archive.times.rows import reweigh_bundle
-from chimp_assets.archive.video.decoders import decoded
+from chimp_assets.archive.video.decoders import Decoding, decoded
 from chimp_assets.archive.video.reading import DecodedVideo, DecodeJob, GoneVideoError, VideoCopy
 from chimp_assets.archive.video.signals import VideoSignal
 from chimp_assets.database import schema
@@ -86,6 +90,25 @@ def decode_bundle(
     outcome = BundleDecode()
     store.sweep_partial(f"shards/{bundle_key}", _STALE_S)
     jobs = _jobs(db, archive, store, bundle_key, settings)
+    alone = [
+        single
+        for job, result in _decoded(db, jobs, progress)
+        if not _finish(db, store, job, result, outcome)
+        for single in _singles(job)
+    ]
+    for job, result in _decoded(db, alone, progress):
+        _finish(db, store, job, result, outcome)
+    if outcome.videos:
+        # How long a piece of a recording is says when the next one begins.
+        reweigh_bundle(db, settings, bundle_key)
+    outcome.seconds = time.monotonic() - began
+    return outcome
+
+
+def _decoded(
+    db: Database, jobs: Sequence[DecodeJob], progress: Progress | None
+) -> Iterator[tuple[DecodeJob, Decoding | ChimpError]]:
+    """Each job with what it gave. progress is called when what is yielded has been taken."""
     done = 0
 
     def part_done(job: DecodeJob, parts: int, of: int) -> None:
@@ -94,24 +117,40 @@ def decode_bundle(
 
     for job, result in decoded(jobs, lambda length: _twins(db, length), part_done):
         done += 1
-        if isinstance(result, DecodedVideo) and len(result.shards) > schema.SHARDS_PER_VIDEO:
-            result = ShardError(
-                f"{job.uri} needs {len(result.shards)} shards, more than the {schema.SHARDS_PER_VIDEO} of a video.",
-                "Raise decode.shard_bytes or lower decode.fps.",
-            )
-        if isinstance(result, DecodedVideo):
-            _keep(db, store, job, result, outcome)
-        elif isinstance(result, VideoCopy):
-            _keep_twin(db, job, result, outcome)
-        else:
-            _give_up(db, job, result, outcome)
+        yield job, result
         if progress is not None:
             progress(job.uri, done, len(jobs))
-    if outcome.videos:
-        # How long a piece of a recording is says when the next one begins.
-        reweigh_bundle(db, settings, bundle_key)
-    outcome.seconds = time.monotonic() - began
-    return outcome
+
+
+def _finish(
+    db: Database, store: BlobStore, job: DecodeJob, result: Decoding | ChimpError, outcome: BundleDecode
+) -> bool:
+    """Write what became of a job. Says no, and writes nothing, where one picture of a burst has ended its process:
+    each must then be read alone."""
+    if isinstance(result, DecodedVideo) and len(result.shards) > schema.SHARDS_PER_VIDEO:
+        result = ShardError(
+            f"{job.uri} needs {len(result.shards)} shards, more than the {schema.SHARDS_PER_VIDEO} of a video.",
+            "Raise decode.shard_bytes or lower decode.fps.",
+        )
+    if isinstance(result, DecodedClip):
+        _keep_clip(db, store, job, result, outcome)
+    elif isinstance(result, DecodedVideo):
+        _keep(db, store, job, result, outcome)
+    elif isinstance(result, VideoCopy):
+        _keep_twin(db, job, result, outcome)
+    elif len(job.stills) > 1:
+        return False
+    else:
+        _give_up(db, job, result, outcome)
+    return True
+
+
+def _singles(job: DecodeJob) -> list[DecodeJob]:
+    return [_of_file(job, replace(file, time_s=0.0)) for file in job.stills]
+
+
+def _of_file(job: DecodeJob, file: StillFile) -> DecodeJob:
+    return replace(job, video_id=file.video_id, uri=file.uri, etag=file.etag, bytes=file.bytes, stills=(file,))
 
 
 def _jobs(db: Database, archive: BlobStore, store: BlobStore, bundle_key: str, settings: Settings) -> list[DecodeJob]:
@@ -125,8 +164,15 @@ def _jobs(db: Database, archive: BlobStore, store: BlobStore, bundle_key: str, s
             .where(video.bundle_id == bundle_id, video.state == "registered")
             .order_by(video.video_id)
         ).all()
-    return [
+        clips = waiting_clips(conn, bundle_id, settings.pictures.burst_s)
+    jobs = [
         DecodeJob(r.video_id, r.uri, r.etag, r.bytes, bundle_key, archive, store, settings.decode, {}) for r in rows
+    ]
+    of_burst = {file.video_id: clip for clip in clips for file in clip}
+    return [
+        job if (clip := of_burst.get(job.video_id)) is None else replace(_of_file(job, clip[0]), stills=tuple(clip))
+        for job in jobs
+        if job.video_id not in of_burst or job.video_id == min(file.video_id for file in of_burst[job.video_id])
     ]
 
 
@@ -144,10 +190,21 @@ class _Ending:
     twin_id: int | None = None
 
 
-def _keep(db: Database, store: BlobStore, job: DecodeJob, decoded: DecodedVideo, outcome: BundleDecode) -> None:
-    """Write the rows of a decoded video, all or none, then delete the shards that are not needed."""
+def _keep(
+    db: Database,
+    store: BlobStore,
+    job: DecodeJob,
+    decoded: DecodedVideo,
+    outcome: BundleDecode,
+    files: Sequence[StillEnding] = (),
+) -> None:
+    """Write the rows of a decoded video, all or none, then delete the shards that are not needed. files: of a clip of
+    pictures, one for each frame."""
     lost = _shortened(decoded.problems)
-    ending = db.transact(lambda conn: _write_video(conn, job, decoded, lost))
+    try:
+        ending = db.transact(lambda conn: _write_video(conn, job, decoded, lost, files))
+    except LostRaceError:
+        ending = _Ending("overtaken", [])
     for uri in ending.unneeded:
         store.delete(uri)
     if ending.twin_id is not None:
@@ -165,11 +222,31 @@ def _keep(db: Database, store: BlobStore, job: DecodeJob, decoded: DecodedVideo,
             outcome.partial.append((job.uri, lost))
 
 
-def _write_video(conn: sa.Connection, job: DecodeJob, decoded: DecodedVideo, lost: str | None) -> _Ending:
+def _keep_clip(db: Database, store: BlobStore, job: DecodeJob, clip: DecodedClip, outcome: BundleDecode) -> None:
+    """Write the rows of a clip of pictures, all or none, and what became of the files that are not in it."""
+    if clip.video is not None:
+        kept = [ending for ending in clip.endings if ending.kind == "kept"]
+        _keep(db, store, _of_file(job, kept[0].file), clip.video, outcome, kept)
+    for ending in clip.endings:
+        one = _of_file(job, ending.file)
+        if ending.kind == "copy":
+            _keep_twin(db, one, VideoCopy(ending.twin_id, ending.content_hash), outcome)
+        elif ending.kind == "failed":
+            _give_up(db, one, UnreadablePictureError(ending.error, ending.remedy), outcome)
+        elif ending.kind == "gone":
+            _give_up(db, one, GoneVideoError(ending.error, ending.remedy), outcome)
+
+
+def _write_video(
+    conn: sa.Connection, job: DecodeJob, decoded: DecodedVideo, lost: str | None, files: Sequence[StillEnding] = ()
+) -> _Ending:
     """The rows of a decoded video, unless it turns out to be a copy or its row has changed meanwhile."""
     own_shards = [shard.uri for shard in decoded.shards]
     # A copy of this file may have been decoded elsewhere at the same time.
     take_numbers(conn, "discovery", 0)
+    members = files[1:]
+    if members and _has_copies(conn, files):
+        return _Ending("overtaken", [])
     twin_id = twins(conn, [job.bytes]).get(job.bytes, {}).get(decoded.content_hash)
     if twin_id is not None and twin_id != job.video_id:
         return _Ending("same_bytes", own_shards, twin_id)
@@ -177,6 +254,10 @@ def _write_video(conn: sa.Connection, job: DecodeJob, decoded: DecodedVideo, los
     if before_id is not None:
         facts = {**decoded.columns, "content_hash": decoded.content_hash, "error": lost}
         settled = settle_same_pictures(conn, job.video_id, before_id, facts, decoded.pts, datetime.now(UTC))
+        if settled and members:
+            leave_burst(conn, before_id)
+            _join(conn, before_id, members)
+            files_are_back(conn, [before_id], datetime.now(UTC))
         return _Ending("same_pictures", own_shards) if settled else _Ending("overtaken", [])
     taken = _settle(
         conn,
@@ -191,7 +272,23 @@ def _write_video(conn: sa.Connection, job: DecodeJob, decoded: DecodedVideo, los
     if not taken:
         return _Ending("overtaken", [])
     before = _replace_frames(conn, job, decoded)
+    if members:
+        _join(conn, job.video_id, members)
     return _Ending("decoded", sorted(set(before) - set(own_shards)))
+
+
+def _has_copies(conn: sa.Connection, files: Sequence[StillEnding]) -> bool:
+    """Whether a picture that was to be a frame is known meanwhile: decoding the bundle again finds that."""
+    known = twins(conn, {ending.file.bytes for ending in files})
+    return any(
+        known.get(ending.file.bytes, {}).get(ending.content_hash, ending.file.video_id) != ending.file.video_id
+        for ending in files
+    )
+
+
+def _join(conn: sa.Connection, burst_id: int, members: Sequence[StillEnding]) -> None:
+    join_burst(conn, burst_id, members, datetime.now(UTC))
+    name_sources(conn, burst_id, [burst_id, *(member.file.video_id for member in members)])
 
 
 def _replace_frames(conn: sa.Connection, job: DecodeJob, decoded: DecodedVideo) -> list[str]:

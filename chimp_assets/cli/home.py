@@ -21,7 +21,9 @@ settings_app = typer.Typer(no_args_is_help=True, help="Settings that all hosts o
 
 @app.command()
 def init(
-    archive: Annotated[str | None, typer.Argument(help="Folder or az://container/prefix of your videos.")] = None,
+    archive: Annotated[
+        str | None, typer.Argument(help="Folder or az://container/prefix of your videos and pictures.")
+    ] = None,
     engine: Annotated[
         Engine | None,
         typer.Option(help="Where runs go: this machine, Celery's workers on several, or Kubernetes. Default: local."),

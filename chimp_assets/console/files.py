@@ -20,7 +20,7 @@ FILES_SHOWN = 10
 """Files that an ingest names at its end; `chimp status --failed` names all."""
 
 PASSED_OVER_WORDS = {
-    "not_video": "not videos by name",
+    "not_video": "not videos or pictures by name",
     "system": "hidden or system files",
     "own": "homes and stores of Chimp Assets",
     "link": "symbolic links, which are not followed",

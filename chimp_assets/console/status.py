@@ -26,7 +26,8 @@ CONCLUSIONS_SHOWN = 10
 def show_status(status: Status) -> None:
     """A home at a glance."""
     facts = [
-        ("videos", counts_in_words(status.videos)),
+        ("videos and bursts" if status.pictures.files else "videos", counts_in_words(status.videos)),
+        *([("pictures", str(status.pictures))] if status.pictures.files else []),
         ("footage", f"{hours_in_words(status.hours)} decoded{_waiting(status.pace)}"),
         *([("times", times_in_words(status.times))] if status.times else []),
         ("frames", f"{status.frames:,} ({status.shard_bytes / 1e6:,.1f} MB of shards)"),

@@ -327,6 +327,22 @@ video = Table(
     Index("ix_video_place_day", "site", "camera", "recorded_on"),
 )
 
+picture_fact = Table(
+    "picture_fact",
+    metadata,
+    Column("video_id", BigKey, _fk("video.video_id"), primary_key=True, autoincrement=False),
+    Column("taken", Unicode(60), comment="when it was taken as its EXIF says: ISO 8601, else as written"),
+    Column("make", Unicode(100)),
+    Column("model", Unicode(100)),
+    Column("serial", Unicode(100), comment="of the camera"),
+    Column("latitude", Double, comment="degrees, WGS 84, exact: never to be exported unless asked for"),
+    Column("longitude", Double, comment="degrees, WGS 84, exact: never to be exported unless asked for"),
+    Column("gone_at", UtcDateTime, comment="of a burst: since when this picture's file is gone while the burst stays"),
+    CheckConstraint("latitude between -90 and 90", name="latitude_on_earth"),
+    CheckConstraint("longitude between -180 and 180", name="longitude_on_earth"),
+    comment="one row for each file that is listed as a picture: what it says of itself",
+)
+
 video_time = Table(
     "video_time",
     metadata,

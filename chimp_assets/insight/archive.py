@@ -59,9 +59,9 @@ class VideoSummary:
 
 @dataclass(frozen=True)
 class ArchiveProgress:
-    """Progress of the archive. states: videos by state; lost: usable videos that lost something; copies: retired as
-    same bytes; tracks: by state; given_up: bundles whose runs kept dying; without_pictures: waiting tracks without
-    pictures (counted up to a thousand).
+    """Progress of the archive. states: videos and bursts by state; lost: usable ones that lost something;
+    copies: retired as same bytes; tracks: by state; given_up: bundles whose runs kept dying; without_pictures: waiting
+    tracks without pictures (counted up to a thousand).
     """
 
     states: dict[str, int]
@@ -157,7 +157,7 @@ def failures(conn: sa.Connection, limit: int = SHOWN) -> list[VideoSummary]:
 def progress(conn: sa.Connection, workers: int) -> ArchiveProgress:
     """Progress of the archive now. workers: decoding processes, for the speed."""
     v, q = t.video.c, t.acquisition_queue.c
-    states = _counts(conn, v.state)
+    states = _counts(conn, v.state, v.burst_video_id.is_(None))
     usable = v.state.in_(("decoded", "tracked"))
     frames, seconds = conn.execute(
         sa.select(sa.func.coalesce(sa.func.sum(v.n_frames), 0), sa.func.coalesce(sa.func.sum(v.duration_s), 0.0)).where(
@@ -193,12 +193,13 @@ def storage_use(conn: sa.Connection) -> StorageUse:
     for kind, key, size in kinds:
         statement = sa.select(sa.func.count(key), sa.func.coalesce(sa.func.sum(size), 0))
         if kind == "archive":
-            statement = statement.where(t.video.c.state != "retired")
+            there = sa.or_(t.video.c.state != "retired", t.video.c.burst_video_id.is_not(None))
+            statement = statement.where(there)
         n, total = conn.execute(statement).one()
         found.append((kind, int(n), int(total)))
     return StorageUse(found)
 
 
-def _counts(conn: sa.Connection, column: Any) -> dict[str, int]:
-    rows = conn.execute(sa.select(column, sa.func.count()).group_by(column).order_by(column))
+def _counts(conn: sa.Connection, column: Any, *only: sa.ColumnElement[bool]) -> dict[str, int]:
+    rows = conn.execute(sa.select(column, sa.func.count()).where(*only).group_by(column).order_by(column))
     return {key: n for key, n in rows}

@@ -19,6 +19,7 @@ from chimp_assets.database.footage.passed_over import (
     labels_left_behind,
     passed_over_files,
 )
+from chimp_assets.database.footage.pictures import PictureCounts, picture_counts
 from chimp_assets.database.footage.times import Times, times_of
 from chimp_assets.database.labels.agreement import SelfAgreement, recent_self_agreement
 from chimp_assets.database.upkeep.invariants import failed_videos
@@ -88,7 +89,7 @@ class Status:
     recording times. passed_over: files of the archive that are not read; left_behind: replaced files whose labels
     stayed on the old version. given_up: bundles whose runs kept dying. failed: the first FAILED_SHOWN that failed or
     lost something. agreement: self-agreement of each person who was asked again; to_review: None for heads saved before
-    this field existed. open_alerts: what changed, a sentence each.
+    this field existed. open_alerts: what changed, a sentence each. pictures: their files; a burst is one of videos.
     """
 
     videos: dict[str, int]
@@ -118,6 +119,7 @@ class Status:
     passed_over: PassedOverFiles = field(default_factory=PassedOverFiles)
     left_behind: list[StrandedLabels] = field(default_factory=list)
     open_alerts: list[str] = field(default_factory=list)
+    pictures: PictureCounts = field(default_factory=PictureCounts)
 
     def as_dict(self) -> dict[str, Any]:
         """For the machine-readable line."""
@@ -259,7 +261,7 @@ def status_of(conn: sa.Connection, workers: int = 1) -> Status:
         ).where(usable)
     ).one()
     count = sa.select(sa.func.count()).select_from(t.video)
-    videos = _counts(conn, t.video.c.state)
+    videos = _counts(conn, t.video.c.state, t.video.c.burst_video_id.is_(None))
     return Status(
         videos=videos,
         n_failed=videos.get("failed", 0),
@@ -296,6 +298,7 @@ def status_of(conn: sa.Connection, workers: int = 1) -> Status:
         passed_over=passed_over_files(conn, FAILED_SHOWN),
         left_behind=labels_left_behind(conn),
         open_alerts=[sentence(one) for one in alerts(conn, (OPEN,))],
+        pictures=picture_counts(conn),
     )
 
 

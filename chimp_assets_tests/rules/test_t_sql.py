@@ -10,10 +10,14 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from sqlalchemy.sql.elements import ReleaseSavepointClause, SavepointClause
 
 from benchmarks.support.nightly import archive_of_blocks
+from chimp_assets.archive.catalogue.discover import discover
+from chimp_assets.archive.ingest import decode_bundle
+from chimp_assets.archive.video.originals import read_original
 from chimp_assets.database import schema as s
 from chimp_assets.database.files import label_files
 from chimp_assets.database.files.effort_files import import_effort
 from chimp_assets.database.files.individual_files import import_individuals
+from chimp_assets.database.footage.pictures import PictureCounts, picture_counts
 from chimp_assets.database.individuals import merges
 from chimp_assets.database.labels.events import record_events
 from chimp_assets.database.upkeep import invariants, migrations, views
@@ -43,6 +47,8 @@ from chimp_assets.settings import shipped_file
 from chimp_assets.vision import train
 from chimp_assets.vision.datasets.tracks import SqlTrackDataset
 from chimp_assets.vision.detection.imported import imported_detector
+from chimp_assets.vision.tracking.bundle import track_bundle
+from chimp_assets_tests.archive.stills.photos import photo
 from chimp_assets_tests.database import t_sql
 from chimp_assets_tests.database.world import event, make_world, plan_pairs, track
 from chimp_assets_tests.exchange.imports.pictures import add_pictures
@@ -156,6 +162,34 @@ def test_what_is_said_of_pairs_is_t_sql(home, spoken):
     wrong = [found for element, names in said if (found := t_sql.faults_of(t_sql.compiled(element, names)))]
     assert wrong == []
     assert sum("other_track_id" in str(element) for element, _ in said) > 10, "too little was said of pairs"
+
+
+def test_what_is_said_of_bursts_is_t_sql(home, tmp_path, spoken, monkeypatch):
+    """Pictures that are listed, decoded, tracked, deleted, moved, and seen again."""
+    monkeypatch.setenv("CHIMP_DECODE__WORKERS", "0")
+    folder = tmp_path / "pictures" / "cam1"
+    for n in range(4):
+        photo(folder / f"{n}.jpg", f"2023:05:06 07:08:{n:02d}")
+    filmed = Home.open(home.settings.home, archive_url=str(folder.parent), pictures={"crops": ["cam1/"]})
+    for change in (
+        lambda: None,
+        lambda: (folder / "1.jpg").unlink(),
+        lambda: (folder / "0.jpg").rename(folder / "moved.jpg"),
+        lambda: photo(folder / "2.jpg", "2023:05:06 07:08:02", seed=9),
+    ):
+        change()
+        for key in [*discover(filmed.database, filmed.archive, filmed.settings).new_bundles, "cam1-0001"]:
+            decode_bundle(filmed.database, filmed.archive, filmed.store, key, filmed.settings)
+            track_bundle(filmed.database, filmed.store, key, filmed.settings)
+    read_original(filmed.database, filmed.archive, 1, 0.0, filmed.settings.decode)
+    with filmed.database.read() as conn:
+        assert picture_counts(conn) == PictureCounts(files=5, bursts=1, in_bursts=4, gone=2)
+    filmed.database.dispose()
+    others = (str, SavepointClause, ReleaseSavepointClause)
+    said = [(element, names) for element, names in spoken if not isinstance(element, others)]
+    wrong = [found for element, names in said if (found := t_sql.faults_of(t_sql.compiled(element, names)))]
+    assert wrong == []
+    assert sum("burst_video_id" in str(element) for element, _ in said) > 10, "too little was said of bursts"
 
 
 def test_what_is_said_of_alerts_is_t_sql(home, spoken):

@@ -11,18 +11,21 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import partial
+from functools import cache, partial
 from typing import Any
 from urllib.parse import unquote
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import sqlalchemy as sa
 
+from chimp_assets.archive.catalogue.burst_files import files_are_gone
 from chimp_assets.archive.catalogue.container_times import ContainerTimes
 from chimp_assets.archive.catalogue.duplicates import bring_back
 from chimp_assets.archive.catalogue.listing import Listing, PassedOverFile
 from chimp_assets.archive.catalogue.register import NewVideo, register, version_of
 from chimp_assets.archive.catalogue.settling import Patience
+from chimp_assets.archive.stills.headers import PictureFacts
+from chimp_assets.archive.stills.kinds import is_picture_name
 from chimp_assets.archive.storage.archive import ArchiveError
 from chimp_assets.archive.storage.store import BlobInfo, BlobStore
 from chimp_assets.archive.times.neighbours import rules_of
@@ -134,7 +137,7 @@ class Comparison:
         known, gone = self._known(upto)
         if gone:
             # First of all: a copy whose original has gone is no longer a copy.
-            self._retire(gone)
+            self._let_go(gone)
             self._bring_back_copies([video_id for video_id, _ in gone], upto)
             known, _ = self._known(upto)
         self._take(known)
@@ -150,7 +153,7 @@ class Comparison:
             for row in conn.execute(_versions().where(*_between(self._after, upto)).execution_options(yield_per=_PAGE)):
                 if row.uri in listed:
                     known[row.uri] = row
-                elif row.state != "retired" and not self._is_hidden(row.uri):
+                elif row.state not in _AWAY and not self._is_hidden(row.uri):
                     gone.append((row.video_id, row.uri))
         return known, gone
 
@@ -172,9 +175,9 @@ class Comparison:
                     fresh.append(self._new_video(info, row, at))
                     continue
                 touched.append((row.video_id, info.etag))
-            if row.state != "retired":
+            if row.state not in _AWAY:
                 found.unchanged += 1
-            elif row.duplicate_of_video_id is not None and row.original_state != "retired":
+            elif row.duplicate_of_video_id is not None and row.original_state not in _AWAY:
                 found.duplicates += 1
             else:
                 back.append(row)
@@ -203,26 +206,34 @@ class Comparison:
         self._found.replaced += sum(v.replaces is not None for v in added)
 
     def _new_video(self, info: BlobInfo, replaces: Any | None, at: datetime) -> NewVideo:
-        seen, verdict = _recorded_at(info, self._probes, self._settings, at)
+        picture: PictureFacts | None = None
+        if is_picture_name(info.key, self._settings.pictures.suffixes):
+            picture = self._probes.picture(info.key)
+        seen, verdict = _recorded_at(info, picture, self._probes, self._settings, at)
         moment = verdict.moment or info.modified
         day = moment.astimezone(self._zone).date()
-        return NewVideo(info, moment, day, verdict.source or "file_time", replaces, seen.as_text())
+        columns = None if picture is None else picture.columns
+        return NewVideo(info, moment, day, verdict.source or "file_time", replaces, seen.as_text(), columns)
 
     def _bring_back_copies(self, gone: Sequence[int], upto: str | None) -> None:
         """Copies of videos that have just retired take their places, if their own files are still there.
 
         Those in the page are left to it.
         """
-        original, copy = schema.video.c, schema.video.alias("copy").c
+        original, copy, fact = schema.video.c, schema.video.alias("copy").c, schema.picture_fact.c
         listed = {info.key for info in self._page}
         for start in range(0, len(gone), _PAGE):
             with self._db.read() as conn:
                 rows = conn.execute(
                     sa.select(copy.video_id, copy.uri, copy.etag)
                     .join_from(schema.video, copy.video_id.table, copy.duplicate_of_video_id == original.video_id)
+                    .outerjoin(schema.picture_fact, fact.video_id == original.video_id)
                     .where(
                         original.video_id.in_(gone[start : start + _PAGE]),
-                        original.state == "retired",
+                        sa.or_(
+                            sa.and_(original.state == "retired", original.burst_video_id.is_(None)),
+                            fact.gone_at.is_not(None),
+                        ),
                         copy.state == "retired",
                         copy.uri != original.uri,
                     )
@@ -247,8 +258,9 @@ class Comparison:
         if conn.execute(still).first() is not None:
             bring_back(conn, video_id, self._now())
 
-    def _retire(self, gone: Sequence[tuple[int, str]]) -> None:
-        """Retire videos, given by id and uri. If time runs out, the next call begins before those that are left."""
+    def _let_go(self, gone: Sequence[tuple[int, str]]) -> None:
+        """Retire videos, given by id and uri, or mark what is gone of a burst. If time runs out, the next call begins
+        before those that are left."""
         video = schema.video.c
         for start in range(0, len(gone), _PAGE):
             if start and self.is_late():
@@ -259,17 +271,11 @@ class Comparison:
 
             def write(conn: sa.Connection, some: dict[int, str] = some) -> int:
                 take_numbers(conn, "discovery", 0)
-                rows = conn.execute(
-                    sa.select(video.video_id, video.uri).where(video.video_id.in_(some), video.state != "retired")
-                )
+                rows = conn.execute(sa.select(video.video_id, video.uri).where(video.video_id.in_(some))).all()
                 # A video that moved meanwhile has left its place to another row.
-                ids = [row.video_id for row in rows if row.uri == some[row.video_id]]
-                changed = conn.execute(
-                    sa.update(schema.video)
-                    .where(video.video_id.in_(ids))
-                    .values(state="retired", updated_at=self._now())
+                return files_are_gone(
+                    conn, [row.video_id for row in rows if row.uri == some[row.video_id]], self._now()
                 )
-                return changed.rowcount
 
             self._found.retired += self._db.transact(write)
 
@@ -286,29 +292,51 @@ def _require_a_video(archive: BlobStore, settings: Settings) -> None:
     remarks += ["the home or the store is no archive"] * (own > 0)
     raise ArchiveError(
         f"{unquote(archive.url)} holds no video ({'; '.join(remarks)}).",
-        "Check that it is the right folder and that its disk is mounted; archive.suffixes says what a video is.",
+        "Check that it is the right folder and that its disk is mounted; archive.suffixes and pictures.suffixes say"
+        " what a video or picture is.",
     )
 
 
+_GONE = "gone"
+_AWAY = ("retired", _GONE)
+"""States of rows whose file is not there, or stands for nothing; gone: of a burst that stays."""
+
+
+@cache
 def _versions() -> sa.Select[Any]:
-    """What is known of each version of each file, in the order of the listing; the latest version comes last."""
-    video, original = schema.video.c, schema.video.alias("original")
+    """What is known of each version of each file, in the order of the listing; the latest version comes last.
+
+    Of a picture of a burst, state is that of the burst: its own row is retired.
+    """
+    video = schema.video
+    original, burst = video.alias("original"), video.alias("burst")
+    fact = schema.picture_fact
+    original_burst, original_fact = video.alias("original_burst"), fact.alias("original_fact")
     return (
         sa.select(
-            video.video_id,
-            video.bundle_id,
-            video.uri,
-            video.version,
-            video.etag,
-            video.bytes,
-            video.content_hash,
-            video.state,
-            video.duplicate_of_video_id,
-            original.c.state.label("original_state"),
+            video.c.video_id,
+            video.c.bundle_id,
+            video.c.uri,
+            video.c.version,
+            video.c.etag,
+            video.c.bytes,
+            video.c.content_hash,
+            _state_of(video, burst, fact).label("state"),
+            video.c.duplicate_of_video_id,
+            _state_of(original, original_burst, original_fact).label("original_state"),
         )
-        .outerjoin_from(schema.video, original, original.c.video_id == video.duplicate_of_video_id)
-        .order_by(video.uri, video.version)
+        .outerjoin_from(video, original, original.c.video_id == video.c.duplicate_of_video_id)
+        .outerjoin(original_burst, original_burst.c.video_id == original.c.burst_video_id)
+        .outerjoin(original_fact, original_fact.c.video_id == original.c.video_id)
+        .outerjoin(burst, burst.c.video_id == video.c.burst_video_id)
+        .outerjoin(fact, fact.c.video_id == video.c.video_id)
+        .order_by(video.c.uri, video.c.version)
     )
+
+
+def _state_of(row: Any, burst: Any, fact: Any) -> sa.ColumnElement[str]:
+    state = sa.func.coalesce(burst.c.state, row.c.state)
+    return sa.case((sa.and_(fact.c.gone_at.is_not(None), state != "retired"), _GONE), else_=state)
 
 
 def _between(after: str | None, upto: str | None) -> list[sa.ColumnElement[bool]]:
@@ -344,10 +372,13 @@ def _same_bytes(archive: BlobStore, info: BlobInfo, row: Any) -> bool:
 
 
 def _recorded_at(
-    info: BlobInfo, probes: ContainerTimes, settings: Settings, at: datetime
+    info: BlobInfo, picture: PictureFacts | None, probes: ContainerTimes, settings: Settings, at: datetime
 ) -> tuple[Witnesses, RecordingTime]:
     """A file's witnesses and what follows from them alone; neighbours are consulted afterwards."""
-    tags, seconds = probes.created_at(info.key) or ({}, None)
+    if picture is not None:
+        tags, seconds = picture.tags, None
+    else:
+        tags, seconds = probes.created_at(info.key) or ({}, None)
     seen = Witnesses(info.key, tags, info.modified, seconds)
     return seen, weigh(seen, rules_of(settings, at + timedelta(days=1)))
 

@@ -16,6 +16,7 @@ from typing import Any, Literal
 import numpy as np
 import sqlalchemy as sa
 
+from chimp_assets.archive.catalogue.burst_files import exchange_facts, files_are_back, is_of_burst, reached_state
 from chimp_assets.archive.catalogue.places import copy_marks
 from chimp_assets.archive.times.rows import follow, is_corrected
 from chimp_assets.database import schema
@@ -26,7 +27,8 @@ _ACTIVE = ("decoded", "tracked")
 
 
 def twins(conn: sa.Connection, sizes: Iterable[int]) -> dict[int, dict[str, int]]:
-    """bytes to {content_hash: video_id} of videos of these sizes that have frames and are no duplicates themselves.
+    """bytes to {content_hash: video_id} of videos of these sizes that have frames, or are pictures of a burst that has,
+    and are no duplicates themselves.
 
     Of several with the same bytes the one whose file is there, else the oldest. Sizes without any are left out.
     """
@@ -70,7 +72,7 @@ def settle_twin(
         "error": None,
         "updated_at": at,
     }
-    if twin.state in _ACTIVE and copy_marks(new.uri) >= copy_marks(twin.uri):
+    if _has_its_file(conn, twin) and copy_marks(new.uri) >= copy_marks(twin.uri):
         _write(conn, video_id, **values)
         return "duplicate"
     _take_place(conn, new, twin, at, values)
@@ -87,6 +89,7 @@ def _take_place(
     _write(conn, twin.video_id, uri=new.uri, version=new.version, etag=new.etag, **place, **facts)
     if "recorded_at" in place:
         follow(conn, new.video_id, twin.video_id)
+    exchange_facts(conn, new.video_id, twin.video_id)
     where = {name: getattr(twin, name) for name in ("site", "camera", "uri", "version", "etag")}
     _write(conn, new.video_id, **where, **values)
     bring_back(conn, twin.video_id, at)
@@ -157,11 +160,10 @@ def settle_same_pictures(
 
 def bring_back(conn: sa.Connection, video_id: int, at: datetime) -> None:
     """A retired video whose file is there again goes on from the step that its rows prove."""
-    state = "registered"
-    for table, reached in ((schema.track, "tracked"), (schema.frame, "decoded")):
-        if conn.execute(sa.select(table.c.video_id).where(table.c.video_id == video_id).limit(1)).first():
-            state = reached
-            break
+    if is_of_burst(conn, video_id):
+        files_are_back(conn, [video_id], at)
+        return
+    state = reached_state(conn, video_id)
     values: dict[str, Any] = {"state": state, "duplicate_of_video_id": None, "updated_at": at}
     if state == "registered":
         values["error"] = None
@@ -170,7 +172,21 @@ def bring_back(conn: sa.Connection, video_id: int, at: datetime) -> None:
 
 def _holds_frames() -> tuple[sa.ColumnElement[bool], ...]:
     video = schema.video.c
-    return (video.state.in_((*_ACTIVE, "retired")), video.n_frames > 0, video.duplicate_of_video_id.is_(None))
+    return (
+        video.state.in_((*_ACTIVE, "retired")),
+        sa.or_(video.n_frames > 0, video.burst_video_id.is_not(None)),
+        video.duplicate_of_video_id.is_(None),
+    )
+
+
+def _has_its_file(conn: sa.Connection, row: sa.Row[Any]) -> bool:
+    """Whether the file of a row that holds frames, or a frame of a burst, was there at the last listing."""
+    video, fact = schema.video.c, schema.picture_fact.c
+    gone_at = conn.scalar(sa.select(fact.gone_at).where(fact.video_id == row.video_id))
+    state = row.state
+    if row.burst_video_id is not None:
+        state = conn.scalar(sa.select(video.state).where(video.video_id == row.burst_video_id))
+    return state in _ACTIVE and gone_at is None
 
 
 def _place_of(new: sa.Row[Any], twin: sa.Row[Any], by_clock: bool) -> dict[str, Any]:

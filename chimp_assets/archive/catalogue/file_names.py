@@ -14,11 +14,14 @@ from datetime import datetime
 from pathlib import PurePosixPath
 
 from chimp_assets.archive.catalogue.places import is_system, place_of
+from chimp_assets.archive.stills.kinds import is_picture_name, is_thumbnail_name
 from chimp_assets.archive.times.names import time_of_name
+from chimp_assets.settings import Settings
 
 __all__ = [
     "bundle_folder_of",
     "distinct_slug_of",
+    "is_listed_name",
     "is_video_name",
     "place_of",
     "slug_of",
@@ -39,6 +42,13 @@ _UNSET_CLOCKS = {(1, 1, 1970), (1, 1, 1980)}
 def is_video_name(key: str, suffixes: tuple[str, ...]) -> bool:
     """Whether a path is listed as a video: a known ending, and nothing hidden (`._clip.mp4`) or of a recycle bin."""
     return key.lower().endswith(suffixes) and not any(is_system(part) for part in key.split("/"))
+
+
+def is_listed_name(key: str, settings: Settings) -> bool:
+    """Whether a path becomes a row of `video`: a video or a picture by its ending, and no thumbnail of another file."""
+    if is_video_name(key, settings.archive.suffixes) and not is_picture_name(key, settings.pictures.suffixes):
+        return True
+    return is_video_name(key, settings.pictures.suffixes) and not is_thumbnail_name(key)
 
 
 def bundle_folder_of(key: str) -> str:

@@ -19,8 +19,9 @@ from urllib.parse import unquote, urlsplit
 
 import sqlalchemy as sa
 
-from chimp_assets.archive.catalogue.file_names import is_video_name
+from chimp_assets.archive.catalogue.file_names import is_listed_name
 from chimp_assets.archive.catalogue.places import system_part
+from chimp_assets.archive.stills.kinds import is_picture_name
 from chimp_assets.archive.storage.blobs import BlobInfo, Walk
 from chimp_assets.database.connection.bulk import insert_one, insert_rows
 from chimp_assets.database.connection.counters import take_numbers
@@ -44,8 +45,11 @@ _STORE_FOLDERS = {
     "plots", "evaluation", "evaluations", "item-media", "layouts", "training",
 }  # fmt: skip
 
+# What cameras and programs put beside a film or picture.
+_COMPANIONS = {".thm", ".xmp", ".lrv", ".lrf", ".aae", ".dop", ".pp3", ".cpi", ".mpl", ".bdm", ".srt"}
+
 REASON_WORDS = {
-    "not_video": "no videos by their names",
+    "not_video": "no videos or pictures by their names",
     "system": "kept by an operating system or hidden",
     "own": "the home or the store of Chimp Assets",
     "link": "symbolic links that are not followed",
@@ -101,7 +105,7 @@ class Listing:
 
     def __init__(self, archive: Any, settings: Settings, after: str | None) -> None:
         self._archive = archive
-        self._suffixes = settings.archive.suffixes
+        self._settings = settings
         self._after = after
         self._own = _own_prefixes(archive, settings)
         self._has_no_folders = _folder_of(str(archive.url)) is None
@@ -153,11 +157,13 @@ class Listing:
         if part is not None:
             self.tally.add(part, "system", "kept by an operating system, or hidden")
             return False
-        if not is_video_name(key, self._suffixes):
+        if not is_listed_name(key, self._settings):
             ending = PurePosixPath(key).suffix.lower()[:20]
+            why = "its ending is not one of a video or picture (archive.suffixes, pictures.suffixes)"
+            if ending in _COMPANIONS or is_picture_name(key, self._settings.pictures.suffixes):
+                why = "it accompanies a video or picture: a thumbnail, or notes about it"
             # A suffix with odd letters is the end of a sentence and no ending.
-            self.tally.add(key, "not_video", "its ending is not one of a video (archive.suffixes)",
-                           ending if re.fullmatch(r"\.\w{1,12}", ending) else "")  # fmt: skip
+            self.tally.add(key, "not_video", why, ending if re.fullmatch(r"\.\w{1,12}", ending) else "")
             return False
         if units_of(key) > URI_LENGTH:
             self.hidden.append(key)

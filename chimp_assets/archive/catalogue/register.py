@@ -5,13 +5,14 @@ Belongs here: inserting into `video` and `bundle`. Does not belong here: which f
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
 import sqlalchemy as sa
 
+from chimp_assets.archive.catalogue.burst_files import files_are_gone
 from chimp_assets.archive.catalogue.file_names import bundle_folder_of, distinct_slug_of, place_of, slug_of
 from chimp_assets.archive.storage.store import BlobInfo
 from chimp_assets.archive.times.rows import keep_witnesses
@@ -20,13 +21,17 @@ from chimp_assets.database.connection import bulk
 from chimp_assets.database.footage.cameras import CameraNames
 
 _FOLDER_LENGTH = 1000
+_SOME = 500
+PICTURE_FACTS = ("taken", "make", "model", "serial", "latitude", "longitude")
+"""Columns of `picture_fact` that a file itself fills."""
 
 
 @dataclass(frozen=True)
 class NewVideo:
     """A file to be registered. recorded_on: the local day; replaces: the row of the version before, or None.
 
-    witnesses: what was seen of its time (`recording_time.Witnesses.as_text`).
+    witnesses: what was seen of its time (`recording_time.Witnesses.as_text`). picture: what a picture says of itself,
+    values of `picture_fact`; None for a video.
     """
 
     info: BlobInfo
@@ -35,6 +40,7 @@ class NewVideo:
     source: str
     replaces: Any | None
     witnesses: str | None = None
+    picture: Mapping[str, Any] | None = None
 
 
 def version_of(row: Any | None) -> int:
@@ -46,12 +52,7 @@ def register(conn: sa.Connection, bundle_videos: int, videos: Sequence[NewVideo]
     """Rows of new videos and of the bundles they need; versions they replace retire. Returns new bundle keys."""
     if not videos:
         return []
-    for old in (v.replaces for v in videos if v.replaces is not None):
-        conn.execute(
-            sa.update(schema.video)
-            .where(schema.video.c.video_id == old.video_id)
-            .values(state="retired", updated_at=at)
-        )
+    files_are_gone(conn, [v.replaces.video_id for v in videos if v.replaces is not None], at)
     bundles = _Bundles(conn, bundle_videos, at)
     names = CameraNames(conn)
     places = [names.placed(v.info.key, *place_of(v.info.key)) for v in videos]
@@ -77,7 +78,22 @@ def register(conn: sa.Connection, bundle_videos: int, videos: Sequence[NewVideo]
     keep_witnesses(
         conn, [(v.info.key, version_of(v.replaces) + 1, v.witnesses) for v in videos if v.witnesses is not None]
     )
+    _keep_pictures(conn, videos)
     return bundles.new_keys
+
+
+def _keep_pictures(conn: sa.Connection, videos: Sequence[NewVideo]) -> None:
+    pictures = {(v.info.key, version_of(v.replaces) + 1): v.picture for v in videos if v.picture is not None}
+    video = schema.video.c
+    uris = sorted({uri for uri, _ in pictures})
+    for start in range(0, len(uris), _SOME):
+        rows = conn.execute(
+            sa.select(video.video_id, video.uri, video.version).where(video.uri.in_(uris[start : start + _SOME]))
+        ).all()
+        found = [(row.video_id, pictures[row.uri, row.version]) for row in rows if (row.uri, row.version) in pictures]
+        columns: dict[str, list[Any]] = {"video_id": [video_id for video_id, _ in found]}
+        columns |= {name: [facts.get(name) for _, facts in found] for name in PICTURE_FACTS}
+        bulk.insert_rows(conn, schema.picture_fact, columns)
 
 
 class _Bundles:

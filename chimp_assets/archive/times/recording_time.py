@@ -1,10 +1,10 @@
 """When a video was recorded: its witnesses are weighed, and what is not clear is called so.
 
-Belongs here: one function from the witnesses of a file (container, name, folder, date of the file) to a verdict.
+Belongs here: one function from the witnesses of a file (container or EXIF, name, folder, the file's date) to a verdict.
 Everything here can be done again without reading a file. The steps are in `weighing`.
 Does not belong here: reading a file (`probe`), names (`names`), rows and neighbours (`rows`, `neighbours`).
 
-Witnesses are compared, not ranked. A picture's own EXIF would be one more tag beside those of the container.
+Witnesses are compared, not ranked.
 """
 
 from __future__ import annotations

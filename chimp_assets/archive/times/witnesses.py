@@ -14,8 +14,8 @@ from typing import Any, Literal
 
 Certainty = Literal["sure", "likely", "day", "unsure"]
 DateOrder = Literal["auto", "day_first", "month_first", "year_first"]
-Witness = Literal["container", "file_name", "folder", "file_time"]
-WITNESSES: tuple[Witness, ...] = ("container", "file_name", "folder", "file_time")
+Witness = Literal["container", "exif", "file_name", "folder", "file_time"]
+WITNESSES: tuple[Witness, ...] = ("container", "exif", "file_name", "folder", "file_time")
 CERTAINTIES: tuple[Certainty, ...] = ("sure", "likely", "day", "unsure")
 SOURCE_OF: Mapping[str, str] = {"folder": "file_name"}
 """recorded_at_source of a witness, where it has another name: a folder is a part of the path."""
@@ -31,15 +31,20 @@ TIME_TAGS = (
     "idit",
 )
 
+# What the EXIF of a picture says, in the order of belief: the time of the last change may be that of an editor.
+EXIF_TAGS = ("exif_original", "exif_digitized", "exif_changed")
+
+_KEPT_TAGS = (*EXIF_TAGS, *TIME_TAGS)
+
 ORDERS: Mapping[str, str] = {"day_first": "dmy", "month_first": "mdy", "year_first": "ymd"}
 """Values of archive.date_order, as `names` calls the orders."""
 
 
 @dataclass(frozen=True)
 class Witnesses:
-    """The witnesses of a file, as written. tags: of the container, keys in small letters. modified: the file's date.
+    """The witnesses of a file, as written. tags: of the container or the EXIF, keys in small letters.
 
-    duration_s: how long the container claims to be.
+    modified: the file's date. duration_s: how long the container claims to be.
     """
 
     uri: str
@@ -49,7 +54,7 @@ class Witnesses:
 
     def as_text(self) -> str:
         """JSON to be kept beside the row of the video: below 4,000 letters, whatever the tags are."""
-        tags = {key.lower(): value[:60] for key, value in self.tags.items() if key.lower() in TIME_TAGS}
+        tags = {key.lower(): value[:60] for key, value in self.tags.items() if key.lower() in _KEPT_TAGS}
         seen: dict[str, Any] = {"tags": tags}
         if self.modified is not None:
             seen["modified"] = self.modified.astimezone(UTC).isoformat()

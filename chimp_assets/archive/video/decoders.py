@@ -25,6 +25,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
+from chimp_assets.archive.stills.clip import DecodedClip, decode_job, decode_job_message, result_of_message
 from chimp_assets.archive.storage.shards import refused_by_scratch
 from chimp_assets.archive.storage.store import StoreError
 from chimp_assets.archive.video.reading import (
@@ -36,14 +37,15 @@ from chimp_assets.archive.video.reading import (
     decode_part_message,
     decode_video,
     decode_video_message,
-    outcome_of_message,
 )
 from chimp_assets.archive.video.workers import Worker, WorkerDeathError, WorkerFailureError
 from chimp_assets.errors import ChimpError, FullDiskError
 
 log = logging.getLogger(__name__)
 
-Outcome = DecodedVideo | VideoCopy | ChimpError
+Decoding = DecodedVideo | VideoCopy | DecodedClip
+"""What a child made of a job."""
+Outcome = Decoding | ChimpError
 
 _SCRATCH = "chimp-decode-"
 # chimp-decode-HOST-BOOT-PID-random
@@ -75,8 +77,8 @@ def decoded(
     settings = jobs[0].settings
     if settings.workers == 0:
         for job in jobs:
-            whole = replace(job, twins=twins(job.bytes))
-            yield job, _attempt(whole, lambda one: _whole(decode_video(one)))
+            whole = replace(job, twins=_twins_of(job, twins))
+            yield job, _attempt(whole, lambda one: _whole(decode_job(one) if one.stills else decode_video(one)))
         return
     with _scratch_folder() as scratch, _Crew(settings.workers, settings.stall_s, on_part) as crew:
         if max(job.bytes for job in jobs) >= _LARGE_BYTES:
@@ -86,18 +88,26 @@ def decoded(
         while waiting or running:
             # Only as many results as there are children may wait for the database.
             while len(running) < 2 * settings.workers:
-                lengths = {job.bytes for job in running.values()}
-                following = next((job for job in waiting if job.bytes not in lengths), None)
+                lengths = {length for job in running.values() for length in job.lengths}
+                following = next((job for job in waiting if not job.lengths & lengths), None)
                 if following is None:
                     break
                 waiting.remove(following)
-                job = replace(following, twins=twins(following.bytes), scratch=scratch / str(following.video_id))
+                job = replace(following, twins=_twins_of(following, twins), scratch=scratch / str(following.video_id))
                 running[crew.threads.submit(_attempt, job, crew.decode)] = job
             ended, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in sorted(ended, key=lambda f: running[f].video_id):
                 job = running[future]
                 yield job, future.result()
                 del running[future]
+
+
+def _twins_of(job: DecodeJob, twins: Callable[[int], dict[str, int]]) -> dict[str, int]:
+    return {name: video_id for length in sorted(job.lengths) for name, video_id in twins(length).items()}
+
+
+def _reader_of(job: DecodeJob) -> Callable[..., Any]:
+    return decode_job_message if job.stills else decode_video_message
 
 
 class _Crew:
@@ -129,7 +139,7 @@ class _Crew:
         for child in self._children:
             child.start()
 
-    def decode(self, job: DecodeJob) -> DecodedVideo | VideoCopy:
+    def decode(self, job: DecodeJob) -> Decoding:
         """Decode a video in one child, or a long one in parts in several."""
         assert job.scratch is not None
         try:
@@ -137,14 +147,14 @@ class _Crew:
         except OSError as error:
             raise refused_by_scratch(error) from error
         try:
-            found = outcome_of_message(self._call(decode_video_message, job.as_message()))
+            found = result_of_message(self._call(_reader_of(job), job.as_message()))
             if not isinstance(found, LongVideo):
                 return found
             with self._one_long_video:
                 whole = self._in_parts(job, found)
             if whole is not None:
                 return whole
-            return _whole(outcome_of_message(self._call(decode_video_message, replace(job, scratch=None).as_message())))
+            return _whole(result_of_message(self._call(_reader_of(job), replace(job, scratch=None).as_message())))
         finally:
             shutil.rmtree(job.scratch, ignore_errors=True)
 
@@ -207,12 +217,12 @@ def _pack(packer: Packer, part: Any, jpegs: Path) -> None:
     jpegs.unlink()
 
 
-def _whole(found: DecodedVideo | VideoCopy | LongVideo) -> DecodedVideo | VideoCopy:
+def _whole(found: Decoding | LongVideo) -> Decoding:
     assert not isinstance(found, LongVideo), "a job without scratch was put off"
     return found
 
 
-def _attempt(job: DecodeJob, decode: Callable[[DecodeJob], DecodedVideo | VideoCopy]) -> Outcome:
+def _attempt(job: DecodeJob, decode: Callable[[DecodeJob], Decoding]) -> Outcome:
     try:
         return decode(job)
     except (StoreError, FullDiskError):

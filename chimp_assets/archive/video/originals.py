@@ -50,7 +50,8 @@ def read_original(
 ) -> OriginalFrame:
     """The picture that a player shows time_s seconds after the first one: the last that is not later.
 
-    Reads the archive's file, so the file must still be there, and be the one that was decoded.
+    Of a still or a burst: the file of that frame, at its full size. Reads the archive's file, so the file must still be
+    there, and be the one that was decoded.
     Raises ChimpError if the video is unknown or its file is gone or another; UnreadableVideoError; StoreError.
     """
     video = schema.video.c
@@ -60,9 +61,12 @@ def read_original(
                 video.video_id == video_id
             )
         ).first()
-        steady = row is not None and _is_steady(conn, video_id, time_s, row)
+        still = None if row is None else _still_at(conn, video_id, time_s)
+        steady = row is not None and still is None and _is_steady(conn, video_id, time_s, row)
     if row is None:
         raise ChimpError(f"There is no video {video_id}.", "Take a video_id from the table video.")
+    if still is not None:
+        return _still_of(archive, video_id, still, time_s, settings)
     found = archive.head(row.uri)
     if row.state == "retired" or found is None or found.etag[:200] != row.etag:
         raise ChimpError(
@@ -76,6 +80,45 @@ def read_original(
         path = Path(folder) / PurePosixPath(row.uri).name
         archive.download(row.uri, path, lambda: None)
         return original_at(path, time_s, settings, search=steady)
+
+
+def _still_at(conn: sa.Connection, video_id: int, time_s: float) -> Any | None:
+    """The frame of a still or burst at this time, and the row of its own file; None for a video."""
+    frame, video, fact = schema.frame.c, schema.video.alias("source"), schema.picture_fact.c
+    source_id = sa.func.coalesce(frame.source_video_id, frame.video_id)
+    frames = (
+        sa.select(frame.pts, frame.time_s, video.c.uri, video.c.etag)
+        .join_from(schema.frame, video, video.c.video_id == source_id)
+        .join(schema.picture_fact, fact.video_id == video.c.video_id)
+        .where(frame.video_id == video_id)
+    )
+    earlier = frames.where(frame.time_s <= time_s + _TICK_S).order_by(frame.frame_no.desc()).limit(1)
+    return conn.execute(earlier).first() or conn.execute(frames.order_by(frame.frame_no).limit(1)).first()
+
+
+# Times of pictures are kept to the millisecond.
+_TICK_S = 0.0005
+
+
+def _still_of(archive: BlobStore, video_id: int, still: Any, time_s: float, settings: DecodeSettings) -> OriginalFrame:
+    from chimp_assets.archive.stills.decoding import read_still
+
+    if not time_s >= 0:
+        raise UnreadableVideoError(
+            f"{time_s} s is not a time in {PurePosixPath(still.uri).name}.", "Times count from 0, the first picture."
+        )
+    found = archive.head(still.uri)
+    if found is None or found.etag[:200] != still.etag:
+        raise ChimpError(
+            f"The file of a picture of video {video_id}, {still.uri}, is gone or was replaced.",
+            "Its kept frame is still in the store; bring the file back for its full size.",
+        )
+    with tempfile.TemporaryDirectory(prefix="chimp-") as folder:
+        path = archive.local_path(still.uri)
+        if path is None:
+            path = Path(folder) / PurePosixPath(still.uri).name
+            archive.download(still.uri, path, lambda: None)
+        return OriginalFrame(still.pts, still.time_s, read_still(path, None, settings.max_pixels).picture)
 
 
 def _is_steady(conn: sa.Connection, video_id: int, time_s: float, video: Any) -> bool:

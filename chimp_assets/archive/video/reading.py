@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from chimp_assets.archive.stills.bursts import StillFile
 from chimp_assets.archive.storage.shards import Shard, ShardWriter
 from chimp_assets.archive.storage.store import BlobStore, MissingBlobError
 from chimp_assets.archive.video.workers import Beat
@@ -43,6 +44,7 @@ class DecodeJob:
 
     twins: content hash to video_id of videos with as many bytes: a file that turns out to be one of them is not decoded
     again. scratch: a folder for what waits on disk while a long video is decoded in parts; None: in one pass.
+    stills: the picture files of a clip, the first of which the other facts are of; empty for a video.
     """
 
     video_id: int
@@ -55,6 +57,12 @@ class DecodeJob:
     settings: DecodeSettings
     twins: dict[str, int]
     scratch: Path | None = None
+    stills: tuple[StillFile, ...] = ()
+
+    @property
+    def lengths(self) -> set[int]:
+        """Bytes of its files."""
+        return {self.bytes, *(file.bytes for file in self.stills)}
 
     def as_message(self) -> dict[str, Any]:
         """For another process."""
@@ -64,6 +72,7 @@ class DecodeJob:
             "store": self.store.as_message(),
             "settings": self.settings.model_dump(),
             "scratch": None if self.scratch is None else str(self.scratch),
+            "stills": [file.__dict__ for file in self.stills],
         }
 
     @classmethod
@@ -78,6 +87,7 @@ class DecodeJob:
                 "store": BlobStore.of_message(message["store"]),
                 "settings": DecodeSettings(**message["settings"]),
                 "scratch": None if message["scratch"] is None else Path(message["scratch"]),
+                "stills": tuple(StillFile(**file) for file in message["stills"]),
             }
         )
 
@@ -134,8 +144,8 @@ def decode_video(job: DecodeJob, beat: Beat = lambda: None) -> DecodedVideo | Vi
     from chimp_assets.archive.video.segments import plan_parts
 
     began = time.monotonic()
-    gently = _now_and_then(beat)
-    with _local_file(job, gently) as (path, content_hash):
+    gently = now_and_then(beat)
+    with local_file(job, gently) as (path, content_hash):
         if content_hash in job.twins:
             return VideoCopy(job.twins[content_hash], content_hash)
         report = DecodeReport()
@@ -249,7 +259,11 @@ def _duration_of(claimed: float | None, seen: float, policy: str) -> float:
 
 def decode_video_message(message: dict[str, Any], beat: Beat) -> dict[str, Any]:
     """`decode_video` for another process: answers what `outcome_of_message` reads."""
-    outcome = decode_video(DecodeJob.of_message(message), beat)
+    return outcome_as_message(decode_video(DecodeJob.of_message(message), beat))
+
+
+def outcome_as_message(outcome: DecodedVideo | VideoCopy | LongVideo) -> dict[str, Any]:
+    """For another process: what `outcome_of_message` reads."""
     if isinstance(outcome, VideoCopy):
         return {"same_bytes": asdict(outcome)}
     if isinstance(outcome, LongVideo):
@@ -262,7 +276,7 @@ def decode_video_message(message: dict[str, Any], beat: Beat) -> dict[str, Any]:
 
 
 def outcome_of_message(answer: dict[str, Any]) -> DecodedVideo | VideoCopy | LongVideo:
-    """What `decode_video_message` answered."""
+    """What `outcome_as_message` gave."""
     from chimp_assets.archive.video.probe import VideoFacts
     from chimp_assets.archive.video.segments import part_of_message
     from chimp_assets.archive.video.signals import VideoSignal
@@ -287,13 +301,13 @@ def decode_part_message(message: dict[str, Any], beat: Beat) -> dict[str, Any]:
 
     part, settings = part_of_message(message["part"]), DecodeSettings(**message["settings"])
     try:
-        done = decode_part(Path(message["path"]), settings, part, Path(message["jpegs"]), _now_and_then(beat))
+        done = decode_part(Path(message["path"]), settings, part, Path(message["jpegs"]), now_and_then(beat))
     except UnevenPartError as uneven:
         return {"uneven": str(uneven)}
     return {"part": done.as_message()}
 
 
-def _now_and_then(beat: Beat) -> Beat:
+def now_and_then(beat: Beat) -> Beat:
     """Beats at most once a second, however often it is called."""
     last = time.monotonic()
 
@@ -330,8 +344,8 @@ def time_tags_message(message: dict[str, Any], beat: Beat) -> list[Any] | None:
 
 
 @contextmanager
-def _local_file(job: DecodeJob, beat: Beat) -> Iterator[tuple[Path, str]]:
-    """The video as a file of this machine, and blake2b-256 of its bytes. What lies in `scratch` goes when that goes."""
+def local_file(job: DecodeJob, beat: Beat) -> Iterator[tuple[Path, str]]:
+    """The file of a job on this machine, and blake2b-256 of its bytes. What lies in `scratch` goes when that goes."""
     from chimp_assets.archive.video.probe import UnreadableVideoError
 
     _require_still_there(job)

@@ -42,9 +42,9 @@ class CameraTimes:
 
 @dataclass(frozen=True)
 class Times:
-    """The archive's videos, without those that are retired. by_witness: container, file_name, folder, file_time, user
-    (corrected), none. by_certainty: sure, likely, day, unsure, not_weighed. quarrels: cameras with quarrels, the most
-    first, at most CAMERAS_SHOWN; n_asks: names whose day and month may be exchanged. n_corrections: that stand."""
+    """The archive's videos, without those that are retired. by_witness: container, exif, file_name, folder, file_time,
+    user (corrected), none. by_certainty: sure, likely, day, unsure, not_weighed. quarrels: cameras with quarrels, the
+    most first, at most CAMERAS_SHOWN; n_asks: names whose day and month may be exchanged. n_corrections: that stand."""
 
     by_witness: dict[str, int]
     by_certainty: dict[str, int]
@@ -126,7 +126,7 @@ def camera_times(conn: sa.Connection) -> list[CameraTimes]:
 def _quarrels() -> sa.ColumnElement[bool]:
     v, kept = t.video.c, t.video_time.c
     # Folders and dates of files are often of another day; that is worth a look only where nothing explains it.
-    strong = sa.or_(kept.disagree.contains("container"), kept.disagree.contains("file_name"))
+    strong = sa.or_(*(kept.disagree.contains(witness) for witness in ("container", "exif", "file_name")))
     doubted = sa.and_(kept.disagree != "", v.recorded_at_certainty == "unsure")
     return sa.and_(v.recorded_at_source != "user", sa.or_(doubted, strong, kept.asks.is_not(None)))
 

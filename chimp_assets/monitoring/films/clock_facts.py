@@ -30,7 +30,7 @@ _DAY_S = 86_400.0
 _HABIT = 5
 _MOST_OF = 0.8
 # A file that was copied may have the date of the copy: days of difference say nothing.
-_HOURS_ONLY = ("file_name|file_time", "container|file_time")
+_HOURS_ONLY = ("file_name|file_time", "container|file_time", "exif|file_time")
 _COUNTED = re.compile(r"^(?P<prefix>.*?)(?P<counter>\d{3,6})$")
 _NEXT = 3
 _EPOCHS = {(1999, 11, 30), (1979, 12, 31), (1999, 12, 31), (2036, 2, 7)}
@@ -62,12 +62,13 @@ def clock_offsets(uri: str, witnesses: str | None, duration_s: float | None, set
     if written is not None and written.resolution not in ("day", "year") and len(written.readings) == 1:
         clocks["file_name"] = written.clocks[0].replace(tzinfo=None)
     stamp = stamp_of(seen, rules_of(settings, datetime.max.replace(year=9000, tzinfo=UTC)))
+    inside = "container" if stamp is None else stamp.witness
     if stamp is not None:
-        clocks["container"] = stamp.clock
+        clocks[inside] = stamp.clock
     found = {}
     if seen.modified is not None:
         clocks["file_time"] = seen.modified.replace(tzinfo=None)
-    for one, other in (("file_name", "container"), ("file_name", "file_time"), ("container", "file_time")):
+    for one, other in (("file_name", inside), ("file_name", "file_time"), (inside, "file_time")):
         if one in clocks and other in clocks:
             length = (duration_s or 0.0) if other == "file_time" else 0.0
             found[f"{one}|{other}"] = (clocks[other] - clocks[one]).total_seconds() - length

@@ -20,6 +20,7 @@ from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
+from chimp_assets.archive.stills.kinds import STILL_KINDS
 from chimp_assets.archive.times.standing import same
 from chimp_assets.database import schema as t
 from chimp_assets.database.connection.engine import Database
@@ -211,6 +212,9 @@ def file_facts(files: Sequence[FilmedFile], asked: set[int]) -> list[FileFact]:
                 continue
             if any(_alike(signal, one.values[signal], value) for one in before):
                 continue
+            kinds = len({str(one.values[signal]) for one in before})
+            if here.values["codec"] in STILL_KINDS and 2 * kinds > len(before):
+                continue  # pictures that people cut have any size: there is no habit to differ from
             told.add(signal)
             if signal == "resolution" and told & {"rotation", "pixel_aspect"}:
                 continue  # the size as displayed follows from these

@@ -17,6 +17,7 @@ from chimp_assets.database import schema
 from chimp_assets.database.work.waiting_tracks import FINE_TUNED
 from chimp_assets.vision.detection.interface import Detector, DetectorError
 from chimp_assets.vision.detection.motion import MotionDetector
+from chimp_assets.vision.detection.whole_picture import WholePictureDetector
 from chimp_assets.vision.models.checkpoint import CONFIG_LIMIT, champion, load_checkpoint
 from chimp_assets.vision.models.weights import local_weights
 
@@ -33,6 +34,8 @@ def detector_of(settings: Settings, store: BlobStore | None = None) -> Detector:
     """
     if settings.detect.detector == "motion":
         return MotionDetector()
+    if settings.detect.detector == "whole_picture":
+        return WholePictureDetector()
     from chimp_assets.vision.detection.torchvision_detector import TorchvisionDetector  # torch: motion needs none
     from chimp_assets.vision.learning.device import device_of
 
@@ -81,6 +84,49 @@ def register_detector(db: Database, detector: Detector) -> int:
         except sa.exc.IntegrityError:
             # Another run registered between our read and our write (PostgreSQL lets both read): read again.
             continue
+    raise DetectorError(
+        "The detector could not be registered, because other runs kept changing it.", "Run the step again."
+    )
+
+
+def detector_row(db: Database, detector: Detector) -> int:
+    """model_id of a detector that draws tracks beside the champion, such as of pictures that are cut already.
+
+    It never becomes champion by this; the same detector keeps its row, whatever its state.
+    """
+    config = json.dumps(detector.config, sort_keys=True)
+    model = schema.model
+
+    def find_or_add(conn: sa.Connection) -> int:
+        of_task = model.c.task == "detector"
+        known = sa.select(model.c.model_id, model.c.config).where(of_task, model.c.name == detector.name)
+        for row in conn.execute(known).all():
+            if json.dumps(json.loads(row.config), sort_keys=True) == config:
+                return int(row.model_id)
+        now = datetime.now(UTC)
+        latest = conn.scalar(sa.select(sa.func.coalesce(sa.func.max(model.c.version), 0)).where(of_task)) or 0
+        added = conn.execute(
+            sa.insert(model).values(
+                task="detector",
+                version=latest + 1,
+                name=detector.name,
+                state="retired",
+                reason="for pictures that are cut to one animal each (pictures.crops)",
+                config=config,
+                created_at=now,
+                decided_at=now,
+            )
+        )
+        key = added.inserted_primary_key
+        assert key is not None
+        return int(key[0])
+
+    for _ in range(3):
+        try:
+            with db.write() as conn:
+                return find_or_add(conn)
+        except sa.exc.IntegrityError:
+            continue  # another run has added it, or another detector, meanwhile
     raise DetectorError(
         "The detector could not be registered, because other runs kept changing it.", "Run the step again."
     )

@@ -12,7 +12,7 @@ the whole animal, even while it sits nearly still. Background: temporal median o
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import cv2
@@ -30,6 +30,7 @@ from chimp_assets.vision.detection.background import (
     temporal_median,
 )
 from chimp_assets.vision.detection.interface import FrameBoxes, Picture
+from chimp_assets.vision.detection.two_pictures import in_first, without_rests
 
 F32 = NDArray[np.float32]
 
@@ -84,6 +85,9 @@ class MotionDetector:
         self._knobs = MotionConfig(**knobs)
         self.moved: list[bool] = []
         """for each of the last pictures: whether the camera looked elsewhere, too far for one background"""
+        self.of_pictures = False
+        """whether the next pictures are files of a burst, of which two are compared with each other: two frames of a
+        film show a fifth of a second, in which nothing is sure"""
 
     @property
     def config(self) -> dict[str, Any]:
@@ -99,7 +103,10 @@ class MotionDetector:
         """
         self.moved = []
         for window, first, last in _windows(pictures, self._knobs):
-            yield from window_boxes(window, self._knobs, first, last, self.moved)
+            if self.of_pictures and len(window) == 2:
+                yield from _boxes_of_two(window, self._knobs)
+            else:
+                yield from window_boxes(window, self._knobs, first, last, self.moved)
 
 
 @dataclass
@@ -168,6 +175,17 @@ def window_boxes(
         mask = _mask(contrast[index], lively, likeness[index], knobs)
         boxes = _boxes(mask, contrast[index], lively, likeness[index], knobs)
         yield window[index].frame_no, _unwarp(boxes, warps[index], mask.shape)
+
+
+def _boxes_of_two(window: list[_WorkingPicture], knobs: MotionConfig) -> Iterator[FrameBoxes]:
+    """Boxes of both pictures: each against the other as background."""
+    found = []
+    for here, other in (window, window[::-1]):
+        three = [here, replace(other, frame_no=-1), replace(other, frame_no=-2)]
+        _, boxes = next(window_boxes(three, knobs, 0, 1))
+        found.append(in_first(boxes, here.rgb, other.rgb))
+    yield window[0].frame_no, without_rests(found[0], found[1])
+    yield window[1].frame_no, without_rests(found[1], found[0])
 
 
 def _evidence(lab: NDArray[np.uint8], valid: NDArray[np.bool_], knobs: MotionConfig) -> tuple[F32, F32]:

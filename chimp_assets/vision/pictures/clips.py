@@ -15,6 +15,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import cv2
 import numpy as np
 import sqlalchemy as sa
 
@@ -127,9 +128,10 @@ def encode_clip(shots: Sequence[Picture], lines: int, rate_factor: int) -> tuple
             stream.codec_context.thread_count = 1
             stream.codec_context.options = {"crf": str(rate_factor), "preset": "veryfast", "profile": "high", "bf": "0"}
             for time_s, picture in shots:
-                frame = av.VideoFrame.from_ndarray(
-                    np.ascontiguousarray(scaled(picture, scale)[:height, :width]), format="rgb24"
-                )
+                shown = scaled(picture, scale)
+                if shown.shape != first.shape:  # pictures of a burst may have several sizes
+                    shown = cv2.resize(picture, first.shape[1::-1], interpolation=cv2.INTER_AREA)
+                frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(shown[:height, :width]), format="rgb24")
                 frame.pts, frame.time_base = round(1000 * (time_s - shots[0][0])), Fraction(1, 1000)
                 container.mux(stream.encode(frame))
             container.mux(stream.encode(None))

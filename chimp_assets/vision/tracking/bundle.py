@@ -7,6 +7,7 @@ Does not belong here: finding boxes (`detection`), linking (`tracker`), separati
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,6 +17,7 @@ import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
+from chimp_assets.archive.stills.kinds import is_crop_name, is_picture_name
 from chimp_assets.archive.storage.archive import ArchiveError
 from chimp_assets.archive.storage.store import BlobStore, MissingBlobError
 from chimp_assets.archive.video.pictures import PictureError, read_frames
@@ -26,9 +28,11 @@ from chimp_assets.database.schema import track_id_of
 from chimp_assets.database.work import stamps
 from chimp_assets.errors import ChimpError
 from chimp_assets.settings import DetectSettings, Settings
-from chimp_assets.vision.detection.detector import current_detector
+from chimp_assets.vision.detection.detector import current_detector, detector_row
 from chimp_assets.vision.detection.imported import VideoProposals, imported_detector
 from chimp_assets.vision.detection.interface import Detector, FrameBoxes, Picture
+from chimp_assets.vision.detection.motion import MotionDetector
+from chimp_assets.vision.detection.whole_picture import WholePictureDetector
 from chimp_assets.vision.tracking.proposed import link_proposals
 from chimp_assets.vision.tracking.purity import Look, Looks, PurityConfig, Spot, colours, purify, scenery
 from chimp_assets.vision.tracking.quality import track_quality
@@ -47,12 +51,14 @@ class AnsweredTracksError(TrackingError):
 
 @dataclass
 class BundleTracks:
-    """Result of tracking a bundle. tracks includes junk; failed: (uri, error and remedy)."""
+    """Result of tracking a bundle. tracks includes junk; alone: single pictures in which motion finds nothing; failed:
+    (uri, error and remedy)."""
 
     videos: int = 0
     tracks: int = 0
     junk: int = 0
     detections: int = 0
+    alone: int = 0
     seconds: float = 0.0
     failed: list[tuple[str, str]] = field(default_factory=list)
 
@@ -84,18 +90,25 @@ def track_bundle(
     if not videos:
         return done
     detector, model_id = current_detector(db, store, settings)
+    of_crops: int | None = None
     for number, (video_id, uri) in enumerate(videos):
         if progress:
             progress(f"track {bundle_key}", number, len(videos))
         try:
-            stand_in = imported_detector(db, store, video_id)
+            stand_in, note = imported_detector(db, store, video_id), ""
             if stand_in is not None:
                 proposals, proposed_by = stand_in[0].proposals, stand_in[1]
                 tracks = track_proposals(db, store, video_id, proposals, settings.detect)
                 _write(db, video_id, tracks, proposed_by)
+            elif is_crop_name(uri, settings.pictures.crops) and is_picture_name(uri, settings.pictures.suffixes):
+                if of_crops is None:
+                    of_crops = detector_row(db, WholePictureDetector())
+                tracks = whole_pictures(db, video_id, settings.detect)
+                _write(db, video_id, tracks, of_crops)
             else:
                 tracks = track_video(db, store, video_id, detector, settings.detect)
-                _write(db, video_id, tracks, model_id, camera_moves(detector))
+                note = note_of(db, video_id, detector)
+                _write(db, video_id, tracks, model_id, note)
         except (PictureError, MissingBlobError) as error:
             _note(db, video_id, "failed", str(error))
             done.failed.append((uri, str(error)))
@@ -106,6 +119,7 @@ def track_bundle(
             continue
         done.videos += 1
         done.tracks += len(tracks)
+        done.alone += note == ALONE
         done.junk += sum(track.state == "junk" for track in tracks)
         done.detections += sum(len(track.linked.frame_nos) for track in tracks)
     if progress:
@@ -129,10 +143,47 @@ def track_video(
     """
     with db.read() as conn:
         frame_rate = frame_rate_of(conn, video_id)
+        n_pictures = n_pictures_of(conn, video_id)
     frame_nos: list[int] = []
     pictures = _noted(read_frames(db, store, video_id), frame_nos)
-    linked = link(_sure_boxes(detector.detect(pictures), settings.min_score), frame_rate, settings.max_gap_s)
-    return pure_tracks(linked, frame_rate, settings, np.array(frame_nos, np.int64), _looks(db, store, video_id))
+    if isinstance(detector, MotionDetector):
+        detector.of_pictures = n_pictures > 0
+    boxes = _sure_boxes(detector.detect(pictures), settings.min_score)
+    linked = link(boxes, frame_rate, settings.max_gap_s, lone=0 < n_pictures < settings.min_track_detections)
+    looks = _looks(db, store, video_id)
+    return pure_tracks(linked, frame_rate, settings, np.array(frame_nos, np.int64), looks, n_pictures)
+
+
+def n_pictures_of(conn: sa.Connection, video_id: int) -> int:
+    """How many pictures a still or a burst has; 0 for a video."""
+    fact, video = schema.picture_fact.c, schema.video.c
+    found = conn.scalar(
+        sa.select(video.n_frames)
+        .join_from(schema.video, schema.picture_fact, fact.video_id == video.video_id)
+        .where(video.video_id == video_id)
+    )
+    return int(found or 0)
+
+
+def whole_pictures(db: Database, video_id: int, settings: DetectSettings) -> list[JudgedTrack]:
+    """The frames of a clip of pictures that are cut to one animal each: a track of its own for each picture, since two
+    files may be cut from one photo."""
+    frame = schema.frame.c
+    with db.read() as conn:
+        numbers = conn.scalars(sa.select(frame.frame_no).where(frame.video_id == video_id).order_by(frame.frame_no))
+        whole = np.array([[0, 0, 1, 1]], np.float32)
+        linked = [LinkedTrack(np.array([n], np.int32), whole, np.ones(1, np.float32)) for n in numbers]
+    return [judge(track, 1.0, settings, 1) for track in linked]
+
+
+def note_of(db: Database, video_id: int, detector: Detector) -> str:
+    """What is to be said of a video's tracks as a whole; empty for nothing."""
+    if not isinstance(detector, MotionDetector):
+        return ""
+    with db.read() as conn:
+        if n_pictures_of(conn, video_id) == 1:
+            return ALONE
+    return MOVING_CAMERA if camera_moves(detector) else ""
 
 
 def track_proposals(
@@ -153,14 +204,21 @@ def track_proposals(
 
 
 def pure_tracks(
-    linked: list[LinkedTrack], frame_rate: float, settings: DetectSettings, frame_nos: NDArray[np.int64], looks: Looks
+    linked: list[LinkedTrack],
+    frame_rate: float,
+    settings: DetectSettings,
+    frame_nos: NDArray[np.int64],
+    looks: Looks,
+    n_pictures: int = 0,
 ) -> list[JudgedTrack]:
     """Linked tracks cut and joined by appearance, and judged: a poor one, or one that looks like the empty scene, is
     junk.
 
-    frame_nos: of all pictures of the video, ascending.
+    frame_nos: of all pictures of the video, ascending. n_pictures: of a still or a burst; 0 for a video.
     """
-    tracks = [judge(track, frame_rate, settings) for track in purify(linked, frame_rate, looks)]
+    tracks = [judge(track, frame_rate, settings, n_pictures) for track in purify(linked, frame_rate, looks)]
+    if 0 < n_pictures < PurityConfig().empty:
+        return tracks  # a place that looks empty in one or two pictures may hide an animal that was missed there
     live = [number for number, track in enumerate(tracks) if track.state == "live"]
     likeness = scenery([tracks[number].linked for number in live], frame_nos, looks)
     for number, alike in zip(live, likeness, strict=True):
@@ -191,10 +249,17 @@ def _looks(db: Database, store: BlobStore, video_id: int) -> Looks:
     return looks
 
 
-def judge(track: LinkedTrack, frame_rate: float, settings: DetectSettings) -> JudgedTrack:
-    """Quality and state of a track: junk if it is too short or too poor to ask about."""
-    quality = track_quality(track.frame_nos, track.boxes, track.scores, frame_rate)
-    good = len(track.frame_nos) >= settings.min_track_detections and quality >= settings.min_quality
+def judge(track: LinkedTrack, frame_rate: float, settings: DetectSettings, n_pictures: int = 0) -> JudgedTrack:
+    """Quality and state of a track: junk if it is too short or too poor to ask about.
+
+    n_pictures: of a still or a burst, of which half are enough; 0 for a video.
+    """
+    clip_s = n_pictures / frame_rate if n_pictures else math.inf
+    quality = track_quality(track.frame_nos, track.boxes, track.scores, frame_rate, clip_s)
+    least = settings.min_track_detections
+    if n_pictures:
+        least = min(least, max(1, n_pictures // 2))
+    good = len(track.frame_nos) >= least and quality >= settings.min_quality
     return JudgedTrack(track, quality, "live" if good else "junk")
 
 
@@ -235,9 +300,10 @@ def camera_moves(detector: Detector) -> bool:
 _ENOUGH_TO_SAY = 8
 _MOVES = 0.25
 MOVING_CAMERA = "The camera moves: boxes by motion are unreliable."
+ALONE = "A single picture shows no motion: only a picture detector (detect.detector) finds what is in it."
 
 
-def _write(db: Database, video_id: int, tracks: list[JudgedTrack], model_id: int, moving_camera: bool = False) -> None:
+def _write(db: Database, video_id: int, tracks: list[JudgedTrack], model_id: int, remark: str = "") -> None:
     """One transaction: delete leftovers, insert tracks and detections, set the state `tracked`, mark the bundle
     changed."""
     track_columns = _track_columns(video_id, tracks, model_id)
@@ -250,7 +316,7 @@ def _write(db: Database, video_id: int, tracks: list[JudgedTrack], model_id: int
         insert_rows(conn, schema.track, {**track_columns, **_seconds(conn, video_id, tracks)})
         insert_rows(conn, schema.detection, detection_columns)
         note = conn.scalar(sa.select(schema.video.c.note).where(schema.video.c.video_id == video_id)) or ""
-        parts = [note.replace(MOVING_CAMERA, "").strip(), MOVING_CAMERA if moving_camera else ""]
+        parts = [note.replace(MOVING_CAMERA, "").replace(ALONE, "").strip(), remark]
         conn.execute(
             sa.update(schema.video)
             .where(schema.video.c.video_id == video_id)

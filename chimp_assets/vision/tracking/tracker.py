@@ -38,13 +38,18 @@ class LinkedTrack:
 
 
 def link(
-    boxes: Iterator[tuple[int, F32]], frame_rate: float, max_gap_s: float, spawn_score: float = _SPAWNS
+    boxes: Iterator[tuple[int, F32]],
+    frame_rate: float,
+    max_gap_s: float,
+    spawn_score: float = _SPAWNS,
+    lone: bool = False,
 ) -> list[LinkedTrack]:
     """Tracks of one video, ordered by first frame, then by x.
 
     boxes: (frame_no, f32 [k, 5] x, y, w, h in fractions and score), frame_no ascending; missing numbers count as frames
     without boxes. frame_rate: stored frames per second, above 0. max_gap_s: a track survives this long without a box.
-    Boxes in no track are dropped; every box is in at most one. The same boxes give the same tracks.
+    Boxes in no track are dropped, or with lone are tracks of one box if they could start one: an animal may be in one
+    of few pictures. Every box is in at most one track. The same boxes give the same tracks.
     Raises ValueError if frame_rate or max_gap_s is not positive, or frame_no does not ascend.
     """
     if not (frame_rate > 0 and max_gap_s > 0):
@@ -93,6 +98,9 @@ def link(
     for key in sorted(paths):
         _take_first_box(paths[key], loose, patience)
     tracks = [_track(part) for path in paths.values() for part in _cut_at_jumps(path)]
+    if lone:
+        alone = [(frame_no, box) for frame_no, found in loose.items() for box in found if box[4] >= spawn_score]
+        tracks += [_track([one]) for one in alone]
     return sorted(tracks, key=lambda t: (int(t.frame_nos[0]), float(t.boxes[0, 0]), float(t.boxes[0, 1])))
 
 

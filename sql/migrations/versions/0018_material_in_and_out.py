@@ -16,6 +16,7 @@ depends_on = None
 KEY = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 MOMENT = sa.DateTime().with_variant(mssql.DATETIME2(6), "mssql")
 EXACT = sa.Unicode(200).with_variant(sa.Unicode(200, collation="Latin1_General_100_BIN2"), "mssql")
+EXACT_PLACE = "degrees, WGS 84, exact: never to be exported unless asked for"
 VOCABULARIES = {
     "video": (
         "recorded_at_source",
@@ -49,6 +50,32 @@ def upgrade() -> None:
         "frame",
         "source_video_id",
         "of a burst: the row of the picture that this frame is; null: the file of video_id",
+    )
+    op.create_table(
+        "picture_fact",
+        sa.Column("video_id", KEY, autoincrement=False, nullable=False),
+        sa.Column(
+            "taken",
+            sa.Unicode(60),
+            nullable=True,
+            comment="when it was taken as its EXIF says: ISO 8601, else as written",
+        ),
+        sa.Column("make", sa.Unicode(100), nullable=True),
+        sa.Column("model", sa.Unicode(100), nullable=True),
+        sa.Column("serial", sa.Unicode(100), nullable=True, comment="of the camera"),
+        sa.Column("latitude", sa.Float(precision=53), nullable=True, comment=EXACT_PLACE),
+        sa.Column("longitude", sa.Float(precision=53), nullable=True, comment=EXACT_PLACE),
+        sa.Column(
+            "gone_at",
+            MOMENT,
+            nullable=True,
+            comment="of a burst: since when this picture's file is gone while the burst stays",
+        ),
+        sa.CheckConstraint("latitude between -90 and 90", name=op.f("ck_picture_fact_latitude_on_earth")),
+        sa.CheckConstraint("longitude between -180 and 180", name=op.f("ck_picture_fact_longitude_on_earth")),
+        sa.ForeignKeyConstraint(["video_id"], ["video.video_id"], name=op.f("fk_picture_fact_video_id")),
+        sa.PrimaryKeyConstraint("video_id", name=op.f("pk_picture_fact")),
+        comment="one row for each file that is listed as a picture: what it says of itself",
     )
     op.create_table(
         "track_heir",
@@ -171,7 +198,9 @@ def upgrade() -> None:
         "proposal_file",
         sa.Column("bundle_id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("import_id", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("uri", sa.Unicode(500), nullable=False, comment="safetensors inside the store: boxes by video and time"),
+        sa.Column(
+            "uri", sa.Unicode(500), nullable=False, comment="safetensors inside the store: boxes by video and time"
+        ),
         sa.Column("content_hash", sa.Unicode(64), nullable=False),
         sa.Column("n_videos", sa.Integer(), nullable=False, comment="of whose pictures the file speaks"),
         sa.Column("created_at", MOMENT, nullable=False),

@@ -52,12 +52,12 @@ class TimeCase:
         if stamp is None:
             return None
         if stamp.clock.year < FIRST_DIGITAL_YEAR:
-            self.dropped.append("container")
-            self.notes.append(f"The clock that the container shows ({stamp.clock}) was never set.")
+            self.dropped.append(stamp.witness)
+            self.notes.append(f"The clock that the {stamp.noun} shows ({stamp.clock}) was never set.")
             return None
         if stamp.likeliest > self.rules.latest:
-            self.dropped.append("container")
-            self.notes.append(f"The container's time ({stamp.clock}) lies in the future: a clock that was wrong.")
+            self.dropped.append(stamp.witness)
+            self.notes.append(f"The {stamp.noun}'s time ({stamp.clock}) lies in the future: a clock that was wrong.")
             return None
         return stamp
 

@@ -6,10 +6,11 @@ Does not belong here: reading a file (`probe`), which clock is believed (`record
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 
-from chimp_assets.archive.times.witnesses import TIME_TAGS, Rules, Witnesses
+from chimp_assets.archive.times.witnesses import EXIF_TAGS, TIME_TAGS, Rules, Witness, Witnesses
 
 _FORMATS = ("%a %b %d %H:%M:%S %Y", "%Y:%m:%d %H:%M:%S", "%Y/%m/%d %H:%M:%S", "%Y/%m/%d/ %H:%M")
 FIRST_DIGITAL_YEAR = 1990
@@ -17,15 +18,21 @@ FIRST_DIGITAL_YEAR = 1990
 
 @dataclass(frozen=True)
 class Stamp:
-    """The container's time. clock: the digits; as_utc, as_local: the moments that they may be, None where they cannot.
+    """The time inside a file. clock: the digits; as_utc, as_local: moments that they may be, None where they cannot.
 
-    firm: the digits carry the zone of the camera.
+    firm: the digits carry the zone of the camera. witness: the container of a film, or the EXIF of a picture.
     """
 
     clock: datetime
     as_utc: datetime | None
     as_local: datetime | None
     firm: bool
+    witness: Witness = "container"
+
+    @property
+    def noun(self) -> str:
+        """What the witness is called in a sentence."""
+        return "EXIF" if self.witness == "exif" else "container"
 
     @property
     def moments(self) -> list[datetime]:
@@ -59,6 +66,9 @@ def parsed_stamp(text: str) -> datetime | None:
 def stamp_of(seen: Witnesses, rules: Rules) -> Stamp | None:
     """The container's time; of several tags the one that carries the camera's zone, else the earliest kind."""
     known = {key.lower(): value for key, value in seen.tags.items()}
+    of_picture = _exif_stamp(known, rules)
+    if of_picture is not None:
+        return of_picture
     for key in TIME_TAGS:
         found = parsed_stamp(known.get(key, ""))
         if found is None:
@@ -71,6 +81,22 @@ def stamp_of(seen: Witnesses, rules: Rules) -> Stamp | None:
         if found is not None:
             return _stamp(found, key, rules)
     return None
+
+
+def _exif_stamp(known: Mapping[str, str], rules: Rules) -> Stamp | None:
+    """The time of a picture's EXIF: the clock of the camera, with its zone where the camera wrote one."""
+    stamps = []
+    for key in EXIF_TAGS:
+        found = parsed_stamp(known.get(key, ""))
+        if found is None:
+            continue
+        digits = found.replace(tzinfo=None)
+        if found.tzinfo is None:
+            stamps.append(Stamp(digits, None, moment_of(digits, rules.zone), True, "exif"))
+        else:
+            stamps.append(Stamp(digits, found.astimezone(UTC), None, True, "exif"))
+    set_clocks = [stamp for stamp in stamps if stamp.clock.year >= FIRST_DIGITAL_YEAR]
+    return next(iter([*set_clocks, *stamps]), None)
 
 
 def _stamp(found: datetime, key: str, rules: Rules) -> Stamp:

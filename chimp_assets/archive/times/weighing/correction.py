@@ -45,7 +45,7 @@ def corrected(seen: Witnesses, rules: Rules, verdict: RecordingTime, correction:
     if correction.showed is not None and correction.true_at is not None:
         digits: datetime | None = None
         if stamp is not None:
-            digits, witness = stamp.clock, "container"
+            digits, witness = stamp.clock, stamp.witness
         elif exact and name is not None:
             digits, witness = name.clocks[0], "file_name"
         elif seen.modified is not None:
@@ -54,11 +54,11 @@ def corrected(seen: Witnesses, rules: Rules, verdict: RecordingTime, correction:
             return verdict
         moment = correction.true_at + (digits - correction.showed)
     elif correction.zone is not None:
-        if exact and name is not None and name.zone is None and verdict.witness in ("file_name", "container"):
+        if exact and name is not None and name.zone is None and verdict.witness in ("file_name", "container", "exif"):
             digits = name.clocks[0] if verdict.clock is None else verdict.clock
             digits = digits if digits in name.clocks else name.clocks[0]
             moment, witness = moment_of(digits, correction.zone), "file_name"
-        elif stamp is not None and stamp.as_local is not None and verdict.witness == "container":
+        elif stamp is not None and stamp.as_local is not None and verdict.witness == stamp.witness:
             moment = moment_of(stamp.clock, correction.zone)
         elif verdict.certainty == "day" and verdict.clock is not None:
             moment = moment_of(verdict.clock, correction.zone)

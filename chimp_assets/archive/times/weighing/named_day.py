@@ -27,28 +27,28 @@ def by_named_day(case: TimeCase, name: WrittenTime) -> RecordingTime:
             # A card's date that is read as UTC agrees with local time written as UTC: it proves only the local reading.
             settled = stamp.has_one_reading or stamp.firm or (len(by_file) == 1 and chosen == stamp.as_local)
             certainty: Certainty = "sure" if settled and not name.rival and len(days) == 1 else "likely"
-            note = "" if chosen == stamp.likeliest else "The container's time is local time written as UTC."
+            note = "" if chosen == stamp.likeliest else f"The {stamp.noun}'s time is local time written as UTC."
             if both and not by_file:
-                note = "Whether the container's time is UTC or local is not known; it is taken for UTC."
-            return with_doubts(case, RecordingTime(chosen, "container", certainty, (), note, stamp.clock))
+                note = f"Whether the {stamp.noun}'s time is UTC or local is not known; it is taken for UTC."
+            return with_doubts(case, RecordingTime(chosen, stamp.witness, certainty, (), note, stamp.clock))
         clock = name.clocks[0]
         moment = case.moments_of(name, clock)[0]
         gap = stamp.likeliest - moment
         if was_reset(case, stamp, gap):
-            note = f"The clock of the container was reset: it shows {stamp.clock}."
-            return _day_of_name(case, name, note, ("container",), asks)
+            note = f"The clock of the {stamp.noun} was reset: it shows {stamp.clock}."
+            return _day_of_name(case, name, note, (stamp.witness,), asks)
         if gap > YEAR:
-            note = f"The container was written later ({stamp.clock}) than the name says."
-            return _day_of_name(case, name, note, ("container",), asks)
+            note = f"The {stamp.noun} was written later ({stamp.clock}) than the name says."
+            return _day_of_name(case, name, note, (stamp.witness,), asks)
         if gap > DAY and case.file_supports(stamp.likeliest) and not asks:
-            note = f"The container was written later ({stamp.clock}) than the name says."
-            verdict = _day_of_name(case, name, note, ("container",), asks)
+            note = f"The {stamp.noun} was written later ({stamp.clock}) than the name says."
+            verdict = _day_of_name(case, name, note, (stamp.witness,), asks)
             return replace(verdict, certainty="unsure")
-        note = f"The name says {clock:%Y-%m-%d}, the container {stamp.clock}."
+        note = f"The name says {clock:%Y-%m-%d}, the {stamp.noun} {stamp.clock}."
         certainty = "unsure"
         if gap < -DECADE:
-            return replace(_day_of_name(case, name, note, ("container",), asks), certainty="unsure")
-        return RecordingTime(stamp.likeliest, "container", certainty, ("file_name",), note, stamp.clock, asks)
+            return replace(_day_of_name(case, name, note, (stamp.witness,), asks), certainty="unsure")
+        return RecordingTime(stamp.likeliest, stamp.witness, certainty, ("file_name",), note, stamp.clock, asks)
     return _day_of_name(case, name, "", (), asks)
 
 

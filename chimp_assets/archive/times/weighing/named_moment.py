@@ -76,15 +76,18 @@ def _matched(case: TimeCase, name: WrittenTime, clock: datetime, stamp: Stamp, e
             first = stamp.as_utc if exactly and name.resolution == "second" else min(stamp.as_utc, moment)
             if exactly and name.resolution == "minute":
                 first = stamp.as_utc
-            return with_doubts(case, RecordingTime(first, "container", certainty, clock=clock))
+            return with_doubts(case, RecordingTime(first, stamp.witness, certainty, clock=clock))
     if stamp.as_local is not None and name.zone is None and abs(stamp.clock - clock) <= slack:
         moments = [m for m in case.moments_of(name, clock) if case.file_supports(m)] or case.moments_of(name, clock)
         twice = len(moments) > 1
         first = moments[0] + (min(stamp.clock, clock) - clock if not exactly else timedelta(0))
-        note = "" if stamp.as_utc is None else "The container's time is local time written as UTC."
+        note = "" if stamp.as_utc is None else f"The {stamp.noun}'s time is local time written as UTC."
         if twice:
             note = f"{note} The clock of the name went back in that hour.".strip()
         # A camera whose zone is set to UTC looks the same: its file was then written just after.
+        if stamp.witness == "exif" and exactly and not twice:
+            # The same clock, to parts of a second.
+            return with_doubts(case, RecordingTime(stamp.as_local, "exif", certainty, clock=stamp.clock))
         by_utc = stamp.as_utc is not None and not stamp.has_one_reading and case.file_supports(stamp.as_utc)
         if by_utc and not case.file_supports(first):
             certainty = "likely"
@@ -104,22 +107,22 @@ def _contradicted(case: TimeCase, name: WrittenTime, stamp: Stamp) -> RecordingT
         certainty: Certainty = "unsure"
         if clear and not case.file_is_older(moment) and not case.is_reset(clock):
             certainty = "sure" if supported else "likely"
-        note = f"The clock of the container was reset: it shows {stamp.clock}."
-        return with_doubts(case, RecordingTime(moment, "file_name", certainty, ("container",), note, clock, asks))
+        note = f"The clock of the {stamp.noun} was reset: it shows {stamp.clock}."
+        return with_doubts(case, RecordingTime(moment, "file_name", certainty, (stamp.witness,), note, clock, asks))
     if gap > DAY:
         # Written again later: converted, cut, exported.
         certainty = "likely" if clear and gap > YEAR and not case.file_is_older(moment) else "unsure"
-        note = f"The container was written later ({stamp.clock}) than the name says."
-        return with_doubts(case, RecordingTime(moment, "file_name", certainty, ("container",), note, clock, asks))
+        note = f"The {stamp.noun} was written later ({stamp.clock}) than the name says."
+        return with_doubts(case, RecordingTime(moment, "file_name", certainty, (stamp.witness,), note, clock, asks))
     if gap < -DECADE:
-        note = f"The container's time ({stamp.clock}) is years before the name's."
+        note = f"The {stamp.noun}'s time ({stamp.clock}) is years before the name's."
         return RecordingTime(
-            moment, "file_name", "likely" if supported and clear else "unsure", ("container",), note, clock, asks
+            moment, "file_name", "likely" if supported and clear else "unsure", (stamp.witness,), note, clock, asks
         )
     if gap < -DAY:
-        note = f"The name says {clock}, the container {stamp.clock}."
+        note = f"The name says {clock}, the {stamp.noun} {stamp.clock}."
         return with_doubts(
-            case, RecordingTime(stamp.likeliest, "container", "unsure", ("file_name",), note, stamp.clock, asks)
+            case, RecordingTime(stamp.likeliest, stamp.witness, "unsure", ("file_name",), note, stamp.clock, asks)
         )
     return _within_a_day(case, name, stamp, clock, moment, asks)
 
@@ -132,21 +135,21 @@ def _within_a_day(
     half = timedelta(hours=12)
     for reading in (stamp.as_local, stamp.as_utc):
         if reading is not None and name.zone is None and abs(abs(reading - moment) - half) <= SAME:
-            note = "The name is twelve hours from the container: AM and PM are not told apart in one of them."
+            note = f"The name is twelve hours from the {stamp.noun}: AM and PM are not told apart in one of them."
             certainty: Certainty = "likely" if case.file_supports(reading) and not named else "unsure"
-            return RecordingTime(reading, "container", certainty, ("file_name",), note, stamp.clock, asks)
+            return RecordingTime(reading, stamp.witness, certainty, ("file_name",), note, stamp.clock, asks)
     if named and not by_file and not asks:
-        note = f"The container says {stamp.clock}; the file's date agrees with the name."
-        return with_doubts(case, RecordingTime(named[0], "file_name", "likely", ("container",), note, clock))
+        note = f"The {stamp.noun} says {stamp.clock}; the file's date agrees with the name."
+        return with_doubts(case, RecordingTime(named[0], "file_name", "likely", (stamp.witness,), note, clock))
     if by_file and not named:
-        note = f"The name says {clock}; the file's date agrees with the container."
+        note = f"The name says {clock}; the file's date agrees with the {stamp.noun}."
         return with_doubts(case, RecordingTime(by_file[0], "container", "likely", ("file_name",), note, stamp.clock))
     quarter = timedelta(minutes=15)
     in_zones = min(abs(stamp.likeliest - moment) % quarter, quarter - abs(stamp.likeliest - moment) % quarter) <= SAME
-    note = f"The name says {clock}, the container {stamp.clock}" + (
+    note = f"The name says {clock}, the {stamp.noun} {stamp.clock}" + (
         ": the clocks run in different zones." if in_zones else "."
     )
-    return RecordingTime(stamp.likeliest, "container", "unsure", ("file_name",), note, stamp.clock, asks)
+    return RecordingTime(stamp.likeliest, stamp.witness, "unsure", ("file_name",), note, stamp.clock, asks)
 
 
 def _is_twice(clock: datetime, case: TimeCase) -> bool:

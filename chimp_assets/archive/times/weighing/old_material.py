@@ -19,7 +19,7 @@ def of_old_material(case: TimeCase) -> RecordingTime | None:
     if written is None or len(written.readings) > 1 or written.hidden or written.clocks[0].year >= 2000:
         return None
     clock = written.clocks[0]
-    other: Witness = "container" if case.stamp is not None else "file_time"
+    other: Witness = case.stamp.witness if case.stamp is not None else "file_time"
     made = case.stamp.clock if case.stamp is not None else case.modified and case.modified.replace(tzinfo=None)
     if made is None or made - clock < DECADE or (case.stamp is not None and case.is_reset(made)):
         return None

@@ -28,14 +28,14 @@ def without_name(case: TimeCase) -> RecordingTime:
     if stamp.firm or stamp.has_one_reading:
         certainty = "sure" if by_file or by_folder else "likely"
     elif chosen != stamp.likeliest:
-        notes.append("The container's time is local time written as UTC, by the file's date." if by_file else "")
+        notes.append(f"The {stamp.noun}'s time is local time written as UTC, by the file's date." if by_file else "")
     elif not by_file:
-        notes.append("Whether the container's time is UTC or local is not known; it is taken for UTC.")
+        notes.append(f"Whether the {stamp.noun}'s time is UTC or local is not known; it is taken for UTC.")
     disagree: list[Witness] = []
     if case.modified is not None and case.modified < min(stamp.moments) - timedelta(hours=26):
         certainty = "unsure"
         disagree.append("file_time")
-        notes.append(f"The file is older ({case.modified:%Y-%m-%d}) than its container says.")
+        notes.append(f"The file is older ({case.modified:%Y-%m-%d}) than its {stamp.noun} says.")
     if not by_folder and not by_file and case.file_is_a_year_later(stamp.likeliest):
         certainty = "unsure"
         disagree.append("file_time")
@@ -50,20 +50,20 @@ def without_name(case: TimeCase) -> RecordingTime:
         disagree += ["folder", "file_time"]
         notes.append("The folder and the file's date say another day.")
     note = " ".join(one for one in notes if one)
-    return with_doubts(case, RecordingTime(chosen, "container", certainty, tuple(disagree), note, stamp.clock))
+    return with_doubts(case, RecordingTime(chosen, stamp.witness, certainty, tuple(disagree), note, stamp.clock))
 
 
 def _lost_time(case: TimeCase, stamp: Stamp) -> RecordingTime:
     """The container alone, and it shows what a clock shows that has lost its time."""
-    note = f"The container shows {stamp.clock}, as a clock does that was reset."
+    note = f"The {stamp.noun} shows {stamp.clock}, as a clock does that was reset."
     instead = without_clock(case)
     later = instead.moment is not None and instead.moment - stamp.likeliest > timedelta(days=200)
     if later:
-        return replace(instead, certainty="unsure", disagree=("container",), note=f"{note} {instead.note}".strip())
+        return replace(instead, certainty="unsure", disagree=(stamp.witness,), note=f"{note} {instead.note}".strip())
     if case.file_supports(stamp.likeliest) and stamp.clock.hour > 0 and stamp.clock.year >= 2005:
         # New Year's Day, and the file was written then: still the same clock.
-        return RecordingTime(stamp.likeliest, "container", "unsure", (), note, stamp.clock)
-    return RecordingTime(stamp.likeliest, "container", "unsure", (), note, stamp.clock)
+        return RecordingTime(stamp.likeliest, stamp.witness, "unsure", (), note, stamp.clock)
+    return RecordingTime(stamp.likeliest, stamp.witness, "unsure", (), note, stamp.clock)
 
 
 def without_clock(case: TimeCase) -> RecordingTime:
