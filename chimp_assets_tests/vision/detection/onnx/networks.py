@@ -224,7 +224,7 @@ class TensorflowHead(Head):
 def export(
     network: nn.Module,
     file: Path,
-    example: Tensor | tuple[Tensor, ...],
+    example: Tensor | tuple[object, ...],
     *,
     outputs: tuple[str, ...] = ("output0",),
     inputs: tuple[str, ...] = ("images",),
