@@ -15,7 +15,7 @@ from chimp_assets.settings.section import Section
 WEIGHT_SOURCES = ("auto", "imagenet", "self_supervised")
 IN_STORE = "store:"
 """Before the key of a file of weights that lies in the store."""
-WEIGHT_SUFFIXES = (".safetensors", ".pth", ".pt")
+WEIGHT_SUFFIXES = (".safetensors", ".pth", ".pt", ".onnx")
 SpreadBy = Literal["distance", "cells"]
 """Ways of the boundary lane to keep its tracks apart: its own two, and `SPREAD_BY` of modules of selectors."""
 
@@ -142,8 +142,14 @@ class EmbedSettings(Section):
     weights: str = Field(
         "auto",
         description="auto: those of EfficientNet-Lite0, installed with this; imagenet: torchvision's for the backbone, "
-        "downloaded; self_supervised: none; or a file for the backbone (.safetensors, .pth, .pt), by its path or its "
-        "key in the store (store:weights/a.safetensors)",
+        "downloaded; self_supervised: none; or a file for the backbone (.safetensors, .pth, .pt), or of a whole "
+        "network (.onnx), by its path or its key in the store (store:weights/a.safetensors)",
+    )
+    weights_mean: tuple[float, float, float] | None = Field(
+        None, description=".onnx: taken from red, green and blue of 0 to 1; none: as the file says, else ImageNet's"
+    )
+    weights_std: tuple[float, float, float] | None = Field(
+        None, description=".onnx: divides what is left; none: as the file says, else ImageNet's"
     )
     weights_licence: str = Field("not stated", max_length=200, description="the licence of that file, kept with models")
     dimensions: int = Field(128, ge=8, le=4096, description="numbers in the vector of a track")

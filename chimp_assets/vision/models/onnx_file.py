@@ -66,13 +66,14 @@ class OnnxNetwork:
     """An opened network.
 
     device: as `compute.device`; threads: on a CPU, 0 for one a core that the process may use. On a CPU equal inputs
-    give equal outputs with the same number of threads. Raises ModelFileError if the file cannot be used, DeviceError if
+    give equal outputs with the same number of threads. content: the bytes, if file is but a name; nothing is read
+    beside them. Raises ModelFileError if the file cannot be used, DeviceError if
     a GPU is asked for and onnxruntime has none.
     """
 
-    def __init__(self, file: Path, device: str = "auto", threads: int = 0) -> None:
+    def __init__(self, file: Path, device: str = "auto", threads: int = 0, content: bytes | None = None) -> None:
         self.file = file
-        content, beside = _read(file)
+        content, beside = _read(file) if content is None else (content, {})
         digest = hashlib.sha256(content)
         for name in sorted(beside):
             digest.update(beside[name])
