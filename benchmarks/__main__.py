@@ -29,6 +29,7 @@ ROWS = {
     "D1": "benchmarks.drift",
     "D1d": "benchmarks.signals.while_decoding",
     "G1": "benchmarks.machines.g1_gpu",
+    "X": "benchmarks.machines.onnx_files",
 }
 """Rows that are measured so far; each module has `measure() -> Iterator[Row]`."""
 
