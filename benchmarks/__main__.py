@@ -31,6 +31,7 @@ ROWS = {
     "X1": "benchmarks.exchange.x1_exports",
     "X2": "benchmarks.exchange.x2_tables",
     "G1": "benchmarks.machines.g1_gpu",
+    "X": "benchmarks.machines.onnx_files",
 }
 """Rows that are measured so far; each module has `measure() -> Iterator[Row]`."""
 

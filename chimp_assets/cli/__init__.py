@@ -17,6 +17,7 @@ from chimp_assets import private_files
 from chimp_assets.cli import (
     cameras,
     database,
+    detectors,
     effort,
     home,
     individuals,
@@ -51,6 +52,7 @@ for noun, group in {
     "user": users,
     "db": database,
     "models": models,
+    "detector": detectors,
     "drift": drift,
 }.items():
     app.add_typer(group.app, name=noun, rich_help_panel="Groups of commands")

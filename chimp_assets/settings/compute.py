@@ -62,6 +62,9 @@ class ComputeSettings(Section):
         pattern=r"^(auto|cpu|cuda(:\d+)?)$",
         description="where networks run: auto takes a GPU if there is one",
     )
+    threads: int = Field(
+        0, ge=0, le=256, description="threads of a network that comes as an ONNX file, on a CPU; 0: one a core"
+    )
     gpus: int = Field(0, ge=0, le=16, description="GPUs of one node that a heavy step asks for; 0: none (azureml, k8s)")
     nodes: int = Field(1, ge=1, le=64, description="nodes of a fine-tuning (azureml)")
     minutes: float | None = Field(

@@ -15,7 +15,7 @@ from chimp_assets.settings.section import Section
 WEIGHT_SOURCES = ("auto", "imagenet", "self_supervised")
 IN_STORE = "store:"
 """Before the key of a file of weights that lies in the store."""
-WEIGHT_SUFFIXES = (".safetensors", ".pth", ".pt")
+WEIGHT_SUFFIXES = (".safetensors", ".pth", ".pt", ".onnx")
 SpreadBy = Literal["distance", "cells"]
 """Ways of the boundary lane to keep its tracks apart: its own two, and `SPREAD_BY` of modules of selectors."""
 
@@ -96,6 +96,34 @@ class DetectSettings(Section):
         description="torchvision detector: path of a .safetensors or .pth state dict, or its key in the store "
         "(store:weights/a.safetensors); onnx: of the .onnx file",
     )
+    decoding: str = Field(
+        "auto",
+        max_length=40,
+        pattern=r"^[a-z0-9_]+$",
+        description="onnx: what the outputs mean (yolo_v5, yolo_v8, yolox, rt_detr, nanodet, torchvision and others);"
+        " auto finds it",
+    )
+    classes: tuple[str, ...] = Field(
+        (),
+        max_length=1000,
+        description="onnx: numbers or names of the classes that are animals, coco, or all; none: what lives of COCO's"
+        " classes, else all but people and vehicles",
+    )
+    onnx_side: int | None = Field(
+        None, ge=32, le=4096, multiple_of=32, description="onnx: pixels of the input, where the file leaves them open"
+    )
+    onnx_fit: Literal["centre", "corner", "stretch", "as_is"] | None = Field(
+        None, description="onnx: how pictures become the input; none: as the decoding does"
+    )
+    onnx_colours: Literal["rgb", "bgr"] | None = Field(
+        None, description="onnx: the order of the channels; none: as the decoding does"
+    )
+    onnx_mean: tuple[float, float, float] | None = Field(
+        None, description="onnx: taken from values 0 to 255, by channel; none: as the decoding does"
+    )
+    onnx_std: tuple[float, float, float] | None = Field(
+        None, description="onnx: values 0 to 255 less the mean are divided by this; none: as the decoding does"
+    )
     min_score: float = Field(0.25, ge=0, le=1, description="the tracker ignores boxes below")
     min_track_detections: int = Field(4, ge=1, description="shorter tracks are kept as junk and never asked about")
     min_quality: float = Field(0.2, ge=0, le=1, description="tracks below are junk")
@@ -114,8 +142,14 @@ class EmbedSettings(Section):
     weights: str = Field(
         "auto",
         description="auto: those of EfficientNet-Lite0, installed with this; imagenet: torchvision's for the backbone, "
-        "downloaded; self_supervised: none; or a file for the backbone (.safetensors, .pth, .pt), by its path or its "
-        "key in the store (store:weights/a.safetensors)",
+        "downloaded; self_supervised: none; or a file for the backbone (.safetensors, .pth, .pt), or of a whole "
+        "network (.onnx), by its path or its key in the store (store:weights/a.safetensors)",
+    )
+    weights_mean: tuple[float, float, float] | None = Field(
+        None, description=".onnx: taken from red, green and blue of 0 to 1; none: as the file says, else ImageNet's"
+    )
+    weights_std: tuple[float, float, float] | None = Field(
+        None, description=".onnx: divides what is left; none: as the file says, else ImageNet's"
     )
     weights_licence: str = Field("not stated", max_length=200, description="the licence of that file, kept with models")
     dimensions: int = Field(128, ge=8, le=4096, description="numbers in the vector of a track")

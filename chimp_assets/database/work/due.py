@@ -7,6 +7,7 @@ Does not belong here: doing the work, and Dagster's view of what is running.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -29,6 +30,8 @@ MAX_ERRORS = 3
 """Errors of the work itself before a person must look: without a limit one broken tape would be retried for ever."""
 
 MAX_ATTEMPTS = 8
+ONNX_BACKBONE = "onnx:"
+"""Prefix of the backbone of an embedder that came as an ONNX file: it can be used, not trained."""
 """Runs in a row that end without an error and without having got any further, because they are killed, a node is taken
 away or the store cannot be reached: a video that kills whatever reads it must stop being asked for, too."""
 
@@ -185,8 +188,15 @@ def fine_tuning_due(conn: sa.Connection, settings: Settings) -> Readiness:
             f"{tracks} named tracks of {classes} individuals; fine-tuning starts at {embed.fine_tune_labels} tracks of"
             f" {embed.fine_tune_classes} individuals",
         )
-    if not conn.scalar(sa.select(sa.func.count()).where(model.task == "embedder", model.state == "champion")):
+    config = conn.scalar(sa.select(model.config).where(model.task == "embedder", model.state == "champion"))
+    if config is None:
         return Readiness(False, "no embedder yet")
+    of_file = str(json.loads(config).get("backbone")).startswith(ONNX_BACKBONE)
+    if of_file and embed.fine_tune_backbone == "auto":
+        return Readiness(
+            False,
+            "the embedder is an ONNX file, which learns no more; embed.fine_tune_backbone names a network to train",
+        )
     last = conn.scalar(
         sa.select(sa.func.max(sets.n_tracks))
         .join_from(t.training_set, t.model, model.training_set_id == sets.training_set_id)

@@ -36,6 +36,10 @@ def detector_of(settings: Settings, store: BlobStore | None = None) -> Detector:
         return MotionDetector()
     if settings.detect.detector == "whole_picture":
         return WholePictureDetector()
+    if settings.detect.detector == "onnx":
+        from chimp_assets.vision.detection.onnx.onnx_detector import onnx_detector_of
+
+        return onnx_detector_of(settings, store)
     from chimp_assets.vision.detection.torchvision_detector import TorchvisionDetector  # torch: motion needs none
     from chimp_assets.vision.learning.device import device_of
 

@@ -27,7 +27,9 @@ from safetensors.torch import load
 from torch import Tensor, nn
 from torch.nn import functional
 
+from chimp_assets.database.work.due import ONNX_BACKBONE
 from chimp_assets.vision.embedding.lite import Lite0
+from chimp_assets.vision.embedding.onnx_backbone import backbone_of_name
 from chimp_assets.vision.models.checkpoint import ModelError, ModelFileError
 
 log = logging.getLogger(__name__)
@@ -104,6 +106,9 @@ def backbone_of(name: str) -> tuple[nn.Module, int]:
         return small, small.n_features
     if name.startswith(TIMM):
         return _of_timm(name.removeprefix(TIMM))
+    if name.startswith(ONNX_BACKBONE):
+        of_file = backbone_of_name(name)
+        return of_file, of_file.n_features
     try:
         network = _torchvision_models().get_model(name, weights=None)
     except ValueError as error:

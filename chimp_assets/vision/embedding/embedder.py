@@ -36,6 +36,7 @@ from chimp_assets.vision.embedding.backbones import (
     pretrained_network,
 )
 from chimp_assets.vision.embedding.lite import Lite0
+from chimp_assets.vision.embedding.onnx_backbone import backbone_of_file, settings_for_file
 from chimp_assets.vision.embedding.patches import Patches
 from chimp_assets.vision.embedding.self_supervision import (
     CropSet,
@@ -53,6 +54,7 @@ from chimp_assets.vision.models.checkpoint import (
     register_model,
     save_checkpoint,
 )
+from chimp_assets.vision.models.onnx_file import SUFFIX
 from chimp_assets.vision.models.weights import local_weights
 from chimp_assets.vision.pictures.crops import read_crops
 
@@ -247,6 +249,7 @@ def fit_embedder(db: Database, store: BlobStore, settings: Settings, progress: P
     The same archive, settings and machine give the same bytes.
     Raises ModelError if there are too few live tracks, or if torchvision's weights are required and not available.
     """
+    settings = settings_for_file(settings, store)
     embed = settings.embed
     crops = sample_crops(db, store, settings, progress).crops
     device = device_of(settings.compute.device)
@@ -301,10 +304,16 @@ def _with_given_weights(settings: Settings, store: BlobStore) -> tuple[Embedder,
     """
     embed = settings.embed
     if embed.weights_file is not None:
-        embedder = Embedder(embed.dimensions, embed.crop_side, embed.backbone)
-        assert embedder.backbone is not None
         file = local_weights(settings, store, embed.weights_file)
-        given = load_weights(embedder.backbone, file, embed.weights_licence)
+        if file.suffix == SUFFIX:
+            network, _, digest = backbone_of_file(file, embed.weights_mean, embed.weights_std)
+            embedder = Embedder(embed.dimensions, embed.crop_side, network.name)
+            embedder.backbone = network
+            given = LocalWeights(str(file), digest, embed.weights_licence, 1)
+        else:
+            embedder = Embedder(embed.dimensions, embed.crop_side, embed.backbone)
+            assert embedder.backbone is not None
+            given = load_weights(embedder.backbone, file, embed.weights_licence)
         if embed.weights_file.startswith(IN_STORE):
             given = replace(given, path=embed.weights_file)  # where it was kept here says nothing elsewhere
         return embedder, "file+tracks", given
@@ -317,10 +326,10 @@ def _with_given_weights(settings: Settings, store: BlobStore) -> tuple[Embedder,
                 "Connect to the internet once, or set embed.weights to auto.",
             )
         return embedder, "imagenet+tracks", None
-    if embed.weights == "auto" and (network := pretrained_network()) is not None:
+    if embed.weights == "auto" and (lite := pretrained_network()) is not None:
         embedder = Embedder(embed.dimensions, embed.crop_side, pretrained=True)
         assert embedder.pretrained is not None
-        embedder.pretrained.load_state_dict(network.state_dict())
+        embedder.pretrained.load_state_dict(lite.state_dict())
         return embedder, "lite0+tracks", None
     return None
 

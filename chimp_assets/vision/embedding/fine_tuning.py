@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from torch import Tensor
 
+from chimp_assets.database.work.due import ONNX_BACKBONE
 from chimp_assets.statistics.blocks import paired_gain
 from chimp_assets.vision.datasets.roles import DayRoles, roles_of_days
 from chimp_assets.vision.datasets.training_set import Members, read_members
@@ -41,6 +42,7 @@ from chimp_assets.vision.models.checkpoint import (
     registered_model,
     save_checkpoint,
 )
+from chimp_assets.vision.models.onnx_file import SUFFIX
 from chimp_assets.vision.models.weights import local_weights
 
 if TYPE_CHECKING:
@@ -112,6 +114,7 @@ def _fine_tune(
     if ranks.first:
         adopt_former_state(settings.home, store)
     members, now = _members_and_champion(db, store, training_set_id)
+    refuse_onnx(settings.embed.fine_tune_backbone, now)
     roles = roles_of_days(members, settings.seed)
     embed = settings.embed
     # The side of the champion's crops, so that both see the same pictures.
@@ -182,6 +185,15 @@ def _members_and_champion(db: Database, store: BlobStore, training_set_id: int) 
             "Label tracks of another individual too.",
         )
     return members, now
+
+
+def refuse_onnx(asked: str, now: ModelRow) -> None:
+    """Raises ModelError if what would be trained is an ONNX file. asked: embed.fine_tune_backbone."""
+    if asked == "auto" and str(now.config.get("backbone")).startswith(ONNX_BACKBONE):
+        raise ModelError(
+            f"Embedder {now.model_id} is an ONNX file, which cannot be trained further.",
+            "Set embed.fine_tune_backbone to small or resnet50 to train another network, or embed.fine_tune to off.",
+        )
 
 
 def _teaching_crops(found: CropFile, members: Members, teaches: np.ndarray) -> Crops:
@@ -311,8 +323,9 @@ def _start(
     else:
         network, _ = backbone_of(recipe.backbone)
         wanted = settings.embed.weights
-        if settings.embed.weights_file is not None and settings.embed.backbone == recipe.backbone:
-            file = local_weights(settings, store, settings.embed.weights_file)
+        named = settings.embed.weights_file
+        if named is not None and not named.endswith(SUFFIX) and settings.embed.backbone == recipe.backbone:
+            file = local_weights(settings, store, named)
             load_weights(network, file, settings.embed.weights_licence)
         elif wanted == "self_supervised" or not load_imagenet(network, recipe.backbone):
             return None

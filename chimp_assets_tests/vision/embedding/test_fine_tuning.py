@@ -182,6 +182,16 @@ def test_it_is_due_at_enough_names_and_again_when_they_have_grown(home, named):
     assert "the next one needs more" in due().reason
 
 
+def test_an_embedder_of_a_file_is_not_due(home, named):
+    """A file cannot be trained further: a run that fails every night would tell nobody anything."""
+    settings, _, _ = named
+    register_model(home.database, "embedder", "file", {"backbone": "onnx:12:345"}, state="champion")
+    with home.database.read() as conn:
+        assert "learns no more" in work.fine_tuning_due(conn, settings).reason
+        other = settings.model_copy(update={"embed": settings.embed.model_copy(update={"fine_tune_backbone": "small"})})
+        assert work.fine_tuning_due(conn, other).due
+
+
 def test_a_killed_training_is_gone_on_with_before_newer_labels(home, named):
     """Where each new training set begins anew, a machine that sleeps at night never ends one."""
     _, _, training_set_id = named

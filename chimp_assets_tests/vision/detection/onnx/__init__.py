@@ -1,0 +1,1 @@
+"""Detectors that come as an ONNX file."""
