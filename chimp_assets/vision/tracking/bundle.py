@@ -27,7 +27,7 @@ from chimp_assets.database.work import stamps
 from chimp_assets.errors import ChimpError
 from chimp_assets.settings import DetectSettings, Settings
 from chimp_assets.vision.detection.detector import current_detector
-from chimp_assets.vision.detection.interface import Detector, FrameBoxes, Picture
+from chimp_assets.vision.detection.interface import Detector, FrameBoxes, Picture, thresholds_of
 from chimp_assets.vision.tracking.purity import Look, Looks, PurityConfig, Spot, colours, purify, scenery
 from chimp_assets.vision.tracking.quality import track_quality
 from chimp_assets.vision.tracking.tracker import LinkedTrack, link
@@ -123,19 +123,27 @@ def track_video(
         frame_rate = frame_rate_of(conn, video_id)
     frame_nos: list[int] = []
     pictures = _noted(read_frames(db, store, video_id), frame_nos)
-    linked = link(_sure_boxes(detector.detect(pictures), settings.min_score), frame_rate, settings.max_gap_s)
-    return pure_tracks(linked, frame_rate, settings, np.array(frame_nos, np.int64), _looks(db, store, video_id))
+    means = thresholds_of(detector, settings)
+    found = _likely_boxes(detector.detect(pictures), means.least)
+    linked = link(found, frame_rate, means.gap_s, means.spawns, means.sure)
+    looks = _looks(db, store, video_id)
+    return pure_tracks(linked, frame_rate, settings, np.array(frame_nos, np.int64), looks, means.full)
 
 
 def pure_tracks(
-    linked: list[LinkedTrack], frame_rate: float, settings: DetectSettings, frame_nos: NDArray[np.int64], looks: Looks
+    linked: list[LinkedTrack],
+    frame_rate: float,
+    settings: DetectSettings,
+    frame_nos: NDArray[np.int64],
+    looks: Looks,
+    full_score: float = 1.0,
 ) -> list[JudgedTrack]:
     """Linked tracks cut and joined by appearance, and judged: a poor one, or one that looks like the empty scene, is
     junk.
 
-    frame_nos: of all pictures of the video, ascending.
+    frame_nos: of all pictures of the video, ascending. full_score: `LinkThresholds.full` of the detector.
     """
-    tracks = [judge(track, frame_rate, settings) for track in purify(linked, frame_rate, looks)]
+    tracks = [judge(track, frame_rate, settings, full_score) for track in purify(linked, frame_rate, looks)]
     live = [number for number, track in enumerate(tracks) if track.state == "live"]
     likeness = scenery([tracks[number].linked for number in live], frame_nos, looks)
     for number, alike in zip(live, likeness, strict=True):
@@ -166,9 +174,9 @@ def _looks(db: Database, store: BlobStore, video_id: int) -> Looks:
     return looks
 
 
-def judge(track: LinkedTrack, frame_rate: float, settings: DetectSettings) -> JudgedTrack:
+def judge(track: LinkedTrack, frame_rate: float, settings: DetectSettings, full_score: float = 1.0) -> JudgedTrack:
     """Quality and state of a track: junk if it is too short or too poor to ask about."""
-    quality = track_quality(track.frame_nos, track.boxes, track.scores, frame_rate)
+    quality = track_quality(track.frame_nos, track.boxes, track.scores, frame_rate, full_score)
     good = len(track.frame_nos) >= settings.min_track_detections and quality >= settings.min_quality
     return JudgedTrack(track, quality, "live" if good else "junk")
 
@@ -184,9 +192,9 @@ def frame_rate_of(conn: sa.Connection, video_id: int) -> float:
     return (n - 1) / (last - first) if n > 1 and last > first else 1.0
 
 
-def _sure_boxes(found: Iterator[FrameBoxes], min_score: float) -> Iterator[FrameBoxes]:
+def _likely_boxes(found: Iterator[FrameBoxes], least: float) -> Iterator[FrameBoxes]:
     for frame_no, boxes in found:
-        yield frame_no, boxes[boxes[:, 4] >= min_score]
+        yield frame_no, boxes[boxes[:, 4] >= least]
 
 
 def _decoded_videos(conn: sa.Connection, bundle_key: str) -> list[tuple[int, str]]:

@@ -13,16 +13,15 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from chimp_assets.vision.detection.interface import LinkThresholds
+
 F32 = NDArray[np.float32]
 
 _BUFFER = 0.25
 """Boxes are widened by this share for matching: at five frames a second a walking animal leaves its own box, but
 buffered overlap (C-BIoU, Yang et al., WACV 2023) still finds it."""
 _LEAST_OVERLAP = 0.15
-_SURE = 0.4
-"""Boxes below this score only continue a track (the second stage of ByteTrack, Zhang et al., ECCV 2022)."""
-_SPAWNS = 0.25
-"""Boxes below this score never start a track."""
+_MOTION = LinkThresholds()
 
 
 @dataclass(frozen=True)
@@ -38,12 +37,17 @@ class LinkedTrack:
 
 
 def link(
-    boxes: Iterator[tuple[int, F32]], frame_rate: float, max_gap_s: float, spawn_score: float = _SPAWNS
+    boxes: Iterator[tuple[int, F32]],
+    frame_rate: float,
+    max_gap_s: float,
+    spawn_score: float = _MOTION.spawns,
+    sure_score: float = _MOTION.sure,
 ) -> list[LinkedTrack]:
     """Tracks of one video, ordered by first frame, then by x.
 
     boxes: (frame_no, f32 [k, 5] x, y, w, h in fractions and score), frame_no ascending; missing numbers count as frames
     without boxes. frame_rate: stored frames per second, above 0. max_gap_s: a track survives this long without a box.
+    spawn_score, sure_score: see `LinkThresholds`.
     Boxes in no track are dropped; every box is in at most one. The same boxes give the same tracks.
     Raises ValueError if frame_rate or max_gap_s is not positive, or frame_no does not ascend.
     """
@@ -60,7 +64,7 @@ def link(
         track_activation_threshold=spawn_score,
         minimum_consecutive_frames=1,
         minimum_iou_threshold=_LEAST_OVERLAP,
-        high_conf_det_threshold=min(_SURE, max(spawn_score, 0.0) + 0.15),
+        high_conf_det_threshold=min(sure_score, max(spawn_score, 0.0) + 0.15),
         iou=BIoU(buffer_ratio=_BUFFER),
     )
     paths: dict[int, list[tuple[int, F32]]] = {}
