@@ -35,10 +35,10 @@ class LinkThresholds:
 
     least: float = 0.25
     """boxes below are ignored; detect.min_score, where it is set, goes before it"""
-    spawns: float = 0.25
-    """boxes below never start a track"""
     sure: float = 0.4
     """boxes below only continue a track (the second stage of ByteTrack, Zhang et al., ECCV 2022)"""
+    spawns: float = 0.4
+    """boxes below never start a track; those between it and `sure` start one where no other animal is"""
     gap_s: float = 1.2
     """a track survives this long without a box; detect.max_gap_s, where it is set, goes before it"""
     full: float = 1.0

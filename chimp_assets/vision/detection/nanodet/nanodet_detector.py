@@ -60,7 +60,7 @@ class NanoDetDetector:
     """
 
     name = "nanodet"
-    thresholds = LinkThresholds(least=_LEAST, spawns=SCORE, sure=SCORE, gap_s=2.0, full=0.5)
+    thresholds = LinkThresholds(least=_LEAST, sure=0.4, spawns=0.35, gap_s=2.0, full=0.6)
 
     def __init__(
         self,
