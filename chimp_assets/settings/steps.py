@@ -91,6 +91,11 @@ class DetectSettings(Section):
         " package; torchvision: a detection network; onnx: any network as a file; whole_picture: each picture is one"
         " animal (crops)",
     )
+    second_opinion: Literal["none", "agreement", "alone"] = Field(
+        "agreement",
+        description="what motion has to say beside nanodet: none; agreement: a doubtful box counts where something"
+        " moves; alone: what only motion has seen counts too (tiny or dark animals; more false boxes)",
+    )
     weights: str | None = Field(
         None,
         description="torchvision detector: path of a .safetensors or .pth state dict, or its key in the store "

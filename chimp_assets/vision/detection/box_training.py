@@ -33,6 +33,14 @@ from chimp_assets.database.labels.events import last_seq
 from chimp_assets.database.work.waiting_tracks import FINE_TUNED
 from chimp_assets.vision.datasets.training_set import describe_training_set
 from chimp_assets.vision.detection.detection_metrics import average_precision
+from chimp_assets.vision.detection.interface import NANODET, Detector
+from chimp_assets.vision.detection.nanodet.nanodet_detector import (
+    NanoDetDetector,
+    nanodet_file,
+    nanodet_is_there,
+    read_network,
+)
+from chimp_assets.vision.detection.nanodet.training import NanoDetLearner
 from chimp_assets.vision.detection.overlaps import overlaps_of
 from chimp_assets.vision.detection.torchvision_detector import (
     DEFAULT_ARCHITECTURE,
@@ -203,7 +211,8 @@ def train_detector(
     """Fit a candidate detector on a training set of boxes. A second run, on whichever machine, resumes an interrupted
     one at its last checkpoint in the store.
 
-    It starts from the network of detect.weights if that is set, else from zero. On a CPU the same boxes and seed give
+    It starts from NanoDet where that is chosen, or installed and nothing else is; else from the torchvision network of
+    detect.weights if that is set, else from zero. On a CPU the same boxes and seed give
     the same weights. AP50 and recall on frames of other days are written to `evaluation_metric`. Raises ModelError;
     DeviceError if compute.device is not there.
     """
@@ -214,33 +223,32 @@ def train_detector(
     teaching = [frame for frame in frames if frame.split == "train"]
     judging = [frame for frame in frames if frame.split != "train"]
     torch.manual_seed(settings.seed)
-    weights = settings.detect.weights
-    if weights is not None:
-        weights = str(local_weights(settings, store, weights))
-    network, architecture, begun = start_of_training(weights, DEFAULT_ARCHITECTURE)
+    start = _start(settings, store, device)
     n = steps or int(np.clip(EPOCHS * len(teaching) / BATCH, *STEPS))
     checkpoints = TrainingCheckpoints(store, training_key("detector", training_set_id))
-    identity = hashlib.blake2b(f"{training_set_id} {begun} {n} {settings.seed}".encode()).hexdigest()[:32]
+    identity = hashlib.blake2b(f"{training_set_id} {start.begun} {n} {settings.seed}".encode()).hexdigest()[:32]
     plan = TrainingPlan(n, BATCH, RATE, 1e-4, average=0.99, checkpoint_every=100, identity=identity)
-    learner = _BoxLearner(network, frozen_statistics=begun != "zero")
-    batches = _BoxBatches(db, store, teaching, settings.seed)
-    state = train(learner, batches, plan, device, checkpoints=checkpoints, report=report)
+
+    def picture_of(frame: BoxFrame) -> np.ndarray:
+        ((_, _, picture),) = read_frames(db, store, frame.video_id, [frame.frame_no])
+        return picture
+
+    batches = BoxBatches(teaching, picture_of, settings.seed)
+    state = train(start.learner, batches, plan, device, checkpoints=checkpoints, report=report)
     config = {
-        "architecture": architecture,
-        "animal_labels": [1],
-        "min_score": 0.05,
-        "training": {"boxes": sum(len(f.drawn) for f in teaching), "frames": len(teaching), "begun": begun},
+        **start.config,
+        "training": {"boxes": sum(len(f.drawn) for f in teaching), "frames": len(teaching), "begun": start.begun},
         "steps": state.step,
         "seed": settings.seed,
     }
-    uri, digest = save_checkpoint(store, "models/detector/detector", network.state_dict(), config)
+    uri, digest = save_checkpoint(store, "models/detector/detector", start.network.state_dict(), config)
     model_id = registered_model(db, "detector", training_set_id, digest)
     if model_id is None:
         boxes = sum(len(frame.drawn) for frame in teaching)
         model_id = register_model(
             db, "detector", f"{FINE_TUNED} on {boxes} boxes", config, uri, digest, None, training_set_id
         )
-    detector = TorchvisionDetector.of_network(network, config, digest, device)
+    detector = start.detector(config, digest)
     ap50, recall = judge_detector(db, store, model_id, detector, judging, training_set_id)
     checkpoints.remove()  # the result is kept as a model
     seconds = round(time.monotonic() - began, 1)
@@ -250,11 +258,45 @@ def train_detector(
     )
 
 
+@dataclass(frozen=True)
+class _Start:
+    """What a training starts from. begun: hash of the weights, or `zero`; detector: of its config and hash."""
+
+    network: nn.Module
+    learner: Learner
+    config: dict[str, Any]
+    begun: str
+    detector: Callable[[dict[str, Any], str], Detector]
+
+
+def _start(settings: Settings, store: BlobStore, device: torch.device) -> _Start:
+    """Raises DetectorError if detect.weights cannot be used."""
+    chosen, weights = settings.detect.detector, settings.detect.weights
+    if chosen == "nanodet" or (chosen == "motion" and weights is None and nanodet_is_there(store)):
+        network, begun = read_network(nanodet_file(settings, store))
+        return _Start(
+            network,
+            NanoDetLearner(network),
+            {"architecture": NANODET},
+            begun,
+            lambda config, digest: NanoDetDetector(network, {**config, "weights_hash": digest}, "none", device),
+        )
+    path = None if weights is None else str(local_weights(settings, store, weights))
+    other, architecture, begun = start_of_training(path, DEFAULT_ARCHITECTURE)
+    return _Start(
+        other,
+        _BoxLearner(other, frozen_statistics=begun != "zero"),
+        {"architecture": architecture, "animal_labels": [1], "min_score": 0.05},
+        begun,
+        lambda config, digest: TorchvisionDetector.of_network(other, config, digest, device),
+    )
+
+
 def judge_detector(
     db: Database,
     store: BlobStore,
     model_id: int,
-    detector: TorchvisionDetector,
+    detector: Detector,
     frames: list[BoxFrame],
     training_set_id: int,
 ) -> tuple[float | None, float | None]:
@@ -348,19 +390,19 @@ class _BoxLearner(Learner):
         return loss.expand(len(images)), torch.zeros(len(images), dtype=torch.bool, device=loss.device)
 
 
-class _BoxBatches(Dataset[tuple[Tensor, ...]]):
+class BoxBatches(Dataset[tuple[Tensor, ...]]):
     """Batches of frames, each a function of its step: mirrored, brighter or darker, with ignored places painted
-    over."""
+    over. picture_of: the picture u8 [h, w, 3] of a frame."""
 
-    def __init__(self, db: Database, store: BlobStore, frames: list[BoxFrame], seed: int) -> None:
-        self._db, self._store, self._frames, self._seed = db, store, frames, seed
+    def __init__(self, frames: list[BoxFrame], picture_of: Callable[[BoxFrame], np.ndarray], seed: int) -> None:
+        self._frames, self._picture_of, self._seed = frames, picture_of, seed
 
     def __getitem__(self, step: int) -> tuple[Tensor, ...]:
         first = step * BATCH
-        chosen = [self._frame_of(first + place) for place in range(BATCH)]
+        chosen = [self._frames[self._frame_of(first + place)] for place in range(BATCH)]
         drawn = [
-            prepared(self._picture(self._frames[row]), self._frames[row], np.random.default_rng([self._seed, step, i]))
-            for i, row in enumerate(chosen)
+            prepared(self._picture_of(frame), frame, np.random.default_rng([self._seed, step, i]))
+            for i, frame in enumerate(chosen)
         ]
         pictures = torch.full((BATCH, SIDE, SIDE, 3), GREY, dtype=torch.uint8)
         boxes = torch.zeros(BATCH, MOST, 4)
@@ -374,10 +416,6 @@ class _BoxBatches(Dataset[tuple[Tensor, ...]]):
     def _frame_of(self, place: int) -> int:
         turn, at = divmod(place, len(self._frames))
         return int(np.random.default_rng([self._seed, 11, turn]).permutation(len(self._frames))[at])
-
-    def _picture(self, frame: BoxFrame) -> np.ndarray:
-        ((_, _, picture),) = read_frames(self._db, self._store, frame.video_id, [frame.frame_no])
-        return picture
 
 
 def prepared(picture: np.ndarray, frame: BoxFrame, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

@@ -1,12 +1,14 @@
 """Which detector is used, and the model row that says which detector drew a track.
 
 Belongs here: choosing one from the settings or the champion, its row in `model`. Does not belong here: the detectors
-(`motion`, `torchvision_detector`), linking (`tracker`), reading pictures and writing rows (`tracking.bundle`).
+(`motion`, `nanodet`, `torchvision_detector`), linking (`tracker`), reading pictures and writing rows
+(`tracking.bundle`).
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +17,7 @@ import sqlalchemy as sa
 
 from chimp_assets.database import schema
 from chimp_assets.database.work.waiting_tracks import FINE_TUNED
-from chimp_assets.vision.detection.interface import Detector, DetectorError
+from chimp_assets.vision.detection.interface import NANODET, Detector, DetectorError
 from chimp_assets.vision.detection.motion import MotionDetector
 from chimp_assets.vision.detection.whole_picture import WholePictureDetector
 from chimp_assets.vision.models.checkpoint import CONFIG_LIMIT, champion, load_checkpoint
@@ -32,23 +34,61 @@ def detector_of(settings: Settings, store: BlobStore | None = None) -> Detector:
 
     Raises DetectorError if its weights cannot be used, ModelFileError if the store does not have them.
     """
-    if settings.detect.detector == "motion":
-        return MotionDetector()
-    if settings.detect.detector == "whole_picture":
-        return WholePictureDetector()
-    if settings.detect.detector == "onnx":
-        from chimp_assets.vision.detection.onnx.onnx_detector import onnx_detector_of
+    made = KINDS.get(settings.detect.detector)
+    if made is None:
+        raise DetectorError(
+            f"There is no detector {settings.detect.detector!r} in this version.",
+            f"Set detect.detector to one of {', '.join(KINDS)}.",
+        )
+    return made(settings, store)
 
-        return onnx_detector_of(settings, store)
-    from chimp_assets.vision.detection.torchvision_detector import TorchvisionDetector  # torch: motion needs none
+
+def _motion(settings: Settings, store: BlobStore | None) -> Detector:
+    return MotionDetector()
+
+
+def _nanodet(settings: Settings, store: BlobStore | None) -> Detector:
+    from chimp_assets.vision.detection.nanodet.nanodet_detector import chosen_nanodet  # torch: motion needs none
+
+    return chosen_nanodet(settings, store)
+
+
+def _torchvision(settings: Settings, store: BlobStore | None) -> Detector:
+    from chimp_assets.vision.detection.torchvision_detector import TorchvisionDetector
     from chimp_assets.vision.learning.device import device_of
 
     # Boxes far below the threshold are never used, so the network does not return them.
+    least = round(settings.detect.min_score / 2, 3)
+    weights = weights_of(settings, store)
+    return TorchvisionDetector(weights, min_score=least, device=device_of(settings.compute.device))
+
+
+def weights_of(settings: Settings, store: BlobStore | None) -> str | None:
+    """Where the file that detect.weights names lies on this machine; None if it names none."""
     weights = settings.detect.weights
     if weights is not None and store is not None:
         weights = str(local_weights(settings, store, weights))
-    least = round(settings.detect.min_score / 2, 3)
-    return TorchvisionDetector(weights, min_score=least, device=device_of(settings.compute.device))
+    return weights
+
+
+def _onnx(settings: Settings, store: BlobStore | None) -> Detector:
+    from chimp_assets.vision.detection.onnx.onnx_detector import onnx_detector_of
+
+    return onnx_detector_of(settings, store)
+
+
+def _whole_picture(settings: Settings, store: BlobStore | None) -> Detector:
+    return WholePictureDetector()
+
+
+KINDS: dict[str, Callable[[Settings, BlobStore | None], Detector]] = {
+    "motion": _motion,
+    "nanodet": _nanodet,
+    "torchvision": _torchvision,
+    "onnx": _onnx,
+    "whole_picture": _whole_picture,
+}
+"""How each kind of detect.detector is made. Large libraries are imported inside."""
 
 
 def current_detector(db: Database, store: BlobStore, settings: Settings) -> tuple[Detector, int]:
@@ -62,10 +102,14 @@ def current_detector(db: Database, store: BlobStore, settings: Settings) -> tupl
     if row is None or not row.name.startswith(FINE_TUNED) or row.checkpoint_uri is None or row.checkpoint_hash is None:
         detector = detector_of(settings, store)
         return detector, register_detector(db, detector)
+    state, _ = load_checkpoint(store, row.checkpoint_uri, row.checkpoint_hash)
+    if row.config["architecture"] == NANODET:
+        from chimp_assets.vision.detection.nanodet.nanodet_detector import learned_nanodet
+
+        return learned_nanodet(settings, state, row), row.model_id
     from chimp_assets.vision.detection.torchvision_detector import TorchvisionDetector, network_of
     from chimp_assets.vision.learning.device import device_of
 
-    state, _ = load_checkpoint(store, row.checkpoint_uri, row.checkpoint_hash)
     classes = 1 + max(row.config["animal_labels"])
     network = network_of(row.config["architecture"], classes, state, Path(row.checkpoint_uri))
     device = device_of(settings.compute.device)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from safetensors import SafetensorError, safe_open
 from torchvision.models import get_model, get_model_weights
 from torchvision.ops import nms
 
+from chimp_assets.vision.detection.batches import batches_of, in_halves
 from chimp_assets.vision.detection.interface import DetectorError, FrameBoxes, Picture
 from chimp_assets.vision.learning.device import device_of
 
@@ -31,8 +31,6 @@ COCO has no apes: they are detected as bear, dog or cow, which is good enough fo
 BATCH = 4
 """Pictures that go through the network at once on a CPU; more are no faster there."""
 BATCH_GPU = 16
-
-log = logging.getLogger(__name__)
 
 
 class TorchvisionDetector:
@@ -94,47 +92,22 @@ class TorchvisionDetector:
     def detect(self, pictures: Iterator[Picture]) -> Iterator[FrameBoxes]:
         """See `Detector.detect`. Pictures go through in batches of four, on a GPU of sixteen."""
         most = BATCH_GPU if self._device.type == "cuda" else BATCH
-        batch: list[Picture] = []
-        for picture in pictures:
-            batch.append(picture)
-            if len(batch) == most:
-                yield from self._detect_batch(batch)
-                batch = []
-        if batch:
-            yield from self._detect_batch(batch)
+        for batch in batches_of(pictures, most):
+            for (frame_no, _, rgb), output in zip(batch, in_halves(batch, self._outputs), strict=True):
+                height, width = rgb.shape[:2]
+                corners = output["boxes"].cpu().numpy() / [width, height, width, height]
+                scores = output["scores"].cpu().numpy()
+                kept = np.isin(output["labels"].cpu().numpy(), self._labels) & (scores >= self._min_score)
+                yield frame_no, _rows(corners[kept], scores[kept])
 
-    def _detect_batch(self, batch: list[Picture]) -> Iterator[FrameBoxes]:
-        """Boxes of a batch; in halves if the GPU runs out of memory."""
-        outputs = self._tried(batch)
-        if outputs is None:
-            if len(batch) == 1:
-                raise DetectorError(
-                    "Not even one picture fits into the memory of the GPU.",
-                    "Close other programs that use the GPU, or set compute.device to cpu.",
-                )
-            log.warning("The GPU is out of memory: continuing with %d pictures at once.", len(batch) // 2)
-            torch.cuda.empty_cache()
-            for half in (batch[: len(batch) // 2], batch[len(batch) // 2 :]):
-                yield from self._detect_batch(half)
-            return
-        for (frame_no, _, rgb), output in zip(batch, outputs, strict=True):
-            height, width = rgb.shape[:2]
-            corners = output["boxes"].cpu().numpy() / [width, height, width, height]
-            scores = output["scores"].cpu().numpy()
-            kept = np.isin(output["labels"].cpu().numpy(), self._labels) & (scores >= self._min_score)
-            yield frame_no, _rows(corners[kept], scores[kept])
-
-    def _tried(self, batch: list[Picture]) -> list[dict[str, torch.Tensor]] | None:
-        """What the network finds, or None if the GPU runs out of memory. What the error holds is released here."""
-        try:
-            # Bytes, not floats, cross the bus.
-            tensors = [
-                torch.from_numpy(np.array(rgb)).permute(2, 0, 1).to(self._device).float() / 255 for _, _, rgb in batch
-            ]
-            with torch.inference_mode():
-                found: list[dict[str, torch.Tensor]] = self._network(tensors)
-        except torch.OutOfMemoryError:
-            return None
+    def _outputs(self, batch: list[Picture]) -> list[dict[str, torch.Tensor]]:
+        """What the network finds."""
+        # Bytes, not floats, cross the bus.
+        tensors = [
+            torch.from_numpy(np.array(rgb)).permute(2, 0, 1).to(self._device).float() / 255 for _, _, rgb in batch
+        ]
+        with torch.inference_mode():
+            found: list[dict[str, torch.Tensor]] = self._network(tensors)
         return found
 
 

@@ -30,7 +30,7 @@ from chimp_assets.errors import ChimpError
 from chimp_assets.settings import DetectSettings, Settings
 from chimp_assets.vision.detection.detector import current_detector, detector_row
 from chimp_assets.vision.detection.imported import VideoProposals, imported_detector
-from chimp_assets.vision.detection.interface import Detector, FrameBoxes, Picture
+from chimp_assets.vision.detection.interface import Detector, FrameBoxes, Picture, thresholds_of
 from chimp_assets.vision.detection.motion import MotionDetector
 from chimp_assets.vision.detection.whole_picture import WholePictureDetector
 from chimp_assets.vision.tracking.proposed import link_proposals
@@ -148,10 +148,12 @@ def track_video(
     pictures = _noted(read_frames(db, store, video_id), frame_nos)
     if isinstance(detector, MotionDetector):
         detector.of_pictures = n_pictures > 0
-    boxes = _sure_boxes(detector.detect(pictures), settings.min_score)
-    linked = link(boxes, frame_rate, settings.max_gap_s, lone=0 < n_pictures < settings.min_track_detections)
-    looks = _looks(db, store, video_id)
-    return pure_tracks(linked, frame_rate, settings, np.array(frame_nos, np.int64), looks, n_pictures)
+    means = thresholds_of(detector, settings)
+    found = _likely_boxes(detector.detect(pictures), means.least)
+    lone = 0 < n_pictures < settings.min_track_detections
+    linked = link(found, frame_rate, means.gap_s, means.spawns, means.sure, lone)
+    looks, numbers = _looks(db, store, video_id), np.array(frame_nos, np.int64)
+    return pure_tracks(linked, frame_rate, settings, numbers, looks, means.full, n_pictures)
 
 
 def n_pictures_of(conn: sa.Connection, video_id: int) -> int:
@@ -173,7 +175,7 @@ def whole_pictures(db: Database, video_id: int, settings: DetectSettings) -> lis
         numbers = conn.scalars(sa.select(frame.frame_no).where(frame.video_id == video_id).order_by(frame.frame_no))
         whole = np.array([[0, 0, 1, 1]], np.float32)
         linked = [LinkedTrack(np.array([n], np.int32), whole, np.ones(1, np.float32)) for n in numbers]
-    return [judge(track, 1.0, settings, 1) for track in linked]
+    return [judge(track, 1.0, settings, n_pictures=1) for track in linked]
 
 
 def note_of(db: Database, video_id: int, detector: Detector) -> str:
@@ -209,14 +211,16 @@ def pure_tracks(
     settings: DetectSettings,
     frame_nos: NDArray[np.int64],
     looks: Looks,
+    full_score: float = 1.0,
     n_pictures: int = 0,
 ) -> list[JudgedTrack]:
     """Linked tracks cut and joined by appearance, and judged: a poor one, or one that looks like the empty scene, is
     junk.
 
-    frame_nos: of all pictures of the video, ascending. n_pictures: of a still or a burst; 0 for a video.
+    frame_nos: of all pictures of the video, ascending. full_score: `LinkThresholds.full` of the detector. n_pictures:
+    of a still or a burst; 0 for a video.
     """
-    tracks = [judge(track, frame_rate, settings, n_pictures) for track in purify(linked, frame_rate, looks)]
+    tracks = [judge(track, frame_rate, settings, full_score, n_pictures) for track in purify(linked, frame_rate, looks)]
     if 0 < n_pictures < PurityConfig().empty:
         return tracks  # a place that looks empty in one or two pictures may hide an animal that was missed there
     live = [number for number, track in enumerate(tracks) if track.state == "live"]
@@ -249,13 +253,15 @@ def _looks(db: Database, store: BlobStore, video_id: int) -> Looks:
     return looks
 
 
-def judge(track: LinkedTrack, frame_rate: float, settings: DetectSettings, n_pictures: int = 0) -> JudgedTrack:
+def judge(
+    track: LinkedTrack, frame_rate: float, settings: DetectSettings, full_score: float = 1.0, n_pictures: int = 0
+) -> JudgedTrack:
     """Quality and state of a track: junk if it is too short or too poor to ask about.
 
-    n_pictures: of a still or a burst, of which half are enough; 0 for a video.
+    full_score: see `pure_tracks`. n_pictures: of a still or a burst, of which half are enough; 0 for a video.
     """
     clip_s = n_pictures / frame_rate if n_pictures else math.inf
-    quality = track_quality(track.frame_nos, track.boxes, track.scores, frame_rate, clip_s)
+    quality = track_quality(track.frame_nos, track.boxes, track.scores, frame_rate, full_score, clip_s)
     least = settings.min_track_detections
     if n_pictures:
         least = min(least, max(1, n_pictures // 2))
@@ -274,9 +280,9 @@ def frame_rate_of(conn: sa.Connection, video_id: int) -> float:
     return (n - 1) / (last - first) if n > 1 and last > first else 1.0
 
 
-def _sure_boxes(found: Iterator[FrameBoxes], min_score: float) -> Iterator[FrameBoxes]:
+def _likely_boxes(found: Iterator[FrameBoxes], least: float) -> Iterator[FrameBoxes]:
     for frame_no, boxes in found:
-        yield frame_no, boxes[boxes[:, 4] >= min_score]
+        yield frame_no, boxes[boxes[:, 4] >= least]
 
 
 def _decoded_videos(conn: sa.Connection, bundle_key: str) -> list[tuple[int, str]]:

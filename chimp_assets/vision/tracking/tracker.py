@@ -6,23 +6,24 @@ judging tracks (`quality`), pictures and SQL.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
+from chimp_assets.vision.detection.interface import LinkThresholds
+
 F32 = NDArray[np.float32]
+Path = list[tuple[int, F32]]
+"""frame_no and x, y, w, h, score of one animal, in order of time"""
 
 _BUFFER = 0.25
 """Boxes are widened by this share for matching: at five frames a second a walking animal leaves its own box, but
 buffered overlap (C-BIoU, Yang et al., WACV 2023) still finds it."""
 _LEAST_OVERLAP = 0.15
-_SURE = 0.4
-"""Boxes below this score only continue a track (the second stage of ByteTrack, Zhang et al., ECCV 2022)."""
-_SPAWNS = 0.25
-"""Boxes below this score never start a track."""
+_MOTION = LinkThresholds()
 
 
 @dataclass(frozen=True)
@@ -41,23 +42,41 @@ def link(
     boxes: Iterator[tuple[int, F32]],
     frame_rate: float,
     max_gap_s: float,
-    spawn_score: float = _SPAWNS,
+    spawn_score: float = _MOTION.spawns,
+    sure_score: float = _MOTION.sure,
     lone: bool = False,
 ) -> list[LinkedTrack]:
     """Tracks of one video, ordered by first frame, then by x.
 
     boxes: (frame_no, f32 [k, 5] x, y, w, h in fractions and score), frame_no ascending; missing numbers count as frames
     without boxes. frame_rate: stored frames per second, above 0. max_gap_s: a track survives this long without a box.
-    Boxes in no track are dropped, or with lone are tracks of one box if they could start one: an animal may be in one
-    of few pictures. Every box is in at most one track. The same boxes give the same tracks.
+    spawn_score, sure_score: see `LinkThresholds`. Boxes in no track are dropped, or with lone are tracks of one box if
+    they could start one: an animal may be in one of few pictures. Every box is in at most one track. The same boxes
+    give the same tracks.
     Raises ValueError if frame_rate or max_gap_s is not positive, or frame_no does not ascend.
     """
     if not (frame_rate > 0 and max_gap_s > 0):
         raise ValueError(f"frame_rate {frame_rate} and max_gap_s {max_gap_s} must be positive")
+    patience = max(1, round(max_gap_s * frame_rate))
+    paths, loose = _followed(boxes, patience, max(spawn_score, sure_score), sure_score)
+    if spawn_score < sure_score:
+        # An animal that never looks sure, such as one that sits in the shade, is followed among what is left over.
+        faint, loose = _followed(_apart(loose, paths), patience, spawn_score, spawn_score)
+        paths += faint
+    tracks = [_track(part) for path in paths for part in _cut_at_jumps(path)]
+    if lone:
+        alone = [(frame_no, box) for frame_no, found in loose.items() for box in found if box[4] >= spawn_score]
+        tracks += [_track([one]) for one in alone]
+    return sorted(tracks, key=lambda t: (int(t.frame_nos[0]), float(t.boxes[0, 0]), float(t.boxes[0, 1])))
+
+
+def _followed(
+    boxes: Iterable[tuple[int, F32]], patience: int, spawn_score: float, sure_score: float
+) -> tuple[list[Path], dict[int, list[F32]]]:
+    """Paths of boxes, and for each frame the boxes in none of them. patience: frames."""
     from supervision import Detections
     from trackers import BIoU, ByteTrackTracker
 
-    patience = max(1, round(max_gap_s * frame_rate))
     tracker = ByteTrackTracker(
         lost_track_buffer=patience,
         # The library counts its buffer in frames of 30 a second; at 30 one buffered frame is one of ours.
@@ -65,10 +84,10 @@ def link(
         track_activation_threshold=spawn_score,
         minimum_consecutive_frames=1,
         minimum_iou_threshold=_LEAST_OVERLAP,
-        high_conf_det_threshold=min(_SURE, max(spawn_score, 0.0) + 0.15),
+        high_conf_det_threshold=sure_score,
         iou=BIoU(buffer_ratio=_BUFFER),
     )
-    paths: dict[int, list[tuple[int, F32]]] = {}
+    paths: dict[int, Path] = {}
     loose: dict[int, list[F32]] = {}
     previous: int | None = None
     for frame_no, found in boxes:
@@ -97,18 +116,33 @@ def link(
                 paths.setdefault(int(track), []).append((frame_no, box))
     for key in sorted(paths):
         _take_first_box(paths[key], loose, patience)
-    tracks = [_track(part) for path in paths.values() for part in _cut_at_jumps(path)]
-    if lone:
-        alone = [(frame_no, box) for frame_no, found in loose.items() for box in found if box[4] >= spawn_score]
-        tracks += [_track([one]) for one in alone]
-    return sorted(tracks, key=lambda t: (int(t.frame_nos[0]), float(t.boxes[0, 0]), float(t.boxes[0, 1])))
+    return [paths[key] for key in sorted(paths)], loose
+
+
+def _apart(loose: dict[int, list[F32]], paths: list[Path]) -> Iterator[tuple[int, F32]]:
+    """Boxes of no path that are not half inside one that is followed in their frame, nor it inside them."""
+    followed: dict[int, list[F32]] = {}
+    for frame_no, box in (step for path in paths for step in path):
+        followed.setdefault(frame_no, []).append(box)
+    for frame_no in sorted(loose):
+        left = [
+            box for box in loose[frame_no] if all(_inside(box, other) < 0.5 for other in followed.get(frame_no, []))
+        ]
+        if left:
+            yield frame_no, np.stack(left)
+
+
+def _inside(one: F32, other: F32) -> float:
+    """Intersection over the smaller of two boxes (x, y, w, h ...)."""
+    low, high = np.maximum(one[:2], other[:2]), np.minimum(one[:2] + one[2:4], other[:2] + other[2:4])
+    return float(np.clip(high - low, 0, None).prod() / min(one[2:4].prod(), other[2:4].prod()))
 
 
 _SCALE = 1000.0
 """The library's motion noise is tuned for pixels; fractions are scaled to a picture of this side."""
 
 
-def _take_first_box(path: list[tuple[int, F32]], loose: dict[int, list[F32]], patience: int) -> None:
+def _take_first_box(path: Path, loose: dict[int, list[F32]], patience: int) -> None:
     """Add the first box of a track: the library numbers a track only at its second box."""
     first_no, first = path[0]
     for frame_no in range(first_no - 1, first_no - patience - 2, -1):
@@ -126,7 +160,7 @@ def _overlap(one: F32, other: F32, buffer: float) -> float:
     return float(shared / ((high1 - low1).prod() + (high2 - low2).prod() - shared))
 
 
-def _cut_at_jumps(path: list[tuple[int, F32]]) -> list[list[tuple[int, F32]]]:
+def _cut_at_jumps(path: Path) -> list[Path]:
     """Parts of a path between jumps: places where boxes are missing for a while and resume without touching the last
     one.
 
@@ -141,7 +175,7 @@ def _cut_at_jumps(path: list[tuple[int, F32]]) -> list[list[tuple[int, F32]]]:
     return parts
 
 
-def _track(path: list[tuple[int, F32]]) -> LinkedTrack:
+def _track(path: Path) -> LinkedTrack:
     rows = np.stack([box for _, box in path])
     return LinkedTrack(
         np.array([frame_no for frame_no, _ in path], np.int32),
