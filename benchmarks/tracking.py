@@ -194,7 +194,10 @@ def _identity(home: Home, truth: ArchiveTruth, seed: int) -> Names:
         vectors = np.stack([mean_direction(learned.embedder.embed(one.crops)) for one in tracks])
         audit = (vectors[audits], target[audits])
         learned_from = np.zeros(int(teaches.sum()), dtype=bool)
-        head = fit_head(vectors[teaches], target[teaches], group[teaches], asked, seed, learned_from, audit).head
+        new_day = ~np.isin(group[audits], group[teaches])
+        head = fit_head(
+            vectors[teaches], target[teaches], group[teaches], asked, seed, learned_from, audit, new_day
+        ).head
         logits = head.logits(vectors)
         unknown = head.is_unknown(vectors, logits)
         known = here & ~reserve & np.isin(target, target[teaches])

@@ -18,6 +18,7 @@ import numpy as np
 import sqlalchemy as sa
 
 from chimp_assets.database import schema
+from chimp_assets.database.connection.parameters import rows_in_parts
 from chimp_assets.database.individuals.merges import last_merge
 from chimp_assets.database.labels.answers import effective_answers
 from chimp_assets.database.labels.events import last_seq
@@ -187,6 +188,24 @@ def audit_answers(
     ).all()
     track_id, class_id = zip(*rows, strict=True) if rows else ((), ())
     return np.array(track_id, dtype=np.int64), np.array(class_id, dtype=np.int64)
+
+
+def days_of_tracks(conn: sa.Connection, track_id: np.ndarray) -> np.ndarray:
+    """Text [n]: camera and recording day of each track, as in `Members.day`; empty where its video has no split yet."""
+    track, split = schema.track.c, schema.split_assignment.c
+    found = {
+        row.track_id: row.day_key
+        for row in rows_in_parts(
+            conn,
+            lambda part: (
+                sa.select(track.track_id, split.day_key)
+                .join(schema.split_assignment, split.video_id == track.video_id)
+                .where(track.track_id.in_(part))
+            ),
+            track_id.tolist(),
+        )
+    }
+    return np.array([found.get(int(one), "") for one in track_id], dtype=np.str_)
 
 
 def audited(

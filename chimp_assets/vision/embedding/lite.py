@@ -27,9 +27,18 @@ WIDTHS = {4: 40, 7: 80, 10: 112, 14: 192, 15: 320}
 """Blocks after which features are taken, and their channels: early ones see fur and skin, late ones the kind of
 object."""
 LAST = 1280
-LEAST_SIDE = 96
-"""Smaller pictures are enlarged; at 96 pixels the last maps have three fields a side."""
+FORMER_SIDE, SIDE = 96, 160
+"""Pixels that smaller pictures are enlarged to: of embedders that do not say, and of new ones. At 96 pixels the last
+maps have three fields a side, at 160 five; what helps is the number of fields, not detail: crops of 96 pixels that are
+enlarged do as well as crops of 160 (docs/research/models.md)."""
 _EPS = 1e-3
+
+
+def enlarged(maps: Tensor, side: int) -> Tensor:
+    """Pictures f32 [n, c, s, s] of at least `side` pixels: smaller ones are enlarged."""
+    if maps.shape[-1] >= side:
+        return maps
+    return functional.interpolate(maps, (side, side), mode="bilinear", align_corners=False)
 
 
 class _SameConv2d(nn.Conv2d):
@@ -70,11 +79,12 @@ class Lite0(nn.Module):
     """Pictures f32 [n, 3, s, s] in 0..1 to features f32 [n, n_features]. It is not trained further.
 
     Mean and standard deviation of the maps after the blocks of WIDTHS, and the mean of the last; each depth has length
-    one.
+    one. side: pixels that smaller pictures are enlarged to.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, side: int = SIDE) -> None:
         super().__init__()
+        self.side = side
         self._conv_stem = _SameConv2d(3, 32, 3, 2, bias=False)
         self._bn0 = nn.BatchNorm2d(32, eps=_EPS, momentum=0.01)
         blocks, n_in = [], 32
@@ -94,9 +104,7 @@ class Lite0(nn.Module):
         """Features of pictures."""
         # Scaled as in its training; channels last, which is a third faster on CPUs.
         maps = ((pictures * 255 - 127) / 128).contiguous(memory_format=torch.channels_last)
-        if maps.shape[-1] < LEAST_SIDE:
-            size = (LEAST_SIDE, LEAST_SIDE)
-            maps = functional.interpolate(maps, size, mode="bilinear", align_corners=False)
+        maps = enlarged(maps, self.side)
         maps = functional.relu6(self._bn0(self._conv_stem(maps)))
         found = []
         for number, block in enumerate(self._blocks):

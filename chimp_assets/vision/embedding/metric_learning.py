@@ -16,7 +16,7 @@ import hashlib
 import itertools
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -28,9 +28,10 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from chimp_assets.vision.embedding.augmentation import LABELLED, augment
-from chimp_assets.vision.embedding.backbones import SMALL, backbone_of, pretrained_network
+from chimp_assets.vision.embedding.backbones import SMALL, backbone_of, mobile_network, pretrained_network
 from chimp_assets.vision.embedding.embedder import CHANNEL_MEAN, CHANNEL_STD, Embedder, VectorPart
 from chimp_assets.vision.embedding.lite import Lite0
+from chimp_assets.vision.embedding.mobile import MobileNetV2
 from chimp_assets.vision.embedding.patches import SCALES, Patches
 from chimp_assets.vision.embedding.self_supervision import fit_projection, principal_axes
 from chimp_assets.vision.learning.checkpoints import TrainingCheckpoints, TrainingState
@@ -130,11 +131,12 @@ class LearningResult:
 
 @dataclass(frozen=True)
 class PatchDiscriminants:
-    """Linear discriminants of the classes, on patches and the features of a pretrained network. centre: f32 [f]; rows:
+    """Linear discriminants of the classes, on patches and the features of pretrained networks. centre: f32 [f]; rows:
     f32 [d, f]."""
 
     patches: Patches
     pretrained: Lite0 | None
+    mobile: MobileNetV2 | None
     centre: NDArray[np.float32]
     rows: NDArray[np.float32]
 
@@ -293,17 +295,45 @@ def described_by_patches(crops: Crops, recipe: Recipe, dimensions: int, seed: in
     if pretrained is not None:
         blocks.append(pretrained.describe(pictures))
     weight = np.ones(len(blocks), dtype=np.float32)
+    mobile = None
     if crops.group is not None:
         weight = scale_weights(blocks, target, crops.group[some])
+        if pretrained is not None and (mobile := mobile_network()) is not None:
+            beside = mobile.describe(pictures)
+            share = beside_weight(blocks, weight, beside, target, crops.group[some])
+            if share:
+                blocks.append(beside)
+                weight = np.append(weight, np.float32(share))
+            else:
+                mobile = None
     found = np.concatenate([block * share for block, share in zip(blocks, weight, strict=True)], axis=1)
     centre, rows = fit_projection(found, target, min(recipe.patch_rows, dimensions // 2), AXES_CROPS)
     patches.weight.copy_(torch.from_numpy(weight[: len(SCALES)]))
-    if pretrained is not None:
-        # Its weight goes into the projection: (w f - w m) R = (f - m) (w R).
-        last = slice(patches.n_features, None)
-        centre[last] = blocks[-1].mean(0)
-        rows[:, last] *= weight[-1]
-    return PatchDiscriminants(patches, pretrained, centre, rows)
+    # Weights of networks go into the projection: (w f - w m) R = (f - m) (w R).
+    start = patches.n_features
+    for block, share in zip(blocks[len(SCALES) :], weight[len(SCALES) :], strict=True):
+        here = slice(start, start := start + block.shape[1])
+        centre[here] = block.mean(0)
+        rows[:, here] *= share
+    return PatchDiscriminants(patches, pretrained, mobile, centre, rows)
+
+
+def beside_weight(
+    blocks: list[NDArray[np.float32]],
+    weight: NDArray[np.float32],
+    beside: NDArray[np.float32],
+    target: NDArray[np.int64],
+    group: NDArray[np.int64],
+) -> float:
+    """The weight of one more block f32 [n, f] beside weighed ones; 0 unless with it crops of held-out groups have their
+    nearest crop in their own class more often by a standard error: it costs time at every crop."""
+    together = np.concatenate([block * share for block, share in zip(blocks, weight, strict=True)], axis=1)
+    right = held_out_hits([together, beside], target, group, ((1.0, 0.0), (1.0, 0.5), (1.0, 1.0)))
+    best = int(right.argmax())
+    gain = right[best] - right[0]
+    if best == 0 or gain <= WEIGHT_TOLERANCE * math.sqrt(len(target)):
+        return 0.0
+    return (0.0, 0.5, 1.0)[best]
 
 
 def scale_weights(
@@ -311,10 +341,25 @@ def scale_weights(
 ) -> NDArray[np.float32]:
     """Weights f32 [k] of blocks f32 [n, f], together of length sqrt(k): those with which crops of held-out groups most
     often have their nearest crop in their own class; equal weights if that cannot be measured."""
+    choices = [one for one in itertools.product((0.0, 0.5, 1.0), repeat=len(blocks)) if max(one) == 1.0]
+    right = held_out_hits(blocks, target, group, choices)
+    # The mean of the choices within about a standard error of the best: the best of many is partly luck.
+    best = np.array(choices)[right >= right.max() - WEIGHT_TOLERANCE * math.sqrt(len(target))].mean(0)
+    weight: NDArray[np.float32] = np.sqrt(best * len(blocks) / best.sum()).astype(np.float32)
+    return weight
+
+
+def held_out_hits(
+    blocks: list[NDArray[np.float32]],
+    target: NDArray[np.int64],
+    group: NDArray[np.int64],
+    choices: Sequence[tuple[float, ...]],
+) -> NDArray[np.float64]:
+    """f64 [c]: for each choice of weights of blocks f32 [n, f], how many crops of held-out groups have their nearest
+    crop, of the other groups, in their own class."""
     folds = min(WEIGHT_FOLDS, len(np.unique(group)))
     names = np.unique(group)
     fold = np.random.default_rng(0).permutation(len(names))[np.searchsorted(names, group)] % max(1, folds)
-    choices = [one for one in itertools.product((0.0, 0.5, 1.0), repeat=len(blocks)) if max(one) == 1.0]
     right = np.zeros(len(choices))
     # The principal axes do not depend on names, so all folds share them.
     reduced = [block @ principal_axes(block, AXES_CROPS).T for block in blocks]
@@ -332,10 +377,7 @@ def scale_weights(
         for number, choice in enumerate(choices):
             summed = sum(share * one for share, one in zip(choice, alike, strict=True))
             right[number] += (target[known][np.argmax(summed, axis=1)] == target[asked]).sum()
-    # The mean of the choices within about a standard error of the best: the best of many is partly luck.
-    best = np.array(choices)[right >= right.max() - WEIGHT_TOLERANCE * math.sqrt(len(target))].mean(0)
-    weight: NDArray[np.float32] = np.sqrt(best * len(blocks) / best.sum()).astype(np.float32)
-    return weight
+    return right
 
 
 def embedder_of(
@@ -360,6 +402,7 @@ def embedder_of(
         mirrored=False,
         atoms=described.patches.atoms if described is not None else 0,
         pretrained=described is not None and described.pretrained is not None,
+        mobile=described is not None and described.mobile is not None,
     )
     assert embedder.backbone is not None
     embedder.backbone.load_state_dict(learner.backbone.state_dict())
@@ -383,6 +426,8 @@ def embedder_of(
         embedder.patches.load_state_dict(described.patches.state_dict())
         if embedder.pretrained is not None and described.pretrained is not None:
             embedder.pretrained.load_state_dict(described.pretrained.state_dict())
+        if embedder.mobile is not None and described.mobile is not None:
+            embedder.mobile.load_state_dict(described.mobile.state_dict())
     embedder.mean.copy_(torch.from_numpy(whole_mean))
     embedder.weight.copy_(torch.from_numpy(whole))
     return embedder

@@ -134,7 +134,8 @@ def described(network: nn.Module, crops: np.ndarray, n_features: int) -> np.ndar
     found = np.empty((len(crops), n_features), dtype=np.float32)
     with torch.inference_mode():
         for start in range(0, len(crops), 64):
-            found[start : start + 64] = network(_as_tensor(crops[start : start + 64])).numpy()
+            pictures = _as_tensor(crops[start : start + 64]).to(next(network.buffers()).device)
+            found[start : start + 64] = network(pictures).cpu().numpy()
     return found
 
 

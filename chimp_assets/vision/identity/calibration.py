@@ -44,11 +44,15 @@ class HeldOutRows:
 
 @dataclass(frozen=True)
 class AuditRows:
-    """Audit answers of classes that the head knows: vectors f64 [m, d], its logits f64 [m, C], target i64 [m]."""
+    """Audit answers of classes that the head knows: vectors f64 [m, d], its logits f64 [m, C], target i64 [m].
+
+    new_day: bool [m], of cameras and days of which no label taught; None: not known.
+    """
 
     vectors: np.ndarray
     logits: np.ndarray
     target: np.ndarray
+    new_day: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -74,7 +78,9 @@ def calibrate(
     x: [n, d]; target, fold: i64 [n]; centre: f32 [C, d], of the whole head; false_alarm: share of known animals that
     the threshold may call unknown. Rows that the embedder learned from look clearer than any new track. With at least
     MIN_FRESH fresh rows, these alone count. With fewer, all rows count, but the temperature is expected to be much
-    higher than they suggest, and only fresh rows and the audit set the threshold.
+    higher than they suggest, and only fresh rows and the audit set the threshold. The promise is about days that
+    taught nothing: a track that was filmed beside labelled ones looks more familiar, so audit rows of other days count
+    more than these, and alone from MIN_FRESH of them on.
     """
     known = of_known_class(held_out.logits, held_out.target)
     telling = known if held_out.fresh is None else known & held_out.fresh
@@ -87,10 +93,15 @@ def calibrate(
     temperature = prior.refined([*few_fresh, (audit.logits, audit.target)])
     familiar, share = familiarity_out_of_fold(x, target, fold, held_out.row[used], held_out.logits[used])
     of_audit = familiarity(audit.vectors, audit.logits, centre, share)
+    new = np.ones(len(of_audit), dtype=bool) if audit.new_day is None else audit.new_day
+    if new.sum() >= MIN_FRESH:
+        of_audit, new = of_audit[new], new[new]
     if stale:
         threshold = threshold_of(np.concatenate([familiar[telling[used]], of_audit]), false_alarm)
     else:
         threshold = refined_threshold(threshold_of(familiar, false_alarm), of_audit, false_alarm)
+    if not new.all():
+        threshold = refined_threshold(threshold, of_audit[new], false_alarm)
     return Calibration(temperature, threshold, share)
 
 

@@ -51,6 +51,7 @@ def fit_head(
     seed: int,
     fresh: np.ndarray | None = None,
     audit: tuple[np.ndarray, np.ndarray] | None = None,
+    audit_new_day: np.ndarray | None = None,
 ) -> HeadFit:
     """Multinomial logistic regression, classes balanced; penalty, temperature and threshold from held-out groups.
 
@@ -59,7 +60,8 @@ def fit_head(
     audit: vectors [m, d] and class ids i64 [m] of a random sample of the tracks that the head will name; it only
     refines temperature and threshold. Labels alone bias the temperature: acquisition chose hard or odd tracks, a fold
     knows less than the head, the embedder may have learned from them. The audit has none of these biases and counts
-    more, the more rows it has.
+    more, the more rows it has. audit_new_day: bool [m], rows of cameras and days that have no label among y: by these
+    the threshold keeps its promise on days to come.
     A class with one row is usable. If the problem is too large for a fit for each fold and penalty, the penalty is
     chosen on a sample of the rows, and temperature and threshold come from the rows of one fold, judged by a head of
     all others. Raises ModelError with fewer than 2 classes, ValueError if the lengths differ or a vector is not finite.
@@ -85,7 +87,7 @@ def fit_head(
     held_out = HeldOutRows(rows, logits, target[rows], None if fresh is None else fresh[rows])
     weight, bias = fit_logistic(x, target, n_classes, l2, start)
     centre = centres_of(x, target, n_classes)
-    asked = _audit_rows(audit, classes, weight, bias)
+    asked = _audit_rows(audit, audit_new_day, classes, weight, bias)
     calibration = calibrate(x, target, fold, centre, held_out, asked, settings.unknown_false_alarm)
     members = novelty_members(x, target, n_classes)
     return HeadFit(
@@ -107,7 +109,11 @@ def fit_head(
 
 
 def _audit_rows(
-    audit: tuple[np.ndarray, np.ndarray] | None, classes: np.ndarray, weight: np.ndarray, bias: np.ndarray
+    audit: tuple[np.ndarray, np.ndarray] | None,
+    new_day: np.ndarray | None,
+    classes: np.ndarray,
+    weight: np.ndarray,
+    bias: np.ndarray,
 ) -> AuditRows:
     """The audit's vectors [m, d] and class ids i64 [m] as far as the head knows their classes, with its logits."""
     if audit is None:
@@ -115,7 +121,8 @@ def _audit_rows(
     else:
         known = np.isin(audit[1], classes)
         vectors, target = audit[0][known].astype(np.float64), np.searchsorted(classes, audit[1][known])
-    return AuditRows(vectors, vectors @ weight.T + bias, target)
+        new_day = None if new_day is None else new_day[known]
+    return AuditRows(vectors, vectors @ weight.T + bias, target, new_day)
 
 
 def novelty_members(x: np.ndarray, target: np.ndarray, n_classes: int) -> np.ndarray:

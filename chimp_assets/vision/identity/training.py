@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from chimp_assets.vision.datasets.roles import roles_of_days
-from chimp_assets.vision.datasets.training_set import audit_answers, describe_training_set, read_members
+from chimp_assets.vision.datasets.training_set import audit_answers, days_of_tracks, describe_training_set, read_members
 from chimp_assets.vision.embedding.bundle import embeddings_of_tracks
 from chimp_assets.vision.identity.fitting import HeadFit, fit_head
 from chimp_assets.vision.identity.head import head_tensors
@@ -76,9 +76,11 @@ def train_head(db: Database, store: BlobStore, settings: Settings, training_set_
     fair = ~np.isin(audit_id, members.track_id)
     audit_id, audit_class = audit_id[fair], audit_class[fair]
     asked, audit_embedding = embeddings_of_tracks(db, store, embedder.model_id, audit_id)
+    with db.read() as conn:
+        new_day = ~np.isin(days_of_tracks(conn, audit_id[asked]), members.day)
     fit = fit_head(
         embedding, members.class_id[found], members.group[found], settings.head, settings.seed, fresh,
-        (audit_embedding, audit_class[asked]),
+        (audit_embedding, audit_class[asked]), new_day,
     )  # fmt: skip
     seen = fit.out_of_fold
     accuracy = None if math.isnan(seen.accuracy) else round(seen.accuracy, 6)

@@ -103,7 +103,8 @@ def test_what_it_sees_stands_beside_the_patches_with_the_weight_that_days_give_i
     assert np.array_equal(embedder.embed(pictures), again.embed(pictures))
     assert isinstance(embedder.pretrained, Lite0)
     assert embedder.patches is not None
-    described = np.concatenate([embedder.patches.describe(pictures), embedder.pretrained.describe(pictures)], axis=1)
+    blocks = [embedder.patches, embedder.pretrained, *([embedder.mobile] if embedder.mobile is not None else [])]
+    described = np.concatenate([block.describe(pictures) for block in blocks], axis=1)
     assert np.allclose(embedder.features(pictures)[:, : described.shape[1]], described, atol=1e-5)
     n = described.shape[1]
     seen = (described - embedder.mean.numpy()[:n]) @ embedder.weight.numpy()[:, :n].T

@@ -41,10 +41,10 @@ def quality_parts(
 
     frame_nos: int [n] ascending; boxes: [n, 4] x, y, w, h as fractions; scores: [n] in [0, 1]; frame_rate: kept frames
     a second; clip_s: seconds that a still or a burst has in all. length: seconds seen against 1.5 s or clip_s; score:
-    mean against full_score, which the detector states; size: median of the root of the box area against 0.12 (a face is about a third of a body, and needs some 30 of
-    640 pixels to be named); coverage: frames with a box between first and last; smoothness: how little boxes change
-    size from frame to frame, since swaying leaves and ripples grow and shrink at random while an animal keeps its size.
-    Raises ValueError if there is no box.
+    mean against full_score, which the detector states; size: median of the root of the box area against 0.12 (a face is
+    about a third of a body, and needs some 30 of 640 pixels to be named); coverage: frames with a box between first and
+    last; smoothness: how little boxes change size from frame to frame, since swaying leaves and ripples grow and shrink
+    at random while an animal keeps its size. Raises ValueError if there is no box.
     """
     if not len(frame_nos):
         raise ValueError("a track without boxes has no quality")
