@@ -46,6 +46,7 @@ from chimp_assets.vision.embedding.patches import Patches
 from chimp_assets.vision.embedding.self_supervision import (
     CropSet,
     fit_projection,
+    gain_beside,
     nearest_of_same_track,
     retrieval,
     train_backbone,
@@ -83,8 +84,6 @@ MIN_TRAINING_TRACKS = 4
 # With fewer crops a network from zero learns nothing: with 138 crops of 43 tracks (chimpanzee faces) twelve epochs of
 # NT-Xent left a ResNet-18 worse than its random start, after 1,000 times the work of the closed form.
 BACKBONE_CROPS = 4_000
-JUDGED_CROPS = 2_000
-"""On so many crops a second packaged network is judged."""
 
 
 @dataclass(frozen=True)
@@ -276,9 +275,12 @@ def fit_embedder(db: Database, store: BlobStore, settings: Settings, progress: P
         chosen = chosen.to(device)
         features = chosen.features(crops.crops)
         measured[kind] = _rounded(retrieval(features, crops.track, group, embed.dimensions, settings.seed))
-        if chosen.pretrained is not None and _mobile_helps(crops, features, settings, measured):
-            chosen, kind = _with_mobile(settings, chosen).to(device), "lite0+mobile+tracks"
-            features = chosen.features(crops.crops)
+        if chosen.pretrained is not None and (beside := mobile_network()) is not None:
+            without, with_it, helps = gain_beside(crops, features, beside.to(device), embed.dimensions, settings.seed)
+            measured |= {"judged: lite0": _rounded(without), "judged: lite0+mobile": _rounded(with_it)}
+            if helps:
+                chosen, kind = _with_mobile(settings, chosen, beside).to(device), "lite0+mobile+tracks"
+                features = chosen.features(crops.crops)
     elif len(crops.crops) >= BACKBONE_CROPS:
         larger, with_it, without = _trained_backbone(crops, described, settings, device, progress)
         measured["new videos: backbone+tracks"], measured["new videos: tracks"] = _rounded(with_it), _rounded(without)
@@ -350,36 +352,13 @@ def _with_given_weights(settings: Settings, store: BlobStore) -> tuple[Embedder,
     return None
 
 
-def _mobile_helps(crops: CropSet, features: np.ndarray, settings: Settings, measured: dict[str, float | None]) -> bool:
-    """Whether a second packaged network finds tracks again more often, by more than a standard error; it costs half as
-    much again for each crop. features: f32 [m, f], of all crops. Judged on whole tracks, JUDGED_CROPS crops or a little
-    more; notes both shares."""
-    network = mobile_network()
-    if network is None:
-        return False
-    rows = crops.track <= crops.track[min(JUDGED_CROPS, len(crops.track)) - 1]
-    network.to(device_of(settings.compute.device))
-    track, group = crops.track[rows], crops.video[crops.track[rows]]
-    dimensions, seed = settings.embed.dimensions, settings.seed
-    without = retrieval(features[rows], track, group, dimensions, seed)
-    both = np.concatenate([features[rows], network.describe(crops.crops[rows])], 1)
-    with_it = retrieval(both, track, group, dimensions, seed)
-    measured |= {"judged: lite0": _rounded(without), "judged: lite0+mobile": _rounded(with_it)}
-    if math.isnan(without) or math.isnan(with_it):
-        return False
-    return with_it - without > math.sqrt(max(without * (1 - without), 1e-4) / len(np.unique(track)))
-
-
-def _with_mobile(settings: Settings, lite: Embedder) -> Embedder:
+def _with_mobile(settings: Settings, lite: Embedder, network: MobileNetV2) -> Embedder:
     """The embedder with the features of both packaged networks."""
-    network = mobile_network()
     embedder = Embedder(settings.embed.dimensions, settings.embed.crop_side, pretrained=True, mobile=True)
-    assert embedder.pretrained is not None
-    assert embedder.mobile is not None
-    assert network is not None
-    assert lite.pretrained is not None
-    embedder.pretrained.load_state_dict(lite.pretrained.state_dict())
-    embedder.mobile.load_state_dict(network.state_dict())
+    for mine, given in ((embedder.pretrained, lite.pretrained), (embedder.mobile, network)):
+        assert mine is not None
+        assert given is not None
+        mine.load_state_dict(given.state_dict())
     return embedder
 
 

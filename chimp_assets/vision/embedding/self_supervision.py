@@ -17,6 +17,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import scipy.linalg
@@ -35,6 +36,7 @@ WEIGHT_DECAY = 1e-4
 COMPONENTS = 400  # principal components that the projection may use
 SHRINKAGE = 0.1  # of the mean variance, added to the scatter within tracks: few tracks know few directions
 FOLDS = 2
+JUDGED_CROPS = 2_000  # on which one more network is judged
 
 
 @dataclass(frozen=True)
@@ -171,6 +173,29 @@ def retrieval(features: np.ndarray, track: np.ndarray, group: np.ndarray, dimens
         more_hits, more_tries = nearest_of_same_track(vectors, track[inside])
         hits, tries = hits + more_hits, tries + more_tries
     return hits / tries if tries else float("nan")
+
+
+class CropNetwork(Protocol):
+    """A network that describes crops u8 [n, s, s, 3] as f32 [n, f]."""
+
+    def describe(self, crops: np.ndarray) -> np.ndarray: ...
+
+
+def gain_beside(
+    crops: CropSet, features: np.ndarray, network: CropNetwork, dimensions: int, seed: int
+) -> tuple[float, float, bool]:
+    """`retrieval` without and with the features of one more network, and whether it helps by more than a standard
+    error: each crop pays for it. features: f32 [m, f], of all crops. Judged on whole tracks, JUDGED_CROPS crops or a
+    few more."""
+    rows = crops.track <= crops.track[min(JUDGED_CROPS, len(crops.track)) - 1]
+    track, group = crops.track[rows], crops.video[crops.track[rows]]
+    without = retrieval(features[rows], track, group, dimensions, seed)
+    both = np.concatenate([features[rows], network.describe(crops.crops[rows])], 1)
+    with_it = retrieval(both, track, group, dimensions, seed)
+    if math.isnan(without) or math.isnan(with_it):
+        return without, with_it, False
+    error = math.sqrt(max(without * (1 - without), 1e-4) / len(np.unique(track)))
+    return without, with_it, with_it - without > error
 
 
 def nearest_of_same_track(vectors: np.ndarray, track: np.ndarray) -> tuple[int, int]:

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from chimp_assets.vision.embedding import backbones, embedder, metric_learning
+from chimp_assets.vision.embedding import backbones
 from chimp_assets.vision.embedding.backbones import mobile_network, pretrained_network
 from chimp_assets.vision.embedding.embedder import Embedder
 from chimp_assets.vision.embedding.lite import FORMER_SIDE, Lite0
 from chimp_assets.vision.embedding.metric_learning import beside_weight
+from chimp_assets.vision.embedding.self_supervision import CropSet, gain_beside
 from chimp_assets.vision.models.checkpoint import ModelFileError
 
 RNG = np.random.default_rng(5)
@@ -70,35 +71,24 @@ def test_a_block_that_tells_nothing_gets_no_weight_and_one_that_tells_does():
     assert beside_weight([weak], weight, telling, target, group) > 0.0
 
 
-def test_the_first_embedder_takes_it_where_tracks_are_found_again_more_often(monkeypatch, tmp_path):
+class Telling:
+    """Describes crops by the number in their first pixel, or says nothing."""
+
+    def __init__(self, telling: bool) -> None:
+        self._telling = telling
+
+    def describe(self, crops: np.ndarray) -> np.ndarray:
+        told = np.eye(16, dtype=np.float32)[crops[:, 0, 0, 0].astype(np.int64)]
+        return told if self._telling else np.zeros_like(told)
+
+
+@pytest.mark.parametrize("telling", [True, False])
+def test_the_first_embedder_takes_it_where_tracks_are_found_again_more_often(telling):
     """Where it adds nothing, crops do not pay for it."""
-    from chimp_assets.settings import load_settings
-    from chimp_assets.vision.embedding.self_supervision import CropSet
-
-    class Network:
-        n_features = 16
-
-        def __init__(self, telling):
-            self.telling = telling
-
-        def to(self, _):
-            return self
-
-        def describe(self, crops):
-            key = crops[:, 0, 0, 0].astype(np.int64)
-            told = np.eye(16, dtype=np.float32)[key]
-            return told if self.telling else np.zeros_like(told)
-
     track = np.repeat(np.arange(16), 4)
-    crops = CropSet(
-        np.broadcast_to(track[:, None, None, None], (64, 8, 8, 3)).astype(np.uint8), track, np.arange(16) % 6,
-        np.zeros(16, np.int64), np.ones(16, np.int64),
-    )  # fmt: skip
+    pictures = np.broadcast_to(track[:, None, None, None], (64, 8, 8, 3)).astype(np.uint8)
+    crops = CropSet(pictures, track, np.arange(16) % 6, np.zeros(16, np.int64), np.ones(16, np.int64))
     features = np.random.default_rng(2).normal(size=(64, 12)).astype(np.float32)
-    settings = load_settings(tmp_path)
-    for telling in (True, False):
-        monkeypatch.setattr(embedder, "mobile_network", lambda telling=telling: Network(telling))
-        measured = {}
-        assert embedder._mobile_helps(crops, features, settings, measured) is telling
-        assert set(measured) == {"judged: lite0", "judged: lite0+mobile"}
-    assert metric_learning.WEIGHT_TOLERANCE > 0
+    without, with_it, helps = gain_beside(crops, features, Telling(telling), 128, 0)
+    assert helps is telling
+    assert with_it > 0.9 > 0.5 > without if telling else with_it == without
