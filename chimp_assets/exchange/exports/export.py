@@ -126,10 +126,10 @@ class ExportRequest:
 class Export:
     """One format of one part of the database.
 
-    what: a sentence for people; suffix: of its files, with the dot (of a folder that of what it is packed into); write: fills an open binary file,
-    or an empty folder where `folder` is true, and returns the number of rows or objects in it; options: what people may
-    choose; needs: settings of [project] without which it refuses; conditions: of `--where` that it understands, None
-    for all, because it reads `selection.tracks()`.
+    what: a sentence for people; suffix: of its files, with the dot (of a folder that of what it is packed into);
+    write: fills an open binary file, or an empty folder where `folder` is true, and returns the number of rows or
+    objects in it; options: what people may choose; needs: settings of [project] without which it refuses; conditions:
+    of `--where` that it understands, None for all, because it reads `selection.tracks()`.
     """
 
     what: str
