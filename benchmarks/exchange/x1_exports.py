@@ -66,7 +66,7 @@ def _ours(name: str, db: Database, out: Path) -> int:
     from chimp_assets.settings import Settings
 
     request = ExportRequest(db, Settings())
-    write_export(export(name), request, out / f"{name}{export(name).suffix}", name=name)
+    write_export(export(name), request, out / export(name).file_name(name), name=name)
     counts = request.facts["counts"]
     return int(counts["annotations" if name == "coco" else "boxes"])
 

@@ -92,7 +92,7 @@ def export(
     with home.database.replica.read() as conn:
         selection = selection_of(conn, where or [])
     asked = ExportRequest.of(home, selection=selection, options=parameters_of(set_ or []), exact_places=exact_places)
-    target = file or Path(f"{name}{wanted.suffix}")
+    target = file or Path(wanted.file_name(name))
     n = write_export(wanted, asked, target, force, name)
     notes = [str(note) for note in asked.facts.get("notes", [])]
     fields = {"export": name, "file": str(target), "n": n, "notes": notes}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import BinaryIO
 
-from chimp_assets.exchange.exports.export import Export, ExportRequest
+from chimp_assets.exchange.exports.export import Export, ExportError, ExportRequest
 
 
 def _write(request: ExportRequest, stream: BinaryIO) -> int:
@@ -15,6 +15,11 @@ def _write(request: ExportRequest, stream: BinaryIO) -> int:
 
     wanted = request.selection
     by_model = wanted.min_probability if {"source", "min_probability"} & set(wanted.keys) else None
+    if wanted.source == "model":
+        raise ExportError(
+            "The network counts names by people, and with them those of the model, but not these alone.",
+            "Leave out source, or write source=person or source=any.",
+        )
     if wanted.source == "person":
         by_model = None
     scope = Scope(since=wanted.since, until=wanted.until, probability=by_model)

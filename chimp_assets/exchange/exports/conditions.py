@@ -21,8 +21,8 @@ from chimp_assets.database.texts import ESCAPE, fault_of, pattern_within
 from chimp_assets.errors import ChimpError
 from chimp_assets.exchange.exports.selection import SOURCES, STATUSES, Selection, below
 
-MOST = 500
-"""Values of one condition: more do not fit into one statement of every database."""
+MOST = 300
+"""Values of one condition. SQL Server takes 2,100 parameters a statement, and all conditions stand in one."""
 CONDITIONS = {
     "individual": "codes, aliases or names: FLO,FIFI",
     "camera": "cameras as SITE/CAMERA, or CAMERA of any site",

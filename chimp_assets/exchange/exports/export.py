@@ -8,7 +8,7 @@ single exports (a module of this folder each), which tracks are chosen (`selecti
 from __future__ import annotations
 
 import difflib
-import tempfile
+import shutil
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -126,10 +126,10 @@ class ExportRequest:
 class Export:
     """One format of one part of the database.
 
-    what: a sentence for people; suffix: of its files, with the dot ("" of a folder); write: fills an open binary file,
-    or an empty folder where `folder` is true, and returns the number of rows or objects in it; options: what people may
-    choose; needs: settings of [project] without which it refuses; conditions: of `--where` that it understands, None
-    for all, because it reads `selection.tracks()`.
+    what: a sentence for people; suffix: of its files, with the dot (of a folder that of what it is packed into);
+    write: fills an open binary file, or an empty folder where `folder` is true, and returns the number of rows or
+    objects in it; options: what people may choose; needs: settings of [project] without which it refuses; conditions:
+    of `--where` that it understands, None for all, because it reads `selection.tracks()`.
     """
 
     what: str
@@ -139,6 +139,14 @@ class Export:
     options: tuple[ExportOption, ...] = ()
     needs: tuple[str, ...] = ()
     conditions: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.folder and not self.suffix:
+            object.__setattr__(self, "suffix", ZIP)
+
+    def file_name(self, name: str) -> str:
+        """How its file or folder is called where nobody says."""
+        return name if self.folder else f"{name}{self.suffix}"
 
     def may_narrow(self, key: str) -> bool:
         """Whether this condition of `--where` narrows it."""
@@ -230,11 +238,16 @@ _EXAMPLES = {
 
 
 def _packed(fill: Callable[[Path], int], stream: BinaryIO, file: Path) -> int:
-    with tempfile.TemporaryDirectory(prefix=f".{file.stem}.", dir=file.parent) as there:
-        folder = Path(there) / file.stem
-        folder.mkdir()
+    """Fills a folder beside the file and packs it. What a killed run has left is swept by the next one of this file."""
+    unpacked = file.with_name(f".{file.name}.unpacked")
+    shutil.rmtree(unpacked, ignore_errors=True)
+    try:
+        folder = unpacked / file.stem
+        folder.mkdir(parents=True)
         n = fill(folder)
         pack(folder, stream)
+    finally:
+        shutil.rmtree(unpacked, ignore_errors=True)
     return n
 
 

@@ -184,11 +184,9 @@ def _packed(one: Export, wanted: ExportRequest, name: str) -> IO[bytes]:
     try:
         with tempfile.TemporaryDirectory(prefix="chimp-export-") as there:
             folder = Path(there) / name
-            if one.folder:
-                write_export(one, wanted, folder, name=name)
-            else:
+            if not one.folder:
                 folder.mkdir()
-                write_export(one, wanted, folder / f"{name}{one.suffix}", name=name)
+            write_export(one, wanted, folder if one.folder else folder / one.file_name(name), name=name)
             pack(folder, packed)
     except BaseException:
         packed.close()

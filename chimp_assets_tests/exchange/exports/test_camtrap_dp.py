@@ -108,7 +108,7 @@ def test_no_exact_coordinate_leaves_unless_somebody_asks(study: Database, settin
 
     exact = [str(abs(value))[:7] for value in EXACT]
     for name, one in exports().items():
-        out = tmp_path / f"{name}{one.suffix}"
+        out = tmp_path / one.file_name(name)
         try:
             write_export(one, ExportRequest(study, settings), out, name=name)
         except ExportError:

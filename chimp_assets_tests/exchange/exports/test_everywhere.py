@@ -33,7 +33,7 @@ def write_all(db: Database, settings: Settings, out: Path) -> dict[str, int]:
             with db.read() as conn:
                 request = ExportRequest(db, settings, selection=selection_of(conn, given))
             try:
-                n = write_export(one, request, out / f"{name}{one.suffix}", force=True, name=name)
+                n = write_export(one, request, out / one.file_name(name), force=True, name=name)
             except ExportError:
                 continue  # there is no store here
             found[name] = max(n, found.get(name, 0))

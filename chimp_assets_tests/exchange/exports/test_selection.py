@@ -154,8 +154,8 @@ def test_days_in_the_wrong_order_and_too_many_values_are_refused(study: Database
             selection_of(conn, ["from=2013-05-02", "to=2013-05-01"])
         with pytest.raises(ConditionError, match="stands there 2 times"):
             selection_of(conn, ["from=2013-05-02", "from=2013-05-01"])
-        with pytest.raises(ConditionError, match="at most 500"):
-            selection_of(conn, ["status=" + ",".join(["unknown"] * 501)])
+        with pytest.raises(ConditionError, match="at most 300"):
+            selection_of(conn, ["status=" + ",".join(["unknown"] * 301)])
 
 
 def test_a_file_of_a_burst_or_a_duplicate_means_the_row_with_its_frames(study: Database) -> None:

@@ -183,6 +183,8 @@ def test_what_does_not_fit_is_refused_in_a_sentence(study: Database, settings: S
         write_export(FOLDER, replace(asked, options={"parts": "none"}), out)
     with pytest.raises(ExportError, match=r"cannot be narrowed by 'camera'\. It takes individual"):
         write_export(export("association_network"), request_of(study, None, "camera=a/cam1"), tmp_path / "n.graphml")
+    with pytest.raises(ExportError, match="but not these alone"):
+        write_export(export("association_network"), request_of(study, None, "source=model"), tmp_path / "n.graphml")
     needs = replace(FOLDER, needs=("title", "species", "contributors"))
     with pytest.raises(ExportError) as refused:
         write_export(needs, asked, out)
