@@ -14,9 +14,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, cast
 
+from chimp_assets.database.csv_cells import GuardedWriter
 from chimp_assets.database.files.whole_file import write_rows
 from chimp_assets.exchange.exports.export import Export, ExportOption, ExportRequest
-from chimp_assets.exchange.exports.pieces.lives import relation
+from chimp_assets.exchange.exports.pieces.lives import YEAR, relation
 from chimp_assets.exchange.exports.social.pairs import (
     PAIR_RULES,
     Effort,
@@ -86,8 +87,13 @@ def _write(request: ExportRequest, folder: Path) -> int:
     with request.read() as conn:
         effort = effort_of(conn)
         days = _summed(pair_days(conn, request.selection, rule), sums)
-        with (folder / "days.csv").open("wb") as stream:
-            n = write_rows(stream, DAY_COLUMNS, (_day_row(one, effort) for one in days))
+        with (folder / "days.csv").open("w", encoding="utf-8", newline="") as table:
+            writer = GuardedWriter(table)
+            writer.writerow(DAY_COLUMNS)
+            n = 0
+            for row in _day_rows(days, effort):
+                writer.writerow(row)
+                n += 1
     with (folder / "sums.csv").open("wb") as stream:
         pairs = write_rows(stream, SUM_COLUMNS, (_sum_row(one, effort) for _, one in sorted(sums.items())))
     (folder / "README.md").write_text(_README.replace("{rule}", WORDS[rule]), encoding="utf-8")
@@ -104,14 +110,27 @@ def _summed(days: Iterable[PairDay], sums: dict[tuple[int, int], PairSum]) -> It
         yield one
 
 
-def _day_row(one: PairDay, effort: Effort) -> list[Any]:
-    age_a, age_b = one.a.age_y(one.day_no), one.b.age_y(one.day_no)
-    apart = None if age_a is None or age_b is None else age_a - age_b
-    return [
-        one.a.anim_id, one.b.anim_id, one.together, 1, one.day, f"{one.day:%Y-%m}", _short(apart), _short(age_a),
-        _short(age_b), one.a.sex, one.b.sex, relation(one.a, one.b), round(one.seconds, 3), _short(one.p_joint),
-        _short(one.p_a), _short(one.p_b), round(effort.on(one.day_no) / 3600, 4),
-    ]  # fmt: skip
+def _day_rows(days: Iterable[PairDay], effort: Effort) -> Iterator[list[Any]]:
+    """Rows of days.csv. What is the same for a day or for two individuals is worked out once: there are millions."""
+    day, words, month, hours = None, "", "", 0.0
+    of_pair: dict[tuple[int, int], tuple[str, float | None]] = {}
+    for one in days:
+        a, b = one.a, one.b
+        if one.day != day:
+            day, words, month = one.day, one.day.isoformat(), f"{one.day:%Y-%m}"
+            hours = round(effort.on(one.day_no) / 3600, 4)
+        key = a.individual_id, b.individual_id
+        if key not in of_pair:
+            older = None
+            if a.born_day_no is not None and b.born_day_no is not None:
+                older = round((b.born_day_no - a.born_day_no) / YEAR, 6)
+            of_pair[key] = relation(a, b), older
+        kin, older = of_pair[key]
+        yield [
+            a.anim_id, b.anim_id, one.together, 1, words, month, older, _short(a.age_y(one.day_no)),
+            _short(b.age_y(one.day_no)), a.sex, b.sex, kin, round(one.seconds, 3), _short(one.p_joint),
+            _short(one.p_a), _short(one.p_b), hours,
+        ]  # fmt: skip
 
 
 def _sum_row(one: PairSum, effort: Effort) -> list[Any]:

@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from chimp_assets.database.files.whole_file import write_rows
 from chimp_assets.exchange.exports.export import Export, ExportOption, ExportRequest
 from chimp_assets.exchange.exports.pieces.animals import individuals_in
-from chimp_assets.exchange.exports.pieces.lives import StudyLife, lives_of, relation
+from chimp_assets.exchange.exports.pieces.lives import YEAR, StudyLife, lives_of, relation
 from chimp_assets.exchange.exports.pieces.times import day_of
 from chimp_assets.exchange.exports.selection import Selection
 from chimp_assets.exchange.exports.social.bisonr import WORDS
@@ -120,7 +120,7 @@ def _tie(one: StudyLife, other: StudyLife, sums: dict[tuple[int, int], PairSum],
     days, seconds = effort.of(one, other)
     seen = found.days_a if found.a.individual_id == one.individual_id else found.days_b
     born = one.born_day_no, other.born_day_no
-    older = None if born[0] is None or born[1] is None else (born[1] - born[0]) / 365.25
+    older = None if born[0] is None or born[1] is None else (born[1] - born[0]) / YEAR
     overlap = one.from_day_no <= other.until_day_no and other.from_day_no <= one.until_day_no
     return [
         one.anim_id, other.anim_id, found.x, found.days, seen, int(overlap), days, round(seconds / 3600, 4),
