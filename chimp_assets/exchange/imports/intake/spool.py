@@ -43,7 +43,7 @@ CREATE TABLE medium (no INTEGER PRIMARY KEY, key TEXT UNIQUE, path TEXT, width, 
 CREATE TABLE box (n INTEGER PRIMARY KEY, medium TEXT, time_s, frame, x, y, w, h, unit, score, track, individual,
     category, outside, place, annotator);
 CREATE TABLE row (uri TEXT PRIMARY KEY, video_id INTEGER, bundle_id INTEGER, state TEXT, bytes INTEGER,
-    content_hash TEXT, follows INTEGER, exact TEXT, folded TEXT);
+    content_hash TEXT, copy_of INTEGER, exact TEXT, folded TEXT, own_id INTEGER, own_bundle INTEGER);
 CREATE TABLE match (no INTEGER PRIMARY KEY, uri TEXT, how TEXT, depth INTEGER);
 CREATE TABLE miss (no INTEGER PRIMARY KEY, why TEXT, candidates TEXT);
 """
@@ -115,11 +115,12 @@ class Spool:
             yield row[0], _medium(row[1:])
 
     def matched(self, by_bundle: bool = False) -> Iterator[MatchedMedium]:
-        """Media that have a row of the archive, in the order of the file, or first by bundle."""
+        """Media that have a row of the archive, in the order of the file; or by bundle, each copy as its original."""
         columns = ", ".join(f"m.{name}" for name in _MEDIUM)
-        order = "r.bundle_id, m.no" if by_bundle else "m.no"
+        order = "r.own_bundle, m.no" if by_bundle else "m.no"
+        row = "r.own_id, r.own_bundle" if by_bundle else "r.video_id, r.bundle_id"
         statement = (
-            f"SELECT m.no, r.video_id, r.bundle_id, r.uri, r.state, {columns} FROM match x"  # noqa: S608  our names
+            f"SELECT m.no, {row}, r.uri, r.state, {columns} FROM match x"  # noqa: S608  our names
             f" JOIN medium m ON m.no = x.no JOIN row r ON r.uri = x.uri ORDER BY {order}"
         )
         for row in self.db.execute(statement):
@@ -143,9 +144,9 @@ class Spool:
         """(row of `video`, seconds, x, y, w, h, score, category, outside) of the boxes of a bundle's media that need no
         more to be placed: fractions, with a time or in a picture."""
         return self.db.execute(
-            "SELECT r.video_id, coalesce(b.time_s, 0), b.x, b.y, b.w, b.h, coalesce(b.score, 1), b.category, b.outside"  # noqa: S608
+            "SELECT r.own_id, coalesce(b.time_s, 0), b.x, b.y, b.w, b.h, coalesce(b.score, 1), b.category, b.outside"  # noqa: S608
             f" FROM row r JOIN match x ON x.uri = r.uri JOIN medium m ON m.no = x.no JOIN box b ON b.medium = m.key"
-            f" WHERE r.bundle_id = ? AND {_PLAIN}",
+            f" WHERE r.own_bundle = ? AND {_PLAIN}",
             (bundle_id,),
         ).fetchall()
 

@@ -105,7 +105,7 @@ def take_in(
         file_hash = hash_of(file)
         book = _names(db, spool, report, wishes, annotator)
         source = _ImportSource(name, file.name, file_hash, options, user_id)
-        import_id, before = (0, False) if wishes.dry_run else source.register(db, wanted.is_detections, report)
+        import_id, before = source.find(db) if wishes.dry_run else source.register(db, report)
         report.before = before
         times = _times(home, stack)
         if wanted.is_detections:
@@ -149,28 +149,43 @@ class _ImportSource:
     options: ReadOptions
     user_id: int
 
-    def register(self, db: Database, is_detections: bool, report: TakenIn) -> tuple[int, bool]:
-        """(import_id, whether the file was there). Its detector row is made with it."""
-        stated = {
-            "frame_base": self.options.frame_base, "fps": self.options.fps, "video": self.options.video,
-        }  # fmt: skip
-        key = json.dumps([self.format, self.file_hash, stated], sort_keys=True)
-        content_hash = hashlib.blake2b(key.encode(), digest_size=32).hexdigest()
-        found = {**stated, "frame_base": report.frame_base, "said_by": report.said_by, "file_hash": self.file_hash}
+    @property
+    def stated(self) -> dict[str, Any]:
+        """What a person said of the file."""
+        return {"frame_base": self.options.frame_base, "fps": self.options.fps, "video": self.options.video}
+
+    @property
+    def content_hash(self) -> str:
+        """Of the file and what was said of it."""
+        key = json.dumps([self.format, self.file_hash, self.stated], sort_keys=True)
+        return hashlib.blake2b(key.encode(), digest_size=32).hexdigest()
+
+    def find(self, db: Database) -> tuple[int, bool]:
+        """(import_id, whether the file was taken in before); 0 where it was not."""
+        with db.read() as conn:
+            found = self._found(conn)
+        return found or 0, found is not None
+
+    def register(self, db: Database, report: TakenIn) -> tuple[int, bool]:
+        """The same; the row is made where there is none."""
+        found = {**self.stated, "frame_base": report.frame_base, "said_by": report.said_by, "file_hash": self.file_hash}
 
         def work(conn: sa.Connection) -> tuple[int, bool]:
-            f = schema.import_file
-            row = conn.execute(sa.select(f.c.import_id).where(f.c.content_hash == content_hash)).first()
-            if row is not None:
-                return int(row.import_id), True
+            there = self._found(conn)
+            if there is not None:
+                return there, True
             made = insert_one(
-                conn, f, format=self.format[:30], name=cut_to(self.name, 300), content_hash=content_hash,
-                options=cut_to(json.dumps(found), 4000), report="{}", user_id=self.user_id,
-                imported_at=datetime.now(UTC),
+                conn, schema.import_file, format=self.format[:30], name=cut_to(self.name, 300),
+                content_hash=self.content_hash, options=cut_to(json.dumps(found), 4000), report="{}",
+                user_id=self.user_id, imported_at=datetime.now(UTC),
             )  # fmt: skip
             return made, False
 
         return db.transact(work)
+
+    def _found(self, conn: sa.Connection) -> int | None:
+        f = schema.import_file.c
+        return conn.scalar(sa.select(f.import_id).where(f.content_hash == self.content_hash))
 
     def detector(self, conn: sa.Connection, import_id: int) -> int:
         """model_id of the detector row of its boxes, made at the first of them."""
@@ -228,7 +243,7 @@ def _take_pages(
         tell(f"taking in {report.file}", done, of)
         if report.dry_run:
             with home.database.read() as conn:
-                _fill(conn, spool, page, terms, NewRows(0, 0), report)
+                _fill(conn, spool, page, terms, NewRows(import_id, 0), report)
         else:
             _store(home, spool, page, terms, import_id, source, report)
         done += len(page)
