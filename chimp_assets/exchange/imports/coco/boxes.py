@@ -45,7 +45,7 @@ def read(path: Path, options: ReadOptions) -> Reading:
     base, said_by, note = index.frame_base()
     notes = [note] if note and options.frame_base is None else []
     if index.calls_frames and options.video is None:
-        notes.append("Pictures are called frame_000000 and so on: if they are of one video, say which with --video.")
+        notes.append("Pictures are called frame_000000 and so on: if they are of one video, say which with --video")
     base, who = convention(options, base, said_by)
     return Reading(_media(source, index), _boxes(source, index, base, notes), base, who, notes)
 
@@ -88,9 +88,11 @@ def _boxes(source: Source, index: CocoIndex, base: int, notes: list[str]) -> Ite
 def _box(entry: dict[str, Any], index: CocoIndex, base: int, left: LeftOut, place: str) -> Box | None:
     if "image_id" not in entry and "bboxes" in entry:
         raise EntryError("it holds a whole track (as YouTube-VIS), not a box of one image")
-    medium, number = index.medium_of(id_of(entry.get("image_id"), "its image_id"))
+    medium, number, time_s = index.medium_of(id_of(entry.get("image_id"), "its image_id"))
     frame = None if number is None else frame_of(number, base)
     track, individual = _who(entry, index)
+    if individual is None and track in index.machine_names:
+        left.add("boxes of tracks that a model named (their names)", place)
     category_id = entry.get("category_id")
     if category_id is None and track is not None:
         category_id = index.track_categories.get(track)
@@ -114,8 +116,8 @@ def _box(entry: dict[str, Any], index: CocoIndex, base: int, left: LeftOut, plac
         return None
     score = next((share(entry[name], name) for name in ("score", "conf") if entry.get(name) is not None), None)
     return Box(
-        medium, frame=frame, x=x, y=y, w=w, h=h, score=score, track=track, individual=individual, category=category,
-        place=place,
+        medium, time_s=time_s, frame=frame, x=x, y=y, w=w, h=h, score=score, track=track, individual=individual,
+        category=category, place=place,
     )  # fmt: skip
 
 

@@ -70,7 +70,11 @@ def _boxes(found: list[Sequence], base: int, notes: list[str]) -> Iterator[Box]:
 def _box(sequence: Sequence, cells: list[str], base: int, left: LeftOut, place: str) -> Box | None:
     if len(cells) < 6:
         raise EntryError(f"it has {len(cells)} cells, a row of MOT has at least 6, with commas between them")
-    frame = frame_of(cells[0], base)
+    number = whole(cells[0], "the frame")
+    time_s = sequence.times.get(number)
+    frame = frame_of(number, base) if time_s is None else None
+    if time_s is None and sequence.times:
+        raise EntryError(f"frames.csv does not hold frame {number}")
     x, y, w, h = (written_number(cell, name) for cell, name in zip(cells[2:6], _EDGES, strict=True))
     if not has_size(w, h):
         left.add("boxes without width or height", place)
@@ -86,9 +90,10 @@ def _box(sequence: Sequence, cells: list[str], base: int, left: LeftOut, place: 
             left.add("shares of an animal that are visible", place)
     elif 0 <= sure <= 1:
         score = sure
+    track = _track(cells[1])
     return Box(
-        sequence.medium.key, frame=frame, x=x, y=y, w=w, h=h, score=score, track=_track(cells[1]), category=category,
-        place=place,
+        sequence.medium.key, time_s=time_s, frame=frame, x=x, y=y, w=w, h=h, score=score, track=track,
+        individual=None if track is None else sequence.names.get(track), category=category, place=place,
     )  # fmt: skip
 
 
