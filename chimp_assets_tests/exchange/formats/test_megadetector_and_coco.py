@@ -145,6 +145,16 @@ def test_coco_says_or_shows_which_frame_is_the_first(
     assert (reading.said_by, [b.frame for b in boxes]) == ("person", frames)
 
 
+def test_an_animal_is_away_on_an_image_without_it(tmp_path: Path) -> None:
+    coco = {
+        "videos": [{"id": 1, "name": "a.mp4"}],
+        "images": [{"id": n, "video_id": 1, "frame_index": n, "file_name": f"{n}.jpg"} for n in range(0, 50, 10)],
+        "annotations": [{"id": n, "image_id": n, "track_id": 4, "bbox": [1, 2, 3, 4]} for n in (0, 10, 40)],
+    }
+    _, boxes, _ = read_text("coco", tmp_path, coco)
+    assert [(b.frame, b.outside) for b in boxes] == [(0, False), (10, False), (20, True), (40, False)]
+
+
 def test_an_image_that_tells_its_time_is_read_by_it(tmp_path: Path) -> None:
     """Our own export counts kept frames, not pictures of the file; and a model's names are no answers."""
     coco = copy.deepcopy(KWCOCO)

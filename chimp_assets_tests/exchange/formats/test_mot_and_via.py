@@ -79,6 +79,20 @@ def test_cvats_zip_of_sequences_is_read_where_it_lies(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["task_7.zip", "two.zip"]
 
 
+def test_an_animal_is_away_where_the_file_looked_and_did_not_see_it(tmp_path: Path) -> None:
+    """Track 1 is not on frame 3, which track 2 is on: no box may be drawn there from 2 to 5."""
+    frames = [(1, 1), (1, 2), (2, 1), (3, 2), (5, 1), (5, 2)]
+    text = "".join(f"{frame},{track},1,2,3,4,1,1,1\n" for frame, track in frames)
+    _, boxes, _ = read_text("mot", tmp_path, text)
+    found = [(b.frame, b.track, b.outside) for b in boxes]
+    assert (2, "1", True) in found
+    assert [one for one in found if one[2]] == [(1, "2", True), (2, "1", True)]
+    _, boxes, _ = read_text("mot", tmp_path, "".join(f"{frame},1,1,2,3,4,1,1,1\n" for frame in (1, 11, 21)))
+    assert not any(b.outside for b in boxes), "a file that looks at every tenth frame has no gaps"
+    _, boxes, _ = read_text("mot", tmp_path, "".join(sorted(text.splitlines(keepends=True), reverse=True)))
+    assert not any(b.outside for b in boxes), "of a file that goes back in time nothing is known before its end"
+
+
 def test_a_folder_of_sequences_tells_times_and_names_beside(tmp_path: Path) -> None:
     """As our own export writes it: frames count kept frames, frames.csv says when each was."""
     folder = tmp_path / "out" / "000001-clip"
