@@ -45,7 +45,7 @@ def show_import(report: TakenIn) -> None:
 _LOOK = (
     "no match", "several", "end of the path", "not decoded", "another shape", "moved", "nowhere", "unclear", "changed",
     "nobody is called", "two names", "otherwise", "refused", "bad", "by their rate", "another recording time",
-    "tracked before", "other categories",
+    "tracked before", "no users", "other categories",
 )  # fmt: skip
 
 
@@ -88,6 +88,7 @@ def _lines(report: TakenIn) -> Iterator[Line]:
     yield "names of tracks that were named otherwise", names.contradicting.n, names.contradicting
     yield "of these, names that stand now", names.stands, None
     yield "names refused", names.refused.n, names.refused
+    yield "annotators who are no users here", names.by_others.n, names.by_others
     yield "recording times from the file", report.times_set, None
     yield "media with another recording time", report.times_other.n, report.times_other
     yield "media whose frames were found by the times of their pictures", report.by_pictures, None

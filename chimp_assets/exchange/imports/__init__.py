@@ -20,11 +20,16 @@ def imports() -> dict[str, ImportFormat]:
 
 
 def import_format(name: str) -> ImportFormat:
-    """One of them; `camtrap-dp` is `camtrap_dp`. Raises ImportFileError with the nearest name."""
-    known, name = imports(), name.lower().replace("-", "_")
-    if name in known:
-        return known[name]
+    """One of them, however its name is parted: `camtrap-dp` is `camtrapdp`. Raises ImportFileError with the nearest."""
+    known = imports()
+    for key, one in known.items():
+        if _joined(key) == _joined(name):
+            return one
     near = difflib.get_close_matches(name, known, 1)
     raise ImportFileError(
         f"There is no import {name!r}.{f' Did you mean {near[0]}?' if near else ''}", "`chimp import` lists them all."
     )
+
+
+def _joined(name: str) -> str:
+    return name.lower().replace("-", "").replace("_", "")

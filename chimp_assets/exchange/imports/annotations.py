@@ -66,7 +66,8 @@ class Box:
     picture where `unit` is fraction, else pixels of it; None: the whole picture, or the whole medium where neither
     time nor frame is given. score: in [0, 1]. track: the number that the file gives the animal's track in this medium.
     individual: a name or code of an individual, as written. category: what kind of thing it is. outside: the animal is
-    not visible here, although its track goes on. place: line or element of the file, for people.
+    not visible here, although its track goes on. annotator: who the file says has named it. place: line or element of
+    the file, for people.
     """
 
     medium: str
@@ -83,6 +84,7 @@ class Box:
     category: str | None = None
     outside: bool = False
     place: str = ""
+    annotator: str | None = None
 
 
 @dataclass

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from chimp_assets.archive.storage.store import BlobStore
 from chimp_assets.database import schema
 from chimp_assets.database.connection.engine import Database
+from chimp_assets.database.connection.parameters import in_parts
 from chimp_assets.vision.detection.interface import FrameBoxes, Picture
 from chimp_assets.vision.models.checkpoint import read_checked
 
@@ -65,10 +66,15 @@ def imported_detector(db: Database, store: BlobStore, video_id: int) -> tuple[Im
 
     The newest import that speaks of the video counts. Raises StoreError, ModelFileError if its file is gone or damaged.
     """
+    p, f, m, v = schema.proposal_file, schema.import_file, schema.model, schema.video
     with db.read() as conn:
+        if conn.execute(sa.select(p.c.bundle_id).limit(1)).first() is None:
+            return None  # most homes
         frames = _stored_pictures(conn, video_id)
-        rows, bundles = _own_rows(conn, video_id, frames)
-        p, f, m = schema.proposal_file, schema.import_file, schema.model
+        rows = {video_id} | {one.source_video_id for one in frames if one.source_video_id is not None}
+        bundles: set[int] = set()
+        for part in in_parts(rows):
+            bundles.update(conn.scalars(sa.select(v.c.bundle_id).where(v.c.video_id.in_(part))))
         files = conn.execute(
             sa.select(p.c.uri, p.c.content_hash, f.c.model_id, m.c.config)
             .join_from(p, f, f.c.import_id == p.c.import_id)
@@ -91,14 +97,6 @@ def _stored_pictures(conn: sa.Connection, video_id: int) -> list[Any]:
             sa.select(f.frame_no, f.time_s, f.source_video_id).where(f.video_id == video_id).order_by(f.frame_no)
         )
     )
-
-
-def _own_rows(conn: sa.Connection, video_id: int, frames: list[Any]) -> tuple[set[int], set[int]]:
-    """Rows of all files whose pictures are the video's, and their bundles: of its own, of its burst, of copies."""
-    v = schema.video.c
-    same = sa.or_(v.video_id == video_id, v.burst_video_id == video_id, v.duplicate_of_video_id == video_id)
-    rows = {row.video_id: row.bundle_id for row in conn.execute(sa.select(v.video_id, v.bundle_id).where(same))}
-    return set(rows) | {one.source_video_id for one in frames if one.source_video_id is not None}, set(rows.values())
 
 
 def _read(store: BlobStore, uri: str, content_hash: str) -> dict[str, NDArray[Any]]:

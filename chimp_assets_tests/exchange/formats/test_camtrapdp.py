@@ -21,21 +21,14 @@ def test_a_package_gives_files_boxes_and_individuals(tmp_path: Path) -> None:
         ("media/IMG_1.JPG", "Pool", "cam2", datetime(2013, 5, 6, 8, tzinfo=UTC)),
         ("media/IMG_2.JPG", "Pool", "cam2", datetime(2013, 5, 6, 8, 0, 1, tzinfo=UTC)),
     ]
-    assert [(b.medium, b.time_s, b.x, b.h, b.individual, b.score) for b in boxes] == [
-        ("m1", 2.5, 0.1, 0.4, "FF", None),
-        ("m2", None, None, None, None, 0.75),  # a machine's name is no answer
+    assert [(b.medium, b.time_s, b.x, b.h, b.individual, b.score, b.annotator) for b in boxes] == [
+        ("m1", 2.5, 0.1, 0.4, "FF", None, "Jane"),
+        ("m2", None, None, None, None, 0.75, "net"),  # a machine's name is no answer
     ]
     assert {b.unit for b in boxes} == {"fraction"}
     assert {b.category for b in boxes} == {"Pan troglodytes"}
     told = " ".join(reading.notes)
-    for kind in (
-        "deployments",
-        "names that a machine gave",
-        "counts",
-        "people who classified",
-        "type blank",
-        "events that hold several files",
-    ):
+    for kind in ("deployments", "names that a machine gave", "counts", "type blank", "events that hold several files"):
         assert kind in told
 
 

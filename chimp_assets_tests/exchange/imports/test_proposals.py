@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import sqlalchemy as sa
+from safetensors.numpy import load
 
+from benchmarks.exchange.intake import fill
+from benchmarks.exchange.reading import write
 from chimp_assets.database import schema as t
 from chimp_assets.exchange.imports.annotations import Box, ImportFormat, Medium, Reading, ReadOptions
 from chimp_assets.exchange.imports.intake import taking
@@ -110,3 +114,24 @@ def test_tracks_that_people_may_have_seen_stay_and_are_named(home: Home, propose
     report = proposed([Medium("7.mp4", "7.mp4")], list(boxes_of(7, SCENE)))
     assert report.rows.already_tracked.named == ["pool/7.mp4"]
     assert track_bundle(home.database, home.store, KEY, home.settings).videos == 0
+
+
+def test_a_large_file_is_kept_bundle_by_bundle_before_anything_is_decoded(home: Home, tmp_path: Path) -> None:
+    """A small one of `benchmarks.exchange.intake`: every box that the file has for the archive is in the store."""
+    file = tmp_path / "md.json"
+    write("megadetector", file, 0.004)
+    uris = [f"archive/site{n % 37}/cam{n % 11}/IMG_{n:06d}.JPG" for n in range(390)]
+    fill(home, uris, decoded=False)
+    report = take_in(home, "megadetector", file, ReadOptions(), Wishes())
+    assert (report.media.listed, report.media.by_tail.n, report.media.unmatched.n) == (400, 390, 10)
+    kept = 0
+    with home.database.read() as conn:
+        files = conn.execute(sa.select(t.proposal_file).order_by(t.proposal_file.c.bundle_id)).all()
+    for one in files:
+        content = load(home.store.get(one.uri))
+        assert len(content["spoken"]) == one.n_videos
+        assert set(content["video_id"].tolist()) <= set(content["spoken"].tolist())
+        kept += len(content["box"])
+    listed = json.loads(file.read_text())["images"][:390]
+    assert (len(files), kept) == (2, sum(len(one["detections"]) for one in listed))
+    assert kept == report.rows.proposals

@@ -179,8 +179,6 @@ def _boxes_of(row: dict[str, str], package: _Package, left: LeftOut, place: str)
         individual = None
     if row.get("count") not in (None, "", "1"):
         left.add("counts of animals", place)
-    if individual is not None and row.get("classifiedBy"):
-        left.add("names of people who classified", place)
     tracks = _TRACK.findall(row.get("observationTags") or "")
     chance = row.get("classificationProbability")
     category = text_of(row.get("scientificName"), "scientificName") or kind or None
@@ -202,6 +200,7 @@ def _boxes_of(row: dict[str, str], package: _Package, left: LeftOut, place: str)
         track=text_of(tracks[0].strip(), "the track") if len(tracks) == 1 and edges else None,
         individual=individual,
         category=category,
+        annotator=text_of(row.get("classifiedBy"), "classifiedBy"),
         place=place,
     )
 

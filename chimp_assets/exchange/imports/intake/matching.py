@@ -45,8 +45,7 @@ def list_rows(db: Database, spool: Spool) -> None:
     v = schema.video.c
     statement = (
         sa.select(
-            v.uri, v.video_id, v.bundle_id, v.state, v.bytes, v.content_hash,
-            sa.func.coalesce(v.burst_video_id, v.duplicate_of_video_id).label("follows"),
+            v.uri, v.video_id, v.bundle_id, v.state, v.bytes, v.content_hash, v.duplicate_of_video_id,
         )
         .where(sa.or_(v.state != "retired", v.burst_video_id.is_not(None), v.duplicate_of_video_id.is_not(None)))
         .order_by(v.uri, v.version)
@@ -55,11 +54,19 @@ def list_rows(db: Database, spool: Spool) -> None:
     with db.read() as conn:
         for page in conn.execution_options(yield_per=5_000).execute(statement).partitions():
             spool.db.executemany(
-                "INSERT OR REPLACE INTO row VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                [(*row, _backwards(parts_of(row.uri)), _backwards(_folded(parts_of(row.uri)))) for row in page],
+                "INSERT OR REPLACE INTO row VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                [
+                    (*row, _backwards(names), _backwards(_folded(names)), row.video_id, row.bundle_id)
+                    for row, names in ((row, parts_of(row.uri)) for row in page)
+                ],
             )
     spool.db.execute("COMMIT")
-    for column in ("exact", "folded", "content_hash", "bytes"):
+    spool.db.execute("CREATE INDEX row_video_id ON row (video_id)")
+    spool.db.execute(
+        "UPDATE row SET (own_id, own_bundle) = (SELECT o.video_id, o.bundle_id FROM row o"
+        " WHERE o.video_id = row.copy_of) WHERE copy_of IN (SELECT video_id FROM row)"
+    )
+    for column in ("exact", "folded", "content_hash", "bytes", "own_bundle"):
         spool.db.execute(f"CREATE INDEX row_{column} ON row ({column})")
 
 
@@ -159,7 +166,7 @@ def _match(spool: Spool, medium: Medium, below: _MediaFolder | None) -> tuple[st
 
 def _row_of(spool: Spool, uri: str) -> str | None:
     row = spool.db.execute("SELECT uri FROM row WHERE uri = ?", (uri,)).fetchone()
-    if row is None:  # composed otherwise: macOS keeps accents apart
+    if row is None and not uri.isascii():  # composed otherwise: macOS keeps accents apart
         rows = spool.db.execute("SELECT uri FROM row WHERE exact = ?", (_backwards(parts_of(uri)),)).fetchmany(2)
         row = rows[0] if len(rows) == 1 else None
     return None if row is None else str(row[0])
@@ -172,7 +179,7 @@ def _hash_of(spool: Spool, uri: str) -> str | None:
 def _by_hash(spool: Spool, content_hash: str) -> str | None:
     """The file with these bytes; of copies the one that has the pictures."""
     row = spool.db.execute(
-        "SELECT uri FROM row WHERE content_hash = ? ORDER BY follows IS NOT NULL, video_id LIMIT 1", (content_hash,)
+        "SELECT uri FROM row WHERE content_hash = ? ORDER BY copy_of IS NOT NULL, video_id LIMIT 1", (content_hash,)
     ).fetchone()
     return None if row is None else str(row[0])
 
@@ -198,6 +205,8 @@ def _by_tail(spool: Spool, names: list[str]) -> tuple[str, int] | _NoMatch:
     if not names:
         return _NoMatch("it has no name", [])
     exact, depth = _longest(spool, "exact", names)
+    if len(exact) == 1 and depth == len(names):
+        return exact[0], depth
     folded, folded_depth = _longest(spool, "folded", _folded(names))
     if not folded:
         return _by_stem(spool, names)

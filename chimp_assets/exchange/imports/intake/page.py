@@ -6,7 +6,7 @@ matching (`matching`), the order of things (`taking`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, time
 from typing import Literal
@@ -41,11 +41,13 @@ Times = Callable[[str], "NDArray[np.float64] | None"]
 @dataclass(frozen=True)
 class PageTerms:
     """What is the same for every page. before: the file was taken in before, so that tracks which are gone are not made
-    again; fps: as a person states it; times: reads the archive; zone: of the cameras' clocks."""
+    again; users: whom the file names as annotators, by user; fps: as a person states it; times: reads the archive;
+    zone: of the cameras' clocks."""
 
     file_hash: str
     file: str
     annotator: str
+    users: Mapping[str, str]
     book: NameBook
     fps: float | None
     before: bool
@@ -136,7 +138,7 @@ class Page:
             self.rows.name(one.number, sources[n].source_id, tracks[n] or 0)
         for source, track_id in zip(sources, tracks, strict=True):
             if track_id is not None:
-                self._say(one, source.source_id, source.individuals, track_id, source.boxes[0].place)
+                self._say(one, source.source_id, source.individuals, track_id, source.boxes)
 
     def _take_whole(
         self, one: MatchedMedium, footage: Footage, whole: Sequence[Box], numbering: FrameTimes | None
@@ -162,7 +164,7 @@ class Page:
                 self.rows.name(one.number, source_id, track_id)
             else:
                 rows.known_tracks += 1
-            self._say(one, source_id, [who], track_id, boxes[0].place)
+            self._say(one, source_id, [who], track_id, boxes)
 
     def _meant(self, one: MatchedMedium, footage: Footage, at: float | None, people: int, box: Box) -> int | None:
         """The track that a row without a box is about; None, counted, where that is not clear."""
@@ -185,7 +187,9 @@ class Page:
             rows.unclear.add(f"{where}: {why}")
         return None
 
-    def _say(self, one: MatchedMedium, source_id: str, individuals: Sequence[str], track_id: int, place: str) -> None:
+    def _say(
+        self, one: MatchedMedium, source_id: str, individuals: Sequence[str], track_id: int, boxes: Sequence[Box]
+    ) -> None:
         """The name of a track as an event."""
         names = self.report.names
         named = [text for text in individuals if text not in self.terms.book.nobody]
@@ -193,9 +197,11 @@ class Page:
         if len(codes) > 1:
             names.mixed.add(f"{one.medium.path}, track {source_id}: {', '.join(named[:5])}")
         elif named and (code := self.terms.book.codes.get(named[0])) is not None:
-            note = f"{self.terms.file}{f', {place}' if place else ''}"
+            speaking = next((box for box in boxes if box.individual in named), boxes[0])
+            note = f"{self.terms.file}{f', {speaking.place}' if speaking.place else ''}"
+            annotator = self.terms.users.get(speaking.annotator or "", self.terms.annotator)
             self.events.append(
-                event_of(self.terms.file_hash, one.medium.path, source_id, code, track_id, self.terms.annotator, note)
+                event_of(self.terms.file_hash, one.medium.path, source_id, code, track_id, annotator, note)
             )
 
     def _state_time(self, medium: Medium, footage: Footage) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import sqlalchemy as sa
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 ANIMAL = "animal"
 """The category that stands for what is looked for: people and vehicles are nobody to be named."""
+
+_SMALLEST = 1e-6
 
 
 @dataclass
@@ -67,14 +69,43 @@ def keep_proposals(
     for bundle_id, members in groupby(spool.matched(by_bundle=True), key=lambda one: one.bundle_id):
         boxes = _BundleBoxes()
         tell(f"taking in {report.file}", done, report.media.matched)
+        plain: set[int] = set()
         for one in members:
-            _add(boxes, spool, one, fps, times, report, other)
+            if spool.is_plain(one.medium):
+                plain.add(one.row_id)
+                boxes.spoken.append(one.row_id)
+            else:
+                _add(boxes, spool, one, fps, times, report, other)
             done += 1
+        _add_plain(boxes, [row for row in spool.plain_boxes(bundle_id) if row[0] in plain], report, other)
         report.rows.of_videos += len(set(boxes.spoken))
         _settle(home, bundle_id, boxes, import_id, report)
     for name, n in other.most_common():
         report.rows.other_categories.add(f"{name} ({n:,})", n)
     tell(f"taking in {report.file}", done, done)
+
+
+def _add_plain(boxes: _BundleBoxes, rows: list[tuple[Any, ...]], report: TakenIn, other: Counter[str]) -> None:
+    """Boxes that say where they are without a look at their video, all of a bundle at once."""
+    report.rows.boxes += len(rows)
+    animals = []
+    for row in rows:
+        if row[7] is not None and row[7].strip().lower() != ANIMAL:
+            other[row[7]] += 1
+        elif not row[8]:
+            animals.append(row)
+    if not animals:
+        return
+    values = np.array([row[1:7] for row in animals], np.float64)
+    low = np.clip(values[:, 1:3], 0, 1)
+    size = np.clip(values[:, 1:3] + values[:, 3:5], 0, 1) - low
+    good = (size > _SMALLEST).all(axis=1)
+    report.rows.proposals += int(good.sum())
+    if not good.all():
+        report.rows.unplaced.add("boxes outside of their picture", int((~good).sum()))
+    boxes.video_id.append(np.array([row[0] for row in animals], np.int64)[good])
+    boxes.time_s.append(values[good, 0])
+    boxes.box.append(np.concatenate([low, size, values[:, 5:]], axis=1)[good].astype(np.float32))
 
 
 def _add(

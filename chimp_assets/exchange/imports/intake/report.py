@@ -84,7 +84,8 @@ class RowCounts:
 class NameCounts:
     """Names of a file. stored: label events; known: said before; unknown: nobody is called so; nobody: words for
     animals without a name; made: individuals that were added; mixed: tracks of two names; contradicting: names of
-    tracks that somebody named otherwise; stands: how many of these stand now; refused: events that cannot be."""
+    tracks that somebody named otherwise; stands: how many of these stand now; refused: events that cannot be;
+    by_others: people of the file who are no users here, for whom the annotator of the import stands."""
 
     stored: int = 0
     known: int = 0
@@ -95,6 +96,7 @@ class NameCounts:
     contradicting: Count = field(default_factory=Count)
     stands: int = 0
     refused: Count = field(default_factory=Count)
+    by_others: Count = field(default_factory=Count)
 
 
 @dataclass

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import islice
+from operator import attrgetter
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -25,6 +26,7 @@ from chimp_assets.exchange.imports.annotations import Box, ImportFileError, Medi
 _ROWS = 5_000
 _LATEST_S = 1e7
 _LATEST_FRAME = 2**40
+_FARTHEST = 1e7
 _MOST_FAULTS = 1_000
 """Faults that are kept; a file with more is no file of this format."""
 _MEDIUM = (
@@ -32,15 +34,16 @@ _MEDIUM = (
 )  # fmt: skip
 _BOX = (
     "medium", "time_s", "frame", "x", "y", "w", "h", "unit", "score", "track", "individual", "category", "outside",
-    "place",
+    "place", "annotator",
 )  # fmt: skip
+_PLAIN = "b.unit = 'fraction' AND b.x IS NOT NULL AND (b.time_s IS NOT NULL OR b.frame IS NULL)"
 _SCHEMA = """
 CREATE TABLE medium (no INTEGER PRIMARY KEY, key TEXT UNIQUE, path TEXT, width, height, fps, n_frames, recorded_at,
     content_hash, site, camera, recorded_on);
 CREATE TABLE box (n INTEGER PRIMARY KEY, medium TEXT, time_s, frame, x, y, w, h, unit, score, track, individual,
-    category, outside, place);
+    category, outside, place, annotator);
 CREATE TABLE row (uri TEXT PRIMARY KEY, video_id INTEGER, bundle_id INTEGER, state TEXT, bytes INTEGER,
-    content_hash TEXT, follows INTEGER, exact TEXT, folded TEXT);
+    content_hash TEXT, copy_of INTEGER, exact TEXT, folded TEXT, own_id INTEGER, own_bundle INTEGER);
 CREATE TABLE match (no INTEGER PRIMARY KEY, uri TEXT, how TEXT, depth INTEGER);
 CREATE TABLE miss (no INTEGER PRIMARY KEY, why TEXT, candidates TEXT);
 """
@@ -57,6 +60,9 @@ class MatchedMedium:
     uri: str
     state: str
     medium: Medium
+
+
+_values_of = attrgetter(*_BOX)
 
 
 class Spool:
@@ -109,11 +115,12 @@ class Spool:
             yield row[0], _medium(row[1:])
 
     def matched(self, by_bundle: bool = False) -> Iterator[MatchedMedium]:
-        """Media that have a row of the archive, in the order of the file, or first by bundle."""
+        """Media that have a row of the archive, in the order of the file; or by bundle, each copy as its original."""
         columns = ", ".join(f"m.{name}" for name in _MEDIUM)
-        order = "r.bundle_id, m.no" if by_bundle else "m.no"
+        order = "r.own_bundle, m.no" if by_bundle else "m.no"
+        row = "r.own_id, r.own_bundle" if by_bundle else "r.video_id, r.bundle_id"
         statement = (
-            f"SELECT m.no, r.video_id, r.bundle_id, r.uri, r.state, {columns} FROM match x"  # noqa: S608  our names
+            f"SELECT m.no, {row}, r.uri, r.state, {columns} FROM match x"  # noqa: S608  our names
             f" JOIN medium m ON m.no = x.no JOIN row r ON r.uri = x.uri ORDER BY {order}"
         )
         for row in self.db.execute(statement):
@@ -133,15 +140,33 @@ class Spool:
             found.append(Box(**values))
         return found
 
-    def count(self, table: str) -> int:
-        """Rows of one of its tables."""
-        return int(self.db.execute(f"SELECT count(*) FROM {table}").fetchone()[0])  # noqa: S608  our names
+    def plain_boxes(self, bundle_id: int) -> list[tuple[Any, ...]]:
+        """(row of `video`, seconds, x, y, w, h, score, category, outside) of the boxes of a bundle's media that need no
+        more to be placed: fractions, with a time or in a picture."""
+        return self.db.execute(
+            "SELECT r.own_id, coalesce(b.time_s, 0), b.x, b.y, b.w, b.h, coalesce(b.score, 1), b.category, b.outside"  # noqa: S608
+            f" FROM row r JOIN match x ON x.uri = r.uri JOIN medium m ON m.no = x.no JOIN box b ON b.medium = m.key"
+            f" WHERE r.own_bundle = ? AND {_PLAIN}",
+            (bundle_id,),
+        ).fetchall()
+
+    def is_plain(self, medium: Medium) -> bool:
+        """Whether all boxes of a medium are in `plain_boxes`."""
+        other = self.db.execute(f"SELECT 1 FROM box b WHERE b.medium = ? AND NOT ({_PLAIN}) LIMIT 1", (medium.key,))  # noqa: S608
+        return other.fetchone() is None
 
     def names(self) -> list[tuple[str, int]]:
         """Individuals that boxes of matched media name, as written, with the number of boxes."""
         return self.db.execute(
             "SELECT individual, count(*) FROM box WHERE individual IS NOT NULL AND medium IN"
             " (SELECT key FROM medium WHERE no IN (SELECT no FROM match)) GROUP BY individual ORDER BY individual"
+        ).fetchall()
+
+    def annotators(self) -> list[tuple[str, int]]:
+        """Who named individuals, as the file says, with the number of boxes."""
+        return self.db.execute(
+            "SELECT annotator, count(*) FROM box WHERE annotator IS NOT NULL AND individual IS NOT NULL"
+            " GROUP BY annotator ORDER BY annotator"
         ).fetchall()
 
     def _insert(self, into: str, names: tuple[str, ...], rows: Iterable[tuple[Any, ...]]) -> None:
@@ -168,7 +193,7 @@ class Spool:
         if fault is not None:
             self.fault(_at(box.place, fault))
             return
-        yield tuple(int(v) if isinstance(v, bool) else v for v in (getattr(box, name) for name in _BOX))
+        yield _values_of(box)
 
 
 def _medium(row: Any) -> Medium:
@@ -184,13 +209,25 @@ def _at(place: str, sentence: str) -> str:
     return f"{place}: {sentence}" if place else sentence[0].upper() + sentence[1:]
 
 
+def _text_fault(what: str, text: str | None, longest: int) -> str | None:
+    if text is None or (type(text) is str and len(text) <= longest and text.isascii() and "\x00" not in text):
+        return None  # nearly all: the rest takes ten times as long
+    if not isinstance(text, str):
+        return f"{what} is no text"
+    wrong = fault_of(text, longest)
+    return f"{what} {wrong}" if wrong else None
+
+
 def _fault_of_medium(medium: Medium) -> str | None:
-    for what, text, longest in (
-        ("its name", medium.path, 2_000), ("its key", medium.key, 2_000), ("the site", medium.site, 100),
-        ("the camera", medium.camera, 100), ("the hash", medium.content_hash, 200),
-    ):  # fmt: skip
-        if text is not None and (not isinstance(text, str) or (wrong := fault_of(text, longest))):
-            return f"{what} {wrong if isinstance(text, str) else 'is no text'}"
+    wrong = (
+        _text_fault("its name", medium.path, 2_000)
+        or _text_fault("its key", medium.key, 2_000)
+        or _text_fault("the site", medium.site, 100)
+        or _text_fault("the camera", medium.camera, 100)
+        or _text_fault("the hash", medium.content_hash, 200)
+    )
+    if wrong:
+        return wrong
     if not medium.path.strip():
         return "it has no name"
     for what, number in (("width", medium.width), ("height", medium.height), ("number of frames", medium.n_frames)):
@@ -203,21 +240,25 @@ def _fault_of_medium(medium: Medium) -> str | None:
 
 def _fault_of_box(box: Box) -> str | None:
     """Why a row cannot be true of any video, to follow its place; None if it can."""
-    for what, text, longest in (
-        ("the track", box.track, 190), ("the individual", box.individual, 200), ("the category", box.category, 500),
-        ("the place", box.place, 500),
-    ):  # fmt: skip
-        if text is not None and (not isinstance(text, str) or (wrong := fault_of(text, longest))):
-            return f"{what} {wrong if isinstance(text, str) else 'is no text'}"
-    sides = (box.x, box.y, box.w, box.h)
-    numbers = (*sides, box.time_s, box.score)
-    if any(n is not None and (isinstance(n, bool) or not math.isfinite(n)) for n in numbers):
-        return "a number is missing or is none"
-    if any(n is None for n in sides) and any(n is not None for n in sides):
-        return "a box needs x, y, width and height"
-    if box.w is not None and box.h is not None and not (box.w > 0 and box.h > 0):
-        return f"a box of {box.w:g} x {box.h:g} holds nothing"
-    if any(n is not None and abs(n) > 1e7 for n in sides):
+    wrong = (
+        _text_fault("the track", box.track, 190)
+        or _text_fault("the individual", box.individual, 200)
+        or _text_fault("the category", box.category, 500)
+        or _text_fault("the place", box.place, 500)
+        or _text_fault("who named it", box.annotator, 500)
+    )
+    if wrong:
+        return wrong
+    x, y, w, h = box.x, box.y, box.w, box.h
+    for number in (x, y, w, h, box.time_s, box.score):
+        if number is not None and (type(number) is bool or not math.isfinite(number)):
+            return "a number is missing or is none"
+    if x is None or y is None or w is None or h is None:
+        if not (x is None and y is None and w is None and h is None):
+            return "a box needs x, y, width and height"
+    elif not (w > 0 and h > 0):
+        return f"a box of {w:g} x {h:g} holds nothing"
+    elif not (abs(x) <= _FARTHEST and abs(y) <= _FARTHEST and w <= _FARTHEST and h <= _FARTHEST):
         return "the box lies far outside of any picture"
     if box.time_s is not None and not 0 <= box.time_s <= _LATEST_S:
         return f"{box.time_s:g} s is no time in a video"

@@ -32,6 +32,7 @@ from chimp_assets.database.connection.engine import Database
 from chimp_assets.database.connection.parameters import rows_in_parts
 from chimp_assets.database.labels.events import record_in
 from chimp_assets.database.labels.provenance import note_import
+from chimp_assets.database.people.lookup import user_called
 from chimp_assets.database.people.users import DEFAULT_EXPERT, user_id_of
 from chimp_assets.database.texts import cut_to
 from chimp_assets.errors import ChimpError
@@ -104,14 +105,15 @@ def take_in(
         file_hash = hash_of(file)
         book = _names(db, spool, report, wishes, annotator)
         source = _ImportSource(name, file.name, file_hash, options, user_id)
-        import_id, before = (0, False) if wishes.dry_run else source.register(db, wanted.is_detections, report)
+        import_id, before = source.find(db) if wishes.dry_run else source.register(db, report)
         report.before = before
         times = _times(home, stack)
         if wanted.is_detections:
             keep_proposals(home, spool, import_id, options.fps, times, report, tell)
         else:
             zone = ZoneInfo(home.settings.archive.timezone)
-            terms = PageTerms(file_hash, file.name, annotator, book, options.fps, before, times, zone)
+            users = _annotators(db, spool, report) if wishes.annotator is None else {}
+            terms = PageTerms(file_hash, file.name, annotator, users, book, options.fps, before, times, zone)
             _take_pages(home, spool, terms, import_id, source, report, tell)
         report.seconds = round(time.monotonic() - began, 2)
         if not wishes.dry_run:
@@ -147,28 +149,43 @@ class _ImportSource:
     options: ReadOptions
     user_id: int
 
-    def register(self, db: Database, is_detections: bool, report: TakenIn) -> tuple[int, bool]:
-        """(import_id, whether the file was there). Its detector row is made with it."""
-        stated = {
-            "frame_base": self.options.frame_base, "fps": self.options.fps, "video": self.options.video,
-        }  # fmt: skip
-        key = json.dumps([self.format, self.file_hash, stated], sort_keys=True)
-        content_hash = hashlib.blake2b(key.encode(), digest_size=32).hexdigest()
-        found = {**stated, "frame_base": report.frame_base, "said_by": report.said_by, "file_hash": self.file_hash}
+    @property
+    def stated(self) -> dict[str, Any]:
+        """What a person said of the file."""
+        return {"frame_base": self.options.frame_base, "fps": self.options.fps, "video": self.options.video}
+
+    @property
+    def content_hash(self) -> str:
+        """Of the file and what was said of it."""
+        key = json.dumps([self.format, self.file_hash, self.stated], sort_keys=True)
+        return hashlib.blake2b(key.encode(), digest_size=32).hexdigest()
+
+    def find(self, db: Database) -> tuple[int, bool]:
+        """(import_id, whether the file was taken in before); 0 where it was not."""
+        with db.read() as conn:
+            found = self._found(conn)
+        return found or 0, found is not None
+
+    def register(self, db: Database, report: TakenIn) -> tuple[int, bool]:
+        """The same; the row is made where there is none."""
+        found = {**self.stated, "frame_base": report.frame_base, "said_by": report.said_by, "file_hash": self.file_hash}
 
         def work(conn: sa.Connection) -> tuple[int, bool]:
-            f = schema.import_file
-            row = conn.execute(sa.select(f.c.import_id).where(f.c.content_hash == content_hash)).first()
-            if row is not None:
-                return int(row.import_id), True
+            there = self._found(conn)
+            if there is not None:
+                return there, True
             made = insert_one(
-                conn, f, format=self.format[:30], name=cut_to(self.name, 300), content_hash=content_hash,
-                options=cut_to(json.dumps(found), 4000), report="{}", user_id=self.user_id,
-                imported_at=datetime.now(UTC),
+                conn, schema.import_file, format=self.format[:30], name=cut_to(self.name, 300),
+                content_hash=self.content_hash, options=cut_to(json.dumps(found), 4000), report="{}",
+                user_id=self.user_id, imported_at=datetime.now(UTC),
             )  # fmt: skip
             return made, False
 
         return db.transact(work)
+
+    def _found(self, conn: sa.Connection) -> int | None:
+        f = schema.import_file.c
+        return conn.scalar(sa.select(f.import_id).where(f.content_hash == self.content_hash))
 
     def detector(self, conn: sa.Connection, import_id: int) -> int:
         """model_id of the detector row of its boxes, made at the first of them."""
@@ -205,6 +222,19 @@ def _names(db: Database, spool: Spool, report: TakenIn, wishes: Wishes, annotato
     return book
 
 
+def _annotators(db: Database, spool: Spool, report: TakenIn) -> dict[str, str]:
+    """Users whom a file names as annotators, by the name as written; the others are counted."""
+    found: dict[str, str] = {}
+    with db.read() as conn:
+        for text, n in spool.annotators():
+            user = user_called(conn, text)
+            if user is None or user.disabled or user.role == "viewer":
+                report.names.by_others.add(f"{text} ({n} rows)")
+            else:
+                found[text] = str(user.name)
+    return found
+
+
 def _take_pages(
     home: Home, spool: Spool, terms: PageTerms, import_id: int, source: _ImportSource, report: TakenIn, tell: Progress
 ) -> None:
@@ -213,7 +243,7 @@ def _take_pages(
         tell(f"taking in {report.file}", done, of)
         if report.dry_run:
             with home.database.read() as conn:
-                _fill(conn, spool, page, terms, NewRows(0, 0), report)
+                _fill(conn, spool, page, terms, NewRows(import_id, 0), report)
         else:
             _store(home, spool, page, terms, import_id, source, report)
         done += len(page)
@@ -278,7 +308,7 @@ def _drop_what_stands(conn: sa.Connection, page: Page) -> None:
         for row in rows_in_parts(conn, lambda part: sa.select(a.annotation_id).where(a.annotation_id.in_(part)), ids)
     }
     standing = standing_names(conn, sorted({event.track_id or 0 for event in page.events}))
-    user_id = conn.scalar(sa.select(u.user_id).where(u.name == page.terms.annotator))
+    users = {row.name: row.user_id for row in conn.execute(sa.select(u.name, u.user_id))}
     codes = sorted({event.anim_id for event in page.events if event.anim_id})
     roots = {
         row.anim_id: row.who
@@ -294,7 +324,7 @@ def _drop_what_stands(conn: sa.Connection, page: Page) -> None:
     for event in page.events:
         there = standing.get(event.track_id or 0)
         who = roots.get(event.anim_id or "")
-        if event.annotation_id in stored or (there is not None and there.says_so(who, user_id)):
+        if event.annotation_id in stored or (there is not None and there.says_so(who, users.get(event.annotator))):
             names.known += 1
         else:
             if there is not None and event.anim_id and there.individual_id not in (None, who):
