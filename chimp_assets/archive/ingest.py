@@ -19,14 +19,20 @@ import numpy as np
 import sqlalchemy as sa
 
 from chimp_assets.archive.catalogue.burst_files import files_are_back
+from chimp_assets.archive.catalogue.burst_rows import (
+    LostRaceError,
+    join_burst,
+    leave_burst,
+    name_sources,
+    waiting_clips,
+)
 from chimp_assets.archive.catalogue.duplicates import same_pictures, settle_same_pictures, settle_twin, twins
-from chimp_assets.archive.stills.burst_rows import LostRaceError, join_burst, leave_burst, name_sources, waiting_clips
 from chimp_assets.archive.stills.bursts import StillFile
-from chimp_assets.archive.stills.clip import DecodedClip, StillEnding, UnreadablePictureError
 from chimp_assets.archive.storage.archive import ArchiveError
 from chimp_assets.archive.storage.shards import ShardError
 from chimp_assets.archive.storage.store import BlobStore
 from chimp_assets.archive.times.rows import reweigh_bundle
+from chimp_assets.archive.video.clip import DecodedClip, StillEnding, UnreadablePictureError
 from chimp_assets.archive.video.decoders import Decoding, decoded
 from chimp_assets.archive.video.reading import DecodedVideo, DecodeJob, GoneVideoError, VideoCopy
 from chimp_assets.archive.video.signals import VideoSignal

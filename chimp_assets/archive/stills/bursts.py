@@ -1,7 +1,7 @@
 """Which pictures make one clip, and when each of them was taken in it: plain functions of names and EXIF.
 
 Belongs here: grouping by camera, folder and time, and times within a second. Does not belong here: rows
-(`burst_rows`), decoding (`clip`), whether a time is right (`times`): only differences count here.
+(`catalogue.burst_rows`), decoding (`video.clip`), whether a time is right (`times`): only differences count here.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What a picture says of itself: when, by which camera, where. EXIF 2.32 (CIPA DC-008), XMP where it has no EXIF.
 
 Belongs here: reading tags that strangers wrote; whatever is wrong with them, the picture is read without them.
-Does not belong here: believing a time (`times`), pictures (`decoding`), rows (`burst_rows`).
+Does not belong here: believing a time (`times`), pixels (`video.still`), rows (`catalogue`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The boxes of a HEIC file that its decoder leaves out: where its EXIF lies, and of how many tiles its picture is made.
 
 Belongs here: ISO/IEC 23008-12 as far as a still needs it; every number in it is checked against the file.
-Does not belong here: decoding (`decoding`), reading EXIF (`exif`).
+Does not belong here: decoding (`video.still`), reading EXIF (`exif`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Which files are pictures: by name for a listing, by their first bytes before they are read.
 
 Belongs here: rules about names and beginnings of picture files. Light to import: children and definitions load it.
-Does not belong here: reading them (`decoding`, `exif`).
+Does not belong here: reading them (`headers`, `video.still`).
 """
 
 from __future__ import annotations

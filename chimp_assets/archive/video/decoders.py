@@ -25,9 +25,9 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
-from chimp_assets.archive.stills.clip import DecodedClip, decode_job, decode_job_message, result_of_message
 from chimp_assets.archive.storage.shards import refused_by_scratch
 from chimp_assets.archive.storage.store import StoreError
+from chimp_assets.archive.video.clip import DecodedClip, decode_job, decode_job_message, result_of_message
 from chimp_assets.archive.video.reading import (
     DecodedVideo,
     DecodeJob,

@@ -101,7 +101,7 @@ _TICK_S = 0.0005
 
 
 def _still_of(archive: BlobStore, video_id: int, still: Any, time_s: float, settings: DecodeSettings) -> OriginalFrame:
-    from chimp_assets.archive.stills.decoding import read_still
+    from chimp_assets.archive.video.still import read_still
 
     if not time_s >= 0:
         raise UnreadableVideoError(

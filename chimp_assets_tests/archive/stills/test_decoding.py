@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from chimp_assets.archive.stills.decoding import read_still
 from chimp_assets.archive.video.probe import UnreadableVideoError
+from chimp_assets.archive.video.still import read_still
 from chimp_assets_tests.archive.stills.photos import photo, scene
 from chimp_assets_tests.paths import SHARED_DATA
 

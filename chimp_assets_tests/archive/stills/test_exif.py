@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 
-from chimp_assets.archive.stills.decoding import read_header
 from chimp_assets.archive.stills.exif import ExifFacts, exif_of_bytes, facts_of_tags
+from chimp_assets.archive.stills.headers import read_header
 from chimp_assets.archive.stills.heif import HeifItems, heif_items
 from chimp_assets_tests.archive.stills.photos import exif, photo, scene
 

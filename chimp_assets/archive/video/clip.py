@@ -1,7 +1,8 @@
 """One clip of picture files decoded to shards: a still, or a burst. Work on files without a database.
 
 Belongs here: reading the files of a clip in order, what became of each, the clip's facts.
-Does not belong here: one file (`decoding`), which files are a clip (`bursts`), rows (`burst_rows`), processes.
+Does not belong here: one file (`still`), which files are a clip (`stills.bursts`), rows (`catalogue.burst_rows`),
+processes (`decoders`).
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from chimp_assets.archive.video.workers import Beat
 from chimp_assets.errors import ChimpError
 
 if TYPE_CHECKING:
-    from chimp_assets.archive.stills.decoding import StillPicture
+    from chimp_assets.archive.video.still import StillPicture
 
 
 class UnreadablePictureError(ChimpError):
@@ -70,8 +71,8 @@ def decode_clip(job: DecodeJob, beat: Beat = lambda: None) -> DecodedClip:
 
     Raises StoreError or FullDiskError; what is wrong with a file is its ending.
     """
-    from chimp_assets.archive.stills.decoding import read_still
     from chimp_assets.archive.video.probe import UnreadableVideoError
+    from chimp_assets.archive.video.still import read_still
 
     began = time.monotonic()
     endings: list[StillEnding] = []

@@ -1,15 +1,12 @@
 """One picture file as pixels: upright, scaled, with what its header says. JPEG, PNG, TIFF by Pillow, HEIC by FFmpeg.
 
-Belongs here: opening, limits, damage, turning, scaling. Does not belong here: several files (`clip`), EXIF (`exif`),
-which files are pictures (`kinds`).
+Belongs here: limits, damage, turning, scaling. Does not belong here: several files (`clip`), headers and EXIF
+(`stills`), stored pictures (`pictures`).
 """
 
 from __future__ import annotations
 
 import hashlib
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Lock
@@ -17,9 +14,10 @@ from typing import Any, BinaryIO
 
 import cv2
 import numpy as np
-from PIL import Image, ImageFile
+from PIL import ImageFile
 
 from chimp_assets.archive.stills.exif import ExifFacts, exif_of, exif_of_bytes, facts_of_tags
+from chimp_assets.archive.stills.headers import opened_image
 from chimp_assets.archive.stills.heif import heif_items
 from chimp_assets.archive.stills.kinds import HEAD_BYTES, StillKind, kind_of
 from chimp_assets.archive.video.conversion import Converter
@@ -45,7 +43,6 @@ from chimp_assets.archive.video.probe import (
 TIME_BASE = (1, 1000)
 """Of the `pts` of pictures: milliseconds since the first of their clip."""
 _REMEDY = "Open the file to see whether it is whole; if it opens, save it as JPEG and put that in its place."
-_FORMATS = ("JPEG", "PNG", "TIFF")
 # EXIF 2.32, 4.6.4 D: how rows and columns lie.
 _ORIENTATIONS = {
     1: UPRIGHT,
@@ -59,8 +56,6 @@ _ORIENTATIONS = {
 }
 _NARROW_MODES = ("1", "L", "P", "RGB", "CMYK", "YCbCr", "HSV")
 _CLEAR_MODES = ("LA", "PA", "La", "RGBA", "RGBa", "RGBX")
-# A limit of the whole process; `refuse_larger` comes before any pixel is read, and the user sets it.
-Image.MAX_IMAGE_PIXELS = None
 # Whether cut files are read is a switch of the whole process.
 _CUT_FILES = Lock()
 
@@ -77,16 +72,6 @@ class StillPicture:
     picture_hash: str | None
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class StillHeader:
-    """What a picture file says without being decoded. width, height: as displayed, 0 where they are not known."""
-
-    kind: StillKind
-    width: int
-    height: int
-    exif: ExifFacts
 
 
 def read_still(path: Path, longest_side: int | None, max_pixels: int) -> StillPicture:
@@ -114,35 +99,6 @@ def _is_empty(path: Path) -> bool:
     return path.stat().st_size == 0
 
 
-def read_header(file: BinaryIO) -> StillHeader | None:
-    """What a picture file says of itself; None if it is no picture, or so damaged that it says nothing."""
-    try:
-        kind = kind_of(file.read(HEAD_BYTES))
-        file.seek(0)
-        if kind is None:
-            return None
-        if kind == "heic":
-            items = heif_items(file)
-            exif = facts_of_tags(exif_of_bytes(items.exif)) if items.exif else ExifFacts()
-            return StillHeader(kind, 0, 0, exif)
-        with _image(file) as image:
-            exif = exif_of(image)
-            width, height = image.size
-    except Exception:  # what strangers wrote; decoding says what is wrong
-        return None
-    turned = _ORIENTATIONS[exif.orientation].transposed
-    return StillHeader(kind, height if turned else width, width if turned else height, exif)
-
-
-@contextmanager
-def _image(file: BinaryIO) -> Iterator[Any]:
-    file.seek(0)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about damaged EXIF, and pictures larger than Pillow likes
-        with Image.open(file, formats=_FORMATS) as image:
-            yield image
-
-
 def _read_plain(name: str, file: BinaryIO, kind: StillKind, longest_side: int | None, max_pixels: int) -> StillPicture:
     problems: list[str] = []
     try:
@@ -166,7 +122,7 @@ def _pixels(
     name: str, file: BinaryIO, longest_side: int | None, max_pixels: int
 ) -> tuple[np.ndarray, tuple[int, int], int, ExifFacts]:
     """(u8 [h, w, 3], perhaps smaller than the file's, (width, height) of the file, pictures in it, EXIF)."""
-    with _image(file) as image:
+    with opened_image(file) as image:
         exif = exif_of(image)
         size = image.size
         refuse_larger(size[0], size[1], max_pixels, name)

@@ -1,7 +1,8 @@
 """Rows of clips of pictures: which are still to be decoded, and the one row that a burst becomes.
 
-Belongs here: pictures of a bundle as clips, the rows of their other files. Does not belong here: grouping (`bursts`),
-decoding (`clip`), the row and frames of the clip itself (`ingest`), files that come and go (`catalogue.burst_files`).
+Belongs here: pictures of a bundle as clips, the rows of their other files. Does not belong here: grouping
+(`stills.bursts`), decoding (`video.clip`), the row and frames of the clip itself (`ingest`), files that come and go
+(`burst_files`).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from chimp_assets.archive.stills.bursts import DatedStill, StillFile, bursts_of
-from chimp_assets.archive.stills.clip import StillEnding
+from chimp_assets.archive.video.clip import StillEnding
 from chimp_assets.database import schema
 
 
