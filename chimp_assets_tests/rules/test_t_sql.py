@@ -19,7 +19,10 @@ from chimp_assets.database.files.effort_files import import_effort
 from chimp_assets.database.files.individual_files import import_individuals
 from chimp_assets.database.footage.pictures import PictureCounts, picture_counts
 from chimp_assets.database.individuals import merges
+from chimp_assets.database.labels.answers import effective_answers, effective_pair_answers
 from chimp_assets.database.labels.events import record_events
+from chimp_assets.database.tracks.families import measured_mask, reserved_mask
+from chimp_assets.database.tracks.found_anew import gone_answers, kept_videos, lost_answers, tracked_before
 from chimp_assets.database.upkeep import invariants, migrations, views
 from chimp_assets.database.upkeep.integrity import check_database
 from chimp_assets.database.work import due as work
@@ -30,6 +33,7 @@ from chimp_assets.exchange.imports.annotations import ReadOptions
 from chimp_assets.exchange.imports.intake.taking import Wishes, take_in
 from chimp_assets.home import Home
 from chimp_assets.insight import status
+from chimp_assets.insight.labelling.review import queues as review
 from chimp_assets.loop import retrain
 from chimp_assets.loop.evidence import merge_proposals
 from chimp_assets.loop.ingest import ingest
@@ -47,7 +51,9 @@ from chimp_assets.settings import shipped_file
 from chimp_assets.vision import train
 from chimp_assets.vision.datasets.tracks import SqlTrackDataset
 from chimp_assets.vision.detection.imported import imported_detector
-from chimp_assets.vision.tracking.bundle import track_bundle
+from chimp_assets.vision.tracking.bundle import JudgedTrack, track_bundle
+from chimp_assets.vision.tracking.retracking import retrack_video
+from chimp_assets.vision.tracking.tracker import LinkedTrack
 from chimp_assets_tests.archive.stills.photos import photo
 from chimp_assets_tests.database import t_sql
 from chimp_assets_tests.database.world import event, make_world, plan_pairs, track
@@ -190,6 +196,38 @@ def test_what_is_said_of_bursts_is_t_sql(home, tmp_path, spoken, monkeypatch):
     wrong = [found for element, names in said if (found := t_sql.faults_of(t_sql.compiled(element, names)))]
     assert wrong == []
     assert sum("burst_video_id" in str(element) for element, _ in said) > 10, "too little was said of bursts"
+
+
+def test_what_is_said_of_tracks_that_are_rewritten_is_t_sql(home, spoken):
+    """Cuts, joins, their undoing and a new detector: the page and `chimp retrack` say these."""
+    db = home.database
+    make_world(db)
+    plan_pairs(db, [(track(1), track(2)), (track(1, 1), track(2, 1))])
+    cut, join = event("split", track(1), frame_no=4), event("merge", track(1, 1), other_track_id=track(1, 2))
+    record_events(db, [event("identify", track(1), "FF"), event("identify", track(1, 1), "GM"), cut, join])
+    record_events(db, [event("identify", track(1, 1), "FI"), event("retract", supersedes=join.annotation_id)])
+    record_events(db, [event("retract", supersedes=cut.annotation_id), event("split", track(2), frame_no=3)])
+    register_and_retrack(db)
+    ids = np.array([track(1), track(2)], np.int64)
+    with db.read() as conn:
+        reserved_mask(conn, ids, 1, 0.2, 3)
+        measured_mask(conn, ids, 3)
+        tracked_before(conn, 1, "a-0001", 1)
+        assert gone_answers(conn, only_lost=True, states=("replaced", "split")) is not None
+        kept_videos(conn)
+        lost_answers(conn)
+        review.counts(conn)
+        conn.execute(effective_answers(3, None, ids.tolist())).all()
+        conn.execute(effective_pair_answers(3)).all()
+    assert list(check_database(db)) is not None
+    assert faults_in(spoken) == {}
+    assert sum("answer_heir" in str(element) for element, _ in spoken) > 10, "too little was said of heirs"
+
+
+def register_and_retrack(db):
+    boxes = np.tile(np.array([0.0, 0.5, 0.25, 0.25], np.float32), (10, 1))
+    linked = LinkedTrack(np.arange(10, dtype=np.int32), boxes, np.full(10, 0.7, np.float32))
+    assert retrack_video(db, 1, [JudgedTrack(linked, 0.5, "live")], 1).done
 
 
 def test_what_is_said_of_alerts_is_t_sql(home, spoken):

@@ -41,8 +41,9 @@ def found(*tracks: tuple[Sequence[int], float], state: str = "live") -> list[Jud
 
 
 @pytest.fixture
-def world(db: Database) -> Database:
+def world(sqlite_db: Database) -> Database:
     """Tracks T, U, V of video 1 lie apart; another detector is in use."""
+    db = sqlite_db
     make_world(db)
     d = s.detection.c
     with db.write() as conn:
