@@ -25,7 +25,7 @@ ROWS = {
     "Q": "benchmarks.rows.quiet_tick",
     "K": "benchmarks.kills",
     "C": "benchmarks.rows.concurrency",
-    "S": "benchmarks.sign_ins",
+    "S": "benchmarks.running.sign_ins",
     "D1": "benchmarks.drift",
     "D1d": "benchmarks.signals.while_decoding",
     "X1": "benchmarks.exchange.x1_exports",

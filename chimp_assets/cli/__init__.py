@@ -17,7 +17,6 @@ from chimp_assets import private_files
 from chimp_assets.cli import (
     cameras,
     database,
-    detectors,
     effort,
     home,
     individuals,
@@ -31,6 +30,7 @@ from chimp_assets.cli import (
 )
 from chimp_assets.cli.exchange import imports
 from chimp_assets.cli.monitoring import drift
+from chimp_assets.cli.vision import detectors
 from chimp_assets.console.output import say, say_error
 from chimp_assets.errors import ChimpError
 

@@ -1,6 +1,6 @@
 """Row S: sixty people sign in at once, on a real server. Does everybody else notice?
 
-`python -m benchmarks.sign_ins [PEOPLE]` prints what the others waited for, who got in, and the peak of memory.
+`python -m benchmarks.running.sign_ins [PEOPLE]` prints what the others waited for, who got in, and the peak of memory.
 
 Belongs here: a server in its own process, people in threads, and who looks at `/healthz` and at a page meanwhile.
 """
