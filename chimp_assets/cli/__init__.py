@@ -17,13 +17,11 @@ from chimp_assets import private_files
 from chimp_assets.cli import (
     cameras,
     database,
-    detectors,
     effort,
     home,
     individuals,
     labels,
     loop,
-    models,
     questions,
     times,
     up,
@@ -31,6 +29,7 @@ from chimp_assets.cli import (
 )
 from chimp_assets.cli.exchange import imports
 from chimp_assets.cli.monitoring import drift
+from chimp_assets.cli.networks import detectors, models
 from chimp_assets.console.output import say, say_error
 from chimp_assets.errors import ChimpError
 
