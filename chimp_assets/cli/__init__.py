@@ -22,7 +22,6 @@ from chimp_assets.cli import (
     individuals,
     labels,
     loop,
-    models,
     questions,
     times,
     up,
@@ -30,7 +29,7 @@ from chimp_assets.cli import (
 )
 from chimp_assets.cli.exchange import imports
 from chimp_assets.cli.monitoring import drift
-from chimp_assets.cli.vision import detectors
+from chimp_assets.cli.networks import detectors, models
 from chimp_assets.console.output import say, say_error
 from chimp_assets.errors import ChimpError
 

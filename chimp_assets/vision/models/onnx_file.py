@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from chimp_assets.vision.models.checkpoint import ModelFileError
+from chimp_assets.vision.models.checkpoint import ModelError, ModelFileError
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -67,7 +67,7 @@ class OnnxNetwork:
 
     device: as `compute.device`; threads: on a CPU, 0 for one a core that the process may use. On a CPU equal inputs
     give equal outputs with the same number of threads. content: the bytes, if file is but a name; nothing is read
-    beside them. Raises ModelFileError if the file cannot be used, DeviceError if
+    beside them. Raises ModelFileError if the file cannot be used, ModelError if
     a GPU is asked for and onnxruntime has none.
     """
 
@@ -152,7 +152,7 @@ _CUDA = "CUDAExecutionProvider"
 
 
 def _providers(device: str, there: Sequence[str]) -> list[Any]:
-    """Providers to try, by `compute.device`. Raises DeviceError if a GPU is asked for and not there."""
+    """Providers to try, by `compute.device`. Raises ModelError if a GPU is asked for and not there."""
     cpu = "CPUExecutionProvider"
     if device == "cpu" or (device == "auto" and _CUDA not in there):
         return [cpu]
@@ -163,10 +163,8 @@ def _providers(device: str, there: Sequence[str]) -> list[Any]:
     return [(_CUDA, {"device_id": number, "cudnn_conv_algo_search": "HEURISTIC"}), cpu]
 
 
-def _no_gpu(device: str) -> Exception:
-    from chimp_assets.vision.learning.device import DeviceError  # torch, which takes seconds to load
-
-    return DeviceError(
+def _no_gpu(device: str) -> ModelError:
+    return ModelError(
         f"compute.device is {device}, but onnxruntime finds no GPU here.",
         "Install onnxruntime-gpu in the place of onnxruntime, or set compute.device to auto or cpu.",
     )

@@ -43,7 +43,8 @@ _STRIDE = 32
 def onnx_detector_of(settings: Settings, store: BlobStore | None = None) -> OnnxDetector:
     """The detector of the file that `detect.weights` names. store: where it lies if it is a key of it.
 
-    Raises DetectorError if it cannot be used, ModelFileError if the store does not have it, DeviceError.
+    Raises DetectorError if it cannot be used, ModelFileError if the store does not have it, ModelError
+    if there is no GPU.
     """
     detect = settings.detect
     if detect.weights is None:
@@ -75,7 +76,7 @@ class OnnxDetector:
     decoding: a name of `choosing.DECODINGS`, or auto; classes: see `classes.animal_classes`; side: of the input where
     the file leaves it open; preparation: what differs from the decoding's, None for what does not; device, threads: see
     `OnnxNetwork`. One blank picture is looked at first: what does not run, or is not understood, is refused here.
-    Raises DetectorError, DeviceError.
+    Raises DetectorError; ModelError if a GPU is asked for and not there.
     """
 
     name = "onnx"

@@ -1,7 +1,7 @@
 """Trying a detector on a picture or video of the user's, before an archive is given to it.
 
 Belongs here: the pictures of one file, the boxes and the time they take, one picture with its boxes drawn. Does not
-belong here: printing (`cli.vision.detectors`).
+belong here: printing (`cli.networks`).
 """
 
 from __future__ import annotations

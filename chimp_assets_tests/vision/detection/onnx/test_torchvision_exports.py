@@ -1,6 +1,6 @@
 """A real network of torchvision, exported, finds what it finds in torch.
 
-Faster R-CNN takes half a minute to export: `benchmarks.machines.onnx_files` compares it.
+Faster R-CNN takes half a minute to export: its speed is measured in `benchmarks.machines.onnx_files`.
 """
 
 from __future__ import annotations

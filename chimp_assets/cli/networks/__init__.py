@@ -1,0 +1,1 @@
+"""Commands about learned networks: `chimp models`, `chimp detector`."""
