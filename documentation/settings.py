@@ -60,6 +60,8 @@ VARIABLES = {
     "`redis://:PASSWORD@HOST:6379/0`. See [scale-out](../operate/scale-out.md).",
     "CHIMP_UI_TOKEN": "Whoever knows this secret, of 20 characters or more, may open Dagster's web UI where the page "
     "is on another host name or on several servers: see [the page](../operate/page.md).",
+    "CHIMP_WEIGHTS": "The folder of weights that `chimp models install` keeps; default: `chimp-assets/weights` in the "
+    "data folder of this user.",
     "CHIMP_SENSOR_NAME_S": "Least seconds between two ticks of the sensor NAME (`CHIMP_SENSOR_NEW_LABELS_S=5`). The "
     "demo shortens them; nothing else should need to.",
     "CHIMP_UP_ID": "Set by `chimp up` for the processes that it starts, so that it finds them again. Never set it.",
