@@ -202,12 +202,12 @@ def test_a_linked_disk_that_is_not_there_retires_nothing(place, archive_folder, 
 def test_files_with_endings_of_camcorders_are_videos_and_others_are_counted_by_ending(place, archive_folder):
     for name in ("a.MOD", "b.TOD", "c.m2t", "d.mpe", "e.m2v", "f.asf"):
         put(archive_folder, f"cam/{name}")
-    for name in ("x.jpg", "y.JPG", "notes.txt", "README"):
+    for name in ("x.pdf", "y.PDF", "notes.txt", "README"):
         put(archive_folder, f"cam/{name}")
     put(archive_folder, "cam/VD_0001", b"\x00\x00\x00\x18ftypisom" + bytes(100))
     result = found(place)
     assert result.listed == 6
-    assert result.endings == {".jpg": 2, ".txt": 1, "": 2}
+    assert result.endings == {".pdf": 2, ".txt": 1, "": 2}
     assert beside(place).endings == result.endings
     described = {path: detail for path, _, detail in beside(place).named}
     assert "looks like MP4" in described["cam/VD_0001"]
@@ -215,7 +215,7 @@ def test_files_with_endings_of_camcorders_are_videos_and_others_are_counted_by_e
 
 
 def test_an_archive_of_other_files_alone_says_what_they_are(place, archive_folder):
-    put(archive_folder, "cam/a.jpg")
+    put(archive_folder, "cam/a.pdf")
     with pytest.raises(ArchiveError, match="1 other files"):
         found(place)
 
@@ -225,12 +225,12 @@ def test_a_listing_in_parts_counts_as_one_listing_does(place, archive_folder, mo
     monkeypatch.setattr(comparison, "_PAGE", 2)
     for n in range(6):
         put(archive_folder, f"cam/{n}.mp4")
-        put(archive_folder, f"cam/{n}.jpg")
+        put(archive_folder, f"cam/{n}.pdf")
     put(archive_folder, "zoo/a.txt")
     (archive_folder / "cam" / "loop").symlink_to("loop")
     whole = found(place)
     assert whole.passed_over == {"link": 1, "not_video": 7}
-    (archive_folder / "cam" / "0.jpg").unlink()
+    (archive_folder / "cam" / "0.pdf").unlink()
     put(archive_folder, "zoo/b.xml")
     after, parts = None, 0
     while parts == 0 or after is not None:
@@ -240,15 +240,15 @@ def test_a_listing_in_parts_counts_as_one_listing_does(place, archive_folder, mo
             assert beside(place).counts == {"link": 1, "not_video": 7}
     assert parts > 2
     assert beside(place).counts == {"link": 1, "not_video": 7}
-    assert beside(place).endings == {".jpg": 5, ".txt": 1, ".xml": 1}
+    assert beside(place).endings == {".pdf": 5, ".txt": 1, ".xml": 1}
     assert {path for path, *_ in beside(place).named} == {
-        *(f"cam/{n}.jpg" for n in range(1, 6)), "zoo/a.txt", "zoo/b.xml", "cam/loop",
+        *(f"cam/{n}.pdf" for n in range(1, 6)), "zoo/a.txt", "zoo/b.xml", "cam/loop",
     }  # fmt: skip
 
 
 def test_a_quiet_listing_writes_nothing(place, archive_folder):
     put(archive_folder, "cam/a.mp4")
-    put(archive_folder, "cam/a.jpg")
+    put(archive_folder, "cam/a.pdf")
     found(place)
     wrote = []
     sa.event.listen(
@@ -266,7 +266,7 @@ def test_very_many_are_counted_exactly_and_named_in_part(place, archive_folder, 
     monkeypatch.setattr(listing_module, "NAMED", 3)
     put(archive_folder, "cam/a.mp4")
     for n in range(20):
-        put(archive_folder, f"cam/{n:02d}.jpg")
+        put(archive_folder, f"cam/{n:02d}.pdf")
     found(place)
     assert (beside(place).counts, len(beside(place).named)) == ({"not_video": 20}, 3)
 
