@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chimp_assets.exchange.imports.annotations import Box, ImportFormat, Medium, Reading, ReadOptions
+from chimp_assets.exchange.imports.reading.gaps import LookedAt
 from chimp_assets.exchange.imports.reading.rows import csv_rows
 from chimp_assets.exchange.imports.reading.sources import Source, broken, file_source
 from chimp_assets.exchange.imports.reading.values import (
@@ -62,10 +63,12 @@ class _File:
         self._source, self._options, self._base, self._notes = source, options, base, notes
         self._stem = stem
         self._names: dict[str, str] | None = None
+        self._looked = LookedAt()
 
     def media(self) -> Iterator[Medium]:
         seen: set[str] = set()
         names: dict[str, str] = {}
+        looked = LookedAt()
         for row in self._rows():
             try:
                 named = attribute(_attributes(row.cells)["trk-atr"], INDIVIDUAL, "the attribute")
@@ -73,10 +76,14 @@ class _File:
                 raise broken(self._source.name, f"line {row.line}", str(error)) from None
             if named is not None:
                 names[row.track] = named
+            at = row.frame if row.time_s is None else row.time_s
+            if at is not None:
+                looked.add(row.medium.key, at)
+                looked.follow(row.medium.key, row.track, at)
             if row.medium.key not in seen:
                 seen.add(row.medium.key)
                 yield row.medium
-        self._names = names
+        self._names, self._looked = names, looked
 
     def boxes(self) -> Iterator[Box]:
         if self._names is None:
@@ -89,6 +96,7 @@ class _File:
             except EntryError as error:
                 raise broken(self._source.name, f"line {row.line}", str(error)) from None
             if box is not None:
+                yield from self._looked.before(box)
                 yield box
         self._notes += left.sentences()
 

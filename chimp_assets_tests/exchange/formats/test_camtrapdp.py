@@ -24,13 +24,32 @@ def test_a_package_gives_files_boxes_and_individuals(tmp_path: Path) -> None:
     assert [(b.medium, b.time_s, b.x, b.h, b.individual, b.score, b.annotator) for b in boxes] == [
         ("m1", 2.5, 0.1, 0.4, "FF", None, "Jane"),
         ("m2", None, None, None, None, 0.75, "net"),  # a machine's name is no answer
-        ("m1", None, None, None, "GM", None, "Jane"),  # an event of one file
     ]
     assert {b.unit for b in boxes} == {"fraction"}
     assert {b.category for b in boxes} == {"Pan troglodytes"}
     told = " ".join(reading.notes)
     for kind in ("deployments", "names that a machine gave", "counts", "type blank", "events that hold several files"):
         assert kind in told
+
+
+def test_an_event_whose_file_was_observed_is_a_summary(tmp_path: Path) -> None:
+    """GM is said of the event alone, and its one file has an observation of its own: FF."""
+    _, _, reading = read("camtrapdp", write_package(tmp_path))
+    assert any("1 summaries of events" in note for note in reading.notes)
+    alone = CAMTRAPDP["observations.csv"].replace("o1,d1,m1,", "o1,d1,m2,", 1)
+    write_package(tmp_path, {**CAMTRAPDP, "observations.csv": alone})
+    _, boxes, _ = read("camtrapdp", tmp_path)
+    assert ("m1", "GM", None) in [(b.medium, b.individual, b.x) for b in boxes]
+
+
+def test_a_tag_keeps_the_boxes_of_a_track_together(tmp_path: Path) -> None:
+    lines = CAMTRAPDP["observations.csv"].splitlines()
+    tagged = "\n".join(
+        [lines[0] + ",observationTags", lines[1] + ",track:7", lines[1].replace("o1", "o9") + ",a | track:7"]
+    )
+    write_package(tmp_path, {**CAMTRAPDP, "observations.csv": tagged + "\n"})
+    _, boxes, _ = read("camtrapdp", tmp_path)
+    assert [b.track for b in boxes] == ["7", "7"]
 
 
 def test_the_folder_and_a_zip_of_it_say_the_same(tmp_path: Path) -> None:
@@ -110,5 +129,5 @@ def test_a_box_in_a_video_that_does_not_say_when_is_counted(tmp_path: Path) -> N
     changed = CAMTRAPDP["observations.csv"].replace("2013-05-06T07:08:02.5+02:00", "", 1)
     write_package(tmp_path, {**CAMTRAPDP, "observations.csv": changed})
     _, boxes, reading = read("camtrapdp", tmp_path)
-    assert len(boxes) == 2
+    assert [b.medium for b in boxes] == ["m2"]
     assert any("boxes in videos that do not say when" in note for note in reading.notes)

@@ -19,7 +19,7 @@ def test_cvats_frames_are_those_of_the_file_also_with_a_step(tmp_path: Path) -> 
     assert {(b.track, b.individual, b.category) for b in boxes} == {("0", "Frodo & Co", "chimp")}
     assert (reading.frame_base, reading.said_by) == (0, "format")
     assert reading.notes == [
-        "Not taken in: 1 shapes other than boxes (polygons, points, masks and more) (first: line 32)."
+        "Not taken in: 1 shapes other than boxes (polygons, points, masks and more) (first: line 32)"
     ]
 
 

@@ -145,6 +145,34 @@ def test_coco_says_or_shows_which_frame_is_the_first(
     assert (reading.said_by, [b.frame for b in boxes]) == ("person", frames)
 
 
+def test_an_animal_is_away_on_an_image_without_it(tmp_path: Path) -> None:
+    coco = {
+        "videos": [{"id": 1, "name": "a.mp4"}],
+        "images": [{"id": n, "video_id": 1, "frame_index": n, "file_name": f"{n}.jpg"} for n in range(0, 50, 10)],
+        "annotations": [{"id": n, "image_id": n, "track_id": 4, "bbox": [1, 2, 3, 4]} for n in (0, 10, 40)],
+    }
+    _, boxes, _ = read_text("coco", tmp_path, coco)
+    assert [(b.frame, b.outside) for b in boxes] == [(0, False), (10, False), (20, True), (40, False)]
+
+
+def test_an_image_that_tells_its_time_is_read_by_it(tmp_path: Path) -> None:
+    """Our own export counts kept frames, not pictures of the file; and a model's names are no answers."""
+    coco = copy.deepcopy(KWCOCO)
+    for number, image in enumerate(coco["images"][:2]):
+        image |= {"frame_index": number, "time_s": number / 5}
+    coco["videos"][0] |= {"content_hash": "ab" * 32, "site": "Pool", "recorded_at": "2013-05-06T07:08:00Z"}
+    coco["tracks"] = [
+        {"id": 7, "name": "track 7", "individual": "FF", "source": "person"},
+        {"id": 8, "name": "track 8", "individual": "GM", "source": "model", "probability": 0.9},
+    ]
+    media, boxes, reading = read_text("coco", tmp_path, coco)
+    assert (media[0].content_hash, media[0].site) == ("ab" * 32, "Pool")
+    assert [(b.time_s, b.frame, b.track, b.individual) for b in boxes[:3]] == [
+        (0.0, None, "7", "FF"), (0.2, None, "7", "FF"), (0.2, None, "8", None),
+    ]  # fmt: skip
+    assert any("a model named" in note for note in reading.notes)
+
+
 def test_frames_that_cvat_exported_from_a_video_are_its_frames_if_one_says_so(tmp_path: Path) -> None:
     coco = {
         "images": [{"id": 1, "width": 320, "height": 180, "file_name": "frame_000105.PNG", "license": 0}],

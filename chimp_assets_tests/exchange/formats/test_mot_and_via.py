@@ -39,7 +39,7 @@ def test_mots_frames_are_counted_from_1(tmp_path: Path) -> None:
         (1, "2147483648123", 5, 6, 7, 8, "2", None),
     ]
     assert (reading.frame_base, reading.said_by) == (1, "format")
-    assert "Not taken in: 1 boxes that the file says to ignore (a 0 in column 7) (first: line 3)." in reading.notes
+    assert "Not taken in: 1 boxes that the file says to ignore (a 0 in column 7) (first: line 3)" in reading.notes
 
 
 def test_a_frame_0_shows_that_a_program_counted_from_0(tmp_path: Path) -> None:
@@ -77,6 +77,40 @@ def test_cvats_zip_of_sequences_is_read_where_it_lies(tmp_path: Path) -> None:
     assert sorted(one.path for one in media) == ["B", "C", "clip1"]
     assert len(boxes) == 9
     assert sorted(path.name for path in tmp_path.iterdir()) == ["task_7.zip", "two.zip"]
+
+
+def test_an_animal_is_away_where_the_file_looked_and_did_not_see_it(tmp_path: Path) -> None:
+    """Track 1 is not on frame 3, which track 2 is on: no box may be drawn there from 2 to 5."""
+    frames = [(1, 1), (1, 2), (2, 1), (3, 2), (5, 1), (5, 2)]
+    text = "".join(f"{frame},{track},1,2,3,4,1,1,1\n" for frame, track in frames)
+    _, boxes, _ = read_text("mot", tmp_path, text)
+    found = [(b.frame, b.track, b.outside) for b in boxes]
+    assert (2, "1", True) in found
+    assert [one for one in found if one[2]] == [(1, "2", True), (2, "1", True)]
+    _, boxes, _ = read_text("mot", tmp_path, "".join(f"{frame},1,1,2,3,4,1,1,1\n" for frame in (1, 11, 21)))
+    assert not any(b.outside for b in boxes), "a file that looks at every tenth frame has no gaps"
+    _, boxes, _ = read_text("mot", tmp_path, "".join(sorted(text.splitlines(keepends=True), reverse=True)))
+    assert not any(b.outside for b in boxes), "of a file that goes back in time nothing is known before its end"
+
+
+def test_a_folder_of_sequences_tells_times_and_names_beside(tmp_path: Path) -> None:
+    """As our own export writes it: frames count kept frames, frames.csv says when each was."""
+    folder = tmp_path / "out" / "000001-clip"
+    write_sequence(folder, "1,1,1,2,3,4,1,1,1\n2,2,1,2,3,4,1,1,1\n", MOT_INFO.replace("clip1", "pool/clip1.mp4"))
+    (folder / "frames.csv").write_text("frame,time_s,pts\n1,0,0\n2,0.2,6\n")
+    (tmp_path / "out" / "tracks.csv").write_text(
+        "sequence,id,track_id,individual,status,source,probability,video\n"
+        "000001-clip,1,5,FF,named,person,,pool/clip1.mp4\n000001-clip,2,6,GM,named,model,0.9,pool/clip1.mp4\n"
+        "000002-clip,2,7,KU,named,person,,pool/clip2.mp4\n"
+    )
+    expected = [(0.0, None, "1", "FF"), (0.2, None, "2", None)]
+    for path in (tmp_path / "out", folder, folder / "gt" / "gt.txt"):
+        media, boxes, _ = read("mot", path)
+        assert [one.path for one in media] == ["pool/clip1.mp4"]
+        assert [(b.time_s, b.frame, b.track, b.individual) for b in boxes] == expected
+    (folder / "frames.csv").write_text("frame,time_s,pts\n1,0,0\n")
+    with pytest.raises(ImportFileError, match=r"frames\.csv does not hold frame 2"):
+        read("mot", folder)
 
 
 def test_a_zip_that_would_fill_the_memory_is_refused(tmp_path: Path) -> None:

@@ -56,6 +56,15 @@ FOUND = {
 }
 
 
+def test_a_name_without_an_ending_finds_the_one_video_of_that_name(archive: Database) -> None:
+    """MOT and DIVE name sequences, not files."""
+    for name, uri in {"only": "films/only.mp4", "x/ONLY": "films/only.mp4", "clip": "clip.mp4"}.items():
+        assert matched(archive, [name])[0] == {name: uri}
+    for name in ("onl", "only.v2", "IMG_0001"):
+        found, counts = matched(archive, [name])
+        assert (found, counts.several.n) == ({}, int(name == "IMG_0001"))
+
+
 def test_a_path_finds_the_one_video_that_shares_its_end(archive: Database) -> None:
     for path, uri in FOUND.items():
         assert matched(archive, [path])[0] == {path: uri}

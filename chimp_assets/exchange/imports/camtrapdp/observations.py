@@ -4,13 +4,15 @@ Belongs here: what columns of the three tables mean (Camtrap DP 1.0.1). Does not
 (`package`).
 
 A box is in fractions of the picture, and in a video stands where `eventStart` lies after the file's `timestamp`. An
-observation of an event is taken where the event holds one file alone: of several it does not say which one shows the
-animal. A name that a machine gave is no answer of a person, and is left out. How damage is found: media and deployments
-are read by `read` itself, observations to their end for the boxes.
+observation of an event is taken where the event holds one file alone that has none of its own: of several it does not
+say which one shows the animal. A name that a machine gave is no answer of a person, and is left out. A tag `track:7`,
+which our own export writes, keeps boxes of one animal together. How damage is found: media and deployments are read to
+their ends by `read` itself, observations for the boxes.
 """
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -36,6 +38,8 @@ from chimp_assets.exchange.imports.reading.values import (
 )
 
 _EDGES = ("bboxX", "bboxY", "bboxWidth", "bboxHeight")
+_NEEDED = ("observationID", "deploymentID", "observationLevel", "observationType")
+_TRACK = re.compile(r"track:([^|]{1,100})")
 _ABOUT_NOTHING = frozenset({"blank", "unclassified"})
 # Files whose time is known to the second may begin a little after the event that they show.
 _ROUNDING_S = 1.0
@@ -52,9 +56,12 @@ class _File:
 
 @dataclass
 class _Package:
-    """Media by id; and those of each deployment in the order of their times, made when an event first asks for them."""
+    """What observations refer to. media: by id; observed: ids of those with observations of their own. The media of
+    each deployment are put in the order of their times when an event first asks for them.
+    """
 
     media: dict[str, _File] = field(default_factory=dict)
+    observed: set[str] = field(default_factory=set)
     _ordered: dict[str, list[tuple[float, str]]] | None = None
 
     def within(self, deployment: str, start_s: float, end_s: float) -> list[str]:
@@ -80,8 +87,11 @@ def read(path: Path, options: ReadOptions) -> Reading:
         if medium.key in package.media:
             raise broken(found["media"].name, shown(medium.key), "this mediaID is there twice")
         package.media[medium.key] = file
+    for _, row in table_rows(found["observations"], _NEEDED):
+        if row["observationLevel"] == "media" and row.get("mediaID") in package.media:
+            package.observed.add(row["mediaID"])
     base, said_by = convention(options, 0)
-    notes = ["Not taken in: places, dates and settings of deployments."] if sites else []
+    notes = ["Not taken in: places, dates and settings of deployments"] if sites else []
     media = (medium for medium, _ in _media(found["media"], sites))
     return Reading(media, _boxes(found["observations"], package, notes), base, said_by, notes)
 
@@ -126,7 +136,7 @@ def _media(source: Source, sites: dict[str, tuple[str | None, str | None]]) -> I
 
 def _boxes(source: Source, package: _Package, notes: list[str]) -> Iterator[Box]:
     left = LeftOut()
-    for line, row in table_rows(source, ("observationID", "deploymentID", "observationLevel", "observationType")):
+    for line, row in table_rows(source, _NEEDED):
         place = f"line {line}"
         try:
             yield from _boxes_of(row, package, left, place)
@@ -152,6 +162,9 @@ def _boxes_of(row: dict[str, str], package: _Package, left: LeftOut, place: str)
             left.add("observations of events that hold several files or none, so that it is not said which one", place)
             return
         medium = inside[0]
+        if medium in package.observed:
+            left.add("summaries of events whose file has observations of its own", place)
+            return
     file = package.media.get(medium)
     if file is None:
         raise EntryError(f"its mediaID {shown(medium)} is that of no file in media")
@@ -166,6 +179,7 @@ def _boxes_of(row: dict[str, str], package: _Package, left: LeftOut, place: str)
         individual = None
     if row.get("count") not in (None, "", "1"):
         left.add("counts of animals", place)
+    tracks = _TRACK.findall(row.get("observationTags") or "")
     chance = row.get("classificationProbability")
     category = text_of(row.get("scientificName"), "scientificName") or kind or None
     time_s = None
@@ -183,6 +197,7 @@ def _boxes_of(row: dict[str, str], package: _Package, left: LeftOut, place: str)
         h=h,
         unit="fraction",
         score=share(written_number(chance, "classificationProbability"), "its probability") if chance else None,
+        track=text_of(tracks[0].strip(), "the track") if len(tracks) == 1 and edges else None,
         individual=individual,
         category=category,
         annotator=text_of(row.get("classifiedBy"), "classifiedBy"),

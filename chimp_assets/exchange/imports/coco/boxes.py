@@ -2,8 +2,8 @@
 
 Belongs here: annotations, and who they say was seen. Does not belong here: what they refer to (`index`).
 
-The file is read three times: for the index (so a damaged one is refused by `read` itself), for pictures, for
-annotations. Nothing of a pass is kept but the index.
+The file is read four times: for the index (so a damaged one is refused by `read` itself), for pictures, for the order
+of annotations, for annotations. Nothing of a pass is kept but the index.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 
 from chimp_assets.exchange.imports.annotations import Box, Medium, Reading, ReadOptions
 from chimp_assets.exchange.imports.coco.index import STILL, CocoIndex, id_of, read_index
+from chimp_assets.exchange.imports.reading.gaps import LookedAt
 from chimp_assets.exchange.imports.reading.json_stream import json_entries
 from chimp_assets.exchange.imports.reading.sources import Source, broken, file_source
 from chimp_assets.exchange.imports.reading.values import (
@@ -45,7 +46,7 @@ def read(path: Path, options: ReadOptions) -> Reading:
     base, said_by, note = index.frame_base()
     notes = [note] if note and options.frame_base is None else []
     if index.calls_frames and options.video is None:
-        notes.append("Pictures are called frame_000000 and so on: if they are of one video, say which with --video.")
+        notes.append("Pictures are called frame_000000 and so on: if they are of one video, say which with --video")
     base, who = convention(options, base, said_by)
     return Reading(_media(source, index), _boxes(source, index, base, notes), base, who, notes)
 
@@ -72,6 +73,7 @@ def _media(source: Source, index: CocoIndex) -> Iterator[Medium]:
 
 def _boxes(source: Source, index: CocoIndex, base: int, notes: list[str]) -> Iterator[Box]:
     left = LeftOut()
+    looked = _looked_at(source, index, base)
     for _, key, entry in json_entries(source, ("annotations",)):
         place = f"annotations[{key}]"
         try:
@@ -81,16 +83,39 @@ def _boxes(source: Source, index: CocoIndex, base: int, notes: list[str]) -> Ite
         except EntryError as error:
             raise broken(source.name, place, str(error)) from None
         if box is not None:
+            yield from looked.before(box)
             yield box
     notes += left.sentences()
+
+
+def _looked_at(source: Source, index: CocoIndex, base: int) -> LookedAt:
+    """The images of each video, and whether boxes of a track follow each other. Empty without tracks in videos."""
+    looked = LookedAt()
+    if not index.videos:
+        return looked
+    for image in index.images:
+        medium, number, time_s = index.medium_of(image)
+        if number is not None or time_s is not None:
+            looked.add(medium, number - base if time_s is None and number is not None else time_s or 0.0)
+    for _, _, entry in json_entries(source, ("annotations",)):
+        try:
+            medium, number, time_s = index.medium_of(id_of(entry.get("image_id"), "its image_id"))
+            track = entry.get("track_id", entry.get("instance_id"))
+        except (EntryError, AttributeError):
+            continue  # whoever reads the boxes says where
+        if track is not None and (number is not None or time_s is not None):
+            looked.follow(medium, str(track), number - base if number is not None else time_s or 0.0)
+    return looked
 
 
 def _box(entry: dict[str, Any], index: CocoIndex, base: int, left: LeftOut, place: str) -> Box | None:
     if "image_id" not in entry and "bboxes" in entry:
         raise EntryError("it holds a whole track (as YouTube-VIS), not a box of one image")
-    medium, number = index.medium_of(id_of(entry.get("image_id"), "its image_id"))
+    medium, number, time_s = index.medium_of(id_of(entry.get("image_id"), "its image_id"))
     frame = None if number is None else frame_of(number, base)
     track, individual = _who(entry, index)
+    if individual is None and track in index.machine_names:
+        left.add("boxes of tracks that a model named (their names)", place)
     category_id = entry.get("category_id")
     if category_id is None and track is not None:
         category_id = index.track_categories.get(track)
@@ -114,8 +139,8 @@ def _box(entry: dict[str, Any], index: CocoIndex, base: int, left: LeftOut, plac
         return None
     score = next((share(entry[name], name) for name in ("score", "conf") if entry.get(name) is not None), None)
     return Box(
-        medium, frame=frame, x=x, y=y, w=w, h=h, score=score, track=track, individual=individual, category=category,
-        place=place,
+        medium, time_s=time_s, frame=frame, x=x, y=y, w=w, h=h, score=score, track=track, individual=individual,
+        category=category, place=place,
     )  # fmt: skip
 
 

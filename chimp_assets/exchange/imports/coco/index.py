@@ -13,8 +13,11 @@ from chimp_assets.exchange.imports.annotations import Medium, ReadOptions
 from chimp_assets.exchange.imports.reading.json_stream import json_entries
 from chimp_assets.exchange.imports.reading.sources import Source, broken, shown
 from chimp_assets.exchange.imports.reading.values import (
+    MOST_SECONDS,
     EntryError,
     attribute,
+    moment_of,
+    number,
     path_of,
     plain,
     rate_of,
@@ -29,6 +32,7 @@ _FRAME_BITS = 32
 _FRAME_NAME = re.compile(r"(?:.*/)?frame_(\d{1,9})(?:\.[A-Za-z]{3,4})?", re.ASCII)
 # kwcoco demands a name of every track; these say nothing about who it is.
 _NO_NAME = re.compile(r"(?:track|trk|id|obj|object)?[\s_#-]*\d+", re.IGNORECASE | re.ASCII)
+_MACHINES = frozenset({"model", "machine", "prediction"})
 _OF_TRACK = ("individual", "individualid", "individualname", "identity", "animid", "animalid")
 
 
@@ -43,14 +47,17 @@ class _Span:
 
 @dataclass
 class CocoIndex:
-    """images: by id, as text: STILL, or place of the video and number of the frame in one integer; videos: media of
-    them; names, categories: by id of tracks and categories. calls_frames: pictures named like a video's frames.
+    """images: by id, as text: STILL, or place of the video and number of the frame in one integer; times: seconds
+    of those whose moment the file tells; videos: media of them; track_names, categories: by id of tracks and
+    categories; machine_names: of tracks that a model named. calls_frames: pictures named like a video's frames.
     """
 
     images: dict[str, int] = field(default_factory=dict)
+    times: dict[str, float] = field(default_factory=dict)
     videos: dict[int, Medium] = field(default_factory=dict)
     categories: dict[str, str | None] = field(default_factory=dict)
     track_names: dict[str, str] = field(default_factory=dict)
+    machine_names: set[str] = field(default_factory=set)
     track_categories: dict[str, str] = field(default_factory=dict)
     spans: dict[int, _Span] = field(default_factory=dict)
     has_index: bool = False
@@ -71,17 +78,20 @@ class CocoIndex:
         if any(n is not None and span.high == n for span, n in lengths):
             return 1, "file", ""
         if not self.has_index and all(s.low == 1 and s.high == s.count > 1 for s, _ in lengths):
-            return 1, "file", "Frames are counted from 1: each video's are listed from 1 without a gap."
-        return 0, "format", "Frames are counted from 0, though no frame 0 proves it: --frame-base says otherwise."
+            return 1, "file", "Frames are counted from 1: each video's are listed from 1 without a gap"
+        return 0, "format", "Frames are counted from 0, though no frame 0 proves it: --frame-base says otherwise"
 
-    def medium_of(self, image: str) -> tuple[str, int | None]:
-        """Key of the medium and number of the frame, as the file numbers it. Raises EntryError."""
+    def medium_of(self, image: str) -> tuple[str, int | None, float | None]:
+        """Key of the medium, number of the frame as the file counts it, and its time instead where that is told. Raises
+        EntryError.
+        """
         found = self.images.get(image)
         if found is None:
             raise EntryError(f"it lies on image {shown(image)}, which the file does not hold")
         if found == STILL:
-            return f"image {image}", None
-        return self.videos[found >> _FRAME_BITS].key, found & ((1 << _FRAME_BITS) - 1)
+            return f"image {image}", None, None
+        video, time_s = self.videos[found >> _FRAME_BITS].key, self.times.get(image)
+        return video, found & ((1 << _FRAME_BITS) - 1) if time_s is None else None, time_s
 
     def add(self, section: str, entry: dict[str, Any], options: ReadOptions) -> None:
         """Takes an entry in. Raises EntryError."""
@@ -107,6 +117,10 @@ class CocoIndex:
             size_of(entry.get("height"), "height"),
             next((rate_of(entry[k], k) for k in ("fps", "frame_rate", "framerate") if k in entry), None),
             next((size_of(entry[k], k) for k in ("length", "n_frames", "num_frames") if k in entry), None),
+            moment_of(text_of(entry.get("recorded_at"), "recorded_at"), "recorded_at"),
+            text_of(entry.get("content_hash"), "content_hash"),
+            text_of(entry.get("site"), "site"),
+            text_of(entry.get("camera"), "camera"),
         )
 
     def _place(self, video: str) -> int:
@@ -122,7 +136,9 @@ class CocoIndex:
         if named is None:
             given = text_of(entry.get("name"), "its name")
             named = None if given is None or given == one or _NO_NAME.fullmatch(given) else given
-        if named is not None:
+        if named is not None and str(entry.get("source")) in _MACHINES:
+            self.machine_names.add(one)
+        elif named is not None:
             self.track_names[one] = named
         if entry.get("category_id") is not None:
             self.track_categories[one] = id_of(entry["category_id"], "its category_id")
@@ -143,6 +159,10 @@ class CocoIndex:
                 self.videos[place] = Medium("video", options.video, width, height)
             self._add_frame(one, place, int(frame[1]))
             return
+        if entry.get("time_s") is not None:
+            self.times[one] = number(entry["time_s"], "time_s", MOST_SECONDS)
+            if self.times[one] < 0:
+                raise EntryError("time_s lies before the first picture")
         self._add_frame(one, self._place(id_of(entry["video_id"], "its video_id")), self._number(entry))
 
     def _number(self, entry: dict[str, Any]) -> int:
@@ -157,6 +177,8 @@ class CocoIndex:
 
     def _add_frame(self, one: str, place: int, number: int) -> None:
         self.images[one] = place << _FRAME_BITS | number
+        if one in self.times:
+            return
         span = self.spans.setdefault(place, _Span(number, number, 0))
         span.low, span.high, span.count = min(span.low, number), max(span.high, number), span.count + 1
 

@@ -209,7 +209,7 @@ def _by_tail(spool: Spool, names: list[str]) -> tuple[str, int] | _NoMatch:
         return exact[0], depth
     folded, folded_depth = _longest(spool, "folded", _folded(names))
     if not folded:
-        return _NoMatch("no video or picture has this name", [])
+        return _by_stem(spool, names)
     if len(exact) == 1 and (depth >= folded_depth or exact[0] in folded):
         return exact[0], depth
     if exact and depth >= folded_depth:
@@ -217,6 +217,24 @@ def _by_tail(spool: Spool, names: list[str]) -> tuple[str, int] | _NoMatch:
     if len(folded) == 1:
         return folded[0], folded_depth
     return _NoMatch("several have this name", folded)
+
+
+def _by_stem(spool: Spool, names: list[str]) -> tuple[str, int] | _NoMatch:
+    """The one row that is called so but for its ending: MOT and DIVE name sequences, not files."""
+    for column, name in (("exact", names[-1]), ("folded", _folded(names)[-1])):
+        if "." in name:
+            break
+        # All of NAME.ending/ stands before NAME/, since a point sorts before a slash.
+        rows = spool.db.execute(
+            f"SELECT uri, {column} FROM row WHERE {column} >= ? AND {column} < ? ORDER BY uri LIMIT {_CANDIDATES + 1}",  # noqa: S608
+            (f"{name}.", f"{name}/"),
+        )
+        found = [uri for uri, key in rows if key.split("/", 1)[0].count(".") == 1]
+        if len(found) == 1:
+            return found[0], 1
+        if found:
+            return _NoMatch("several have this name", found)
+    return _NoMatch("no video or picture has this name", [])
 
 
 def _longest(spool: Spool, column: str, names: list[str]) -> tuple[list[str], int]:

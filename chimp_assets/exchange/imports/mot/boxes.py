@@ -16,6 +16,7 @@ from typing import Literal
 
 from chimp_assets.exchange.imports.annotations import Box, Medium, Reading, ReadOptions
 from chimp_assets.exchange.imports.mot.sequences import Sequence, sequences
+from chimp_assets.exchange.imports.reading.gaps import LookedAt
 from chimp_assets.exchange.imports.reading.rows import csv_rows
 from chimp_assets.exchange.imports.reading.sources import broken
 from chimp_assets.exchange.imports.reading.values import (
@@ -48,12 +49,32 @@ def _media(found: list[Sequence]) -> Iterator[Medium]:
     yield from (one.medium for one in found)
 
 
+def _looked_at(found: list[Sequence], base: int) -> LookedAt:
+    """The frames of each sequence: those of frames.csv, else those with any box."""
+    looked = LookedAt()
+    for sequence in found:
+        key, times = sequence.medium.key, sequence.times
+        for time_s in times.values():
+            looked.add(key, time_s)
+        for _, cells in csv_rows(sequence.table):
+            try:
+                number = whole(cells[0], "the frame")
+                at = float(number - base) if not times else times[number]
+                looked.follow(key, _track(cells[1]), at)
+            except (EntryError, IndexError, KeyError):
+                continue  # whoever reads the boxes says where
+            if not times:
+                looked.add(key, at)
+    return looked
+
+
 def _has_frame_0(sequence: Sequence) -> bool:
     return any(cells[0].strip() == "0" for _, cells in csv_rows(sequence.table))
 
 
 def _boxes(found: list[Sequence], base: int, notes: list[str]) -> Iterator[Box]:
     left = LeftOut()
+    looked = _looked_at(found, base)
     for sequence in found:
         ends: list[str] = []
         for line, cells in csv_rows(sequence.table, ends):
@@ -62,6 +83,7 @@ def _boxes(found: list[Sequence], base: int, notes: list[str]) -> Iterator[Box]:
             except EntryError as error:
                 raise broken(sequence.table.name, f"line {line}", str(error)) from None
             if box is not None:
+                yield from looked.before(box)
                 yield box
         notes += [f"{sequence.table.name}: {note}" for note in ends]
     notes += left.sentences()
@@ -70,7 +92,11 @@ def _boxes(found: list[Sequence], base: int, notes: list[str]) -> Iterator[Box]:
 def _box(sequence: Sequence, cells: list[str], base: int, left: LeftOut, place: str) -> Box | None:
     if len(cells) < 6:
         raise EntryError(f"it has {len(cells)} cells, a row of MOT has at least 6, with commas between them")
-    frame = frame_of(cells[0], base)
+    number = whole(cells[0], "the frame")
+    time_s = sequence.times.get(number)
+    frame = frame_of(number, base) if time_s is None else None
+    if time_s is None and sequence.times:
+        raise EntryError(f"frames.csv does not hold frame {number}")
     x, y, w, h = (written_number(cell, name) for cell, name in zip(cells[2:6], _EDGES, strict=True))
     if not has_size(w, h):
         left.add("boxes without width or height", place)
@@ -86,9 +112,10 @@ def _box(sequence: Sequence, cells: list[str], base: int, left: LeftOut, place: 
             left.add("shares of an animal that are visible", place)
     elif 0 <= sure <= 1:
         score = sure
+    track = _track(cells[1])
     return Box(
-        sequence.medium.key, frame=frame, x=x, y=y, w=w, h=h, score=score, track=_track(cells[1]), category=category,
-        place=place,
+        sequence.medium.key, time_s=time_s, frame=frame, x=x, y=y, w=w, h=h, score=score, track=track,
+        individual=None if track is None else sequence.names.get(track), category=category, place=place,
     )  # fmt: skip
 
 

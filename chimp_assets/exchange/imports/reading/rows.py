@@ -13,7 +13,7 @@ from typing import TextIO
 from chimp_assets.exchange.imports.reading.sources import Source, broken, shown
 
 MOST_LINE = 1 << 20
-NO_END = "The last line of the file has no end: look whether the file is whole."
+NO_END = "The last line of the file has no end: look whether the file is whole"
 
 
 def csv_rows(source: Source, notes: list[str] | None = None) -> Iterator[tuple[int, list[str]]]:

@@ -50,8 +50,8 @@ class LeftOut:
         self._kinds[kind] = count + 1, first
 
     def sentences(self) -> list[str]:
-        """One for each kind."""
-        return [f"Not taken in: {n} {kind} (first: {place})." for kind, (n, place) in self._kinds.items()]
+        """One for each kind, without a full stop."""
+        return [f"Not taken in: {n} {kind} (first: {place})" for kind, (n, place) in self._kinds.items()]
 
 
 def number(value: Any, what: str, most: float = MOST_PIXELS) -> float:
