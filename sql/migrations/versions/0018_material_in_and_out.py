@@ -114,7 +114,9 @@ def upgrade() -> None:
         "proposal_file",
         sa.Column("bundle_id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("import_id", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("uri", sa.Unicode(500), nullable=False, comment="safetensors inside the store: boxes by video and time"),
+        sa.Column(
+            "uri", sa.Unicode(500), nullable=False, comment="safetensors inside the store: boxes by video and time"
+        ),
         sa.Column("content_hash", sa.Unicode(64), nullable=False),
         sa.Column("n_videos", sa.Integer(), nullable=False, comment="of whose pictures the file speaks"),
         sa.Column("created_at", MOMENT, nullable=False),
