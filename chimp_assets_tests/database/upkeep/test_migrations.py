@@ -357,7 +357,30 @@ SIXTEENTH: dict[str, list[dict[str, Any]]] = {
     "sign_in_failure": [{"key_hash": "a", "failures": 2, "last_at": AT}],
     "oidc_answer": [{"answer_hash": "a", "taken_at": AT}],
 }
-WRITTEN = (FIRST, SECOND, THIRD, FOURTH, {}, {}, SEVENTH, EIGHTH, NINTH, TENTH, {}, {}, {}, FIFTEENTH, SIXTEENTH)
+# What was seen to change, and who was told.
+SEVENTEENTH: dict[str, list[dict[str, Any]]] = {
+    "video_signal": [
+        {"video_id": 1, "pictures": 3, "brightness": 90.0, "contrast": 20.0, "sharpness": 5.0, "colourfulness": 30.0,
+         "infrared": 0.0, "background": b"x" * 2304}
+    ],
+    "drift_block": [
+        {"block_id": 1, "camera": "S/C1", "day": date(2013, 5, 7), "signal": "brightness", "model_id": 0, "n": 1,
+         "value": 90.0, "light": "day", "updated_at": AT}
+    ],
+    "drift_alert": [
+        {"alert_id": 1, "alert_key": "k", "kind": "data", "signal": "brightness", "camera": "S/C1",
+         "since": date(2013, 5, 7), "noticed": date(2013, 5, 8), "detail": "{}", "state": "open", "opened_at": AT}
+    ],
+    "alert_message": [
+        {"alert_id": 1, "channel": "mail", "message_key": "m", "attempts": 1, "attempted_at": AT, "sent_at": AT}
+    ],
+    "fairness_metric": [
+        {"fairness_id": 1, "model_id": 2, "watermark_seq": 1, "slice_kind": "sex", "slice_value": "F", "name": "recall",
+         "value": 0.5, "n": 4, "blocks": 2, "state": "too_few", "created_at": AT}
+    ],
+}  # fmt: skip
+WRITTEN = (FIRST, SECOND, THIRD, FOURTH, {}, {}, SEVENTH, EIGHTH, NINTH, TENTH, {}, {}, {}, FIFTEENTH, SIXTEENTH,
+           SEVENTEENTH)  # fmt: skip
 """The rows of each revision; later ones add no table, or fill the one that they add."""
 SINCE_THIRD: dict[tuple[str, Any], dict[str, Any]] = {
     ("track", 1 << 20): {"first_s": 0.5, "last_s": 1.0},
