@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cache, partial
 from typing import Any
@@ -25,7 +25,7 @@ from chimp_assets.archive.catalogue.listing import Listing, PassedOverFile
 from chimp_assets.archive.catalogue.register import NewVideo, register, version_of
 from chimp_assets.archive.catalogue.settling import Patience
 from chimp_assets.archive.stills.headers import PictureFacts
-from chimp_assets.archive.stills.kinds import is_picture_name
+from chimp_assets.archive.stills.kinds import is_crop_name, is_picture_name
 from chimp_assets.archive.storage.archive import ArchiveError
 from chimp_assets.archive.storage.store import BlobInfo, BlobStore
 from chimp_assets.archive.times.neighbours import rules_of
@@ -210,10 +210,15 @@ class Comparison:
         if is_picture_name(info.key, self._settings.pictures.suffixes):
             picture = self._probes.picture(info.key)
         seen, verdict = _recorded_at(info, picture, self._probes, self._settings, at)
+        columns = None if picture is None else picture.columns
+        is_crop = columns is not None and is_crop_name(info.key, self._settings.pictures.crops)
+        if is_crop and verdict.source in (None, "file_time"):
+            # A crop's file is as old as the cutting of it.
+            unknown = replace(seen, modified=None).as_text()
+            return NewVideo(info, None, None, None, replaces, unknown, columns, is_crop)
         moment = verdict.moment or info.modified
         day = moment.astimezone(self._zone).date()
-        columns = None if picture is None else picture.columns
-        return NewVideo(info, moment, day, verdict.source or "file_time", replaces, seen.as_text(), columns)
+        return NewVideo(info, moment, day, verdict.source or "file_time", replaces, seen.as_text(), columns, is_crop)
 
     def _bring_back_copies(self, gone: Sequence[int], upto: str | None) -> None:
         """Copies of videos that have just retired take their places, if their own files are still there.

@@ -30,17 +30,21 @@ PICTURE_FACTS = ("taken", "make", "model", "serial", "latitude", "longitude")
 class NewVideo:
     """A file to be registered. recorded_on: the local day; replaces: the row of the version before, or None.
 
+    recorded_at, recorded_on, source: None where nobody knows.
+
     witnesses: what was seen of its time (`recording_time.Witnesses.as_text`). picture: what a picture says of itself,
-    values of `picture_fact`; None for a video.
+    values of `picture_fact`; None for a video. is_crop: it is cut to one animal (pictures.crops), so that its folder is
+    an individual and no camera.
     """
 
     info: BlobInfo
-    recorded_at: datetime
-    recorded_on: date
-    source: str
+    recorded_at: datetime | None
+    recorded_on: date | None
+    source: str | None
     replaces: Any | None
     witnesses: str | None = None
     picture: Mapping[str, Any] | None = None
+    is_crop: bool = False
 
 
 def version_of(row: Any | None) -> int:
@@ -55,7 +59,7 @@ def register(conn: sa.Connection, bundle_videos: int, videos: Sequence[NewVideo]
     files_are_gone(conn, [v.replaces.video_id for v in videos if v.replaces is not None], at)
     bundles = _Bundles(conn, bundle_videos, at)
     names = CameraNames(conn)
-    places = [names.placed(v.info.key, *place_of(v.info.key)) for v in videos]
+    places = [names.placed(v.info.key, *((None, None) if v.is_crop else place_of(v.info.key))) for v in videos]
     names.write(at)
     columns: dict[str, list[Any]] = {
         # A new version stays in the bundle of the old one: only that bundle runs again.

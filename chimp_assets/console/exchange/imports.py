@@ -35,9 +35,10 @@ def show_import(report: TakenIn) -> None:
     for what, n, named in lines:
         if named is not None and named.named and _needs_a_look(what):
             say(styled((f"{what}: {n:,}", "bold")))
-            for one in named.named:
+            few = named.named[: _EXAMPLES if "end of the path" in what else None]
+            for one in few:
                 show_indented(one, 2)
-            if n > len(named.named):
+            if n > len(few):
                 show_indented("and more", 2)
     say_notes(report.notes)
 
@@ -47,6 +48,9 @@ _LOOK = (
     "nobody is called", "two names", "otherwise", "refused", "bad", "by their rate", "another recording time",
     "tracked before", "no users", "other categories",
 )  # fmt: skip
+
+
+_EXAMPLES = 3  # of what is right nearly always, so that what is wrong stays on the screen
 
 
 def _needs_a_look(what: str) -> bool:

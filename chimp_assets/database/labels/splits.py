@@ -8,6 +8,7 @@ what is asked (`acquisition`) and what is trained (`vision`).
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
@@ -18,11 +19,15 @@ from numpy.typing import NDArray
 
 from chimp_assets.database.connection.bulk import insert_rows
 from chimp_assets.database.connection.counters import take_numbers
-from chimp_assets.database.schema import bundle, model, split_assignment, split_move, video
+from chimp_assets.database.schema import bundle, model, picture_fact, split_assignment, split_move, video
 
 SPLIT_SHARES = {"train": 0.7, "validation": 0.1, "test": 0.2}
 PAGE = 5_000
 DAY_KEY_LENGTH = 150
+_GROUPED_BY = (
+    video.c.video_id, video.c.uri, video.c.site, video.c.camera, video.c.recorded_at, bundle.c.folder,
+    picture_fact.c.video_id.label("picture_id"),
+)  # fmt: skip
 
 _U64 = np.uint64
 
@@ -180,10 +185,10 @@ def _assigned(conn: sa.Connection, column: sa.ColumnElement, values: Sequence[in
     for start in range(0, len(values), 500):
         found += conn.execute(
             sa.select(
-                video.c.video_id, video.c.site, video.c.camera, video.c.recorded_at, bundle.c.folder,
-                split_assignment.c.day_key, split_assignment.c.split, split_assignment.c.assigned_at,
+                *_GROUPED_BY, split_assignment.c.day_key, split_assignment.c.split, split_assignment.c.assigned_at
             )
             .join_from(video, bundle, bundle.c.bundle_id == video.c.bundle_id)
+            .outerjoin(picture_fact, picture_fact.c.video_id == video.c.video_id)
             .join(split_assignment, split_assignment.c.video_id == video.c.video_id)
             .where(column.in_(values[start : start + 500]))
             .order_by(video.c.video_id)
@@ -227,8 +232,9 @@ def _pages_without_split(conn: sa.Connection) -> Iterator[list[sa.Row]]:
     while True:
         rows = list(
             conn.execute(
-                sa.select(video.c.video_id, video.c.site, video.c.camera, video.c.recorded_at, bundle.c.folder)
+                sa.select(*_GROUPED_BY)
                 .join(bundle, bundle.c.bundle_id == video.c.bundle_id)
+                .outerjoin(picture_fact, picture_fact.c.video_id == video.c.video_id)
                 .where(video.c.video_id > last)
                 .order_by(video.c.video_id)
                 .limit(PAGE)
@@ -241,15 +247,30 @@ def _pages_without_split(conn: sa.Connection) -> Iterator[list[sa.Row]]:
 
 
 def _day_key(row: sa.Row, zone: ZoneInfo) -> str:
+    """What videos share that stay together. A picture without a camera is one of many that are cut to one animal, whose
+    folder is that animal: by its folder, all that is known of an individual would lie on one side."""
+    alone = row.picture_id is not None and not (row.site or row.camera)
     if row.recorded_at is None:
-        key = f"unknown-day:{row.folder}"
+        key = f"unknown-day:{row.folder}" + (f"|{_series_of(row.uri)}" if alone else "")
     else:
         day = row.recorded_at.astimezone(zone).date().isoformat()
-        key = f"{day}|{row.site or ''}|{row.camera or ''}" if row.site or row.camera else f"{day}|folder:{row.folder}"
+        place = "pictures" if alone else f"folder:{row.folder}"
+        key = f"{day}|{row.site or ''}|{row.camera or ''}" if row.site or row.camera else f"{day}|{place}"
     if len(key) <= DAY_KEY_LENGTH:
         return key
     digest = hashlib.blake2b(key.encode(), digest_size=8).hexdigest()
     return f"{key[: DAY_KEY_LENGTH - 17]}#{digest}"
+
+
+def _series_of(uri: str) -> str:
+    """The name of a picture with its longest number divided by ten: pictures that were taken one after the other are
+    numbered so, and look alike."""
+    name = uri.rpartition("/")[2].rpartition(".")[0]
+    numbers = list(re.finditer(r"\d+", name))
+    if not numbers:
+        return name
+    longest = max(numbers, key=lambda one: (len(one[0]), one.start()))
+    return f"{name[: longest.start()]}{longest[0][:-1]}"
 
 
 def _splits_of_days(conn: sa.Connection, keys: list[str]) -> dict[str, str]:
