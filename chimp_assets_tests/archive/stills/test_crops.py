@@ -1,4 +1,4 @@
-"""Pictures that are cut to one animal: their folder is an individual and no camera, and their files' dates say nothing."""
+"""Pictures cut to one animal: their folder is an individual and no camera, their files' dates say nothing."""
 
 from __future__ import annotations
 
