@@ -17,6 +17,7 @@ import sqlalchemy as sa
 
 from chimp_assets import markdown
 from chimp_assets.database import schema as t
+from chimp_assets.database.connection.engine import Database
 from chimp_assets.database.files.whole_file import FileWriteError, write_rows, write_whole
 
 METRICS = ("recall", "precision", "said_minus_right", "unknown_rate", "seconds", "association_bias")
@@ -111,7 +112,7 @@ def fairness(conn: sa.Connection, model_id: int | None = None) -> FairnessReport
     )  # fmt: skip
 
 
-def write_report(report: FairnessReport, file: Path) -> int:
+def write_report(report: FairnessReport, _: Database, file: Path) -> int:
     """Writes the report as .md, .html or .csv, by the name of the file; returns its rows.
 
     Raises FileWriteError where the name ends otherwise or the file cannot be written.

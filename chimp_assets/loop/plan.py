@@ -22,6 +22,7 @@ from chimp_assets.acquisition.pool_pass.arithmetic import ArithmeticOf
 from chimp_assets.acquisition.pool_pass.on_cpu import OnCpu
 from chimp_assets.arrays import BoolArray, I32Array
 from chimp_assets.database import schema as t
+from chimp_assets.database.labels.rewriting.cutting import forget_undone
 from chimp_assets.database.work.queue import write_round
 from chimp_assets.errors import ChimpError
 from chimp_assets.loop.evidence import Doubt
@@ -84,7 +85,11 @@ def build_pool(db: Database, store: BlobStore, settings: Settings) -> TrackPool:
 
 
 def replan(home: Home) -> PlanReport:
-    """A new queue, and at once the champion head's names for its tracks. Raises PlanningError as `plan_queue`."""
+    """A new queue, and at once the champion head's names for its tracks. Raises PlanningError as `plan_queue`.
+
+    First forgets boxes of cuts and joins that were taken back, which the page may not delete.
+    """
+    home.database.transact(forget_undone)
     report = plan_queue(home.database, home.store, home.settings)
     name_asked_tracks(home)
     return report

@@ -60,15 +60,15 @@ GO
 GRANT UPDATE ON dbo.bundle TO chimp_labeller;
 GO
 -- A split or a merge rewrites tracks and what is asked about them.
-GRANT INSERT, UPDATE, DELETE ON dbo.track TO chimp_labeller;
+GRANT INSERT, UPDATE ON dbo.track TO chimp_labeller;
 GO
-GRANT INSERT, UPDATE, DELETE ON dbo.detection TO chimp_labeller;
+GRANT INSERT ON dbo.detection TO chimp_labeller;
 GO
-GRANT INSERT, UPDATE, DELETE ON dbo.track_heir TO chimp_labeller;
+GRANT INSERT, UPDATE ON dbo.track_heir TO chimp_labeller;
 GO
-GRANT INSERT, UPDATE, DELETE ON dbo.answer_heir TO chimp_labeller;
+GRANT INSERT, UPDATE ON dbo.answer_heir TO chimp_labeller;
 GO
-GRANT INSERT, UPDATE, DELETE ON dbo.acquisition_queue TO chimp_labeller;
+GRANT INSERT, UPDATE ON dbo.acquisition_queue TO chimp_labeller;
 GO
 GRANT UPDATE ON dbo.reference_photo TO chimp_labeller;
 GO

@@ -23,7 +23,8 @@ GRANT INSERT, UPDATE ON app_user, quality_check TO chimp_labeller;
 GRANT INSERT, DELETE ON item_media, reference_photo, standing_answer TO chimp_labeller;
 GRANT UPDATE ON counter, bundle TO chimp_labeller;
 -- A split or a merge rewrites tracks and what is asked about them.
-GRANT INSERT, UPDATE, DELETE ON track, detection, track_heir, answer_heir, acquisition_queue TO chimp_labeller;
+GRANT INSERT, UPDATE ON track, track_heir, answer_heir, acquisition_queue TO chimp_labeller;
+GRANT INSERT ON detection TO chimp_labeller;
 GRANT UPDATE ON reference_photo TO chimp_labeller;
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO chimp_labeller;
 

@@ -125,7 +125,7 @@ def fairness(
         )
         return
     if out is not None:
-        write_report(found, out)
+        write_report(found, database, out)
     answer(
         json,
         {"model_id": found.model_id, "watermark": found.watermark, "lines": [vars(line) for line in found.lines]},

@@ -21,7 +21,6 @@ from chimp_assets.database import schema as t
 from chimp_assets.database.connection.parameters import in_parts
 from chimp_assets.database.labels.answers import effective_answers
 from chimp_assets.database.labels.references import best_named
-from chimp_assets.database.labels.rewriting.cutting import MADE_FROM
 from chimp_assets.database.work.queue import QueueItem
 from chimp_assets.web.wording.sentences import Translation, translated
 from chimp_assets.web.wording.texts import DEFAULT
@@ -307,7 +306,6 @@ def _track_part(track_id: int, facts: _ItemFacts) -> dict[str, Any]:
             "n_detections": row.n_detections,
             "first_frame_no": row.first_frame_no,
             "last_frame_no": row.last_frame_no,
-            "by_cut": track_id % t.TRACKS_PER_VIDEO >= MADE_FROM,
         },
         "face": face_url(row),
         **pictures(facts.media[track_id]),

@@ -11,6 +11,7 @@ from chimp_assets.database import schema as s
 from chimp_assets.database.connection.engine import Database
 from chimp_assets.database.labels.answers import effective_answers, effective_pair_answers
 from chimp_assets.database.labels.events import LabelEvent, record_events
+from chimp_assets.database.labels.rewriting.cutting import forget_undone
 from chimp_assets.database.upkeep.integrity import check_database
 from chimp_assets.database.work.queue import claim
 from chimp_assets_tests.database.world import event, make_world, plan, track
@@ -75,6 +76,12 @@ def waiting(db: Database) -> dict[int, str]:
         return {row.track_id: row.lane for row in rows}
 
 
+def forgotten(db: Database) -> int:
+    """What the next plan does first: the page may not delete a box."""
+    with db.write() as conn:
+        return forget_undone(conn)
+
+
 def is_well(db: Database) -> None:
     assert [ill for ill in check_database(db) if "outside its shard" not in ill] == [], "the world has no real shards"
 
@@ -125,6 +132,8 @@ def test_a_split_that_is_taken_back_leaves_no_trace(db: Database) -> None:
     (cut,) = say(db, event("split", T, frame_no=4))
     assert contents(db) != before
     say(db, event("retract", supersedes=cut))
+    assert forgotten(db) == 2
+    assert forgotten(db) == 0
     after = contents(db)
     assert without(after, "answer_heir") == without(before, "answer_heir")
     assert [row for row in after["answer_heir"] if row[3] is None] == []
@@ -149,6 +158,8 @@ def test_a_merge_carries_the_one_name_and_keeps_the_better_box(db: Database) -> 
     assert [round(one, 2) for one in x] == [0.1] * 5 + [0.0] * 5
     is_well(db)
     say(db, event("retract", supersedes=join))
+    is_well(db)
+    forgotten(db)
     assert without(contents(db), "answer_heir") == without(before, "answer_heir")
     is_well(db)
 
@@ -244,6 +255,7 @@ def test_the_later_of_two_cuts_is_taken_back_first(db: Database) -> None:
     assert f"merge number 3 by anna (event {join}) first" in refused(db, event("retract", supersedes=again))
     for one in (join, again, cut):
         say(db, event("retract", supersedes=one))
+    forgotten(db)
     after = contents(db)
     # A track that a later event names stays on record, as does where its answers went.
     after["track"] = [row for row in after["track"] if "undone" not in row]

@@ -91,4 +91,4 @@ def test_the_first_embedder_takes_it_where_tracks_are_found_again_more_often(tel
     features = np.random.default_rng(2).normal(size=(64, 12)).astype(np.float32)
     without, with_it, helps = gain_beside(crops, features, Telling(telling), 128, 0)
     assert helps is telling
-    assert with_it > without + 0.3 if telling else with_it == without
+    assert with_it > without if telling else with_it == without

@@ -120,7 +120,7 @@ def test_half_the_pictures_are_enough_up_to_what_a_film_needs(n, boxes, state):
     """n 0: a film."""
     track = LinkedTrack(np.arange(boxes, dtype=np.int32), np.tile([0.2, 0.2, 0.3, 0.3], (boxes, 1)).astype(np.float32),
                         np.full(boxes, 0.8, np.float32))  # fmt: skip
-    assert judge(track, 1.0, DetectSettings(), n).state == state
+    assert judge(track, 1.0, DetectSettings(), n_pictures=n).state == state
 
 
 def test_two_frames_of_a_film_are_not_compared():

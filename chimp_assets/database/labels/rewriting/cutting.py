@@ -23,6 +23,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from chimp_assets.database import stamps
+from chimp_assets.database.connection.parameters import in_parts
 from chimp_assets.database.labels.label_event import Rejection
 from chimp_assets.database.labels.rewriting import questions
 from chimp_assets.database.labels.rewriting.boxes import BoxSeries, FrameTimes, boxes_of, joined, write_track
@@ -159,10 +160,6 @@ class TrackRewriting:
         replace_answers(conn, [*whole, *parts], seq)
         photos_return(conn, parts, whole)
         questions.follow_heirs(conn, parts)
-        conn.execute(sa.delete(detection).where(detection.c.track_id.in_(parts)))
-        for part in parts:
-            if _is_forgettable(conn, part, annotation_id):
-                _forget(conn, part)
         _mark_changed(conn, whole)
         self.back |= set(whole)
         self.gone -= set(whole)
@@ -273,6 +270,24 @@ def _hint(conn: sa.Connection, row: dict[str, Any], gone: Sequence[int], cause: 
         .limit(1)
     )
     return questions.SPLIT if said is None else questions.SPLIT_NAMED.format(name=said)
+
+
+def forget_undone(conn: sa.Connection) -> int:
+    """Deletes the boxes of tracks that a cut or a join had made which was taken back, and of these tracks all on which
+    nothing hangs; returns the tracks that had boxes. conn: inside a write transaction.
+
+    Not done where it is taken back: the page has no right to delete a box.
+    """
+    here = sa.exists().where(detection.c.track_id == track.c.track_id)
+    left = conn.scalars(sa.select(track.c.track_id).where(track.c.state == "undone", here)).all()
+    for part in in_parts(sorted(left)):
+        conn.execute(sa.delete(detection).where(detection.c.track_id.in_(part)))
+    for track_id in left:
+        asked = sa.select(track_heir.c.annotation_id).where(track_heir.c.heir_track_id == track_id).limit(1)
+        annotation_id = conn.scalar(asked)
+        if annotation_id is not None and _is_forgettable(conn, track_id, annotation_id):
+            _forget(conn, track_id)
+    return len(left)
 
 
 def _is_forgettable(conn: sa.Connection, track_id: int, annotation_id: str) -> bool:

@@ -107,13 +107,17 @@ async function claim(n, offline = false) {
   }
 }
 
+// As in the schema: the key of a track is its video's and a number, from the middle on for those that cuts have made.
+const TRACKS_PER_VIDEO = 2 ** 20;
+const MADE_FROM = TRACKS_PER_VIDEO / 2;
+
 /**
  * A split, a merge or its undoing is stored: tracks of the clip that are no more leave, new ones come before the others.
  * gone: by their track_id; those that people's cuts have made leave as well, and come back if they are still asked.
  */
 export async function renew(videoId, gone) {
   await running;
-  const byCut = (item) => item.video.video_id === videoId && item.track.by_cut;
+  const byCut = (item) => item.video.video_id === videoId && item.track_id % TRACKS_PER_VIDEO >= MADE_FROM;
   const left = items.value.filter((item) => gone.includes(item.track_id) || byCut(item));
   await dropItems(left.map((item) => item.item_id));
   items.value = items.value.filter((item) => !left.includes(item));
