@@ -5,6 +5,8 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -35,13 +37,19 @@ with Network(isolated=True) as network:
 """
 
 
-def test_networks_follow_each_other_in_one_process(tmp_path: Path) -> None:
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="chimp-networks-", dir="/var/tmp") as made:
+        yield Path(made)
+
+
+def test_networks_follow_each_other_in_one_process(folder: Path) -> None:
     """The kernel takes its time with the links of a deleted namespace; their names were in use meanwhile."""
     numbers = []
     for turn in range(3):
         with Network(isolated=True) as network:
             for name in ("a", "b"):
-                host = Host(name, tmp_path / f"{name}{turn}", network, {})
+                host = Host(name, folder / f"{name}{turn}", network, {})
                 host.start("sleep", "sleep", "600")
                 assert host.address in host.run("ip", "-brief", "address", "show", "dev", "eth0")
             numbers.append(network.number)
@@ -50,9 +58,9 @@ def test_networks_follow_each_other_in_one_process(tmp_path: Path) -> None:
         assert left_of(network.number) == []
 
 
-def test_two_networks_at_once_share_nothing(tmp_path: Path) -> None:
+def test_two_networks_at_once_share_nothing(folder: Path) -> None:
     with Network(isolated=True) as one, Network(isolated=True) as other:
-        here, there = (Host("a", tmp_path / str(network.number), network, {}) for network in (one, other))
+        here, there = (Host("a", folder / str(network.number), network, {}) for network in (one, other))
         assert here.address != there.address
         assert one.address != other.address
         assert one.number is not None
@@ -60,9 +68,9 @@ def test_two_networks_at_once_share_nothing(tmp_path: Path) -> None:
         assert remove_left() == [], "both are in use"
 
 
-def test_what_a_killed_run_has_left_is_removed_by_the_next(tmp_path: Path) -> None:
+def test_what_a_killed_run_has_left_is_removed_by_the_next(folder: Path) -> None:
     holder = subprocess.Popen(
-        [sys.executable, "-c", _HOLDS, str(tmp_path / "host")], cwd=REPOSITORY, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", _HOLDS, str(folder / "host")], cwd=REPOSITORY, stdout=subprocess.PIPE, text=True
     )
     assert holder.stdout is not None
     number = int(holder.stdout.readline())

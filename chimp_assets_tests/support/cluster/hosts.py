@@ -48,9 +48,10 @@ def has_namespaces() -> bool:
 
 
 class Host:
-    """One machine. Its home, scratch folder and logs lie below `folder`."""
+    """One machine. Its home, scratch folder and logs lie below `folder`, which is not in /dev/shm: it has its own."""
 
     def __init__(self, name: str, folder: Path, network: Network, environment: Mapping[str, str]) -> None:
+        assert not folder.is_relative_to("/dev/shm"), f"{folder} would be hidden from the host"
         self.name = name
         self.folder = folder
         self._namespace, self.address = network.join(name)
