@@ -11,8 +11,6 @@ from __future__ import annotations
 import argparse
 import json
 import resource
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -20,6 +18,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from benchmarks.exchange.children import measured
 from benchmarks.support.archives import archive
 from benchmarks.support.harness import Row, cores
 from chimp_assets.database import schema
@@ -33,7 +32,7 @@ FORMATS = ("coco", "mot")
 def measure() -> Iterator[Row]:
     """Time and memory of each format."""
     url = archive("1M").url
-    found = {name: _child(name, url) for name in (*FORMATS, "plain")}
+    found = {name: measured("x1_exports", name, url) for name in (*FORMATS, "plain")}
     for name in FORMATS:
         own, peer = found[name], found["plain"]
         rate, theirs = own["boxes"] / own["wall_s"], peer["boxes"] / peer["wall_s"]
@@ -49,15 +48,6 @@ def measure() -> Iterator[Row]:
             {"dicts and json.dump": peer["peak_mib"]}, {"dicts and json.dump": own["peak_mib"] / peer["peak_mib"]},
             f"<= {MIB} MiB", own["peak_mib"] <= MIB, 1, 0.0, cores(),
         )  # fmt: skip
-
-
-def _child(name: str, url: str) -> dict[str, float]:
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.exchange.x1_exports", name, url],
-        check=True, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return found
 
 
 def _ours(name: str, db: Database, out: Path) -> int:

@@ -11,13 +11,12 @@ from __future__ import annotations
 import argparse
 import json
 import resource
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from benchmarks.exchange.children import measured
 from benchmarks.support.archives import archive
 from benchmarks.support.harness import Row, cores
 from chimp_assets.database.connection.engine import Database
@@ -32,8 +31,8 @@ def measure() -> Iterator[Row]:
     """Time and memory of each format."""
     url = archive("1M").url
     for name, what in FORMATS.items():
-        own = _child(name, url)
-        peer = _child(f"peer-{name}", url) if name in PEERS else None
+        own = measured("x2_tables", name, url)
+        peer = measured("x2_tables", f"peer-{name}", url) if name in PEERS else None
         yield Row(
             "X2", f"{own['n']:,.0f} {what} to {name}", own["wall_s"], "s",
             {"CPU s of ours": own["cpu_s"], **({PEERS[name][0]: peer["wall_s"]} if peer else {})},
@@ -46,15 +45,6 @@ def measure() -> Iterator[Row]:
             {PEERS[name][0]: own["peak_mib"] / peer["peak_mib"]} if peer else {},
             f"<= {MIB} MiB", own["peak_mib"] <= MIB, 1, 0.0, cores(),
         )  # fmt: skip
-
-
-def _child(name: str, url: str) -> dict[str, float]:
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.exchange.x2_tables", name, url],
-        check=True, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return found
 
 
 def _ours(name: str, db: Database, out: Path) -> int:

@@ -19,7 +19,13 @@ from torch.nn import functional
 
 from chimp_assets.database.work.due import ONNX_BACKBONE
 from chimp_assets.vision.models.checkpoint import ModelFileError
-from chimp_assets.vision.models.onnx_file import SUFFIX, OnnxNetwork, TensorSignature, places_of_weights
+from chimp_assets.vision.models.onnx_file import (
+    SUFFIX,
+    UNREADABLE_TEXT,
+    OnnxNetwork,
+    TensorSignature,
+    places_of_weights,
+)
 from chimp_assets.vision.models.weights import local_weights
 
 if TYPE_CHECKING:
@@ -191,7 +197,7 @@ def _three(texts: Mapping[str, str], *keys: str) -> tuple[float, float, float] |
     for key in keys:
         try:
             one, two, three = (float(value) for value in ast.literal_eval(texts.get(key, "")))
-        except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
+        except UNREADABLE_TEXT:
             continue
         if np.isfinite((one, two, three)).all():
             scale = 255.0 if max(one, two, three) > 1.5 else 1.0

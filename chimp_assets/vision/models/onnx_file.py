@@ -29,6 +29,8 @@ MOST_BYTES = 2**31
 """Of the file: what Protocol Buffers can hold."""
 MOST_BYTES_BESIDE = 2**33
 """Of all files of weights beside it: larger networks are no detectors or embedders."""
+UNREADABLE_TEXT = (ValueError, SyntaxError, TypeError, OverflowError, RecursionError, MemoryError)
+"""What reading numbers and names from a text of the metadata may raise, whoever wrote it (1e999 is no whole number)."""
 MOST_METADATA = 1 << 16
 _DEEPEST = 40
 """Graphs inside nodes inside graphs; onnxruntime's own reader stops at about a hundred messages."""

@@ -16,10 +16,10 @@ from typing import Any, cast
 
 from chimp_assets.database.csv_cells import GuardedWriter
 from chimp_assets.database.files.whole_file import write_rows
-from chimp_assets.exchange.exports.export import Export, ExportOption, ExportRequest
+from chimp_assets.exchange.exports.export import Export, ExportRequest
 from chimp_assets.exchange.exports.pieces.lives import YEAR, relation
 from chimp_assets.exchange.exports.social.pairs import (
-    PAIR_RULES,
+    RULE_OPTION,
     Effort,
     PairDay,
     PairRule,
@@ -150,10 +150,5 @@ EXPORT = Export(
     "",
     _write,
     folder=True,
-    options=(
-        ExportOption(
-            "rule", "two are together at the same moment, in one video, or at one camera on one day", "video",
-            PAIR_RULES,
-        ),
-    ),
-)  # fmt: skip
+    options=(RULE_OPTION,),
+)

@@ -19,6 +19,7 @@ from typing import Literal
 
 import sqlalchemy as sa
 
+from chimp_assets.exchange.exports.export import ExportOption
 from chimp_assets.exchange.exports.footage import HandedTrack, HandedVideo
 from chimp_assets.exchange.exports.pieces.animals import seconds_of_a_frame
 from chimp_assets.exchange.exports.pieces.lives import StudyLife, lives_of
@@ -28,6 +29,9 @@ from chimp_assets.exchange.exports.social.groups import parties, sightings
 
 PairRule = Literal["moment", "video", "day"]
 PAIR_RULES = ("moment", "video", "day")
+RULE_OPTION = ExportOption(
+    "rule", "two are together at the same moment, in one video, or at one camera on one day", "video", PAIR_RULES
+)
 """Visible at the same moment; in one video; at one camera on one day."""
 
 

@@ -17,14 +17,14 @@ from typing import Any, cast
 import sqlalchemy as sa
 
 from chimp_assets.database.files.whole_file import write_rows
-from chimp_assets.exchange.exports.export import Export, ExportOption, ExportRequest
+from chimp_assets.exchange.exports.export import Export, ExportRequest
 from chimp_assets.exchange.exports.pieces.animals import individuals_in
 from chimp_assets.exchange.exports.pieces.lives import YEAR, StudyLife, lives_of, relation
 from chimp_assets.exchange.exports.pieces.times import day_of
 from chimp_assets.exchange.exports.selection import Selection
 from chimp_assets.exchange.exports.social.bisonr import WORDS
 from chimp_assets.exchange.exports.social.pairs import (
-    PAIR_RULES,
+    RULE_OPTION,
     Effort,
     PairRule,
     PairSum,
@@ -134,10 +134,5 @@ EXPORT = Export(
     "",
     _write,
     folder=True,
-    options=(
-        ExportOption(
-            "rule", "two are together at the same moment, in one video, or at one camera on one day", "video",
-            PAIR_RULES,
-        ),
-    ),
-)  # fmt: skip
+    options=(RULE_OPTION,),
+)

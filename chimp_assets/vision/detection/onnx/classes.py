@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from chimp_assets.vision.detection.interface import DetectorError
 from chimp_assets.vision.detection.onnx.decoding import Decoding
+from chimp_assets.vision.models.onnx_file import UNREADABLE_TEXT
 
 COCO_LIVING = {80: (0, *range(14, 24), 77), 91: (1, *range(16, 26), 88)}
 """person, bird to giraffe, teddy bear, by the number of classes (80 from 0; 91 with gaps). COCO has no apes: they come
@@ -57,7 +58,7 @@ def names_in(metadata: Mapping[str, str]) -> dict[int, str]:
             found = ast.literal_eval(metadata.get(key, ""))
             pairs = found.items() if isinstance(found, dict) else enumerate(found)
             names = {int(number): str(name)[:100] for number, name in pairs}
-        except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
+        except UNREADABLE_TEXT:
             continue
         if names and min(names) >= 0 and max(names) < _MOST:
             return names

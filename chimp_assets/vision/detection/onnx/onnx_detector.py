@@ -24,7 +24,7 @@ from chimp_assets.vision.detection.onnx.decodings.rt_detr import TARGET_SIZES
 from chimp_assets.vision.detection.onnx.preparation import Placement, Preparation, as_tensor, prepared
 from chimp_assets.vision.detection.onnx.suppression import best_boxes
 from chimp_assets.vision.models.checkpoint import ModelFileError
-from chimp_assets.vision.models.onnx_file import OnnxNetwork, TensorSignature
+from chimp_assets.vision.models.onnx_file import UNREADABLE_TEXT, OnnxNetwork, TensorSignature
 from chimp_assets.vision.models.weights import local_weights
 
 if TYPE_CHECKING:
@@ -330,6 +330,6 @@ def _sides_in(text: str) -> tuple[int, int] | None:
         found = ast.literal_eval(text)
         height, width = found if isinstance(found, list | tuple) else (found, found)
         sides = int(height), int(width)
-    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
+    except UNREADABLE_TEXT:
         return None
     return sides if all(_STRIDE <= side <= _LARGEST_SIDE for side in sides) else None

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
 from chimp_assets.vision.detection.interface import DetectorError
-from chimp_assets.vision.detection.onnx.onnx_detector import OnnxDetector
+from chimp_assets.vision.detection.onnx.classes import names_in
+from chimp_assets.vision.detection.onnx.onnx_detector import OnnxDetector, _sides_in
 from chimp_assets.vision.models.onnx_file import places_of_weights
 from chimp_assets_tests.vision.detection.onnx import networks as n
 from chimp_assets_tests.vision.detection.onnx.test_onnx_detector import constant, end_to_end
@@ -220,3 +221,11 @@ def test_names_of_classes_are_data(tmp_path):
     for text in ("__import__('os').system('false')", "{" * 5000, "{0: open('x')}", "{-1: 'a'}", "7", "{'a': 1, 2: 3}"):
         detector = OnnxDetector(constant(tmp_path / "a.onnx", rows, metadata={"names": text}), threads=1)
         assert detector.classes.numbers is None
+
+
+@pytest.mark.parametrize("text", ["1e999", "[" * 5_000, "{1e999: 'ape'}", "640; import os", ""])
+def test_what_an_exporter_wrote_beside_the_network_is_read_or_left(text):
+    """A size or a list of names that is none must not keep a network from being used, nor end in a traceback."""
+    assert _sides_in(text) is None
+    assert _sides_in(f"({text}, 640)") is None
+    assert names_in({"names": text}) == {}
