@@ -112,6 +112,10 @@ def fairness(conn: sa.Connection, model_id: int | None = None) -> FairnessReport
     )  # fmt: skip
 
 
+COUNTED = 1_000
+"""Answers from which on their number says only that the other groups lack them: of two, one has a single answer."""
+
+
 def write_report(report: FairnessReport, _: Database, file: Path) -> int:
     """Writes the report as .md, .html or .csv, by the name of the file; returns its rows.
 
@@ -134,7 +138,11 @@ def sentences(report: FairnessReport, shown: Callable[[str], str] = str) -> list
     ]
     if not said:
         said.append("No group is named worse than the others beyond chance.")
-    said += [f"{_named(one, shown)}: too few answers to say ({one.n}); {one.needed} more would tell." for one in few]
+    said += [
+        f"{_named(one, shown)}: too few answers to say ({one.n}); "
+        + (f"{one.needed:,} more would tell." if (one.needed or 0) <= COUNTED else "the others are too few as well.")
+        for one in few
+    ]
     if report.too_few:
         said.append(f"Individuals with too few answers to say: {report.too_few}.")
     return said

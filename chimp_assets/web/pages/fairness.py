@@ -42,6 +42,7 @@ def fairness_page(request: Request, model: Annotated[int | None, Query(ge=0, le=
         "better": found.told("better") if found else [],
         "few": found.told("too_few") if found else [],
         "metrics": facts.METRICS,
+        "counted": facts.COUNTED,
         "charts": {kind: chart for kind, chart in charts.items() if chart is not None},
         "names": names,
     }
