@@ -154,7 +154,7 @@ def _lanes(db: Database, item_ids: set[int]) -> dict[int, str]:
 def _refusal(person: Person, event: Event, lane: str | None) -> tuple[str, str] | None:
     """(field, sentence) if this person may not decide this; None otherwise. lane: of the queue item."""
     rung = RUNG_OF[person.role]
-    if not may_answer(person, event.kind, event.is_about_two, lane):
+    if not may_answer(person, event.kind, event.is_about_two):
         return "kind", f"your role is {rung}, which may not answer {event.kind!r} about an animal"
     if lane is not None and event.kind != "retract" and not may_settle(person, lane):
         needed = RUNG_OF_LANE.get(lane, "identifier")

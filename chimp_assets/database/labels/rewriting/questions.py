@@ -15,8 +15,6 @@ import sqlalchemy as sa
 from chimp_assets.database.connection.bulk import insert_rows
 from chimp_assets.database.connection.parameters import in_parts, rows_in_parts
 from chimp_assets.database.schema import (
-    DISPUTED,
-    IS_IT,
     MEASURING_LANES,
     PAIRS,
     SIDE_LANES,
@@ -61,8 +59,7 @@ def follow_heirs(
     of_items = _items(conn, (asked_by or {}).values())
     by_track: dict[int, sa.Row] = {}
     for row in withdrawn:
-        # Whether it is X is not asked of a track that nobody has looked at by X: a plan does.
-        if row.other_track_id is None and row.lane not in (IS_IT, "repeat"):
+        if row.other_track_id is None and row.lane != "repeat":
             by_track.setdefault(row.track_id, row)
     for track_id, item_id in (asked_by or {}).items():
         if item_id in of_items and of_items[item_id].lane not in (*SIDE_LANES, "repeat"):
@@ -134,8 +131,7 @@ def ask(conn: sa.Connection, questions: Sequence[Question]) -> int:
 
 
 def settle(conn: sa.Connection, track_ids: Collection[int]) -> None:
-    """Questions about tracks that have an answer by now are answered; whether they are X, and pairs with one of a named
-    track, are withdrawn."""
+    """Questions about tracks that have an answer by now are answered; pairs with one of a named track are withdrawn."""
     named = sa.exists().where(standing_answer.c.track_id == _Q.track_id)
     nobody = {"leased_by": None, "leased_until": None}
     for part in in_parts(sorted(set(track_ids))):
@@ -143,11 +139,6 @@ def settle(conn: sa.Connection, track_ids: Collection[int]) -> None:
             sa.update(acquisition_queue)
             .where(_Q.track_id.in_(part), _Q.state.in_(WAITING), _Q.lane.not_in((*SIDE_LANES, "repeat")), named)
             .values(state="answered", **nobody)
-        )
-        conn.execute(
-            sa.update(acquisition_queue)
-            .where(_Q.track_id.in_(part), _Q.state.in_(WAITING), _Q.lane == IS_IT, named)
-            .values(state="withdrawn", **nobody)
         )
         s = standing_answer.c
         known = list(conn.scalars(sa.select(s.track_id).where(s.track_id.in_(part), s.kind != "unknown")))
@@ -189,7 +180,7 @@ def give_back(conn: sa.Connection, track_ids: Collection[int]) -> None:
                 kinds = {row.kind, row.other_kind} - {None, "unknown"}
                 if row.lane == PAIRS and kinds:
                     continue
-                if row.lane not in (PAIRS, DISPUTED, "repeat") and row.kind is not None:
+                if row.lane not in (*SIDE_LANES, "repeat") and row.kind is not None:
                     continue
                 ids.add(row.item_id)
     for part in in_parts(sorted(ids)):
