@@ -33,7 +33,8 @@ def test_only_likely_names_that_are_not_carried_are_asked_each_once(seed: int) -
     names, threshold, b = first_names(seed), 0.85, 40
     asked = is_it_questions(names, threshold, b, Prices())
     row = np.searchsorted(names.track, asked.track)
-    assert 0 < len(asked) <= b and len(set(asked.track.tolist())) == len(asked) == len(asked.reasons)
+    assert 0 < len(asked) <= b
+    assert len(set(asked.track.tolist())) == len(asked) == len(asked.reasons)
     assert (names.individual[row] == asked.individual).all()
     assert ((names.chance[row] >= VOLUNTEERS_FROM) & (names.chance[row] < threshold)).all()
     assert (names.needed[row] > 0).all()
