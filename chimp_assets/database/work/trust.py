@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from chimp_assets.database.connection.counters import ANNOTATION, take_numbers
 from chimp_assets.database.labels.evidence import keep_evidence
 from chimp_assets.database.labels.kinds import EVIDENCE_KINDS
 from chimp_assets.database.schema import IS_IT, acquisition_queue, annotation
@@ -20,9 +19,8 @@ WAITING = ("pending", "leased")
 def follow_carefulness(conn: sa.Connection, user_id: int) -> None:
     """Brings `track_evidence` and waiting questions to what follows without a careless person, or with her again.
 
-    Safe to repeat. For whoever judges her checks, in the same transaction.
+    Safe to repeat. For whoever judges her checks, in the same transaction, which no other may store events beside.
     """
-    take_numbers(conn, ANNOTATION, 0)  # nobody else stores events meanwhile
     a, q = annotation.c, acquisition_queue.c
     said = sa.or_(a.kind.in_(EVIDENCE_KINDS), a.lane == IS_IT)
     tracks = set(conn.scalars(sa.select(a.track_id).where(a.annotator_id == user_id, said, a.track_id.is_not(None))))

@@ -23,10 +23,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from chimp_assets.database import schema as t
+from chimp_assets.database.connection.counters import ANNOTATION, take_numbers
 from chimp_assets.database.connection.engine import Database
 from chimp_assets.database.individuals.merges import merged_ids
 from chimp_assets.database.labels.kinds import ANSWER_KINDS, EVIDENCE_KINDS, NAMING_KINDS
 from chimp_assets.database.labels.shown import GOLD, Shown
+from chimp_assets.database.people.carefulness import Carefulness, carefulness
 from chimp_assets.database.people.leases import give_back
 from chimp_assets.database.work.trust import follow_carefulness
 from chimp_assets.settings import Settings
@@ -126,6 +128,8 @@ class Gold:
 
         def work(conn: sa.Connection) -> None:
             c, a = t.quality_check.c, t.annotation.c
+            take_numbers(conn, ANNOTATION, 0)  # before all rows, as whoever stores events
+            counted = _counts(conn, person)
             these = (sa.or_(c.check_id.in_(checks), c.item_id.in_(lent)), c.kind == "gold", c.user_id == person.user_id)
             rows = conn.execute(
                 sa.select(c.check_id, c.individual_id, a.kind, a.lane, a.individual_id.label("said"))
@@ -147,7 +151,7 @@ class Gold:
                 )
             done = conn.scalars(sa.select(c.item_id).where(*these, c.item_id.is_not(None), c.answered_at.is_not(None)))
             give_back(conn, person.user_id, done.all())
-            if any(row.lane == t.IS_IT for row in rows):
+            if _counts(conn, person) != counted:
                 follow_carefulness(conn, person.user_id)
 
         self._db.transact(work)
@@ -206,6 +210,10 @@ class Gold:
 
 
 _NOTHING = _Sureness()
+
+
+def _counts(conn: sa.Connection, person: Person) -> bool:
+    return carefulness(conn, [person.user_id]).get(person.user_id, Carefulness()).counts
 
 
 def _is_it(question: LabellingQuestion) -> bool:

@@ -23,9 +23,6 @@ from chimp_assets.database.individuals.merges import merged_ids
 from chimp_assets.web.labelling.items import LabellingQuestion, champion_head, standing_references
 from chimp_assets.web.labelling.known_tracks import KnownTrack, known_tracks
 
-YES_SHARE = 0.5
-"""Of gold, where yes is right: who always says yes fails at half of it, and so does who always says no."""
-
 
 @dataclass(frozen=True)
 class _Known:
@@ -37,11 +34,11 @@ class _Known:
 
     def draw(self, used: Collection[int]) -> KnownTrack | None:
         """One of them, of either kind at even odds; None where nothing is left."""
-        kinds = [self.own, self.alike or self.others]
-        for kind in kinds if random.random() < YES_SHARE else reversed(kinds):
+        # At even odds: who always says yes fails at half of them, and so does who always says no.
+        for kind in random.sample([self.own, self.alike or self.others], 2):
             left = [one for one in kind if one.track_id not in used]
             if left:
-                return random.choice(left)
+                return random.sample(left, 1)[0]
         return None
 
 
