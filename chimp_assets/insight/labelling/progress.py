@@ -14,8 +14,7 @@ import sqlalchemy as sa
 
 from chimp_assets.database import schema as t
 from chimp_assets.database.labels.agreement import SelfAgreement, recent_self_agreement
-from chimp_assets.database.labels.kinds import ANSWER_KINDS, EVIDENCE_KINDS, NAMING_KINDS, PAIR_ANSWER_KINDS
-from chimp_assets.database.work.ballots import may_be_given
+from chimp_assets.database.labels.kinds import ANSWER_KINDS, NAMING_KINDS, PAIR_ANSWER_KINDS
 from chimp_assets.database.work.queue import in_lanes
 from chimp_assets.insight.individuals.named_tracks import verified_tracks
 from chimp_assets.insight.status import HeadStatus, LabelReturns, bought_of, head_history
@@ -123,8 +122,6 @@ def work_for(conn: sa.Connection, user_id: int, may_name: bool, may_correct: boo
     found = []
     if may_name:
         found.append(WaitingWork("names", _ready(conn, user_id, in_lanes(None)), pace_of(conn, user_id, ANSWER_KINDS)))
-    mine = sa.and_(in_lanes((t.IS_IT,)), may_be_given(user_id))
-    found.append(WaitingWork("is_it", _ready(conn, user_id, mine), pace_of(conn, user_id, EVIDENCE_KINDS)))
     pairs = pace_of(conn, user_id, PAIR_ANSWER_KINDS[:2])
     found.append(WaitingWork("pairs", _ready(conn, user_id, in_lanes((t.PAIRS,))), pairs))
     if may_correct:

@@ -46,5 +46,5 @@ def home(request: Request, person: Annotated[Person, Depends(require("viewer"))]
     for point in facts["learned"].curve:
         lines[point.policy].append((point.labels, point.accuracy, point.low, point.high))
     facts |= {"chart": shares_over(lines), "enough": progress.ENOUGH, "pace_of": progress.PACE_OF}
-    facts["addresses"] = {"names": "/label", "is_it": "/is-it", "pairs": "/pairs", "disputed": "/review?queue=pairs"}
+    facts["addresses"] = {"names": "/label", "pairs": "/pairs", "disputed": "/review?queue=pairs"}
     return request.app.state.templates.TemplateResponse(request, "home.html", facts)
