@@ -1284,7 +1284,7 @@ archive_forecast = Table(
     metadata,
     Column("forecast_id", BigKey, primary_key=True),
     Column("watermark_seq", BigInteger, nullable=False, index=True, comment="labels up to this seq were known"),
-    Column("head_model_id", BigInteger, _fk("model.model_id"), comment="that names; null: there was none"),
+    Column("head_model_id", BigInteger, _fk("model.model_id"), nullable=False, comment="that names"),
     Column("goal_named", Double, nullable=False),
     Column("goal_error", Double, nullable=False),
     Column("n_tracks", BigInteger, nullable=False, comment="live tracks that may show an animal"),

@@ -286,7 +286,7 @@ def upgrade() -> None:
         "archive_forecast",
         sa.Column("forecast_id", KEY, nullable=False),
         sa.Column("watermark_seq", sa.BigInteger(), nullable=False, comment="labels up to this seq were known"),
-        sa.Column("head_model_id", sa.BigInteger(), nullable=True, comment="that names; null: there was none"),
+        sa.Column("head_model_id", sa.BigInteger(), nullable=False, comment="that names"),
         sa.Column("goal_named", sa.Float(precision=53), nullable=False),
         sa.Column("goal_error", sa.Float(precision=53), nullable=False),
         sa.Column("n_tracks", sa.BigInteger(), nullable=False, comment="live tracks that may show an animal"),
