@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from chimp_assets.acquisition.returns.words import saving_in_words
 from chimp_assets.console.files import show_left_behind
+from chimp_assets.console.goal import goal_lines
 from chimp_assets.console.labels import agreement_in_words
 from chimp_assets.console.output import say, styled
 from chimp_assets.console.tables import print_facts, print_table
@@ -47,6 +48,7 @@ def show_status(status: Status) -> None:
     print_facts(facts)
     if status.heads:
         _print_heads(status.heads)
+    say(*goal_lines(status.goal))
     say(*bought_lines(status.bought))
     say(*(f"{line}." for line in status.contradictions[:CONCLUSIONS_SHOWN]))
     say(*(proposal_line(merge) for merge in status.proposals[:CONCLUSIONS_SHOWN]))
