@@ -17,6 +17,7 @@ from chimp_assets.console.words import accuracy_in_words, counted, counts_in_wor
 if TYPE_CHECKING:
     from chimp_assets.database.footage.passed_over import PassedOverFiles
     from chimp_assets.database.work.pace import DecodingPace
+    from chimp_assets.insight.labelling.volunteers import VolunteerWork
     from chimp_assets.insight.status import HeadStatus, LabelReturns, LabelsToReview, Status
     from chimp_assets.loop.evidence import NamedMergeProposal
 
@@ -41,6 +42,11 @@ def show_status(status: Status) -> None:
         ("queue", counts_in_words(status.queue)),
         *([("pairs", counts_in_words(status.pairs))] if status.pairs else []),
         *([("disputed answers", counts_in_words(status.disputed))] if status.disputed else []),
+        *(
+            [("volunteers", volunteers_in_words(status.volunteers))]
+            if status.volunteers and status.volunteers.any
+            else []
+        ),
         *([("changes", _changes(status))] if status.open_alerts else []),
         ("failures", _failures(status)),
         *([("not read", _not_read(status.passed_over))] if status.passed_over.counts else []),
@@ -54,6 +60,13 @@ def show_status(status: Status) -> None:
     say(*(proposal_line(merge) for merge in status.proposals[:CONCLUSIONS_SHOWN]))
     show_left_behind(status.left_behind)
     say(*(styled(("run failed", "red"), f" {at:%Y-%m-%d %H:%M} UTC: {job}") for at, job, _ in status.failed_runs))
+
+
+def volunteers_in_words(work: VolunteerWork) -> str:
+    """What came of "is this X?"."""
+    named = f"{counted(work.tracks, 'track', 'tracks')} ({counted(work.frames, 'frame', 'frames')})"
+    by = f"{counted(work.answers, 'answer', 'answers')} of {counted(work.people, 'person', 'people')}"
+    return f"volunteers have named {named}, with {by} in {work.minutes:,.0f} minutes; {counts_in_words(work.queue)}"
 
 
 def _print_heads(heads: list[HeadStatus]) -> None:

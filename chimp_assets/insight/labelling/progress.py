@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from chimp_assets.database import schema as t
 from chimp_assets.database.labels.agreement import SelfAgreement, recent_self_agreement
 from chimp_assets.database.labels.kinds import ANSWER_KINDS, NAMING_KINDS, PAIR_ANSWER_KINDS
+from chimp_assets.database.work.ballots import may_be_given
 from chimp_assets.database.work.queue import in_lanes
 from chimp_assets.insight.individuals.named_tracks import verified_tracks
 from chimp_assets.insight.status import HeadStatus, LabelReturns, bought_of, head_history
@@ -130,7 +131,7 @@ def work_for(conn: sa.Connection, user_id: int, may_name: bool, may_correct: boo
     pages = _pages_ready(conn, user_id) if may_name else 0
     if pages:
         found.append(WaitingWork("pages", pages, _pace_of_pages(conn, user_id)))
-    questions = _ready(conn, user_id, in_lanes((t.IS_IT,)))
+    questions = _ready(conn, user_id, sa.and_(in_lanes((t.IS_IT,)), may_be_given(user_id)))
     if questions:
         found.append(WaitingWork("is_it", questions, pace_of(conn, user_id, ("is_individual", "not_individual"))))
     return found
