@@ -42,11 +42,7 @@ def show_status(status: Status) -> None:
         ("queue", counts_in_words(status.queue)),
         *([("pairs", counts_in_words(status.pairs))] if status.pairs else []),
         *([("disputed answers", counts_in_words(status.disputed))] if status.disputed else []),
-        *(
-            [("volunteers", volunteers_in_words(status.volunteers))]
-            if status.volunteers and status.volunteers.any
-            else []
-        ),
+        *([("volunteers", volunteers_in_words(status.volunteers))] if status.volunteers else []),
         *([("changes", _changes(status))] if status.open_alerts else []),
         ("failures", _failures(status)),
         *([("not read", _not_read(status.passed_over))] if status.passed_over.counts else []),

@@ -31,14 +31,13 @@ class VolunteerWork:
     minutes: float
     queue: dict[str, int]
 
-    @property
-    def any(self) -> bool:
-        """Whether anybody was ever asked."""
-        return bool(self.answers or self.queue)
 
-
-def volunteer_work(conn: sa.Connection) -> VolunteerWork:
-    """What came of "is this X?" so far."""
+def volunteer_work(conn: sa.Connection) -> VolunteerWork | None:
+    """What came of "is this X?" so far; None where nobody was ever asked."""
+    q = t.acquisition_queue.c
+    queue = conn.execute(sa.select(q.state, sa.func.count()).where(in_lanes((t.IS_IT,))).group_by(q.state)).all()
+    if not queue:
+        return None
     named = sa.table("v_named_track", sa.column("track_id"), sa.column("source"))
     tracks, frames = conn.execute(
         sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(t.track.c.n_detections), 0))
@@ -46,17 +45,16 @@ def volunteer_work(conn: sa.Connection) -> VolunteerWork:
         .join(t.track, t.track.c.track_id == named.c.track_id)
         .where(named.c.source == "volunteers")
     ).one()
-    e, q = t.track_evidence.c, t.acquisition_queue.c
+    e = t.track_evidence.c
     denied = conn.scalar(sa.select(sa.func.count()).select_from(t.track_evidence).where(e.state == "denied"))
     answers, people, seconds = conn.execute(_answers()).one()
-    queue = conn.execute(sa.select(q.state, sa.func.count()).where(in_lanes((t.IS_IT,))).group_by(q.state)).all()
     return VolunteerWork(
         int(tracks), int(frames), int(denied or 0), int(answers), int(people), float(seconds or 0) / 60,
         {state: int(n) for state, n in sorted((row[0], row[1]) for row in queue)},
     )  # fmt: skip
 
 
-def _answers() -> sa.Select[Any]:
+def _answers() -> sa.Select[int, int, Any]:
     a, back = t.annotation.c, t.annotation.alias("back").c
     taken_back = sa.exists().where(back.supersedes == a.annotation_id, back.kind == "retract")
     return sa.select(sa.func.count(), sa.func.count(sa.distinct(a.annotator_id)), sa.func.sum(a.seconds)).where(
