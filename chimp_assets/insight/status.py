@@ -92,8 +92,8 @@ class Status:
     stayed on the old version. given_up: bundles whose runs kept dying. failed: the first FAILED_SHOWN that failed or
     lost something. agreement: self-agreement of each person who was asked again; to_review: None for heads saved before
     this field existed. open_alerts: what changed, a sentence each. pictures: their files; a burst is one of videos.
-    goal: how far the archive is named, and what is left; None: not forecast yet. volunteers: what came of "is this X?"; None: nobody
-    was asked.
+    goal: how far the archive is named, and what is left; None: not forecast yet. volunteers: what came of "is this X?";
+    None: nobody was asked.
     """
 
     videos: dict[str, int]
