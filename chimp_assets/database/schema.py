@@ -1299,6 +1299,31 @@ promise_draw = Table(
     **CLUSTERED,
 )
 
+archive_forecast = Table(
+    "archive_forecast",
+    metadata,
+    Column("forecast_id", BigKey, primary_key=True),
+    Column("watermark_seq", BigInteger, nullable=False, index=True, comment="labels up to this seq were known"),
+    Column("head_model_id", BigInteger, _fk("model.model_id"), nullable=False, comment="that names"),
+    Column("goal_named", Double, nullable=False),
+    Column("goal_error", Double, nullable=False),
+    Column("n_tracks", BigInteger, nullable=False, comment="live tracks that may show an animal"),
+    Column("n_frames", BigInteger, nullable=False, comment="of these tracks"),
+    Column("by_person", Double, nullable=False, comment="share of the frames that a person named one by one"),
+    Column("by_page", Double, nullable=False, comment="on pages, or by volunteers who agree"),
+    Column("by_machine", Double, nullable=False, comment="carried names of the head"),
+    Column("nameless", Double, nullable=False, comment="somebody looked, and could name nobody"),
+    Column("expected_error", Double, nullable=False, comment="share of the named frames, by calibrated probabilities"),
+    Column("threshold", Double, comment="probability from which names of the head are carried; null: none is"),
+    Column("spent_s", Double, nullable=False, comment="seconds that people had answered for names"),
+    Column("answers_to_go", Double, comment="null: no number of answers reaches the goal"),
+    Column("to_go_s", Double, comment="of the expert alone, if answers taught nothing"),
+    Column("with_volunteers_s", Double, comment="of the expert, if volunteers answer is_it first"),
+    Column("volunteers_s", Double, comment="of these volunteers together"),
+    Column("created_at", UtcDateTime, nullable=False),
+    comment="where the archive stood on its way to the goal, and what was expected to be left",
+)
+
 import_file = Table(
     "import_file",
     metadata,

@@ -218,7 +218,10 @@ def items_that_should_not_wait(conn: sa.Connection) -> list[int]:
             sa.or_(
                 t.track.c.state != "live",
                 other.c.state != "live",
-                sa.and_(item.lane.not_in(("repeat", *t.SIDE_LANES)), answered.c.track_id.is_not(None)),
+                sa.and_(
+                    sa.or_(item.lane.not_in(("repeat", *t.SIDE_LANES)), item.lane == t.IS_IT),
+                    answered.c.track_id.is_not(None),
+                ),
             ),
         )
         .limit(SAMPLE)
