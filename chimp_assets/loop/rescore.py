@@ -83,3 +83,10 @@ def name_asked_tracks(home: Home) -> int:
     with home.database.read() as conn:
         asked, again = due.asked_tracks(conn), tracks_to_name_again(conn, NAMED_AGAIN)
     return predict_tracks(home.database, home.store, asked, again)
+
+
+def name_denied_tracks(home: Home) -> int:
+    """Of `name_asked_tracks` only the tracks that are named anew: before a plan, which chooses by names and doubts."""
+    with home.database.read() as conn:
+        again = tracks_to_name_again(conn, NAMED_AGAIN)
+    return predict_tracks(home.database, home.store, (), again)

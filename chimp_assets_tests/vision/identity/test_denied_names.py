@@ -9,7 +9,7 @@ from chimp_assets.database import schema as t
 from chimp_assets.database.individuals.merges import merge_individuals
 from chimp_assets.database.labels.events import LabelEvent, record_events
 from chimp_assets.database.labels.evidence import denials_of, tracks_to_name_again
-from chimp_assets.loop.rescore import name_asked_tracks
+from chimp_assets.loop.rescore import name_asked_tracks, name_denied_tracks
 from chimp_assets.vision.identity.assignment import NOBODY
 from chimp_assets.vision.identity.context import TrackContext
 from chimp_assets.vision.identity.predict import predict_bundles, score_tracks
@@ -114,7 +114,7 @@ def test_what_is_denied_is_named_anew_with_the_next_plan_and_so_is_what_was_take
         assert dict(denials_of(conn, head_id)).keys() == {one}
     take_back(home, *ids)
     assert again(home) == sorted((one, other))
-    assert name_asked_tracks(home) == 2
+    assert name_denied_tracks(home) == 2
     back = shown(home)
     for i in (one, other):
         assert np.allclose(np.array(before[0][i], float), np.array(back[0][i], float), atol=1e-6)
