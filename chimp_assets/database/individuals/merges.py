@@ -20,7 +20,7 @@ import sqlalchemy as sa
 from chimp_assets.database.connection.bulk import insert_one
 from chimp_assets.database.connection.counters import ANNOTATION, take_numbers
 from chimp_assets.database.connection.engine import Database
-from chimp_assets.database.labels.evidence import keep_evidence_of_individuals
+from chimp_assets.database.evidence import keep_evidence_of_individuals
 from chimp_assets.database.people.lookup import individual_called
 from chimp_assets.database.people.users import PeopleError, user_id_of
 from chimp_assets.database.schema import biography_log, individual, individual_merge

@@ -11,6 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from chimp_assets.database.evidence import EVIDENCE_KINDS
 from chimp_assets.database.schema import IS_IT
 
 # What may be the effective answer of a track. A skip is an event, never an answer.
@@ -19,8 +20,6 @@ NAMING_KINDS = ("identify", "new_individual")
 PAIR_KINDS = ("merge", "same", "different")
 # What may be the effective answer about a pair of tracks: the last only with an other_track_id.
 PAIR_ANSWER_KINDS = ("same", "different", "cannot_tell")
-# Whether a track shows one individual. Neither is an answer of the track: what follows from them is `track_evidence`.
-EVIDENCE_KINDS = ("is_individual", "not_individual")
 # Who is asked whether it is X may also pass. In the lane is_it these are about that question alone.
 UNDECIDED_KINDS = ("cannot_tell", "skip")
 # What names an individual by its anim_id.
