@@ -166,7 +166,8 @@ def claim(
         now = datetime.now(UTC)
         until = now + timedelta(minutes=lease_minutes)
         mine = _may_have(conn, user_id, lanes)
-        held = set(_first(conn, sa.and_(_Q.state == "leased", _Q.leased_by == user_id), mine, MAX_CLAIM))
+        is_mine = sa.and_(_Q.state == "leased", _Q.leased_by == user_id, *_of_this_person(user_id, mine))
+        held = set(_first(conn, is_mine, mine, MAX_CLAIM))
         wanted = sorted(held - set(exclude))[:n]
         for part in in_parts(sorted(set(wanted) | (held & set(exclude)))):
             conn.execute(
@@ -197,8 +198,8 @@ def pending_count(conn: sa.Connection, lanes: Collection[str] | None = None, use
     only those that this person could.
     """
     waiting = sa.and_(_is_free(datetime.now(UTC)), in_lanes(lanes))
-    if user_id is not None and lanes is not None and IS_IT in lanes:
-        waiting = sa.and_(waiting, may_be_given(user_id))
+    if user_id is not None:
+        waiting = sa.and_(waiting, *_of_this_person(user_id, lanes))
     return int(conn.execute(sa.select(sa.func.count()).select_from(acquisition_queue).where(waiting)).scalar_one())
 
 
@@ -220,7 +221,7 @@ def _is_free(now: datetime) -> sa.ColumnElement[bool]:
 
 def _first_free(conn: sa.Connection, now: datetime, lanes: Collection[str] | None, n: int, user_id: int) -> list[int]:
     """item_id of the first n that are free, without a lock: somebody else may be about to lease them."""
-    mine = [may_be_given(user_id)] if lanes is not None and IS_IT in lanes else []
+    mine = _of_this_person(user_id, lanes)
     # Two halves: each is answered by an index in the order of the plan, a condition with OR by reading them all.
     kinds = {"pending": _Q.state == "pending", "ended": sa.and_(_Q.state == "leased", _Q.leased_until < now)}
     halves = [
@@ -233,6 +234,10 @@ def _first_free(conn: sa.Connection, now: datetime, lanes: Collection[str] | Non
     ]
     rows = conn.execute(sa.union_all(*(sa.select(half) for half in halves))).all()
     return [row.item_id for row in sorted(rows, key=lambda row: (-row.round_id, row.position))[:n]]
+
+
+def _of_this_person(user_id: int, lanes: Collection[str] | None) -> list[sa.ColumnElement[bool]]:
+    return [may_be_given(user_id)] if lanes is not None and IS_IT in lanes else []
 
 
 def _first(conn: sa.Connection, which: sa.ColumnElement[bool], lanes: Collection[str] | None, n: int) -> list[int]:
