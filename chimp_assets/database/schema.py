@@ -978,6 +978,18 @@ unknown_track = Table(
     **CLUSTERED,
 )
 
+denied_prediction = Table(
+    "denied_prediction",
+    metadata,
+    Column("model_id", BigInteger, _fk("model.model_id"), primary_key=True, autoincrement=False),
+    Column("track_id", BigInteger, _fk("track.track_id"), primary_key=True, autoincrement=False),
+    Column("individual_id", BigInteger, _fk("individual.individual_id"), nullable=False),
+    Column("probability", Real, nullable=False),
+    CheckConstraint("probability >= 0 and probability <= 1", name="probability_is_share"),
+    comment="first names that a head would give, had people not said that it is somebody else",
+    **CLUSTERED,
+)
+
 bundle_score = Table(
     "bundle_score",
     metadata,
@@ -1160,7 +1172,15 @@ track_evidence = Table(
     "track_evidence",
     metadata,
     Column("track_id", BigInteger, _fk("track.track_id"), primary_key=True, autoincrement=False),
-    Column("individual_id", BigInteger, _fk("individual.individual_id"), primary_key=True, autoincrement=False),
+    Column(
+        "individual_id",
+        BigInteger,
+        _fk("individual.individual_id"),
+        primary_key=True,
+        autoincrement=False,
+        index=True,
+        comment="as merged",
+    ),
     Column("n_yes", Integer, nullable=False, comment="people who say that it is this individual"),
     Column("n_no", Integer, nullable=False, comment="people who say that it is not"),
     Column("state", Unicode(6), nullable=False),

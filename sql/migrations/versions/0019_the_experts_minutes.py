@@ -64,7 +64,7 @@ def upgrade() -> None:
     op.create_table(
         "track_evidence",
         sa.Column("track_id", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("individual_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("individual_id", sa.BigInteger(), autoincrement=False, nullable=False, comment="as merged"),
         sa.Column("n_yes", sa.Integer(), nullable=False, comment="people who say that it is this individual"),
         sa.Column("n_no", sa.Integer(), nullable=False, comment="people who say that it is not"),
         sa.Column("state", sa.Unicode(6), nullable=False),
@@ -92,6 +92,25 @@ def upgrade() -> None:
         sqlite_where=sa.text("state = 'agreed'"),
         postgresql_where=sa.text("state = 'agreed'"),
         mssql_where=sa.text("state = 'agreed'"),
+    )
+    op.create_index(op.f("ix_track_evidence_individual_id"), "track_evidence", ["individual_id"])
+    op.create_table(
+        "denied_prediction",
+        sa.Column("model_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("track_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("individual_id", sa.BigInteger(), nullable=False),
+        sa.Column("probability", sa.Float(precision=24), nullable=False),
+        sa.CheckConstraint(
+            "probability >= 0 and probability <= 1", name=op.f("ck_denied_prediction_probability_is_share")
+        ),
+        sa.ForeignKeyConstraint(
+            ["individual_id"], ["individual.individual_id"], name=op.f("fk_denied_prediction_individual_id")
+        ),
+        sa.ForeignKeyConstraint(["model_id"], ["model.model_id"], name=op.f("fk_denied_prediction_model_id")),
+        sa.ForeignKeyConstraint(["track_id"], ["track.track_id"], name=op.f("fk_denied_prediction_track_id")),
+        sa.PrimaryKeyConstraint("model_id", "track_id", name=op.f("pk_denied_prediction")),
+        comment="first names that a head would give, had people not said that it is somebody else",
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "grid_page",
