@@ -1,7 +1,8 @@
 """What people say about "is this X?": which individual a track surely is not, and which one two of them agree on.
 
 Nobody's word here is an answer: `standing_answer` goes before it, and it teaches no model. A person counts once for a
-track and an individual, with her newest word that was not taken back.
+track and an individual, with her newest word that was not taken back; who is wrong too often at hidden checks counts
+for nobody (`people.carefulness`).
 - `denied`: one person who may name animals says that it is not X, or two volunteers do;
 - `agreed`: two people say that it is X, and nobody says that it is not; of one individual only: where people agree on
   two, they agree on none;
@@ -16,8 +17,9 @@ Belongs here: the rule, and `track_evidence`, which keeps its result as of now. 
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,10 +27,9 @@ import sqlalchemy as sa
 
 from chimp_assets.database.connection.parameters import in_parts, rows_in_parts
 from chimp_assets.database.labels.kinds import EVIDENCE_KINDS
+from chimp_assets.database.people.carefulness import PRIOR_ERROR, Carefulness, carefulness
 from chimp_assets.database.schema import annotation, answer_heir, app_user, individual, track_evidence, track_heir
 
-PEOPLES_ERROR = 0.04
-"""Of answers to "is this X?" by people who know the animals a little, those that are wrong (simulated: minutes)."""
 WATCHERS = ("volunteer",)
 """Roles that may not name animals: two of them deny what one of any other role does."""
 IS, IS_NOT = EVIDENCE_KINDS
@@ -52,11 +53,13 @@ class Evidence:
 
 @dataclass(frozen=True)
 class _Word:
-    """A person's word about the individual of a track. may_name: her role may name animals."""
+    """A person's word about the individual of a track. may_name: her role may name animals; error: how often she is
+    wrong at hidden checks."""
 
     says_yes: bool
     may_name: bool
     seq: int
+    error: float = PRIOR_ERROR
 
 
 def keep_evidence(conn: sa.Connection, track_ids: Collection[int]) -> None:
@@ -109,14 +112,17 @@ def is_denied(track_id: sa.ColumnElement[int], individual_id: sa.ColumnElement[i
 
 def _evidence(conn: sa.Connection, track_ids: list[int], succession: _Succession) -> list[Evidence]:
     words: dict[tuple[int, int], dict[int, _Word]] = defaultdict(dict)
-    for part in in_parts(track_ids):
-        for row in conn.execute(_SAID, {"tracks": part}).all():
-            says_yes = row.kind == IS
-            word = _Word(says_yes, row.role not in WATCHERS, row.seq)
-            for track_id in succession.counts_for(row.track_id, says_yes):
-                of_people = words[track_id, row.individual_id]
-                if row.annotator_id not in of_people or of_people[row.annotator_id].seq < row.seq:
-                    of_people[row.annotator_id] = word
+    said = [row for part in in_parts(track_ids) for row in conn.execute(_SAID, {"tracks": part}).all()]
+    checked = carefulness(conn, {row.annotator_id for row in said}) if said else {}
+    for row in said:
+        says_yes, care = row.kind == IS, checked.get(row.annotator_id, Carefulness())
+        if not care.counts:
+            continue
+        word = _Word(says_yes, row.role not in WATCHERS, row.seq, care.error)
+        for track_id in succession.counts_for(row.track_id, says_yes):
+            of_people = words[track_id, row.individual_id]
+            if row.annotator_id not in of_people or of_people[row.annotator_id].seq < row.seq:
+                of_people[row.annotator_id] = word
     found = [_judged(track_id, who, list(of.values())) for (track_id, who), of in sorted(words.items())]
     return list(_at_most_one(found))
 
@@ -128,13 +134,14 @@ def _judged(track_id: int, individual_id: int, words: list[_Word]) -> Evidence:
     if n_no >= ENOUGH or any(word.may_name and not word.says_yes for word in words):
         state = "denied"
     elif n_yes >= ENOUGH and not n_no:
-        state, probability = "agreed", chance_of(n_yes)
+        state, probability = "agreed", chance_of(n_yes, [word.error for word in words])
     return Evidence(track_id, individual_id, n_yes, n_no, state, probability, max(word.seq for word in words))
 
 
-def chance_of(n_yes: int) -> float:
-    """That a track is X, once n people agree and before anything else is known. In (0.5, 1)."""
-    odds = ((1 - PEOPLES_ERROR) / PEOPLES_ERROR) ** min(n_yes, 10)
+def chance_of(n_yes: int, errors: Sequence[float] = ()) -> float:
+    """That a track is X, once n people agree and before anything else is known. In (0.5, 1). errors: of these people;
+    empty: nobody was checked."""
+    odds = math.prod((1 - error) / error for error in list(errors or [PRIOR_ERROR] * n_yes)[:10])
     return odds / (1 + odds)
 
 
