@@ -266,6 +266,10 @@ class AcquisitionSettings(Section):
         20, ge=0, le=1_000, description='pairs of tracks of one plan that are asked "same animal?"; 0: none'
     )
     replan_after: int = Field(50, ge=1, description="a new plan is made when this many answers have landed")
+    named_by: Literal["people", "people_and_machine"] = Field(
+        "people_and_machine",
+        description="who may name tracks for good: with people alone, pages to confirm hold the surest names too",
+    )
     lease_minutes: float = Field(15.0, gt=0, description="an item that somebody claims is theirs this long")
     device: str = Field(
         "cpu",

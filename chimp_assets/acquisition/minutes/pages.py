@@ -128,9 +128,7 @@ def _by_individual(tracks: AskableTracks, prices: Prices, threshold: float, most
     return dict(zip(who.tolist(), np.split(rows, first[1:]), strict=True)) if len(rows) else {}
 
 
-def _page(
-    tracks: AskableTracks, who: int, rows: I64Array, prices: Prices, most: int, least: int
-) -> TrackPage | None:
+def _page(tracks: AskableTracks, who: int, rows: I64Array, prices: Prices, most: int, least: int) -> TrackPage | None:
     """The best page of these rows, most frames x chance first; None if too few are likely enough for one."""
     rows = rows[:most]
     while len(rows) >= least:

@@ -105,6 +105,18 @@ def answer_page(
     return PageResult("stored", **counts)
 
 
+def close_checked(
+    conn: sa.Connection, user_id: int, shown_id: str, marked: Collection[int], missed: Collection[int], now: datetime
+) -> None:
+    """A page whose look-alikes were judged alone, by a screen of an earlier version: it is answered, and its names come
+    as single events. The first judgement counts. conn: inside a write transaction."""
+    page = page_shown(conn, user_id, shown_id)
+    if page is None or page.state == "answered":
+        return
+    n = sum(row.track_id in marked for row in _members(conn, page.page_id))
+    _change(conn, page.page_id, state="answered", answered_at=now, n_taken_out=n, n_missed=len(missed))
+
+
 def take_back_page(
     conn: sa.Connection, user_id: int, user: str, shown_id: str, answer_id: str, undo_id: str, until: datetime
 ) -> PageResult:
