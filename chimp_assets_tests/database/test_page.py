@@ -118,6 +118,11 @@ def test_everything_the_page_asks_is_answered_and_is_t_sql(home: Home, db: Datab
     assert anna.get("/api/grid").json()["anim_id"] == "FF"
     marked = {"page_id": page["page_id"], "marked": [item["track_id"] for item in page["tracks"]]}
     assert anna.post("/api/grid/check", json=marked).json()["passed"] is True
+    page = anna.get("/api/grid?planned=true").json()
+    whole = {"page_id": page["page_id"], "marked": [item["track_id"] for item in page["tracks"]][:0], "seconds": 2.0}
+    answer = {**whole, "annotation_id": str(uuid.uuid4())}
+    (done,) = anna.post("/api/grid", json=answer).json()["results"]
+    assert (done["status"], len(done["missed"])) == ("stored", 2)
     assert anna.get("/api/boxes/next").json()["task"]["reason"] == "undrawn"
     assert anna.get(f"/api/boxes/next?exclude={track(1, 2)}&skip_videos=2").json()["task"]
     assert anna.get("/media/" + "0" * 64 + ".jpg").status_code == 404

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
@@ -83,11 +83,11 @@ def answer_page(
         raise PageRefusal("this page was not given to you")
     members = _members(conn, page.page_id)
     taken_out = [row.track_id for row in members if row.track_id in said.marked]
-    counts = {"named": len(members) - len(taken_out), "taken_out": len(taken_out)}
+    done = PageResult("stored", (), len(members) - len(taken_out), len(taken_out))
     if page.n_missed:
         return PageResult("duplicate", tuple(missed))
     if _known(conn, [_event_id(said.answer_id, row.track_id) for row in members]):
-        return PageResult("duplicate", **counts)
+        return replace(done, status="duplicate")
     if page.state == "answered":
         raise PageRefusal("this page is answered already: take that answer back first")
     kept = {"state": "answered", "seconds": said.seconds, "answered_at": now, "n_taken_out": len(taken_out)}
@@ -102,7 +102,7 @@ def answer_page(
     for out in (True, False):
         which = _M.track_id.in_(taken_out) if out else _M.track_id.not_in(taken_out)
         conn.execute(sa.update(t.grid_member).where(_M.page_id == page.page_id, which).values(taken_out=out))
-    return PageResult("stored", **counts)
+    return done
 
 
 def close_checked(

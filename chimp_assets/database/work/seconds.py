@@ -22,8 +22,8 @@ def is_answered_alone(a: Any) -> sa.ColumnElement[bool]:
 
 
 def seconds_spent(conn: sa.Connection, *which: sa.ColumnElement[bool], watermark_seq: int | None = None) -> float:
-    """Seconds of all answers that meet `which`, conditions on `annotation`, up to a watermark of labels (None: now), and
-    of the pages up to then that stored none."""
+    """Seconds of all answers that meet `which`, conditions on `annotation`, up to a watermark of labels (None: now),
+    and of the pages up to then that stored none."""
     a, page = t.annotation.c, t.grid_page.c
     events = sa.select(sa.func.coalesce(sa.func.sum(a.seconds), 0.0)).where(a.seconds > 0, *which)
     missed = sa.select(sa.func.coalesce(sa.func.sum(page.seconds), 0.0)).where(page.n_missed > 0, page.seconds > 0)

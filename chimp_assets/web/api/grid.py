@@ -100,35 +100,23 @@ def grid(
             raise WebError(
                 409, "no_head", "There is no model yet that proposes names.", "Name tracks one by one first."
             )
-        who = _individual(conn, anim_id) if anim_id else None
-        if anim_id and who is None:
-            raise WebError(404, "no_individual", "There is no such individual.", "See the list of individuals.")
-    page, left = _page(state, person, head["head_id"], who, planned)
-    if page is None and planned:
-        with state.db.read() as conn:
-            last = last_answer(conn, person.user_id)
-        return {**_EMPTY, "last": _last(last)}
-    if page is None and who is None:
+        asked_for = _root_of(conn, anim_id) if anim_id else None
+    if anim_id and asked_for is None:
+        raise WebError(404, "no_individual", "There is no such individual.", "See the list of individuals.")
+    page, left = _page(state, person, head["head_id"], asked_for, planned)
+    if page is None and asked_for is None and not planned:
         raise WebError(404, "no_individual", "There is no such individual.", "See the list of individuals.")
     plants = [] if page is None else _plants(state, person, page)
     shown = [] if page is None or not plants else state.plants.mixed(page.shown_id, [*page.track_ids, *plants])
     with state.db.read() as conn:
-        if page is not None:
-            i = t.individual.c
-            who = conn.execute(
-                sa.select(i.individual_id, i.anim_id, i.name).where(i.individual_id == page.individual_id)
-            )
-            who = who.one()
         reason = translated(language_of(request), page.reason if page else "")
         return {
             "page_id": page.shown_id if page else str(uuid.uuid4()),
-            "anim_id": who.anim_id,
-            "name": who.name,
-            "references": standing_references(conn, [who.individual_id]).get(who.individual_id, []),
+            **_about(conn, page.individual_id if page else asked_for),
             "tracks": [_tile(track) for track in track_dicts(conn, shown)],
             "left": left,
             "model": {"head_id": page.head_model_id if page else head["head_id"], "head_name": head["head_name"]},
-            "planned": page is not None and page.round_id is not None,
+            "planned": planned if page is None else page.round_id is not None,
             "reason": reason.text,
             "reason_lang": reason.lang,
             "pages_left": waiting_pages(conn, datetime.now(UTC)),
@@ -194,10 +182,14 @@ def check(request: Request, given: GridCheck, person: _Person) -> Any:
     return {"passed": not missed, "plants": plants, "missed": missed}
 
 
-_EMPTY: dict[str, Any] = {
-    "page_id": None, "anim_id": None, "name": None, "references": [], "tracks": [], "left": 0, "model": None,
-    "planned": True, "reason": "", "reason_lang": "en", "pages_left": 0,
-}  # fmt: skip
+def _about(conn: sa.Connection, individual_id: int | None) -> dict[str, Any]:
+    """Who a page is about, as its screen shows it."""
+    i = t.individual.c
+    who = conn.execute(sa.select(i.anim_id, i.name).where(i.individual_id == individual_id)).first()
+    if individual_id is None or who is None:
+        return {"anim_id": None, "name": None, "references": []}
+    photos = standing_references(conn, [individual_id]).get(individual_id, [])
+    return {"anim_id": who.anim_id, "name": who.name, "references": photos}
 
 
 def _stored(request: Request, work: Callable[[sa.Connection], PageResult]) -> PageResult:
@@ -250,35 +242,36 @@ def _plants(state: Any, person: Person, page: LeasedPage) -> list[int]:
     return found
 
 
-def _page(state: Any, person: Person, head_id: int, who: Any, planned: bool) -> tuple[LeasedPage | None, int]:
+def _page(
+    state: Any, person: Person, head_id: int, individual_id: int | None, planned: bool
+) -> tuple[LeasedPage | None, int]:
     """The page for a person and the tracks that are left for more of them. No page without plants: careful and careless
     confirmations would look the same."""
     now, until = datetime.now(UTC), _until(state.settings)
-    individual_id = None if who is None else who.individual_id
     if not state.plants.known(-1 if individual_id is None else individual_id):
         return None, 0
 
-    def work(conn: sa.Connection) -> LeasedPage | None:
+    def claim(conn: sa.Connection) -> LeasedPage | None:
         return claim_page(conn, person.user_id, now, until, individual_id, on_demand=not planned)
 
-    page = state.db.transact(work)
+    page: LeasedPage | None = state.db.transact(claim)
     if page is None and planned:
         return None, 0
     with state.db.read() as conn:
         least = _prices(conn).least_chance_on_a_page(TRACKS)
-        tried = [individual_id] if who is not None else _most_predicted(conn, head_id, least)
         if page is not None:
             others = _predicted(conn, state.settings, head_id, page.individual_id, least)
             return page, len({track_id for track_id, _, _ in others} - set(page.track_ids))
-        found = next(
-            ((one, rows) for one in tried if (rows := _predicted(conn, state.settings, head_id, one, least))), None
-        )
-        if found is None:
+        tried = _most_predicted(conn, head_id, least) if individual_id is None else [individual_id]
+        found = ((one, _predicted(conn, state.settings, head_id, one, least)) for one in tried)
+        who, rows = next(((one, rows) for one, rows in found if rows), (0, []))
+        if not rows:
             return None, 0
-        wanted, rows = found[0], found[1][: TRACKS - PLANTS]
-        asked_for = _on_demand(conn, wanted, rows)
-    page = state.db.transact(lambda conn: lease_on_demand(conn, person.user_id, asked_for, head_id, now, until))
-    return page, len(found[1]) - len(rows)
+        wanted = _on_demand(conn, who, rows[: TRACKS - PLANTS])
+    given: LeasedPage = state.db.transact(
+        lambda conn: lease_on_demand(conn, person.user_id, wanted, head_id, now, until)
+    )
+    return given, len(rows) - len(given.track_ids)
 
 
 def _on_demand(conn: sa.Connection, individual_id: int, rows: list[tuple[int, float, int]]) -> PageOfMany:
@@ -307,12 +300,9 @@ def _tile(track: dict[str, Any]) -> dict[str, Any]:
     return {**track, "crops": [face], "clip": None, "frame": None}
 
 
-def _individual(conn: sa.Connection, anim_id: str) -> Any:
+def _root_of(conn: sa.Connection, anim_id: str) -> int | None:
     called = individual_called(conn, anim_id)
-    if called is None:
-        return None
-    i = t.individual.c
-    return conn.execute(sa.select(i.individual_id, i.anim_id, i.name).where(i.individual_id == called.root_id)).first()
+    return None if called is None else called.root_id
 
 
 def _most_predicted(conn: sa.Connection, head_id: int, least: float) -> list[int]:
