@@ -978,6 +978,18 @@ unknown_track = Table(
     **CLUSTERED,
 )
 
+denied_prediction = Table(
+    "denied_prediction",
+    metadata,
+    Column("model_id", BigInteger, _fk("model.model_id"), primary_key=True, autoincrement=False),
+    Column("track_id", BigInteger, _fk("track.track_id"), primary_key=True, autoincrement=False),
+    Column("individual_id", BigInteger, _fk("individual.individual_id"), nullable=False),
+    Column("probability", Real, nullable=False),
+    CheckConstraint("probability >= 0 and probability <= 1", name="probability_is_share"),
+    comment="first names that a head would give, had people not said that it is somebody else",
+    **CLUSTERED,
+)
+
 bundle_score = Table(
     "bundle_score",
     metadata,
@@ -1160,7 +1172,15 @@ track_evidence = Table(
     "track_evidence",
     metadata,
     Column("track_id", BigInteger, _fk("track.track_id"), primary_key=True, autoincrement=False),
-    Column("individual_id", BigInteger, _fk("individual.individual_id"), primary_key=True, autoincrement=False),
+    Column(
+        "individual_id",
+        BigInteger,
+        _fk("individual.individual_id"),
+        primary_key=True,
+        autoincrement=False,
+        index=True,
+        comment="as merged",
+    ),
     Column("n_yes", Integer, nullable=False, comment="people who say that it is this individual"),
     Column("n_no", Integer, nullable=False, comment="people who say that it is not"),
     Column("state", Unicode(6), nullable=False),
@@ -1278,6 +1298,31 @@ promise_draw = Table(
     Column("wrong", Boolean, comment="whether the answer names somebody else"),
     comment="drawn with chances in proportion to frames, with replacement",
     **CLUSTERED,
+)
+
+archive_forecast = Table(
+    "archive_forecast",
+    metadata,
+    Column("forecast_id", BigKey, primary_key=True),
+    Column("watermark_seq", BigInteger, nullable=False, index=True, comment="labels up to this seq were known"),
+    Column("head_model_id", BigInteger, _fk("model.model_id"), nullable=False, comment="that names"),
+    Column("goal_named", Double, nullable=False),
+    Column("goal_error", Double, nullable=False),
+    Column("n_tracks", BigInteger, nullable=False, comment="live tracks that may show an animal"),
+    Column("n_frames", BigInteger, nullable=False, comment="of these tracks"),
+    Column("by_person", Double, nullable=False, comment="share of the frames that a person named one by one"),
+    Column("by_page", Double, nullable=False, comment="on pages, or by volunteers who agree"),
+    Column("by_machine", Double, nullable=False, comment="carried names of the head"),
+    Column("nameless", Double, nullable=False, comment="somebody looked, and could name nobody"),
+    Column("expected_error", Double, nullable=False, comment="share of the named frames, by calibrated probabilities"),
+    Column("threshold", Double, comment="probability from which names of the head are carried; null: none is"),
+    Column("spent_s", Double, nullable=False, comment="seconds that people had answered for names"),
+    Column("answers_to_go", Double, comment="null: no number of answers reaches the goal"),
+    Column("to_go_s", Double, comment="of the expert alone, if answers taught nothing"),
+    Column("with_volunteers_s", Double, comment="of the expert, if volunteers answer is_it first"),
+    Column("volunteers_s", Double, comment="of these volunteers together"),
+    Column("created_at", UtcDateTime, nullable=False),
+    comment="where the archive stood on its way to the goal, and what was expected to be left",
 )
 
 import_file = Table(

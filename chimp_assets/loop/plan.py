@@ -26,6 +26,7 @@ from chimp_assets.database.labels.rewriting.cutting import forget_undone
 from chimp_assets.database.work.queue import write_round
 from chimp_assets.errors import ChimpError
 from chimp_assets.loop.evidence import Doubt
+from chimp_assets.loop.minutes.forecasts import keep_forecast
 from chimp_assets.loop.minutes.names import read_archive_names
 from chimp_assets.loop.minutes.pages import PageOffer, pages_to_ask, read_offer, without_pages
 from chimp_assets.loop.pairs import doubts_to_ask, pairs_to_ask
@@ -89,13 +90,16 @@ def build_pool(db: Database, store: BlobStore, settings: Settings) -> TrackPool:
 
 
 def replan(home: Home) -> PlanReport:
-    """A new queue, and at once the champion head's names for its tracks. Raises PlanningError as `plan_queue`.
+    """A new queue, at once the champion head's names for its tracks, and the minutes that are left.
+
+    Raises PlanningError as `plan_queue`.
 
     First forgets boxes of cuts and joins that were taken back, which the page may not delete.
     """
     home.database.transact(forget_undone)
     report = plan_queue(home.database, home.store, home.settings)
     name_asked_tracks(home)
+    keep_forecast(home.database, home.settings)
     return report
 
 

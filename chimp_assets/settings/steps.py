@@ -265,6 +265,13 @@ class AcquisitionSettings(Section):
     pairs_per_round: int = Field(
         20, ge=0, le=1_000, description='pairs of tracks of one plan that are asked "same animal?"; 0: none'
     )
+    is_it_per_round: int | None = Field(
+        None,
+        ge=0,
+        le=5_000,
+        description='tracks of one plan about which volunteers are asked "is this X?"; not set: as many as they'
+        " answered between two plans lately, at least 40, none where nobody has the role volunteer; 0: none",
+    )
     replan_after: int = Field(50, ge=1, description="a new plan is made when this many answers have landed")
     named_by: Literal["people", "people_and_machine"] = Field(
         "people_and_machine",

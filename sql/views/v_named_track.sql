@@ -82,5 +82,5 @@ WHERE
         FROM track_evidence AS d
         WHERE
             d.track_id = p.track_id
-            AND (d.state = 'agreed' OR (d.state = 'denied' AND d.individual_id = p.individual_id))
+            AND (d.state = 'agreed' OR (d.state = 'denied' AND d.individual_id = i.individual_id))
     )

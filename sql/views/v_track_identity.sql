@@ -63,7 +63,11 @@ WHERE
                 AND NOT EXISTS (
                     SELECT 1
                     FROM track_evidence AS d
-                    WHERE d.track_id = p.track_id AND d.individual_id = p.individual_id AND d.state = 'denied'
+                    INNER JOIN individual AS said ON said.individual_id = p.individual_id
+                    WHERE
+                        d.track_id = p.track_id
+                        AND d.individual_id = COALESCE(said.same_as_id, said.individual_id)
+                        AND d.state = 'denied'
                 )
         )
     )

@@ -1,7 +1,7 @@
 """The kinds of label events, and what an event is about: one track or a pair.
 
-Belongs here: which kinds are answers, names or answers about pairs; the subject of a stored event. Does not belong
-here: the closed vocabularies themselves (`schema`), and which answer stands (`answers`).
+Belongs here: which kinds are answers, names, answers about pairs or evidence; the subject of a stored event. Does not
+belong here: the closed vocabularies themselves (`schema`), and which answer stands (`answers`).
 """
 
 from __future__ import annotations
@@ -14,6 +14,10 @@ NAMING_KINDS = ("identify", "new_individual")
 PAIR_KINDS = ("merge", "same", "different")
 # What may be the effective answer about a pair of tracks: the last only with an other_track_id.
 PAIR_ANSWER_KINDS = ("same", "different", "cannot_tell")
+# Whether a track shows one individual. Neither is an answer of the track: what follows from them is `track_evidence`.
+EVIDENCE_KINDS = ("is_individual", "not_individual")
+# What names an individual by its anim_id.
+ABOUT_SOMEBODY = (*NAMING_KINDS, *EVIDENCE_KINDS)
 
 
 def pair_of(row: dict[str, Any]) -> frozenset[int]:

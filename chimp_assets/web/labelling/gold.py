@@ -23,17 +23,21 @@ from typing import Any
 import sqlalchemy as sa
 
 from chimp_assets.database import schema as t
+from chimp_assets.database.connection.counters import ANNOTATION, take_numbers
 from chimp_assets.database.connection.engine import Database
 from chimp_assets.database.individuals.merges import merged_ids
-from chimp_assets.database.labels.kinds import ANSWER_KINDS, NAMING_KINDS
+from chimp_assets.database.labels.kinds import ANSWER_KINDS, EVIDENCE_KINDS, NAMING_KINDS
 from chimp_assets.database.labels.shown import GOLD, Shown
+from chimp_assets.database.people.carefulness import Carefulness, carefulness
 from chimp_assets.database.people.leases import give_back
+from chimp_assets.database.work.trust import follow_carefulness
 from chimp_assets.settings import Settings
 from chimp_assets.web.auth.sessions import Person
+from chimp_assets.web.labelling import look_alikes
 from chimp_assets.web.labelling.items import LabellingQuestion, champion_head
-from chimp_assets.web.labelling.known_tracks import GOLD_FROM, KnownTrack, known_tracks, record_check
+from chimp_assets.web.labelling.known_tracks import GOLD_FROM, known_tracks, record_check
 
-_SETTLING = (*ANSWER_KINDS, "skip", "split", "merge")
+_SETTLING = (*ANSWER_KINDS, *EVIDENCE_KINDS, "skip", "split", "merge")
 """Kinds of events that settle a question."""
 _LIKE = 40
 """Known tracks from which the most similar is taken."""
@@ -69,7 +73,7 @@ class Gold:
 
         fresh: items that this claim leased. Items that the person held before stay as they were.
         """
-        names = [q for q in questions if q.other_track_id is None and q.lane not in t.SIDE_LANES]
+        names = [q for q in questions if q.other_track_id is None and (q.lane not in t.SIDE_LANES or q.lane == t.IS_IT)]
         if person.role in t.CORRECTING_ROLES or not names:
             return list(questions)
         with self._db.read() as conn:
@@ -91,9 +95,12 @@ class Gold:
             return list(questions)
         with self._db.read() as conn:
             sure = _surenesses(conn, list(given.values()))
+            is_it = look_alikes.reasons_of(
+                conn, {given[q.item_id] for q in questions if _is_it(q) and q.item_id in given}
+            )
 
         def gold(q: LabellingQuestion, track_id: int) -> LabellingQuestion:
-            reason = _reason(q.reason, sure.get(track_id))
+            reason = is_it.get(track_id) if _is_it(q) else _reason(q.reason, sure.get(track_id))
             return replace(q, track_id=track_id, reason=q.reason if reason is None else reason, as_new=True)
 
         return [gold(q, given[q.item_id]) if q.item_id in given else q for q in questions]
@@ -121,9 +128,11 @@ class Gold:
 
         def work(conn: sa.Connection) -> None:
             c, a = t.quality_check.c, t.annotation.c
+            take_numbers(conn, ANNOTATION, 0)  # before all rows, as whoever stores events
+            counted = _counts(conn, person)
             these = (sa.or_(c.check_id.in_(checks), c.item_id.in_(lent)), c.kind == "gold", c.user_id == person.user_id)
             rows = conn.execute(
-                sa.select(c.check_id, c.individual_id, a.kind, a.individual_id.label("said"))
+                sa.select(c.check_id, c.individual_id, a.kind, a.lane, a.individual_id.label("said"))
                 .join_from(
                     t.quality_check, t.annotation, sa.and_(a.track_id == c.track_id, a.annotator_id == c.user_id)
                 )
@@ -133,10 +142,7 @@ class Gold:
             same = merged_ids(conn) if rows else {}
             first: dict[int, bool | None] = {}
             for row in rows:
-                named = row.kind in NAMING_KINDS
-                right = named and same.get(row.said, row.said) == same.get(row.individual_id, row.individual_id)
-                # A skip or a split is no answer about the individual.
-                first.setdefault(row.check_id, right if row.kind in ANSWER_KINDS else None)
+                first.setdefault(row.check_id, _passed(row, same))
             for check_id, right in first.items():
                 conn.execute(
                     sa.update(t.quality_check)
@@ -145,6 +151,8 @@ class Gold:
                 )
             done = conn.scalars(sa.select(c.item_id).where(*these, c.item_id.is_not(None), c.answered_at.is_not(None)))
             give_back(conn, person.user_id, done.all())
+            if _counts(conn, person) != counted:
+                follow_carefulness(conn, person.user_id)
 
         self._db.transact(work)
 
@@ -160,7 +168,9 @@ class Gold:
     def _wanted(self, conn: sa.Connection, user_id: int, asked: Sequence[Any]) -> tuple[float, int]:
         """The share of gold for this person now, and how many are still due, of all answered and all held questions."""
         web, a, q = self._settings.web, t.annotation.c, t.acquisition_queue.c
-        answered = sa.select(sa.func.count()).where(a.annotator_id == user_id, a.kind.in_(ANSWER_KINDS))
+        answered = sa.select(sa.func.count()).where(
+            a.annotator_id == user_id, a.kind.in_((*ANSWER_KINDS, *EVIDENCE_KINDS))
+        )
         done = conn.scalar(answered) or 0
         held = set(conn.scalars(sa.select(q.item_id).where(q.state == "leased", q.leased_by == user_id)))
         got = done + len(held)
@@ -176,11 +186,13 @@ class Gold:
     def _lend(self, person: Person, lent: Sequence[LabellingQuestion], but: Collection[int]) -> dict[int, int]:
         """Known tracks, by the items whose place they take from now on; fewer where few tracks are known."""
         with self._db.read() as conn:
-            known = [k for k in known_tracks(conn, person.user_id) if k.track_id not in but]
-            sample = random.sample(known, min(_LIKE + len(lent), len(known)))
-            sure = _surenesses(conn, [k.track_id for k in sample] + [q.track_id for q in lent])
-        found: dict[int, KnownTrack] = {}
-        for question in lent:
+            found = look_alikes.gold_for(conn, person.user_id, [q for q in lent if _is_it(q)], but)
+            taken = set(but) | {known.track_id for known in found.values()}
+            known = [k for k in known_tracks(conn, person.user_id) if k.track_id not in taken]
+            names = [q for q in lent if not _is_it(q)]
+            sample = random.sample(known, min(_LIKE + len(names), len(known)))
+            sure = _surenesses(conn, [k.track_id for k in sample] + [q.track_id for q in names])
+        for question in names:
             margin = sure.get(question.track_id, _NOTHING).margin
             fits = [k for k in sample if _reason(question.reason, sure.get(k.track_id)) is not None]
             best = min(fits, key=lambda k: abs(sure.get(k.track_id, _NOTHING).margin - margin), default=None)
@@ -198,6 +210,25 @@ class Gold:
 
 
 _NOTHING = _Sureness()
+
+
+def _counts(conn: sa.Connection, person: Person) -> bool:
+    return carefulness(conn, [person.user_id]).get(person.user_id, Carefulness()).counts
+
+
+def _is_it(question: LabellingQuestion) -> bool:
+    return question.lane == t.IS_IT
+
+
+def _passed(row: Any, same: Mapping[int, int]) -> bool | None:
+    """Whether an answer to gold is right. None: it is no answer about the individual, as a skip or a split, or "cannot
+    tell" where one individual was asked about."""
+    is_her = same.get(row.said, row.said) == same.get(row.individual_id, row.individual_id)
+    if row.kind in EVIDENCE_KINDS:
+        return is_her == (row.kind == EVIDENCE_KINDS[0])
+    if row.kind not in ANSWER_KINDS or row.lane == t.IS_IT:
+        return None
+    return row.kind in NAMING_KINDS and is_her
 
 
 def as_shown(shown: Mapping[str, Any] | None, is_gold: bool) -> dict[str, Any] | None:

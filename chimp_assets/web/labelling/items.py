@@ -27,6 +27,8 @@ from chimp_assets.web.wording.texts import DEFAULT
 
 MAX_CANDIDATES = 5
 REFERENCES_SHOWN = 3
+ASKED_SHOWN = 5
+"""Pictures of X beside "is this X?": one from another side often decides."""
 MEDIA_SUFFIX = {"crop": "jpg", "frame": "jpg", "clip": "mp4", "boxes": "json"}
 
 
@@ -34,7 +36,8 @@ MEDIA_SUFFIX = {"crop": "jpg", "frame": "jpg", "clip": "mp4", "boxes": "json"}
 class LabellingQuestion:
     """One question about a track, or a pair of tracks. item_id: the answer refers to it.
 
-    blind: without suggestions; as_new: without a hint to answers of others.
+    blind: without suggestions; as_new: without a hint to answers of others. individual_id: is it this one? None: who is
+    it?
     """
 
     item_id: int
@@ -46,6 +49,7 @@ class LabellingQuestion:
     blind: bool = False
     other_track_id: int | None = None
     as_new: bool = False
+    individual_id: int | None = None
 
 
 @dataclass
@@ -68,7 +72,7 @@ def is_blind(item_id: int, share: float) -> bool:
 
 def questions_of(items: Sequence[QueueItem], blind_share: float) -> list[LabellingQuestion]:
     """Items of the queue as questions. A repeat is blind and looks like other items, so that nobody answers from
-    memory.
+    memory; "is this X?" is blind, so that no chance sways anybody.
     """
     questions = []
     for item in items:
@@ -81,8 +85,9 @@ def questions_of(items: Sequence[QueueItem], blind_share: float) -> list[Labelli
                 "boundary" if repeat else item.lane,
                 item.position,
                 "" if repeat else item.reason,
-                repeat or is_blind(item.item_id, blind_share),
+                repeat or item.lane == t.IS_IT or is_blind(item.item_id, blind_share),
                 getattr(item, "other_track_id", None),
+                individual_id=getattr(item, "individual_id", None),
             )
         )
     return questions
@@ -109,7 +114,11 @@ def item_dicts(
     head = champion_head(conn)
     facts = _read(conn, questions, head["head_id"] if head else None)
     there = [question for question in questions if question.track_id in facts.tracks]
-    found = [_item(question, facts, head, lease_until, translated(lang, question.reason)) for question in there]
+    asked = asked_individuals(conn, {q.individual_id for q in there if q.individual_id is not None})
+    found = [
+        _item(question, facts, head, lease_until, translated(lang, question.reason)) | _asked(question, asked)
+        for question in there
+    ]
     first: dict[int, int] = {}
     for place, item in enumerate(found):
         first.setdefault(item["video"]["video_id"], place)
@@ -187,6 +196,42 @@ def _read_candidates(conn: sa.Connection, facts: _ItemFacts, part: list[int], he
         facts.candidates[row.track_id].append(row)
         wanted.add(row.individual_id)
     facts.references.update(standing_references(conn, wanted - facts.references.keys()))
+
+
+def asked_individuals(conn: sa.Connection, individual_ids: Collection[int]) -> dict[int, dict[str, Any]]:
+    """Whom "is this X?" asks about, by key: the code by which it is answered, name and pictures of whom it is as
+    merged."""
+    asked, who = t.individual.alias("asked"), t.individual.c
+    columns = (
+        asked.c.individual_id,
+        asked.c.anim_id,
+        who.individual_id.label("now"),
+        who.anim_id.label("code"),
+        who.name,
+    )
+    found: dict[int, dict[str, Any]] = {}
+    for part in in_parts(individual_ids):
+        rows = conn.execute(
+            sa.select(*columns)
+            .join_from(
+                asked, t.individual, who.individual_id == sa.func.coalesce(asked.c.same_as_id, asked.c.individual_id)
+            )
+            .where(asked.c.individual_id.in_(part))
+        ).all()
+        photos = standing_references(conn, {row.now for row in rows})
+        for row in rows:
+            name = row.name or row.code
+            found[row.individual_id] = {"anim_id": row.anim_id, "name": name, "references": photos.get(row.now, [])}
+    return found
+
+
+def _asked(question: LabellingQuestion, asked: dict[int, dict[str, Any]]) -> dict[str, Any]:
+    """Nothing but for "is this X?". The track itself is no picture of X, though it may have become one meanwhile."""
+    who = None if question.individual_id is None else asked.get(question.individual_id)
+    if who is None:
+        return {}
+    photos = [photo for photo in who["references"] if photo["track_id"] != question.track_id]
+    return {"individual": who | {"references": photos[:ASKED_SHOWN]}}
 
 
 def standing_references(conn: sa.Connection, individuals: Collection[int]) -> dict[int, list[dict[str, Any]]]:

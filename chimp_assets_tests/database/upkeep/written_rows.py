@@ -201,6 +201,7 @@ NINETEENTH: dict[str, list[dict[str, Any]]] = {
         {"track_id": 1 << 20, "individual_id": 1, "n_yes": 2, "n_no": 0, "state": "agreed", "probability": 0.75,
          "seq": 1}
     ],
+    "denied_prediction": [{"model_id": 2, "track_id": 1 << 20, "individual_id": 1, "probability": 0.5}],
     "grid_page": [
         {"page_id": 1, "individual_id": 1, "head_model_id": 2, "position": 0, "propensity": 1.0, "reason": "r",
          "state": "pending", "created_at": AT}
@@ -214,6 +215,11 @@ NINETEENTH: dict[str, list[dict[str, Any]]] = {
          "frozen_at": AT}
     ],
     "promise_draw": [{"look_id": 1, "draw_no": 0, "track_id": 1 << 20, "individual_id": 1, "source": "model"}],
+    "archive_forecast": [
+        {"forecast_id": 1, "watermark_seq": 1, "head_model_id": 2, "goal_named": 0.9, "goal_error": 0.05, "n_tracks": 9,
+         "n_frames": 90, "by_person": 0.2, "by_page": 0.1, "by_machine": 0.3, "nameless": 0.0, "expected_error": 0.03,
+         "spent_s": 60.0, "created_at": AT}
+    ],
 }  # fmt: skip
 WRITTEN = (FIRST, SECOND, THIRD, FOURTH, {}, {}, SEVENTH, EIGHTH, NINTH, TENTH, {}, {}, {}, FIFTEENTH, SIXTEENTH,
            SEVENTEENTH, EIGHTEENTH, NINETEENTH)  # fmt: skip

@@ -64,7 +64,7 @@ def upgrade() -> None:
     op.create_table(
         "track_evidence",
         sa.Column("track_id", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("individual_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("individual_id", sa.BigInteger(), autoincrement=False, nullable=False, comment="as merged"),
         sa.Column("n_yes", sa.Integer(), nullable=False, comment="people who say that it is this individual"),
         sa.Column("n_no", sa.Integer(), nullable=False, comment="people who say that it is not"),
         sa.Column("state", sa.Unicode(6), nullable=False),
@@ -92,6 +92,25 @@ def upgrade() -> None:
         sqlite_where=sa.text("state = 'agreed'"),
         postgresql_where=sa.text("state = 'agreed'"),
         mssql_where=sa.text("state = 'agreed'"),
+    )
+    op.create_index(op.f("ix_track_evidence_individual_id"), "track_evidence", ["individual_id"])
+    op.create_table(
+        "denied_prediction",
+        sa.Column("model_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("track_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("individual_id", sa.BigInteger(), nullable=False),
+        sa.Column("probability", sa.Float(precision=24), nullable=False),
+        sa.CheckConstraint(
+            "probability >= 0 and probability <= 1", name=op.f("ck_denied_prediction_probability_is_share")
+        ),
+        sa.ForeignKeyConstraint(
+            ["individual_id"], ["individual.individual_id"], name=op.f("fk_denied_prediction_individual_id")
+        ),
+        sa.ForeignKeyConstraint(["model_id"], ["model.model_id"], name=op.f("fk_denied_prediction_model_id")),
+        sa.ForeignKeyConstraint(["track_id"], ["track.track_id"], name=op.f("fk_denied_prediction_track_id")),
+        sa.PrimaryKeyConstraint("model_id", "track_id", name=op.f("pk_denied_prediction")),
+        comment="first names that a head would give, had people not said that it is somebody else",
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "grid_page",
@@ -288,6 +307,61 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_index(op.f("ix_promise_draw_track_id"), "promise_draw", ["track_id"])
+    op.create_table(
+        "archive_forecast",
+        sa.Column("forecast_id", KEY, nullable=False),
+        sa.Column("watermark_seq", sa.BigInteger(), nullable=False, comment="labels up to this seq were known"),
+        sa.Column("head_model_id", sa.BigInteger(), nullable=False, comment="that names"),
+        sa.Column("goal_named", sa.Float(precision=53), nullable=False),
+        sa.Column("goal_error", sa.Float(precision=53), nullable=False),
+        sa.Column("n_tracks", sa.BigInteger(), nullable=False, comment="live tracks that may show an animal"),
+        sa.Column("n_frames", sa.BigInteger(), nullable=False, comment="of these tracks"),
+        sa.Column(
+            "by_person",
+            sa.Float(precision=53),
+            nullable=False,
+            comment="share of the frames that a person named one by one",
+        ),
+        sa.Column("by_page", sa.Float(precision=53), nullable=False, comment="on pages, or by volunteers who agree"),
+        sa.Column("by_machine", sa.Float(precision=53), nullable=False, comment="carried names of the head"),
+        sa.Column("nameless", sa.Float(precision=53), nullable=False, comment="somebody looked, and could name nobody"),
+        sa.Column(
+            "expected_error",
+            sa.Float(precision=53),
+            nullable=False,
+            comment="share of the named frames, by calibrated probabilities",
+        ),
+        sa.Column(
+            "threshold",
+            sa.Float(precision=53),
+            nullable=True,
+            comment="probability from which names of the head are carried; null: none is",
+        ),
+        sa.Column(
+            "spent_s", sa.Float(precision=53), nullable=False, comment="seconds that people had answered for names"
+        ),
+        sa.Column(
+            "answers_to_go",
+            sa.Float(precision=53),
+            nullable=True,
+            comment="null: no number of answers reaches the goal",
+        ),
+        sa.Column(
+            "to_go_s", sa.Float(precision=53), nullable=True, comment="of the expert alone, if answers taught nothing"
+        ),
+        sa.Column(
+            "with_volunteers_s",
+            sa.Float(precision=53),
+            nullable=True,
+            comment="of the expert, if volunteers answer is_it first",
+        ),
+        sa.Column("volunteers_s", sa.Float(precision=53), nullable=True, comment="of these volunteers together"),
+        sa.Column("created_at", MOMENT, nullable=False),
+        sa.ForeignKeyConstraint(["head_model_id"], ["model.model_id"], name=op.f("fk_archive_forecast_head_model_id")),
+        sa.PrimaryKeyConstraint("forecast_id", name=op.f("pk_archive_forecast")),
+        comment="where the archive stood on its way to the goal, and what was expected to be left",
+    )
+    op.create_index(op.f("ix_archive_forecast_watermark_seq"), "archive_forecast", ["watermark_seq"])
 
 
 def _anew(table: str) -> None:
