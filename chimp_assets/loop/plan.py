@@ -27,6 +27,8 @@ from chimp_assets.database.work.queue import write_round
 from chimp_assets.errors import ChimpError
 from chimp_assets.loop.evidence import Doubt
 from chimp_assets.loop.minutes.forecasts import keep_forecast
+from chimp_assets.loop.minutes.names import read_archive_names
+from chimp_assets.loop.minutes.pages import PageOffer, pages_to_ask, read_offer, without_pages
 from chimp_assets.loop.pairs import doubts_to_ask, pairs_to_ask
 from chimp_assets.loop.pool import TrackSnapshot, pool_of, read_snapshot
 from chimp_assets.loop.rescore import name_asked_tracks
@@ -55,7 +57,8 @@ class PlanReport:
     lanes: items of each lane that asks for names; pairs, disputed: items of the other two; contradictions: answers that
     cannot all be true; follows: tracks whose name follows from answers about others, so that nobody is asked;
     proposals: merges to decide about; n_pool: tracks that could be asked; why: the reason of the phase;
-    without_embedding: live tracks that could not be considered because they have no (finite) embedding yet.
+    without_embedding: live tracks that could not be considered because they have no (finite) embedding yet; pages: on
+    which many tracks are confirmed at once.
     """
 
     round_id: int
@@ -70,6 +73,7 @@ class PlanReport:
     seconds: float
     why: str
     without_embedding: int
+    pages: int = 0
 
 
 def build_pool(db: Database, store: BlobStore, settings: Settings) -> TrackPool:
@@ -118,6 +122,9 @@ def plan_queue(
     pool = with_groups(db, settings, pool, ground.head if head is not None else None)
     policy = _policy(wanted, phase, drift_share)
     batch = wanted.batch if batch is None else batch
+    n_pool = _n_pool(pool)
+    pages = pages_to_ask(ground.offer if head else None, pool, ground.names, wanted.duplicate_likeness)
+    pool = without_pages(pool, pages)
     made = _planned(pool, head, policy, batch, seed, snapshot.watermark_seq, wanted.device)
     pairs = pairs_to_ask(db, pool, snapshot, made.rows, policy, wanted.pairs_per_round)
     doubts = doubts_to_ask(snapshot, set(pool.track[made.rows].tolist()), wanted.pairs_per_round)
@@ -136,7 +143,8 @@ def plan_queue(
         # Also in the cold phase: the plan knew this head, and found it too weak.
         head_model_id=ground.head.model_id if ground.head else None,
         watermark_seq=snapshot.watermark_seq,
-        n_pool=_n_pool(pool),
+        n_pool=n_pool,
+        pages=pages,
         **_items(pool, made, doubts, pairs),
     )
     return PlanReport(
@@ -148,7 +156,8 @@ def plan_queue(
         follows=int(np.count_nonzero(snapshot.state == FOLLOWS)),
         proposals=len(snapshot.conclusions.proposals),
         phase=phase,
-        n_pool=_n_pool(pool),
+        n_pool=n_pool,
+        pages=len(pages),
         seconds=time.perf_counter() - began,
         why=why,
         without_embedding=len(snapshot.track) - len(pool),
@@ -165,6 +174,7 @@ class _Ground:
     accuracy: float | None
     names: dict[int, str]
     snapshot: TrackSnapshot
+    offer: PageOffer | None
 
 
 def _read_ground(db: Database, settings: Settings) -> _Ground:
@@ -172,7 +182,8 @@ def _read_ground(db: Database, settings: Settings) -> _Ground:
         embedder, head = _required(champion(conn, "embedder")), champion(conn, "head")
         snapshot = read_snapshot(conn, settings)
         accuracy = _audit_accuracy(conn, head.model_id) if head else None
-        return _Ground(embedder, head, accuracy, _names(conn), snapshot)
+        offer = read_offer(conn, settings.acquisition, read_archive_names(conn, settings))
+        return _Ground(embedder, head, accuracy, _names(conn), snapshot, offer)
 
 
 def _policy(wanted: AcquisitionSettings, phase: Phase, drift_share: float) -> Policy:

@@ -31,6 +31,8 @@ from chimp_assets.database.labels.answers import effective_answers
 from chimp_assets.database.labels.events import last_seq
 from chimp_assets.database.labels.kinds import NAMING_KINDS
 from chimp_assets.database.tracks.families import reserved_mask
+from chimp_assets.database.work.pages import tracks_of_leased_pages
+from chimp_assets.database.work.seconds import is_answered_alone
 from chimp_assets.loop.evidence import Evidence, read_evidence
 from chimp_assets.monitoring.slices import DriftedTracks, drifted_tracks
 from chimp_assets.vision.embedding.bundle import read_embeddings
@@ -145,7 +147,7 @@ def _seconds(conn: sa.Connection, boxes: I64Array) -> F32Array:
     newest = (
         sa.select(t.track.c.n_detections, answer.seconds)
         .join_from(t.annotation, t.track, t.track.c.track_id == answer.track_id)
-        .where(answer.kind.in_(NAMING_KINDS), answer.seconds > 0)
+        .where(answer.kind.in_(NAMING_KINDS), answer.seconds > 0, is_answered_alone(answer))
         .order_by(answer.seq.desc())
         .limit(TIMED)
     )
@@ -177,12 +179,13 @@ def _answers(watermark_seq: int, repeat_after: int) -> sa.Select[Any]:
 
 
 def _leased(now: datetime) -> list[sa.Select[Any]]:
-    """The tracks that are on a screen now, both of a pair."""
+    """The tracks that are on a screen now, both of a pair, all of a page."""
     item = t.acquisition_queue.c
     held = sa.and_(item.state == "leased", item.leased_until >= now)
     return [
         sa.select(item.track_id).where(held).distinct(),
         sa.select(item.other_track_id).where(held, item.other_track_id.is_not(None)).distinct(),
+        tracks_of_leased_pages(now),
     ]
 
 

@@ -273,6 +273,10 @@ class AcquisitionSettings(Section):
         " answered between two plans lately, at least 40, none where nobody has the role volunteer; 0: none",
     )
     replan_after: int = Field(50, ge=1, description="a new plan is made when this many answers have landed")
+    named_by: Literal["people", "people_and_machine"] = Field(
+        "people_and_machine",
+        description="who may name tracks for good: with people alone, pages to confirm hold the surest names too",
+    )
     lease_minutes: float = Field(15.0, gt=0, description="an item that somebody claims is theirs this long")
     device: str = Field(
         "cpu",

@@ -37,6 +37,7 @@ from chimp_assets.database.schema import (
     app_user,
 )
 from chimp_assets.database.work.ballots import may_be_given
+from chimp_assets.database.work.pages import PageOfMany, write_pages
 
 MAX_CLAIM = 1_000
 REASON_LENGTH = 500
@@ -78,14 +79,16 @@ def write_round(
     reasons: Sequence[str],
     other_track_ids: Sequence[int | None] | None = None,
     individual_ids: Sequence[int | None] | None = None,
+    pages: Sequence[PageOfMany] = (),
 ) -> int:
     """Store a plan and make it the one that is asked; returns the round_id. One transaction.
 
-    Items that wait in earlier rounds, or whose lease has run out, are withdrawn; leased ones stay with their people.
+    Items and pages that wait in earlier rounds, or whose lease has run out, are withdrawn; leased ones stay with their
+    people.
     policy: JSON; track_ids: i64 [b]; lanes: of LANES; propensity: f64 [b] in (0, 1]; reasons are cut at 500
     characters; other_track_ids: the second track of each pair, None elsewhere; individual_ids: of the lane is_it, whom
-    the track may show, None elsewhere. A track is asked once, and so is a pair.
-    Raises ValueError when these do not fit together.
+    the track may show, None elsewhere; pages: of many tracks, the best first. A track is asked once, alone or on a
+    page, and so is a pair. Raises ValueError when these do not fit together.
     """
     n = len(track_ids)
     others = [None] * n if other_track_ids is None else [None if i is None else int(i) for i in other_track_ids]
@@ -96,6 +99,9 @@ def write_round(
     subjects = [frozenset({i, i if j is None else j}) for i, j in zip(_integers(track_ids), others, strict=True)]
     if len(set(subjects)) != n:
         raise ValueError("a plan asks about a track once, and about two different tracks once")
+    alone = {i for i, lane in zip(_integers(track_ids), lanes, strict=True) if lane not in (PAIRS, DISPUTED)}
+    if any(track_id in alone for page in pages for track_id in page.track_ids):
+        raise ValueError("a plan asks about a track once: alone, or on a page")
     if any((lane == PAIRS and other is None) or (lane not in SIDE_LANES and other is not None)
            for lane, other in zip(lanes, others, strict=True)):  # fmt: skip
         raise ValueError(f"the lane {PAIRS} asks about two tracks, others but {DISPUTED} about one")
@@ -136,6 +142,7 @@ def write_round(
                 "state": ["pending"] * n,
             },
         )
+        write_pages(conn, round_id, head_model_id, pages, now)
         return round_id
 
     return db.transact(work)
