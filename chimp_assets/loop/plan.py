@@ -14,19 +14,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import sqlalchemy as sa
 
+from chimp_assets.acquisition.minutes.is_it import NO_QUESTIONS, IsItQuestions
 from chimp_assets.acquisition.pairs import Pairs
 from chimp_assets.acquisition.plan import Plan, plan
 from chimp_assets.acquisition.policy import LaneError, Phase, Policy
 from chimp_assets.acquisition.pool import FOLLOWS, LinearHead, TrackPool
 from chimp_assets.acquisition.pool_pass.arithmetic import ArithmeticOf
 from chimp_assets.acquisition.pool_pass.on_cpu import OnCpu
-from chimp_assets.arrays import BoolArray, I32Array
+from chimp_assets.arrays import BoolArray, I32Array, rows_of
 from chimp_assets.database import schema as t
 from chimp_assets.database.labels.rewriting.cutting import forget_undone
 from chimp_assets.database.work.queue import write_round
 from chimp_assets.errors import ChimpError
 from chimp_assets.loop.evidence import Doubt
 from chimp_assets.loop.minutes.forecasts import keep_forecast
+from chimp_assets.loop.minutes.is_it import IsItOffer, is_it_to_ask, read_is_it, without_questions
 from chimp_assets.loop.minutes.names import read_archive_names
 from chimp_assets.loop.minutes.pages import PageOffer, pages_to_ask, read_offer, without_pages
 from chimp_assets.loop.pairs import doubts_to_ask, pairs_to_ask
@@ -58,7 +60,7 @@ class PlanReport:
     cannot all be true; follows: tracks whose name follows from answers about others, so that nobody is asked;
     proposals: merges to decide about; n_pool: tracks that could be asked; why: the reason of the phase;
     without_embedding: live tracks that could not be considered because they have no (finite) embedding yet; pages: on
-    which many tracks are confirmed at once.
+    which many tracks are confirmed at once; is_it: tracks about which volunteers are asked "is this X?".
     """
 
     round_id: int
@@ -74,6 +76,7 @@ class PlanReport:
     why: str
     without_embedding: int
     pages: int = 0
+    is_it: int = 0
 
 
 def build_pool(db: Database, store: BlobStore, settings: Settings) -> TrackPool:
@@ -123,11 +126,16 @@ def plan_queue(
     policy = _policy(wanted, phase, drift_share)
     batch = wanted.batch if batch is None else batch
     n_pool = _n_pool(pool)
+    is_it = is_it_to_ask(ground.is_it if head else None, pool, wanted)
+    pool = without_questions(pool, is_it)
     pages = pages_to_ask(ground.offer if head else None, pool, ground.names, wanted.duplicate_likeness)
     pool = without_pages(pool, pages)
     made = _planned(pool, head, policy, batch, seed, snapshot.watermark_seq, wanted.device)
-    pairs = pairs_to_ask(db, pool, snapshot, made.rows, policy, wanted.pairs_per_round)
-    doubts = doubts_to_ask(snapshot, set(pool.track[made.rows].tolist()), wanted.pairs_per_round)
+    if not len(is_it):
+        is_it = is_it_to_ask(ground.is_it if head else None, pool, wanted, made.rows)
+    asked = np.concatenate([made.rows, rows_of(pool.track, is_it.track)])
+    pairs = pairs_to_ask(db, pool, snapshot, asked, policy, wanted.pairs_per_round)
+    doubts = doubts_to_ask(snapshot, set(pool.track[asked].tolist()), wanted.pairs_per_round)
     round_id = write_round(
         db,
         policy=_in_words(
@@ -145,7 +153,7 @@ def plan_queue(
         watermark_seq=snapshot.watermark_seq,
         n_pool=n_pool,
         pages=pages,
-        **_items(pool, made, doubts, pairs),
+        **_items(pool, made, doubts, pairs, is_it),
     )
     return PlanReport(
         round_id=round_id,
@@ -158,6 +166,7 @@ def plan_queue(
         phase=phase,
         n_pool=n_pool,
         pages=len(pages),
+        is_it=len(is_it),
         seconds=time.perf_counter() - began,
         why=why,
         without_embedding=len(snapshot.track) - len(pool),
@@ -175,6 +184,7 @@ class _Ground:
     names: dict[int, str]
     snapshot: TrackSnapshot
     offer: PageOffer | None
+    is_it: IsItOffer | None
 
 
 def _read_ground(db: Database, settings: Settings) -> _Ground:
@@ -182,8 +192,10 @@ def _read_ground(db: Database, settings: Settings) -> _Ground:
         embedder, head = _required(champion(conn, "embedder")), champion(conn, "head")
         snapshot = read_snapshot(conn, settings)
         accuracy = _audit_accuracy(conn, head.model_id) if head else None
-        offer = read_offer(conn, settings.acquisition, read_archive_names(conn, settings))
-        return _Ground(embedder, head, accuracy, _names(conn), snapshot, offer)
+        naming = read_archive_names(conn, settings)
+        offer = read_offer(conn, settings.acquisition, naming)
+        is_it = read_is_it(conn, settings.acquisition, naming)
+        return _Ground(embedder, head, accuracy, _names(conn), snapshot, offer, is_it)
 
 
 def _policy(wanted: AcquisitionSettings, phase: Phase, drift_share: float) -> Policy:
@@ -232,19 +244,25 @@ def _n_pool(pool: TrackPool) -> int:
     return sum(int(np.count_nonzero(may)) for may in (pool.may_train(), pool.may_audit(), pool.may_examine()))
 
 
-def _items(pool: TrackPool, made: Plan, doubts: list[Doubt], pairs: Pairs) -> dict[str, Any]:
-    """The columns of a round's items: names first, then doubts, then pairs."""
+def _items(
+    pool: TrackPool, made: Plan, doubts: list[Doubt], pairs: Pairs, is_it: IsItQuestions = NO_QUESTIONS
+) -> dict[str, Any]:
+    """The columns of a round's items: names first, then doubts, then pairs, then "is this X?"."""
+    n_pairs = len(pairs.one)
     return {
         "track_ids": [
             *pool.track[made.rows].tolist(), *(doubt.track_id for doubt in doubts), *pool.track[pairs.one].tolist(),
+            *is_it.track.tolist(),
         ],
         "other_track_ids": [
             *[None] * len(made), *(doubt.other_track_id for doubt in doubts), *pool.track[pairs.other].tolist(),
+            *[None] * len(is_it),
         ],
-        "lanes": [*made.lanes, *[t.DISPUTED] * len(doubts), *[t.PAIRS] * len(pairs.one)],
+        "individual_ids": [*[None] * (len(made) + len(doubts) + n_pairs), *is_it.individual.tolist()],
+        "lanes": [*made.lanes, *[t.DISPUTED] * len(doubts), *[t.PAIRS] * n_pairs, *[t.IS_IT] * len(is_it)],
         # Doubts and pairs follow from the pool and the answers: nothing is drawn.
-        "propensity": [*made.propensity.tolist(), *[1.0] * (len(doubts) + len(pairs.one))],
-        "reasons": [*made.reasons, *(doubt.reason for doubt in doubts), *pairs.reasons],
+        "propensity": [*made.propensity.tolist(), *[1.0] * (len(doubts) + n_pairs), *is_it.propensity.tolist()],
+        "reasons": [*made.reasons, *(doubt.reason for doubt in doubts), *pairs.reasons, *is_it.reasons],
     }  # fmt: skip
 
 
