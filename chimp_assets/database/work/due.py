@@ -334,8 +334,9 @@ def queue_due(conn: sa.Connection, settings: Settings) -> Readiness:
     """A plan is due when enough answers have landed since the last one, when a model is new, when an alert about tracks
     has opened, or when few items wait and something is new: labels, models or embeddings.
 
-    Items that ask for names, pairs and "is this X?" are counted apart: a full queue of one kind helps nobody who answers
-    another. Pairs, and questions for volunteers, are few when less than a quarter of those of the last plan wait.
+    Items that ask for names, pairs and "is this X?" are counted apart: a full queue of one kind helps nobody who
+    answers another. Pairs, and questions for volunteers, are few when less than a quarter of those of the last plan
+    wait.
     """
     embedder = conn.scalar(
         sa.select(t.model.c.model_id).where(t.model.c.task == "embedder", t.model.c.state == "champion")
