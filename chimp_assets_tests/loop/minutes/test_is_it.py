@@ -21,12 +21,12 @@ from chimp_assets_tests.loop.test_planning import World
 
 @pytest.fixture
 def world(home: Home) -> World:
-    """A world whose champion head gives every track FF with 0.6. Nobody opens pages."""
+    """A world whose champion head gives every track FF with 0.45: likely, and not likely enough for a page."""
     made = World(home)
     head = made.add_head(0.9)
     who = made.individual_id("FF")
     with made.db.write() as conn:
-        rows = [{"model_id": head, "track_id": i, "rank": 1, "individual_id": who, "probability": 0.6}
+        rows = [{"model_id": head, "track_id": i, "rank": 1, "individual_id": who, "probability": 0.45}
                 for i in made.tracks]  # fmt: skip
         conn.execute(sa.insert(t.prediction), rows)
     return made
@@ -76,8 +76,8 @@ def test_volunteers_are_asked_what_the_plan_leaves_and_nothing_closed(world: Wor
     answered, denied, *_ = world.open_to_training
     world.answer("identify", answered, "FF")
     with world.db.write() as conn:
-        conn.execute(sa.insert(t.track_evidence).values(
-            track_id=denied, individual_id=world.individual_id("FF"), n_yes=0, n_no=1, state="denied", seq=0))  # fmt: skip
+        no = {"track_id": denied, "individual_id": world.individual_id("FF"), "n_yes": 0, "n_no": 1}
+        conn.execute(sa.insert(t.track_evidence).values(**no, state="denied", seq=0))
     report = planned(world)
     items = asked(world)
     assert report.is_it == len(items) > 0
