@@ -63,7 +63,8 @@ class BatchFacts:
         )
         a = annotation.c
         columns = (
-            a.annotation_id, a.seq, a.kind, a.track_id, a.other_track_id, a.item_id, a.annotator_id, a.fingerprint
+            a.annotation_id, a.seq, a.kind, a.track_id, a.other_track_id, a.item_id, a.annotator_id, a.fingerprint,
+            a.lane,
         )  # fmt: skip
         for row in rows_in_parts(conn, lambda part: sa.select(*columns).where(a.annotation_id.in_(part)), ids):
             self.known[row.annotation_id] = dict(row._mapping)

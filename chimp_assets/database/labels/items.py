@@ -3,7 +3,7 @@
 Belongs here: which items a batch of events may touch, what each event does to them, and storing that. Does not belong
 here: claiming and giving back (`work.queue`), and whether an event is accepted (`judgement`).
 
-An item of the lane `is_it` waits until enough people have spoken (`_store_is_it`): no single event settles it.
+An item of the lane `is_it` waits until enough people have spoken: no single event settles it, `work.ballots` does.
 """
 
 from __future__ import annotations
@@ -17,18 +17,17 @@ import sqlalchemy as sa
 
 from chimp_assets.database.connection.parameters import in_parts, rows_in_parts
 from chimp_assets.database.labels.answers import answer_kinds, answered_pairs
-from chimp_assets.database.labels.evidence import ENOUGH
-from chimp_assets.database.labels.kinds import ANSWER_KINDS, EVIDENCE_KINDS, pair_of, subject_of
-from chimp_assets.database.labels.label_event import LabelEvent
-from chimp_assets.database.schema import (
-    DISPUTED,
-    IS_IT,
-    PAIRS,
-    acquisition_queue,
-    individual,
-    standing_answer,
-    track_evidence,
+from chimp_assets.database.labels.kinds import (
+    ANSWER_KINDS,
+    EVIDENCE_KINDS,
+    UNDECIDED_KINDS,
+    is_word,
+    pair_of,
+    subject_of,
 )
+from chimp_assets.database.labels.label_event import LabelEvent
+from chimp_assets.database.schema import DISPUTED, IS_IT, PAIRS, acquisition_queue, individual
+from chimp_assets.database.work import ballots
 
 WAITING = ("pending", "leased")
 DONE = ("answered", "skipped")
@@ -68,7 +67,8 @@ class AskedItem:
         said about one individual no question for a name."""
         kind, pair = row["kind"], pair_of(row)
         if self.lane == IS_IT:
-            return row["track_id"] == self.track_id and (self._is_about_whom(row) or (kind == "skip" and not pair))
+            passes = kind in UNDECIDED_KINDS and not pair
+            return row["track_id"] == self.track_id and (passes or self._is_about_whom(row))
         if self.other_track_id is not None:
             return bool(pair)
         return kind == "merge" or (not pair and kind in (*ANSWER_KINDS, "skip", "split"))
@@ -102,7 +102,7 @@ class TouchedItems:
         live_of = {event.track_id for event in events if event.track_id is not None}
         done_of = {row["track_id"] for row in retracted if row["track_id"] is not None}
         # Whether enough people have spoken may change either way when a word is taken back.
-        live_of |= {row["track_id"] for row in retracted if row["kind"] in EVIDENCE_KINDS}
+        live_of |= {row["track_id"] for row in retracted if is_word(row)}
         q, same = acquisition_queue.c, individual.c.same_as_id
         whom = sa.func.coalesce(same, q.individual_id).label("individual_id")
         items = sa.select(
@@ -136,8 +136,7 @@ class TouchedItems:
     def settle_by(self, row: dict[str, Any]) -> None:
         """An event was accepted, and it is no retraction: it settles the item that asked and those with its subject."""
         kind = row["kind"]
-        if kind in EVIDENCE_KINDS or (kind == "skip" and row["asked_in"] == IS_IT):
-            # Who passes on "is this X?" passes on nothing else.
+        if is_word(row):
             self._spoken_of |= self._about_whom(row)
             return
         touched = {row["item_id"]} if row["item_id"] is not None else set()
@@ -163,15 +162,14 @@ class TouchedItems:
     def _about_whom(self, row: dict[str, Any]) -> set[int]:
         """Items of the lane is_it that an event, or taking it back, may settle or reopen."""
         found = {row["item_id"]} if row["item_id"] is not None else set()
-        if row["kind"] in EVIDENCE_KINDS:
+        if is_word(row):
             found |= {i for i, item in self._items.items() if item.track_id == row["track_id"]}
         return {i for i in found if i in self._items and self._items[i].lane == IS_IT}
 
     def reopen_after(self, retracted: dict[str, Any]) -> None:
         """An event was retracted: the item that asked for it waits again."""
         item_id, subject = retracted["item_id"], subject_of(retracted)
-        asked_by = self.get(item_id)
-        if retracted["kind"] in EVIDENCE_KINDS or (asked_by is not None and asked_by.lane == IS_IT):
+        if is_word(retracted):
             self._spoken_of |= self._about_whom(retracted)
             return
         done = {i: item for i, item in self._items.items() if item.state in DONE and item.lane != IS_IT}
@@ -192,7 +190,7 @@ class TouchedItems:
         """Writes the states. What was retracted is asked again only where no other answer stands."""
         for state in (*DONE, "withdrawn"):
             _write_state(conn, state, [item_id for item_id, settled in self._settled.items() if settled == state])
-        _store_is_it(conn, {item_id: self._items[item_id] for item_id in self._spoken_of - self._settled.keys()})
+        ballots.settle(conn, self._spoken_of)
         if not self._reopened:
             return
         items = {item_id: self._items[item_id] for item_id in sorted(self._reopened)}
@@ -205,27 +203,6 @@ class TouchedItems:
             if item.lane == DISPUTED or not (item.subject in settled or item.subject <= named.keys())
         ]
         _write_state(conn, "pending", waiting)
-
-
-def _store_is_it(conn: sa.Connection, items: dict[int, AskedItem]) -> None:
-    """Writes the states of items of the lane is_it that somebody has spoken about, after `track_evidence`: answered
-    once people agree, deny or are two who do not; else they wait for the next person, but where an answer stands."""
-    if not items:
-        return
-    e, tracks = track_evidence.c, {item.track_id for item in items.values()}
-    said = sa.select(e.track_id, e.individual_id, e.state, (e.n_yes + e.n_no).label("people"))
-    heard = {
-        (row.track_id, row.individual_id)
-        for row in rows_in_parts(conn, lambda part: said.where(e.track_id.in_(part)), tracks)
-        if row.state != "open" or row.people >= ENOUGH
-    }
-    s = standing_answer.c
-    rows = rows_in_parts(conn, lambda part: sa.select(s.track_id).where(s.track_id.in_(part)), tracks)
-    named = {row.track_id for row in rows}
-    answered = {i for i, item in items.items() if (item.track_id, item.individual_id) in heard}
-    _write_state(conn, "answered", sorted(i for i in answered if items[i].state in (*WAITING, *DONE)))
-    waiting = (i for i in items.keys() - answered if items[i].state in (*WAITING, *DONE))
-    _write_state(conn, "pending", sorted(i for i in waiting if items[i].track_id not in named))
 
 
 def _write_state(conn: sa.Connection, state: str, item_ids: Collection[int]) -> None:

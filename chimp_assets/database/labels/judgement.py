@@ -27,6 +27,7 @@ from chimp_assets.database.people.names import doubt_about, fault_in, looks
 from chimp_assets.database.schema import (
     ANNOTATION_KINDS,
     CORRECTING_ROLES,
+    IS_IT,
     LANES,
     frame,
     individual,
@@ -55,15 +56,16 @@ def judge(conn: sa.Connection, event: LabelEvent, facts: BatchFacts) -> tuple[di
     if event.item_id is not None and (item is None or not item.asks_about(row)):
         about = "whether these two tracks are one animal" if item and item.other_track_id else "about this track"
         raise Rejection("item_id", f"queue item {event.item_id} does not ask {about}")
-    # For the queue, not stored: whom the words mean now, and by what the person was asked.
+    # For the queue, not stored: whom the words mean now.
     row["as_merged"] = facts.same.get(row["individual_id"], row["individual_id"])
-    row["asked_in"] = item.lane if item is not None else None
     now = datetime.now(UTC)
     lane, propensity, item_id = event.lane, event.propensity, event.item_id
     if item is not None:
         lane, propensity = item.lane, item.propensity
         takes_back = event.kind == "retract"
-        if not takes_back and (item.is_held_by_another(row["annotator_id"], now) or not item.is_answered_by(row)):
+        # Several people answer "is this X?", whoever holds it.
+        held = item.lane != IS_IT and item.is_held_by_another(row["annotator_id"], now)
+        if not takes_back and (held or not item.is_answered_by(row)):
             # An unasked answer: stored, but without the item's lane and propensity; the item keeps waiting.
             lane, propensity, item_id = FREE, None, None
     if event.kind in NAMING_KINDS and row["individual_id"] is None:

@@ -8,6 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import sqlalchemy as sa
+
+from chimp_assets.database.schema import IS_IT
+
 # What may be the effective answer of a track. A skip is an event, never an answer.
 ANSWER_KINDS = ("identify", "unknown", "new_individual", "not_animal", "bad_box", "cannot_tell")
 NAMING_KINDS = ("identify", "new_individual")
@@ -16,6 +20,8 @@ PAIR_KINDS = ("merge", "same", "different")
 PAIR_ANSWER_KINDS = ("same", "different", "cannot_tell")
 # Whether a track shows one individual. Neither is an answer of the track: what follows from them is `track_evidence`.
 EVIDENCE_KINDS = ("is_individual", "not_individual")
+# Who is asked whether it is X may also pass. In the lane is_it these are about that question alone.
+UNDECIDED_KINDS = ("cannot_tell", "skip")
 # What names an individual by its anim_id.
 ABOUT_SOMEBODY = (*NAMING_KINDS, *EVIDENCE_KINDS)
 
@@ -26,6 +32,20 @@ def pair_of(row: dict[str, Any]) -> frozenset[int]:
         row["kind"] in ("cannot_tell", "skip") and row["other_track_id"] is not None
     )
     return frozenset({row["track_id"], row["other_track_id"]}) if about_two else frozenset()
+
+
+def is_word(row: dict[str, Any]) -> bool:
+    """Whether an event is a word about one individual: evidence, or that somebody asked for it could not tell."""
+    undecided = row["kind"] in UNDECIDED_KINDS and row["other_track_id"] is None
+    return row["kind"] in EVIDENCE_KINDS or (undecided and row["lane"] == IS_IT)
+
+
+def is_answer(event: sa.FromClause) -> sa.ColumnElement[bool]:
+    """Of `annotation`: an answer about one track. That nobody can tell is one only where it is about the track, not
+    about a pair, and not about one individual of whom somebody was asked."""
+    a = event.c
+    about_track = sa.and_(a.other_track_id.is_(None), a.lane != IS_IT)
+    return sa.and_(a.kind.in_(ANSWER_KINDS), sa.or_(a.kind != "cannot_tell", about_track))
 
 
 def subject_of(row: dict[str, Any]) -> frozenset[int]:
