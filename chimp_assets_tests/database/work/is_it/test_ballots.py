@@ -192,7 +192,10 @@ def test_whatever_people_do_nobody_is_asked_twice_and_items_follow_the_answers(w
             who, of = rng.choice(sorted(said))
             record_events(world, [event("retract", supersedes=said.pop((who, of))[1], annotator=who)])
         elif rng.random() < 0.05:
-            items = dict(zip(ask(world, tracks), tracks, strict=True))
+            # As a plan does: what is on a screen now is not asked again.
+            kept = {item_id: of for item_id, of in items.items() if state_of(world, item_id) == "leased"}
+            free = [of for of in tracks if of not in kept.values()]
+            items = kept | dict(zip(ask(world, free), free, strict=True))
         else:
             for item in take(world, name, 2):
                 assert (name, item.track_id) not in said
