@@ -30,8 +30,8 @@ class Policy:
 
     shares: lane -> share, adding up to 1. identity_cap, video_cap, place_cap: largest share of the picks of the
     boundary lane, and of the frames lane, with one predicted class, of one video, of one camera and day; each in
-    (0, 1], passed only where nothing else is left. value_weight: how far the number of boxes that an answer names, and the
-    seconds it takes, enter in the boundary lane (0: not at all; 1: in proportion, within a factor of two).
+    (0, 1], passed only where nothing else is left. value_weight: how far the number of boxes that an answer names, and
+    the seconds it takes, enter in the boundary lane (0: not at all; 1: in proportion, within a factor of two).
     duplicate_likeness: cosine from which two tracks of one video are asked once. drift_share: of the batch, for what
     changed (`TrackPool.drifted`), taken from the other training lanes in proportion. groups_share: part of the audit's
     items that goes to groups with too few answers, where there are some. worth: what the frames lane takes a track to

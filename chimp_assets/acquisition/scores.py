@@ -121,15 +121,14 @@ def first_probability_within(top: TopTwo) -> tuple[F32Array, F32Array]:
     with np.errstate(over="ignore", invalid="ignore"):
         # Jensen's inequality: the mean of exp is no less than exp of the mean.
         mean = (top.total - top.first) / n_others - _ROUNDING * np.sqrt(top.squares)
-        others = np.maximum(np.exp(top.second - top.first), n_others * np.exp(mean - top.first))
+        others: F32Array = np.maximum(np.exp(top.second - top.first), n_others * np.exp(mean - top.first))
         least: F32Array = np.float32(0.9999) / (1 + _others_at_most(top))
-        most: F32Array = np.minimum(np.float32(1.0001) / (1 + others), np.float32(1))
-        return least, most
+        return least, np.float32(1.0001) / (1 + others)
 
 
 def first_probability(top: TopTwo, rows: I64Array) -> F32Array:
     """The probability of the first class of some rows, from logits whose largest was overwritten with -inf. f32 [m]."""
-    probability: F32Array = 1 / (1 + _others(top, rows))
+    probability: F32Array = np.float32(1) / (1 + _others(top, rows))
     return probability
 
 

@@ -35,9 +35,8 @@ def frames(draft: Draft, count: int, rng: np.random.Generator) -> LanePicks:
 def frames_reason(n: int, seconds: float, name: str, probability: float, counts: bool) -> str:
     """The sentence beside a track. n: its frames; seconds: expected; name: whom the model says; counts: whether that
     name is carried without a person."""
-    whole = max(1, round(seconds))
     return (
-        f"{n:,} {'frame' if n == 1 else 'frames'} for some {whole} {'second' if whole == 1 else 'seconds'}: "
+        f"{n:,} {'frame' if n == 1 else 'frames'} for some {max(2, round(seconds))} seconds: "
         f"the model says {name} ({probability:.0%})."
         + (" That name counts already; you are asked because so many frames would be wrong with it." if counts else "")
     )

@@ -6,7 +6,9 @@ pass over a pool (`pool_pass`), thresholds and forecasts (`goal`).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -28,6 +30,14 @@ class FrameWorth:
     threshold: float = NO_NAMES
     line: ChanceLine = field(default_factory=ChanceLine)
     prices: Prices = field(default_factory=Prices)
+
+    @classmethod
+    def kept(cls, policy: Mapping[str, Any]) -> FrameWorth:
+        """As the policy of a round keeps it; the default where it keeps none."""
+        worth = policy.get("worth")
+        if worth is None:
+            return cls()
+        return cls(float(worth["threshold"]), ChanceLine(**worth["line"]), Prices(**worth["prices"]))
 
     def of(self, frames: F32Array, p: F32Array) -> F32Array:
         """Frames a second, f32 [n]. frames: f32 [n], boxes; p: f32 [n], what the head gives its first name."""
