@@ -87,7 +87,7 @@ def plan(
     wanted = share_out(
         policy.shares,
         b,
-        n_train=int(np.count_nonzero(trainable)),
+        n_train=int(np.count_nonzero(pool.may_name() if policy.shares.get("frames") else trainable)),
         n_audit=n_plain + for_groups,
         n_repeat=int(np.count_nonzero(pool.may_repeat())) if policy.shares.get(REPEAT) else 0,
     )
@@ -176,7 +176,8 @@ def _open_draft(
     found = one_pass(
         pool,
         head,
-        trainable,
+        # Each lane leaves out what it may not ask.
+        pool.may_name() if "frames" in training else trainable,
         m_unsure=looked_at if "boundary" in training else 0,
         m_novel=max(NOVEL_CANDIDATES, SPARE * training["novel"]) if "novel" in training else 0,
         anchors=pool.emb[anchors].astype(np.float32),

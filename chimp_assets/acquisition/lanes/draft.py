@@ -67,9 +67,15 @@ class Draft:
         """Which rows need no question of their own: bool [m]."""
         return self.asked.already(rows, self.policy.duplicate_likeness, self.chosen)
 
-    def choosable(self, found: _Found) -> _Found:
-        """The rows that no lane has taken and whose near-duplicates have not been asked, best first."""
-        found = found.at(self.open[found.rows])
+    def choosable(self, found: _Found, opened: bool = False) -> _Found:
+        """The rows that no lane has taken and whose near-duplicates have not been asked, best first.
+
+        opened: also those of the reserve that were opened.
+        """
+        may = self.open[found.rows]
+        if opened and self.pool.opened is not None:
+            may |= self.pool.opened[found.rows]
+        found = found.at(may)
         return found.at(~self.asked_already(found.rows))
 
     def capped_groups(self, rows: I64Array, count: int) -> list[tuple[I32Array, int]]:

@@ -20,7 +20,7 @@ def frames(draft: Draft, count: int, rng: np.random.Generator) -> LanePicks:
     """The tracks worth most, as far as the caps on cameras and days, videos and individuals allow."""
     assert draft.head is not None  # the lane needs a head, so the pass was made
     assert draft.found is not None
-    found = draft.choosable(draft.found.worthy)
+    found = draft.choosable(draft.found.worthy, opened=True)
     groups = [*draft.capped_groups(found.rows, count), (found.top1, draft.identity_cap(count))]
     picked = found.at(spread(np.arange(len(found.rows)), groups)[:count])
     n = draft.pool.value[picked.rows]

@@ -90,7 +90,7 @@ def read_archive_names(conn: sa.Connection, settings: Settings) -> TrackNaming |
         kept = asked != _NOT_AN_ANIMAL
         track_id, frames, asked = track_id[kept], frames[kept], asked[kept]
     probability, individual_id = first_names(conn, head.model_id, track_id, same)
-    audit, truth = audit_answers(conn, watermark, same)
+    audit, truth = audit_truth(conn, watermark, same)
     here, row = located(track_id, audit)
     here &= probability[row] > 0
     line = fit(probability[row[here]], individual_id[row[here]] == truth[here])
@@ -135,7 +135,7 @@ def first_names(
     return probability, individual_id
 
 
-def audit_answers(conn: sa.Connection, watermark_seq: int, same: dict[int, int]) -> tuple[I64Array, I64Array]:
+def audit_truth(conn: sa.Connection, watermark_seq: int, same: dict[int, int]) -> tuple[I64Array, I64Array]:
     """Tracks of the audit that a person named or called unknown, i64 [k], and who they are, i64 [k], below 0: unknown.
 
     They alone say how far a head's names are true: the audit asked whatever a head thought, and no head learned from

@@ -40,7 +40,7 @@ from chimp_assets.acquisition.scores import class_probabilities
 from chimp_assets.arrays import BoolArray, F64Array, I64Array, located
 from chimp_assets.database import schema as t
 from chimp_assets.database.individuals.merges import as_merged, merged_ids
-from chimp_assets.loop.minutes.names import audit_answers
+from chimp_assets.loop.minutes.names import audit_truth
 from chimp_assets.loop.minutes.prices import learned_prices
 
 SAMPLE = 1 << 16
@@ -63,7 +63,7 @@ class PlanGround:
 def read_plan_ground(conn: sa.Connection, watermark_seq: int) -> PlanGround:
     """As of a watermark of labels, in the snapshot of the plan."""
     same = merged_ids(conn)
-    return PlanGround(learned_prices(conn, watermark_seq), _goal(conn), *audit_answers(conn, watermark_seq, same), same)
+    return PlanGround(learned_prices(conn, watermark_seq), _goal(conn), *audit_truth(conn, watermark_seq, same), same)
 
 
 def frame_worth(
