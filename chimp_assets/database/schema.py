@@ -94,7 +94,7 @@ LANES = (
     "typical", "boundary", "rare", "novel", "frames", "drift", "audit", "groups", "promise", "repeat", "pairs",
     "disputed", "is_it", "grid", "import", "free",
 )  # fmt: skip
-PAIRS, DISPUTED, IS_IT, GRID, PROMISE = "pairs", "disputed", "is_it", "grid", "promise"
+PAIRS, DISPUTED, IS_IT, GRID, PROMISE, FRAMES = "pairs", "disputed", "is_it", "grid", "promise", "frames"
 MEASURING_LANES = ("audit", "groups")
 """Drawn from the reserve to measure models: their answers never teach one."""
 # Not names: is it one animal, which of these answers is wrong, is this X? Only who asks for them gets them.

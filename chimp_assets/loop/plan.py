@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import sqlalchemy as sa
 
+from chimp_assets.acquisition.minutes.goal import Reach
 from chimp_assets.acquisition.minutes.is_it import NO_QUESTIONS, IsItQuestions
+from chimp_assets.acquisition.minutes.worth import FrameWorth
 from chimp_assets.acquisition.pairs import Pairs
 from chimp_assets.acquisition.plan import Plan, plan
 from chimp_assets.acquisition.policy import LaneError, Phase, Policy
@@ -31,6 +33,7 @@ from chimp_assets.loop.minutes.forecasts import keep_forecast
 from chimp_assets.loop.minutes.is_it import IsItOffer, is_it_to_ask, read_is_it, without_questions
 from chimp_assets.loop.minutes.names import read_archive_names
 from chimp_assets.loop.minutes.pages import PageOffer, pages_to_ask, read_offer, without_pages
+from chimp_assets.loop.minutes.worth import PlanGround, frame_worth, read_plan_ground
 from chimp_assets.loop.pairs import doubts_to_ask, pairs_to_ask
 from chimp_assets.loop.pool import TrackSnapshot, pool_of, read_snapshot
 from chimp_assets.loop.rescore import name_asked_tracks
@@ -123,14 +126,20 @@ def plan_queue(
     drift_share = settings.monitoring.drift_share if snapshot.drifted is not None else 0.0
     head, phase, why = _phase(store, settings, ground)
     pool = with_groups(db, settings, pool, ground.head if head is not None else None)
-    policy = _policy(wanted, phase, drift_share)
+    # The watermark makes rounds independent of each other: with one stream of random numbers for all of them, the
+    # second audit sample would lie beside the first.
+    stream = [seed % (1 << 63), snapshot.watermark_seq]
+    # A stream of its own for the sample: the lanes draw the same whatever it takes.
+    sample_rng = np.random.default_rng([*stream, 1])
+    worth, named = frame_worth(pool, head, ground.minutes, sample_rng) if head else (FrameWorth(), None)
+    policy = _policy(wanted, phase, drift_share, worth)
     batch = wanted.batch if batch is None else batch
     n_pool = _n_pool(pool)
     is_it = is_it_to_ask(ground.is_it if head else None, pool, wanted)
     pool = without_questions(pool, is_it)
     pages = pages_to_ask(ground.offer if head else None, pool, ground.names, wanted.duplicate_likeness)
     pool = without_pages(pool, pages)
-    made = _planned(pool, head, policy, batch, seed, snapshot.watermark_seq, wanted.device)
+    made = _planned(pool, head, policy, batch, np.random.default_rng(stream), wanted.device)
     if not len(is_it):
         is_it = is_it_to_ask(ground.is_it if head else None, pool, wanted, made.rows)
     asked = np.concatenate([made.rows, rows_of(pool.track, is_it.track)])
@@ -144,6 +153,7 @@ def plan_queue(
             batch=batch,
             pairs_per_round=wanted.pairs_per_round,
             why=why,
+            **_minutes(ground.minutes, named),
             **waiting_for_groups(pool, made),
         ),
         seed=seed,
@@ -176,13 +186,14 @@ def plan_queue(
 @dataclass(frozen=True)
 class _Ground:
     """What a plan starts from. accuracy: of the head on the audit, None where it was not measured; names: of
-    individuals, by key."""
+    individuals, by key; minutes: prices, the goal and the audit's answers."""
 
     embedder: ModelRow
     head: ModelRow | None
     accuracy: float | None
     names: dict[int, str]
     snapshot: TrackSnapshot
+    minutes: PlanGround
     offer: PageOffer | None
     is_it: IsItOffer | None
 
@@ -192,13 +203,14 @@ def _read_ground(db: Database, settings: Settings) -> _Ground:
         embedder, head = _required(champion(conn, "embedder")), champion(conn, "head")
         snapshot = read_snapshot(conn, settings)
         accuracy = _audit_accuracy(conn, head.model_id) if head else None
+        minutes = read_plan_ground(conn, snapshot.watermark_seq)
         naming = read_archive_names(conn, settings)
-        offer = read_offer(conn, settings.acquisition, naming)
-        is_it = read_is_it(conn, settings.acquisition, naming)
-        return _Ground(embedder, head, accuracy, _names(conn), snapshot, offer, is_it)
+        offer = read_offer(conn, settings.acquisition, naming, minutes.goal)
+        is_it = read_is_it(conn, settings.acquisition, naming, minutes.goal)
+        return _Ground(embedder, head, accuracy, _names(conn), snapshot, minutes, offer, is_it)
 
 
-def _policy(wanted: AcquisitionSettings, phase: Phase, drift_share: float) -> Policy:
+def _policy(wanted: AcquisitionSettings, phase: Phase, drift_share: float, worth: FrameWorth) -> Policy:
     return Policy(
         phase,
         wanted.warm_shares if phase == "warm" else wanted.cold_shares,
@@ -210,13 +222,23 @@ def _policy(wanted: AcquisitionSettings, phase: Phase, drift_share: float) -> Po
         duplicate_likeness=wanted.duplicate_likeness,
         drift_share=drift_share,
         groups_share=wanted.groups_share,
+        worth=worth,
     )
+
+
+def _minutes(ground: PlanGround, named: Reach | None) -> dict[str, Any]:
+    """What a round keeps of the goal and of how far its head named the pool, to explain its choices."""
+    if named is None:
+        return {}
+    return {"goal": asdict(ground.goal), "reach": {key: round(value, 6) for key, value in asdict(named).items()}}
 
 
 def _in_words(policy: Policy, snapshot: TrackSnapshot, **values: Any) -> str:
     """The policy of a round as JSON; of alerts only where there are some that act."""
     kept = {**asdict(policy), **values}
     del kept["groups_share"]  # what came of it is among the values
+    if policy.phase == "cold":
+        del kept["worth"]  # no lane of it asks what frames are worth
     if snapshot.drifted is None:
         del kept["drift_share"]
     else:
@@ -225,11 +247,8 @@ def _in_words(policy: Policy, snapshot: TrackSnapshot, **values: Any) -> str:
 
 
 def _planned(
-    pool: TrackPool, head: LinearHead | None, policy: Policy, batch: int, seed: int, watermark_seq: int, device: str
+    pool: TrackPool, head: LinearHead | None, policy: Policy, batch: int, rng: np.random.Generator, device: str
 ) -> Plan:
-    # The watermark makes rounds independent of each other: with one stream of random numbers for all of them, the
-    # second audit sample would lie beside the first.
-    rng = np.random.default_rng([seed % (1 << 63), watermark_seq])
     try:
         return plan(pool, head, policy, batch, rng, arithmetic_on(device))
     except LaneError as error:

@@ -316,7 +316,7 @@ def _teaching_labels(conn: sa.Connection, settings: Settings) -> tuple[int, int]
     """(tracks, individuals) that a training set made now would hold, give or take tracks that were cut or joined."""
     answer = effective_answers().subquery("answer")
     rows = conn.execute(
-        sa.select(answer.c.track_id, answer.c.individual_id)
+        sa.select(answer.c.track_id, answer.c.individual_id, answer.c.lane)
         .join(t.track, t.track.c.track_id == answer.c.track_id)
         .join(t.split_assignment, t.split_assignment.c.video_id == t.track.c.video_id)
         .where(
@@ -327,6 +327,7 @@ def _teaching_labels(conn: sa.Connection, settings: Settings) -> tuple[int, int]
     ).all()
     track_id = np.array([row.track_id for row in rows], np.int64)
     teaches = ~reserved_mask(conn, track_id, settings.seed, settings.acquisition.audit_reserve)
+    teaches |= np.array([row.lane == t.FRAMES for row in rows], bool)
     return int(teaches.sum()), len({row.individual_id for row, yes in zip(rows, teaches, strict=True) if yes})
 
 
