@@ -25,10 +25,10 @@ from chimp_assets.web.auth.accounts import set_password
 from chimp_assets_tests.database.world import event, track
 from chimp_assets_tests.web.conftest import Served, Site, sign_in
 from chimp_assets_tests.web.disputed import make_disputed
-from chimp_assets_tests.web.is_it import ask_is_it
 from chimp_assets_tests.web.label_home import PASSWORD, write_frames
 from chimp_assets_tests.web.names import NAMES, codes
 from chimp_assets_tests.web.steps import LOADED
+from chimp_assets_tests.web.volunteers.asked import ask_is_it
 
 
 def _press(key: str, shows: str) -> Callable[[Page], None]:

@@ -23,6 +23,7 @@ from chimp_assets.database.connection.bulk import insert_one, insert_rows
 from chimp_assets.database.connection.counters import take_numbers
 from chimp_assets.database.connection.engine import Database
 from chimp_assets.database.connection.parameters import in_parts
+from chimp_assets.database.labels.is_it.ballots import may_be_given
 from chimp_assets.database.people.leases import give_back
 from chimp_assets.database.people.users import user_id_of
 from chimp_assets.database.schema import (
@@ -36,7 +37,6 @@ from chimp_assets.database.schema import (
     acquisition_round,
     app_user,
 )
-from chimp_assets.database.work.ballots import may_be_given
 from chimp_assets.database.work.pages import PageOfMany, write_pages
 
 MAX_CLAIM = 1_000

@@ -14,8 +14,8 @@ import sqlalchemy as sa
 
 from chimp_assets.database import schema as t
 from chimp_assets.database.labels.agreement import SelfAgreement, recent_self_agreement
+from chimp_assets.database.labels.is_it.ballots import may_be_given
 from chimp_assets.database.labels.kinds import ANSWER_KINDS, NAMING_KINDS, PAIR_ANSWER_KINDS
-from chimp_assets.database.work.ballots import may_be_given
 from chimp_assets.database.work.queue import in_lanes
 from chimp_assets.database.work.seconds import is_answered_alone
 from chimp_assets.insight.individuals.named_tracks import verified_tracks

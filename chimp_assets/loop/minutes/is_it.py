@@ -1,7 +1,7 @@
 """What volunteers are asked in a plan: "is this X?" of names that are likely and not carried yet.
 
 Belongs here: who volunteers, what was said about tracks, which tracks may be asked. Does not belong here: the choice
-(`acquisition.minutes.is_it`), when two have agreed (`database.work.ballots`).
+(`acquisition.minutes.is_it`), when two have agreed (`database.labels.is_it.ballots`).
 
 Where at least two people have answered such questions within ACTIVE_DAYS, these tracks are left to them and the
 expert's plan passes them over: the expert's minutes are the scarce ones. Elsewhere they are asked about what the plan
@@ -24,7 +24,7 @@ from chimp_assets.acquisition.minutes.pages import BY_PEOPLE_ONLY
 from chimp_assets.acquisition.pool import IN_FLIGHT, TrackPool
 from chimp_assets.arrays import I64Array, located, rows_of
 from chimp_assets.database import schema as t
-from chimp_assets.database.work.ballots import TO_AGREE, Ballot, ballots, undecided_people
+from chimp_assets.database.labels.is_it.ballots import TO_AGREE, Ballot, ballots, undecided_people
 from chimp_assets.loop.minutes.names import TrackNaming
 
 if TYPE_CHECKING:

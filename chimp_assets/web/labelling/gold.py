@@ -30,11 +30,11 @@ from chimp_assets.database import schema as t
 from chimp_assets.database.connection.counters import ANNOTATION, take_numbers
 from chimp_assets.database.connection.engine import Database
 from chimp_assets.database.individuals.merges import merged_ids
+from chimp_assets.database.labels.is_it.trust import follow_carefulness
 from chimp_assets.database.labels.kinds import ANSWER_KINDS, EVIDENCE_KINDS, NAMING_KINDS
 from chimp_assets.database.labels.shown import GOLD, Shown
 from chimp_assets.database.people.carefulness import Carefulness, carefulness
 from chimp_assets.database.people.leases import give_back
-from chimp_assets.database.work.trust import follow_carefulness
 from chimp_assets.settings import Settings
 from chimp_assets.web.auth.sessions import Person
 from chimp_assets.web.labelling import look_alikes

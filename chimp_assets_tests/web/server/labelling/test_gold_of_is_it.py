@@ -17,8 +17,8 @@ from chimp_assets.database.labels.events import record_events
 from chimp_assets.database.people.carefulness import Carefulness, carefulness
 from chimp_assets.database.upkeep.invariants import evidence_that_does_not_follow
 from chimp_assets.home import Home
-from chimp_assets.insight.labelling.volunteers import checked_people, volunteer_work
-from chimp_assets_tests.database.work.is_it.asked import ask, say
+from chimp_assets.insight.volunteers import checked_people, volunteer_work
+from chimp_assets_tests.database.labels.is_it.asked import ask, say
 from chimp_assets_tests.database.world import add_video, event, predict, track
 from chimp_assets_tests.web.server.api.test_claims import claim
 from chimp_assets_tests.web.server.api.test_events import decision, send, stored

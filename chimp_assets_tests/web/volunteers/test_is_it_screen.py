@@ -10,8 +10,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from chimp_assets_tests.web.conftest import Site, sign_in
-from chimp_assets_tests.web.is_it import REASON, ask_is_it
 from chimp_assets_tests.web.steps import item_on, until
+from chimp_assets_tests.web.volunteers.asked import REASON, ask_is_it
 
 SWIPE = """([from, to]) => {
   const asked = document.querySelector(".asked");

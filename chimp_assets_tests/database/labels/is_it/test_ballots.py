@@ -13,9 +13,9 @@ from sqlalchemy.dialects import mssql
 from chimp_assets.database import schema as s
 from chimp_assets.database.connection.engine import Database
 from chimp_assets.database.labels.events import record_events
-from chimp_assets.database.work import ballots
+from chimp_assets.database.labels.is_it import ballots
 from chimp_assets.database.work.queue import claim, pending_count, write_round
-from chimp_assets_tests.database.work.is_it.asked import add_volunteers, ask, key_of, say, state_of, take
+from chimp_assets_tests.database.labels.is_it.asked import add_volunteers, ask, key_of, say, state_of, take
 from chimp_assets_tests.database.world import EMBEDDER, event, make_world, plan, track
 
 
