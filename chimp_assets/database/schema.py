@@ -983,10 +983,12 @@ denied_prediction = Table(
     metadata,
     Column("model_id", BigInteger, _fk("model.model_id"), primary_key=True, autoincrement=False),
     Column("track_id", BigInteger, _fk("track.track_id"), primary_key=True, autoincrement=False),
-    Column("individual_id", BigInteger, _fk("individual.individual_id"), nullable=False),
+    Column("individual_id", BigInteger, _fk("individual.individual_id"), primary_key=True, autoincrement=False),
+    Column("rank", Integer, nullable=False),
     Column("probability", Real, nullable=False),
+    CheckConstraint("rank >= 1", name="rank_from_one"),
     CheckConstraint("probability >= 0 and probability <= 1", name="probability_is_share"),
-    comment="first names that a head would give, had people not said that it is somebody else",
+    comment="names that a head would propose, had people not said that it is somebody else",
     **CLUSTERED,
 )
 

@@ -36,7 +36,7 @@ from chimp_assets.loop.minutes.pages import PageOffer, pages_to_ask, read_offer,
 from chimp_assets.loop.minutes.worth import PlanGround, frame_worth, read_plan_ground
 from chimp_assets.loop.pairs import doubts_to_ask, pairs_to_ask
 from chimp_assets.loop.pool import TrackSnapshot, pool_of, read_snapshot
-from chimp_assets.loop.rescore import name_asked_tracks
+from chimp_assets.loop.rescore import name_asked_tracks, name_denied_tracks
 from chimp_assets.monitoring.groups.lacking import waiting_for_groups, with_groups
 from chimp_assets.vision.identity.head import load_head
 from chimp_assets.vision.models.checkpoint import ModelRow, champion
@@ -100,9 +100,11 @@ def replan(home: Home) -> PlanReport:
 
     Raises PlanningError as `plan_queue`.
 
-    First forgets boxes of cuts and joins that were taken back, which the page may not delete.
+    First forgets boxes of cuts and joins that were taken back, which the page may not delete, and has tracks named anew
+    of which people have said whom they do not show.
     """
     home.database.transact(forget_undone)
+    name_denied_tracks(home)
     report = plan_queue(home.database, home.store, home.settings)
     name_asked_tracks(home)
     keep_forecast(home.database, home.settings)

@@ -19,6 +19,7 @@ from chimp_assets.database.files.effort_files import import_effort
 from chimp_assets.database.files.individual_files import import_individuals
 from chimp_assets.database.footage.pictures import PictureCounts, picture_counts
 from chimp_assets.database.individuals import merges
+from chimp_assets.database.labels import evidence
 from chimp_assets.database.labels.answers import effective_answers, effective_pair_answers
 from chimp_assets.database.labels.events import record_events
 from chimp_assets.database.tracks.families import measured_mask, reserved_mask
@@ -283,6 +284,22 @@ def faults_in(spoken):
         if why and not any(word in statement for word in ONLY_SQLITE):
             wrong[statement] = why
     return wrong
+
+
+def test_what_is_said_of_one_individual_is_t_sql(home, spoken):
+    """Is this X: words, words taken back, heirs, merged individuals, and what a head may no longer say."""
+    db = home.database
+    make_world(db)
+    words = [event("is_individual", track(1), "FF", annotator=who) for who in ("vera", "vito")]
+    record_events(db, [*words, event("not_individual", track(2), "GM"), event("split", track(2), frame_no=5)])
+    record_events(db, [event("retract", supersedes=words[0].annotation_id, annotator="vera")])
+    merges.merge_individuals(db, "GM", "FF")
+    with db.read() as conn:
+        assert invariants.evidence_that_does_not_follow(conn) == []
+        evidence.tracks_to_name_again(conn, 10)
+        evidence.denials_of(conn, 2)
+    assert faults_in(spoken) == {}
+    assert sum("track_evidence" in str(element) for element, _ in spoken) > 10, "too little was said of evidence"
 
 
 def test_what_is_asked_of_the_days_of_cameras_is_t_sql(home, spoken):

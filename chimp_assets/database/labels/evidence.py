@@ -11,8 +11,9 @@ for nobody (`people.carefulness`).
 X is who she is now, after the merges. Where a track is no more, what was said of it counts for the tracks that answers
 about it count for (`answer_heir`); a denial counts for the parts of a cut as well, since none of them shows X either.
 
-Belongs here: the rule, and `track_evidence`, which keeps its result as of now. Does not belong here: storing events
-(`events`), what becomes of the questions (`items`), how scores follow (`vision.identity.predict`).
+Belongs here: the rule; `track_evidence`, which keeps its result as of now; which names of a head it contradicts. Does
+not belong here: storing events (`events`), what becomes of the questions (`items`, `work.ballots`), how scores follow
+(`vision.identity.predict`).
 """
 
 from __future__ import annotations
@@ -28,7 +29,18 @@ import sqlalchemy as sa
 from chimp_assets.database.connection.parameters import in_parts, rows_in_parts
 from chimp_assets.database.labels.kinds import EVIDENCE_KINDS
 from chimp_assets.database.people.carefulness import PRIOR_ERROR, Carefulness, carefulness
-from chimp_assets.database.schema import annotation, answer_heir, app_user, individual, track_evidence, track_heir
+from chimp_assets.database.schema import (
+    FIRST_RANK,
+    annotation,
+    answer_heir,
+    app_user,
+    denied_prediction,
+    individual,
+    model,
+    prediction,
+    track_evidence,
+    track_heir,
+)
 
 WATCHERS = ("volunteer",)
 """Roles that may not name animals: two of them deny what one of any other role does."""
@@ -108,6 +120,52 @@ def is_denied(track_id: sa.ColumnElement[int], individual_id: sa.ColumnElement[i
     """Whether people said that a track is not an individual. individual_id: as merged."""
     e = track_evidence.alias("denied").c
     return sa.exists().where(e.track_id == track_id, e.individual_id == individual_id, e.state == "denied")
+
+
+def tracks_to_name_again(conn: sa.Connection, limit: int) -> list[int]:
+    """Tracks for which the champion head's names are not those that follow from what is denied now: a denied name is
+    among them, or one is left out that nobody denies any more. The newest denials first, at most `limit`."""
+    head = sa.select(model.c.model_id).where(model.c.task == "head", model.c.state == "champion").scalar_subquery()
+    e, p, d, said = track_evidence.c, prediction.c, denied_prediction.c, individual.c
+    who = sa.func.coalesce(said.same_as_id, said.individual_id)
+    named = (
+        sa.select(e.track_id)
+        .join_from(track_evidence, prediction, sa.and_(p.track_id == e.track_id, p.model_id == head))
+        .join(individual, said.individual_id == p.individual_id)
+        .where(e.state == "denied", e.individual_id == who)
+        .group_by(e.track_id)
+        .order_by(sa.func.max(e.seq).desc())
+        .limit(limit)
+    )
+    left_out = (
+        sa.select(d.track_id)
+        .join_from(denied_prediction, individual, said.individual_id == d.individual_id)
+        .where(d.model_id == head, ~is_denied(d.track_id, who))
+        .order_by(d.track_id)
+        .limit(limit)
+    )
+    return list(dict.fromkeys([*conn.scalars(named), *conn.scalars(left_out)]))[:limit]
+
+
+def denials_of(conn: sa.Connection, head_model_id: int) -> list[tuple[int, float]]:
+    """(track_id, probability) of first names of a head that people denied: wrong names to calibrate by, which the head
+    had chosen. In the order of the tracks.
+
+    Each as the head names the track by itself. A denial since the head last named its track is among them, too.
+    """
+    e, p, d, said = track_evidence.c, prediction.c, denied_prediction.c, individual.c
+    who = sa.func.coalesce(said.same_as_id, said.individual_id)
+    found: dict[int, float] = {}
+    for names in (d, p):
+        statement = (
+            sa.select(e.track_id, names.probability)
+            .join_from(track_evidence, names.track_id.table, names.track_id == e.track_id)
+            .join(individual, said.individual_id == names.individual_id)
+            .where(names.model_id == head_model_id, names.rank == FIRST_RANK)
+            .where(e.state == "denied", e.individual_id == who)
+        )
+        found |= {track_id: float(probability) for track_id, probability in conn.execute(statement)}
+    return sorted(found.items())
 
 
 def _evidence(conn: sa.Connection, track_ids: list[int], succession: _Succession) -> list[Evidence]:

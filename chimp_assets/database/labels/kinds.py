@@ -6,6 +6,7 @@ belong here: the closed vocabularies themselves (`schema`), and which answer sta
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import sqlalchemy as sa
@@ -34,7 +35,7 @@ def pair_of(row: dict[str, Any]) -> frozenset[int]:
     return frozenset({row["track_id"], row["other_track_id"]}) if about_two else frozenset()
 
 
-def is_word(row: dict[str, Any]) -> bool:
+def is_word(row: Mapping[Any, Any]) -> bool:
     """Whether an event is a word about one individual: evidence, or that somebody asked for it could not tell."""
     undecided = row["kind"] in UNDECIDED_KINDS and row["other_track_id"] is None
     return row["kind"] in EVIDENCE_KINDS or (undecided and row["lane"] == IS_IT)

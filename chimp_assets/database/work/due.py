@@ -20,7 +20,7 @@ from chimp_assets.database.connection.engine import Database
 from chimp_assets.database.connection.parameters import in_parts
 from chimp_assets.database.individuals.merges import last_merge, root_of, standing_edges
 from chimp_assets.database.labels.answers import effective_answers
-from chimp_assets.database.labels.kinds import NAMING_KINDS
+from chimp_assets.database.labels.kinds import EVIDENCE_KINDS, NAMING_KINDS
 from chimp_assets.database.tracks.families import reserved_mask
 from chimp_assets.database.work.drifted import acting_since
 from chimp_assets.database.work.queue import in_lanes
@@ -253,8 +253,9 @@ def labels_due(conn: sa.Connection, settings: Settings, now: datetime) -> Readin
             sa.select(sa.func.count()).where(
                 t.annotation.c.seq > trained_to,
                 t.annotation.c.lane.not_in(t.MEASURING_LANES),
-                t.annotation.c.kind != "skip",
-                # Answers about pairs do not train a head.
+                # Nor does what people say of one individual, or of a pair, train a head.
+                t.annotation.c.kind.not_in(("skip", *EVIDENCE_KINDS)),
+                t.annotation.c.lane != t.IS_IT,
                 sa.or_(t.annotation.c.other_track_id.is_(None), t.annotation.c.kind == "merge"),
             )
         )

@@ -20,6 +20,7 @@ import sqlalchemy as sa
 from chimp_assets.database import schema as t
 from chimp_assets.database.connection.parameters import in_parts
 from chimp_assets.database.labels.answers import effective_answers
+from chimp_assets.database.labels.evidence import is_denied
 from chimp_assets.database.labels.references import best_named
 from chimp_assets.database.work.queue import QueueItem
 from chimp_assets.web.wording.sentences import Translation, translated
@@ -60,6 +61,7 @@ class _ItemFacts:
     references: dict[int, list[dict[str, Any]]] = field(default_factory=lambda: defaultdict(list))
     answers: dict[int, str] = field(default_factory=dict)
     placed: dict[int, list[tuple[int, int, int, int]]] = field(default_factory=lambda: defaultdict(list))
+    evidence: dict[int, list[dict[str, Any]]] = field(default_factory=lambda: defaultdict(list))
 
 
 def is_blind(item_id: int, share: float) -> bool:
@@ -116,7 +118,9 @@ def item_dicts(
     there = [question for question in questions if question.track_id in facts.tracks]
     asked = asked_individuals(conn, {q.individual_id for q in there if q.individual_id is not None})
     found = [
-        _item(question, facts, head, lease_until, translated(lang, question.reason)) | _asked(question, asked)
+        _item(question, facts, head, lease_until, translated(lang, question.reason))
+        | _asked(question, asked)
+        | _said_before(question, facts)
         for question in there
     ]
     first: dict[int, int] = {}
@@ -139,15 +143,26 @@ def _read(conn: sa.Connection, questions: Sequence[LabellingQuestion], head_id: 
 
 
 def _read_tracks(conn: sa.Connection, facts: _ItemFacts, part: list[int]) -> None:
-    k, v = t.track.c, t.video.c
+    """Tracks, and what people said about single individuals of them, as far as that decides something."""
+    k, v, e, i = t.track.c, t.video.c, t.track_evidence.c, t.individual.c
     columns = (
         k.track_id, k.first_s, k.last_s, k.n_detections, k.first_frame_no, k.last_frame_no,
         v.video_id, v.uri, v.site, v.camera, v.recorded_at, v.recorded_at_source,
+        e.state, e.n_yes, e.n_no, i.anim_id, i.name,
     )  # fmt: skip
     for row in conn.execute(
-        sa.select(*columns).join_from(t.track, t.video, v.video_id == k.video_id).where(k.track_id.in_(part))
+        sa.select(*columns)
+        .join_from(t.track, t.video, v.video_id == k.video_id)
+        .outerjoin(t.track_evidence, sa.and_(e.track_id == k.track_id, e.state != "open"))
+        .outerjoin(t.individual, i.individual_id == e.individual_id)
+        .where(k.track_id.in_(part))
+        .order_by(k.track_id, e.state, i.anim_id)
     ):
         facts.tracks[row.track_id] = row
+        if row.state is not None:
+            people = row.n_no if row.state == "denied" else row.n_yes
+            said = {"state": row.state, "anim_id": row.anim_id, "name": row.name, "people": people}
+            facts.evidence[row.track_id].append(said)
 
 
 def read_media(conn: sa.Connection, media: dict[int, dict[str, list[Any]]], part: list[int]) -> None:
@@ -189,6 +204,8 @@ def _read_candidates(conn: sa.Connection, facts: _ItemFacts, part: list[int], he
         .join_from(t.prediction, i, i.c.individual_id == p.individual_id)
         .join(who, who.c.individual_id == sa.func.coalesce(i.c.same_as_id, i.c.individual_id))
         .where(p.model_id == head_id, p.track_id.in_(part), p.rank <= MAX_CANDIDATES)
+        # At once; a plan will have the others named anew.
+        .where(~is_denied(p.track_id, who.c.individual_id))
         .order_by(p.track_id, p.rank)
     )
     wanted = set()
@@ -196,6 +213,15 @@ def _read_candidates(conn: sa.Connection, facts: _ItemFacts, part: list[int], he
         facts.candidates[row.track_id].append(row)
         wanted.add(row.individual_id)
     facts.references.update(standing_references(conn, wanted - facts.references.keys()))
+
+
+def _said_before(question: LabellingQuestion, facts: _ItemFacts) -> dict[str, Any]:
+    """What people said about single individuals of a track; nothing for questions that nothing may sway."""
+    sways = question.blind or question.as_new or question.individual_id is not None
+    said = (
+        [] if sways or question.lane in (*t.MEASURING_LANES, t.PROMISE) else facts.evidence.get(question.track_id, [])
+    )
+    return {"evidence": said} if said else {}
 
 
 def asked_individuals(conn: sa.Connection, individual_ids: Collection[int]) -> dict[int, dict[str, Any]]:
@@ -305,7 +331,10 @@ def _item(
         "lease_until": moment(lease_until),
         "base_event_id": None if question.blind or question.as_new else facts.answers.get(question.track_id),
         **part,
-        "candidates": [_candidate(c, row, facts) for c in facts.candidates[question.track_id]] if shows else [],
+        "candidates": [
+            _candidate(c, row, facts) | {"rank": rank}
+            for rank, c in enumerate(facts.candidates[question.track_id] if shows else [], start=1)
+        ],
         "compared_with": head["n_classes"] if head else 0,
         "model": {"head_id": head["head_id"], "head_name": head["head_name"]} if shows and head else None,
         "media_missing": not part["crops"],

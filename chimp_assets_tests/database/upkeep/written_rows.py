@@ -201,7 +201,7 @@ NINETEENTH: dict[str, list[dict[str, Any]]] = {
         {"track_id": 1 << 20, "individual_id": 1, "n_yes": 2, "n_no": 0, "state": "agreed", "probability": 0.75,
          "seq": 1}
     ],
-    "denied_prediction": [{"model_id": 2, "track_id": 1 << 20, "individual_id": 1, "probability": 0.5}],
+    "denied_prediction": [{"model_id": 2, "track_id": 1 << 20, "individual_id": 1, "rank": 1, "probability": 0.5}],
     "grid_page": [
         {"page_id": 1, "individual_id": 1, "head_model_id": 2, "position": 0, "propensity": 1.0, "reason": "r",
          "state": "pending", "created_at": AT}

@@ -98,18 +98,20 @@ def upgrade() -> None:
         "denied_prediction",
         sa.Column("model_id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("track_id", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("individual_id", sa.BigInteger(), nullable=False),
+        sa.Column("individual_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("rank", sa.Integer(), nullable=False),
         sa.Column("probability", sa.Float(precision=24), nullable=False),
         sa.CheckConstraint(
             "probability >= 0 and probability <= 1", name=op.f("ck_denied_prediction_probability_is_share")
         ),
+        sa.CheckConstraint("rank >= 1", name=op.f("ck_denied_prediction_rank_from_one")),
         sa.ForeignKeyConstraint(
             ["individual_id"], ["individual.individual_id"], name=op.f("fk_denied_prediction_individual_id")
         ),
         sa.ForeignKeyConstraint(["model_id"], ["model.model_id"], name=op.f("fk_denied_prediction_model_id")),
         sa.ForeignKeyConstraint(["track_id"], ["track.track_id"], name=op.f("fk_denied_prediction_track_id")),
-        sa.PrimaryKeyConstraint("model_id", "track_id", name=op.f("pk_denied_prediction")),
-        comment="first names that a head would give, had people not said that it is somebody else",
+        sa.PrimaryKeyConstraint("model_id", "track_id", "individual_id", name=op.f("pk_denied_prediction")),
+        comment="names that a head would propose, had people not said that it is somebody else",
         sqlite_with_rowid=False,
     )
     op.create_table(

@@ -253,5 +253,6 @@ export function meaningOf(event, t) {
     const one = byCode.value.get(event.anim_id);
     return one?.name || event.name || event.anim_id;
   }
-  return t(`label.answer.${event.kind}`);
+  const name = byCode.value.get(event.anim_id)?.name || event.anim_id;
+  return t(`label.answer.${event.kind}`, { name });
 }
