@@ -17,8 +17,8 @@ from chimp_assets.console.words import accuracy_in_words, counted, counts_in_wor
 if TYPE_CHECKING:
     from chimp_assets.database.footage.passed_over import PassedOverFiles
     from chimp_assets.database.work.pace import DecodingPace
-    from chimp_assets.insight.labelling.volunteers import VolunteerWork
     from chimp_assets.insight.status import HeadStatus, LabelReturns, LabelsToReview, Status
+    from chimp_assets.insight.volunteers import VolunteerWork
     from chimp_assets.loop.evidence import NamedMergeProposal
 
 CONCLUSIONS_SHOWN = 10

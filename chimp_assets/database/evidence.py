@@ -1,7 +1,8 @@
 """What people say about "is this X?": which individual a track surely is not, and which one two of them agree on.
 
 Nobody's word here is an answer: `standing_answer` goes before it, and it teaches no model. A person counts once for a
-track and an individual, with her newest word that was not taken back.
+track and an individual, with her newest word that was not taken back; who is wrong too often at hidden checks counts
+for nobody (`people.carefulness`).
 - `denied`: one person who may name animals says that it is not X, or two volunteers do;
 - `agreed`: two people say that it is X, and nobody says that it is not; of one individual only: where people agree on
   two, they agree on none;
@@ -17,14 +18,16 @@ scores follow (`vision.identity.predict`).
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
 from chimp_assets.database.connection.parameters import in_parts, rows_in_parts
+from chimp_assets.database.people.carefulness import PRIOR_ERROR, Carefulness, carefulness
 from chimp_assets.database.schema import (
     FIRST_RANK,
     annotation,
@@ -40,8 +43,6 @@ from chimp_assets.database.schema import (
 
 EVIDENCE_KINDS = ("is_individual", "not_individual")
 """Of label events: whether a track shows one individual."""
-PEOPLES_ERROR = 0.04
-"""Of answers to "is this X?" by people who know the animals a little, those that are wrong (simulated: minutes)."""
 WATCHERS = ("volunteer",)
 """Roles that may not name animals: two of them deny what one of any other role does."""
 IS, IS_NOT = EVIDENCE_KINDS
@@ -50,7 +51,7 @@ ENOUGH = 2
 
 
 @dataclass(frozen=True)
-class Evidence:
+class TrackEvidence:
     """A row of `track_evidence`: what is known of one track and one individual. n_yes, n_no: people; seq: of the newest
     event that counts."""
 
@@ -65,11 +66,13 @@ class Evidence:
 
 @dataclass(frozen=True)
 class _Word:
-    """A person's word about the individual of a track. may_name: her role may name animals."""
+    """A person's word about the individual of a track. may_name: her role may name animals; error: how often she is
+    wrong at hidden checks."""
 
     says_yes: bool
     may_name: bool
     seq: int
+    error: float = PRIOR_ERROR
 
 
 def keep_evidence(conn: sa.Connection, track_ids: Collection[int]) -> None:
@@ -94,11 +97,11 @@ def keep_evidence_of_individuals(conn: sa.Connection, individual_ids: Collection
     keep_evidence(conn, {row.track_id for row in rows})
 
 
-def evidence_of(conn: sa.Connection, track_ids: Collection[int]) -> tuple[set[int], list[Evidence]]:
+def evidence_of(conn: sa.Connection, track_ids: Collection[int]) -> tuple[set[int], list[TrackEvidence]]:
     """What follows from all events about tracks and those that took their place, or whose place they took: all these
     tracks, and the rows that `track_evidence` should have of them. It is not read."""
     tracks: set[int] = set()
-    found: dict[tuple[int, int], Evidence] = {}
+    found: dict[tuple[int, int], TrackEvidence] = {}
     for part in in_parts(sorted(track_ids)):
         succession = _Succession.around(conn, part)
         tracks |= succession.tracks
@@ -166,45 +169,49 @@ def denials_of(conn: sa.Connection, head_model_id: int) -> list[tuple[int, float
     return sorted(found.items())
 
 
-def _evidence(conn: sa.Connection, track_ids: list[int], succession: _Succession) -> list[Evidence]:
+def _evidence(conn: sa.Connection, track_ids: list[int], succession: _Succession) -> list[TrackEvidence]:
     words: dict[tuple[int, int], dict[int, _Word]] = defaultdict(dict)
-    for part in in_parts(track_ids):
-        for row in conn.execute(_SAID, {"tracks": part}).all():
-            says_yes = row.kind == IS
-            word = _Word(says_yes, row.role not in WATCHERS, row.seq)
-            for track_id in succession.counts_for(row.track_id, says_yes):
-                of_people = words[track_id, row.individual_id]
-                if row.annotator_id not in of_people or of_people[row.annotator_id].seq < row.seq:
-                    of_people[row.annotator_id] = word
+    said = [row for part in in_parts(track_ids) for row in conn.execute(_SAID, {"tracks": part}).all()]
+    checked = carefulness(conn, {row.annotator_id for row in said}) if said else {}
+    for row in said:
+        says_yes, care = row.kind == IS, checked.get(row.annotator_id, Carefulness())
+        if not care.counts:
+            continue
+        word = _Word(says_yes, row.role not in WATCHERS, row.seq, care.error)
+        for track_id in succession.counts_for(row.track_id, says_yes):
+            of_people = words[track_id, row.individual_id]
+            if row.annotator_id not in of_people or of_people[row.annotator_id].seq < row.seq:
+                of_people[row.annotator_id] = word
     found = [_judged(track_id, who, list(of.values())) for (track_id, who), of in sorted(words.items())]
     return list(_at_most_one(found))
 
 
-def _judged(track_id: int, individual_id: int, words: list[_Word]) -> Evidence:
+def _judged(track_id: int, individual_id: int, words: list[_Word]) -> TrackEvidence:
     n_yes = sum(word.says_yes for word in words)
     n_no = len(words) - n_yes
     state, probability = "open", None
     if n_no >= ENOUGH or any(word.may_name and not word.says_yes for word in words):
         state = "denied"
     elif n_yes >= ENOUGH and not n_no:
-        state, probability = "agreed", chance_of(n_yes)
-    return Evidence(track_id, individual_id, n_yes, n_no, state, probability, max(word.seq for word in words))
+        state, probability = "agreed", chance_of(n_yes, [word.error for word in words])
+    return TrackEvidence(track_id, individual_id, n_yes, n_no, state, probability, max(word.seq for word in words))
 
 
-def chance_of(n_yes: int) -> float:
-    """That a track is X, once n people agree and before anything else is known. In (0.5, 1)."""
-    odds = ((1 - PEOPLES_ERROR) / PEOPLES_ERROR) ** min(n_yes, 10)
+def chance_of(n_yes: int, errors: Sequence[float] = ()) -> float:
+    """That a track is X, once n people agree and before anything else is known. In (0.5, 1). errors: of these people;
+    empty: nobody was checked."""
+    odds = math.prod((1 - error) / error for error in list(errors or [PRIOR_ERROR] * n_yes)[:10])
     return odds / (1 + odds)
 
 
-def _at_most_one(found: Iterable[Evidence]) -> Iterator[Evidence]:
+def _at_most_one(found: Iterable[TrackEvidence]) -> Iterator[TrackEvidence]:
     found = list(found)
     agreed: dict[int, int] = defaultdict(int)
     for one in found:
         agreed[one.track_id] += one.state == "agreed"
     for one in found:
         if one.state == "agreed" and agreed[one.track_id] > 1:
-            yield Evidence(one.track_id, one.individual_id, one.n_yes, one.n_no, "open", None, one.seq)
+            yield TrackEvidence(one.track_id, one.individual_id, one.n_yes, one.n_no, "open", None, one.seq)
         else:
             yield one
 

@@ -94,7 +94,7 @@ LANES = (
     "typical", "boundary", "rare", "novel", "frames", "drift", "audit", "groups", "promise", "repeat", "pairs",
     "disputed", "is_it", "grid", "import", "free",
 )  # fmt: skip
-PAIRS, DISPUTED, IS_IT, GRID, PROMISE = "pairs", "disputed", "is_it", "grid", "promise"
+PAIRS, DISPUTED, IS_IT, GRID, PROMISE, FRAMES = "pairs", "disputed", "is_it", "grid", "promise", "frames"
 MEASURING_LANES = ("audit", "groups")
 """Drawn from the reserve to measure models: their answers never teach one."""
 # Not names: is it one animal, which of these answers is wrong, is this X? Only who asks for them gets them.
@@ -1212,6 +1212,7 @@ grid_page = Table(
     Column("leased_by", BigInteger, _fk("app_user.user_id")),
     Column("leased_until", UtcDateTime),
     Column("shown_id", Unicode(36), comment="by which the page and its hidden look-alikes are called"),
+    Column("answer_id", Unicode(36), comment="of the answer that stands: the ids of its events follow from it"),
     Column("seconds", Real, comment="from shown to answered, of the whole page"),
     Column("n_taken_out", Integer),
     Column("n_missed", Integer, comment="hidden look-alikes that nobody took out"),

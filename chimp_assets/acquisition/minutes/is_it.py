@@ -5,7 +5,7 @@ most frames for each second of volunteers come first: frames x chance / (seconds
 name that is carried anyway gains nothing, one below VOLUNTEERS_FROM is mostly denied.
 
 Belongs here: which and how many, on plain arrays. Does not belong here: who volunteers and what they said
-(`chimp_assets.loop.minutes.is_it`), when two have agreed (`chimp_assets.database.work.ballots`).
+(`chimp_assets.loop.minutes.is_it`), when two have agreed (`chimp_assets.database.labels.is_it.ballots`).
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ follow as well when they are merged.
 """
 
 from chimp_assets.database.evidence import (
-    Evidence,
+    TrackEvidence,
     chance_of,
     denials_of,
     evidence_of,
@@ -16,7 +16,7 @@ from chimp_assets.database.evidence import (
 )
 
 __all__ = [
-    "Evidence",
+    "TrackEvidence",
     "chance_of",
     "denials_of",
     "evidence_of",

@@ -3,7 +3,8 @@
 Belongs here: which items a batch of events may touch, what each event does to them, and storing that. Does not belong
 here: claiming and giving back (`work.queue`), and whether an event is accepted (`judgement`).
 
-An item of the lane `is_it` waits until enough people have spoken: no single event settles it, `work.ballots` does.
+An item of the lane `is_it` waits until enough people have spoken: no single event settles it,
+`is_it.ballots` does.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import sqlalchemy as sa
 
 from chimp_assets.database.connection.parameters import in_parts, rows_in_parts
 from chimp_assets.database.labels.answers import answer_kinds, answered_pairs
+from chimp_assets.database.labels.is_it import ballots
 from chimp_assets.database.labels.kinds import (
     ANSWER_KINDS,
     EVIDENCE_KINDS,
@@ -27,7 +29,6 @@ from chimp_assets.database.labels.kinds import (
 )
 from chimp_assets.database.labels.label_event import LabelEvent
 from chimp_assets.database.schema import DISPUTED, IS_IT, PAIRS, acquisition_queue, individual
-from chimp_assets.database.work import ballots
 
 WAITING = ("pending", "leased")
 DONE = ("answered", "skipped")

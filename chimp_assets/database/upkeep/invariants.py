@@ -15,7 +15,7 @@ from chimp_assets.database import schema as t
 from chimp_assets.database.connection.parameters import in_parts, rows_in_parts
 from chimp_assets.database.labels.answers import answered_pairs, derived_answers, effective_answers
 from chimp_assets.database.labels.events import AHEAD, EARLIEST
-from chimp_assets.database.labels.evidence import Evidence, evidence_of, tracks_with_evidence
+from chimp_assets.database.labels.evidence import TrackEvidence, evidence_of, tracks_with_evidence
 from chimp_assets.database.labels.provenance import imported
 
 SAMPLE = 20
@@ -131,7 +131,7 @@ def evidence_that_does_not_follow(conn: sa.Connection) -> list[int]:
         tracks, follows = evidence_of(conn, part)
         rows = rows_in_parts(conn, lambda some: sa.select(t.track_evidence).where(e.track_id.in_(some)), tracks)
         # A chance is kept with the precision of its column, and follows from the number of people.
-        kept = {replace(Evidence(*row), probability=None) for row in rows}
+        kept = {replace(TrackEvidence(*row), probability=None) for row in rows}
         wrong |= {one.track_id for one in kept ^ {replace(one, probability=None) for one in follows}}
         if len(wrong) >= SAMPLE:
             break

@@ -317,7 +317,7 @@ def _teaching_labels(conn: sa.Connection, settings: Settings) -> tuple[int, int]
     """(tracks, individuals) that a training set made now would hold, give or take tracks that were cut or joined."""
     answer = effective_answers().subquery("answer")
     rows = conn.execute(
-        sa.select(answer.c.track_id, answer.c.individual_id)
+        sa.select(answer.c.track_id, answer.c.individual_id, answer.c.lane)
         .join(t.track, t.track.c.track_id == answer.c.track_id)
         .join(t.split_assignment, t.split_assignment.c.video_id == t.track.c.video_id)
         .where(
@@ -328,6 +328,7 @@ def _teaching_labels(conn: sa.Connection, settings: Settings) -> tuple[int, int]
     ).all()
     track_id = np.array([row.track_id for row in rows], np.int64)
     teaches = ~reserved_mask(conn, track_id, settings.seed, settings.acquisition.audit_reserve)
+    teaches |= np.array([row.lane == t.FRAMES for row in rows], bool)
     return int(teaches.sum()), len({row.individual_id for row, yes in zip(rows, teaches, strict=True) if yes})
 
 
@@ -335,8 +336,9 @@ def queue_due(conn: sa.Connection, settings: Settings) -> Readiness:
     """A plan is due when enough answers have landed since the last one, when a model is new, when an alert about tracks
     has opened, or when few items wait and something is new: labels, models or embeddings.
 
-    Items that ask for names and pairs are counted apart: a full queue of one kind helps nobody who answers the other.
-    Pairs are few when less than a quarter of those of the last plan wait.
+    Items that ask for names, pairs and "is this X?" are counted apart: a full queue of one kind helps nobody who
+    answers another. Pairs, and questions for volunteers, are few when less than a quarter of those of the last plan
+    wait.
     """
     embedder = conn.scalar(
         sa.select(t.model.c.model_id).where(t.model.c.task == "embedder", t.model.c.state == "champion")
@@ -368,6 +370,12 @@ def queue_due(conn: sa.Connection, settings: Settings) -> Readiness:
     planned = conn.scalar(items.where(in_lanes((t.PAIRS,)), t.acquisition_queue.c.round_id == last.round_id)) or 0
     if landed > 0 and settings.acquisition.pairs_per_round and 4 * pairs < planned:
         return Readiness(True, f"{pairs} of {planned} pairs are waiting")
+    questions, asked = (
+        conn.scalar(items.where(in_lanes((t.IS_IT,)), which)) or 0
+        for which in (is_waiting, t.acquisition_queue.c.round_id == last.round_id)
+    )
+    if landed > 0 and settings.acquisition.is_it_per_round != 0 and 4 * questions < asked:
+        return Readiness(True, f"{questions} of {asked} questions for volunteers are waiting")
     if waiting >= max(settings.acquisition.low_water, 1):
         return Readiness(False, f"{waiting} items are waiting")
     if seq == last.watermark_seq and embedded_at <= last.created_at:

@@ -23,6 +23,7 @@ from chimp_assets.database.connection.bulk import insert_one, insert_rows
 from chimp_assets.database.connection.counters import take_numbers
 from chimp_assets.database.connection.engine import Database
 from chimp_assets.database.connection.parameters import in_parts
+from chimp_assets.database.labels.is_it.ballots import may_be_given
 from chimp_assets.database.people.leases import give_back
 from chimp_assets.database.people.users import user_id_of
 from chimp_assets.database.schema import (
@@ -36,7 +37,7 @@ from chimp_assets.database.schema import (
     acquisition_round,
     app_user,
 )
-from chimp_assets.database.work.ballots import may_be_given
+from chimp_assets.database.work.pages import PageOfMany, write_pages
 
 MAX_CLAIM = 1_000
 REASON_LENGTH = 500
@@ -78,14 +79,16 @@ def write_round(
     reasons: Sequence[str],
     other_track_ids: Sequence[int | None] | None = None,
     individual_ids: Sequence[int | None] | None = None,
+    pages: Sequence[PageOfMany] = (),
 ) -> int:
     """Store a plan and make it the one that is asked; returns the round_id. One transaction.
 
-    Items that wait in earlier rounds, or whose lease has run out, are withdrawn; leased ones stay with their people.
+    Items and pages that wait in earlier rounds, or whose lease has run out, are withdrawn; leased ones stay with their
+    people.
     policy: JSON; track_ids: i64 [b]; lanes: of LANES; propensity: f64 [b] in (0, 1]; reasons are cut at 500
     characters; other_track_ids: the second track of each pair, None elsewhere; individual_ids: of the lane is_it, whom
-    the track may show, None elsewhere. A track is asked once, and so is a pair.
-    Raises ValueError when these do not fit together.
+    the track may show, None elsewhere; pages: of many tracks, the best first. A track is asked once, alone or on a
+    page, and so is a pair. Raises ValueError when these do not fit together.
     """
     n = len(track_ids)
     others = [None] * n if other_track_ids is None else [None if i is None else int(i) for i in other_track_ids]
@@ -96,6 +99,9 @@ def write_round(
     subjects = [frozenset({i, i if j is None else j}) for i, j in zip(_integers(track_ids), others, strict=True)]
     if len(set(subjects)) != n:
         raise ValueError("a plan asks about a track once, and about two different tracks once")
+    alone = {i for i, lane in zip(_integers(track_ids), lanes, strict=True) if lane not in (PAIRS, DISPUTED)}
+    if any(track_id in alone for page in pages for track_id in page.track_ids):
+        raise ValueError("a plan asks about a track once: alone, or on a page")
     if any((lane == PAIRS and other is None) or (lane not in SIDE_LANES and other is not None)
            for lane, other in zip(lanes, others, strict=True)):  # fmt: skip
         raise ValueError(f"the lane {PAIRS} asks about two tracks, others but {DISPUTED} about one")
@@ -136,6 +142,7 @@ def write_round(
                 "state": ["pending"] * n,
             },
         )
+        write_pages(conn, round_id, head_model_id, pages, now)
         return round_id
 
     return db.transact(work)
@@ -166,7 +173,8 @@ def claim(
         now = datetime.now(UTC)
         until = now + timedelta(minutes=lease_minutes)
         mine = _may_have(conn, user_id, lanes)
-        held = set(_first(conn, sa.and_(_Q.state == "leased", _Q.leased_by == user_id), mine, MAX_CLAIM))
+        is_mine = sa.and_(_Q.state == "leased", _Q.leased_by == user_id, *_of_this_person(user_id, mine))
+        held = set(_first(conn, is_mine, mine, MAX_CLAIM))
         wanted = sorted(held - set(exclude))[:n]
         for part in in_parts(sorted(set(wanted) | (held & set(exclude)))):
             conn.execute(
@@ -197,8 +205,8 @@ def pending_count(conn: sa.Connection, lanes: Collection[str] | None = None, use
     only those that this person could.
     """
     waiting = sa.and_(_is_free(datetime.now(UTC)), in_lanes(lanes))
-    if user_id is not None and lanes is not None and IS_IT in lanes:
-        waiting = sa.and_(waiting, may_be_given(user_id))
+    if user_id is not None:
+        waiting = sa.and_(waiting, *_of_this_person(user_id, lanes))
     return int(conn.execute(sa.select(sa.func.count()).select_from(acquisition_queue).where(waiting)).scalar_one())
 
 
@@ -220,7 +228,7 @@ def _is_free(now: datetime) -> sa.ColumnElement[bool]:
 
 def _first_free(conn: sa.Connection, now: datetime, lanes: Collection[str] | None, n: int, user_id: int) -> list[int]:
     """item_id of the first n that are free, without a lock: somebody else may be about to lease them."""
-    mine = [may_be_given(user_id)] if lanes is not None and IS_IT in lanes else []
+    mine = _of_this_person(user_id, lanes)
     # Two halves: each is answered by an index in the order of the plan, a condition with OR by reading them all.
     kinds = {"pending": _Q.state == "pending", "ended": sa.and_(_Q.state == "leased", _Q.leased_until < now)}
     halves = [
@@ -233,6 +241,10 @@ def _first_free(conn: sa.Connection, now: datetime, lanes: Collection[str] | Non
     ]
     rows = conn.execute(sa.union_all(*(sa.select(half) for half in halves))).all()
     return [row.item_id for row in sorted(rows, key=lambda row: (-row.round_id, row.position))[:n]]
+
+
+def _of_this_person(user_id: int, lanes: Collection[str] | None) -> list[sa.ColumnElement[bool]]:
+    return [may_be_given(user_id)] if lanes is not None and IS_IT in lanes else []
 
 
 def _first(conn: sa.Connection, which: sa.ColumnElement[bool], lanes: Collection[str] | None, n: int) -> list[int]:

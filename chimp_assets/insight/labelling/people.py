@@ -19,6 +19,7 @@ from chimp_assets.database import schema as t
 from chimp_assets.database.labels.agreement import SelfAgreement, self_agreement
 from chimp_assets.database.labels.events import last_seq
 from chimp_assets.database.labels.kinds import ANSWER_KINDS, EVIDENCE_KINDS, NAMING_KINDS, PAIR_ANSWER_KINDS, is_answer
+from chimp_assets.database.work.seconds import is_answered_alone
 from chimp_assets.statistics.shares import wilson
 
 LOOKED_AT = 10_000
@@ -158,7 +159,7 @@ def answering_summary(conn: sa.Connection) -> AnsweringSummary:
     low = max(0, high - LOOKED_AT)
     kinds = (*ANSWER_KINDS, *PAIR_ANSWER_KINDS, *EVIDENCE_KINDS)
     rows = conn.execute(
-        sa.select(u.name, a.server_time, a.seconds)
+        sa.select(u.name, a.server_time, sa.case((is_answered_alone(a), a.seconds)).label("seconds"))
         .join_from(t.annotation, t.app_user, u.user_id == a.annotator_id)
         .where(a.seq > low, a.kind.in_(kinds), a.lane != "import")
         .order_by(a.seq)

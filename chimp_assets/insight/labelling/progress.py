@@ -14,9 +14,10 @@ import sqlalchemy as sa
 
 from chimp_assets.database import schema as t
 from chimp_assets.database.labels.agreement import SelfAgreement, recent_self_agreement
+from chimp_assets.database.labels.is_it.ballots import may_be_given
 from chimp_assets.database.labels.kinds import ANSWER_KINDS, NAMING_KINDS, PAIR_ANSWER_KINDS
-from chimp_assets.database.work.ballots import may_be_given
 from chimp_assets.database.work.queue import in_lanes
+from chimp_assets.database.work.seconds import is_answered_alone
 from chimp_assets.insight.individuals.named_tracks import verified_tracks
 from chimp_assets.insight.status import HeadStatus, LabelReturns, bought_of, head_history
 
@@ -110,7 +111,7 @@ def pace_of(conn: sa.Connection, user_id: int, kinds: tuple[str, ...], since: da
     """Median time of a person's newest answers of these kinds."""
     a = t.annotation.c
     asked = sa.select(a.seconds).where(
-        a.annotator_id == user_id, a.kind.in_(kinds), a.seconds.is_not(None), a.lane != "import"
+        a.annotator_id == user_id, a.kind.in_(kinds), a.seconds.is_not(None), a.lane != "import", is_answered_alone(a)
     )
     if since is not None:
         asked = asked.where(a.server_time >= since)

@@ -10,9 +10,10 @@ import { keyMap, listen, shown } from "./keys.js";
 import { claiming, fault, items, missing, ready, refill, supply } from "./queue.js";
 import { Search } from "./search.js";
 import {
-  byCode, current, decide, decisions, lastTaken, meaningOf, name, nameNew, note, previous, revisit, revisited, seen,
+  byCode, current, decide, decisions, lastTaken, meaningOf, name, nameNew, note, previous, revisit, revisited,
   submitting, unblinded, undo, warning,
 } from "./session.js";
+import { seen } from "../lib/stopwatch.js";
 import { Compare, Help, Merge, NewIndividual, Note, Settings } from "./sheets.js";
 import { Status, Tray } from "./tray.js";
 

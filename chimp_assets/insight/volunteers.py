@@ -1,7 +1,7 @@
 """What volunteers did with "is this X?": answers, the names that two agreed on, how often they err at hidden checks.
 
-Belongs here: these counts. Does not belong here: agreement between people who name (`people`), a person's day
-(`progress`).
+Belongs here: these counts. Does not belong here: agreement between people who name (`labelling.people`), a person's day
+(`labelling.progress`).
 """
 
 from __future__ import annotations

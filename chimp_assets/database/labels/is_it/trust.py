@@ -9,9 +9,9 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from chimp_assets.database.labels.evidence import keep_evidence
+from chimp_assets.database.labels.is_it.ballots import settle
 from chimp_assets.database.labels.kinds import EVIDENCE_KINDS
 from chimp_assets.database.schema import IS_IT, acquisition_queue, annotation
-from chimp_assets.database.work.ballots import settle
 
 WAITING = ("pending", "leased")
 

@@ -13,9 +13,9 @@ from sqlalchemy.dialects import mssql
 from chimp_assets.database import schema as s
 from chimp_assets.database.connection.engine import Database
 from chimp_assets.database.labels.events import record_events
-from chimp_assets.database.work import ballots
+from chimp_assets.database.labels.is_it import ballots
 from chimp_assets.database.work.queue import claim, pending_count, write_round
-from chimp_assets_tests.database.work.is_it.asked import add_volunteers, ask, key_of, say, state_of, take
+from chimp_assets_tests.database.labels.is_it.asked import add_volunteers, ask, key_of, say, state_of, take
 from chimp_assets_tests.database.world import EMBEDDER, event, make_world, plan, track
 
 
@@ -192,7 +192,10 @@ def test_whatever_people_do_nobody_is_asked_twice_and_items_follow_the_answers(w
             who, of = rng.choice(sorted(said))
             record_events(world, [event("retract", supersedes=said.pop((who, of))[1], annotator=who)])
         elif rng.random() < 0.05:
-            items = dict(zip(ask(world, tracks), tracks, strict=True))
+            # As a plan does: what is on a screen now is not asked again.
+            kept = {item_id: of for item_id, of in items.items() if state_of(world, item_id) == "leased"}
+            free = [of for of in tracks if of not in kept.values()]
+            items = kept | dict(zip(ask(world, free), free, strict=True))
         else:
             for item in take(world, name, 2):
                 assert (name, item.track_id) not in said
