@@ -31,7 +31,7 @@ PROVISIONAL = -2  # an animal, but not one of the known individuals
 CANNOT_TELL = -3
 JUNK = -4  # not an animal, or a bad box
 IN_FLIGHT = -5  # somebody is looking at it now
-FOLLOWS = -6  # nobody was asked, but the name follows from answers to other tracks
+FOLLOWS = -6  # nobody was asked, but the name follows from answers to other tracks, or volunteers agree on it
 
 BLOCK_ROWS = 65_536
 
@@ -48,8 +48,9 @@ _COLUMNS: dict[str, type[Any]] = {
     "drifted": np.int32,
     "examined": np.bool_,
     "lacking": np.uint8,
+    "opened": np.bool_,
 }
-_KNOWN_PERHAPS = ("video", "place", "cost", "repeat", "drifted", "examined", "lacking")
+_KNOWN_PERHAPS = ("video", "place", "cost", "repeat", "drifted", "examined", "lacking", "opened")
 
 
 class EmbeddingError(ValueError):
@@ -65,7 +66,7 @@ class TrackPool:
     state    i32 [N], >= 0 an individual, else UNLABELLED, PROVISIONAL, CANNOT_TELL, JUNK, IN_FLIGHT or
              FOLLOWS
     value    f32 [N], boxes that one answer names
-    reserve  bool [N], the audit reserve: only the audit lane may ask these
+    reserve  bool [N], the audit reserve: only the audit lane may ask these, but for what was opened
     test_day bool [N], tracks of test videos: no training lane may ask these
 
     What makes plans better where it is known:
@@ -77,6 +78,8 @@ class TrackPool:
     drifted  i32 [N], the number of the slice that changed and that it belongs to, an index of drift_reasons; -1: none
     examined bool [N], the part of the reserve that only the groups lane may ask, once it asks at all
     lacking  u8 [N], bit g: by its proposed name the track is of the g-th group with too few audit answers
+
+    opened   bool [N], the part of the reserve that the audit does not need: only the frames lane may ask it
 
     drift_reasons: of each slice that changed, what is said of its tracks, before how many were drawn.
     Raises ValueError where shapes, dtypes or the order of the keys disagree.
@@ -96,6 +99,7 @@ class TrackPool:
     drift_reasons: tuple[str, ...] = ()
     examined: BoolArray | None = None
     lacking: npt.NDArray[np.uint8] | None = None
+    opened: BoolArray | None = None
 
     def __post_init__(self) -> None:
         if self.emb.ndim != 2 or self.emb.dtype != np.float16:
@@ -118,6 +122,13 @@ class TrackPool:
         """Rows that training lanes may ask: no answer yet, not in flight, not reserved, not of a test day. bool [N]."""
         return _without(self.state == UNLABELLED, self.reserve, self.test_day)
 
+    def may_name(self) -> BoolArray:
+        """Rows that the frames lane may ask: those of `may_train` and, of the reserve, what was opened. bool [N]."""
+        rows = self.may_train()
+        if self.opened is not None:
+            rows |= (self.state == UNLABELLED) & self.opened & ~self.test_day
+        return rows
+
     def may_drift(self) -> BoolArray:
         """Rows of what changed that training lanes may ask. bool [N]."""
         if self.drifted is None:
@@ -131,13 +142,14 @@ class TrackPool:
         that the groups lane examines. bool [N]."""
         rows = self.state == UNLABELLED
         rows &= self.reserve
-        return rows if self.examined is None else _without(rows, self.examined)
+        return _without(rows, *(part for part in (self.examined, self.opened) if part is not None))
 
     def may_examine(self) -> BoolArray:
         """Rows that the groups lane may ask, where a group lacks answers: its part of the reserve. bool [N]."""
         if self.examined is None or self.lacking is None:
             return np.zeros(len(self), bool)
-        return (self.state == UNLABELLED) & self.reserve & self.examined
+        rows = (self.state == UNLABELLED) & self.reserve & self.examined
+        return rows if self.opened is None else _without(rows, self.opened)
 
     def named_tracks(self) -> I64Array:
         """How many tracks of each individual models may learn from: i64 [largest individual with a track + 1].

@@ -146,7 +146,8 @@ def replan(json: Json = False) -> None:
         vars(report),
         f"Round {report.round_id} ({report.phase}): {lanes}, from a pool of {report.n_pool:,} tracks;"
         f" also {counted(report.pairs, 'pair', 'pairs')}"
-        f" and {counted(report.disputed, 'disputed answer', 'disputed answers')}.",
+        f" and {counted(report.disputed, 'disputed answer', 'disputed answers')}"
+        + (f"; volunteers are asked about {counted(report.is_it, 'name', 'names')}." if report.is_it else "."),
     )
 
 

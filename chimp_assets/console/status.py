@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from chimp_assets.acquisition.returns.words import saving_in_words
 from chimp_assets.console.files import show_left_behind
+from chimp_assets.console.goal import goal_lines
 from chimp_assets.console.labels import agreement_in_words
 from chimp_assets.console.output import say, styled
 from chimp_assets.console.tables import print_facts, print_table
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from chimp_assets.database.footage.passed_over import PassedOverFiles
     from chimp_assets.database.work.pace import DecodingPace
     from chimp_assets.insight.status import HeadStatus, LabelReturns, LabelsToReview, Status
+    from chimp_assets.insight.volunteers import VolunteerWork
     from chimp_assets.loop.evidence import NamedMergeProposal
 
 CONCLUSIONS_SHOWN = 10
@@ -40,6 +42,7 @@ def show_status(status: Status) -> None:
         ("queue", counts_in_words(status.queue)),
         *([("pairs", counts_in_words(status.pairs))] if status.pairs else []),
         *([("disputed answers", counts_in_words(status.disputed))] if status.disputed else []),
+        *([("volunteers", volunteers_in_words(status.volunteers))] if status.volunteers else []),
         *([("changes", _changes(status))] if status.open_alerts else []),
         ("failures", _failures(status)),
         *([("not read", _not_read(status.passed_over))] if status.passed_over.counts else []),
@@ -47,11 +50,19 @@ def show_status(status: Status) -> None:
     print_facts(facts)
     if status.heads:
         _print_heads(status.heads)
+    say(*goal_lines(status.goal))
     say(*bought_lines(status.bought))
     say(*(f"{line}." for line in status.contradictions[:CONCLUSIONS_SHOWN]))
     say(*(proposal_line(merge) for merge in status.proposals[:CONCLUSIONS_SHOWN]))
     show_left_behind(status.left_behind)
     say(*(styled(("run failed", "red"), f" {at:%Y-%m-%d %H:%M} UTC: {job}") for at, job, _ in status.failed_runs))
+
+
+def volunteers_in_words(work: VolunteerWork) -> str:
+    """What came of "is this X?"."""
+    named = f"{counted(work.tracks, 'track', 'tracks')} ({counted(work.frames, 'frame', 'frames')})"
+    by = f"{counted(work.answers, 'answer', 'answers')} of {counted(work.people, 'person', 'people')}"
+    return f"volunteers have named {named}, with {by} in {work.minutes:,.0f} minutes; {counts_in_words(work.queue)}"
 
 
 def _print_heads(heads: list[HeadStatus]) -> None:

@@ -86,16 +86,26 @@ ANNOTATION_KINDS = (
     "merge",
     "same",
     "different",
+    "is_individual",
+    "not_individual",
     "retract",
 )
 LANES = (
-    "typical", "boundary", "rare", "novel", "drift", "audit", "groups", "repeat", "pairs", "disputed", "import", "free",
+    "typical", "boundary", "rare", "novel", "frames", "drift", "audit", "groups", "promise", "repeat", "pairs",
+    "disputed", "is_it", "grid", "import", "free",
 )  # fmt: skip
-PAIRS, DISPUTED = "pairs", "disputed"
+PAIRS, DISPUTED, IS_IT, GRID, PROMISE, FRAMES = "pairs", "disputed", "is_it", "grid", "promise", "frames"
 MEASURING_LANES = ("audit", "groups")
 """Drawn from the reserve to measure models: their answers never teach one."""
-# Not names: is it one animal, and which of these answers is wrong? Only who asks for them gets them.
-SIDE_LANES = (PAIRS, DISPUTED)
+# Not names: is it one animal, which of these answers is wrong, is this X? Only who asks for them gets them.
+SIDE_LANES = (PAIRS, DISPUTED, IS_IT)
+EVIDENCE_STATES = ("open", "agreed", "denied")
+"""What is known of a track and an individual without an expert's name: not enough said; two people agree that it is
+that individual; it is somebody else, as two volunteers or one person who names animals have said."""
+PROMISE_STATES = ("auditing", "kept", "failed", "ended")
+"""auditing: the names are frozen, and a fresh sample of them is being asked; kept: the sample says that the promise
+holds; failed: it does not say so; ended: names, merges or heads have changed since."""
+GRID_STATES = ("pending", "leased", "answered", "withdrawn")
 MODEL_TASKS = ("detector", "embedder", "head")
 MODEL_STATES = ("candidate", "champion", "refused", "retired")
 SPLITS = ("train", "validation", "test")
@@ -968,6 +978,20 @@ unknown_track = Table(
     **CLUSTERED,
 )
 
+denied_prediction = Table(
+    "denied_prediction",
+    metadata,
+    Column("model_id", BigInteger, _fk("model.model_id"), primary_key=True, autoincrement=False),
+    Column("track_id", BigInteger, _fk("track.track_id"), primary_key=True, autoincrement=False),
+    Column("individual_id", BigInteger, _fk("individual.individual_id"), primary_key=True, autoincrement=False),
+    Column("rank", Integer, nullable=False),
+    Column("probability", Real, nullable=False),
+    CheckConstraint("rank >= 1", name="rank_from_one"),
+    CheckConstraint("probability >= 0 and probability <= 1", name="probability_is_share"),
+    comment="names that a head would propose, had people not said that it is somebody else",
+    **CLUSTERED,
+)
+
 bundle_score = Table(
     "bundle_score",
     metadata,
@@ -1001,6 +1025,7 @@ acquisition_queue = Table(
     Column("round_id", BigInteger, _fk("acquisition_round.round_id"), nullable=False),
     Column("track_id", BigInteger, _fk("track.track_id"), nullable=False),
     Column("other_track_id", BigInteger, _fk("track.track_id"), comment="of a pair: is it one animal?"),
+    Column("individual_id", BigInteger, _fk("individual.individual_id"), comment="of the lane is_it: is this X?"),
     Column("lane", Unicode(10), nullable=False),
     Column("position", Integer, nullable=False),
     Column("propensity", Double, nullable=False, comment="chance that this plan asked this track, given its lane"),
@@ -1014,6 +1039,10 @@ acquisition_queue = Table(
         "(other_track_id is null and lane <> 'pairs')"
         " or (other_track_id <> track_id and lane in ('pairs', 'disputed'))",
         name="pairs_are_two",
+    ),
+    CheckConstraint(
+        "(individual_id is null and lane <> 'is_it') or (individual_id is not null and lane = 'is_it')",
+        name="is_it_asks_about_one",
     ),
     CheckConstraint("propensity > 0 and propensity <= 1", name="propensity_is_chance"),
     Index("ix_acquisition_queue_track", "track_id", "state"),
@@ -1080,6 +1109,10 @@ annotation = Table(
         "kind not in ('unknown', 'not_animal', 'bad_box', 'cannot_tell', 'skip') or track_id is not null",
         name="answer_has_track",
     ),
+    CheckConstraint(
+        "kind not in ('is_individual', 'not_individual') or (individual_id is not null and track_id is not null)",
+        name="evidence_is_complete",
+    ),
     CheckConstraint("kind <> 'retract' or supersedes is not null", name="retract_names_its_event"),
     CheckConstraint(
         "kind not in ('merge', 'same', 'different') or (track_id is not null and other_track_id is not null)",
@@ -1135,6 +1168,163 @@ standing_answer = Table(
     Column("propensity", Double),
     comment="which answer counts for a track, as follows from annotation; kept by whoever stores events",
     sqlite_with_rowid=False,
+)
+
+track_evidence = Table(
+    "track_evidence",
+    metadata,
+    Column("track_id", BigInteger, _fk("track.track_id"), primary_key=True, autoincrement=False),
+    Column(
+        "individual_id",
+        BigInteger,
+        _fk("individual.individual_id"),
+        primary_key=True,
+        autoincrement=False,
+        index=True,
+        comment="as merged",
+    ),
+    Column("n_yes", Integer, nullable=False, comment="people who say that it is this individual"),
+    Column("n_no", Integer, nullable=False, comment="people who say that it is not"),
+    Column("state", Unicode(6), nullable=False),
+    Column("probability", Real, comment="of agreed: that it is this individual"),
+    Column("seq", BigInteger, nullable=False, comment="of the newest event that counts"),
+    _one_of("state", EVIDENCE_STATES),
+    CheckConstraint("probability >= 0 and probability <= 1", name="probability_is_share"),
+    # At most one individual of a track is agreed on: whoever keeps this table sees to it.
+    _unique_where("uq_track_evidence_agreed", "state = 'agreed'", "track_id"),
+    comment='what people said about "is this X?", as follows from annotation; kept by whoever stores events',
+    **CLUSTERED,
+)
+
+grid_page = Table(
+    "grid_page",
+    metadata,
+    Column("page_id", BigKey, primary_key=True),
+    Column(
+        "round_id", BigInteger, _fk("acquisition_round.round_id"), index=True, comment="null: a person asked for it"
+    ),
+    Column("individual_id", BigInteger, _fk("individual.individual_id"), nullable=False),
+    Column("head_model_id", BigInteger, _fk("model.model_id"), nullable=False),
+    Column("position", Integer, nullable=False, comment="in the order of the plan"),
+    Column("propensity", Double, nullable=False, comment="chance that this plan offered this page"),
+    Column("reason", Unicode(500), nullable=False, comment="why this is asked, for a person"),
+    Column("state", Unicode(10), nullable=False),
+    Column("leased_by", BigInteger, _fk("app_user.user_id")),
+    Column("leased_until", UtcDateTime),
+    Column("shown_id", Unicode(36), comment="by which the page and its hidden look-alikes are called"),
+    Column("answer_id", Unicode(36), comment="of the answer that stands: the ids of its events follow from it"),
+    Column("seconds", Real, comment="from shown to answered, of the whole page"),
+    Column("n_taken_out", Integer),
+    Column("n_missed", Integer, comment="hidden look-alikes that nobody took out"),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("answered_at", UtcDateTime),
+    _one_of("state", GRID_STATES),
+    CheckConstraint("propensity > 0 and propensity <= 1", name="propensity_is_chance"),
+    CheckConstraint("seconds >= 0", name="seconds_not_negative"),
+    _unique_where("uq_grid_page_shown", "shown_id is not null", "shown_id"),
+    Index("ix_grid_page_state", "state", "position"),
+    comment="pages on which many tracks of one individual are confirmed at once, as planned items",
+)
+
+grid_member = Table(
+    "grid_member",
+    metadata,
+    Column("page_id", BigInteger, _fk("grid_page.page_id"), primary_key=True, autoincrement=False),
+    Column("track_id", BigInteger, _fk("track.track_id"), primary_key=True, autoincrement=False, index=True),
+    Column("position", Integer, nullable=False),
+    Column("probability", Real, nullable=False, comment="calibrated chance that it is the page's individual"),
+    Column("taken_out", Boolean, comment="null: not answered"),
+    CheckConstraint("probability >= 0 and probability <= 1", name="probability_is_share"),
+    comment="tracks of a page, without the hidden look-alikes (quality_check)",
+    **CLUSTERED,
+)
+
+promise = Table(
+    "promise",
+    metadata,
+    Column("promise_id", BigKey, primary_key=True),
+    Column("error", Double, nullable=False, comment="largest share of the named frames whose name may be wrong"),
+    Column("named", Double, nullable=False, comment="least share of all frames that carry a name"),
+    Column("confidence", Double, nullable=False, comment="with which the promise is made, all looks together"),
+    Column("user_id", BigInteger, _fk("app_user.user_id"), comment="who set the goal"),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("withdrawn_at", UtcDateTime, comment="null: it is the goal"),
+    CheckConstraint("error > 0 and error < 1", name="error_is_share"),
+    CheckConstraint("named > 0 and named <= 1", name="named_is_share"),
+    CheckConstraint("confidence > 0.5 and confidence < 1", name="confidence_is_share"),
+    comment="goals: how much of the archive shall be named, and how many of the names may be wrong",
+)
+
+promise_look = Table(
+    "promise_look",
+    metadata,
+    Column("look_id", BigKey, primary_key=True),
+    Column("promise_id", BigInteger, _fk("promise.promise_id"), nullable=False),
+    Column(
+        "look_no", Integer, nullable=False, comment="k, from 1: the look may be wrong with alpha = (1 - confidence)/2^k"
+    ),
+    Column("alpha", Double, nullable=False),
+    Column("head_model_id", BigInteger, _fk("model.model_id"), nullable=False),
+    Column("threshold", Double, nullable=False, comment="probability from which a name of the head counts"),
+    Column("tested_share", Double, nullable=False, comment="q: of the named frames, those whose name is tested"),
+    Column("named_share", Double, nullable=False, comment="of all frames, those that carry a name"),
+    Column("expected_error", Double, nullable=False, comment="of the named frames, by calibrated probabilities"),
+    Column("n_tracks", BigInteger, nullable=False, comment="whose names are tested"),
+    Column("n_frames", BigInteger, nullable=False, comment="of these tracks"),
+    Column("seed", BigInteger, nullable=False),
+    Column("watermark_seq", BigInteger, nullable=False, comment="labels up to this seq had given the names"),
+    Column("merge_watermark", BigInteger, nullable=False),
+    Column("state", Unicode(8), nullable=False),
+    Column("n_answered", Integer, nullable=False, comment="draws that were answered"),
+    Column("n_wrong", Integer, nullable=False, comment="of these"),
+    Column("wealth", Double, nullable=False, comment="of the bet against the promise being broken; kept from 1/alpha"),
+    Column("error_bound", Double, comment="upper limit of the error of all named frames, at the look's confidence"),
+    Column("frozen_at", UtcDateTime, nullable=False),
+    Column("decided_at", UtcDateTime),
+    Column("ended_at", UtcDateTime),
+    Column("end_reason", Unicode(500)),
+    UniqueConstraint("promise_id", "look_no", name="uq_promise_look_no"),
+    _one_of("state", PROMISE_STATES),
+    comment="each time the names were frozen and a fresh sample of them was asked",
+)
+
+promise_draw = Table(
+    "promise_draw",
+    metadata,
+    Column("look_id", BigInteger, _fk("promise_look.look_id"), primary_key=True, autoincrement=False),
+    Column("draw_no", Integer, primary_key=True, autoincrement=False, comment="from 0; draws count in this order"),
+    Column("track_id", BigInteger, _fk("track.track_id"), nullable=False, index=True),
+    Column("individual_id", BigInteger, _fk("individual.individual_id"), nullable=False, comment="its frozen name"),
+    Column("source", Unicode(10), nullable=False, comment="who named it: model, page or volunteers"),
+    Column("annotation_id", Unicode(36), _fk("annotation.annotation_id"), comment="the answer; null: none yet"),
+    Column("wrong", Boolean, comment="whether the answer names somebody else"),
+    comment="drawn with chances in proportion to frames, with replacement",
+    **CLUSTERED,
+)
+
+archive_forecast = Table(
+    "archive_forecast",
+    metadata,
+    Column("forecast_id", BigKey, primary_key=True),
+    Column("watermark_seq", BigInteger, nullable=False, index=True, comment="labels up to this seq were known"),
+    Column("head_model_id", BigInteger, _fk("model.model_id"), nullable=False, comment="that names"),
+    Column("goal_named", Double, nullable=False),
+    Column("goal_error", Double, nullable=False),
+    Column("n_tracks", BigInteger, nullable=False, comment="live tracks that may show an animal"),
+    Column("n_frames", BigInteger, nullable=False, comment="of these tracks"),
+    Column("by_person", Double, nullable=False, comment="share of the frames that a person named one by one"),
+    Column("by_page", Double, nullable=False, comment="on pages, or by volunteers who agree"),
+    Column("by_machine", Double, nullable=False, comment="carried names of the head"),
+    Column("nameless", Double, nullable=False, comment="somebody looked, and could name nobody"),
+    Column("expected_error", Double, nullable=False, comment="share of the named frames, by calibrated probabilities"),
+    Column("threshold", Double, comment="probability from which names of the head are carried; null: none is"),
+    Column("spent_s", Double, nullable=False, comment="seconds that people had answered for names"),
+    Column("answers_to_go", Double, comment="null: no number of answers reaches the goal"),
+    Column("to_go_s", Double, comment="of the expert alone, if answers taught nothing"),
+    Column("with_volunteers_s", Double, comment="of the expert, if volunteers answer is_it first"),
+    Column("volunteers_s", Double, comment="of these volunteers together"),
+    Column("created_at", UtcDateTime, nullable=False),
+    comment="where the archive stood on its way to the goal, and what was expected to be left",
 )
 
 import_file = Table(

@@ -26,6 +26,8 @@ from chimp_assets.database.upkeep.invariants import failed_videos
 from chimp_assets.database.work.due import exhausted_bundles
 from chimp_assets.database.work.pace import DecodingPace, pace_of
 from chimp_assets.database.work.queue import in_lanes
+from chimp_assets.insight.labelling.goal import ArchiveGoal, archive_goal
+from chimp_assets.insight.volunteers import VolunteerWork, volunteer_work
 from chimp_assets.loop.evidence import NamedMergeProposal, contradictions_in_words, merge_proposals
 from chimp_assets.monitoring.alerts import OPEN, alerts
 from chimp_assets.monitoring.words import sentence
@@ -90,6 +92,8 @@ class Status:
     stayed on the old version. given_up: bundles whose runs kept dying. failed: the first FAILED_SHOWN that failed or
     lost something. agreement: self-agreement of each person who was asked again; to_review: None for heads saved before
     this field existed. open_alerts: what changed, a sentence each. pictures: their files; a burst is one of videos.
+    goal: how far the archive is named, and what is left; None: not forecast yet. volunteers: what came of "is this X?";
+    None: nobody was asked.
     """
 
     videos: dict[str, int]
@@ -120,6 +124,8 @@ class Status:
     left_behind: list[StrandedLabels] = field(default_factory=list)
     open_alerts: list[str] = field(default_factory=list)
     pictures: PictureCounts = field(default_factory=PictureCounts)
+    goal: ArchiveGoal | None = None
+    volunteers: VolunteerWork | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """For the machine-readable line."""
@@ -299,6 +305,8 @@ def status_of(conn: sa.Connection, workers: int = 1) -> Status:
         left_behind=labels_left_behind(conn),
         open_alerts=[sentence(one) for one in alerts(conn, (OPEN,))],
         pictures=picture_counts(conn),
+        goal=archive_goal(conn),
+        volunteers=volunteer_work(conn),
     )
 
 

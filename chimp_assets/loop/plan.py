@@ -14,21 +14,29 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import sqlalchemy as sa
 
+from chimp_assets.acquisition.minutes.goal import Reach
+from chimp_assets.acquisition.minutes.is_it import NO_QUESTIONS, IsItQuestions
+from chimp_assets.acquisition.minutes.worth import FrameWorth
 from chimp_assets.acquisition.pairs import Pairs
 from chimp_assets.acquisition.plan import Plan, plan
 from chimp_assets.acquisition.policy import LaneError, Phase, Policy
 from chimp_assets.acquisition.pool import FOLLOWS, LinearHead, TrackPool
 from chimp_assets.acquisition.pool_pass.arithmetic import ArithmeticOf
 from chimp_assets.acquisition.pool_pass.on_cpu import OnCpu
-from chimp_assets.arrays import BoolArray, I32Array
+from chimp_assets.arrays import BoolArray, I32Array, rows_of
 from chimp_assets.database import schema as t
 from chimp_assets.database.labels.rewriting.cutting import forget_undone
 from chimp_assets.database.work.queue import write_round
 from chimp_assets.errors import ChimpError
 from chimp_assets.loop.evidence import Doubt
+from chimp_assets.loop.minutes.forecasts import keep_forecast
+from chimp_assets.loop.minutes.is_it import IsItOffer, is_it_to_ask, read_is_it, without_questions
+from chimp_assets.loop.minutes.names import read_archive_names
+from chimp_assets.loop.minutes.pages import PageOffer, pages_to_ask, read_offer, without_pages
+from chimp_assets.loop.minutes.worth import PlanGround, frame_worth, read_plan_ground
 from chimp_assets.loop.pairs import doubts_to_ask, pairs_to_ask
 from chimp_assets.loop.pool import TrackSnapshot, pool_of, read_snapshot
-from chimp_assets.loop.rescore import name_asked_tracks
+from chimp_assets.loop.rescore import name_asked_tracks, name_denied_tracks
 from chimp_assets.monitoring.groups.lacking import waiting_for_groups, with_groups
 from chimp_assets.vision.identity.head import load_head
 from chimp_assets.vision.models.checkpoint import ModelRow, champion
@@ -54,7 +62,8 @@ class PlanReport:
     lanes: items of each lane that asks for names; pairs, disputed: items of the other two; contradictions: answers that
     cannot all be true; follows: tracks whose name follows from answers about others, so that nobody is asked;
     proposals: merges to decide about; n_pool: tracks that could be asked; why: the reason of the phase;
-    without_embedding: live tracks that could not be considered because they have no (finite) embedding yet.
+    without_embedding: live tracks that could not be considered because they have no (finite) embedding yet; pages: on
+    which many tracks are confirmed at once; is_it: tracks about which volunteers are asked "is this X?".
     """
 
     round_id: int
@@ -69,6 +78,8 @@ class PlanReport:
     seconds: float
     why: str
     without_embedding: int
+    pages: int = 0
+    is_it: int = 0
 
 
 def build_pool(db: Database, store: BlobStore, settings: Settings) -> TrackPool:
@@ -85,13 +96,18 @@ def build_pool(db: Database, store: BlobStore, settings: Settings) -> TrackPool:
 
 
 def replan(home: Home) -> PlanReport:
-    """A new queue, and at once the champion head's names for its tracks. Raises PlanningError as `plan_queue`.
+    """A new queue, at once the champion head's names for its tracks, and the minutes that are left.
 
-    First forgets boxes of cuts and joins that were taken back, which the page may not delete.
+    Raises PlanningError as `plan_queue`.
+
+    First forgets boxes of cuts and joins that were taken back, which the page may not delete, and has tracks named anew
+    of which people have said whom they do not show.
     """
     home.database.transact(forget_undone)
+    name_denied_tracks(home)
     report = plan_queue(home.database, home.store, home.settings)
     name_asked_tracks(home)
+    keep_forecast(home.database, home.settings)
     return report
 
 
@@ -112,11 +128,25 @@ def plan_queue(
     drift_share = settings.monitoring.drift_share if snapshot.drifted is not None else 0.0
     head, phase, why = _phase(store, settings, ground)
     pool = with_groups(db, settings, pool, ground.head if head is not None else None)
-    policy = _policy(wanted, phase, drift_share)
+    # The watermark makes rounds independent of each other: with one stream of random numbers for all of them, the
+    # second audit sample would lie beside the first.
+    stream = [seed % (1 << 63), snapshot.watermark_seq]
+    # A stream of its own for the sample: the lanes draw the same whatever it takes.
+    sample_rng = np.random.default_rng([*stream, 1])
+    worth, named = frame_worth(pool, head, ground.minutes, sample_rng) if head else (FrameWorth(), None)
+    policy = _policy(wanted, phase, drift_share, worth)
     batch = wanted.batch if batch is None else batch
-    made = _planned(pool, head, policy, batch, seed, snapshot.watermark_seq, wanted.device)
-    pairs = pairs_to_ask(db, pool, snapshot, made.rows, policy, wanted.pairs_per_round)
-    doubts = doubts_to_ask(snapshot, set(pool.track[made.rows].tolist()), wanted.pairs_per_round)
+    n_pool = _n_pool(pool)
+    is_it = is_it_to_ask(ground.is_it if head else None, pool, wanted)
+    pool = without_questions(pool, is_it)
+    pages = pages_to_ask(ground.offer if head else None, pool, ground.names, wanted.duplicate_likeness)
+    pool = without_pages(pool, pages)
+    made = _planned(pool, head, policy, batch, np.random.default_rng(stream), wanted.device)
+    if not len(is_it):
+        is_it = is_it_to_ask(ground.is_it if head else None, pool, wanted, made.rows)
+    asked = np.concatenate([made.rows, rows_of(pool.track, is_it.track)])
+    pairs = pairs_to_ask(db, pool, snapshot, asked, policy, wanted.pairs_per_round)
+    doubts = doubts_to_ask(snapshot, set(pool.track[asked].tolist()), wanted.pairs_per_round)
     round_id = write_round(
         db,
         policy=_in_words(
@@ -125,6 +155,7 @@ def plan_queue(
             batch=batch,
             pairs_per_round=wanted.pairs_per_round,
             why=why,
+            **_minutes(ground.minutes, named),
             **waiting_for_groups(pool, made),
         ),
         seed=seed,
@@ -132,8 +163,9 @@ def plan_queue(
         # Also in the cold phase: the plan knew this head, and found it too weak.
         head_model_id=ground.head.model_id if ground.head else None,
         watermark_seq=snapshot.watermark_seq,
-        n_pool=_n_pool(pool),
-        **_items(pool, made, doubts, pairs),
+        n_pool=n_pool,
+        pages=pages,
+        **_items(pool, made, doubts, pairs, is_it),
     )
     return PlanReport(
         round_id=round_id,
@@ -144,7 +176,9 @@ def plan_queue(
         follows=int(np.count_nonzero(snapshot.state == FOLLOWS)),
         proposals=len(snapshot.conclusions.proposals),
         phase=phase,
-        n_pool=_n_pool(pool),
+        n_pool=n_pool,
+        pages=len(pages),
+        is_it=len(is_it),
         seconds=time.perf_counter() - began,
         why=why,
         without_embedding=len(snapshot.track) - len(pool),
@@ -154,13 +188,16 @@ def plan_queue(
 @dataclass(frozen=True)
 class _Ground:
     """What a plan starts from. accuracy: of the head on the audit, None where it was not measured; names: of
-    individuals, by key."""
+    individuals, by key; minutes: prices, the goal and the audit's answers."""
 
     embedder: ModelRow
     head: ModelRow | None
     accuracy: float | None
     names: dict[int, str]
     snapshot: TrackSnapshot
+    minutes: PlanGround
+    offer: PageOffer | None
+    is_it: IsItOffer | None
 
 
 def _read_ground(db: Database, settings: Settings) -> _Ground:
@@ -168,10 +205,14 @@ def _read_ground(db: Database, settings: Settings) -> _Ground:
         embedder, head = _required(champion(conn, "embedder")), champion(conn, "head")
         snapshot = read_snapshot(conn, settings)
         accuracy = _audit_accuracy(conn, head.model_id) if head else None
-        return _Ground(embedder, head, accuracy, _names(conn), snapshot)
+        minutes = read_plan_ground(conn, snapshot.watermark_seq)
+        naming = read_archive_names(conn, settings)
+        offer = read_offer(conn, settings.acquisition, naming, minutes.goal)
+        is_it = read_is_it(conn, settings.acquisition, naming, minutes.goal)
+        return _Ground(embedder, head, accuracy, _names(conn), snapshot, minutes, offer, is_it)
 
 
-def _policy(wanted: AcquisitionSettings, phase: Phase, drift_share: float) -> Policy:
+def _policy(wanted: AcquisitionSettings, phase: Phase, drift_share: float, worth: FrameWorth) -> Policy:
     return Policy(
         phase,
         wanted.warm_shares if phase == "warm" else wanted.cold_shares,
@@ -183,13 +224,23 @@ def _policy(wanted: AcquisitionSettings, phase: Phase, drift_share: float) -> Po
         duplicate_likeness=wanted.duplicate_likeness,
         drift_share=drift_share,
         groups_share=wanted.groups_share,
+        worth=worth,
     )
+
+
+def _minutes(ground: PlanGround, named: Reach | None) -> dict[str, Any]:
+    """What a round keeps of the goal and of how far its head named the pool, to explain its choices."""
+    if named is None:
+        return {}
+    return {"goal": asdict(ground.goal), "reach": {key: round(value, 6) for key, value in asdict(named).items()}}
 
 
 def _in_words(policy: Policy, snapshot: TrackSnapshot, **values: Any) -> str:
     """The policy of a round as JSON; of alerts only where there are some that act."""
     kept = {**asdict(policy), **values}
     del kept["groups_share"]  # what came of it is among the values
+    if policy.phase == "cold":
+        del kept["worth"]  # no lane of it asks what frames are worth
     if snapshot.drifted is None:
         del kept["drift_share"]
     else:
@@ -198,11 +249,8 @@ def _in_words(policy: Policy, snapshot: TrackSnapshot, **values: Any) -> str:
 
 
 def _planned(
-    pool: TrackPool, head: LinearHead | None, policy: Policy, batch: int, seed: int, watermark_seq: int, device: str
+    pool: TrackPool, head: LinearHead | None, policy: Policy, batch: int, rng: np.random.Generator, device: str
 ) -> Plan:
-    # The watermark makes rounds independent of each other: with one stream of random numbers for all of them, the
-    # second audit sample would lie beside the first.
-    rng = np.random.default_rng([seed % (1 << 63), watermark_seq])
     try:
         return plan(pool, head, policy, batch, rng, arithmetic_on(device))
     except LaneError as error:
@@ -217,19 +265,25 @@ def _n_pool(pool: TrackPool) -> int:
     return sum(int(np.count_nonzero(may)) for may in (pool.may_train(), pool.may_audit(), pool.may_examine()))
 
 
-def _items(pool: TrackPool, made: Plan, doubts: list[Doubt], pairs: Pairs) -> dict[str, Any]:
-    """The columns of a round's items: names first, then doubts, then pairs."""
+def _items(
+    pool: TrackPool, made: Plan, doubts: list[Doubt], pairs: Pairs, is_it: IsItQuestions = NO_QUESTIONS
+) -> dict[str, Any]:
+    """The columns of a round's items: names first, then doubts, then pairs, then "is this X?"."""
+    n_pairs = len(pairs.one)
     return {
         "track_ids": [
             *pool.track[made.rows].tolist(), *(doubt.track_id for doubt in doubts), *pool.track[pairs.one].tolist(),
+            *is_it.track.tolist(),
         ],
         "other_track_ids": [
             *[None] * len(made), *(doubt.other_track_id for doubt in doubts), *pool.track[pairs.other].tolist(),
+            *[None] * len(is_it),
         ],
-        "lanes": [*made.lanes, *[t.DISPUTED] * len(doubts), *[t.PAIRS] * len(pairs.one)],
+        "individual_ids": [*[None] * (len(made) + len(doubts) + n_pairs), *is_it.individual.tolist()],
+        "lanes": [*made.lanes, *[t.DISPUTED] * len(doubts), *[t.PAIRS] * n_pairs, *[t.IS_IT] * len(is_it)],
         # Doubts and pairs follow from the pool and the answers: nothing is drawn.
-        "propensity": [*made.propensity.tolist(), *[1.0] * (len(doubts) + len(pairs.one))],
-        "reasons": [*made.reasons, *(doubt.reason for doubt in doubts), *pairs.reasons],
+        "propensity": [*made.propensity.tolist(), *[1.0] * (len(doubts) + n_pairs), *is_it.propensity.tolist()],
+        "reasons": [*made.reasons, *(doubt.reason for doubt in doubts), *pairs.reasons, *is_it.reasons],
     }  # fmt: skip
 
 

@@ -31,6 +31,8 @@ from chimp_assets.database.labels.answers import effective_answers
 from chimp_assets.database.labels.events import last_seq
 from chimp_assets.database.labels.kinds import NAMING_KINDS
 from chimp_assets.database.tracks.families import reserved_mask
+from chimp_assets.database.work.pages import tracks_of_leased_pages
+from chimp_assets.database.work.seconds import is_answered_alone
 from chimp_assets.loop.evidence import Evidence, read_evidence
 from chimp_assets.monitoring.slices import DriftedTracks, drifted_tracks
 from chimp_assets.vision.embedding.bundle import read_embeddings
@@ -46,6 +48,10 @@ PAGE = 50_000
 TIMED = 2_000
 LEAST_TIMED = 30
 """How many of the newest timed answers are used, and how many are too few to predict the time of the next."""
+
+KEPT_BY_ROOT = 1.5
+"""Tracks that are kept for the audit, by the square root of the number of tracks: 60 of 1,600, 1,500 of a million.
+What is kept cannot be named by asking, and an archive of a few thousand tracks would wait for its long ones."""
 
 SKIP_ROUNDS = 3
 """Training lanes leave a track alone for this many rounds after a skip: chosen again at once, it is skipped again.
@@ -74,6 +80,8 @@ class TrackSnapshot:
     """Pairs (the smaller track first) and disputed tracks that somebody holds or has just skipped."""
     drifted: DriftedTracks | None = None
     """The slices of open alerts."""
+    opened: BoolArray | None = None
+    """As in TrackPool."""
 
 
 def read_snapshot(conn: sa.Connection, settings: Settings) -> TrackSnapshot:
@@ -82,7 +90,7 @@ def read_snapshot(conn: sa.Connection, settings: Settings) -> TrackSnapshot:
     split = t.split_assignment.c.split
     # A video without a split (there should be none) is closed to training rather than open to leakage.
     closed = sa.case((split.in_(("train", "validation")), 0), else_=1)
-    track, boxes, test_day, video_id = _columns(
+    track, boxes, test_day, video_id = columns_of(
         conn,
         sa.select(t.track.c.track_id, t.track.c.n_detections, closed, t.track.c.video_id)
         .join(t.video, t.video.c.video_id == t.track.c.video_id)
@@ -91,23 +99,25 @@ def read_snapshot(conn: sa.Connection, settings: Settings) -> TrackSnapshot:
         .order_by(t.track.c.track_id),
     )
     reserve = reserved_mask(conn, track, settings.seed, settings.acquisition.audit_reserve)
+    kept = reserved_mask(conn, track, settings.seed, _kept_share(conn, settings))
     state = np.full(len(track), UNLABELLED, np.int32)
-    skipped = rows_of(track, _columns(conn, _recently_skipped())[0])
-    state[skipped[~reserve[skipped]]] = IN_FLIGHT
+    skipped = rows_of(track, columns_of(conn, _recently_skipped())[0])
+    state[skipped[~kept[skipped]]] = IN_FLIGHT
     now = datetime.now(UTC)
-    leased = np.concatenate([_columns(conn, query)[0] for query in _leased(now)])
+    leased = np.concatenate([columns_of(conn, query)[0] for query in _leased(now)])
     state[rows_of(track, leased)] = IN_FLIGHT
-    answered, meaning, old = _columns(conn, _answers(watermark, settings.acquisition.repeat_after))
+    answered, meaning, old = columns_of(conn, _answers(watermark, settings.acquisition.repeat_after))
     here, row = located(track, answered)
     state[row[here]] = meaning[here]
     repeat = np.zeros(len(track), bool)
     repeat[row[here]] = old[here].astype(bool)
     repeat[rows_of(track, leased)] = False
+    agreed = rows_of(track, columns_of(conn, _agreed())[0])
     evidence = read_evidence(conn, watermark)
     conclusions = evidence.concluded()
-    implied = rows_of(track, evidence.track[conclusions.implied != NOBODY])
+    implied = np.union1d(rows_of(track, evidence.track[conclusions.implied != NOBODY]), agreed)
     # The audit asks its own tracks whatever follows from other answers: what it measures must not depend on those.
-    state[implied[np.isin(state[implied], (UNLABELLED, PROVISIONAL)) & ~reserve[implied]]] = FOLLOWS
+    state[implied[np.isin(state[implied], (UNLABELLED, PROVISIONAL)) & ~kept[implied]]] = FOLLOWS
     videos, video = np.unique(video_id, return_inverse=True)
     return TrackSnapshot(
         track,
@@ -124,7 +134,24 @@ def read_snapshot(conn: sa.Connection, settings: Settings) -> TrackSnapshot:
         conclusions,
         _not_now(conn, now),
         drifted_tracks(conn, track),
+        reserve & ~kept,
     )
+
+
+def _kept_share(conn: sa.Connection, settings: Settings) -> float:
+    """The share of all tracks that the audit keeps for itself.
+
+    All of the reserve where the frames lane is not used and never was. Else it follows from the number of all tracks
+    that there ever were, so that it only falls: a track that was opened is never kept again, and what is kept stays a
+    random sample of the archive that nobody else has asked.
+    """
+    wanted = settings.acquisition
+    lane = t.annotation.c.lane
+    if wanted.warm_shares.get(t.FRAMES, 0) <= 0 and not conn.scalar(sa.select(lane).where(lane == t.FRAMES).limit(1)):
+        return wanted.audit_reserve
+    n = max(1, int(conn.scalar(sa.select(sa.func.count()).select_from(t.track)) or 0))
+    most = KEPT_BY_ROOT * n**0.5 if wanted.audit_reserve_tracks is None else wanted.audit_reserve_tracks
+    return min(wanted.audit_reserve, most / n)
 
 
 def _day_of(conn: sa.Connection, videos: I64Array) -> I32Array:
@@ -132,7 +159,7 @@ def _day_of(conn: sa.Connection, videos: I64Array) -> I32Array:
     split = t.split_assignment.c
     day = np.full(len(videos), -1, np.int32)
     number: dict[str, int] = {}
-    for page in _pages(conn, sa.select(split.video_id, split.day_key)):
+    for page in pages_of(conn, sa.select(split.video_id, split.day_key)):
         here, row = located(videos, np.array([r.video_id for r in page], np.int64))
         codes = np.array([number.setdefault(r.day_key, len(number)) for r in page], np.int32)
         day[row[here]] = codes[here]
@@ -145,7 +172,7 @@ def _seconds(conn: sa.Connection, boxes: I64Array) -> F32Array:
     newest = (
         sa.select(t.track.c.n_detections, answer.seconds)
         .join_from(t.annotation, t.track, t.track.c.track_id == answer.track_id)
-        .where(answer.kind.in_(NAMING_KINDS), answer.seconds > 0)
+        .where(answer.kind.in_(NAMING_KINDS), answer.seconds > 0, is_answered_alone(answer))
         .order_by(answer.seq.desc())
         .limit(TIMED)
     )
@@ -176,13 +203,19 @@ def _answers(watermark_seq: int, repeat_after: int) -> sa.Select[Any]:
     return sa.select(answer.c.track_id, meaning, old)
 
 
+def _agreed() -> sa.Select[Any]:
+    """Tracks of which two people said who they are, so that an expert need not."""
+    return sa.select(t.track_evidence.c.track_id).where(t.track_evidence.c.state == "agreed")
+
+
 def _leased(now: datetime) -> list[sa.Select[Any]]:
-    """The tracks that are on a screen now, both of a pair."""
+    """The tracks that are on a screen now, both of a pair, all of a page."""
     item = t.acquisition_queue.c
     held = sa.and_(item.state == "leased", item.leased_until >= now)
     return [
         sa.select(item.track_id).where(held).distinct(),
         sa.select(item.other_track_id).where(held, item.other_track_id.is_not(None)).distinct(),
+        tracks_of_leased_pages(now),
     ]
 
 
@@ -206,16 +239,16 @@ def _not_now(conn: sa.Connection, now: datetime) -> set[tuple[int, int | None]]:
     return {(one, None) if other is None else (min(one, other), max(one, other)) for one, other in rows}
 
 
-def _columns(conn: sa.Connection, query: sa.Select[Any]) -> list[I64Array]:
+def columns_of(conn: sa.Connection, query: sa.Select[Any]) -> list[I64Array]:
     """A query of integer columns as arrays i64 [n], read in pages."""
     parts: list[list[I64Array]] = [[] for _ in query.selected_columns]
-    for page in _pages(conn, query):
+    for page in pages_of(conn, query):
         for part, column in zip(parts, zip(*page, strict=True), strict=True):
             part.append(np.array(column, np.int64))
     return [np.concatenate(part) if part else np.empty(0, np.int64) for part in parts]
 
 
-def _pages(conn: sa.Connection, query: sa.Select[Any]) -> Iterator[Sequence[sa.Row[Any]]]:
+def pages_of(conn: sa.Connection, query: sa.Select[Any]) -> Iterator[Sequence[sa.Row[Any]]]:
     yield from conn.execute(query, execution_options={"yield_per": PAGE}).partitions()
 
 
@@ -237,6 +270,7 @@ def pool_of(db: Database, store: BlobStore, embedder: ModelRow, snapshot: TrackS
         snapshot.repeat[kept],
         None if drifted is None else drifted.slice_no[kept],
         () if drifted is None else drifted.reasons,
+        opened=None if snapshot.opened is None else snapshot.opened[kept],
     )
 
 

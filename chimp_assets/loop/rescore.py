@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from chimp_assets.database.labels.evidence import tracks_to_name_again
 from chimp_assets.database.work import due
 from chimp_assets.home import Home
 from chimp_assets.loop.bundle import scoring_head
@@ -15,6 +16,9 @@ from chimp_assets.loop.progress import Progress
 from chimp_assets.vision.embedding.bundle import embed_bundle
 from chimp_assets.vision.identity.predict import predict_bundles, predict_tracks
 from chimp_assets.vision.identity.unknowns import propose_individuals
+
+NAMED_AGAIN = 500
+"""Tracks that are named anew at once because of what people denied; more wait for the next time."""
 
 
 @dataclass(frozen=True)
@@ -70,11 +74,19 @@ def _embed(home: Home, waiting: list[str], limit: int, progress: Progress | None
 
 
 def name_asked_tracks(home: Home) -> int:
-    """Predictions of the champion head for tracks that wait to be answered and have none; returns how many.
+    """Predictions of the champion head for tracks that wait to be answered and have none, and anew for those of which
+    people have said since whom they do not show, or taken that back; returns how many.
 
     Scoring the archive with a new champion takes half a minute for 300,000 tracks, and more for more; whoever answers
     meanwhile sees its candidates all the same.
     """
     with home.database.read() as conn:
-        asked = due.asked_tracks(conn)
-    return predict_tracks(home.database, home.store, asked)
+        asked, again = due.asked_tracks(conn), tracks_to_name_again(conn, NAMED_AGAIN)
+    return predict_tracks(home.database, home.store, asked, again)
+
+
+def name_denied_tracks(home: Home) -> int:
+    """Of `name_asked_tracks` only the tracks that are named anew: before a plan, which chooses by names and doubts."""
+    with home.database.read() as conn:
+        again = tracks_to_name_again(conn, NAMED_AGAIN)
+    return predict_tracks(home.database, home.store, (), again)

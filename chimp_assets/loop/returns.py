@@ -24,6 +24,8 @@ from chimp_assets.database.individuals.merges import last_merge
 from chimp_assets.database.labels.events import last_seq
 from chimp_assets.database.labels.kinds import NAMING_KINDS
 from chimp_assets.database.tracks.families import reserved_mask
+from chimp_assets.database.work.seconds import is_answered_alone, seconds_spent
+from chimp_assets.loop.minutes.forecasts import keep_forecast
 from chimp_assets.vision.datasets.training_set import training_members
 from chimp_assets.vision.embedding.bundle import embeddings_of_tracks
 from chimp_assets.vision.evaluation.audit import audit_tracks
@@ -67,7 +69,10 @@ class Returns:
 
 
 def measure_returns(db: Database, store: BlobStore, settings: Settings) -> Returns | None:
-    """Measure and write; replaces the rows of the same head and watermark. None where there is no champion head."""
+    """Measure and write; replaces the rows of the same head and watermark. None where there is no champion head.
+
+    Also keeps the forecast of the minutes that are left (`archive_forecast`).
+    """
     with db.read() as conn:
         head = champion(conn, "head")
         if head is None or head.parent_id is None:
@@ -105,6 +110,7 @@ def measure_returns(db: Database, store: BlobStore, settings: Settings) -> Retur
         hour=hour,
     )
     _write(db, measured, len(found_stop))
+    keep_forecast(db, settings)
     return measured
 
 
@@ -116,11 +122,12 @@ def _seq_of(conn: sa.Connection, watermark: int) -> dict[str, int]:
 
 def _time_spent(conn: sa.Connection, watermark: int) -> tuple[float, float | None]:
     a = t.annotation.c
-    # Pairs are answered by others, and faster: they do not show what names cost.
-    timed = (a.seq <= watermark, a.seconds > 0, a.other_track_id.is_(None))
-    total = conn.scalar(sa.select(sa.func.coalesce(sa.func.sum(a.seconds), 0.0)).where(*timed)) or 0.0
-    newest = conn.scalars(sa.select(a.seconds).where(*timed).order_by(a.seq.desc()).limit(ANSWERS_LOOKED_AT)).all()
-    return float(total) / 60, float(np.median(newest)) if newest else None
+    # Pairs and "is it X?" are answered by others, and faster: they do not show what names cost.
+    mine = (a.other_track_id.is_(None), a.lane != t.IS_IT)
+    total = seconds_spent(conn, *mine, watermark_seq=watermark)
+    alone = (*mine, a.seq <= watermark, a.seconds > 0, is_answered_alone(a))
+    newest = conn.scalars(sa.select(a.seconds).where(*alone).order_by(a.seq.desc()).limit(ANSWERS_LOOKED_AT)).all()
+    return total / 60, float(np.median(newest)) if newest else None
 
 
 def _lanes(conn: sa.Connection, watermark: int) -> list[LaneAdvice]:

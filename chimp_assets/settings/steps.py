@@ -228,16 +228,27 @@ class AcquisitionSettings(Section):
     batch: int = Field(100, ge=1, le=10_000, description="items of one plan")
     low_water: int = Field(20, ge=0, description="a new plan is made when fewer items are waiting")
     audit_reserve: float = Field(
-        0.2, gt=0, lt=1, description="share of all tracks, drawn once by hash, that only the audit lane may ask about"
+        0.2,
+        gt=0,
+        lt=1,
+        description="share of all tracks, drawn once by hash, that teach no model; see audit_reserve_tracks",
+    )
+    audit_reserve_tracks: int | None = Field(
+        None,
+        ge=1,
+        description="tracks of the reserve that are kept for the audit, the first by the same hash; the frames lane "
+        "may ask the others. Unset: 1.5 times the square root of the number of tracks. Lower it whenever you like, "
+        "never raise it: what has been asked is missing among the rest",
     )
     cold_shares: dict[str, float] = Field(
         {"typical": 0.75, "audit": 0.25},
         description="lanes of a plan before a head is worth asking; they add up to 1",
     )
     warm_shares: dict[str, float] = Field(
-        {"boundary": 0.65, "rare": 0.05, "novel": 0.05, "audit": 0.22, "repeat": 0.03},
-        description="boundary: the head is unsure; rare: like an individual with few tracks; novel: like no named "
-        "individual; repeat: asked before; audit: drawn at random",
+        {"frames": 0.92, "novel": 0.02, "audit": 0.05, "repeat": 0.01},
+        description="frames: the answer names most frames for each second of the expert; boundary: the head is unsure; "
+        "rare: like an individual with few tracks; novel: like no named individual; repeat: asked before; audit: drawn "
+        "at random",
     )
     groups_share: float = Field(
         0.2,
@@ -246,7 +257,7 @@ class AcquisitionSettings(Section):
         description="part of the audit's share for groups (sex, age class, matriline, camera, light) with too few"
         " audit answers to say how they are named; 0: none",
     )
-    warm_accuracy: float = Field(0.3, ge=0, le=1, description="audit accuracy from which the boundary lane takes over")
+    warm_accuracy: float = Field(0.3, ge=0, le=1, description="audit accuracy from which warm_shares apply")
     spread_by: SpreadBy = Field(
         "distance", description="boundary tracks keep apart by distance from all asked ones, or by cells of look-alikes"
     )
@@ -265,7 +276,18 @@ class AcquisitionSettings(Section):
     pairs_per_round: int = Field(
         20, ge=0, le=1_000, description='pairs of tracks of one plan that are asked "same animal?"; 0: none'
     )
+    is_it_per_round: int | None = Field(
+        None,
+        ge=0,
+        le=5_000,
+        description='tracks of one plan about which volunteers are asked "is this X?"; not set: as many as they'
+        " answered between two plans lately, at least 40, none where nobody has the role volunteer; 0: none",
+    )
     replan_after: int = Field(50, ge=1, description="a new plan is made when this many answers have landed")
+    named_by: Literal["people", "people_and_machine"] = Field(
+        "people_and_machine",
+        description="who may name tracks for good: with people alone, pages to confirm hold the surest names too",
+    )
     lease_minutes: float = Field(15.0, gt=0, description="an item that somebody claims is theirs this long")
     device: str = Field(
         "cpu",

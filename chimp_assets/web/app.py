@@ -149,7 +149,7 @@ def create_app(home: Home, options: Options | None = None) -> FastAPI:
     secret = secret_of(app.state.db)
     app.state.throttle = Throttle(app.state.db, secret)
     app.state.devices = Devices(secret)
-    app.state.plants = Plants(app.state.db, settings)
+    app.state.plants = Plants(app.state.db, settings, secret)
     app.state.gold = Gold(app.state.db, settings, secret)
     app.state.media = MediaWorker(home, app.state.db, app.state.metrics, enabled=options.make_media)
     cache = PictureCache(settings.home / PICTURES, settings.web.pictures_mb * 1_000_000)

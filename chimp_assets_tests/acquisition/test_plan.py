@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 from chimp_assets.acquisition.duplicates import asked_already
 from chimp_assets.acquisition.lanes.boundary import _spread_of, worth
 from chimp_assets.acquisition.lanes.rare import rare_anchors
+from chimp_assets.acquisition.minutes.calibration import ChanceLine
+from chimp_assets.acquisition.minutes.worth import FrameWorth
 from chimp_assets.acquisition.plan import Plan, plan
 from chimp_assets.acquisition.policy import LaneError, Policy, candidate_count, share_out
 from chimp_assets.acquisition.pool import IN_FLIGHT, UNLABELLED, EmbeddingError
@@ -27,11 +29,12 @@ WARM = Policy("warm", {"boundary": 0.75, "audit": 0.25})
 MIXED = Policy("warm", {"boundary": 0.4, "typical": 0.3, "audit": 0.3})
 CELLS = Policy("warm", {"boundary": 0.6, "novel": 0.1, "audit": 0.3}, spread_by="cells")
 ALL = Policy("warm", {"boundary": 0.4, "rare": 0.15, "novel": 0.15, "audit": 0.2, "repeat": 0.1})
+FRAMES = Policy("warm", {"frames": 0.7, "boundary": 0.1, "audit": 0.2}, worth=FrameWorth(0.6, ChanceLine(-0.2, 0.9)))
 
 
 @settings(max_examples=80, deadline=None)
 @given(
-    policy=st.sampled_from([COLD, WARM, MIXED, ALL, CELLS]),
+    policy=st.sampled_from([COLD, WARM, MIXED, ALL, CELLS, FRAMES]),
     n=st.integers(0, 150),
     b=st.integers(0, 60),
     seed=st.integers(0, 9999),
@@ -54,20 +57,22 @@ def test_any_plan_asks_only_what_its_lanes_may_ask(
         cost=rng.random(n).astype(np.float32) + 0.5,
         value=rng.integers(1, 900, n).astype(np.float32),
         repeat=rng.random(n) < 0.5,
+        opened=pool.reserve & (rng.random(n) < 0.5) if policy is FRAMES else None,
     )
     made = plan(pool, head, policy, b, np.random.default_rng(seed))
     assert len(set(made.rows.tolist())) == len(made)
     lane = np.array(made.lanes, dtype=object)
     training = ~np.isin(lane, ["audit", "repeat"])
-    assert pool.may_train()[made.rows[training]].all()
+    assert pool.may_train()[made.rows[training & (lane != "frames")]].all()
+    assert pool.may_name()[made.rows[lane == "frames"]].all()
     assert pool.may_audit()[made.rows[lane == "audit"]].all()
     assert pool.may_repeat()[made.rows[lane == "repeat"]].all()
     assert not asked_already(pool, made.rows[training], policy.duplicate_likeness).any()
-    open_rows = np.flatnonzero(pool.may_train())
+    open_rows = np.flatnonzero(pool.may_name() if policy is FRAMES else pool.may_train())
     different = int((~asked_already(pool, open_rows, policy.duplicate_likeness)).sum())
     assert int(training.sum()) <= min(b, different)
     if seed % 3 and policy is not ALL:
-        assert len(made) <= min(b, int(pool.may_train().sum()) + int(pool.may_audit().sum()))
+        assert len(made) <= min(b, len(open_rows) + int(pool.may_audit().sum()))
         assert len(made) >= min(b, different // 2 + int(pool.may_audit().sum()))
     assert ((made.propensity > 0) & (made.propensity <= 1)).all()
     assert all(0 < len(reason) <= 500 for reason in made.reasons)

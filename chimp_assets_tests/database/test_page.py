@@ -20,6 +20,7 @@ from chimp_assets.database.labels.events import record_events
 from chimp_assets.database.labels.references import choose_references
 from chimp_assets.database.people.users import add_user
 from chimp_assets.database.work.due import tracks_without_pictures
+from chimp_assets.database.work.pages import PageOfMany
 from chimp_assets.home import Home, init_home
 from chimp_assets.settings import OidcSettings
 from chimp_assets.vision.pictures.item_media import make_item_media, sizes
@@ -70,6 +71,7 @@ def test_everything_the_page_asks_is_answered_and_is_t_sql(home: Home, db: Datab
     plan(
         db, [track(3, 1), track(4, 1), track(1), track(5)], head_model_id=HEAD,
         lanes=["audit", "boundary", "pairs", "repeat"], other_track_ids=[None, None, track(1, 1), None],
+        pages=[PageOfMany(1, [track(video), track(video + 1)], [0.8, 0.8], "r") for video in (3, 6)],
     )  # fmt: skip
     assert choose_references(db) == 1
     assert choose_references(db) == 0
@@ -118,6 +120,17 @@ def test_everything_the_page_asks_is_answered_and_is_t_sql(home: Home, db: Datab
     assert anna.get("/api/grid").json()["anim_id"] == "FF"
     marked = {"page_id": page["page_id"], "marked": [item["track_id"] for item in page["tracks"]]}
     assert anna.post("/api/grid/check", json=marked).json()["passed"] is True
+    page = anna.get("/api/grid?planned=true").json()
+    given = {"page_id": page["page_id"], "marked": [item["track_id"] for item in page["tracks"]], "seconds": 2.0}
+    answer = {**given, "annotation_id": str(uuid.uuid4())}
+    (done,) = anna.post("/api/grid", json=answer).json()["results"]
+    assert (done["status"], done["taken_out"], done["missed"]) == ("stored", 2, [])
+    assert anna.get("/api/grid?planned=true").json()["last"]["answer_id"] == answer["annotation_id"]
+    back = {"annotation_id": str(uuid.uuid4()), "page_id": page["page_id"], "answer_id": answer["annotation_id"]}
+    assert anna.post("/api/grid/undo", json=back).json()["results"][0]["status"] == "stored"
+    (done,) = anna.post("/api/grid", json={**answer, "annotation_id": str(uuid.uuid4())}).json()["results"]
+    assert done["status"] == "stored"
+    assert anna.get("/api/grid?anim_id=FF").json()["planned"] is False
     assert anna.get("/api/boxes/next").json()["task"]["reason"] == "undrawn"
     assert anna.get(f"/api/boxes/next?exclude={track(1, 2)}&skip_videos=2").json()["task"]
     assert anna.get("/media/" + "0" * 64 + ".jpg").status_code == 404

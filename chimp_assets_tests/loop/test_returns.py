@@ -100,9 +100,15 @@ def test_savings_curves_and_advice_are_measured_and_can_be_asked_in_sql(world: W
     assert "The next hour of answers is expected to add" in said
     with world.db.read() as conn:
         before = conn.scalar(sa.select(sa.func.count()).select_from(t.evaluation_metric))
+        stands = conn.execute(sa.select(t.archive_forecast)).mappings().one()
+    assert stands["spent_s"] == pytest.approx(answers * 6)
+    assert (stands["head_model_id"], stands["watermark_seq"]) == (head, found.watermark_seq)
+    assert 0 < stands["by_person"] < stands["by_person"] + stands["by_machine"] <= 1
+    assert stands["to_go_s"] is not None
     assert measure_returns(world.db, world.home.store, world.settings) == found
     with world.db.read() as conn:
         assert conn.scalar(sa.select(sa.func.count()).select_from(t.evaluation_metric)) == before
+        assert conn.scalar(sa.select(sa.func.count()).select_from(t.archive_forecast)) == 1, "written anew, not again"
 
 
 def test_without_a_head_or_with_few_labels_nothing_is_claimed(world: World) -> None:

@@ -19,6 +19,7 @@ from chimp_assets.database.files.effort_files import import_effort
 from chimp_assets.database.files.individual_files import import_individuals
 from chimp_assets.database.footage.pictures import PictureCounts, picture_counts
 from chimp_assets.database.individuals import merges
+from chimp_assets.database.labels import evidence
 from chimp_assets.database.labels.answers import effective_answers, effective_pair_answers
 from chimp_assets.database.labels.events import record_events
 from chimp_assets.database.tracks.families import measured_mask, reserved_mask
@@ -37,6 +38,8 @@ from chimp_assets.insight.labelling.review import queues as review
 from chimp_assets.loop import retrain
 from chimp_assets.loop.evidence import merge_proposals
 from chimp_assets.loop.ingest import ingest
+from chimp_assets.loop.minutes.names import read_archive_names
+from chimp_assets.loop.minutes.prices import learned_prices
 from chimp_assets.loop.plan import plan_queue
 from chimp_assets.loop.pool import read_snapshot
 from chimp_assets.loop.rescore import rescore
@@ -224,6 +227,17 @@ def test_what_is_said_of_tracks_that_are_rewritten_is_t_sql(home, spoken):
     assert sum("answer_heir" in str(element) for element, _ in spoken) > 10, "too little was said of heirs"
 
 
+def test_what_is_asked_of_the_minutes_is_t_sql(home, spoken):
+    """Each plan and the home page ask how far the archive is named, and what answers cost."""
+    make_world(home.database)
+    record_events(home.database, [event("identify", track(1), "FF", seconds=2.0)])
+    with home.database.read() as conn:
+        assert read_archive_names(conn, home.settings)
+        learned_prices(conn, 1)
+    assert faults_in(spoken) == {}
+    assert sum("grid_page" in str(element) for element, _ in spoken) > 1, "too little was said of minutes"
+
+
 def register_and_retrack(db):
     boxes = np.tile(np.array([0.0, 0.5, 0.25, 0.25], np.float32), (10, 1))
     linked = LinkedTrack(np.arange(10, dtype=np.int32), boxes, np.full(10, 0.7, np.float32))
@@ -270,6 +284,22 @@ def faults_in(spoken):
         if why and not any(word in statement for word in ONLY_SQLITE):
             wrong[statement] = why
     return wrong
+
+
+def test_what_is_said_of_one_individual_is_t_sql(home, spoken):
+    """Is this X: words, words taken back, heirs, merged individuals, and what a head may no longer say."""
+    db = home.database
+    make_world(db)
+    words = [event("is_individual", track(1), "FF", annotator=who) for who in ("vera", "vito")]
+    record_events(db, [*words, event("not_individual", track(2), "GM"), event("split", track(2), frame_no=5)])
+    record_events(db, [event("retract", supersedes=words[0].annotation_id, annotator="vera")])
+    merges.merge_individuals(db, "GM", "FF")
+    with db.read() as conn:
+        assert invariants.evidence_that_does_not_follow(conn) == []
+        evidence.tracks_to_name_again(conn, 10)
+        evidence.denials_of(conn, 2)
+    assert faults_in(spoken) == {}
+    assert sum("track_evidence" in str(element) for element, _ in spoken) > 10, "too little was said of evidence"
 
 
 def test_what_is_asked_of_the_days_of_cameras_is_t_sql(home, spoken):

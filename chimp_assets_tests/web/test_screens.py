@@ -28,6 +28,7 @@ from chimp_assets_tests.web.disputed import make_disputed
 from chimp_assets_tests.web.label_home import PASSWORD, write_frames
 from chimp_assets_tests.web.names import NAMES, codes
 from chimp_assets_tests.web.steps import LOADED
+from chimp_assets_tests.web.volunteers.asked import ask_is_it
 
 
 def _press(key: str, shows: str) -> Callable[[Page], None]:
@@ -61,6 +62,7 @@ SCREENS = [
     Screen("grid", "/label/grid?individual=FF", ".tile"),
     Screen("boxes", "/boxes", ".box-stage img"),
     Screen("pairs", "/pairs", ".pair img"),
+    Screen("is this X?", "/is-it", ".asked img", who="vera"),
     Screen("individuals", "/individuals"),
     Screen("individual", "/individual/FF"),
     Screen("together", "/together?with=FF,FI&rule=clip"),
@@ -138,6 +140,7 @@ def whole(small_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     make_disputed(home.database, boxed=54, shift=30)
     add_user(home.database, "ada", "admin")
     set_password(home.database, "ada", PASSWORD)
+    ask_is_it(home.database, "FF", 4)
     _notice_change(home)
     served = Served(home)
     yield Site(home, f"http://127.0.0.1:{served.port}")

@@ -53,6 +53,19 @@ GRANT INSERT, DELETE ON dbo.item_media TO chimp_labeller;
 GO
 GRANT INSERT, DELETE ON dbo.standing_answer TO chimp_labeller;
 GO
+GRANT INSERT, DELETE ON dbo.track_evidence TO chimp_labeller;
+GO
+-- Pages of many tracks, promises and what their samples say.
+GRANT INSERT, UPDATE ON dbo.grid_page TO chimp_labeller;
+GO
+GRANT INSERT, UPDATE ON dbo.grid_member TO chimp_labeller;
+GO
+GRANT INSERT, UPDATE ON dbo.promise TO chimp_labeller;
+GO
+GRANT INSERT, UPDATE ON dbo.promise_look TO chimp_labeller;
+GO
+GRANT INSERT, UPDATE ON dbo.promise_draw TO chimp_labeller;
+GO
 GRANT INSERT, DELETE ON dbo.reference_photo TO chimp_labeller;
 GO
 GRANT UPDATE ON dbo.counter TO chimp_labeller;

@@ -20,7 +20,9 @@ GRANT INSERT ON annotation, individual, audit_event TO chimp_labeller;
 GRANT INSERT, UPDATE, DELETE ON user_session, oidc_identity, sign_in_failure, oidc_answer TO chimp_labeller;
 -- Passwords, and the first sign-in of people whom an identity provider vouches for.
 GRANT INSERT, UPDATE ON app_user, quality_check TO chimp_labeller;
-GRANT INSERT, DELETE ON item_media, reference_photo, standing_answer TO chimp_labeller;
+GRANT INSERT, DELETE ON item_media, reference_photo, standing_answer, track_evidence TO chimp_labeller;
+-- Pages of many tracks, promises and what their samples say.
+GRANT INSERT, UPDATE ON grid_page, grid_member, promise, promise_look, promise_draw TO chimp_labeller;
 GRANT UPDATE ON counter, bundle TO chimp_labeller;
 -- A split or a merge rewrites tracks and what is asked about them.
 GRANT INSERT, UPDATE ON track, track_heir, answer_heir, acquisition_queue TO chimp_labeller;

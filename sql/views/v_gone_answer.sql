@@ -36,5 +36,6 @@ LEFT OUTER JOIN individual AS i ON i.individual_id = COALESCE(said.same_as_id, s
 WHERE
     h.until_seq IS NULL
     AND a.kind IN ('identify', 'unknown', 'new_individual', 'not_animal', 'bad_box', 'cannot_tell')
+    AND (a.kind <> 'cannot_tell' OR a.lane <> 'is_it')
     AND a.other_track_id IS NULL
     AND NOT EXISTS (SELECT 1 FROM annotation AS r WHERE r.supersedes = a.annotation_id AND r.kind = 'retract')

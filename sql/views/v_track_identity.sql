@@ -36,7 +36,7 @@ SELECT
     t.video_id,
     CAST(NULL AS BIGINT) AS individual_id,
     CAST(NULL AS VARCHAR(40)) AS anim_id,
-    CASE WHEN s.track_id IS NULL THEN CAST(NULL AS VARCHAR(6)) ELSE 'model' END AS source,
+    CASE WHEN s.track_id IS NULL THEN CAST(NULL AS VARCHAR(10)) ELSE 'model' END AS source,
     CASE WHEN s.track_id IS NULL THEN 'unlabelled' ELSE 'unknown' END AS status,
     CAST(NULL AS FLOAT) AS probability,
     CAST(NULL AS VARCHAR(36)) AS annotation_id,
@@ -50,11 +50,24 @@ WHERE
     t.state = 'live'
     AND v.state <> 'retired'
     AND NOT EXISTS (SELECT 1 FROM standing_answer AS e WHERE e.track_id = t.track_id)
+    AND NOT EXISTS (SELECT 1 FROM track_evidence AS a WHERE a.track_id = t.track_id AND a.state = 'agreed')
     AND (
         s.track_id IS NOT NULL
         OR NOT EXISTS (
             SELECT 1
             FROM prediction AS p
-            WHERE p.model_id = m.model_id AND p.track_id = t.track_id AND p.rank = 1
+            WHERE
+                p.model_id = m.model_id
+                AND p.track_id = t.track_id
+                AND p.rank = 1
+                AND NOT EXISTS (
+                    SELECT 1
+                    FROM track_evidence AS d
+                    INNER JOIN individual AS said ON said.individual_id = p.individual_id
+                    WHERE
+                        d.track_id = p.track_id
+                        AND d.individual_id = COALESCE(said.same_as_id, said.individual_id)
+                        AND d.state = 'denied'
+                )
         )
     )

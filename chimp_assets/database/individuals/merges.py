@@ -20,6 +20,7 @@ import sqlalchemy as sa
 from chimp_assets.database.connection.bulk import insert_one
 from chimp_assets.database.connection.counters import ANNOTATION, take_numbers
 from chimp_assets.database.connection.engine import Database
+from chimp_assets.database.evidence import keep_evidence_of_individuals
 from chimp_assets.database.people.lookup import individual_called
 from chimp_assets.database.people.users import PeopleError, user_id_of
 from chimp_assets.database.schema import biography_log, individual, individual_merge
@@ -188,17 +189,20 @@ def _standing(merge_watermark: int | None = None) -> sa.Select[Any]:
 
 
 def _derive(conn: sa.Connection) -> None:
-    """Make individual.same_as_id what follows from the merges that stand."""
+    """Make individual.same_as_id what follows from the merges that stand, and have evidence follow."""
     edges = standing_edges(conn)
     wanted = {individual_id: root_of(individual_id, edges) for individual_id in edges}
     there = merged_ids(conn)
+    were: set[int] = set()
     for individual_id in sorted(wanted.keys() | there.keys()):
         if wanted.get(individual_id) != there.get(individual_id):
+            were.add(there.get(individual_id, individual_id))
             conn.execute(
                 sa.update(individual)
                 .where(individual.c.individual_id == individual_id)
                 .values(same_as_id=wanted.get(individual_id))
             )
+    keep_evidence_of_individuals(conn, were)
 
 
 def _known(conn: sa.Connection, code: str) -> sa.Row[Any]:

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from chimp_assets.database import schema as t
 from chimp_assets.database.individuals.merges import merged_ids
 from chimp_assets.database.labels.events import last_seq
-from chimp_assets.database.labels.kinds import ANSWER_KINDS, NAMING_KINDS
+from chimp_assets.database.labels.kinds import NAMING_KINDS, is_answer
 from chimp_assets.statistics.shares import wilson
 
 LOOKED_AT = 100_000
@@ -76,7 +76,7 @@ def repeated_answers(conn: sa.Connection, after_seq: int = 0) -> list[RepeatedAn
         .join(t.app_user, t.app_user.c.user_id == a.c.annotator_id)
         .where(
             a.c.track_id.in_(repeated),
-            a.c.kind.in_(ANSWER_KINDS),
+            is_answer(a),
             a.c.other_track_id.is_(None),
             ~taken_back,
         )

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 
 from chimp_assets.database.connection.parameters import in_parts, rows_in_parts
 from chimp_assets.database.individuals.merges import as_merged_at
-from chimp_assets.database.labels.kinds import ANSWER_KINDS, NAMING_KINDS, PAIR_ANSWER_KINDS
+from chimp_assets.database.labels.kinds import ANSWER_KINDS, NAMING_KINDS, PAIR_ANSWER_KINDS, is_answer, is_word
 from chimp_assets.database.schema import annotation, answer_heir, app_user, standing_answer
 
 # Whose answer stands when several people answered one track: a smaller number wins, then the later answer.
@@ -78,8 +78,7 @@ def derived_answers(
         )
         .join_from(annotation, app_user, app_user.c.user_id == a.annotator_id)
         .where(
-            a.kind.in_(ANSWER_KINDS),
-            ~sa.and_(a.kind == "cannot_tell", a.other_track_id.is_not(None)),
+            is_answer(annotation),
             *_standing(watermark_seq),
         )
     )
@@ -204,7 +203,7 @@ def answer_kinds(conn: sa.Connection, track_ids: Iterable[int]) -> dict[int, str
 def touched_tracks(conn: sa.Connection, rows: Sequence[dict[str, Any]]) -> set[int]:
     """The tracks that new events are about, or whose answers they take back."""
     a = annotation.c
-    tracks = {row["track_id"] for row in rows if row["kind"] in ANSWER_KINDS}
+    tracks = {row["track_id"] for row in rows if row["kind"] in ANSWER_KINDS and not is_word(row)}
     taken_back = {row["supersedes"] for row in rows if row["kind"] == "retract"}
     return tracks | {
         row.track_id

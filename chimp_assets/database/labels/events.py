@@ -20,8 +20,10 @@ from chimp_assets.database.connection.bulk import insert_rows
 from chimp_assets.database.connection.counters import ANNOTATION, take_numbers
 from chimp_assets.database.connection.engine import Database
 from chimp_assets.database.labels.answers import touched_tracks
+from chimp_assets.database.labels.evidence import keep_evidence
 from chimp_assets.database.labels.facts import BatchFacts
 from chimp_assets.database.labels.judgement import judge
+from chimp_assets.database.labels.kinds import EVIDENCE_KINDS
 from chimp_assets.database.labels.label_event import EventResult, LabelEvent, Rejection
 from chimp_assets.database.labels.rewriting.cutting import REWRITING_KINDS, TrackRewriting
 from chimp_assets.database.labels.rewriting.heirs import keep_following
@@ -136,6 +138,8 @@ class _StoredBatch:
             self._conn, annotation, {column.name: [row[column.name] for row in rows] for column in annotation.c}
         )
         self._rewriting.gone |= keep_following(self._conn, touched_tracks(self._conn, rows), rows[-1]["seq"])
+        about = (self._facts.known[row["supersedes"]] if row["kind"] == "retract" else row for row in rows)
+        keep_evidence(self._conn, {row["track_id"] for row in about if row["kind"] in EVIDENCE_KINDS})
 
     def finish(self) -> None:
         """Stores the rest, and what the events do to the queue."""

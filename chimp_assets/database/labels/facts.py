@@ -13,8 +13,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from chimp_assets.database.connection.parameters import rows_in_parts
+from chimp_assets.database.individuals.merges import merged_ids
 from chimp_assets.database.labels.items import TouchedItems
-from chimp_assets.database.labels.kinds import NAMING_KINDS
+from chimp_assets.database.labels.kinds import ABOUT_SOMEBODY, EVIDENCE_KINDS
 from chimp_assets.database.labels.label_event import LabelEvent, canonical, individual_code
 from chimp_assets.database.people.lookup import user_called
 from chimp_assets.database.people.names import key_of
@@ -27,13 +28,15 @@ class BatchFacts:
     """What the database knows about the things that a batch of events names; grows as events are accepted.
 
     users: (user_id, role, disabled) by name; tracks: (video_id, first and last frame_no); individuals: keys by the
-    codes that the events name; known: stored events by annotation_id; retracted: those of them that were taken back.
+    codes that the events name; same: whom merged individuals are, if an event asks it; known: stored events by
+    annotation_id; retracted: those of them that were taken back.
     """
 
     users: dict[str, tuple[int, str, bool]] = field(default_factory=dict)
     tracks: dict[int, tuple[int, int, int]] = field(default_factory=dict)
     videos: set[int] = field(default_factory=set)
     individuals: dict[str, int] = field(default_factory=dict)
+    same: dict[int, int] = field(default_factory=dict)
     known: dict[str, dict[str, Any]] = field(default_factory=dict)
     retracted: set[str] = field(default_factory=set)
     items: TouchedItems = field(default_factory=lambda: TouchedItems({}))
@@ -45,8 +48,10 @@ class BatchFacts:
         facts._load_events(conn, events)
         facts._load_users(conn, {event.annotator for event in events})
         facts._load_tracks_and_videos(conn, events)
-        codes = {individual_code(event) for event in events if event.kind in NAMING_KINDS}
+        codes = {individual_code(event) for event in events if event.kind in ABOUT_SOMEBODY}
         facts._load_individuals(conn, _askable(codes) - {""})
+        if any(event.kind in EVIDENCE_KINDS for event in events):
+            facts.same = merged_ids(conn)
         targets = (facts.known.get(canonical(event.supersedes)) for event in events if event.kind == "retract")
         facts.items = TouchedItems.of(conn, events, [row for row in targets if row])
         return facts
@@ -58,7 +63,8 @@ class BatchFacts:
         )
         a = annotation.c
         columns = (
-            a.annotation_id, a.seq, a.kind, a.track_id, a.other_track_id, a.item_id, a.annotator_id, a.fingerprint
+            a.annotation_id, a.seq, a.kind, a.track_id, a.other_track_id, a.item_id, a.annotator_id, a.fingerprint,
+            a.lane,
         )  # fmt: skip
         for row in rows_in_parts(conn, lambda part: sa.select(*columns).where(a.annotation_id.in_(part)), ids):
             self.known[row.annotation_id] = dict(row._mapping)

@@ -2,6 +2,9 @@
 
 Belongs here: which items a batch of events may touch, what each event does to them, and storing that. Does not belong
 here: claiming and giving back (`work.queue`), and whether an event is accepted (`judgement`).
+
+An item of the lane `is_it` waits until enough people have spoken: no single event settles it,
+`is_it.ballots` does.
 """
 
 from __future__ import annotations
@@ -15,9 +18,17 @@ import sqlalchemy as sa
 
 from chimp_assets.database.connection.parameters import in_parts, rows_in_parts
 from chimp_assets.database.labels.answers import answer_kinds, answered_pairs
-from chimp_assets.database.labels.kinds import ANSWER_KINDS, pair_of, subject_of
+from chimp_assets.database.labels.is_it import ballots
+from chimp_assets.database.labels.kinds import (
+    ANSWER_KINDS,
+    EVIDENCE_KINDS,
+    UNDECIDED_KINDS,
+    is_word,
+    pair_of,
+    subject_of,
+)
 from chimp_assets.database.labels.label_event import LabelEvent
-from chimp_assets.database.schema import DISPUTED, PAIRS, acquisition_queue
+from chimp_assets.database.schema import DISPUTED, IS_IT, PAIRS, acquisition_queue, individual
 
 WAITING = ("pending", "leased")
 DONE = ("answered", "skipped")
@@ -25,7 +36,7 @@ DONE = ("answered", "skipped")
 
 @dataclass
 class AskedItem:
-    """A queue item as a batch of events finds it and leaves it."""
+    """A queue item as a batch of events finds it and leaves it. individual_id: of the lane is_it, as merged."""
 
     track_id: int
     lane: str
@@ -35,6 +46,7 @@ class AskedItem:
     other_track_id: int | None
     leased_by: int | None = None
     leased_until: datetime | None = None
+    individual_id: int | None = None
 
     @property
     def subject(self) -> frozenset[int]:
@@ -52,11 +64,18 @@ class AskedItem:
         return held and self.leased_by != user_id
 
     def is_answered_by(self, row: dict[str, Any]) -> bool:
-        """Whether an event answers it: a box answers no item, and an event about a pair none about one track."""
+        """Whether an event answers it: a box answers no item, an event about a pair none about one track, and what is
+        said about one individual no question for a name."""
         kind, pair = row["kind"], pair_of(row)
+        if self.lane == IS_IT:
+            passes = kind in UNDECIDED_KINDS and not pair
+            return row["track_id"] == self.track_id and (passes or self._is_about_whom(row))
         if self.other_track_id is not None:
             return bool(pair)
         return kind == "merge" or (not pair and kind in (*ANSWER_KINDS, "skip", "split"))
+
+    def _is_about_whom(self, row: dict[str, Any]) -> bool:
+        return row["kind"] in EVIDENCE_KINDS and row["as_merged"] == self.individual_id
 
     def asks_about(self, row: dict[str, Any]) -> bool:
         """Whether an event can be an answer to it, or take one back."""
@@ -72,6 +91,7 @@ class TouchedItems:
         self._items = items
         self._settled: dict[int, str] = {}
         self._reopened: set[int] = set()
+        self._spoken_of: set[int] = set()
 
     @classmethod
     def of(
@@ -82,18 +102,21 @@ class TouchedItems:
         item_ids |= {row["item_id"] for row in retracted if row["item_id"] is not None}
         live_of = {event.track_id for event in events if event.track_id is not None}
         done_of = {row["track_id"] for row in retracted if row["track_id"] is not None}
-        q = acquisition_queue.c
-        columns = (
+        # Whether enough people have spoken may change either way when a word is taken back.
+        live_of |= {row["track_id"] for row in retracted if is_word(row)}
+        q, same = acquisition_queue.c, individual.c.same_as_id
+        whom = sa.func.coalesce(same, q.individual_id).label("individual_id")
+        items = sa.select(
             q.item_id, q.round_id, q.track_id, q.lane, q.propensity, q.state, q.other_track_id, q.leased_by,
-            q.leased_until,
-        )  # fmt: skip
+            q.leased_until, whom,
+        ).outerjoin_from(acquisition_queue, individual, individual.c.individual_id == q.individual_id)  # fmt: skip
 
         def of_tracks(track: sa.ColumnElement[int], states: tuple[str, ...]) -> Callable[[list[Any]], sa.Select[Any]]:
-            return lambda part: sa.select(*columns).where(track.in_(part), q.state.in_(states))
+            return lambda part: items.where(track.in_(part), q.state.in_(states))
 
         found: dict[int, AskedItem] = {}
         for rows in (
-            rows_in_parts(conn, lambda part: sa.select(*columns).where(q.item_id.in_(part)), item_ids),
+            rows_in_parts(conn, lambda part: items.where(q.item_id.in_(part)), item_ids),
             # A pair is found by either of its tracks: an index each, where "or" would be none.
             rows_in_parts(conn, of_tracks(q.track_id, WAITING), live_of),
             rows_in_parts(conn, of_tracks(q.other_track_id, WAITING), live_of),
@@ -103,7 +126,7 @@ class TouchedItems:
             for row in rows:
                 found[row.item_id] = AskedItem(
                     row.track_id, row.lane, row.propensity, row.state, row.round_id, row.other_track_id, row.leased_by,
-                    row.leased_until,
+                    row.leased_until, row.individual_id,
                 )  # fmt: skip
         return cls(found)
 
@@ -114,23 +137,43 @@ class TouchedItems:
     def settle_by(self, row: dict[str, Any]) -> None:
         """An event was accepted, and it is no retraction: it settles the item that asked and those with its subject."""
         kind = row["kind"]
+        if is_word(row):
+            self._spoken_of |= self._about_whom(row)
+            return
         touched = {row["item_id"]} if row["item_id"] is not None else set()
         if kind in ANSWER_KINDS or pair_of(row) or kind == "skip":
             subject, author, now = subject_of(row), row["annotator_id"], row["server_time"]
             touched |= {
                 item_id
                 for item_id, item in self._items.items()
-                if item.waits and item.subject == subject and not item.is_held_by_another(author, now)
+                if item.waits
+                and item.lane != IS_IT
+                and item.subject == subject
+                and not item.is_held_by_another(author, now)
             }
         self._settle(touched, "skipped" if kind == "skip" else "answered")
         if kind in ANSWER_KINDS and kind != "unknown" and not pair_of(row):
             pairs = {item_id for item_id, item in self._items.items() if item.waits and item.lane == PAIRS}
             self._settle({i for i in pairs if row["track_id"] in self._items[i].subject}, "withdrawn")
+        if kind in ANSWER_KINDS and not pair_of(row):
+            # What people say about one individual counts only where nobody has answered.
+            of_track = (i for i, item in self._items.items() if item.waits and item.track_id == row["track_id"])
+            self._settle({i for i in of_track if self._items[i].lane == IS_IT}, "withdrawn")
+
+    def _about_whom(self, row: dict[str, Any]) -> set[int]:
+        """Items of the lane is_it that an event, or taking it back, may settle or reopen."""
+        found = {row["item_id"]} if row["item_id"] is not None else set()
+        if is_word(row):
+            found |= {i for i, item in self._items.items() if item.track_id == row["track_id"]}
+        return {i for i in found if i in self._items and self._items[i].lane == IS_IT}
 
     def reopen_after(self, retracted: dict[str, Any]) -> None:
         """An event was retracted: the item that asked for it waits again."""
         item_id, subject = retracted["item_id"], subject_of(retracted)
-        done = {i: item for i, item in self._items.items() if item.state in DONE}
+        if is_word(retracted):
+            self._spoken_of |= self._about_whom(retracted)
+            return
+        done = {i: item for i, item in self._items.items() if item.state in DONE and item.lane != IS_IT}
         if item_id is None:
             # The answer came unasked: the newest item that it had settled is asked again.
             item_id = max((i for i, item in done.items() if item.subject == subject), default=None)
@@ -148,6 +191,7 @@ class TouchedItems:
         """Writes the states. What was retracted is asked again only where no other answer stands."""
         for state in (*DONE, "withdrawn"):
             _write_state(conn, state, [item_id for item_id, settled in self._settled.items() if settled == state])
+        ballots.settle(conn, self._spoken_of)
         if not self._reopened:
             return
         items = {item_id: self._items[item_id] for item_id in sorted(self._reopened)}

@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from chimp_assets.database.connection.bulk import insert_one
 from chimp_assets.database.individuals.rules import UNKNOWN_ANIM_ID
 from chimp_assets.database.labels.facts import BatchFacts
-from chimp_assets.database.labels.kinds import NAMING_KINDS, PAIR_KINDS
+from chimp_assets.database.labels.kinds import ABOUT_SOMEBODY, EVIDENCE_KINDS, NAMING_KINDS, PAIR_KINDS
 from chimp_assets.database.labels.label_event import LabelEvent, Rejection, canonical, individual_code
 from chimp_assets.database.labels.rewriting.cutting import REWRITING_KINDS, check_undo
 from chimp_assets.database.labels.shown import fault_in_shown, searched
@@ -27,6 +27,7 @@ from chimp_assets.database.people.names import doubt_about, fault_in, looks
 from chimp_assets.database.schema import (
     ANNOTATION_KINDS,
     CORRECTING_ROLES,
+    IS_IT,
     LANES,
     frame,
     individual,
@@ -55,12 +56,16 @@ def judge(conn: sa.Connection, event: LabelEvent, facts: BatchFacts) -> tuple[di
     if event.item_id is not None and (item is None or not item.asks_about(row)):
         about = "whether these two tracks are one animal" if item and item.other_track_id else "about this track"
         raise Rejection("item_id", f"queue item {event.item_id} does not ask {about}")
+    # For the queue, not stored: whom the words mean now.
+    row["as_merged"] = facts.same.get(row["individual_id"], row["individual_id"])
     now = datetime.now(UTC)
     lane, propensity, item_id = event.lane, event.propensity, event.item_id
     if item is not None:
         lane, propensity = item.lane, item.propensity
         takes_back = event.kind == "retract"
-        if not takes_back and (item.is_held_by_another(row["annotator_id"], now) or not item.is_answered_by(row)):
+        # Several people answer "is this X?", whoever holds it.
+        held = item.lane != IS_IT and item.is_held_by_another(row["annotator_id"], now)
+        if not takes_back and (held or not item.is_answered_by(row)):
             # An unasked answer: stored, but without the item's lane and propensity; the item keeps waiting.
             lane, propensity, item_id = FREE, None, None
     if event.kind in NAMING_KINDS and row["individual_id"] is None:
@@ -89,7 +94,7 @@ def _meaning(event: LabelEvent, facts: BatchFacts) -> dict[str, Any]:
         "kind": event.kind,
         "track_id": target["track_id"] if target else event.track_id,
         "other_track_id": event.other_track_id,
-        "individual_id": facts.individuals.get(individual_code(event)) if event.kind in NAMING_KINDS else None,
+        "individual_id": facts.individuals.get(individual_code(event)) if event.kind in ABOUT_SOMEBODY else None,
         "video_id": event.video_id,
         "frame_no": event.frame_no,
         "x": event.x,
@@ -179,7 +184,7 @@ def _check_subject(conn: sa.Connection, event: LabelEvent, row: dict[str, Any], 
         raise Rejection("video_id", f"there is no video {event.video_id}")
     if event.track_id is not None and event.video_id not in (None, facts.tracks[event.track_id][0]):
         raise Rejection("video_id", f"track {event.track_id} is not in video {event.video_id}")
-    if event.anim_id and event.kind not in NAMING_KINDS:
+    if event.anim_id and event.kind not in ABOUT_SOMEBODY:
         raise Rejection("anim_id", f"an answer of kind {event.kind!r} cannot name an individual")
     if event.kind == "retract":
         _check_retraction(conn, event, row, facts)
@@ -200,9 +205,9 @@ def _check_subject(conn: sa.Connection, event: LabelEvent, row: dict[str, Any], 
         _, first, last = facts.tracks[event.track_id]
         if event.frame_no is None or not first < event.frame_no <= last:
             raise Rejection("frame_no", f"track {event.track_id} can be split at frames {first + 1} to {last}")
-    elif event.kind == "identify" and row["individual_id"] is None:
-        code = individual_code(event)
-        raise Rejection("anim_id", f"there is no individual {code!r}" if event.anim_id else "identify needs an anim_id")
+    elif event.kind in ("identify", *EVIDENCE_KINDS) and row["individual_id"] is None:
+        code, lacking = individual_code(event), f"{event.kind} needs an anim_id"
+        raise Rejection("anim_id", f"there is no individual {code!r}" if event.anim_id else lacking)
 
 
 def _check_retraction(conn: sa.Connection, event: LabelEvent, row: dict[str, Any], facts: BatchFacts) -> None:

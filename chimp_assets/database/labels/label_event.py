@@ -19,10 +19,11 @@ from chimp_assets.database.people.names import code_of
 class LabelEvent:
     """One decision as the client sends it. Boxes are fractions of the displayed picture; times carry their zone.
 
-    annotation_id: a UUID made by the client. annotator: a user's name. anim_id: the individual of `identify` (code or
-    alias) and of `new_individual` (made from annotation_id where it is not given). other_track_id: the second track of
-    `merge`, `same` and `different`, and of a `cannot_tell` or `skip` about a pair. supersedes: what a `retract` takes
-    back. item_id: the queue item that asked; lane and propensity are the item's, not the client's. shown: JSON.
+    annotation_id: a UUID made by the client. annotator: a user's name. anim_id: the individual of `identify`,
+    `is_individual` and `not_individual` (code or alias) and of `new_individual` (made from annotation_id where it is
+    not given). other_track_id: the second track of `merge`, `same` and `different`, and of a `cannot_tell` or `skip`
+    about a pair. supersedes: what a `retract` takes back. item_id: the queue item that asked; lane and propensity are
+    the item's, not the client's. shown: JSON.
 
     lane and propensity of an event without an item are stored as they are, for imports of our own exports; code that
     passes on events from a network leaves them out.

@@ -117,8 +117,11 @@ def _numbers(db: Database) -> Iterator[str]:
 def _answers(db: Database) -> Iterator[str]:
     with db.read() as conn:
         wrong = invariants.answers_that_do_not_stand(conn)
+        unlike = invariants.evidence_that_does_not_follow(conn)
     for track_id in wrong:
         yield f"Another answer about track {track_id} counts than the one that follows from all decisions."
+    for track_id in unlike:
+        yield f"What is kept of who track {track_id} is not, or is, does not follow from all decisions."
 
 
 def _successions(db: Database) -> Iterator[str]:

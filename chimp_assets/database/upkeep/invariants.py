@@ -5,14 +5,17 @@ Belongs here: invariants that span rows or tables. Does not belong here: how the
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
 import sqlalchemy as sa
 
 from chimp_assets.database import schema as t
+from chimp_assets.database.connection.parameters import in_parts, rows_in_parts
 from chimp_assets.database.labels.answers import answered_pairs, derived_answers, effective_answers
 from chimp_assets.database.labels.events import AHEAD, EARLIEST
+from chimp_assets.database.labels.evidence import TrackEvidence, evidence_of, tracks_with_evidence
 from chimp_assets.database.labels.provenance import imported
 
 SAMPLE = 20
@@ -120,6 +123,21 @@ def answers_that_do_not_stand(conn: sa.Connection) -> list[int]:
     return sorted(set(conn.scalars(sa.select(found.c.track_id).limit(SAMPLE))))
 
 
+def evidence_that_does_not_follow(conn: sa.Connection) -> list[int]:
+    """track_id of tracks of which other evidence is kept than follows from all events, or none though some does."""
+    wrong: set[int] = set()
+    e = t.track_evidence.c
+    for part in in_parts(tracks_with_evidence(conn)):
+        tracks, follows = evidence_of(conn, part)
+        rows = rows_in_parts(conn, lambda some: sa.select(t.track_evidence).where(e.track_id.in_(some)), tracks)
+        # A chance is kept with the precision of its column, and follows from the number of people.
+        kept = {replace(TrackEvidence(*row), probability=None) for row in rows}
+        wrong |= {one.track_id for one in kept ^ {replace(one, probability=None) for one in follows}}
+        if len(wrong) >= SAMPLE:
+            break
+    return sorted(wrong)[:SAMPLE]
+
+
 def tracks_that_are_there_and_gone(conn: sa.Connection) -> list[int]:
     """track_id of tracks that are live though another took their place, or split or merged though none did."""
     k, h = t.track.c, t.track_heir.c
@@ -200,7 +218,10 @@ def items_that_should_not_wait(conn: sa.Connection) -> list[int]:
             sa.or_(
                 t.track.c.state != "live",
                 other.c.state != "live",
-                sa.and_(item.lane.not_in(("repeat", *t.SIDE_LANES)), answered.c.track_id.is_not(None)),
+                sa.and_(
+                    sa.or_(item.lane.not_in(("repeat", *t.SIDE_LANES)), item.lane == t.IS_IT),
+                    answered.c.track_id.is_not(None),
+                ),
             ),
         )
         .limit(SAMPLE)

@@ -20,7 +20,7 @@ from chimp_assets.database.connection.engine import Database
 from chimp_assets.database.connection.parameters import in_parts
 from chimp_assets.database.individuals.merges import last_merge, root_of, standing_edges
 from chimp_assets.database.labels.answers import effective_answers
-from chimp_assets.database.labels.kinds import NAMING_KINDS
+from chimp_assets.database.labels.kinds import EVIDENCE_KINDS, NAMING_KINDS
 from chimp_assets.database.tracks.families import reserved_mask
 from chimp_assets.database.work.drifted import acting_since
 from chimp_assets.database.work.queue import in_lanes
@@ -253,8 +253,9 @@ def labels_due(conn: sa.Connection, settings: Settings, now: datetime) -> Readin
             sa.select(sa.func.count()).where(
                 t.annotation.c.seq > trained_to,
                 t.annotation.c.lane.not_in(t.MEASURING_LANES),
-                t.annotation.c.kind != "skip",
-                # Answers about pairs do not train a head.
+                # Nor does what people say of one individual, or of a pair, train a head.
+                t.annotation.c.kind.not_in(("skip", *EVIDENCE_KINDS)),
+                t.annotation.c.lane != t.IS_IT,
                 sa.or_(t.annotation.c.other_track_id.is_(None), t.annotation.c.kind == "merge"),
             )
         )
@@ -316,7 +317,7 @@ def _teaching_labels(conn: sa.Connection, settings: Settings) -> tuple[int, int]
     """(tracks, individuals) that a training set made now would hold, give or take tracks that were cut or joined."""
     answer = effective_answers().subquery("answer")
     rows = conn.execute(
-        sa.select(answer.c.track_id, answer.c.individual_id)
+        sa.select(answer.c.track_id, answer.c.individual_id, answer.c.lane)
         .join(t.track, t.track.c.track_id == answer.c.track_id)
         .join(t.split_assignment, t.split_assignment.c.video_id == t.track.c.video_id)
         .where(
@@ -327,6 +328,7 @@ def _teaching_labels(conn: sa.Connection, settings: Settings) -> tuple[int, int]
     ).all()
     track_id = np.array([row.track_id for row in rows], np.int64)
     teaches = ~reserved_mask(conn, track_id, settings.seed, settings.acquisition.audit_reserve)
+    teaches |= np.array([row.lane == t.FRAMES for row in rows], bool)
     return int(teaches.sum()), len({row.individual_id for row, yes in zip(rows, teaches, strict=True) if yes})
 
 
@@ -334,8 +336,9 @@ def queue_due(conn: sa.Connection, settings: Settings) -> Readiness:
     """A plan is due when enough answers have landed since the last one, when a model is new, when an alert about tracks
     has opened, or when few items wait and something is new: labels, models or embeddings.
 
-    Items that ask for names and pairs are counted apart: a full queue of one kind helps nobody who answers the other.
-    Pairs are few when less than a quarter of those of the last plan wait.
+    Items that ask for names, pairs and "is this X?" are counted apart: a full queue of one kind helps nobody who
+    answers another. Pairs, and questions for volunteers, are few when less than a quarter of those of the last plan
+    wait.
     """
     embedder = conn.scalar(
         sa.select(t.model.c.model_id).where(t.model.c.task == "embedder", t.model.c.state == "champion")
@@ -367,6 +370,12 @@ def queue_due(conn: sa.Connection, settings: Settings) -> Readiness:
     planned = conn.scalar(items.where(in_lanes((t.PAIRS,)), t.acquisition_queue.c.round_id == last.round_id)) or 0
     if landed > 0 and settings.acquisition.pairs_per_round and 4 * pairs < planned:
         return Readiness(True, f"{pairs} of {planned} pairs are waiting")
+    questions, asked = (
+        conn.scalar(items.where(in_lanes((t.IS_IT,)), which)) or 0
+        for which in (is_waiting, t.acquisition_queue.c.round_id == last.round_id)
+    )
+    if landed > 0 and settings.acquisition.is_it_per_round != 0 and 4 * questions < asked:
+        return Readiness(True, f"{questions} of {asked} questions for volunteers are waiting")
     if waiting >= max(settings.acquisition.low_water, 1):
         return Readiness(False, f"{waiting} items are waiting")
     if seq == last.watermark_seq and embedded_at <= last.created_at:

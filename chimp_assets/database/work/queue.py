@@ -5,7 +5,8 @@ asking (`acquisition`, `planning`) and what an answer does to its item (`events`
 
 A lease keeps two people from doing the same work; a late answer is never refused. Most items ask who a track is.
 Those of the lane `pairs` ask whether two tracks show one animal, which needs no names; those of `disputed` show people
-who may correct answers what cannot all be true: a pair, or one track and its name. Both go only to who asks for them.
+who may correct answers what cannot all be true: a pair, or one track and its name; those of `is_it` ask whether a track
+shows one individual, of several people one after the other (`ballots`). These go only to who asks for them.
 """
 
 from __future__ import annotations
@@ -22,11 +23,13 @@ from chimp_assets.database.connection.bulk import insert_one, insert_rows
 from chimp_assets.database.connection.counters import take_numbers
 from chimp_assets.database.connection.engine import Database
 from chimp_assets.database.connection.parameters import in_parts
+from chimp_assets.database.labels.is_it.ballots import may_be_given
 from chimp_assets.database.people.leases import give_back
 from chimp_assets.database.people.users import user_id_of
 from chimp_assets.database.schema import (
     CORRECTING_ROLES,
     DISPUTED,
+    IS_IT,
     LANES,
     PAIRS,
     SIDE_LANES,
@@ -34,6 +37,7 @@ from chimp_assets.database.schema import (
     acquisition_round,
     app_user,
 )
+from chimp_assets.database.work.pages import PageOfMany, write_pages
 
 MAX_CLAIM = 1_000
 REASON_LENGTH = 500
@@ -44,8 +48,8 @@ _Q = acquisition_queue.c
 class QueueItem:
     """One question that was claimed: which track, why, in which lane, with which chance of having been asked.
 
-    other_track_id: of a pair, the track that may show the same animal; None: who is it? fresh: this claim leased it,
-    and the user did not hold it before.
+    other_track_id: of a pair, the track that may show the same animal; individual_id: is it this one? Both None: who is
+    it? fresh: this claim leased it, and the user did not hold it before.
     """
 
     item_id: int
@@ -56,6 +60,7 @@ class QueueItem:
     propensity: float
     reason: str
     other_track_id: int | None = None
+    individual_id: int | None = None
     fresh: bool = field(default=False, compare=False)
 
 
@@ -73,25 +78,35 @@ def write_round(
     propensity: NDArray[np.float64] | Sequence[float],
     reasons: Sequence[str],
     other_track_ids: Sequence[int | None] | None = None,
+    individual_ids: Sequence[int | None] | None = None,
+    pages: Sequence[PageOfMany] = (),
 ) -> int:
     """Store a plan and make it the one that is asked; returns the round_id. One transaction.
 
-    Items that wait in earlier rounds, or whose lease has run out, are withdrawn; leased ones stay with their people.
+    Items and pages that wait in earlier rounds, or whose lease has run out, are withdrawn; leased ones stay with their
+    people.
     policy: JSON; track_ids: i64 [b]; lanes: of LANES; propensity: f64 [b] in (0, 1]; reasons are cut at 500
-    characters; other_track_ids: the second track of each pair, None elsewhere. A track is asked once, and so is a pair.
-    Raises ValueError when these do not fit together.
+    characters; other_track_ids: the second track of each pair, None elsewhere; individual_ids: of the lane is_it, whom
+    the track may show, None elsewhere; pages: of many tracks, the best first. A track is asked once, alone or on a
+    page, and so is a pair. Raises ValueError when these do not fit together.
     """
     n = len(track_ids)
     others = [None] * n if other_track_ids is None else [None if i is None else int(i) for i in other_track_ids]
+    names = [None] * n if individual_ids is None else [None if i is None else int(i) for i in individual_ids]
     unknown = set(lanes) - set(LANES)
-    if unknown or not len(lanes) == len(propensity) == len(reasons) == len(others) == n:
+    if unknown or not len(lanes) == len(propensity) == len(reasons) == len(others) == len(names) == n:
         raise ValueError(f"a plan of {n} tracks with {len(lanes)} lanes (unknown: {sorted(unknown)}), ...")
     subjects = [frozenset({i, i if j is None else j}) for i, j in zip(_integers(track_ids), others, strict=True)]
     if len(set(subjects)) != n:
         raise ValueError("a plan asks about a track once, and about two different tracks once")
+    alone = {i for i, lane in zip(_integers(track_ids), lanes, strict=True) if lane not in (PAIRS, DISPUTED)}
+    if any(track_id in alone for page in pages for track_id in page.track_ids):
+        raise ValueError("a plan asks about a track once: alone, or on a page")
     if any((lane == PAIRS and other is None) or (lane not in SIDE_LANES and other is not None)
            for lane, other in zip(lanes, others, strict=True)):  # fmt: skip
         raise ValueError(f"the lane {PAIRS} asks about two tracks, others but {DISPUTED} about one")
+    if any((lane == IS_IT) != (name is not None) for lane, name in zip(lanes, names, strict=True)):
+        raise ValueError(f"the lane {IS_IT}, and no other, asks about one individual")
 
     def work(conn: sa.Connection) -> int:
         take_numbers(conn, "acquisition_round", 1)  # two plans at once take turns, or both would be asked
@@ -119,6 +134,7 @@ def write_round(
                 "round_id": [round_id] * n,
                 "track_id": track_ids,
                 "other_track_id": others,
+                "individual_id": names,
                 "lane": lanes,
                 "position": list(range(n)),
                 "propensity": propensity,
@@ -126,6 +142,7 @@ def write_round(
                 "state": ["pending"] * n,
             },
         )
+        write_pages(conn, round_id, head_model_id, pages, now)
         return round_id
 
     return db.transact(work)
@@ -144,9 +161,9 @@ def claim(
     The user's own unanswered items come first, unless they are in `exclude` (on the screen or in the outbox already):
     so a claim whose answer was lost, or a page that was reloaded, gets the same items. All leases of the user that
     are returned or excluded run `lease_minutes` from now. Items whose lease has run out are free. No item is given to
-    two people at once.
-    lanes: only these; None: all that ask for names, so neither pairs nor what is disputed, which goes to nobody who may
-    not correct others. Raises PeopleError for an unknown or disabled user.
+    two people at once, and no "is this X?" to somebody who answered or skipped it.
+    lanes: only these; None: all that ask for names, so neither pairs nor "is this X?" nor what is disputed, which goes
+    to nobody who may not correct others. Raises PeopleError for an unknown or disabled user.
     """
     if not 1 <= n <= MAX_CLAIM:
         raise ValueError(f"n is {n}, not 1 to {MAX_CLAIM}")
@@ -156,7 +173,8 @@ def claim(
         now = datetime.now(UTC)
         until = now + timedelta(minutes=lease_minutes)
         mine = _may_have(conn, user_id, lanes)
-        held = set(_first(conn, sa.and_(_Q.state == "leased", _Q.leased_by == user_id), mine, MAX_CLAIM))
+        is_mine = sa.and_(_Q.state == "leased", _Q.leased_by == user_id, *_of_this_person(user_id, mine))
+        held = set(_first(conn, is_mine, mine, MAX_CLAIM))
         wanted = sorted(held - set(exclude))[:n]
         for part in in_parts(sorted(set(wanted) | (held & set(exclude)))):
             conn.execute(
@@ -164,7 +182,7 @@ def claim(
                 .where(_Q.item_id.in_(part), _Q.state == "leased", _Q.leased_by == user_id)
                 .values(leased_until=until)
             )
-        while len(wanted) < n and (free := _first_free(conn, now, mine, n - len(wanted))):
+        while len(wanted) < n and (free := _first_free(conn, now, mine, n - len(wanted), user_id)):
             wanted += _lease(conn, free, user_id, now, until)
         items = _leased_items(conn, user_id, wanted)
         return [replace(item, fresh=item.item_id not in held) for item in items]
@@ -182,9 +200,13 @@ def release(db: Database, user: str) -> int:
     return db.transact(work)
 
 
-def pending_count(conn: sa.Connection, lanes: Collection[str] | None = None) -> int:
-    """Items that anybody could claim now: waiting, or with a lease that has run out. lanes: as in `claim`."""
+def pending_count(conn: sa.Connection, lanes: Collection[str] | None = None, user_id: int | None = None) -> int:
+    """Items that anybody could claim now: waiting, or with a lease that has run out. lanes: as in `claim`; user_id:
+    only those that this person could.
+    """
     waiting = sa.and_(_is_free(datetime.now(UTC)), in_lanes(lanes))
+    if user_id is not None:
+        waiting = sa.and_(waiting, *_of_this_person(user_id, lanes))
     return int(conn.execute(sa.select(sa.func.count()).select_from(acquisition_queue).where(waiting)).scalar_one())
 
 
@@ -204,13 +226,14 @@ def _is_free(now: datetime) -> sa.ColumnElement[bool]:
     return sa.or_(_Q.state == "pending", sa.and_(_Q.state == "leased", _Q.leased_until < now))
 
 
-def _first_free(conn: sa.Connection, now: datetime, lanes: Collection[str] | None, n: int) -> list[int]:
+def _first_free(conn: sa.Connection, now: datetime, lanes: Collection[str] | None, n: int, user_id: int) -> list[int]:
     """item_id of the first n that are free, without a lock: somebody else may be about to lease them."""
+    mine = _of_this_person(user_id, lanes)
     # Two halves: each is answered by an index in the order of the plan, a condition with OR by reading them all.
     kinds = {"pending": _Q.state == "pending", "ended": sa.and_(_Q.state == "leased", _Q.leased_until < now)}
     halves = [
         sa.select(_Q.item_id, _Q.round_id, _Q.position)
-        .where(which, in_lanes(lanes))
+        .where(which, in_lanes(lanes), *mine)
         .order_by(_Q.round_id.desc(), _Q.position)
         .limit(n)
         .subquery(name)
@@ -218,6 +241,10 @@ def _first_free(conn: sa.Connection, now: datetime, lanes: Collection[str] | Non
     ]
     rows = conn.execute(sa.union_all(*(sa.select(half) for half in halves))).all()
     return [row.item_id for row in sorted(rows, key=lambda row: (-row.round_id, row.position))[:n]]
+
+
+def _of_this_person(user_id: int, lanes: Collection[str] | None) -> list[sa.ColumnElement[bool]]:
+    return [may_be_given(user_id)] if lanes is not None and IS_IT in lanes else []
 
 
 def _first(conn: sa.Connection, which: sa.ColumnElement[bool], lanes: Collection[str] | None, n: int) -> list[int]:
@@ -249,7 +276,7 @@ def _lease(conn: sa.Connection, item_ids: list[int], user_id: int, now: datetime
 def _leased_items(conn: sa.Connection, user_id: int, item_ids: list[int]) -> list[QueueItem]:
     """Those of the items that are now this user's, in the order of the plan."""
     columns = (_Q.item_id, _Q.round_id, _Q.track_id, _Q.lane, _Q.position, _Q.propensity, _Q.reason,
-               _Q.other_track_id)  # fmt: skip
+               _Q.other_track_id, _Q.individual_id)  # fmt: skip
     items = [
         QueueItem(*row)
         for part in in_parts(item_ids)

@@ -32,7 +32,7 @@ _COLUMNS: tuple[tuple[str, TypeEngine[Any]], ...] = (
     ("video_id", sa.BigInteger()),
     ("individual_id", sa.BigInteger()),
     ("anim_id", sa.Unicode(40)),
-    ("source", sa.Unicode(6)),
+    ("source", sa.Unicode(10)),
     ("status", sa.Unicode(12)),
     ("probability", sa.Double()),
     ("annotation_id", sa.Unicode(36)),

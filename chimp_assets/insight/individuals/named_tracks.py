@@ -18,7 +18,7 @@ named_track = sa.table(
     sa.column("video_id", sa.BigInteger),
     sa.column("individual_id", sa.BigInteger),
     sa.column("anim_id", sa.Unicode(40)),
-    sa.column("source", sa.Unicode(6)),
+    sa.column("source", sa.Unicode(10)),
     sa.column("probability", sa.Double),
     sa.column("annotation_id", sa.Unicode(36)),
     sa.column("model_id", sa.BigInteger),

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from chimp_assets.database import schema as t
 from chimp_assets.database.labels.answers import effective_answers
 from chimp_assets.database.labels.events import last_seq
-from chimp_assets.database.labels.kinds import ANSWER_KINDS, NAMING_KINDS
+from chimp_assets.database.labels.kinds import ANSWER_KINDS, EVIDENCE_KINDS, NAMING_KINDS, is_word
 from chimp_assets.database.labels.shown import GOLD, REVIEW
 
 PAGE = 50
@@ -115,7 +115,7 @@ def _rows(conn: sa.Connection, user_id: int, low: int, high: int, limit: int) ->
     return conn.execute(asked.order_by(a.seq.desc()).limit(limit)).all()
 
 
-_SHOWN = (*ANSWER_KINDS, "same", "different", "skip")
+_SHOWN = (*ANSWER_KINDS, "same", "different", *EVIDENCE_KINDS, "skip")
 
 
 def _owned(conn: sa.Connection, user_id: int, rows: Sequence[Any]) -> list[OwnAnswer]:
@@ -160,7 +160,8 @@ def _decided(conn: sa.Connection, track_ids: list[int]) -> set[int]:
 
 
 def _is_answer(row: Any) -> bool:
-    return row.kind in ANSWER_KINDS and row.other_track_id is None and row.track_id is not None
+    about_a_track = row.other_track_id is None and row.track_id is not None
+    return row.kind in ANSWER_KINDS and about_a_track and not is_word(row._mapping)
 
 
 def _meaning(row: Any) -> tuple[str, int | None]:

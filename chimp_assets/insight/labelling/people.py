@@ -18,7 +18,8 @@ import sqlalchemy as sa
 from chimp_assets.database import schema as t
 from chimp_assets.database.labels.agreement import SelfAgreement, self_agreement
 from chimp_assets.database.labels.events import last_seq
-from chimp_assets.database.labels.kinds import ANSWER_KINDS, NAMING_KINDS, PAIR_ANSWER_KINDS
+from chimp_assets.database.labels.kinds import ANSWER_KINDS, EVIDENCE_KINDS, NAMING_KINDS, PAIR_ANSWER_KINDS, is_answer
+from chimp_assets.database.work.seconds import is_answered_alone
 from chimp_assets.statistics.shares import wilson
 
 LOOKED_AT = 10_000
@@ -156,9 +157,9 @@ def answering_summary(conn: sa.Connection) -> AnsweringSummary:
     a, u = t.annotation.c, t.app_user.c
     high = last_seq(conn)
     low = max(0, high - LOOKED_AT)
-    kinds = (*ANSWER_KINDS, *PAIR_ANSWER_KINDS)
+    kinds = (*ANSWER_KINDS, *PAIR_ANSWER_KINDS, *EVIDENCE_KINDS)
     rows = conn.execute(
-        sa.select(u.name, a.server_time, a.seconds)
+        sa.select(u.name, a.server_time, sa.case((is_answered_alone(a), a.seconds)).label("seconds"))
         .join_from(t.annotation, t.app_user, u.user_id == a.annotator_id)
         .where(a.seq > low, a.kind.in_(kinds), a.lane != "import")
         .order_by(a.seq)
@@ -214,8 +215,8 @@ def _alike(conn: sa.Connection, low: int) -> dict[str, Share]:
         .outerjoin(one, one.c.individual_id == mine.c.individual_id)
         .outerjoin(other, other.c.individual_id == theirs.c.individual_id)
         .where(
-            mine.c.seq > low, mine.c.kind.in_(ANSWER_KINDS), mine.c.other_track_id.is_(None),
-            theirs.c.kind.in_(ANSWER_KINDS), theirs.c.other_track_id.is_(None),
+            mine.c.seq > low, is_answer(mine), mine.c.other_track_id.is_(None),
+            is_answer(theirs), theirs.c.other_track_id.is_(None),
             theirs.c.annotator_id != mine.c.annotator_id, stands(mine), stands(theirs),
         )
         .group_by(

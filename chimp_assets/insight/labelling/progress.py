@@ -14,8 +14,10 @@ import sqlalchemy as sa
 
 from chimp_assets.database import schema as t
 from chimp_assets.database.labels.agreement import SelfAgreement, recent_self_agreement
+from chimp_assets.database.labels.is_it.ballots import may_be_given
 from chimp_assets.database.labels.kinds import ANSWER_KINDS, NAMING_KINDS, PAIR_ANSWER_KINDS
 from chimp_assets.database.work.queue import in_lanes
+from chimp_assets.database.work.seconds import is_answered_alone
 from chimp_assets.insight.individuals.named_tracks import verified_tracks
 from chimp_assets.insight.status import HeadStatus, LabelReturns, bought_of, head_history
 
@@ -109,7 +111,7 @@ def pace_of(conn: sa.Connection, user_id: int, kinds: tuple[str, ...], since: da
     """Median time of a person's newest answers of these kinds."""
     a = t.annotation.c
     asked = sa.select(a.seconds).where(
-        a.annotator_id == user_id, a.kind.in_(kinds), a.seconds.is_not(None), a.lane != "import"
+        a.annotator_id == user_id, a.kind.in_(kinds), a.seconds.is_not(None), a.lane != "import", is_answered_alone(a)
     )
     if since is not None:
         asked = asked.where(a.server_time >= since)
@@ -126,6 +128,13 @@ def work_for(conn: sa.Connection, user_id: int, may_name: bool, may_correct: boo
     found.append(WaitingWork("pairs", _ready(conn, user_id, in_lanes((t.PAIRS,))), pairs))
     if may_correct:
         found.append(WaitingWork("disputed", _ready(conn, user_id, in_lanes((t.DISPUTED,))), pairs))
+    # Only where there is something to do: not every archive is asked such questions.
+    pages = _pages_ready(conn, user_id) if may_name else 0
+    if pages:
+        found.append(WaitingWork("pages", pages, _pace_of_pages(conn, user_id)))
+    questions = _ready(conn, user_id, sa.and_(in_lanes((t.IS_IT,)), may_be_given(user_id)))
+    if questions:
+        found.append(WaitingWork("is_it", questions, pace_of(conn, user_id, ("is_individual", "not_individual"))))
     return found
 
 
@@ -136,6 +145,26 @@ def _ready(conn: sa.Connection, user_id: int, lanes: sa.ColumnElement[bool]) -> 
         sa.and_(q.state == "leased", sa.or_(q.leased_until < datetime.now(UTC), q.leased_by == user_id)),
     )
     return int(conn.scalar(sa.select(sa.func.count()).select_from(t.acquisition_queue).where(free, lanes)) or 0)
+
+
+def _pages_ready(conn: sa.Connection, user_id: int) -> int:
+    page = t.grid_page.c
+    mine = sa.or_(page.leased_until < datetime.now(UTC), page.leased_by == user_id)
+    free = sa.or_(page.state == "pending", sa.and_(page.state == "leased", mine))
+    return int(conn.scalar(sa.select(sa.func.count()).select_from(t.grid_page).where(free)) or 0)
+
+
+def _pace_of_pages(conn: sa.Connection, user_id: int) -> MedianTime:
+    page = t.grid_page.c
+    seconds = list(
+        conn.scalars(
+            sa.select(page.seconds)
+            .where(page.state == "answered", page.leased_by == user_id, page.seconds.is_not(None))
+            .order_by(page.page_id.desc())
+            .limit(PACE_OF)
+        )
+    )
+    return MedianTime(float(median(seconds)) if seconds else None, len(seconds))
 
 
 def undersampled(conn: sa.Connection, enough: int = ENOUGH) -> list[UndersampledIndividual]:

@@ -147,12 +147,14 @@ def training_members(
     Excluded: tracks that a lane that measures ever asked (also after a later correction, and in whosever place they
     came), the audit reserve, videos of test days or without a split, and tracks that a person split or merged. The same
     watermarks give the same members at any later time, whatever is answered, merged, tracked anew or undone meanwhile.
+    Of the reserve those teach that the frames lane asked: the audit had no use for them, and never will.
     """
     answer = vocabulary(watermark_seq, merge_watermark).subquery("named")
-    track, split = schema.track, schema.split_assignment
+    track, split, said = schema.track, schema.split_assignment, schema.annotation
     rows = conn.execute(
-        sa.select(answer.c.track_id, answer.c.class_id, answer.c.annotation_id, split.c.day_key)
+        sa.select(answer.c.track_id, answer.c.class_id, answer.c.annotation_id, split.c.day_key, said.c.lane)
         .join_from(answer, track, track.c.track_id == answer.c.track_id)
+        .join(said, said.c.annotation_id == answer.c.annotation_id)
         .join(split, split.c.video_id == track.c.video_id)
         .where(split.c.split != "test")
         .where(~audited(track.c.track_id, watermark_seq, schema.MEASURING_LANES))
@@ -161,6 +163,7 @@ def training_members(
     ).all()
     track_id = np.array([row.track_id for row in rows], dtype=np.int64)
     teaches = ~reserved_mask(conn, track_id, settings.seed, settings.acquisition.audit_reserve, watermark_seq)
+    teaches |= np.array([row.lane == schema.FRAMES for row in rows], dtype=bool)
     teaches &= ~measured_mask(conn, track_id, watermark_seq)
     kept = [row for row, yes in zip(rows, teaches, strict=True) if yes]
     return Members(

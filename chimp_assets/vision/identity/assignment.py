@@ -42,15 +42,18 @@ def name_together(
 
     probability: f32 [n, C], calibrated, of each track alone; unknown: f32 [n] in (0, 1), prior probability that the
     track shows none of the classes; video: i64 [n]; first_s, last_s: f64 [n], both ends belong to the track; possible:
-    f32 [n, C] in [0, 1], weight of each name. A track that overlaps no other keeps its probabilities if every name has
-    weight 1. Marginals by belief propagation (exact for two tracks at once); where two overlapping
-    tracks would still share a name, the likeliest joint assignment decides (Kuhn 1955, by scipy), and ranks follow it.
+    f32 [n, C] in [0, 1], weight of each name; of weight 0 it has probability 0. A track that overlaps no other keeps
+    its probabilities if every name has weight 1. Marginals by belief propagation (exact for two tracks at once); where
+    two overlapping tracks would still share a name, the likeliest joint assignment decides (Kuhn 1955, by scipy), and
+    ranks follow it.
     Memory: a few arrays n x C and pairs x C of f32.
     """
     alone = probability.argmax(1) if probability.shape[1] else np.zeros(len(probability), dtype=np.int64)
     chance = probability * (1 - unknown)[:, None].astype(np.float32)
+    never = None
     if possible is not None:
         chance *= possible
+        never = possible == 0
     of_none = unknown.astype(np.float32)
     total = chance.sum(1) + of_none
     chance /= total[:, None]
@@ -63,10 +66,14 @@ def name_together(
     # Probabilities of single tracks are conditional on a known animal; keep that scale.
     joint /= (1 - unknown)[:, None].astype(np.float32)
     joint = np.minimum(joint, 1.0) / np.maximum(1.0, joint.sum(1, keepdims=True))
+    if never is not None:
+        joint[never] = 0
     column = joint.argmax(1)
     clash = column[one] == column[other]
     if clash.any():
         _settle(joint, none, column, one, other, clash, first_s)
+    if never is not None and never.any():
+        column[joint[np.arange(len(joint)), column] <= 0] = NOBODY
     return JointNames(joint.astype(np.float32), column, column != alone)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -19,9 +19,17 @@ from threadpoolctl import threadpool_limits
 
 from chimp_assets.database import schema
 from chimp_assets.database.connection.bulk import insert_rows
+from chimp_assets.database.connection.parameters import in_parts
 from chimp_assets.database.labels.references import stand_for
 from chimp_assets.vision.embedding.bundle import embed_bundle, embedded_at, embeddings_of_tracks, read_embeddings
 from chimp_assets.vision.identity.assignment import NOBODY, name_together
+from chimp_assets.vision.identity.context import (
+    ASKED_AT_ONCE,
+    NO_PAIRS,
+    TrackContext,
+    context_of_tracks,
+    denied_pairs,
+)
 from chimp_assets.vision.identity.head import CHUNK, IdentityHead, load_head
 from chimp_assets.vision.identity.plausibility import NamePlausibility, read_plausibility
 from chimp_assets.vision.models.checkpoint import ModelError, champion
@@ -32,7 +40,6 @@ if TYPE_CHECKING:
     from chimp_assets.settings import Settings
 
 RANKS = 5
-ASKED_AT_ONCE = 500  # videos or tracks in one statement: databases limit the number of parameters
 
 
 @dataclass(frozen=True)
@@ -51,7 +58,8 @@ class PredictionReport:
 
 @dataclass(frozen=True)
 class TrackScores:
-    """Scores of n tracks. individual, probability: [n, r], r = min(5, classes), best first; the rest: [n]."""
+    """Scores of n tracks. class_id, probability: [n, r], r = min(5, classes), best first, class_id NOBODY for those
+    that people denied; the rest: [n]. denied: what the head would have proposed."""
 
     class_id: np.ndarray
     probability: np.ndarray
@@ -60,6 +68,18 @@ class TrackScores:
     entropy: np.ndarray
     novelty: np.ndarray
     is_unknown: np.ndarray
+    denied: DeniedNames
+
+
+@dataclass(frozen=True)
+class DeniedNames:
+    """What a head says of k denied pairs, each track by itself. row: i64 [k], the track; class_id: i64 [k]; rank: i64
+    [k], from 1; probability: f32 [k]."""
+
+    row: np.ndarray
+    class_id: np.ndarray
+    rank: np.ndarray
+    probability: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -71,25 +91,8 @@ class TrackNames:
     familiarity: np.ndarray
 
 
-@dataclass(frozen=True)
-class TrackContext:
-    """When and where n tracks were filmed: video i64 [n]; first_s and last_s f64 [n]; possible f32 [v, C]
-    (`plausibility`), a row for each video, None if every name is plausible; video_row i64 [n], the row of each
-    track."""
-
-    video: np.ndarray
-    first_s: np.ndarray
-    last_s: np.ndarray
-    possible: np.ndarray | None
-    video_row: np.ndarray
-
-    def part(self, rows: slice) -> TrackContext:
-        """The same of some of the tracks."""
-        return TrackContext(
-            self.video[rows], self.first_s[rows], self.last_s[rows], self.possible, self.video_row[rows]
-        )
-
-
+_LEAST = np.float32(-1e30)
+"""The logit of a class that a track is not."""
 # Prior probability that a track shows nobody whom the head knows: above its threshold, and below.
 NONE_OF_THEM = 0.05
 NONE_OF_THEM_BELOW = 0.5
@@ -101,42 +104,65 @@ def score_tracks(head: IdentityHead, embedding: np.ndarray, seen: TrackContext |
 
     margin: probability of rank 1 minus rank 2, in [0, 1] (Scheffer 2001); entropy: nats; max_logit: uncalibrated;
     novelty: 1 minus the largest cosine to a training track, in [0, 2]; is_unknown: below the head's threshold, or every
-    likely name belongs to another animal seen at the same time.
+    likely name is denied or belongs to another animal seen at the same time.
     """
     logits = head.logits(embedding)
     named = name_tracks(head, embedding, logits, seen)
     probabilities = named.probability
+    denied = NO_PAIRS if seen is None else seen.denied
+    ranked = probabilities
+    if len(denied):
+        ranked = probabilities.copy()
+        ranked[denied[:, 0], denied[:, 1]] = -1  # behind all others
     r = min(RANKS, len(head.classes))
-    best = np.argpartition(-probabilities, r - 1, axis=1)[:, :r]
+    best = np.argpartition(-ranked, r - 1, axis=1)[:, :r]
     best.sort(axis=1)  # equal probabilities: in the order of the classes
-    order = np.argsort(-np.take_along_axis(probabilities, best, 1), axis=1, kind="stable")
+    order = np.argsort(-np.take_along_axis(ranked, best, 1), axis=1, kind="stable")
     best = np.take_along_axis(best, order, 1)
     top = np.take_along_axis(probabilities, best, 1)
     # Rounding of the softmax can leave a sum slightly above 1.
     top = np.minimum(top, 1.0) / np.maximum(1.0, top.sum(1, keepdims=True))
     entropy = -(probabilities * np.log(np.maximum(probabilities, np.float32(1e-30)))).sum(1)
     return TrackScores(
-        class_id=head.classes[best],
+        class_id=np.where(np.take_along_axis(ranked, best, 1) < 0, NOBODY, head.classes[best]),
         probability=top,
         margin=np.clip(top[:, 0] - top[:, 1], 0, 1),
         max_logit=logits.max(1),
         entropy=np.maximum(entropy, 0),
         novelty=head.novelty(embedding),
         is_unknown=named.is_unknown,
+        denied=_denied_names(head, logits, denied),
     )
+
+
+def _denied_names(head: IdentityHead, logits: np.ndarray, denied: np.ndarray) -> DeniedNames:
+    row, column = denied.T
+    own = head.probabilities(logits[row])
+    said = own[np.arange(len(row)), column]
+    return DeniedNames(row, head.classes[column], 1 + (own > said[:, None]).sum(1), np.minimum(said, 1))
 
 
 def name_tracks(
     head: IdentityHead, embedding: np.ndarray, logits: np.ndarray, seen: TrackContext | None = None
 ) -> TrackNames:
-    """Names by vectors [n, d] and logits f32 [n, C], jointly if seen is given: the names that people see."""
+    """Names by vectors [n, d] and logits f32 [n, C], jointly if seen is given: the names that people see. What people
+    denied has probability 0, and whether a track is known is asked of the likeliest class that is left."""
     probabilities = head.probabilities(logits)
+    denied = NO_PAIRS if seen is None else seen.denied
     familiarity = head.familiarity(embedding, logits)
+    if len(denied):
+        rows = np.unique(denied[:, 0])
+        left = logits[rows]
+        left[np.searchsorted(rows, denied[:, 0]), denied[:, 1]] = _LEAST
+        familiarity[rows] = head.familiarity(embedding[rows], left)
     is_unknown = familiarity < head.unknown_threshold
     if seen is None:
         return TrackNames(probabilities, is_unknown, familiarity)
     none = np.where(is_unknown, NONE_OF_THEM_BELOW, NONE_OF_THEM).astype(np.float32)
     possible = None if seen.possible is None else seen.possible[seen.video_row]
+    if len(denied):
+        possible = np.ones_like(probabilities) if possible is None else possible
+        possible[denied[:, 0], denied[:, 1]] = 0
     together = name_together(probabilities, none, seen.video, seen.first_s, seen.last_s, possible)
     return TrackNames(together.probability, is_unknown | (together.column == NOBODY), familiarity)
 
@@ -145,7 +171,7 @@ def named_in_company(
     db: Database, store: BlobStore, head: IdentityHead, embedder_id: int, track_id: np.ndarray
 ) -> tuple[np.ndarray, TrackNames]:
     """The names that `predict_bundles` writes for some tracks (i64 [n], ascending): each is named jointly with the
-    other live tracks of its video.
+    other live tracks of its video. What people denied is not left out: a head is judged by what it says itself.
 
     Returns rows of track_id that have a vector i64 [k], and their names. Memory: parts of
     whole videos with about CHUNK tracks, and k x C of f32.
@@ -165,28 +191,36 @@ def named_in_company(
     return np.concatenate(rows), TrackNames(*(np.concatenate(parts) for parts in (probability, unknown, familiar)))
 
 
-def predict_tracks(db: Database, store: BlobStore, tracks: Sequence[int]) -> int:
+def predict_tracks(db: Database, store: BlobStore, tracks: Sequence[int], again: Sequence[int] = ()) -> int:
     """Write the champion head's predictions and scores of live tracks that it has not scored yet, ahead of their
     bundles; each is named jointly with the others of its video.
 
-    Returns how many were scored; 0 without a champion head, or if it does not belong to the champion embedder. One
-    transaction; memory as `named_in_company`.
+    again: tracks that are named anew if it has, because people have said meanwhile whom they do not show, or took that
+    back. Returns how many were scored; 0 without a champion head, or if it does not belong to the champion embedder.
+    One transaction; memory as `named_in_company`.
     """
     with db.read() as conn:
         model, embedder = champion(conn, "head"), champion(conn, "embedder")
         if model is None or embedder is None or model.parent_id != embedder.model_id:
             return 0
+        anew = np.unique(np.array(again, dtype=np.int64))
         track_id = np.unique(np.array(tracks, dtype=np.int64))
-        track_id = np.setdiff1d(track_id, _scored_of(conn, model.model_id, track_id))
+        track_id = np.union1d(np.setdiff1d(track_id, _scored_of(conn, model.model_id, track_id)), anew)
     if not len(track_id):
         return 0
     head = load_head(store, model)
     everyone, embedding, seen = _in_company(db, store, head, embedder.model_id, track_id)
+    with db.read() as conn:
+        seen = replace(seen, denied=denied_pairs(conn, everyone, head.classes))
     parts = [(everyone[rows], score_tracks(head, embedding[rows], seen.part(rows))) for rows in _whole_videos(everyone)]
 
     def write(conn: sa.Connection) -> int:
         # What changed meanwhile: a bundle may have been scored, a track retired.
-        wanted = np.setdiff1d(_live_of(conn, track_id), _scored_of(conn, model.model_id, track_id))
+        live, scored = _live_of(conn, track_id), _scored_of(conn, model.model_id, track_id)
+        stale = np.intersect1d(np.intersect1d(anew, everyone), np.intersect1d(live, scored))
+        for some in in_parts(stale.tolist()):
+            _delete_of(conn, model.model_id, some)
+        wanted = np.union1d(np.setdiff1d(live, scored), stale)
         for ids, scores in parts:
             _write_scores(conn, model.model_id, ids, scores, np.isin(ids, wanted))
         return sum(int(np.isin(ids, wanted).sum()) for ids, _ in parts)
@@ -291,7 +325,7 @@ def _scored_bundle(
     kept = np.isin(track_id, live)
     live_id, live_embedding = track_id[kept], embedding[kept]
     with db.read() as conn:
-        seen = context_of_tracks(conn, live_id, lives)
+        seen = replace(context_of_tracks(conn, live_id, lives), denied=denied_pairs(conn, live_id, head.classes))
     parts = [
         (live_id[rows], score_tracks(head, live_embedding[rows], seen.part(rows))) for rows in _whole_videos(live_id)
     ]
@@ -303,7 +337,7 @@ def _write_bundle(db: Database, model_id: int, bundle_key: str, scored: _BundleS
 
     def write(conn: sa.Connection) -> tuple[int, int]:
         live = _live(conn, bundle_key)
-        _delete(conn, model_id, bundle_key)
+        _delete_of(conn, model_id, _tracks_of(bundle_key))
         tracks = rows = unknown = 0
         for ids, scores in scored.parts:
             still = np.isin(ids, live)
@@ -321,15 +355,30 @@ def _write_scores(
 ) -> int:
     """Write the rows of the tracks that are still live; returns the number of predictions."""
     ids, r = track_id[still], scores.class_id.shape[1]
+    class_id = scores.class_id[still].reshape(-1)
+    said = class_id != NOBODY
     rows = insert_rows(
         conn,
         schema.prediction,
         {
-            "model_id": np.full(len(ids) * r, model_id, dtype=np.int64),
-            "track_id": np.repeat(ids, r),
-            "rank": np.tile(np.arange(1, r + 1), len(ids)),
-            "individual_id": scores.class_id[still].reshape(-1),
-            "probability": scores.probability[still].reshape(-1).astype(np.float64),
+            "model_id": np.full(int(said.sum()), model_id, dtype=np.int64),
+            "track_id": np.repeat(ids, r)[said],
+            "rank": np.tile(np.arange(1, r + 1), len(ids))[said],
+            "individual_id": class_id[said],
+            "probability": scores.probability[still].reshape(-1).astype(np.float64)[said],
+        },
+    )
+    denied = scores.denied
+    kept = still[denied.row]
+    insert_rows(
+        conn,
+        schema.denied_prediction,
+        {
+            "model_id": np.full(int(kept.sum()), model_id, dtype=np.int64),
+            "track_id": track_id[denied.row[kept]],
+            "individual_id": denied.class_id[kept],
+            "rank": denied.rank[kept],
+            "probability": denied.probability[kept].astype(np.float64),
         },
     )
     insert_rows(
@@ -394,37 +443,6 @@ def _live_of_videos(conn: sa.Connection, videos: np.ndarray) -> np.ndarray:
     return np.sort(np.array([track_id for part in parts for track_id in part], dtype=np.int64))
 
 
-def context_of_tracks(conn: sa.Connection, track_id: np.ndarray, lives: NamePlausibility) -> TrackContext:
-    """When and where tracks (i64 [n], ascending) were filmed. A track that is no longer live overlaps no other."""
-    track, video = schema.track, schema.video
-    n = len(track_id)
-    videos, video_row = np.unique(track_id // schema.TRACKS_PER_VIDEO, return_inverse=True)
-    video_id, first_s, last_s = -1 - np.arange(n), np.zeros(n), np.zeros(n)
-    days, sites = np.full(len(videos), np.nan), np.full(len(videos), "", dtype=object)
-    for start in range(0, len(videos), ASKED_AT_ONCE):
-        some = videos[start : start + ASKED_AT_ONCE].tolist()
-        rows = conn.execute(
-            sa.select(track.c.track_id, track.c.first_s, track.c.last_s).where(
-                track.c.video_id.in_(some), track.c.state == "live"
-            )
-        ).all()
-        if rows:
-            ids, first, last = (np.array(column) for column in zip(*rows, strict=True))
-            at = np.minimum(np.searchsorted(track_id, ids), n - 1)
-            here = track_id[at] == ids
-            at = at[here]
-            video_id[at], first_s[at], last_s[at] = videos[video_row[at]], first[here], last[here]
-        for row in conn.execute(
-            sa.select(video.c.video_id, video.c.recorded_on, video.c.site).where(video.c.video_id.in_(some))
-        ):
-            at_video = int(np.searchsorted(videos, row.video_id))
-            sites[at_video] = row.site or ""
-            if row.recorded_on is not None:
-                days[at_video] = row.recorded_on.toordinal()
-    possible = lives.possible(days, sites)
-    return TrackContext(video_id, first_s, last_s, None if (possible == 1).all() else possible, video_row)
-
-
 def _say_scored(conn: sa.Connection, model_id: int, bundle_key: str, n_tracks: int, as_of: datetime) -> None:
     bundle, score = schema.bundle, schema.bundle_score
     bundle_id = conn.execute(sa.select(bundle.c.bundle_id).where(bundle.c.bundle_key == bundle_key)).scalar_one()
@@ -447,6 +465,6 @@ def _live(conn: sa.Connection, bundle_key: str) -> np.ndarray:
     return np.array(live, dtype=np.int64)
 
 
-def _delete(conn: sa.Connection, model_id: int, bundle_key: str) -> None:
-    for table in (schema.prediction, schema.track_score):
-        conn.execute(sa.delete(table).where(table.c.model_id == model_id, table.c.track_id.in_(_tracks_of(bundle_key))))
+def _delete_of(conn: sa.Connection, model_id: int, track_ids: sa.Select[tuple[int]] | list[int]) -> None:
+    for table in (schema.prediction, schema.denied_prediction, schema.track_score):
+        conn.execute(sa.delete(table).where(table.c.model_id == model_id, table.c.track_id.in_(track_ids)))

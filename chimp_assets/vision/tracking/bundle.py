@@ -350,7 +350,10 @@ def _delete_leftovers(conn: sa.Connection, video_id: int) -> int:
                 f"Video {video_id} was not tracked again, because people were already asked about its tracks.",
                 "chimp retrack tracks it anew and has their answers follow.",
             )
-    for table in (schema.prediction, schema.track_score, schema.item_media, schema.track_heir, schema.answer_heir):
+    for table in (
+        schema.prediction, schema.denied_prediction, schema.track_score, schema.item_media, schema.track_heir,
+        schema.answer_heir, schema.track_evidence,
+    ):  # fmt: skip
         conn.execute(sa.delete(table).where(table.c.track_id.in_(old)))
     conn.execute(sa.delete(schema.detection).where(schema.detection.c.video_id == video_id))
     return conn.execute(sa.delete(track).where(track.c.video_id == video_id)).rowcount

@@ -25,7 +25,7 @@ from chimp_assets.database import schema as t
 from chimp_assets.database.connection.counters import ANNOTATION, take_numbers
 from chimp_assets.database.connection.engine import Database
 from chimp_assets.database.connection.parameters import in_parts, rows_in_parts
-from chimp_assets.database.labels.kinds import ANSWER_KINDS, NAMING_KINDS, PAIR_ANSWER_KINDS
+from chimp_assets.database.labels.kinds import ANSWER_KINDS, EVIDENCE_KINDS, NAMING_KINDS, PAIR_ANSWER_KINDS
 from chimp_assets.database.labels.rewriting.boxes import BoxSeries, FrameTimes, boxes_of, write_track
 from chimp_assets.database.labels.rewriting.cutting import MADE_FROM
 from chimp_assets.database.labels.rewriting.photos import photos_follow
@@ -255,7 +255,7 @@ def _spoken_of(conn: sa.Connection, track_ids: Sequence[int]) -> set[int]:
     a, back = t.annotation.c, t.annotation.alias("back").c
     stands = ~sa.exists().where(back.kind == "retract", back.supersedes == a.annotation_id)
     found: set[int] = set()
-    alone = sa.select(a.track_id).where(a.kind.in_((*ANSWER_KINDS, *PAIR_ANSWER_KINDS)), stands)
+    alone = sa.select(a.track_id).where(a.kind.in_((*ANSWER_KINDS, *PAIR_ANSWER_KINDS, *EVIDENCE_KINDS)), stands)
     other = sa.select(a.other_track_id.label("track_id")).where(a.kind.in_(PAIR_ANSWER_KINDS), stands)
     for part in in_parts(track_ids):
         found |= set(conn.scalars(alone.where(a.track_id.in_(part))))

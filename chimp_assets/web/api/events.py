@@ -121,12 +121,13 @@ def events(request: Request, batch: EventBatch, person: Annotated[Person, Depend
             results[place] = _result(event.annotation_id, "rejected", None, sentence, field, None)
             continue
         is_gold = (event.item_id, event.track_id) in gold
-        refusal = _refusal(person, event, None if is_gold or event.item_id is None else lanes.get(event.item_id))
+        lane = None if event.item_id is None else lanes.get(event.item_id)
+        refusal = _refusal(person, event, lane, is_gold)
         if refusal is not None:
             results[place] = _result(event.annotation_id, "rejected", None, refusal[1], refusal[0], None)
             continue
         left_out[place] = _implausible(event)
-        opinions.append((place, _opinion(event, person, is_gold, set(left_out[place]))))
+        opinions.append((place, _opinion(event, person, lane if is_gold else None, is_gold, set(left_out[place]))))
     stored = record_opinions(state.db, [opinion for _, opinion in opinions]) if opinions else []
     for (place, _), done in zip(opinions, stored, strict=True):
         head = None if done.head is None else {**done.head, "server_time": moment(done.head["server_time"])}
@@ -151,12 +152,12 @@ def _lanes(db: Database, item_ids: set[int]) -> dict[int, str]:
         return {row.item_id: row.lane for row in rows}
 
 
-def _refusal(person: Person, event: Event, lane: str | None) -> tuple[str, str] | None:
+def _refusal(person: Person, event: Event, lane: str | None, is_gold: bool) -> tuple[str, str] | None:
     """(field, sentence) if this person may not decide this; None otherwise. lane: of the queue item."""
     rung = RUNG_OF[person.role]
-    if not may_answer(person, event.kind, event.is_about_two):
+    if not may_answer(person, event.kind, event.is_about_two or lane == t.IS_IT):
         return "kind", f"your role is {rung}, which may not answer {event.kind!r} about an animal"
-    if lane is not None and event.kind != "retract" and not may_settle(person, lane):
+    if lane is not None and not is_gold and event.kind != "retract" and not may_settle(person, lane):
         needed = RUNG_OF_LANE.get(lane, "identifier")
         return "item_id", f"your role is {rung}, and queue item {event.item_id} needs the role {needed} or above"
     return None
@@ -184,11 +185,14 @@ def _fault_of(error: Any) -> tuple[str, str]:
     return where.partition(".")[0], f"{where}: {error['msg']}"[:300]
 
 
-def _opinion(event: Event, person: Person, is_gold: bool, left_out: set[str]) -> Opinion:
+def _opinion(event: Event, person: Person, lane: str | None, is_gold: bool, left_out: set[str]) -> Opinion:
     values = event.model_dump(exclude={"shown", "base_event_id", "lane", "propensity", *left_out})
     if is_gold:
         # Gold only took the place of the item: the record says gold, not the item.
         values["item_id"] = None
+    if lane == t.IS_IT:
+        # Nor is "cannot tell" an answer about who the track shows: it was asked about one individual only.
+        values["lane"] = lane
     shown = written(as_shown(event.shown, is_gold))
     return Opinion(LabelEvent(**values, annotator=person.name, shown=shown), event.base_event_id)
 

@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse
 
 from chimp_assets.database import schema as t
 from chimp_assets.database.labels.answers import effective_answers
-from chimp_assets.database.labels.kinds import ANSWER_KINDS
+from chimp_assets.database.labels.kinds import ANSWER_KINDS, is_word
 from chimp_assets.insight.individuals.directory import newest_communities
 from chimp_assets.web.auth.roles import RUNG_OF, require
 from chimp_assets.web.auth.sessions import Person, is_secure
@@ -137,7 +137,7 @@ def my_labels(
         rows = conn.execute(
             sa.select(
                 e.annotation_id, e.seq, e.kind, e.track_id, e.other_track_id, e.video_id, e.frame_no, e.server_time,
-                e.item_id, e.supersedes, e.shown, i.anim_id, i.name, back.c.annotation_id.label("retracted_by"),
+                e.item_id, e.supersedes, e.shown, e.lane, i.anim_id, i.name, back.c.annotation_id.label("retracted_by"),
             )
             .outerjoin_from(t.annotation, t.individual, i.individual_id == e.individual_id)
             .outerjoin(back, sa.and_(back.c.kind == "retract", back.c.supersedes == e.annotation_id))
@@ -152,13 +152,17 @@ def my_labels(
     return {"labels": [_label(row, heads, lent) for row in rows]}
 
 
+def _is_answer(row: Any) -> bool:
+    return row.kind in ANSWER_KINDS and not is_word(row._mapping)
+
+
 def _label(row: Any, heads: dict[int, str], lent: dict[int, int]) -> dict[str, Any]:
     """A decision. One about gold looks like any other: nobody learns here that an expert has named the track."""
     gold = is_gold(row.shown)
     state: Literal["stands", "retracted", "overruled"] = "stands"
     if row.retracted_by is not None:
         state = "retracted"
-    elif not gold and row.kind in ANSWER_KINDS and heads.get(row.track_id) != row.annotation_id:
+    elif not gold and _is_answer(row) and heads.get(row.track_id) != row.annotation_id:
         state = "overruled"
     return {
         "annotation_id": row.annotation_id,

@@ -47,7 +47,7 @@ def claim(request: Request, wanted: ClaimRequest, person: Annotated[Person, Depe
     with db.read() as conn:
         return {
             "items": item_dicts(conn, questions, until, language_of(request)),
-            "waiting": queue.pending_count(conn, lanes) if lanes else 0,
+            "waiting": queue.pending_count(conn, lanes, person.user_id) if lanes else 0,
             "held": held(conn, person.user_id, lanes),
             "server_time": moment(datetime.now(UTC)),
         }
@@ -55,7 +55,7 @@ def claim(request: Request, wanted: ClaimRequest, person: Annotated[Person, Depe
 
 def _lanes(wanted: ClaimRequest, person: Person) -> list[str]:
     """The requested lanes that the person may answer."""
-    side = {t.PAIRS: may(person, "annotator"), t.DISPUTED: may(person, "reviewer")}
+    side = {t.PAIRS: may(person, "annotator"), t.IS_IT: may(person, "annotator"), t.DISPUTED: may(person, "reviewer")}
     allowed = [lane for lane in t.LANES if side.get(lane, may(person, "identifier"))]
     if wanted.pairs:
         return [t.PAIRS]

@@ -6,7 +6,7 @@ the weight of answers (`database.labels`: `ROLE_ORDER`) and who is signed in (`s
 | role in the database | rung here  | may                                                        | its answers weigh |
 |----------------------|------------|------------------------------------------------------------|-------------------|
 | viewer               | viewer     | look                                                       | nothing           |
-| volunteer            | annotator  | draw boxes, answer same or different                       | as one of many    |
+| volunteer            | annotator  | draw boxes, answer "same?" and "is this X?"                | as one of many    |
 | identifier           | identifier | name animals                                               | as one of many    |
 | reviewer             | reviewer   | decide between answers, take back others' answers, merge   | more              |
 | expert               | reviewer   | the same: nobody needs permission to correct a volunteer   | most              |
@@ -19,7 +19,7 @@ from typing import Literal
 
 from starlette.requests import Request
 
-from chimp_assets.database.schema import DISPUTED, PAIRS
+from chimp_assets.database.schema import DISPUTED, IS_IT, PAIRS
 from chimp_assets.web.auth.sessions import Person, person_of
 from chimp_assets.web.errors import SignedOutError, WebError
 
@@ -39,13 +39,15 @@ RUNG_OF_KIND: dict[str, Rung] = {
     "box": "annotator",
     "same": "annotator",
     "different": "annotator",
+    "is_individual": "annotator",
+    "not_individual": "annotator",
     "retract": "annotator",
 }
 DEFAULT_RUNG: Rung = "identifier"
-# These may also be about two tracks; then nobody needs to know individuals.
-OF_PAIRS = ("cannot_tell", "skip")
+# These may also be about two tracks, or about one individual; then nobody needs to know all of them.
+BY_EYE = ("cannot_tell", "skip")
 # The rung for questions of a lane; questions of all other lanes identify an animal.
-RUNG_OF_LANE: dict[str, Rung] = {PAIRS: "annotator", DISPUTED: "reviewer"}
+RUNG_OF_LANE: dict[str, Rung] = {PAIRS: "annotator", IS_IT: "annotator", DISPUTED: "reviewer"}
 # With a one-time password a person may only choose a new one.
 WITH_OLD_PASSWORD = ("/api/me", "/api/password", "/api/sign-out", "/password")
 
@@ -55,9 +57,9 @@ def may(person: Person | None, rung: Rung) -> bool:
     return person is not None and LADDER.index(RUNG_OF[person.role]) >= LADDER.index(rung)
 
 
-def may_answer(person: Person, kind: str, about_two: bool = False) -> bool:
-    """Whether a person may give answers of this kind. about_two: about a pair of tracks."""
-    eyes = about_two and kind in OF_PAIRS
+def may_answer(person: Person, kind: str, by_eye: bool = False) -> bool:
+    """Whether a person may give answers of this kind. by_eye: about a pair of tracks, or to "is this X?"."""
+    eyes = by_eye and kind in BY_EYE
     return may(person, "annotator" if eyes else RUNG_OF_KIND.get(kind, DEFAULT_RUNG))
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 import random
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -20,35 +21,44 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
 import sqlalchemy as sa
 
+from chimp_assets.acquisition.lanes.frames import frames_reason
+from chimp_assets.acquisition.minutes.worth import FrameWorth
 from chimp_assets.database import schema as t
+from chimp_assets.database.connection.counters import ANNOTATION, take_numbers
 from chimp_assets.database.connection.engine import Database
 from chimp_assets.database.individuals.merges import merged_ids
-from chimp_assets.database.labels.kinds import ANSWER_KINDS, NAMING_KINDS
+from chimp_assets.database.labels.is_it.trust import follow_carefulness
+from chimp_assets.database.labels.kinds import ANSWER_KINDS, EVIDENCE_KINDS, NAMING_KINDS
 from chimp_assets.database.labels.shown import GOLD, Shown
+from chimp_assets.database.people.carefulness import Carefulness, carefulness
 from chimp_assets.database.people.leases import give_back
 from chimp_assets.settings import Settings
 from chimp_assets.web.auth.sessions import Person
+from chimp_assets.web.labelling import look_alikes
 from chimp_assets.web.labelling.items import LabellingQuestion, champion_head
-from chimp_assets.web.labelling.known_tracks import GOLD_FROM, KnownTrack, known_tracks, record_check
+from chimp_assets.web.labelling.known_tracks import GOLD_FROM, known_tracks, record_check
 
-_SETTLING = (*ANSWER_KINDS, "skip", "split", "merge")
+_SETTLING = (*ANSWER_KINDS, *EVIDENCE_KINDS, "skip", "split", "merge")
 """Kinds of events that settle a question."""
 _LIKE = 40
 """Known tracks from which the most similar is taken."""
 _ASKED = 10_000
 """Newest gold of a person that is read."""
 _WAVERS = re.compile(r"The model wavers between .+ \(\d+%\) and .+ \(\d+%\)\.")
+_FRAMES = re.compile(r"\d[\d,]* frames? for some \d+ seconds: the model says .+ \(\d+%\)\..*")
 _LOOKS = re.compile(r"(Looks like ).+(, of whom \d[\d,]* tracks? (?:is|are) named so far\.)")
 
 
 @dataclass(frozen=True)
 class _Sureness:
-    """The head's first two names for a track. margin: the difference of their probabilities."""
+    """The head's first two names for a track, of so many frames. margin: the difference of their probabilities."""
 
     names: tuple[str, ...] = ()
     probabilities: tuple[float, ...] = ()
+    frames: int = 0
 
     @property
     def margin(self) -> float:
@@ -69,7 +79,7 @@ class Gold:
 
         fresh: items that this claim leased. Items that the person held before stay as they were.
         """
-        names = [q for q in questions if q.other_track_id is None and q.lane not in t.SIDE_LANES]
+        names = [q for q in questions if q.other_track_id is None and (q.lane not in t.SIDE_LANES or q.lane == t.IS_IT)]
         if person.role in t.CORRECTING_ROLES or not names:
             return list(questions)
         with self._db.read() as conn:
@@ -91,9 +101,13 @@ class Gold:
             return list(questions)
         with self._db.read() as conn:
             sure = _surenesses(conn, list(given.values()))
+            of_is_it = {given[q.item_id] for q in questions if _is_it(q) and q.item_id in given}
+            is_it = look_alikes.reasons_of(conn, of_is_it)
+            worth = _worth(conn, [q for q in questions if q.item_id in given])
 
         def gold(q: LabellingQuestion, track_id: int) -> LabellingQuestion:
-            reason = _reason(q.reason, sure.get(track_id))
+            by_sureness = _reason(q.reason, sure.get(track_id), worth.get(q.round_id))
+            reason = is_it.get(track_id) if _is_it(q) else by_sureness
             return replace(q, track_id=track_id, reason=q.reason if reason is None else reason, as_new=True)
 
         return [gold(q, given[q.item_id]) if q.item_id in given else q for q in questions]
@@ -121,9 +135,11 @@ class Gold:
 
         def work(conn: sa.Connection) -> None:
             c, a = t.quality_check.c, t.annotation.c
+            take_numbers(conn, ANNOTATION, 0)  # before all rows, as whoever stores events
+            counted = _counts(conn, person)
             these = (sa.or_(c.check_id.in_(checks), c.item_id.in_(lent)), c.kind == "gold", c.user_id == person.user_id)
             rows = conn.execute(
-                sa.select(c.check_id, c.individual_id, a.kind, a.individual_id.label("said"))
+                sa.select(c.check_id, c.individual_id, a.kind, a.lane, a.individual_id.label("said"))
                 .join_from(
                     t.quality_check, t.annotation, sa.and_(a.track_id == c.track_id, a.annotator_id == c.user_id)
                 )
@@ -133,10 +149,7 @@ class Gold:
             same = merged_ids(conn) if rows else {}
             first: dict[int, bool | None] = {}
             for row in rows:
-                named = row.kind in NAMING_KINDS
-                right = named and same.get(row.said, row.said) == same.get(row.individual_id, row.individual_id)
-                # A skip or a split is no answer about the individual.
-                first.setdefault(row.check_id, right if row.kind in ANSWER_KINDS else None)
+                first.setdefault(row.check_id, _passed(row, same))
             for check_id, right in first.items():
                 conn.execute(
                     sa.update(t.quality_check)
@@ -145,6 +158,8 @@ class Gold:
                 )
             done = conn.scalars(sa.select(c.item_id).where(*these, c.item_id.is_not(None), c.answered_at.is_not(None)))
             give_back(conn, person.user_id, done.all())
+            if _counts(conn, person) != counted:
+                follow_carefulness(conn, person.user_id)
 
         self._db.transact(work)
 
@@ -160,7 +175,9 @@ class Gold:
     def _wanted(self, conn: sa.Connection, user_id: int, asked: Sequence[Any]) -> tuple[float, int]:
         """The share of gold for this person now, and how many are still due, of all answered and all held questions."""
         web, a, q = self._settings.web, t.annotation.c, t.acquisition_queue.c
-        answered = sa.select(sa.func.count()).where(a.annotator_id == user_id, a.kind.in_(ANSWER_KINDS))
+        answered = sa.select(sa.func.count()).where(
+            a.annotator_id == user_id, a.kind.in_((*ANSWER_KINDS, *EVIDENCE_KINDS))
+        )
         done = conn.scalar(answered) or 0
         held = set(conn.scalars(sa.select(q.item_id).where(q.state == "leased", q.leased_by == user_id)))
         got = done + len(held)
@@ -176,11 +193,13 @@ class Gold:
     def _lend(self, person: Person, lent: Sequence[LabellingQuestion], but: Collection[int]) -> dict[int, int]:
         """Known tracks, by the items whose place they take from now on; fewer where few tracks are known."""
         with self._db.read() as conn:
-            known = [k for k in known_tracks(conn, person.user_id) if k.track_id not in but]
-            sample = random.sample(known, min(_LIKE + len(lent), len(known)))
-            sure = _surenesses(conn, [k.track_id for k in sample] + [q.track_id for q in lent])
-        found: dict[int, KnownTrack] = {}
-        for question in lent:
+            found = look_alikes.gold_for(conn, person.user_id, [q for q in lent if _is_it(q)], but)
+            taken = set(but) | {known.track_id for known in found.values()}
+            known = [k for k in known_tracks(conn, person.user_id) if k.track_id not in taken]
+            names = [q for q in lent if not _is_it(q)]
+            sample = random.sample(known, min(_LIKE + len(names), len(known)))
+            sure = _surenesses(conn, [k.track_id for k in sample] + [q.track_id for q in names])
+        for question in names:
             margin = sure.get(question.track_id, _NOTHING).margin
             fits = [k for k in sample if _reason(question.reason, sure.get(k.track_id)) is not None]
             best = min(fits, key=lambda k: abs(sure.get(k.track_id, _NOTHING).margin - margin), default=None)
@@ -198,6 +217,25 @@ class Gold:
 
 
 _NOTHING = _Sureness()
+
+
+def _counts(conn: sa.Connection, person: Person) -> bool:
+    return carefulness(conn, [person.user_id]).get(person.user_id, Carefulness()).counts
+
+
+def _is_it(question: LabellingQuestion) -> bool:
+    return question.lane == t.IS_IT
+
+
+def _passed(row: Any, same: Mapping[int, int]) -> bool | None:
+    """Whether an answer to gold is right. None: it is no answer about the individual, as a skip or a split, or "cannot
+    tell" where one individual was asked about."""
+    is_her = same.get(row.said, row.said) == same.get(row.individual_id, row.individual_id)
+    if row.kind in EVIDENCE_KINDS:
+        return is_her == (row.kind == EVIDENCE_KINDS[0])
+    if row.kind not in ANSWER_KINDS or row.lane == t.IS_IT:
+        return None
+    return row.kind in NAMING_KINDS and is_her
 
 
 def as_shown(shown: Mapping[str, Any] | None, is_gold: bool) -> dict[str, Any] | None:
@@ -223,15 +261,28 @@ def is_gold(shown: str | None) -> bool:
     return Shown.of(shown).mode == GOLD
 
 
-def _reason(reason: str, sure: _Sureness | None) -> str | None:
+def _worth(conn: sa.Connection, questions: Sequence[LabellingQuestion]) -> dict[int, FrameWorth]:
+    """What the plans of some questions took frames to be worth, by round; of those whose reasons say so."""
+    rounds = sorted({q.round_id for q in questions if _FRAMES.fullmatch(q.reason)})
+    c = t.acquisition_round.c
+    rows = conn.execute(sa.select(c.round_id, c.policy).where(c.round_id.in_(rounds))) if rounds else ()
+    return {row.round_id: FrameWorth.kept(json.loads(row.policy)) for row in rows}
+
+
+def _reason(reason: str, sure: _Sureness | None, worth: FrameWorth | None = None) -> str | None:
     """The reason of the replaced item, with the head's names for the gold track. None if the reason names somebody and
-    the head has no name.
+    the head has no name. worth: of the item's plan, which says how many seconds the answer takes.
     """
     names, shares = (sure.names, sure.probabilities) if sure else ((), ())
     if _WAVERS.fullmatch(reason):
         if len(names) < 2:
             return None
         return f"The model wavers between {names[0]} ({shares[0]:.0%}) and {names[1]} ({shares[1]:.0%})."
+    if _FRAMES.fullmatch(reason):
+        if sure is None or not names:
+            return None
+        p, price = np.array([shares[0]], np.float32), worth or FrameWorth()
+        return frames_reason(sure.frames, float(price.seconds(p)[0]), names[0], float(p[0]), bool(price.counts(p)[0]))
     looks = _LOOKS.fullmatch(reason)
     if looks:
         return f"{looks[1]}{names[0]}{looks[2]}" if names else None
@@ -242,10 +293,12 @@ def _surenesses(conn: sa.Connection, track_ids: Sequence[int]) -> dict[int, _Sur
     head = champion_head(conn)
     if head is None:
         return {}
-    p, i = t.prediction.c, t.individual.c
+    p, i, said = t.prediction.c, t.individual.c, t.individual.alias("said").c
     rows = conn.execute(
-        sa.select(p.track_id, p.probability, i.anim_id, i.name)
-        .join_from(t.prediction, t.individual, i.individual_id == p.individual_id)
+        sa.select(p.track_id, p.probability, i.anim_id, i.name, t.track.c.n_detections)
+        .join_from(t.prediction, said.individual_id.table, said.individual_id == p.individual_id)
+        .join(t.individual, i.individual_id == sa.func.coalesce(said.same_as_id, said.individual_id))
+        .join(t.track, t.track.c.track_id == p.track_id)
         .where(p.model_id == head["head_id"], p.track_id.in_(sorted(set(track_ids))), p.rank <= 2)
         .order_by(p.track_id, p.rank)
     )
@@ -253,6 +306,9 @@ def _surenesses(conn: sa.Connection, track_ids: Sequence[int]) -> dict[int, _Sur
     for row in rows:
         one = found.get(row.track_id, _Sureness())
         found[row.track_id] = _Sureness(
-            (*one.names, row.name or row.anim_id), (*one.probabilities, float(row.probability))
+            # As a plan calls them: another way of naming would tell gold from the rest.
+            (*one.names, f"{row.name} ({row.anim_id})" if row.name else row.anim_id),
+            (*one.probabilities, float(row.probability)),
+            row.n_detections,
         )
     return found

@@ -20,6 +20,7 @@ import sqlalchemy as sa
 from chimp_assets.database import schema as t
 from chimp_assets.database.connection.parameters import in_parts
 from chimp_assets.database.labels.answers import effective_answers
+from chimp_assets.database.labels.evidence import is_denied
 from chimp_assets.database.labels.references import best_named
 from chimp_assets.database.work.queue import QueueItem
 from chimp_assets.web.wording.sentences import Translation, translated
@@ -27,6 +28,8 @@ from chimp_assets.web.wording.texts import DEFAULT
 
 MAX_CANDIDATES = 5
 REFERENCES_SHOWN = 3
+ASKED_SHOWN = 5
+"""Pictures of X beside "is this X?": one from another side often decides."""
 MEDIA_SUFFIX = {"crop": "jpg", "frame": "jpg", "clip": "mp4", "boxes": "json"}
 
 
@@ -34,7 +37,8 @@ MEDIA_SUFFIX = {"crop": "jpg", "frame": "jpg", "clip": "mp4", "boxes": "json"}
 class LabellingQuestion:
     """One question about a track, or a pair of tracks. item_id: the answer refers to it.
 
-    blind: without suggestions; as_new: without a hint to answers of others.
+    blind: without suggestions; as_new: without a hint to answers of others. individual_id: is it this one? None: who is
+    it?
     """
 
     item_id: int
@@ -46,6 +50,7 @@ class LabellingQuestion:
     blind: bool = False
     other_track_id: int | None = None
     as_new: bool = False
+    individual_id: int | None = None
 
 
 @dataclass
@@ -56,6 +61,7 @@ class _ItemFacts:
     references: dict[int, list[dict[str, Any]]] = field(default_factory=lambda: defaultdict(list))
     answers: dict[int, str] = field(default_factory=dict)
     placed: dict[int, list[tuple[int, int, int, int]]] = field(default_factory=lambda: defaultdict(list))
+    evidence: dict[int, list[dict[str, Any]]] = field(default_factory=lambda: defaultdict(list))
 
 
 def is_blind(item_id: int, share: float) -> bool:
@@ -68,7 +74,7 @@ def is_blind(item_id: int, share: float) -> bool:
 
 def questions_of(items: Sequence[QueueItem], blind_share: float) -> list[LabellingQuestion]:
     """Items of the queue as questions. A repeat is blind and looks like other items, so that nobody answers from
-    memory.
+    memory; "is this X?" is blind, so that no chance sways anybody.
     """
     questions = []
     for item in items:
@@ -81,8 +87,9 @@ def questions_of(items: Sequence[QueueItem], blind_share: float) -> list[Labelli
                 "boundary" if repeat else item.lane,
                 item.position,
                 "" if repeat else item.reason,
-                repeat or is_blind(item.item_id, blind_share),
+                repeat or item.lane == t.IS_IT or is_blind(item.item_id, blind_share),
                 getattr(item, "other_track_id", None),
+                individual_id=getattr(item, "individual_id", None),
             )
         )
     return questions
@@ -109,7 +116,13 @@ def item_dicts(
     head = champion_head(conn)
     facts = _read(conn, questions, head["head_id"] if head else None)
     there = [question for question in questions if question.track_id in facts.tracks]
-    found = [_item(question, facts, head, lease_until, translated(lang, question.reason)) for question in there]
+    asked = asked_individuals(conn, {q.individual_id for q in there if q.individual_id is not None})
+    found = [
+        _item(question, facts, head, lease_until, translated(lang, question.reason))
+        | _asked(question, asked)
+        | _said_before(question, facts)
+        for question in there
+    ]
     first: dict[int, int] = {}
     for place, item in enumerate(found):
         first.setdefault(item["video"]["video_id"], place)
@@ -130,15 +143,26 @@ def _read(conn: sa.Connection, questions: Sequence[LabellingQuestion], head_id: 
 
 
 def _read_tracks(conn: sa.Connection, facts: _ItemFacts, part: list[int]) -> None:
-    k, v = t.track.c, t.video.c
+    """Tracks, and what people said about single individuals of them, as far as that decides something."""
+    k, v, e, i = t.track.c, t.video.c, t.track_evidence.c, t.individual.c
     columns = (
         k.track_id, k.first_s, k.last_s, k.n_detections, k.first_frame_no, k.last_frame_no,
         v.video_id, v.uri, v.site, v.camera, v.recorded_at, v.recorded_at_source,
+        e.state, e.n_yes, e.n_no, i.anim_id, i.name,
     )  # fmt: skip
     for row in conn.execute(
-        sa.select(*columns).join_from(t.track, t.video, v.video_id == k.video_id).where(k.track_id.in_(part))
+        sa.select(*columns)
+        .join_from(t.track, t.video, v.video_id == k.video_id)
+        .outerjoin(t.track_evidence, sa.and_(e.track_id == k.track_id, e.state != "open"))
+        .outerjoin(t.individual, i.individual_id == e.individual_id)
+        .where(k.track_id.in_(part))
+        .order_by(k.track_id, e.state, i.anim_id)
     ):
         facts.tracks[row.track_id] = row
+        if row.state is not None:
+            people = row.n_no if row.state == "denied" else row.n_yes
+            said = {"state": row.state, "anim_id": row.anim_id, "name": row.name, "people": people}
+            facts.evidence[row.track_id].append(said)
 
 
 def read_media(conn: sa.Connection, media: dict[int, dict[str, list[Any]]], part: list[int]) -> None:
@@ -180,6 +204,8 @@ def _read_candidates(conn: sa.Connection, facts: _ItemFacts, part: list[int], he
         .join_from(t.prediction, i, i.c.individual_id == p.individual_id)
         .join(who, who.c.individual_id == sa.func.coalesce(i.c.same_as_id, i.c.individual_id))
         .where(p.model_id == head_id, p.track_id.in_(part), p.rank <= MAX_CANDIDATES)
+        # At once; a plan will have the others named anew.
+        .where(~is_denied(p.track_id, who.c.individual_id))
         .order_by(p.track_id, p.rank)
     )
     wanted = set()
@@ -187,6 +213,51 @@ def _read_candidates(conn: sa.Connection, facts: _ItemFacts, part: list[int], he
         facts.candidates[row.track_id].append(row)
         wanted.add(row.individual_id)
     facts.references.update(standing_references(conn, wanted - facts.references.keys()))
+
+
+def _said_before(question: LabellingQuestion, facts: _ItemFacts) -> dict[str, Any]:
+    """What people said about single individuals of a track; nothing for questions that nothing may sway."""
+    sways = question.blind or question.as_new or question.individual_id is not None
+    said = (
+        [] if sways or question.lane in (*t.MEASURING_LANES, t.PROMISE) else facts.evidence.get(question.track_id, [])
+    )
+    return {"evidence": said} if said else {}
+
+
+def asked_individuals(conn: sa.Connection, individual_ids: Collection[int]) -> dict[int, dict[str, Any]]:
+    """Whom "is this X?" asks about, by key: the code by which it is answered, name and pictures of whom it is as
+    merged."""
+    asked, who = t.individual.alias("asked"), t.individual.c
+    columns = (
+        asked.c.individual_id,
+        asked.c.anim_id,
+        who.individual_id.label("now"),
+        who.anim_id.label("code"),
+        who.name,
+    )
+    found: dict[int, dict[str, Any]] = {}
+    for part in in_parts(individual_ids):
+        rows = conn.execute(
+            sa.select(*columns)
+            .join_from(
+                asked, t.individual, who.individual_id == sa.func.coalesce(asked.c.same_as_id, asked.c.individual_id)
+            )
+            .where(asked.c.individual_id.in_(part))
+        ).all()
+        photos = standing_references(conn, {row.now for row in rows})
+        for row in rows:
+            name = row.name or row.code
+            found[row.individual_id] = {"anim_id": row.anim_id, "name": name, "references": photos.get(row.now, [])}
+    return found
+
+
+def _asked(question: LabellingQuestion, asked: dict[int, dict[str, Any]]) -> dict[str, Any]:
+    """Nothing but for "is this X?". The track itself is no picture of X, though it may have become one meanwhile."""
+    who = None if question.individual_id is None else asked.get(question.individual_id)
+    if who is None:
+        return {}
+    photos = [photo for photo in who["references"] if photo["track_id"] != question.track_id]
+    return {"individual": who | {"references": photos[:ASKED_SHOWN]}}
 
 
 def standing_references(conn: sa.Connection, individuals: Collection[int]) -> dict[int, list[dict[str, Any]]]:
@@ -260,7 +331,10 @@ def _item(
         "lease_until": moment(lease_until),
         "base_event_id": None if question.blind or question.as_new else facts.answers.get(question.track_id),
         **part,
-        "candidates": [_candidate(c, row, facts) for c in facts.candidates[question.track_id]] if shows else [],
+        "candidates": [
+            _candidate(c, row, facts) | {"rank": rank}
+            for rank, c in enumerate(facts.candidates[question.track_id] if shows else [], start=1)
+        ],
         "compared_with": head["n_classes"] if head else 0,
         "model": {"head_id": head["head_id"], "head_name": head["head_name"]} if shows and head else None,
         "media_missing": not part["crops"],

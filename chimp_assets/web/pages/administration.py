@@ -24,6 +24,7 @@ from chimp_assets.database.footage.passed_over import labels_left_behind, passed
 from chimp_assets.database.schema import DATE_ORDERS, ROLES, VIDEO_STATES
 from chimp_assets.insight import archive, models
 from chimp_assets.insight.labelling import people
+from chimp_assets.insight.labelling.goal import forecast_marks
 from chimp_assets.monitoring.cards import card
 from chimp_assets.monitoring.cards.card_text import as_markdown
 from chimp_assets.vision.models.checkpoint import ModelError
@@ -48,6 +49,7 @@ def models_page(request: Request, model: _Number = None) -> Response:
         codes = [one.slice_value for one in measured.slices.get("individual", [])] if measured else []
         names = models.names_of(conn, codes)
         decided = models.decisions(conn)
+        forecasts = forecast_marks(conn)
     learning = models.learning(found)
     kept = measured.reliability if measured else []
     facts = {
@@ -60,6 +62,8 @@ def models_page(request: Request, model: _Number = None) -> Response:
         "decided": decided,
         "learning": learning,
         "learning_chart": shares_over({"real": learning}),
+        "forecasts": forecasts,
+        "forecast_chart": shares_over({"real": [(m.spent_minutes, m.named, m.named, m.named) for m in forecasts]}),
         "reliability_chart": reliability([(k.said, k.right, k.low, k.high, k.n) for k in kept]),
     }
     return request.app.state.templates.TemplateResponse(request, "models.html", facts)

@@ -1,4 +1,4 @@
-"""The screens drawn by scripts: labelling, grid, boxes, pairs; and the service worker.
+"""The screens drawn by scripts: labelling, grid, boxes, pairs, "is this X?"; and the service worker.
 
 Belongs here: their pages. Does not belong here: their requests (`api`), their look (`static`).
 """
@@ -40,6 +40,12 @@ def grid(
 def pairs(request: Request, person: _Annotator) -> Response:
     """Same animal or two?"""
     return island(request, person, "pairs/main.js", "nav.pairs", ("pairs.",))
+
+
+@router.get("/is-it")
+def is_it(request: Request, person: _Annotator) -> Response:
+    """Is this animal the one that the head takes it for?"""
+    return island(request, person, "is_it/main.js", "nav.is_it", ("is_it.",))
 
 
 @router.get("/boxes")

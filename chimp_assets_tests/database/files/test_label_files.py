@@ -106,6 +106,32 @@ def test_all_events_go_out_and_come_in_with_their_history(db: Database, another_
         assert one.execute(statement).all() == other.execute(statement).all()
 
 
+def test_what_people_say_of_one_individual_goes_out_and_comes_in(
+    db: Database, another_db: Database, tmp_path: Path
+) -> None:
+    """Two volunteers' evening must not be lost with the move to another database; it is no answer."""
+    for one in (db, another_db):
+        make_world(one)
+    out = event("not_individual", track(1), "GM", annotator="vera", note="her ear", seconds=2.5)
+    told = [
+        event("is_individual", track(1), "FF", annotator="vera"),
+        event("is_individual", track(1), "FF", annotator="vito"),
+        out,
+        event("retract", supersedes=out.annotation_id, annotator="vera"),
+    ]
+    assert {one.status for one in record_events(db, told)} == {"stored"}
+    first, second = tmp_path / "first.csv", tmp_path / "second.csv"
+    assert export_labels(db, first) == 0
+    assert export_labels(db, first, all_events=True) == 4
+    assert import_labels(another_db, first).stored == 4
+    assert import_labels(another_db, first).duplicates == 4
+    export_labels(another_db, second, all_events=True)
+    assert first.read_bytes() == second.read_bytes()
+    with another_db.read() as conn:
+        e = s.track_evidence.c
+        assert conn.execute(sa.select(e.track_id, e.n_yes, e.n_no, e.state)).all() == [(track(1), 2, 0, "agreed")]
+
+
 @pytest.mark.parametrize("all_events", [False, True])
 def test_a_second_import_doubles_nothing(db: Database, tmp_path: Path, all_events: bool) -> None:
     """People press the button twice, and import their own export."""

@@ -7,7 +7,9 @@ import time
 import sqlalchemy as sa
 
 from chimp_assets.database import schema as s
+from chimp_assets.database.connection.bulk import insert_one
 from chimp_assets.database.connection.engine import Database
+from chimp_assets.database.individuals.merges import merge_individuals
 from chimp_assets.database.labels.answers import effective_answers, effective_pair_answers
 from chimp_assets.database.labels.events import record_events
 from chimp_assets.database.work.queue import claim
@@ -143,6 +145,57 @@ def test_a_name_withdraws_the_pairs_of_its_track_and_unknown_does_not(db: Databa
     late = event("same", A, other_track_id=B, item_id=items[frozenset({A, B})], annotator="vera")
     assert record_one(db, late).status == "stored"
     assert states_of_items(db, items.values()) == ["answered", "withdrawn"]
+
+
+def _ask_whether(db: Database, track_id: int, anim_id: str) -> int:
+    """An item of the lane is_it, in a round that asks about another track by name."""
+    round_id = plan(db, [track(2, 2)])
+    with db.write() as conn:
+        who = conn.scalar(sa.select(s.individual.c.individual_id).where(s.individual.c.anim_id == anim_id))
+        return insert_one(
+            conn, s.acquisition_queue, round_id=round_id, track_id=track_id, individual_id=who, lane="is_it",
+            position=9, propensity=0.25, reason="is it", state="pending",
+        )  # fmt: skip
+
+
+def test_whether_it_is_somebody_waits_for_two_people(db: Database) -> None:
+    """One volunteer's word settles nothing, and taking back the second one asks again."""
+    make_world(db)
+    item = _ask_whether(db, track(1), "FF")
+
+    def say(kind: str, who: str, code: str | None = "FF") -> str:
+        return record_one(db, event(kind, track(1), code, annotator=who, item_id=item)).annotation_id
+
+    say("skip", "vito", None)
+    assert states_of_items(db, [item]) == ["pending"]
+    say("is_individual", "vera")
+    assert states_of_items(db, [item]) == ["pending"]
+    second = say("is_individual", "vito")
+    assert states_of_items(db, [item]) == ["answered"]
+    record_events(db, [event("retract", supersedes=second, annotator="vito")])
+    assert states_of_items(db, [item]) == ["pending"]
+    # Unasked, and by one who names animals.
+    record_events(db, [event("not_individual", track(1), "FF")])
+    assert states_of_items(db, [item]) == ["answered"]
+    with db.read() as conn:
+        a = s.annotation.c
+        said = conn.execute(sa.select(a.lane, a.propensity, a.item_id).where(a.kind != "retract").order_by(a.seq)).all()
+    assert said == [("is_it", 0.25, item)] * 3 + [("free", None, None)]
+
+
+def test_who_is_asked_whether_it_is_one_may_say_that_it_is_another(db: Database) -> None:
+    """It is stored, and does not count as an answer to what was asked; a name ends the question."""
+    make_world(db)
+    merge_individuals(db, "FI", "FF", force=True)
+    item = _ask_whether(db, track(1), "FF")
+    record_one(db, event("is_individual", track(1), "GM", annotator="vera", item_id=item))
+    record_one(db, event("is_individual", track(1), "FI", annotator="vera", item_id=item))
+    with db.read() as conn:
+        assert list(conn.scalars(sa.select(s.annotation.c.item_id).order_by(s.annotation.c.seq))) == [None, item]
+    (refused,) = record_events(db, [event("is_individual", track(1, 1), "FF", annotator="vera", item_id=item)])
+    assert refused.reason == f"queue item {item} does not ask about this track"
+    record_one(db, event("identify", track(1), "GM", item_id=item))
+    assert states_of_items(db, [item]) == ["withdrawn"]
 
 
 def test_an_answer_must_be_about_both_tracks_of_its_pair(db: Database) -> None:

@@ -95,6 +95,16 @@ def test_every_illness_is_named(world: Database, what: str) -> None:
     assert any(words in sentence for sentence in found), found
 
 
+def test_what_is_kept_of_who_a_track_is_not_must_follow(world: Database) -> None:
+    """A denial that is lost lets a name come back which a person took away."""
+    record_events(world, [event("not_individual", track(2), "FF")])
+    assert list(check_database(world)) == []
+    with world.write() as conn:
+        conn.execute(sa.delete(s.track_evidence))
+    found = [sentence for sentence in check_database(world) if "does not follow from all decisions" in sentence]
+    assert [str(track(2)) in sentence for sentence in found] == [True]
+
+
 def test_a_chain_of_merges_is_named(world: Database) -> None:
     """A name that leads to a name that is no longer shown is shown nowhere."""
     i = s.individual.c

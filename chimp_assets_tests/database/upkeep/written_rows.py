@@ -171,8 +171,58 @@ SEVENTEENTH: dict[str, list[dict[str, Any]]] = {
          "value": 0.5, "n": 4, "blocks": 2, "state": "too_few", "created_at": AT}
     ],
 }  # fmt: skip
+# Pictures, tracks that took the place of others, files that were taken in.
+EIGHTEENTH: dict[str, list[dict[str, Any]]] = {
+    "picture_fact": [{"video_id": 1, "taken": "2013-05-06T22:30:00", "make": "m"}],
+    "track": [
+        {"track_id": (1 << 20) + 1, "video_id": 1, "first_frame_no": 1, "last_frame_no": 2, "first_s": 0.5,
+         "last_s": 1.0, "n_detections": 1, "quality": 0.5, "model_id": 3, "state": "replaced", "parent_track_id": None}
+    ],
+    "track_heir": [
+        {"track_id": (1 << 20) + 1, "heir_track_id": 1 << 20, "cause": "retrack", "share": 0.5, "carries": True,
+         "made_at": AT, "from_seq": 1}
+    ],
+    "answer_heir": [{"track_id": (1 << 20) + 1, "heir_track_id": 1 << 20, "from_seq": 1}],
+    "video_retracking": [
+        {"video_id": 1, "model_id": 3, "n_followed": 1, "n_kept": 0, "n_unfollowed": 0, "made_at": AT}
+    ],
+    "import_file": [
+        {"import_id": 1, "format": "csv", "name": "a.csv", "content_hash": "0" * 64, "options": "{}", "report": "{}",
+         "imported_at": AT}
+    ],
+    "imported_track": [{"import_id": 1, "medium_no": 0, "source_id": "1", "track_id": 1 << 20}],
+    "proposal_file": [
+        {"bundle_id": 1, "import_id": 1, "uri": "p", "content_hash": "0" * 64, "n_videos": 1, "created_at": AT}
+    ],
+}  # fmt: skip
+# What the nineteenth knows of the expert's minutes.
+NINETEENTH: dict[str, list[dict[str, Any]]] = {
+    "track_evidence": [
+        {"track_id": 1 << 20, "individual_id": 1, "n_yes": 2, "n_no": 0, "state": "agreed", "probability": 0.75,
+         "seq": 1}
+    ],
+    "denied_prediction": [{"model_id": 2, "track_id": 1 << 20, "individual_id": 1, "rank": 1, "probability": 0.5}],
+    "grid_page": [
+        {"page_id": 1, "individual_id": 1, "head_model_id": 2, "position": 0, "propensity": 1.0, "reason": "r",
+         "state": "pending", "created_at": AT}
+    ],
+    "grid_member": [{"page_id": 1, "track_id": 1 << 20, "position": 0, "probability": 0.75}],
+    "promise": [{"promise_id": 1, "error": 0.05, "named": 0.9, "confidence": 0.95, "created_at": AT}],
+    "promise_look": [
+        {"look_id": 1, "promise_id": 1, "look_no": 1, "alpha": 0.025, "head_model_id": 2, "threshold": 0.8,
+         "tested_share": 0.5, "named_share": 0.9, "expected_error": 0.03, "n_tracks": 9, "n_frames": 90, "seed": 20,
+         "watermark_seq": 1, "merge_watermark": 0, "state": "auditing", "n_answered": 0, "n_wrong": 0, "wealth": 1.0,
+         "frozen_at": AT}
+    ],
+    "promise_draw": [{"look_id": 1, "draw_no": 0, "track_id": 1 << 20, "individual_id": 1, "source": "model"}],
+    "archive_forecast": [
+        {"forecast_id": 1, "watermark_seq": 1, "head_model_id": 2, "goal_named": 0.9, "goal_error": 0.05, "n_tracks": 9,
+         "n_frames": 90, "by_person": 0.2, "by_page": 0.1, "by_machine": 0.3, "nameless": 0.0, "expected_error": 0.03,
+         "spent_s": 60.0, "created_at": AT}
+    ],
+}  # fmt: skip
 WRITTEN = (FIRST, SECOND, THIRD, FOURTH, {}, {}, SEVENTH, EIGHTH, NINTH, TENTH, {}, {}, {}, FIFTEENTH, SIXTEENTH,
-           SEVENTEENTH)  # fmt: skip
+           SEVENTEENTH, EIGHTEENTH, NINETEENTH)  # fmt: skip
 """The rows of each revision; later ones add no table, or fill the one that they add."""
 SINCE_THIRD: dict[tuple[str, Any], dict[str, Any]] = {
     ("track", 1 << 20): {"first_s": 0.5, "last_s": 1.0},

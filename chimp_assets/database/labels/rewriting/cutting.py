@@ -44,6 +44,7 @@ from chimp_assets.database.schema import (
     reference_photo,
     standing_answer,
     track,
+    track_evidence,
     track_heir,
     track_id_of,
     track_score,
@@ -304,7 +305,15 @@ def _is_forgettable(conn: sa.Connection, track_id: int, annotation_id: str) -> b
         sa.exists().where(training_set.c.watermark_seq >= seq),
         *(
             sa.exists().where(table.c.track_id == track_id)
-            for table in (item_media, prediction, track_score, unknown_track, quality_check, reference_photo)
+            for table in (
+                item_media,
+                prediction,
+                track_score,
+                unknown_track,
+                quality_check,
+                reference_photo,
+                track_evidence,
+            )
         ),
     ]
     return not any(conn.execute(sa.select(sa.literal(1)).where(one)).first() for one in hanging)

@@ -24,6 +24,7 @@ from chimp_assets.database.connection.bulk import insert_rows
 from chimp_assets.database.connection.counters import ANNOTATION, take_numbers
 from chimp_assets.database.connection.parameters import in_parts, rows_in_parts
 from chimp_assets.database.labels.answers import derived_answers, keep_standing
+from chimp_assets.database.labels.evidence import keep_evidence
 from chimp_assets.database.labels.kinds import NAMING_KINDS
 from chimp_assets.database.labels.rewriting.questions import follow_heirs
 from chimp_assets.database.schema import (
@@ -121,8 +122,8 @@ def _answered(conn: sa.Connection, track_ids: Iterable[int]) -> set[int]:
 
 
 def replace_answers(conn: sa.Connection, track_ids: Collection[int], seq: int) -> set[int]:
-    """Brings `answer_heir` and `standing_answer` to what follows from heirs, in the videos of these tracks; returns the
-    tracks there whose answers count for none.
+    """Brings `answer_heir`, `standing_answer` and `track_evidence` to what follows from heirs, in the videos of these
+    tracks; returns the tracks there whose answers count for none.
 
     seq: the first watermark at which it is seen.
     """
@@ -172,6 +173,7 @@ def replace_answers(conn: sa.Connection, track_ids: Collection[int], seq: int) -
         )
     changed = {one for pair in holding ^ wanted for one in pair}
     keep_standing(conn, changed | set(track_ids))
+    keep_evidence(conn, changed | set(track_ids))
     return {track_id for track_id, heir in wanted if heir == track_id}
 
 

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from chimp_assets.database.connection.bulk import insert_rows
 from chimp_assets.database.connection.parameters import in_parts, rows_in_parts
 from chimp_assets.database.schema import (
+    IS_IT,
     MEASURING_LANES,
     PAIRS,
     SIDE_LANES,
@@ -59,7 +60,7 @@ def follow_heirs(
     of_items = _items(conn, (asked_by or {}).values())
     by_track: dict[int, sa.Row] = {}
     for row in withdrawn:
-        if row.other_track_id is None and row.lane != "repeat":
+        if row.other_track_id is None and row.lane not in (IS_IT, "repeat"):
             by_track.setdefault(row.track_id, row)
     for track_id, item_id in (asked_by or {}).items():
         if item_id in of_items and of_items[item_id].lane not in (*SIDE_LANES, "repeat"):
@@ -100,7 +101,7 @@ def ask(conn: sa.Connection, questions: Sequence[Question]) -> int:
     rows = list(
         rows_in_parts(
             conn,
-            lambda part: sa.select(_Q.item_id, _Q.track_id, _Q.state).where(
+            lambda part: sa.select(_Q.item_id, _Q.track_id, _Q.state, _Q.lane).where(
                 _Q.track_id.in_(part), _Q.other_track_id.is_(None), sa.or_(_Q.state.in_(WAITING), _Q.round_id == newest)
             ),
             ids,
@@ -109,7 +110,11 @@ def ask(conn: sa.Connection, questions: Sequence[Question]) -> int:
     there = {row.track_id for row in rows}
     waiting = {row.track_id for row in rows if row.state in WAITING}
     # A round asks about a track once: the question that it had is asked again.
-    again = [row.item_id for row in rows if row.track_id not in waiting | answered and row.state != "skipped"]
+    again = [
+        row.item_id
+        for row in rows
+        if row.track_id not in waiting | answered and row.state != "skipped" and row.lane != IS_IT
+    ]
     for part in in_parts(again):
         conn.execute(sa.update(acquisition_queue).where(_Q.item_id.in_(part)).values(state="pending"))
     new = [question for question in questions if question.track_id not in answered | there]
@@ -141,6 +146,11 @@ def settle(conn: sa.Connection, track_ids: Collection[int]) -> None:
             .values(state="answered", **nobody)
         )
         s = standing_answer.c
+        conn.execute(
+            sa.update(acquisition_queue)
+            .where(_Q.track_id.in_(part), _Q.state.in_(WAITING), _Q.lane == IS_IT, named)
+            .values(state="withdrawn", **nobody)
+        )
         known = list(conn.scalars(sa.select(s.track_id).where(s.track_id.in_(part), s.kind != "unknown")))
         for column in (_Q.track_id, _Q.other_track_id):
             if known:
@@ -180,7 +190,7 @@ def give_back(conn: sa.Connection, track_ids: Collection[int]) -> None:
                 kinds = {row.kind, row.other_kind} - {None, "unknown"}
                 if row.lane == PAIRS and kinds:
                     continue
-                if row.lane not in (*SIDE_LANES, "repeat") and row.kind is not None:
+                if (row.lane == IS_IT or row.lane not in (*SIDE_LANES, "repeat")) and row.kind is not None:
                     continue
                 ids.add(row.item_id)
     for part in in_parts(sorted(ids)):

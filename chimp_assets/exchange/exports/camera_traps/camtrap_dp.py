@@ -163,7 +163,7 @@ class _Writer:
         tags: Sequence[HandedTrack] = (), **more: Any,
     ) -> None:  # fmt: skip
         animal = track.status not in ("not_animal", "bad_box")
-        by_person = track.source == "person"
+        by_person = track.source in ("person", "volunteers")
         if track.individual_id is not None:
             self.named.add(track.individual_id)
         self._seen.write(

@@ -86,9 +86,10 @@ def _row(
     local = None if moment is None else in_zone(moment, zone_of(request.settings))
     day = local or one.film.recorded_on
     by_person = one.track.source == "person"
-    said = (
-        "" if one.track.anim_id is None or by_person else f"named by a model, probability {one.track.probability:.3f}"
-    )
+    said = ""
+    if one.track.anim_id is not None and not by_person:
+        who = "volunteers who agree" if one.track.source == "volunteers" else "a model"
+        said = f"named by {who}, probability {one.track.probability:.3f}"
     files = [file for file, _ in mine]
     return [
         *files, *[None] * (per_track - len(files)), one.track.anim_id, name, *species, _SEX.get(sex, "unknown"),

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from chimp_assets.database import schema as t
 from chimp_assets.database.connection.parameters import in_parts
 from chimp_assets.database.labels.answers import counts, effective_answers, holds_at
-from chimp_assets.database.labels.kinds import ANSWER_KINDS, NAMING_KINDS
+from chimp_assets.database.labels.kinds import ANSWER_KINDS, NAMING_KINDS, is_answer
 from chimp_assets.database.labels.shown import REVIEW
 from chimp_assets.insight.labelling.review.cases import MOST, ModelOpinion, ReviewCase, track_case
 from chimp_assets.insight.labelling.review.events import StandingEvent, event_of, is_taken_back, standing_events
@@ -28,11 +28,12 @@ SURE = 0.8
 
 def _touched(low: int, high: int) -> sa.Select[tuple[int]]:
     """Tracks for which an answer in this range of events counts, and tracks that a merge in it has made."""
-    a, h, joined = t.annotation.alias("looked_at").c, t.answer_heir.alias("heir"), t.track_heir.alias("joined").c
+    looked_at, h, joined = t.annotation.alias("looked_at"), t.answer_heir.alias("heir"), t.track_heir.alias("joined").c
+    a = looked_at.c
     answered = (
         sa.select(sa.func.coalesce(h.c.heir_track_id, a.track_id).label("track_id"))
         .outerjoin_from(a.track_id.table, h, sa.and_(h.c.track_id == a.track_id, holds_at(h, None)))
-        .where(a.seq > low, a.seq <= high, a.kind.in_(ANSWER_KINDS), a.other_track_id.is_(None), counts(h))
+        .where(a.seq > low, a.seq <= high, is_answer(looked_at), a.other_track_id.is_(None), counts(h))
     )
     made = (
         sa.select(joined.heir_track_id)
@@ -59,7 +60,7 @@ def _names(conn: sa.Connection, low: int, high: int) -> list[ReviewCase]:
         .outerjoin(h, sa.and_(h.c.track_id == a.track_id, holds_at(h, None)))
         .where(
             sa.or_(a.track_id.in_(_touched(low, high)), a.track_id.in_(before)), counts(h),
-            a.kind.in_(ANSWER_KINDS), a.other_track_id.is_(None),
+            is_answer(t.annotation), a.other_track_id.is_(None),
             ~is_taken_back(),
         )
         .subquery("newest")

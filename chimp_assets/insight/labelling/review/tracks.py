@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from chimp_assets.database import schema as t
 from chimp_assets.database.connection.parameters import in_parts
-from chimp_assets.database.labels.kinds import ANSWER_KINDS
+from chimp_assets.database.labels.kinds import is_answer
 from chimp_assets.database.labels.shown import GOLD
 from chimp_assets.insight.labelling.review.events import StandingEvent, event_of, standing_events
 
@@ -68,7 +68,7 @@ def answers_of_tracks(conn: sa.Connection, track_ids: Iterable[int]) -> dict[int
     ids = list(dict.fromkeys(track_ids))
     for part in in_parts(ids):
         heirs = _heirs(conn, part)
-        answers = sa.and_(a.kind.in_(ANSWER_KINDS), a.other_track_id.is_(None))
+        answers = sa.and_(is_answer(t.annotation), a.other_track_id.is_(None))
         questions = sa.and_(a.kind == "skip", a.supersedes.is_not(None))
         about = [*part, *heirs]
         for row in conn.execute(standing_events(a.track_id.in_(about), sa.or_(answers, questions))):

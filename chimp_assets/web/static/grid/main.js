@@ -1,38 +1,50 @@
 // Belongs here: confirming two dozen tracks of one individual at once.
 // Does not belong here: one track at a time (label), what the server knows about the planted ones.
+//
+// The answer to a page is one request: it is kept on this device first, and the server stores all of it or nothing.
 
-import { boot, html, signal, t, useEffect, useRef } from "../lib/ui.js";
+import { boot, effect, html, signal, t, useEffect, useLayoutEffect, useRef } from "../lib/ui.js";
 import { open } from "../lib/dialogs.js";
-import { startIsland, record, takeBack } from "../lib/island.js";
-import { NoAnswer, post, get, Refusal } from "../lib/net.js";
-import { connection } from "../lib/outbox.js";
+import { startIsland, record } from "../lib/island.js";
+import { NoAnswer, get, Refusal, uuid } from "../lib/net.js";
+import { connection, onResult } from "../lib/outbox.js";
+import { lookSeconds, seen } from "../lib/stopwatch.js";
 import { Status } from "../label/tray.js";
+
+const PATH = "/api/grid";
+/** Outside of these the server does not say soon what became of an answer. */
+const REACHABLE = new Set(["ok"]);
 
 const page = signal(null);
 /** Tracks whose picture could not be had. */
 const lost = signal(new Set());
 const marked = signal(new Set());
 const at = signal(0);
-/** "loading" | "ready" | "empty" | "missed" | "stored" | "failed" */
+/** "loading" | "ready" | "sending" | "empty" | "missed" | "kept" | "failed" */
 const phase = signal("loading");
 const fault = signal("");
-const lastIds = signal([]);
-let shownAt = 0;
-let busy = false;
+/** The last answer that can be taken back: {answer_id, page_id, name, named}; page and marks if it was given here. */
+const last = signal(null);
+const answers = new Map();
+let anyPage = false;
 
 async function load() {
   phase.value = "loading";
   try {
-    const query = boot.individual ? `?anim_id=${encodeURIComponent(boot.individual)}` : "";
-    const found = await get(`/api/grid${query}`);
-    page.value = found;
-    marked.value = new Set();
-    at.value = 0;
-    phase.value = found.tracks.length ? "ready" : "empty";
-    shownAt = performance.now();
+    const query = boot.individual ? `?anim_id=${encodeURIComponent(boot.individual)}` : anyPage ? "" : "?planned=true";
+    const found = await get(`${PATH}${query}`);
+    if (found.last?.answer_id !== last.value?.answer_id) last.value = found.last ?? last.value;
+    show(found);
   } catch (error) {
     failed(error);
   }
+}
+
+function show(found, marks = new Set()) {
+  page.value = found;
+  marked.value = marks;
+  at.value = 0;
+  phase.value = found.tracks.length ? "ready" : "empty";
 }
 
 function failed(error) {
@@ -51,33 +63,61 @@ function toggle(i) {
   at.value = i;
 }
 
-async function confirm(how) {
-  if (busy || phase.value !== "ready") return;
-  busy = true;
-  const { page_id, anim_id, tracks, model } = page.value;
-  try {
-    const judged = await post("/api/grid/check", { page_id, marked: [...marked.value] });
-    if (!judged.passed) {
-      phase.value = "missed";
-      return;
+/** What the server says of a kept answer, or null where it cannot be asked now: the answer is then sent later, once. */
+function resultOf(id) {
+  return new Promise((done) => {
+    const stop = onResult((result, { id: of }) => of === id && finish(result));
+    const forget = effect(() => !REACHABLE.has(connection.value) && setTimeout(finish, 0, null));
+    function finish(result) {
+      stop();
+      forget();
+      done(result);
     }
-    const plants = new Set(judged.plants);
-    const named = tracks.filter((one) => !marked.value.has(one.track_id) && !plants.has(one.track_id));
-    const seconds = Math.round((performance.now() - shownAt) / Math.max(1, tracks.length)) / 1000;
-    const shown = { mode: "grid", model_id: model?.head_id ?? null, page_id, candidates: [[anim_id, null]], input: how, ui: boot.version, schema: 1 };
-    lastIds.value = await record(named.map((one) => ({ kind: "identify", track_id: one.track_id, anim_id, lane: "free", seconds, shown })));
-    phase.value = "stored";
-  } catch (error) {
-    failed(error);
-  } finally {
-    busy = false;
+  });
+}
+
+async function keep(event, path) {
+  const annotation_id = uuid();
+  const result = resultOf(annotation_id);
+  await record([{ annotation_id, ...event }], { path });
+  return { annotation_id, result: await result };
+}
+
+async function confirm(how) {
+  if (phase.value !== "ready") return;
+  const seconds = lookSeconds();
+  phase.value = "sending";
+  const given = page.value;
+  const marks = marked.value;
+  const { page_id, anim_id, name, tracks } = given;
+  const sent = { kind: "grid_page", page_id, marked: [...marks], seconds, input: how, ui: boot.version ?? null };
+  const { annotation_id, result } = await keep(sent, PATH);
+  if (result?.status === "rejected") {
+    fault.value = result.reason ?? "";
+    phase.value = "failed";
+  } else if (result?.missed?.length) {
+    phase.value = "missed";
+  } else {
+    answers.set(annotation_id, { given, marks });
+    const named = result?.named ?? tracks.length - marks.size;
+    last.value = { answer_id: annotation_id, page_id, anim_id, name, named, waits: !result };
+    if (result) await load();
+    else phase.value = "kept";
   }
 }
 
 async function undo() {
-  await takeBack(lastIds.value);
-  lastIds.value = [];
-  phase.value = "ready";
+  const { answer_id, page_id } = last.value;
+  if (phase.value === "sending") return;
+  phase.value = "sending";
+  last.value = null;
+  const { result } = await keep({ kind: "grid_undo", page_id, answer_id }, `${PATH}/undo`);
+  const here = answers.get(answer_id);
+  if (result?.status === "rejected") {
+    fault.value = result.reason ?? "";
+    phase.value = "failed";
+  } else if (here) show(here.given, here.marks);
+  else await load();
 }
 
 function columns(list) {
@@ -87,6 +127,7 @@ function columns(list) {
 
 function Tiles() {
   const list = useRef(null);
+  useLayoutEffect(() => seen(), [page.value]);
   useEffect(() => {
     const down = (event) => {
       if (event.ctrlKey || event.altKey || event.metaKey || open.value || phase.value !== "ready") return;
@@ -99,6 +140,7 @@ function Tiles() {
         list.current.children[at.value].querySelector("button").focus();
       } else if (event.code === "KeyX" && !event.repeat) toggle(at.value);
       else if (event.key === "Enter" && !event.repeat) confirm("key");
+      else if (event.key === "Backspace" && !event.repeat && last.value) undo();
       else return;
       event.preventDefault();
     };
@@ -117,27 +159,57 @@ function Tiles() {
   </ul>`;
 }
 
+/** What the last answer has done, and the way back. */
+function Last() {
+  const one = last.value;
+  if (!one || phase.value === "sending") return null;
+  const said = one.waits ? "grid.kept" : "grid.stored";
+  return html`<p class="row" role="status">
+    <span>${t(said, { n: one.named, name: one.name || one.anim_id })}</span>
+    <button type="button" onClick=${undo}>${t("grid.undo")}</button>
+  </p>`;
+}
+
+function Empty() {
+  const any = () => {
+    anyPage = true;
+    load();
+  };
+  return html`<p class="large">${t(boot.individual || anyPage ? "grid.empty" : "grid.none_planned")}</p>
+    <a class="button primary" href="/label">${t("grid.to_single")}</a>
+    ${!boot.individual && !anyPage && html`<button type="button" onClick=${any}>${t("grid.any")}</button>`}`;
+}
+
+function progress() {
+  const { planned, pages_left: pages, left } = page.value;
+  if (!planned) return t("grid.left", { n: left });
+  return pages === 1 ? t("grid.one_page_left") : t("grid.pages_left", { n: pages });
+}
+
 function Grid() {
   const name = page.value?.name || page.value?.anim_id || "";
   const rest = page.value ? page.value.tracks.length - marked.value.size : 0;
   const message = {
     loading: () => html`<p class="large">${t("grid.loading")}</p>`,
-    empty: () => html`<p class="large">${t("grid.empty")}</p><a class="button primary" href="/label">${t("grid.to_single")}</a>`,
-    missed: () => html`<p class="large" role="alert">${t("grid.missed")}</p><a class="button primary" href="/label">${t("grid.to_single")}</a>`,
-    stored: () => html`<p class="large" role="status">${t("grid.stored", { n: lastIds.value.length, name })}</p>
+    sending: () => html`<p class="large" role="status">${t("grid.sending")}</p>`,
+    empty: () => html`<${Empty} />`,
+    missed: () => html`<p class="large" role="alert">${t("grid.missed")}</p>
       <div class="row">
-        <button type="button" onClick=${undo}>${t("grid.undo")}</button>
-        <button type="button" class="primary" onClick=${load}>${t("grid.next")}</button>
+        <button type="button" onClick=${load}>${t("grid.next")}</button>
+        <a class="button primary" href="/label">${t("grid.to_single")}</a>
       </div>`,
+    kept: () => html`<button type="button" class="primary" onClick=${load}>${t("grid.next")}</button>`,
     failed: () => html`<p class="large">${fault.value}</p><button type="button" onClick=${load}>${t("label.look_again")}</button>`,
   }[phase.value];
   return html`<div class="sheet">
+    <${Last} />
     ${message
       ? html`<div class="empty">${message()}</div>`
       : html`<div class="row spread">
             <div>
               <h2>${t("grid.title", { name })}</h2>
-              <p class="hint">${t("grid.why")} ${t("grid.hint")} ${t("grid.left", { n: page.value.left })}</p>
+              <p lang=${page.value.reason_lang}>${page.value.reason}</p>
+              <p class="hint">${t("grid.why")} ${t("grid.hint")} ${progress()}</p>
             </div>
             <div class="faces" role="group" aria-label=${t("label.references_of", { name })}>
               ${page.value.references.slice(0, 5).map((one) => html`<img src=${one.url} alt="" key=${one.url} />`)}

@@ -31,16 +31,20 @@ let emptyUntil = 0;
 let clockSkewMs = 0;
 let lanes = null;
 
+/** Which page asks it: each takes up only what it can show. */
+const pageOf = (item) => (item.pairs ? "pairs" : item.individual ? "is_it" : "label");
+
 /** Server time now: a device's clock may be years off. */
 export const serverNow = () => Date.now() + clockSkewMs;
 
 export async function startQueue({ onlyLanes = null, pairs = false } = {}) {
   lanes = { onlyLanes, pairs };
+  const page = pairs ? "pairs" : onlyLanes?.includes("is_it") ? "is_it" : "label";
   const [kept, alive, mine] = await Promise.all([keptItems(), livingTabs(), unsent()]);
   const answered = new Set(mine.map((record) => record.event.item_id));
   const adopted = kept.filter(
     (item) =>
-      item.user === boot.user && !!item.pairs === pairs && !answered.has(item.item_id) && (item.tab === TAB || !alive.has(item.tab)),
+      item.user === boot.user && pageOf(item) === page && !answered.has(item.item_id) && (item.tab === TAB || !alive.has(item.tab)),
   );
   const usable = adopted.filter((item) => !navigator.onLine || Date.parse(item.lease_until) > serverNow() || item.offline);
   await dropItems(adopted.filter((item) => !usable.includes(item)).map((item) => item.item_id));
@@ -184,13 +188,14 @@ export function picturesOf(item) {
   if (item.frame) urls.push(item.frame.url);
   for (const crop of item.crops) urls.push(crop.url);
   for (const crop of item.other?.crops ?? []) urls.push(crop.url);
-  for (const candidate of item.candidates) for (const reference of candidate.references) urls.push(reference.url);
+  for (const one of [...item.candidates, item.individual]) for (const reference of one?.references ?? []) urls.push(reference.url);
   return urls;
 }
 
 /** What one decides by: the track itself and one photo of each candidate. */
 function mainPicturesOf(item) {
   const first = item.candidates.flatMap((candidate) => candidate.references.slice(0, 1).map((photo) => photo.url));
+  for (const photo of item.individual?.references ?? []) first.push(photo.url);
   return [...facesOf(item), ...(item.frame ? [item.frame.url] : []), ...[...item.crops, ...(item.other?.crops ?? [])].map((crop) => crop.url), ...first];
 }
 

@@ -10,9 +10,10 @@ import { keyMap, listen, shown } from "./keys.js";
 import { claiming, fault, items, missing, ready, refill, supply } from "./queue.js";
 import { Search } from "./search.js";
 import {
-  byCode, current, decide, decisions, lastTaken, meaningOf, name, nameNew, note, previous, revisit, revisited, seen,
+  byCode, current, decide, decisions, lastTaken, meaningOf, name, nameNew, note, previous, revisit, revisited,
   submitting, unblinded, undo, warning,
 } from "./session.js";
+import { seen } from "../lib/stopwatch.js";
 import { Compare, Help, Merge, NewIndividual, Note, Settings } from "./sheets.js";
 import { Status, Tray } from "./tray.js";
 
@@ -202,6 +203,7 @@ export function Screen() {
     <section class="who-is-it" aria-label=${t("label.candidates")}>
       ${before && html`<p class="before" role="status">${t(revisited.value ? "label.said_before" : "label.taken_back", { answer: meaningOf(before, t) })}</p>`}
       ${warning.value && html`<p class="warning" role="alert">${t("label.twice", { name: byCode.value.get(warning.value.code)?.name || warning.value.code, track: warning.value.track })}</p>`}
+      ${item.evidence && !hiddenNow(item) && html`<p class="before">${item.evidence.map((one) => t(`label.people_${one.state}${one.people === 1 ? "_one" : ""}`, { n: one.people, name: one.name || one.anim_id })).join(" ")}</p>`}
       ${note.value && html`<p class="before">${t("label.note_goes", { note: note.value.text || t("label.flagged") })}</p>`}
       ${(item.media_missing || [...missing.value].some((url) => item.crops.some((crop) => crop.url === url))) && html`<p class="warning" role="status">${t("label.media_note", { key: shown(keyMap.value.skip) })}</p>`}
       ${typed !== null

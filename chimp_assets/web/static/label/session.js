@@ -4,6 +4,7 @@
 import { afterPaint, batch, boot, computed, signal } from "../lib/ui.js";
 import { get, Refusal, uuid } from "../lib/net.js";
 import { flush, onResult, settle, troubled, untilAnswered, waiting } from "../lib/outbox.js";
+import { lookSeconds, sinceSeen } from "../lib/stopwatch.js";
 import { keepDecision, keepSetting, ownHistory, setting, trimHistory } from "../lib/store.js";
 import { indexed } from "./names.js";
 import { advance, asFirst, items, missing, picturesOf, putFirst, renew, serverNow } from "./queue.js";
@@ -45,9 +46,6 @@ export const REWRITING = new Set(["split", "merge"]);
 const afterwards = new Map();
 let busy = false;
 let undoing = Promise.resolve();
-let shownAt = 0;
-let hiddenMs = 0;
-let hiddenSince = null;
 
 export async function startSession() {
   const history = await ownHistory(boot.user);
@@ -55,13 +53,6 @@ export async function startSession() {
   trimHistory();
   individuals.value = await setting("individuals", []);
   loadIndividuals();
-  document.addEventListener("visibilitychange", () => {
-    if (document.hidden) hiddenSince = performance.now();
-    else if (hiddenSince !== null) {
-      hiddenMs += performance.now() - hiddenSince;
-      hiddenSince = null;
-    }
-  });
   onResult((result, record) => {
     const follow = afterwards.get(record.id);
     afterwards.delete(record.id);
@@ -82,15 +73,7 @@ export async function loadIndividuals() {
   }
 }
 
-/** The track on the screen was painted just now. */
-export function seen() {
-  shownAt = performance.now();
-  hiddenMs = 0;
-  hiddenSince = document.hidden ? performance.now() : null;
-}
-
-export const lookedLongEnough = () => performance.now() - shownAt >= SHORTEST_LOOK_MS;
-const lookSeconds = () => Math.max(0, Math.round(performance.now() - shownAt - hiddenMs) / 1000);
+export const lookedLongEnough = () => sinceSeen() >= SHORTEST_LOOK_MS;
 
 /** What was on the screen when it was decided, for the record. */
 export function whatWasShown(item, input, mode) {
@@ -270,5 +253,6 @@ export function meaningOf(event, t) {
     const one = byCode.value.get(event.anim_id);
     return one?.name || event.name || event.anim_id;
   }
-  return t(`label.answer.${event.kind}`);
+  const name = byCode.value.get(event.anim_id)?.name || event.anim_id;
+  return t(`label.answer.${event.kind}`, { name });
 }

@@ -22,13 +22,14 @@ export async function startIsland(App) {
 
 /**
  * Keep events on this device and send them; returns their ids. Waits for the server only where nothing is kept.
- * done: the item that they answer; reopened: the item that is asked again.
+ * done: the item that they answer; reopened: the item that is asked again; path: where each is sent, alone (null: with
+ * others, as label events).
  */
-export async function record(events, { done = null, reopened = null } = {}) {
+export async function record(events, { done = null, reopened = null, path = null } = {}) {
   const records = events.map((event) => {
     const id = event.annotation_id ?? uuid();
     const whole = { ...event, annotation_id: id, client_time: new Date().toISOString() };
-    return { id, user: boot.user, state: "waiting", at: Date.now(), event: whole };
+    return { id, user: boot.user, state: "waiting", at: Date.now(), event: whole, ...(path ? { path } : {}) };
   });
   const kept = await keepDecision({ events: records, done, reopened });
   if (kept) flush();

@@ -3,6 +3,7 @@
 //
 // An answer leaves the outbox only when the server names its id as stored. A lost acknowledgement costs a second
 // sending, which the server knows by the id. What it rejects stays, with the reason, until its author decides.
+// An answer with a path of its own (a page of many tracks) is sent alone, in its turn.
 
 import { batch, boot, computed, signal } from "./ui.js";
 import { alone } from "./locks.js";
@@ -75,7 +76,7 @@ async function sendAll() {
       for (;;) {
         const mine = (await refresh()).filter((record) => record.state === "waiting");
         if (!mine.length || connection.value === "signed_out" || connection.value === "other_user") return true;
-        if (!(await sendBatch(mine.slice(0, BATCH)))) return true;
+        if (!(await sendBatch(nextOf(mine)))) return true;
       }
     });
     await refresh();
@@ -87,10 +88,20 @@ async function sendAll() {
   }
 }
 
+/** The first of what waits that goes in one request: what is taken back must come after what it takes back. */
+function nextOf(mine) {
+  if (mine[0].path) return mine.slice(0, 1);
+  const alone = mine.findIndex((record) => record.path);
+  return mine.slice(0, Math.min(BATCH, alone < 0 ? BATCH : alone));
+}
+
 async function sendBatch(records) {
   let answer;
   try {
-    answer = await post("/api/events", { user: boot.user, events: records.map((record) => record.event) });
+    const [{ path, event }] = records;
+    answer = path
+      ? await post(path, { ...event, user: boot.user })
+      : await post("/api/events", { user: boot.user, events: records.map((record) => record.event) });
   } catch (error) {
     await failed(error, records);
     return false;

@@ -45,7 +45,7 @@ export const lookedLongEnough = () => performance.now() - shownAt >= SHORTEST_LO
 /** What an answer says, in words. */
 export function meaningOf({ kind, anim_id, name }) {
   if (kind === "identify" || kind === "new_individual") return name || anim_id;
-  return t(`label.answer.${kind}`);
+  return t(`label.answer.${kind}`, { name: name || anim_id });
 }
 
 /** What can be chosen of a case: {label, opinion, send: fields of the event}; key n chooses the n-th. */

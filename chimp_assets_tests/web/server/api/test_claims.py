@@ -68,6 +68,22 @@ def test_an_item_says_what_the_page_needs(home: Home, browser: Browsers) -> None
     assert timedelta(minutes=14) < until < timedelta(minutes=15)
 
 
+def test_who_is_denied_is_no_suggestion_from_that_moment_on(home: Home, browser: Browsers) -> None:
+    """An expert must not take a name away twice, and should know that others said so; who is blind learns nothing."""
+    db = home.database
+    plan(db, [track(1), track(2)], head_model_id=HEAD)
+    predict(db, track(1), {"FF": 0.7, "GM": 0.2, "FI": 0.1})
+    told = [event("not_individual", track(1), "FF", annotator=who) for who in ("vera", "vito")]
+    record_events(db, [*told, event("not_individual", track(1), "GM", annotator="vera")])
+    first, second = claim(browser("anna"), 5)
+    assert [(c["rank"], c["anim_id"]) for c in first["candidates"]] == [(1, "GM"), (2, "FI")]
+    assert first["evidence"] == [{"state": "denied", "anim_id": "FF", "name": "Fifi", "people": 2}]
+    assert "evidence" not in second
+    with db.write() as conn:
+        conn.execute(sa.update(t.acquisition_queue).values(lane="audit"))
+    assert ["evidence" in one for one in claim(browser("anna"), 5)] == [False, False]
+
+
 def test_a_claim_takes_as_many_statements_for_many_items_as_for_few(
     home: Home, app: FastAPI, browser: Browsers
 ) -> None:

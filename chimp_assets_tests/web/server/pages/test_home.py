@@ -6,9 +6,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import sqlalchemy as sa
 
+from chimp_assets.console.goal import goal_lines
 from chimp_assets.database import schema as s
 from chimp_assets.database.labels.events import record_events
 from chimp_assets.insight.labelling import progress
+from chimp_assets.insight.labelling.goal import MinutesToGo, archive_goal
 from chimp_assets_tests.database.world import event, plan_pairs, track
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
@@ -101,3 +103,84 @@ def test_an_empty_home_says_so(home):
     with home.database.read() as conn:
         assert progress.learning_progress(conn) == progress.LearningProgress(None, None, None, [])
         assert progress.undersampled(conn) == []
+
+
+def forecast(db, spent_s, to_go_s, helped_s, named=0.5, **other):
+    """One kept forecast: half of the named frames by a person, a tenth on pages."""
+    with db.write() as conn:
+        conn.execute(
+            sa.insert(s.archive_forecast).values(
+                {"watermark_seq": 10, "head_model_id": 2, "goal_named": 0.9, "goal_error": 0.05, "n_tracks": 30,
+                 "n_frames": 3000, "by_person": named / 2, "by_page": named / 10, "by_machine": named * 0.4,
+                 "nameless": 0.02, "expected_error": 0.031, "spent_s": spent_s, "to_go_s": to_go_s,
+                 "with_volunteers_s": helped_s, "volunteers_s": 900.0, "created_at": LONG_AGO} | other
+            )
+        )  # fmt: skip
+
+
+def test_the_goal_comes_first_with_an_upper_limit_until_forecasts_have_come_true(archive, client):
+    """One number would be read as a promise, and nobody would know what to do next."""
+    db = archive.database
+    assert "frames named" not in client("anna").get("/").text
+    forecast(db, 0, 4260.0, 2000.0)
+    page = client("anna").get("/").text
+    for sentence in (
+        "90 % of the frames named, at most 5 % of the names wrong", "At most 71 minutes of yours to go",
+        "at most 34 with two volunteers", "An upper limit", "3.1 %", "not tested yet", "By nobody 50 % (2 % looked at",
+        "Name tracks (4 ready)",
+    ):  # fmt: skip
+        assert sentence in page, sentence
+    assert page.count('class="button primary continue"') == 1
+    said = " ".join(goal_lines(archive_goal_of(db)))
+    assert "at most 71 minutes of yours to go if answers taught nothing, at most 33 minutes with two" in said
+    for spent, left in ((300, 3660.0), (600, 3060.0), (900, 2460.0)):
+        forecast(db, spent, left, left / 2)
+    found = archive_goal_of(db)
+    assert found.alone == MinutesToGo(pytest.approx(20.5), pytest.approx(20.5))
+    assert "20 minutes of yours to go, 10 with two volunteers" in client("anna").get("/").text
+    forecast(db, 1200, 2460.0, 1230.0)
+    found = archive_goal_of(db)
+    assert found.alone.low < 21 < found.alone.high, "the last answers brought nothing"
+    assert "minutes of yours to go, " in goal_lines(found)[0]
+    forecast(db, 1500, None, None, n_frames=4000)
+    assert archive_goal_of(db).alone is None
+    assert "No number of answers" in client("anna").get("/").text
+
+
+def archive_goal_of(db):
+    with db.read() as conn:
+        return archive_goal(conn)
+
+
+@pytest.mark.parametrize(("state", "says", "also"), [
+    ("auditing", "2 of some 3 audits answered, 1 wrong", "2 of some 3 audits answered, 1 wrong"),
+    ("kept", "kept since 2020-01-01 (2 audits, 1 wrong)", "at most 4.0% of the names are wrong"),
+    ("failed", "not kept yet (2 audits, 1 wrong)", "not kept at look 1"),
+    ("ended", "ended on 2020-01-01", "a head was promoted"),
+])  # fmt: skip
+def test_the_promise_is_told_as_it_stands(archive, client, state, says, also):
+    """A promise that has ended, or is still being tested, is believed."""
+    db = archive.database
+    forecast(db, 0, 0.0, 0.0, named=0.92)
+    with db.write() as conn:
+        conn.execute(sa.insert(s.promise).values(error=0.05, named=0.9, confidence=0.95, created_at=LONG_AGO))
+        conn.execute(
+            sa.insert(s.promise_look).values(
+                promise_id=1, look_no=1, alpha=0.025, head_model_id=2, threshold=0.8, tested_share=0.5,
+                named_share=0.92, expected_error=0.03, n_tracks=9, n_frames=90, seed=1, watermark_seq=1,
+                merge_watermark=0, state=state, n_answered=2, n_wrong=1, wealth=1.0, error_bound=0.04,
+                frozen_at=LONG_AGO, decided_at=LONG_AGO, ended_at=LONG_AGO, end_reason="a head was promoted",
+            )
+        )  # fmt: skip
+        individual = conn.scalar(sa.select(sa.func.min(s.individual.c.individual_id)))
+        for draw in range(3):
+            conn.execute(
+                sa.insert(s.promise_draw).values(
+                    look_id=1, draw_no=draw, track_id=track(6, 2), individual_id=individual, source="model"
+                )
+            )
+    page = client("lotte").get("/").text
+    assert says in page
+    assert "Within reach" in page
+    assert 'class="button primary continue"' not in page, "who only looks has nothing to do"
+    assert also in " ".join(goal_lines(archive_goal_of(db)))

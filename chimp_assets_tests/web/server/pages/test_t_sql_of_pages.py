@@ -21,7 +21,7 @@ from chimp_assets.insight.individuals import (
     profile,
     sightings,
 )
-from chimp_assets.insight.labelling import progress
+from chimp_assets.insight.labelling import goal, progress
 from chimp_assets_tests.database import t_sql
 from chimp_assets_tests.database.world import event, make_world, predict, track
 
@@ -39,6 +39,8 @@ def ask_everything(db):
         progress.work_for(conn, user, True, True)
         progress.learning_progress(conn)
         progress.undersampled(conn)
+        assert goal.archive_goal(conn) is None
+        assert goal.promise_state(conn) is None
         directory.listing(conn, after="A")
         key, other = (directory.find(conn, code)[0] for code in ("FF", "FI"))
         profile.profile_of(conn, key)
