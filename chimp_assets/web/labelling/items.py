@@ -66,9 +66,11 @@ def is_blind(item_id: int, share: float) -> bool:
     return int.from_bytes(digest[:8], "big") < share * 2**64
 
 
-def questions_of(items: Sequence[QueueItem], blind_share: float) -> list[LabellingQuestion]:
+def questions_of(
+    items: Sequence[QueueItem], blind_share: float, repeat_as: str = "boundary"
+) -> list[LabellingQuestion]:
     """Items of the queue as questions. A repeat is blind and looks like other items, so that nobody answers from
-    memory.
+    memory. repeat_as: the lane that most items are of.
     """
     questions = []
     for item in items:
@@ -78,7 +80,7 @@ def questions_of(items: Sequence[QueueItem], blind_share: float) -> list[Labelli
                 item.item_id,
                 item.round_id,
                 item.track_id,
-                "boundary" if repeat else item.lane,
+                repeat_as if repeat else item.lane,
                 item.position,
                 "" if repeat else item.reason,
                 repeat or is_blind(item.item_id, blind_share),
