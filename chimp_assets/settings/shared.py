@@ -43,6 +43,7 @@ SHARED = (
     "detect.min_quality",
     "detect.max_gap_s",
     "acquisition.audit_reserve",
+    "acquisition.audit_reserve_tracks",
 )
 """Names as in chimp.toml."""
 

@@ -20,12 +20,15 @@ from chimp_assets.database.people.users import add_user
 from chimp_assets.database.work.queue import claim
 from chimp_assets.home import Home
 from chimp_assets.loop.plan import PlanningError, build_pool, plan_queue
+from chimp_assets.settings import Settings
 from chimp_assets.vision.identity.head import IdentityHead as Head
 from chimp_assets.vision.identity.head import head_tensors
 from chimp_assets.vision.models.checkpoint import content_hash, register_model, save_checkpoint
 from chimp_assets_tests.support.rows import THEN, add_bundle, add_model, add_track, add_video
 
 DETECTOR, EMBEDDER = 1, 2
+DOUBTS = {"boundary": 0.65, "rare": 0.05, "novel": 0.05, "audit": 0.22, "repeat": 0.03}
+"""Shares of a warm plan that asks what the head doubts."""
 DIMENSIONS = 8
 
 
@@ -131,6 +134,12 @@ class World:
                     )
                 )  # fmt: skip
         return model_id
+
+
+def with_shares(settings: Settings, warm: dict[str, float]) -> Settings:
+    """The settings, with these lanes of a warm plan."""
+    acquisition = settings.acquisition.model_copy(update={"warm_shares": warm})
+    return settings.model_copy(update={"acquisition": acquisition})
 
 
 @pytest.fixture
@@ -300,7 +309,7 @@ def test_everything_is_asked_once_until_nothing_is_left(world: World) -> None:
 def test_a_good_head_turns_the_plan_to_the_boundary(world: World) -> None:
     """The switch from typical to doubtful tracks is where most labels are saved."""
     head = world.add_head(accuracy=0.6)
-    report = plan_queue(world.db, world.home.store, world.settings, batch=8)
+    report = plan_queue(world.db, world.home.store, with_shares(world.settings, DOUBTS), batch=8)
     assert report.phase == "warm"
     assert report.lanes == {"audit": 2, "boundary": 5, "novel": 1}  # nobody has few labels, so nobody is rare
     boundary = [(track, reason) for track, lane, _, reason in world.items() if lane == "boundary"]

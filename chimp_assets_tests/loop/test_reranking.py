@@ -14,7 +14,7 @@ from chimp_assets.database.work.queue import claim
 from chimp_assets.home import Home
 from chimp_assets.loop.plan import plan_queue
 from chimp_assets.loop.rerank import Reranker, main
-from chimp_assets_tests.loop.test_planning import DIMENSIONS, World
+from chimp_assets_tests.loop.test_planning import DIMENSIONS, DOUBTS, World, with_shares
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def world(home: Home) -> World:
         world.answer("identify", track, "FF" if world.embeddings[track][0] > 0 else "FI", lane="free")
         assert n < 24
     world.add_head(accuracy=0.8)
-    plan_queue(world.db, home.store, world.settings, batch=30)
+    plan_queue(world.db, home.store, with_shares(world.settings, DOUBTS), batch=30)
     return world
 
 

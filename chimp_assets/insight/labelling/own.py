@@ -123,6 +123,8 @@ def _owned(conn: sa.Connection, user_id: int, rows: Sequence[Any]) -> list[OwnAn
     questions = _questions(conn, user_id, [row.annotation_id for row in rows])
     decided = _decided(conn, sorted({row.track_id for row in rows if _is_answer(row) and row.shown_mode == GOLD}))
     names = _names(conn, {row.back_by for row in rows if row.back_by is not None})
+    # A repeat looks like the questions around it.
+    repeat_as = t.FRAMES if any(row.lane == t.FRAMES for row in rows) else "boundary"
     found = []
     for row in rows:
         head = standing.get(row.track_id) if _is_answer(row) else None
@@ -131,7 +133,7 @@ def _owned(conn: sa.Connection, user_id: int, rows: Sequence[Any]) -> list[OwnAn
         found.append(
             OwnAnswer(
                 row.seq, row.annotation_id, row.kind, row.track_id, row.anim_id, row.name, row.server_time,
-                "boundary" if row.lane == "repeat" else row.lane,
+                repeat_as if row.lane == "repeat" else row.lane,
                 row.seconds, row.note, row.content_hash, state, _instead(other),
                 names.get(row.back_by) if state == "taken_back" else None,
                 tuple(questions.get(row.annotation_id, ())),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
@@ -12,6 +12,7 @@ from pydantic import Field
 from starlette.requests import Request
 
 from chimp_assets.database import schema as t
+from chimp_assets.database.connection.engine import Database
 from chimp_assets.database.work import queue
 from chimp_assets.web.auth.roles import may, require
 from chimp_assets.web.auth.sessions import Person
@@ -42,7 +43,8 @@ def claim(request: Request, wanted: ClaimRequest, person: Annotated[Person, Depe
     until = datetime.now(UTC) + timedelta(minutes=minutes)
     items = queue.claim(db, person.name, wanted.n, minutes, lanes, wanted.exclude) if lanes else []
     fresh = {item.item_id for item in items if item.fresh}
-    questions = request.app.state.gold.among(person, questions_of(items, settings.web.blind_share), fresh)
+    asked = questions_of(items, settings.web.blind_share, _repeats_as(db, items))
+    questions = request.app.state.gold.among(person, asked, fresh)
     request.app.state.media.make_soon(_tracks(questions), settings.web.media_wait_s)
     with db.read() as conn:
         return {
@@ -60,6 +62,17 @@ def _lanes(wanted: ClaimRequest, person: Person) -> list[str]:
     if wanted.pairs:
         return [t.PAIRS]
     return [lane for lane in allowed if (lane not in side if wanted.lanes is None else lane in wanted.lanes)]
+
+
+def _repeats_as(db: Database, items: Sequence[queue.QueueItem]) -> str:
+    """The lane as which repeats are shown: one of which their plan has others."""
+    rounds = {item.round_id for item in items if item.lane == "repeat"}
+    q = t.acquisition_queue.c
+    if rounds:
+        with db.read() as conn:
+            if conn.scalar(sa.select(q.item_id).where(q.round_id.in_(rounds), q.lane == t.FRAMES).limit(1)):
+                return t.FRAMES
+    return "boundary"
 
 
 def _tracks(questions: list[LabellingQuestion]) -> list[int]:

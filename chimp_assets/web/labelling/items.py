@@ -72,9 +72,11 @@ def is_blind(item_id: int, share: float) -> bool:
     return int.from_bytes(digest[:8], "big") < share * 2**64
 
 
-def questions_of(items: Sequence[QueueItem], blind_share: float) -> list[LabellingQuestion]:
+def questions_of(
+    items: Sequence[QueueItem], blind_share: float, repeat_as: str = "boundary"
+) -> list[LabellingQuestion]:
     """Items of the queue as questions. A repeat is blind and looks like other items, so that nobody answers from
-    memory; "is this X?" is blind, so that no chance sways anybody.
+    memory; "is this X?" is blind, so that no chance sways anybody. repeat_as: the lane that most items are of.
     """
     questions = []
     for item in items:
@@ -84,7 +86,7 @@ def questions_of(items: Sequence[QueueItem], blind_share: float) -> list[Labelli
                 item.item_id,
                 item.round_id,
                 item.track_id,
-                "boundary" if repeat else item.lane,
+                repeat_as if repeat else item.lane,
                 item.position,
                 "" if repeat else item.reason,
                 repeat or item.lane == t.IS_IT or is_blind(item.item_id, blind_share),

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 import sqlalchemy as sa
 from fastapi import FastAPI
 
@@ -133,6 +134,14 @@ def test_a_repeat_looks_like_any_other_item(home: Home, browser: Browsers) -> No
     assert "repeat" not in str(item)
     assert "before" not in str(item)
     assert (item["blind"], item["base_event_id"], item["candidates"]) == (True, None, [])
+
+
+@pytest.mark.parametrize("lane", ["frames", "boundary"])
+def test_a_repeat_is_shown_as_of_a_lane_that_its_plan_has(home: Home, browser: Browsers, lane: str) -> None:
+    """A lane that no other question is of gives every repeat away."""
+    record_events(home.database, [event("identify", track(1), "FF")])
+    plan(home.database, [track(1), track(2)], lanes=["repeat", lane])
+    assert [item["lane"] for item in claim(browser("anna"), 2)] == [lane, lane]
 
 
 def test_items_that_are_held_say_by_whom(home: Home, browser: Browsers) -> None:
