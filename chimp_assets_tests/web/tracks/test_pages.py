@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import pytest
@@ -76,11 +75,6 @@ def test_a_page_is_answered_by_keys_taken_back_and_kept_without_a_connection(
     assert page.locator(READY).count() == PAGE + 2
     mark(page, site, [members[0][0], *plants(site)])
     expect(page.locator(".tile[aria-pressed=true]")).to_have_count(3)
-    if folder := os.environ.get("SHOTS_FOLDER"):
-        page.screenshot(path=f"{folder}/grid.png")
-        page.set_viewport_size({"width": 390, "height": 844})
-        page.screenshot(path=f"{folder}/grid_phone.png")
-        page.set_viewport_size({"width": 1280, "height": 800})
     page.keyboard.press("Enter")
     expect(page.locator("main")).to_contain_text(f"{PAGE - 1} tracks named Fifi.")
     assert sorted(of_pages(site)) == sorted(
