@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,7 +30,7 @@ from chimp_assets.database.work.queue import write_round
 from chimp_assets.errors import ChimpError
 from chimp_assets.loop.evidence import Doubt
 from chimp_assets.loop.minutes.forecasts import keep_forecast
-from chimp_assets.loop.minutes.pages import pages_to_ask, without_pages
+from chimp_assets.loop.minutes.pages import come_first, pages_to_ask, without_pages
 from chimp_assets.loop.minutes.worth import PlanGround, frame_worth, read_plan_ground
 from chimp_assets.loop.pairs import doubts_to_ask, pairs_to_ask
 from chimp_assets.loop.pool import TrackSnapshot, pool_of, read_snapshot
@@ -133,10 +134,13 @@ def plan_queue(
     policy = _policy(wanted, phase, drift_share, worth)
     batch = wanted.batch if batch is None else batch
     n_pool = _n_pool(pool)
-    # A page takes its tracks before they are asked alone: it names more frames a second.
-    pages = pages_to_ask(db, pool, head, worth, wanted, ground.names, ground.minutes.same)
+    pages_of = partial(
+        pages_to_ask, db, head=head, worth=worth, wanted=wanted, names=ground.names, same=ground.minutes.same
+    )
+    pages = pages_of(pool) if come_first(db) else []
+    made = _planned(without_pages(pool, pages), head, policy, batch, np.random.default_rng(stream), wanted.device)
+    pages = pages or pages_of(pool, alone=made.rows)
     pool = without_pages(pool, pages)
-    made = _planned(pool, head, policy, batch, np.random.default_rng(stream), wanted.device)
     pairs = pairs_to_ask(db, pool, snapshot, made.rows, policy, wanted.pairs_per_round)
     doubts = doubts_to_ask(snapshot, set(pool.track[made.rows].tolist()), wanted.pairs_per_round)
     # What is planned beside single questions belongs here: no track may be asked twice.

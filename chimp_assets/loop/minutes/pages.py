@@ -1,7 +1,8 @@
 """The pages of a plan: many tracks of one individual, where confirming them at once names more frames a second.
 
-A page that is worth more than single questions takes its tracks before they are asked alone. Where nobody has opened a
-page since pages were last planned, none are: their tracks are asked alone, until somebody asks for a page.
+Where somebody opens pages, a page takes its tracks before they are asked alone, since it names more. Where nobody has
+opened one since pages were last planned, single questions come first, and pages are made of what they leave: whoever
+never opens a page is not kept waiting for the tracks on it.
 
 Belongs here: which tracks a plan may put on pages, and the reason in words. Does not belong here: which of them are
 worth it (`acquisition.minutes.pages`), rows (`database.work.pages`).
@@ -48,17 +49,21 @@ def pages_to_ask(
     wanted: AcquisitionSettings,
     names: Mapping[int, str],
     same: Mapping[int, int],
+    alone: I64Array | None = None,
     most_pages: int = MOST_PAGES,
 ) -> list[PageOfMany]:
-    """The pages of a plan, the best first; none without a head, or where nobody opens pages.
+    """The pages of a plan, the best first; none without a head.
 
-    names: of individuals, by key; same: merged individuals. Tracks of the audit reserve and of test days, answered and
-    leased ones are never on a page, nor what people denied, what the head does not know, and copies of tracks that were
-    asked or are on a page already. Nothing is drawn: every chance is 1.
+    names: of individuals, by key; same: merged individuals; alone: i64, rows that the plan asks alone. Tracks of the
+    audit reserve and of test days, answered and leased ones are never on a page, nor what people denied, what the head
+    does not know, and copies of tracks that were asked or are on a page already. Nothing is drawn: every chance is 1.
     """
-    if head is None or not _are_opened(db):
+    if head is None:
         return []
-    rows = _longest(pool, pool.may_train())
+    may = pool.may_train()
+    if alone is not None:
+        may[alone] = False
+    rows = _longest(pool, may)
     probability, class_no = head_names(pool, head, rows)
     individual = as_merged(class_no, same) if same else class_no
     chance, frames = worth.line.of(probability), pool.value[rows].astype(np.float64)
@@ -72,7 +77,7 @@ def pages_to_ask(
             return []
         shown = np.concatenate([page.rows for page in pages])
         asked = asked or AskedTracks(pool)
-        barred = asked.already(rows[shown], wanted.duplicate_likeness)
+        barred = asked.already(rows[shown], wanted.duplicate_likeness, also=alone)
         barred |= _may_not(db, head.version, pool.track[rows[shown]], individual[shown], same)
         if not barred.any():
             break
@@ -105,14 +110,12 @@ def without_pages(pool: TrackPool, pages: Sequence[PageOfMany]) -> TrackPool:
     return replace(pool, state=state)
 
 
-def _are_opened(db: Database) -> bool:
-    """Whether somebody has opened a page since pages were last planned; True if they never were."""
+def come_first(db: Database) -> bool:
+    """Whether somebody has opened a page since pages were last planned, or ever, if they never were."""
     page = t.grid_page.c
     with db.read() as conn:
-        newest = conn.scalar(sa.select(sa.func.max(page.round_id)))
-        if newest is None:
-            return True
-        first = sa.select(sa.func.min(page.page_id)).where(page.round_id == newest).scalar_subquery()
+        newest = sa.select(sa.func.max(page.round_id)).scalar_subquery()
+        first = conn.scalar(sa.select(sa.func.min(page.page_id)).where(page.round_id == newest)) or 0
         opened = sa.select(page.page_id).where(page.page_id >= first, page.leased_by.is_not(None))
         return conn.scalar(opened.limit(1)) is not None
 

@@ -86,21 +86,25 @@ def test_denied_names_and_copies_are_on_no_page(world: World) -> None:
     assert len(shown & {original, copy}) == 1
 
 
-def test_where_nobody_opens_pages_their_tracks_are_asked_alone(world: World) -> None:
-    """Whoever never opens a page must not wait for the tracks on it."""
-    assert planned(world).pages > 0
-    assert planned(world).pages == 0, "nobody has opened one"
-    assert len(pages(world, "withdrawn")) > 0
-    # Somebody asks for a page: from then on they are planned again.
+def test_pages_take_tracks_before_single_questions_only_where_somebody_opens_them(world: World) -> None:
+    """Whoever never opens a page must not wait for the tracks on it; whoever does gets the best of them."""
+    alone = [item[0] for item in planned(world) and world.items()]
+    planned(world)
+    assert [item[0] for item in world.items()] == alone, "nobody has opened one"
+    # The longest tracks are worth most, alone and on a page: who comes first has them.
+    longest = [i for n, i in enumerate(world.tracks) if i in world.open_to_training and n % 4 != 3][-8:]
+    with world.db.write() as conn:
+        conn.execute(sa.update(t.track).where(t.track.c.track_id.in_(longest)).values(n_detections=4000))
+    planned(world)
+    assert set(longest) - {i for page in pages(world) for i in page.track_ids}
     now = datetime.now(UTC)
     with world.db.write() as conn:
         conn.execute(sa.insert(t.app_user).values(name="ida", role="identifier", created_at=now))
-        page_id = conn.execute(sa.select(sa.func.max(t.grid_page.c.page_id))).scalar_one()
         ida = conn.execute(sa.select(t.app_user.c.user_id).where(t.app_user.c.name == "ida")).scalar_one()
-        conn.execute(
-            sa.update(t.grid_page).where(t.grid_page.c.page_id == page_id).values(leased_by=ida, state="answered")
-        )
-    assert planned(world).pages > 0
+        held = claim_page(conn, ida, now, now - timedelta(minutes=5))
+    assert held is not None
+    planned(world)
+    assert set(longest) <= {i for page in pages(world) for i in page.track_ids}
     # A page on somebody's screen stays hers, and nobody else is asked about its tracks.
     with world.db.write() as conn:
         held = claim_page(conn, ida, now, now + timedelta(minutes=5))
