@@ -77,11 +77,11 @@ def pages_to_ask(
             return []
         shown = np.concatenate([page.rows for page in pages])
         asked = asked or AskedTracks(pool)
-        barred = asked.already(rows[shown], wanted.duplicate_likeness, also=alone)
-        barred |= _may_not(db, head.version, pool.track[rows[shown]], individual[shown], same)
-        if not barred.any():
+        out = asked.already(rows[shown], wanted.duplicate_likeness, also=alone)
+        out |= barred(db, head.version, pool.track[rows[shown]], individual[shown], same)
+        if not out.any():
             break
-        on_page[shown[barred]] = False
+        on_page[shown[out]] = False
     else:
         pages = [page for page in pages if on_page[page.rows].all()]
     return [
@@ -137,7 +137,7 @@ def _longest(pool: TrackPool, may: BoolArray) -> I64Array:
     return np.sort(np.concatenate([longer, as_long[: LONGEST - len(longer)]]))
 
 
-def _may_not(
+def barred(
     db: Database, head_model_id: int, track_id: I64Array, individual: I64Array, same: Mapping[int, int]
 ) -> BoolArray:
     """Which tracks people denied to be this individual, or the head finds unknown to it: bool [n]."""
