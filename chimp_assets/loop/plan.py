@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +17,7 @@ import sqlalchemy as sa
 
 from chimp_assets.acquisition.minutes.goal import Reach
 from chimp_assets.acquisition.minutes.is_it import NO_QUESTIONS, IsItQuestions
-from chimp_assets.acquisition.minutes.worth import FrameWorth
+from chimp_assets.acquisition.minutes.worth import NO_NAMES, FrameWorth
 from chimp_assets.acquisition.pairs import Pairs
 from chimp_assets.acquisition.plan import Plan, plan
 from chimp_assets.acquisition.policy import LaneError, Phase, Policy
@@ -30,9 +31,9 @@ from chimp_assets.database.work.queue import write_round
 from chimp_assets.errors import ChimpError
 from chimp_assets.loop.evidence import Doubt
 from chimp_assets.loop.minutes.forecasts import keep_forecast
-from chimp_assets.loop.minutes.is_it import IsItOffer, is_it_to_ask, read_is_it, without_questions
+from chimp_assets.loop.minutes.is_it import IsItOffer, is_it_to_ask, read_is_it, volunteer_time, without_questions
 from chimp_assets.loop.minutes.names import read_archive_names
-from chimp_assets.loop.minutes.pages import PageOffer, pages_to_ask, read_offer, without_pages
+from chimp_assets.loop.minutes.pages import come_first, pages_to_ask, without_pages
 from chimp_assets.loop.minutes.worth import PlanGround, frame_worth, read_plan_ground
 from chimp_assets.loop.pairs import doubts_to_ask, pairs_to_ask
 from chimp_assets.loop.pool import TrackSnapshot, pool_of, read_snapshot
@@ -134,19 +135,28 @@ def plan_queue(
     # A stream of its own for the sample: the lanes draw the same whatever it takes.
     sample_rng = np.random.default_rng([*stream, 1])
     worth, named = frame_worth(pool, head, ground.minutes, sample_rng) if head else (FrameWorth(), None)
+    if wanted.named_by == "people":
+        worth = replace(worth, threshold=NO_NAMES)
     policy = _policy(wanted, phase, drift_share, worth)
     batch = wanted.batch if batch is None else batch
     n_pool = _n_pool(pool)
+    # Likely names are left to volunteers where there are some, and a page takes its tracks before they are asked alone:
+    # it names more frames a second.
     is_it = is_it_to_ask(ground.is_it if head else None, pool, wanted)
     pool = without_questions(pool, is_it)
-    pages = pages_to_ask(ground.offer if head else None, pool, ground.names, wanted.duplicate_likeness)
+    pages_of = partial(
+        pages_to_ask, db, head=head, worth=worth, wanted=wanted, names=ground.names, same=ground.minutes.same
+    )
+    pages = pages_of(pool) if come_first(db) else []
+    made = _planned(without_pages(pool, pages), head, policy, batch, np.random.default_rng(stream), wanted.device)
+    pages = pages or pages_of(pool, alone=made.rows)
     pool = without_pages(pool, pages)
-    made = _planned(pool, head, policy, batch, np.random.default_rng(stream), wanted.device)
     if not len(is_it):
         is_it = is_it_to_ask(ground.is_it if head else None, pool, wanted, made.rows)
     asked = np.concatenate([made.rows, rows_of(pool.track, is_it.track)])
     pairs = pairs_to_ask(db, pool, snapshot, asked, policy, wanted.pairs_per_round)
     doubts = doubts_to_ask(snapshot, set(pool.track[asked].tolist()), wanted.pairs_per_round)
+    # What is planned beside single questions belongs here: no track may be asked twice.
     round_id = write_round(
         db,
         policy=_in_words(
@@ -196,7 +206,6 @@ class _Ground:
     names: dict[int, str]
     snapshot: TrackSnapshot
     minutes: PlanGround
-    offer: PageOffer | None
     is_it: IsItOffer | None
 
 
@@ -206,10 +215,11 @@ def _read_ground(db: Database, settings: Settings) -> _Ground:
         snapshot = read_snapshot(conn, settings)
         accuracy = _audit_accuracy(conn, head.model_id) if head else None
         minutes = read_plan_ground(conn, snapshot.watermark_seq)
-        naming = read_archive_names(conn, settings)
-        offer = read_offer(conn, settings.acquisition, naming, minutes.goal)
+        # Every name of the archive is read only where somebody is asked about some.
+        asks = bool(volunteer_time(conn).items(settings.acquisition.is_it_per_round))
+        naming = read_archive_names(conn, settings) if asks else None
         is_it = read_is_it(conn, settings.acquisition, naming, minutes.goal)
-        return _Ground(embedder, head, accuracy, _names(conn), snapshot, minutes, offer, is_it)
+        return _Ground(embedder, head, accuracy, _names(conn), snapshot, minutes, is_it)
 
 
 def _policy(wanted: AcquisitionSettings, phase: Phase, drift_share: float, worth: FrameWorth) -> Policy:

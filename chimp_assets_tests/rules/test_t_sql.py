@@ -29,6 +29,7 @@ from chimp_assets.database.upkeep.integrity import check_database
 from chimp_assets.database.work import due as work
 from chimp_assets.database.work import queue
 from chimp_assets.database.work.drifted import acting_since
+from chimp_assets.database.work.seconds import seconds_spent
 from chimp_assets.database.work.watching import watch_due
 from chimp_assets.exchange.imports.annotations import ReadOptions
 from chimp_assets.exchange.imports.intake.taking import Wishes, take_in
@@ -39,6 +40,7 @@ from chimp_assets.loop import retrain
 from chimp_assets.loop.evidence import merge_proposals
 from chimp_assets.loop.ingest import ingest
 from chimp_assets.loop.minutes.names import read_archive_names
+from chimp_assets.loop.minutes.pages import barred, come_first
 from chimp_assets.loop.minutes.prices import learned_prices
 from chimp_assets.loop.plan import plan_queue
 from chimp_assets.loop.pool import read_snapshot
@@ -234,8 +236,11 @@ def test_what_is_asked_of_the_minutes_is_t_sql(home, spoken):
     with home.database.read() as conn:
         assert read_archive_names(conn, home.settings)
         learned_prices(conn, 1)
+        assert seconds_spent(conn, watermark_seq=1) == 2.0
+    assert not come_first(home.database)
+    assert not barred(home.database, 2, np.array([track(1)]), np.array([1]), {}).any()
     assert faults_in(spoken) == {}
-    assert sum("grid_page" in str(element) for element, _ in spoken) > 1, "too little was said of minutes"
+    assert sum("grid_page" in str(element) for element, _ in spoken) > 2, "too little was said of minutes"
 
 
 def register_and_retrack(db):

@@ -22,8 +22,6 @@ MOST_TRACKS, LEAST_TRACKS = 24, 6
 """Of one page: more do not fit a screen, fewer save nothing."""
 SINGLES = 20
 """A page is compared with so many single questions: about as long as a page of 24 takes."""
-BY_PEOPLE_ONLY = 2.0
-"""A threshold that no chance reaches: no name of the machine is carried."""
 
 
 @dataclass(frozen=True)
@@ -70,9 +68,9 @@ def pages_worth_asking(
 ) -> list[TrackPage]:
     """At most `most_pages` pages, the most frames a second first; none that names fewer than the best single questions.
 
-    A page of m tracks holds chances from `prices.least_chance_on_a_page(m)` to below the threshold (BY_PEOPLE_ONLY: to
-    1), of the most frames x chance. A track is on one page at most, and tracks of pages chosen before are no singles
-    any more.
+    A page of m tracks holds chances from `prices.least_chance_on_a_page(m)` to below the threshold (with
+    `worth.NO_NAMES` to 1), of the most frames x chance. A track is on one page at most, and tracks of pages chosen
+    before are no singles any more.
     """
     singles = _Singles(tracks, prices, threshold, most_pages * most)
     left = _by_individual(tracks, prices, threshold, most)

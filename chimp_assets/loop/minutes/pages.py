@@ -1,7 +1,8 @@
 """The pages of a plan: many tracks of one individual, where confirming them at once names more frames a second.
 
-A page that is worth more than single questions takes its tracks before they are asked alone. Where nobody has opened a
-page since pages were last planned, none are: their tracks are asked alone, until somebody asks for a page.
+Where somebody opens pages, a page takes its tracks before they are asked alone, since it names more. Where nobody has
+opened one since pages were last planned, single questions come first, and pages are made of what they leave: whoever
+never opens a page is not kept waiting for the tracks on it.
 
 Belongs here: which tracks a plan may put on pages, and the reason in words. Does not belong here: which of them are
 worth it (`acquisition.minutes.pages`), rows (`database.work.pages`).
@@ -10,98 +11,79 @@ worth it (`acquisition.minutes.pages`), rows (`database.work.pages`).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import sqlalchemy as sa
 
 from chimp_assets.acquisition.duplicates import AskedTracks
-from chimp_assets.acquisition.minutes.goal import Goal, reach
-from chimp_assets.acquisition.minutes.pages import (
-    BY_PEOPLE_ONLY,
-    LEAST_TRACKS,
-    AskableTracks,
-    TrackPage,
-    pages_worth_asking,
-)
-from chimp_assets.acquisition.pool import IN_FLIGHT, TrackPool
-from chimp_assets.arrays import located, rows_of
+from chimp_assets.acquisition.minutes.pages import AskableTracks, TrackPage, pages_worth_asking
+from chimp_assets.acquisition.minutes.worth import FrameWorth
+from chimp_assets.acquisition.pool import BLOCK_ROWS, IN_FLIGHT, LinearHead, TrackPool
+from chimp_assets.arrays import BoolArray, I64Array, rows_of
 from chimp_assets.database import schema as t
+from chimp_assets.database.connection.parameters import rows_in_parts
+from chimp_assets.database.individuals.merges import as_merged
 from chimp_assets.database.work.pages import PageOfMany
-from chimp_assets.loop.minutes.names import TrackNaming
+from chimp_assets.loop.minutes.worth import head_names
 
 if TYPE_CHECKING:
+    from chimp_assets.database.connection.engine import Database
     from chimp_assets.settings import AcquisitionSettings
 
 MOST_PAGES = 4
 """Of one plan: after the answers to two of them a new one is due, which knows what they taught."""
+LONGEST = 1 << 16
+"""Of so many tracks, those with most frames, pages are made: shorter ones name less, however sure their name is."""
 PASSES = 8
-"""Times that pages are chosen again without the copies that were found on them."""
-
-
-@dataclass(frozen=True)
-class PageOffer:
-    """What a plan knows about pages. threshold: chance from which names of the machine are carried."""
-
-    naming: TrackNaming
-    threshold: float
-
-
-def read_offer(
-    conn: sa.Connection, wanted: AcquisitionSettings, naming: TrackNaming | None, goal: Goal | None = None
-) -> PageOffer | None:
-    """What a plan needs to offer pages; None where no head names anything, or nobody opens pages. goal: whose threshold
-    holds."""
-    if naming is None or not _are_opened(conn):
-        return None
-    by_people = wanted.named_by == "people"
-    threshold = BY_PEOPLE_ONLY if by_people else reach(naming.names, goal or Goal()).threshold
-    return PageOffer(naming, threshold)
-
-
-def _are_opened(conn: sa.Connection) -> bool:
-    """Whether somebody has opened a page since pages were last planned; True if they never were."""
-    page = t.grid_page.c
-    newest = conn.scalar(sa.select(sa.func.max(page.round_id)))
-    if newest is None:
-        return True
-    first = sa.select(sa.func.min(page.page_id)).where(page.round_id == newest).scalar_subquery()
-    opened = sa.select(page.page_id).where(page.page_id >= first, page.leased_by.is_not(None))
-    return conn.scalar(opened.limit(1)) is not None
+"""Times that pages are chosen again without the tracks that may not be on them."""
+_COUNTED = 1 << 16  # longer tracks count as so long
 
 
 def pages_to_ask(
-    offer: PageOffer | None,
+    db: Database,
     pool: TrackPool,
+    head: LinearHead | None,
+    worth: FrameWorth,
+    wanted: AcquisitionSettings,
     names: Mapping[int, str],
-    duplicate_likeness: float,
+    same: Mapping[int, int],
+    alone: I64Array | None = None,
     most_pages: int = MOST_PAGES,
 ) -> list[PageOfMany]:
-    """The pages of a plan, the best first. names: of individuals, by key. Tracks of the audit reserve and of test days,
-    answered and leased ones are never on a page, nor is a copy of one that was asked or is on a page already."""
-    if offer is None:
+    """The pages of a plan, the best first; none without a head.
+
+    names: of individuals, by key; same: merged individuals; alone: i64, rows that the plan asks alone. Tracks of the
+    audit reserve and of test days, answered and leased ones are never on a page, nor what people denied, what the head
+    does not know, and copies of tracks that were asked or are on a page already. Nothing is drawn: every chance is 1.
+    """
+    if head is None:
         return []
-    rows = np.flatnonzero(pool.may_train())
-    here, row = located(offer.naming.track_id, pool.track[rows])
-    chance, individual = np.zeros(len(rows)), np.full(len(rows), -1, np.int64)
-    chance[here] = offer.naming.names.chance[row[here]]
-    individual[here] = offer.naming.individual_id[row[here]]
+    may = pool.may_train()
+    if alone is not None:
+        may[alone] = False
+    rows = _longest(pool, may)
+    probability, class_no = head_names(pool, head, rows)
+    individual = as_merged(class_no, same) if same else class_no
+    chance, frames = worth.line.of(probability), pool.value[rows].astype(np.float64)
     on_page = np.ones(len(rows), bool)
-    before = AskedTracks(pool)
+    asked: AskedTracks | None = None
     pages: list[TrackPage] = []
     for _ in range(PASSES):
-        tracks = AskableTracks(pool.value[rows].astype(np.float64), chance, individual, on_page)
-        pages = pages_worth_asking(tracks, offer.naming.prices, offer.threshold, most_pages)
+        tracks = AskableTracks(frames, chance, individual, on_page)
+        pages = pages_worth_asking(tracks, worth.prices, worth.threshold, most_pages)
         if not pages:
             return []
         shown = np.concatenate([page.rows for page in pages])
-        copies = shown[before.already(rows[shown], duplicate_likeness)]
-        if not len(copies):
+        asked = asked or AskedTracks(pool)
+        out = asked.already(rows[shown], wanted.duplicate_likeness, also=alone)
+        out |= barred(db, head.version, pool.track[rows[shown]], individual[shown], same)
+        if not out.any():
             break
-        on_page[copies] = False
+        on_page[shown[out]] = False
     else:
-        pages = [page for page in pages if not np.isin(page.rows, copies).any() and len(page.rows) >= LEAST_TRACKS]
+        pages = [page for page in pages if on_page[page.rows].all()]
     return [
         PageOfMany(
             page.individual,
@@ -126,3 +108,60 @@ def without_pages(pool: TrackPool, pages: Sequence[PageOfMany]) -> TrackPool:
     shown = np.array([track_id for page in pages for track_id in page.track_ids], np.int64)
     state[rows_of(pool.track, shown)] = IN_FLIGHT
     return replace(pool, state=state)
+
+
+def come_first(db: Database) -> bool:
+    """Whether somebody has opened a page since pages were last planned, or ever, if they never were."""
+    page = t.grid_page.c
+    with db.read() as conn:
+        newest = sa.select(sa.func.max(page.round_id)).scalar_subquery()
+        first = conn.scalar(sa.select(sa.func.min(page.page_id)).where(page.round_id == newest)) or 0
+        opened = sa.select(page.page_id).where(page.page_id >= first, page.leased_by.is_not(None))
+        return conn.scalar(opened.limit(1)) is not None
+
+
+def _longest(pool: TrackPool, may: BoolArray) -> I64Array:
+    """Rows of the LONGEST tracks of those that may be asked, the first ones of equal length. i64, ascending."""
+    counts = np.zeros(_COUNTED, np.int64)
+    for low in range(0, len(pool), BLOCK_ROWS):
+        block = slice(low, low + BLOCK_ROWS)
+        length = np.minimum(pool.value[block][may[block]], _COUNTED - 1).astype(np.int64)
+        counts += np.bincount(length, minlength=_COUNTED) if len(length) else 0
+    if int(counts.sum()) <= LONGEST:
+        return np.flatnonzero(may)
+    from_above = np.cumsum(counts[::-1])[::-1]
+    least = int(np.flatnonzero(from_above >= LONGEST)[-1])
+    above = least + 1 if least + 1 < _COUNTED else np.inf
+    longer = np.flatnonzero(may & (pool.value >= above))
+    as_long = np.flatnonzero(may & (pool.value >= least) & (pool.value < above))
+    return np.sort(np.concatenate([longer, as_long[: LONGEST - len(longer)]]))
+
+
+def barred(
+    db: Database, head_model_id: int, track_id: I64Array, individual: I64Array, same: Mapping[int, int]
+) -> BoolArray:
+    """Which tracks people denied to be this individual, or the head finds unknown to it: bool [n]."""
+    said, score = t.track_evidence.c, t.track_score.c
+    with db.read() as conn:
+        denied = {
+            (row.track_id, same.get(row.individual_id, row.individual_id))
+            for row in rows_in_parts(
+                conn,
+                lambda part: sa.select(said.track_id, said.individual_id).where(
+                    said.track_id.in_(part), said.state == "denied"
+                ),
+                track_id.tolist(),
+            )
+        }
+        unknown = {
+            row.track_id
+            for row in rows_in_parts(
+                conn,
+                lambda part: sa.select(score.track_id).where(
+                    score.model_id == head_model_id, score.track_id.in_(part), score.is_unknown.is_(sa.true())
+                ),
+                track_id.tolist(),
+            )
+        }
+    pairs = zip(track_id.tolist(), individual.tolist(), strict=True)
+    return np.array([one in unknown or (one, who) in denied for one, who in pairs], bool)

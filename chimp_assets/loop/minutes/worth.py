@@ -71,11 +71,11 @@ def frame_worth(
 ) -> tuple[FrameWorth, Reach]:
     """What frames are worth with a head, and how far it names the pool. rng: for the sample."""
     here, row = located(pool.track, ground.audit_track)
-    probability, who = _first_names(pool, head, row[here])
+    probability, who = head_names(pool, head, row[here])
     line = fit(probability, as_merged(who, ground.same) == ground.truth[here])
     rows, n = _nobody_asked(pool)
     drawn = draw_rows(rows, SAMPLE, rng) if n > SAMPLE else np.flatnonzero(rows)
-    chance = line.of(_first_names(pool, head, drawn)[0])
+    chance = line.of(head_names(pool, head, drawn)[0])
     frames = pool.value[drawn].astype(np.float64) * (n / max(1, len(drawn)))
     named, nameless = (_frames_of(pool, mask) for mask in (pool.state >= 0, _without_a_name(pool)))
     names = ArchiveNames(
@@ -96,7 +96,7 @@ def _goal(conn: sa.Connection) -> Goal:
     return Goal() if row is None else Goal(float(row.named), float(row.error))
 
 
-def _first_names(pool: TrackPool, head: LinearHead, rows: I64Array) -> tuple[F64Array, I64Array]:
+def head_names(pool: TrackPool, head: LinearHead, rows: I64Array) -> tuple[F64Array, I64Array]:
     """The probability and the individual of the head's first name of some rows: f64 [m], i64 [m]."""
     probability, class_no = np.zeros(len(rows)), np.zeros(len(rows), np.int64)
     for low in range(0, len(rows), _AT_ONCE):

@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chimp_assets.acquisition.minutes.pages import (
-    BY_PEOPLE_ONLY,
     LEAST_TRACKS,
     MOST_TRACKS,
     AskableTracks,
@@ -16,6 +15,7 @@ from chimp_assets.acquisition.minutes.pages import (
     singles_rate,
 )
 from chimp_assets.acquisition.minutes.prices import Prices
+from chimp_assets.acquisition.minutes.worth import NO_NAMES
 
 
 def drawn(seed: int, n: int, individuals: int, sigma: float) -> AskableTracks:
@@ -30,7 +30,7 @@ CASES = st.tuples(st.integers(0, 1 << 30), st.integers(0, 500), st.integers(1, 9
 
 
 @settings(max_examples=60, deadline=None)
-@given(CASES, st.sampled_from([0.7, 0.9, BY_PEOPLE_ONLY]), st.sampled_from([0.5, 1.0, 2.0]))
+@given(CASES, st.sampled_from([0.7, 0.9, NO_NAMES]), st.sampled_from([0.5, 1.0, 2.0]))
 def test_a_page_holds_what_pays_and_nothing_else(case: tuple[int, int, int, float], threshold: float, dear: float):
     """A page of what the machine carries for nothing, or of guesses, costs more than it names."""
     tracks = drawn(*case)
@@ -81,7 +81,7 @@ def test_where_people_alone_name_the_surest_are_on_pages_too():
     n = 30
     tracks = AskableTracks(np.full(n, 10.0), np.linspace(0.9, 0.99, n), np.zeros(n, np.int64))
     assert pages_worth_asking(tracks, Prices(), 0.9, 8) == []
-    (page,) = pages_worth_asking(tracks, Prices(), BY_PEOPLE_ONLY, 1)
+    (page,) = pages_worth_asking(tracks, Prices(), NO_NAMES, 1)
     assert len(page.rows) == MOST_TRACKS
     assert page.chance.max() == pytest.approx(0.99)
     assert page.seconds < float(Prices().of_tracks(page.chance).sum())
