@@ -176,7 +176,14 @@ class EmbedSettings(Section):
     fine_tune: Literal["off", "auto"] = Field("auto", description="fine-tune the embedder on names when it is due")
     fine_tune_labels: int = Field(500, ge=20, description="labelled training tracks before the first fine-tuning")
     fine_tune_classes: int = Field(5, ge=2, description="individuals among them")
-    fine_tune_growth: float = Field(2.0, ge=1.1, description="times as many labels before the next one")
+    fine_tune_growth: float = Field(
+        2.0, ge=1.1, description="times as many labels before the next one, where no minutes to go are forecast"
+    )
+    fine_tune_least_minutes: float = Field(
+        10.0,
+        ge=0,
+        description="minutes of the expert that a fine-tuning must be expected to save, where they are forecast",
+    )
     fine_tune_backbone: str = Field("auto", description="auto: the champion's, else small (CPU) or resnet50 (GPU)")
     fine_tune_epochs: int = Field(30, ge=1, description="passes over the crops of the labelled tracks")
     fine_tune_minutes: float = Field(

@@ -23,6 +23,7 @@ from chimp_assets.database.labels.answers import effective_answers
 from chimp_assets.database.labels.kinds import NAMING_KINDS
 from chimp_assets.database.tracks.families import reserved_mask
 from chimp_assets.database.work.drifted import acting_since
+from chimp_assets.database.work.embedder_savings import expected_saving
 from chimp_assets.database.work.queue import in_lanes
 from chimp_assets.settings import Settings
 
@@ -30,10 +31,14 @@ MAX_ERRORS = 3
 """Errors of the work itself before a person must look: without a limit one broken tape would be retried for ever."""
 
 MAX_ATTEMPTS = 8
-ONNX_BACKBONE = "onnx:"
-"""Prefix of the backbone of an embedder that came as an ONNX file: it can be used, not trained."""
 """Runs in a row that end without an error and without having got any further, because they are killed, a node is taken
 away or the store cannot be reached: a video that kills whatever reads it must stop being asked for, too."""
+
+LEAST_GROWTH = 1.25
+"""Times as many labels as at the last fine-tuning before another may pay: the same names teach the same again."""
+
+ONNX_BACKBONE = "onnx:"
+"""Prefix of the backbone of an embedder that came as an ONNX file: it can be used, not trained."""
 
 ENOUGH_TRACKS_TO_EMBED = 5_000
 """With this many live tracks the first embedder does not wait until the whole archive is tracked."""
@@ -170,8 +175,11 @@ def embedder_due(conn: sa.Connection, settings: Settings) -> Readiness:
 
 
 def fine_tuning_due(conn: sa.Connection, settings: Settings) -> Readiness:
-    """Fine-tuning the embedder is due when the newest training set has enough names, and again when it has grown by
-    settings.embed.fine_tune_growth since the last time."""
+    """Fine-tuning the embedder is due when the newest training set has enough names and what it is expected to save of
+    the expert's minutes is worth it; again when the set has grown by LEAST_GROWTH since the last time.
+
+    Where no minutes are forecast, the set must have grown by settings.embed.fine_tune_growth, and that is enough.
+    """
     embed, model, sets = settings.embed, t.model.c, t.training_set.c
     if embed.fine_tune == "off":
         return Readiness(False, "switched off (embed.fine_tune)")
@@ -202,8 +210,17 @@ def fine_tuning_due(conn: sa.Connection, settings: Settings) -> Readiness:
         .join_from(t.training_set, t.model, model.training_set_id == sets.training_set_id)
         .where(model.task == "embedder")
     )
-    if last is not None and tracks < embed.fine_tune_growth * last:
+    saving = expected_saving(conn)
+    growth = embed.fine_tune_growth if saving is None else min(LEAST_GROWTH, embed.fine_tune_growth)
+    if last is not None and tracks < growth * last:
         return Readiness(False, f"{tracks} named tracks; the last fine-tuning had {last}, the next one needs more")
+    expects = (
+        "" if saving is None else f"; of {saving.to_go:.0f} minutes to go it is expected to save {saving.minutes:.0f}"
+    )
+    if saving is not None and saving.minutes < embed.fine_tune_least_minutes:
+        return Readiness(
+            False, f"{tracks} named tracks{expects}, and fewer than {embed.fine_tune_least_minutes:g} do not pay"
+        )
     assert newest is not None
     failures = conn.scalar(
         sa.select(sa.func.count()).where(
@@ -215,7 +232,10 @@ def fine_tuning_due(conn: sa.Connection, settings: Settings) -> Readiness:
     if (failures or 0) >= MAX_ERRORS:
         return Readiness(False, f"fine-tuning failed {failures} times on the newest training set; see its runs")
     return Readiness(
-        True, f"{tracks} named tracks of {classes} individuals" + (f", {last} at the last fine-tuning" if last else "")
+        True,
+        f"{tracks} named tracks of {classes} individuals"
+        + (f", {last} at the last fine-tuning" if last else "")
+        + expects,
     )
 
 

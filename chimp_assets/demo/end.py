@@ -1,0 +1,96 @@
+"""The end of the demo: people go on answering until the promise about names is kept, or have answered enough.
+
+Belongs here: who answers what after the wanted trainings, and when it is enough. Does not belong here: planning,
+testing and deciding, which the daemon does as in `chimp up`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import sqlalchemy as sa
+
+from chimp_assets.database import schema as t
+from chimp_assets.database.work import due
+from chimp_assets.demo.expert import SimulatedExpert
+from chimp_assets.demo.volunteers import SimulatedVolunteers
+from chimp_assets.home import Home
+from chimp_assets.insight.labelling.goal import ArchiveGoal, archive_goal
+
+MOST_ANSWERS = 60
+"""Of the expert after the wanted trainings."""
+MOST_SECONDS = 75.0
+"""Of this part on the clock: the demo has eight minutes."""
+QUIET_SECONDS = 12.0
+"""Without anything to answer, after which nothing more is expected."""
+SETTLED = ("kept",)
+
+
+def set_goal(home: Home, named: float = 0.9, error: float = 0.05) -> None:
+    """Makes it the goal, unless there is one already."""
+    with home.database.write() as conn:
+        if conn.scalar(sa.select(sa.func.count()).select_from(t.promise).where(t.promise.c.withdrawn_at.is_(None))):
+            return
+        conn.execute(
+            sa.insert(t.promise).values(named=named, error=error, confidence=0.95, created_at=datetime.now(UTC))
+        )
+
+
+def keep_promise(
+    home: Home,
+    expert: SimulatedExpert,
+    volunteers: SimulatedVolunteers | None,
+    tell: Callable[[str], None],
+    tend: Callable[[], None],
+    settled: Callable[[sa.Connection], bool],
+) -> ArchiveGoal | None:
+    """Answers until the promise is kept or enough was answered; returns where the archive stands.
+
+    tend: called once a second; settled: whether models and plans agree with the answers so far.
+    """
+    began = last = time.monotonic()
+    answered = 0
+    while True:
+        tend()
+        with home.database.read() as conn:
+            goal = archive_goal(conn)
+            ready = settled(conn)
+            names, tests = _waiting(conn)
+            trainable = due.labels_due(conn, home.settings, datetime.now(UTC)).due
+        now = time.monotonic()
+        promise = goal.promise if goal is not None else None
+        if promise is not None and promise.state in SETTLED:
+            tell(f"the promise is kept: {promise.n_answered} audits, {promise.n_wrong} wrong")
+            return goal
+        if answered >= MOST_ANSWERS or now - began > MOST_SECONDS or now - last > QUIET_SECONDS:
+            tell(f"the demo has answered enough: {answered} more")
+            return goal
+        tested = promise is not None and promise.state == "auditing"
+        if tested and tests:
+            # Only what the test waits for: other names would teach a new head, which ends the test.
+            answered += sum(expert.answer_queue(min(tests, MOST_ANSWERS - answered), (t.PROMISE,)).values())
+            last = time.monotonic()
+        elif not tested and ready and not trainable:
+            if volunteers is not None and (theirs := volunteers.answer_queue()):
+                tell(f'volunteers answered "is this …?" {theirs} times')
+                last = time.monotonic()
+            elif goal is not None and goal.reached:
+                pass  # the next plan begins the test
+            elif names:
+                answered += sum(expert.answer_queue(min(names, MOST_ANSWERS - answered)).values())
+                last = time.monotonic()
+        elif not ready or trainable:
+            last = now
+        time.sleep(1.0)
+
+
+def _waiting(conn: sa.Connection) -> tuple[int, int]:
+    """Items that ask for names, and those of the promise's test among them."""
+    q = t.acquisition_queue.c
+    rows = conn.execute(
+        sa.select(q.lane, sa.func.count()).where(q.state == "pending", q.lane.not_in(t.SIDE_LANES)).group_by(q.lane)
+    )
+    by_lane: dict[str, int] = {lane: n for lane, n in rows}
+    return sum(by_lane.values()), by_lane.get(t.PROMISE, 0)
