@@ -82,7 +82,7 @@ def read_snapshot(conn: sa.Connection, settings: Settings) -> TrackSnapshot:
     split = t.split_assignment.c.split
     # A video without a split (there should be none) is closed to training rather than open to leakage.
     closed = sa.case((split.in_(("train", "validation")), 0), else_=1)
-    track, boxes, test_day, video_id = _columns(
+    track, boxes, test_day, video_id = columns_of(
         conn,
         sa.select(t.track.c.track_id, t.track.c.n_detections, closed, t.track.c.video_id)
         .join(t.video, t.video.c.video_id == t.track.c.video_id)
@@ -92,12 +92,12 @@ def read_snapshot(conn: sa.Connection, settings: Settings) -> TrackSnapshot:
     )
     reserve = reserved_mask(conn, track, settings.seed, settings.acquisition.audit_reserve)
     state = np.full(len(track), UNLABELLED, np.int32)
-    skipped = rows_of(track, _columns(conn, _recently_skipped())[0])
+    skipped = rows_of(track, columns_of(conn, _recently_skipped())[0])
     state[skipped[~reserve[skipped]]] = IN_FLIGHT
     now = datetime.now(UTC)
-    leased = np.concatenate([_columns(conn, query)[0] for query in _leased(now)])
+    leased = np.concatenate([columns_of(conn, query)[0] for query in _leased(now)])
     state[rows_of(track, leased)] = IN_FLIGHT
-    answered, meaning, old = _columns(conn, _answers(watermark, settings.acquisition.repeat_after))
+    answered, meaning, old = columns_of(conn, _answers(watermark, settings.acquisition.repeat_after))
     here, row = located(track, answered)
     state[row[here]] = meaning[here]
     repeat = np.zeros(len(track), bool)
@@ -132,7 +132,7 @@ def _day_of(conn: sa.Connection, videos: I64Array) -> I32Array:
     split = t.split_assignment.c
     day = np.full(len(videos), -1, np.int32)
     number: dict[str, int] = {}
-    for page in _pages(conn, sa.select(split.video_id, split.day_key)):
+    for page in pages_of(conn, sa.select(split.video_id, split.day_key)):
         here, row = located(videos, np.array([r.video_id for r in page], np.int64))
         codes = np.array([number.setdefault(r.day_key, len(number)) for r in page], np.int32)
         day[row[here]] = codes[here]
@@ -206,16 +206,16 @@ def _not_now(conn: sa.Connection, now: datetime) -> set[tuple[int, int | None]]:
     return {(one, None) if other is None else (min(one, other), max(one, other)) for one, other in rows}
 
 
-def _columns(conn: sa.Connection, query: sa.Select[Any]) -> list[I64Array]:
+def columns_of(conn: sa.Connection, query: sa.Select[Any]) -> list[I64Array]:
     """A query of integer columns as arrays i64 [n], read in pages."""
     parts: list[list[I64Array]] = [[] for _ in query.selected_columns]
-    for page in _pages(conn, query):
+    for page in pages_of(conn, query):
         for part, column in zip(parts, zip(*page, strict=True), strict=True):
             part.append(np.array(column, np.int64))
     return [np.concatenate(part) if part else np.empty(0, np.int64) for part in parts]
 
 
-def _pages(conn: sa.Connection, query: sa.Select[Any]) -> Iterator[Sequence[sa.Row[Any]]]:
+def pages_of(conn: sa.Connection, query: sa.Select[Any]) -> Iterator[Sequence[sa.Row[Any]]]:
     yield from conn.execute(query, execution_options={"yield_per": PAGE}).partitions()
 
 

@@ -37,6 +37,8 @@ from chimp_assets.insight.labelling.review import queues as review
 from chimp_assets.loop import retrain
 from chimp_assets.loop.evidence import merge_proposals
 from chimp_assets.loop.ingest import ingest
+from chimp_assets.loop.minutes.names import read_archive_names
+from chimp_assets.loop.minutes.prices import learned_prices
 from chimp_assets.loop.plan import plan_queue
 from chimp_assets.loop.pool import read_snapshot
 from chimp_assets.loop.rescore import rescore
@@ -222,6 +224,17 @@ def test_what_is_said_of_tracks_that_are_rewritten_is_t_sql(home, spoken):
     assert list(check_database(db)) is not None
     assert faults_in(spoken) == {}
     assert sum("answer_heir" in str(element) for element, _ in spoken) > 10, "too little was said of heirs"
+
+
+def test_what_is_asked_of_the_minutes_is_t_sql(home, spoken):
+    """Each plan and the home page ask how far the archive is named, and what answers cost."""
+    make_world(home.database)
+    record_events(home.database, [event("identify", track(1), "FF", seconds=2.0)])
+    with home.database.read() as conn:
+        assert read_archive_names(conn, home.settings)
+        learned_prices(conn, 1)
+    assert faults_in(spoken) == {}
+    assert sum("grid_page" in str(element) for element, _ in spoken) > 1, "too little was said of minutes"
 
 
 def register_and_retrack(db):

@@ -18,7 +18,7 @@ from typing import Any
 
 from chimp_assets.database.texts import fault_of
 
-GOLD, REVIEW, GALLERY = "gold", "review", "gallery"
+GOLD, REVIEW, GALLERY, GRID = "gold", "review", "gallery", "grid"
 """Modes that something here depends on."""
 LENGTH = 4000
 MODE_LENGTH = 20
