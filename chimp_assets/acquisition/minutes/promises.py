@@ -14,43 +14,16 @@ names are frozen and which answers count (`chimp_assets.loop`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import replace
 
 import numpy as np
 
 from chimp_assets.acquisition.minutes.goal import Goal
 from chimp_assets.arrays import BoolArray, F64Array, I64Array
-from chimp_assets.statistics.betting import answers_to_rarity, rarity_bound, rarity_wealth
-
-VerdictName = Literal["kept", "hopeless", "go on"]
+from chimp_assets.statistics.betting import RarityVerdict, answers_to_rarity, rarity_verdict
 
 MOST_DRAWS = 400
 """Of one look: more are never asked. Being well below the error is cheaper than proving to be a little below it."""
-FEWEST = 40
-"""Answers before a look is given up: one wrong name of the first three says little."""
-PRIOR_DRAWS, PRIOR_SHARE = 60, 0.2
-"""When it is foreseen how many more draws a look needs, the prior weighs so many draws, of which this share of what is
-allowed is wrong. Of six settings tried these give up fewest looks at a third of the allowed error (4 to 16 of 100 where
-an eighth to a twelfth of the names may be wrong) and end those above it after 55 to 63 answers."""
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What the answers to a look say.
-
-    name: kept (the promise holds at the look's confidence), hopeless (the names are not good enough, or showing that
-    they are would need more draws than there may be) or go on; n_answered, n_wrong: draws; wealth: the largest that the
-    bet had; bound: upper limit of the error of all named frames at the look's confidence; more: draws that it is
-    expected to need still.
-    """
-
-    name: VerdictName
-    n_answered: int
-    n_wrong: int
-    wealth: float
-    bound: float
-    more: int
 
 
 def alpha_of(look_no: int, confidence: float) -> float:
@@ -86,28 +59,15 @@ def allowed_error(goal: Goal, tested: float) -> float:
     return min(1.0, goal.error / tested) if tested > 0 else 1.0
 
 
-def verdict(wrong: BoolArray, goal: Goal, tested: float, alpha: float, most: int = MOST_DRAWS) -> Verdict:
+def verdict(wrong: BoolArray, goal: Goal, tested: float, alpha: float, most: int = MOST_DRAWS) -> RarityVerdict:
     """What the answers to the first n draws say, in the order of the draws. wrong: bool [n]; tested: q.
 
     It may be asked after each answer: kept is said of names that break the promise with probability alpha at most, over
-    all answers together. A draw that comes again counts again, with the same answer. most: draws of a look.
+    all answers together. A draw that comes again counts again, with the same answer. most: draws of a look. The bound
+    is one of the error of all named frames.
     """
-    wrong = np.asarray(wrong, np.bool_)
-    n, n_wrong = len(wrong), int(wrong.sum())
-    limit = allowed_error(goal, tested)
-    if limit >= 1:
-        return Verdict("kept", n, n_wrong, 1 / alpha, min(1.0, tested), 0)
-    wealth = rarity_wealth(wrong, limit)
-    richest, now = (float(wealth.max()), float(wealth[-1])) if n else (1.0, 1.0)
-    bound = tested * rarity_bound(wrong, alpha)
-    if richest >= 1 / alpha:
-        return Verdict("kept", n, n_wrong, richest, bound, 0)
-    share = (n_wrong + PRIOR_DRAWS * PRIOR_SHARE * limit) / (n + PRIOR_DRAWS)
-    more = answers_to_rarity(share, limit, 1 / (alpha * now))
-    lost = n >= most or (n >= FEWEST and n + more > most)
-    return Verdict(
-        "hopeless" if lost else "go on", n, n_wrong, richest, bound, 0 if lost else max(1, int(min(more, most - n)))
-    )
+    said = rarity_verdict(wrong, allowed_error(goal, tested), alpha, most)
+    return replace(said, bound=min(1.0, tested) * said.bound)
 
 
 def expected_draws(expected_error: float, goal: Goal, tested: float, alpha: float) -> float:
