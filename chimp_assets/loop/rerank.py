@@ -97,7 +97,7 @@ class Reranker:
                 sorted(
                     conn.scalars(
                         sa.select(item.track_id).where(
-                            item.round_id == round_id, item.lane.not_in((*t.MEASURING_LANES, *t.SIDE_LANES))
+                            item.round_id == round_id, item.lane.not_in((*t.MEASURING_LANES, t.PROMISE, *t.SIDE_LANES))
                         )
                     )
                 ),

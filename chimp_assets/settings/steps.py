@@ -291,6 +291,20 @@ class AcquisitionSettings(Section):
         return self
 
 
+class PromiseSettings(Section):
+    """What is promised about names where nobody has said so with `chimp promise`."""
+
+    error: float | None = Field(
+        None, gt=0, lt=0.5, description="largest share of wrong names that is promised; not set: none is tested"
+    )
+    named: float = Field(0.9, gt=0, le=1, description="share of the frames that shall carry a name")
+    confidence: float = Field(0.95, gt=0.5, lt=1, description="with which the promise is made")
+    hold_days: float = Field(
+        7.0, gt=0, description="while names are tested no training starts by itself; after so many days the test ends"
+    )
+    most_draws: int = Field(400, ge=50, le=10_000, description="tracks that one test may ask about")
+
+
 class ScoreSettings(Section):
     """The budget of re-scoring after a promotion."""
 

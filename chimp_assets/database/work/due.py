@@ -21,6 +21,7 @@ from chimp_assets.database.connection.parameters import in_parts
 from chimp_assets.database.individuals.merges import last_merge, root_of, standing_edges
 from chimp_assets.database.labels.answers import effective_answers
 from chimp_assets.database.labels.kinds import NAMING_KINDS
+from chimp_assets.database.promises.looks import held, measures_only
 from chimp_assets.database.tracks.families import reserved_mask
 from chimp_assets.database.work.drifted import acting_since
 from chimp_assets.database.work.embedder_savings import expected_saving
@@ -183,6 +184,8 @@ def fine_tuning_due(conn: sa.Connection, settings: Settings) -> Readiness:
     embed, model, sets = settings.embed, t.model.c, t.training_set.c
     if embed.fine_tune == "off":
         return Readiness(False, "switched off (embed.fine_tune)")
+    if why := held(conn, settings.promise.hold_days, datetime.now(UTC)):
+        return Readiness(False, why)
     newest = conn.execute(
         sa.select(sets.n_tracks, sets.n_classes, sets.created_at)
         .where(sets.task == "head")
@@ -256,8 +259,10 @@ def labels_due(conn: sa.Connection, settings: Settings, now: datetime) -> Readin
     Compares the watermarks (annotation.seq and merge_id) of the newest training set that became a model with the newest
     answer and the newest merge, so that no label is lost with a training that died. A merge or its undo counts as many
     new labels as it gives another individual. A training that died MAX_ERRORS times on the same labels is not tried
-    again until there are more.
+    again until there are more. None starts while names are frozen for a promise.
     """
+    if why := held(conn, settings.promise.hold_days, now):
+        return Readiness(False, why)
     head_sets = sa.select(t.model.c.training_set_id).where(
         t.model.c.task == "head", t.model.c.training_set_id.is_not(None)
     )
@@ -272,7 +277,7 @@ def labels_due(conn: sa.Connection, settings: Settings, now: datetime) -> Readin
         conn.scalar(
             sa.select(sa.func.count()).where(
                 t.annotation.c.seq > trained_to,
-                t.annotation.c.lane.not_in(t.MEASURING_LANES),
+                ~measures_only(t.annotation.c),
                 t.annotation.c.kind != "skip",
                 # Answers about pairs do not train a head.
                 sa.or_(t.annotation.c.other_track_id.is_(None), t.annotation.c.kind == "merge"),
@@ -321,7 +326,7 @@ def _labels_of_merges(conn: sa.Connection, merged_to: int) -> int:
     if not moved:
         return 0
     named = t.annotation.c.individual_id.in_(sorted(moved))
-    return conn.scalar(sa.select(sa.func.count()).where(named, t.annotation.c.lane.not_in(t.MEASURING_LANES))) or 0
+    return conn.scalar(sa.select(sa.func.count()).where(named, ~measures_only(t.annotation.c))) or 0
 
 
 def label_rows(conn: sa.Connection) -> dict[str, int]:
@@ -341,7 +346,7 @@ def _teaching_labels(conn: sa.Connection, settings: Settings) -> tuple[int, int]
         .join(t.split_assignment, t.split_assignment.c.video_id == t.track.c.video_id)
         .where(
             answer.c.kind.in_(NAMING_KINDS),
-            answer.c.lane.not_in(t.MEASURING_LANES),
+            ~measures_only(answer.c),
             t.split_assignment.c.split != "test",
         )
     ).all()

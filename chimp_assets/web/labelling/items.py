@@ -68,7 +68,7 @@ def is_blind(item_id: int, share: float) -> bool:
 
 def questions_of(items: Sequence[QueueItem], blind_share: float) -> list[LabellingQuestion]:
     """Items of the queue as questions. A repeat is blind and looks like other items, so that nobody answers from
-    memory.
+    memory; what tests a promise is blind, so that nobody confirms the name that is tested.
     """
     questions = []
     for item in items:
@@ -81,7 +81,7 @@ def questions_of(items: Sequence[QueueItem], blind_share: float) -> list[Labelli
                 "boundary" if repeat else item.lane,
                 item.position,
                 "" if repeat else item.reason,
-                repeat or is_blind(item.item_id, blind_share),
+                repeat or item.lane == t.PROMISE or is_blind(item.item_id, blind_share),
                 getattr(item, "other_track_id", None),
             )
         )
