@@ -28,16 +28,6 @@ QUIET_SECONDS = 12.0
 SETTLED = ("kept",)
 
 
-def set_goal(home: Home, named: float = 0.9, error: float = 0.05) -> None:
-    """Makes it the goal, unless there is one already."""
-    with home.database.write() as conn:
-        if conn.scalar(sa.select(sa.func.count()).select_from(t.promise).where(t.promise.c.withdrawn_at.is_(None))):
-            return
-        conn.execute(
-            sa.insert(t.promise).values(named=named, error=error, confidence=0.95, created_at=datetime.now(UTC))
-        )
-
-
 def keep_promise(
     home: Home,
     expert: SimulatedExpert,

@@ -186,7 +186,8 @@ def _alone(home: Home) -> Iterator[None]:
 def _drive(home: Home, truth_file: Path, rounds: int, story: Story, promise: bool, volunteers: int) -> None:
     """Runs the daemon and the expert until the wanted trainings are decided and the queue is ranked, and then, if
     wanted, until the promise is kept."""
-    from chimp_assets.demo.end import keep_promise, set_goal
+    from chimp_assets.database.promises.goals import set_goal
+    from chimp_assets.demo.end import keep_promise
     from chimp_assets.demo.expert import SimulatedExpert
     from chimp_assets.demo.lives import record_lives
     from chimp_assets.demo.truth import ArchiveTruth
@@ -200,7 +201,7 @@ def _drive(home: Home, truth_file: Path, rounds: int, story: Story, promise: boo
     if others is not None:
         others.introduce()
     if promise:
-        set_goal(home)
+        set_goal(home.database, error=0.05, named=0.9, confidence=0.95)
     story.tell("starting Dagster's daemon: from here on sensors decide what runs")
     commands = {"daemon": supervisor.daemon_arguments()}
     with (

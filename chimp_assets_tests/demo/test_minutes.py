@@ -11,7 +11,6 @@ from chimp_assets.console import output
 from chimp_assets.console.output import Terminal
 from chimp_assets.database import schema as t
 from chimp_assets.demo.baseline import read_benchmark
-from chimp_assets.demo.end import set_goal
 from chimp_assets.demo.expert import price_of
 from chimp_assets.demo.minutes import named_archive
 from chimp_assets.demo.report import build_report, show_report
@@ -105,11 +104,3 @@ def test_the_seconds_that_the_demo_records_teach_the_prices(studied):  # noqa: F
     assert {row.shown for row in rows if row.lane == "typical"} == {'{"mode":"single","candidates":[]}'}
     typed = np.array([row.seconds for row in rows if row.lane == "typical"])
     assert abs(typed.mean() - Prices().named) < 0.6
-
-
-def test_the_goal_is_set_once(home):
-    """A demo that is resumed would begin another test of the names."""
-    set_goal(home)
-    set_goal(home)
-    with home.database.read() as conn:
-        assert conn.scalar(sa.select(sa.func.count()).select_from(t.promise)) == 1
