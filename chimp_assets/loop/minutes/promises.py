@@ -398,7 +398,7 @@ def _sentence(
     if state == "failed" and look is not None:
         return (
             f"Not shown: {what}. Of {look.n_answered} names drawn from those of {look.frozen_at:%Y-%m-%d}"
-            f" {look.n_wrong} were wrong. Those answers teach now; names are tested again after {BETWEEN_LOOKS} more.{now}"
+            f" {look.n_wrong} were wrong. Those answers teach now; after {BETWEEN_LOOKS} more the next test begins.{now}"
         )
     if state == "ended" and look is not None and ended is not None:
         day = "" if ended[1] is None else f" on {ended[1]:%Y-%m-%d}"
