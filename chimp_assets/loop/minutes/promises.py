@@ -1,7 +1,7 @@
 """A promise about the names of the archive: when it is worth testing, what is frozen and drawn, and where it stands.
 
 Belongs here: freezing names, drawing, the questions of a plan, status. Does not belong here: levels, draws, verdicts
-(`acquisition.minutes.promises`), comparing answers as they land (`database.promises.draws`), goals as rows (`goals`).
+(`acquisition.minutes.promises`), comparing answers as they land (`database.labels.promises.draws`), goals as rows (`goals`).
 
 Each plan tends the promise: it ends what has been overtaken, freezes names where the goal is within reach, and asks the
 next draws. Everything about a look is written in one transaction, draws and all, so that a plan that is killed leaves
@@ -38,9 +38,9 @@ from chimp_assets.database.connection.counters import ANNOTATION, take_numbers
 from chimp_assets.database.connection.parameters import rows_in_parts
 from chimp_assets.database.individuals.merges import last_merge, merged_ids
 from chimp_assets.database.labels.answers import effective_answers
-from chimp_assets.database.promises.draws import AnsweredDraw, answered_draws, settle_look, verdict_of
-from chimp_assets.database.promises.goals import NamingGoal, anew, current_goal
-from chimp_assets.database.promises.looks import (
+from chimp_assets.database.labels.promises.draws import AnsweredDraw, answered_draws, settle_look, verdict_of
+from chimp_assets.database.labels.promises.goals import NamingGoal, anew, current_goal
+from chimp_assets.database.labels.promises.looks import (
     NEW_TRACKS,
     PromiseLook,
     changes_since,
@@ -398,7 +398,7 @@ def _sentence(
     if state == "failed" and look is not None:
         return (
             f"Not shown: {what}. Of {look.n_answered} names drawn from those of {look.frozen_at:%Y-%m-%d}"
-            f" {look.n_wrong} were wrong. Those answers teach now; after {BETWEEN_LOOKS} more the next test begins.{now}"
+            f" {look.n_wrong} were wrong. Those answers teach now; after {BETWEEN_LOOKS} more a test begins.{now}"
         )
     if state == "ended" and look is not None and ended is not None:
         day = "" if ended[1] is None else f" on {ended[1]:%Y-%m-%d}"
