@@ -1,7 +1,7 @@
 """A promise about the names of the archive: when it is worth testing, what is frozen and drawn, and where it stands.
 
 Belongs here: freezing names, drawing, the questions of a plan, status. Does not belong here: levels, draws, verdicts
-(`acquisition.minutes.promises`), comparing answers as they land (`database.labels.promises.draws`), goals as rows (`goals`).
+(`acquisition.minutes.promises`), goals as rows and comparing answers as they land (`database.labels.promises`).
 
 Each plan tends the promise: it ends what has been overtaken, freezes names where the goal is within reach, and asks the
 next draws. Everything about a look is written in one transaction, draws and all, so that a plan that is killed leaves
