@@ -14,7 +14,7 @@ import math
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import sqlalchemy as sa
@@ -54,6 +54,7 @@ from chimp_assets.loop.minutes.names import TrackNaming, read_archive_names
 from chimp_assets.statistics.betting import answers_to_rarity
 
 if TYPE_CHECKING:
+    from chimp_assets.acquisition.plan import Plan
     from chimp_assets.database.connection.engine import Database
     from chimp_assets.settings import Settings
 
@@ -73,10 +74,28 @@ class PromiseQuestions:
     track_ids: list[int]
     propensity: list[float]
 
-    @property
-    def reasons(self) -> list[str]:
-        """The reason of each, which names nobody."""
-        return [REASON] * len(self.track_ids)
+    def before(self, items: dict[str, Any]) -> dict[str, Any]:
+        """The columns of a round's items with these first. What else would have been asked of their tracks is not."""
+        if not self.track_ids:
+            return items
+        mine = set(self.track_ids)
+        pairs = zip(items["track_ids"], items["other_track_ids"], strict=True)
+        kept = [row for row, asked in enumerate(pairs) if not mine & set(asked)]
+        n = len(self.track_ids)
+        first: dict[str, list[Any]] = {
+            "track_ids": self.track_ids,
+            "other_track_ids": [None] * n,
+            "lanes": [t.PROMISE] * n,
+            "propensity": self.propensity,
+            "reasons": [REASON] * n,
+        }
+        return items | {name: [*first[name], *(items[name][row] for row in kept)] for name in first}
+
+    def counted(self, made: Plan, track_id: I64Array) -> dict[str, int]:
+        """Items of each lane that asks for names. made: the plan of the other lanes; track_id: i64, of its items."""
+        lanes = [lane for lane, one in zip(made.lanes, track_id.tolist(), strict=True) if one not in self.track_ids]
+        lanes += [t.PROMISE] * len(self.track_ids)
+        return {lane: lanes.count(lane) for lane in sorted(set(lanes))}
 
 
 @dataclass(frozen=True)
