@@ -4,12 +4,12 @@ Belongs here: `plan`, the one pass over the pool that its lanes share, the order
 Does not belong here: the lanes (`lanes`), the shares (`policy`), SQL, settings and names of tables
 (`chimp_assets.loop.plan`), pairs (`pairs`).
 
-Lanes: `typical` (cold start), `boundary` (small margins), `rare` (like the few named tracks of an individual), `novel`
-(like nobody named), `drift` (of a camera and time that changed, while an alert is open), `repeat` (asked before: do
-people agree with themselves?) and `audit` (a random sample of the audit reserve: the only unbiased measure of
-accuracy). Training lanes never ask a track of the reserve or of a test day, and the audit lane asks nothing but the
-reserve: no audit answer depends on what a model thought of the track. Where a group has too few audit answers, `groups`
-takes part of the audit's items, from a part of the reserve of its own.
+Lanes: `typical` (cold start), `frames` (most frames a second of the expert), `boundary` (small margins), `rare` (like
+the few named tracks of an individual), `novel` (like nobody named), `drift` (of a camera and time that changed, while
+an alert is open), `repeat` (asked before: do people agree with themselves?) and `audit` (a random sample of the audit
+reserve: the only unbiased measure of accuracy). Training lanes never ask a track of the reserve or of a test day, and
+the audit lane asks nothing but the reserve: no audit answer depends on what a model thought of the track. Where a group
+has too few audit answers, `groups` takes part of the audit's items, from a part of the reserve of its own.
 
 What is left to chance is stated: the audit, repeat and drift lanes are simple random samples, the boundary lane draws
 members of strata where it is spread by cells. Every other choice follows from the pool alone, with propensity 1.
@@ -171,16 +171,19 @@ def _open_draft(
     total = sum(training.values())
     anchors = rare_anchors(pool) if "rare" in training else np.empty(0, np.int64)
     nearest = candidate_count(len(pool), total, policy.spread_by)
+    # Enough for the caps on videos, cameras and days to have a choice.
+    looked_at = min(SPARE * max(nearest, 10 * total), max(nearest, MOST_CANDIDATES))
     found = one_pass(
         pool,
         head,
         trainable,
-        # Enough for the caps on videos, cameras and days to have a choice.
-        m_unsure=min(SPARE * max(nearest, 10 * total), max(nearest, MOST_CANDIDATES)),
+        m_unsure=looked_at if "boundary" in training else 0,
         m_novel=max(NOVEL_CANDIDATES, SPARE * training["novel"]) if "novel" in training else 0,
         anchors=pool.emb[anchors].astype(np.float32),
         per_anchor=ANCHOR_NEIGHBOURS,
         arithmetic=arithmetic,
+        m_worthy=looked_at if "frames" in training else 0,
+        worth=policy.worth,
     )
     if found.n_bad:
         raise EmbeddingError(

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
+from chimp_assets.acquisition.minutes.worth import FrameWorth
 from chimp_assets.acquisition.selectors.candidates import MOST_CANDIDATES
 from chimp_assets.settings import SpreadBy
 
@@ -27,13 +28,14 @@ class LaneError(ValueError):
 class Policy:
     """How a batch is shared out, and how alike its tracks may be.
 
-    shares: lane -> share, adding up to 1. identity_cap, video_cap, place_cap: largest share of the boundary lane's
-    picks with one predicted class, of one video, of one camera and day; each in (0, 1], passed only where nothing else
-    is left. value_weight: how far the number of boxes that an answer names, and the seconds it takes, enter (0: not at
-    all; 1: in proportion, within a factor of two). duplicate_likeness: cosine from which two tracks of one video are
-    asked once. drift_share: of the batch, for what changed (`TrackPool.drifted`), taken from the other training
-    lanes in proportion. groups_share: part of the audit's items that goes to groups with too few answers, where there
-    are some.
+    shares: lane -> share, adding up to 1. identity_cap, video_cap, place_cap: largest share of the picks of the
+    boundary lane, and of the frames lane, with one predicted class, of one video, of one camera and day; each in
+    (0, 1], passed only where nothing else is left. value_weight: how far the number of boxes that an answer names, and
+    the seconds it takes, enter in the boundary lane (0: not at all; 1: in proportion, within a factor of two).
+    duplicate_likeness: cosine from which two tracks of one video are asked once. drift_share: of the batch, for what
+    changed (`TrackPool.drifted`), taken from the other training lanes in proportion. groups_share: part of the audit's
+    items that goes to groups with too few answers, where there are some. worth: what the frames lane takes a track to
+    be worth.
     """
 
     phase: Phase
@@ -46,6 +48,7 @@ class Policy:
     spread_by: SpreadBy = "distance"
     drift_share: float = 0.0
     groups_share: float = 0.0
+    worth: FrameWorth = field(default_factory=FrameWorth)
 
 
 def share_out(shares: Mapping[str, float], b: int, *, n_train: int, n_audit: int, n_repeat: int = 0) -> dict[str, int]:

@@ -31,7 +31,7 @@ PROVISIONAL = -2  # an animal, but not one of the known individuals
 CANNOT_TELL = -3
 JUNK = -4  # not an animal, or a bad box
 IN_FLIGHT = -5  # somebody is looking at it now
-FOLLOWS = -6  # nobody was asked, but the name follows from answers to other tracks
+FOLLOWS = -6  # nobody was asked, but the name follows from answers to other tracks, or volunteers agree on it
 
 BLOCK_ROWS = 65_536
 

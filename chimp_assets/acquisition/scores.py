@@ -109,9 +109,31 @@ def top_two(emb: F32Array, weight: F32Array, bias: F32Array) -> TopTwo:
     return TopTwo(logits, total, squares, first, logits.max(axis=1), top1.astype(np.int32))
 
 
-@np.errstate(over="ignore", invalid="ignore")
 def least_margin(top: TopTwo) -> F32Array:
-    """A lower bound of each margin. f32 [n]; nan where sums overflow.
+    """A lower bound of each margin. f32 [n]; nan where sums overflow."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return (1 - np.exp(top.second - top.first)) / (1 + _others_at_most(top)) * np.float32(0.9999)
+
+
+def first_probability_within(top: TopTwo) -> tuple[F32Array, F32Array]:
+    """Between what the probability of each row's first class lies: two f32 [n]; nan where sums overflow."""
+    n_others = np.float32(top.logits.shape[1] - 1)
+    with np.errstate(over="ignore", invalid="ignore"):
+        # Jensen's inequality: the mean of exp is no less than exp of the mean.
+        mean = (top.total - top.first) / n_others - _ROUNDING * np.sqrt(top.squares)
+        others: F32Array = np.maximum(np.exp(top.second - top.first), n_others * np.exp(mean - top.first))
+        least: F32Array = np.float32(0.9999) / (1 + _others_at_most(top))
+        return least, np.float32(1.0001) / (1 + others)
+
+
+def first_probability(top: TopTwo, rows: I64Array) -> F32Array:
+    """The probability of the first class of some rows, from logits whose largest was overwritten with -inf. f32 [m]."""
+    probability: F32Array = np.float32(1) / (1 + _others(top, rows))
+    return probability
+
+
+def _others_at_most(top: TopTwo) -> F32Array:
+    """An upper bound of the sum of exp(logit - first) over all classes but the first. f32 [n].
 
     Bennett's inequality (1962): of all numbers up to b with mean m and variance v, exp is the largest on average where
     they take two values, b and m - v / (b - m). Here the numbers are the logits of all classes but the first.
@@ -123,14 +145,19 @@ def least_margin(top: TopTwo) -> F32Array:
     below = np.maximum(top.second - mean - _ROUNDING * np.sqrt(top.squares), _TINY)
     share = variance / (variance + below**2)
     low, high = np.exp(top.second - below - variance / below - top.first), np.exp(top.second - top.first)
-    return (1 - high) / (1 + n_others * ((1 - share) * low + share * high)) * np.float32(0.9999)
+    most: F32Array = n_others * ((1 - share) * low + share * high)
+    return most
 
 
 def margins(top: TopTwo, rows: I64Array) -> F32Array:
     """(p1 - p2) of some rows, from logits whose largest was overwritten with -inf."""
+    margin: F32Array = (1 - np.exp(top.second[rows] - top.first[rows])) / (1 + _others(top, rows))
+    return margin
+
+
+def _others(top: TopTwo, rows: I64Array) -> F32Array:
+    """Sums of exp(logit - first) over all classes but the first. f32 [m]."""
     everyone = len(rows) == len(top.first)
     logits = top.logits if everyone else top.logits[rows]
-    first = top.first[rows]
-    others = np.exp(logits - first[:, None]).sum(axis=1)
-    margin: F32Array = (1 - np.exp(top.second[rows] - first)) / (1 + others)
-    return margin
+    others: F32Array = np.exp(logits - top.first[rows][:, None]).sum(axis=1)
+    return others

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import sqlalchemy as sa
 
+from chimp_assets.acquisition.minutes.goal import Reach
+from chimp_assets.acquisition.minutes.worth import FrameWorth
 from chimp_assets.acquisition.pairs import Pairs
 from chimp_assets.acquisition.plan import Plan, plan
 from chimp_assets.acquisition.policy import LaneError, Phase, Policy
@@ -27,6 +29,8 @@ from chimp_assets.database.work.queue import write_round
 from chimp_assets.errors import ChimpError
 from chimp_assets.loop.evidence import Doubt
 from chimp_assets.loop.minutes.forecasts import keep_forecast
+from chimp_assets.loop.minutes.promises import tend_promise
+from chimp_assets.loop.minutes.worth import PlanGround, frame_worth, read_plan_ground
 from chimp_assets.loop.pairs import doubts_to_ask, pairs_to_ask
 from chimp_assets.loop.pool import TrackSnapshot, pool_of, read_snapshot
 from chimp_assets.loop.rescore import name_asked_tracks
@@ -116,11 +120,19 @@ def plan_queue(
     drift_share = settings.monitoring.drift_share if snapshot.drifted is not None else 0.0
     head, phase, why = _phase(store, settings, ground)
     pool = with_groups(db, settings, pool, ground.head if head is not None else None)
-    policy = _policy(wanted, phase, drift_share)
+    # The watermark makes rounds independent of each other: with one stream of random numbers for all of them, the
+    # second audit sample would lie beside the first.
+    stream = [seed % (1 << 63), snapshot.watermark_seq]
+    # A stream of its own for the sample: the lanes draw the same whatever it takes.
+    sample_rng = np.random.default_rng([*stream, 1])
+    worth, named = frame_worth(pool, head, ground.minutes, sample_rng) if head else (FrameWorth(), None)
+    policy = _policy(wanted, phase, drift_share, worth)
     batch = wanted.batch if batch is None else batch
-    made = _planned(pool, head, policy, batch, seed, snapshot.watermark_seq, wanted.device)
+    made = _planned(pool, head, policy, batch, np.random.default_rng(stream), wanted.device)
     pairs = pairs_to_ask(db, pool, snapshot, made.rows, policy, wanted.pairs_per_round)
     doubts = doubts_to_ask(snapshot, set(pool.track[made.rows].tolist()), wanted.pairs_per_round)
+    # What is planned beside single questions belongs here: no track may be asked twice.
+    promised = tend_promise(db, settings, batch)
     round_id = write_round(
         db,
         policy=_in_words(
@@ -129,6 +141,7 @@ def plan_queue(
             batch=batch,
             pairs_per_round=wanted.pairs_per_round,
             why=why,
+            **_minutes(ground.minutes, named),
             **waiting_for_groups(pool, made),
         ),
         seed=seed,
@@ -137,11 +150,11 @@ def plan_queue(
         head_model_id=ground.head.model_id if ground.head else None,
         watermark_seq=snapshot.watermark_seq,
         n_pool=_n_pool(pool),
-        **_items(pool, made, doubts, pairs),
+        **promised.before(_items(pool, made, doubts, pairs)),
     )
     return PlanReport(
         round_id=round_id,
-        lanes={lane: made.lanes.count(lane) for lane in sorted(set(made.lanes))},
+        lanes=promised.counted(made, pool.track[made.rows]),
         pairs=len(pairs.one),
         disputed=len(doubts),
         contradictions=len(snapshot.conclusions.contradictions),
@@ -158,13 +171,14 @@ def plan_queue(
 @dataclass(frozen=True)
 class _Ground:
     """What a plan starts from. accuracy: of the head on the audit, None where it was not measured; names: of
-    individuals, by key."""
+    individuals, by key; minutes: prices, the goal and the audit's answers."""
 
     embedder: ModelRow
     head: ModelRow | None
     accuracy: float | None
     names: dict[int, str]
     snapshot: TrackSnapshot
+    minutes: PlanGround
 
 
 def _read_ground(db: Database, settings: Settings) -> _Ground:
@@ -172,10 +186,11 @@ def _read_ground(db: Database, settings: Settings) -> _Ground:
         embedder, head = _required(champion(conn, "embedder")), champion(conn, "head")
         snapshot = read_snapshot(conn, settings)
         accuracy = _audit_accuracy(conn, head.model_id) if head else None
-        return _Ground(embedder, head, accuracy, _names(conn), snapshot)
+        minutes = read_plan_ground(conn, snapshot.watermark_seq)
+        return _Ground(embedder, head, accuracy, _names(conn), snapshot, minutes)
 
 
-def _policy(wanted: AcquisitionSettings, phase: Phase, drift_share: float) -> Policy:
+def _policy(wanted: AcquisitionSettings, phase: Phase, drift_share: float, worth: FrameWorth) -> Policy:
     return Policy(
         phase,
         wanted.warm_shares if phase == "warm" else wanted.cold_shares,
@@ -187,13 +202,23 @@ def _policy(wanted: AcquisitionSettings, phase: Phase, drift_share: float) -> Po
         duplicate_likeness=wanted.duplicate_likeness,
         drift_share=drift_share,
         groups_share=wanted.groups_share,
+        worth=worth,
     )
+
+
+def _minutes(ground: PlanGround, named: Reach | None) -> dict[str, Any]:
+    """What a round keeps of the goal and of how far its head named the pool, to explain its choices."""
+    if named is None:
+        return {}
+    return {"goal": asdict(ground.goal), "reach": {key: round(value, 6) for key, value in asdict(named).items()}}
 
 
 def _in_words(policy: Policy, snapshot: TrackSnapshot, **values: Any) -> str:
     """The policy of a round as JSON; of alerts only where there are some that act."""
     kept = {**asdict(policy), **values}
     del kept["groups_share"]  # what came of it is among the values
+    if policy.phase == "cold":
+        del kept["worth"]  # no lane of it asks what frames are worth
     if snapshot.drifted is None:
         del kept["drift_share"]
     else:
@@ -202,11 +227,8 @@ def _in_words(policy: Policy, snapshot: TrackSnapshot, **values: Any) -> str:
 
 
 def _planned(
-    pool: TrackPool, head: LinearHead | None, policy: Policy, batch: int, seed: int, watermark_seq: int, device: str
+    pool: TrackPool, head: LinearHead | None, policy: Policy, batch: int, rng: np.random.Generator, device: str
 ) -> Plan:
-    # The watermark makes rounds independent of each other: with one stream of random numbers for all of them, the
-    # second audit sample would lie beside the first.
-    rng = np.random.default_rng([seed % (1 << 63), watermark_seq])
     try:
         return plan(pool, head, policy, batch, rng, arithmetic_on(device))
     except LaneError as error:

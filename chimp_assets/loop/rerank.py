@@ -2,9 +2,9 @@
 
 A linear namer stands in for the head (`acquisition.ridge.LiveRidge`): it has taken in the labels up to the plan, takes
 in each answer to an item of the plan, and the waiting items of the boundary lane change places, those with the smallest
-margin first. Nothing else changes: no item joins or leaves, other lanes keep their places, so chances stay what they
-were. Everything follows from SQL: a process that was killed continues from the database, and without it the queue is in
-the order of its plan.
+margin first; so do those of the frames lane, those worth most first. Nothing else changes: no item joins or leaves,
+other lanes keep their places, so chances stay what they were. Everything follows from SQL: a process that was killed
+continues from the database, and without it the queue is in the order of its plan.
 
 Belongs here: reading answers, writing positions. Does not belong here: a full plan (`plan`, requested by the sensor
 `queue_low`).
@@ -12,6 +12,7 @@ Belongs here: reading answers, writing positions. Does not belong here: a full p
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ import numpy as np
 import sqlalchemy as sa
 
 from chimp_assets import private_files
+from chimp_assets.acquisition.minutes.worth import FrameWorth
 from chimp_assets.acquisition.ridge import LiveRidge
 from chimp_assets.database import schema as t
 from chimp_assets.database.individuals.merges import last_merge
@@ -34,9 +36,12 @@ from chimp_assets.vision.embedding.bundle import embeddings_of_tracks
 if TYPE_CHECKING:
     from chimp_assets.database.connection.engine import Database
 
-LANE = "boundary"
+LANES = ("boundary", "frames")
 LOOK_S = 0.3
 """Between two looks for new answers: one number, read by its index."""
+
+SHARPNESS = 12.0
+"""Of the linear namer's scores, which are no probabilities: exp(12 x score) in proportion."""
 
 _PART = 500
 
@@ -44,13 +49,16 @@ _PART = 500
 @dataclass
 class _Round:
     """What is held of the newest plan. base: the labels up to its watermark; track_id: i64 [k], its tracks with a
-    vector, ascending; vector: f32 [k, D]; given: names taken in beyond the base, by track."""
+    vector, ascending; vector: f32 [k, D]; frames: f32 [k]; worth: what the plan took frames to be worth; given: names
+    taken in beyond the base, by track."""
 
     round_id: int
     base_seq: int
     live: LiveRidge
     track_id: np.ndarray
     vector: np.ndarray
+    frames: np.ndarray
+    worth: FrameWorth
     given: dict[int, int] = field(default_factory=dict)
 
 
@@ -72,6 +80,7 @@ class Reranker:
                     t.acquisition_round.c.round_id,
                     t.acquisition_round.c.embedder_model_id,
                     t.acquisition_round.c.watermark_seq,
+                    t.acquisition_round.c.policy,
                 )
                 .order_by(t.acquisition_round.c.round_id.desc())
                 .limit(1)
@@ -79,37 +88,42 @@ class Reranker:
         if newest is None:
             return 0
         if self._round is None or self._round.round_id != newest.round_id:
-            self._round = self._loaded(newest.round_id, newest.embedder_model_id, newest.watermark_seq)
+            self._round = self._loaded(
+                newest.round_id,
+                newest.embedder_model_id,
+                newest.watermark_seq,
+                FrameWorth.kept(json.loads(newest.policy)),
+            )
             self._seen = -1
         if seq == self._seen:
             return 0
         self._take_in(db, self._round)
-        moved = self._write(db, self._round) if self._round.live.n_classes >= 2 else 0
+        moved = sum(self._write(db, self._round, lane) for lane in LANES) if self._round.live.n_classes >= 2 else 0
         self._seen = seq
         return moved
 
-    def _loaded(self, round_id: int, embedder_id: int, watermark: int) -> _Round:
+    def _loaded(self, round_id: int, embedder_id: int, watermark: int, worth: FrameWorth) -> _Round:
         home = self._home
         with home.database.read() as conn:
             members = training_members(conn, watermark, last_merge(conn), home.settings)
             item = t.acquisition_queue.c
-            tracks = np.array(
-                sorted(
-                    conn.scalars(
-                        sa.select(item.track_id).where(
-                            item.round_id == round_id, item.lane.not_in((*t.MEASURING_LANES, t.PROMISE, *t.SIDE_LANES))
-                        )
-                    )
-                ),
-                np.int64,
+            length = dict(
+                conn.execute(
+                    sa.select(item.track_id, t.track.c.n_detections)
+                    .join_from(t.acquisition_queue, t.track, t.track.c.track_id == item.track_id)
+                    .where(item.round_id == round_id, item.lane.not_in((*t.MEASURING_LANES, t.PROMISE, *t.SIDE_LANES)))
+                ).all()
             )
+            tracks = np.array(sorted(length), np.int64)
         wanted = np.concatenate([members.track_id, tracks])
         found, vector = embeddings_of_tracks(home.database, home.store, embedder_id, wanted)
         taught = found < len(members.track_id)
         live = LiveRidge(vector.shape[1])
         if taught.any():
             live.take(vector[taught], members.class_id[found[taught]])
-        return _Round(round_id, watermark, live, wanted[found[~taught]], vector[~taught])
+        asked = wanted[found[~taught]]
+        frames = np.array([length[track] for track in asked.tolist()], np.float32)
+        return _Round(round_id, watermark, live, asked, vector[~taught], frames, worth)
 
     @staticmethod
     def _take_in(db: Database, now: _Round) -> None:
@@ -126,9 +140,9 @@ class Reranker:
         now.given = names
 
     @staticmethod
-    def _write(db: Database, now: _Round) -> int:
+    def _write(db: Database, now: _Round, lane: str) -> int:
         item = t.acquisition_queue
-        waiting = sa.and_(item.c.round_id == now.round_id, item.c.lane == LANE, item.c.state == "pending")
+        waiting = sa.and_(item.c.round_id == now.round_id, item.c.lane == lane, item.c.state == "pending")
 
         def work(conn: sa.Connection) -> int:
             rows = conn.execute(
@@ -138,8 +152,11 @@ class Reranker:
             known = [i for i, p in enumerate(place) if p < len(now.track_id) and now.track_id[p] == rows[i].track_id]
             if len(known) < 2:
                 return 0
-            two = np.partition(now.live.fitted().scores(now.vector[place[known]]), -2, axis=1)[:, -2:]
-            order = np.argsort(two[:, 1] - two[:, 0], kind="stable")
+            here = place[known]
+            scores = now.live.fitted().scores(now.vector[here])
+            order = np.argsort(
+                _smallest_margin(scores) if lane == "boundary" else _most_worth(scores, now, here), kind="stable"
+            )
             free = [rows[i].position for i in known]
             changed = [
                 {"item": rows[known[i]].item_id, "place": position}
@@ -157,6 +174,17 @@ class Reranker:
             return len(changed)
 
         return db.transact(work)
+
+
+def _smallest_margin(scores: np.ndarray) -> np.ndarray:
+    two = np.partition(scores, -2, axis=1)[:, -2:]
+    margin: np.ndarray = two[:, 1] - two[:, 0]
+    return margin
+
+
+def _most_worth(scores: np.ndarray, now: _Round, rows: np.ndarray) -> np.ndarray:
+    others = np.exp(SHARPNESS * (scores - scores.max(axis=1, keepdims=True))).sum(axis=1)
+    return -now.worth.of(now.frames[rows], (1 / others).astype(np.float32))
 
 
 def _newest_names(db: Database, track_id: np.ndarray, after_seq: int) -> dict[int, int]:

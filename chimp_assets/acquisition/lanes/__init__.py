@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from chimp_assets.acquisition.lanes.boundary import boundary
 from chimp_assets.acquisition.lanes.draft import ChooseTracks
 from chimp_assets.acquisition.lanes.drift import drift
+from chimp_assets.acquisition.lanes.frames import frames
 from chimp_assets.acquisition.lanes.novel import novel
 from chimp_assets.acquisition.lanes.rare import rare
 from chimp_assets.acquisition.lanes.typical import typical
@@ -32,6 +33,7 @@ TRAINING_LANES: Mapping[str, TrainingLane] = {
     "rare": TrainingLane(rare, needs_head=True),
     "novel": TrainingLane(novel, needs_head=True),
     "boundary": TrainingLane(boundary, needs_head=True),
+    "frames": TrainingLane(frames, needs_head=True),
     "typical": TrainingLane(typical, needs_head=False),
 }
 """In the order in which they choose: a random sample before anybody has chosen, then those that may find too little."""

@@ -6,7 +6,6 @@ Does not belong here: margins (`pool_pass`), the greedy rules themselves (`selec
 
 from __future__ import annotations
 
-import math
 import pkgutil
 from collections.abc import Callable, Mapping
 from importlib import import_module
@@ -56,7 +55,7 @@ def _by_distance(draft: Draft, candidates: Candidates, count: int, rng: np.rando
     asked = np.sort(np.concatenate([draft.asked.sample(MOST_ASKED, pool_rng(draft.pool)), draft.chosen]))
     # More than are asked, so that the caps have a choice.
     ranked = FarthestMargin(draft.pool.emb[asked], len(candidates)).select(candidates, 2 * count, rng)
-    groups = [*draft.capped_groups(candidates.rows, count), (candidates.top1, _identity_cap(draft, count))]
+    groups = [*draft.capped_groups(candidates.rows, count), (candidates.top1, draft.identity_cap(count))]
     chosen = spread(ranked.positions, groups)[:count]
     return Choice(chosen, ranked.propensity[: len(chosen)])
 
@@ -67,11 +66,7 @@ def _by_cells(draft: Draft, candidates: Candidates, count: int, rng: np.random.G
     k = min(MOST_CELLS, 2 * count, max(1, len(emb) // 2))
     cell = cells_of(emb, k, int(pool_rng(draft.pool).integers(1 << 31)))
     in_cells = Candidates(candidates.rows, emb, candidates.score, cell, candidates.top1)
-    return ClusterMargin(nearest=len(emb), cap=_identity_cap(draft, count)).select(in_cells, count, rng)
-
-
-def _identity_cap(draft: Draft, count: int) -> int:
-    return max(1, math.ceil(draft.policy.identity_cap * count))
+    return ClusterMargin(nearest=len(emb), cap=draft.identity_cap(count)).select(in_cells, count, rng)
 
 
 _Spread = Callable[[Draft, Candidates, int, np.random.Generator], Choice]

@@ -9,14 +9,17 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
 from chimp_assets.acquisition.duplicates import AskedTracks
 from chimp_assets.acquisition.policy import Policy
 from chimp_assets.acquisition.pool import UNLABELLED, BoolArray, F64Array, I32Array, I64Array, LinearHead, TrackPool
-from chimp_assets.acquisition.pool_pass.arithmetic import ScoredRows
+from chimp_assets.acquisition.pool_pass.arithmetic import ScoredRows, WorthyRows
 from chimp_assets.acquisition.pool_pass.one_pass import PassResult
+
+_Found = TypeVar("_Found", ScoredRows, WorthyRows)
 
 MOST_CELLS = 512
 """TypiClust caps its clusters at 500: beyond, cells are too small for density to mean anything."""
@@ -64,7 +67,7 @@ class Draft:
         """Which rows need no question of their own: bool [m]."""
         return self.asked.already(rows, self.policy.duplicate_likeness, self.chosen)
 
-    def choosable(self, found: ScoredRows) -> ScoredRows:
+    def choosable(self, found: _Found) -> _Found:
         """The rows that no lane has taken and whose near-duplicates have not been asked, best first."""
         found = found.at(self.open[found.rows])
         return found.at(~self.asked_already(found.rows))
@@ -73,6 +76,10 @@ class Draft:
         """Camera and day, then video, of each row, and how many of `count` picks one of them may have."""
         kinds = ((self.pool.place, self.policy.place_cap), (self.pool.video, self.policy.video_cap))
         return [(group[rows], max(1, math.ceil(cap * count))) for group, cap in kinds if group is not None]
+
+    def identity_cap(self, count: int) -> int:
+        """How many of `count` picks one predicted individual may have."""
+        return max(1, math.ceil(self.policy.identity_cap * count))
 
 
 ChooseTracks = Callable[[Draft, int, np.random.Generator], LanePicks]

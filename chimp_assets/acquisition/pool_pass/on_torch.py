@@ -11,13 +11,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from chimp_assets.acquisition.pool import F16Array, F32Array, LinearHead
+from chimp_assets.acquisition.pool import F16Array, F32Array, I32Array, LinearHead
 from chimp_assets.acquisition.pool_pass.arithmetic import (
     Arithmetic,
     ArithmeticOf,
     ChunkFindings,
     Neighbours,
+    PricedChunk,
     ScoredRows,
+    WorthyRows,
+    no_worthy_rows,
 )
 
 CHUNK_ROWS = 1 << 18
@@ -51,14 +54,22 @@ class _OnTorch:
         self._temperature = head.temperature
         self._anchors = self._moved(anchors.T)
 
-    def look(self, emb: F16Array, unsure: np.float32, novel: np.float32, near: F32Array) -> ChunkFindings:
+    def look(
+        self,
+        emb: F16Array,
+        unsure: np.float32,
+        novel: np.float32,
+        near: F32Array,
+        priced: PricedChunk | None = None,
+    ) -> ChunkFindings:
         with torch.inference_mode():
             rows = self._moved(emb).float()
             logits = torch.addmm(self._bias, rows, self._weight)
             two, classes = logits.topk(2, dim=1)
             first, second = two.unbind(dim=1)
             bad = ~first.isfinite()
-            margin = (1 - (second - first).exp()) / (logits - first[:, None]).exp_().sum(dim=1)
+            total = (logits - first[:, None]).exp_().sum(dim=1)
+            margin = (1 - (second - first).exp()) / total
             maxlogit = first * self._temperature
             top1 = classes[:, 0]
 
@@ -75,6 +86,7 @@ class _OnTorch:
                 of((maxlogit <= float(novel)) & ~bad),
                 Neighbours(_array(anchor.int()), _array(row), _array(likeness[row, anchor])),
                 _array(bad.nonzero()[:, 0]),
+                no_worthy_rows() if priced is None else _worthy(_array(1 / total), _array(top1.int()), priced),
             )
 
     def _moved(self, array: F16Array | F32Array) -> torch.Tensor:
@@ -84,3 +96,12 @@ class _OnTorch:
 
 def _array(values: torch.Tensor) -> Any:
     return values.cpu().numpy()
+
+
+def _worthy(probability: F32Array, top1: I32Array, priced: PricedChunk) -> WorthyRows:
+    """The worth itself is numpy's: one probability a row costs nothing to move, and rounds as it does there."""
+    rows = np.flatnonzero((priced.frames * priced.worth.most() >= priced.least) & np.isfinite(probability))
+    worth = priced.worth.of(priced.frames[rows], probability[rows])
+    kept = worth >= priced.least
+    rows = rows[kept]
+    return WorthyRows(rows, worth[kept], probability[rows], top1[rows])

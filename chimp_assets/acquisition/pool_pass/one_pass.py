@@ -7,25 +7,36 @@ Belongs here: chunks, and the bounded lists of what is kept. Does not belong her
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 
 from chimp_assets.acquisition.groups import counts_before
+from chimp_assets.acquisition.minutes.worth import FrameWorth
 from chimp_assets.acquisition.pool import CHUNK_ROWS, BoolArray, F16Array, F32Array, I64Array, LinearHead, TrackPool
-from chimp_assets.acquisition.pool_pass.arithmetic import ArithmeticOf, Neighbours, ScoredRows
+from chimp_assets.acquisition.pool_pass.arithmetic import (
+    ArithmeticOf,
+    Neighbours,
+    PricedChunk,
+    ScoredRows,
+    WorthyRows,
+    no_worthy_rows,
+)
 from chimp_assets.acquisition.pool_pass.on_cpu import OnCpu
+
+_Rows = TypeVar("_Rows", ScoredRows, WorthyRows)
 
 
 class PassResult(NamedTuple):
     """What one pass found: the smallest margins, the smallest max-logits, the neighbours of anchors; n_bad, first_bad:
-    eligible rows that are not finite, and the first of them (-1: none)."""
+    eligible rows that are not finite, and the first of them (-1: none); worthy: the rows worth most."""
 
     unsure: ScoredRows
     novel: ScoredRows
     neighbours: Neighbours
     n_bad: int
     first_bad: int
+    worthy: WorthyRows
 
 
 def one_pass(
@@ -37,10 +48,13 @@ def one_pass(
     anchors: F32Array | None = None,
     per_anchor: int = 0,
     arithmetic: ArithmeticOf = OnCpu,
+    m_worthy: int = 0,
+    worth: FrameWorth | None = None,
 ) -> PassResult:
     """One streaming pass over the eligible rows for all lanes that need the head or the whole pool.
 
-    anchors: f32 [A, D], length 1; per_anchor: how many eligible rows nearest to each are kept. Memory: what is
+    anchors: f32 [A, D], length 1; per_anchor: how many eligible rows nearest to each are kept; m_worthy: how
+    many of the rows worth most, by `pool.value` and worth. Memory: what is
     returned, times about four, and one chunk. Raises ValueError if C < 2 or dimensions disagree.
     """
     for what, width in (("head", head.weight.shape[1]), ("anchors", None if anchors is None else anchors.shape[1])):
@@ -49,29 +63,42 @@ def one_pass(
     if anchors is None or per_anchor == 0:
         anchors = np.empty((0, pool.emb.shape[1]), np.float32)
     with_head = arithmetic(head, anchors)
-    unsure, novel, near_anchors = _Smallest(m_unsure), _Smallest(m_novel), _Nearest(len(anchors), per_anchor)
+    none = ScoredRows(np.empty(0, np.int64), np.empty(0, np.float32), np.empty(0, np.int32), np.empty(0, np.float32))
+    unsure, novel, near_anchors = (
+        _Smallest(m_unsure, none),
+        _Smallest(m_novel, none),
+        _Nearest(len(anchors), per_anchor),
+    )
+    worthy, priced = _Smallest(m_worthy, no_worthy_rows()), None
     n_bad, first_bad = 0, -1
     for rows, emb in _eligible_chunks(pool, eligible, with_head.chunk):
-        found = with_head.look(emb, unsure.limit, novel.limit, near_anchors.limit)
+        if m_worthy:
+            priced = PricedChunk(pool.value[rows], worth or FrameWorth(), -worthy.limit)
+        found = with_head.look(emb, unsure.limit, novel.limit, near_anchors.limit, priced)
         if len(found.bad):
             n_bad, first_bad = n_bad + len(found.bad), int(rows[found.bad[0]]) if first_bad < 0 else first_bad
         unsure.add(found.unsure._replace(rows=rows[found.unsure.rows]), found.unsure.margin)
         novel.add(found.novel._replace(rows=rows[found.novel.rows]), found.novel.maxlogit)
         near_anchors.add(found.neighbours._replace(rows=rows[found.neighbours.rows]))
-    return PassResult(unsure.result(), novel.result(), near_anchors.result(), n_bad, first_bad)
+        worthy.add(found.worthy._replace(rows=rows[found.worthy.rows]), -found.worthy.worth)
+    return PassResult(unsure.result(), novel.result(), near_anchors.result(), n_bad, first_bad, worthy.result())
 
 
-class _Smallest:
-    """The m rows with the smallest keys so far, in a buffer that is cut back whenever it has doubled."""
+class _Smallest(Generic[_Rows]):
+    """The m rows with the smallest keys so far, in a buffer that is cut back whenever it has doubled.
 
-    def __init__(self, m: int) -> None:
+    nothing: of the kind of rows that are kept.
+    """
+
+    def __init__(self, m: int, nothing: _Rows) -> None:
         self.m = m
+        self._nothing: _Rows = nothing
         self.limit = np.float32(np.inf if m else -np.inf)  # above this a row cannot be among the m smallest
-        self._parts: list[ScoredRows] = []
+        self._parts: list[_Rows] = []
         self._keys: list[F32Array] = []
         self._held = 0
 
-    def add(self, part: ScoredRows, key: F32Array) -> None:
+    def add(self, part: _Rows, key: F32Array) -> None:
         if len(part.rows):
             self._parts.append(part)
             self._keys.append(key)
@@ -80,8 +107,7 @@ class _Smallest:
                 self._cut()
 
     def _cut(self) -> None:
-        rows, margin, top1, maxlogit = zip(*self._parts, strict=True)
-        held = ScoredRows(np.concatenate(rows), np.concatenate(margin), np.concatenate(top1), np.concatenate(maxlogit))
+        held = type(self._nothing)(*(np.concatenate(column) for column in zip(*self._parts, strict=True)))
         key = np.concatenate(self._keys)
         order = np.lexsort((held.rows, key))[: self.m]
         self._parts, self._keys = [held.at(order)], [key[order]]
@@ -89,11 +115,9 @@ class _Smallest:
         if len(order) == self.m:
             self.limit = key[order[-1]]
 
-    def result(self) -> ScoredRows:
+    def result(self) -> _Rows:
         if not self._parts:
-            return ScoredRows(
-                np.empty(0, np.int64), np.empty(0, np.float32), np.empty(0, np.int32), np.empty(0, np.float32)
-            )
+            return self._nothing
         self._cut()
         return self._parts[0]
 

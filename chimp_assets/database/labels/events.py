@@ -23,9 +23,9 @@ from chimp_assets.database.labels.answers import touched_tracks
 from chimp_assets.database.labels.facts import BatchFacts
 from chimp_assets.database.labels.judgement import judge
 from chimp_assets.database.labels.label_event import EventResult, LabelEvent, Rejection
+from chimp_assets.database.labels.promises.draws import keep_draws
 from chimp_assets.database.labels.rewriting.cutting import REWRITING_KINDS, TrackRewriting
 from chimp_assets.database.labels.rewriting.heirs import keep_following
-from chimp_assets.database.promises.draws import keep_draws
 from chimp_assets.database.schema import annotation
 
 __all__ = [

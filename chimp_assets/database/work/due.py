@@ -21,7 +21,7 @@ from chimp_assets.database.connection.parameters import in_parts
 from chimp_assets.database.individuals.merges import last_merge, root_of, standing_edges
 from chimp_assets.database.labels.answers import effective_answers
 from chimp_assets.database.labels.kinds import NAMING_KINDS
-from chimp_assets.database.promises.looks import held, measures_only
+from chimp_assets.database.labels.promises.looks import held, measures_only
 from chimp_assets.database.tracks.families import reserved_mask
 from chimp_assets.database.work.drifted import acting_since
 from chimp_assets.database.work.embedder_savings import expected_saving

@@ -90,7 +90,10 @@ def read_archive_names(conn: sa.Connection, settings: Settings) -> TrackNaming |
         kept = asked != _NOT_AN_ANIMAL
         track_id, frames, asked = track_id[kept], frames[kept], asked[kept]
     probability, individual_id = first_names(conn, head.model_id, track_id, same)
-    line = audit_line(conn, track_id, probability, individual_id, watermark, same)
+    audit, truth = audit_answers(conn, watermark, same)
+    here, row = located(track_id, audit)
+    here &= probability[row] > 0
+    line = fit(probability[row[here]], individual_id[row[here]] == truth[here])
     return TrackNaming(
         track_id,
         ArchiveNames(frames.astype(np.float64), _chances(line, probability), asked),
@@ -132,18 +135,11 @@ def first_names(
     return probability, individual_id
 
 
-def audit_line(
-    conn: sa.Connection,
-    track_id: I64Array,
-    probability: F64Array,
-    individual_id: I64Array,
-    watermark_seq: int,
-    same: dict[int, int],
-) -> ChanceLine:
-    """How far a head's first names are true, by the audit's answers; p itself without any.
+def audit_answers(conn: sa.Connection, watermark_seq: int, same: dict[int, int]) -> tuple[I64Array, I64Array]:
+    """Tracks of the audit that a person named or called unknown, i64 [k], and who they are, i64 [k], below 0: unknown.
 
-    Only the audit's: it asked whatever a head thought, and no head learned from it. What other lanes asked was chosen
-    by the head, and has taught it since.
+    They alone say how far a head's names are true: the audit asked whatever a head thought, and no head learned from
+    it. What other lanes asked was chosen by the head, and has taught it since. same: `merged_ids`.
     """
     answer = effective_answers().subquery("answer")
     asked, who = columns_of(
@@ -153,10 +149,7 @@ def audit_line(
             audited(answer.c.track_id, watermark_seq, ("audit",), answer.c.annotation_id),
         ),
     )
-    here, row = located(track_id, asked)
-    row, truth = row[here], _merged(who[here], same)
-    named = probability[row] > 0
-    return fit(probability[row][named], individual_id[row][named] == truth[named])
+    return asked, _merged(who, same)
 
 
 def _asked(conn: sa.Connection, track_id: I64Array) -> I8Array:

@@ -1,7 +1,7 @@
 """A promise about the names of the archive: when it is worth testing, what is frozen and drawn, and where it stands.
 
 Belongs here: freezing names, drawing, the questions of a plan, status. Does not belong here: levels, draws, verdicts
-(`acquisition.minutes.promises`), comparing answers as they land (`database.promises.draws`), goals as rows (`goals`).
+(`acquisition.minutes.promises`), goals as rows and comparing answers as they land (`database.labels.promises`).
 
 Each plan tends the promise: it ends what has been overtaken, freezes names where the goal is within reach, and asks the
 next draws. Everything about a look is written in one transaction, draws and all, so that a plan that is killed leaves
@@ -14,7 +14,7 @@ import math
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import sqlalchemy as sa
@@ -38,9 +38,9 @@ from chimp_assets.database.connection.counters import ANNOTATION, take_numbers
 from chimp_assets.database.connection.parameters import rows_in_parts
 from chimp_assets.database.individuals.merges import last_merge, merged_ids
 from chimp_assets.database.labels.answers import effective_answers
-from chimp_assets.database.promises.draws import AnsweredDraw, answered_draws, settle_look, verdict_of
-from chimp_assets.database.promises.goals import NamingGoal, anew, current_goal
-from chimp_assets.database.promises.looks import (
+from chimp_assets.database.labels.promises.draws import AnsweredDraw, answered_draws, settle_look, verdict_of
+from chimp_assets.database.labels.promises.goals import NamingGoal, anew, current_goal
+from chimp_assets.database.labels.promises.looks import (
     NEW_TRACKS,
     PromiseLook,
     changes_since,
@@ -54,6 +54,7 @@ from chimp_assets.loop.minutes.names import TrackNaming, read_archive_names
 from chimp_assets.statistics.betting import answers_to_rarity
 
 if TYPE_CHECKING:
+    from chimp_assets.acquisition.plan import Plan
     from chimp_assets.database.connection.engine import Database
     from chimp_assets.settings import Settings
 
@@ -73,10 +74,28 @@ class PromiseQuestions:
     track_ids: list[int]
     propensity: list[float]
 
-    @property
-    def reasons(self) -> list[str]:
-        """The reason of each, which names nobody."""
-        return [REASON] * len(self.track_ids)
+    def before(self, items: dict[str, Any]) -> dict[str, Any]:
+        """The columns of a round's items with these first. What else would have been asked of their tracks is not."""
+        if not self.track_ids:
+            return items
+        mine = set(self.track_ids)
+        pairs = zip(items["track_ids"], items["other_track_ids"], strict=True)
+        kept = [row for row, asked in enumerate(pairs) if not mine & set(asked)]
+        n = len(self.track_ids)
+        first: dict[str, list[Any]] = {
+            "track_ids": self.track_ids,
+            "other_track_ids": [None] * n,
+            "lanes": [t.PROMISE] * n,
+            "propensity": self.propensity,
+            "reasons": [REASON] * n,
+        }
+        return items | {name: [*first[name], *(items[name][row] for row in kept)] for name in first}
+
+    def counted(self, made: Plan, track_id: I64Array) -> dict[str, int]:
+        """Items of each lane that asks for names. made: the plan of the other lanes; track_id: i64, of its items."""
+        lanes = [lane for lane, one in zip(made.lanes, track_id.tolist(), strict=True) if one not in self.track_ids]
+        lanes += [t.PROMISE] * len(self.track_ids)
+        return {lane: lanes.count(lane) for lane in sorted(set(lanes))}
 
 
 @dataclass(frozen=True)
@@ -398,7 +417,7 @@ def _sentence(
     if state == "failed" and look is not None:
         return (
             f"Not shown: {what}. Of {look.n_answered} names drawn from those of {look.frozen_at:%Y-%m-%d}"
-            f" {look.n_wrong} were wrong. Those answers teach now; names are tested again after {BETWEEN_LOOKS} more.{now}"
+            f" {look.n_wrong} were wrong. Those answers teach now; after {BETWEEN_LOOKS} more a test begins.{now}"
         )
     if state == "ended" and look is not None and ended is not None:
         day = "" if ended[1] is None else f" on {ended[1]:%Y-%m-%d}"

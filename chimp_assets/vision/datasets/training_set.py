@@ -22,7 +22,7 @@ from chimp_assets.database.connection.parameters import rows_in_parts
 from chimp_assets.database.individuals.merges import last_merge
 from chimp_assets.database.labels.answers import effective_answers
 from chimp_assets.database.labels.events import last_seq
-from chimp_assets.database.promises.looks import holds_back
+from chimp_assets.database.labels.promises.looks import holds_back
 from chimp_assets.database.tracks.families import measured_mask, reserved_mask
 from chimp_assets.vision.models.checkpoint import ModelError, content_hash, read_checked
 

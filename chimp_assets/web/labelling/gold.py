@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 import random
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -20,8 +21,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
 import sqlalchemy as sa
 
+from chimp_assets.acquisition.lanes.frames import frames_reason
+from chimp_assets.acquisition.minutes.worth import FrameWorth
 from chimp_assets.database import schema as t
 from chimp_assets.database.connection.engine import Database
 from chimp_assets.database.individuals.merges import merged_ids
@@ -40,15 +44,17 @@ _LIKE = 40
 _ASKED = 10_000
 """Newest gold of a person that is read."""
 _WAVERS = re.compile(r"The model wavers between .+ \(\d+%\) and .+ \(\d+%\)\.")
+_FRAMES = re.compile(r"\d[\d,]* frames? for some \d+ seconds: the model says .+ \(\d+%\)\..*")
 _LOOKS = re.compile(r"(Looks like ).+(, of whom \d[\d,]* tracks? (?:is|are) named so far\.)")
 
 
 @dataclass(frozen=True)
 class _Sureness:
-    """The head's first two names for a track. margin: the difference of their probabilities."""
+    """The head's first two names for a track, of so many frames. margin: the difference of their probabilities."""
 
     names: tuple[str, ...] = ()
     probabilities: tuple[float, ...] = ()
+    frames: int = 0
 
     @property
     def margin(self) -> float:
@@ -91,9 +97,10 @@ class Gold:
             return list(questions)
         with self._db.read() as conn:
             sure = _surenesses(conn, list(given.values()))
+            worth = _worth(conn, [q for q in questions if q.item_id in given])
 
         def gold(q: LabellingQuestion, track_id: int) -> LabellingQuestion:
-            reason = _reason(q.reason, sure.get(track_id))
+            reason = _reason(q.reason, sure.get(track_id), worth.get(q.round_id))
             return replace(q, track_id=track_id, reason=q.reason if reason is None else reason, as_new=True)
 
         return [gold(q, given[q.item_id]) if q.item_id in given else q for q in questions]
@@ -223,15 +230,28 @@ def is_gold(shown: str | None) -> bool:
     return Shown.of(shown).mode == GOLD
 
 
-def _reason(reason: str, sure: _Sureness | None) -> str | None:
+def _worth(conn: sa.Connection, questions: Sequence[LabellingQuestion]) -> dict[int, FrameWorth]:
+    """What the plans of some questions took frames to be worth, by round; of those whose reasons say so."""
+    rounds = sorted({q.round_id for q in questions if _FRAMES.fullmatch(q.reason)})
+    c = t.acquisition_round.c
+    rows = conn.execute(sa.select(c.round_id, c.policy).where(c.round_id.in_(rounds))) if rounds else ()
+    return {row.round_id: FrameWorth.kept(json.loads(row.policy)) for row in rows}
+
+
+def _reason(reason: str, sure: _Sureness | None, worth: FrameWorth | None = None) -> str | None:
     """The reason of the replaced item, with the head's names for the gold track. None if the reason names somebody and
-    the head has no name.
+    the head has no name. worth: of the item's plan, which says how many seconds the answer takes.
     """
     names, shares = (sure.names, sure.probabilities) if sure else ((), ())
     if _WAVERS.fullmatch(reason):
         if len(names) < 2:
             return None
         return f"The model wavers between {names[0]} ({shares[0]:.0%}) and {names[1]} ({shares[1]:.0%})."
+    if _FRAMES.fullmatch(reason):
+        if sure is None or not names:
+            return None
+        p, price = np.array([shares[0]], np.float32), worth or FrameWorth()
+        return frames_reason(sure.frames, float(price.seconds(p)[0]), names[0], float(p[0]), bool(price.counts(p)[0]))
     looks = _LOOKS.fullmatch(reason)
     if looks:
         return f"{looks[1]}{names[0]}{looks[2]}" if names else None
@@ -242,10 +262,12 @@ def _surenesses(conn: sa.Connection, track_ids: Sequence[int]) -> dict[int, _Sur
     head = champion_head(conn)
     if head is None:
         return {}
-    p, i = t.prediction.c, t.individual.c
+    p, i, said = t.prediction.c, t.individual.c, t.individual.alias("said").c
     rows = conn.execute(
-        sa.select(p.track_id, p.probability, i.anim_id, i.name)
-        .join_from(t.prediction, t.individual, i.individual_id == p.individual_id)
+        sa.select(p.track_id, p.probability, i.anim_id, i.name, t.track.c.n_detections)
+        .join_from(t.prediction, said.individual_id.table, said.individual_id == p.individual_id)
+        .join(t.individual, i.individual_id == sa.func.coalesce(said.same_as_id, said.individual_id))
+        .join(t.track, t.track.c.track_id == p.track_id)
         .where(p.model_id == head["head_id"], p.track_id.in_(sorted(set(track_ids))), p.rank <= 2)
         .order_by(p.track_id, p.rank)
     )
@@ -253,6 +275,9 @@ def _surenesses(conn: sa.Connection, track_ids: Sequence[int]) -> dict[int, _Sur
     for row in rows:
         one = found.get(row.track_id, _Sureness())
         found[row.track_id] = _Sureness(
-            (*one.names, row.name or row.anim_id), (*one.probabilities, float(row.probability))
+            # As a plan calls them: another way of naming would tell gold from the rest.
+            (*one.names, f"{row.name} ({row.anim_id})" if row.name else row.anim_id),
+            (*one.probabilities, float(row.probability)),
+            row.n_detections,
         )
     return found

@@ -10,10 +10,13 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from chimp_assets.acquisition.minutes.calibration import ChanceLine
+from chimp_assets.acquisition.minutes.prices import Prices
+from chimp_assets.acquisition.minutes.worth import FrameWorth
 from chimp_assets.acquisition.pool import LinearHead
 from chimp_assets.acquisition.pool_pass.on_torch import on_torch
 from chimp_assets.acquisition.pool_pass.one_pass import PassResult, one_pass
-from chimp_assets.acquisition.scores import score
+from chimp_assets.acquisition.scores import class_probabilities, score
 from chimp_assets_tests.acquisition.pools import planted
 
 
@@ -49,14 +52,53 @@ def test_the_streaming_pass_equals_sorting_everything(
     np.testing.assert_allclose(found.margin, np.sort(margin)[: len(found.rows)], atol=max(2e-6, rounding))
 
 
+@settings(max_examples=60, deadline=None)
+@given(
+    n=st.integers(1, 900),
+    m=st.integers(1, 40),
+    seed=st.integers(0, 10_000),
+    sharpness=st.sampled_from([0.01, 0.3, 1.0, 30.0]),
+    threshold=st.sampled_from([0.0, 0.3, 0.9, 0.999, 2.0]),
+    line=st.sampled_from([ChanceLine(), ChanceLine(-1.0, 0.6), ChanceLine(0.5, 0.0)]),
+    prices=st.sampled_from([Prices(), Prices(right=9.0)]),
+    equal=st.booleans(),
+)
+def test_the_rows_worth_most_are_those_of_sorting_everything(
+    n: int, m: int, seed: int, sharpness: float, threshold: float, line: ChanceLine, prices: Prices, equal: bool
+) -> None:
+    """A bound that is too tight loses the longest tracks; ties go by row, or a plan would depend on the chunk."""
+    pool, head, _ = planted(n, seed=seed)
+    rng = np.random.default_rng(seed)
+    frames = np.ones(n) if equal else np.ceil(np.exp(rng.normal(3, 1, n)))
+    pool = dataclasses.replace(pool, value=frames.astype(np.float32))
+    extra = rng.standard_normal((1500, 16)).astype(np.float32)
+    head = LinearHead(np.concatenate([head.weight, extra]) * np.float32(sharpness), np.zeros(1505, np.float32))
+    eligible, asked = rng.random(n) < 0.7, FrameWorth(threshold, line, prices)
+    found = one_pass(pool, head, eligible, 0, m_worthy=m, worth=asked).worthy
+    probability = class_probabilities(pool.emb, head).max(axis=1)
+    worth = np.where(eligible, asked.of(pool.value, probability), -np.inf)
+    assert len(found.rows) == len(set(found.rows.tolist())) == min(m, int(eligible.sum()))
+    assert eligible[found.rows].all()
+    assert (found.rows == found.rows[np.lexsort((found.rows, -found.worth))]).all()
+    np.testing.assert_array_equal(found.worth, asked.of(pool.value[found.rows], found.probability))
+    np.testing.assert_allclose(found.probability, probability[found.rows], atol=2e-5)
+    # At the threshold rounding decides whether a name counts; everywhere else the same worths as of a full sort.
+    unsure = np.abs(asked.line.of(probability.astype(float)) - threshold) < 1e-4
+    if not unsure.any():
+        np.testing.assert_allclose(found.worth, np.sort(worth)[::-1][: len(found.rows)], rtol=2e-2)
+    whole = one_pass(pool, head, eligible, 0, m_worthy=n, worth=asked).worthy
+    np.testing.assert_array_equal(found.rows, whole.rows[: len(found.rows)])
+
+
 def test_a_row_that_is_not_finite_is_never_a_candidate() -> None:
     """nan compares with nothing: a broken crop must not come out as the most uncertain track."""
     pool, head, _ = planted(30)
     emb = pool.emb.copy()
     emb[4] = np.nan
-    found = one_pass(dataclasses.replace(pool, emb=emb), head, np.ones(30, bool), 30).unsure
-    assert len(found.rows) == 29
-    assert 4 not in found.rows
+    found = one_pass(dataclasses.replace(pool, emb=emb), head, np.ones(30, bool), 30, m_worthy=30)
+    for rows in (found.unsure.rows, found.worthy.rows):
+        assert len(rows) == 29
+        assert 4 not in rows
 
 
 def test_a_head_of_another_embedder_is_refused() -> None:
@@ -93,8 +135,10 @@ def test_torch_finds_what_numpy_finds(device: str, chunk: int, seed: int, sharpn
         made.chunk = chunk
         return made
 
-    ours = one_pass(pool, head, eligible, 40, 30, anchors, 8)
-    theirs = one_pass(pool, head, eligible, 40, 30, anchors, 8, in_chunks)  # type: ignore[arg-type]
+    pool = dataclasses.replace(pool, value=np.ceil(np.exp(rng.normal(3, 1, 700))).astype(np.float32))
+    asked = FrameWorth(0.95, ChanceLine(-0.3, 0.8))
+    ours = one_pass(pool, head, eligible, 40, 30, anchors, 8, m_worthy=40, worth=asked)
+    theirs = one_pass(pool, head, eligible, 40, 30, anchors, 8, in_chunks, 40, asked)  # type: ignore[arg-type]
     assert (theirs.n_bad, theirs.first_bad) == (ours.n_bad, ours.first_bad)
     assert _keys(ours)[3].shape == (48,)
     for mine, other in zip(_keys(ours), _keys(theirs), strict=True):
@@ -107,6 +151,12 @@ def test_torch_finds_what_numpy_finds(device: str, chunk: int, seed: int, sharpn
         a, b = (np.array(places) for places in zip(*both, strict=True))
         np.testing.assert_array_equal(mine.top1[a], other.top1[b])
         np.testing.assert_allclose(mine.maxlogit[a], other.maxlogit[b], rtol=1e-4, atol=1e-5)
+    where = {row: place for place, row in enumerate(ours.worthy.rows.tolist())}
+    both = [(where[row], place) for place, row in enumerate(theirs.worthy.rows.tolist()) if row in where]
+    assert len(both) >= 37
+    a, b = (np.array(places) for places in zip(*both, strict=True))
+    np.testing.assert_array_equal(ours.worthy.top1[a], theirs.worthy.top1[b])
+    np.testing.assert_allclose(ours.worthy.probability[a], theirs.worthy.probability[b], rtol=1e-4, atol=1e-5)
 
 
 def _keys(found: PassResult) -> list[np.ndarray]:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import sqlalchemy as sa
 from fastapi import FastAPI
 
+from chimp_assets.acquisition.lanes.frames import frames_reason
+from chimp_assets.acquisition.minutes.prices import Prices
+from chimp_assets.acquisition.minutes.worth import FrameWorth
 from chimp_assets.database import schema as t
 from chimp_assets.database.labels.events import record_events
 from chimp_assets.home import Home
@@ -94,6 +100,30 @@ def test_a_gold_question_looks_like_any_other(study: Home, make_app: Callable[..
     assert len({tuple(sorted(item)) for item in items}) == 1
     named = [item for item in known if item["lane"] == "boundary"]
     assert all(f"({item['candidates'][0]['probability']:.0%})" in item["reason"] for item in named)
+
+
+def test_gold_names_frames_seconds_and_whom_the_model_says_like_any_other(
+    study: Home, make_app: Callable[..., FastAPI]
+) -> None:
+    """A track of 40 frames beside "412 frames", or another price for the same chance, gives gold away."""
+    with study.database.write() as conn:
+        q = t.acquisition_queue.c
+        long_ago = frames_reason(412, 3.0, "Gremlin (GM)", 0.63, False)
+        conn.execute(sa.update(t.acquisition_queue).where(q.lane == "boundary").values(lane="frames", reason=long_ago))
+        worth = FrameWorth(0.8, prices=Prices(right=3.0, other=9.0))
+        policy = json.dumps({"worth": dataclasses.asdict(worth)})
+        conn.execute(sa.update(t.acquisition_round).values(policy=policy))
+    items = claim(Browser(make_app(gold_first_share=0.5)).sign_in("ida"), 40)
+    known = [item for item in items if item["track_id"] in gold_of(study) and item["lane"] == "frames"]
+    assert len(known) >= 5
+    said = set()
+    for item in known:
+        first = item["candidates"][0]
+        p = np.array([first["probability"]], np.float32)
+        counts = bool(p[0] >= 0.8)
+        assert item["reason"] == frames_reason(2, float(worth.seconds(p)[0]), "Fifi (FF)", float(p[0]), counts)
+        said.add((item["reason"].split(":")[0], counts))
+    assert len(said) > 2, "prices and the threshold play no part here"
 
 
 @pytest.mark.parametrize(("n", "share"), [(500, 0.3), (12, 0.3), (500, 0.05), (40, 0.9), (1, 0.3)])

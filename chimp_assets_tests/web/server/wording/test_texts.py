@@ -47,6 +47,9 @@ def test_people_get_the_language_they_chose_or_their_browser_prefers(cookie: str
 
 SAID = {
     "The model wavers between Fifi (FF) (41%) and Flo (FLO) (38%).": "Fifi (FF) (41 %) et Flo (FLO) (38 %)",
+    "1,250 frames for some 3 seconds: the model says Fifi (FF) (63%).": "1\N{NO-BREAK SPACE}250 images pour quelque 3",
+    "1 frame for some 4 seconds: the model says Fifi (FF) (97%). That name counts already; you are asked because so"
+    " many frames would be wrong with it.": "le modèle dit Fifi (FF) (97 %). Ce nom compte déjà",
     "The most typical of 1,250 tracks that look alike, none of them asked before.": "1\N{NO-BREAK SPACE}250 pistes",
     "Harms a protected slice: sex F loses 12.5% of 40 audit tracks (5% may be lost); 80.0% against 81.5% of champion 3"
     " on the same 200 audit tracks.": "sexe F perd 12,5 % de 40",

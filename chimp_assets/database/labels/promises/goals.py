@@ -13,8 +13,8 @@ import sqlalchemy as sa
 from chimp_assets.database.connection.bulk import insert_one
 from chimp_assets.database.connection.counters import ANNOTATION, take_numbers
 from chimp_assets.database.connection.engine import Database
+from chimp_assets.database.labels.promises.looks import end_look, newest_look
 from chimp_assets.database.people.users import user_id_of
-from chimp_assets.database.promises.looks import end_look, newest_look
 from chimp_assets.database.schema import promise
 from chimp_assets.errors import ChimpError
 from chimp_assets.settings import Settings

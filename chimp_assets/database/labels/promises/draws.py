@@ -22,7 +22,13 @@ from chimp_assets.database.connection.parameters import rows_in_parts
 from chimp_assets.database.individuals.merges import merged_ids
 from chimp_assets.database.labels.answers import OTHER_ROLES, ROLE_ORDER
 from chimp_assets.database.labels.kinds import ANSWER_KINDS, NAMING_KINDS
-from chimp_assets.database.promises.looks import PromiseLook, newest_look, now_utc, teaches_from, withdraw_questions
+from chimp_assets.database.labels.promises.looks import (
+    PromiseLook,
+    newest_look,
+    now_utc,
+    teaches_from,
+    withdraw_questions,
+)
 from chimp_assets.database.schema import (
     GRID,
     annotation,
