@@ -23,8 +23,8 @@ MOST_ANSWERS = 60
 """Of the expert after the wanted trainings."""
 MOST_SECONDS = 75.0
 """Of this part on the clock: the demo has eight minutes."""
-QUIET_SECONDS = 12.0
-"""Without anything to answer, after which nothing more is expected."""
+QUIET_ROUNDS = 12
+"""Of about a second each, without anything to answer, after which nothing more is expected."""
 SETTLED = ("kept",)
 
 
@@ -40,8 +40,8 @@ def keep_promise(
 
     tend: called once a second; settled: whether models and plans agree with the answers so far.
     """
-    began = last = time.monotonic()
-    answered = 0
+    began = time.monotonic()
+    answered = quiet = 0
     while True:
         tend()
         with home.database.read() as conn:
@@ -49,30 +49,28 @@ def keep_promise(
             ready = settled(conn)
             names, tests = _waiting(conn)
             trainable = due.labels_due(conn, home.settings, datetime.now(UTC)).due
-        now = time.monotonic()
         promise = goal.promise if goal is not None else None
         if promise is not None and promise.state in SETTLED:
             tell(f"the promise is kept: {promise.n_answered} audits, {promise.n_wrong} wrong")
             return goal
-        if answered >= MOST_ANSWERS or now - began > MOST_SECONDS or now - last > QUIET_SECONDS:
+        if answered >= MOST_ANSWERS or time.monotonic() - began > MOST_SECONDS or quiet > QUIET_ROUNDS:
             tell(f"the demo has answered enough: {answered} more")
             return goal
+        quiet += 1
         tested = promise is not None and promise.state == "auditing"
         if tested and tests:
             # Only what the test waits for: other names would teach a new head, which ends the test.
             answered += sum(expert.answer_queue(min(tests, MOST_ANSWERS - answered), (t.PROMISE,)).values())
-            last = time.monotonic()
+            quiet = 0
         elif not tested and ready and not trainable:
             if volunteers is not None and (theirs := volunteers.answer_queue()):
                 tell(f'volunteers answered "is this …?" {theirs} times')
-                last = time.monotonic()
-            elif goal is not None and goal.reached:
-                pass  # the next plan begins the test
+                quiet = 0
             elif names:
                 answered += sum(expert.answer_queue(min(names, MOST_ANSWERS - answered)).values())
-                last = time.monotonic()
+                quiet = 0
         elif not ready or trainable:
-            last = now
+            quiet = 0
         time.sleep(1.0)
 
 

@@ -66,7 +66,7 @@ low_water = 4
 # A third of all is asked only to measure: a demo must show its truth with few tracks. An institute needs less.
 audit_reserve = 0.33
 cold_shares = {{ typical = 0.62, audit = 0.38 }}
-warm_shares = {{ boundary = 0.62, audit = 0.38 }}
+warm_shares = {{ frames = 0.62, audit = 0.38 }}
 
 [head]
 min_labels = 10
@@ -186,7 +186,7 @@ def _alone(home: Home) -> Iterator[None]:
 def _drive(home: Home, truth_file: Path, rounds: int, story: Story, promise: bool, volunteers: int) -> None:
     """Runs the daemon and the expert until the wanted trainings are decided and the queue is ranked, and then, if
     wanted, until the promise is kept."""
-    from chimp_assets.database.promises.goals import set_goal
+    from chimp_assets.database.labels.promises.goals import set_goal
     from chimp_assets.demo.end import keep_promise
     from chimp_assets.demo.expert import SimulatedExpert
     from chimp_assets.demo.lives import record_lives

@@ -15,8 +15,8 @@ import sqlalchemy as sa
 from chimp_assets.acquisition.minutes.forecasts import PaceRange, pace_range, paces
 from chimp_assets.acquisition.minutes.goal import Goal
 from chimp_assets.database import schema as t
-from chimp_assets.database.promises.draws import answered_draws, verdict_of
-from chimp_assets.database.promises.looks import changes_since, newest_look
+from chimp_assets.database.labels.promises.draws import answered_draws, verdict_of
+from chimp_assets.database.labels.promises.looks import changes_since, newest_look
 
 NEWEST_FORECASTS = 200
 SAME_ARCHIVE = 0.02

@@ -25,7 +25,7 @@ from chimp_assets.acquisition.minutes.goal import (
 )
 from chimp_assets.arrays import F64Array, I8Array
 from chimp_assets.database import schema as t
-from chimp_assets.database.promises.goals import current_goal
+from chimp_assets.database.labels.promises.goals import current_goal
 from chimp_assets.loop.minutes.names import TrackNaming, read_archive_names
 
 if TYPE_CHECKING:
