@@ -17,7 +17,7 @@ from chimp_assets.database.work import due
 from chimp_assets.demo.expert import SimulatedExpert
 from chimp_assets.demo.volunteers import SimulatedVolunteers
 from chimp_assets.home import Home
-from chimp_assets.insight.labelling.goal import ArchiveGoal, archive_goal
+from chimp_assets.insight.goal import ArchiveGoal, archive_goal
 
 MOST_ANSWERS = 60
 """Of the expert after the wanted trainings."""

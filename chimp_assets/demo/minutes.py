@@ -17,7 +17,7 @@ from chimp_assets.acquisition.minutes.prices import Prices
 from chimp_assets.acquisition.ridge import fit_ridge
 from chimp_assets.database import schema as t
 from chimp_assets.demo.expert import PROPOSED, ExpertAnswer, SimulatedExpert, price_of
-from chimp_assets.insight.labelling.goal import ArchiveGoal, archive_goal
+from chimp_assets.insight.goal import ArchiveGoal, archive_goal
 
 if TYPE_CHECKING:
     from chimp_assets.archive.storage.store import BlobStore

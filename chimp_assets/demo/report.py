@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from chimp_assets.console.goal import promise_line
 from chimp_assets.console.output import say, styled
+from chimp_assets.console.status import promise_line
 from chimp_assets.console.tables import print_facts, print_table
 from chimp_assets.console.words import counts_in_words
 from chimp_assets.database import schema as t

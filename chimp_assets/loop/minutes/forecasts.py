@@ -1,7 +1,7 @@
 """Where the archive stands on its way to the goal, and what is left: measured once, kept as a row, read by pages.
 
 Belongs here: the forecast of now, its row. Does not belong here: its arithmetic (`acquisition.minutes`), the names of
-the archive (`names`), what pages and commands make of the rows (`insight.labelling.goal`).
+the archive (`names`), what pages and commands make of the rows (`insight.goal`).
 """
 
 from __future__ import annotations

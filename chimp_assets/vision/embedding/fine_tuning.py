@@ -25,6 +25,7 @@ from chimp_assets.acquisition.minutes.embedders import MinutesSaved, held_out_ch
 from chimp_assets.acquisition.minutes.prices import Prices
 from chimp_assets.database.work.due import ONNX_BACKBONE
 from chimp_assets.statistics.blocks import paired_gain
+from chimp_assets.vision.datasets.remaining import frames_of_tracks, work_to_do
 from chimp_assets.vision.datasets.roles import DayRoles, roles_of_days
 from chimp_assets.vision.datasets.training_set import Members, read_members
 from chimp_assets.vision.embedding.backbones import SMALL, backbone_of, load_imagenet, load_weights
@@ -32,7 +33,6 @@ from chimp_assets.vision.embedding.crop_file import CropFile, CropRows, crops_on
 from chimp_assets.vision.embedding.embedder import Embedder, load_embedder
 from chimp_assets.vision.embedding.inference import track_vectors
 from chimp_assets.vision.embedding.metric_learning import Crops, LearningResult, Recipe, learn
-from chimp_assets.vision.embedding.remaining import frames_of_tracks, work_to_do
 from chimp_assets.vision.learning.checkpoints import TrainingCheckpoints, TrainingState
 from chimp_assets.vision.learning.device import device_of
 from chimp_assets.vision.learning.ranks import ALONE, Ranks

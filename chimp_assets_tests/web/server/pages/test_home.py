@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import sqlalchemy as sa
 
-from chimp_assets.console.goal import goal_lines
+from chimp_assets.console.status import goal_lines
 from chimp_assets.database import schema as s
 from chimp_assets.database.labels.events import record_events
+from chimp_assets.insight.goal import MinutesToGo, archive_goal
 from chimp_assets.insight.labelling import progress
-from chimp_assets.insight.labelling.goal import MinutesToGo, archive_goal
 from chimp_assets_tests.database.world import event, plan_pairs, track
 
 LONG_AGO, LONG_AHEAD = datetime(2020, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)

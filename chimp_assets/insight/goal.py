@@ -1,7 +1,7 @@
 """How far the archive is named, what is left until the goal, and whether the promise stands: what people see of it.
 
 Belongs here: reading kept forecasts and promises. Does not belong here: measuring (`loop.minutes.forecasts`), sentences
-(`console`, `web`), the rest of the first page (`progress`).
+(`console`, `web`), the rest of the first page (`labelling.progress`).
 """
 
 from __future__ import annotations

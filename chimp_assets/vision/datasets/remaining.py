@@ -1,6 +1,6 @@
 """What is left to be named, for the comparison of two embedders: from the newest forecast.
 
-Belongs here: reading it. Does not belong here: forecasting (`chimp_assets.loop.minutes`), comparing (`fine_tuning`).
+Belongs here: reading it. Does not belong here: forecasting (`loop.minutes`), comparing (`vision.embedding`).
 """
 
 from __future__ import annotations
