@@ -26,8 +26,11 @@ def tested(half_named, monkeypatch):  # noqa: F811
                 merge_watermark=0, state="auditing", n_answered=0, n_wrong=0, wealth=1.0, frozen_at=THEN,
             )
         )  # fmt: skip
+        # Two hundred draws, so that one answer decides nothing.
+        tracks = [gone[0], *(gone[2 + n % 10] for n in range(199))]
         drawn = [
-            {"look_id": 1, "draw_no": n, "track_id": gone[0], "individual_id": who, "source": "model"} for n in (0,)
+            {"look_id": 1, "draw_no": n, "track_id": track_id, "individual_id": who, "source": "model"}
+            for n, track_id in enumerate(tracks)
         ]
         conn.execute(sa.insert(t.promise_draw), drawn)
     write_round(
