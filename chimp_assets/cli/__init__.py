@@ -22,6 +22,7 @@ from chimp_assets.cli import (
     individuals,
     labels,
     loop,
+    promise,
     questions,
     times,
     up,
@@ -53,6 +54,7 @@ for noun, group in {
     "models": models,
     "detector": detectors,
     "drift": drift,
+    "promise": promise,
 }.items():
     app.add_typer(group.app, name=noun, rich_help_panel="Groups of commands")
 

@@ -224,12 +224,14 @@ def demo(
         Path | None, typer.Option(help="Folder with one folder of face photographs for each individual.")
     ] = None,
     rounds: Annotated[int, typer.Option(min=1, help="Trainings to wait for.")] = 3,
+    promise: Annotated[bool, typer.Option(help="Go on until the promise about the names is kept.")] = True,
+    volunteers: Annotated[int, typer.Option(min=0, max=2, help='Simulated people who answer "is this X?".')] = 2,
     json: Json = False,
 ) -> None:
     """Watch the whole loop on a generated archive: real video, real daemon, a simulated expert who sometimes errs."""
     from chimp_assets.demo.run import run_demo
 
-    run_demo(home, faces=faces, rounds=rounds, json=json)
+    run_demo(home, faces=faces, rounds=rounds, json=json, promise=promise, volunteers=volunteers)
 
 
 def web_ui_lines(home: Home, host: str, port: int) -> list[str]:

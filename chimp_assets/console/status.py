@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from chimp_assets.acquisition.returns.words import saving_in_words
 from chimp_assets.console.files import show_left_behind
-from chimp_assets.console.goal import goal_lines
 from chimp_assets.console.labels import agreement_in_words
 from chimp_assets.console.output import say, styled
 from chimp_assets.console.tables import print_facts, print_table
@@ -17,6 +16,7 @@ from chimp_assets.console.words import accuracy_in_words, counted, counts_in_wor
 if TYPE_CHECKING:
     from chimp_assets.database.footage.passed_over import PassedOverFiles
     from chimp_assets.database.work.pace import DecodingPace
+    from chimp_assets.insight.goal import ArchiveGoal, MinutesToGo, PromiseState
     from chimp_assets.insight.status import HeadStatus, LabelReturns, LabelsToReview, Status
     from chimp_assets.insight.volunteers import VolunteerWork
     from chimp_assets.loop.evidence import NamedMergeProposal
@@ -96,6 +96,65 @@ def bought_lines(bought: LabelReturns | None) -> list[str]:
     if "all" in bought.says_stop:
         lines.append("The newest heads agree on nearly all tracks that nobody has answered.")
     return lines
+
+
+def goal_lines(found: ArchiveGoal | None) -> list[str]:
+    """The goal first, then where the archive stands, then the promise; nothing where nothing was forecast."""
+    if found is None:
+        return []
+    goal, frames = found.goal, found.frames
+    lines = [
+        f"Goal: {goal.named:.0%} of the frames named, at most {goal.error:.0%} of the names wrong: {_left(found)}.",
+        f"Named: {frames.named:.0%} of the frames ({frames.by_person:.0%} by a person, {frames.by_page:.0%} on pages"
+        f" and by volunteers, {frames.by_machine:.0%} by the machine), of which {found.expected_error:.1%} are expected"
+        f" to be wrong, after {minutes_in_words(found.spent_minutes)} of answers.",
+    ]
+    if found.alone is None and frames.nameless > 0:
+        lines.append(f"Of {frames.nameless:.0%} of the frames people have said that they can name nobody.")
+    lines.append(promise_line(found.promise))
+    return lines
+
+
+def _left(found: ArchiveGoal) -> str:
+    if found.alone is None:
+        return "no number of answers reaches it"
+    if found.reached:
+        return "within reach, only the test of the names is left"
+    alone = f"{minutes_range(found.alone)} of yours to go"
+    if found.alone.low is None:
+        alone += " if answers taught nothing"
+    if found.helped is None or found.helped.high >= found.alone.high:
+        return alone
+    return f"{alone}, {minutes_range(found.helped)} with two volunteers"
+
+
+def minutes_range(found: MinutesToGo) -> str:
+    """12 to 15 minutes; at most 71 minutes, where nothing is known of how much answers teach."""
+    high = minutes_in_words(found.high)
+    if found.low is None:
+        return f"at most {high}"
+    return high if round(found.low) == round(found.high) else f"{round(found.low):,} to {high}"
+
+
+def minutes_in_words(minutes: float) -> str:
+    """1 minute, 71 minutes; below half a minute: less than a minute."""
+    return "less than a minute" if minutes < 0.5 else counted(round(minutes), "minute", "minutes")
+
+
+def promise_line(promise: PromiseState | None) -> str:
+    """What is known of the promise, in one sentence."""
+    if promise is None:
+        return "Promise: the names have not been tested yet."
+    wrong = f"{promise.n_wrong} wrong"
+    if promise.state == "auditing":
+        return f"Promise: {promise.n_answered} of some {promise.n_draws} audits answered, {wrong}."
+    asked = f"{promise.n_answered} audits, {wrong}"
+    if promise.state == "kept":
+        bound = "" if promise.error_bound is None else f": at most {promise.error_bound:.1%} of the names are wrong"
+        return f"Promise: kept since {promise.since:%Y-%m-%d %H:%M} UTC{bound} ({asked})."
+    if promise.state == "failed":
+        return f"Promise: not kept at look {promise.look_no} ({asked}); the answers teach, and the next look follows."
+    return f"Promise: ended on {promise.since:%Y-%m-%d %H:%M} UTC: {promise.end_reason or 'names have changed'}."
 
 
 def proposal_line(merge: NamedMergeProposal) -> str:

@@ -1283,6 +1283,7 @@ promise_look = Table(
     Column("decided_at", UtcDateTime),
     Column("ended_at", UtcDateTime),
     Column("end_reason", Unicode(500)),
+    Column("teaches_from_seq", BigInteger, comment="labels from this seq on: its answers teach; null: they do not yet"),
     UniqueConstraint("promise_id", "look_no", name="uq_promise_look_no"),
     _one_of("state", PROMISE_STATES),
     comment="each time the names were frozen and a fresh sample of them was asked",

@@ -9,16 +9,19 @@ from __future__ import annotations
 import uuid
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import sqlalchemy as sa
 
+from chimp_assets.acquisition.minutes.prices import Prices
 from chimp_assets.database import schema as t
 from chimp_assets.database.connection.engine import Database
+from chimp_assets.database.connection.parameters import in_parts
 from chimp_assets.database.individuals.biographies import upsert_individuals
 from chimp_assets.database.labels.events import LabelEvent, record_events
 from chimp_assets.database.labels.label_event import EventResult
+from chimp_assets.database.labels.shown import written
 from chimp_assets.database.people.users import DEFAULT_EXPERT, ensure_default_users
 from chimp_assets.database.work.queue import QueueItem, claim
 from chimp_assets.demo.truth import ArchiveTruth, TrueAnimal, TrueVideo
@@ -34,6 +37,10 @@ MIN_MATCHED = 0.4
 MIXED = 0.6
 """Two animals share a track about equally if the second has at least this share of the boxes of the first."""
 
+PROPOSED = 5
+"""Names that a page proposes."""
+
+_BLIND_LANES = (*t.MEASURING_LANES, t.PROMISE)
 _NAMESPACE = uuid.UUID("6f0c1a52-6d0b-5c5e-9a55-5f3b5d0a7c11")
 _TRACKS_PER_QUERY = 400
 
@@ -54,7 +61,7 @@ class SimulatedExpert:
     """Answers tracks from the truth. The same track gets the same answer whenever and however often it is asked.
 
     wrong: share of animals that get another animal's name (a close relative's if there is one).
-    unknown: share of animals that the expert does not recognise.
+    unknown: share of animals that the expert does not recognise. prices: seconds of each kind of answer.
     """
 
     def __init__(
@@ -66,11 +73,13 @@ class SimulatedExpert:
         unknown: float = 0.05,
         name: str = DEFAULT_EXPERT,
         lease_minutes: float = 15.0,
+        prices: Prices | None = None,
     ) -> None:
         if min(wrong, unknown) < 0 or wrong + unknown > 1:
             raise ValueError(f"error rates {wrong} and {unknown} are no shares")
         self.db, self.truth, self.seed, self.name = db, truth, seed, name
         self.wrong, self.unknown, self.lease_minutes = wrong, unknown, lease_minutes
+        self.prices = prices or Prices()
         self._videos = {video.uri: video for video in truth.videos}
         self._introduced = False
 
@@ -101,8 +110,12 @@ class SimulatedExpert:
         return claim(self.db, self.name, n, self.lease_minutes, lanes)
 
     def stored(self, events: list[LabelEvent]) -> list[EventResult]:
-        """The results of answers, once they are stored."""
-        return record_events(self.db, events)
+        """The results of answers, once they are stored with what a page would have shown."""
+        proposed = self._proposed([event.track_id for event in events if event.track_id is not None])
+        return record_events(
+            self.db,
+            [replace(event, shown=_shown(event.lane, proposed.get(event.track_id or 0, []))) for event in events],
+        )
 
     def answer(self, track_id: int) -> ExpertAnswer:
         """The answer for one track, with the expert's errors. Raises ExpertError if there is no such track."""
@@ -183,6 +196,7 @@ class SimulatedExpert:
                 )
             }
         names = {i.anim_id: i.name for i in self.truth.individuals}
+        proposed = self._proposed([item.track_id for item in items])
         events = []
         for item in items:
             answer = answers[item.track_id]
@@ -202,7 +216,7 @@ class SimulatedExpert:
                     name=names.get(answer.anim_id or "") if kind == "new_individual" else None,
                     propensity=item.propensity,
                     item_id=item.item_id,
-                    seconds=self._seconds(item.track_id),
+                    seconds=self._seconds(item, kind, answer.anim_id, proposed.get(item.track_id, [])),
                 )
             )
         results = self.stored(events)
@@ -217,9 +231,46 @@ class SimulatedExpert:
     def _event_id(self, item: QueueItem) -> str:
         return str(uuid.uuid5(_NAMESPACE, f"{self.seed}|{self.name}|{item.item_id}|{item.track_id}"))
 
-    def _seconds(self, track_id: int) -> float:
-        """A plausible time to answer, 2 to 9 s: simulated like the rest, and the same on every run."""
-        return round(float(np.random.default_rng([self.seed, 502, track_id]).uniform(2, 9)), 1)
+    def _proposed(self, track_ids: Sequence[int]) -> dict[int, list[tuple[str, float]]]:
+        """What a page proposes of each track: codes and probabilities of the champion head, likeliest first."""
+        p, m = t.prediction.c, t.model.c
+        found: dict[int, list[tuple[str, float]]] = defaultdict(list)
+        with self.db.read() as conn:
+            head = conn.scalar(sa.select(m.model_id).where(m.task == "head", m.state == "champion"))
+            for part in in_parts(track_ids):
+                rows = conn.execute(
+                    sa.select(p.track_id, t.individual.c.anim_id, p.probability)
+                    .join(t.individual, t.individual.c.individual_id == p.individual_id)
+                    .where(p.model_id == head, p.rank <= PROPOSED, p.track_id.in_(part))
+                    .order_by(p.track_id, p.rank)
+                )
+                for row in rows:
+                    found[row.track_id].append((row.anim_id, float(row.probability)))
+        return found
+
+    def _seconds(self, item: QueueItem, kind: str, anim_id: str | None, proposed: list[tuple[str, float]]) -> float:
+        """The price of the answer, give or take a quarter: simulated like the rest, and the same on every run."""
+        around = np.random.default_rng([self.seed, 502, item.track_id]).uniform(0.75, 1.25)
+        return round(price_of(self.prices, item.lane, kind, anim_id, [code for code, _ in proposed]) * float(around), 1)
+
+
+def price_of(prices: Prices, lane: str, kind: str, anim_id: str | None, proposed: Sequence[str]) -> float:
+    """Seconds of an answer. proposed: codes of the names that the page proposes, likeliest first."""
+    if kind in ("unknown", "new_individual"):
+        return prices.nobody
+    if kind != "identify":
+        return prices.other
+    if lane in _BLIND_LANES:
+        return prices.audit
+    if proposed and anim_id == proposed[0]:
+        return prices.right
+    return prices.listed if anim_id in proposed else prices.named
+
+
+def _shown(lane: str, proposed: list[tuple[str, float]]) -> str | None:
+    if lane in _BLIND_LANES:
+        return written({"mode": "blind"})
+    return written({"mode": "single", "candidates": [[code, round(share, 3)] for code, share in proposed]})
 
 
 def seen_in(video: TrueVideo, boxes: np.ndarray) -> ExpertAnswer:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from chimp_assets.console.output import say, styled
+from chimp_assets.console.status import promise_line
 from chimp_assets.console.tables import print_facts, print_table
 from chimp_assets.console.words import counts_in_words
 from chimp_assets.database import schema as t
@@ -30,6 +31,7 @@ from chimp_assets.demo.baseline import (
     read_benchmark,
 )
 from chimp_assets.demo.expert import SimulatedExpert
+from chimp_assets.demo.minutes import NamedArchive, named_archive
 from chimp_assets.demo.truth import ArchiveTruth
 from chimp_assets.insight.status import HeadStatus, Status, status_of
 from chimp_assets.monitoring.alerts import alerts
@@ -90,7 +92,8 @@ class NoticedChange:
 class DemoReport:
     """The demo in numbers. visits: true stays of an animal in a video; visits_found: those with a live track.
 
-    turned: (camera, first day) where the archive's maker had a camera turned.
+    turned: (camera, first day) where the archive's maker had a camera turned. archive: minutes, names and the promise;
+    None where nothing was forecast.
     """
 
     status: Status
@@ -105,6 +108,7 @@ class DemoReport:
     curve: str | None
     noticed: list[NoticedChange]
     turned: list[tuple[str, str]]
+    archive: NamedArchive | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON form."""
@@ -152,6 +156,9 @@ def build_report(
         curve=str(curve) if curve is not None and heads else None,
         noticed=noticed,
         turned=_turned(truth),
+        archive=None
+        if embedder is None
+        else named_archive(db, store, expert, embedder, [settings.seed * 1000 + draw for draw in range(draws)]),
     )
     if report.curve is not None:
         draw_curve(heads, Path(report.curve))
@@ -310,6 +317,8 @@ def show_report(report: DemoReport) -> None:
     _print_noticed(report)
     for uri, error in status.failed:
         say(styled(("damaged", "yellow"), f"  {uri}: {error}"))
+    if report.archive is not None:
+        _print_minutes(report.archive)
     if report.curve:
         say(f"Learning curve: {report.curve}")
 
@@ -323,6 +332,24 @@ def _print_noticed(report: DemoReport) -> None:
         say(f"         Because of it {change.asked} tracks were asked and {change.answered} answered; it is {became}")
     if report.turned and not report.noticed:
         say("Nothing was noticed of it.")
+
+
+def _print_minutes(archive: NamedArchive) -> None:
+    """What the mission counts: minutes, named frames, and whether what is said of them is true."""
+    goal, promise = archive.goal.goal, archive.goal.promise
+    random = "never got as far" if archive.random is None else f"{archive.random:.1f}"
+    truth = "true" if archive.holds else "not true"
+    rows = [
+        ("minutes of the expert", f"{archive.spent:.1f}"),
+        ("minutes of volunteers", f"{archive.volunteers:.1f}"),
+        ("minutes of random asking", random),
+        ("frames named", f"{archive.named:.1%} (goal {goal.named:.0%})"),
+        ("names expected to be wrong", f"{archive.goal.expected_error:.1%} (goal {goal.error:.0%})"),
+        ("names really wrong", f"{archive.wrong:.1%}"),
+        ("promise", promise_line(promise).removeprefix("Promise: ")),
+        (f"at most {goal.error:.0%} wrong", f"{truth}, by the truth file"),
+    ]
+    print_table(("", ""), rows, "Minutes, and the promise about the names")
 
 
 def _print_heads(report: DemoReport) -> None:

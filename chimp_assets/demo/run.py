@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -65,7 +66,7 @@ low_water = 4
 # A third of all is asked only to measure: a demo must show its truth with few tracks. An institute needs less.
 audit_reserve = 0.33
 cold_shares = {{ typical = 0.62, audit = 0.38 }}
-warm_shares = {{ boundary = 0.62, audit = 0.38 }}
+warm_shares = {{ frames = 0.62, audit = 0.38 }}
 
 [head]
 min_labels = 10
@@ -118,10 +119,20 @@ class Story:
                 output.err.print(f"{time.monotonic() - self.started:4.0f} s  {line}", soft_wrap=True)
 
 
-def run_demo(folder: Path, faces: Path | None, rounds: int, json: bool, **filming: Any) -> None:
+def run_demo(
+    folder: Path,
+    faces: Path | None,
+    rounds: int,
+    json: bool,
+    promise: bool = False,
+    volunteers: int = 2,
+    **filming: Any,
+) -> None:
     """Generates the archive, starts the daemon, answers as the expert, and ends with the report.
 
-    filming: arguments of `make_archive` that differ from the default archive.
+    promise: after the wanted trainings go on until most frames are named and the promise about them is kept;
+    volunteers: who answer "is this X?" meanwhile; filming: arguments of `make_archive` that differ from the default
+    archive.
     Run again on the same folder, it resumes; once finished, it only shows the report. Raises DemoError.
     """
     from chimp_assets.demo.archive import make_archive
@@ -145,8 +156,12 @@ def run_demo(folder: Path, faces: Path | None, rounds: int, json: bool, **filmin
         home = init_home(folder, toml=DEMO_TOML.format(archive=toml_string(str(folder / "archive"))[1:-1]))
         with home.database.read() as conn:
             finished = _decided(conn) >= rounds and _settled(conn, home)
-        if not finished:
-            _drive(home, truth_file, rounds, story)
+        ended = folder / "demo_end.txt"
+        if not finished or (promise and not ended.exists()):
+            _drive(home, truth_file, rounds, story, promise, volunteers)
+            if promise:
+                with open(ended, "w", opener=private_files.opener, encoding="utf-8") as file:
+                    file.write(story.lines[-1] + "\n")
         report = build_report(home.database, home.store, home.settings, truth_file, folder / "learning_curve.png")
         if json:
             output.say_json(report.as_dict())
@@ -168,16 +183,25 @@ def _alone(home: Home) -> Iterator[None]:
         yield
 
 
-def _drive(home: Home, truth_file: Path, rounds: int, story: Story) -> None:
-    """Runs the daemon and the expert until the wanted trainings are decided and the queue is ranked."""
+def _drive(home: Home, truth_file: Path, rounds: int, story: Story, promise: bool, volunteers: int) -> None:
+    """Runs the daemon and the expert until the wanted trainings are decided and the queue is ranked, and then, if
+    wanted, until the promise is kept."""
+    from chimp_assets.database.labels.promises.goals import set_goal
+    from chimp_assets.demo.end import keep_promise
     from chimp_assets.demo.expert import SimulatedExpert
     from chimp_assets.demo.lives import record_lives
     from chimp_assets.demo.truth import ArchiveTruth
+    from chimp_assets.demo.volunteers import SimulatedVolunteers
 
     truth = ArchiveTruth.load(truth_file)
     expert = SimulatedExpert(home.database, truth, seed=home.settings.seed)
     expert.introduce()
     record_lives(home.database, truth)
+    others = SimulatedVolunteers(expert, volunteers) if promise and volunteers else None
+    if others is not None:
+        others.introduce()
+    if promise:
+        set_goal(home.database, error=0.05, named=0.9, confidence=0.95)
     story.tell("starting Dagster's daemon: from here on sensors decide what runs")
     commands = {"daemon": supervisor.daemon_arguments()}
     with (
@@ -185,7 +209,10 @@ def _drive(home: Home, truth_file: Path, rounds: int, story: Story) -> None:
         supervisor.running(home, commands, environment=SENSOR_SECONDS) as children,
     ):
         look = f"The log is {children[0].log}; `make up` shows the runs. `make demo` resumes here."
-        play(home, expert, rounds, story, lambda: supervisor.tend(children, story.tell), look)
+        tend = partial(supervisor.tend, children, story.tell)
+        play(home, expert, rounds, story, tend, look)
+        if promise:
+            keep_promise(home, expert, others, story.tell, tend, partial(_settled, home=home))
         _let_runs_end(home)
 
 

@@ -26,7 +26,7 @@ from chimp_assets.database.upkeep.invariants import failed_videos
 from chimp_assets.database.work.due import exhausted_bundles
 from chimp_assets.database.work.pace import DecodingPace, pace_of
 from chimp_assets.database.work.queue import in_lanes
-from chimp_assets.insight.labelling.goal import ArchiveGoal, archive_goal
+from chimp_assets.insight.goal import ArchiveGoal, archive_goal
 from chimp_assets.insight.volunteers import VolunteerWork, volunteer_work
 from chimp_assets.loop.evidence import NamedMergeProposal, contradictions_in_words, merge_proposals
 from chimp_assets.monitoring.alerts import OPEN, alerts

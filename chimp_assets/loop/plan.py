@@ -34,6 +34,7 @@ from chimp_assets.loop.minutes.forecasts import keep_forecast
 from chimp_assets.loop.minutes.is_it import IsItOffer, is_it_to_ask, read_is_it, volunteer_time, without_questions
 from chimp_assets.loop.minutes.names import read_archive_names
 from chimp_assets.loop.minutes.pages import come_first, pages_to_ask, without_pages
+from chimp_assets.loop.minutes.promises import tend_promise
 from chimp_assets.loop.minutes.worth import PlanGround, frame_worth, read_plan_ground
 from chimp_assets.loop.pairs import doubts_to_ask, pairs_to_ask
 from chimp_assets.loop.pool import TrackSnapshot, pool_of, read_snapshot
@@ -157,6 +158,7 @@ def plan_queue(
     pairs = pairs_to_ask(db, pool, snapshot, asked, policy, wanted.pairs_per_round)
     doubts = doubts_to_ask(snapshot, set(pool.track[asked].tolist()), wanted.pairs_per_round)
     # What is planned beside single questions belongs here: no track may be asked twice.
+    promised = tend_promise(db, settings, batch)
     round_id = write_round(
         db,
         policy=_in_words(
@@ -175,11 +177,11 @@ def plan_queue(
         watermark_seq=snapshot.watermark_seq,
         n_pool=n_pool,
         pages=pages,
-        **_items(pool, made, doubts, pairs, is_it),
+        **promised.before(_items(pool, made, doubts, pairs, is_it)),
     )
     return PlanReport(
         round_id=round_id,
-        lanes={lane: made.lanes.count(lane) for lane in sorted(set(made.lanes))},
+        lanes=promised.counted(made, pool.track[made.rows]),
         pairs=len(pairs.one),
         disputed=len(doubts),
         contradictions=len(snapshot.conclusions.contradictions),

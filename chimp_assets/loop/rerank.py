@@ -111,7 +111,7 @@ class Reranker:
                 conn.execute(
                     sa.select(item.track_id, t.track.c.n_detections)
                     .join_from(t.acquisition_queue, t.track, t.track.c.track_id == item.track_id)
-                    .where(item.round_id == round_id, item.lane.not_in((*t.MEASURING_LANES, *t.SIDE_LANES)))
+                    .where(item.round_id == round_id, item.lane.not_in((*t.MEASURING_LANES, t.PROMISE, *t.SIDE_LANES)))
                 ).all()
             )
             tracks = np.array(sorted(length), np.int64)

@@ -25,6 +25,7 @@ from chimp_assets.settings.steps import (
     EmbedSettings,
     GateSettings,
     HeadSettings,
+    PromiseSettings,
     ScoreSettings,
     SpreadBy,
 )
@@ -51,6 +52,7 @@ __all__ = [
     "OidcSettings",
     "PicturesSettings",
     "ProjectSettings",
+    "PromiseSettings",
     "ScoreSettings",
     "Settings",
     "SpreadBy",

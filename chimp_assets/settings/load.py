@@ -31,6 +31,7 @@ from chimp_assets.settings.steps import (
     EmbedSettings,
     GateSettings,
     HeadSettings,
+    PromiseSettings,
     ScoreSettings,
 )
 from chimp_assets.settings.web import WebSettings
@@ -61,6 +62,7 @@ class Settings(BaseSettings):
     head: HeadSettings = HeadSettings()
     gate: GateSettings = GateSettings()
     acquisition: AcquisitionSettings = AcquisitionSettings()
+    promise: PromiseSettings = PromiseSettings()
     score: ScoreSettings = ScoreSettings()
     monitoring: MonitoringSettings = MonitoringSettings()
     pictures: PicturesSettings = PicturesSettings()

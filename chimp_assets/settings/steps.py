@@ -176,7 +176,14 @@ class EmbedSettings(Section):
     fine_tune: Literal["off", "auto"] = Field("auto", description="fine-tune the embedder on names when it is due")
     fine_tune_labels: int = Field(500, ge=20, description="labelled training tracks before the first fine-tuning")
     fine_tune_classes: int = Field(5, ge=2, description="individuals among them")
-    fine_tune_growth: float = Field(2.0, ge=1.1, description="times as many labels before the next one")
+    fine_tune_growth: float = Field(
+        2.0, ge=1.1, description="times as many labels before the next one, where no minutes to go are forecast"
+    )
+    fine_tune_least_minutes: float = Field(
+        10.0,
+        ge=0,
+        description="minutes of the expert that a fine-tuning must be expected to save, where they are forecast",
+    )
     fine_tune_backbone: str = Field("auto", description="auto: the champion's, else small (CPU) or resnet50 (GPU)")
     fine_tune_epochs: int = Field(30, ge=1, description="passes over the crops of the labelled tracks")
     fine_tune_minutes: float = Field(
@@ -304,6 +311,20 @@ class AcquisitionSettings(Section):
             if shares.get("audit", 0) <= 0:
                 raise ValueError(f"{name} needs an audit share above 0: nothing else measures the truth")
         return self
+
+
+class PromiseSettings(Section):
+    """What is promised about names where nobody has said so with `chimp promise`."""
+
+    error: float | None = Field(
+        None, gt=0, lt=0.5, description="largest share of wrong names that is promised; not set: none is tested"
+    )
+    named: float = Field(0.9, gt=0, le=1, description="share of the frames that shall carry a name")
+    confidence: float = Field(0.95, gt=0.5, lt=1, description="with which the promise is made")
+    hold_days: float = Field(
+        7.0, gt=0, description="while names are tested no training starts by itself; after so many days the test ends"
+    )
+    most_draws: int = Field(400, ge=50, le=10_000, description="tracks that one test may ask about")
 
 
 class ScoreSettings(Section):

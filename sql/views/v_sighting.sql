@@ -3,6 +3,7 @@
 -- n_frames: frames with the animal, by its tracks; where two of its tracks run at once (a label to look at: v_plausibility)
 -- never more than there are from the first to the last. seconds_visible: each frame stands for the mean time between the
 -- kept frames of its video. Probabilities are weighed by boxes.
+-- counts: 1 where people named one of its tracks, or the most probable name reaches v_name_threshold; else 0.
 -- Windows rather than GROUP BY: SQLite passes a condition on the individual, the video, the day or the camera through them
 -- down to an index, and not through GROUP BY.
 SELECT
@@ -21,7 +22,12 @@ SELECT
     CASE WHEN s.n_boxes < s.span THEN s.n_boxes ELSE s.span END AS n_frames,
     s.min_probability,
     s.mean_probability,
-    s.human_reviewed
+    s.human_reviewed,
+    CASE
+        WHEN s.named_by_people = 1 THEN 1
+        WHEN s.max_probability >= (SELECT h.probability FROM v_name_threshold AS h) THEN 1
+        ELSE 0
+    END AS counts
 FROM (
     SELECT
         n.individual_id,
@@ -45,7 +51,10 @@ FROM (
         SUM(n.probability * t.n_detections) OVER (PARTITION BY n.individual_id, n.anim_id, n.video_id, v.site, v.camera, v.recorded_on)
         / SUM(t.n_detections) OVER (PARTITION BY n.individual_id, n.anim_id, n.video_id, v.site, v.camera, v.recorded_on) AS mean_probability,
         MAX(CASE WHEN n.source = 'person' THEN 1 ELSE 0 END) OVER (PARTITION BY n.individual_id, n.anim_id, n.video_id, v.site, v.camera, v.recorded_on)
-            AS human_reviewed
+            AS human_reviewed,
+        MAX(CASE WHEN n.source = 'model' THEN 0 ELSE 1 END) OVER (PARTITION BY n.individual_id, n.anim_id, n.video_id, v.site, v.camera, v.recorded_on)
+            AS named_by_people,
+        MAX(n.probability) OVER (PARTITION BY n.individual_id, n.anim_id, n.video_id, v.site, v.camera, v.recorded_on) AS max_probability
     FROM v_named_track AS n
     INNER JOIN track AS t ON t.track_id = n.track_id
     INNER JOIN video AS v ON v.video_id = n.video_id

@@ -25,6 +25,7 @@ from chimp_assets.database.labels.facts import BatchFacts
 from chimp_assets.database.labels.judgement import judge
 from chimp_assets.database.labels.kinds import EVIDENCE_KINDS
 from chimp_assets.database.labels.label_event import EventResult, LabelEvent, Rejection
+from chimp_assets.database.labels.promises.draws import keep_draws
 from chimp_assets.database.labels.rewriting.cutting import REWRITING_KINDS, TrackRewriting
 from chimp_assets.database.labels.rewriting.heirs import keep_following
 from chimp_assets.database.schema import annotation
@@ -117,6 +118,7 @@ class _StoredBatch:
         self._facts = facts
         self._rows: list[dict[str, Any]] = []
         self._rewriting = TrackRewriting()
+        self._touched: set[int] = set()
         self.n = 0
 
     def add(self, row: dict[str, Any]) -> None:
@@ -137,7 +139,9 @@ class _StoredBatch:
         insert_rows(
             self._conn, annotation, {column.name: [row[column.name] for row in rows] for column in annotation.c}
         )
-        self._rewriting.gone |= keep_following(self._conn, touched_tracks(self._conn, rows), rows[-1]["seq"])
+        touched = touched_tracks(self._conn, rows)
+        self._touched |= touched | {row["track_id"] for row in rows if row["kind"] in REWRITING_KINDS}
+        self._rewriting.gone |= keep_following(self._conn, touched, rows[-1]["seq"])
         about = (self._facts.known[row["supersedes"]] if row["kind"] == "retract" else row for row in rows)
         keep_evidence(self._conn, {row["track_id"] for row in about if row["kind"] in EVIDENCE_KINDS})
 
@@ -147,6 +151,7 @@ class _StoredBatch:
         if self.n:
             self._facts.items.store(self._conn)
             self._rewriting.ask(self._conn)
+            keep_draws(self._conn, self._touched, take_numbers(self._conn, COUNTER, 0) - 1)
 
 
 def last_seq(conn: sa.Connection) -> int:

@@ -175,7 +175,7 @@ def decisions_that_no_item_asked(conn: sa.Connection) -> list[tuple[int, str]]:
 
 
 # What is measured by these lanes would be another number if others got into them.
-_MEASURING = (*t.MEASURING_LANES, "repeat")
+_MEASURING = (*t.MEASURING_LANES, t.PROMISE, "repeat")
 
 
 def decisions_of_no_clock(conn: sa.Connection) -> list[tuple[int, str]]:

@@ -28,6 +28,9 @@ VIEW_NAMES = (
     "v_matriline",
     "v_biography",
     "v_biography_log",
+    # what is promised about names
+    "v_promise",
+    "v_name_threshold",
     # sightings and effort
     "v_sighting",
     "v_age_at_sighting",

@@ -21,8 +21,10 @@ from chimp_assets.database.connection.parameters import in_parts
 from chimp_assets.database.individuals.merges import last_merge, root_of, standing_edges
 from chimp_assets.database.labels.answers import effective_answers
 from chimp_assets.database.labels.kinds import EVIDENCE_KINDS, NAMING_KINDS
+from chimp_assets.database.labels.promises.looks import held, measures_only
 from chimp_assets.database.tracks.families import reserved_mask
 from chimp_assets.database.work.drifted import acting_since
+from chimp_assets.database.work.embedder_savings import expected_saving
 from chimp_assets.database.work.queue import in_lanes
 from chimp_assets.settings import Settings
 
@@ -30,10 +32,14 @@ MAX_ERRORS = 3
 """Errors of the work itself before a person must look: without a limit one broken tape would be retried for ever."""
 
 MAX_ATTEMPTS = 8
-ONNX_BACKBONE = "onnx:"
-"""Prefix of the backbone of an embedder that came as an ONNX file: it can be used, not trained."""
 """Runs in a row that end without an error and without having got any further, because they are killed, a node is taken
 away or the store cannot be reached: a video that kills whatever reads it must stop being asked for, too."""
+
+LEAST_GROWTH = 1.25
+"""Times as many labels as at the last fine-tuning before another may pay: the same names teach the same again."""
+
+ONNX_BACKBONE = "onnx:"
+"""Prefix of the backbone of an embedder that came as an ONNX file: it can be used, not trained."""
 
 ENOUGH_TRACKS_TO_EMBED = 5_000
 """With this many live tracks the first embedder does not wait until the whole archive is tracked."""
@@ -170,11 +176,16 @@ def embedder_due(conn: sa.Connection, settings: Settings) -> Readiness:
 
 
 def fine_tuning_due(conn: sa.Connection, settings: Settings) -> Readiness:
-    """Fine-tuning the embedder is due when the newest training set has enough names, and again when it has grown by
-    settings.embed.fine_tune_growth since the last time."""
+    """Fine-tuning the embedder is due when the newest training set has enough names and what it is expected to save of
+    the expert's minutes is worth it; again when the set has grown by LEAST_GROWTH since the last time.
+
+    Where no minutes are forecast, the set must have grown by settings.embed.fine_tune_growth, and that is enough.
+    """
     embed, model, sets = settings.embed, t.model.c, t.training_set.c
     if embed.fine_tune == "off":
         return Readiness(False, "switched off (embed.fine_tune)")
+    if why := held(conn, settings.promise.hold_days, datetime.now(UTC)):
+        return Readiness(False, why)
     newest = conn.execute(
         sa.select(sets.n_tracks, sets.n_classes, sets.created_at)
         .where(sets.task == "head")
@@ -202,8 +213,17 @@ def fine_tuning_due(conn: sa.Connection, settings: Settings) -> Readiness:
         .join_from(t.training_set, t.model, model.training_set_id == sets.training_set_id)
         .where(model.task == "embedder")
     )
-    if last is not None and tracks < embed.fine_tune_growth * last:
+    saving = expected_saving(conn)
+    growth = embed.fine_tune_growth if saving is None else min(LEAST_GROWTH, embed.fine_tune_growth)
+    if last is not None and tracks < growth * last:
         return Readiness(False, f"{tracks} named tracks; the last fine-tuning had {last}, the next one needs more")
+    expects = (
+        "" if saving is None else f"; of {saving.to_go:.0f} minutes to go it is expected to save {saving.minutes:.0f}"
+    )
+    if saving is not None and saving.minutes < embed.fine_tune_least_minutes:
+        return Readiness(
+            False, f"{tracks} named tracks{expects}, and fewer than {embed.fine_tune_least_minutes:g} do not pay"
+        )
     assert newest is not None
     failures = conn.scalar(
         sa.select(sa.func.count()).where(
@@ -215,7 +235,10 @@ def fine_tuning_due(conn: sa.Connection, settings: Settings) -> Readiness:
     if (failures or 0) >= MAX_ERRORS:
         return Readiness(False, f"fine-tuning failed {failures} times on the newest training set; see its runs")
     return Readiness(
-        True, f"{tracks} named tracks of {classes} individuals" + (f", {last} at the last fine-tuning" if last else "")
+        True,
+        f"{tracks} named tracks of {classes} individuals"
+        + (f", {last} at the last fine-tuning" if last else "")
+        + expects,
     )
 
 
@@ -236,8 +259,10 @@ def labels_due(conn: sa.Connection, settings: Settings, now: datetime) -> Readin
     Compares the watermarks (annotation.seq and merge_id) of the newest training set that became a model with the newest
     answer and the newest merge, so that no label is lost with a training that died. A merge or its undo counts as many
     new labels as it gives another individual. A training that died MAX_ERRORS times on the same labels is not tried
-    again until there are more.
+    again until there are more. None starts while names are frozen for a promise.
     """
+    if why := held(conn, settings.promise.hold_days, now):
+        return Readiness(False, why)
     head_sets = sa.select(t.model.c.training_set_id).where(
         t.model.c.task == "head", t.model.c.training_set_id.is_not(None)
     )
@@ -252,7 +277,7 @@ def labels_due(conn: sa.Connection, settings: Settings, now: datetime) -> Readin
         conn.scalar(
             sa.select(sa.func.count()).where(
                 t.annotation.c.seq > trained_to,
-                t.annotation.c.lane.not_in(t.MEASURING_LANES),
+                ~measures_only(t.annotation.c),
                 # Nor does what people say of one individual, or of a pair, train a head.
                 t.annotation.c.kind.not_in(("skip", *EVIDENCE_KINDS)),
                 t.annotation.c.lane != t.IS_IT,
@@ -302,7 +327,7 @@ def _labels_of_merges(conn: sa.Connection, merged_to: int) -> int:
     if not moved:
         return 0
     named = t.annotation.c.individual_id.in_(sorted(moved))
-    return conn.scalar(sa.select(sa.func.count()).where(named, t.annotation.c.lane.not_in(t.MEASURING_LANES))) or 0
+    return conn.scalar(sa.select(sa.func.count()).where(named, ~measures_only(t.annotation.c))) or 0
 
 
 def label_rows(conn: sa.Connection) -> dict[str, int]:
@@ -322,7 +347,7 @@ def _teaching_labels(conn: sa.Connection, settings: Settings) -> tuple[int, int]
         .join(t.split_assignment, t.split_assignment.c.video_id == t.track.c.video_id)
         .where(
             answer.c.kind.in_(NAMING_KINDS),
-            answer.c.lane.not_in(t.MEASURING_LANES),
+            ~measures_only(answer.c),
             t.split_assignment.c.split != "test",
         )
     ).all()

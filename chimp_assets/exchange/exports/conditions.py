@@ -16,6 +16,7 @@ import sqlalchemy as sa
 
 from chimp_assets.database import schema as t
 from chimp_assets.database.footage.cameras import in_words, name_key
+from chimp_assets.database.labels.promises.threshold import name_threshold
 from chimp_assets.database.people.lookup import individual_called, nearest_individual
 from chimp_assets.database.texts import ESCAPE, fault_of, pattern_within
 from chimp_assets.errors import ChimpError
@@ -32,7 +33,8 @@ CONDITIONS = {
     "to": "the last day",
     "source": "person, model or any: who has judged the track",
     "status": f"{', '.join(STATUSES)} or any; default: all but not_animal and bad_box",
-    "min_probability": "from which a name of the model counts; default: 0.9; 0: every name",
+    "min_probability": "from which a name of the model counts; 0: every name; default: the threshold of the promise"
+    " that holds, else 0.9",
     "state": f"of tracks: {', '.join(t.TRACK_STATES)} or any; default: live",
 }
 """Every condition and what it takes."""
@@ -68,7 +70,12 @@ def selection_of_pairs(conn: sa.Connection, given: Sequence[tuple[str, str]]) ->
         if not parts:
             raise ConditionError(f"The condition {key} names nothing.", f"It takes {CONDITIONS[key]}.")
         values.setdefault(key, []).extend(parts)
-    chosen = Selection(given=tuple(f"{key}={text}" for key, text in given))
+    usual = name_threshold(conn)
+    chosen = Selection(
+        given=tuple(f"{key}={text}" for key, text in given),
+        min_probability=usual.shown,
+        promised_on=usual.promised_on,
+    )
     for key, parts in values.items():
         if len(parts) > MOST:
             raise ConditionError(f"The condition {key} has {len(parts)} values.", f"Write at most {MOST}.")
@@ -202,7 +209,7 @@ def _probability(conn: sa.Connection, key: str, parts: list[str]) -> dict[str, A
         value = -1.0
     if not 0 <= value <= 1:
         raise ConditionError(f"The condition {key} is no probability: {text!r}.", "Write it as 0.9.")
-    return {"min_probability": value}
+    return {"min_probability": value, "promised_on": None}
 
 
 def _only(key: str, parts: list[str]) -> str:

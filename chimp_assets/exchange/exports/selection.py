@@ -18,7 +18,7 @@ from chimp_assets.database import schema as t
 from chimp_assets.database.footage.cameras import in_words
 
 SURE = 0.9
-"""Calibrated probability from which a model's name counts as a name, where nobody says otherwise."""
+"""Probability from which a model's name counts as a name where neither a person nor a promise says otherwise."""
 IDENTIFIED, UNLABELLED = "identified", "unlabelled"
 STATUSES = (IDENTIFIED, "unknown", "cannot_tell", UNLABELLED, "not_animal", "bad_box")
 """What is known of a track, as in v_track_identity."""
@@ -51,7 +51,8 @@ class Selection:
     uri) of the rows that hold the frames; folders: of the archive, with everything below them; since, until: calendar
     days where the cameras are, both included; source: who must have said what is known; statuses, states: of tracks;
     min_probability: from which a model's name counts as one: a track whose name does not count has none, and is
-    unlabelled; given: the conditions as people wrote them.
+    unlabelled; promised_on: the day of the names whose promise gave min_probability; given: the conditions as people
+    wrote them.
     """
 
     individuals: tuple[tuple[int, str], ...] = ()
@@ -65,6 +66,7 @@ class Selection:
     statuses: tuple[str, ...] = ANIMALS
     states: tuple[str, ...] = LIVE
     min_probability: float = SURE
+    promised_on: date | None = None
     given: tuple[str, ...] = ()
 
     @property
@@ -141,6 +143,7 @@ class Selection:
             "names of the model count whatever their probability"
             if self.min_probability <= 0
             else f"names of the model count from a probability of {self.min_probability:g}"
+            + (f", the threshold of the promise of {self.promised_on.isoformat()}" if self.promised_on else "")
         )
         return f"{what} {', '.join(parts)}".rstrip() + f"; {names}."
 
@@ -177,7 +180,7 @@ class Selection:
         """Whether what is known of a track counts; None: always."""
         if self.min_probability <= 0:
             return None
-        sure = sa.or_(ti.source == "person", ti.probability >= self.min_probability)
+        sure = sa.or_(ti.source.in_(("person", "volunteers")), ti.probability >= self.min_probability)
         return sure if named else sa.or_(ti.status != IDENTIFIED, sure)
 
     def _has_status(self, ti: Any, counts: sa.ColumnElement[bool] | None) -> sa.ColumnElement[bool]:

@@ -1,7 +1,7 @@
 """Where the archive stands on its way to the goal, and what is left: measured once, kept as a row, read by pages.
 
 Belongs here: the forecast of now, its row. Does not belong here: its arithmetic (`acquisition.minutes`), the names of
-the archive (`names`), what pages and commands make of the rows (`insight.labelling.goal`).
+the archive (`names`), what pages and commands make of the rows (`insight.goal`).
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from chimp_assets.acquisition.minutes.goal import (
 )
 from chimp_assets.arrays import F64Array, I8Array
 from chimp_assets.database import schema as t
+from chimp_assets.database.labels.promises.goals import current_goal
 from chimp_assets.loop.minutes.names import TrackNaming, read_archive_names
 
 if TYPE_CHECKING:
@@ -53,15 +54,6 @@ class ArchiveForecast:
     helped: ToGo
 
 
-def standing_goal(conn: sa.Connection) -> Goal:
-    """The goal that somebody set and nobody withdrew, else the one that everybody starts with."""
-    p = t.promise.c
-    row = conn.execute(
-        sa.select(p.named, p.error).where(p.withdrawn_at.is_(None)).order_by(p.promise_id.desc()).limit(1)
-    ).first()
-    return Goal() if row is None else Goal(row.named, row.error)
-
-
 def keep_forecast(db: Database, settings: Settings, naming: TrackNaming | None = None) -> ArchiveForecast | None:
     """Measures where the archive stands and keeps it; replaces the row of the same labels, head and goal.
 
@@ -71,7 +63,8 @@ def keep_forecast(db: Database, settings: Settings, naming: TrackNaming | None =
         naming = naming or read_archive_names(conn, settings)
         if naming is None:
             return None
-        goal = standing_goal(conn)
+        wanted = current_goal(conn, settings)
+        goal = Goal(wanted.named, wanted.error)
         spent = spent_seconds(conn, naming.watermark_seq)
     found = forecast_of(naming, goal, spent)
     _write(db, found)

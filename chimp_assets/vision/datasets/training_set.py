@@ -22,6 +22,7 @@ from chimp_assets.database.connection.parameters import rows_in_parts
 from chimp_assets.database.individuals.merges import last_merge
 from chimp_assets.database.labels.answers import effective_answers
 from chimp_assets.database.labels.events import last_seq
+from chimp_assets.database.labels.promises.looks import holds_back
 from chimp_assets.database.tracks.families import measured_mask, reserved_mask
 from chimp_assets.vision.models.checkpoint import ModelError, content_hash, read_checked
 
@@ -145,9 +146,10 @@ def training_members(
     """The tracks that a model may learn from, as of a watermark of labels and one of merges, in the order of track_id.
 
     Excluded: tracks that a lane that measures ever asked (also after a later correction, and in whosever place they
-    came), the audit reserve, videos of test days or without a split, and tracks that a person split or merged. The same
-    watermarks give the same members at any later time, whatever is answered, merged, tracked anew or undone meanwhile.
-    Of the reserve those teach that the frames lane asked: the audit had no use for them, and never will.
+    came), answers to a promise that is being tested or stands, the audit reserve, videos of test days or without a
+    split, and tracks that a person split or merged. The same watermarks give the same members at any later time,
+    whatever is answered, merged, tracked anew or undone meanwhile. Of the reserve those teach that the frames lane
+    asked: the audit had no use for them, and never will.
     """
     answer = vocabulary(watermark_seq, merge_watermark).subquery("named")
     track, split, said = schema.track, schema.split_assignment, schema.annotation
@@ -158,6 +160,7 @@ def training_members(
         .join(split, split.c.video_id == track.c.video_id)
         .where(split.c.split != "test")
         .where(~audited(track.c.track_id, watermark_seq, schema.MEASURING_LANES))
+        .where(~_of_a_promise(answer.c.annotation_id, watermark_seq))
         .where(~_cut_or_joined(track.c.track_id, watermark_seq))
         .order_by(answer.c.track_id)
     ).all()
@@ -229,6 +232,16 @@ def audited(
         return itself
     before = sa.exists().where(said.c.annotation_id == annotation_id, asked.c.track_id == said.c.track_id, *measured)
     return sa.or_(itself, before)
+
+
+def _of_a_promise(annotation_id: sa.ColumnElement[str], watermark_seq: int) -> sa.ColumnElement[bool]:
+    """Whether an answer is one to a promise that was tested or stood at a watermark."""
+    said = schema.annotation.alias("for_promise")
+    return sa.exists().where(
+        said.c.annotation_id == annotation_id,
+        said.c.lane == schema.PROMISE,
+        holds_back(said.c.track_id, said.c.seq, watermark_seq),
+    )
 
 
 def member_bytes(members: Members) -> bytes:

@@ -5,7 +5,8 @@ Does not belong here: the recipe (`metric_learning`), the loop (`training`), the
 (`database.work`).
 
 A new embedder means that every track of the archive is embedded again. So a candidate becomes champion only if, on
-recording days that it never saw, it retrieves animals more often than the champion, beyond noise.
+recording days that it never saw, it leaves the expert fewer minutes to go than the champion, beyond noise; where no
+minutes are forecast, if it retrieves animals more often.
 """
 
 from __future__ import annotations
@@ -20,8 +21,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from torch import Tensor
 
+from chimp_assets.acquisition.minutes.embedders import MinutesSaved, held_out_chances, minutes_saved
+from chimp_assets.acquisition.minutes.prices import Prices
 from chimp_assets.database.work.due import ONNX_BACKBONE
 from chimp_assets.statistics.blocks import paired_gain
+from chimp_assets.vision.datasets.remaining import frames_of_tracks, work_to_do
 from chimp_assets.vision.datasets.roles import DayRoles, roles_of_days
 from chimp_assets.vision.datasets.training_set import Members, read_members
 from chimp_assets.vision.embedding.backbones import SMALL, backbone_of, load_imagenet, load_weights
@@ -143,7 +147,7 @@ def _fine_tune(
     )
     if not ranks.first:
         return None
-    held_out = _compare(before, tuned.embedder, found, members, roles)
+    held_out = _compare(db, before, tuned.embedder, found, members, roles, settings.seed)
     config = _config(tuned, recipe, now, settings, int(roles.teaches.sum()), len(crops.target), found, held_out)
     model_id = _candidate(db, store, config, tuned, now, training_set_id)
     checkpoints.remove()  # the result is kept as a model
@@ -208,7 +212,10 @@ def _teaching_crops(found: CropFile, members: Members, teaches: np.ndarray) -> C
 @dataclass(frozen=True)
 class HeldOutComparison:
     """Candidate and champion on days that the candidate never saw: shares of tracks whose nearest teaching track is of
-    the same animal, the 95 % interval of their difference, and numbers of tracks and days."""
+    the same animal, the 95 % interval of their difference, and numbers of tracks and days.
+
+    champion_minutes, candidate_minutes: of the expert until the goal with a head on either, and the 95 % interval of
+    what the candidate saves; None where nothing is forecast or left, and where days cannot say it."""
 
     tracks: int
     days: int
@@ -216,15 +223,20 @@ class HeldOutComparison:
     candidate: float
     gain_low: float
     gain_high: float
+    champion_minutes: float | None = None
+    candidate_minutes: float | None = None
+    saved_low: float | None = None
+    saved_high: float | None = None
 
 
 def _compare(
-    before: Embedder, after: Embedder, found: CropFile, members: Members, roles: DayRoles
+    db: Database, before: Embedder, after: Embedder, found: CropFile, members: Members, roles: DayRoles, seed: int
 ) -> HeldOutComparison:
-    old = _hits(before, found, members, roles.teaches, roles.judges)
-    new = _hits(after, found, members, roles.teaches, roles.judges)
+    seen = [_seen(one, found, roles.teaches | roles.judges) for one in (before, after)]
+    old, new = (_found_again(rows, vectors, members, roles.teaches, roles.judges) for rows, vectors in seen)
     days = members.group[roles.judges & np.isin(np.arange(len(members.track_id)), found.track)]
     low, high = gain_interval(new.astype(float) - old, days)
+    saved = _minutes_saved(db, seen, members, roles, seed)
     return HeldOutComparison(
         tracks=len(new),
         days=len(np.unique(days)),
@@ -232,7 +244,41 @@ def _compare(
         candidate=round(float(new.mean()), 4),
         gain_low=round(low, 4),
         gain_high=round(high, 4),
+        champion_minutes=None if saved is None else round(saved.before, 2),
+        candidate_minutes=None if saved is None else round(saved.after, 2),
+        saved_low=None if saved is None else _rounded(saved.low),
+        saved_high=None if saved is None else _rounded(saved.high),
     )
+
+
+def _rounded(limit: float) -> float | None:
+    """None of a limit that is not finite: days that are one, or agree in all, say nothing."""
+    return round(limit, 2) if math.isfinite(limit) else None
+
+
+def _minutes_saved(
+    db: Database, seen: list[tuple[np.ndarray, np.ndarray]], members: Members, roles: DayRoles, seed: int
+) -> MinutesSaved | None:
+    """What the candidate saves of the expert's minutes, on the judging tracks; None where nothing is forecast."""
+    rows = seen[0][0]
+    taught, asked = rows[roles.teaches[rows]], rows[roles.judges[rows]]
+    with db.read() as conn:
+        work = work_to_do(conn)
+        if work is None:
+            return None
+        frames = frames_of_tracks(conn, members.track_id[asked])
+    old, new = (
+        held_out_chances(
+            vectors[roles.teaches[rows]].astype(np.float32),
+            members.class_id[taught],
+            vectors[roles.judges[rows]].astype(np.float32),
+            members.class_id[asked],
+            members.group[asked],
+            seed,
+        )
+        for _, vectors in seen
+    )
+    return minutes_saved(old, new, frames, members.group[asked], work, Prices(), seed)
 
 
 def _config(
@@ -346,12 +392,22 @@ def _weights(track: np.ndarray, members: Members) -> np.ndarray:
 def _hits(embedder: Embedder, found: CropFile, members: Members, teaches: np.ndarray, asked: np.ndarray) -> np.ndarray:
     """bool [k], one for each asked track with crops, ascending: whether the nearest teaching track is of the same
     animal."""
+    return _found_again(*_seen(embedder, found, teaches | asked), members, teaches, asked)
+
+
+def _seen(embedder: Embedder, found: CropFile, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The members that have crops, ascending, i64 [k], and their vectors [k, D]. wanted: bool, of each member."""
     rows, first = np.unique(found.track, return_index=True)
     last = np.append(first[1:], len(found.track))
-    wanted = teaches[rows] | asked[rows]
-    pieces = (np.array(found.pictures[a:b]) for a, b in zip(first[wanted], last[wanted], strict=True))
-    vectors = np.stack(list(track_vectors(embedder, pieces)))
-    rows = rows[wanted]
+    mine = wanted[rows]
+    pieces = (np.array(found.pictures[a:b]) for a, b in zip(first[mine], last[mine], strict=True))
+    return rows[mine], np.stack(list(track_vectors(embedder, pieces)))
+
+
+def _found_again(
+    rows: np.ndarray, vectors: np.ndarray, members: Members, teaches: np.ndarray, asked: np.ndarray
+) -> np.ndarray:
+    """As `_hits`, of members and their vectors."""
     gallery, question = np.flatnonzero(teaches[rows]), np.flatnonzero(asked[rows])
     hits = []
     for start in range(0, len(question), 2048):

@@ -50,8 +50,12 @@ def decide(
 
 
 def decide_embedder(db: Database, candidate_id: int) -> tuple[bool, str]:
-    """Promote a candidate embedder or refuse it: (promoted, why). One that was measured against an earlier champion is
-    refused, because that measurement says nothing about today's. Raises ModelError if there is no such model."""
+    """Promote a candidate embedder or refuse it: (promoted, why).
+
+    By the minutes that it saves; by the tracks that it finds again where no minutes were forecast. One that was
+    measured against an earlier champion is refused, because that measurement says nothing about today's. Raises
+    ModelError if there is no such model.
+    """
     with db.read() as conn:
         candidate, now = model_of(conn, candidate_id), champion(conn, "embedder")
     if candidate.state == "champion":
@@ -69,11 +73,31 @@ def decide_embedder(db: Database, candidate_id: int) -> tuple[bool, str]:
         why = f"Too few tracks to judge, {MIN_JUDGING_TRACKS} are needed: it {says}."
         refuse(db, candidate_id, why)
         return False, why
+    if seen.get("saved_low") is not None and seen["champion_minutes"] > 0:
+        return _decide_by_minutes(db, candidate_id, seen, says)
     if seen["gain_low"] > 0:
         why = f"Better beyond noise: it {says}."
         promote_by_gate(db, candidate_id, why)
         return True, why
     why = f"Not better beyond noise, and a new embedder means embedding the archive again: it {says}."
+    refuse(db, candidate_id, why)
+    return False, why
+
+
+def _decide_by_minutes(db: Database, candidate_id: int, seen: dict[str, Any], says: str) -> tuple[bool, str]:
+    """By the expert's minutes until the goal; never one that finds fewer animals beyond noise."""
+    left = (
+        f"{seen['candidate_minutes']:.0f} minutes to go instead of {seen['champion_minutes']:.0f} (saves"
+        f" {seen['saved_low']:+.0f} to {seen['saved_high']:+.0f})"
+    )
+    if seen["gain_high"] < 0:
+        why = f"It finds fewer animals beyond noise, whatever its minutes: {left}; it {says}."
+    elif seen["saved_low"] > 0:
+        why = f"Saves minutes beyond noise: {left}; it {says}."
+        promote_by_gate(db, candidate_id, why)
+        return True, why
+    else:
+        why = f"Saves no minutes beyond noise, and a new embedder means embedding the archive again: {left}; it {says}."
     refuse(db, candidate_id, why)
     return False, why
 

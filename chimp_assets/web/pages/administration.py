@@ -23,8 +23,8 @@ from chimp_assets.database.footage.archive_state import archive_problem
 from chimp_assets.database.footage.passed_over import labels_left_behind, passed_over_files
 from chimp_assets.database.schema import DATE_ORDERS, ROLES, VIDEO_STATES
 from chimp_assets.insight import archive, models
+from chimp_assets.insight.goal import forecast_marks
 from chimp_assets.insight.labelling import people
-from chimp_assets.insight.labelling.goal import forecast_marks
 from chimp_assets.monitoring.cards import card
 from chimp_assets.monitoring.cards.card_text import as_markdown
 from chimp_assets.vision.models.checkpoint import ModelError

@@ -21,6 +21,7 @@ from starlette.responses import Response, StreamingResponse
 
 from chimp_assets.database import schema as t
 from chimp_assets.database.footage.cameras import in_words
+from chimp_assets.database.labels.promises.threshold import name_threshold
 from chimp_assets.exchange.exports import export as export_of
 from chimp_assets.exchange.exports import exports
 from chimp_assets.exchange.exports.conditions import ANY, CONDITIONS, ConditionError, selection_of_pairs
@@ -108,7 +109,7 @@ def form(request: Request) -> Response:
             extent = _extent(conn, selection_of_pairs(conn, asked.given))
         except ConditionError as error:
             problem = error
-        people = directory.names(conn)
+        people, usual = directory.names(conn), name_threshold(conn)
         v = t.video.c
         places = conn.execute(sa.select(v.site, v.camera).where(v.camera.is_not(None)).distinct()).all()
     given = list(dict.fromkeys(key for key, _ in asked.given))
@@ -123,6 +124,7 @@ def form(request: Request) -> Response:
             "missing": missing,
             "unfit": {name: [key for key in given if not one.may_narrow(key)] for name, one in known.items()},
             "problem": problem,
+            "usual": usual,
             "extent": extent,
             "most": MOST_BOXES,
             "people": people,

@@ -13,8 +13,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from chimp_assets.database.footage.archive_state import archive_problem
+from chimp_assets.insight.goal import ArchiveGoal, archive_goal
 from chimp_assets.insight.labelling import progress
-from chimp_assets.insight.labelling.goal import ArchiveGoal, archive_goal
 from chimp_assets.loop.evidence import contradictions_in_words, merge_proposals
 from chimp_assets.monitoring.alerts import OPEN, alerts
 from chimp_assets.monitoring.words import sentence

@@ -17,6 +17,7 @@ from fastapi import APIRouter, Depends, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
+from chimp_assets.database.labels.promises.threshold import USUAL, name_threshold
 from chimp_assets.insight.association.network import Edge, Network, Node, strongest
 from chimp_assets.insight.association.network_export import EDGE_COLUMNS, edge_rows, graphml
 from chimp_assets.insight.association.together import RESAMPLES, TOO_FEW, Rule, Scope, index_of_counts
@@ -46,11 +47,16 @@ class NetworkAddress:
     since: Annotated[str, Query(max_length=10)] = ""
     until: Annotated[str, Query(max_length=10)] = ""
     names: Literal["verified", "model"] = "verified"
-    p: Annotated[float, Query(ge=0, le=1)] = 0.9
+    p: Annotated[float | None, Query(ge=0, le=1)] = None
     index: Index = "sri"
     least: Annotated[float | None, Query(ge=0, le=1)] = None
     few: bool = False
     community: Annotated[str, Query(max_length=200)] = ""
+
+    @property
+    def least_probability(self) -> float:
+        """From which names of the model count."""
+        return USUAL if self.p is None else self.p
 
     @property
     def days(self) -> tuple[date | None, date | None]:
@@ -60,7 +66,7 @@ class NetworkAddress:
     @property
     def scope(self) -> Scope:
         """The scope of `insight`."""
-        return Scope(self.rule, self.minutes, *self.days, self.p if self.names == "model" else None)
+        return Scope(self.rule, self.minutes, *self.days, self.least_probability if self.names == "model" else None)
 
     def query(self, **more: Any) -> str:
         """The query of the permanent address, without defaults."""
@@ -72,7 +78,7 @@ class NetworkAddress:
 
     def export_query(self) -> str:
         """The query of the page of exports for these days, the network chosen."""
-        return export_query([], *self.days, self.names, self.p, format="association_network")
+        return export_query([], *self.days, self.names, self.least_probability, format="association_network")
 
     def fields(self) -> list[tuple[str, Any]]:
         """The parameters as hidden fields of the form with the slider."""
@@ -84,7 +90,7 @@ class NetworkAddress:
             parts["minutes"] = self.minutes
         parts |= {key: day.isoformat() for key, day in zip(("since", "until"), self.days, strict=True) if day}
         if self.names == "model":
-            parts |= {"names": "model", "p": f"{self.p:g}"}
+            parts |= {"names": "model", "p": f"{self.least_probability:g}"}
         return parts
 
     def _own(self) -> dict[str, Any]:
@@ -96,6 +102,17 @@ class NetworkAddress:
         if self.community:
             parts["community"] = self.community
         return parts
+
+
+def _asked(request: Request, words: Annotated[NetworkAddress, Depends()]) -> NetworkAddress:
+    """The parameters, with the threshold that holds where none is given."""
+    with request.app.state.db.read() as conn:
+        usual = name_threshold(conn)
+    request.state.promised_on = usual.promised_on if words.p in (None, usual.shown) else None
+    return words if words.p is not None else replace(words, p=usual.shown)
+
+
+Asked = Annotated[NetworkAddress, Depends(_asked)]
 
 
 @dataclass(frozen=True)
@@ -111,7 +128,7 @@ class NetworkSelection:
 
 
 @router.get("/network")
-def drawing(request: Request, asked: Annotated[NetworkAddress, Depends()]) -> Response:
+def drawing(request: Request, asked: Asked) -> Response:
     """The network as a drawing. Places are stored, so that individuals stay in place between visits."""
     with request.app.state.db.read() as conn:
         found = _find(request, conn, asked)
@@ -141,7 +158,7 @@ def drawing(request: Request, asked: Annotated[NetworkAddress, Depends()]) -> Re
 
 
 @router.get("/matrix")
-def matrix(request: Request, asked: Annotated[NetworkAddress, Depends()]) -> Response:
+def matrix(request: Request, asked: Asked) -> Response:
     """The network as a matrix, for as many individuals as stay readable."""
     with request.app.state.db.read() as conn:
         found = _find(request, conn, asked)
@@ -156,9 +173,7 @@ def matrix(request: Request, asked: Annotated[NetworkAddress, Depends()]) -> Res
 
 
 @router.get("/table")
-def table(
-    request: Request, asked: Annotated[NetworkAddress, Depends()], after: Annotated[int, Query(ge=0, le=10**7)] = 0
-) -> Response:
+def table(request: Request, asked: Asked, after: Annotated[int, Query(ge=0, le=10**7)] = 0) -> Response:
     """The pairs as a table, closest first, with intervals."""
     with request.app.state.db.read() as conn:
         found = _find(request, conn, asked)
@@ -172,7 +187,7 @@ def table(
 
 
 @router.get("/network.csv")
-def as_csv(request: Request, asked: Annotated[NetworkAddress, Depends()]) -> Response:
+def as_csv(request: Request, asked: Asked) -> Response:
     """Every pair as CSV; each row holds the query and the state."""
     with request.app.state.db.read() as conn:
         found = _find(request, conn, asked)
@@ -187,7 +202,7 @@ def as_csv(request: Request, asked: Annotated[NetworkAddress, Depends()]) -> Res
 
 
 @router.get("/network.graphml")
-def as_graphml(request: Request, asked: Annotated[NetworkAddress, Depends()]) -> Response:
+def as_graphml(request: Request, asked: Asked) -> Response:
     """The network as GraphML; the graph holds the query and the state."""
     with request.app.state.db.read() as conn:
         found = _find(request, conn, asked)
@@ -213,7 +228,7 @@ def _about(asked: NetworkAddress, found: NetworkSelection) -> dict[str, Any]:
     since, until = asked.days
     words = (
         asked.rule, asked.minutes if asked.rule == "minutes" else None, since, until, asked.community or None,
-        "verified" if asked.names == "verified" else f"model >= {asked.p:g}",
+        "verified" if asked.names == "verified" else f"model >= {asked.least_probability:g}",
         " ".join(f"{name} {version} (run {key})" for key, name, version in found.network.models),
         found.network.label_seq,
     )  # fmt: skip
@@ -226,6 +241,6 @@ def _page(
     since, until = asked.days
     said = {
         "tab": tab, "asked": asked, "since": since, "until": until, "found": found, "node": found.nodes,
-        "too_few": TOO_FEW, "resamples": RESAMPLES, **more,
+        "too_few": TOO_FEW, "resamples": RESAMPLES, "promised_on": request.state.promised_on, **more,
     }  # fmt: skip
     return request.app.state.templates.TemplateResponse(request, template, said)

@@ -18,6 +18,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from chimp_assets.database import schema as t
+from chimp_assets.database.labels.promises.threshold import name_threshold
 from chimp_assets.insight.association import together as facts
 from chimp_assets.insight.individuals import directory
 from chimp_assets.web.auth.roles import require
@@ -37,7 +38,8 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class TogetherAddress:
-    """The query of an address. who: (key, anim_id, name) of each individual; unknown: words that name nobody."""
+    """The query of an address. who: (key, anim_id, name) of each individual; unknown: words that name nobody;
+    promised_on: the day of the names whose promise has the threshold p."""
 
     who: list[tuple[int, str, str | None]]
     unknown: list[str]
@@ -47,6 +49,7 @@ class TogetherAddress:
     until: date | None
     names: Literal["verified", "model"]
     p: float
+    promised_on: date | None = None
 
     @property
     def question(self) -> facts.TogetherQuery:
@@ -82,7 +85,7 @@ class _TogetherParameters:
     since: Annotated[str, Query(max_length=10)] = ""
     until: Annotated[str, Query(max_length=10)] = ""
     names: Literal["verified", "model"] = "verified"
-    p: Annotated[float, Query(ge=0, le=1)] = 0.9
+    p: Annotated[float | None, Query(ge=0, le=1)] = None
 
 
 @router.get("/together.csv")
@@ -122,6 +125,7 @@ def page(
         "association/together.html",
         {
             "asked": asked,
+            "promised_on": asked.promised_on,
             "found": found,
             "occasions": list(zip(part, shown, strict=True)),
             "more": more,
@@ -137,6 +141,7 @@ def page(
 
 
 def _read(conn: sa.Connection, words: _TogetherParameters) -> TogetherAddress:
+    usual = name_threshold(conn)
     typed = [*words.together.split(","), *(words.who or [])]
     who: dict[int, tuple[int, str, str | None]] = {}
     unknown = []
@@ -155,7 +160,8 @@ def _read(conn: sa.Connection, words: _TogetherParameters) -> TogetherAddress:
         words.minutes,
         *days_of(words.since, words.until),
         words.names,
-        words.p,
+        usual.shown if words.p is None else words.p,
+        usual.promised_on if words.p in (None, usual.shown) else None,
     )
 
 

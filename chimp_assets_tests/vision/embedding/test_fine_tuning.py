@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
@@ -66,6 +67,9 @@ def named(home, named_home, monkeypatch):
 def test_the_command_makes_a_candidate_that_was_judged_on_days_it_never_saw(home, named, capsys):
     """An embedder judged on its own training days always looks better, and the archive is embedded anew for nothing."""
     settings, _, training_set_id = named
+    with home.database.read() as conn:
+        parent = champion(conn, "embedder").model_id
+    forecast(home, register_model(home.database, "head", "head", {}, parent_id=parent, state="champion"), 3600.0)
     told = ["--home", str(home.settings.home), "--training-set", str(training_set_id), "--task", "embedder"]
     assert train.main(told) == 0
     out, err = capsys.readouterr()
@@ -82,6 +86,8 @@ def test_the_command_makes_a_candidate_that_was_judged_on_days_it_never_saw(home
     assert len(set.union(*days)) == sum(len(role) for role in days)
     assert said["judging_tracks"] == judges.sum() == row.config["held_out"]["tracks"]
     assert said["tracks"] == teaches.sum()
+    seen = row.config["held_out"]
+    assert min(seen["champion_minutes"], seen["candidate_minutes"]) >= 0, "both were measured, by the forecast"
     vectors = load_embedder(home.store, row).embed(np.zeros((2, 48, 48, 3), np.uint8))
     assert vectors.shape == (2, 16)
     assert list(home.store.list(FOLDER)) == []
@@ -115,8 +121,9 @@ def test_a_track_whose_picture_is_no_jpeg_is_left_out_and_counted(home, named, t
     assert tuned.unreadable == len(lost)
 
 
-def candidate(home, parent, low, high, tracks=40):
+def candidate(home, parent, low, high, tracks=40, **minutes):
     held_out = {"tracks": tracks, "days": 9, "champion": 0.6, "candidate": 0.7, "gain_low": low, "gain_high": high}
+    held_out |= minutes
     return register_model(home.database, "embedder", "made up", {"held_out": held_out}, parent_id=parent)
 
 
@@ -139,6 +146,22 @@ def test_a_new_embedder_is_champion_only_if_it_is_better_beyond_noise(home):
     assert "not the champion" in reason
     with home.database.read() as conn:
         assert champion(conn, "embedder").model_id == better
+
+
+@pytest.mark.parametrize(("low", "high", "saved", "promoted", "says"), [
+    (0.05, 0.2, (6.0, 19.0), True, "31 minutes to go instead of 44 (saves +6 to +19)"),
+    (-0.01, 0.2, (6.0, 19.0), True, "Saves minutes beyond noise"),
+    (0.05, 0.2, (-5.0, 19.0), False, "Saves no minutes beyond noise"),
+    (-0.2, -0.05, (6.0, 19.0), False, "finds fewer animals"),
+])  # fmt: skip
+def test_where_minutes_are_forecast_the_expert_decides(home, low, high, saved, promoted, says):
+    """More tracks found again may be tracks that nobody would have been asked about."""
+    first = register_model(home.database, "embedder", "first", {}, state="champion")
+    minutes = {"champion_minutes": 44.0, "candidate_minutes": 31.0, "saved_low": saved[0], "saved_high": saved[1]}
+    verdict, reason = decide_embedder(home.database, candidate(home, first, low, high, **minutes))
+    assert verdict == promoted
+    assert says in reason
+    assert untranslated([reason]) == set()
 
 
 def test_the_interval_of_a_gain_is_wide_where_its_days_agree_with_themselves():
@@ -180,6 +203,48 @@ def test_it_is_due_at_enough_names_and_again_when_they_have_grown(home, named):
         parent = champion(conn, "embedder").model_id
     register_model(home.database, "embedder", "tried", {}, parent_id=parent, training_set_id=training_set_id)
     assert "the next one needs more" in due().reason
+
+
+def test_it_is_due_when_it_is_expected_to_save_enough_minutes(home, named):
+    """Doubled labels in an archive that is all but named save nobody anything; in a large one a quarter more pay."""
+    settings, _, training_set_id = named
+
+    def due(**embed):
+        changed = settings.model_copy(update={"embed": settings.embed.model_copy(update=embed)})
+        with home.database.read() as conn:
+            return work.fine_tuning_due(conn, changed)
+
+    with home.database.read() as conn:
+        parent = champion(conn, "embedder").model_id
+    head = register_model(home.database, "head", "head", {}, parent_id=parent, state="champion")
+    forecast(home, head, 45 * 60.0)
+    assert due().reason.endswith("of 45 minutes to go it is expected to save 9, and fewer than 10 do not pay")
+    assert due(fine_tune_least_minutes=8.0).due
+    forecast(home, head, 60 * 60.0)
+    assert due().due
+    tried = {"held_out": {"champion_minutes": 60.0, "candidate_minutes": 60.0}}
+    register_model(home.database, "embedder", "tried", tried, parent_id=parent, training_set_id=training_set_id)
+    assert "the next one needs more" in due().reason
+    with home.database.write() as conn:
+        newest = sa.select(schema.training_set).order_by(schema.training_set.c.training_set_id.desc())
+        row = dict(conn.execute(newest).mappings().first())
+        del row["training_set_id"]
+        row |= {"n_tracks": int(1.3 * row["n_tracks"]), "watermark_seq": row["watermark_seq"] + 1}
+        conn.execute(sa.insert(schema.training_set).values(**row))
+    assert due().reason.endswith("of 60 minutes to go it is expected to save 6, and fewer than 10 do not pay")
+    forecast(home, head, 120 * 60.0)
+    assert due().due, "a quarter more labels and two hours to go"
+
+
+def forecast(home, head, to_go_s):
+    with home.database.write() as conn:
+        conn.execute(
+            sa.insert(schema.archive_forecast).values(
+                watermark_seq=1, head_model_id=head, goal_named=0.9, goal_error=0.05, n_tracks=900, n_frames=9000,
+                by_person=0.1, by_page=0.0, by_machine=0.3, nameless=0.0, expected_error=0.04, spent_s=60.0,
+                to_go_s=to_go_s, created_at=datetime(2020, 1, 1, tzinfo=UTC),
+            )
+        )  # fmt: skip
 
 
 def test_an_embedder_of_a_file_is_not_due(home, named):

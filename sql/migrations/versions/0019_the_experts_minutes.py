@@ -276,6 +276,12 @@ def upgrade() -> None:
         sa.Column("decided_at", MOMENT, nullable=True),
         sa.Column("ended_at", MOMENT, nullable=True),
         sa.Column("end_reason", sa.Unicode(500), nullable=True),
+        sa.Column(
+            "teaches_from_seq",
+            sa.BigInteger(),
+            nullable=True,
+            comment="labels from this seq on: its answers teach; null: they do not yet",
+        ),
         sa.CheckConstraint(
             "state IN ('auditing', 'kept', 'failed', 'ended')", name=op.f("ck_promise_look_state_known")
         ),

@@ -18,6 +18,7 @@ from chimp_assets.database.schema import (
     IS_IT,
     MEASURING_LANES,
     PAIRS,
+    PROMISE,
     SIDE_LANES,
     acquisition_queue,
     acquisition_round,
@@ -70,7 +71,9 @@ def follow_heirs(
         before = by_track.get(parent)
         reason = (reasons or {}).get(heir) or _REASONS[cause]
         if before is not None and not (heir in asks and asks[heir].lane in MEASURING_LANES):
-            asks[heir] = Question(heir, before.lane, before.propensity, before.position, reason)
+            # Parts of a track that a promise drew were not drawn.
+            lane, propensity = (FREE, 1.0) if before.lane == PROMISE else (before.lane, before.propensity)
+            asks[heir] = Question(heir, lane, propensity, before.position, reason)
         elif heir in born:
             asks.setdefault(heir, Question(heir, FREE, 1.0, 0, reason))
     ask(conn, list(asks.values()))

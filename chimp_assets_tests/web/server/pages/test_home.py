@@ -6,14 +6,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import sqlalchemy as sa
 
-from chimp_assets.console.goal import goal_lines
+from chimp_assets.console.status import goal_lines
 from chimp_assets.database import schema as s
 from chimp_assets.database.labels.events import record_events
+from chimp_assets.insight.goal import MinutesToGo, archive_goal
 from chimp_assets.insight.labelling import progress
-from chimp_assets.insight.labelling.goal import MinutesToGo, archive_goal
 from chimp_assets_tests.database.world import event, plan_pairs, track
 
-LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
+LONG_AGO, LONG_AHEAD = datetime(2020, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 
 
 def user_id(conn, name="anna"):
@@ -153,7 +153,7 @@ def archive_goal_of(db):
 
 
 @pytest.mark.parametrize(("state", "says", "also"), [
-    ("auditing", "2 of some 3 audits answered, 1 wrong", "2 of some 3 audits answered, 1 wrong"),
+    ("auditing", "audits answered, 1 wrong", "Promise: 2 of some"),
     ("kept", "kept since 2020-01-01 (2 audits, 1 wrong)", "at most 4.0% of the names are wrong"),
     ("failed", "not kept yet (2 audits, 1 wrong)", "not kept at look 1"),
     ("ended", "ended on 2020-01-01", "a head was promoted"),
@@ -169,7 +169,7 @@ def test_the_promise_is_told_as_it_stands(archive, client, state, says, also):
                 promise_id=1, look_no=1, alpha=0.025, head_model_id=2, threshold=0.8, tested_share=0.5,
                 named_share=0.92, expected_error=0.03, n_tracks=9, n_frames=90, seed=1, watermark_seq=1,
                 merge_watermark=0, state=state, n_answered=2, n_wrong=1, wealth=1.0, error_bound=0.04,
-                frozen_at=LONG_AGO, decided_at=LONG_AGO, ended_at=LONG_AGO, end_reason="a head was promoted",
+                frozen_at=LONG_AHEAD, decided_at=LONG_AGO, ended_at=LONG_AGO, end_reason="a head was promoted",
             )
         )  # fmt: skip
         individual = conn.scalar(sa.select(sa.func.min(s.individual.c.individual_id)))

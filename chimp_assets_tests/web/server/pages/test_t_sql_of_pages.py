@@ -10,6 +10,7 @@ from chimp_assets.database.individuals.merges import merge_individuals
 from chimp_assets.database.labels.events import record_events
 from chimp_assets.database.labels.references import set_references
 from chimp_assets.database.people.users import PeopleError
+from chimp_assets.insight import goal
 from chimp_assets.insight.association.network_cache import NetworkCache
 from chimp_assets.insight.association.together import Scope, TogetherQuery, clips_of, example_frames, together
 from chimp_assets.insight.individuals import (
@@ -21,7 +22,7 @@ from chimp_assets.insight.individuals import (
     profile,
     sightings,
 )
-from chimp_assets.insight.labelling import goal, progress
+from chimp_assets.insight.labelling import progress
 from chimp_assets_tests.database import t_sql
 from chimp_assets_tests.database.world import event, make_world, predict, track
 

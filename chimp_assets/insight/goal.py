@@ -1,7 +1,7 @@
 """How far the archive is named, what is left until the goal, and whether the promise stands: what people see of it.
 
 Belongs here: reading kept forecasts and promises. Does not belong here: measuring (`loop.minutes.forecasts`), sentences
-(`console`, `web`), the rest of the first page (`progress`).
+(`console`, `web`), the rest of the first page (`labelling.progress`).
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ import sqlalchemy as sa
 from chimp_assets.acquisition.minutes.forecasts import PaceRange, pace_range, paces
 from chimp_assets.acquisition.minutes.goal import Goal
 from chimp_assets.database import schema as t
+from chimp_assets.database.labels.promises.draws import answered_draws, verdict_of
+from chimp_assets.database.labels.promises.looks import changes_since, newest_look
 
 NEWEST_FORECASTS = 200
 SAME_ARCHIVE = 0.02
@@ -52,7 +54,8 @@ class MinutesToGo:
 
 @dataclass(frozen=True)
 class PromiseState:
-    """The newest test of the promise. state: one of PROMISE_STATES; n_draws: answers that it has asked for so far;
+    """The newest test of the promise. state: one of PROMISE_STATES; n_draws: answers
+    that it is expected to need in all;
     error_bound: largest error that the sample leaves open."""
 
     state: str
@@ -136,21 +139,21 @@ def forecast_marks(conn: sa.Connection) -> list[ForecastMark]:
 
 def promise_state(conn: sa.Connection) -> PromiseState | None:
     """The newest test of the goal that nobody withdrew; None before the first."""
-    p, look, draw = t.promise.c, t.promise_look.c, t.promise_draw.c
-    row = conn.execute(
-        sa.select(t.promise_look)
-        .join(t.promise, p.promise_id == look.promise_id)
-        .where(p.withdrawn_at.is_(None))
-        .order_by(look.look_id.desc())
-        .limit(1)
+    p = t.promise.c
+    goal = conn.execute(
+        sa.select(p.promise_id, p.error).where(p.withdrawn_at.is_(None)).order_by(p.promise_id.desc()).limit(1)
     ).first()
-    if row is None:
+    look = None if goal is None else newest_look(conn, goal.promise_id)
+    if goal is None or look is None:
         return None
-    drawn = conn.scalar(sa.select(sa.func.count()).select_from(t.promise_draw).where(draw.look_id == row.look_id))
+    state, since, why, more = look.state, look.ended_at or look.decided_at or look.frozen_at, look.end_reason, 0
+    if state == "kept" and (changed := changes_since(conn, look)) is not None:
+        state, why, since = "ended", changed[0], changed[1] or since
+    elif state == "auditing":
+        more = verdict_of(answered_draws(conn, look), look, goal.error).more
     return PromiseState(
-        row.state, row.look_no, int(drawn or 0), row.n_answered, row.n_wrong, row.error_bound,
-        row.ended_at or row.decided_at or row.frozen_at, row.end_reason,
-    )  # fmt: skip
+        state, look.look_no, look.n_answered + more, look.n_answered, look.n_wrong, look.error_bound, since, why
+    )
 
 
 def _forecasts(conn: sa.Connection) -> list[sa.Row]:

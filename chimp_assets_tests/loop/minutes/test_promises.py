@@ -1,0 +1,277 @@
+"""Promises about names in the loop: frozen, drawn, answered, kept, failed, ended; on SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+import sqlalchemy as sa
+
+from chimp_assets.database import schema as t
+from chimp_assets.database.connection.engine import Database
+from chimp_assets.database.individuals.merges import merge_individuals
+from chimp_assets.database.labels.events import last_seq, record_events
+from chimp_assets.database.labels.promises.goals import PromiseError, current_goal, set_goal, withdraw_goal
+from chimp_assets.database.labels.promises.looks import MERGED, NEW_HEAD, NEW_TRACKS, PromiseLook, held, newest_look
+from chimp_assets.database.work.due import labels_due
+from chimp_assets.loop.minutes.promises import BETWEEN_LOOKS, promise_status, tend_promise
+from chimp_assets.settings import Settings
+from chimp_assets.vision.datasets.training_set import training_members
+from chimp_assets_tests.database.world import HEAD, START, event, make_world, plan, predict, track
+
+SETTINGS = Settings()
+NOW = datetime.now(UTC)
+
+
+@pytest.fixture
+def archive(db: Database) -> Database:
+    """Thirty tracks, which the head names Fifi with 0.995, but one that it names Gremlin with 0.6; 20 % promised."""
+    make_world(db, videos=3, tracks=10, frames=4)
+    for video in (1, 2, 3):
+        for n in range(10):
+            predict(db, track(video, n), {"GM": 0.6} if (video, n) == (3, 9) else {"FF": 0.995})
+    with db.write() as conn:
+        conn.execute(
+            sa.update(t.model).where(t.model.c.task == "embedder").values(state="retired")
+        )  # none waits for it
+    set_goal(db, 0.2, 0.9, 0.95, "anna")
+    return db
+
+
+def _look(db: Database) -> PromiseLook:
+    with db.read() as conn:
+        look = newest_look(conn)
+    assert look is not None
+    return look
+
+
+def _draws(db: Database) -> list[sa.Row]:
+    d = t.promise_draw
+    with db.read() as conn:
+        return list(conn.execute(sa.select(d).where(d.c.look_id == _look(db).look_id).order_by(d.c.draw_no)).all())
+
+
+def _answer(db: Database, tracks: list[int], name: str = "FF", kind: str = "identify") -> list[str]:
+    """Answers of the expert by way of the queue, as a plan asks them."""
+    plan(db, tracks, "promise")
+    q = t.acquisition_queue.c
+    with db.read() as conn:
+        items = dict(conn.execute(sa.select(q.track_id, q.item_id).where(q.state == "pending")).all())
+    events = [
+        event(kind, one, name if kind == "identify" else None, lane="promise", propensity=0.5, item_id=items[one])
+        for one in tracks
+    ]
+    done = record_events(db, events)
+    assert {one.status for one in done} == {"stored"}
+    return [one.annotation_id for one in events]
+
+
+def _answer_until_decided(db: Database, name: str = "FF", kind: str = "identify") -> None:
+    for _ in range(40):
+        asked = tend_promise(db, SETTINGS, 10).track_ids
+        if not asked:
+            break
+        _answer(db, asked, name, kind)
+
+
+def test_names_are_frozen_when_the_goal_is_within_reach_and_a_sample_is_drawn(archive: Database) -> None:
+    """The surest names that are enough: Gremlin's at 0.6 is not among them. A second plan asks the same sample."""
+    asked = tend_promise(archive, SETTINGS, 100)
+    look = _look(archive)
+    assert (look.state, look.look_no, look.head_model_id) == ("auditing", 1, HEAD)
+    assert look.alpha == pytest.approx(0.025)
+    assert 0.99 < look.threshold < 0.995
+    assert look.n_tracks == 29
+    assert look.named_share == pytest.approx(29 / 30)
+    drawn = _draws(archive)
+    assert len(drawn) == SETTINGS.promise.most_draws
+    assert track(3, 9) not in {row.track_id for row in drawn}
+    assert {row.source for row in drawn} == {"model"}
+    assert asked.track_ids
+    assert set(asked.track_ids) <= {row.track_id for row in drawn}
+    assert all(0 < p <= 1 for p in asked.propensity)
+    again = tend_promise(archive, SETTINGS, 100)
+    assert again == asked
+    assert _look(archive) == look
+
+
+def test_nothing_is_tested_that_nobody_promised_and_nothing_out_of_reach(archive: Database) -> None:
+    withdraw_goal(archive)
+    assert tend_promise(archive, SETTINGS, 100).track_ids == []
+    set_goal(archive, 0.005, 0.99, 0.95)
+    assert tend_promise(archive, SETTINGS, 100).track_ids == []
+    with archive.read() as conn:
+        assert newest_look(conn) is None
+
+
+def test_right_answers_keep_the_promise_and_count_as_often_as_they_were_drawn(archive: Database) -> None:
+    """Draws with replacement: 29 tracks give more draws than tracks, and nobody is asked twice."""
+    _answer_until_decided(archive)
+    look = _look(archive)
+    assert (look.state, look.n_wrong) == ("kept", 0)
+    assert look.wealth >= 1 / look.alpha
+    assert look.error_bound is not None
+    assert look.error_bound <= 0.2
+    with archive.read() as conn:
+        answers = conn.scalar(sa.select(sa.func.count()).select_from(t.annotation)) or 0
+        waiting = t.acquisition_queue.c
+        left = conn.scalar(sa.select(sa.func.count()).where(waiting.lane == "promise", waiting.state == "pending"))
+        status = promise_status(conn, SETTINGS)
+        threshold = conn.execute(sa.text("SELECT probability, look_id FROM v_name_threshold")).one()
+    assert answers < look.n_answered
+    assert left == 0
+    assert status.state == "kept"
+    assert "20 %" in status.sentence
+    assert (threshold.probability, threshold.look_id) == (pytest.approx(look.threshold), look.look_id)
+
+
+def test_wrong_answers_fail_it_and_then_they_teach(archive: Database) -> None:
+    """Who hides the sample from training for ever pays for it twice; who trains on it while it is open cheats."""
+    with archive.write() as conn:
+        for video in (1, 2, 3):
+            conn.execute(
+                sa.insert(t.split_assignment).values(
+                    video_id=video, split="train", day_key=f"cam {video}", assigned_at=START
+                )
+            )
+    tend_promise(archive, SETTINGS, 100)
+    first = _answer(archive, tend_promise(archive, SETTINGS, 10).track_ids, "GM")
+    with archive.read() as conn:
+        open_at = last_seq(conn)
+        assert not set(first) & set(training_members(conn, open_at, 0, SETTINGS).annotation_id)
+        assert held(conn, 7, NOW + timedelta(days=1)) is not None
+        assert "frozen" in labels_due(conn, SETTINGS, datetime.now(UTC)).reason
+        assert held(conn, 7, NOW + timedelta(days=8)) is None
+    _answer_until_decided(archive, "GM")
+    look = _look(archive)
+    assert look.state == "failed"
+    with archive.read() as conn:
+        now = last_seq(conn)
+        assert held(conn, 7, NOW) is None
+        assert set(training_members(conn, now, 0, SETTINGS).annotation_id) & set(first)
+        # A training set of that moment can still be made again.
+        assert not set(first) & set(training_members(conn, open_at, 0, SETTINGS).annotation_id)
+    assert look.teaches_from_seq is not None
+    assert look.teaches_from_seq > open_at
+
+
+def test_after_a_failed_look_the_next_waits_for_answers_and_costs_half_the_level(archive: Database) -> None:
+    tend_promise(archive, SETTINGS, 100)
+    with archive.write() as conn:
+        conn.execute(sa.update(t.promise_look).values(state="failed", teaches_from_seq=0))
+    assert tend_promise(archive, SETTINGS, 100).track_ids == []
+    record_events(archive, [event("skip", track(3, 9)) for _ in range(BETWEEN_LOOKS)])
+    assert tend_promise(archive, SETTINGS, 100).track_ids
+    look = _look(archive)
+    assert (look.look_no, look.alpha) == (2, pytest.approx(0.0125))
+
+
+def test_unknown_is_wrong_cannot_tell_is_passed_over_and_a_retraction_takes_it_back(archive: Database) -> None:
+    """An expert who cannot confirm a name has not confirmed it; a picture that shows nothing proves nothing."""
+    tend_promise(archive, SETTINGS, 100)
+    order = list(dict.fromkeys(row.track_id for row in _draws(archive)))
+    first = next(row.track_id for row in _draws(archive))
+    (answer,) = _answer(archive, [first], kind="unknown")
+    assert _draws(archive)[0].wrong
+    assert _look(archive).n_wrong == 1
+    record_events(archive, [event("retract", None, supersedes=answer)])
+    assert _draws(archive)[0].wrong is None
+    assert _look(archive).n_answered == 0
+    _answer(archive, [first], kind="cannot_tell")
+    drawn = _draws(archive)
+    assert (drawn[0].annotation_id is not None, drawn[0].wrong) == (True, None)
+    assert _look(archive).n_answered == 0
+    _answer(archive, [order[1]], "FF")
+    assert _look(archive).n_answered >= 1
+
+
+def test_a_draw_counts_once_those_before_it_are_answered(archive: Database) -> None:
+    """Who leaves the hard ones for later would prove what the easy ones say."""
+    tend_promise(archive, SETTINGS, 100)
+    order = list(dict.fromkeys(row.track_id for row in _draws(archive)))
+    _answer(archive, [order[3]])
+    assert _look(archive).n_answered == 0
+    _answer(archive, order[:3])
+    assert _look(archive).n_answered >= 4
+
+
+@pytest.mark.parametrize("change", [NEW_HEAD, MERGED, NEW_TRACKS])
+def test_a_promise_that_stands_ends_when_names_change(archive: Database, change: str) -> None:
+    """At once in SQL and on pages; the row says so with the next plan, and the next look counts from 1."""
+    _answer_until_decided(archive)
+    assert _look(archive).state == "kept"
+    if change == MERGED:
+        merge_individuals(archive, "FD", "FI", "one animal", force=True)
+    else:
+        with archive.write() as conn:
+            if change == NEW_HEAD:
+                conn.execute(sa.update(t.model).where(t.model.c.model_id == HEAD).values(state="retired"))
+            else:
+                conn.execute(
+                    sa.insert(t.bundle_score).values(
+                        model_id=HEAD, bundle_id=1, n_tracks=3, created_at=datetime.now(UTC) + timedelta(seconds=5)
+                    )
+                )
+    with archive.read() as conn:
+        row = conn.execute(sa.text("SELECT state, end_reason FROM v_promise")).one()
+        threshold = conn.execute(sa.text("SELECT probability, look_id FROM v_name_threshold")).one()
+        assert promise_status(conn, SETTINGS).state == "ended"
+    assert (row.state, row.end_reason) == ("ended", change)
+    assert (threshold.probability, threshold.look_id) == (0.9, None)
+    tend_promise(archive, SETTINGS, 100)
+    look = _look(archive)
+    assert (look.state, look.end_reason) == ("ended", change)
+    assert look.ended_at is not None
+
+
+def test_a_merge_ends_an_open_look_and_new_tracks_do_not(archive: Database) -> None:
+    tend_promise(archive, SETTINGS, 100)
+    with archive.write() as conn:
+        conn.execute(
+            sa.insert(t.bundle_score).values(
+                model_id=HEAD, bundle_id=1, n_tracks=3, created_at=datetime.now(UTC) + timedelta(seconds=5)
+            )
+        )
+    assert tend_promise(archive, SETTINGS, 100).track_ids
+    merge_individuals(archive, "FD", "FI", "one animal", force=True)
+    assert tend_promise(archive, SETTINGS, 100).track_ids == []
+    assert _look(archive).state == "ended"
+
+
+def test_pages_names_are_tested_too_and_their_own_confirmations_prove_nothing(archive: Database) -> None:
+    """Of what is tested a page is no witness."""
+    shown = '{"mode": "grid", "candidates": []}'
+    record_events(archive, [event("identify", track(1, n), "FF", shown=shown, lane="free") for n in range(10)])
+    tend_promise(archive, SETTINGS, 100)
+    drawn = {row.track_id: row.source for row in _draws(archive)}
+    assert {drawn[track(1, n)] for n in range(10) if track(1, n) in drawn} == {"page"}
+    first = _draws(archive)[0].track_id
+    record_events(archive, [event("identify", first, "FF", shown=shown, lane="free")])
+    assert _draws(archive)[0].annotation_id is None
+
+
+def test_a_goal_is_what_was_promised_last(archive: Database) -> None:
+    with archive.read() as conn:
+        assert current_goal(conn, SETTINGS).error == 0.2
+    set_goal(archive, 0.05, 0.8, 0.9)
+    with pytest.raises(PromiseError, match="error is"):
+        set_goal(archive, 0.7, 0.9, 0.95)
+    assert withdraw_goal(archive) == 1
+    with archive.read() as conn:
+        goal = current_goal(conn, SETTINGS)
+    assert (goal.error, goal.named, goal.is_promised) == (0.05, 0.9, False)
+    said = Settings(promise={"error": 0.1})  # type: ignore[arg-type]
+    with archive.read() as conn:
+        assert current_goal(conn, said).is_promised
+
+
+def test_the_sample_follows_from_the_seed(archive: Database) -> None:
+    tend_promise(archive, SETTINGS, 100)
+    first = [row.track_id for row in _draws(archive)]
+    with archive.write() as conn:
+        for table in (t.promise_draw, t.promise_look):
+            conn.execute(sa.delete(table))
+    tend_promise(archive, SETTINGS, 100)
+    assert [row.track_id for row in _draws(archive)] == first
+    assert len(np.unique(first)) > 20
