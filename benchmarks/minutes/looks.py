@@ -1,8 +1,8 @@
 """`python -m benchmarks.minutes.looks`: what testing a promise about names costs, and how often it says what is not so.
 
-Each row: an archive whose tested part has this share of what is allowed wrong, tested until the look is decided. Target:
-at 1.02 of what is allowed it is kept in at most alpha of the archives. Foil: Clopper and Pearson's limit, looked at after
-each answer.
+Each row: an archive whose tested part has this share of what is allowed wrong, tested until the look is decided.
+Target: at 1.02 of what is allowed it is kept in at most alpha of the archives. Foil: Clopper and Pearson, looked
+at after each answer.
 
 Belongs here: the table of docs/research/promises.md. Does not belong here: archives with tracks (`benchmarks.minutes`).
 """

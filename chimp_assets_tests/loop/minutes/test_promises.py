@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,10 +15,15 @@ from chimp_assets.database.individuals.merges import merge_individuals
 from chimp_assets.database.labels.events import last_seq, record_events
 from chimp_assets.database.labels.promises.goals import PromiseError, current_goal, set_goal, withdraw_goal
 from chimp_assets.database.labels.promises.looks import MERGED, NEW_HEAD, NEW_TRACKS, PromiseLook, held, newest_look
+from chimp_assets.database.labels.promises.threshold import name_threshold
 from chimp_assets.database.work.due import labels_due
-from chimp_assets.loop.minutes.promises import BETWEEN_LOOKS, promise_status, tend_promise
+from chimp_assets.database.work.queue import QueueItem
+from chimp_assets.exchange.exports.conditions import selection_of
+from chimp_assets.loop.minutes.promises import BETWEEN_LOOKS, PromiseQuestions, promise_status, tend_promise
 from chimp_assets.settings import Settings
 from chimp_assets.vision.datasets.training_set import training_members
+from chimp_assets.web.labelling.items import questions_of
+from chimp_assets_tests.database import t_sql
 from chimp_assets_tests.database.world import HEAD, START, event, make_world, plan, predict, track
 
 SETTINGS = Settings()
@@ -275,3 +281,72 @@ def test_the_sample_follows_from_the_seed(archive: Database) -> None:
     tend_promise(archive, SETTINGS, 100)
     assert [row.track_id for row in _draws(archive)] == first
     assert len(np.unique(first)) > 20
+
+
+def test_every_statement_is_t_sql(archive: Database) -> None:
+    """From the freeze to the end, as it is said to SQLite and PostgreSQL."""
+    heard: list[tuple[Any, Any]] = []
+
+    def listen(conn: Any, element: Any, several: Any, parameters: Any, options: Any) -> None:
+        heard.append((element, sorted(several[0]) if several else sorted(parameters) or None))
+
+    sa.event.listen(sa.Engine, "before_execute", listen)
+    try:
+        _answer(archive, tend_promise(archive, SETTINGS, 5).track_ids[:2], "GM")
+        with archive.read() as conn:
+            promise_status(conn, SETTINGS)
+            name_threshold(conn)
+            labels_due(conn, SETTINGS, datetime.now(UTC))
+            training_members(conn, last_seq(conn), 0, SETTINGS)
+        set_goal(archive, 0.1, 0.9, 0.95, "anna")
+        withdraw_goal(archive)
+    finally:
+        sa.event.remove(sa.Engine, "before_execute", listen)
+    said = [(element, names) for element, names in heard if not isinstance(element, str)]
+    assert [found for element, names in said if (found := t_sql.faults_of(t_sql.compiled(element, names)))] == []
+    assert sum("promise_draw" in str(element) for element, _ in said) > 5
+
+
+def test_a_threshold_that_holds_decides_what_counts_in_sightings_and_exports(archive: Database) -> None:
+    """0.9 would let Gremlin's sighting with 0.93 count, which nobody has promised."""
+    with archive.write() as conn:
+        conn.execute(sa.update(t.prediction).where(t.prediction.c.track_id == track(3, 9)).values(probability=0.93))
+    before = _counts(archive)
+    assert before["GM"] == {1}
+    _answer_until_decided(archive)
+    assert _look(archive).state == "kept"
+    assert _counts(archive) == {"FF": {1}, "GM": {0}}
+    with archive.read() as conn:
+        usual = name_threshold(conn)
+        chosen = selection_of(conn, [])
+        told = selection_of(conn, ["min_probability=0.5"])
+    assert usual.shown == pytest.approx(_look(archive).threshold, abs=1e-4)
+    assert chosen.min_probability == usual.shown
+    assert f"the threshold of the promise of {usual.promised_on}" in chosen.words
+    assert "promise" not in told.words
+
+
+def _counts(db: Database) -> dict[str, set[int]]:
+    found: dict[str, set[int]] = {}
+    with db.read() as conn:
+        for row in conn.execute(sa.text("SELECT anim_id, counts FROM v_sighting")):
+            found.setdefault(row.anim_id, set()).add(row.counts)
+    return found
+
+
+def test_a_plan_asks_a_track_once_and_the_draws_first(archive: Database) -> None:
+    asked = tend_promise(archive, SETTINGS, 100)
+    one, other = asked.track_ids[0], track(3, 9)
+    items = {
+        "track_ids": [one, other, other],
+        "other_track_ids": [None, None, one],
+        "lanes": ["boundary", "boundary", "pairs"],
+        "propensity": [1.0, 1.0, 1.0],
+        "reasons": ["because", "because", "because"],
+    }
+    planned = asked.before(items)
+    assert planned["track_ids"] == [*asked.track_ids, other]
+    assert planned["lanes"] == ["promise"] * len(asked.track_ids) + ["boundary"]
+    assert PromiseQuestions([], []).before(items) == items
+    item = QueueItem(1, 1, one, "promise", 0, 0.5, "because")
+    assert [question.blind for question in questions_of([item], 0.0)] == [True]
