@@ -267,7 +267,7 @@ def test_a_goal_is_what_was_promised_last(archive: Database) -> None:
     with archive.read() as conn:
         goal = current_goal(conn, SETTINGS)
     assert (goal.error, goal.named, goal.is_promised) == (0.05, 0.9, False)
-    said = Settings(promise={"error": 0.1})  # type: ignore[arg-type]
+    said = Settings(promise={"error": 0.1})
     with archive.read() as conn:
         assert current_goal(conn, said).is_promised
 
