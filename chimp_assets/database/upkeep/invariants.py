@@ -200,7 +200,7 @@ def items_that_should_not_wait(conn: sa.Connection) -> list[int]:
             sa.or_(
                 t.track.c.state != "live",
                 other.c.state != "live",
-                sa.and_(item.lane.not_in(("repeat", *t.SIDE_LANES)), answered.c.track_id.is_not(None)),
+                sa.and_(item.lane.not_in((*t.REPEATED_LANES, *t.SIDE_LANES)), answered.c.track_id.is_not(None)),
             ),
         )
         .limit(SAMPLE)
