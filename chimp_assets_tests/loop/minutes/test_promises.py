@@ -24,23 +24,39 @@ from chimp_assets.settings import Settings
 from chimp_assets.vision.datasets.training_set import training_members
 from chimp_assets.web.labelling.items import questions_of
 from chimp_assets_tests.database import t_sql
-from chimp_assets_tests.database.world import HEAD, START, event, make_world, plan, predict, track
+from chimp_assets_tests.database.world import HEAD, START, event, make_world, plan, track
 
 SETTINGS = Settings()
 NOW = datetime.now(UTC)
 
 
 @pytest.fixture
-def archive(db: Database) -> Database:
+def archive(sqlite_db: Database) -> Database:
     """Thirty tracks, which the head names Fifi with 0.995, but one that it names Gremlin with 0.6; 20 % promised."""
+    return _filled(sqlite_db)
+
+
+@pytest.fixture
+def anywhere(db: Database) -> Database:
+    """The same, on SQLite and on PostgreSQL."""
+    return _filled(db)
+
+
+def _filled(db: Database) -> Database:
     make_world(db, videos=3, tracks=10, frames=4)
-    for video in (1, 2, 3):
-        for n in range(10):
-            predict(db, track(video, n), {"GM": 0.6} if (video, n) == (3, 9) else {"FF": 0.995})
     with db.write() as conn:
+        who = dict(conn.execute(sa.select(t.individual.c.anim_id, t.individual.c.individual_id)).all())
+        said = [(track(video, n), "FF", 0.995) for video in (1, 2, 3) for n in range(10)]
+        said[-1] = (track(3, 9), "GM", 0.6)
         conn.execute(
-            sa.update(t.model).where(t.model.c.task == "embedder").values(state="retired")
-        )  # none waits for it
+            sa.insert(t.prediction),
+            [
+                {"model_id": HEAD, "track_id": one, "rank": 1, "individual_id": who[code], "probability": p}
+                for one, code, p in said
+            ],
+        )
+        # Nothing waits for an embedder.
+        conn.execute(sa.update(t.model).where(t.model.c.task == "embedder").values(state="retired"))
     set_goal(db, 0.2, 0.9, 0.95, "anna")
     return db
 
@@ -81,25 +97,25 @@ def _answer_until_decided(db: Database, name: str = "FF", kind: str = "identify"
         _answer(db, asked, name, kind)
 
 
-def test_names_are_frozen_when_the_goal_is_within_reach_and_a_sample_is_drawn(archive: Database) -> None:
+def test_names_are_frozen_when_the_goal_is_within_reach_and_a_sample_is_drawn(anywhere: Database) -> None:
     """The surest names that are enough: Gremlin's at 0.6 is not among them. A second plan asks the same sample."""
-    asked = tend_promise(archive, SETTINGS, 100)
-    look = _look(archive)
+    asked = tend_promise(anywhere, SETTINGS, 100)
+    look = _look(anywhere)
     assert (look.state, look.look_no, look.head_model_id) == ("auditing", 1, HEAD)
     assert look.alpha == pytest.approx(0.025)
     assert 0.99 < look.threshold < 0.995
     assert look.n_tracks == 29
     assert look.named_share == pytest.approx(29 / 30)
-    drawn = _draws(archive)
+    drawn = _draws(anywhere)
     assert len(drawn) == SETTINGS.promise.most_draws
     assert track(3, 9) not in {row.track_id for row in drawn}
     assert {row.source for row in drawn} == {"model"}
     assert asked.track_ids
     assert set(asked.track_ids) <= {row.track_id for row in drawn}
     assert all(0 < p <= 1 for p in asked.propensity)
-    again = tend_promise(archive, SETTINGS, 100)
+    again = tend_promise(anywhere, SETTINGS, 100)
     assert again == asked
-    assert _look(archive) == look
+    assert _look(anywhere) == look
 
 
 def test_nothing_is_tested_that_nobody_promised_and_nothing_out_of_reach(archive: Database) -> None:
@@ -111,15 +127,15 @@ def test_nothing_is_tested_that_nobody_promised_and_nothing_out_of_reach(archive
         assert newest_look(conn) is None
 
 
-def test_right_answers_keep_the_promise_and_count_as_often_as_they_were_drawn(archive: Database) -> None:
+def test_right_answers_keep_the_promise_and_count_as_often_as_they_were_drawn(anywhere: Database) -> None:
     """Draws with replacement: 29 tracks give more draws than tracks, and nobody is asked twice."""
-    _answer_until_decided(archive)
-    look = _look(archive)
+    _answer_until_decided(anywhere)
+    look = _look(anywhere)
     assert (look.state, look.n_wrong) == ("kept", 0)
     assert look.wealth >= 1 / look.alpha
     assert look.error_bound is not None
     assert look.error_bound <= 0.2
-    with archive.read() as conn:
+    with anywhere.read() as conn:
         answers = conn.scalar(sa.select(sa.func.count()).select_from(t.annotation)) or 0
         waiting = t.acquisition_queue.c
         left = conn.scalar(sa.select(sa.func.count()).where(waiting.lane == "promise", waiting.state == "pending"))
@@ -132,27 +148,27 @@ def test_right_answers_keep_the_promise_and_count_as_often_as_they_were_drawn(ar
     assert (threshold.probability, threshold.look_id) == (pytest.approx(look.threshold), look.look_id)
 
 
-def test_wrong_answers_fail_it_and_then_they_teach(archive: Database) -> None:
+def test_wrong_answers_fail_it_and_then_they_teach(anywhere: Database) -> None:
     """Who hides the sample from training for ever pays for it twice; who trains on it while it is open cheats."""
-    with archive.write() as conn:
+    with anywhere.write() as conn:
         for video in (1, 2, 3):
             conn.execute(
                 sa.insert(t.split_assignment).values(
                     video_id=video, split="train", day_key=f"cam {video}", assigned_at=START
                 )
             )
-    tend_promise(archive, SETTINGS, 100)
-    first = _answer(archive, tend_promise(archive, SETTINGS, 10).track_ids, "GM")
-    with archive.read() as conn:
+    tend_promise(anywhere, SETTINGS, 100)
+    first = _answer(anywhere, tend_promise(anywhere, SETTINGS, 10).track_ids, "GM")
+    with anywhere.read() as conn:
         open_at = last_seq(conn)
         assert not set(first) & set(training_members(conn, open_at, 0, SETTINGS).annotation_id)
         assert held(conn, 7, NOW + timedelta(days=1)) is not None
         assert "frozen" in labels_due(conn, SETTINGS, datetime.now(UTC)).reason
         assert held(conn, 7, NOW + timedelta(days=8)) is None
-    _answer_until_decided(archive, "GM")
-    look = _look(archive)
+    _answer_until_decided(anywhere, "GM")
+    look = _look(anywhere)
     assert look.state == "failed"
-    with archive.read() as conn:
+    with anywhere.read() as conn:
         now = last_seq(conn)
         assert held(conn, 7, NOW) is None
         assert set(training_members(conn, now, 0, SETTINGS).annotation_id) & set(first)
