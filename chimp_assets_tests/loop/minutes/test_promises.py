@@ -15,7 +15,7 @@ from chimp_assets.database.individuals.merges import merge_individuals
 from chimp_assets.database.labels.events import last_seq, record_events
 from chimp_assets.database.labels.promises.goals import PromiseError, current_goal, set_goal, withdraw_goal
 from chimp_assets.database.labels.promises.looks import MERGED, NEW_HEAD, NEW_TRACKS, PromiseLook, held, newest_look
-from chimp_assets.database.labels.promises.threshold import name_threshold
+from chimp_assets.database.labels.promises.threshold import NameThreshold, name_threshold
 from chimp_assets.database.work.due import labels_due
 from chimp_assets.database.work.queue import QueueItem
 from chimp_assets.exchange.exports.conditions import selection_of
@@ -237,10 +237,10 @@ def test_a_promise_that_stands_ends_when_names_change(archive: Database, change:
                 )
     with archive.read() as conn:
         row = conn.execute(sa.text("SELECT state, end_reason FROM v_promise")).one()
-        threshold = conn.execute(sa.text("SELECT probability, look_id FROM v_name_threshold")).one()
+        assert conn.execute(sa.text("SELECT * FROM v_name_threshold")).all() == []
+        assert name_threshold(conn) == NameThreshold(0.9)
         assert promise_status(conn, SETTINGS).state == "ended"
     assert (row.state, row.end_reason) == ("ended", change)
-    assert (threshold.probability, threshold.look_id) == (0.9, None)
     tend_promise(archive, SETTINGS, 100)
     look = _look(archive)
     assert (look.state, look.end_reason) == ("ended", change)
