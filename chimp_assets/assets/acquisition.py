@@ -38,6 +38,7 @@ def acquisition_queue(context: dg.AssetExecutionContext, home: HomeResource) -> 
     """The most valuable tracks, ranked, each with its lane, its chance of being asked, a reason in words, and the names
     that the champion head proposes. At the end of a training only if a plan is due; otherwise at every run."""
     from chimp_assets.database.work.due import plan_due_after_training
+    from chimp_assets.loop.minutes.promises import look_in_words
     from chimp_assets.loop.plan import replan
     from chimp_assets.loop.rescore import name_asked_tracks
 
@@ -49,7 +50,10 @@ def acquisition_queue(context: dg.AssetExecutionContext, home: HomeResource) -> 
             context.log.info(f"No new plan: {due.reason}.")
             name_asked_tracks(opened)
             return
-    yield dg.MaterializeResult(metadata=plan_metadata(replan(opened)))
+    report = replan(opened)
+    with opened.database.read() as conn:
+        promise = look_in_words(conn)
+    yield dg.MaterializeResult(metadata={**plan_metadata(report), "promise": promise})
 
 
 def plan_metadata(report: "PlanReport") -> dict[str, dg.MetadataValue | int | float | str]:

@@ -99,6 +99,8 @@ MEASURING_LANES = ("audit", "groups")
 """Drawn from the reserve to measure models: their answers never teach one."""
 # Not names: is it one animal, which of these answers is wrong, is this X? Only who asks for them gets them.
 SIDE_LANES = (PAIRS, DISPUTED, IS_IT)
+REPEATED_LANES = ("repeat", PROMISE)
+"""They ask on purpose about tracks that were answered, or named on a page."""
 EVIDENCE_STATES = ("open", "agreed", "denied")
 """What is known of a track and an individual without an expert's name: not enough said; two people agree that it is
 that individual; it is somebody else, as two volunteers or one person who names animals have said."""

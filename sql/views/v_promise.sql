@@ -6,10 +6,10 @@
 -- as that is known. error_bound: upper limit of the error by the sample, at the confidence of its look.
 -- n_passed: draws that nobody could judge, which count neither way.
 SELECT
-    p.promise_id,
-    p.error,
-    p.named,
-    p.confidence,
+    goal.promise_id,
+    goal.error,
+    goal.named,
+    goal.confidence,
     COALESCE(CASE WHEN l.state = 'kept' AND l.why IS NOT NULL THEN 'ended' ELSE l.state END, 'to_reach') AS state,
     l.look_id,
     l.look_no,
@@ -26,11 +26,11 @@ SELECT
     l.expected_error,
     l.n_answered,
     l.n_wrong,
-    (SELECT COUNT(*) FROM promise_draw AS d WHERE d.look_id = l.look_id AND d.annotation_id IS NOT NULL AND d.wrong IS NULL)
+    (SELECT COUNT(*) FROM promise_draw AS drawn WHERE drawn.look_id = l.look_id AND drawn.annotation_id IS NOT NULL AND drawn.wrong IS NULL)
         AS n_passed,
     l.error_bound,
     l.watermark_seq
-FROM promise AS p
+FROM promise AS goal
 LEFT OUTER JOIN (
     SELECT
         k.*,
@@ -53,5 +53,5 @@ LEFT OUTER JOIN (
         INNER JOIN model AS m ON m.model_id = o.head_model_id
         WHERE o.look_id IN (SELECT MAX(n.look_id) FROM promise_look AS n GROUP BY n.promise_id)
     ) AS k
-) AS l ON l.promise_id = p.promise_id
-WHERE p.withdrawn_at IS NULL
+) AS l ON l.promise_id = goal.promise_id
+WHERE goal.withdrawn_at IS NULL

@@ -3,7 +3,7 @@
 -- n_frames: frames with the animal, by its tracks; where two of its tracks run at once (a label to look at: v_plausibility)
 -- never more than there are from the first to the last. seconds_visible: each frame stands for the mean time between the
 -- kept frames of its video. Probabilities are weighed by boxes.
--- counts: 1 where people named one of its tracks, or the most probable name reaches v_name_threshold; else 0.
+-- counts: 1 where people named one of its tracks, or the most probable name reaches v_name_threshold, else 0.9; else 0.
 -- Windows rather than GROUP BY: SQLite passes a condition on the individual, the video, the day or the camera through them
 -- down to an index, and not through GROUP BY.
 SELECT
@@ -25,7 +25,7 @@ SELECT
     s.human_reviewed,
     CASE
         WHEN s.named_by_people = 1 THEN 1
-        WHEN s.max_probability >= (SELECT h.probability FROM v_name_threshold AS h) THEN 1
+        WHEN s.max_probability >= COALESCE((SELECT MAX(h.probability) FROM v_name_threshold AS h), CAST(0.9 AS FLOAT)) THEN 1
         ELSE 0
     END AS counts
 FROM (

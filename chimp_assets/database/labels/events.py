@@ -119,6 +119,7 @@ class _StoredBatch:
         self._rows: list[dict[str, Any]] = []
         self._rewriting = TrackRewriting()
         self._touched: set[int] = set()
+        self._last_seq = 0
         self.n = 0
 
     def add(self, row: dict[str, Any]) -> None:
@@ -139,9 +140,10 @@ class _StoredBatch:
         insert_rows(
             self._conn, annotation, {column.name: [row[column.name] for row in rows] for column in annotation.c}
         )
+        self._last_seq = rows[-1]["seq"]
         touched = touched_tracks(self._conn, rows)
         self._touched |= touched | {row["track_id"] for row in rows if row["kind"] in REWRITING_KINDS}
-        self._rewriting.gone |= keep_following(self._conn, touched, rows[-1]["seq"])
+        self._rewriting.gone |= keep_following(self._conn, touched, self._last_seq)
         about = (self._facts.known[row["supersedes"]] if row["kind"] == "retract" else row for row in rows)
         keep_evidence(self._conn, {row["track_id"] for row in about if row["kind"] in EVIDENCE_KINDS})
 
@@ -151,7 +153,7 @@ class _StoredBatch:
         if self.n:
             self._facts.items.store(self._conn)
             self._rewriting.ask(self._conn)
-            keep_draws(self._conn, self._touched, take_numbers(self._conn, COUNTER, 0) - 1)
+            keep_draws(self._conn, self._touched, self._last_seq)
 
 
 def last_seq(conn: sa.Connection) -> int:

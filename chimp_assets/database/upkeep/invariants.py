@@ -219,7 +219,7 @@ def items_that_should_not_wait(conn: sa.Connection) -> list[int]:
                 t.track.c.state != "live",
                 other.c.state != "live",
                 sa.and_(
-                    sa.or_(item.lane.not_in(("repeat", *t.SIDE_LANES)), item.lane == t.IS_IT),
+                    sa.or_(item.lane.not_in((*t.REPEATED_LANES, *t.SIDE_LANES)), item.lane == t.IS_IT),
                     answered.c.track_id.is_not(None),
                 ),
             ),

@@ -21,7 +21,7 @@ from chimp_assets.database.connection.parameters import in_parts
 from chimp_assets.database.individuals.merges import last_merge, root_of, standing_edges
 from chimp_assets.database.labels.answers import effective_answers
 from chimp_assets.database.labels.kinds import EVIDENCE_KINDS, NAMING_KINDS
-from chimp_assets.database.labels.promises.looks import held, measures_only
+from chimp_assets.database.labels.promises.looks import held, measures_only, open_look
 from chimp_assets.database.tracks.families import reserved_mask
 from chimp_assets.database.work.drifted import acting_since
 from chimp_assets.database.work.embedder_savings import expected_saving
@@ -359,7 +359,8 @@ def _teaching_labels(conn: sa.Connection, settings: Settings) -> tuple[int, int]
 
 def queue_due(conn: sa.Connection, settings: Settings) -> Readiness:
     """A plan is due when enough answers have landed since the last one, when a model is new, when an alert about tracks
-    has opened, or when few items wait and something is new: labels, models or embeddings.
+    has opened, when a promise that is tested has no item left, or when few items wait and something is new: labels,
+    models or embeddings.
 
     Items that ask for names, pairs and "is this X?" are counted apart: a full queue of one kind helps nobody who
     answers another. Pairs, and questions for volunteers, are few when less than a quarter of those of the last plan
@@ -388,6 +389,8 @@ def queue_due(conn: sa.Connection, settings: Settings) -> Readiness:
     landed = seq - last.watermark_seq
     if landed >= settings.acquisition.replan_after:
         return Readiness(True, f"{landed} new answers since the last plan")
+    if landed > 0 and open_look(conn) is not None and not conn.scalar(items.where(is_waiting, in_lanes((t.PROMISE,)))):
+        return Readiness(True, "the test of a promise needs more answers")
     drifted = acting_since(conn, last.created_at)
     if drifted:
         return Readiness(True, f"{len(drifted)} {'change was' if len(drifted) == 1 else 'changes were'} noticed")

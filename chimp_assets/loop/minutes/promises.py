@@ -173,6 +173,15 @@ def promise_status(conn: sa.Connection, settings: Settings, naming: TrackNaming 
     )
 
 
+def look_in_words(conn: sa.Connection) -> str:
+    """The newest look in a few words, without reading any track."""
+    look = newest_look(conn)
+    if look is None:
+        return "nothing was tested yet"
+    said = f"look {look.look_no}: {look.state}, {look.n_answered} answered, {look.n_wrong} wrong"
+    return f"{said} ({look.end_reason})" if look.end_reason else said
+
+
 def _over(conn: sa.Connection, settings: Settings, now: datetime) -> str | None:
     """Why the newest look is over though its row does not say so; None: it is not."""
     look = newest_look(conn)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,27 +15,48 @@ from chimp_assets.database.individuals.merges import merge_individuals
 from chimp_assets.database.labels.events import last_seq, record_events
 from chimp_assets.database.labels.promises.goals import PromiseError, current_goal, set_goal, withdraw_goal
 from chimp_assets.database.labels.promises.looks import MERGED, NEW_HEAD, NEW_TRACKS, PromiseLook, held, newest_look
+from chimp_assets.database.labels.promises.threshold import NameThreshold, name_threshold
 from chimp_assets.database.work.due import labels_due
-from chimp_assets.loop.minutes.promises import BETWEEN_LOOKS, promise_status, tend_promise
+from chimp_assets.database.work.queue import QueueItem
+from chimp_assets.exchange.exports.conditions import selection_of
+from chimp_assets.loop.minutes.promises import BETWEEN_LOOKS, PromiseQuestions, promise_status, tend_promise
 from chimp_assets.settings import Settings
 from chimp_assets.vision.datasets.training_set import training_members
-from chimp_assets_tests.database.world import HEAD, START, event, make_world, plan, predict, track
+from chimp_assets.web.labelling.items import questions_of
+from chimp_assets_tests.database import t_sql
+from chimp_assets_tests.database.world import HEAD, START, event, make_world, plan, track
 
 SETTINGS = Settings()
 NOW = datetime.now(UTC)
 
 
 @pytest.fixture
-def archive(db: Database) -> Database:
+def archive(sqlite_db: Database) -> Database:
     """Thirty tracks, which the head names Fifi with 0.995, but one that it names Gremlin with 0.6; 20 % promised."""
+    return _filled(sqlite_db)
+
+
+@pytest.fixture
+def anywhere(db: Database) -> Database:
+    """The same, on SQLite and on PostgreSQL."""
+    return _filled(db)
+
+
+def _filled(db: Database) -> Database:
     make_world(db, videos=3, tracks=10, frames=4)
-    for video in (1, 2, 3):
-        for n in range(10):
-            predict(db, track(video, n), {"GM": 0.6} if (video, n) == (3, 9) else {"FF": 0.995})
     with db.write() as conn:
+        who = dict(conn.execute(sa.select(t.individual.c.anim_id, t.individual.c.individual_id)).all())
+        said = [(track(video, n), "FF", 0.995) for video in (1, 2, 3) for n in range(10)]
+        said[-1] = (track(3, 9), "GM", 0.6)
         conn.execute(
-            sa.update(t.model).where(t.model.c.task == "embedder").values(state="retired")
-        )  # none waits for it
+            sa.insert(t.prediction),
+            [
+                {"model_id": HEAD, "track_id": one, "rank": 1, "individual_id": who[code], "probability": p}
+                for one, code, p in said
+            ],
+        )
+        # Nothing waits for an embedder.
+        conn.execute(sa.update(t.model).where(t.model.c.task == "embedder").values(state="retired"))
     set_goal(db, 0.2, 0.9, 0.95, "anna")
     return db
 
@@ -75,25 +97,25 @@ def _answer_until_decided(db: Database, name: str = "FF", kind: str = "identify"
         _answer(db, asked, name, kind)
 
 
-def test_names_are_frozen_when_the_goal_is_within_reach_and_a_sample_is_drawn(archive: Database) -> None:
+def test_names_are_frozen_when_the_goal_is_within_reach_and_a_sample_is_drawn(anywhere: Database) -> None:
     """The surest names that are enough: Gremlin's at 0.6 is not among them. A second plan asks the same sample."""
-    asked = tend_promise(archive, SETTINGS, 100)
-    look = _look(archive)
+    asked = tend_promise(anywhere, SETTINGS, 100)
+    look = _look(anywhere)
     assert (look.state, look.look_no, look.head_model_id) == ("auditing", 1, HEAD)
     assert look.alpha == pytest.approx(0.025)
     assert 0.99 < look.threshold < 0.995
     assert look.n_tracks == 29
     assert look.named_share == pytest.approx(29 / 30)
-    drawn = _draws(archive)
+    drawn = _draws(anywhere)
     assert len(drawn) == SETTINGS.promise.most_draws
     assert track(3, 9) not in {row.track_id for row in drawn}
     assert {row.source for row in drawn} == {"model"}
     assert asked.track_ids
     assert set(asked.track_ids) <= {row.track_id for row in drawn}
     assert all(0 < p <= 1 for p in asked.propensity)
-    again = tend_promise(archive, SETTINGS, 100)
+    again = tend_promise(anywhere, SETTINGS, 100)
     assert again == asked
-    assert _look(archive) == look
+    assert _look(anywhere) == look
 
 
 def test_nothing_is_tested_that_nobody_promised_and_nothing_out_of_reach(archive: Database) -> None:
@@ -105,15 +127,15 @@ def test_nothing_is_tested_that_nobody_promised_and_nothing_out_of_reach(archive
         assert newest_look(conn) is None
 
 
-def test_right_answers_keep_the_promise_and_count_as_often_as_they_were_drawn(archive: Database) -> None:
+def test_right_answers_keep_the_promise_and_count_as_often_as_they_were_drawn(anywhere: Database) -> None:
     """Draws with replacement: 29 tracks give more draws than tracks, and nobody is asked twice."""
-    _answer_until_decided(archive)
-    look = _look(archive)
+    _answer_until_decided(anywhere)
+    look = _look(anywhere)
     assert (look.state, look.n_wrong) == ("kept", 0)
     assert look.wealth >= 1 / look.alpha
     assert look.error_bound is not None
     assert look.error_bound <= 0.2
-    with archive.read() as conn:
+    with anywhere.read() as conn:
         answers = conn.scalar(sa.select(sa.func.count()).select_from(t.annotation)) or 0
         waiting = t.acquisition_queue.c
         left = conn.scalar(sa.select(sa.func.count()).where(waiting.lane == "promise", waiting.state == "pending"))
@@ -126,27 +148,27 @@ def test_right_answers_keep_the_promise_and_count_as_often_as_they_were_drawn(ar
     assert (threshold.probability, threshold.look_id) == (pytest.approx(look.threshold), look.look_id)
 
 
-def test_wrong_answers_fail_it_and_then_they_teach(archive: Database) -> None:
+def test_wrong_answers_fail_it_and_then_they_teach(anywhere: Database) -> None:
     """Who hides the sample from training for ever pays for it twice; who trains on it while it is open cheats."""
-    with archive.write() as conn:
+    with anywhere.write() as conn:
         for video in (1, 2, 3):
             conn.execute(
                 sa.insert(t.split_assignment).values(
                     video_id=video, split="train", day_key=f"cam {video}", assigned_at=START
                 )
             )
-    tend_promise(archive, SETTINGS, 100)
-    first = _answer(archive, tend_promise(archive, SETTINGS, 10).track_ids, "GM")
-    with archive.read() as conn:
+    tend_promise(anywhere, SETTINGS, 100)
+    first = _answer(anywhere, tend_promise(anywhere, SETTINGS, 10).track_ids, "GM")
+    with anywhere.read() as conn:
         open_at = last_seq(conn)
         assert not set(first) & set(training_members(conn, open_at, 0, SETTINGS).annotation_id)
         assert held(conn, 7, NOW + timedelta(days=1)) is not None
         assert "frozen" in labels_due(conn, SETTINGS, datetime.now(UTC)).reason
         assert held(conn, 7, NOW + timedelta(days=8)) is None
-    _answer_until_decided(archive, "GM")
-    look = _look(archive)
+    _answer_until_decided(anywhere, "GM")
+    look = _look(anywhere)
     assert look.state == "failed"
-    with archive.read() as conn:
+    with anywhere.read() as conn:
         now = last_seq(conn)
         assert held(conn, 7, NOW) is None
         assert set(training_members(conn, now, 0, SETTINGS).annotation_id) & set(first)
@@ -215,10 +237,10 @@ def test_a_promise_that_stands_ends_when_names_change(archive: Database, change:
                 )
     with archive.read() as conn:
         row = conn.execute(sa.text("SELECT state, end_reason FROM v_promise")).one()
-        threshold = conn.execute(sa.text("SELECT probability, look_id FROM v_name_threshold")).one()
+        assert conn.execute(sa.text("SELECT * FROM v_name_threshold")).all() == []
+        assert name_threshold(conn) == NameThreshold(0.9)
         assert promise_status(conn, SETTINGS).state == "ended"
     assert (row.state, row.end_reason) == ("ended", change)
-    assert (threshold.probability, threshold.look_id) == (0.9, None)
     tend_promise(archive, SETTINGS, 100)
     look = _look(archive)
     assert (look.state, look.end_reason) == ("ended", change)
@@ -261,7 +283,7 @@ def test_a_goal_is_what_was_promised_last(archive: Database) -> None:
     with archive.read() as conn:
         goal = current_goal(conn, SETTINGS)
     assert (goal.error, goal.named, goal.is_promised) == (0.05, 0.9, False)
-    said = Settings(promise={"error": 0.1})  # type: ignore[arg-type]
+    said = Settings(promise={"error": 0.1})
     with archive.read() as conn:
         assert current_goal(conn, said).is_promised
 
@@ -275,3 +297,72 @@ def test_the_sample_follows_from_the_seed(archive: Database) -> None:
     tend_promise(archive, SETTINGS, 100)
     assert [row.track_id for row in _draws(archive)] == first
     assert len(np.unique(first)) > 20
+
+
+def test_every_statement_is_t_sql(archive: Database) -> None:
+    """From the freeze to the end, as it is said to SQLite and PostgreSQL."""
+    heard: list[tuple[Any, Any]] = []
+
+    def listen(conn: Any, element: Any, several: Any, parameters: Any, options: Any) -> None:
+        heard.append((element, sorted(several[0]) if several else sorted(parameters) or None))
+
+    sa.event.listen(sa.Engine, "before_execute", listen)
+    try:
+        _answer(archive, tend_promise(archive, SETTINGS, 5).track_ids[:2], "GM")
+        with archive.read() as conn:
+            promise_status(conn, SETTINGS)
+            name_threshold(conn)
+            labels_due(conn, SETTINGS, datetime.now(UTC))
+            training_members(conn, last_seq(conn), 0, SETTINGS)
+        set_goal(archive, 0.1, 0.9, 0.95, "anna")
+        withdraw_goal(archive)
+    finally:
+        sa.event.remove(sa.Engine, "before_execute", listen)
+    said = [(element, names) for element, names in heard if not isinstance(element, str)]
+    assert [found for element, names in said if (found := t_sql.faults_of(t_sql.compiled(element, names)))] == []
+    assert sum("promise_draw" in str(element) for element, _ in said) > 5
+
+
+def test_a_threshold_that_holds_decides_what_counts_in_sightings_and_exports(archive: Database) -> None:
+    """0.9 would let Gremlin's sighting with 0.93 count, which nobody has promised."""
+    with archive.write() as conn:
+        conn.execute(sa.update(t.prediction).where(t.prediction.c.track_id == track(3, 9)).values(probability=0.93))
+    before = _counts(archive)
+    assert before["GM"] == {1}
+    _answer_until_decided(archive)
+    assert _look(archive).state == "kept"
+    assert _counts(archive) == {"FF": {1}, "GM": {0}}
+    with archive.read() as conn:
+        usual = name_threshold(conn)
+        chosen = selection_of(conn, [])
+        told = selection_of(conn, ["min_probability=0.5"])
+    assert usual.shown == pytest.approx(_look(archive).threshold, abs=1e-4)
+    assert chosen.min_probability == usual.shown
+    assert f"the threshold of the promise of {usual.promised_on}" in chosen.words
+    assert "promise" not in told.words
+
+
+def _counts(db: Database) -> dict[str, set[int]]:
+    found: dict[str, set[int]] = {}
+    with db.read() as conn:
+        for row in conn.execute(sa.text("SELECT anim_id, counts FROM v_sighting")):
+            found.setdefault(row.anim_id, set()).add(row.counts)
+    return found
+
+
+def test_a_plan_asks_a_track_once_and_the_draws_first(archive: Database) -> None:
+    asked = tend_promise(archive, SETTINGS, 100)
+    one, other = asked.track_ids[0], track(3, 9)
+    items = {
+        "track_ids": [one, other, other],
+        "other_track_ids": [None, None, one],
+        "lanes": ["boundary", "boundary", "pairs"],
+        "propensity": [1.0, 1.0, 1.0],
+        "reasons": ["because", "because", "because"],
+    }
+    planned = asked.before(items)
+    assert planned["track_ids"] == [*asked.track_ids, other]
+    assert planned["lanes"] == ["promise"] * len(asked.track_ids) + ["boundary"]
+    assert PromiseQuestions([], []).before(items) == items
+    item = QueueItem(1, 1, one, "promise", 0, 0.5, "because")
+    assert [question.blind for question in questions_of([item], 0.0)] == [True]

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from chimp_assets.database.schema import UtcDateTime
 
 USUAL = 0.9
-"""Where no promise holds; as in v_name_threshold."""
+"""Where no promise holds; as in v_sighting."""
 
 _T = sa.table(
     "v_name_threshold",
@@ -45,5 +45,5 @@ class NameThreshold:
 
 def name_threshold(conn: sa.Connection) -> NameThreshold:
     """The threshold of the promise that holds, else 0.9: one row of small tables."""
-    row = conn.execute(sa.select(_T.c.probability, _T.c.look_id, _T.c.frozen_at)).one()
-    return NameThreshold(float(row.probability), row.look_id, row.frozen_at)
+    row = conn.execute(sa.select(_T.c.probability, _T.c.look_id, _T.c.frozen_at)).first()
+    return NameThreshold(USUAL) if row is None else NameThreshold(float(row.probability), row.look_id, row.frozen_at)

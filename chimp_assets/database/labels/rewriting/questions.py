@@ -19,6 +19,7 @@ from chimp_assets.database.schema import (
     MEASURING_LANES,
     PAIRS,
     PROMISE,
+    REPEATED_LANES,
     SIDE_LANES,
     acquisition_queue,
     acquisition_round,
@@ -145,7 +146,7 @@ def settle(conn: sa.Connection, track_ids: Collection[int]) -> None:
     for part in in_parts(sorted(set(track_ids))):
         conn.execute(
             sa.update(acquisition_queue)
-            .where(_Q.track_id.in_(part), _Q.state.in_(WAITING), _Q.lane.not_in((*SIDE_LANES, "repeat")), named)
+            .where(_Q.track_id.in_(part), _Q.state.in_(WAITING), _Q.lane.not_in((*SIDE_LANES, *REPEATED_LANES)), named)
             .values(state="answered", **nobody)
         )
         s = standing_answer.c
@@ -193,7 +194,8 @@ def give_back(conn: sa.Connection, track_ids: Collection[int]) -> None:
                 kinds = {row.kind, row.other_kind} - {None, "unknown"}
                 if row.lane == PAIRS and kinds:
                     continue
-                if (row.lane == IS_IT or row.lane not in (*SIDE_LANES, "repeat")) and row.kind is not None:
+                by_name = row.lane == IS_IT or row.lane not in (*SIDE_LANES, *REPEATED_LANES)
+                if by_name and row.kind is not None:
                     continue
                 ids.add(row.item_id)
     for part in in_parts(sorted(ids)):
