@@ -31,7 +31,9 @@ CASES = st.tuples(st.integers(0, 1 << 30), st.integers(0, 500), st.integers(1, 9
 
 @settings(max_examples=60, deadline=None)
 @given(CASES, st.sampled_from([0.7, 0.9, NO_NAMES]), st.sampled_from([0.5, 1.0, 2.0]))
-def test_a_page_holds_what_pays_and_nothing_else(case: tuple[int, int, int, float], threshold: float, dear: float):
+def test_a_page_holds_what_pays_and_nothing_else(
+    case: tuple[int, int, int, float], threshold: float, dear: float
+) -> None:
     """A page of what the machine carries for nothing, or of guesses, costs more than it names."""
     tracks = drawn(*case)
     prices = Prices(tile=0.35 * dear, page=2.0 * dear)
@@ -54,7 +56,7 @@ def test_a_page_holds_what_pays_and_nothing_else(case: tuple[int, int, int, floa
 
 @settings(max_examples=30, deadline=None)
 @given(CASES)
-def test_pages_do_not_depend_on_the_order_of_the_tracks(case: tuple[int, int, int, float]):
+def test_pages_do_not_depend_on_the_order_of_the_tracks(case: tuple[int, int, int, float]) -> None:
     """The same labels give the same pages: no two plans of one state may differ."""
     tracks = drawn(*case)
     # Lengths that differ: of equal tracks one must come first, and the order says which.
@@ -66,7 +68,7 @@ def test_pages_do_not_depend_on_the_order_of_the_tracks(case: tuple[int, int, in
     assert [page.rows.tolist() for page in one] == [turn[page.rows].tolist() for page in other]
 
 
-def test_long_single_tracks_come_before_a_page_of_short_ones():
+def test_long_single_tracks_come_before_a_page_of_short_ones() -> None:
     """A page of two dozen glimpses is no better for being a page, if the long ones are still unnamed."""
     short, long = np.full(24, 5.0), np.full(20, 1_000.0)
     chance = np.r_[np.full(24, 0.8), np.full(20, 0.3)]
@@ -76,7 +78,7 @@ def test_long_single_tracks_come_before_a_page_of_short_ones():
     assert len(pages_worth_asking(AskableTracks(short, chance[:24], individual[:24]), Prices(), 0.9, 8)) == 1
 
 
-def test_where_people_alone_name_the_surest_are_on_pages_too():
+def test_where_people_alone_name_the_surest_are_on_pages_too() -> None:
     """Elsewhere the machine carries them; where it may not, they are what a page names fastest."""
     n = 30
     tracks = AskableTracks(np.full(n, 10.0), np.linspace(0.9, 0.99, n), np.zeros(n, np.int64))
@@ -87,7 +89,7 @@ def test_where_people_alone_name_the_surest_are_on_pages_too():
     assert page.seconds < float(Prices().of_tracks(page.chance).sum())
 
 
-def test_columns_of_different_lengths_are_refused():
+def test_columns_of_different_lengths_are_refused() -> None:
     """A chance beside the wrong track would put strangers on a page."""
     with pytest.raises(ValueError, match="differ in length"):
         AskableTracks(np.ones(3), np.ones(2), np.zeros(3, np.int64))

@@ -28,7 +28,7 @@ def members(site: Site) -> list[list[int]]:
     assert {result.status for result in record_events(db, known)} == {"stored"}
     others = ids[5::12]  # named by nobody, and as good as any
     with db.read() as conn:
-        who = conn.scalar(sa.select(t.individual.c.individual_id).where(t.individual.c.anim_id == "FF"))
+        who = conn.execute(sa.select(t.individual.c.individual_id).where(t.individual.c.anim_id == "FF")).scalar_one()
     pages = [fifi[:PAGE], others[:PAGE]]
     offered = [
         PageOfMany(

@@ -40,7 +40,7 @@ def planned(home: Home) -> dict[str, list[int]]:
     ids = [track(video_id) for video_id in range(FIRST, LAST)]
     pages = {"first": ids[:8], "second": ids[8:16]}
     with db.read() as conn:
-        fifi = conn.scalar(sa.select(t.individual.c.individual_id).where(t.individual.c.anim_id == "FF"))
+        fifi = conn.execute(sa.select(t.individual.c.individual_id).where(t.individual.c.anim_id == "FF")).scalar_one()
     offered = [
         PageOfMany(fifi, tracks, [0.7] * 8, "8 tracks, 80 frames, some 7 seconds: the model says Fifi (FF).", 1.0)
         for tracks in pages.values()
