@@ -39,6 +39,7 @@ from chimp_assets.loop.evidence import merge_proposals
 from chimp_assets.loop.ingest import ingest
 from chimp_assets.loop.minutes.names import read_archive_names
 from chimp_assets.loop.minutes.prices import learned_prices
+from chimp_assets.loop.minutes.worth import read_plan_ground
 from chimp_assets.loop.plan import plan_queue
 from chimp_assets.loop.pool import read_snapshot
 from chimp_assets.loop.rescore import rescore
@@ -233,6 +234,8 @@ def test_what_is_asked_of_the_minutes_is_t_sql(home, spoken):
     with home.database.read() as conn:
         assert read_archive_names(conn, home.settings)
         learned_prices(conn, 1)
+        read_plan_ground(conn, 1)
+        read_snapshot(conn, home.settings)
     assert faults_in(spoken) == {}
     assert sum("grid_page" in str(element) for element, _ in spoken) > 1, "too little was said of minutes"
 
