@@ -42,6 +42,7 @@ from chimp_assets.loop.ingest import ingest
 from chimp_assets.loop.minutes.names import read_archive_names
 from chimp_assets.loop.minutes.pages import barred, come_first
 from chimp_assets.loop.minutes.prices import learned_prices
+from chimp_assets.loop.minutes.worth import read_plan_ground
 from chimp_assets.loop.plan import plan_queue
 from chimp_assets.loop.pool import read_snapshot
 from chimp_assets.loop.rescore import rescore
@@ -236,6 +237,8 @@ def test_what_is_asked_of_the_minutes_is_t_sql(home, spoken):
     with home.database.read() as conn:
         assert read_archive_names(conn, home.settings)
         learned_prices(conn, 1)
+        read_plan_ground(conn, 1)
+        read_snapshot(conn, home.settings)
         assert seconds_spent(conn, watermark_seq=1) == 2.0
     assert not come_first(home.database)
     assert not barred(home.database, 2, np.array([track(1)]), np.array([1]), {}).any()

@@ -493,9 +493,6 @@ def tracks_without_pictures(conn: sa.Connection, limit: int = 1000) -> list[int]
 
 def lacking_pictures(conn: sa.Connection, track_ids: Sequence[int]) -> list[int]:
     """Those of the tracks of which nobody has made pictures, in their order."""
-    made: set[int] = set()
-    for part in in_parts(track_ids):
-        made.update(
-            conn.scalars(sa.select(t.item_media.c.track_id).where(t.item_media.c.track_id.in_(part)).distinct())
-        )
+    m = t.item_media.c
+    made = {i for part in in_parts(track_ids) for i in conn.scalars(sa.select(m.track_id).where(m.track_id.in_(part)))}
     return [track_id for track_id in track_ids if track_id not in made]

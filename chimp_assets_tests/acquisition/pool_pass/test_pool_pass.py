@@ -151,12 +151,12 @@ def test_torch_finds_what_numpy_finds(device: str, chunk: int, seed: int, sharpn
         a, b = (np.array(places) for places in zip(*both, strict=True))
         np.testing.assert_array_equal(mine.top1[a], other.top1[b])
         np.testing.assert_allclose(mine.maxlogit[a], other.maxlogit[b], rtol=1e-4, atol=1e-5)
-    where = {row: place for place, row in enumerate(ours.worthy.rows.tolist())}
-    both = [(where[row], place) for place, row in enumerate(theirs.worthy.rows.tolist()) if row in where]
-    assert len(both) >= 37
-    a, b = (np.array(places) for places in zip(*both, strict=True))
-    np.testing.assert_array_equal(ours.worthy.top1[a], theirs.worthy.top1[b])
-    np.testing.assert_allclose(ours.worthy.probability[a], theirs.worthy.probability[b], rtol=1e-4, atol=1e-5)
+    place_of = {row: place for place, row in enumerate(ours.worthy.rows.tolist())}
+    pairs = [(place_of[row], place) for place, row in enumerate(theirs.worthy.rows.tolist()) if row in place_of]
+    assert len(pairs) >= 37
+    one, two = (np.array(places) for places in zip(*pairs, strict=True))
+    np.testing.assert_array_equal(ours.worthy.top1[one], theirs.worthy.top1[two])
+    np.testing.assert_allclose(ours.worthy.probability[one], theirs.worthy.probability[two], rtol=1e-4, atol=1e-5)
 
 
 def _keys(found: PassResult) -> list[np.ndarray]:

@@ -41,7 +41,8 @@ def _with(world: World, **changed: Any) -> Settings:
 
 def _policy(world: World) -> dict[str, Any]:
     with world.db.read() as conn:
-        return dict(json.loads(conn.scalar(sa.select(t.acquisition_round.c.policy))))
+        kept: dict[str, Any] = json.loads(conn.execute(sa.select(t.acquisition_round.c.policy)).scalar_one())
+        return kept
 
 
 def test_a_warm_plan_asks_for_frames_and_can_explain_each_choice(world: World) -> None:
