@@ -22,7 +22,7 @@ from chimp_assets_tests.support.databases import (  # noqa: F401  fixtures
     postgresql_db,
     sqlite_db,
 )
-from chimp_assets_tests.support.homes import copied
+from chimp_assets_tests.support.homes import Migrated, copied, migrating
 from chimp_assets_tests.support.open_results import PRODUCT, OpenResults
 from chimp_assets_tests.support.order import longest_first
 from chimp_assets_tests.support.statements import CompiledStatements
@@ -78,10 +78,17 @@ def _one_open_result_a_connection(_open_results: OpenResults) -> Iterator[None]:
     assert _open_results.faults == []
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _new_databases_are_copies(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Where homes and commands make an SQLite file. `empty_home`, processes and tests of migrations go all the way."""
+    with migrating(Migrated(lambda: tmp_path_factory.mktemp("migrated")).upgrade):
+        yield
+
+
 @pytest.fixture(scope="session")
 def empty_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """SQLite at head, an empty store, the default expert. Made once, since migrations take most of it; to be copied."""
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, migrating():
         _forget_settings(patch)
         made = init_home(tmp_path_factory.mktemp("empty") / "home")
     made.database.dispose()
