@@ -1,8 +1,9 @@
 """Fixtures that every folder shares: a home of its own for each test, one browser, no settings from the environment."""
 
+import gc
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,23 @@ from chimp_assets_tests.support.homes import Migrated, copied, migrating
 from chimp_assets_tests.support.open_results import PRODUCT, OpenResults
 from chimp_assets_tests.support.order import longest_first
 from chimp_assets_tests.support.statements import CompiledStatements
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What the files of tests import are a million objects that stay: no garbage collection shall go through them."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.collect()
+        gc.freeze()
+
+
+def pytest_unconfigure() -> None:
+    """As it was: libraries look at the end whether anything of theirs is left."""
+    gc.unfreeze()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
