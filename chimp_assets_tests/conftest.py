@@ -1,8 +1,9 @@
 """Fixtures that every folder shares: a home of its own for each test, one browser, no settings from the environment."""
 
+import gc
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,27 @@ from chimp_assets_tests.support.databases import (  # noqa: F401  fixtures
     postgresql_db,
     sqlite_db,
 )
-from chimp_assets_tests.support.homes import copied
+from chimp_assets_tests.support.homes import Migrated, copied, migrating
 from chimp_assets_tests.support.open_results import PRODUCT, OpenResults
 from chimp_assets_tests.support.order import longest_first
 from chimp_assets_tests.support.statements import CompiledStatements
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What the files of tests import are a million objects that stay: no garbage collection shall go through them."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.collect()
+        gc.freeze()
+
+
+def pytest_unconfigure() -> None:
+    """As it was: libraries look at the end whether anything of theirs is left."""
+    gc.unfreeze()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -78,10 +96,17 @@ def _one_open_result_a_connection(_open_results: OpenResults) -> Iterator[None]:
     assert _open_results.faults == []
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _new_databases_are_copies(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Where homes and commands make an SQLite file. `empty_home`, processes and tests of migrations go all the way."""
+    with migrating(Migrated(lambda: tmp_path_factory.mktemp("migrated")).upgrade):
+        yield
+
+
 @pytest.fixture(scope="session")
 def empty_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """SQLite at head, an empty store, the default expert. Made once, since migrations take most of it; to be copied."""
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, migrating():
         _forget_settings(patch)
         made = init_home(tmp_path_factory.mktemp("empty") / "home")
     made.database.dispose()

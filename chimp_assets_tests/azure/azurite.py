@@ -5,6 +5,7 @@ Belongs here: the server process, its credentials, and containers. Does not belo
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import socket
@@ -71,6 +72,10 @@ class Azurite:
             self.stop()
 
     @property
+    def runs(self) -> bool:
+        return self._server is not None
+
+    @property
     def endpoint(self) -> str:
         return f"http://{self._address}:{self.port}/{ACCOUNT}"
 
@@ -117,6 +122,13 @@ class Azurite:
         except OSError:
             return False
         return True
+
+    def empty(self) -> None:
+        """As a new one: no container, no request counted."""
+        client = self.client()
+        for container in client.list_containers():
+            client.delete_container(container.name)
+        os.truncate(self._log, 0)  # the server appends to it
 
     def environment(self) -> dict[str, str]:
         """What a user sets to reach this account with its key."""

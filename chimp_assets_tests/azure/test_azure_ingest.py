@@ -112,16 +112,25 @@ def expected(undisturbed) -> tuple[dict[str, list[tuple]], dict[str, str]]:
     return rows(undisturbed), _blobs(BlobStore.open(str(undisturbed / "store")))
 
 
-@pytest.fixture
-def server(filmed, tmp_path, monkeypatch):
-    """An Azurite of this test's own, with the archive in it."""
-    with Azurite(tmp_path / "azurite") as server:
-        server.make_container("archive")
-        server.make_container("store")
-        server.upload(filmed, "archive", "films/")
-        for name, value in server.environment().items():
-            monkeypatch.setenv(name, value)
+@pytest.fixture(scope="module")
+def stoppable(tmp_path_factory):
+    """An Azurite of this file's own: its tests stop it and start it again."""
+    with Azurite(tmp_path_factory.mktemp("azurite")) as server:
         yield server
+
+
+@pytest.fixture
+def server(stoppable, filmed, monkeypatch) -> Azurite:
+    """The server with nothing but the archive in it."""
+    if not stoppable.runs:  # the test before has failed
+        stoppable.start()
+    stoppable.empty()
+    stoppable.make_container("archive")
+    stoppable.make_container("store")
+    stoppable.upload(filmed, "archive", "films/")
+    for name, value in stoppable.environment().items():
+        monkeypatch.setenv(name, value)
+    return stoppable
 
 
 _ARCHIVE = "az://archive/films"

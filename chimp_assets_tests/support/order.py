@@ -20,7 +20,6 @@ SECONDS = {
     "archive/video/test_truth.py": 110,
     "test_home.py": 110,
     "database/individuals/test_merges.py": 90,
-    "archive/catalogue/test_discover.py": 90,
     "database/connection/test_concurrency.py": 80,
     "web/server/test_hostile.py": 80,
     "web/test_leaving.py": 80,
