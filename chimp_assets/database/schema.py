@@ -1190,6 +1190,7 @@ grid_page = Table(
     Column("leased_by", BigInteger, _fk("app_user.user_id")),
     Column("leased_until", UtcDateTime),
     Column("shown_id", Unicode(36), comment="by which the page and its hidden look-alikes are called"),
+    Column("answer_id", Unicode(36), comment="of the answer that stands: the ids of its events follow from it"),
     Column("seconds", Real, comment="from shown to answered, of the whole page"),
     Column("n_taken_out", Integer),
     Column("n_missed", Integer, comment="hidden look-alikes that nobody took out"),

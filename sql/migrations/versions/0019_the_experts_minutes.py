@@ -111,6 +111,12 @@ def upgrade() -> None:
             "shown_id", sa.Unicode(36), nullable=True, comment="by which the page and its hidden look-alikes are called"
         ),
         sa.Column(
+            "answer_id",
+            sa.Unicode(36),
+            nullable=True,
+            comment="of the answer that stands: the ids of its events follow from it",
+        ),
+        sa.Column(
             "seconds", sa.Float(precision=24), nullable=True, comment="from shown to answered, of the whole page"
         ),
         sa.Column("n_taken_out", sa.Integer(), nullable=True),
