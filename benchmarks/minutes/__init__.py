@@ -1,7 +1,8 @@
 """`python -m benchmarks.minutes --crops CSV`: minutes of an expert until an archive is named well enough.
 
-The CSV is that of `benchmarks.identity`; a crop stands for a track, its session for the video. The goal (A, x): at least
-A of the frames carry a name, a person's, a page's or the machine's from some chance on, of which at most x are wrong.
+The CSV is that of `benchmarks.identity`; a crop stands for a track, its session for the video. The goal (A, x): at
+least A of the frames carry a name, a person's, a page's or the machine's from some chance on, of which at most x are
+wrong.
 For each seed and each policy one expert is replayed from nothing; answers cost what `acquisition.minutes.prices.Prices`
 says, times --prices-times; the head is refitted every 20 answers; a fifth of the individuals enters after a tenth of
 the tracks; frames of tracks are lognormal (--sigma; 0: all alike) or, where the CSV has the column `frames`

@@ -26,7 +26,8 @@ Choose = Callable[[Moment, int], list[Ask]]
 
 @dataclass(frozen=True)
 class Asking:
-    """A policy. reserve: tracks that only the audit may ask, and at most which share of all; unteachable: share of the
+    """A policy. reserve, reserve_share: the audit keeps tracks for itself, so many times the square root of their
+    number, and at most that share of them; unteachable: share of the
     tracks whose answers teach nobody, the reserve among them; volunteers: two answer beside; people_only: machine names
     count for nothing."""
 
@@ -39,7 +40,7 @@ class Asking:
 
     def set_aside(self, n: int) -> int:
         """Tracks of n that only the audit may ask."""
-        return round(min(self.reserve_share * n, self.reserve))
+        return round(min(self.reserve_share * n, self.reserve * np.sqrt(n)))
 
 
 def _singles(rows: np.ndarray) -> list[Ask]:
@@ -134,7 +135,9 @@ def cluster_then_name(moment: Moment, b: int) -> list[Ask]:
     return asks
 
 
-PRODUCT = Asking(PlannedLanes(), 60, 0.05, 0.05)
+PRODUCT = Asking(PlannedLanes(judged=True), 1.5, 0.2, 0.2)
+OPEN_PLAN = Asking(PlannedLanes(), 1.5, 0.05, 0.05)
+"""The same plan, warm after 20 answers without a verdict on its head, with a reserve that is small from the start."""
 
 POLICIES: dict[str, Asking] = {
     "random": Asking(random_tracks),
@@ -151,6 +154,9 @@ POLICIES: dict[str, Asking] = {
     "people-pages": Asking(pages_by_people, people_only=True),
     "volunteers": Asking(rate, volunteers=True),
     "product": PRODUCT,
-    "product+pages": replace(PRODUCT, choose=PlannedLanes(pages=True)),
+    "product+pages": replace(PRODUCT, choose=PlannedLanes(judged=True, pages=True)),
     "product+volunteers": replace(PRODUCT, volunteers=True),
+    "open-plan": OPEN_PLAN,
+    "open-plan+pages": replace(OPEN_PLAN, choose=PlannedLanes(pages=True)),
+    "open-plan+volunteers": replace(OPEN_PLAN, volunteers=True),
 }
