@@ -115,12 +115,12 @@ def _replayed(
             show(summary(runs), f"{options.crops.name}, {options.seeds} seeds", end, target)
             print(f"{'':20}{time.monotonic() - began:.0f} s on {options.processes} processes")
     if options.accuracy:
-        waiting = [
+        compared = [
             workers.submit(equal_minutes, table, vectors[seed], seed, setting, options.sigma, options.regime)
             for seed in range(options.seeds)
         ]
-        pairs = [one.result() for one in waiting]
-        beyond = beyond_margin([p for p, _ in pairs], [m for _, m in pairs])
+        pairs = [one.result() for one in compared]
+        beyond = beyond_margin([one[0] for one in pairs], [one[1] for one in pairs])
         found["beyond_margin"] = beyond
         if not options.json:
             for share, plain, macro in beyond:
