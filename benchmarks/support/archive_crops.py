@@ -2,8 +2,9 @@
 
 Films an archive, decodes and tracks it as the product does, asks the truth who each live track shows, and writes one
 crop of each (that in the middle of its best) and FOLDER/crops.csv in the format of `benchmarks.identity` (session: the
-video). So the tracks are those that a tracker makes, pieces, odd boxes and all; what shows no animal or two of them is
-left out and counted, since a replay has no answer for it. An archive that is there is not filmed again.
+video; frames: boxes of the track). So the tracks are those that a tracker makes, pieces, odd boxes and all; what shows
+no animal or two of them is left out and counted, since a replay has no answer for it. An archive that is there is not
+filmed again.
 
 Does not belong here: what is measured with them (`label_efficiency`, `identity`).
 """
@@ -53,6 +54,11 @@ def write_crops(folder: Path, clips: int, individuals: int, days: int, seed: int
         videos = {row.video_id: row.uri for row in conn.execute(sa.select(schema.video.c.video_id, schema.video.c.uri))}
     for key in bundles:
         track_bundle(home.database, home.store, key, home.settings)
+    with home.database.read() as conn:
+        boxes = {
+            row.track_id: row.n_detections
+            for row in conn.execute(sa.select(schema.track.c.track_id, schema.track.c.n_detections))
+        }
     expert = SimulatedExpert(home.database, truth, seed=1)
     counts: Counter[str] = Counter()
     rows = []
@@ -68,10 +74,10 @@ def write_crops(folder: Path, clips: int, individuals: int, days: int, seed: int
             file = Path("crops") / shows.anim_id / f"{one.track_id}.png"
             (folder / file).parent.mkdir(parents=True, exist_ok=True)
             cv2.imwrite(str(folder / file), one.crops[len(one.crops) // 2][..., ::-1])
-            rows.append((file.as_posix(), shows.anim_id, videos[video_id], one.track_id))
+            rows.append((file.as_posix(), shows.anim_id, videos[video_id], one.track_id, boxes[one.track_id]))
     with (folder / "crops.csv").open("w", newline="", encoding="utf-8") as table:
         writer = csv.writer(table)
-        writer.writerow(("path", "individual", "session", "photo"))
+        writer.writerow(("path", "individual", "session", "photo", "frames"))
         writer.writerows(rows)
     return counts
 

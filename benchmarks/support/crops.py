@@ -27,12 +27,14 @@ class CropsError(Exception):
 
 @dataclass(frozen=True)
 class CropTable:
-    """Pictures u8 [n, s, s, 3]; target i64 [n], 0..k-1; group i64 [n], session or photo; notes: what was left out."""
+    """Pictures u8 [n, s, s, 3]; target i64 [n], 0..k-1; group i64 [n], session or photo; notes: what was left out;
+    frames: f64 [n], boxes of the track that a crop stands for, None without the column frames."""
 
     pictures: np.ndarray
     target: np.ndarray
     group: np.ndarray
     notes: list[str]
+    frames: np.ndarray | None = None
 
     @property
     def n_individuals(self) -> int:
@@ -60,7 +62,7 @@ def read_table(path: Path, min_photos: int = MIN_PHOTOS) -> CropTable:
     if few:
         notes.append(f"{len(few)} individuals with too few photos ({sum(counts[name] for name in few)} crops) left out")
     left_out = set(few)
-    pictures, names, groups, lost = [], [], [], []
+    pictures, names, groups, lost, frames = [], [], [], [], []
     for number, row in enumerate(rows):
         if row["individual"] in left_out:
             continue
@@ -72,6 +74,8 @@ def read_table(path: Path, min_photos: int = MIN_PHOTOS) -> CropTable:
         names.append(row["individual"])
         session, photo = (row.get("session") or "").strip(), (row.get("photo") or "").strip()
         groups.append(f"session {session}" if session else f"photo {photo}" if photo else f"row {number}")
+        if "frames" in row:
+            frames.append(_boxes(path, row["path"], row["frames"]))
     if lost:
         notes.append(f"{len(lost)} pictures are missing or no pictures, the first is {lost[0]}")
     if len(set(names)) < 3:
@@ -81,7 +85,19 @@ def read_table(path: Path, min_photos: int = MIN_PHOTOS) -> CropTable:
         np.unique(names, return_inverse=True)[1].astype(np.int64),
         np.unique(groups, return_inverse=True)[1].astype(np.int64),
         notes,
+        np.array(frames) if frames else None,
     )
+
+
+def _boxes(table: Path, crop: str, text: str | None) -> float:
+    """Boxes of a track. Raises CropsError for what is no number above 0."""
+    try:
+        found = float(text or "")
+    except ValueError:
+        found = math.nan
+    if not 0 < found < math.inf:
+        raise CropsError(f"{table}: frames of {crop} must be a number above 0, not {text!r}.")
+    return found
 
 
 def _read(path: Path) -> np.ndarray | None:

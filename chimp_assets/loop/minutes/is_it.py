@@ -20,7 +20,7 @@ import sqlalchemy as sa
 
 from chimp_assets.acquisition.minutes.goal import NOBODY_ASKED, Goal, reach
 from chimp_assets.acquisition.minutes.is_it import NO_QUESTIONS, FirstNames, IsItQuestions, how_many, is_it_questions
-from chimp_assets.acquisition.minutes.pages import BY_PEOPLE_ONLY
+from chimp_assets.acquisition.minutes.worth import NO_NAMES
 from chimp_assets.acquisition.pool import IN_FLIGHT, TrackPool
 from chimp_assets.arrays import I64Array, located, rows_of
 from chimp_assets.database import schema as t
@@ -97,7 +97,7 @@ def read_is_it(
     if naming is None or items == 0:
         return None
     by_people = wanted.named_by == "people"
-    threshold = BY_PEOPLE_ONLY if by_people else reach(naming.names, goal or Goal()).threshold
+    threshold = NO_NAMES if by_people else reach(naming.names, goal or Goal()).threshold
     return IsItOffer(naming, threshold, _needed(conn, naming, time), items, time.goes_first)
 
 
