@@ -216,7 +216,7 @@ def _read_ground(db: Database, settings: Settings) -> _Ground:
         embedder, head = _required(champion(conn, "embedder")), champion(conn, "head")
         snapshot = read_snapshot(conn, settings)
         accuracy = _audit_accuracy(conn, head.model_id) if head else None
-        minutes = read_plan_ground(conn, snapshot.watermark_seq)
+        minutes = read_plan_ground(conn, settings, snapshot.watermark_seq)
         # Every name of the archive is read only where somebody is asked about some.
         asks = bool(volunteer_time(conn).items(settings.acquisition.is_it_per_round))
         naming = read_archive_names(conn, settings) if asks else None

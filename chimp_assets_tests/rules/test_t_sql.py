@@ -237,7 +237,7 @@ def test_what_is_asked_of_the_minutes_is_t_sql(home, spoken):
     with home.database.read() as conn:
         assert read_archive_names(conn, home.settings)
         learned_prices(conn, 1)
-        read_plan_ground(conn, 1)
+        read_plan_ground(conn, home.settings, 1)
         read_snapshot(conn, home.settings)
         assert seconds_spent(conn, watermark_seq=1) == 2.0
     assert not come_first(home.database)

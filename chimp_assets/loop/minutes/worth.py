@@ -10,6 +10,7 @@ instead of reading every prediction.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import sqlalchemy as sa
@@ -38,10 +39,13 @@ from chimp_assets.acquisition.pool import (
 )
 from chimp_assets.acquisition.scores import class_probabilities
 from chimp_assets.arrays import BoolArray, F64Array, I64Array, located
-from chimp_assets.database import schema as t
 from chimp_assets.database.individuals.merges import as_merged, merged_ids
+from chimp_assets.database.labels.promises.goals import current_goal
 from chimp_assets.loop.minutes.names import audit_truth
 from chimp_assets.loop.minutes.prices import learned_prices
+
+if TYPE_CHECKING:
+    from chimp_assets.settings import Settings
 
 SAMPLE = 1 << 16
 """Tracks that nobody was asked about, of which the share that is named is estimated: a percent or so, in 0.1 s."""
@@ -60,10 +64,11 @@ class PlanGround:
     same: dict[int, int]
 
 
-def read_plan_ground(conn: sa.Connection, watermark_seq: int) -> PlanGround:
+def read_plan_ground(conn: sa.Connection, settings: Settings, watermark_seq: int) -> PlanGround:
     """As of a watermark of labels, in the snapshot of the plan."""
-    same = merged_ids(conn)
-    return PlanGround(learned_prices(conn, watermark_seq), _goal(conn), *audit_truth(conn, watermark_seq, same), same)
+    same, wanted = merged_ids(conn), current_goal(conn, settings)
+    truth = audit_truth(conn, watermark_seq, same)
+    return PlanGround(learned_prices(conn, watermark_seq), Goal(wanted.named, wanted.error), *truth, same)
 
 
 def frame_worth(
@@ -85,15 +90,6 @@ def frame_worth(
     )
     found = reach(names, ground.goal)
     return FrameWorth(found.threshold, line, ground.prices), found
-
-
-def _goal(conn: sa.Connection) -> Goal:
-    """The goal that stands, or the usual one."""
-    c = t.promise.c
-    row = conn.execute(
-        sa.select(c.named, c.error).where(c.withdrawn_at.is_(None)).order_by(c.promise_id.desc()).limit(1)
-    ).first()
-    return Goal() if row is None else Goal(float(row.named), float(row.error))
 
 
 def head_names(pool: TrackPool, head: LinearHead, rows: I64Array) -> tuple[F64Array, I64Array]:
