@@ -95,7 +95,7 @@ def test_the_audit_and_a_sample_say_what_the_head_is_worth(world: World) -> None
     def found() -> tuple[FrameWorth, float]:
         pool = build_pool(world.db, world.home.store, world.settings)
         with world.db.read() as conn:
-            ground = read_plan_ground(conn, home.settings, last_seq(conn))
+            ground = read_plan_ground(conn, world.settings, last_seq(conn))
         worth, named = frame_worth(pool, head, ground, np.random.default_rng(0))
         return worth, named.named
 
