@@ -252,7 +252,7 @@ class AcquisitionSettings(Section):
         description="lanes of a plan before a head is worth asking; they add up to 1",
     )
     warm_shares: dict[str, float] = Field(
-        {"frames": 0.94, "audit": 0.05, "repeat": 0.01},
+        {"frames": 0.88, "boundary": 0.06, "audit": 0.05, "repeat": 0.01},
         description="frames: the answer names most frames for each second of the expert; boundary: the head is unsure; "
         "rare: like an individual with few tracks; novel: like no named individual; repeat: asked before; audit: drawn "
         "at random",

@@ -16,7 +16,7 @@ from chimp_assets.home import Home
 from chimp_assets.insight.status import status_of
 from chimp_assets.loop.plan import plan_queue
 from chimp_assets.loop.returns import measure_returns
-from chimp_assets_tests.loop.test_planning import DIMENSIONS, World, unit
+from chimp_assets_tests.loop.test_planning import DIMENSIONS, DOUBTS, World, unit, with_shares
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def world(home: Home) -> World:
 
 def _answer_all(world: World, batch: int, wrong: int = 0) -> int:
     """A plan, and an expert who answers all of it in six seconds each; returns the answers."""
-    plan_queue(world.db, world.home.store, world.settings, batch=batch)
+    plan_queue(world.db, world.home.store, with_shares(world.settings, DOUBTS), batch=batch)
     items = claim(world.db, "expert", batch, 15)
     events = [
         LabelEvent(
@@ -61,7 +61,7 @@ def _views(world: World) -> tuple[dict[str, object], list[dict[str, object]], di
 
 def test_savings_curves_and_advice_are_measured_and_can_be_asked_in_sql(world: World) -> None:
     """The mission's own number: it must come from the archive's answers, not from a paper."""
-    answers = _answer_all(world, 120)  # a quarter of them are audits; fewer than 30 say nothing
+    answers = _answer_all(world, 80)
     head = world.add_head(accuracy=0.9)
     with world.db.write() as conn:  # what the head said of them: nearly always the truth
         conn.execute(
