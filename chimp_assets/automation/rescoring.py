@@ -31,17 +31,30 @@ def score_waiting_bundles(context: dg.OpExecutionContext, home: HomeResource, co
     return int(report["bundles_waiting"])
 
 
-@dg.op(description="A new plan, once every bundle has its vectors, unless one was made with the same models.")
+@dg.op(
+    description="A new plan, once every bundle has its vectors and names, unless one was made with the same models "
+    "and no promise can be tested."
+)
 def plan_after_scoring(context: dg.OpExecutionContext, home: HomeResource, bundles_waiting: int) -> None:
-    """Plans if nothing waits: a plan from a part of the archive would ask about nothing else."""
+    """Plans if nothing waits: a plan from a part of the archive would ask about nothing else.
+
+    Only now every track has the names of the new head: where the archive stands is measured again, and where the
+    promise is within reach a plan begins its test.
+    """
     from chimp_assets.database.work.due import queue_due
+    from chimp_assets.loop.minutes.forecasts import keep_forecast
+    from chimp_assets.loop.minutes.promises import is_worth_testing
     from chimp_assets.loop.plan import replan
 
     opened = home.open()
     with opened.database.read() as conn:
         due = queue_due(conn, opened.settings)
-    if bundles_waiting or not due.due:
-        context.log.info(f"No new plan: {f'{bundles_waiting} bundles wait' if bundles_waiting else due.reason}.")
+    if bundles_waiting:
+        context.log.info(f"No new plan: {bundles_waiting} bundles wait.")
+        return
+    if not due.due and not is_worth_testing(opened.database, opened.settings):
+        keep_forecast(opened.database, opened.settings)
+        context.log.info(f"No new plan: {due.reason}.")
         return
     context.log_event(dg.AssetMaterialization(PLAN_KEY, metadata=plan_metadata(replan(opened))))
 

@@ -23,7 +23,7 @@ MOST_ANSWERS = 60
 """Of the expert after the wanted trainings."""
 MOST_SECONDS = 75.0
 """Of this part on the clock: the demo has eight minutes."""
-QUIET_ROUNDS = 12
+QUIET_ROUNDS = 25
 """Of about a second each, without anything to answer, after which nothing more is expected."""
 SETTLED = ("kept",)
 

@@ -173,6 +173,16 @@ def promise_status(conn: sa.Connection, settings: Settings, naming: TrackNaming 
     )
 
 
+def is_worth_testing(db: Database, settings: Settings) -> bool:
+    """Whether the next plan would freeze the names and draw a sample of them.
+
+    Names change with every promotion, and are whole again when the last bundle is scored: later than the plan that the
+    promotion led to.
+    """
+    with db.read() as conn:
+        return _over(conn, settings, datetime.now(UTC)) is None and _worth_freezing(conn, settings) is not None
+
+
 def look_in_words(conn: sa.Connection) -> str:
     """The newest look in a few words, without reading any track."""
     look = newest_look(conn)

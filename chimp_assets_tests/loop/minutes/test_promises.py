@@ -19,7 +19,13 @@ from chimp_assets.database.labels.promises.threshold import NameThreshold, name_
 from chimp_assets.database.work.due import labels_due
 from chimp_assets.database.work.queue import QueueItem
 from chimp_assets.exchange.exports.conditions import selection_of
-from chimp_assets.loop.minutes.promises import BETWEEN_LOOKS, PromiseQuestions, promise_status, tend_promise
+from chimp_assets.loop.minutes.promises import (
+    BETWEEN_LOOKS,
+    PromiseQuestions,
+    is_worth_testing,
+    promise_status,
+    tend_promise,
+)
 from chimp_assets.settings import Settings
 from chimp_assets.vision.datasets.training_set import training_members
 from chimp_assets.web.labelling.items import questions_of
@@ -99,7 +105,9 @@ def _answer_until_decided(db: Database, name: str = "FF", kind: str = "identify"
 
 def test_names_are_frozen_when_the_goal_is_within_reach_and_a_sample_is_drawn(anywhere: Database) -> None:
     """The surest names that are enough: Gremlin's at 0.6 is not among them. A second plan asks the same sample."""
+    assert is_worth_testing(anywhere, SETTINGS), "when the last names are written nobody else asks for a plan"
     asked = tend_promise(anywhere, SETTINGS, 100)
+    assert not is_worth_testing(anywhere, SETTINGS)
     look = _look(anywhere)
     assert (look.state, look.look_no, look.head_model_id) == ("auditing", 1, HEAD)
     assert look.alpha == pytest.approx(0.025)
@@ -120,6 +128,7 @@ def test_names_are_frozen_when_the_goal_is_within_reach_and_a_sample_is_drawn(an
 
 def test_nothing_is_tested_that_nobody_promised_and_nothing_out_of_reach(archive: Database) -> None:
     withdraw_goal(archive)
+    assert not is_worth_testing(archive, SETTINGS)
     assert tend_promise(archive, SETTINGS, 100).track_ids == []
     set_goal(archive, 0.005, 0.99, 0.95)
     assert tend_promise(archive, SETTINGS, 100).track_ids == []
