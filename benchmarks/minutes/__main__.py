@@ -38,6 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--crops", type=Path, help="CSV with path, individual, session, photo and perhaps frames")
     parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--first-seed", type=int, default=0, help="policies were chosen on the first twenty")
     parser.add_argument("--policies", default=",".join(DEFAULT), help=f"of {', '.join(POLICIES)}; or all")
     parser.add_argument("--end", choices=("ideal", "promise", "both"), default="both")
     parser.add_argument("--error", type=float, default=0.05)
@@ -104,8 +105,10 @@ def _replayed(
     for end in ("ideal", "promise") if options.end == "both" else (options.end,):
         began, ended = time.monotonic(), replace(setting, end=end)
         waiting = [
-            workers.submit(one_seed, table, vectors[seed], seed, chosen, ended, options.sigma, options.regime)
-            for seed in range(options.seeds)
+            workers.submit(
+                one_seed, table, vectors[i], options.first_seed + i, chosen, ended, options.sigma, options.regime
+            )
+            for i in range(options.seeds)
         ]
         parts = [one.result() for one in waiting]
         runs = {name: [part[name] for part in parts] for name in chosen}
@@ -116,8 +119,10 @@ def _replayed(
             print(f"{'':20}{time.monotonic() - began:.0f} s on {options.processes} processes")
     if options.accuracy:
         compared = [
-            workers.submit(equal_minutes, table, vectors[seed], seed, setting, options.sigma, options.regime)
-            for seed in range(options.seeds)
+            workers.submit(
+                equal_minutes, table, vectors[i], options.first_seed + i, setting, options.sigma, options.regime
+            )
+            for i in range(options.seeds)
         ]
         pairs = [one.result() for one in compared]
         beyond = beyond_margin([one[0] for one in pairs], [one[1] for one in pairs])

@@ -13,10 +13,11 @@ import numpy as np
 from benchmarks.minutes.moment import Ask, Moment
 from benchmarks.minutes.product import FORMER, PlannedLanes, page_of
 from chimp_assets.acquisition.minutes.pages import LEAST_TRACKS, MOST_TRACKS
+from chimp_assets.acquisition.minutes.worth import NO_NAMES
+from chimp_assets.loop.pool import KEPT_BY_ROOT
+from chimp_assets.settings import AcquisitionSettings
 
 PAGE, SMALLEST_PAGE = MOST_TRACKS, LEAST_TRACKS
-BY_PEOPLE_ONLY = 2.0
-"""A threshold that no chance reaches: the machine's names count for nothing."""
 
 NAME_OF_THE_LAST = 1 << 30
 """The individual of a page that is known only when the track asked before has its name."""
@@ -92,7 +93,7 @@ def rate_with_pages(moment: Moment, b: int) -> list[Ask]:
 
 def pages_by_people(moment: Moment, b: int) -> list[Ask]:
     """Where only people name: pages from p* on."""
-    page = None if moment.guesses is None else page_of(moment, moment.guesses.chance, BY_PEOPLE_ONLY)
+    page = None if moment.guesses is None else page_of(moment, moment.guesses.chance, NO_NAMES)
     return singles_by_people(moment, b) if page is None else [page]
 
 
@@ -135,7 +136,8 @@ def cluster_then_name(moment: Moment, b: int) -> list[Ask]:
     return asks
 
 
-PRODUCT = Asking(PlannedLanes(judged=True), 1.5, 0.2, 0.2)
+PRODUCT = Asking(PlannedLanes(judged=True), KEPT_BY_ROOT, AcquisitionSettings().audit_reserve)
+"""As a home has it: of the reserve the audit keeps a part, the rest is asked as any track and teaches."""
 OPEN_PLAN = Asking(PlannedLanes(), 1.5, 0.05, 0.05)
 """The same plan, warm after 20 answers without a verdict on its head, with a reserve that is small from the start."""
 

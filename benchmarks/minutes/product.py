@@ -52,7 +52,7 @@ class PlannedLanes:
                 return [page]
         shares = _without_repeats(self.shares)
         if head is None:
-            shares = {"typical": 1 - shares.get(AUDIT, 0.0), AUDIT: shares.get(AUDIT, 0.0)}
+            shares = AcquisitionSettings().cold_shares
         line = {} if moment.guesses is None else {"line": moment.guesses.line}
         policy = Policy(
             "warm" if head is not None else "cold", shares, identity_cap=self.identity_cap, video_cap=self.video_cap,
