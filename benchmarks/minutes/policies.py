@@ -14,7 +14,7 @@ from benchmarks.minutes.moment import Ask, Moment
 from benchmarks.minutes.product import FORMER, PlannedLanes, page_of
 from chimp_assets.acquisition.minutes.pages import LEAST_TRACKS, MOST_TRACKS
 from chimp_assets.acquisition.minutes.worth import NO_NAMES
-from chimp_assets.loop.pool import KEPT_BY_ROOT
+from chimp_assets.loop.pool import KEPT_AT_LEAST, KEPT_BY_ROOT
 from chimp_assets.settings import AcquisitionSettings
 
 PAGE, SMALLEST_PAGE = MOST_TRACKS, LEAST_TRACKS
@@ -27,21 +27,22 @@ Choose = Callable[[Moment, int], list[Ask]]
 
 @dataclass(frozen=True)
 class Asking:
-    """A policy. reserve, reserve_share: the audit keeps tracks for itself, so many times the square root of their
-    number, and at most that share of them; unteachable: share of the
+    """A policy. reserve, reserve_share, reserve_least: the audit keeps tracks for itself, so many times the square root
+    of their number or so many, and at most that share of them; unteachable: share of the
     tracks whose answers teach nobody, the reserve among them; volunteers: two answer beside; people_only: machine names
     count for nothing."""
 
     choose: Choose
     reserve: float = 0
     reserve_share: float = 0.0
+    reserve_least: int = 0
     unteachable: float = 0.0
     volunteers: bool = False
     people_only: bool = False
 
     def set_aside(self, n: int) -> int:
         """Tracks of n that only the audit may ask."""
-        return round(min(self.reserve_share * n, self.reserve * np.sqrt(n)))
+        return round(min(self.reserve_share * n, max(self.reserve_least, self.reserve * np.sqrt(n))))
 
 
 def _singles(rows: np.ndarray) -> list[Ask]:
@@ -136,7 +137,7 @@ def cluster_then_name(moment: Moment, b: int) -> list[Ask]:
     return asks
 
 
-PRODUCT = Asking(PlannedLanes(judged=True), KEPT_BY_ROOT, AcquisitionSettings().audit_reserve)
+PRODUCT = Asking(PlannedLanes(judged=True), KEPT_BY_ROOT, AcquisitionSettings().audit_reserve, KEPT_AT_LEAST)
 """As a home has it: of the reserve the audit keeps a part, the rest is asked as any track and teaches."""
 OPEN_PLAN = Asking(PlannedLanes(), 1.5, 0.05, 0.05)
 """The same plan, warm after 20 answers without a verdict on its head, with a reserve that is small from the start."""

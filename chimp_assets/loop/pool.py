@@ -49,8 +49,8 @@ TIMED = 2_000
 LEAST_TIMED = 30
 """How many of the newest timed answers are used, and how many are too few to predict the time of the next."""
 
-KEPT_BY_ROOT = 1.5
-"""Tracks that are kept for the audit, by the square root of the number of tracks: 60 of 1,600, 1,500 of a million.
+KEPT_BY_ROOT, KEPT_AT_LEAST = 1.2, 40
+"""Tracks that are kept for the audit, by the square root of the number of tracks: 40 of 1,100, 1,200 of a million.
 What is kept cannot be named by asking, and an archive of a few thousand tracks would wait for its long ones."""
 
 SKIP_ROUNDS = 3
@@ -150,7 +150,9 @@ def _kept_share(conn: sa.Connection, settings: Settings) -> float:
     if wanted.warm_shares.get(t.FRAMES, 0) <= 0 and not conn.scalar(sa.select(lane).where(lane == t.FRAMES).limit(1)):
         return wanted.audit_reserve
     n = max(1, int(conn.scalar(sa.select(sa.func.count()).select_from(t.track)) or 0))
-    most = KEPT_BY_ROOT * n**0.5 if wanted.audit_reserve_tracks is None else wanted.audit_reserve_tracks
+    most = max(KEPT_AT_LEAST, KEPT_BY_ROOT * n**0.5)
+    if wanted.audit_reserve_tracks is not None:
+        most = wanted.audit_reserve_tracks
     return min(wanted.audit_reserve, most / n)
 
 

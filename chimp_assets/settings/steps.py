@@ -244,15 +244,15 @@ class AcquisitionSettings(Section):
         None,
         ge=1,
         description="tracks of the reserve that are kept for the audit, the first by the same hash; the frames lane "
-        "may ask the others. Unset: 1.5 times the square root of the number of tracks. Lower it whenever you like, "
-        "never raise it: what has been asked is missing among the rest",
+        "may ask the others. Unset: 1.2 times the square root of the number of tracks, and 40 at least. Lower it "
+        "whenever you like, never raise it: what has been asked is missing among the rest",
     )
     cold_shares: dict[str, float] = Field(
         {"typical": 0.75, "audit": 0.25},
         description="lanes of a plan before a head is worth asking; they add up to 1",
     )
     warm_shares: dict[str, float] = Field(
-        {"frames": 0.88, "boundary": 0.06, "audit": 0.05, "repeat": 0.01},
+        {"frames": 0.85, "boundary": 0.1, "audit": 0.04, "repeat": 0.01},
         description="frames: the answer names most frames for each second of the expert; boundary: the head is unsure; "
         "rare: like an individual with few tracks; novel: like no named individual; repeat: asked before; audit: drawn "
         "at random",
