@@ -24,13 +24,12 @@ from chimp_assets.acquisition.minutes.goal import (
     Goal,
     reach,
 )
+from chimp_assets.acquisition.minutes.pages import HIDDEN
 from chimp_assets.acquisition.minutes.prices import Prices
 
 REFIT = 20
 AFTER_A_FAILURE = 40
 """Answers between a look that failed and the next one."""
-HIDDEN_FROM = 8
-"""Tracks of a page from which one that is wrong is hidden among them."""
 VOLUNTEERS = 2
 
 
@@ -166,8 +165,7 @@ class _Clock:
         if ask.individual >= 0:
             if ask.individual == NAME_OF_THE_LAST:
                 ask = replace(ask, individual=self.last_name)
-            hidden = int(len(ask.rows) >= HIDDEN_FROM)
-            stays, seconds = self.expert.keeps(ask.rows, ask.individual, hidden)
+            stays, seconds = self.expert.keeps(ask.rows, ask.individual, HIDDEN)
             self.seconds += seconds
             kept = ask.rows[stays]
             self.named[kept], self.asked[kept], self.taught[kept] = ask.individual, ON_A_PAGE, ~self.unteachable[kept]

@@ -20,6 +20,9 @@ from chimp_assets.arrays import BoolArray, F64Array, I64Array
 
 MOST_TRACKS, LEAST_TRACKS = 24, 6
 """Of one page: more do not fit a screen, fewer save nothing."""
+HIDDEN = 2
+"""Tracks of others that look like the individual, among those of each page: without them careful and careless people
+look the same. What they cost belongs to the page."""
 SINGLES = 20
 """A page is compared with so many single questions: about as long as a page of 24 takes."""
 
@@ -134,7 +137,7 @@ def _page(tracks: AskableTracks, who: int, rows: I64Array, prices: Prices, most:
         likely = tracks.chance[rows] >= prices.least_chance_on_a_page(len(rows))
         if likely.all():
             chance = tracks.chance[rows]
-            frames, seconds = float(tracks.frames[rows].sum()), prices.of_page(chance)
+            frames, seconds = float(tracks.frames[rows].sum()), prices.of_page(chance, HIDDEN)
             return TrackPage(who, rows, chance, frames, seconds, float((tracks.frames[rows] * chance).sum()) / seconds)
         rows = rows[likely]
     return None

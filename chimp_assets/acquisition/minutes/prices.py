@@ -45,9 +45,11 @@ class Prices:
         seconds: F64Array = self.right * chance + self.other * (1 - chance)
         return seconds
 
-    def of_page(self, chance: F64Array) -> float:
-        """Expected seconds of one page with these tracks. chance: f64 [n], that a track shows the page's individual."""
-        return self.page + self.tile * len(chance) + self.taken_out * float((1 - chance).sum())
+    def of_page(self, chance: F64Array, hidden: int = 0) -> float:
+        """Expected seconds of one page with these tracks. chance: f64 [n], that a track shows the page's individual;
+        hidden: tracks of others beside them, which a person takes out."""
+        out = hidden + float((1 - chance).sum())
+        return self.page + self.tile * (len(chance) + hidden) + self.taken_out * out
 
     def least_chance_on_a_page(self, n: int) -> float:
         """The chance from which a track is cheaper on a page of n than alone, if what is taken out is asked alone too.

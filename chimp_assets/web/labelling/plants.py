@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
+from chimp_assets.acquisition.minutes.pages import HIDDEN
 from chimp_assets.database import schema as t
 from chimp_assets.database.connection.engine import Database
 from chimp_assets.database.individuals.merges import merged_ids
@@ -24,7 +25,7 @@ from chimp_assets.settings import Settings
 from chimp_assets.web.auth.sessions import Person
 from chimp_assets.web.labelling.known_tracks import KnownTrack, known_tracks, record_check
 
-PLANTS = 2
+PLANTS = HIDDEN
 """Plants on one page."""
 RUNNERS_UP = 3
 """Individuals from whose tracks plants are drawn: those that the head gives the page's tracks next."""
