@@ -35,10 +35,10 @@ class Asking:
     choose: Choose
     reserve: float = 0
     reserve_share: float = 0.0
-    reserve_least: int = 0
     unteachable: float = 0.0
     volunteers: bool = False
     people_only: bool = False
+    reserve_least: int = 0
 
     def set_aside(self, n: int) -> int:
         """Tracks of n that only the audit may ask."""
@@ -137,7 +137,9 @@ def cluster_then_name(moment: Moment, b: int) -> list[Ask]:
     return asks
 
 
-PRODUCT = Asking(PlannedLanes(judged=True), KEPT_BY_ROOT, AcquisitionSettings().audit_reserve, KEPT_AT_LEAST)
+PRODUCT = Asking(
+    PlannedLanes(judged=True), KEPT_BY_ROOT, AcquisitionSettings().audit_reserve, reserve_least=KEPT_AT_LEAST
+)
 """As a home has it: of the reserve the audit keeps a part, the rest is asked as any track and teaches."""
 OPEN_PLAN = Asking(PlannedLanes(), 1.5, 0.05, 0.05)
 """The same plan, warm after 20 answers without a verdict on its head, with a reserve that is small from the start."""
