@@ -141,6 +141,9 @@ def plan_queue(
     policy = _policy(wanted, phase, drift_share, worth)
     batch = wanted.batch if batch is None else batch
     n_pool = _n_pool(pool)
+    # A plan asks about a track once, whatever the lane: who chooses first leaves the others what remains.
+    promised = tend_promise(db, settings, batch)
+    pool = promised.without(pool)
     # Likely names are left to volunteers where there are some, and a page takes its tracks before they are asked alone:
     # it names more frames a second.
     is_it = is_it_to_ask(ground.is_it if head else None, pool, wanted)
@@ -157,8 +160,6 @@ def plan_queue(
     asked = np.concatenate([made.rows, rows_of(pool.track, is_it.track)])
     pairs = pairs_to_ask(db, pool, snapshot, asked, policy, wanted.pairs_per_round)
     doubts = doubts_to_ask(snapshot, set(pool.track[asked].tolist()), wanted.pairs_per_round)
-    # What is planned beside single questions belongs here: no track may be asked twice.
-    promised = tend_promise(db, settings, batch)
     round_id = write_round(
         db,
         policy=_in_words(

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -31,7 +31,8 @@ from chimp_assets.acquisition.minutes.goal import (
     to_go,
 )
 from chimp_assets.acquisition.minutes.promises import alpha_of, draws
-from chimp_assets.arrays import F64Array, I64Array
+from chimp_assets.acquisition.pool import IN_FLIGHT, TrackPool
+from chimp_assets.arrays import F64Array, I64Array, located
 from chimp_assets.database import schema as t
 from chimp_assets.database.connection.bulk import insert_one, insert_rows
 from chimp_assets.database.connection.counters import ANNOTATION, take_numbers
@@ -89,7 +90,17 @@ class PromiseQuestions:
             "propensity": self.propensity,
             "reasons": [REASON] * n,
         }
-        return items | {name: [*first[name], *(items[name][row] for row in kept)] for name in first}
+        columns = {name: first.get(name, [None] * n) for name in items}
+        return {name: [*mine_first, *(items[name][row] for row in kept)] for name, mine_first in columns.items()}
+
+    def without(self, pool: TrackPool) -> TrackPool:
+        """The pool for everything else that a plan asks: what is drawn counts as in flight."""
+        if not self.track_ids:
+            return pool
+        here, row = located(pool.track, np.array(self.track_ids, np.int64))
+        state = pool.state.copy()
+        state[row[here]] = IN_FLIGHT
+        return replace(pool, state=state)
 
     def counted(self, made: Plan, track_id: I64Array) -> dict[str, int]:
         """Items of each lane that asks for names. made: the plan of the other lanes; track_id: i64, of its items."""
