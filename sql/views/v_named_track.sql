@@ -37,11 +37,7 @@ SELECT
     CAST(NULL AS BIGINT) AS model_id
 FROM track_evidence AS a
 INNER JOIN track AS t ON t.track_id = a.track_id
-INNER JOIN individual AS said ON said.individual_id = a.individual_id
-INNER JOIN individual AS i
-    ON
-        (i.individual_id = said.individual_id AND said.same_as_id IS NULL)
-        OR i.individual_id = said.same_as_id
+INNER JOIN individual AS i ON i.individual_id = a.individual_id
 WHERE
     a.state = 'agreed'
     AND t.state = 'live'
