@@ -23,7 +23,7 @@ from chimp_assets.monitoring.groups.answers import weights_of_groups
 from chimp_assets.monitoring.groups.lacking import WAITING, LackingGroup, lacking_groups
 from chimp_assets.vision.datasets.training_set import audit_answers, training_members
 from chimp_assets.vision.evaluation.audit import AuditJudge, audit_tracks
-from chimp_assets_tests.loop.test_planning import World
+from chimp_assets_tests.loop.test_planning import DOUBTS, World, with_shares
 from chimp_assets_tests.support.rows import THEN
 
 
@@ -31,6 +31,7 @@ from chimp_assets_tests.support.rows import THEN
 def small(home: Home) -> tuple[World, int]:
     """A head that names two tracks in seven FF, and a fairness that says: of females the audit knows too little."""
     world = World(home, videos=30)
+    world.settings = with_shares(world.settings, DOUBTS)  # a plan with many audits has some about groups
     upsert_individuals(world.db, [{"anim_id": "FF", "sex": "F"}, {"anim_id": "FI", "sex": "M"}])
     head = world.add_head(0.9)
     ff, fi = world.individual_id("FF"), world.individual_id("FI")

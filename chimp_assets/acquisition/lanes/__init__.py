@@ -32,8 +32,8 @@ TRAINING_LANES: Mapping[str, TrainingLane] = {
     DRIFT: TrainingLane(drift, needs_head=False),
     "rare": TrainingLane(rare, needs_head=True),
     "novel": TrainingLane(novel, needs_head=True),
-    "boundary": TrainingLane(boundary, needs_head=True),
     "frames": TrainingLane(frames, needs_head=True),
+    "boundary": TrainingLane(boundary, needs_head=True),
     "typical": TrainingLane(typical, needs_head=False),
 }
 """In the order in which they choose: a random sample before anybody has chosen, then those that may find too little."""

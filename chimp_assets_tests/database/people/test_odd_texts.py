@@ -152,7 +152,7 @@ def test_what_is_said_of_individuals_is_kept_exactly_or_refused(world: Database,
     if not refused(lambda: upsert_individuals(world, [{"anim_id": "GM", "birth_community": text}]), PeopleError):
         codes = sa.select(s.community.c.comm_id).join_from(s.individual, s.community).where(c.anim_id == "GM")
         assert not wanted or key_of(scalar(world, codes)) == key_of(text)
-    alias = text + "!"  # no code ends so
+    alias = f"{text} as others say"  # no other example is this name
     if not refused(lambda: add_alias(world, "FF", alias, None, None, Terms(why=text)), PeopleError):
         a = s.individual_alias.c
         with world.read() as conn:
