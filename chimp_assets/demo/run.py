@@ -38,7 +38,7 @@ from chimp_assets.operations.home_lock import only_one
 if TYPE_CHECKING:
     from chimp_assets.demo.expert import SimulatedExpert
 
-PATIENCE_S = 240.0
+PATIENCE_S = 600.0
 """If the database does not change for this long, something is wrong, and the demo says where to look."""
 
 CLIPS = 60
