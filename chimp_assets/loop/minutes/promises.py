@@ -233,7 +233,8 @@ def _worth_freezing(conn: sa.Connection, settings: Settings) -> tuple[NamingGoal
     if look is not None and look.state in ("auditing", "kept"):
         return None
     seq = conn.scalar(sa.select(sa.func.coalesce(sa.func.max(t.annotation.c.seq), 0))) or 0
-    if look is not None and seq - (look.teaches_from_seq or 0) < BETWEEN_LOOKS:
+    # Only what failed must be taught first: names that a new head has given are others, and cost the next level.
+    if look is not None and look.state == "failed" and seq - (look.teaches_from_seq or 0) < BETWEEN_LOOKS:
         return None
     if unscored_bundles(conn):  # names that come tomorrow would end it tomorrow
         return None
