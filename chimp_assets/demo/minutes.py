@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from chimp_assets.acquisition.minutes.prices import Prices
 from chimp_assets.acquisition.ridge import fit_ridge
 from chimp_assets.database import schema as t
+from chimp_assets.database.labels.promises.threshold import name_threshold
 from chimp_assets.demo.expert import PROPOSED, ExpertAnswer, SimulatedExpert, price_of
 from chimp_assets.insight.goal import ArchiveGoal, archive_goal
 
@@ -83,7 +84,10 @@ def _seconds(conn: sa.Connection) -> tuple[float, float]:
 def _names(conn: sa.Connection) -> tuple[dict[int, int], dict[int, str]]:
     """Boxes of each live track, and the names that count: of people, and of the head where it is sure enough."""
     f = t.archive_forecast.c
+    promised = name_threshold(conn)
     threshold = conn.scalar(sa.select(f.threshold).order_by(f.forecast_id.desc()).limit(1))
+    if promised.look_id is not None:  # what was promised is judged, not what might be named beside it
+        threshold = promised.probability
     v = sa.table("v_track_identity", *map(sa.column, ("track_id", "anim_id", "source", "status", "probability"))).c
     frames_of: dict[int, int] = {
         track_id: n
