@@ -51,6 +51,12 @@ metadata = MetaData(
 TRACKS_PER_VIDEO = 1 << 20
 SHARDS_PER_VIDEO = 1 << 12
 
+ASSOCIATION_RULES = ("moment", "video", "day")
+"""Together: visible at the same moment; in one video; at one camera on one day."""
+PERIOD_KINDS = ("year", "all")
+TABLE_COLUMN_KINDS = ("text", "integer", "real", "date", "moment")
+TABLE_JOINS = ("individual", "camera", "place", "day", "moment", "video")
+"""What a column of an imported table names: an individual, a camera of a site, a site, a day, a moment, a video."""
 VIDEO_STATES = ("registered", "decoded", "tracked", "failed", "retired")
 PASSED_OVER_REASONS = ("not_video", "system", "own", "link", "unreadable", "name", "not_file")
 """Why something in the archive is not listed as a video: no video by its name; kept by an operating system; the home or
@@ -337,6 +343,7 @@ video = Table(
     Index("ix_video_picture_hash", "picture_hash"),
     Index("ix_video_recorded_at", "recorded_at"),
     Index("ix_video_place_day", "site", "camera", "recorded_on"),
+    Index("ix_video_place_time", "site", "camera", "recorded_at"),
 )
 
 picture_fact = Table(
@@ -1558,4 +1565,60 @@ fairness_metric = Table(
     UniqueConstraint("model_id", "watermark_seq", "slice_kind", "slice_value", "name", name="uq_fairness_metric_what"),
     _one_of("state", FAIRNESS_STATES),
     comment="how a head treats groups of animals, cameras and times",
+)
+
+association_edge = Table(
+    "association_edge",
+    metadata,
+    Column("group_rule", Unicode(10), primary_key=True),
+    Column("period_kind", Unicode(10), primary_key=True),
+    Column("period", Unicode(10), primary_key=True, comment="2013, or all"),
+    Column("individual_a", BigInteger, _fk("individual.individual_id"), primary_key=True, autoincrement=False),
+    Column("individual_b", BigInteger, _fk("individual.individual_id"), primary_key=True, autoincrement=False),
+    Column("x", Integer, nullable=False, comment="sampling units together, by the names as they are"),
+    Column("n", Integer, nullable=False, comment="sampling units on which at least one of them was seen"),
+    Column("sri", Double, nullable=False, comment="x / n"),
+    Column("corrected_sri", Double, comment="errors of names taken out; null where the audit says too little"),
+    Column("low", Double, comment="95 % interval of corrected_sri, over blocks of days and answers of the audit"),
+    Column("high", Double),
+    Column("is_real", Boolean, comment="low is above 0; null where there is no interval"),
+    Column(
+        "head_model_id", BigInteger, _fk("model.model_id"), comment="whose names were counted; null: people's alone"
+    ),
+    Column("watermark_seq", BigInteger, nullable=False, comment="labels up to this seq were read"),
+    Column("counted_at", UtcDateTime, nullable=False),
+    _one_of("group_rule", ASSOCIATION_RULES),
+    _one_of("period_kind", PERIOD_KINDS),
+    CheckConstraint("individual_a < individual_b", name="pair_is_ordered"),
+    CheckConstraint("x >= 0 and n >= x", name="counts_agree"),
+    comment="association indices with the errors of names taken out; counted anew when names have changed",
+    **CLUSTERED,
+)
+
+imported_table = Table(
+    "imported_table",
+    metadata,
+    Column("name", Unicode(60), primary_key=True, comment="of the table ext_<name>"),
+    Column("file_name", Unicode(255), nullable=False),
+    Column("content_hash", Unicode(64), nullable=False),
+    Column("n_rows", Integer, nullable=False),
+    Column("about", Unicode(500), comment="what it is, for people"),
+    Column("imported_by", BigInteger, _fk("app_user.user_id"), comment="null: by command"),
+    Column("imported_at", UtcDateTime, nullable=False),
+    comment="tables of other data that people imported, to be joined",
+)
+
+imported_column = Table(
+    "imported_column",
+    metadata,
+    Column("name", Unicode(60), _fk("imported_table.name"), primary_key=True),
+    Column("column_name", Unicode(60), primary_key=True),
+    Column("position", Integer, nullable=False),
+    Column("header", Unicode(255), nullable=False, comment="as the file says it"),
+    Column("kind", Unicode(10), nullable=False),
+    Column("joins", Unicode(12), comment="what its values name, as the product knows it"),
+    _one_of("kind", TABLE_COLUMN_KINDS),
+    _one_of("joins", TABLE_JOINS),
+    UniqueConstraint("name", "position", name="uq_imported_column_position"),
+    comment="columns of imported tables",
 )

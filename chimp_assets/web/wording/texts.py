@@ -1,7 +1,7 @@
-"""Texts of the pages: one TOML file for each language in `texts/`.
+"""Texts of the pages: a folder for each language in `texts/`, a TOML file for each room of pages.
 
 Belongs here: loading, choosing a language, filling in values. Does not belong here: sentences. A new language is one
-file (`texts/sw.toml`); a test lists the keys that it lacks.
+folder (`texts/sw/`); a test lists the keys that it lacks.
 """
 
 from __future__ import annotations
@@ -23,15 +23,17 @@ _ONE_ANIMAL = "{one_animal}"
 @cache
 def languages() -> tuple[str, ...]:
     """Codes of the available languages, the default first."""
-    found = sorted(file.stem for file in FOLDER.glob("*.toml"))
+    found = sorted(folder.name for folder in FOLDER.iterdir() if folder.is_dir())
     return (DEFAULT, *(code for code in found if code != DEFAULT))
 
 
 @cache
 def catalogue(lang: str) -> dict[str, str]:
     """All texts of a language by key; keys of nested tables are joined by dots."""
-    with (FOLDER / f"{lang}.toml").open("rb") as file:
-        return dict(_flat(tomllib.load(file), ""))
+    pairs: list[tuple[str, str]] = []
+    for file in sorted((FOLDER / lang).glob("*.toml")):
+        pairs += _flat(tomllib.loads(file.read_text(encoding="utf-8")), "")
+    return dict(pairs)
 
 
 def spoken(lang: str, words: Mapping[str, str]) -> dict[str, str]:

@@ -221,8 +221,21 @@ NINETEENTH: dict[str, list[dict[str, Any]]] = {
          "spent_s": 60.0, "created_at": AT}
     ],
 }  # fmt: skip
+# What the twentieth hands to science.
+TWENTIETH: dict[str, list[dict[str, Any]]] = {
+    "association_edge": [
+        {"group_rule": "video", "period_kind": "all", "period": "all", "individual_a": 1, "individual_b": 2, "x": 1,
+         "n": 2, "sri": 0.5, "watermark_seq": 1, "counted_at": AT}
+    ],
+    "imported_table": [
+        {"name": "rain", "file_name": "rain.csv", "content_hash": "0" * 64, "n_rows": 0, "imported_at": AT}
+    ],
+    "imported_column": [
+        {"name": "rain", "column_name": "day", "position": 0, "header": "Day", "kind": "date", "joins": "day"}
+    ],
+}  # fmt: skip
 WRITTEN = (FIRST, SECOND, THIRD, FOURTH, {}, {}, SEVENTH, EIGHTH, NINTH, TENTH, {}, {}, {}, FIFTEENTH, SIXTEENTH,
-           SEVENTEENTH, EIGHTEENTH, NINETEENTH)  # fmt: skip
+           SEVENTEENTH, EIGHTEENTH, NINETEENTH, TWENTIETH)  # fmt: skip
 """The rows of each revision; later ones add no table, or fill the one that they add."""
 SINCE_THIRD: dict[tuple[str, Any], dict[str, Any]] = {
     ("track", 1 << 20): {"first_s": 0.5, "last_s": 1.0},
