@@ -112,11 +112,13 @@ def film(folder: Path, clips: int, individuals: int, days: int, seed: int) -> tu
 
     root = folder / "home"
     if not (folder / "ready").exists():
-        shutil.rmtree(folder, ignore_errors=True)
-        make_archive(
-            folder / "archive", folder / "truth.json", seed=seed, individuals=individuals, cameras=4, days=days,
-            clips=clips, workers=cores(),
-        )  # fmt: skip
+        shutil.rmtree(root, ignore_errors=True)
+        if not (folder / "truth.json").exists():  # written last
+            shutil.rmtree(folder / "archive", ignore_errors=True)
+            make_archive(
+                folder / "archive", folder / "truth.json", seed=seed, individuals=individuals, cameras=4, days=days,
+                clips=clips, workers=cores(),
+            )  # fmt: skip
         home, truth = decoded(folder)
         with home.database.read() as conn:
             bundles = list(conn.scalars(sa.select(t.bundle.c.bundle_key).order_by(t.bundle.c.bundle_id)))
@@ -125,6 +127,7 @@ def film(folder: Path, clips: int, individuals: int, days: int, seed: int) -> tu
         fit_first_embedder(home)
         while rescore(home).left:
             pass
+        SimulatedExpert(home.database, truth, seed=seed).introduce()
         record_lives(home.database, truth)
         home.database.dispose()
         (folder / "ready").touch()
