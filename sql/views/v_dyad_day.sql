@@ -122,7 +122,7 @@ FROM (
             d.month,
             1 AS seen_a,
             1 AS seen_b,
-            CASE WHEN s.seconds_at_once > 0 THEN 1 ELSE 0 END AS at_once,
+            CASE WHEN s.gap_s = 0 THEN 1 ELSE 0 END AS at_once,
             1 AS in_video,
             1 AS in_party,
             1 AS n_videos,
