@@ -4,6 +4,8 @@
 --
 -- Parameters:
 --   metric text = top1: 'top1', 'top5', 'macro', 'unknown_auroc' or 'ece'
+--
+-- Chart: line value by head
 SELECT
     m.version AS head,
     m.state,

@@ -3,6 +3,8 @@
 -- One row: a camera in a month; month is null where nobody knows the day.
 --
 -- Parameters: none
+--
+-- Chart: line hours_recorded by month for camera
 SELECT
     e.site,
     e.camera,

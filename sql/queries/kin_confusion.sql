@@ -4,6 +4,8 @@
 --
 -- Parameters: none
 --
+-- Chart: bar n_answers by relation
+--
 -- relation 'same': it was right.
 SELECT
     c.relation,

@@ -3,6 +3,8 @@
 -- One row: a person in a week (Monday to Sunday, UTC).
 --
 -- Parameters: none
+--
+-- Chart: line n_decisions by first_day for annotator
 SELECT
     w.annotator,
     w.annotator_role,

@@ -4,6 +4,8 @@
 --
 -- Parameters:
 --   individual text = null: AnimID; null: everybody
+--
+-- Chart: line videos_per_hour by month for anim_id
 SELECT
     s.anim_id,
     s.month,

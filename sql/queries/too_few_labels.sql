@@ -4,6 +4,8 @@
 --
 -- Parameters:
 --   enough integer = 10: this many training tracks are enough
+--
+-- Chart: bar n_train_tracks by anim_id
 SELECT
     q.slice_value AS anim_id,
     i.name,
