@@ -54,6 +54,21 @@ class Parameter:
     default: str | int | float | None = None
 
     @property
+    def of(self) -> str | None:
+        """What it names: 'individual', 'camera', or None."""
+        if self.kind != "text":
+            return None
+        return (
+            "individual" if self.what.startswith(_INDIVIDUAL) else "camera" if self.what.startswith(_CAMERA) else None
+        )
+
+    @property
+    def choices(self) -> list[str]:
+        """The words that are allowed, where they are few."""
+        words = re.findall(r"'([a-z0-9_]+)'", self.what) if self.kind == "text" and self.of is None else []
+        return words if len(words) > 1 else []
+
+    @property
     def usage(self) -> str:
         """As a person writes it: `limit=10`, `camera=null`, or `child=TEXT` if required."""
         if self.required:
@@ -148,6 +163,11 @@ def ask(
         return Answer(asked, bound, list(result.keys()), rows[:most_rows], unknown, cut)
 
 
+def camera_names(conn: sa.Connection) -> list[str]:
+    """The cameras that a parameter may name, sorted."""
+    return sorted(camera for camera in conn.scalars(sa.select(video.c.camera).distinct()) if camera)
+
+
 def parameters_of(texts: list[str]) -> dict[str, str]:
     """`name=value` texts by name. Raises QuestionError for a text without an equals sign."""
     found = {}
@@ -233,19 +253,17 @@ def _resolve(conn: sa.Connection, asked: Question, bound: dict[str, Any], given:
 
 def _known_as(conn: sa.Connection, parameter: Parameter, text: str) -> tuple[str | None, str | None]:
     """(known value, None), or (None, sentence why it is unknown); (None, None) if any text is allowed."""
-    if parameter.what.startswith(_INDIVIDUAL):
+    if parameter.of == "individual":
         called = individual_called(conn, text, by_name=True)
         if called is None:
             near = nearest_individual(conn, text)
             return None, f"There is no individual {text!r}." + (f" Did you mean {near}?" if near else "")
         i = individual.c
         return str(conn.scalar(sa.select(i.anim_id).where(i.individual_id == called.root_id))), None
-    if parameter.what.startswith(_CAMERA):
-        cameras = [c for c in conn.scalars(sa.select(video.c.camera).distinct()) if c]
-        return _chosen(text, cameras, f"There is no camera {text!r}")
-    words = re.findall(r"'([a-z0-9_]+)'", parameter.what)
-    if len(words) > 1:
-        return _chosen(text, words, f"{parameter.name} is not {text!r}")
+    if parameter.of == "camera":
+        return _chosen(text, camera_names(conn), f"There is no camera {text!r}")
+    if parameter.choices:
+        return _chosen(text, parameter.choices, f"{parameter.name} is not {text!r}")
     return None, None
 
 

@@ -6,10 +6,13 @@ Belongs here: what every picture of an answer has. Does not belong here: bars, l
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Sequence
 from xml.sax.saxutils import escape, quoteattr
 
 WIDTH = 720
+LETTERS = 88
+"""Of a title in one line."""
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b8860b", "#56b4e9")
 """Okabe and Ito's, the yellow darkened: told apart by everybody, on white and on black."""
 
@@ -73,13 +76,17 @@ class Page:
         for note in filter(None, notes):
             height += 16
             self.words(self.left if self.left < 200 else 16, height, note, "start")
-        return (
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height + 10:.0f}" role="img" '
-            f'aria-label={quoteattr(self.title)} font-family="sans-serif" font-size="12" fill="currentColor">\n'
-            f'<text x="16" y="20" font-size="14" font-weight="bold">{escape(self.title)}</text>\n'
-            + "\n".join(self._parts)
-            + "\n</svg>\n"
+        lines = textwrap.wrap(self.title, LETTERS) or [""]
+        more = 18 * (len(lines) - 1)
+        titles = [
+            f'<text x="16" y="{20 + 18 * n}" font-size="14" font-weight="bold">{escape(line)}</text>'
+            for n, line in enumerate(lines)
+        ]
+        head = (
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height + more + 10:.0f}" role="img" '
+            f'aria-label={quoteattr(self.title)} font-family="sans-serif" font-size="12" fill="currentColor">'
         )
+        return "\n".join([head, *titles, f'<g transform="translate(0 {more})">', *self._parts, "</g>", "</svg>", ""])
 
     @staticmethod
     def _rule(x1: float, y1: float, x2: float, y2: float) -> str:
