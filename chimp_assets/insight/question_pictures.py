@@ -28,6 +28,8 @@ _HEADER = re.compile(
     r"Chart: (?:(?P<kind>bar|line) (?P<value>\w+) by (?P<by>\w+)(?: for (?P<group>\w+))?"
     r"|network (?P<weight>\w+) between (?P<one>\w+) and (?P<other>\w+))"
 )
+_LARGEST, _SMALLEST = 1e15, 1e-12
+_NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 Row = dict[str, Any]
 
 
@@ -221,14 +223,15 @@ def _of_many(n: int, of: int, what: str | None, which: str = "first") -> str:
 
 
 def _number(value: Any) -> float | None:
+    """A number that can be drawn; None for texts, infinities and what is beyond all scales."""
     if value is None or isinstance(value, str):
         return None
     try:
         number = float(value)
     except (TypeError, ValueError):
         return None
-    return number if math.isfinite(number) else None
+    return None if not abs(number) < _LARGEST else number if abs(number) > _SMALLEST else 0.0
 
 
 def _text(value: Any) -> str:
-    return "" if value is None else str(value)
+    return "" if value is None else _NO_XML.sub(" ", str(value))

@@ -31,6 +31,7 @@ from chimp_assets.database.schema import individual, video
 from chimp_assets.database.upkeep.views import in_words_of, load_query, query_names
 from chimp_assets.errors import ChimpError
 from chimp_assets.insight.question_pictures import Chart, chart_of, picture
+from chimp_assets.insight.svg import on_white
 
 _PARAMETER = re.compile(r"(?P<name>[a-z_]+) (?P<kind>text|integer|number)(?: = (?P<default>[^:]+))?: (?P<what>.+)")
 _NULL = "null"
@@ -205,7 +206,7 @@ def write_picture(answer: Answer, file: Path) -> None:
     if drawn_as is None:
         raise QuestionError("The answer has nothing to draw.", "Ask with other parameters, or look at the rows.")
     try:
-        file.write_text(drawn_as, encoding="utf-8")
+        file.write_text(on_white(drawn_as), encoding="utf-8")
     except OSError as error:
         raise QuestionError(f"{file} cannot be written: {error.strerror}.", "Name another file.") from None
 

@@ -94,6 +94,13 @@ class Page:
         return f'<line {ends} stroke="currentColor" stroke-opacity="0.2"/>'
 
 
+def on_white(drawn: str) -> str:
+    """A picture as a file of its own: dark on white, where no page gives it a colour."""
+    head, _, body = drawn.partition("\n")
+    coloured = head.replace("<svg ", '<svg color="#1a1a1a" ', 1)
+    return f'{coloured}\n<rect width="100%" height="100%" fill="#ffffff"/>\n{body}'
+
+
 def in_words(column: str) -> str:
     """A column as people read it: `n_videos` is n videos."""
     return column.replace("_", " ")

@@ -30,6 +30,7 @@ from chimp_assets.insight.questions import (
     question,
     questions,
 )
+from chimp_assets.insight.svg import on_white
 from chimp_assets.web.auth.roles import require
 from chimp_assets.web.errors import WebError
 from chimp_assets.web.tables import csv_download
@@ -104,7 +105,7 @@ def answer_as_picture(request: Request, name: str) -> Response:
     if drawn is None:
         raise WebError(404, "no_picture", "This answer has no picture.", "Look at its rows.")
     headers = {"Content-Disposition": f'attachment; filename="{asked.name}.svg"', "Cache-Control": "no-store"}
-    return Response(drawn, media_type="image/svg+xml", headers=headers)
+    return Response(on_white(drawn), media_type="image/svg+xml", headers=headers)
 
 
 def _question(name: str) -> Question:

@@ -164,8 +164,7 @@ def test_a_moment_needs_no_length_of_a_frame(study: Database, settings: Settings
         ]
         folder = written(study, "bisonr", tmp_path / str(len(found)), settings, rule="moment")
         days = {
-            (row["node_1_id"], row["node_2_id"], row["group_id"]): row["event"]
-            for row in rows_of(folder / "days.csv")
+            (row["node_1_id"], row["node_2_id"], row["group_id"]): row["event"] for row in rows_of(folder / "days.csv")
         }
         return [([sorted(tuple(row.values()) for row in asked(study, view)) for view in views], days)]
 
