@@ -7,7 +7,7 @@ A header is the comment in front of a query: its first line is the question; aft
 = default: meaning`. The type is text, integer or number; without a default the parameter is required. The meaning
 begins with `AnimID` if it names an individual, with `one camera` if it names a camera, and lists allowed words in
 quotes if they are few. Such texts match in any case, individuals also by alias or name. A line `Chart: ...` says how
-an answer is drawn (`question_pictures`).
+an answer is drawn (`question_pictures`), a line `Topic: ...` with which others it stands.
 """
 
 from __future__ import annotations
@@ -38,6 +38,8 @@ _NULL = "null"
 _INDIVIDUAL = "AnimID"
 _CAMERA = "one camera"
 _FEW = 10
+TOPICS = ("presence", "company", "families", "trust")
+"""Who is seen where and when; with whom; mothers and kin; how far to trust it."""
 
 
 class QuestionError(ChimpError):
@@ -80,7 +82,7 @@ class Parameter:
 @dataclass(frozen=True)
 class Question:
     """A query of the cookbook. asks: the question, one line; statement: SQL with `:name` parameters; about: what its
-    header says beside; chart: how its answer is drawn, None where a table says it best.
+    header says beside; topic: one of TOPICS; chart: how its answer is drawn, None where a table says it best.
     """
 
     name: str
@@ -88,6 +90,7 @@ class Question:
     parameters: tuple[Parameter, ...]
     statement: str
     about: str = ""
+    topic: str = "presence"
     chart: Chart | None = None
 
 
@@ -131,10 +134,11 @@ def question(name: str) -> Question:
     of_parameters = _of_parameters(header)
     found = (_PARAMETER.fullmatch(line) for line in of_parameters)
     no_words = (*of_parameters, "Parameters:", "Parameters: none")
-    beside = [line for line in header[1:] if line not in no_words and not line.startswith("Chart: ")]
+    beside = [line for line in header[1:] if line not in no_words and not line.startswith(("Chart: ", "Topic: "))]
+    topic = next((line.removeprefix("Topic: ") for line in header if line.startswith("Topic: ")), TOPICS[0])
     about = " ".join(" ".join(beside).split())
     return Question(
-        name, header[0], tuple(_parameter(match) for match in found if match), statement, about, chart_of(header)
+        name, header[0], tuple(_parameter(match) for match in found if match), statement, about, topic, chart_of(header)
     )
 
 

@@ -15,7 +15,16 @@ from chimp_assets.database.individuals.aliases import add_alias
 from chimp_assets.database.individuals.batch import Terms
 from chimp_assets.database.individuals.biographies import upsert_individuals
 from chimp_assets.database.individuals.merges import merge_individuals
-from chimp_assets.insight.questions import Answer, QuestionError, ask, parameters_of, question, questions, write_csv
+from chimp_assets.insight.questions import (
+    TOPICS,
+    Answer,
+    QuestionError,
+    ask,
+    parameters_of,
+    question,
+    questions,
+    write_csv,
+)
 from chimp_assets.settings import shipped_file
 from chimp_assets_tests.database.field_study import Study
 from chimp_assets_tests.database.study_database import make_study, write_study
@@ -260,7 +269,8 @@ def test_an_answer_is_a_csv_file(sqlite_db: Database, tmp_path: Path) -> None:
         write_csv(answer, tmp_path / "nowhere" / "a.csv")
 
 
-def test_the_page_shows_every_question() -> None:
-    """docs/research/questions.md is made by `make questions`; a new question must not be missing there."""
-    page = (shipped_file("sql").parent / "docs" / "research" / "questions.md").read_text(encoding="utf-8")
-    assert [one.name for one in questions() if f"chimp query {one.name}" not in page] == []
+def test_the_pages_show_every_question_with_its_topic() -> None:
+    """`make questions` makes them; a new question must not be missing there."""
+    docs = shipped_file("sql").parent / "docs" / "research" / "questions"
+    pages = {topic: (docs / f"{topic}.md").read_text(encoding="utf-8") for topic in TOPICS}
+    assert [one.name for one in questions() if f"chimp query {one.name}" not in pages[one.topic]] == []

@@ -6,6 +6,7 @@
 --   hours_from_utc integer = 0: hours of the field's clock ahead of UTC, for example 3 in Tanzania
 --   individual text = null: AnimID; null: everybody
 --
+-- Topic: presence
 -- Chart: bar seconds_visible_per_hour by hour
 SELECT
     r.hour,

@@ -5,6 +5,7 @@
 -- Parameters:
 --   scheme text = gombe: a scheme of the table age_class, gombe or chimp_and_see
 --
+-- Topic: presence
 -- Chart: bar n_sightings by age_class for sex
 SELECT
     a.sex,

@@ -7,6 +7,7 @@
 --   days integer = 365: days before the birth, and as many from it on
 --   group_rule text = day: together means 'moment' at the same moment, 'video' in one video, 'day' at one camera that day
 --
+-- Topic: families
 -- Chart: bar change by partner
 --
 -- sri_before, sri_after: simple ratio index over the days on which one of the two was seen; null where neither was.

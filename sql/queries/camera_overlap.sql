@@ -5,6 +5,7 @@
 -- Parameters:
 --   limit integer = 40: at most this many rows
 --
+-- Topic: trust
 -- Chart: network overlap between one and other
 --
 -- overlap: individuals of both, of those of either (Jaccard's index).

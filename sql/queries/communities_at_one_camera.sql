@@ -5,6 +5,8 @@
 -- Parameters:
 --   limit integer = 40: at most this many rows
 --
+-- Topic: company
+--
 -- Neighbours at the border, an immigration that nobody recorded, or a wrong name: look at the videos.
 SELECT
     ranked.place,

@@ -4,6 +4,7 @@
 --
 -- Parameters: none
 --
+-- Topic: trust
 -- Chart: line hours_recorded by month for camera
 SELECT
     e.site,

@@ -4,6 +4,7 @@
 --
 -- Parameters: none
 --
+-- Topic: presence
 -- Chart: bar n_first_seen by year for sex
 SELECT
     u.year,

@@ -4,6 +4,7 @@
 --
 -- Parameters: none
 --
+-- Topic: families
 -- Chart: bar n_videos_together by grandchild
 --
 -- mother_there: of the videos with both, those with the mother too.

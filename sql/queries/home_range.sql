@@ -5,6 +5,7 @@
 -- Parameters:
 --   individual text = null: AnimID; null: everybody
 --
+-- Topic: presence
 -- Chart: bar share_of_its_videos by camera for anim_id
 --
 -- Hours count while the individual was alive and under study. A camera that stood where it walks for a week says less than

@@ -4,6 +4,8 @@
 --
 -- Parameters: none
 --
+-- Topic: presence
+--
 -- first_seen before her entry is a date or a name to look at (implausible_sightings). n_partners: others in one video with
 -- her; n_offspring: children that the biographies give her.
 SELECT

@@ -4,6 +4,7 @@
 --
 -- Parameters: none
 --
+-- Topic: families
 -- Chart: bar interval_y by younger
 --
 -- interval_low_y, interval_high_y: as far as the dates of birth are known. elder_alive: 0 where the elder had died or

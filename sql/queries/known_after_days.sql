@@ -5,6 +5,7 @@
 --
 -- Parameters: none
 --
+-- Topic: presence
 -- Chart: line n_known by n_days
 SELECT
     d.day,

@@ -4,6 +4,7 @@
 --
 -- Parameters: none
 --
+-- Topic: trust
 -- Chart: line n_decisions by first_day for annotator
 SELECT
     w.annotator,

@@ -7,6 +7,8 @@
 --   min_days integer = 2: each of them was seen on at least so many days on which both were alive and under study
 --   limit integer = 20: at most this many rows
 --
+-- Topic: company
+--
 -- expected_days: days on which both would be seen if each came by chance, independent of the other; met_same_day: days on
 -- which both were seen somewhere.
 SELECT

@@ -5,6 +5,8 @@
 -- Parameters:
 --   after_days integer = 1: the camera had recorded on at least so many days before
 --   limit integer = 20: at most this many rows
+--
+-- Topic: presence
 SELECT
     ranked.place,
     ranked.anim_id,

@@ -5,6 +5,7 @@
 -- Parameters:
 --   days integer = 365: days before the birth, and as many from it on
 --
+-- Topic: families
 -- Chart: bar change_per_day by infant
 --
 -- Divide by the days on which she was seen: a mother who hides has fewer partners in all, not fewer at a time. For one

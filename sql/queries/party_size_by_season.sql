@@ -5,6 +5,7 @@
 -- Parameters:
 --   group_rule text = day: what a party is; 'day' all at one camera on one day, or 'video' all in one video
 --
+-- Topic: company
 -- Chart: line mean_named by month_of_year
 --
 -- n_years: years that have parties in this month; with one of them the season cannot be told from the year.

@@ -6,6 +6,7 @@
 --   min_days integer = 1: at least so many days with recordings while it was alive and under study
 --   limit integer = 40: at most this many rows
 --
+-- Topic: presence
 -- Chart: bar share_of_days by anim_id
 --
 -- low, high: Wilson's interval of 95 %, days taken as independent (days in a row are not: the true one is wider).

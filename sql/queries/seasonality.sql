@@ -5,6 +5,7 @@
 -- Parameters:
 --   individual text = null: AnimID; null: everybody
 --
+-- Topic: presence
 -- Chart: line individuals_per_day by month_of_year
 SELECT
     e.month_of_year,

@@ -6,6 +6,7 @@
 --   min_videos integer = 1: at least so many videos
 --   limit integer = 40: at most this many rows
 --
+-- Topic: company
 -- Chart: bar share_alone by anim_id
 --
 -- A second track of the same animal without a name counts as another: share_alone is the least it can be. n_named_alone takes

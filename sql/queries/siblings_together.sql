@@ -5,6 +5,7 @@
 -- Parameters:
 --   group_rule text = video: together means 'moment' at the same moment, 'video' in one video, 'day' at one camera that day
 --
+-- Topic: families
 -- Chart: network sri between one and other
 SELECT
     m.anim_id AS mother,

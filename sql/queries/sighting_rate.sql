@@ -5,6 +5,7 @@
 -- Parameters:
 --   individual text = null: AnimID; null: everybody
 --
+-- Topic: presence
 -- Chart: line videos_per_100_hours by year for anim_id
 --
 -- Years without a sighting are rows with 0: they are what a decline is made of.

@@ -9,6 +9,7 @@
 --   min_age_y number = 0: both were at least so old on the archive's last day; unknown ages count
 --   limit integer = 40: at most this many rows
 --
+-- Topic: company
 -- Chart: network sri between anim_id_a and anim_id_b
 SELECT
     ranked.place,

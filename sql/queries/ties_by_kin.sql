@@ -5,6 +5,7 @@
 -- Parameters:
 --   group_rule text = video: together means 'moment' at the same moment, 'video' in one video, 'day' at one camera that day
 --
+-- Topic: families
 -- Chart: bar mean_sri by sexes for relation
 --
 -- n_pairs: pairs of which at least one was seen while both were alive and under study. mean_sri: each pair counts once, however

@@ -5,6 +5,7 @@
 -- Parameters:
 --   limit integer = 40: at most this many rows
 --
+-- Topic: presence
 -- Chart: bar mean_days by anim_id
 --
 -- unseen_now: days from its last day to the last of the archive; where they are more than longest_days, something may have

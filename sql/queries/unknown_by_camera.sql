@@ -4,6 +4,7 @@
 --
 -- Parameters: none
 --
+-- Topic: trust
 -- Chart: bar share_unknown by camera
 --
 -- n_unknown: tracks that people or the champion head call unknown; share_unknown: of those and the named ones. Many at one

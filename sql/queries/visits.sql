@@ -6,6 +6,7 @@
 --   pause_minutes number = 30: a longer time between two of its videos at a camera begins a new visit
 --   limit integer = 40: at most this many rows
 --
+-- Topic: presence
 -- Chart: bar mean_minutes by anim_id
 --
 -- minutes: from its first to its last moment in a visit; a visit of one video lasts as long as the animal is seen in it.

@@ -4,6 +4,7 @@
 --
 -- Parameters: none
 --
+-- Topic: trust
 -- Chart: bar n_tracks by month for source
 --
 -- source: 'person', 'volunteers' (two who agree) or 'model'. mean_probability: what the model says of its own names.

@@ -21,6 +21,7 @@ from starlette.responses import Response
 from chimp_assets.database.connection.time_limits import TooSlowError
 from chimp_assets.insight.individuals import directory
 from chimp_assets.insight.questions import (
+    TOPICS,
     Answer,
     Parameter,
     Question,
@@ -48,7 +49,9 @@ _turns = threading.BoundedSemaphore(_AT_ONCE)
 @router.get("/questions", dependencies=[Depends(require("viewer"))])
 def all_questions(request: Request) -> Response:
     """Every question of the cookbook."""
-    return request.app.state.templates.TemplateResponse(request, "questions/list.html", {"questions": questions()})
+    return request.app.state.templates.TemplateResponse(
+        request, "questions/list.html", {"questions": questions(), "topics": TOPICS}
+    )
 
 
 @router.get("/questions/{name}", dependencies=[Depends(require("viewer"))])
