@@ -99,7 +99,7 @@ browser:
 up: $(READY) eyes ## web UI and daemon on the home that CHIMP_HOME names (after a demo: the demo's)
 	@CHIMP_HOME=$${CHIMP_HOME:-$$(test -d chimp_home && echo chimp_home || echo demo_home)} $(BIN)/chimp up
 
-questions: $(READY) ## write the answers of a finished demo into docs/research/questions.md; HOME_OF_DEMO=folder for another one
+questions: $(READY) ## write the answers of a finished demo into docs/research/questions/; HOME_OF_DEMO=folder for another one
 	@$(BIN)/python -m documentation.questions $(or $(HOME_OF_DEMO),demo_home)
 
 docs: $(READY) ## write docs/reference (settings, commands, HTTP, asset graph) from the code

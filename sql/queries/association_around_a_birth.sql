@@ -7,6 +7,9 @@
 --   days integer = 365: days before the birth, and as many from it on
 --   group_rule text = day: together means 'moment' at the same moment, 'video' in one video, 'day' at one camera that day
 --
+-- Topic: families
+-- Chart: bar change by partner
+--
 -- sri_before, sri_after: simple ratio index over the days on which one of the two was seen; null where neither was.
 SELECT
     c.partner,
@@ -35,28 +38,21 @@ FROM (
             SUM(CASE WHEN e.day_no >= e.born_day_no THEN 1 ELSE 0 END) AS units_after
         FROM (
             SELECT
-                d.anim_id_b AS partner,
+                CASE WHEN d.individual_a = i.mom_id THEN d.anim_id_b ELSE d.anim_id_a END AS partner,
                 d.day_no,
-                d.together,
+                CASE CAST(:group_rule AS VARCHAR(10))
+                    WHEN 'moment' THEN d.at_once
+                    WHEN 'video' THEN d.in_video
+                    WHEN 'day' THEN d.in_party
+                END AS together,
                 i.born_day_no
             FROM v_individual_day AS i
-            INNER JOIN v_dyad_event AS d ON d.individual_a = i.mom_id AND d.individual_b <> i.individual_id
+            INNER JOIN v_dyad_day AS d
+                ON
+                    (d.individual_a = i.mom_id AND d.individual_b <> i.individual_id)
+                    OR (d.individual_b = i.mom_id AND d.individual_a <> i.individual_id)
             WHERE
                 i.anim_id = :infant
-                AND d.group_rule = :group_rule
-                AND d.day_no >= i.born_day_no - :days
-                AND d.day_no < i.born_day_no + :days
-            UNION ALL
-            SELECT
-                d.anim_id_a AS partner,
-                d.day_no,
-                d.together,
-                i.born_day_no
-            FROM v_individual_day AS i
-            INNER JOIN v_dyad_event AS d ON d.individual_b = i.mom_id AND d.individual_a <> i.individual_id
-            WHERE
-                i.anim_id = :infant
-                AND d.group_rule = :group_rule
                 AND d.day_no >= i.born_day_no - :days
                 AND d.day_no < i.born_day_no + :days
         ) AS e

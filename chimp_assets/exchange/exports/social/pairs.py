@@ -84,6 +84,7 @@ class PairSum:
 
 @dataclass(slots=True)
 class _Meeting:
+    at_once: bool = False
     seconds: float = 0.0
     n_videos: int = 0
     p_joint: float = 0.0
@@ -166,7 +167,7 @@ def _pairs_of(
                 yield PairDay(a, b, day, day_no, 0, 0.0, 0, None, int(p_a is not None), int(p_b is not None), p_a, p_b)
                 continue
             met = meeting or _Meeting()
-            together = rule == "day" or (met.n_videos > 0 if rule == "video" else met.seconds > 0)
+            together = rule == "day" or (met.n_videos > 0 if rule == "video" else met.at_once)
             yield PairDay(
                 a, b, day, day_no, int(together), met.seconds if together else 0.0, met.n_videos,
                 max(sure or 0.0, met.p_joint) if together else None, 1, 1, p_a, p_b,
@@ -193,14 +194,15 @@ def _look(
             meeting.n_videos += 1
             for track in one.tracks:
                 for second in other.tracks:
-                    meeting.seconds += _at_once(film, track, second)
+                    if track.first_s <= second.last_s and second.first_s <= track.last_s:
+                        meeting.at_once = True
+                        meeting.seconds += _seconds_at_once(film, track, second)
                     meeting.p_joint = max(meeting.p_joint, (track.probability or 0.0) * (second.probability or 0.0))
     sure = {key: total / n for key, (total, n) in weighed.items()}
     for one_id, other_id in combinations(sorted(sure), 2):
         in_party[one_id, other_id] = max(in_party.get((one_id, other_id), 0.0), sure[one_id] * sure[other_id])
 
 
-def _at_once(film: HandedVideo, one: HandedTrack, other: HandedTrack) -> float:
-    if one.first_s > other.last_s or other.first_s > one.last_s:
-        return 0.0
+def _seconds_at_once(film: HandedVideo, one: HandedTrack, other: HandedTrack) -> float:
+    """How long two tracks that overlap ran at once; 0 where nobody knows how long a frame stands for."""
     return min(one.last_s, other.last_s) - max(one.first_s, other.first_s) + seconds_of_a_frame(film)

@@ -151,6 +151,35 @@ def test_sums_and_ties_give_the_indices_of_the_view(
     assert compared > 10
 
 
+def test_a_moment_needs_no_length_of_a_frame(study: Database, settings: Settings, tmp_path: Path) -> None:
+    """Photographs and imported tracks have no seconds: nobody was at the same moment with anybody."""
+
+    def at_once() -> list[tuple[list[tuple[object, ...]], dict[tuple[str, ...], str]]]:
+        views = [
+            f"SELECT anim_id_a, anim_id_b, {unit} FROM {view} WHERE group_rule = 'moment' AND {met}"
+            for view, unit, met in (
+                ("v_dyad", "x", "period_kind = 'all' AND x > 0"),
+                ("v_dyad_event", "unit", "together = 1"),
+            )
+        ]
+        folder = written(study, "bisonr", tmp_path / str(len(found)), settings, rule="moment")
+        days = {
+            (row["node_1_id"], row["node_2_id"], row["group_id"]): row["event"] for row in rows_of(folder / "days.csv")
+        }
+        return [([sorted(tuple(row.values()) for row in asked(study, view)) for view in views], days)]
+
+    found: list[object] = []
+    found += at_once()
+    assert found[0][0][0]
+    with study.write() as conn:
+        conn.execute(sa.text("UPDATE video SET frame_s = 0"))
+    found += at_once()
+    with study.write() as conn:
+        conn.execute(sa.text("UPDATE video SET frame_s = NULL, duration_s = NULL"))
+    found += at_once()
+    assert found[0] == found[1] == found[2]
+
+
 def test_a_selection_narrows_groups_and_pairs(study: Database, settings: Settings, tmp_path: Path) -> None:
     (one, other) = asked(study, "SELECT individual_id, anim_id FROM individual WHERE anim_id IN ('FF', 'TU')")
     chosen = tuple((row["individual_id"], row["anim_id"]) for row in (one, other))
