@@ -11,7 +11,7 @@ from chimp_assets.exchange.exports.export import Export, ExportError, ExportRequ
 def _write(request: ExportRequest, stream: BinaryIO) -> int:
     from chimp_assets.insight.association.network import network
     from chimp_assets.insight.association.network_export import graphml
-    from chimp_assets.insight.association.together import Scope
+    from chimp_assets.insight.association.scope import Scope
 
     wanted = request.selection
     by_model = wanted.min_probability if {"source", "min_probability"} & set(wanted.keys) else None

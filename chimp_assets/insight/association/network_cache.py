@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from chimp_assets.database import schema as t
 from chimp_assets.insight.association.filmed_tracks import FilmedTracks, filmed_tracks
 from chimp_assets.insight.association.network import Network, network
-from chimp_assets.insight.association.together import Scope
+from chimp_assets.insight.association.scope import Scope
 
 
 class NetworkCache:

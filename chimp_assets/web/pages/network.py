@@ -20,7 +20,8 @@ from starlette.responses import Response
 from chimp_assets.database.labels.promises.threshold import USUAL, name_threshold
 from chimp_assets.insight.association.network import Edge, Network, Node, strongest
 from chimp_assets.insight.association.network_export import EDGE_COLUMNS, edge_rows, graphml
-from chimp_assets.insight.association.together import RESAMPLES, TOO_FEW, Rule, Scope, index_of_counts
+from chimp_assets.insight.association.scope import Rule, Scope
+from chimp_assets.insight.association.together import RESAMPLES, TOO_FEW, index_of_counts
 from chimp_assets.web.auth.roles import require
 from chimp_assets.web.charts import graph
 from chimp_assets.web.pages.together import MOST_MINUTES, days_of, export_query

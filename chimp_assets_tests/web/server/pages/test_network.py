@@ -18,7 +18,8 @@ from chimp_assets.database.labels.events import record_events
 from chimp_assets.insight.association.layout import StoredLayouts, laid_out
 from chimp_assets.insight.association.network import network
 from chimp_assets.insight.association.network_cache import NetworkCache
-from chimp_assets.insight.association.together import Scope, TogetherQuery, together
+from chimp_assets.insight.association.scope import Scope
+from chimp_assets.insight.association.together import TogetherQuery, together
 from chimp_assets_tests.database.study_database import make_study, write_study
 from chimp_assets_tests.database.world import event, track
 
