@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 from chimp_assets.errors import ChimpError
 
@@ -39,7 +39,7 @@ class SamplingUnit:
                 f"The sampling unit {words[:40]!r} is not known.", "Use frame, clip, minutes:10, day or burst."
             )
         if found[1]:
-            return cls(found[1])
+            return cls(cast(Kind, found[1]))
         minutes = int(found[2])
         if not 1 <= minutes <= MOST_MINUTES:
             raise UnitError(

@@ -61,7 +61,7 @@ def unit_counts(alive: np.ndarray, seen: Appearances, met: Meetings, block_days:
     return UnitCounts(
         n, blocks, block[kept], summed, era[kept], of_era,
         of_row[member // n][inside], (member % n)[inside], by_person[inside], names[inside],
-        pairs // n, pairs % n, *columns,
+        pairs // n, pairs % n, columns[0], of_row[columns[1]], *columns[2:],
     )  # fmt: skip
 
 
@@ -123,7 +123,8 @@ def _met(
     alone = _alone(who[0], at, occasion, track, person, twice)
     seen = np.stack([np.isin(at * n + one, member) for one in who])
     kept = ~twice & seen.any(0)
-    (a, b), seen, at, occasion, track, person = (one[..., kept] for one in (who, seen, at, occasion, track, person))
+    (a, b), seen, at, occasion = who[:, kept], seen[:, kept], at[kept], occasion[kept]
+    track, person = track[:, kept], person[:, kept]
     first, row = _groups(a, b, at, occasion)
     names = np.stack([_names(row, len(first), track[side], person[side]) for side in (0, 1)])
     pair, met_pair = np.unique(a[first] * n + b[first], return_inverse=True)
@@ -134,7 +135,7 @@ def _met(
     sure = np.bincount(of_row, (names == 0).all(0), len(code)) > 0
     alone_unit, alone_columns = alone[0], alone[1:]
     return pair, (
-        code // many, block[code % many], weight[code % many], was_seen, sure, of_row[order],
+        code // many, code % many, block[code % many], weight[code % many], was_seen, sure, of_row[order],
         np.unique(occasion[first][order], return_inverse=True)[1], names[:, order],
         *alone_columns, weight[alone_unit],
     )  # fmt: skip

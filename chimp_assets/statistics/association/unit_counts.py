@@ -27,10 +27,10 @@ class UnitCounts:
     Of each unit (a row stands for `weight` units that are alike): block i64 [u], weight f64 [u], era i64 [u].
     alive: bool [eras, n], who was alive and under study. Of each individual in a unit: member_unit, member_who i64 [m],
     member_person bool [m] (a person named it there), member_names i64 [m] (names by the model).
-    a, b: i64 [p]. Of each pair in a unit in which it met: met_pair, met_block i64 [q], met_weight f64 [q], met_seen
-    bool [2, q] (whether a, b were seen in that unit); met_sure bool [q]: at one occasion persons named both. Of each
-    occasion of these, in their order: at i64 [o] (row of q), at_occasion i64 [o], at_names i64 [2, o]: tracks of a, of
-    b that the model named, 0 where a person named one. alone_who, alone_names i64 [s], alone_weight f64 [s]:
+    a, b: i64 [p]. Of each pair in a unit in which it met: met_pair, met_unit, met_block i64 [q], met_weight f64 [q],
+    met_seen bool [2, q] (whether a, b were seen in that unit); met_sure bool [q]: at one occasion persons named both.
+    Of each occasion of these, in their order: at i64 [o] (row of q), at_occasion i64 [o], at_names i64 [2, o]: tracks
+    of a, of b that the model named, 0 where a person named one. alone_who, alone_names i64 [s], alone_weight f64 [s]:
     individuals whose name several tracks of one occasion have, so many of them by the model; alone_sure bool [s]: and
     one by a person."""
 
@@ -47,6 +47,7 @@ class UnitCounts:
     a: np.ndarray
     b: np.ndarray
     met_pair: np.ndarray
+    met_unit: np.ndarray
     met_block: np.ndarray
     met_weight: np.ndarray
     met_seen: np.ndarray
@@ -116,9 +117,7 @@ def sums(counts: UnitCounts, inverse: np.ndarray | None = None) -> BlockSums:
         return BlockSums(_by_block(counts, counts.met_weight), n)
     chance, mistaken = _met_chance(counts, inverse)
     x, total = _by_block(counts, counts.met_weight * chance), n.sum(0)
-    n_a, n_b = counts.seen_in_common_life
-    share = np.clip(_over(x.sum(0) * 2, n_a + n_b), 0, 1)
-    mistaken *= 1 - share * _repeats(counts)
+    mistaken *= 1 - _in_met_units(counts, inverse, chance)
     return BlockSums(x + n * _over(mistaken, total), n)
 
 
@@ -234,9 +233,32 @@ def _mistaken(counts: UnitCounts, inverse: np.ndarray, there: np.ndarray) -> np.
     return np.asarray((one + one.T + two + alone + alone.T)[counts.a, counts.b])
 
 
-def _repeats(counts: UnitCounts) -> float:
-    """How far units hold several occasions, 0 to 1: only then may a mistaken one fall where the pair met anyway."""
-    return float(1 - len(counts.met_pair) / len(counts.at)) if len(counts.at) else 0.0
+def _in_met_units(counts: UnitCounts, inverse: np.ndarray, chance: np.ndarray) -> np.ndarray:
+    """Share of the mistaken meetings of each pair that fall into units in which it truly met: f64 [p]. There they
+    change nothing. By how often names of others stand for the one in units with the other, beside occasions with
+    both."""
+    p = len(counts.a)
+    if len(counts.met_pair) == len(counts.at):  # one occasion a unit
+        return np.zeros(p)
+    others = inverse - np.diag(inverse.diagonal())
+    taken = np.stack([np.bincount(counts.at, np.maximum(names, 1), len(counts.met_pair)) for names in counts.at_names])
+    inside, everywhere = np.zeros(p), np.zeros(p)
+    for (units, members), rows in zip(counts.members_of, _parts(counts.met_block, counts.blocks), strict=True):
+        at, who = np.searchsorted(units, counts.member_unit[members]), counts.member_who[members]
+        shape, weight = (len(units), counts.n), counts.weight[units]
+        names = scipy.sparse.csr_matrix((counts.member_names[members].astype(float), (at, who)), shape)
+        here = np.zeros(shape)
+        here[at, who] = np.maximum(counts.member_names[members], 1)
+        stand_for = names @ others
+        total = (here * weight[:, None]).T @ stand_for
+        everywhere += total[counts.a, counts.b] + total[counts.b, counts.a]
+        unit, pair = np.searchsorted(units, counts.met_unit[rows]), counts.met_pair[rows]
+        a, b, times = counts.a[pair], counts.b[pair], counts.met_weight[rows]
+        beside = stand_for[unit, b], stand_for[unit, a]
+        left = [np.maximum(here[unit, one] - taken[side, rows], 0) for side, one in enumerate((a, b))]
+        inside += np.bincount(pair, times * chance[rows] * (left[0] * beside[0] + left[1] * beside[1]), p)
+        everywhere -= np.bincount(pair, times * (taken[0, rows] * beside[0] + taken[1, rows] * beside[1]), p)
+    return np.asarray(np.clip(np.divide(inside, everywhere, out=np.zeros(p), where=everywhere < -1e-12), 0, 1))
 
 
 def _product(columns: np.ndarray, weight: np.ndarray) -> np.ndarray:
