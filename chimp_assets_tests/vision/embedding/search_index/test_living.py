@@ -3,41 +3,12 @@
 import numpy as np
 import pytest
 import sqlalchemy as sa
-from safetensors.numpy import save
 
 from chimp_assets.database import schema as t
 from chimp_assets.vision.embedding.search_index import catalogue, living, segments
 from chimp_assets.vision.embedding.search_index.living import LivingIndex, answering_embedder
-from chimp_assets.vision.models.checkpoint import content_hash
 from chimp_assets_tests.database import world
-
-D = 8
-
-
-def land(home, bundle_id, tracks, embedder=world.EMBEDDER, towards=0):
-    """An embedding file of a bundle, as embedding it leaves one. towards: the dimension that vectors point to."""
-    rng = np.random.default_rng(bundle_id)
-    vectors = 0.1 * rng.standard_normal((len(tracks), D)) + np.eye(D)[towards]
-    vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float16)
-    content = save({"embedding": vectors, "track_id": np.array(sorted(tracks), np.int64)})
-    uri = f"embeddings/{embedder}/{bundle_id}-{content_hash(content)[:8]}.safetensors"
-    home.store.put(uri, content)
-    f = t.embedding_file
-    with home.database.write() as conn:
-        if bundle_id > 1 and not conn.scalar(sa.select(t.bundle.c.bundle_id).where(t.bundle.c.bundle_id == bundle_id)):
-            conn.execute(
-                sa.insert(t.bundle).values(
-                    bundle_id=bundle_id, bundle_key=f"b-{bundle_id}", folder="b", created_at=world.START
-                )
-            )
-        conn.execute(sa.delete(f).where(f.c.model_id == embedder, f.c.bundle_id == bundle_id))
-        conn.execute(
-            sa.insert(f).values(
-                model_id=embedder, bundle_id=bundle_id, uri=uri, content_hash=content_hash(content),
-                n_tracks=len(tracks), created_at=world.START,
-            )
-        )  # fmt: skip
-    return uri
+from chimp_assets_tests.vision.embedding.search_index.landing import D, land
 
 
 def another_embedder(home, key=9):
