@@ -6,10 +6,7 @@ Belongs here: examples to question, filters and spread to rows, what is left out
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Callable, Collection, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,11 +14,11 @@ import sqlalchemy as sa
 
 from chimp_assets.database import schema as t
 from chimp_assets.database.connection.parameters import rows_in_parts
-from chimp_assets.insight.similar.asked import SimilarAsked, Spread
+from chimp_assets.insight.similar.asked import SimilarAsked
+from chimp_assets.insight.similar.places import Places
 from chimp_assets.vision.embedding.search_index.examples import OTHERS, question_of
 from chimp_assets.vision.embedding.search_index.scan import VectorIndex
 
-_DAYS_S = 60.0
 _MORE = 16
 """Asked for beyond what is shown, since some tracks may have been split or joined since they were embedded."""
 
@@ -43,7 +40,7 @@ class SimilarAnswer:
 
 
 def similar_tracks(
-    index: VectorIndex, days: Days, asked: SimilarAsked, live: Live, n: int, allowed: np.ndarray | None = None
+    index: VectorIndex, places: Places, asked: SimilarAsked, live: Live, n: int, allowed: np.ndarray | None = None
 ) -> SimilarAnswer:
     """The `n` tracks most alike. allowed: bool [rows of the index], what other filters let pass.
 
@@ -59,7 +56,7 @@ def similar_tracks(
         return SimilarAnswer(without=without)
     question = question_of(index.vectors(rows), index.vectors(unwanted), index.vectors(index.some(OTHERS)))
     mask = index.alive.copy() if allowed is None else index.alive & allowed
-    group = days.groups(index, asked.spread)
+    group = places.groups(index, asked.spread)
     if group is not None:
         taken = np.zeros(int(group.max(initial=0)) + 1, dtype=bool)
         taken[group[rows]] = True
@@ -107,35 +104,3 @@ def live_among(conn: sa.Connection, track_ids: Sequence[int]) -> set[int]:
         track_ids,
     )
     return {row.track_id for row in rows}
-
-
-class Days:
-    """Which rows of an index lie in one video or on one day. Kept for a minute, since times are corrected."""
-
-    def __init__(self, read: Callable[[], AbstractContextManager[sa.Connection]]) -> None:
-        self._read = read
-        self._lock = threading.Lock()
-        self._made: tuple[float, VectorIndex, np.ndarray] | None = None
-
-    def groups(self, index: VectorIndex, spread: Spread) -> np.ndarray | None:
-        """i32 [n]: a number for each row, the same within a video or a day; None where tracks are not spread.
-
-        A video without a day is a day of its own.
-        """
-        if spread == "none":
-            return None
-        if spread == "video":
-            return index.videos
-        with self._lock:
-            if self._made is None or self._made[1] is not index or time.monotonic() - self._made[0] > _DAYS_S:
-                self._made = time.monotonic(), index, self._days(index)
-            return self._made[2]
-
-    def _days(self, index: VectorIndex) -> np.ndarray:
-        v = t.video.c
-        with self._read() as conn:
-            rows = conn.execute(sa.select(v.video_id, v.recorded_on).where(v.recorded_on.is_not(None))).all()
-        known = {row.video_id: row.recorded_on.toordinal() for row in rows}
-        videos, row_of = np.unique(index.track_id // t.TRACKS_PER_VIDEO, return_inverse=True)
-        day = np.array([known.get(video, -video - 1) for video in videos.tolist()], dtype=np.int64)
-        return np.unique(day, return_inverse=True)[1].astype(np.int32)[row_of]
