@@ -30,7 +30,7 @@ Live = Callable[[Sequence[int]], Collection[int]]
 class SimilarAnswer:
     """track_id: the nearest first; alike: inner products, of one example the cosine, 1 for the same picture.
 
-    without: examples that have no vector. more: whether there are further ones.
+    without: examples that are not live or have no vector. more: whether there are further ones.
     """
 
     track_id: list[int] = field(default_factory=list)
@@ -47,11 +47,10 @@ def similar_tracks(
     Examples are never in the answer, and, where tracks are spread, nor is anything of their videos or days: they stand
     for these already.
     """
-    rows = index.rows_of(np.array(asked.wanted, dtype=np.int64))
-    unwanted = index.rows_of(np.array(asked.unwanted, dtype=np.int64))
-    named = [*zip(asked.wanted, rows.tolist(), strict=True), *zip(asked.unwanted, unwanted.tolist(), strict=True)]
-    without = [track_id for track_id, row in named if row < 0]
-    rows, unwanted = rows[rows >= 0], unwanted[unwanted >= 0]
+    alive = set(live([*asked.wanted, *asked.unwanted]))
+    rows, unwanted = (_rows_of(index, examples, alive) for examples in (asked.wanted, asked.unwanted))
+    usable = set(index.track_id[np.concatenate([rows, unwanted])].tolist())
+    without = [track_id for track_id in (*asked.wanted, *asked.unwanted) if track_id not in usable]
     if not len(rows):
         return SimilarAnswer(without=without)
     question = question_of(index.vectors(rows), index.vectors(unwanted), index.vectors(index.some(OTHERS)))
@@ -64,6 +63,12 @@ def similar_tracks(
     mask[rows] = False
     mask[unwanted] = False
     return _living(index, question, mask, group, live, n, without)
+
+
+def _rows_of(index: VectorIndex, examples: Sequence[int], alive: Collection[int]) -> np.ndarray:
+    """Of examples that are live: until a bundle is embedded anew, its file holds vectors of tracks that were cut."""
+    rows = index.rows_of(np.array([one for one in examples if one in alive], dtype=np.int64))
+    return rows[rows >= 0]
 
 
 def _living(

@@ -5,23 +5,36 @@ Belongs here: filters and groups of rows. Does not belong here: the words of an 
 
 from __future__ import annotations
 
+import logging
+import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
 
 from chimp_assets.database import schema as t
+from chimp_assets.database.connection.parameters import rows_in_parts
 from chimp_assets.database.labels.kinds import NAMING_KINDS
 from chimp_assets.insight.similar.asked import AskedError, Spread, Where
 from chimp_assets.vision.embedding.search_index.scan import VectorIndex
 
+log = logging.getLogger(__name__)
+
+v = t.video.c
+_VIDEOS = sa.select(v.video_id, v.site, v.camera, v.recorded_on)
 KEPT_S = 60.0
-"""Times and cameras are corrected now and then; the names are read for each question."""
+"""Times and cameras of videos are corrected now and then: after so long all are read again, beside the answers."""
 _NO_DAY = 0
+_UNKNOWN = ("–/–", _NO_DAY)
+_FEW = 5_000
+
+Known = dict[int, tuple[str, int]]
+"""video_id: site/camera, and the ordinal of its day, 0 where it is not known."""
 
 
 @dataclass(frozen=True)
@@ -36,12 +49,16 @@ class _Filmed:
 
 
 class Places:
-    """The facts of an index, read once a minute at most. Threads may ask at the same time."""
+    """The facts of an index. What lands is read with the first question about it. Threads may ask at the same time."""
 
     def __init__(self, read: Callable[[], AbstractContextManager[sa.Connection]]) -> None:
         self._read = read
         self._lock = threading.Lock()
-        self._made: tuple[float, _Filmed] | None = None
+        self._made: _Filmed | None = None
+        self._known: Known = {}
+        self._read_at = 0.0
+        self._reading: threading.Thread | None = None
+        self._names: tuple[int, np.ndarray] | None = None
 
     def cameras(self, index: VectorIndex) -> list[str]:
         """Each site/camera of which there are tracks, sorted."""
@@ -84,29 +101,74 @@ class Places:
         """i64: tracks that a person has named, as of now."""
         e = t.standing_answer.c
         with self._read() as conn:
-            return np.array(conn.scalars(sa.select(e.track_id).where(e.kind.in_(NAMING_KINDS))).all(), dtype=np.int64)
+            seq = int(conn.scalar(sa.select(sa.func.coalesce(sa.func.max(t.annotation.c.seq), 0))) or 0)
+            names = self._names
+            if names is None or names[0] != seq:
+                found = conn.scalars(sa.select(e.track_id).where(e.kind.in_(NAMING_KINDS))).all()
+                names = self._names = seq, np.array(found, dtype=np.int64)
+        return names[1]
 
     def _filmed(self, index: VectorIndex) -> _Filmed:
         with self._lock:
-            if self._made is None or self._made[1].index is not index or time.monotonic() - self._made[0] > KEPT_S:
-                self._made = time.monotonic(), self._of(index)
-            return self._made[1]
+            made = self._made
+            if made is None or made.index is not index:
+                self._complete(index)
+                made = self._made = _filmed(index, self._known)
+            elif time.monotonic() - self._read_at > KEPT_S and self._reading is None:
+                self._reading = threading.Thread(target=self._again, args=(index,), name="places", daemon=True)
+                self._reading.start()
+            return made
 
-    def _of(self, index: VectorIndex) -> _Filmed:
-        v = t.video.c
+    def _complete(self, index: VectorIndex) -> None:
+        """Read the videos of an index that are not known yet: all of them at once where they are many."""
+        missing = [video for video in index.filmed_in[0].tolist() if video not in self._known]
+        if len(missing) > _FEW:
+            self._known, self._read_at = self._videos(), time.monotonic()
+        elif missing:
+            with self._read() as conn:
+                self._known.update(
+                    _known(rows_in_parts(conn, lambda part: _VIDEOS.where(v.video_id.in_(part)), missing))
+                )
+
+    def _again(self, index: VectorIndex) -> None:
+        try:
+            known = self._videos()
+            made = _filmed(index, known)
+            with self._lock:
+                if self._made is not None and self._made.index is index:
+                    self._known, self._made = known, made
+        except Exception:
+            log.exception("Cameras and days of videos could not be read again; what was read before is used")
+        finally:
+            with self._lock:
+                self._read_at, self._reading = time.monotonic(), None
+
+    def _videos(self) -> Known:
         with self._read() as conn:
-            rows = conn.execute(sa.select(v.video_id, v.site, v.camera, v.recorded_on)).all()
-        known = {row.video_id: (f"{row.site or '–'}/{row.camera or '–'}", row.recorded_on) for row in rows}
-        videos, row_of = np.unique(index.track_id // t.TRACKS_PER_VIDEO, return_inverse=True)
-        found = [known.get(video, ("–/–", None)) for video in videos.tolist()]
-        cameras = sorted({camera for camera, _ in found})
-        place = {camera: number for number, camera in enumerate(cameras)}
-        day = np.array([one.toordinal() if one is not None else _NO_DAY for _, one in found], dtype=np.int64)
-        alone = np.where(day == _NO_DAY, -1 - videos, day)
-        return _Filmed(
-            index,
-            cameras,
-            np.array([place[camera] for camera, _ in found], dtype=np.int32)[row_of],
-            day[row_of],
-            np.unique(alone, return_inverse=True)[1].astype(np.int32)[row_of],
+            return _known(conn.execute(_VIDEOS))
+
+
+def _known(rows: Iterable[sa.Row[Any]]) -> Known:
+    """Cameras are few: each is one text in memory."""
+    return {
+        row.video_id: (
+            sys.intern(f"{row.site or '–'}/{row.camera or '–'}"),
+            row.recorded_on.toordinal() if row.recorded_on is not None else _NO_DAY,
         )
+        for row in rows
+    }
+
+
+def _filmed(index: VectorIndex, known: Known) -> _Filmed:
+    videos, row_of = index.filmed_in
+    found = [known.get(video, _UNKNOWN) for video in videos.tolist()]
+    cameras = sorted({camera for camera, _ in found})
+    place = {camera: number for number, camera in enumerate(cameras)}
+    day = np.array([one for _, one in found], dtype=np.int64)
+    return _Filmed(
+        index,
+        cameras,
+        np.array([place[camera] for camera, _ in found], dtype=np.int32)[row_of],
+        day[row_of],
+        np.unique(np.where(day == _NO_DAY, -1 - videos, day), return_inverse=True)[1].astype(np.int32)[row_of],
+    )

@@ -112,6 +112,7 @@ def test_a_track_that_was_split_since_is_not_shown(looked_at, archive, client):
         conn.execute(sa.update(k).where(k.c.track_id == looked_at[1]).values(state="split"))
     found = of(client("lotte"), f"to={looked_at[0]}&spread=none")["tracks"]
     assert {track["track_id"] for track in found} == set(looked_at) - set(looked_at[:2])
+    assert of(client("lotte"), f"to={looked_at[1]}")["without_vector"] == [looked_at[1]]
 
 
 def test_a_model_names_no_track_that_is_kept_for_measuring(archive):
