@@ -17,7 +17,7 @@ from chimp_assets.database.connection.parameters import rows_in_parts
 from chimp_assets.insight.similar.asked import SimilarAsked
 from chimp_assets.insight.similar.places import Places
 from chimp_assets.vision.embedding.search_index.examples import OTHERS, question_of
-from chimp_assets.vision.embedding.search_index.scan import VectorIndex
+from chimp_assets.vision.embedding.search_index.scan import MOST_AT_ONCE, VectorIndex
 
 _MORE = 16
 """Asked for beyond what is shown, since some tracks may have been split or joined since they were embedded."""
@@ -80,15 +80,17 @@ def _living(
     n: int,
     without: list[int],
 ) -> SimilarAnswer:
-    """Asks again without the tracks that are gone, until as many as wanted are found or nothing is left."""
+    """Asks again without the tracks that are gone, for more each time, until enough are found or nothing is left."""
+    asked = n + _MORE
     while True:
-        rows, scores = index.nearest(question, n + _MORE, mask, group)
+        rows, scores = index.nearest(question, asked, mask, group)
         ids = index.track_id[rows].tolist()
         alive = set(live(ids))
         gone = np.array([track_id not in alive for track_id in ids], dtype=bool)
-        whole = len(rows) < n + _MORE
-        if gone.any() and (group is not None or (not whole and (~gone).sum() <= n)):
-            mask[rows[gone]] = False  # a group whose nearest is gone may have another
+        # Of a group whose nearest is gone another may be the nearest; else only too few are a reason to ask again.
+        if gone.any() and (group is not None or (len(rows) == asked and (~gone).sum() <= n)):
+            mask[rows[gone]] = False
+            asked = min(4 * asked, MOST_AT_ONCE)
             continue
         rows, scores = rows[~gone], scores[~gone]
         return SimilarAnswer(

@@ -26,26 +26,29 @@ from chimp_assets.vision.embedding.search_index.scan import VectorIndex
 log = logging.getLogger(__name__)
 
 v = t.video.c
-_VIDEOS = sa.select(v.video_id, v.site, v.camera, v.recorded_on)
+_VIDEOS = sa.select(v.video_id, v.site, v.camera, v.recorded_on, v.state)
 KEPT_S = 60.0
 """Times and cameras of videos are corrected now and then: after so long all are read again, beside the answers."""
 _NO_DAY = 0
-_UNKNOWN = ("–/–", _NO_DAY)
+_UNKNOWN = ("–/–", _NO_DAY, True)
 _FEW = 5_000
 
-Known = dict[int, tuple[str, int]]
-"""video_id: site/camera, and the ordinal of its day, 0 where it is not known."""
+Known = dict[int, tuple[str, int, bool]]
+"""video_id: site/camera, the ordinal of its day, 0 where it is not known, and whether it is in the archive."""
 
 
 @dataclass(frozen=True)
 class _Filmed:
-    """camera: i32 [n], place in `cameras`; day: i64 [n], ordinal, 0 where it is not known; days: i32 [n], groups."""
+    """camera: i32 [n], place in `cameras`; day: i64 [n], ordinal, 0 where it is not known; days: i32 [n], groups;
+    there: bool [n], False for tracks that people cut or joined, or another detector found anew, and for retired videos.
+    """
 
     index: VectorIndex
     cameras: list[str]
     camera: np.ndarray
     day: np.ndarray
     days: np.ndarray
+    there: np.ndarray
 
 
 class Places:
@@ -56,6 +59,7 @@ class Places:
         self._lock = threading.Lock()
         self._made: _Filmed | None = None
         self._known: Known = {}
+        self._gone = np.zeros(0, np.int64)
         self._read_at = 0.0
         self._reading: threading.Thread | None = None
         self._names: tuple[int, np.ndarray] | None = None
@@ -73,12 +77,13 @@ class Places:
             return None
         return index.videos if spread == "video" else self._filmed(index).days
 
-    def allowed(self, index: VectorIndex, where: Where) -> np.ndarray | None:
-        """bool [n]: the rows that pass; None if all do. Raises AskedError for a camera that filmed nothing."""
-        if where == Where():
-            return None
+    def allowed(self, index: VectorIndex, where: Where) -> np.ndarray:
+        """bool [n]: the rows that pass. Raises AskedError for a camera that filmed nothing.
+
+        Of tracks that are gone, those are left out that were when the facts were last read.
+        """
         filmed = self._filmed(index)
-        mask = np.ones(len(index.track_id), dtype=bool)
+        mask = filmed.there.copy()
         if where.cameras:
             unknown = [one for one in where.cameras if one not in filmed.cameras]
             if unknown:
@@ -113,7 +118,7 @@ class Places:
             made = self._made
             if made is None or made.index is not index:
                 self._complete(index)
-                made = self._made = _filmed(index, self._known)
+                made = self._made = _filmed(index, self._known, self._gone)
             elif time.monotonic() - self._read_at > KEPT_S and self._reading is None:
                 self._reading = threading.Thread(target=self._again, args=(index,), name="places", daemon=True)
                 self._reading.start()
@@ -122,8 +127,9 @@ class Places:
     def _complete(self, index: VectorIndex) -> None:
         """Read the videos of an index that are not known yet: all of them at once where they are many."""
         missing = [video for video in index.filmed_in[0].tolist() if video not in self._known]
-        if len(missing) > _FEW:
-            self._known, self._read_at = self._videos(), time.monotonic()
+        if len(missing) > _FEW or self._made is None:
+            self._known, self._gone = self._everything()
+            self._read_at = time.monotonic()
         elif missing:
             with self._read() as conn:
                 self._known.update(
@@ -132,20 +138,24 @@ class Places:
 
     def _again(self, index: VectorIndex) -> None:
         try:
-            known = self._videos()
-            made = _filmed(index, known)
+            known, gone = self._everything()
+            made = _filmed(index, known, gone)
             with self._lock:
                 if self._made is not None and self._made.index is index:
-                    self._known, self._made = known, made
+                    self._known, self._gone, self._made = known, gone, made
         except Exception:
             log.exception("Cameras and days of videos could not be read again; what was read before is used")
         finally:
             with self._lock:
                 self._read_at, self._reading = time.monotonic(), None
 
-    def _videos(self) -> Known:
+    def _everything(self) -> tuple[Known, np.ndarray]:
+        k = t.track.c
         with self._read() as conn:
-            return _known(conn.execute(_VIDEOS))
+            known = _known(conn.execute(_VIDEOS))
+            # Not junk: that never had a vector.
+            gone = conn.scalars(sa.select(k.track_id).where(k.state.not_in(("live", "junk")))).all()
+        return known, np.array(gone, dtype=np.int64)
 
 
 def _known(rows: Iterable[sa.Row[Any]]) -> Known:
@@ -154,21 +164,26 @@ def _known(rows: Iterable[sa.Row[Any]]) -> Known:
         row.video_id: (
             sys.intern(f"{row.site or '–'}/{row.camera or '–'}"),
             row.recorded_on.toordinal() if row.recorded_on is not None else _NO_DAY,
+            row.state != "retired",
         )
         for row in rows
     }
 
 
-def _filmed(index: VectorIndex, known: Known) -> _Filmed:
+def _filmed(index: VectorIndex, known: Known, gone: np.ndarray) -> _Filmed:
     videos, row_of = index.filmed_in
     found = [known.get(video, _UNKNOWN) for video in videos.tolist()]
-    cameras = sorted({camera for camera, _ in found})
+    cameras = sorted({camera for camera, _, _ in found})
     place = {camera: number for number, camera in enumerate(cameras)}
-    day = np.array([one for _, one in found], dtype=np.int64)
+    day = np.array([one for _, one, _ in found], dtype=np.int64)
+    there = np.array([one for _, _, one in found], dtype=bool)[row_of]
+    rows = index.rows_of(gone)
+    there[rows[rows >= 0]] = False
     return _Filmed(
         index,
         cameras,
-        np.array([place[camera] for camera, _ in found], dtype=np.int32)[row_of],
+        np.array([place[camera] for camera, _, _ in found], dtype=np.int32)[row_of],
         day[row_of],
         np.unique(np.where(day == _NO_DAY, -1 - videos, day), return_inverse=True)[1].astype(np.int32)[row_of],
+        there,
     )

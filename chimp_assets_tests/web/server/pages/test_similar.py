@@ -115,6 +115,22 @@ def test_a_track_that_was_split_since_is_not_shown(looked_at, archive, client):
     assert of(client("lotte"), f"to={looked_at[1]}")["without_vector"] == [looked_at[1]]
 
 
+def test_tracks_that_went_a_moment_ago_are_not_shown_either(looked_at, archive, client):
+    """Who is gone is read once a minute, and what is shown is looked up each time."""
+    lotte = client("lotte")
+    of(lotte, f"to={looked_at[0]}")
+    k = s.track
+    with archive.database.write() as conn:
+        gone = looked_at[1:6]
+        conn.execute(sa.update(k).where(k.c.track_id.in_(gone)).values(state="split"))
+    left = set(looked_at) - set(looked_at[:6])
+    for spread, show in (("none", 3), ("video", 2), ("video", 48)):
+        found = of(lotte, f"to={looked_at[0]}&spread={spread}&show={show}")["tracks"]
+        assert {track["track_id"] for track in found} <= left
+        videos = {video_of(track) for track in left} - {video_of(looked_at[0])}
+        assert len(found) == (min(show, len(videos)) if spread == "video" else show)
+
+
 def test_a_model_names_no_track_that_is_kept_for_measuring(archive):
     """Whoever has read what the model thinks repeats it, and the measured accuracy is the model's own."""
     with archive.database.read() as conn:
