@@ -39,16 +39,24 @@ Known = dict[int, tuple[str, int, bool]]
 
 @dataclass(frozen=True)
 class _Filmed:
-    """camera: i32 [n], place in `cameras`; day: i64 [n], ordinal, 0 where it is not known; days: i32 [n], groups;
-    there: bool [n], False for tracks that people cut or joined, or another detector found anew, and for retired videos.
+    """Of each video of the index camera: i32 [m], place in `cameras`; day: i64 [m], ordinal, 0 where it is not known;
+    archived: bool [m]. Of each row days: i32 [n], groups; there: bool [n], False for tracks that people cut or joined,
+    or another detector found anew, and for retired videos.
     """
 
     index: VectorIndex
     cameras: list[str]
     camera: np.ndarray
     day: np.ndarray
+    archived: np.ndarray
     days: np.ndarray
     there: np.ndarray
+
+    def known(self) -> Known:
+        """What was read of each video."""
+        facts = zip(self.camera.tolist(), self.day.tolist(), self.archived.tolist(), strict=True)
+        of_videos = ((self.cameras[camera], day, archived) for camera, day, archived in facts)
+        return dict(zip(self.index.filmed_in[0].tolist(), of_videos, strict=True))
 
 
 class Places:
@@ -58,7 +66,6 @@ class Places:
         self._read = read
         self._lock = threading.Lock()
         self._made: _Filmed | None = None
-        self._known: Known = {}
         self._gone = np.zeros(0, np.int64)
         self._read_at = 0.0
         self._reading: threading.Thread | None = None
@@ -83,18 +90,19 @@ class Places:
         Of tracks that are gone, those are left out that were when the facts were last read.
         """
         filmed = self._filmed(index)
-        mask = filmed.there.copy()
+        passing = np.ones(len(filmed.day), dtype=bool)
         if where.cameras:
             unknown = [one for one in where.cameras if one not in filmed.cameras]
             if unknown:
                 raise AskedError(
                     f"cam: there is no track of a camera {unknown[0][:200]!r}.", "Choose one of the list on the page."
                 )
-            mask &= np.isin(filmed.camera, [filmed.cameras.index(one) for one in where.cameras])
+            passing &= np.isin(filmed.camera, [filmed.cameras.index(one) for one in where.cameras])
         if where.since is not None:
-            mask &= filmed.day >= where.since.toordinal()
+            passing &= filmed.day >= where.since.toordinal()
         if where.until is not None:
-            mask &= (filmed.day <= where.until.toordinal()) & (filmed.day != _NO_DAY)
+            passing &= (filmed.day <= where.until.toordinal()) & (filmed.day != _NO_DAY)
+        mask = filmed.there & passing[index.filmed_in[1]]
         if where.status is not None:
             named = np.zeros(len(mask), dtype=bool)
             rows = index.rows_of(self._named())
@@ -117,24 +125,23 @@ class Places:
         with self._lock:
             made = self._made
             if made is None or made.index is not index:
-                self._complete(index)
-                made = self._made = _filmed(index, self._known, self._gone)
+                made = self._made = _filmed(index, self._completed(index), self._gone)
             elif time.monotonic() - self._read_at > KEPT_S and self._reading is None:
                 self._reading = threading.Thread(target=self._again, args=(index,), name="places", daemon=True)
                 self._reading.start()
             return made
 
-    def _complete(self, index: VectorIndex) -> None:
-        """Read the videos of an index that are not known yet: all of them at once where they are many."""
-        missing = [video for video in index.filmed_in[0].tolist() if video not in self._known]
+    def _completed(self, index: VectorIndex) -> Known:
+        """The facts of the videos of an index; those that are new are read, all at once where they are many."""
+        known = {} if self._made is None else self._made.known()
+        missing = [video for video in index.filmed_in[0].tolist() if video not in known]
         if len(missing) > _FEW or self._made is None:
-            self._known, self._gone = self._everything()
+            known, self._gone = self._everything()
             self._read_at = time.monotonic()
         elif missing:
             with self._read() as conn:
-                self._known.update(
-                    _known(rows_in_parts(conn, lambda part: _VIDEOS.where(v.video_id.in_(part)), missing))
-                )
+                known.update(_known(rows_in_parts(conn, lambda part: _VIDEOS.where(v.video_id.in_(part)), missing)))
+        return known
 
     def _again(self, index: VectorIndex) -> None:
         try:
@@ -142,7 +149,7 @@ class Places:
             made = _filmed(index, known, gone)
             with self._lock:
                 if self._made is not None and self._made.index is index:
-                    self._known, self._gone, self._made = known, gone, made
+                    self._gone, self._made = gone, made
         except Exception:
             log.exception("Cameras and days of videos could not be read again; what was read before is used")
         finally:
@@ -176,14 +183,16 @@ def _filmed(index: VectorIndex, known: Known, gone: np.ndarray) -> _Filmed:
     cameras = sorted({camera for camera, _, _ in found})
     place = {camera: number for number, camera in enumerate(cameras)}
     day = np.array([one for _, one, _ in found], dtype=np.int64)
-    there = np.array([one for _, _, one in found], dtype=bool)[row_of]
+    archived = np.array([one for _, _, one in found], dtype=bool)
+    there = archived[row_of]
     rows = index.rows_of(gone)
     there[rows[rows >= 0]] = False
     return _Filmed(
         index,
         cameras,
-        np.array([place[camera] for camera, _, _ in found], dtype=np.int32)[row_of],
-        day[row_of],
+        np.array([place[camera] for camera, _, _ in found], dtype=np.int32),
+        day,
+        archived,
         np.unique(np.where(day == _NO_DAY, -1 - videos, day), return_inverse=True)[1].astype(np.int32)[row_of],
         there,
     )
