@@ -31,7 +31,7 @@ from chimp_assets.home import Home
 from chimp_assets.insight.association.layout import FOLDER as LAYOUTS
 from chimp_assets.insight.association.layout import StoredLayouts
 from chimp_assets.insight.association.network_cache import NetworkCache
-from chimp_assets.insight.similar.answer import Days
+from chimp_assets.insight.similar.places import Places
 from chimp_assets.vision.embedding.search_index.living import LivingIndex
 from chimp_assets.web.api import (
     administration,
@@ -166,7 +166,7 @@ def create_app(home: Home, options: Options | None = None) -> FastAPI:
     app.state.faces = Faces(home, app.state.db, cache, app.state.metrics)
     app.state.networks = NetworkCache()
     app.state.similar = LivingIndex(app.state.db, lambda: home.store, settings.home / VECTORS)
-    app.state.similar_days = Days(app.state.db.read)
+    app.state.similar_places = Places(app.state.db.read)
     app.state.exporting = threading.Lock()
     app.state.layouts = StoredLayouts(lambda: home.store, settings.home / LAYOUTS)
     app.state.static_version = version_of(STATIC)

@@ -80,9 +80,15 @@ class VectorIndex:
         return np.unique(self._by_track[drawn]) if len(self) else np.zeros(0, np.int64)
 
     @cached_property
+    def filmed_in(self) -> tuple[np.ndarray, np.ndarray]:
+        """The videos of all rows, i64 [m] ascending, and the place in them of each row's, i32 [n]."""
+        videos, place = np.unique(self.track_id // TRACKS_PER_VIDEO, return_inverse=True)
+        return videos, place.astype(np.int32)
+
+    @property
     def videos(self) -> np.ndarray:
         """i32 [n]: a number for each row that is the same within a video and no other, from 0."""
-        return np.unique(self.track_id // TRACKS_PER_VIDEO, return_inverse=True)[1].astype(np.int32)
+        return self.filmed_in[1]
 
     def nearest(
         self, question: np.ndarray, k: int, allowed: np.ndarray | None = None, group: np.ndarray | None = None

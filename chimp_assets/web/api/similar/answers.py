@@ -12,7 +12,7 @@ from fastapi import APIRouter, Depends, Query
 from starlette.requests import Request
 
 from chimp_assets.insight.similar.answer import SimilarAnswer, live_among, similar_tracks
-from chimp_assets.insight.similar.asked import AskedError, SimilarAsked, read_asked
+from chimp_assets.insight.similar.asked import AskedError, SimilarAsked, read_asked, read_where
 from chimp_assets.insight.similar.tracks import ShownTrack, shown_tracks
 from chimp_assets.web.auth.roles import require
 from chimp_assets.web.errors import WebError
@@ -34,13 +34,18 @@ class SimilarWords:
     to: _Words = None
     unwanted: Annotated[list[str] | None, Query(alias="not", max_length=40)] = None
     spread: Annotated[str, Query(max_length=40)] = "video"
+    cam: Annotated[list[str] | None, Query(max_length=100)] = None
+    since: Annotated[str, Query(max_length=40)] = ""
+    until: Annotated[str, Query(max_length=40)] = ""
+    status: Annotated[str, Query(max_length=40)] = ""
     show: Annotated[int, Query(ge=1, le=MOST)] = PAGE
 
 
 @dataclass(frozen=True)
 class Similar:
     """What a page shows. tracks: with how much each is alike; shelf: what is known of the examples; embedder: whose
-    vectors were compared; searched: tracks that could be found; waiting: bundles whose vectors are not read yet."""
+    vectors were compared; searched: tracks that could be found; waiting: bundles whose vectors are not read yet;
+    cameras: those that filmed them."""
 
     asked: SimilarAsked
     answer: SimilarAnswer
@@ -50,21 +55,26 @@ class Similar:
     searched: int
     waiting: int
     trouble: str | None
+    cameras: list[str]
 
 
 def ask(request: Request, words: SimilarWords) -> Similar:
     """The answer to an address. Raises WebError 400 that names a word which means nothing here."""
-    try:
-        asked = read_asked(words.to or (), words.unwanted or (), words.spread)
-    except AskedError as error:
-        raise WebError(400, "malformed", error.sentence, error.remedy) from None
     state = request.app.state
     now = state.similar.current()
+    try:
+        where = read_where(words.cam or (), words.since, words.until, words.status)
+        asked = read_asked(words.to or (), words.unwanted or (), words.spread, where)
+        allowed = None if now is None else state.similar_places.allowed(now.index, where)
+    except AskedError as error:
+        raise WebError(400, "malformed", error.sentence, error.remedy) from None
     answer = SimilarAnswer(without=[*asked.wanted, *asked.unwanted])
     settings = state.settings
     with state.db.read() as conn:
         if now is not None:
-            answer = similar_tracks(now.index, state.similar_days, asked, lambda ids: live_among(conn, ids), words.show)
+            answer = similar_tracks(
+                now.index, state.similar_places, asked, lambda ids: live_among(conn, ids), words.show, allowed
+            )
         ids = [*answer.track_id, *asked.wanted, *asked.unwanted]
         known = shown_tracks(conn, ids, settings.seed, settings.acquisition.audit_reserve)
     return Similar(
@@ -76,6 +86,7 @@ def ask(request: Request, words: SimilarWords) -> Similar:
         len(now.index) if now is not None else 0,
         now.waiting if now is not None else 0,
         now.trouble if now is not None else None,
+        state.similar_places.cameras(now.index) if now is not None else [],
     )
 
 

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from chimp_assets.insight.individuals import directory
-from chimp_assets.insight.similar.asked import MOST_EXAMPLES, SPREADS
+from chimp_assets.insight.similar.asked import MOST_EXAMPLES, SPREADS, STATUSES, Where
 from chimp_assets.web.api.similar.answers import MOST, PAGE, Similar, SimilarWords, ask
 from chimp_assets.web.auth.roles import require
 from chimp_assets.web.labelling.items import picture_url
@@ -50,6 +50,9 @@ def page(request: Request, words: Annotated[SimilarWords, Depends()]) -> Respons
         "more": f"/similar?{asked.query(('show', str(min(MOST, words.show + PAGE))))}#n{words.show + 1}"
         if found.answer.more and words.show < MOST
         else None,
+        "unfiltered": replace(asked, where=Where()).query(),
+        "only": lambda track_id: replace(asked, wanted=(track_id,), unwanted=()).query(),
+        "statuses": STATUSES,
         "most_examples": MOST_EXAMPLES,
         "most": MOST,
         "picture_url": picture_url,

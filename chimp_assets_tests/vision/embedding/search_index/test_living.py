@@ -1,5 +1,7 @@
 """The index of a home: a bundle that lands is found, embedders are never mixed, damage is noticed and mended."""
 
+import threading
+
 import numpy as np
 import pytest
 import sqlalchemy as sa
@@ -141,3 +143,25 @@ def test_a_bundle_without_a_vector_is_not_waited_for(living_home):
     found = opened(living_home).current(60)
     assert (len(found.index), found.waiting) == (0, 0)
     assert found.index.nearest(np.ones(D, np.float32), 5)[0].tolist() == []
+
+
+def test_two_that_serve_one_home_write_each_segment_once(living_home):
+    """Two processes that answer for one home, as behind a balancer, each found what the other was writing."""
+    for bundle in range(1, 5):
+        land(living_home, bundle, range(100 * bundle, 100 * bundle + 50))
+    both = [opened(living_home), opened(living_home)]
+    asking = [threading.Thread(target=one.current, args=(60,)) for one in both]
+    for thread in asking:
+        thread.start()
+    for thread in asking:
+        thread.join()
+    assert [len(one.current(60).index) for one in both] == [200, 200]
+    assert len(files(living_home)) == 1
+
+
+def test_a_catalogue_that_cannot_be_read_is_made_again(living_home):
+    land(living_home, 1, range(5))
+    opened(living_home).current(60)
+    (file,) = files(living_home)
+    (file.parent / "catalogue.json").write_text("{", "utf-8")
+    assert len(opened(living_home).current(60).index) == 5

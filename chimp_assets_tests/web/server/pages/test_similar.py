@@ -2,6 +2,7 @@
 
 import csv
 import io
+from datetime import date
 
 import numpy as np
 import pytest
@@ -11,9 +12,15 @@ from chimp_assets.database import schema as s
 from chimp_assets.database.connection.engine import Database
 from chimp_assets.database.labels.events import record_events
 from chimp_assets.database.labels.splits import audit_reserve_mask
-from chimp_assets.insight.similar.asked import AskedError, SimilarAsked, read_asked
+from chimp_assets.insight.similar.answer import live_among
+from chimp_assets.insight.similar.asked import AskedError, SimilarAsked, Where, read_asked
+from chimp_assets.insight.similar.places import Places
 from chimp_assets.insight.similar.tracks import shown_tracks
-from chimp_assets_tests.database.world import event
+from chimp_assets.vision.embedding.search_index.catalogue import Catalogue
+from chimp_assets.vision.embedding.search_index.living import answering_embedder, landed_files
+from chimp_assets.vision.embedding.search_index.scan import VectorIndex
+from chimp_assets_tests.database import t_sql, world
+from chimp_assets_tests.database.world import event, track
 from chimp_assets_tests.vision.embedding.search_index.landing import land_vectors
 
 
@@ -48,8 +55,8 @@ def test_the_most_alike_come_first_one_of_each_video_and_never_an_example(looked
     assert len(set(videos)) == len(videos)
     assert set(videos) == {video_of(track) for track in looked_at} - {video_of(one)}
     best: dict[int, float] = {}
-    for track in every["tracks"]:
-        best.setdefault(track["video_id"], track["alike"])
+    for found in every["tracks"]:
+        best.setdefault(found["video_id"], found["alike"])
     assert [track["alike"] for track in spread] == [best[video] for video in videos]
     first = of(lotte, f"to={one}&spread=none&show=3")
     assert first["tracks"] == every["tracks"][:3]
@@ -76,6 +83,28 @@ def test_days_are_spread_and_an_example_of_what_is_not_wanted_turns_the_answer(l
     assert looked_at[-1] not in [track["track_id"] for track in turned]
 
 
+def test_filters_hold_before_the_nearest_are_chosen(looked_at, archive, client):
+    """Nearest first and filter then leaves an empty page of an archive that is full of answers."""
+    lotte, one = client("lotte"), looked_at[0]
+    every = of(lotte, f"to={one}&spread=none")["tracks"]
+    camera = f"{every[-1]['site']}/{every[-1]['camera']}"
+    first = of(lotte, f"to={one}&spread=none&show=1&cam={camera}")["tracks"]
+    assert first == [track for track in every if f"{track['site']}/{track['camera']}" == camera][:1]
+    day = every[2]["recorded_at"][:10]
+    dated = of(lotte, f"to={one}&spread=none&since={day}&until={day}")["tracks"]
+    assert dated == [track for track in every if (track["recorded_at"] or "")[:10] == day] != []
+    named = of(lotte, f"to={one}&spread=none&status=named")["tracks"]
+    unnamed = of(lotte, f"to={one}&spread=none&status=unnamed")["tracks"]
+    assert {track["source"] for track in named} == {"person"}
+    assert {track["track_id"] for track in named + unnamed} == {track["track_id"] for track in every}
+    assert "person" not in {track["source"] for track in unnamed}
+    page = lotte.get(f"/similar?to={one}&cam={camera}&status=unnamed").text
+    assert page.count(f"cam={camera}&amp;status=unnamed") > 3  # every link keeps them
+    assert lotte.get(f"/api/similar?to={one}&cam=nowhere/x").json()["error"].startswith("cam: ")
+    nothing = lotte.get(f"/similar?to={one}&since=1990-01-01&until=1990-01-02").text
+    assert "No other track passes these filters" in nothing
+
+
 def test_a_track_that_was_split_since_is_not_shown(looked_at, archive, client):
     """Its vector stays in the file until the bundle is embedded again."""
     k = s.track
@@ -83,6 +112,23 @@ def test_a_track_that_was_split_since_is_not_shown(looked_at, archive, client):
         conn.execute(sa.update(k).where(k.c.track_id == looked_at[1]).values(state="split"))
     found = of(client("lotte"), f"to={looked_at[0]}&spread=none")["tracks"]
     assert {track["track_id"] for track in found} == set(looked_at) - set(looked_at[:2])
+    assert of(client("lotte"), f"to={looked_at[1]}")["without_vector"] == [looked_at[1]]
+
+
+def test_tracks_that_went_a_moment_ago_are_not_shown_either(looked_at, archive, client):
+    """Who is gone is read once a minute, and what is shown is looked up each time."""
+    lotte = client("lotte")
+    of(lotte, f"to={looked_at[0]}")
+    k = s.track
+    with archive.database.write() as conn:
+        gone = looked_at[1:6]
+        conn.execute(sa.update(k).where(k.c.track_id.in_(gone)).values(state="split"))
+    left = set(looked_at) - set(looked_at[:6])
+    for spread, show in (("none", 3), ("video", 2), ("video", 48)):
+        found = of(lotte, f"to={looked_at[0]}&spread={spread}&show={show}")["tracks"]
+        assert {track["track_id"] for track in found} <= left
+        videos = {video_of(track) for track in left} - {video_of(looked_at[0])}
+        assert len(found) == (min(show, len(videos)) if spread == "video" else show)
 
 
 def test_a_model_names_no_track_that_is_kept_for_measuring(archive):
@@ -143,7 +189,8 @@ def test_before_anything_is_embedded_the_page_says_so(archive, client):
     [
         ("to=FIFI", "FIFI"), ("to=-1", "-1"), ("to=1&spread=week", "week"), ("to=1&not=1", "1"), ("to=1.5", "1.5"),
         ("to=9999999999999999999", "9999999999999999999"), ("to=" + ",".join(map(str, range(21))), "21"),
-        ("to=%C2%B2", "²"),
+        ("to=%C2%B2", "²"), ("to=1&since=May", "May"), ("to=1&status=mine", "mine"),
+        ("to=1&since=2013-05-02&until=2013-05-01", "2013-05-01"),
     ],
 )  # fmt: skip
 def test_a_word_without_a_meaning_is_refused_by_name(archive, client, query, named):
@@ -168,9 +215,28 @@ def test_the_address_holds_the_whole_question():
         read_asked(["1"], ["2", "1"], "video")
 
 
-def test_what_is_shown_is_read_the_same_on_every_database(db: Database):
-    from chimp_assets_tests.database import world
+def test_every_statement_speaks_t_sql(archive):
+    heard = []
 
+    def listen(conn, element, several, parameters, options):
+        heard.append((element, sorted(several[0]) if several else sorted(parameters) or None))
+
+    sa.event.listen(sa.Engine, "before_execute", listen)
+    try:
+        with archive.database.read() as conn:
+            landed_files(conn, answering_embedder(conn) or 1)
+            shown_tracks(conn, [track(1), track(2)], 0, 0.1)
+            live_among(conn, [track(1)])
+        index = VectorIndex(1, [], Catalogue(), {})
+        Places(archive.database.read).allowed(index, Where(since=date(2013, 5, 6), status="named"))
+    finally:
+        sa.event.remove(sa.Engine, "before_execute", listen)
+    said = [(element, names) for element, names in heard if not isinstance(element, str)]
+    assert [found for element, names in said if (found := t_sql.faults_of(t_sql.compiled(element, names)))] == []
+    assert len({str(element) for element, _ in said}) >= 7
+
+
+def test_what_is_shown_is_read_the_same_on_every_database(db: Database):
     world.make_world(db)
     with db.read() as conn:
         shown = shown_tracks(conn, [world.track(2), world.track(1), 5], 0, 0.0)
