@@ -96,7 +96,7 @@ def _write(request: ExportRequest, folder: Path) -> int:
             rows.writerow(GROUP_COLUMNS)
             members.writerow(MEMBER_COLUMNS)
             minutes = _minutes(request.options["minutes"]) if rule == "minutes" else 0
-            for group in groups(conn, request.selection, rule, minutes):
+            for group in groups(conn, request.selection, rule, minutes, lambda n: request.count(videos_without_time=n)):
                 n_groups += 1
                 n_members += len(group.members)
                 if n_groups * len(names) <= MOST_CELLS:

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 PAIR_COLUMNS = (
-    "anim_id_a", "anim_id_b", "unit", "day", "together", "seconds_together", "p_joint", "seen_a", "seen_b", "p_a", "p_b",
+    "anim_id_a", "anim_id_b", "unit", "day", "together", "seconds_together", "p_joint", "seen_a", "seen_b", "p_a",
+    "p_b",
 )  # fmt: skip
 GROUP_COLUMNS = ("group_id", "anim_id", "day", "place", "enters", "leaves", "seconds", "probability", "human_reviewed")
 
@@ -46,8 +47,8 @@ def pair_frame(conn: sa.Connection, selection: Selection, rule: PairRule = "vide
 def group_frame(
     conn: sa.Connection, selection: Selection, rule: GroupRule = "video", minutes: int = 10
 ) -> pd.DataFrame:
-    """A row for each individual in a group: `pandas.crosstab(frame.group_id, frame.anim_id)` is the matrix of the gambit
-    of the group. minutes: of the clock, where the rule is minutes.
+    """A row for each individual in a group: `pandas.crosstab(frame.group_id, frame.anim_id)` is the matrix of the
+    gambit of the group. minutes: of the clock, where the rule is minutes.
     """
     import pandas as pd
 

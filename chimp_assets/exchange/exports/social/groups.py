@@ -7,7 +7,7 @@ Belongs here: v_gbi and v_group for a selection, group by group in bounded memor
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import groupby
@@ -98,14 +98,20 @@ def _sighting(film: HandedVideo, mine: list[HandedTrack]) -> VideoSighting:
     )
 
 
-def groups(conn: sa.Connection, selection: Selection, rule: GroupRule, minutes: int = 0) -> Iterator[AnimalGroup]:
+def groups(
+    conn: sa.Connection,
+    selection: Selection,
+    rule: GroupRule,
+    minutes: int = 0,
+    left_out: Callable[[int], None] = lambda n: None,
+) -> Iterator[AnimalGroup]:
     """Every group in which a chosen track has a name, by video or by day. Groups by day lack videos of which the day is
-    not known, those by minutes (of the clock, UTC) videos of which the time is not known; their group_id is the
-    smallest video_id in them. Memory: the groups of one video, or the parties of one day."""
+    not known, those by minutes (of the clock, UTC) videos of which the time is not known, of which left_out is told;
+    their group_id is the smallest video_id in them. Memory: the groups of one video, or the parties of one day."""
     if rule == "day":
         return _parties(conn, selection)
     if rule == "minutes":
-        return _parties(conn, selection, 60 * minutes)
+        return _parties(conn, selection, 60 * minutes, left_out)
     if rule == "frame":
         return _frames(conn, selection)
     return _videos(conn, selection)
@@ -151,9 +157,11 @@ def _party_ids(conn: sa.Connection, day: date) -> dict[tuple[str | None, str | N
     return {(row.site, row.camera): int(row.party_id) for row in rows}
 
 
-def _parties(conn: sa.Connection, selection: Selection, seconds: int = 0) -> Iterator[AnimalGroup]:
+def _parties(
+    conn: sa.Connection, selection: Selection, seconds: int = 0, left_out: Callable[[int], None] = lambda n: None
+) -> Iterator[AnimalGroup]:
     for day, whole in parties(conn, selection):
-        found = whole if not seconds else _windows(whole, seconds)
+        found = whole if not seconds else _windows(whole, seconds, left_out)
         for party_id, films in found.items():
             members = _party_members(films)
             if not members:
@@ -173,13 +181,15 @@ def _parties(conn: sa.Connection, selection: Selection, seconds: int = 0) -> Ite
 
 
 def _windows(
-    found: dict[int, list[tuple[HandedVideo, list[HandedTrack]]]], seconds: int
+    found: dict[int, list[tuple[HandedVideo, list[HandedTrack]]]], seconds: int, left_out: Callable[[int], None]
 ) -> dict[int, list[tuple[HandedVideo, list[HandedTrack]]]]:
     """Parties cut into windows of the clock, by the smallest video_id of each."""
     cut: dict[tuple[int, int], list[tuple[HandedVideo, list[HandedTrack]]]] = defaultdict(list)
     for party_id, films in found.items():
         for film, tracks in films:
-            if film.recorded_at is not None:
+            if film.recorded_at is None:
+                left_out(1)
+            else:
                 cut[party_id, int(film.recorded_at.timestamp()) // seconds].append((film, tracks))
     return {min(film.video_id for film, _ in films): films for films in cut.values()}
 

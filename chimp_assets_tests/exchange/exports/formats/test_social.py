@@ -208,6 +208,13 @@ def test_a_video_or_some_minutes_may_be_the_unit(study: Database, settings: Sett
     groups = {row["group_id"]: row for row in rows_of(folder / "groups.csv")}
     windows = {(row["location"], int(float(row["time"])) // 420) for row in groups.values()}
     assert len(windows) == len(groups) > 5
+    with study.write() as conn:
+        conn.execute(sa.text("UPDATE video SET recorded_at = NULL"))
+    of_animals = "SELECT DISTINCT video_id FROM v_track_identity WHERE status NOT IN ('not_animal', 'bad_box')"
+    for name, option in (("asnipe", {"rule": "minutes"}), ("bisonr", {"unit": "7"})):
+        folder = written(study, name, tmp_path / f"timeless {name}", settings, **option)
+        about = json.loads((folder / "about.json").read_text())
+        assert about["counts"]["videos_without_time"] == len(asked(study, of_animals))
     for wrong in ({"unit": "0"}, {"unit": "week"}, {"unit": "10", "rule": "day"}):
         with pytest.raises(ExportError, match="unit"):
             written(study, "bisonr", tmp_path / "wrong", settings, **wrong)
