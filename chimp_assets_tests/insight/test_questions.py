@@ -24,6 +24,7 @@ from chimp_assets.insight.questions import (
     question,
     questions,
     write_csv,
+    write_picture,
 )
 from chimp_assets.settings import shipped_file
 from chimp_assets_tests.database.field_study import Study
@@ -267,6 +268,30 @@ def test_an_answer_is_a_csv_file(sqlite_db: Database, tmp_path: Path) -> None:
         assert list(csv.reader(stream)) == [["anim_id", "last_seen"], ["ÉLAN, 2", ""]]
     with pytest.raises(QuestionError, match="cannot be written"):
         write_csv(answer, tmp_path / "nowhere" / "a.csv")
+
+
+def test_a_picture_is_written_where_there_is_one(study: tuple[Database, Study], tmp_path: Path) -> None:
+    """`chimp query --plot`: a file, or a sentence why there is none."""
+    db, _ = study
+    write_picture(ask(db, "residency"), tmp_path / "a.svg")
+    drawn = (tmp_path / "a.svg").read_text(encoding="utf-8")
+    assert drawn.startswith("<svg ")
+    assert all(row["anim_id"] in drawn for row in ask(db, "residency").as_records())
+    with pytest.raises(QuestionError, match="has no picture"):
+        write_picture(ask(db, "implausible_sightings"), tmp_path / "b.svg")
+    with pytest.raises(QuestionError, match="nothing to draw"):
+        write_picture(ask(db, "home_range", {"individual": "nobody"}), tmp_path / "b.svg")
+    with pytest.raises(QuestionError, match="cannot be written"):
+        write_picture(ask(db, "residency"), tmp_path / "nowhere" / "b.svg")
+
+
+def test_an_answer_may_be_cut_and_says_so(study: tuple[Database, Study]) -> None:
+    db, _ = study
+    whole = ask(db, "residency")
+    assert not whole.cut
+    first = ask(db, "residency", most_rows=2, most_seconds=60)
+    assert (first.rows, first.cut) == (whole.rows[:2], True)
+    assert not ask(db, "residency", most_rows=len(whole.rows)).cut
 
 
 def test_the_pages_show_every_question_with_its_topic() -> None:
