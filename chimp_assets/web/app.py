@@ -66,6 +66,7 @@ from chimp_assets.web.pages import fairness as fairness_page
 from chimp_assets.web.pages import home as home_page
 from chimp_assets.web.pages import individuals, label, network, oidc, sign_in, together
 from chimp_assets.web.pages import review as review_page
+from chimp_assets.web.pages.tables import screens as tables_page
 from chimp_assets.web.readiness import Readiness
 from chimp_assets.web.wording import texts
 from chimp_assets.web.wording.sentences import translated
@@ -105,6 +106,8 @@ ROUTERS: tuple[APIRouter, ...] = (
     administration_page.router,
     drift_page.router,
     fairness_page.router,
+    tables_page.router,
+    tables_page.api,
 )
 
 
