@@ -71,6 +71,7 @@ from chimp_assets.web.pages import individuals, label, network, oidc, sign_in, t
 from chimp_assets.web.pages import review as review_page
 from chimp_assets.web.pages.questions import screens as questions_page
 from chimp_assets.web.pages.similar import page as similar_page
+from chimp_assets.web.pages.tables import screens as tables_page
 from chimp_assets.web.readiness import Readiness
 from chimp_assets.web.wording import texts
 from chimp_assets.web.wording.sentences import translated
@@ -115,6 +116,8 @@ ROUTERS: tuple[APIRouter, ...] = (
     questions_page.router,
     similar_api.router,
     similar_page.router,
+    tables_page.router,
+    tables_page.api,
 )
 
 
