@@ -2,7 +2,7 @@
 -- and two individuals (individual_a < individual_b) that were together at least once.
 -- group_rule 'moment' or 'video', as in v_dyad; period_kind 'year' or 'all'. x of n: days together, of days on which at least
 -- one was seen while both were alive and under study; sri = x / n, by the names as they are.
--- corrected_sri, low, high: with the misclassification of the audit taken out, 95 % over blocks of days and its answers; null
+-- corrected_sri, low, high: with the misclassification of the audit taken out, 95 in 100 over blocks of days and its answers; null
 -- where the audit says too little. is_real: 1 where low is above 0. Counted nightly: watermark_seq says up to which decision.
 SELECT
     e.group_rule,
