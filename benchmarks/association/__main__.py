@@ -21,7 +21,8 @@ PAIRS = 150
 
 def truth(unit: str) -> np.ndarray:
     """Indices of a very long archive with true names: f64 [n, n]."""
-    found = counts(N, *clips(np.random.default_rng(999), N, 4000, A_DAY), unit, False)
+    who, clip, day = clips(np.random.default_rng(999), N, 4000, A_DAY)
+    found = counts(N, who, clip, day, unit, False)
     index = np.zeros((N, N))
     index[found.a, found.b] = found.met() / sums(found).n.sum(0)
     return index
@@ -50,13 +51,12 @@ def found_changes(tie: float, then: float, alike: float, days: tuple[int, int], 
     """Share of ties that are told to have changed, and the power that is shown for a halved one."""
     rng = np.random.default_rng(seed)
     size = 2 * PAIRS
-    old, new = (
-        counts(size, *clustered(rng, PAIRS, many, chance, 0.5, alike, first), "day", False)
-        for many, chance, first in ((days[0], tie, 0), (days[1], then, days[0]))
-    )
-    a = np.arange(0, size, 2)
-    rows = np.arange(size)
-    made, _, _ = changes(*(of_pairs(one, rows, size, a, a + 1) for one in (old, new)), None, 1000, seed)
+    a, rows = np.arange(0, size, 2), np.arange(size)
+    periods = []
+    for many, chance, first in ((days[0], tie, 0), (days[1], then, days[0])):
+        who, clip, day = clustered(rng, PAIRS, many, chance, 0.5, alike, first)
+        periods.append(of_pairs(counts(size, who, clip, day, "day", False), rows, size, a, a + 1))
+    made, _, _ = changes(periods[0], periods[1], None, 1000, seed)
     return float(((made.low > 0) | (made.high < 0)).mean()), float(made.power.mean())
 
 

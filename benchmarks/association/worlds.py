@@ -69,9 +69,9 @@ def clustered(
     together (chance `tie`) goes on from one day to the next with the correlation `alike`. As `clips`."""
     met = np.zeros((days, pairs), bool)
     met[0] = rng.random(pairs) < tie
-    for day in range(1, days):
+    for today in range(1, days):
         fresh = rng.random(pairs) < tie
-        met[day] = np.where(rng.random(pairs) < alike, met[day - 1], fresh)
+        met[today] = np.where(rng.random(pairs) < alike, met[today - 1], fresh)
     there = rng.random((days, pairs)) < seen
     only_a = rng.random((days, pairs)) < 0.5
     day, pair = np.nonzero(there)

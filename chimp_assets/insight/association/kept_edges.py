@@ -49,8 +49,9 @@ def keep_edges(database: Database) -> KeptEdges:
         years = sorted({date.fromordinal(int(day)).year for day in np.unique(filmed.day)})
         for rule, ours in RULES.items():
             for year in (None, *years):
-                days = (None, None) if year is None else (date(year, 1, 1), date(year, 12, 31))
-                made = network_estimates(conn, counted(conn, Scope(ours, 10, *days, probability=0.0), filmed))
+                since, until = (None, None) if year is None else (date(year, 1, 1), date(year, 12, 31))
+                scope = Scope(ours, since=since, until=until, probability=0.0)
+                made = network_estimates(conn, counted(conn, scope, filmed))
                 kind, period = ("all", "all") if year is None else ("year", str(year))
                 found += [(rule, kind, period, edge) for edge in made.of.values()]
                 if made.errors.model_id is not None:
