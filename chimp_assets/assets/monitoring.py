@@ -1,4 +1,4 @@
-"""What is watched: changes of cameras, of the champion and of people, and the alerts that they open.
+"""What is watched: changes of cameras, of the champion and of people, the alerts that they open, and associations.
 
 Does not belong here: what is watched and how (`monitoring`), who is told (`automation`).
 """
@@ -29,6 +29,28 @@ def drift(home: HomeResource) -> dg.MaterializeResult:
             "opened": len(done.opened),
             "closed": len(done.closed),
             "open": markdown_table([{"what changed": one} for one in done.sentences]),
+            "seconds": round(done.seconds, 1),
+        }
+    )
+
+
+@dg.asset(
+    deps=[dg.AssetKey("annotations"), dg.AssetKey("champion_head")],
+    group_name="monitoring",
+    kinds={"table"},
+    owners=OPERATORS,
+    code_version="1",
+)
+def associations(home: HomeResource) -> dg.MaterializeResult:
+    """Association indices of every pair, by year and over all, with errors of names taken out: `association_edge`."""
+    from chimp_assets.insight.association.kept_edges import keep_edges
+
+    done = keep_edges(home.open().database)
+    return dg.MaterializeResult(
+        metadata={
+            "dagster/row_count": done.rows,
+            "sure ties": done.real,
+            "answers of the audit": done.answers,
             "seconds": round(done.seconds, 1),
         }
     )

@@ -69,6 +69,7 @@ from chimp_assets.web.pages import fairness as fairness_page
 from chimp_assets.web.pages import home as home_page
 from chimp_assets.web.pages import individuals, label, network, oidc, sign_in, together
 from chimp_assets.web.pages import review as review_page
+from chimp_assets.web.pages.association import change as change_page
 from chimp_assets.web.pages.questions import screens as questions_page
 from chimp_assets.web.pages.similar import page as similar_page
 from chimp_assets.web.pages.tables import screens as tables_page
@@ -108,6 +109,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     individuals.router,
     together.router,
     network.router,
+    change_page.router,
     exports_page.router,
     review_page.router,
     administration_page.router,

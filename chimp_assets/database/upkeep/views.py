@@ -53,6 +53,7 @@ VIEW_NAMES = (
     "v_dyad_event",
     "v_dyad",
     "v_mother_offspring",
+    "v_association",
     # how far to trust it
     "v_audit_answer",
     "v_id_quality",

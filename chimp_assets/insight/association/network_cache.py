@@ -18,6 +18,7 @@ from chimp_assets.insight.association.estimates import Counted, counted
 from chimp_assets.insight.association.filmed_tracks import FilmedTracks, filmed_tracks
 from chimp_assets.insight.association.network import Network, of_counts
 from chimp_assets.insight.association.network_estimates import NetworkEstimates, network_estimates
+from chimp_assets.insight.association.periods.comparison import Comparison, comparison
 from chimp_assets.insight.association.scope import Scope
 
 
@@ -37,6 +38,7 @@ class NetworkCache:
         self._most, self._seconds = most, seconds
         self._lock = threading.Lock()
         self._found: dict[tuple[Any, ...], tuple[float, _Kept]] = {}
+        self._compared: dict[tuple[Any, ...], tuple[float, Comparison]] = {}
         self._filmed: tuple[float, tuple[Any, ...], FilmedTracks | None] = (0.0, (), None)
 
     def network(self, conn: sa.Connection, asked: Scope) -> Network:
@@ -53,6 +55,20 @@ class NetworkCache:
     def counted(self, conn: sa.Connection, asked: Scope) -> Counted:
         """The same as `counted`."""
         return self._counted(conn, asked).counted
+
+    def comparison(self, conn: sa.Connection, before: Scope, after: Scope) -> Comparison:
+        """The same as `comparison` of what was counted in both."""
+        key = (before, after, *_state(conn))
+        with self._lock:
+            at, found = self._compared.get(key, (0.0, None))
+        if found is None or time.monotonic() - at > self._seconds:
+            found = comparison(conn, self.counted(conn, before), self.counted(conn, after))
+            with self._lock:
+                self._compared.pop(key, None)
+                self._compared[key] = (time.monotonic(), found)
+                while len(self._compared) > self._most:
+                    self._compared.pop(next(iter(self._compared)))
+        return found
 
     def _counted(self, conn: sa.Connection, asked: Scope) -> _Kept:
         key = (asked, *_state(conn))

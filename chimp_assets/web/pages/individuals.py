@@ -16,6 +16,7 @@ from starlette.responses import RedirectResponse, Response
 
 from chimp_assets.database.labels.references import MOST
 from chimp_assets.database.labels.shown import Shown
+from chimp_assets.insight.association.periods.presets import life_events
 from chimp_assets.insight.individuals import directory, profile
 from chimp_assets.insight.individuals.decisions import asked_for_review, decisions
 from chimp_assets.insight.individuals.lookalikes import lookalikes
@@ -75,6 +76,7 @@ def individual(
     """
     with request.app.state.db.read() as conn:
         key, code = _find(conn, anim_id)
+        births = [one for one in life_events(conn) if one.mother is not None and one.mother[0] == key]
         if code != anim_id:
             return RedirectResponse(f"/individual/{quote(code, safe='')}", 303)
         seen = sighting_summary(conn, key)
@@ -105,6 +107,7 @@ def individual(
         most_photos=MOST,
         more_pictures=pictures[-1].track_id if len(pictures) == PAGE else None,
         more_decisions=decided[-1].seq if len(decided) == PAGE else None,
+        births=births,
     )
 
 

@@ -1,0 +1,1 @@
+"""Association indices from uncertain names: bias, coverage, false changes, power, seconds."""

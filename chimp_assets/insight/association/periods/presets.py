@@ -1,0 +1,150 @@
+"""Two periods around something that happened: a birth, a death or departure; or any two.
+
+Belongs here: which days. Does not belong here: counting and comparing them (`comparison`).
+
+Periods are half open: the day of a birth belongs to the days after it, and the last day of a life to those before.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from chimp_assets.database import schema as t
+from chimp_assets.errors import ChimpError
+
+DAYS = 365
+MOST_DAYS = 3_660
+
+
+class PeriodError(ChimpError):
+    """Two periods that cannot be compared, or that nothing is known of."""
+
+
+@dataclass(frozen=True)
+class Period:
+    """Days from first to before, half open: [first, before)."""
+
+    first: date
+    before: date
+
+    def __post_init__(self) -> None:
+        if self.before <= self.first:
+            raise PeriodError(
+                f"A period from {self.first} to {self.before} holds no day.", "Let it end after it begins."
+            )
+
+    @property
+    def last(self) -> date:
+        """Its last day."""
+        return self.before - timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Periods:
+    """Two periods, the earlier one first. what: birth, departure, or days; about: key of whom it happened to; who: key
+    of whose company is asked about (the mother of an infant); on: when it happened. All None for plain days."""
+
+    before: Period
+    after: Period
+    what: str = "days"
+    about: int | None = None
+    who: int | None = None
+    on: date | None = None
+
+
+@dataclass(frozen=True)
+class LifeEvent:
+    """A birth, death or departure within the filmed days. mother: key and name of the mother of a birth."""
+
+    what: str
+    key: int
+    anim_id: str
+    name: str | None
+    on: date
+    mother: tuple[int, str] | None = None
+
+    @property
+    def label(self) -> str:
+        """What people call it."""
+        return self.name or self.anim_id
+
+
+def around(on: date, days: int) -> tuple[Period, Period]:
+    """So many days before a day, and as many from it on. Raises PeriodError for a number that cannot be."""
+    if not 1 <= days <= MOST_DAYS:
+        raise PeriodError(f"{days} days cannot be compared.", f"Say 1 to {MOST_DAYS}.")
+    try:
+        return Period(on - timedelta(days=days), on), Period(on, on + timedelta(days=days))
+    except OverflowError:
+        raise PeriodError(f"There are no {days} days around {on}.", "Say fewer.") from None
+
+
+def around_birth(conn: sa.Connection, key: int, days: int = DAYS) -> Periods:
+    """Around the birth of an individual, with the company of its mother. Raises PeriodError where its day of birth or
+    its mother is not known."""
+    row = _life(conn, key)
+    if row.birth_date is None:
+        raise PeriodError(f"No day of birth of {row.anim_id} is known.", "Import it: chimp individuals import FILE.")
+    if row.mom_id is None:
+        raise PeriodError(f"The mother of {row.anim_id} is not known.", "Import her: chimp individuals import FILE.")
+    before, after = around(row.birth_date, days)
+    return Periods(before, after, "birth", key, _root(conn, row.mom_id), row.birth_date)
+
+
+def around_departure(conn: sa.Connection, key: int, days: int = DAYS) -> Periods:
+    """Around the last day of an individual under study. Raises PeriodError where none is known."""
+    row = _life(conn, key)
+    if row.depart_date is None:
+        raise PeriodError(f"{row.anim_id} is not known to have died or left.", "Choose somebody else.")
+    before, after = around(row.depart_date + timedelta(days=1), days)
+    return Periods(before, after, "departure", key, None, row.depart_date)
+
+
+def life_events(conn: sa.Connection) -> list[LifeEvent]:
+    """Births of known mothers' infants, deaths and departures within the filmed days, the latest first."""
+    v, i = t.video.c, t.individual.c
+    first, last = conn.execute(
+        sa.select(sa.func.min(v.recorded_on), sa.func.max(v.recorded_on)).where(v.state != "retired")
+    ).one()
+    if first is None:
+        return []
+    rows = conn.execute(
+        sa.select(i.individual_id, i.anim_id, i.name, i.birth_date, i.depart_date, i.mom_id).where(
+            i.same_as_id.is_(None),
+            sa.or_(i.birth_date.between(first, last), i.depart_date.between(first, last)),
+        )
+    ).all()
+    names = {row.individual_id: row.name or row.anim_id for row in conn.execute(
+        sa.select(i.individual_id, i.anim_id, i.name)
+    )}  # fmt: skip
+    found = []
+    for row in rows:
+        if row.birth_date is not None and first < row.birth_date <= last and row.mom_id is not None:
+            mother = _root(conn, row.mom_id)
+            found.append(
+                LifeEvent("birth", row.individual_id, row.anim_id, row.name, row.birth_date, (mother, names[mother]))
+            )
+        if row.depart_date is not None and first <= row.depart_date < last:
+            found.append(LifeEvent("departure", row.individual_id, row.anim_id, row.name, row.depart_date))
+    return sorted(found, key=lambda one: (one.on, one.anim_id), reverse=True)
+
+
+def _life(conn: sa.Connection, key: int) -> Any:
+    i = t.individual.c
+    row = conn.execute(
+        sa.select(i.anim_id, i.birth_date, i.depart_date, i.mom_id).where(i.individual_id == key)
+    ).first()
+    if row is None:
+        raise PeriodError(f"There is no individual {key}.", "Choose one of the list.")
+    return row
+
+
+def _root(conn: sa.Connection, key: int) -> int:
+    i = t.individual.c
+    return int(
+        conn.scalar(sa.select(sa.func.coalesce(i.same_as_id, i.individual_id)).where(i.individual_id == key)) or key
+    )

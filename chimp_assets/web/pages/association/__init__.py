@@ -1,0 +1,1 @@
+"""Pages of changes in who is together."""

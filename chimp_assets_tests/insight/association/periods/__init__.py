@@ -1,0 +1,1 @@
+"""Two periods compared."""

@@ -1,0 +1,108 @@
+"""Which days are compared around what happened, and what is said of a planted change and of none."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from chimp_assets.database import schema as s
+from chimp_assets.home import Home
+from chimp_assets.insight.association.estimates import counted
+from chimp_assets.insight.association.periods.comparison import Company, company, comparison, scopes
+from chimp_assets.insight.association.periods.presets import (
+    Period,
+    PeriodError,
+    around,
+    around_birth,
+    around_departure,
+    life_events,
+)
+from chimp_assets.insight.association.scope import Scope
+from chimp_assets_tests.database.days_together import BIRTH, make_days_together
+from chimp_assets_tests.support.homes import copied
+
+
+@pytest.fixture(scope="module")
+def root(empty_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = copied(empty_home, tmp_path_factory.mktemp("days") / "home")
+    make_days_together(made.database)
+    made.database.dispose()
+    return made.settings.home
+
+
+@pytest.fixture
+def days(root: Path, tmp_path: Path) -> Home:
+    return copied(root, tmp_path / "home")
+
+
+def keys(conn: sa.Connection) -> dict[str, int]:
+    i = s.individual.c
+    return {row.anim_id: row.individual_id for row in conn.execute(sa.select(i.anim_id, i.individual_id))}
+
+
+def around_the_birth(home: Home, days: int = 80) -> tuple[Company, dict[str, int]]:
+    with home.database.read() as conn:
+        key = keys(conn)
+        periods = around_birth(conn, key["FI"], days)
+        assert (periods.who, periods.about, periods.on) == (key["FF"], key["FI"], BIRTH)
+        before, after = (counted(conn, one) for one in scopes(periods, Scope()))
+        return company(comparison(conn, before, after), periods.who, periods.about), key
+
+
+def test_a_planted_change_is_found_and_a_planted_non_change_is_not_claimed(days: Home) -> None:
+    """The question of the mission: how did the company of a mother change after her infant was born?"""
+    found, key = around_the_birth(days)
+    (change,) = found.changed
+    assert {change.a, change.b} == {key["FF"], key["GM"]}
+    assert change.difference < -0.4
+    assert change.high < 0
+    (same,) = found.unchanged
+    assert {same.a, same.b} == {key["FF"], key["FD"]}
+    assert same.low < 0 < same.high
+    assert found.power == pytest.approx(same.power)
+    assert 0.5 < same.power <= 1
+    (newborn,) = found.newborn
+    assert key["FI"] in (newborn.a, newborn.b)
+
+
+def test_with_few_days_nothing_is_claimed(days: Home) -> None:
+    found, _ = around_the_birth(days, 6)
+    assert found.changed == []
+
+
+def test_the_day_of_a_birth_belongs_to_the_days_after_it(days: Home) -> None:
+    with days.database.read() as conn:
+        periods = around_birth(conn, keys(conn)["FI"], 10)
+    assert periods.before == Period(BIRTH - timedelta(days=10), BIRTH)
+    assert periods.before.last == BIRTH - timedelta(days=1)
+    assert periods.after == Period(BIRTH, BIRTH + timedelta(days=10))
+
+
+def test_the_last_day_of_a_life_belongs_to_the_days_before(days: Home) -> None:
+    with days.database.write() as conn:
+        conn.execute(
+            sa.update(s.individual).where(s.individual.c.anim_id == "GM").values(depart_date=BIRTH, depart_type="D")
+        )
+    with days.database.read() as conn:
+        periods = around_departure(conn, keys(conn)["GM"], 10)
+        assert {(one.what, one.anim_id) for one in life_events(conn)} == {("birth", "FI"), ("departure", "GM")}
+    assert periods.before.last == BIRTH
+    assert periods.after.first == BIRTH + timedelta(days=1)
+
+
+def test_what_is_not_known_is_a_sentence_with_a_remedy(days: Home) -> None:
+    with days.database.read() as conn:
+        key = keys(conn)
+        for ask in (lambda: around_birth(conn, key["GM"]), lambda: around_departure(conn, key["FF"]),
+                    lambda: around_birth(conn, 999)):  # fmt: skip
+            with pytest.raises(PeriodError) as caught:
+                ask()
+            assert caught.value.remedy
+    for wrong in (0, 99_999):
+        with pytest.raises(PeriodError, match="cannot be compared"):
+            around(BIRTH, wrong)
+    with pytest.raises(PeriodError, match="around"):
+        around(date(1, 1, 5), 10)
