@@ -49,7 +49,7 @@ def test_lines_are_one_of_each_group_in_the_order_of_what_they_go_by() -> None:
 def test_ties_are_drawn_between_those_who_have_them() -> None:
     page = drawn(NETWORK, rows(("FF", 0.5, "FI"), ("FF", 0.1, "TU"), ("TU", 0, "FI")))
     assert len(list(page.iter(f"{SVG}circle"))) == 3
-    titles = [line.findtext(f"{SVG}title") for line in page.iter(f"{SVG}line")]
+    titles = [str(line.findtext(f"{SVG}title")) for line in page.iter(f"{SVG}line")]
     assert sorted(titles) == ["FF - FI: 0.5", "FF - TU: 0.1"]
 
 

@@ -62,7 +62,7 @@ def test_answers_are_those_of_counting(study: tuple[Database, Study]) -> None:
     db, made = study
     sightings, pairs = made.sightings(), made.dyad_videos()
 
-    with_fifi = {}
+    with_fifi: dict[str, int] = {}
     for (a, b, _), (_, gap, _) in pairs.items():
         if "FF" in (a, b) and gap <= 2:
             partner = b if a == "FF" else a
