@@ -24,12 +24,11 @@ from chimp_assets.cli import (
     loop,
     promise,
     questions,
-    tables,
     times,
     up,
     users,
 )
-from chimp_assets.cli.exchange import imports
+from chimp_assets.cli.exchange import imports, tables
 from chimp_assets.cli.monitoring import drift
 from chimp_assets.cli.networks import detectors, models
 from chimp_assets.console.output import say, say_error

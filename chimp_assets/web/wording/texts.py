@@ -31,7 +31,7 @@ def languages() -> tuple[str, ...]:
 def catalogue(lang: str) -> dict[str, str]:
     """All texts of a language by key; keys of nested tables are joined by dots."""
     pairs: list[tuple[str, str]] = []
-    for file in sorted((FOLDER / lang).glob("*.toml")):
+    for file in sorted((FOLDER / lang).rglob("*.toml")):
         pairs += _flat(tomllib.loads(file.read_text(encoding="utf-8")), "")
     return dict(pairs)
 

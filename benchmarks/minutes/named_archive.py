@@ -1,4 +1,4 @@
-"""`python -m benchmarks.named_archive --seeds 20 [--browser]`: an archive is named until the promise about it is kept.
+"""`python -m benchmarks.minutes.named_archive --seeds 20 [--browser]`: an archive is named until its promise is kept.
 
 One generated archive is filmed, decoded, tracked and embedded. For each seed a copy of it is named to (90 % of the
 frames, at most 5 % wrong) by an expert and two volunteers who know the truth, answer at the measured prices and never
@@ -317,7 +317,7 @@ def run(given: argparse.Namespace, tell: Callable[[str], None]) -> list[Outcome]
 
 def main(arguments: list[str] | None = None) -> int:
     """Exit code 1 where more than one promise in twenty was broken."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.named_archive", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.minutes.named_archive", description=__doc__)
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--browser", action="store_true", help="the first seed by browser")

@@ -19,7 +19,7 @@ app = typer.Typer(no_args_is_help=True, help="Tables of other data, to be joined
 
 @app.command("import")
 def import_(
-    file: Annotated[Path, typer.Argument(help="CSV of any columns; see docs/research/tables.md.")],
+    file: Annotated[Path, typer.Argument(help="CSV of any columns; see docs/science/tables.md.")],
     name: Annotated[str | None, typer.Option("--name", help="Of the table ext_NAME; default: the file's.")] = None,
     about: Annotated[str | None, typer.Option("--about", help="What it is, in a sentence.")] = None,
     individual: Annotated[
@@ -43,7 +43,7 @@ def import_(
     json: Json = False,
 ) -> None:
     """Make a table ext_NAME of a CSV file, read-only for the product, for your own questions."""
-    from chimp_assets.console.imported_tables import show_report
+    from chimp_assets.console.exchange.imported_tables import show_report
     from chimp_assets.database.joined.importing import ImportOptions, import_table
 
     home = opened()
@@ -64,7 +64,7 @@ def import_(
 @app.command("list")
 def list_(json: Json = False) -> None:
     """The imported tables."""
-    from chimp_assets.console.imported_tables import show_tables
+    from chimp_assets.console.exchange.imported_tables import show_tables
     from chimp_assets.database.joined.tables import imported_tables
 
     with opened().database.read() as conn:
@@ -82,7 +82,7 @@ def show(
     json: Json = False,
 ) -> None:
     """Columns of a table, what they name, and its first rows."""
-    from chimp_assets.console.imported_tables import show_table
+    from chimp_assets.console.exchange.imported_tables import show_table
     from chimp_assets.database.joined.tables import imported, rows_of
 
     with opened().database.read() as conn:
@@ -108,7 +108,7 @@ def join(
     json: Json = False,
 ) -> None:
     """Who was seen where and when each row is; with --around, how often its individual was seen around its day."""
-    from chimp_assets.console.imported_tables import show_joined
+    from chimp_assets.console.exchange.imported_tables import show_joined
     from chimp_assets.database.files.whole_file import write_rows, write_whole
     from chimp_assets.database.joined.tables import imported
     from chimp_assets.insight.joined.beside import seen_around, seen_there

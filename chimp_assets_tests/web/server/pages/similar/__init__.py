@@ -1,0 +1,1 @@
+"""Pages of tracks that look like examples."""
