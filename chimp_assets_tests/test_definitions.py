@@ -34,7 +34,7 @@ def test_the_definitions_are_valid_as_a_whole():
 
 def test_every_asset_has_a_group_an_owner_a_kind_and_a_description(repository):
     specs = {spec.key: spec for assets in repository.assets_defs_by_key.values() for spec in assets.specs}.values()
-    assert len(specs) == 19
+    assert len(specs) == 20
     for spec in specs:
         assert spec.group_name != "default", spec.key
         assert spec.owners, spec.key
@@ -69,6 +69,7 @@ def test_the_flow_of_the_graph_is_the_flow_of_the_design(repository):
         "item_media": ["acquisition_queue"],
         "drift": ["annotations", "champion_head"],
         "associations": ["annotations", "champion_head"],
+        "archive_report": ["associations", "drift", "evaluation"],
     }
 
 

@@ -1,4 +1,5 @@
-"""What is watched: changes of cameras, of the champion and of people, the alerts that they open, and associations.
+"""What is watched: changes of cameras, of the champion and of people, the alerts that they open, associations, and the
+report of all of it.
 
 Does not belong here: what is watched and how (`monitoring`), who is told (`automation`).
 """
@@ -52,5 +53,30 @@ def associations(home: HomeResource) -> dg.MaterializeResult:
             "sure ties": done.real,
             "answers of the audit": done.answers,
             "seconds": round(done.seconds, 1),
+        }
+    )
+
+
+@dg.asset(
+    deps=[dg.AssetKey("associations"), dg.AssetKey("drift"), dg.AssetKey("evaluation")],
+    group_name="monitoring",
+    kinds={"html"},
+    owners=OPERATORS,
+    code_version="1",
+)
+def archive_report(home: HomeResource) -> dg.MaterializeResult:
+    """The archive on one dated page for people, in the store: effort, who was seen, with whom, how far names can be
+    trusted, what changed since the report before. The page `/report` shows it."""
+    from chimp_assets.insight.report.kept import FOLDER, keep_report
+
+    made = keep_report(home.open())
+    day = made.numbers.day.isoformat()
+    figures = [{"figure": name, "value": value} for name, value in made.numbers.figures().items()]
+    return dg.MaterializeResult(
+        metadata={
+            "day": day,
+            "page": f"{FOLDER}/{day}.en.html",
+            "compared with": made.changes.since if made.changes is not None else "none: the first",
+            "figures": markdown_table(figures),
         }
     )

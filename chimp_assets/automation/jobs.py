@@ -76,15 +76,15 @@ watch = dg.define_asset_job(
 nightly = dg.define_asset_job(
     "nightly",
     # Not the checks of bundles: those belong to a partition, and are made when it is.
-    selection=dg.AssetSelection.assets("evaluation", "drift", "associations")
+    selection=dg.AssetSelection.assets("evaluation", "drift", "associations", "archive_report")
     | dg.AssetSelection.checks_for_assets(
         *(dg.AssetKey(key) for key in ("annotations", "training_set", "head_checkpoint", "predictions", "drift")),
         PLAN_KEY,
     ),
     executor_def=dg.in_process_executor,
     tags=MODELS_TAG,
-    description="Evaluates the champion on all audit answers so far, looks for what changed, counts associations, and "
-    "runs every check that spans the database.",
+    description="Evaluates the champion on all audit answers so far, looks for what changed, counts associations, "
+    "writes the report of the archive, and runs every check that spans the database.",
 )
 
 

@@ -29,7 +29,7 @@ from chimp_assets.cli import (
     users,
 )
 from chimp_assets.cli.exchange import imports, tables
-from chimp_assets.cli.monitoring import drift
+from chimp_assets.cli.monitoring import drift, report
 from chimp_assets.cli.networks import detectors, models
 from chimp_assets.console.output import say, say_error
 from chimp_assets.errors import ChimpError
@@ -41,7 +41,7 @@ app = typer.Typer(
     add_completion=False,
     help="Turn an archive of wildlife video into a database of who was seen where, when and with whom.",
 )
-for steps in (home, loop, up, imports, questions):
+for steps in (home, loop, up, imports, questions, report):
     app.add_typer(steps.app)
 for noun, group in {
     "labels": labels,

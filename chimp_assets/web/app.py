@@ -71,6 +71,7 @@ from chimp_assets.web.pages import individuals, label, network, oidc, sign_in, t
 from chimp_assets.web.pages import review as review_page
 from chimp_assets.web.pages.association import change as change_page
 from chimp_assets.web.pages.questions import screens as questions_page
+from chimp_assets.web.pages.reports import screens as reports_page
 from chimp_assets.web.pages.similar import page as similar_page
 from chimp_assets.web.pages.tables import screens as tables_page
 from chimp_assets.web.readiness import Readiness
@@ -116,6 +117,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     drift_page.router,
     fairness_page.router,
     questions_page.router,
+    reports_page.router,
     similar_api.router,
     similar_page.router,
     tables_page.router,
