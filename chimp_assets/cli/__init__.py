@@ -28,7 +28,7 @@ from chimp_assets.cli import (
     up,
     users,
 )
-from chimp_assets.cli.exchange import imports, tables
+from chimp_assets.cli.exchange import imports, notebook, tables
 from chimp_assets.cli.monitoring import drift, report
 from chimp_assets.cli.networks import detectors, models
 from chimp_assets.console.output import say, say_error
@@ -41,7 +41,7 @@ app = typer.Typer(
     add_completion=False,
     help="Turn an archive of wildlife video into a database of who was seen where, when and with whom.",
 )
-for steps in (home, loop, up, imports, questions, report):
+for steps in (home, loop, up, imports, questions, report, notebook):
     app.add_typer(steps.app)
 for noun, group in {
     "labels": labels,

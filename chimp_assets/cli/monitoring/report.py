@@ -20,9 +20,7 @@ def report(
     ] = None,
     since: Annotated[
         datetime | None,
-        typer.Option(
-            "--since", formats=["%Y-%m-%d"], help="Compare with the newest kept report until this day."
-        ),
+        typer.Option("--since", formats=["%Y-%m-%d"], help="Compare with the newest kept report until this day."),
     ] = None,
     lang: Annotated[str, typer.Option("--lang", help="Of the file: en or fr. The store keeps both.")] = "en",
     json: Json = False,
