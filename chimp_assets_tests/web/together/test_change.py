@@ -87,6 +87,31 @@ def test_the_question_of_the_mission_takes_three_keys_and_says_what_is_known(pag
     page.wait_for_url("**/change?birth=FI")
 
 
+def test_windows_follow_each_other_by_keys_and_everybody_stays_in_place(page: Any) -> None:
+    page.goto("/together")
+    follow(page, "Over time")
+    page.wait_for_url("**/together/over-time")
+    there = {}
+    for _ in range(2):
+        place = page.locator("svg.graph g.node", has_text="Fifi").locator("circle").bounding_box()
+        there[page.locator("h2#window").inner_text()] = (round(place["x"] + place["width"] / 2), place["y"] > 0)
+        page.locator("h2#window").click()
+        with page.expect_navigation():
+            page.keyboard.press("ArrowLeft")
+    assert len(there) == 2
+    assert len(set(there.values())) == 1, "she moved"
+    found = axe_playwright.Axe().run(page)
+    assert [one["id"] for one in found.response["violations"] if one["impact"] in ("serious", "critical")] == []
+    if shots := os.environ.get("CHIMP_TEST_SHOTS"):
+        page.screenshot(path=f"{shots}/over_time.png", full_page=True)
+    page.set_viewport_size({"width": 390, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "sideways scrolling on a phone"
+    assert page.request.get("/together/over-time?step=year").status == 200
+    assert page.request.get("/together/over-time?at=1900-01-01").status == 200
+    assert page.request.get("/together/over-time?at=soon").status == 422
+    assert page.request.get("/together/over-time?step=week").status == 422
+
+
 def test_addresses_that_say_nothing_comparable_are_refused_with_a_remedy(page: Any) -> None:
     for query in ("birth=GM", "departure=FF", "a_since=2013-05-06&a_until=2013-05-09",
                   "a_since=2013-05-06&a_until=2013-05-09&b_since=2013-05-08&b_until=2013-05-12", "birth=NOBODY",

@@ -20,6 +20,7 @@ from chimp_assets.insight.association.periods.presets import (
     around_departure,
     life_events,
 )
+from chimp_assets.insight.association.periods.windows import windows
 from chimp_assets.insight.association.scope import Scope
 from chimp_assets_tests.database.days_together import BIRTH, make_days_together
 from chimp_assets_tests.support.homes import copied
@@ -106,3 +107,13 @@ def test_what_is_not_known_is_a_sentence_with_a_remedy(days: Home) -> None:
             around(BIRTH, wrong)
     with pytest.raises(PeriodError, match="around"):
         around(date(1, 1, 5), 10)
+
+
+def test_windows_are_half_open_and_hold_a_filmed_day(days: Home) -> None:
+    """The archive goes from 6 May to 12 October 2013."""
+    with days.database.read() as conn:
+        assert [one.first.month for one in windows(conn, "month")] == [5, 6, 7, 8, 9, 10]
+        quarters, (year,) = windows(conn, "quarter"), windows(conn, "year")
+    assert [one.first for one in quarters] == [date(2013, 4, 1), date(2013, 7, 1), date(2013, 10, 1)]
+    assert [one.before for one in quarters] == [date(2013, 7, 1), date(2013, 10, 1), date(2014, 1, 1)]
+    assert (year.first, year.last) == (date(2013, 1, 1), date(2013, 12, 31))
