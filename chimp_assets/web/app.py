@@ -71,6 +71,7 @@ from chimp_assets.web.pages import individuals, label, network, oidc, sign_in, t
 from chimp_assets.web.pages import review as review_page
 from chimp_assets.web.pages.association import change as change_page
 from chimp_assets.web.pages.association import over_time as over_time_page
+from chimp_assets.web.pages.association import patterns as patterns_page
 from chimp_assets.web.pages.questions import screens as questions_page
 from chimp_assets.web.pages.reports import screens as reports_page
 from chimp_assets.web.pages.similar import page as similar_page
@@ -113,6 +114,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     network.router,
     change_page.router,
     over_time_page.router,
+    patterns_page.router,
     exports_page.router,
     review_page.router,
     administration_page.router,

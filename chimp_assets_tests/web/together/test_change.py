@@ -112,6 +112,15 @@ def test_windows_follow_each_other_by_keys_and_everybody_stays_in_place(page: An
     assert page.request.get("/together/over-time?step=week").status == 422
 
 
+def test_patterns_say_what_was_tested_and_what_is_too_few(page: Any) -> None:
+    page.goto("/together/patterns")
+    rows = page.locator("tbody tr").all_inner_texts()
+    assert len(rows) == 4
+    assert all("fewer than 3 individuals" in row or "than by chance" in row for row in rows)
+    found = axe_playwright.Axe().run(page)
+    assert [one["id"] for one in found.response["violations"] if one["impact"] in ("serious", "critical")] == []
+
+
 def test_addresses_that_say_nothing_comparable_are_refused_with_a_remedy(page: Any) -> None:
     for query in ("birth=GM", "departure=FF", "a_since=2013-05-06&a_until=2013-05-09",
                   "a_since=2013-05-06&a_until=2013-05-09&b_since=2013-05-08&b_until=2013-05-12", "birth=NOBODY",

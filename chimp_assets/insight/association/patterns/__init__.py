@@ -1,0 +1,1 @@
+"""Patterns of a network: who associates with his like, and which group associates more."""
