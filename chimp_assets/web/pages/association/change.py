@@ -15,6 +15,7 @@ from fastapi import APIRouter, Depends, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
+from chimp_assets.database import schema as t
 from chimp_assets.database.labels.promises.threshold import name_threshold
 from chimp_assets.insight.association.network import Node
 from chimp_assets.insight.association.periods.comparison import COLUMNS, Comparison, company, nodes_of, rows, scopes
@@ -99,6 +100,8 @@ class _Found:
     nodes: dict[int, Node]
     who: int | None
     infant: int | None
+    who_label: str | None
+    infant_label: str | None
 
 
 @router.get("/change")
@@ -117,7 +120,7 @@ def change(request: Request, asked: Asked) -> Response:
     if found is not None:
         about = company(found.compared, found.who, found.infant)
         said |= {
-            "about": about, "node": found.nodes,
+            "about": about, "node": found.nodes, "who": found.who_label, "newborn": found.infant_label,
             "pairs": (about.changed + about.unchanged + about.too_few + about.newborn)[:SHOWN],
             "n_pairs": sum(map(len, (about.changed, about.unchanged, about.too_few, about.newborn))),
             "changed": {(one.a, one.b) for one in about.changed},
@@ -151,7 +154,14 @@ def _find(request: Request, conn: sa.Connection, asked: ChangeAddress) -> _Found
     networks = request.app.state.networks
     compared = networks.comparison(conn, before, after)
     nodes = nodes_of(networks.network(conn, before), networks.network(conn, after))
-    return _Found(periods, compared, nodes, who, periods.about if periods.what == "birth" else None)
+    infant = periods.about if periods.what == "birth" else None
+    return _Found(periods, compared, nodes, who, infant, _label(conn, who), _label(conn, infant))
+
+
+def _label(conn: sa.Connection, key: int | None) -> str | None:
+    i = t.individual.c
+    row = conn.execute(sa.select(i.name, i.anim_id).where(i.individual_id == key)).first() if key else None
+    return None if row is None else row.name or row.anim_id
 
 
 def _periods(conn: sa.Connection, asked: ChangeAddress) -> Periods:
