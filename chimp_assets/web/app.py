@@ -49,6 +49,7 @@ from chimp_assets.web.api import (
 )
 from chimp_assets.web.api import individuals as individuals_api
 from chimp_assets.web.api.similar import answers as similar_api
+from chimp_assets.web.api.video import facts as video_api
 from chimp_assets.web.auth.devices import Devices, secret_of
 from chimp_assets.web.auth.hashing import Hashing
 from chimp_assets.web.auth.roles import Rung, everybody, may
@@ -76,6 +77,7 @@ from chimp_assets.web.pages.questions import screens as questions_page
 from chimp_assets.web.pages.reports import screens as reports_page
 from chimp_assets.web.pages.similar import page as similar_page
 from chimp_assets.web.pages.tables import screens as tables_page
+from chimp_assets.web.pages.video import screen as video_page
 from chimp_assets.web.readiness import Readiness
 from chimp_assets.web.wording import texts
 from chimp_assets.web.wording.sentences import translated
@@ -122,6 +124,8 @@ ROUTERS: tuple[APIRouter, ...] = (
     fairness_page.router,
     questions_page.router,
     reports_page.router,
+    video_api.router,
+    video_page.router,
     similar_api.router,
     similar_page.router,
     tables_page.router,

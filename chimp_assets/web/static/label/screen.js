@@ -108,7 +108,7 @@ function Facts({ item }) {
   ];
   return html`<p class="facts">${facts.filter(Boolean).map((fact) => html`<span key=${fact}>${fact}</span>`)}
     ${item.reason && !hiddenNow(item) && html`<span lang=${item.reason_lang}>${item.reason}</span>`}
-    ${!hiddenNow(item) && html`<a href=${`/similar?to=${item.track_id}`} target="_blank" rel="noopener">${t("label.similar")}</a>`}</p>`;
+    ${!hiddenNow(item) && html`<a href=${`/similar?to=${item.track_id}`} target="_blank" rel="noopener">${t("label.similar")}</a> <a href=${`/video/of/${item.track_id}`} target="_blank" rel="noopener">${t("label.video")}</a>`}</p>`;
 }
 
 function History() {
