@@ -13,7 +13,7 @@ JOBS ?= 3
 UV_VERSION := 0.13.9
 
 .DEFAULT_GOAL := help
-.PHONY: help eyes demo test test-cluster test-cluster-hosts test-cluster-others cluster-demo azurite redis browser up questions docs lint licences deploy-check bench archive scale lock clean
+.PHONY: help eyes demo test test-long test-cluster test-cluster-hosts test-cluster-others cluster-demo azurite redis browser up questions docs lint licences deploy-check bench archive scale lock clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1\t\2/' | expand -t 19
@@ -48,6 +48,9 @@ demo: $(READY) eyes ## the whole loop on a generated archive, with a simulated e
 # browsers. Each has one thread for arithmetic: more would wait for each other.
 test: $(VENV)/.dev azurite browser eyes ## the tests; JOBS=1 for one after the other
 	@PYTHON=$(BIN)/python .ci/test -q -n $(JOBS) --dist loadfile --no-loadscope-reorder
+
+test-long: $(VENV)/.dev azurite browser ## the tests that take half a minute each, of kinds that shorter ones show too
+	@PYTHON=$(BIN)/python .ci/test -q -n $(JOBS) --dist worksteal -m long
 
 # Hosts as network namespaces where we are root, servers of their own. Who waits until a death is noticed, or for a server
 # that is away, needs no core: the other tests run beside it.
@@ -96,7 +99,7 @@ browser:
 up: $(READY) eyes ## web UI and daemon on the home that CHIMP_HOME names (after a demo: the demo's)
 	@CHIMP_HOME=$${CHIMP_HOME:-$$(test -d chimp_home && echo chimp_home || echo demo_home)} $(BIN)/chimp up
 
-questions: $(READY) ## write the answers of a finished demo into docs/research/questions.md; HOME_OF_DEMO=folder for another one
+questions: $(READY) ## write the answers of a finished demo into docs/research/questions/; HOME_OF_DEMO=folder for another one
 	@$(BIN)/python -m documentation.questions $(or $(HOME_OF_DEMO),demo_home)
 
 docs: $(READY) ## write docs/reference (settings, commands, HTTP, asset graph) from the code

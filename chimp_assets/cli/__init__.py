@@ -24,6 +24,7 @@ from chimp_assets.cli import (
     loop,
     promise,
     questions,
+    tables,
     times,
     up,
     users,
@@ -55,6 +56,7 @@ for noun, group in {
     "detector": detectors,
     "drift": drift,
     "promise": promise,
+    "tables": tables,
 }.items():
     app.add_typer(group.app, name=noun, rich_help_panel="Groups of commands")
 

@@ -24,11 +24,12 @@ def query(
     name: Annotated[str | None, typer.Argument(help="Name of a question; without it, list them all.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="A parameter, as name=value.", metavar="N=V")] = None,
     csv: Annotated[Path | None, typer.Option("--csv", help="Write the answer to this CSV file.")] = None,
+    plot: Annotated[Path | None, typer.Option("--plot", help="Draw the answer into this SVG file.")] = None,
     json: Json = False,
 ) -> None:
     """Ask the database a question of the cookbook (sql/queries): who was seen where, when and with whom."""
     from chimp_assets.console.questions import show_answer, show_questions
-    from chimp_assets.insight.questions import QuestionError, ask, parameters_of, questions, write_csv
+    from chimp_assets.insight.questions import QuestionError, ask, parameters_of, questions, write_csv, write_picture
 
     if name is None:
         known = questions()
@@ -39,16 +40,16 @@ def query(
         raise QuestionError(" ".join(found.unknown), "See chimp individuals list, or chimp query for the parameters.")
     if csv is not None:
         write_csv(found, csv)
+    if plot is not None:
+        write_picture(found, plot)
 
     def fields() -> dict[str, Any]:
         rows = {} if csv else {"rows": found.as_records()}
         return {"question": name, "parameters": found.parameters, "n_rows": len(found.rows), **rows}
 
-    answer(
-        json,
-        fields,
-        f"{len(found.rows):,} rows written to {csv}." if csv is not None else partial(show_answer, found),
-    )
+    written = [f"{len(found.rows):,} rows written to {csv}."] if csv is not None else []
+    written += [f"Drawn in {plot}."] if plot is not None else []
+    answer(json, fields, " ".join(written) if written else partial(show_answer, found))
 
 
 @app.command()

@@ -6,7 +6,8 @@ Belongs here: reading the header of a query file, checking parameters, running t
 A header is the comment in front of a query: its first line is the question; after `Parameters:` each line is `name type
 = default: meaning`. The type is text, integer or number; without a default the parameter is required. The meaning
 begins with `AnimID` if it names an individual, with `one camera` if it names a camera, and lists allowed words in
-quotes if they are few. Such texts match in any case, individuals also by alias or name.
+quotes if they are few. Such texts match in any case, individuals also by alias or name. A line `Chart: ...` says how
+an answer is drawn (`question_pictures`), a line `Topic: ...` with which others it stands.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,18 +23,23 @@ from typing import Any
 import sqlalchemy as sa
 
 from chimp_assets.database.connection.engine import Database
+from chimp_assets.database.connection.time_limits import at_most
 from chimp_assets.database.csv_cells import GuardedWriter
 from chimp_assets.database.people.lookup import individual_called, nearest_individual
 from chimp_assets.database.people.names import key_of
 from chimp_assets.database.schema import individual, video
 from chimp_assets.database.upkeep.views import in_words_of, load_query, query_names
 from chimp_assets.errors import ChimpError
+from chimp_assets.insight.question_pictures import Chart, chart_of, picture
+from chimp_assets.insight.svg import on_white
 
 _PARAMETER = re.compile(r"(?P<name>[a-z_]+) (?P<kind>text|integer|number)(?: = (?P<default>[^:]+))?: (?P<what>.+)")
 _NULL = "null"
 _INDIVIDUAL = "AnimID"
 _CAMERA = "one camera"
 _FEW = 10
+TOPICS = ("presence", "company", "families", "trust")
+"""Who is seen where and when; with whom; mothers and kin; how far to trust it."""
 
 
 class QuestionError(ChimpError):
@@ -50,6 +57,21 @@ class Parameter:
     default: str | int | float | None = None
 
     @property
+    def of(self) -> str | None:
+        """What it names: 'individual', 'camera', or None."""
+        if self.kind != "text":
+            return None
+        return (
+            "individual" if self.what.startswith(_INDIVIDUAL) else "camera" if self.what.startswith(_CAMERA) else None
+        )
+
+    @property
+    def choices(self) -> list[str]:
+        """The words that are allowed, where they are few."""
+        words = re.findall(r"'([a-z0-9_]+)'", self.what) if self.kind == "text" and self.of is None else []
+        return words if len(words) > 1 else []
+
+    @property
     def usage(self) -> str:
         """As a person writes it: `limit=10`, `camera=null`, or `child=TEXT` if required."""
         if self.required:
@@ -59,18 +81,23 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Question:
-    """A query of the cookbook. asks: the question, one line; statement: SQL with `:name` parameters."""
+    """A query of the cookbook. asks: the question, one line; statement: SQL with `:name` parameters; about: what its
+    header says beside; topic: one of TOPICS; chart: how its answer is drawn, None where a table says it best.
+    """
 
     name: str
     asks: str
     parameters: tuple[Parameter, ...]
     statement: str
+    about: str = ""
+    topic: str = "presence"
+    chart: Chart | None = None
 
 
 @dataclass(frozen=True)
 class Answer:
     """The answer of the database. parameters: as bound; unknown: a sentence for each parameter that names no known
-    individual, camera or choice.
+    individual, camera or choice; cut: there are more rows than were wanted.
     """
 
     question: Question
@@ -78,10 +105,16 @@ class Answer:
     columns: list[str]
     rows: list[tuple[Any, ...]]
     unknown: list[str] = field(default_factory=list)
+    cut: bool = False
 
     def as_records(self) -> list[dict[str, Any]]:
         """The rows as dictionaries by column name, for example for `pandas.DataFrame(answer.as_records())`."""
         return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
+
+    def as_picture(self) -> str | None:
+        """The answer as an SVG; None where the question has no picture, or the answer nothing to draw."""
+        chart = self.question.chart
+        return None if chart is None else picture(chart, self.question.asks, self.as_records())
 
 
 def questions() -> list[Question]:
@@ -98,23 +131,46 @@ def question(name: str) -> Question:
         raise QuestionError(f"There is no question {name!r}.", f"{hint}`chimp query` lists them all.")
     statement = load_query(name)
     header = [line.removeprefix("--").strip() for line in statement.splitlines() if line.startswith("--")]
-    found = (_PARAMETER.fullmatch(line) for line in _of_parameters(header))
-    return Question(name, header[0], tuple(_parameter(match) for match in found if match), statement)
+    of_parameters = _of_parameters(header)
+    found = (_PARAMETER.fullmatch(line) for line in of_parameters)
+    no_words = (*of_parameters, "Parameters:", "Parameters: none")
+    beside = [line for line in header[1:] if line not in no_words and not line.startswith(("Chart: ", "Topic: "))]
+    topic = next((line.removeprefix("Topic: ") for line in header if line.startswith("Topic: ")), TOPICS[0])
+    about = " ".join(" ".join(beside).split())
+    return Question(
+        name, header[0], tuple(_parameter(match) for match in found if match), statement, about, topic, chart_of(header)
+    )
 
 
-def ask(db: Database, name: str, parameters: Mapping[str, Any] | None = None) -> Answer:
+def ask(
+    db: Database,
+    name: str,
+    parameters: Mapping[str, Any] | None = None,
+    *,
+    most_rows: int | None = None,
+    most_seconds: float | None = None,
+) -> Answer:
     """The answer to a question, in a read transaction.
 
     parameters: by name. Text is converted to the type of the parameter, `null` to None; others have their defaults.
-    An individual may be given by code, alias or name, in any case.
-    Raises QuestionError for an unknown question or parameter, a missing one, or a value of another type.
+    An individual may be given by code, alias or name, in any case. most_rows: the answer is cut there.
+    Raises QuestionError for an unknown question or parameter, a missing one, or a value of another type, and
+    TooSlowError where the database needs more than most_seconds.
     """
     asked = question(name)
     bound = _bind(asked, parameters or {})
     with db.read() as conn:
         unknown = _resolve(conn, asked, bound, set(parameters or {}))
-        result = conn.execute(sa.text(in_words_of(db.dialect, asked.statement)), bound)
-        return Answer(asked, bound, list(result.keys()), [tuple(row) for row in result], unknown)
+        with at_most(conn, most_seconds) if most_seconds is not None else nullcontext():
+            result = conn.execute(sa.text(in_words_of(db.dialect, asked.statement)), bound)
+            rows = [tuple(row) for row in (result if most_rows is None else result.fetchmany(most_rows + 1))]
+        cut = most_rows is not None and len(rows) > most_rows
+        return Answer(asked, bound, list(result.keys()), rows[:most_rows], unknown, cut)
+
+
+def camera_names(conn: sa.Connection) -> list[str]:
+    """The cameras that a parameter may name, sorted."""
+    return sorted(camera for camera in conn.scalars(sa.select(video.c.camera).distinct()) if camera)
 
 
 def parameters_of(texts: list[str]) -> dict[str, str]:
@@ -139,6 +195,22 @@ def write_csv(answer: Answer, file: Path) -> None:
             writer.writerow(answer.columns)
             for row in answer.rows:
                 writer.writerow(row)
+    except OSError as error:
+        raise QuestionError(f"{file} cannot be written: {error.strerror}.", "Name another file.") from None
+
+
+def write_picture(answer: Answer, file: Path) -> None:
+    """The answer as an SVG. Raises QuestionError if the question has none, there is nothing to draw, or it cannot be
+    written.
+    """
+    if answer.question.chart is None:
+        drawn = ", ".join(one.name for one in questions() if one.chart is not None)
+        raise QuestionError(f"The question {answer.question.name} has no picture.", f"There is one of {drawn}.")
+    drawn_as = answer.as_picture()
+    if drawn_as is None:
+        raise QuestionError("The answer has nothing to draw.", "Ask with other parameters, or look at the rows.")
+    try:
+        file.write_text(on_white(drawn_as), encoding="utf-8")
     except OSError as error:
         raise QuestionError(f"{file} cannot be written: {error.strerror}.", "Name another file.") from None
 
@@ -186,19 +258,17 @@ def _resolve(conn: sa.Connection, asked: Question, bound: dict[str, Any], given:
 
 def _known_as(conn: sa.Connection, parameter: Parameter, text: str) -> tuple[str | None, str | None]:
     """(known value, None), or (None, sentence why it is unknown); (None, None) if any text is allowed."""
-    if parameter.what.startswith(_INDIVIDUAL):
+    if parameter.of == "individual":
         called = individual_called(conn, text, by_name=True)
         if called is None:
             near = nearest_individual(conn, text)
             return None, f"There is no individual {text!r}." + (f" Did you mean {near}?" if near else "")
         i = individual.c
         return str(conn.scalar(sa.select(i.anim_id).where(i.individual_id == called.root_id))), None
-    if parameter.what.startswith(_CAMERA):
-        cameras = [c for c in conn.scalars(sa.select(video.c.camera).distinct()) if c]
-        return _chosen(text, cameras, f"There is no camera {text!r}")
-    words = re.findall(r"'([a-z0-9_]+)'", parameter.what)
-    if len(words) > 1:
-        return _chosen(text, words, f"{parameter.name} is not {text!r}")
+    if parameter.of == "camera":
+        return _chosen(text, camera_names(conn), f"There is no camera {text!r}")
+    if parameter.choices:
+        return _chosen(text, parameter.choices, f"{parameter.name} is not {text!r}")
     return None, None
 
 

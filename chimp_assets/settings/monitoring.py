@@ -47,6 +47,7 @@ class MonitoringSettings(Section):
         None, description="who signs in there, with the password in CHIMP_ALERT_MAIL_PASSWORD; not set: nobody does"
     )
     message_language: Literal["en", "fr"] = Field("en", description="of webhook and mail")
+    reports_kept: int = Field(60, ge=1, description="reports of the archive that are kept, one a day, the newest")
     message_gap_min: float = Field(
         60.0, ge=0, description="minutes after a message in which new alerts are collected for one next message"
     )

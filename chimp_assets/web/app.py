@@ -31,6 +31,8 @@ from chimp_assets.home import Home
 from chimp_assets.insight.association.layout import FOLDER as LAYOUTS
 from chimp_assets.insight.association.layout import StoredLayouts
 from chimp_assets.insight.association.network_cache import NetworkCache
+from chimp_assets.insight.similar.places import Places
+from chimp_assets.vision.embedding.search_index.living import LivingIndex
 from chimp_assets.web.api import (
     administration,
     boxes,
@@ -46,6 +48,7 @@ from chimp_assets.web.api import (
     signing,
 )
 from chimp_assets.web.api import individuals as individuals_api
+from chimp_assets.web.api.similar import answers as similar_api
 from chimp_assets.web.auth.devices import Devices, secret_of
 from chimp_assets.web.auth.hashing import Hashing
 from chimp_assets.web.auth.roles import Rung, everybody, may
@@ -66,6 +69,9 @@ from chimp_assets.web.pages import fairness as fairness_page
 from chimp_assets.web.pages import home as home_page
 from chimp_assets.web.pages import individuals, label, network, oidc, sign_in, together
 from chimp_assets.web.pages import review as review_page
+from chimp_assets.web.pages.questions import screens as questions_page
+from chimp_assets.web.pages.similar import page as similar_page
+from chimp_assets.web.pages.tables import screens as tables_page
 from chimp_assets.web.readiness import Readiness
 from chimp_assets.web.wording import texts
 from chimp_assets.web.wording.sentences import translated
@@ -77,6 +83,8 @@ STATIC = HERE / "static"
 RETRY_AFTER_S = 2
 PICTURES = Path("cache") / "pictures"
 """In the home: pictures cut on request. May be deleted at any time."""
+VECTORS = Path("cache") / "search"
+"""In the home: vectors of tracks as they are searched. May be deleted at any time."""
 
 # All routers. A new screen is a file in `pages` and a line here.
 ROUTERS: tuple[APIRouter, ...] = (
@@ -105,6 +113,11 @@ ROUTERS: tuple[APIRouter, ...] = (
     administration_page.router,
     drift_page.router,
     fairness_page.router,
+    questions_page.router,
+    similar_api.router,
+    similar_page.router,
+    tables_page.router,
+    tables_page.api,
 )
 
 
@@ -155,6 +168,8 @@ def create_app(home: Home, options: Options | None = None) -> FastAPI:
     cache = PictureCache(settings.home / PICTURES, settings.web.pictures_mb * 1_000_000)
     app.state.faces = Faces(home, app.state.db, cache, app.state.metrics)
     app.state.networks = NetworkCache()
+    app.state.similar = LivingIndex(app.state.db, lambda: home.store, settings.home / VECTORS)
+    app.state.similar_places = Places(app.state.db.read)
     app.state.exporting = threading.Lock()
     app.state.layouts = StoredLayouts(lambda: home.store, settings.home / LAYOUTS)
     app.state.static_version = version_of(STATIC)

@@ -180,7 +180,7 @@ def test_from_azure_to_azure_gives_the_rows_and_bytes_of_a_folder(server, undist
     assert not [1 for _, _, status in requests if status >= 500]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_service_that_pauses_in_the_middle_is_waited_for(server, expected, tmp_path):
     folder = _new_home(tmp_path / "home")
     run = _start(folder, _ARCHIVE, _STORE)
@@ -243,6 +243,7 @@ def test_a_sas_that_expires_in_the_middle_is_one_sentence_and_the_next_sas_goes_
     _as_expected(folder, expected)
 
 
+@pytest.mark.long
 def test_a_store_that_may_only_be_read_is_one_sentence_and_no_video_fails(server, expected, tmp_path):
     folder = _new_home(tmp_path / "home")
     environment = {**_STORE, "AZURE_STORAGE_ACCOUNT_KEY": ""}
@@ -255,6 +256,7 @@ def test_a_store_that_may_only_be_read_is_one_sentence_and_no_video_fails(server
     _as_expected(folder, expected)
 
 
+@pytest.mark.long
 def test_an_archive_container_that_is_removed_retires_nothing(server, undisturbed, tmp_path):
     folder = _new_home(tmp_path / "home")
     done = _ingest(folder, _ARCHIVE, _STORE)

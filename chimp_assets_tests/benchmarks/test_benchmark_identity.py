@@ -75,7 +75,7 @@ def test_the_interval_of_splits_that_share_crops_is_wider_than_that_of_independe
     assert high - low == pytest.approx(2 * 2.776 * values.std(ddof=1) / np.sqrt(5), rel=1e-3)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_it_ends_with_one_line_that_holds_every_number_with_its_interval(folder, capsys):
     """A run of a quarter of an hour that ends without its numbers is lost."""
     assert main(["--crops", str(folder / "crops.csv"), "--json", "--splits", "2", "--minutes", "0.01"]) == 0

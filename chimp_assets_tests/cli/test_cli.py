@@ -422,6 +422,9 @@ def test_a_question_is_listed_asked_and_written(chimp, tmp_path):
     code, said, _ = chimp("query", "last_seen", "--csv", str(file))
     assert code == 0
     assert file.read_text().startswith("place,anim_id,")
+    code, _, complained = chimp("query", "last_seen", "--plot", str(tmp_path / "answer.svg"))
+    assert code == 2
+    assert "nothing to draw" in complained
 
 
 def test_a_wrong_question_names_the_right_one(chimp):

@@ -74,6 +74,7 @@ def test_an_ingest_ends_with_a_queue_and_names_what_it_could_not_read(undisturbe
     assert found["embedding_file"]
 
 
+@pytest.mark.long
 def test_the_same_archive_gives_the_same_rows_in_another_home(undisturbed, archive, tmp_path):
     """Frames, tracks and the plan are a function of archive and seed; two institutes must be able to compare."""
     other = _new_home(tmp_path / "other")

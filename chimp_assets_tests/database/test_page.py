@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -173,3 +175,24 @@ def _pretend_pictures(db: Database, track_ids: list[int]) -> None:
                         frame_no=1, created_at=sa.func.current_timestamp(),
                     )
                 )  # fmt: skip
+
+
+def test_servers_that_start_at_once_make_one_administrator(db: Database) -> None:
+    """Each inserted `admin`, so that all but one ended; or the password that was printed first was void at once."""
+    servers = 4
+    ready = threading.Barrier(servers)
+
+    def start(_: int) -> str | None:
+        own = Database(db.url)
+        ready.wait()
+        try:
+            return accounts.first_admin(own)
+        finally:
+            own.dispose()
+
+    with ThreadPoolExecutor(servers) as pool:
+        made = [password for password in pool.map(start, range(servers)) if password is not None]
+    assert len(made) == 1
+    account = accounts.verify(db, "admin", made[0])
+    assert account is not None
+    assert account.role == "admin"

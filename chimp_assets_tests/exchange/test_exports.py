@@ -17,7 +17,7 @@ from chimp_assets.database.files.whole_file import FileWriteError, write_rows
 from chimp_assets.exchange.exports import export, exports
 from chimp_assets.exchange.exports.export import Export, ExportError, ExportRequest, write_export
 from chimp_assets.insight.association.network import network
-from chimp_assets.insight.association.together import Scope
+from chimp_assets.insight.association.scope import Scope
 from chimp_assets.settings import Settings
 from chimp_assets_tests.database.study_database import make_study, write_study
 

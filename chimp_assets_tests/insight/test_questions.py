@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,17 @@ from chimp_assets.database.individuals.aliases import add_alias
 from chimp_assets.database.individuals.batch import Terms
 from chimp_assets.database.individuals.biographies import upsert_individuals
 from chimp_assets.database.individuals.merges import merge_individuals
-from chimp_assets.insight.questions import Answer, QuestionError, ask, parameters_of, question, questions, write_csv
+from chimp_assets.insight.questions import (
+    TOPICS,
+    Answer,
+    QuestionError,
+    ask,
+    parameters_of,
+    question,
+    questions,
+    write_csv,
+    write_picture,
+)
 from chimp_assets.settings import shipped_file
 from chimp_assets_tests.database.field_study import Study
 from chimp_assets_tests.database.study_database import make_study, write_study
@@ -39,6 +50,7 @@ def study(db: Database, tmp_path: Path) -> tuple[Database, Study]:
 def test_every_question_is_answered(study: tuple[Database, Study]) -> None:
     """A query that one database refuses, or that finds nothing where there is something, is a promise broken."""
     db, _ = study
+    upsert_individuals(db, [{"anim_id": "XX", "mom_id": "G2"}])  # so that G1 has a grandchild
     for name in NAMES:
         answer = ask(db, name, ASKED.get(name))
         assert bool(answer.rows) == (name not in WITHOUT_ROWS), name
@@ -85,6 +97,59 @@ def test_answers_are_those_of_counting(study: tuple[Database, Study]) -> None:
     assert len(answer.rows) == sum(made.problems().values())
     answer = ask(db, "effort_by_camera")
     assert sum(row["silent_days"] for row in answer.as_records()) == sum(r[0] == 0 for r in made.effort().values())
+
+
+def test_shares_and_firsts_are_those_of_counting(study: tuple[Database, Study]) -> None:
+    """Shares have a denominator: days in the study, its own videos, company with and without a name."""
+    db, made = study
+    sightings, of = made.sightings(), {v.video_id: v for v in made.videos}
+    seen = {
+        name: {of[v].day for n, v in sightings if n == name and made.lives[n].alive(of[v].day)} for name, _ in sightings
+    }
+    shares = {n: len(days) / sum(made.lives[n].alive(d) for d in made.days) for n, days in seen.items() if days}
+    found = ask(db, "residency").as_records()
+    assert {row["anim_id"]: row["share_of_days"] for row in found} == pytest.approx(shares)
+    assert all(0 <= row["low"] <= row["share_of_days"] <= row["high"] <= 1 for row in found)
+    curve = ask(db, "known_after_days").as_records()
+    first = sorted(min(days) for days in seen.values() if days)
+    assert [row["n_known"] for row in curve] == [sum(f <= d for f in first) for d in sorted(set(first))]
+    assert [made.days[row["n_days"] - 1] for row in curve] == sorted(set(first))
+    gaps = {n: [(b - a).days for a, b in pairwise(sorted(days))] for n, days in seen.items() if len(days) > 1}
+    found = ask(db, "time_between_sightings").as_records()
+    assert {r["anim_id"]: (r["n_gaps"], r["longest_days"]) for r in found} == {
+        n: (len(g), max(g)) for n, g in gaps.items()
+    }
+
+    alone: dict[str, list[int]] = {}
+    for (rule, _), (names, nameless) in made.groups().items():
+        for name in names if rule == "video" else ():
+            alone.setdefault(name, []).append(int(len(names) == 1 and nameless == 0))
+    found = ask(db, "seen_alone").as_records()
+    assert {r["anim_id"]: (r["n_videos"], r["n_alone"]) for r in found} == {
+        n: (len(a), sum(a)) for n, a in alone.items()
+    }
+    cameras = {(n, of[v].site, of[v].camera) for n, v in sightings}
+    found = ask(db, "home_range").as_records()
+    assert {(r["anim_id"], r["site"], r["camera"]) for r in found} == cameras
+    assert sum(r["share_of_its_videos"] for r in found) == pytest.approx(len({n for n, _ in sightings}))
+    (birth,) = ask(db, "inter_birth_intervals").as_records()
+    assert (birth["mother"], birth["elder"], birth["younger"]) == ("FF", "FD", "FI")
+    assert birth["interval_y"] == pytest.approx((made.lives["FI"].born - made.lives["FD"].born).days / 365.25)  # type: ignore[operator]
+
+
+def test_pairs_of_a_question_are_those_of_the_indices(study: tuple[Database, Study]) -> None:
+    """Ties of males and those who never met are chosen from everybody's; a condition too many hides a pair."""
+    db, made = study
+    dyads = {(a, b): row for (rule, period, a, b), row in made.dyads().items() if (rule, period) == ("day", "all")}
+    sex = {name: life.sex for name, life in made.lives.items()}
+    met = {pair for pair, row in dyads.items() if row[0] > 0 and {sex[name] for name in pair} == {"M"}}
+    found = ask(db, "ties_among", {"group_rule": "day"}).as_records()
+    assert {(r["anim_id_a"], r["anim_id_b"]) for r in found} == met
+    never = {pair for pair, r in dyads.items() if r[0] == 0 and r[1] + r[3] >= 2 and r[2] + r[3] >= 2}
+    found = ask(db, "never_together", {"limit": 100}).as_records()
+    assert {(r["anim_id_a"], r["anim_id_b"]) for r in found} == never
+    kin = ask(db, "ties_by_kin", {"group_rule": "day"}).as_records()
+    assert sum(row["n_pairs"] for row in kin) == sum(row[-1] is not None for row in dyads.values())
 
 
 def test_a_network_before_and_after_a_birth(study: tuple[Database, Study]) -> None:
@@ -205,7 +270,32 @@ def test_an_answer_is_a_csv_file(sqlite_db: Database, tmp_path: Path) -> None:
         write_csv(answer, tmp_path / "nowhere" / "a.csv")
 
 
-def test_the_page_shows_every_question() -> None:
-    """docs/research/questions.md is made by `make questions`; a new question must not be missing there."""
-    page = (shipped_file("sql").parent / "docs" / "research" / "questions.md").read_text(encoding="utf-8")
-    assert [one.name for one in questions() if f"chimp query {one.name}" not in page] == []
+def test_a_picture_is_written_where_there_is_one(study: tuple[Database, Study], tmp_path: Path) -> None:
+    """`chimp query --plot`: a file, or a sentence why there is none."""
+    db, _ = study
+    write_picture(ask(db, "residency"), tmp_path / "a.svg")
+    drawn = (tmp_path / "a.svg").read_text(encoding="utf-8")
+    assert drawn.startswith("<svg ")
+    assert all(row["anim_id"] in drawn for row in ask(db, "residency").as_records())
+    with pytest.raises(QuestionError, match="has no picture"):
+        write_picture(ask(db, "implausible_sightings"), tmp_path / "b.svg")
+    with pytest.raises(QuestionError, match="nothing to draw"):
+        write_picture(ask(db, "home_range", {"individual": "nobody"}), tmp_path / "b.svg")
+    with pytest.raises(QuestionError, match="cannot be written"):
+        write_picture(ask(db, "residency"), tmp_path / "nowhere" / "b.svg")
+
+
+def test_an_answer_may_be_cut_and_says_so(study: tuple[Database, Study]) -> None:
+    db, _ = study
+    whole = ask(db, "residency")
+    assert not whole.cut
+    first = ask(db, "residency", most_rows=2, most_seconds=60)
+    assert (first.rows, first.cut) == (whole.rows[:2], True)
+    assert not ask(db, "residency", most_rows=len(whole.rows)).cut
+
+
+def test_the_pages_show_every_question_with_its_topic() -> None:
+    """`make questions` makes them; a new question must not be missing there."""
+    docs = shipped_file("sql").parent / "docs" / "research" / "questions"
+    pages = {topic: (docs / f"{topic}.md").read_text(encoding="utf-8") for topic in TOPICS}
+    assert [one.name for one in questions() if f"chimp query {one.name}" not in pages[one.topic]] == []

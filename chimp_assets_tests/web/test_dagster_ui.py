@@ -256,6 +256,7 @@ def test_half_requests_and_idle_connections_keep_nobody_out_of_the_web_ui(ui: Ui
     assert flood(f"{ui.url}/") == 401
 
 
+@pytest.mark.long
 def test_half_requests_and_idle_connections_keep_nobody_out_of_the_page_at_64_descriptors(home: Home) -> None:
     port = free_port()
     with running(home, {"page": within(64, page_arguments(port))}) as [child]:

@@ -63,9 +63,12 @@ def test_a_hundred_offline_decisions_survive_a_killed_browser(playwright, serve,
     decide_many(page, "1", OFFLINE)
     expect(page.locator(".status")).to_contain_text(f"{OFFLINE} waiting")
     assert site.annotations() == []
+    # A browser writes cookies twice a minute: whether it has done so is not asked here, and who must sign in again can.
+    signed_in = context.cookies()
     for process in processes_of(profile):
         os.kill(process, signal.SIGKILL)
     context = start()
+    context.add_cookies(signed_in)
     page = context.pages[0]
     # The link is still down: the page itself must open from the device, with the rest of the tracks.
     context.set_offline(True)

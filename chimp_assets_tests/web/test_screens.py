@@ -82,6 +82,7 @@ SCREENS = [
     Screen("one change", "/drift/1", ".contact-sheet img"),
     Screen("fairness", "/fairness", who="ada"),
     Screen("data", "/data", who="ada"),
+    Screen("a question", "/questions/residency"),
     Screen("users", "/users", who="ada"),
     Screen("users, asked again", "/users", who="ada", opens=lambda page: page.get_by_text("Disable").first.click()),
 ]

@@ -4,6 +4,9 @@
 --
 -- Parameters:
 --   metric text = top1: 'top1', 'top5', 'macro', 'unknown_auroc' or 'ece'
+--
+-- Topic: trust
+-- Chart: line value by head
 SELECT
     m.version AS head,
     m.state,

@@ -4,6 +4,9 @@
 --
 -- Parameters:
 --   scheme text = gombe: a scheme of the table age_class, gombe or chimp_and_see
+--
+-- Topic: presence
+-- Chart: bar n_sightings by age_class for sex
 SELECT
     a.sex,
     a.age_class,

@@ -5,6 +5,9 @@
 -- Parameters:
 --   camera text = null: one camera; null: any
 --
+-- Topic: presence
+-- Chart: line n_present by day
+--
 -- n_alive: individuals alive and under study. A community's attendance is a condition on comm of v_attendance.
 SELECT
     a.day,

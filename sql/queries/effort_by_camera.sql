@@ -3,6 +3,9 @@
 -- One row: a camera in a month; month is null where nobody knows the day.
 --
 -- Parameters: none
+--
+-- Topic: trust
+-- Chart: line hours_recorded by month for camera
 SELECT
     e.site,
     e.camera,

@@ -9,6 +9,8 @@
 --   min_family integer = 0: at least this many other close relatives in the frame (her other children, her mother, the father)
 --   limit integer = 10: at most this many rows
 --
+-- Topic: families
+--
 -- The picture: byte_length bytes from byte_offset of shard_uri, a JPEG. Boxes are fractions of it. Years of 365.25 days.
 SELECT
     best.place,

@@ -5,6 +5,8 @@
 -- Parameters:
 --   problem text = null: one kind of problem, as it is spelt in v_plausibility; null: all
 --   limit integer = 20: at most this many rows
+--
+-- Topic: trust
 SELECT
     ranked.place,
     ranked.problem,

@@ -4,6 +4,9 @@
 --
 -- Parameters: none
 --
+-- Topic: trust
+-- Chart: bar n_answers by relation
+--
 -- relation 'same': it was right.
 SELECT
     c.relation,

@@ -3,6 +3,9 @@
 -- One row: a person in a week (Monday to Sunday, UTC).
 --
 -- Parameters: none
+--
+-- Topic: trust
+-- Chart: line n_decisions by first_day for annotator
 SELECT
     w.annotator,
     w.annotator_role,

@@ -5,6 +5,9 @@
 -- Parameters:
 --   min_days integer = 0: at least this many calendar days unseen
 --   limit integer = 20: at most this many rows
+--
+-- Topic: presence
+-- Chart: bar days_unseen by anim_id
 SELECT
     ranked.place,
     ranked.anim_id,

@@ -7,6 +7,9 @@
 --   period text = all: a month like 2013-05, a year like 2013, or all
 --   limit integer = 20: at most this many rows
 --
+-- Topic: company
+-- Chart: bar strength by anim_id
+--
 -- strength is the sum of the simple ratio indices (sri) of an individual; mean_units the mean number of days behind one.
 SELECT
     ranked.place,

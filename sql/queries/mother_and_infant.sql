@@ -6,6 +6,9 @@
 --   infant text = FI: AnimID of the infant
 --   months integer = 120: up to this age
 --
+-- Topic: families
+-- Chart: line prop_time_together by age_months
+--
 -- Months of 30.4375 days. prop_time_together: share of its visible seconds at the same moment as its mother.
 SELECT
     m.offspring_anim_id,

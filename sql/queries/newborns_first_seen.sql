@@ -4,6 +4,8 @@
 --
 -- Parameters:
 --   max_age_years number = 5: at most this age when it was first seen
+--
+-- Topic: families
 SELECT
     f.anim_id,
     f.sex,

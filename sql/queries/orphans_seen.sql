@@ -4,6 +4,8 @@
 --
 -- Parameters:
 --   max_age_years number = null: at most this age; null: any age
+--
+-- Topic: families
 SELECT
     m.offspring_anim_id,
     m.offspring_sex,

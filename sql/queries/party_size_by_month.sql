@@ -5,6 +5,9 @@
 -- Parameters:
 --   group_rule text = day: what a party is; 'day' all at one camera on one day, or 'video' all in one video
 --
+-- Topic: company
+-- Chart: line mean_named by month
+--
 -- Nameless tracks are counted beside the named individuals, for an animal may have several.
 SELECT
     SUBSTRING(CAST(g.recorded_on AS VARCHAR(10)), 1, 7) AS month,

@@ -6,6 +6,9 @@
 --   individual text = FF: AnimID
 --   seconds number = 10: at most this far apart in one video; 0: visible at the same time
 --   limit integer = 20: at most this many rows
+--
+-- Topic: company
+-- Chart: bar n_videos by partner
 SELECT
     ranked.place,
     ranked.partner,

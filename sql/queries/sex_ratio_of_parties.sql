@@ -4,6 +4,8 @@
 --
 -- Parameters:
 --   group_rule text = video: what a party is; 'video' all in one video, or 'day' all at one camera on one day
+--
+-- Topic: company
 SELECT
     p.n_females,
     p.n_males,

@@ -4,6 +4,9 @@
 --
 -- Parameters:
 --   individual text = null: AnimID; null: everybody
+--
+-- Topic: presence
+-- Chart: line videos_per_hour by month for anim_id
 SELECT
     s.anim_id,
     s.month,

@@ -8,6 +8,8 @@
 --   seconds number = 5: at most this far apart; 0: visible at the same time
 --   limit integer = 10: at most this many rows
 --
+-- Topic: company
+--
 -- A track counts as visible from its first to its last box. gap_s is 0 where the two overlap.
 --
 -- Each individual's tracks are listed once (MATERIALIZED) and the two lists joined: by way of the view for each track of

@@ -4,6 +4,9 @@
 --
 -- Parameters:
 --   enough integer = 10: this many training tracks are enough
+--
+-- Topic: trust
+-- Chart: bar n_train_tracks by anim_id
 SELECT
     q.slice_value AS anim_id,
     i.name,

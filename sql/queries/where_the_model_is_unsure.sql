@@ -4,6 +4,8 @@
 --
 -- Parameters:
 --   limit integer = 10: at most this many rows
+--
+-- Topic: trust
 SELECT
     unsure.place,
     unsure.margin,

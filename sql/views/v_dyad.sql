@@ -2,7 +2,8 @@
 -- individuals (individual_a < individual_b) that were both alive and under study in it.
 -- The sampling unit is a day; only days count on which both were alive and under study (both_alive, of n_units days on which
 -- any camera recorded). x: days together; y_ab: both seen, apart; y_a, y_b: only the one seen.
--- group_rule: together is 'moment' visible at the same moment, 'video' in one video, 'day' in the party of one camera.
+-- group_rule: together is 'moment' visible at the same moment (tracks of both ran at once in one video, its first and last
+-- moments included, however long), 'video' in one video, 'day' in the party of one camera.
 -- sri = x / sri_denominator (x + y_ab + y_a + y_b), hwi = x / hwi_denominator (x + y_ab + (y_a + y_b) / 2); null where
 -- neither was seen (Cairns and Schwager 1987; asnipe, aninet).
 -- period_kind 'month' (period 2013-05), 'year' (2013) or 'all' (all). seconds_together counts what was at the same moment.
@@ -75,7 +76,7 @@ met_day AS (
         u.individual_b,
         u.recorded_on,
         u.month,
-        CASE WHEN SUM(u.seconds) > 0 THEN 1 ELSE 0 END AS at_once,
+        MAX(u.at_once) AS at_once,
         CASE WHEN COUNT(DISTINCT u.video) > 0 THEN 1 ELSE 0 END AS in_video,
         MAX(u.in_party) AS in_party,
         COUNT(DISTINCT u.video) AS n_videos,
@@ -89,6 +90,7 @@ met_day AS (
             CASE WHEN a.kind = 0 THEN 1 ELSE 0 END AS both_seen,
             CASE WHEN a.kind > 0 THEN 1 ELSE 0 END AS in_party,
             CASE WHEN a.kind = 2 THEN a.place END AS video,
+            CASE WHEN a.kind = 2 AND a.first_s <= b.last_s AND b.first_s <= a.last_s THEN 1 ELSE 0 END AS at_once,
             CASE
                 WHEN a.kind < 2 OR a.first_s > b.last_s OR b.first_s > a.last_s THEN CAST(0 AS FLOAT)
                 ELSE

@@ -4,7 +4,36 @@
 -- one camera. seconds_together counts what was at the same moment, whatever the rule.
 -- p_joint: that both names are right, of the best pair (null where they never met); p_a, p_b: of the best sighting of each.
 -- Covariates: sex and age of each, their kinship by the mother, whether one community had both (null: not known), and the
--- seconds of video of the day.
+-- seconds of video of the day. Who was in one community only is not looked up for each row: `lives` has that one.
+-- A row for each day and two individuals is many: ask for individuals or days, or read them as they come.
+WITH lives AS MATERIALIZED (
+    SELECT
+        i.individual_id,
+        i.sex,
+        i.mom_id,
+        i.born_day_no,
+        c.n_communities,
+        c.comm_id,
+        c.start_day,
+        c.end_day
+    FROM v_individual_day AS i
+    LEFT OUTER JOIN (
+        SELECT
+            m.individual_id,
+            COUNT(*) AS n_communities,
+            MIN(m.comm_id) AS comm_id,
+            MIN(m.start_day) AS start_day,
+            MAX(m.end_day) AS end_day
+        FROM v_membership_day AS m
+        GROUP BY m.individual_id
+    ) AS c ON c.individual_id = i.individual_id
+),
+sampling AS MATERIALIZED (
+    SELECT
+        d.day,
+        d.recorded_s
+    FROM v_sampling_day AS d
+)
 SELECT
     e.group_rule,
     e.day AS unit,
@@ -45,8 +74,8 @@ FROM (
         CASE k.group_rule WHEN 'moment' THEN d.at_once WHEN 'video' THEN d.in_video ELSE d.in_party END AS together,
         d.seconds_at_once,
         d.p_joint,
-        CASE WHEN d.seen_a = 1 THEN d.p_a END AS p_a,
-        CASE WHEN d.seen_b = 1 THEN d.p_b END AS p_b,
+        d.p_a,
+        d.p_b,
         d.seen_a,
         d.seen_b,
         a.sex AS sex_a,
@@ -58,21 +87,29 @@ FROM (
             WHEN a.mom_id = b.mom_id THEN 'maternal_siblings'
             ELSE 'other'
         END AS relation,
-        (
-            SELECT MIN(ma.comm_id)
-            FROM v_membership_day AS ma
-            WHERE ma.individual_id = d.individual_a AND d.day >= ma.start_day AND d.day <= ma.end_day
-        ) AS comm_a,
-        (
-            SELECT MIN(mb.comm_id)
-            FROM v_membership_day AS mb
-            WHERE mb.individual_id = d.individual_b AND d.day >= mb.start_day AND d.day <= mb.end_day
-        ) AS comm_b,
+        CASE
+            WHEN a.n_communities = 1 AND d.day >= a.start_day AND d.day <= a.end_day THEN a.comm_id
+            WHEN a.n_communities > 1
+                THEN (
+                    SELECT MIN(ma.comm_id)
+                    FROM v_membership_day AS ma
+                    WHERE ma.individual_id = d.individual_a AND d.day >= ma.start_day AND d.day <= ma.end_day
+                )
+        END AS comm_a,
+        CASE
+            WHEN b.n_communities = 1 AND d.day >= b.start_day AND d.day <= b.end_day THEN b.comm_id
+            WHEN b.n_communities > 1
+                THEN (
+                    SELECT MIN(mb.comm_id)
+                    FROM v_membership_day AS mb
+                    WHERE mb.individual_id = d.individual_b AND d.day >= mb.start_day AND d.day <= mb.end_day
+                )
+        END AS comm_b,
         s.recorded_s
     FROM v_dyad_day AS d
-    INNER JOIN v_individual_day AS a ON a.individual_id = d.individual_a
-    INNER JOIN v_individual_day AS b ON b.individual_id = d.individual_b
-    INNER JOIN v_sampling_day AS s ON s.day = d.day
+    LEFT OUTER JOIN lives AS a ON a.individual_id = d.individual_a
+    LEFT OUTER JOIN lives AS b ON b.individual_id = d.individual_b
+    LEFT OUTER JOIN sampling AS s ON s.day = d.day
     CROSS JOIN (
         SELECT 'moment' AS group_rule
         UNION ALL

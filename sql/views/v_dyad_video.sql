@@ -1,7 +1,7 @@
 -- Which two individuals were in one video, how near in time, and how surely. One row: two individuals in a video
 -- (individual_a < individual_b). From tracks alone: v_together has the frames.
--- seconds_at_once: how long tracks of both ran at once, 0 where one came after the other; gap_s: seconds from the one's
--- last to the other's first box, 0 where both were there at once. p_joint: the best pair of tracks, both names right, taken
+-- seconds_at_once: how long tracks of both ran at once, 0 where one came after the other, and where nobody knows how long a
+-- frame stands for; gap_s: seconds from the one's last to the other's first box, 0 where both were there at once, and only there. p_joint: the best pair of tracks, both names right, taken
 -- as independent. human_reviewed: 1 where a person named both of one pair of tracks.
 -- Windows rather than GROUP BY, as in v_sighting.
 SELECT

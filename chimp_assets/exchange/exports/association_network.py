@@ -9,9 +9,11 @@ from chimp_assets.exchange.exports.export import Export, ExportError, ExportRequ
 
 
 def _write(request: ExportRequest, stream: BinaryIO) -> int:
-    from chimp_assets.insight.association.network import network
+    from chimp_assets.insight.association.estimates import counted
+    from chimp_assets.insight.association.network import of_counts
+    from chimp_assets.insight.association.network_estimates import network_estimates
     from chimp_assets.insight.association.network_export import graphml
-    from chimp_assets.insight.association.together import Scope
+    from chimp_assets.insight.association.scope import Scope
 
     wanted = request.selection
     by_model = wanted.min_probability if {"source", "min_probability"} & set(wanted.keys) else None
@@ -24,7 +26,8 @@ def _write(request: ExportRequest, stream: BinaryIO) -> int:
         by_model = None
     scope = Scope(since=wanted.since, until=wanted.until, probability=by_model)
     with request.read() as conn:
-        found = network(conn, scope)
+        counts = counted(conn, scope)
+        found, estimates = of_counts(conn, counts), network_estimates(conn, counts)
     edges = found.edges
     if wanted.individuals:
         keys = {key for key, _ in wanted.individuals}
@@ -33,7 +36,7 @@ def _write(request: ExportRequest, stream: BinaryIO) -> int:
     names = "verified" if by_model is None else f"model >= {by_model:g}"
     about = {"rule": "frame", "names": names, "label_seq": found.label_seq}
     request.tell(together={"rule": "frame", "names": names})
-    stream.write(graphml(found, edges, about))
+    stream.write(graphml(found, edges, about, estimates))
     return len(edges)
 
 

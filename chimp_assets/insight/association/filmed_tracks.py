@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from chimp_assets.database import schema as t
 from chimp_assets.database.individuals.merges import as_merged, merged_ids
 from chimp_assets.database.labels.kinds import NAMING_KINDS
-from chimp_assets.insight.association.together import Scope
+from chimp_assets.insight.association.scope import Scope
 from chimp_assets.insight.individuals.named_tracks import named_track
 from chimp_assets.loop.pool import located
 

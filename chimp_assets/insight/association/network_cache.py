@@ -8,14 +8,24 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
 from chimp_assets.database import schema as t
+from chimp_assets.insight.association.estimates import Counted, counted
 from chimp_assets.insight.association.filmed_tracks import FilmedTracks, filmed_tracks
-from chimp_assets.insight.association.network import Network, network
-from chimp_assets.insight.association.together import Scope
+from chimp_assets.insight.association.network import Network, of_counts
+from chimp_assets.insight.association.network_estimates import NetworkEstimates, network_estimates
+from chimp_assets.insight.association.scope import Scope
+
+
+@dataclass
+class _Kept:
+    counted: Counted
+    network: Network
+    estimates: NetworkEstimates | None = None
 
 
 class NetworkCache:
@@ -26,16 +36,31 @@ class NetworkCache:
     def __init__(self, most: int = 8, seconds: float = 300.0) -> None:
         self._most, self._seconds = most, seconds
         self._lock = threading.Lock()
-        self._found: dict[tuple[Any, ...], tuple[float, Network]] = {}
+        self._found: dict[tuple[Any, ...], tuple[float, _Kept]] = {}
         self._filmed: tuple[float, tuple[Any, ...], FilmedTracks | None] = (0.0, (), None)
 
     def network(self, conn: sa.Connection, asked: Scope) -> Network:
         """The same as `network`."""
+        return self._counted(conn, asked).network
+
+    def estimates(self, conn: sa.Connection, asked: Scope) -> NetworkEstimates:
+        """The same as `network_estimates`."""
+        kept = self._counted(conn, asked)
+        if kept.estimates is None:
+            kept.estimates = network_estimates(conn, kept.counted)
+        return kept.estimates
+
+    def counted(self, conn: sa.Connection, asked: Scope) -> Counted:
+        """The same as `counted`."""
+        return self._counted(conn, asked).counted
+
+    def _counted(self, conn: sa.Connection, asked: Scope) -> _Kept:
         key = (asked, *_state(conn))
         with self._lock:
-            counted, found = self._found.get(key, (0.0, None))
-        if found is None or time.monotonic() - counted > self._seconds:
-            found = network(conn, asked, self._filmed_tracks(conn))
+            at, found = self._found.get(key, (0.0, None))
+        if found is None or time.monotonic() - at > self._seconds:
+            counts = counted(conn, asked, self._filmed_tracks(conn))
+            found = _Kept(counts, of_counts(conn, counts))
             with self._lock:
                 self._found.pop(key, None)
                 self._found[key] = (time.monotonic(), found)

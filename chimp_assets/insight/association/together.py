@@ -16,42 +16,21 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cached_property
 from itertools import combinations
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
 
 from chimp_assets.database import schema as t
 from chimp_assets.database.connection.parameters import in_parts
+from chimp_assets.insight.association.scope import Scope
 from chimp_assets.insight.individuals.named_tracks import named_track
 
-Rule = Literal["frame", "clip", "minutes"]
 MAX_TOGETHER = 6
+EVERYTHING = Scope()
 TOO_FEW = 5
 """Days together below which an index is not meaningful."""
 RESAMPLES = 2_000
-
-
-@dataclass(frozen=True)
-class Scope:
-    """What is counted: rule and days. probability: least for names by the model; None: only names by persons."""
-
-    rule: Rule = "frame"
-    minutes: int = 10
-    since: date | None = None
-    until: date | None = None
-    probability: float | None = None
-
-    def narrowed(self, statement: sa.Select[Any]) -> sa.Select[Any]:
-        """A statement over `named_track` and `video`, narrowed to this scope."""
-        n, v = named_track.c, t.video.c
-        which = n.source == "person" if self.probability is None else n.probability >= self.probability
-        statement = statement.where(which)
-        if self.since is not None:
-            statement = statement.where(v.recorded_on >= self.since)
-        if self.until is not None:
-            statement = statement.where(v.recorded_on <= self.until)
-        return statement
 
 
 @dataclass(frozen=True)
@@ -59,7 +38,7 @@ class TogetherQuery:
     """Individuals and scope. keys: of two or more individuals."""
 
     keys: tuple[int, ...]
-    scope: Scope = Scope()
+    scope: Scope = EVERYTHING
 
 
 @dataclass(frozen=True)
@@ -320,11 +299,21 @@ def _in_clips(
 ) -> list[Occasion]:
     found = []
     for video_id, here in _by_video(tracks).items():
-        if {track.key for track in here} != set(keys) or (at_once and video_id not in shared):
+        if {track.key for track in here} != set(keys) or (at_once and not _at_once(keys, here)):
             continue
         first = here[0]
         found.append(Occasion(video_id, first.recorded_on, first.recorded_at, tuple(here), shared.get(video_id, [])))
     return found
+
+
+def _at_once(keys: tuple[int, ...], here: Sequence[NamedTrack]) -> bool:
+    """Whether tracks of all individuals, from first to last frame, overlap: a still is one frame, and a track goes on
+    where a box is missing."""
+    return any(
+        {other.key for other in here if other.first_frame_no <= track.first_frame_no <= other.last_frame_no}
+        >= set(keys)
+        for track in here
+    )
 
 
 def _within(

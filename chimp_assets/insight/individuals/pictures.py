@@ -15,7 +15,8 @@ from chimp_assets.database import schema as t
 from chimp_assets.database.labels.references import best_named
 from chimp_assets.insight.individuals.named_tracks import named_track
 
-PAGE = 60
+PAGE = 24
+"""Pictures that a page brings; the next ones follow when they are scrolled to."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +46,8 @@ class ReferencePhoto:
 def gallery(
     conn: sa.Connection, key: int, source: str | None = None, before: int | None = None, limit: int = PAGE
 ) -> list[TrackPicture]:
-    """The best crop of each track of an individual, newest track first. before: only older tracks; source: person or
-    model."""
+    """The best crop of each track of an individual, newest track first. before: only older tracks; source: person,
+    volunteers or model."""
     n, v, m, r = named_track.c, t.video.c, t.item_media.c, t.reference_photo.c
     asked = (
         sa.select(

@@ -39,6 +39,7 @@ class SightingSummary:
     """
 
     verified: int
+    volunteers: int
     model: int
     first: date | None
     last: date | None
@@ -80,6 +81,7 @@ def sighting_summary(conn: sa.Connection, key: int) -> SightingSummary:
     ).all()
     return SightingSummary(
         verified=sum(row.n for row in rows if row.source == "person"),
+        volunteers=sum(row.n for row in rows if row.source == "volunteers"),
         model=sum(row.n for row in rows if row.source == "model"),
         first=days[0] if days else None,
         last=days[-1] if days else None,

@@ -23,6 +23,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from chimp_assets.database.connection.bulk import insert_one
+from chimp_assets.database.connection.counters import take_numbers
 from chimp_assets.database.connection.engine import Database
 from chimp_assets.database.people.lookup import user_called
 from chimp_assets.database.people.names import key_of
@@ -38,6 +39,7 @@ LONGEST = 256
 ONE_TIME = timedelta(days=1)
 """Lifetime of a one-time password."""
 FIRST_ADMIN = "admin"
+_TURN = "first_admin"
 # Characters that are not confused when read aloud.
 _ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 
@@ -151,12 +153,14 @@ def first_account(db: Database) -> tuple[str, str] | None:
     """At the first start: makes an administrator and returns name and one-time password; later None.
 
     A start is the first if no enabled administrator can sign in with a password. An administrator with a used or
-    expired one-time password cannot. The name is `admin`, or another one if `admin` is taken in any spelling.
+    expired one-time password cannot. The name is `admin`, or another one if `admin` is taken in any spelling. Of
+    several servers that start at once one makes it, and the others wait for that.
     """
     u, now = app_user.c, datetime.now(UTC)
     password = one_time_password()
     hashed = _hasher.hash(password)
     with db.write() as conn:
+        take_numbers(conn, _TURN, 0)
         rows = conn.execute(
             sa.select(
                 u.user_id, u.name, u.role, u.disabled, u.password_hash, u.must_change, u.password_used_at,

@@ -63,7 +63,7 @@ def sightings_csv(request: Request, anim_id: str) -> Response:
 def individual(
     request: Request,
     anim_id: str,
-    source: Literal["person", "model"] | None = None,
+    source: Literal["person", "volunteers", "model"] | None = None,
     before: _Number = None,
     decided_before: _Number = None,
     merge_into: _Code = "",
@@ -89,6 +89,7 @@ def individual(
             **_preview(conn, key, merge_into.strip(), unmerge.strip()),
             "seen": seen,
             "pictures": pictures,
+            "counted": {"person": seen.verified, "volunteers": seen.volunteers, "model": seen.model},
             "decisions": decided,
             "changes": profile.biography_changes(conn, key),
         }

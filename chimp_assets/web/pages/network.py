@@ -19,10 +19,14 @@ from starlette.responses import Response
 
 from chimp_assets.database.labels.promises.threshold import USUAL, name_threshold
 from chimp_assets.insight.association.network import Edge, Network, Node, strongest
+from chimp_assets.insight.association.network_estimates import NetworkEstimates
 from chimp_assets.insight.association.network_export import EDGE_COLUMNS, edge_rows, graphml
-from chimp_assets.insight.association.together import RESAMPLES, TOO_FEW, Rule, Scope, index_of_counts
+from chimp_assets.insight.association.scope import Rule, Scope
+from chimp_assets.insight.association.together import RESAMPLES, TOO_FEW, index_of_counts
+from chimp_assets.insight.association.units import BURST_GAP, SamplingUnit, UnitError
 from chimp_assets.web.auth.roles import require
 from chimp_assets.web.charts import graph
+from chimp_assets.web.errors import WebError
 from chimp_assets.web.pages.together import MOST_MINUTES, days_of, export_query
 from chimp_assets.web.tables import csv_download, safe_name
 
@@ -35,7 +39,8 @@ A_NODE = 3
 MATRIX = 80
 PAGE = 100
 Index = Literal["sri", "hwi"]
-_ASKED_COLUMNS = ("rule", "minutes", "since", "until", "community", "names", "models", "label_seq")
+UNITS = ("day", "burst", "minutes:60", "minutes:10", "clip", "frame")
+_ASKED_COLUMNS = ("unit", "rule", "minutes", "since", "until", "community", "names", "models", "label_seq")
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,7 @@ class NetworkAddress:
     least: Annotated[float | None, Query(ge=0, le=1)] = None
     few: bool = False
     community: Annotated[str, Query(max_length=200)] = ""
+    unit: Annotated[str, Query(max_length=12)] = "day"
 
     @property
     def least_probability(self) -> float:
@@ -66,7 +72,11 @@ class NetworkAddress:
     @property
     def scope(self) -> Scope:
         """The scope of `insight`."""
-        return Scope(self.rule, self.minutes, *self.days, self.least_probability if self.names == "model" else None)
+        probability = self.least_probability if self.names == "model" else None
+        try:
+            return Scope(self.rule, self.minutes, *self.days, probability, SamplingUnit.of(self.unit))
+        except UnitError as error:
+            raise WebError(422, "malformed", f"unit: {error.sentence}", error.remedy) from None
 
     def query(self, **more: Any) -> str:
         """The query of the permanent address, without defaults."""
@@ -101,6 +111,8 @@ class NetworkAddress:
             parts["few"] = "1"
         if self.community:
             parts["community"] = self.community
+        if self.unit != "day":
+            parts["unit"] = self.unit
         return parts
 
 
@@ -125,6 +137,7 @@ class NetworkSelection:
     edges: list[Edge]
     left_out: int
     communities: list[str]
+    estimates: NetworkEstimates
 
 
 @router.get("/network")
@@ -195,7 +208,7 @@ def as_csv(request: Request, asked: Asked) -> Response:
 
     def rows() -> Iterator[Sequence[Any]]:
         about = tuple(_about(asked, found).values())
-        for row in edge_rows(found.network, edges):
+        for row in edge_rows(found.network, edges, found.estimates):
             yield (*about, *row)
 
     return csv_download("together_network", (*_ASKED_COLUMNS, *EDGE_COLUMNS), rows())
@@ -211,23 +224,25 @@ def as_graphml(request: Request, asked: Asked) -> Response:
     about = {key: "" if value is None else str(value) for key, value in _about(asked, found).items()}
     least = {"least": asked.least or 0.0, "index": asked.index, "with_too_few": asked.few}
     headers = {"Content-Disposition": f'attachment; filename="{safe_name("together_network")}.graphml"'}
-    body = graphml(some, edges, {**about, **least})
+    body = graphml(some, edges, {**about, **least}, found.estimates)
     return Response(body, media_type="application/graphml+xml", headers={**headers, "Cache-Control": "no-store"})
 
 
 def _find(request: Request, conn: sa.Connection, asked: NetworkAddress) -> NetworkSelection:
     found = request.app.state.networks.network(conn, asked.scope)
+    estimates = request.app.state.networks.estimates(conn, asked.scope)
     communities = sorted({node.community for node in found.nodes if node.community})
     nodes = {node.key: node for node in found.nodes if not asked.community or node.community == asked.community}
     inside = [edge for edge in found.edges if edge.a in nodes and edge.b in nodes]
     edges = strongest([edge for edge in inside if asked.few or not edge.too_few], asked.index)
-    return NetworkSelection(found, nodes, edges, len(inside) - len(edges), communities)
+    return NetworkSelection(found, nodes, edges, len(inside) - len(edges), communities, estimates)
 
 
 def _about(asked: NetworkAddress, found: NetworkSelection) -> dict[str, Any]:
     since, until = asked.days
     words = (
-        asked.rule, asked.minutes if asked.rule == "minutes" else None, since, until, asked.community or None,
+        asked.unit, asked.rule, asked.minutes if asked.rule == "minutes" else None, since, until,
+        asked.community or None,
         "verified" if asked.names == "verified" else f"model >= {asked.least_probability:g}",
         " ".join(f"{name} {version} (run {key})" for key, name, version in found.network.models),
         found.network.label_seq,
@@ -241,6 +256,7 @@ def _page(
     since, until = asked.days
     said = {
         "tab": tab, "asked": asked, "since": since, "until": until, "found": found, "node": found.nodes,
+        "of": found.estimates.of, "units": UNITS if asked.unit in UNITS else (*UNITS, asked.unit), "gap": BURST_GAP,
         "too_few": TOO_FEW, "resamples": RESAMPLES, "promised_on": request.state.promised_on, **more,
     }  # fmt: skip
     return request.app.state.templates.TemplateResponse(request, template, said)

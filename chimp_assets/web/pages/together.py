@@ -20,6 +20,7 @@ from starlette.responses import RedirectResponse, Response
 from chimp_assets.database import schema as t
 from chimp_assets.database.labels.promises.threshold import name_threshold
 from chimp_assets.insight.association import together as facts
+from chimp_assets.insight.association.scope import Rule, Scope
 from chimp_assets.insight.individuals import directory
 from chimp_assets.web.auth.roles import require
 from chimp_assets.web.errors import WebError
@@ -43,7 +44,7 @@ class TogetherAddress:
 
     who: list[tuple[int, str, str | None]]
     unknown: list[str]
-    rule: facts.Rule
+    rule: Rule
     minutes: int
     since: date | None
     until: date | None
@@ -56,7 +57,7 @@ class TogetherAddress:
         """The query of `insight`."""
         return facts.TogetherQuery(
             tuple(key for key, _, _ in self.who),
-            facts.Scope(self.rule, self.minutes, self.since, self.until, self.p if self.names == "model" else None),
+            Scope(self.rule, self.minutes, self.since, self.until, self.p if self.names == "model" else None),
         )
 
     def query(self, **more: Any) -> str:
@@ -80,7 +81,7 @@ class _TogetherParameters:
 
     together: Annotated[str, Query(alias="with", max_length=1000)] = ""
     who: Annotated[list[str] | None, Query(max_length=20)] = None
-    rule: facts.Rule = "frame"
+    rule: Rule = "frame"
     minutes: Annotated[int, Query(ge=0, le=MOST_MINUTES)] = 10
     since: Annotated[str, Query(max_length=10)] = ""
     until: Annotated[str, Query(max_length=10)] = ""

@@ -1,5 +1,7 @@
 // Belongs here: what people change on the page of an individual: its photos and their order, "not this one", merging.
 
+import { renew } from "./gallery.js";
+
 const place = document.querySelector("[data-individual]");
 const problem = document.querySelector("[data-problem]");
 const said = document.querySelector("[data-said]");
@@ -88,7 +90,9 @@ document.addEventListener("click", async (event) => {
     if (not) return send(`${base}/not-this-one`, { track_id: Number(not) });
     return send("/api/events", { events: [{ annotation_id: crypto.randomUUID?.() ?? uuid(), kind: "retract", supersedes: takeBack }] });
   });
-  if (done) location.reload();
+  const tile = button.closest("[data-picture]");
+  if (done && tile && !add) await renew(tile).catch(() => location.reload());
+  else if (done) location.reload();
 });
 
 /** Where the address is not https the browser has no randomUUID. */

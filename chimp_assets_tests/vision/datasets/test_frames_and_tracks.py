@@ -181,14 +181,15 @@ def test_an_epoch_has_every_sample_once_and_the_next_another_order(animals) -> N
     assert len(set(mixed)) >= 3
 
 
-@pytest.mark.parametrize("context", ["fork", "spawn"])
-def test_workers_and_ranks_together_deliver_every_sample_once(animals, context: str) -> None:
-    """Connections that are shared after a fork give one worker the rows of another."""
+@pytest.mark.parametrize(("context", "workers"), [("fork", 2), ("spawn", 1)])
+def test_workers_and_ranks_together_deliver_every_sample_once(animals, context: str, workers: int) -> None:
+    """Connections that are shared after a fork give one worker the rows of another. A worker that is spawned loads
+    PyTorch anew: one for each rank."""
     dataset = frames_of(animals, targets="none")
     found: list[tuple[int, int]] = []
     for rank in range(2):
         stream = dataset.stream(seed=5, mix_bytes=MIX).shared(rank, 2)
-        loader = DataLoader(stream, batch_size=7, num_workers=2, collate_fn=list, multiprocessing_context=context)
+        loader = DataLoader(stream, batch_size=7, num_workers=workers, collate_fn=list, multiprocessing_context=context)
         found += [key for batch in loader for key in keys_of(batch)]
     assert sorted(found) == [dataset.key(i) for i in range(len(dataset))]
 

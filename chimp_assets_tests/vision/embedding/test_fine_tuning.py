@@ -295,6 +295,7 @@ def node(settings, folder, monkeypatch):
     return settings.model_copy(update={"home": folder})
 
 
+@pytest.mark.long
 def test_a_training_killed_on_one_node_goes_on_at_another_from_the_store(home, named, tmp_path, monkeypatch):
     """What a lost node alone has kept is lost, and every preemption begins anew."""
     settings, _, training_set_id = named
@@ -375,6 +376,7 @@ def free_ports(n):
     return ports
 
 
+@pytest.mark.long
 def test_two_ranks_on_two_nodes_learn_the_weights_of_two_ranks_on_one(home, named, tmp_path):
     """A node that waits for a file of another waits for ever, and one that learns from less spoils the weights."""
     _, _, training_set_id = named

@@ -271,6 +271,7 @@ torch.save(one.state_dict(), f"{sys.argv[1]}/rank{ranks.rank}.pt")
 """
 
 
+@pytest.mark.long
 def test_two_processes_of_torchrun_learn_what_one_learns(tmp_path):
     """Ranks that drift apart, or that each write the checkpoint, spoil a training in silence."""
     (tmp_path / "two.py").write_text(RANKS)

@@ -17,11 +17,13 @@ from pathlib import Path
 from typing import Any, cast
 
 from chimp_assets.database.csv_cells import GuardedWriter
-from chimp_assets.exchange.exports.export import Export, ExportOption, ExportRequest
+from chimp_assets.exchange.exports.export import Export, ExportError, ExportOption, ExportRequest
 from chimp_assets.exchange.exports.pieces.animals import individuals_in, place_of
 from chimp_assets.exchange.exports.pieces.lives import StudyLife, lives_of
 from chimp_assets.exchange.exports.pieces.times import day_of, in_utc, unix_s
 from chimp_assets.exchange.exports.social.groups import GROUP_RULES, AnimalGroup, GroupRule, groups
+from chimp_assets.exchange.exports.social.misnaming import README, write_misnaming
+from chimp_assets.exchange.exports.social.pairs import unit_of
 
 MOST_CELLS = 50_000_000
 """A wider matrix is left out: 100 MB as text, and gigabytes in R, which makes it from memberships.csv where it must."""
@@ -56,6 +58,16 @@ network <- get_network(gbi, association_index = "SRI", times = groups$time, ente
 
 # ANTs: library(ANTs); df.to.gbi(memberships, scan = "group_id", id = "anim_id")
 # Only sure names: memberships[memberships$probability >= 0.9, ]
+# A weight instead of 0 and 1:
+# gbi[cbind(as.character(memberships$group_id), memberships$anim_id)] <- memberships$probability
+```
+
+```python
+import pandas as pd
+memberships = pd.read_csv("memberships.csv")
+gbi = memberships.assign(there=1).pivot(index="group_id", columns="anim_id", values="there").fillna(0)
+sure = memberships.pivot(index="group_id", columns="anim_id", values="probability").fillna(0)
+both = gbi.T @ gbi   # groups with both; sure.T @ sure: expected, both names right; for correct() below
 ```
 """
 _WIDE = """\
@@ -83,7 +95,8 @@ def _write(request: ExportRequest, folder: Path) -> int:
             matrix.writerow(["group_id", *names])
             rows.writerow(GROUP_COLUMNS)
             members.writerow(MEMBER_COLUMNS)
-            for group in groups(conn, request.selection, rule):
+            minutes = _minutes(request.options["minutes"]) if rule == "minutes" else 0
+            for group in groups(conn, request.selection, rule, minutes, lambda n: request.count(videos_without_time=n)):
                 n_groups += 1
                 n_members += len(group.members)
                 if n_groups * len(names) <= MOST_CELLS:
@@ -92,15 +105,25 @@ def _write(request: ExportRequest, folder: Path) -> int:
                 rows.writerow(_group_row(group))
                 for row in _member_rows(group):
                     members.writerow(row)
+        write_misnaming(conn, request, folder, names)
     too_wide = n_groups * len(names) > MOST_CELLS
     if too_wide:
         wide.unlink()
     _write_individuals(folder / "individuals.csv", names, {one.anim_id: one for one in lives})
     how = _LONG.format(cells=n_groups * len(names)) if too_wide else _WIDE
-    words = {"video": "video", "day": "place and day: filmed by one camera on one day", "frame": "frame"}[rule]
-    (folder / "README.md").write_text(_README.format(rule=words, matrix=how), encoding="utf-8")
+    words = {"video": "video", "day": "place and day: filmed by one camera on one day", "frame": "frame",
+             "minutes": f"place and window of {request.options['minutes']} minutes"}[rule]  # fmt: skip
+    (folder / "README.md").write_text(_README.format(rule=words, matrix=how) + README, encoding="utf-8")
     request.count(groups=n_groups, memberships=n_members, individuals=len(names))
     return n_members
+
+
+def _minutes(text: str) -> int:
+    """Raises ExportError where it is not a number of minutes."""
+    unit = unit_of(text, "minutes")
+    if unit.kind != "minutes":
+        raise ExportError(f"{text!r} is not a number of minutes.", "Write for example minutes=10.")
+    return unit.minutes
 
 
 def _text(file: Path) -> io.TextIOWrapper:
@@ -139,7 +162,8 @@ EXPORT = Export(
     _write,
     folder=True,
     options=(
-        ExportOption("rule", "a group is everybody in one video, at one camera on one day, or in one frame", "video",
-                     GROUP_RULES),
+        ExportOption("rule", "a group is everybody in one video, at one camera on one day or within some minutes of "
+                     "the clock, or in one frame", "video", GROUP_RULES),
+        ExportOption("minutes", "how many minutes, where the rule is minutes", "10"),
     ),
 )  # fmt: skip

@@ -7,7 +7,7 @@ Belongs here: v_gbi and v_group for a selection, group by group in bounded memor
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import groupby
@@ -21,9 +21,9 @@ from chimp_assets.exchange.exports.pieces.animals import animals, seconds_of_a_f
 from chimp_assets.exchange.exports.pieces.times import at
 from chimp_assets.exchange.exports.selection import Selection
 
-GroupRule = Literal["video", "day", "frame"]
-GROUP_RULES = ("video", "day", "frame")
-"""All in one video; at one camera on one day; in one frame."""
+GroupRule = Literal["video", "day", "minutes", "frame"]
+GROUP_RULES = ("video", "day", "minutes", "frame")
+"""All in one video; at one camera on one day, or in its videos of some minutes of the clock; in one frame."""
 FRAMES_OF_A_VIDEO = 4_194_304
 """group_id of a frame is video_id times this, plus frame_no, as in v_gbi."""
 
@@ -98,11 +98,20 @@ def _sighting(film: HandedVideo, mine: list[HandedTrack]) -> VideoSighting:
     )
 
 
-def groups(conn: sa.Connection, selection: Selection, rule: GroupRule) -> Iterator[AnimalGroup]:
+def groups(
+    conn: sa.Connection,
+    selection: Selection,
+    rule: GroupRule,
+    minutes: int = 0,
+    left_out: Callable[[int], None] = lambda n: None,
+) -> Iterator[AnimalGroup]:
     """Every group in which a chosen track has a name, by video or by day. Groups by day lack videos of which the day is
-    not known. Memory: the groups of one video, or the parties of one day."""
+    not known, those by minutes (of the clock, UTC) videos of which the time is not known, of which left_out is told;
+    their group_id is the smallest video_id in them. Memory: the groups of one video, or the parties of one day."""
     if rule == "day":
         return _parties(conn, selection)
+    if rule == "minutes":
+        return _parties(conn, selection, 60 * minutes, left_out)
     if rule == "frame":
         return _frames(conn, selection)
     return _videos(conn, selection)
@@ -148,8 +157,11 @@ def _party_ids(conn: sa.Connection, day: date) -> dict[tuple[str | None, str | N
     return {(row.site, row.camera): int(row.party_id) for row in rows}
 
 
-def _parties(conn: sa.Connection, selection: Selection) -> Iterator[AnimalGroup]:
-    for day, found in parties(conn, selection):
+def _parties(
+    conn: sa.Connection, selection: Selection, seconds: int = 0, left_out: Callable[[int], None] = lambda n: None
+) -> Iterator[AnimalGroup]:
+    for day, whole in parties(conn, selection):
+        found = whole if not seconds else _windows(whole, seconds, left_out)
         for party_id, films in found.items():
             members = _party_members(films)
             if not members:
@@ -166,6 +178,20 @@ def _parties(conn: sa.Connection, selection: Selection) -> Iterator[AnimalGroup]
                 max(known, default=None), members,
                 sum(one.individual_id is None for _, tracks in films for one in tracks),
             )  # fmt: skip
+
+
+def _windows(
+    found: dict[int, list[tuple[HandedVideo, list[HandedTrack]]]], seconds: int, left_out: Callable[[int], None]
+) -> dict[int, list[tuple[HandedVideo, list[HandedTrack]]]]:
+    """Parties cut into windows of the clock, by the smallest video_id of each."""
+    cut: dict[tuple[int, int], list[tuple[HandedVideo, list[HandedTrack]]]] = defaultdict(list)
+    for party_id, films in found.items():
+        for film, tracks in films:
+            if film.recorded_at is None:
+                left_out(1)
+            else:
+                cut[party_id, int(film.recorded_at.timestamp()) // seconds].append((film, tracks))
+    return {min(film.video_id for film, _ in films): films for films in cut.values()}
 
 
 def _party_members(films: list[tuple[HandedVideo, list[HandedTrack]]]) -> list[GroupMember]:

@@ -22,34 +22,38 @@ from chimp_assets.exchange.exports.pieces.animals import individuals_in
 from chimp_assets.exchange.exports.pieces.lives import YEAR, StudyLife, lives_of, relation
 from chimp_assets.exchange.exports.pieces.times import day_of
 from chimp_assets.exchange.exports.selection import Selection
-from chimp_assets.exchange.exports.social.bisonr import WORDS
+from chimp_assets.exchange.exports.social.bisonr import readme_of
+from chimp_assets.exchange.exports.social.misnaming import write_misnaming
 from chimp_assets.exchange.exports.social.pairs import (
     RULE_OPTION,
+    UNIT_OPTION,
     Effort,
     PairRule,
     PairSum,
     effort_of,
-    pair_days,
     pair_sums,
+    pair_units,
+    unit_of,
 )
 
 TIE_COLUMNS = (
     "from", "to", "outcome", "exposure", "exposure_from", "possible", "sampled_days", "recorded_h", "seconds_together",
-    "mean_p_joint", "relation", "age_diff",
+    "mean_p_joint", "expected_outcome", "relation", "age_diff",
 )  # fmt: skip
 NODE_COLUMNS = ("id", "name", "sex", "age", "mother", "enters", "leaves")
 
 _README = """\
 # Ties for STRAND
 
-Two individuals are together on a day on which they were {rule}. Every two individuals that were seen stand in
+Two individuals are together in a {unit} in which they were {rule}. Every two individuals that were seen stand in
 `ties.csv` twice, once in each direction.
 
 | column | what it is |
 |---|---|
-| `outcome` | days together |
-| `exposure` | days on which at least one of the two was seen, the same both ways: `binomial`, the simple ratio index |
-| `exposure_from` | days on which `from` was seen: `binomial`, the share of its days that `from` spends with `to` |
+| `outcome` | units ({unit}) together |
+| `expected_outcome` | the sum of `p_joint` over them: how many of them hold if each name is as sure as it says |
+| `exposure` | units in which at least one of the two was seen, the same both ways: `binomial`, the simple ratio index |
+| `exposure_from` | units in which `from` was seen: `binomial`, the share of its units that `from` spends with `to` |
 | `possible` | 0: never alive and under study at the same time, so no tie can be |
 | `sampled_days`, `recorded_h` | sampling effort: days and hours of video while both were alive and under study |
 
@@ -69,28 +73,38 @@ dat <- make_strand_data(outcome = list(Together = square("outcome")), exposure =
                         dyadic_covariates = list(Kin = kin), outcome_mode = "binomial", link_mode = "logit")
 fit <- fit_block_plus_social_relations_model(data = dat, block_regression = ~ Sex, focal_regression = ~ 1,
                                              target_regression = ~ 1, dyad_regression = ~ Kin)
+X <- square("outcome")   # for correct() below; square("expected_outcome") / X says how much rests on unsure names
+```
+
+```python
+import pandas as pd
+ties = pd.read_csv("ties.csv")
+X = ties.pivot(index="from", columns="to", values="outcome").fillna(0)   # for correct() below
 ```
 """
 
 
 def _write(request: ExportRequest, folder: Path) -> int:
     rule = cast("PairRule", request.options["rule"])
+    unit = unit_of(request.options["unit"], rule)
     request.tell(
         together=rule,
-        unit="a day on which one of the two was seen while both were alive and under study",
+        unit=f"a {unit.words} in which one of the two was seen while both were alive and under study",
         models={"ties.csv": "STRAND binomial: outcome of exposure (symmetric), or of exposure_from (directed)"},
     )
     with request.read() as conn:
         effort = effort_of(conn)
         nodes = _nodes(conn, request.selection)
-        sums = pair_sums(pair_days(conn, request.selection, rule))
+        units = pair_units(conn, request.selection, rule, unit, lambda n: request.count(videos_without_time=n))
+        sums = pair_sums(units)
+        write_misnaming(conn, request, folder, [one.anim_id for one in nodes])
     middle = effort.day_nos[len(effort.day_nos) // 2] if effort.day_nos else None
     with (folder / "individuals.csv").open("wb") as stream:
         names = {one.individual_id: one.anim_id for one in nodes}
         write_rows(stream, NODE_COLUMNS, (_node_row(one, names, middle) for one in nodes))
     with (folder / "ties.csv").open("wb") as stream:
         n = write_rows(stream, TIE_COLUMNS, _ties(nodes, sums, effort))
-    (folder / "README.md").write_text(_README.replace("{rule}", WORDS[rule]), encoding="utf-8")
+    (folder / "README.md").write_text(readme_of(_README, rule, unit), encoding="utf-8")
     request.count(ties=n, individuals=len(nodes))
     return n
 
@@ -124,7 +138,8 @@ def _tie(one: StudyLife, other: StudyLife, sums: dict[tuple[int, int], PairSum],
     overlap = one.from_day_no <= other.until_day_no and other.from_day_no <= one.until_day_no
     return [
         one.anim_id, other.anim_id, found.x, found.days, seen, int(overlap), days, round(seconds / 3600, 4),
-        round(found.seconds, 3), round(found.p_sum / found.x, 6) if found.x else None, relation(one, other),
+        round(found.seconds, 3), round(found.p_sum / found.x, 6) if found.x else None, round(found.p_sum, 6),
+        relation(one, other),
         None if older is None else round(older, 6),
     ]  # fmt: skip
 
@@ -134,5 +149,5 @@ EXPORT = Export(
     "",
     _write,
     folder=True,
-    options=(RULE_OPTION,),
+    options=(RULE_OPTION, UNIT_OPTION),
 )

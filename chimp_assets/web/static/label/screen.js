@@ -107,7 +107,8 @@ function Facts({ item }) {
     item.model && !hiddenNow(item) ? (item.compared_with ? t("label.compared", { n: item.compared_with, model: item.model.head_name }) : item.model.head_name) : t("label.no_model"),
   ];
   return html`<p class="facts">${facts.filter(Boolean).map((fact) => html`<span key=${fact}>${fact}</span>`)}
-    ${item.reason && !hiddenNow(item) && html`<span lang=${item.reason_lang}>${item.reason}</span>`}</p>`;
+    ${item.reason && !hiddenNow(item) && html`<span lang=${item.reason_lang}>${item.reason}</span>`}
+    ${!hiddenNow(item) && html`<a href=${`/similar?to=${item.track_id}`} target="_blank" rel="noopener">${t("label.similar")}</a>`}</p>`;
 }
 
 function History() {

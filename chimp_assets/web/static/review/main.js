@@ -196,6 +196,7 @@ function Pictures({ one }) {
   if (!one.item) return html`<p class="gap">${t("review.no_track")}</p>`;
   const item = { ...one.item, item_id: one.key, candidates: [] };
   return html`<${Clip} item=${item} /><${Strip} item=${item} />
+    <p><a href=${`/similar?to=${one.item.track_id}`} target="_blank" rel="noopener">${t("label.similar")}</a></p>
     ${one.more.length > 0 &&
     html`<div class="tiles" aria-label=${t("review.more_tracks")} role="group">${one.more.map((part) => html`<img key=${part.track_id} src=${part.crops[0]?.url ?? part.face} alt=${wordsOf(part)} />`)}</div>`}`;
 }

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
-from collections import defaultdict
+import re
+from collections import Counter, defaultdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,9 +15,11 @@ import sqlalchemy as sa
 
 from chimp_assets.database.connection.engine import Database
 from chimp_assets.exchange.exports import export
-from chimp_assets.exchange.exports.export import ExportRequest, write_export
+from chimp_assets.exchange.exports.export import ExportError, ExportRequest, write_export
 from chimp_assets.exchange.exports.selection import Selection
 from chimp_assets.exchange.exports.social import asnipe
+from chimp_assets.exchange.exports.social.frames import group_frame, pair_frame
+from chimp_assets.exchange.exports.social.misnaming import matrix_rows
 from chimp_assets.settings import Settings
 
 EVERY_NAME = Selection(min_probability=0.0)
@@ -151,6 +155,126 @@ def test_sums_and_ties_give_the_indices_of_the_view(
     assert compared > 10
 
 
+def test_a_moment_needs_no_length_of_a_frame(study: Database, settings: Settings, tmp_path: Path) -> None:
+    """Photographs and imported tracks have no seconds: nobody was at the same moment with anybody."""
+
+    def at_once(name: str) -> list[list[tuple[Any, ...]]]:
+        views = (
+            "SELECT anim_id_a, anim_id_b, x FROM v_dyad WHERE group_rule = 'moment' AND period_kind = 'all' AND x > 0",
+            "SELECT anim_id_a, anim_id_b, unit FROM v_dyad_event WHERE group_rule = 'moment' AND together = 1",
+        )
+        days = rows_of(written(study, "bisonr", tmp_path / name, settings, rule="moment") / "days.csv")
+        met = [(row["node_1_id"], row["node_2_id"], row["group_id"]) for row in days if row["event"] == "1"]
+        return [*(sorted(tuple(row.values()) for row in asked(study, view)) for view in views), sorted(met)]
+
+    as_filmed = at_once("filmed")
+    assert as_filmed[1] == as_filmed[2] != []
+    with study.write() as conn:
+        conn.execute(sa.text("UPDATE video SET frame_s = 0"))
+    assert at_once("without length") == as_filmed
+    with study.write() as conn:
+        conn.execute(sa.text("UPDATE video SET frame_s = NULL, duration_s = NULL"))
+    assert at_once("nothing known") == as_filmed
+
+
+def test_a_video_or_some_minutes_may_be_the_unit(study: Database, settings: Settings, tmp_path: Path) -> None:
+    """Whoever counts clips as units must get them from here, not from a sum of days."""
+    sightings = asked(study, "SELECT s.anim_id, s.video_id, v.unix_s FROM v_sighting AS s"
+                             " INNER JOIN v_video_day AS v ON v.video_id = s.video_id"
+                             " INNER JOIN v_individual_day AS i ON i.individual_id = s.individual_id"
+                             " AND v.day_no BETWEEN i.from_day_no AND i.until_day_no")  # fmt: skip
+    for text, unit in (("video", lambda row: str(row["video_id"])), ("7", lambda row: int(row["unix_s"]) // 420)):
+        seen: dict[str, set[object]] = defaultdict(set)
+        films: dict[str, set[int]] = defaultdict(set)
+        for row in sightings:
+            seen[row["anim_id"]].add(unit(row))
+            films[row["anim_id"]].add(row["video_id"])
+        of_video = {row["video_id"]: unit(row) for row in sightings}
+        folder = written(study, "bisonr", tmp_path / f"b{text}", settings, unit=text)
+        assert not (folder / "days.csv").exists()
+        units = {(row["node_1_id"], row["node_2_id"], row["group_id"]) for row in rows_of(folder / "units.csv")}
+        assert len(units) == len(rows_of(folder / "units.csv"))
+        sums = {(row["node_1_id"], row["node_2_id"]): row for row in rows_of(folder / "sums.csv")}
+        for a, b in sums:
+            assert int(sums[a, b]["event"]) == len({of_video[v] for v in films[a] & films[b]})
+            if text == "video" and all(life in ("FF", "FD", "G1") for life in (a, b)):  # there from first to last
+                assert int(sums[a, b]["duration"]) == len(seen[a] | seen[b])
+        ties = {
+            (row["from"], row["to"]): row
+            for row in rows_of(written(study, "strand", tmp_path / f"s{text}", settings, unit=text) / "ties.csv")
+        }
+        assert all(ties[pair]["outcome"] == row["event"] for pair, row in sums.items() if pair in ties)
+    folder = written(study, "asnipe", tmp_path / "a", settings, rule="minutes", minutes="7")
+    groups = {row["group_id"]: row for row in rows_of(folder / "groups.csv")}
+    windows = {(row["location"], int(float(row["time"])) // 420) for row in groups.values()}
+    assert len(windows) == len(groups) > 5
+    with study.write() as conn:
+        conn.execute(sa.text("UPDATE video SET recorded_at = NULL"))
+    of_animals = "SELECT DISTINCT video_id FROM v_track_identity WHERE status NOT IN ('not_animal', 'bad_box')"
+    for name, option in (("asnipe", {"rule": "minutes"}), ("bisonr", {"unit": "7"})):
+        folder = written(study, name, tmp_path / f"timeless {name}", settings, **option)
+        about = json.loads((folder / "about.json").read_text())
+        assert about["counts"]["videos_without_time"] == len(asked(study, of_animals))
+    for wrong in ({"unit": "0"}, {"unit": "week"}, {"unit": "10", "rule": "day"}):
+        with pytest.raises(ExportError, match="unit"):
+            written(study, "bisonr", tmp_path / "wrong", settings, **wrong)
+    with pytest.raises(ExportError, match="minutes"):
+        written(study, "asnipe", tmp_path / "wrong", settings, rule="minutes", minutes="day")
+
+
+def test_how_often_names_err_lies_beside_and_the_readme_takes_it_out(
+    study: Database, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A network of names that err is biased: the matrix of the audit must come with it, in a form that programs use."""
+    counted = asked(study, "SELECT true_id, predicted_id FROM v_audit_answer WHERE true_id IS NOT NULL")
+    for name, table in (("asnipe", "both"), ("bisonr", "X"), ("strand", "X")):
+        folder = written(study, name, tmp_path / name, settings)
+        answers = rows_of(folder / "audit_answers.csv")
+        assert sum(int(row["n"]) for row in answers) == len(counted) > 0
+        assert sum(int(row["n"]) for row in answers if row["true"] == row["named"]) == sum(
+            row["true_id"] == row["predicted_id"] for row in counted
+        )
+        matrix = rows_of(folder / "misclassification.csv")
+        assert [column for column in matrix[0]][1:-1] == [row["true"] for row in matrix]
+        for row in matrix:
+            assert sum(float(value) for key, value in row.items() if key != "true") == pytest.approx(1, abs=1e-6)
+        monkeypatch.chdir(folder)
+        said: dict[str, Any] = {}
+        for block in re.findall(r"```python\n(.*?)```", (folder / "README.md").read_text(), re.DOTALL):
+            exec(block, said)
+        observed = said[table]
+        m = said["M"].loc[observed.index, observed.index].to_numpy()
+        again = m.T @ said["correct"](observed).to_numpy() @ m
+        assert again == pytest.approx(observed.to_numpy(), abs=1e-9)
+    assert all(0 <= float(row["expected_outcome"]) <= float(row["outcome"]) for row in rows_of(folder / "ties.csv"))
+
+
+def test_frames_of_pandas_hold_what_the_files_hold(study: Database, settings: Settings, tmp_path: Path) -> None:
+    """Whoever works in Python needs no files in between."""
+    folder = written(study, "bisonr", tmp_path / "b", settings, rule="day")
+    with study.read() as conn:
+        frame = pair_frame(conn, EVERY_NAME, "day")
+        members = group_frame(conn, EVERY_NAME, "minutes", minutes=7)
+    days = rows_of(folder / "days.csv")
+    assert len(frame) == len(days)
+    assert frame["together"].sum() == sum(int(row["event"]) for row in days)
+    assert frame["p_joint"].sum() == pytest.approx(sum(float(row["p_joint"] or 0) for row in days), abs=1e-3)
+    wide = rows_of(written(study, "asnipe", tmp_path / "a", settings, rule="minutes", minutes="7") / "memberships.csv")
+    assert sorted(zip(members["group_id"], members["anim_id"], strict=True)) == sorted(
+        (int(row["group_id"]), row["anim_id"]) for row in wide
+    )
+
+
+def test_the_matrix_is_drawn_towards_the_mean_of_all() -> None:
+    """Two answers about an individual do not prove that its names are always right."""
+    counts = Counter({("A", "A"): 2, ("B", "B"): 40, ("B", "A"): 50, ("B", None): 8})
+    rows = {row[0]: row[1:] for row in matrix_rows(counts, ["A", "B", "C"])}
+    right, nobody = 42 / 100, 8 / 100
+    assert rows["C"] == pytest.approx([0.25, 0.25, right, nobody])
+    assert rows["A"][0] == pytest.approx((2 + 10 * right) / 12)
+    assert rows["B"] == pytest.approx([(50 + 2.5) / 108, (40 + 10 * right) / 108, 2.5 / 108, (8 + 10 * nobody) / 108])
+
+
 def test_a_selection_narrows_groups_and_pairs(study: Database, settings: Settings, tmp_path: Path) -> None:
     (one, other) = asked(study, "SELECT individual_id, anim_id FROM individual WHERE anim_id IN ('FF', 'TU')")
     chosen = tuple((row["individual_id"], row["anim_id"]) for row in (one, other))
@@ -167,6 +291,8 @@ def test_an_empty_database_gives_empty_tables(db: Database, settings: Settings, 
     tables = list(folder.glob("*.csv"))
     assert tables
     assert all(rows_of(file) == [] and file.read_text().strip() for file in tables)
+    (note,) = json.loads((folder / "about.json").read_text())["notes"]
+    assert "No audit track is answered" in note
 
 
 def number(text: str) -> float | None:

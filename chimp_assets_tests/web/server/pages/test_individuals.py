@@ -10,6 +10,7 @@ from chimp_assets.database import schema as s
 from chimp_assets.database.individuals.merges import merge_individuals
 from chimp_assets.database.labels.events import record_events
 from chimp_assets.insight.individuals import decisions, directory, lookalikes, pictures, sightings
+from chimp_assets.web.labelling.items import picture_url
 from chimp_assets_tests.database.world import HEAD, event, track
 
 
@@ -243,3 +244,32 @@ def test_lookalikes_are_those_the_model_takes_for_each_other(archive, client):
         assert found == [("GM", 2, 0, 0), ("FI", 0, 0, 1)]
         assert [(a.anim_id, a.taken_as) for a in lookalikes.lookalikes(conn, who["GM"])] == [("FF", 2)]
     assert "The model confuses them on 2 verified tracks" in client("lotte").get("/individual/FF").text
+
+
+def test_the_numbers_of_the_gallery_are_what_can_be_paged(archive, client):
+    """A gallery that counts other tracks than it shows hides some for ever."""
+    with archive.database.read() as conn:
+        key = key_of(conn, "FF")
+        seen = sightings.sighting_summary(conn, key)
+        counted = {"person": seen.verified, "volunteers": seen.volunteers, "model": seen.model}
+        paged = {source: len(pictures.gallery(conn, key, source, limit=1_000)) for source in counted}
+        assert counted == paged
+        assert sum(counted.values()) == len(pictures.gallery(conn, key, limit=1_000))
+    page = client("lotte").get("/individual/FF?source=model").text
+    assert f'<span class="count">{sum(counted.values())}</span>' in page
+    assert page.count("data-picture=") == counted["model"]
+    assert page.count('href="/similar?to=') == counted["model"]
+
+
+def test_each_picture_of_a_gallery_is_there_or_says_why_not(archive, client):
+    """An empty square says neither that a film is lost nor that a picture is on its way."""
+    lotte = client("lotte")
+    with archive.database.read() as conn:
+        shown = pictures.gallery(conn, key_of(conn, "FF"))
+    for one in shown:
+        answer = lotte.get(picture_url(one.track_id, one.content_hash))
+        if answer.status_code == 200:
+            assert answer.headers["content-type"] == "image/jpeg"
+        else:
+            assert answer.json()["error"]
+            assert answer.json()["remedy"]

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from datetime import date
 from itertools import combinations
 from xml.etree import ElementTree
@@ -18,7 +19,8 @@ from chimp_assets.database.labels.events import record_events
 from chimp_assets.insight.association.layout import StoredLayouts, laid_out
 from chimp_assets.insight.association.network import network
 from chimp_assets.insight.association.network_cache import NetworkCache
-from chimp_assets.insight.association.together import Scope, TogetherQuery, together
+from chimp_assets.insight.association.scope import Scope
+from chimp_assets.insight.association.together import TogetherQuery, together
 from chimp_assets_tests.database.study_database import make_study, write_study
 from chimp_assets_tests.database.world import event, track
 
@@ -155,7 +157,7 @@ def test_drawing_matrix_and_table_hold_the_same(client):
     anna = client("anna")
     query = "few=1&names=model&p=0.5"
     drawing, matrix, table = (anna.get(f"/together/{tab}?{query}").text for tab in ("network", "matrix", "table"))
-    assert drawing.count('class="edge') - 3 == 3, "three lines, and those of the key"
+    assert drawing.count('class="edge') - 4 == 3, "three lines, and those of the key"
     assert 'class="edge by-model' in drawing
     assert '<a href="/individual/FF">Fifi</a> + <a href="/individual/FI">Fred</a>' in table
     for page in (matrix, table):
@@ -163,7 +165,7 @@ def test_drawing_matrix_and_table_hold_the_same(client):
     for page in (drawing, matrix, table):
         assert "head 1 (run 2)" in page
         assert "Labels up to decision 10" in page
-        assert "together." not in page.replace("together.js", "")
+        assert not re.search(r"\b(?:together|association)\.", page.replace("together.js", ""))
     assert "5 days or more. 3 pairs were together on fewer" in anna.get("/together/network").text
     assert "Nobody was seen" in anna.get("/together/table?since=2030-01-01").text
 
@@ -191,7 +193,10 @@ def test_exports_say_what_was_asked_of_which_state(client):
     assert len(graph.findall("g:edge", space)) == len(rows) == 3
 
 
-@pytest.mark.parametrize("query", ["rule=magic", "p=7", "least=2", "index=x", "minutes=99999", "least=nan"])
+@pytest.mark.parametrize(
+    "query",
+    ["rule=magic", "p=7", "unit=frame&rule=clip", "least=2", "index=x", "minutes=99999", "least=nan", "unit=week"],
+)
 def test_what_cannot_be_asked_is_refused(client, query):
     """An error of the server, or an answer to another question."""
     assert client("lotte").get(f"/together/network?{query}").status_code == 422

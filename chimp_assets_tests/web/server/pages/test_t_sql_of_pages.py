@@ -12,7 +12,8 @@ from chimp_assets.database.labels.references import set_references
 from chimp_assets.database.people.users import PeopleError
 from chimp_assets.insight import goal
 from chimp_assets.insight.association.network_cache import NetworkCache
-from chimp_assets.insight.association.together import Scope, TogetherQuery, clips_of, example_frames, together
+from chimp_assets.insight.association.scope import Scope
+from chimp_assets.insight.association.together import TogetherQuery, clips_of, example_frames, together
 from chimp_assets.insight.individuals import (
     decisions,
     directory,

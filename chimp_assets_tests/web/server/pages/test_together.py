@@ -9,8 +9,8 @@ import sqlalchemy as sa
 
 from chimp_assets.database import schema as s
 from chimp_assets.database.labels.events import record_events
+from chimp_assets.insight.association.scope import Scope
 from chimp_assets.insight.association.together import (
-    Scope,
     TogetherQuery,
     example_frames,
     index_of,
@@ -68,6 +68,9 @@ def test_each_rule_and_the_days_decide_what_counts(archive):
         # In clip 2 the one leaves before the other comes; clip 4 follows clip 3 at its camera after five minutes.
         conn.execute(sa.delete(s.detection).where(s.detection.c.track_id == track(2, 0), s.detection.c.frame_no > 3))
         conn.execute(sa.delete(s.detection).where(s.detection.c.track_id == track(2, 1), s.detection.c.frame_no < 6))
+        k = s.track.c
+        conn.execute(sa.update(s.track).where(k.track_id == track(2, 0)).values(last_frame_no=3))
+        conn.execute(sa.update(s.track).where(k.track_id == track(2, 1)).values(first_frame_no=6))
         v = s.video.c
         third = conn.execute(sa.select(v.recorded_at, v.recorded_on).where(v.video_id == 3)).one()
         conn.execute(

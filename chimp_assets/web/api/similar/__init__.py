@@ -1,0 +1,5 @@
+"""More like this, for programs.
+
+Belongs here: answering requests of pages and programs alike (`answers`). Does not belong here: the page
+(`pages.similar`).
+"""

@@ -1,0 +1,1 @@
+"""Pages of imported tables."""

@@ -1,0 +1,1 @@
+"""Association indices with their errors."""
