@@ -45,23 +45,26 @@ def media(
     if_none_match: Annotated[str | None, Header()] = None,
 ) -> Response:
     """The bytes of a stored picture or clip, with ranges, because browsers ask for parts of a clip."""
-    uri = _uri_of(request, content_hash, suffix)
+    uri, size = _stored(request, content_hash, suffix)
     etag = f'"{content_hash}"'
     headers = {"Cache-Control": FOR_EVER, "ETag": etag, "Accept-Ranges": "bytes"}
     if if_none_match == etag:
         return Response(status_code=304, headers=headers)
+    wanted = _range_of(range_, size)
+    store = request.app.state.home.store
     try:
-        content = request.app.state.home.store.get(uri)
+        if wanted is None:
+            return Response(store.get(uri), headers=headers, media_type=TYPES[suffix])
+        start, end = wanted
+        if start >= size or start > end:
+            return Response(status_code=416, headers={**headers, "Content-Range": f"bytes */{size}"})
+        content = store.get_range(uri, start, end - start + 1)  # never the whole clip for each part of it
     except MissingBlobError:
         raise _missing() from None
-    wanted = _range_of(range_, len(content))
-    if wanted is None:
-        return Response(content, headers=headers, media_type=TYPES[suffix])
-    start, end = wanted
-    if start >= len(content) or start > end:
-        return Response(status_code=416, headers={**headers, "Content-Range": f"bytes */{len(content)}"})
-    headers["Content-Range"] = f"bytes {start}-{end}/{len(content)}"
-    return Response(content[start : end + 1], 206, headers, TYPES[suffix])
+    if len(content) != end - start + 1:  # it was cut after it was written
+        raise _missing()
+    headers["Content-Range"] = f"bytes {start}-{end}/{size}"
+    return Response(content, 206, headers, TYPES[suffix])
 
 
 @router.get("/media/track/{track_id}.jpg", dependencies=[Depends(require("viewer"))], response_class=Response)
@@ -104,15 +107,17 @@ def no_picture(request: Request, why: str) -> WebError:
     return WebError(404, "no_media", sentence, remedy)
 
 
-def _uri_of(request: Request, content_hash: str, suffix: str) -> str:
+def _stored(request: Request, content_hash: str, suffix: str) -> tuple[str, int]:
+    """Where the store keeps a file, and its size in bytes. Raises WebError (404)."""
     # Only files in the table: a path is never built from a request.
     if suffix not in TYPES or not re.fullmatch(r"[0-9a-f]{64}", content_hash):
         raise _missing()
+    m = item_media.c
     with request.app.state.db.read() as conn:
-        uri = conn.scalar(sa.select(item_media.c.uri).where(item_media.c.content_hash == content_hash).limit(1))
-    if uri is None or not uri.endswith(f".{suffix}"):
+        found = conn.execute(sa.select(m.uri, m.bytes).where(m.content_hash == content_hash).limit(1)).first()
+    if found is None or not found.uri.endswith(f".{suffix}"):
         raise _missing()
-    return str(uri)
+    return str(found.uri), int(found.bytes)
 
 
 def _range_of(header: str | None, size: int) -> tuple[int, int] | None:

@@ -83,6 +83,32 @@ def test_parts_of_a_clip_are_served(home: Home, expert: Browser) -> None:
     assert (beyond.status_code, beyond.headers["content-range"]) == (416, f"bytes */{len(whole)}")
 
 
+def test_a_part_of_a_clip_is_read_without_the_rest(home: Home, make_app: Any, monkeypatch: Any) -> None:
+    clip = rows(home)["clip"]
+    app = make_app()
+    expert, store = Browser(app).sign_in("expert"), app.state.home.store
+    read: list[tuple[str, int, int]] = []
+    get_range = store.get_range
+
+    def part(key: str, start: int, length: int) -> bytes:
+        read.append((key, start, length))
+        return bytes(get_range(key, start, length))
+
+    monkeypatch.setattr(store, "get_range", part)
+    monkeypatch.setattr(store, "get", lambda key: pytest.fail(f"{key} was read whole"))
+    answer = expert.get(f"/media/{clip.content_hash}.mp4", headers={"Range": "bytes=10-29"})
+    assert (answer.status_code, read) == (206, [(clip.uri, 10, 20)])
+
+
+def test_a_clip_that_was_cut_is_missing_rather_than_short(home: Home, make_app: Any, monkeypatch: Any) -> None:
+    clip = rows(home)["clip"]
+    app = make_app()
+    expert = Browser(app).sign_in("expert")
+    monkeypatch.setattr(app.state.home.store, "get_range", lambda key, start, length: b"x")
+    answer = expert.get(f"/media/{clip.content_hash}.mp4", headers={"Range": "bytes=10-29"})
+    assert (answer.status_code, answer.json()["code"]) == (404, "no_media")
+
+
 @pytest.mark.parametrize(
     ("header", "wanted"),
     [(None, None), ("bytes=0-", (0, 9)), ("bytes=3-99", (3, 9)), ("bytes=-99", (0, 9)), ("bytes=-", None),
