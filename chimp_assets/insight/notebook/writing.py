@@ -40,7 +40,7 @@ def notebook(title: str, home: Path) -> str:
 
 def r_script(title: str, database: str) -> str:
     """An R script of the first questions, over DBI. database: its address without a password; of SQLite the file is
-    opened read-only, other databases take the password from the environment variable CHIMP_R_PASSWORD."""
+    opened read-only, other databases take the password from the environment variable ARCHIVE_PASSWORD."""
     kind, _, rest = database.partition("://")
     if kind == "sqlite":
         opened = (
@@ -51,16 +51,16 @@ def r_script(title: str, database: str) -> str:
             "library(RPostgres)\n"
             f"# The address is {rest}\n"
             "archive <- dbConnect(Postgres(), dbname = Sys.getenv('PGDATABASE'), host = Sys.getenv('PGHOST'),\n"
-            "                     user = Sys.getenv('PGUSER'), password = Sys.getenv('CHIMP_R_PASSWORD'))"
+            "                     user = Sys.getenv('PGUSER'), password = Sys.getenv('ARCHIVE_PASSWORD'))"
         )
     else:
         opened = (
             "library(odbc)\n"
             f"# The address is {rest}\n"
             "archive <- dbConnect(odbc(), Driver = 'ODBC Driver 18 for SQL Server',\n"
-            "                     Server = Sys.getenv('CHIMP_R_SERVER'),\n"
-            "                     Database = Sys.getenv('CHIMP_R_DATABASE'), UID = Sys.getenv('CHIMP_R_USER'),\n"
-            "                     PWD = Sys.getenv('CHIMP_R_PASSWORD'))"
+            "                     Server = Sys.getenv('ARCHIVE_SERVER'),\n"
+            "                     Database = Sys.getenv('ARCHIVE_DATABASE'), UID = Sys.getenv('ARCHIVE_USER'),\n"
+            "                     PWD = Sys.getenv('ARCHIVE_PASSWORD'))"
         )
     return _SCRIPT.format(title=title.replace("\n", " "), opened=opened)
 

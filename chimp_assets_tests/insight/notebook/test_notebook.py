@@ -86,8 +86,8 @@ def test_questions_and_sql_come_as_tables_and_nothing_is_written(home: Home) -> 
     ("address", "words"),
     [
         ("sqlite:////data/it's/chimp.db", ["RSQLite", "SQLITE_RO", "/data/it\\'s/chimp.db"]),
-        ("postgresql+psycopg://anna@server/gombe", ["RPostgres", "CHIMP_R_PASSWORD"]),
-        ("mssql+pyodbc://anna@server/gombe", ["odbc", "CHIMP_R_PASSWORD"]),
+        ("postgresql+psycopg://anna@server/gombe", ["RPostgres", "ARCHIVE_PASSWORD"]),
+        ("mssql+pyodbc://anna@server/gombe", ["odbc", "ARCHIVE_PASSWORD"]),
     ],
 )
 def test_the_script_of_r_names_the_own_database_and_no_password(address: str, words: list[str]) -> None:
