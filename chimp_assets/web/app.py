@@ -31,6 +31,7 @@ from chimp_assets.home import Home
 from chimp_assets.insight.association.layout import FOLDER as LAYOUTS
 from chimp_assets.insight.association.layout import StoredLayouts
 from chimp_assets.insight.association.network_cache import NetworkCache
+from chimp_assets.insight.search.columns import LiveColumns
 from chimp_assets.insight.similar.places import Places
 from chimp_assets.vision.embedding.search_index.living import LivingIndex
 from chimp_assets.web.api import (
@@ -75,6 +76,7 @@ from chimp_assets.web.pages.association import over_time as over_time_page
 from chimp_assets.web.pages.association import patterns as patterns_page
 from chimp_assets.web.pages.questions import screens as questions_page
 from chimp_assets.web.pages.reports import screens as reports_page
+from chimp_assets.web.pages.search import screen as search_page
 from chimp_assets.web.pages.similar import page as similar_page
 from chimp_assets.web.pages.tables import screens as tables_page
 from chimp_assets.web.pages.video import screen as video_page
@@ -124,6 +126,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     fairness_page.router,
     questions_page.router,
     reports_page.router,
+    search_page.router,
     video_api.router,
     video_page.router,
     similar_api.router,
@@ -180,6 +183,7 @@ def create_app(home: Home, options: Options | None = None) -> FastAPI:
     cache = PictureCache(settings.home / PICTURES, settings.web.pictures_mb * 1_000_000)
     app.state.faces = Faces(home, app.state.db, cache, app.state.metrics)
     app.state.networks = NetworkCache()
+    app.state.search_columns = LiveColumns(settings.seed, settings.acquisition.audit_reserve)
     app.state.similar = LivingIndex(app.state.db, lambda: home.store, settings.home / VECTORS)
     app.state.similar_places = Places(app.state.db.read)
     app.state.exporting = threading.Lock()

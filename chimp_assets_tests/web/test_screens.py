@@ -83,6 +83,13 @@ SCREENS = [
     Screen("fairness", "/fairness", who="ada"),
     Screen("data", "/data", who="ada"),
     Screen("a question", "/questions/residency"),
+    Screen("search", "/search?who=FF&who=FI"),
+    Screen("one video", "/video/1", "canvas"),
+    Screen("tables", "/tables", who="rita"),
+    Screen("reports", "/report"),
+    Screen("patterns", "/together/patterns"),
+    Screen("over time", "/together/over-time"),
+    Screen("a change to choose", "/together/change"),
     Screen("users", "/users", who="ada"),
     Screen("users, asked again", "/users", who="ada", opens=lambda page: page.get_by_text("Disable").first.click()),
 ]
