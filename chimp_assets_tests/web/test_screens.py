@@ -84,7 +84,6 @@ SCREENS = [
     Screen("data", "/data", who="ada"),
     Screen("a question", "/questions/residency"),
     Screen("search", "/search?who=FF&who=FI"),
-    Screen("one video", "/video/1", "canvas"),
     Screen("tables", "/tables", who="rita"),
     Screen("reports", "/report"),
     Screen("patterns", "/together/patterns"),

@@ -22,6 +22,7 @@ from chimp_assets.insight.association.periods.presets import (
 )
 from chimp_assets.insight.association.periods.windows import windows
 from chimp_assets.insight.association.scope import Scope
+from chimp_assets.insight.questions import ask
 from chimp_assets_tests.database.days_together import BIRTH, make_days_together
 from chimp_assets_tests.support.homes import copied
 
@@ -67,6 +68,21 @@ def test_a_planted_change_is_found_and_a_planted_non_change_is_not_claimed(days:
     assert 0.5 < same.power <= 1
     (newborn,) = found.newborn
     assert key["FI"] in (newborn.a, newborn.b)
+
+
+def test_the_question_of_the_cookbook_has_the_same_counts(days: Home) -> None:
+    """Two answers to one question would make two papers of one archive."""
+    found, key = around_the_birth(days)
+    code = {number: word for word, number in key.items()}
+    answer = ask(days.database, "association_around_a_birth", {"infant": "FI", "days": "80", "group_rule": "moment"})
+    told = {row["partner"]: row for row in answer.as_records()}
+    pairs = [*found.changed, *found.unchanged]
+    assert len(pairs) == 2
+    for one in pairs:
+        row = told[code[one.b if one.a == key["FF"] else one.a]]
+        assert (row["x_before"], row["units_before"]) == (one.x_before, one.n_before)
+        assert (row["x_after"], row["units_after"]) == (one.x_after, one.n_after)
+        assert row["change"] == pytest.approx(one.difference)
 
 
 def test_with_few_days_nothing_is_claimed(days: Home) -> None:
