@@ -19,6 +19,8 @@ from chimp_assets.exchange.imports.annotations import ImportFileError, ReadOptio
 from chimp_assets.exchange.imports.reading import json_stream
 from chimp_assets.exchange.imports.reading.json_stream import json_entries
 from chimp_assets.exchange.imports.reading.sources import file_source
+from chimp_assets.exchange.imports.reading.values import written_number
+from chimp_assets.exchange.imports.tables.cells import seconds_of
 from chimp_assets_tests.exchange.formats import samples as s
 
 MANY = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -235,3 +237,12 @@ def test_a_large_file_takes_the_memory_of_its_entries(tmp_path: Path) -> None:
         tracemalloc.stop()
     assert peak < 2_000_000 < size
     assert reading.frame_base == 0
+
+
+def test_a_number_between_any_blanks_is_that_number() -> None:
+    """Python strips blanks of all of Unicode, float() fewer: a file separator before a number ended an import."""
+    blanks = [chr(code) for code in range(0x110000) if chr(code).isspace()]
+    assert "\x1c" in blanks
+    for blank in blanks:
+        assert written_number(f"{blank}912{blank}", "the width") == 912
+        assert seconds_of(f"{blank}12.5{blank}") == 12.5

@@ -63,8 +63,9 @@ def number(value: Any, what: str, most: float = MOST_PIXELS) -> float:
 
 def written_number(text: str, what: str, most: float = MOST_PIXELS) -> float:
     """A number as text, with a decimal point. Raises EntryError."""
-    if len(text) <= 400 and _NUMBER.fullmatch(text.strip()):
-        value = float(text)
+    body = text.strip()  # of all that Unicode calls blank; float() takes off less
+    if len(text) <= 400 and _NUMBER.fullmatch(body):
+        value = float(body)
         if -most <= value <= most:
             return value
     raise EntryError(f"{what} is {shown(text)}, not a number that can be")

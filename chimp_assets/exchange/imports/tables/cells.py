@@ -27,7 +27,7 @@ def seconds_of(text: str) -> float:
         raise ValueError(f"{text!r} is no time like 1:02:03.5")
     if not _NUMBER.fullmatch(text.strip()):
         raise ValueError(f"{text!r} is no time in a video, like 12.5 or 1:02:03")
-    value = float(text)
+    value = float(text.strip())  # of all that Unicode calls blank; float() takes off less
     if not (math.isfinite(value) and value >= 0):
         raise ValueError(f"{text!r} is no time in a video")
     return value
