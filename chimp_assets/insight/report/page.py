@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from chimp_assets.database.texts import first_unseen, visible
 from chimp_assets.insight.association.together import TOO_FEW
 from chimp_assets.insight.fairness import FairnessLine
 from chimp_assets.insight.report.changes import Changes
@@ -95,6 +96,14 @@ def _fairness_value(words: Words, one: FairnessLine) -> str:
     return words.share(one.value) + (f" ({limits})" if limits else "")
 
 
+def _written_out(value: Any) -> Any:
+    """A value with invisible characters written out: in a name from outside they could reverse a line (U+202E)."""
+    if not isinstance(value, str) or first_unseen(value) is None:
+        return value
+    # What a macro has drawn is markup already, and stays so.
+    return type(value)(visible(value))
+
+
 @cache
 def _template() -> Any:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -105,5 +114,6 @@ def _template() -> Any:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=_written_out,
     )
     return there.get_template("report.html")

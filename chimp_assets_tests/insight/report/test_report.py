@@ -77,6 +77,15 @@ def test_names_from_outside_are_escaped(study: Home) -> None:
     assert "&lt;b onload" in page
 
 
+def test_a_name_cannot_reverse_a_line(study: Home) -> None:
+    with study.database.write() as conn:
+        conn.execute(sa.text("UPDATE individual SET name = :name"), {"name": "Fi\u202efi"})
+    page = make_report(study, at=MONDAY).html("en")
+    assert "\u202e" not in page
+    assert "Fi" in page
+    assert "&lt;table" not in page, "what a macro draws stays markup"
+
+
 def test_it_says_what_changed_since_the_report_before(home: Home) -> None:
     make_world(home.database)
     record_events(home.database, [event("identify", track(1), "FF")])
