@@ -117,17 +117,27 @@ class SearchColumns:
 
     def ordered(self, asked: SearchQuery, matching: np.ndarray) -> np.ndarray:
         """Track ids that match, in the order that is asked for."""
+        return self.ranked(asked, matching)[0]
+
+    def ranked(self, asked: SearchQuery, matching: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
+        """The same, with the key of each in this order, f64 [m], and how many of them lie up to `asked.after`."""
         rows = np.flatnonzero(matching)
         track = self.track[rows]
-        keys = {
-            "new": (-track, -self.day[rows]),
-            "old": (track, self.day[rows]),
-            "doubt": (track, np.where(self.who[rows] == NOBODY, 2.0, self.p[rows])),
-            "sure": (track, -np.where(self.who[rows] == NOBODY, -1.0, self.p[rows])),
-            "quality": (track, -self.quality[rows]),
-        }[asked.sort]
-        order: np.ndarray = track[np.lexsort(keys)]
-        return order
+        key: np.ndarray = {
+            "new": lambda: -self.day[rows],
+            "old": lambda: self.day[rows],
+            "doubt": lambda: np.where(self.who[rows] == NOBODY, 2.0, self.p[rows]),
+            "sure": lambda: -np.where(self.who[rows] == NOBODY, -1.0, self.p[rows]),
+            "quality": lambda: -self.quality[rows],
+        }[asked.sort]().astype(np.float64)
+        turned = -track if asked.sort == "new" else track
+        order = np.lexsort((turned, key))
+        behind = 0
+        if asked.after is not None:
+            last, last_track = asked.after
+            same = -last_track if asked.sort == "new" else last_track
+            behind = int(((key < last) | ((key == last) & (turned <= same))).sum())
+        return track[order], key[order], behind
 
     def _place(self, code: str) -> int:
         return next((n for n, one in enumerate(self.people) if one[0] == code.upper()), -2)
@@ -162,13 +172,19 @@ def stamp_of(conn: sa.Connection) -> tuple[Any, ...]:
     head = sa.select(m.model_id).where(m.task == "head", m.state == "champion").scalar_subquery()
     newest = (
         t.annotation.c.seq, t.individual_merge.c.merge_id, t.biography_log.c.log_id, t.track.c.track_id,
-        t.video.c.video_id, t.bundle.c.changed_at,
+        t.video.c.video_id, t.video.c.updated_at, t.bundle.c.changed_at, t.split_move.c.split_move_id,
     )  # fmt: skip
+    # Which videos are of test days, and which are in the archive, is not said by a newest number alone.
+    many = (
+        sa.select(sa.func.count()).select_from(t.split_assignment),
+        sa.select(sa.func.count()).where(t.video.c.state == "retired"),
+        sa.select(sa.func.count()).select_from(t.bundle_score).where(b.model_id == head),
+    )
     row = conn.execute(
         sa.select(
             *(sa.select(sa.func.max(one)).scalar_subquery() for one in newest),
             head,
-            sa.select(sa.func.count()).select_from(t.bundle_score).where(b.model_id == head).scalar_subquery(),
+            *(one.scalar_subquery() for one in many),
         )
     ).one()
     return (int(row[0] or 0), *row[1:])

@@ -7,11 +7,14 @@ A repeated word means or, different words mean and; `!` before a name means not.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 from urllib.parse import urlencode
+
+import numpy as np
 
 from chimp_assets.errors import ChimpError
 
@@ -38,7 +41,8 @@ class SearchError(ChimpError):
 class SearchQuery:
     """who: codes, with `!` before those that are left out; beside: codes, of whom one is in the same video; cameras as
     site/camera; sources: who gave the name; p, quality: from, to, both inside; hour: first and last hour of the day,
-    UTC; after: track behind which a page begins."""
+    UTC; after: (key, track) of the order behind which a page begins, so that a track that no longer matches loses no
+    page."""
 
     who: tuple[str, ...] = ()
     beside: tuple[str, ...] = ()
@@ -53,7 +57,7 @@ class SearchQuery:
     until: date | None = None
     video: int | None = None
     sort: str = "new"
-    after: int | None = None
+    after: tuple[float, int] | None = None
 
     def words(self) -> list[tuple[str, str]]:
         """The canonical words of the address, without defaults: `parse` of them gives this again."""
@@ -63,7 +67,7 @@ class SearchQuery:
         for key in ("p", "quality", "hour"):
             pair = getattr(self, key)
             if pair is not None:
-                found.append((key, f"{pair[0]:g}-{pair[1]:g}"))
+                found.append((key, "-".join(map(_written, pair))))
         for key in ("since", "until", "video"):
             value = getattr(self, key)
             if value is not None:
@@ -118,11 +122,15 @@ def parse(words: Iterable[tuple[str, str]]) -> SearchQuery:
             given[key] = _range(key, value)
         elif key == "hour":
             low, high = _range(key, value, 23.0)
+            if low % 1 or high % 1:
+                raise SearchError(f"hour: {value[:40]!r} is no range of whole hours like 6-9.", "Say from and to.")
             given[key] = (int(low), int(high))
         elif key in ("since", "until"):
             given[key] = _day(key, value)
-        elif key in ("video", "after"):
+        elif key == "video":
             given[key] = _number(key, value)
+        elif key == "after":
+            given[key] = _place(value)
         elif key == "sort":
             if value not in SORTS:
                 raise SearchError(f"sort: {value[:40]!r} is not known.", f"There are {', '.join(SORTS)}.")
@@ -153,6 +161,22 @@ def _day(key: str, value: str) -> date:
         return date.fromisoformat(value)
     except ValueError:
         raise SearchError(f"{key}: {value[:40]!r} is not a day like 2013-05-06.", "Correct it.") from None
+
+
+def _written(value: float) -> str:
+    """A number that reads back as itself, without an exponent, whose sign would be taken for "to"."""
+    return np.format_float_positional(value, trim="-")
+
+
+def _place(value: str) -> tuple[float, int]:
+    key, mark, track = value.partition("~")
+    try:
+        found = float(key)
+    except ValueError:
+        found = math.nan
+    if not mark or not math.isfinite(found):
+        raise SearchError(f"after: {value[:40]!r} is no place in the order.", "Take it from a link.")
+    return found, _number("after", track)
 
 
 def _number(key: str, value: str) -> int:

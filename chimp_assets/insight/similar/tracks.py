@@ -67,7 +67,7 @@ def shown_tracks(conn: sa.Connection, track_ids: Sequence[int], seed: int, share
             found,
         )
     }
-    kept = _kept_for_measuring(conn, [*found], seed, share)
+    kept = kept_for_measuring(conn, [*found], seed, share)
     shown = {}
     for track_id in track_ids:
         if track_id not in found:
@@ -82,7 +82,7 @@ def shown_tracks(conn: sa.Connection, track_ids: Sequence[int], seed: int, share
     return shown
 
 
-def _kept_for_measuring(conn: sa.Connection, track_ids: list[int], seed: int, share: float) -> set[int]:
+def kept_for_measuring(conn: sa.Connection, track_ids: list[int], seed: int, share: float) -> set[int]:
     """Those of the audit reserve, and those of test days."""
     if not track_ids:
         return set()

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from chimp_assets.database import schema as t
 from chimp_assets.insight.individuals.named_tracks import named_track
-from chimp_assets.insight.similar.tracks import shown_tracks
+from chimp_assets.insight.similar.tracks import kept_for_measuring, shown_tracks
 
 MOST_TRACKS = 2_000
 """Tracks that a page draws; more are counted."""
@@ -144,9 +144,9 @@ def boxes(conn: sa.Connection, video_id: int, first_s: float, last_s: float) -> 
     return [tuple(row) for row in rows]
 
 
-def neighbours(conn: sa.Connection, video_id: int, threshold: float) -> list[Neighbour]:
+def neighbours(conn: sa.Connection, video_id: int, seed: int, share: float, threshold: float) -> list[Neighbour]:
     """Videos of the same camera and day, this one among them, in the order of their times; this one alone where its day
-    or camera is not known."""
+    or camera is not known. seed, share: the draw of the audit reserve, of which only names by persons are told."""
     v, n = t.video.c, named_track.c
     me = conn.execute(sa.select(v.site, v.camera, v.recorded_on).where(v.video_id == video_id)).first()
     same: sa.ColumnElement[bool] = v.video_id == video_id
@@ -162,13 +162,15 @@ def neighbours(conn: sa.Connection, video_id: int, threshold: float) -> list[Nei
     present: dict[int, set[str]] = defaultdict(set)
     i = t.individual.c
     rows = conn.execute(
-        sa.select(n.video_id, i.anim_id, i.name)
+        sa.select(n.track_id, n.video_id, n.source, i.anim_id, i.name)
         .join_from(named_track, t.individual, i.individual_id == n.individual_id)
         .join(t.video, v.video_id == n.video_id)
         .where(same, sa.or_(n.source.in_(("person", "volunteers")), n.probability >= threshold))
-        .distinct()
-    )
+    ).all()
+    kept = kept_for_measuring(conn, [row.track_id for row in rows if row.source != "person"], seed, share)
     for row in rows:
+        if row.source != "person" and row.track_id in kept:
+            continue
         present[row.video_id].add(row.name or row.anim_id)
     return [
         Neighbour(row.video_id, row.uri, row.recorded_at, float(row.duration_s or 0.0), sorted(present[row.video_id]))

@@ -14,8 +14,8 @@ from chimp_assets.database.labels.events import record_events
 from chimp_assets.insight.individuals.named_tracks import named_track
 from chimp_assets.insight.search import columns as module
 from chimp_assets.insight.search.columns import LiveColumns, read_columns, stamp_of
-from chimp_assets.insight.search.query import SearchQuery, parse
-from chimp_assets_tests.database.world import event, make_world, predict, track
+from chimp_assets.insight.search.query import SORTS, SearchQuery, parse
+from chimp_assets_tests.database.world import START, event, make_world, predict, track
 
 
 @pytest.fixture
@@ -107,6 +107,44 @@ def test_what_measures_the_model_is_found_without_its_name(world: Database) -> N
         asked = parse([("who", "GM")])
         assert found.ordered(asked, found.matching(asked)).tolist() == []
         assert dict(found.facets(SearchQuery())["by"]) == {"person": 2}
+
+
+def test_who_becomes_a_test_day_or_retires_is_known_at_once(world: Database) -> None:
+    """Its name by the model was found by a search until something else changed."""
+    live = LiveColumns(20, 0.0)
+    asked = parse([("who", "GM")])
+
+    def found() -> list[int]:
+        with world.read() as conn:
+            columns = live.current(conn)
+            return list(columns.ordered(asked, columns.matching(asked)).tolist())
+
+    assert found() == [track(1, 1)]
+    with world.write() as conn:
+        conn.execute(sa.insert(s.split_assignment).values(video_id=1, day_key="d", split="test", assigned_at=START))
+    assert found() == []
+    with world.write() as conn:
+        conn.execute(sa.update(s.split_assignment).values(split="train"))
+        conn.execute(
+            sa.insert(s.split_move).values(video_id=1, day_key_before="d", split_before="test", moved_at=START)
+        )
+    assert found() == [track(1, 1)]
+    with world.write() as conn:
+        conn.execute(sa.update(s.video).where(s.video.c.video_id == 1).values(state="retired"))
+    assert found() == []
+
+
+def test_pages_go_on_behind_a_track_that_no_longer_matches(world: Database) -> None:
+    for sort in SORTS:
+        with world.read() as conn:
+            columns = read_columns(conn, 20, 0.0, stamp_of(conn))
+        asked = parse([("sort", sort)])
+        ids, keys, _ = columns.ranked(asked, columns.matching(asked))
+        for n in range(len(ids)):
+            later = parse([("sort", sort), ("after", f"{float(keys[n])!r}~{ids[n]}")])
+            gone = columns.matching(later) & (columns.track != ids[n])
+            rest, _, behind = columns.ranked(later, gone)
+            assert rest[behind:].tolist() == ids[n + 1 :].tolist(), sort
 
 
 def test_an_empty_archive_is_searched(db: Database) -> None:

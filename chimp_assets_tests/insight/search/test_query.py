@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from chimp_assets.insight.search.query import SEXES, SORTS, SOURCES, STATUSES, SearchError, SearchQuery, parse
 
-shares = st.integers(0, 100).map(lambda n: n / 100)
+shares = st.floats(0, 1, allow_subnormal=False)
 ranges = st.tuples(shares, shares).map(lambda pair: (min(pair), max(pair)))
 names = st.lists(st.sampled_from(["FF", "FI", "!GM", "Ä B"]), max_size=3, unique=True).map(tuple)
 
@@ -39,7 +39,8 @@ def test_the_words_of_a_search_say_it_again(asked: SearchQuery) -> None:
     [
         ("colour", "red", "nothing to search by"), ("status", "maybe", "named"), ("by", "me", "person"),
         ("sort", "x", "new"), ("p", "2", "range"), ("p", "0.9-0.1", "range"), ("p", "a-b", "range"),
-        ("hour", "6-30", "range"), ("since", "yesterday", "not a day"), ("video", "-1", "number"),
+        ("hour", "6-30", "range"), ("hour", "6.5-9", "whole hours"),
+        ("after", "5", "place"), ("after", "nan~5", "place"), ("since", "yesterday", "not a day"), ("video", "-1", "number"),
         ("video", "٣", "number"), ("who", "x" * 300, "too long"),
     ],
 )  # fmt: skip

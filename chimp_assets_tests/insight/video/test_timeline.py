@@ -47,9 +47,13 @@ def test_tracks_that_measure_the_model_show_no_name_of_it(world: Database) -> No
     assert sure(world, share=1.0) == {
         "FF": [(track(1, 0), "person")], None: [(track(1, 1), "nobody"), (track(1, 2), "nobody")],
     }  # fmt: skip
+    with world.read() as conn:
+        assert [one.present for one in neighbours(conn, 1, 20, 1.0, 0.0)] == [["Fifi"]], "nor beside it"
     with world.write() as conn:
         conn.execute(sa.insert(s.split_assignment).values(video_id=1, day_key="d", split="test", assigned_at=START))
     assert None in sure(world)
+    with world.read() as conn:
+        assert [one.present for one in neighbours(conn, 1, 20, 0.0, 0.0)] == [["Fifi"]]
 
 
 def test_boxes_are_those_of_some_seconds_of_live_tracks(world: Database) -> None:
@@ -75,7 +79,7 @@ def test_neighbours_are_of_one_camera_and_day_in_the_order_of_time(world: Databa
             )
     record_events(world, [event("identify", track(4), "GM")])
     with world.read() as conn:
-        found = neighbours(conn, 1, 0.9)
+        found = neighbours(conn, 1, 20, 0.0, 0.9)
         assert [one.video_id for one in found] == [1, 4, 3]
         assert [one.present for one in found] == [["Fifi", "Gremlin"], ["Gremlin"], []]
-        assert [one.video_id for one in neighbours(conn, 2, 0.9)] == [2]
+        assert [one.video_id for one in neighbours(conn, 2, 20, 0.0, 0.9)] == [2]

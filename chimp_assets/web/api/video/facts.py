@@ -12,7 +12,7 @@ from fastapi import APIRouter, Depends, Query
 from starlette.requests import Request
 
 from chimp_assets.database.labels.promises.threshold import name_threshold
-from chimp_assets.insight.video.timeline import MOST_SECONDS, Timeline, boxes, neighbours, timeline
+from chimp_assets.insight.video.timeline import MOST_SECONDS, Neighbour, Timeline, boxes, neighbours, timeline
 from chimp_assets.web.auth.roles import require
 from chimp_assets.web.errors import WebError
 from chimp_assets.web.fields import Key
@@ -30,6 +30,13 @@ def found_timeline(request: Request, conn: sa.Connection, video_id: int) -> Time
     if found is None:
         raise WebError(404, "no_video", f"There is no video {video_id}.", "It may have been replaced: search for it.")
     return found
+
+
+def beside_video(request: Request, conn: sa.Connection, video_id: int) -> list[Neighbour]:
+    """The videos of the same camera and day."""
+    settings = request.app.state.settings
+    share = settings.acquisition.audit_reserve
+    return neighbours(conn, video_id, settings.seed, share, name_threshold(conn).probability)
 
 
 @router.get("/{video_id}/timeline")
@@ -71,5 +78,5 @@ def beside(request: Request, video_id: Key) -> Any:
     """Videos of the same camera and day, and who is in them."""
     with request.app.state.db.read() as conn:
         found_timeline(request, conn, video_id)
-        found = neighbours(conn, video_id, name_threshold(conn).probability)
+        found = beside_video(request, conn, video_id)
     return {"videos": [vars(one) for one in found]}

@@ -10,7 +10,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import Response
@@ -50,16 +49,16 @@ def page(request: Request) -> Response:
         columns: SearchColumns = state.search_columns.current(conn)
         _require_known(columns, asked)
         matching = columns.matching(asked)
-        ids = columns.ordered(asked, matching)
-        at = _behind(ids, asked.after)
+        ids, keys, at = columns.ranked(asked, matching)
         part = ids[at : at + PAGE].tolist()
         shown = _shown(request, conn, part)
     total = len(ids)
+    more = asked.address(("after", f"{float(keys[at + PAGE - 1])!r}~{part[-1]}")) if at + PAGE < total else None
     facts: dict[str, Any] = {
         "asked": asked, "total": total, "tracks": [shown[one] for one in part if one in shown], "seq": columns.seq,
         "facets": {name: rows[:WORDS] for name, rows in columns.facets(asked).items()}, "sorts": SORTS,
         "called": {code: name for code, name, _ in columns.people},
-        "more": asked.address(("after", part[-1])) if at + PAGE < total and part else None, "begins": at + 1,
+        "more": more, "begins": at + 1,
         "helps": _helps(columns, asked) if not total else None, "picture_url": picture_url,
         "sort_links": [(sort, replace(asked, sort=sort, after=None).address()) for sort in SORTS],
     }  # fmt: skip
@@ -95,14 +94,6 @@ def _shown(request: Request, conn: Any, ids: list[int]) -> dict[int, ShownTrack]
     return shown_tracks(conn, ids, settings.seed, settings.acquisition.audit_reserve)
 
 
-def _behind(ids: np.ndarray, after: int | None) -> int:
-    """Where the page begins: behind a track, or at the beginning where that is not found any more."""
-    if after is None:
-        return 0
-    found = np.flatnonzero(ids == after)
-    return int(found[0]) + 1 if len(found) else 0
-
-
 def _helps(columns: SearchColumns, asked: SearchQuery) -> tuple[str, str, int] | None:
     """Of an empty answer the word without which most would be found: key, value, tracks."""
     best: tuple[str, str, int] | None = None
@@ -115,10 +106,11 @@ def _helps(columns: SearchColumns, asked: SearchQuery) -> tuple[str, str, int] |
 
 def _require_known(columns: SearchColumns, asked: SearchQuery) -> None:
     codes = {one[0] for one in columns.people}
-    for word in (*(one.removeprefix("!") for one in asked.who), *asked.beside):
+    words = [("who", one.removeprefix("!")) for one in asked.who] + [("with", one) for one in asked.beside]
+    for key, word in words:
         if word.upper() not in codes:
             raise WebError(
-                422, "malformed", f"who: there is no individual {word[:40]!r}.", "See the list of individuals."
+                422, "malformed", f"{key}: there is no individual {word[:40]!r}.", "See the list of individuals."
             )
     for camera in asked.cameras:
         if camera not in columns.cameras:

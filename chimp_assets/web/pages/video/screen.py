@@ -12,10 +12,9 @@ from fastapi import APIRouter, Depends, Query
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from chimp_assets.database.labels.promises.threshold import name_threshold
 from chimp_assets.insight.individuals import directory
-from chimp_assets.insight.video.timeline import neighbours, video_of
-from chimp_assets.web.api.video.facts import found_timeline
+from chimp_assets.insight.video.timeline import video_of
+from chimp_assets.web.api.video.facts import beside_video, found_timeline
 from chimp_assets.web.auth.roles import require
 from chimp_assets.web.errors import WebError
 from chimp_assets.web.fields import Key
@@ -43,7 +42,7 @@ def page(
     """One video: its pictures with boxes, a lane an individual, what was filmed around it."""
     with request.app.state.db.read() as conn:
         found = found_timeline(request, conn, video_id)
-        beside = neighbours(conn, video_id, name_threshold(conn).probability)
+        beside = beside_video(request, conn, video_id)
         people = directory.names(conn)
     place = next((n for n, one in enumerate(beside) if one.video_id == video_id), 0)
     at = t
