@@ -116,6 +116,7 @@ def parse(words: Iterable[tuple[str, str]]) -> SearchQuery:
                 raise SearchError(f"{key}: {value[:40]!r} is not known.", f"There are {', '.join(allowed)}.")
             if len(value) > 250:
                 raise SearchError(f"{key}: {value[:40]!r} is too long.", "Name one that there is.")
+            value = value.upper() if key in ("who", "with") else value  # as codes are written
             if value not in lists.setdefault(_FIELDS[key], []):
                 lists[_FIELDS[key]].append(value)
         elif key in ("p", "quality"):

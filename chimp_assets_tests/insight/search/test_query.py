@@ -40,7 +40,8 @@ def test_the_words_of_a_search_say_it_again(asked: SearchQuery) -> None:
         ("colour", "red", "nothing to search by"), ("status", "maybe", "named"), ("by", "me", "person"),
         ("sort", "x", "new"), ("p", "2", "range"), ("p", "0.9-0.1", "range"), ("p", "a-b", "range"),
         ("hour", "6-30", "range"), ("hour", "6.5-9", "whole hours"),
-        ("after", "5", "place"), ("after", "nan~5", "place"), ("since", "yesterday", "not a day"), ("video", "-1", "number"),
+        ("after", "5", "place"), ("after", "nan~5", "place"),
+        ("since", "yesterday", "not a day"), ("video", "-1", "number"),
         ("video", "٣", "number"), ("who", "x" * 300, "too long"),
     ],
 )  # fmt: skip
@@ -55,4 +56,5 @@ def test_too_many_words_and_empty_ones() -> None:
     with pytest.raises(SearchError):
         parse([("who", f"A{n}") for n in range(60)])
     assert parse([("who", " "), ("since", "")]) == SearchQuery()
+    assert parse([("who", "ff"), ("who", "FF"), ("with", "!gm")]) == SearchQuery(who=("FF",), beside=("!GM",))
     assert parse([("since", "2013-05-06"), ("hour", "6-9")]).since == date(2013, 5, 6)
