@@ -5,7 +5,10 @@
 // `stage.frameNo`. Two calls move it, and both draw the boxes of that picture:
 //   show(n)          the stored picture itself: for every decision, paused, a jump, a step
 //   paint(n, image)  a picture of the same moment from elsewhere (a <video>), while it plays
-// Whoever plays ends with show(stage.at), so that what is decided is decided on a stored picture.
+// Whoever plays ends with show(stage.at), so that what is decided is decided on a stored picture; `stage.shown` says
+// whether the stored picture that is at is on the screen.
+
+import { NoAnswer, Refusal } from "../lib/net.js";
 
 const KEPT_PICTURES = 60;
 const AHEAD = 3;
@@ -13,9 +16,10 @@ const BOXES_AT_ONCE_S = 60;
 
 /**
  * section: holds canvas, scrub and words. ask(path): JSON of an address. label(track), sure(track), chosen(): what the
- * lanes know. moved(): another picture is on the screen.
+ * lanes know. moved(): another picture is on the screen. pressed(track, event): a box was pressed. faults: says what
+ * could not be had.
  */
-export function makeStage(section, { id, frames, ask, label, sure, chosen, moved }) {
+export function makeStage(section, { id, frames, ask, label, sure, chosen, moved, pressed, faults }) {
   const canvas = section.querySelector("[data-canvas]");
   const said = section.querySelector("[data-said]");
   const scrub = section.querySelector("[data-scrub]");
@@ -24,6 +28,7 @@ export function makeStage(section, { id, frames, ask, label, sure, chosen, moved
   let at = 0;
   let turn = 0;
   let onCanvas = null;
+  let shown = -1;
 
   /** The place of the stored picture at or before a moment. */
   function frameAt(seconds) {
@@ -43,7 +48,11 @@ export function makeStage(section, { id, frames, ask, label, sure, chosen, moved
     if (!pictures.has(n)) {
       const image = new Image();
       image.src = addressOf(n);
-      pictures.set(n, image.decode().then(() => image, () => null));
+      const here = image.decode().then(() => image, () => {
+        pictures.delete(n); // asked anew when it is wanted again
+        return null;
+      });
+      pictures.set(n, here);
       if (pictures.size > KEPT_PICTURES) pictures.delete(pictures.keys().next().value);
     }
     return pictures.get(n);
@@ -59,7 +68,11 @@ export function makeStage(section, { id, frames, ask, label, sure, chosen, moved
         const of = new Map();
         for (const row of rows) of.set(row[0], [...(of.get(row[0]) ?? []), row]);
         entry.rows = of;
-      }, () => boxes.delete(minute));
+        faults.clear("boxes");
+      }, (error) => {
+        boxes.delete(minute);
+        faults.say("boxes", error, () => show(at));
+      });
       boxes.set(minute, entry);
     }
     return boxes.get(minute);
@@ -80,7 +93,24 @@ export function makeStage(section, { id, frames, ask, label, sure, chosen, moved
     const [image] = await Promise.all([picture(at), minuteOf(at).promise]);
     if (mine !== turn) return;
     draw(image);
+    if (!image) return whyNoPicture(at);
+    shown = at;
+    faults.clear("picture");
     for (let ahead = 1; ahead <= AHEAD && at + ahead < frames.length; ahead += 1) picture(at + ahead);
+  }
+
+  /** The picture alone says only that it failed; asked once more, the server says why. */
+  async function whyNoPicture(n) {
+    const retry = () => show(at);
+    const failed = section.querySelector("[data-fault]").dataset.wordsNoPicture.replace("{n}", frames[n][0]);
+    try {
+      const answer = await fetch(addressOf(n), { headers: { Accept: "application/json" } });
+      if (answer.ok) return faults.say("picture", { message: failed }, retry);
+      const { error, remedy } = await answer.json().catch(() => ({}));
+      faults.say("picture", new Refusal(answer.status, { error: error ?? failed, remedy }), retry);
+    } catch {
+      faults.say("picture", navigator.onLine ? { message: failed } : new NoAnswer(failed), retry);
+    }
   }
 
   /** Draws what plays elsewhere as the nth stored picture, with the boxes that are here. */
@@ -91,6 +121,7 @@ export function makeStage(section, { id, frames, ask, label, sure, chosen, moved
 
   function draw(image) {
     onCanvas = image;
+    shown = -1;
     const rows = rowsOf(at);
     drawBoxes(canvas, image, rows, { label, sure, chosen: chosen() });
     said.value = section.dataset.wordsPicture.replace("{n}", frames[at][0]).replace("{time}", frames[at][1].toFixed(2));
@@ -98,6 +129,19 @@ export function makeStage(section, { id, frames, ask, label, sure, chosen, moved
     document.body.dataset.frame = frames[at][0];
     moved();
   }
+
+  /** The smallest box under a point of the screen: [.., track_id, ..], or undefined. */
+  function boxAt({ clientX, clientY }) {
+    const { left, top, width, height } = canvas.getBoundingClientRect();
+    const [x, y] = [(clientX - left) / width, (clientY - top) / height];
+    const around = rowsOf(at).filter((row) => x >= row[2] && x <= row[2] + row[4] && y >= row[3] && y <= row[3] + row[5]);
+    return around.sort((a, b) => a[4] * a[5] - b[4] * b[5])[0];
+  }
+
+  canvas.addEventListener("click", (event) => {
+    const box = boxAt(event);
+    if (box) pressed(box[1], event);
+  });
 
   return {
     frames,
@@ -111,6 +155,10 @@ export function makeStage(section, { id, frames, ask, label, sure, chosen, moved
     get frameNo() {
       return frames[at][0];
     },
+    /** Whether the stored picture that is at is on the screen. */
+    get shown() {
+      return shown === at;
+    },
     get seconds() {
       return frames[at][1];
     },
@@ -120,7 +168,9 @@ export function makeStage(section, { id, frames, ask, label, sure, chosen, moved
     },
     /** The same picture again: another track is chosen, or has another name. */
     redraw() {
+      const before = shown;
       if (onCanvas) draw(onCanvas);
+      shown = before;
     },
     /** Tracks were cut or joined: their boxes are asked anew. */
     forgetBoxes() {
