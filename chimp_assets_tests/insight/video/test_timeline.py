@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from chimp_assets.database import schema as s
 from chimp_assets.database.connection.engine import Database
 from chimp_assets.database.labels.events import record_events
-from chimp_assets.insight.video.beside import Presence, neighbours
+from chimp_assets.insight.video.beside import neighbours
 from chimp_assets.insight.video.candidates import candidates
 from chimp_assets.insight.video.timeline import Appearance, Lane, boxes, sureness, timeline, video_of
 from chimp_assets_tests.database.world import HEAD, START, add_video, event, make_world, predict, track
@@ -91,7 +91,8 @@ def test_neighbours_are_of_one_camera_and_day_in_the_order_of_time(world: Databa
             "Fifi": ("person", [(0.0, pytest.approx(1.8))]), "Gremlin": ("model", [(0.0, pytest.approx(1.8))]),
             None: ("nobody", [(0.0, pytest.approx(1.8))]),
         }  # fmt: skip
-        assert found[2].presence == [Presence(None, "nobody", [(0.0, pytest.approx(0.6))])]
+        (unnamed,) = found[2].presence
+        assert (unnamed.name, unnamed.sure, unnamed.spans) == (None, "nobody", [(0.0, pytest.approx(0.6))])
 
 
 def test_videos_far_from_this_one_are_counted(world: Database, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,8 +116,13 @@ def test_tracks_at_the_same_time_lie_in_rows_of_their_lane() -> None:
 
 
 def test_volunteers_are_not_counted_as_people() -> None:
-    found = [sureness(*one, 0.9) for one in (("volunteers", None), ("person", 1.0), ("model", 0.9), (None, None))]
-    assert found == ["volunteers", "person", "model", "nobody"]
+    said: list[tuple[str | None, float | None]] = [("volunteers", None), ("person", 1.0), ("model", 0.9), (None, None)]
+    assert [sureness(source, probability, 0.9) for source, probability in said] == [
+        "volunteers",
+        "person",
+        "model",
+        "nobody",
+    ]
 
 
 def test_candidates_are_the_models_and_none_of_tracks_that_measure_it(world: Database) -> None:

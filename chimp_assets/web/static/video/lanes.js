@@ -58,6 +58,10 @@ export function makeLanes(root, { nameless, picked, seconded }) {
       return bars.get(chosen);
     },
     setSecond,
+    /** Where the picture on the screen is: a share of the video's length. */
+    moveTo(share) {
+      root.style.setProperty("--now", Math.min(1, share));
+    },
     choose(track) {
       chosen = bars.has(track) ? track : null;
       if (second === chosen) second = null;

@@ -27,6 +27,7 @@ async function start() {
   const stage = makeStage(section, {
     id, frames, ask, faults, label: lanes.label, sure: lanes.sure, chosen: () => lanes.chosen,
     moved: () => {
+      lanes.moveTo(stage.seconds / Number(section.dataset.length));
       if (download) download.href = stage.addressOf(stage.at);
     },
     pressed: (track, event) => {
@@ -101,6 +102,10 @@ async function start() {
     after: () => go(section.dataset.after),
     ...acts.actions,
   });
+
+  const strip = document.querySelector(".beside-videos");
+  const own = strip?.querySelector("[aria-current]");
+  if (own) strip.scrollLeft = own.offsetLeft - (strip.clientWidth - own.clientWidth) / 2;
 
   began = true;
   const shown = stage.show(stage.frameAt(Number(section.dataset.at)));

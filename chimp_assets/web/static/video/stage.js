@@ -187,20 +187,38 @@ function drawBoxes(canvas, image, rows, { label, sure, chosen }) {
   if (width && (canvas.width !== width || canvas.height !== height)) [canvas.width, canvas.height] = [width, height];
   pen.clearRect(0, 0, canvas.width, canvas.height);
   if (image) pen.drawImage(image, 0, 0, canvas.width, canvas.height);
-  const thick = Math.max(1.5, canvas.width / 400);
-  pen.font = `${Math.max(12, canvas.width / 50)}px system-ui, sans-serif`;
-  const line = pen.measureText("M").width + 6;
-  for (const [, track, x, y, w, h] of rows) {
+  // As large on the glass on a phone as on a wide screen.
+  const scale = canvas.width / (canvas.clientWidth || canvas.width);
+  const thick = 1.5 * scale;
+  pen.font = `${13 * scale}px system-ui, sans-serif`;
+  const line = 18 * scale;
+  const labels = [];
+  // The chosen one last, over the others.
+  for (const [, track, x, y, w, h] of [...rows].sort((a, b) => (a[1] === chosen) - (b[1] === chosen))) {
     pen.setLineDash(["unsure", "nobody"].includes(sure(track)) ? [thick * 4, thick * 3] : []);
     pen.lineWidth = thick * (track === chosen ? 2.5 : 1);
     pen.strokeStyle = track === chosen ? "#ffd23e" : "#7fd0a6";
     pen.strokeRect(x * canvas.width, y * canvas.height, w * canvas.width, h * canvas.height);
-    pen.setLineDash([]);
-    const words = label(track);
-    const top = Math.max(line, y * canvas.height);
-    pen.fillStyle = "rgba(0, 0, 0, .7)";
-    pen.fillRect(x * canvas.width, top - line, pen.measureText(words).width + 8, line);
-    pen.fillStyle = "#fff";
-    pen.fillText(words, x * canvas.width + 4, top - 4);
+    labels.push({ words: label(track), x: x * canvas.width, y: Math.max(line, y * canvas.height), chosen: track === chosen });
   }
+  pen.setLineDash([]);
+  for (const one of labels) one.width = pen.measureText(one.words).width + 8 * scale;
+  for (const one of placed(labels, line, canvas)) {
+    pen.fillStyle = "rgba(0, 0, 0, .7)";
+    pen.fillRect(one.x, one.y - line, one.width, line);
+    pen.fillStyle = one.chosen ? "#ffd23e" : "#fff";
+    pen.fillText(one.words, one.x + 4 * scale, one.y - line * 0.28);
+  }
+}
+
+/** Labels moved so that each can be read: within the picture, and below those that they would cover. */
+function placed(labels, line, { width, height }) {
+  const done = [];
+  const covers = (one, other) => Math.abs(one.y - other.y) < line && one.x < other.x + other.width && other.x < one.x + one.width;
+  for (const one of labels.reverse()) {
+    one.x = Math.max(0, Math.min(one.x, width - one.width));
+    while (one.y + line <= height && done.some((other) => covers(one, other))) one.y += line;
+    done.push(one);
+  }
+  return done;
 }
