@@ -182,6 +182,21 @@ def test_two_tracks_are_merged_and_one_is_flagged(page: Any, site: Site) -> None
     assert set(live(site, video_id)) == before
 
 
+def test_a_track_in_a_closed_list_is_reached_by_keys_and_stays_open(
+    page: Any, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As if four tracks lay at the same time above it."""
+    monkeypatch.setattr("chimp_assets.web.pages.video.screen.FEW_ROWS", 0)
+    opened(page, site)
+    assert page.locator(".lane details[open]").count() == 0
+    page.keyboard.press("ArrowDown")
+    page.locator("[data-candidates] button").first.wait_for()
+    assert page.locator(".lane details[open] [aria-current]").count() == 1
+    page.keyboard.press("Shift+F")
+    until(page, "() => document.querySelector('[data-done]').textContent.startsWith('Flagged')")
+    until(page, "() => document.querySelector('.lane details[open] [aria-current]')")
+
+
 def test_whatever_fails_is_said_with_a_remedy_and_stored_once(page: Any, site: Site) -> None:
     opened(page, site)
     chosen(page)
