@@ -54,10 +54,12 @@ def page(
     if at is None:
         first = next((a.first_s for lane in found.lanes for a in lane.appearances if a.track_id == track), None)
         at = first if first is not None else 0.0
+    until = [no for no, time in found.frames if time <= at]
     return request.app.state.templates.TemplateResponse(
         request,
         "video/video.html",
         {
+            "frame_no": until[-1] if until else found.frames[0][0] if found.frames else None,
             **_drawn(found), "beside": beside, "people": people, "at": at, "track": track,
             "version": request.app.state.static_version,
             "before": beside.videos[place - 1] if place > 0 else None,

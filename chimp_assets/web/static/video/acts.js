@@ -88,7 +88,20 @@ export function makeActs(panel, { stage, lanes, player, faults, ask, done, betwe
     return Boolean(lanes.bar);
   }
 
+  let warned = null;
+
+  /** Says so once if people named another track so that is there at the same time. */
   function name(anim_id, called, how) {
+    const { first, last } = lanes.bar.dataset;
+    const twin = lanes.all.some(([track, { dataset: other }]) =>
+      track !== lanes.chosen && other.anim === anim_id && other.sure === "person" &&
+      Number(other.first) <= Number(last) && Number(other.last) >= Number(first));
+    const about = `${lanes.chosen} ${anim_id}`;
+    if (twin && warned !== about) {
+      warned = about;
+      return say(words("Twice", { name: called }));
+    }
+    warned = null;
     return decide("identify", { anim_id }, how, words("DoneIdentify", { name: called }));
   }
 
