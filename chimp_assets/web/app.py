@@ -50,6 +50,7 @@ from chimp_assets.web.api import (
 )
 from chimp_assets.web.api import individuals as individuals_api
 from chimp_assets.web.api.similar import answers as similar_api
+from chimp_assets.web.api.video import candidates as video_candidates
 from chimp_assets.web.api.video import facts as video_api
 from chimp_assets.web.auth.devices import Devices, secret_of
 from chimp_assets.web.auth.hashing import Hashing
@@ -128,6 +129,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     reports_page.router,
     search_page.router,
     video_api.router,
+    video_candidates.router,
     video_page.router,
     similar_api.router,
     similar_page.router,
