@@ -28,7 +28,7 @@ ROWS = {
     "C": "benchmarks.rows.concurrency",
     "S": "benchmarks.running.sign_ins",
     "D1": "benchmarks.drift",
-    "D1d": "benchmarks.signals.while_decoding",
+    "D1D": "benchmarks.signals.while_decoding",
     "X1": "benchmarks.exchange.x1_exports",
     "X2": "benchmarks.exchange.x2_tables",
     "G1": "benchmarks.machines.g1_gpu",
