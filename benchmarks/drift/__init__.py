@@ -241,8 +241,8 @@ def nightly(tracks: int = 300_000, days: int = 1_000, cameras: int = 6) -> Row:
         "D1", f"nightly, {tracks:,} tracks of {cameras} cameras and {days:,} days", cpu, "s CPU",
         {"blocks, s": blocks, "rows written": written, "the whole archive at once, s": whole,
          "MiB at most above those before the night": most - began_at, "of the whole process": most},
-        {}, f"<= {BUDGET_CPU_S:.0f} s CPU, {BUDGET_MIB:.0f} MiB more", cpu <= BUDGET_CPU_S and most - began_at <= BUDGET_MIB,
-        1, 0.0, cores(),
+        {}, f"<= {BUDGET_CPU_S:.0f} s CPU, {BUDGET_MIB:.0f} MiB more",
+        cpu <= BUDGET_CPU_S and most - began_at <= BUDGET_MIB, 1, 0.0, cores(),
     )  # fmt: skip
 
 
