@@ -1,0 +1,156 @@
+// Belongs here: which stored picture is on the screen, the canvas with its boxes, the words for who cannot see it.
+// Does not belong here: playing (stills), who is chosen (lanes), keys.
+//
+// The stage alone says which picture is at: `stage.at`, a place in `frames` [[frame_no, seconds], ...], and
+// `stage.frameNo`. Two calls move it, and both draw the boxes of that picture:
+//   show(n)          the stored picture itself: for every decision, paused, a jump, a step
+//   paint(n, image)  a picture of the same moment from elsewhere (a <video>), while it plays
+// Whoever plays ends with show(stage.at), so that what is decided is decided on a stored picture.
+
+const KEPT_PICTURES = 60;
+const AHEAD = 3;
+const BOXES_AT_ONCE_S = 60;
+
+/**
+ * section: holds canvas, scrub and words. ask(path): JSON of an address. label(track), sure(track), chosen(): what the
+ * lanes know. moved(): another picture is on the screen.
+ */
+export function makeStage(section, { id, frames, ask, label, sure, chosen, moved }) {
+  const canvas = section.querySelector("[data-canvas]");
+  const said = section.querySelector("[data-said]");
+  const scrub = section.querySelector("[data-scrub]");
+  const boxes = new Map();
+  const pictures = new Map();
+  let at = 0;
+  let turn = 0;
+  let onCanvas = null;
+
+  /** The place of the stored picture at or before a moment. */
+  function frameAt(seconds) {
+    let low = 0;
+    let high = frames.length - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      if (frames[middle][1] <= seconds + 1e-6) low = middle;
+      else high = middle - 1;
+    }
+    return low;
+  }
+
+  const addressOf = (n) => `/media/frame/${id}/${frames[n][0]}.jpg`;
+
+  function picture(n) {
+    if (!pictures.has(n)) {
+      const image = new Image();
+      image.src = addressOf(n);
+      pictures.set(n, image.decode().then(() => image, () => null));
+      if (pictures.size > KEPT_PICTURES) pictures.delete(pictures.keys().next().value);
+    }
+    return pictures.get(n);
+  }
+
+  /** Boxes come a minute at a time: place in the row of minutes -> frame_no -> rows. */
+  function minuteOf(n) {
+    const minute = Math.floor(frames[n][1] / BOXES_AT_ONCE_S);
+    if (!boxes.has(minute)) {
+      const from = minute * BOXES_AT_ONCE_S;
+      const entry = { rows: null };
+      entry.promise = ask(`/api/videos/${id}/boxes?from=${from}&to=${from + BOXES_AT_ONCE_S}`).then(({ boxes: rows }) => {
+        const of = new Map();
+        for (const row of rows) of.set(row[0], [...(of.get(row[0]) ?? []), row]);
+        entry.rows = of;
+      }, () => boxes.delete(minute));
+      boxes.set(minute, entry);
+    }
+    return boxes.get(minute);
+  }
+
+  const rowsOf = (n) => minuteOf(n).rows?.get(frames[n][0]) ?? [];
+
+  function moveTo(n) {
+    at = Math.max(0, Math.min(frames.length - 1, n));
+    turn += 1;
+    scrub.value = frames[at][1];
+    return turn;
+  }
+
+  /** Shows a stored picture; resolves when it is on the screen, or another is wanted. */
+  async function show(n) {
+    const mine = moveTo(n);
+    const [image] = await Promise.all([picture(at), minuteOf(at).promise]);
+    if (mine !== turn) return;
+    draw(image);
+    for (let ahead = 1; ahead <= AHEAD && at + ahead < frames.length; ahead += 1) picture(at + ahead);
+  }
+
+  /** Draws what plays elsewhere as the nth stored picture, with the boxes that are here. */
+  function paint(n, image) {
+    moveTo(n);
+    draw(image);
+  }
+
+  function draw(image) {
+    onCanvas = image;
+    const rows = rowsOf(at);
+    drawBoxes(canvas, image, rows, { label, sure, chosen: chosen() });
+    said.value = section.dataset.wordsPicture.replace("{n}", frames[at][0]).replace("{time}", frames[at][1].toFixed(2));
+    canvas.setAttribute("aria-label", [said.value, ...rows.map((row) => label(row[1]))].join(", "));
+    document.body.dataset.frame = frames[at][0];
+    moved();
+  }
+
+  return {
+    frames,
+    frameAt,
+    show,
+    paint,
+    addressOf,
+    get at() {
+      return at;
+    },
+    get frameNo() {
+      return frames[at][0];
+    },
+    get seconds() {
+      return frames[at][1];
+    },
+    /** The tracks with a box in this picture. */
+    get tracks() {
+      return rowsOf(at).map((row) => row[1]);
+    },
+    /** The same picture again: another track is chosen, or has another name. */
+    redraw() {
+      if (onCanvas) draw(onCanvas);
+    },
+    /** Tracks were cut or joined: their boxes are asked anew. */
+    forgetBoxes() {
+      boxes.clear();
+      return show(at);
+    },
+  };
+}
+
+/** image: of any source, or null. rows: [frame_no, track_id, x, y, w, h] as shares of the picture. */
+function drawBoxes(canvas, image, rows, { label, sure, chosen }) {
+  const pen = canvas.getContext("2d");
+  const [width, height] = [image?.naturalWidth ?? image?.videoWidth, image?.naturalHeight ?? image?.videoHeight];
+  if (width && (canvas.width !== width || canvas.height !== height)) [canvas.width, canvas.height] = [width, height];
+  pen.clearRect(0, 0, canvas.width, canvas.height);
+  if (image) pen.drawImage(image, 0, 0, canvas.width, canvas.height);
+  const thick = Math.max(1.5, canvas.width / 400);
+  pen.font = `${Math.max(12, canvas.width / 50)}px system-ui, sans-serif`;
+  const line = pen.measureText("M").width + 6;
+  for (const [, track, x, y, w, h] of rows) {
+    pen.setLineDash(["unsure", "nobody"].includes(sure(track)) ? [thick * 4, thick * 3] : []);
+    pen.lineWidth = thick * (track === chosen ? 2.5 : 1);
+    pen.strokeStyle = track === chosen ? "#ffd23e" : "#7fd0a6";
+    pen.strokeRect(x * canvas.width, y * canvas.height, w * canvas.width, h * canvas.height);
+    pen.setLineDash([]);
+    const words = label(track);
+    const top = Math.max(line, y * canvas.height);
+    pen.fillStyle = "rgba(0, 0, 0, .7)";
+    pen.fillRect(x * canvas.width, top - line, pen.measureText(words).width + 8, line);
+    pen.fillStyle = "#fff";
+    pen.fillText(words, x * canvas.width + 4, top - 4);
+  }
+}
