@@ -54,6 +54,11 @@ class Stored:
         """How many strips there are."""
         return -(-len(self.thumbs) // THUMBS_A_STRIP)
 
+    def strip_moments(self) -> list[list[float]]:
+        """Seconds of the small pictures of each strip."""
+        moments = self.time_s[list(self.thumbs)].tolist()
+        return [moments[at : at + THUMBS_A_STRIP] for at in range(0, len(moments), THUMBS_A_STRIP)]
+
     def span(self, piece: int) -> tuple[float, float]:
         """The seconds that a piece covers: from its first picture to the first of the next one."""
         after = self.pieces[piece + 1] if piece + 1 < len(self.pieces) else None

@@ -44,6 +44,7 @@ def page(
         found = found_timeline(request, conn, video_id)
         beside = beside_video(request, conn, video_id)
         people = directory.names(conn)
+        plan = request.app.state.films.plan(conn, video_id)
     place = next((n for n, one in enumerate(beside) if one.video_id == video_id), 0)
     at = t
     if at is None:
@@ -56,6 +57,7 @@ def page(
             "video": found, "beside": beside, "people": people, "at": at, "track": track,
             "before": beside[place - 1] if place > 0 else None,
             "after": beside[place + 1] if place + 1 < len(beside) else None,
+            "version": plan.version if plan else None, "strips": plan.strip_moments() if plan else [],
             "length": max(found.duration_s, found.frames[-1][1] if found.frames else 0.0, 0.001),
         },
     )  # fmt: skip

@@ -1,14 +1,16 @@
 // Belongs here: starting the page of a video, and what its buttons and keys do together.
-// Does not belong here: the picture (stage), playing (stills), the lanes (lanes), naming (naming).
+// Does not belong here: the picture (stage), playing (playing, stills), the lanes (lanes), naming (naming).
 //
 // What is decided is always decided on a stored picture, whatever a browser makes of a video.
 
 import { get } from "../lib/net.js";
+import { makeAsking } from "./asking.js";
+import { makeFilmstrip } from "./filmstrip.js";
 import { listen } from "./keys.js";
 import { makeLanes } from "./lanes.js";
 import { listenToNames } from "./naming.js";
+import { makePlaying } from "./playing.js";
 import { makeStage } from "./stage.js";
-import { makeStills } from "./stills.js";
 
 const section = document.querySelector("[data-video]");
 if (section) start();
@@ -25,9 +27,14 @@ async function start() {
     id, frames, ask: get, label: lanes.label, sure: lanes.sure, chosen: () => lanes.chosen,
     moved: () => {
       if (download) download.href = stage.addressOf(stage.at);
+      strip.at(stage.seconds);
     },
   });
-  const player = makeStills(stage, (playing) => {
+  const asking = makeAsking();
+  const strip = makeFilmstrip(section.querySelector("[data-filmstrip]"), {
+    asking, jump: (seconds) => move(stage.frameAt(seconds)),
+  });
+  const player = makePlaying(section, stage, id, asking, (playing) => {
     play.textContent = playing ? section.dataset.wordsPause : section.dataset.wordsPlay;
   });
 
