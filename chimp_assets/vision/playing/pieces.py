@@ -13,6 +13,7 @@ import io
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from itertools import chain, pairwise
+from math import floor
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -87,12 +88,14 @@ def fitted(width: int, height: int, side: int = LONGEST_SIDE) -> tuple[int, int]
 
 
 def _stamps(times_s: Sequence[float], until_s: float) -> list[int]:
-    """Times of the pictures and of the end in TIME_BASE, from 0, each after the one before."""
+    """Times of the pictures and of the end in TIME_BASE, from 0, each after the one before. The end lies a hair before
+    the next piece: a browser throws away the first picture of a piece that it has when one before it reaches over."""
     stamps: list[int] = []
-    for time_s in (*times_s, until_s):
+    for time_s in times_s:
         stamp = round((float(time_s) - float(times_s[0])) / TIME_BASE)
         stamps.append(stamp if not stamps else max(stamp, stamps[-1] + 1))
-    return stamps
+    end = floor((float(until_s) - float(times_s[0])) / TIME_BASE) - 1
+    return [*stamps, max(end, stamps[-1] + 1)]
 
 
 def _timed(packets: list[Packet], until: dict[int, int]) -> list[Packet]:

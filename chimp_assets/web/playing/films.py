@@ -129,7 +129,7 @@ class Films:
         with self._changed:
             self._ended = True
             for order in self._orders.values():
-                order.done.cancel()
+                order.done.set_exception(_busy("The server is ending."))
             self._orders.clear()
             self._changed.notify_all()
 

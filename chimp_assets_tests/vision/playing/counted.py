@@ -1,4 +1,4 @@
-"""A video whose every picture says its number, in squares that survive compression, with a box that is elsewhere in each.
+"""A video whose every picture says its number, in squares that survive compression; in each its box is elsewhere.
 
 Belongs here: drawing, storing and reading such pictures. No test belongs here.
 """
