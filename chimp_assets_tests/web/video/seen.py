@@ -17,11 +17,13 @@ _READ = """
     const top = pen.getImageData(0, Math.floor(height / 12), width, 1).data;
     let shown = 0;
     for (let bit = 0; bit < BITS; bit += 1) shown |= (top[4 * (bit * side + (side >> 1)) + 1] > 128) << bit;
-    const row = pen.getImageData(0, Math.floor(height * 0.6), width, 1).data;
     let left = -1;
-    for (let x = width - 1; x >= 0; x -= 1) {
-      const [r, g, b] = row.subarray(4 * x);
-      if (r > 235 && g > 190 && b < 110) left = x / width;
+    for (const share of [0.55, 0.57, 0.59, 0.61, 0.63]) { // the line may be dashed
+      const row = pen.getImageData(0, Math.floor(height * share), width, 1).data;
+      for (let x = width - 1; x >= 0; x -= 1) {
+        const [r, g, b] = row.subarray(4 * x);
+        if (r > 225 && g > 185 && b < 120 && (left < 0 || x < left * width)) left = x / width;
+      }
     }
     return [Number(document.body.dataset.frame), shown, left];
   };

@@ -20,7 +20,7 @@ PICTURES = 200
 
 @pytest.fixture
 def page(browser: Any, site: Site) -> Iterator[Any]:
-    store_counted(site.home, VIDEO, uneven(PICTURES))
+    store_counted(site.home, VIDEO, uneven(PICTURES), 640, 360)
     context = browser.new_context(base_url=site.url, viewport={"width": 1280, "height": 900}, service_workers="block")
     sign_in(context, site)
     page = context.new_page()
@@ -71,7 +71,7 @@ def test_a_film_shows_the_boxes_of_what_is_seen_and_pauses_at_a_stored_picture(p
     assert page.evaluate("document.activeElement.ariaCurrent") == "true"
     page.locator("[data-play]").click()
     until(page, "(n) => Number(document.body.dataset.frame) > n + 3", number)
-    until(page, "(n) => document.body.dataset.frame === String(n)", PICTURES - 1)
+    until(page, "(n) => document.body.dataset.frame === String(n)", PICTURES - 1, timeout_s=30)
     until(page, "() => document.querySelector('[data-play]').textContent === 'Play'")
     assert seen(page)[:2] == (PICTURES - 1, PICTURES - 1)
 

@@ -6,7 +6,7 @@
 // is drawn with its boxes in one stroke, by the time that the browser gives for it (requestVideoFrameCallback), so that
 // boxes belong to what is seen. Where there is no film, stored pictures are played one by one, and the page says so.
 
-import { get } from "../lib/net.js";
+import { ask } from "./faults.js";
 import { openFilm } from "./film.js";
 import { makeStills } from "./stills.js";
 
@@ -21,7 +21,7 @@ export function makePlaying(section, stage, id, asking, changed) {
   let run = 0;
   let on = false;
 
-  const open = async () => openFilm(id, await get(`/api/videos/${id}/playing`), asking);
+  const open = async () => openFilm(id, await ask(`/api/videos/${id}/playing`), asking);
 
   /** A moment at which this picture is shown, as far as possible from its neighbours. */
   function middleOf(n) {
