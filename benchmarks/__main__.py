@@ -21,6 +21,7 @@ ROWS = {
     "P11": "benchmarks.rows.p11_page",
     "P12": "benchmarks.rows.p12_questions",
     "Q1": "benchmarks.finding.q1_similar",
+    "V": "benchmarks.finding.video_page",
     "W": "benchmarks.rows.w_pages",
     "T": "benchmarks.tracking",
     "Q": "benchmarks.rows.quiet_tick",

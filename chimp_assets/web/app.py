@@ -51,6 +51,7 @@ from chimp_assets.web.api import (
 from chimp_assets.web.api import individuals as individuals_api
 from chimp_assets.web.api.similar import answers as similar_api
 from chimp_assets.web.api.video import facts as video_api
+from chimp_assets.web.api.video import playing as playing_api
 from chimp_assets.web.auth.devices import Devices, secret_of
 from chimp_assets.web.auth.hashing import Hashing
 from chimp_assets.web.auth.roles import Rung, everybody, may
@@ -80,6 +81,7 @@ from chimp_assets.web.pages.search import screen as search_page
 from chimp_assets.web.pages.similar import page as similar_page
 from chimp_assets.web.pages.tables import screens as tables_page
 from chimp_assets.web.pages.video import screen as video_page
+from chimp_assets.web.playing.films import Films
 from chimp_assets.web.readiness import Readiness
 from chimp_assets.web.wording import texts
 from chimp_assets.web.wording.sentences import translated
@@ -91,6 +93,8 @@ STATIC = HERE / "static"
 RETRY_AFTER_S = 2
 PICTURES = Path("cache") / "pictures"
 """In the home: pictures cut on request. May be deleted at any time."""
+FILMS = Path("cache") / "films"
+"""In the home: pieces and strips of videos. May be deleted at any time."""
 VECTORS = Path("cache") / "search"
 """In the home: vectors of tracks as they are searched. May be deleted at any time."""
 
@@ -128,6 +132,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     reports_page.router,
     search_page.router,
     video_api.router,
+    playing_api.router,
     video_page.router,
     similar_api.router,
     similar_page.router,
@@ -182,6 +187,8 @@ def create_app(home: Home, options: Options | None = None) -> FastAPI:
     app.state.media = MediaWorker(home, app.state.db, app.state.metrics, enabled=options.make_media)
     cache = PictureCache(settings.home / PICTURES, settings.web.pictures_mb * 1_000_000)
     app.state.faces = Faces(home, app.state.db, cache, app.state.metrics)
+    films = PictureCache(settings.home / FILMS, int(settings.web.films_gb * 1e9), ".piece")
+    app.state.films = Films(films, app.state.metrics)
     app.state.networks = NetworkCache()
     app.state.search_columns = LiveColumns(settings.seed, settings.acquisition.audit_reserve)
     app.state.similar = LivingIndex(app.state.db, lambda: home.store, settings.home / VECTORS)
@@ -207,7 +214,11 @@ class _Compression:
         self._smaller = GZipMiddleware(app, minimum_size=1000, compresslevel=6)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        plain = scope["type"] != "http" or scope["path"].startswith(("/media/", exports_page.DOWNLOAD))
+        plain = (
+            scope["type"] != "http"
+            or scope["path"].startswith(("/media/", exports_page.DOWNLOAD))
+            or scope["path"].endswith((".mp4", ".jpg"))
+        )
         await (self._plain if plain else self._smaller)(scope, receive, send)
 
 

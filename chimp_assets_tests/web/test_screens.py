@@ -85,6 +85,7 @@ SCREENS = [
     Screen("a question", "/questions/residency"),
     Screen("search", "/search?who=FF&who=FI"),
     Screen("tables", "/tables", who="rita"),
+    Screen("a video", f"/video/54?track={track(54)}", "[data-candidates] button"),
     Screen("reports", "/report"),
     Screen("patterns", "/together/patterns"),
     Screen("over time", "/together/over-time"),
