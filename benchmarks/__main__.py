@@ -20,7 +20,7 @@ ROWS = {
     "P10": "benchmarks.running.p10_last_label",
     "P11": "benchmarks.rows.p11_page",
     "P12": "benchmarks.rows.p12_questions",
-    "Q1": "benchmarks.finding.q1_similar",
+    "Q1": "benchmarks.finding.q1",
     "W": "benchmarks.rows.w_pages",
     "T": "benchmarks.tracking",
     "Q": "benchmarks.rows.quiet_tick",

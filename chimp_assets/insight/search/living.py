@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from datetime import datetime
 
 import numpy as np
 import sqlalchemy as sa
@@ -26,6 +27,7 @@ from chimp_assets.insight.search.reading import (
     read_columns,
     read_people,
     stamp_of,
+    videos_changed_at,
     without_what_measures,
 )
 
@@ -35,6 +37,8 @@ MOST_NEW = 2_000
 """With more newer decisions everything is read anew."""
 MOST_AGAIN = 20_000
 """Tracks whose names are read again at once: two individuals who became one may have more."""
+LOOK_S = 5.0
+"""How old it may be when somebody last looked whether cameras or days of videos were corrected."""
 AGAIN_S = 30.0
 """After a fault it is tried again so much later."""
 CUTTING = ("split", "merge")
@@ -49,12 +53,13 @@ class LiveColumns:
         self._kept: SearchColumns | None = None
         self._careful: tuple[Stamp, Stamp, SearchColumns] | None = None
         self._work: threading.Thread | None = None
-        self._failed = -AGAIN_S
+        self._failed = self._looked = -1e9
+        self._videos_at: datetime | None = None
 
     def current(self, conn: sa.Connection) -> SearchColumns:
         """Columns that answer now: of this moment, or older ones while these are read. Only the first who asks
         waits."""
-        stamp = stamp_of(conn)
+        stamp = self._stamp(conn)
         with self._lock:
             kept = self._kept
             made = self._brought_up(conn, stamp)
@@ -71,7 +76,7 @@ class LiveColumns:
 
     def exact(self, conn: sa.Connection) -> SearchColumns:
         """The columns of the moment of this transaction, however long that takes."""
-        stamp = stamp_of(conn)
+        stamp = self._stamp(conn, look=True)
         with self._lock:
             kept = self._kept
             if kept is None or kept.stamp.seq <= stamp.seq:
@@ -92,6 +97,11 @@ class LiveColumns:
         if work is not None:
             work.join()
 
+    def _stamp(self, conn: sa.Connection, look: bool = False) -> Stamp:
+        if look or time.monotonic() - self._looked >= LOOK_S:
+            self._videos_at, self._looked = videos_changed_at(conn), time.monotonic()
+        return stamp_of(conn, self._videos_at)
+
     def _brought_up(self, conn: sa.Connection, stamp: Stamp) -> SearchColumns | None:
         kept = self._kept
         if kept is None:
@@ -108,7 +118,7 @@ class LiveColumns:
     def _anew(self) -> None:
         try:
             with self._read() as conn:
-                made = read_columns(conn, self._seed, self._share, stamp_of(conn))
+                made = read_columns(conn, self._seed, self._share, self._stamp(conn, look=True))
             with self._lock:
                 self._kept, self._careful, self._work = made, None, None
         except Exception:

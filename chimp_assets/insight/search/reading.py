@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import date, datetime
 from typing import Any
 
 import numpy as np
@@ -35,17 +36,17 @@ _BARE = np.dtype([("track", "i8")])
 _born = sa.table("v_individual_day", sa.column("individual_id", sa.BigInteger), sa.column("born_day_no", sa.Integer))
 
 
-def stamp_of(conn: sa.Connection) -> Stamp:
-    """Numbers that change with what the columns are made of."""
+def stamp_of(conn: sa.Connection, videos_at: datetime | None = None) -> Stamp:
+    """Numbers that change with what the columns are made of. videos_at: `videos_changed_at`, if somebody has looked."""
     m, b = t.model.c, t.bundle_score.c
     head = sa.select(m.model_id).where(m.task == "head", m.state == "champion").scalar_subquery()
+    # The ends of indexes. Splits are given in the order of videos; one that changes is a move.
     newest = (
         t.annotation.c.seq, t.individual_merge.c.merge_id, t.biography_log.c.log_id, t.track.c.track_id,
-        t.video.c.video_id, t.video.c.updated_at, t.bundle.c.changed_at, t.split_move.c.split_move_id,
+        t.video.c.video_id, t.bundle.c.changed_at, t.split_move.c.split_move_id, t.split_assignment.c.video_id,
     )  # fmt: skip
-    # Which videos are of test days, and which are in the archive, is not said by a newest number alone.
+    # Which videos are in the archive is not said by a newest number alone.
     many = (
-        sa.select(sa.func.count()).select_from(t.split_assignment),
         sa.select(sa.func.count()).where(t.video.c.state == "retired"),
         sa.select(sa.func.count()).select_from(t.bundle_score).where(b.model_id == head),
     )
@@ -56,30 +57,19 @@ def stamp_of(conn: sa.Connection) -> Stamp:
             head,
         )
     ).one()
-    return Stamp(int(seq or 0), int(merge_id or 0), int(log_id or 0), head_id, tuple(rest))
+    return Stamp(int(seq or 0), int(merge_id or 0), int(log_id or 0), head_id, (*rest, videos_at))
+
+
+def videos_changed_at(conn: sa.Connection) -> datetime | None:
+    """When what is known of a video last changed, its camera and day too. Reads all of them: some 50 ms of a quarter
+    of a million."""
+    return conn.scalar(sa.select(sa.func.max(t.video.c.updated_at)))
 
 
 def read_columns(conn: sa.Connection, seed: int, share: float, stamp: Stamp) -> SearchColumns:
     """Everything. seed, share: the draw of the audit reserve. Memory: some 50 bytes a track."""
-    v, s, k = t.video.c, t.video_signal.c, t.track.c
-    rows = conn.execute(
-        sa.select(v.video_id, v.site, v.camera, v.recorded_on, v.recorded_at, light_of_video().label("light"))
-        .outerjoin_from(t.video, t.video_signal, s.video_id == v.video_id)
-        .where(v.state != "retired")
-        .order_by(v.video_id)
-    )
-    cameras: dict[str, int] = {}
-    facts = np.array(
-        [
-            (
-                row.video_id, cameras.setdefault(camera_word(row.site, row.camera), len(cameras)),
-                row.recorded_on.toordinal() if row.recorded_on else 0, row.recorded_at.hour if row.recorded_at else -1,
-                LIGHTS.index(row.light),
-            )
-            for row in rows
-        ],
-        np.int64,
-    ).reshape(-1, 5)  # fmt: skip
+    k = t.track.c
+    facts, cameras = _films(conn)
     live = sa.select(k.track_id, k.video_id, k.quality).where(k.state == "live")
     tracks = _read(conn, live.order_by(k.track_id), _OF_A_TRACK)
     there, film = located(facts[:, 0], tracks["video"])
@@ -98,6 +88,37 @@ def read_columns(conn: sa.Connection, seed: int, share: float, stamp: Stamp) -> 
     found = replace(found, measures=measures | _of_test_days(conn, found))
     identify(conn, found, None)
     return found
+
+
+def _films(conn: sa.Connection) -> tuple[I64Array, dict[str, int]]:
+    """Of each video in the archive, by video_id: video_id, place of its camera, day as an ordinal, hour, place of its
+    light, i64 [m, 5]; the places of cameras. Days are few: each is read once, by way of text (as v_video_day)."""
+    v, s = t.video.c, t.video_signal.c
+    day = sa.cast(v.recorded_on, sa.String(10))
+    wanted = (
+        sa.select(
+            v.video_id, v.site, v.camera, day.label("day"), sa.extract("hour", v.recorded_at).label("hour"),
+            light_of_video().label("light"),
+        )
+        .outerjoin_from(t.video, t.video_signal, s.video_id == v.video_id)
+        .where(v.state != "retired")
+        .order_by(v.video_id)
+    )  # fmt: skip
+    cameras: dict[tuple[str | None, str | None], int] = {}
+    words: dict[str, int] = {}
+    days: dict[str | None, int] = {None: 0}
+    light_of = {word: place for place, word in enumerate(LIGHTS)}
+    parts = [np.zeros((0, 5), np.int64)]
+    for rows in conn.execute(wanted, execution_options={"yield_per": PAGE}).partitions():
+        found = []
+        for key, site, camera, on, hour, light in rows:
+            if (site, camera) not in cameras:
+                cameras[site, camera] = words.setdefault(camera_word(site, camera), len(words))
+            if on not in days:
+                days[on] = date.fromisoformat(on).toordinal()
+            found.append((key, cameras[site, camera], days[on], NOBODY if hour is None else int(hour), light_of[light]))
+        parts.append(np.array(found, np.int64))
+    return np.concatenate(parts), words
 
 
 def camera_word(site: str | None, camera: str | None) -> str:
