@@ -81,7 +81,7 @@ def test_facets_are_group_by_after_every_decision(world: Database, monkeypatch: 
             grouped = by_sql(conn)
         assert facets(found) == facets(fresh)
         assert {name: facets(found)[name] for name in grouped} == grouped
-        assert found.stamp == fresh.stamp
+        assert found.seq == fresh.seq
 
     check()
     told = event("identify", track(3, 2), "FI")

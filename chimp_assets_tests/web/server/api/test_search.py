@@ -88,6 +88,9 @@ def test_an_export_of_a_search_counts_the_same_tracks(home: Home, browser: Calla
         link = html.unescape(page.partition('href="/export?')[2].partition('"')[0])
         assert int(n)
         assert f"{n} tracks of " in lotte.get(f"/export?{link}").text, query
+    both = lotte.get("/search?by=person&by=volunteers").text
+    link = html.unescape(both.partition('href="/export?')[2].partition('"')[0])
+    assert 'value="person,volunteers" checked' in lotte.get(f"/export?{link}").text, "what is sent on has it too"
     refused = lotte.get("/search?by=person&status=unnamed").text
     assert "/export?" not in refused
 
