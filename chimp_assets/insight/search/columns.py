@@ -268,4 +268,5 @@ def _table(places: Any, n: int) -> BoolArray:
 
 def _tally(places: np.ndarray, mask: BoolArray, n: int) -> list[int]:
     """Tracks of each place from 0 to n - 1."""
-    return [int(one) for one in np.bincount(places[mask] + np.intp(1), minlength=n + 1)[1:]]
+    chosen = places if mask.all() else places[mask]
+    return [int(one) for one in np.bincount(chosen + np.intp(1), minlength=n + 1)[1:]]
