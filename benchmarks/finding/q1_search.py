@@ -3,8 +3,8 @@
 A synthetic home: 250,000 videos of four tracks each, 40 cameras, 300 individuals, 2,500 bundles, a head that names 70 %
 of the tracks, 100,000 answers, a fifth of the days kept for measuring. Before each reading of a page an answer is
 stored by the product's own path; the pages are one without a word and some that facets narrow. Told: the 95th
-percentile of all readings, wall milliseconds from the request to its last byte, and each page beside it; CPU is the same
-in CPU time of the process, which other work on the machine does not lengthen.
+percentile of all readings, wall milliseconds from the request to its last byte, and each page beside it; CPU is the
+same in CPU time of the process, which other work on the machine lengthens less.
 
 met also means: after a label, a retraction, a merge and a promotion (once it is read) the counts of facets are those of
 GROUP BY over the views.
@@ -90,7 +90,8 @@ def measure() -> Iterator[Row]:
         "ms, p95",
         {name: float(np.quantile(ms, 0.95)) for name, ms in times.items()}
         | {
-            "CPU": float(np.quantile(cpu, 0.95)), "first, s": first_s, "read beside, s": beside_s, "meanwhile": during_ms, "bytes a track": bytes_each,
+            "CPU": float(np.quantile(cpu, 0.95)), "first, s": first_s,
+            "read beside, s": beside_s, "meanwhile": during_ms, "bytes a track": bytes_each,
             "facets as GROUP BY": float(equal),
         },
         {},
