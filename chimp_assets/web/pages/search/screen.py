@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from chimp_assets.insight.search.columns import SearchColumns
+from chimp_assets.insight.search.known import require_known
 from chimp_assets.insight.search.query import SORTS, SearchError, SearchQuery, parse
 from chimp_assets.insight.similar.tracks import ShownTrack, shown_tracks
 from chimp_assets.web.auth.roles import require
@@ -105,13 +106,7 @@ def _helps(columns: SearchColumns, asked: SearchQuery) -> tuple[str, str, int] |
 
 
 def _require_known(columns: SearchColumns, asked: SearchQuery) -> None:
-    codes = {one[0] for one in columns.people}
-    words = [("who", one.removeprefix("!")) for one in asked.who] + [("with", one) for one in asked.beside]
-    for key, word in words:
-        if word.upper() not in codes:
-            raise WebError(
-                422, "malformed", f"{key}: there is no individual {word[:40]!r}.", "See the list of individuals."
-            )
-    for camera in asked.cameras:
-        if camera not in columns.cameras:
-            raise WebError(422, "malformed", f"cam: there is no camera {camera[:60]!r}.", "Write it as site/camera.")
+    try:
+        require_known(columns, asked)
+    except SearchError as error:
+        raise WebError(422, "malformed", error.sentence, error.remedy) from None

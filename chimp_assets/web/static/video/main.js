@@ -188,7 +188,7 @@ async function start() {
       method: "POST", headers: { "Content-Type": "application/json" },
       body: JSON.stringify({ user: form.dataset.name, events: [{
         annotation_id: uuid(), kind: "identify", track_id: track, anim_id: form.elements.namedItem("who").value.trim().toUpperCase(),
-        client_time: new Date().toISOString(), shown: { mode: "search" },
+        client_time: new Date().toISOString(), shown: { mode: "video" },
       }] }),
     });
     const words = await answer.json();

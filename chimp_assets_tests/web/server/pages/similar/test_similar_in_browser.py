@@ -9,7 +9,6 @@ import sqlalchemy as sa
 from axe_playwright_python.sync_playwright import Axe
 
 from chimp_assets.database import schema as s
-from chimp_assets.insight.individuals import pictures
 from chimp_assets_tests.vision.embedding.search_index.landing import land_vectors
 
 
@@ -31,7 +30,6 @@ def test_marks_and_pictures_by_keys_alone(page, archive, monkeypatch):
     page.set_viewport_size({"width": 390, "height": 844})
     naming_what_is_alike(page, archive, int(ids[0]))
     monkeypatch.setattr("chimp_assets.web.pages.individuals.PAGE", 2)
-    monkeypatch.setattr(pictures.gallery, "__defaults__", (None, None, 2))
     going_through_a_gallery(page)
     assert page.errors == []
 
