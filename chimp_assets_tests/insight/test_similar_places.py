@@ -31,8 +31,8 @@ def test_videos_that_land_later_are_known_by_camera_and_day(home, monkeypatch, f
     asked = Places(home.database.read)
     assert asked.cameras(index_of([1, 2])) == ["a/cam0", "a/cam1"]
     with home.database.write() as conn:
-        world.add_video(conn, 3, 2, 0, camera="new")
-        world.add_video(conn, 4, 2, 0, recorded_on=None, camera=None)
+        world.add_video(conn, 3, 2, 5, camera="new")
+        world.add_video(conn, 4, 2, 5, recorded_on=None, camera=None)
     later = index_of([1, 2, 3, 4])
     assert asked.cameras(later) == ["a/cam0", "a/cam1", "a/new", "a/–"]
     with home.database.read() as conn:

@@ -140,9 +140,11 @@ def test_what_somebody_named_meanwhile_stays_and_is_counted(home: Home, found: l
 
 
 def test_where_nobody_else_is_known_only_a_few_are_named_at_once(home: Home, browser: Browsers) -> None:
-    tracks = [track(video, n) for video in (1, 2) for n in range(3)]
-    kept = audit_reserve_mask(np.array(tracks), home.settings.seed, home.settings.acquisition.audit_reserve)
-    assert not kept.any(), "the world has no reserved tracks"
+    with home.database.write() as conn:
+        add_video(conn, FIRST, 8, 10)
+    ids = np.array([track(FIRST, n) for n in range(8)], np.int64)
+    kept = audit_reserve_mask(ids, home.settings.seed, home.settings.acquisition.audit_reserve)
+    tracks = ids[~kept][:MANY].tolist()
     refused = browser("ida").post("/api/marks", json=marks(tracks))
     assert (refused.status_code, refused.json()["code"]) == (409, "nobody_known")
     assert "5" in refused.json()["remedy"]

@@ -87,7 +87,7 @@ def test_days_are_spread_and_an_example_of_what_is_not_wanted_turns_the_answer(l
 
 def test_filters_hold_before_the_nearest_are_chosen(looked_at, archive, client):
     """Nearest first and filter then leaves an empty page of an archive that is full of answers."""
-    lotte, one = client("lotte"), looked_at[0]
+    lotte, one, settings = client("lotte"), looked_at[0], archive.settings
     every = of(lotte, f"to={one}&spread=none")["tracks"]
     camera = f"{every[-1]['site']}/{every[-1]['camera']}"
     first = of(lotte, f"to={one}&spread=none&show=1&cam={camera}")["tracks"]
@@ -97,7 +97,7 @@ def test_filters_hold_before_the_nearest_are_chosen(looked_at, archive, client):
     assert dated == [track for track in every if (track["recorded_at"] or "")[:10] == day] != []
     for name in ("status=named", "status=unnamed", "by=person", "who=FF&who=FI", "who=!FF&by=model&p=0.5-0.9"):
         with archive.database.read() as conn:
-            columns = read_columns(conn, 0, archive.settings.acquisition.audit_reserve, stamp_of(conn))
+            columns = read_columns(conn, settings.seed, settings.acquisition.audit_reserve, stamp_of(conn))
         wanted = set(columns.track[columns.matching(parse(urllib.parse.parse_qsl(name)))].tolist())
         found = of(lotte, f"to={one}&spread=none&{name}")
         assert found["tracks"] == [track for track in every if track["track_id"] in wanted] != [], name
