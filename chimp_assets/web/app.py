@@ -32,7 +32,7 @@ from chimp_assets.home import Home
 from chimp_assets.insight.association.layout import FOLDER as LAYOUTS
 from chimp_assets.insight.association.layout import StoredLayouts
 from chimp_assets.insight.association.network_cache import NetworkCache
-from chimp_assets.insight.search.columns import LiveColumns
+from chimp_assets.insight.search.living import LiveColumns
 from chimp_assets.insight.similar.places import Places
 from chimp_assets.vision.embedding.search_index.living import LivingIndex
 from chimp_assets.web.api import (
@@ -186,7 +186,7 @@ def create_app(home: Home, options: Options | None = None) -> FastAPI:
     cache = PictureCache(settings.home / PICTURES, settings.web.pictures_mb * 1_000_000)
     app.state.faces = Faces(home, app.state.db, cache, app.state.metrics)
     app.state.networks = NetworkCache()
-    app.state.search_columns = LiveColumns(settings.seed, settings.acquisition.audit_reserve)
+    app.state.search_columns = LiveColumns(app.state.db.read, settings.seed, settings.acquisition.audit_reserve)
     app.state.similar = LivingIndex(app.state.db, lambda: home.store, settings.home / VECTORS)
     app.state.similar_places = Places(app.state.db.read)
     app.state.exporting = threading.Lock()

@@ -5,8 +5,8 @@ import pytest
 import sqlalchemy as sa
 
 from chimp_assets.database import schema as t
-from chimp_assets.insight.search.columns import read_columns, stamp_of
 from chimp_assets.insight.search.query import parse
+from chimp_assets.insight.search.reading import read_columns, stamp_of
 from chimp_assets.insight.similar import places
 from chimp_assets.insight.similar.places import Places
 from chimp_assets.vision.embedding.search_index.catalogue import Catalogue

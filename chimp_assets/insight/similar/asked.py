@@ -97,8 +97,8 @@ def read_where(words: Iterable[tuple[str, str]]) -> SearchQuery:
     """
     given = [(key, value) for key, value in words if key not in OWN]
     for key, _ in given:
-        if key in ("sort", "after"):
-            raise AskedError(f"{key}: what is most alike comes first, always.", "Leave it out.")
+        if key in ("sort", "after", "at"):
+            raise AskedError(f"{key}: what is most alike comes first, and as of now.", "Leave it out.")
     where = parse(given)
     if where.since is not None and where.until is not None and where.until < where.since:
         raise AskedError(f"until: {where.until} is before since, {where.since}.", "Swap the two days.")

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Depends, Query
 from starlette.requests import Request
 
 from chimp_assets.insight.search.columns import SearchColumns
-from chimp_assets.insight.search.known import require_known
+from chimp_assets.insight.search.known import known
 from chimp_assets.insight.search.query import SearchError
 from chimp_assets.insight.similar.answer import SimilarAnswer, live_among, similar_tracks
 from chimp_assets.insight.similar.asked import AskedError, SimilarAsked, read_asked, read_where
@@ -66,11 +66,11 @@ def ask(request: Request, words: SimilarWords) -> Similar:
     columns: SearchColumns | None = None
     try:
         where = read_where(request.query_params.multi_items())
-        asked = read_asked(words.to or (), words.unwanted or (), words.spread, where)
         if where.words():
             with state.db.read() as conn:
                 columns = state.search_columns.current(conn)
-                require_known(columns, where)
+                where = known(columns, where)
+        asked = read_asked(words.to or (), words.unwanted or (), words.spread, where)
     except (AskedError, SearchError) as error:
         raise WebError(422, "malformed", error.sentence, error.remedy) from None
     answer = SimilarAnswer(without=[*asked.wanted, *asked.unwanted])
@@ -85,12 +85,12 @@ def ask(request: Request, words: SimilarWords) -> Similar:
                 now.index, state.similar_places, asked, lambda ids: live_among(conn, ids), words.show, allowed
             )
         ids = [*answer.track_id, *asked.wanted, *asked.unwanted]
-        known = shown_tracks(conn, ids, settings.seed, settings.acquisition.audit_reserve)
+        shown = shown_tracks(conn, ids, settings.seed, settings.acquisition.audit_reserve)
     return Similar(
         asked,
         answer,
-        [(known[one], alike) for one, alike in zip(answer.track_id, answer.alike, strict=True) if one in known],
-        {one: known[one] for one in (*asked.wanted, *asked.unwanted) if one in known},
+        [(shown[one], alike) for one, alike in zip(answer.track_id, answer.alike, strict=True) if one in shown],
+        {one: shown[one] for one in (*asked.wanted, *asked.unwanted) if one in shown},
         now.index.embedder if now is not None else None,
         searched,
         now.waiting if now is not None else 0,

@@ -10,7 +10,7 @@ from chimp_assets.database import schema as s
 from chimp_assets.database.individuals.merges import merge_individuals
 from chimp_assets.database.labels.events import record_events
 from chimp_assets.insight.individuals import decisions, directory, lookalikes, pictures, sightings
-from chimp_assets.insight.search.columns import read_columns, stamp_of
+from chimp_assets.insight.search.reading import read_columns, stamp_of
 from chimp_assets.web.labelling.items import picture_url
 from chimp_assets_tests.database.world import HEAD, START, event, track
 

@@ -12,8 +12,8 @@ from chimp_assets.database import schema as s
 from chimp_assets.database.connection.engine import Database
 from chimp_assets.database.labels.events import record_events
 from chimp_assets.database.labels.splits import audit_reserve_mask
-from chimp_assets.insight.search.columns import read_columns, stamp_of
 from chimp_assets.insight.search.query import parse
+from chimp_assets.insight.search.reading import read_columns, stamp_of
 from chimp_assets.insight.similar.answer import live_among
 from chimp_assets.insight.similar.asked import AskedError, SimilarAsked, read_asked
 from chimp_assets.insight.similar.places import Places
