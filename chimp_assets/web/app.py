@@ -26,6 +26,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from chimp_assets.database.connection.engine import BusyDatabaseError, Database
 from chimp_assets.database.texts import first_unseen, visible
+from chimp_assets.database.work import marks
 from chimp_assets.errors import ChimpError, FullDiskError
 from chimp_assets.home import Home
 from chimp_assets.insight.association.layout import FOLDER as LAYOUTS
@@ -49,6 +50,7 @@ from chimp_assets.web.api import (
     signing,
 )
 from chimp_assets.web.api import individuals as individuals_api
+from chimp_assets.web.api.marks import confirming as marks_api
 from chimp_assets.web.api.similar import answers as similar_api
 from chimp_assets.web.api.video import facts as video_api
 from chimp_assets.web.api.video import playing as playing_api
@@ -135,6 +137,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     playing_api.router,
     video_page.router,
     similar_api.router,
+    marks_api.router,
     similar_page.router,
     tables_page.router,
     tables_page.api,
@@ -232,7 +235,8 @@ def version_of(folder: Path) -> str:
 
 
 def _templates(app: FastAPI) -> Jinja2Templates:
-    """Jinja with the names that every template may use: t, translated, lang, user, nonce, static, may, languages."""
+    """Jinja with the names that every template may use: t, translated, lang, user, nonce, static, may, languages;
+    most_marks, many_marks."""
 
     def given(request: Request) -> dict[str, Any]:
         lang = texts.language_of(request)
@@ -257,6 +261,7 @@ def _templates(app: FastAPI) -> Jinja2Templates:
 
     templates = Jinja2Templates(HERE / "templates", context_processors=[given])
     templates.env.finalize = _written_out
+    templates.env.globals |= {"most_marks": marks.MOST, "many_marks": marks.MANY}
     return templates
 
 

@@ -17,6 +17,7 @@ from starlette.responses import Response
 
 from chimp_assets.insight.search.as_conditions import conditions_of
 from chimp_assets.insight.search.columns import FACETS, SearchColumns
+from chimp_assets.insight.search.known import known
 from chimp_assets.insight.search.living import LiveColumns
 from chimp_assets.insight.search.query import SORTS, SearchError, SearchQuery, parse
 from chimp_assets.insight.similar.tracks import ShownTrack, shown_tracks
@@ -121,34 +122,10 @@ def _helps(columns: SearchColumns, asked: SearchQuery) -> tuple[str, str, int] |
 
 
 def _known(columns: SearchColumns, asked: SearchQuery) -> SearchQuery:
-    """The same with codes where people wrote names. Raises WebError for what there is not."""
-    codes = {one.code for one in columns.people.persons}
-    called: dict[str, list[str]] = {}
-    for one in columns.people.persons:
-        called.setdefault((one.name or "").strip().upper(), []).append(one.code)
-
-    def code_of(key: str, word: str) -> str:
-        bare = word.removeprefix("!") if key == "who" else word
-        by_name = called.get(bare, [])
-        if bare not in codes and len(by_name) != 1:
-            if by_name:
-                raise _refused(f"{key}: {len(by_name)} are called {bare[:40]!r}.", f"Write {' or '.join(by_name)}.")
-            raise _refused(f"{key}: there is no individual {word[:40]!r}.", "See the list of individuals.")
-        return word if bare in codes else word[: len(word) - len(bare)] + by_name[0]
-
-    for camera in asked.cameras:
-        if camera not in columns.cameras:
-            raise _refused(f"cam: there is no camera {camera[:60]!r}.", "Write it as site/camera.")
-    for age in asked.ages:
-        if age not in columns.people.ages:
-            raise _refused(
-                f"age: there is no age class {age[:40]!r}.", f"There are {', '.join(columns.people.ages) or 'none'}."
-            )
-    return replace(
-        asked,
-        who=tuple(dict.fromkeys(code_of("who", one) for one in asked.who)),
-        beside=tuple(dict.fromkeys(code_of("with", one) for one in asked.beside)),
-    )
+    try:
+        return known(columns, asked)
+    except SearchError as error:
+        raise _refused(error.sentence, error.remedy) from None
 
 
 def _refused(sentence: str, remedy: str) -> WebError:
