@@ -148,17 +148,22 @@ def _alone(
     who, at, occasion = who[twice], at[twice], occasion[twice]
     first, row = _groups(who, at, occasion)
     named = ~person[:, twice]
-    found = np.unique(np.stack([np.tile(row, 2)[named.ravel()], track[:, twice].ravel()[named.ravel()]]), axis=1)[0]
+    found = _once(np.tile(row, 2)[named.ravel()], track[:, twice].ravel()[named.ravel()])
     sure = np.bincount(row, (~named).any(0), len(first)) > 0
     return at[first], who[first], np.bincount(found, minlength=len(first)), sure
 
 
 def _names(row: np.ndarray, many: int, track: np.ndarray, person: np.ndarray) -> np.ndarray:
     """Tracks by the model of each group of meetings, 0 where a person named one of them."""
-    tracks = np.unique(np.stack([row[~person], track[~person]]), axis=1)[0]
-    names = np.bincount(tracks, minlength=many)
+    names = np.bincount(_once(row[~person], track[~person]), minlength=many)
     names[row[person]] = 0
     return names
+
+
+def _once(row: np.ndarray, track: np.ndarray) -> np.ndarray:
+    """The rows of every two (row, track) that differ, ascending."""
+    stride = int(track.max(initial=0)) + 1
+    return np.asarray(np.unique(row * stride + track) // stride)
 
 
 def _groups(*columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -74,14 +74,11 @@ class UnitCounts:
     @cached_property
     def seen_in_common_life(self) -> tuple[np.ndarray, np.ndarray]:
         """Units in which a, and in which b, was seen while both were alive, by the names as they are: f64 [p] each."""
-        n_a, n_b = np.zeros(len(self.a)), np.zeros(len(self.a))
-        for units, members in self.members_of:
-            seen = 1.0 - _not_seen(self, units, members, None)
-            alive = self.alive[self.era[units]].astype(float)
-            in_life = (seen * alive * self.weight[units, None]).T @ alive
-            n_a += in_life[self.a, self.b]
-            n_b += in_life[self.b, self.a]
-        return n_a, n_b
+        eras = len(self.alive)
+        code = self.era[self.member_unit] * self.n + self.member_who
+        seen = np.bincount(code, self.weight[self.member_unit], eras * self.n).reshape(eras, self.n)
+        in_life = seen.T @ self.alive.astype(float)
+        return in_life[self.a, self.b], in_life[self.b, self.a]
 
     def met(self) -> np.ndarray:
         """Units together, by the names as they are: f64 [p]."""
@@ -112,9 +109,11 @@ class BlockSums:
 
 def sums(counts: UnitCounts, inverse: np.ndarray | None = None) -> BlockSums:
     """Sums of each block. inverse: f64 [n, n], W; None: names as they are."""
-    n = np.stack([_seen(counts, which, inverse) for which in range(counts.blocks)]) if counts.blocks else _empty(counts)
+    if not counts.blocks:
+        return BlockSums(_empty(counts), _empty(counts))
     if inverse is None or counts.by_persons:
-        return BlockSums(_by_block(counts, counts.met_weight), n)
+        return BlockSums(_by_block(counts, counts.met_weight), _seen_as_named(counts))
+    n = np.stack([_seen(counts, which, inverse) for which in range(counts.blocks)])
     chance, mistaken = _met_chance(counts, inverse)
     x, total = _by_block(counts, counts.met_weight * chance), n.sum(0)
     mistaken *= 1 - _in_met_units(counts, inverse, chance)
@@ -131,17 +130,41 @@ def _by_block(counts: UnitCounts, weight: np.ndarray) -> np.ndarray:
     return np.bincount(code, weight, counts.blocks * pairs).reshape(counts.blocks, pairs)
 
 
-def _seen(counts: UnitCounts, which: int, inverse: np.ndarray | None) -> np.ndarray:
+def _seen_as_named(counts: UnitCounts) -> np.ndarray:
+    """Units in which at least one was seen while both were alive, by block and pair: where a was, and where b was, less
+    those where both were, of which there are few: f64 [blocks, p]."""
+    n, units = counts.n, len(counts.block)
+    block, who, weight = counts.block[counts.member_unit], counts.member_who, counts.weight[counts.member_unit]
+    seen = scipy.sparse.csr_matrix((weight, (block * n + who, counts.member_unit)), (counts.blocks * n, units))
+    there = scipy.sparse.csr_matrix((np.ones(len(who)), (counts.member_unit, who)), (units, n))
+    row_of = np.full(n * n, -1)
+    row_of[counts.a * n + counts.b] = np.arange(len(counts.a))
+    # Of each block a row for each of its eras: (a was seen) x (b was alive).
+    cell, of_unit = np.unique(counts.block * len(counts.alive) + counts.era, return_inverse=True)
+    in_cell = np.bincount(of_unit[counts.member_unit] * n + who, weight, len(cell) * n).reshape(-1, n)
+    lives = counts.alive[cell % len(counts.alive)].astype(float)
+    starts = np.searchsorted(cell // len(counts.alive), np.arange(counts.blocks + 1))
+    found = np.zeros((counts.blocks, len(counts.a)))
+    for which in range(counts.blocks):
+        cells = slice(starts[which], starts[which + 1])
+        in_life = in_cell[cells].T @ lives[cells]
+        found[which] = in_life[counts.a, counts.b] + in_life[counts.b, counts.a]
+        both = (seen[which * n : (which + 1) * n] @ there).tocoo()
+        pair = row_of[both.row * n + both.col]
+        found[which][pair[pair >= 0]] -= both.data[pair >= 0]
+    return np.asarray(np.rint(found * 1e6) / 1e6)
+
+
+def _seen(counts: UnitCounts, which: int, inverse: np.ndarray) -> np.ndarray:
     units, members = counts.members_of[which]
     if not len(units):
         return np.zeros(len(counts.a))
-    alive = counts.alive[counts.era[units]]
+    eras, era = np.unique(counts.era[units], return_inverse=True)
+    lives = counts.alive[eras].astype(float)
     weight = counts.weight[units, None]
-    missing = _not_seen(counts, units, members, inverse) * alive
-    both = _product(alive.astype(float), weight)
+    missing = _not_seen(counts, units, members, inverse) * lives[era]
+    both = _product(lives, np.bincount(era, weight[:, 0], len(eras))[:, None])
     n = (both - _product(missing, weight))[counts.a, counts.b]
-    if inverse is None:
-        return np.asarray(np.rint(n * 1e6) / 1e6)
     # Where i has one name, that name is not also j's: (1 - W[i, i] - W[i, j]) instead of the product of both factors.
     once = (counts.member_names[members] == 1) & ~counts.member_person[members]
     at, who = np.searchsorted(units, counts.member_unit[members][once]), counts.member_who[members][once]
@@ -150,13 +173,9 @@ def _seen(counts: UnitCounts, which: int, inverse: np.ndarray | None) -> np.ndar
     return np.asarray(n + of_one[counts.a, counts.b] + of_one[counts.b, counts.a])
 
 
-def _not_seen(counts: UnitCounts, units: np.ndarray, members: np.ndarray, inverse: np.ndarray | None) -> np.ndarray:
+def _not_seen(counts: UnitCounts, units: np.ndarray, members: np.ndarray, inverse: np.ndarray) -> np.ndarray:
     """Whether nobody of each unit is i, in expectation: f64 [units, n]."""
     at, who = np.searchsorted(units, counts.member_unit[members]), counts.member_who[members]
-    if inverse is None:
-        missing = np.ones((len(units), counts.n))
-        missing[at, who] = 0.0
-        return missing
     others = np.log1p(-np.minimum(inverse, 0.5))
     np.fill_diagonal(others, 0.0)
     names = scipy.sparse.csr_matrix((counts.member_names[members].astype(float), (at, who)), (len(units), counts.n))
