@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import sqlalchemy as sa
 
+from chimp_assets.arrays import rows_of
 from chimp_assets.database.connection.parameters import rows_in_parts
 from chimp_assets.insight.individuals.named_tracks import named_track
 from chimp_assets.insight.living.newer_decisions import tracks_told_of
@@ -40,14 +41,11 @@ class NameColumns:
 
     def replaced(self, again: Sequence[int], by: NameColumns) -> NameColumns:
         """These columns with the rows of some tracks replaced, of which `by` has those that have a name now."""
-        kept = ~np.isin(self.track, np.array(again, np.int64))
-        track = np.concatenate([self.track[kept], by.track])
-        order = np.argsort(track, kind="stable")
-        columns = (
-            np.concatenate([one[kept], other])[order]
-            for one, other in zip(_columns(self)[1:], _columns(by)[1:], strict=True)
+        kept = np.delete(np.arange(len(self.track)), rows_of(self.track, np.array(again, np.int64)))
+        at = np.searchsorted(self.track[kept], by.track)
+        return NameColumns(
+            *(np.insert(one[kept], at, other) for one, other in zip(_columns(self), _columns(by), strict=True))
         )
-        return NameColumns(track[order], *columns)
 
 
 class LiveNames:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from chimp_assets.arrays import located
 from chimp_assets.statistics.association.unit_counts import UnitCounts
 
 BLOCK_DAYS = 4
@@ -121,7 +122,7 @@ def _met(
     who, track, person = (np.where(turned, one[::-1, lives], one[:, lives]) for one in (met.who, met.track, met.person))
     twice = who[0] == who[1]
     alone = _alone(who[0], at, occasion, track, person, twice)
-    seen = np.stack([np.isin(at * n + one, member) for one in who])
+    seen = np.stack([located(member, at * n + one)[0] for one in who])
     kept = ~twice & seen.any(0)
     (a, b), seen, at, occasion = who[:, kept], seen[:, kept], at[kept], occasion[kept]
     track, person = track[:, kept], person[:, kept]
@@ -163,7 +164,8 @@ def _names(row: np.ndarray, many: int, track: np.ndarray, person: np.ndarray) ->
 def _once(row: np.ndarray, track: np.ndarray) -> np.ndarray:
     """The rows of every two (row, track) that differ, ascending."""
     stride = int(track.max(initial=0)) + 1
-    return np.asarray(np.unique(row * stride + track) // stride)
+    code = np.sort(row * stride + track)
+    return np.asarray(code[np.diff(code, prepend=-1) > 0] // stride)
 
 
 def _groups(*columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
