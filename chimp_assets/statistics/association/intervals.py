@@ -120,9 +120,7 @@ def sampled(counts: UnitCounts, inverses: np.ndarray | None) -> Sampled:
     return Sampled(x, n, _index(by_block), blocks, by_block, errors)
 
 
-def estimates(
-    found: Sampled, rows: np.ndarray | None = None, resamples: int = RESAMPLES, seed: int = 0
-) -> Estimates:
+def estimates(found: Sampled, rows: np.ndarray | None = None, resamples: int = RESAMPLES, seed: int = 0) -> Estimates:
     """Indices of pairs with intervals, which are the same whichever other pairs are asked for. rows: None for all."""
     rows = np.arange(len(found.n)) if rows is None else rows
     low, high = _limits([found], found.value, _stretch([found]), rows, resamples, seed)
@@ -195,7 +193,9 @@ def _found(tie: np.ndarray, factor: float, n: np.ndarray, m: np.ndarray, reach: 
     low, high = (b - root) / (2 * a), (b + root) / (2 * a)
     below = np.clip(np.ceil(low - 1e-9) - 1, -1, m)
     above = np.clip(np.floor(high + 1e-9), -1, m)
-    return np.asarray((chance * (_up_to(below, m, tie[:, None] * factor) + 1 - _up_to(above, m, tie[:, None] * factor))).sum(1))
+    return np.asarray(
+        (chance * (_up_to(below, m, tie[:, None] * factor) + 1 - _up_to(above, m, tie[:, None] * factor))).sum(1)
+    )
 
 
 def _binomial(x: np.ndarray, n: np.ndarray, p: np.ndarray) -> np.ndarray:
@@ -230,7 +230,7 @@ def _limits(
     rng = np.random.default_rng(seed + 1)
     resamples = max(300, min(resamples, _DRAWN // max(1, len(value))))
     times = [_times(len(one.by_block.n), resamples, rng) for one in found]
-    noise = [rng.standard_normal(resamples, dtype=np.float32) if len(found) > 1 else None for _ in found]
+    noise = [_normal(resamples, rng) if len(found) > 1 else None for _ in found]
     signs = [1.0] if len(found) == 1 else [-1.0, 1.0]
     low, high = np.zeros(len(rows)), np.zeros(len(rows))
     at = [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2]
@@ -245,6 +245,11 @@ def _limits(
     low = np.minimum(low, value - stretch * (value - low))
     high = np.maximum(high, value + stretch * (high - value))
     return low, high
+
+
+def _normal(many: int, rng: np.random.Generator) -> np.ndarray:
+    """Standard normal numbers, f32: its quantiles in some order, since all pairs share them."""
+    return np.asarray(rng.permutation(scipy.special.ndtri((np.arange(many) + 0.5) / many)).astype(np.float32))
 
 
 def _no_errors(rows: np.ndarray) -> np.ndarray:

@@ -96,7 +96,8 @@ class UnitCounts:
             last = max(first + 1, int(np.searchsorted(starts, starts[first] + _UNITS_AT_A_TIME, side="right")) - 1)
             low, high = starts[first], starts[last]
             mine, ours = (
-                some[slice(*np.searchsorted(where[some], (low, high)))] for some, where in ((members, at), (met, met_at))
+                some[slice(*np.searchsorted(where[some], (low, high)))]
+                for some, where in ((members, at), (met, met_at))
             )
             found.append(
                 UnitPart(
@@ -181,7 +182,7 @@ def _seen_as_named(counts: UnitCounts) -> np.ndarray:
     lives = counts.alive[cell % len(counts.alive)].astype(float)
     starts = np.searchsorted(cell // len(counts.alive), np.arange(counts.blocks + 1))
     both = seen @ there
-    edges = both.indptr[:: n]
+    edges = both.indptr[::n]
     row = np.repeat(np.arange(counts.blocks * n) % n, np.diff(both.indptr))
     pair = row_of[row * n + both.indices]
     found = np.zeros((counts.blocks, len(counts.a)))
@@ -224,7 +225,9 @@ def _not_seen(counts: UnitCounts, part: UnitPart, inverse: np.ndarray) -> np.nda
     others = np.log1p(-np.minimum(inverse, 0.5))
     np.fill_diagonal(others, 0.0)
     names = counts.member_names[part.members].astype(float)
-    missing = np.exp(np.clip(scipy.sparse.csr_matrix((names, (at, who)), (len(part.units), counts.n)) @ others, -2.0, 2.0))
+    missing = np.exp(
+        np.clip(scipy.sparse.csr_matrix((names, (at, who)), (len(part.units), counts.n)) @ others, -2.0, 2.0)
+    )
     own = np.clip(1 - inverse.diagonal(), -MOST_FACTOR, 1.0)[who] ** counts.member_names[part.members]
     missing[at, who] *= np.where(counts.member_person[part.members], 0.0, own)
     return np.asarray(missing)
@@ -306,7 +309,7 @@ def _in_met_units(counts: UnitCounts, inverse: np.ndarray, chance: np.ndarray) -
         return np.zeros(p)
     others = inverse - np.diag(inverse.diagonal())
     taken = np.stack([np.bincount(counts.at, np.maximum(names, 1), len(counts.met_pair)) for names in counts.at_names])
-    inside, everywhere = np.zeros(p), np.zeros(p)
+    inside, everywhere, size = np.zeros(p), np.zeros(p), np.zeros(p)
     for part in counts.parts:
         at, who = part.at, counts.member_who[part.members]
         shape, weight = (len(part.units), counts.n), counts.weight[part.units]
@@ -315,7 +318,9 @@ def _in_met_units(counts: UnitCounts, inverse: np.ndarray, chance: np.ndarray) -
         present = scipy.sparse.csr_matrix((np.maximum(names, 1), (at, who)), shape)
         here = present.toarray()
         total = present.multiply(weight[:, None]).T @ stand_for
-        everywhere += total[counts.a, counts.b] + total[counts.b, counts.a]
+        whole = total[counts.a, counts.b] + total[counts.b, counts.a]
+        everywhere += whole
+        size += np.abs(whole)
         rows, unit = part.met, part.met_at
         pair, times = counts.met_pair[rows], counts.met_weight[rows]
         a, b = counts.a[pair], counts.b[pair]
@@ -323,7 +328,8 @@ def _in_met_units(counts: UnitCounts, inverse: np.ndarray, chance: np.ndarray) -
         left = [np.maximum(here[unit, one] - taken[side, rows], 0) for side, one in enumerate((a, b))]
         inside += np.bincount(pair, times * chance[rows] * (left[0] * beside[0] + left[1] * beside[1]), p)
         everywhere -= np.bincount(pair, times * (taken[0, rows] * beside[0] + taken[1, rows] * beside[1]), p)
-    return np.asarray(np.clip(np.divide(inside, everywhere, out=np.zeros(p), where=everywhere < -1e-12), 0, 1))
+    there = everywhere < -1e-9 * size - 1e-12  # of what rounding leaves of nothing, no share is taken
+    return np.asarray(np.clip(np.divide(inside, everywhere, out=np.zeros(p), where=there), 0, 1))
 
 
 def _product(columns: np.ndarray, weight: np.ndarray) -> np.ndarray:
