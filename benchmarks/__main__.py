@@ -22,6 +22,7 @@ ROWS = {
     "P12": "benchmarks.rows.p12_questions",
     "Q1": "benchmarks.finding.q1_similar",
     "W": "benchmarks.rows.w_pages",
+    "W2": "benchmarks.finding.w2_insight",
     "T": "benchmarks.tracking",
     "Q": "benchmarks.rows.quiet_tick",
     "K": "benchmarks.kills",
