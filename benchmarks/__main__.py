@@ -23,6 +23,7 @@ ROWS = {
     "V": "benchmarks.finding.video_page",
     "Q1": "benchmarks.finding.q1",
     "W": "benchmarks.rows.w_pages",
+    "W2": "benchmarks.finding.w2_insight",
     "T": "benchmarks.tracking",
     "Q": "benchmarks.rows.quiet_tick",
     "K": "benchmarks.kills",

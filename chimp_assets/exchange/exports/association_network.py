@@ -36,7 +36,7 @@ def _write(request: ExportRequest, stream: BinaryIO) -> int:
     names = "verified" if by_model is None else f"model >= {by_model:g}"
     about = {"rule": "frame", "names": names, "label_seq": found.label_seq}
     request.tell(together={"rule": "frame", "names": names})
-    stream.write(graphml(found, edges, about, estimates))
+    stream.write(graphml(found, edges, about, estimates.tell((edge.a, edge.b) for edge in edges)))
     return len(edges)
 
 
