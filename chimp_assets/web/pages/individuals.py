@@ -23,6 +23,7 @@ from chimp_assets.insight.individuals.lookalikes import lookalikes
 from chimp_assets.insight.individuals.merge_preview import preview_merge, preview_unmerge
 from chimp_assets.insight.individuals.pictures import PAGE, gallery, photos
 from chimp_assets.insight.individuals.sightings import SIGHTING_COLUMNS, sighting_summary, sightings
+from chimp_assets.insight.joined.beside import said_of
 from chimp_assets.web.auth.roles import require
 from chimp_assets.web.charts import bars
 from chimp_assets.web.errors import WebError
@@ -94,6 +95,7 @@ def individual(
             "counted": {"person": seen.verified, "volunteers": seen.volunteers, "model": seen.model},
             "decisions": decided,
             "changes": profile.biography_changes(conn, key),
+            "imported": said_of(conn, key),
         }
     return _page(
         request,
