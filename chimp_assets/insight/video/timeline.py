@@ -14,7 +14,8 @@ import sqlalchemy as sa
 
 from chimp_assets.database import schema as t
 from chimp_assets.insight.individuals.named_tracks import named_track
-from chimp_assets.insight.similar.tracks import kept_for_measuring, shown_tracks
+from chimp_assets.insight.measuring import kept_for_measuring
+from chimp_assets.insight.similar.tracks import shown_tracks
 
 MOST_TRACKS = 2_000
 """Tracks that a page draws; more are counted."""
