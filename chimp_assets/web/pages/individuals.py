@@ -24,6 +24,7 @@ from chimp_assets.insight.individuals.lookalikes import lookalikes
 from chimp_assets.insight.individuals.merge_preview import preview_merge, preview_unmerge
 from chimp_assets.insight.individuals.pictures import PAGE, gallery, gallery_tracks, photos
 from chimp_assets.insight.individuals.sightings import SIGHTING_COLUMNS, sighting_summary, sightings
+from chimp_assets.insight.joined.beside import said_of
 from chimp_assets.insight.search.columns import SearchColumns
 from chimp_assets.insight.search.query import SOURCES
 from chimp_assets.web.auth.roles import require
@@ -101,6 +102,7 @@ def individual(
             "not_shown": seen.verified + seen.volunteers + seen.model - sum(counted.values()),
             "decisions": decided,
             "changes": profile.biography_changes(conn, key),
+            "imported": said_of(conn, key),
         }
     return _page(
         request,
