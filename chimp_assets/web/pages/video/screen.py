@@ -49,6 +49,7 @@ def page(
         found = found_timeline(request, conn, video_id)
         beside = beside_video(request, conn, video_id)
         people = directory.names(conn)
+        plan = request.app.state.films.plan(conn, video_id)
     place = next((n for n, one in enumerate(beside.videos) if one.video_id == video_id), 0)
     at = t
     if at is None:
@@ -64,6 +65,7 @@ def page(
             "version": request.app.state.static_version,
             "before": beside.videos[place - 1] if place > 0 else None,
             "after": beside.videos[place + 1] if place + 1 < len(beside.videos) else None,
+            "film_version": plan.version if plan else None, "strips": plan.strip_moments() if plan else [],
         },
     )  # fmt: skip
 

@@ -1,14 +1,16 @@
 // Belongs here: starting the page of a video, and what its buttons and keys do together.
-// Does not belong here: the picture (stage), playing (stills), the lanes (lanes), what is done to tracks (acts).
+// Does not belong here: the picture (stage), playing (playing), the lanes (lanes), what is done to tracks (acts).
 //
 // What is decided is always decided on a stored picture, whatever a browser makes of a video.
 
 import { makeActs } from "./acts.js";
+import { makeAsking } from "./asking.js";
 import { ask, makeFaults } from "./faults.js";
+import { makeFilmstrip } from "./filmstrip.js";
 import { listen } from "./keys.js";
 import { makeLanes } from "./lanes.js";
+import { makePlaying } from "./playing.js";
 import { makeStage } from "./stage.js";
-import { makeStills } from "./stills.js";
 
 const section = document.querySelector("[data-video]");
 if (section) start();
@@ -29,6 +31,7 @@ async function start() {
     moved: () => {
       lanes.moveTo(stage.seconds / Number(section.dataset.length));
       if (download) download.href = stage.addressOf(stage.at);
+      filmstrip.at(stage.seconds);
     },
     pressed: (track, event) => {
       if (event.shiftKey) return lanes.setSecond(track);
@@ -37,7 +40,11 @@ async function start() {
       return stage.redraw();
     },
   });
-  const player = makeStills(stage, (playing) => {
+  const asking = makeAsking();
+  const filmstrip = makeFilmstrip(section.querySelector("[data-filmstrip]"), {
+    asking, jump: (seconds) => move(stage.frameAt(seconds)),
+  });
+  const player = makePlaying(section, stage, id, asking, (playing) => {
     play.textContent = playing ? section.dataset.wordsPause : section.dataset.wordsPlay;
   });
   const acts = makeActs(document.querySelector("[data-acts]"), {

@@ -13,6 +13,7 @@ import { NoAnswer, Refusal } from "../lib/net.js";
 const KEPT_PICTURES = 60;
 const AHEAD = 3;
 const BOXES_AT_ONCE_S = 60;
+const BOXES_AHEAD_S = 15;
 
 /**
  * section: holds canvas, scrub and words. ask(path): JSON of an address. label(track), sure(track), chosen(): what the
@@ -116,6 +117,7 @@ export function makeStage(section, { id, frames, ask, label, sure, chosen, moved
   /** Draws what plays elsewhere as the nth stored picture, with the boxes that are here. */
   function paint(n, image) {
     moveTo(n);
+    minuteOf(frameAt(frames[at][1] + BOXES_AHEAD_S));
     draw(image);
   }
 
@@ -183,7 +185,7 @@ export function makeStage(section, { id, frames, ask, label, sure, chosen, moved
 /** image: of any source, or null. rows: [frame_no, track_id, x, y, w, h] as shares of the picture. */
 function drawBoxes(canvas, image, rows, { label, sure, chosen }) {
   const pen = canvas.getContext("2d");
-  const [width, height] = [image?.naturalWidth ?? image?.videoWidth, image?.naturalHeight ?? image?.videoHeight];
+  const [width, height] = [image?.naturalWidth, image?.naturalHeight]; // a film is smaller, and fills the same canvas
   if (width && (canvas.width !== width || canvas.height !== height)) [canvas.width, canvas.height] = [width, height];
   pen.clearRect(0, 0, canvas.width, canvas.height);
   if (image) pen.drawImage(image, 0, 0, canvas.width, canvas.height);
