@@ -117,6 +117,10 @@ def test_the_chosen_track_is_named_by_a_digit_or_by_typing(page: Any, site: Site
     page.locator("input[name=who]").press("Enter")
     until(page, "() => document.querySelector('[data-done]').textContent === 'Named Fifi.'")
     until(page, "() => document.querySelector('.lanes').textContent.includes('Fifi')")
+    chosen(page, 1)
+    page.locator("input[name=who]").fill("FF")
+    page.locator("input[name=who]").press("Enter")
+    until(page, "() => document.querySelector('[data-done]').textContent.includes('at the same time')")
     one, other = site.annotations()
     assert (one.kind, one.track_id, one.lane, one.shown_mode) == ("identify", track_id, "free", "video")
     shown = json.loads(one.shown)
@@ -180,6 +184,21 @@ def test_two_tracks_are_merged_and_one_is_flagged(page: Any, site: Site) -> None
     page.get_by_role("button", name="Take back").click()
     until(page, "() => document.querySelectorAll('[data-jump]').length === 2")
     assert set(live(site, video_id)) == before
+
+
+def test_a_track_in_a_closed_list_is_reached_by_keys_and_stays_open(
+    page: Any, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As if four tracks lay at the same time above it."""
+    monkeypatch.setattr("chimp_assets.web.pages.video.screen.FEW_ROWS", 0)
+    opened(page, site)
+    assert page.locator(".lane details[open]").count() == 0
+    page.keyboard.press("ArrowDown")
+    page.locator("[data-candidates] button").first.wait_for()
+    assert page.locator(".lane details[open] [aria-current]").count() == 1
+    page.keyboard.press("Shift+F")
+    until(page, "() => document.querySelector('[data-done]').textContent.startsWith('Flagged')")
+    until(page, "() => document.querySelector('.lane details[open] [aria-current]')")
 
 
 def test_whatever_fails_is_said_with_a_remedy_and_stored_once(page: Any, site: Site) -> None:

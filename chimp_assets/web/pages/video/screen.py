@@ -23,6 +23,8 @@ router = APIRouter(prefix="/video", include_in_schema=False, dependencies=[Depen
 
 FEW_ROWS = 4
 """Rows of a lane that are always seen; tracks beyond have each a row of its own, which opens."""
+OPEN_TABLE = 100
+"""Tracks up to which the table under the lanes is open from the start: drawing thousands of rows takes long."""
 
 
 @router.get("/of/{track_id}")
@@ -53,10 +55,12 @@ def page(
     if at is None:
         first = next((a.first_s for lane in found.lanes for a in lane.appearances if a.track_id == track), None)
         at = first if first is not None else 0.0
+    until = [no for no, time in found.frames if time <= at]
     return request.app.state.templates.TemplateResponse(
         request,
         "video/video.html",
         {
+            "frame_no": until[-1] if until else found.frames[0][0] if found.frames else None,
             **_drawn(found), "beside": beside, "people": people, "at": at, "track": track,
             "version": request.app.state.static_version,
             "before": beside.videos[place - 1] if place > 0 else None,
@@ -78,4 +82,5 @@ def lanes(request: Request, video_id: Key) -> Response:
 def _drawn(found: Timeline) -> dict[str, Any]:
     """What the lanes are drawn of."""
     length = max(found.duration_s, found.frames[-1][1] if found.frames else 0.0, 0.001)
-    return {"video": found, "length": length, "few": FEW_ROWS}
+    n_tracks = sum(len(lane.appearances) for lane in found.lanes)
+    return {"video": found, "length": length, "few": FEW_ROWS, "n_tracks": n_tracks, "open_table": OPEN_TABLE}

@@ -10,7 +10,7 @@ const MOST_TRACKS_SHOWN = 30;
 
 /** panel: null where the person may do nothing; then there are no actions. ask(path, options); done(about): draws anew. */
 export function makeActs(panel, { stage, lanes, player, faults, ask, done, between }) {
-  if (!panel) return { actions: {}, chosen: () => undefined, seconded: () => undefined };
+  if (!panel) return { actions: {}, chosen: () => undefined, seconded: () => undefined, renewed: () => undefined };
   const part = (name) => panel.querySelector(`[data-${name}]`);
   const words = (name, values = {}) => panel.dataset[`words${name}`].replace(/\{(\w+)\}/g, (whole, key) => values[key] ?? whole);
   const id = panel.dataset.videoId;
@@ -88,7 +88,20 @@ export function makeActs(panel, { stage, lanes, player, faults, ask, done, betwe
     return Boolean(lanes.bar);
   }
 
+  let warned = null;
+
+  /** Says so once if people named another track so that is there at the same time. */
   function name(anim_id, called, how) {
+    const { first, last } = lanes.bar.dataset;
+    const twin = lanes.all.some(([track, { dataset: other }]) =>
+      track !== lanes.chosen && other.anim === anim_id && other.sure === "person" &&
+      Number(other.first) <= Number(last) && Number(other.last) >= Number(first));
+    const about = `${lanes.chosen} ${anim_id}`;
+    if (twin && warned !== about) {
+      warned = about;
+      return say(words("Twice", { name: called }));
+    }
+    warned = null;
     return decide("identify", { anim_id }, how, words("DoneIdentify", { name: called }));
   }
 
@@ -169,11 +182,19 @@ export function makeActs(panel, { stage, lanes, player, faults, ask, done, betwe
 
   const spanOf = (bar) => between.replace("{first}", clock(bar.dataset.first)).replace("{last}", clock(bar.dataset.last));
 
+  /** Tracks that may be the second, by their keys; made anew with the lanes, since there may be 2,000. */
+  let options = new Map();
+
   function listSeconds() {
-    const options = lanes.all
-      .filter(([track]) => track !== lanes.chosen)
-      .map(([track, bar]) => new Option(`${bar.dataset.name}, ${spanOf(bar)}`, track, false, track === lanes.second));
-    part("second").replaceChildren(new Option("–", ""), ...options);
+    options = new Map(lanes.all.map(([track, bar]) => [track, new Option(`${bar.dataset.name}, ${spanOf(bar)}`, track)]));
+    part("second").replaceChildren(new Option("–", ""), ...options.values());
+    showSecond();
+  }
+
+  function showSecond() {
+    for (const option of part("second").querySelectorAll(":disabled")) option.disabled = false;
+    if (options.has(lanes.chosen)) options.get(lanes.chosen).disabled = true;
+    part("second").value = lanes.second ?? "";
   }
 
   function drawCandidates() {
@@ -214,14 +235,14 @@ export function makeActs(panel, { stage, lanes, player, faults, ask, done, betwe
   function chosen() {
     const bar = lanes.bar;
     part("chosen").textContent = bar ? `${bar.dataset.label}, ${spanOf(bar)}` : words("ChooseFirst");
-    listSeconds();
+    showSecond();
     seen();
     fetchCandidates(lanes.chosen);
   }
 
   keep(stack);
   listSeconds();
-  return { actions, chosen, seconded: listSeconds };
+  return { actions, chosen, seconded: showSecond, renewed: listSeconds };
 }
 
 function clock(seconds) {

@@ -27,8 +27,7 @@ function nameOf(event) {
   if (event.key === " ") return [event.target.closest("button, a, summary") ? null : "play"];
   const digit = !event.shiftKey && /^(?:Digit|Numpad)([1-9])$/.exec(event.code);
   if (digit) return ["candidate", Number(digit[1]) - 1];
-  if (event.shiftKey) return [WITH_SHIFT[letterOf(event)]];
-  return [NAMES[event.key]];
+  return [(event.shiftKey && WITH_SHIFT[letterOf(event)]) || NAMES[event.key]];
 }
 
 /** As printed on the key; by its place where the keyboard writes other letters. */

@@ -9,11 +9,13 @@ export function makeLanes(root, { nameless, picked, seconded }) {
   let bars = new Map();
   let chosen = null;
   let second = null;
+  let now = 0;
 
   function mark() {
-    for (const [track, bar] of bars) {
-      bar.toggleAttribute("aria-current", track === chosen);
-      bar.toggleAttribute("data-is-second", track === second);
+    // Only what changes is touched: there may be 2,000 bars.
+    for (const [name, track] of [["aria-current", chosen], ["data-is-second", second]]) {
+      for (const bar of root.querySelectorAll(`[data-jump][${name}]`)) bar.removeAttribute(name);
+      bars.get(track)?.setAttribute(name, "true");
     }
     // A bar in a closed list is shown with its list.
     const apart = bars.get(chosen)?.closest("details");
@@ -60,7 +62,9 @@ export function makeLanes(root, { nameless, picked, seconded }) {
     setSecond,
     /** Where the picture on the screen is: a share of the video's length. */
     moveTo(share) {
-      root.style.setProperty("--now", Math.min(1, share));
+      now = Math.min(1, share);
+      // On this element alone: what all lanes inherit would have them all drawn again.
+      root.querySelector(".now")?.style.setProperty("--now", now);
     },
     choose(track) {
       chosen = bars.has(track) ? track : null;
@@ -86,6 +90,7 @@ export function makeLanes(root, { nameless, picked, seconded }) {
         if (details) details.open = open.has(lane.querySelector("svg").getAttribute("aria-label"));
       }
       read();
+      this.moveTo(now);
       if (!bars.has(chosen)) chosen = null;
       if (!bars.has(second)) second = null;
       mark();

@@ -78,6 +78,7 @@ async function start() {
     try {
       const drawn = await ask(`/video/${id}/lanes`);
       const fresh = lanes.renew(drawn.lanes);
+      acts.renewed();
       faults.clear("lanes");
       const here = (track) => {
         const { firstFrame, lastFrame } = lanes.barOf(track).dataset;
