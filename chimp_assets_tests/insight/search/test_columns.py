@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter
 from typing import Any
 
@@ -65,7 +66,7 @@ def facets(columns: SearchColumns) -> dict[str, Counter[str]]:
 
 
 def test_facets_are_group_by_after_every_decision(world: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    live = LiveColumns(world.read, 20, 0.0)
+    live = LiveColumns(world.read, 20, 0.0, rest=0.0)
     read: list[Any] = []
 
     def counted(*given: Any) -> SearchColumns:
@@ -123,7 +124,7 @@ def promote(db: Database) -> None:
 def test_a_new_head_is_read_beside_while_the_older_columns_answer(
     world: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    live, gate = LiveColumns(world.read, 20, 0.0), threading.Event()
+    live, gate = LiveColumns(world.read, 20, 0.0, rest=0.0), threading.Event()
 
     def current() -> SearchColumns:
         with world.read() as conn:
@@ -143,7 +144,7 @@ def test_a_new_head_is_read_beside_while_the_older_columns_answer(
 def test_a_fault_while_reading_beside_leaves_the_older_columns(
     world: Database, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    live = LiveColumns(world.read, 20, 0.0)
+    live = LiveColumns(world.read, 20, 0.0, rest=0.0)
     with world.read() as conn:
         before = live.current(conn)
     promote(world)
@@ -153,16 +154,18 @@ def test_a_fault_while_reading_beside_leaves_the_older_columns(
         live.settle()
         assert "could not be read anew" in caplog.text
         assert live.current(conn).stamp == before.stamp
-    monkeypatch.setattr(living, "AGAIN_S", 0.0)
-    with world.read() as conn:
+        live.settle()
+    now = time.monotonic
+    with monkeypatch.context() as later, world.read() as conn:
+        later.setattr(time, "monotonic", lambda: now() + 60)
         live.current(conn)
-    live.settle()
+        live.settle()
     with world.read() as conn:
         assert live.current(conn).stamp.head == 9
 
 
 def test_what_must_be_exact_is_of_its_own_moment(world: Database) -> None:
-    live = LiveColumns(world.read, 20, 0.0)
+    live = LiveColumns(world.read, 20, 0.0, rest=0.0)
     with world.read() as conn:
         live.current(conn)
     promote(world)
@@ -171,7 +174,7 @@ def test_what_must_be_exact_is_of_its_own_moment(world: Database) -> None:
 
 
 def test_open_flags_are_found_until_a_reviewer_has_decided(world: Database) -> None:
-    live, asked = LiveColumns(world.read, 20, 0.0), parse([("flag", "1")])
+    live, asked = LiveColumns(world.read, 20, 0.0, rest=0.0), parse([("flag", "1")])
 
     def found() -> list[int]:
         with world.read() as conn:
@@ -243,7 +246,7 @@ def test_what_measures_the_model_is_found_without_its_name(world: Database) -> N
 
 def test_who_becomes_a_test_day_or_retires_is_known_at_once(world: Database) -> None:
     """Its name by the model was found by a search until something else changed."""
-    live = LiveColumns(world.read, 20, 0.0)
+    live = LiveColumns(world.read, 20, 0.0, rest=0.0)
     asked = parse([("who", "GM")])
 
     def found() -> list[int]:
