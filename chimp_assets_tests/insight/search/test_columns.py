@@ -19,7 +19,8 @@ from chimp_assets.insight.search import living
 from chimp_assets.insight.search.columns import FACETS, SearchColumns
 from chimp_assets.insight.search.living import LiveColumns
 from chimp_assets.insight.search.query import SORTS, SearchQuery, parse
-from chimp_assets.insight.search.reading import read_columns, stamp_of
+from chimp_assets.insight.search.reading import read_columns, stamp_of, without_what_measures
+from chimp_assets_tests.database import t_sql
 from chimp_assets_tests.database.world import HEAD, START, event, make_world, predict, track
 
 
@@ -303,3 +304,27 @@ def test_an_empty_archive_is_searched(db: Database) -> None:
         assert not any(found.facets({}).values())
         assert found.page(SearchQuery(), found.matching(SearchQuery()), 48).tracks == []
         assert found.ordered(SearchQuery(), found.matching(SearchQuery())).tolist() == []
+
+
+def test_every_statement_speaks_t_sql(world: Database) -> None:
+    heard: list[tuple[Any, list[str] | None]] = []
+
+    def listen(conn: Any, element: Any, several: Any, parameters: Any, options: Any) -> None:
+        heard.append((element, sorted(several[0]) if several else sorted(parameters) or None))
+
+    live = LiveColumns(world.read, 20, 0.0, rest=0.0)
+    sa.event.listen(sa.Engine, "before_execute", listen)
+    try:
+        with world.read() as conn:
+            live.current(conn)
+        record_events(world, [event("identify", track(3, 2), "FI")])
+        merge_individuals(world, "FI", "FD", why="one animal", force=True)
+        heard.clear()
+        with world.read() as conn:
+            live.current(conn)
+            without_what_measures(conn, read_columns(conn, 20, 0.0, stamp_of(conn)))
+    finally:
+        sa.event.remove(sa.Engine, "before_execute", listen)
+    said = [(element, names) for element, names in heard if not isinstance(element, str)]
+    assert [found for element, names in said if (found := t_sql.faults_of(t_sql.compiled(element, names)))] == []
+    assert len({str(element) for element, _ in said}) >= 15
