@@ -15,6 +15,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
@@ -41,25 +42,29 @@ LOOK_S = 5.0
 """How old it may be when somebody last looked whether cameras or days of videos were corrected."""
 AGAIN_S = 30.0
 """After a fault it is tried again so much later."""
+REST, LONGEST_REST_S = 2.0, 30.0
 CUTTING = ("split", "merge")
 
 
 class LiveColumns:
-    """Threads may ask at the same time. read: opens a read transaction; seed, share: the draw of the audit reserve."""
+    """Threads may ask at the same time. read: opens a read transaction; seed, share: the draw of the audit reserve;
+    rest: times that a reading took before the next begins, for bundles that land one after the other."""
 
-    def __init__(self, read: Callable[[], AbstractContextManager[sa.Connection]], seed: int, share: float) -> None:
-        self._read, self._seed, self._share = read, seed, share
+    def __init__(
+        self, read: Callable[[], AbstractContextManager[sa.Connection]], seed: int, share: float, rest: float = REST
+    ) -> None:
+        self._read, self._seed, self._share, self._rest = read, seed, share, rest
         self._lock = threading.Lock()
         self._kept: SearchColumns | None = None
-        self._careful: tuple[Stamp, Stamp, SearchColumns] | None = None
+        self._careful: tuple[Stamp, tuple[Any, ...], SearchColumns] | None = None
         self._work: threading.Thread | None = None
-        self._failed = self._looked = -1e9
+        self._looked = self._not_before = -1e9
         self._videos_at: datetime | None = None
 
     def current(self, conn: sa.Connection) -> SearchColumns:
         """Columns that answer now: of this moment, or older ones while these are read. Only the first who asks
         waits."""
-        stamp = self._stamp(conn)
+        stamp = self._stamp(conn, look=self._kept is None)
         with self._lock:
             kept = self._kept
             made = self._brought_up(conn, stamp)
@@ -70,8 +75,8 @@ class LiveColumns:
                 return made
             assert kept is not None
             self._begin()
-            if self._careful is None or self._careful[:2] != (kept.stamp, stamp):
-                self._careful = kept.stamp, stamp, without_what_measures(conn, kept)
+            if self._careful is None or self._careful[:2] != (kept.stamp, stamp.rest):
+                self._careful = kept.stamp, stamp.rest, without_what_measures(conn, kept)
             return self._careful[2]
 
     def exact(self, conn: sa.Connection) -> SearchColumns:
@@ -88,8 +93,8 @@ class LiveColumns:
 
     @property
     def reading(self) -> bool:
-        """Whether newer columns are being read beside."""
-        return self._work is not None
+        """Whether what answers is older than what there is, and is read beside, or will be in a moment."""
+        return self._careful is not None
 
     def settle(self) -> None:
         """Wait until nothing is being read beside."""
@@ -98,9 +103,11 @@ class LiveColumns:
             work.join()
 
     def _stamp(self, conn: sa.Connection, look: bool = False) -> Stamp:
+        at = self._videos_at
         if look or time.monotonic() - self._looked >= LOOK_S:
-            self._videos_at, self._looked = videos_changed_at(conn), time.monotonic()
-        return stamp_of(conn, self._videos_at)
+            at = videos_changed_at(conn)
+            self._videos_at, self._looked = at, time.monotonic()
+        return stamp_of(conn, at)
 
     def _brought_up(self, conn: sa.Connection, stamp: Stamp) -> SearchColumns | None:
         kept = self._kept
@@ -111,20 +118,22 @@ class LiveColumns:
 
     def _begin(self) -> None:
         """Under the lock."""
-        if self._work is None and time.monotonic() - self._failed >= AGAIN_S:
+        if self._work is None and time.monotonic() >= self._not_before:
             self._work = threading.Thread(target=self._anew, name="search-columns", daemon=True)
             self._work.start()
 
     def _anew(self) -> None:
+        began = time.monotonic()
         try:
             with self._read() as conn:
                 made = read_columns(conn, self._seed, self._share, self._stamp(conn, look=True))
             with self._lock:
                 self._kept, self._careful, self._work = made, None, None
+                self._not_before = time.monotonic() + min(LONGEST_REST_S, self._rest * (time.monotonic() - began))
         except Exception:
             log.exception("The columns of search could not be read anew; the older ones answer")
             with self._lock:
-                self._failed, self._work = time.monotonic(), None
+                self._not_before, self._work = time.monotonic() + AGAIN_S, None
 
 
 def brought_up(conn: sa.Connection, kept: SearchColumns, stamp: Stamp) -> SearchColumns | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter
 from typing import Any
 
@@ -18,7 +19,8 @@ from chimp_assets.insight.search import living
 from chimp_assets.insight.search.columns import FACETS, SearchColumns
 from chimp_assets.insight.search.living import LiveColumns
 from chimp_assets.insight.search.query import SORTS, SearchQuery, parse
-from chimp_assets.insight.search.reading import read_columns, stamp_of
+from chimp_assets.insight.search.reading import read_columns, stamp_of, without_what_measures
+from chimp_assets_tests.database import t_sql
 from chimp_assets_tests.database.world import HEAD, START, event, make_world, predict, track
 
 
@@ -65,7 +67,7 @@ def facets(columns: SearchColumns) -> dict[str, Counter[str]]:
 
 
 def test_facets_are_group_by_after_every_decision(world: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    live = LiveColumns(world.read, 20, 0.0)
+    live = LiveColumns(world.read, 20, 0.0, rest=0.0)
     read: list[Any] = []
 
     def counted(*given: Any) -> SearchColumns:
@@ -123,7 +125,7 @@ def promote(db: Database) -> None:
 def test_a_new_head_is_read_beside_while_the_older_columns_answer(
     world: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    live, gate = LiveColumns(world.read, 20, 0.0), threading.Event()
+    live, gate = LiveColumns(world.read, 20, 0.0, rest=0.0), threading.Event()
 
     def current() -> SearchColumns:
         with world.read() as conn:
@@ -143,7 +145,7 @@ def test_a_new_head_is_read_beside_while_the_older_columns_answer(
 def test_a_fault_while_reading_beside_leaves_the_older_columns(
     world: Database, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    live = LiveColumns(world.read, 20, 0.0)
+    live = LiveColumns(world.read, 20, 0.0, rest=0.0)
     with world.read() as conn:
         before = live.current(conn)
     promote(world)
@@ -153,16 +155,18 @@ def test_a_fault_while_reading_beside_leaves_the_older_columns(
         live.settle()
         assert "could not be read anew" in caplog.text
         assert live.current(conn).stamp == before.stamp
-    monkeypatch.setattr(living, "AGAIN_S", 0.0)
-    with world.read() as conn:
+        live.settle()
+    now = time.monotonic
+    with monkeypatch.context() as later, world.read() as conn:
+        later.setattr(time, "monotonic", lambda: now() + 60)
         live.current(conn)
-    live.settle()
+        live.settle()
     with world.read() as conn:
         assert live.current(conn).stamp.head == 9
 
 
 def test_what_must_be_exact_is_of_its_own_moment(world: Database) -> None:
-    live = LiveColumns(world.read, 20, 0.0)
+    live = LiveColumns(world.read, 20, 0.0, rest=0.0)
     with world.read() as conn:
         live.current(conn)
     promote(world)
@@ -171,7 +175,7 @@ def test_what_must_be_exact_is_of_its_own_moment(world: Database) -> None:
 
 
 def test_open_flags_are_found_until_a_reviewer_has_decided(world: Database) -> None:
-    live, asked = LiveColumns(world.read, 20, 0.0), parse([("flag", "1")])
+    live, asked = LiveColumns(world.read, 20, 0.0, rest=0.0), parse([("flag", "1")])
 
     def found() -> list[int]:
         with world.read() as conn:
@@ -243,7 +247,7 @@ def test_what_measures_the_model_is_found_without_its_name(world: Database) -> N
 
 def test_who_becomes_a_test_day_or_retires_is_known_at_once(world: Database) -> None:
     """Its name by the model was found by a search until something else changed."""
-    live = LiveColumns(world.read, 20, 0.0)
+    live = LiveColumns(world.read, 20, 0.0, rest=0.0)
     asked = parse([("who", "GM")])
 
     def found() -> list[int]:
@@ -300,3 +304,27 @@ def test_an_empty_archive_is_searched(db: Database) -> None:
         assert not any(found.facets({}).values())
         assert found.page(SearchQuery(), found.matching(SearchQuery()), 48).tracks == []
         assert found.ordered(SearchQuery(), found.matching(SearchQuery())).tolist() == []
+
+
+def test_every_statement_speaks_t_sql(world: Database) -> None:
+    heard: list[tuple[Any, list[str] | None]] = []
+
+    def listen(conn: Any, element: Any, several: Any, parameters: Any, options: Any) -> None:
+        heard.append((element, sorted(several[0]) if several else sorted(parameters) or None))
+
+    live = LiveColumns(world.read, 20, 0.0, rest=0.0)
+    sa.event.listen(sa.Engine, "before_execute", listen)
+    try:
+        with world.read() as conn:
+            live.current(conn)
+        record_events(world, [event("identify", track(3, 2), "FI")])
+        merge_individuals(world, "FI", "FD", why="one animal", force=True)
+        heard.clear()
+        with world.read() as conn:
+            live.current(conn)
+            without_what_measures(conn, read_columns(conn, 20, 0.0, stamp_of(conn)))
+    finally:
+        sa.event.remove(sa.Engine, "before_execute", listen)
+    said = [(element, names) for element, names in heard if not isinstance(element, str)]
+    assert [found for element, names in said if (found := t_sql.faults_of(t_sql.compiled(element, names)))] == []
+    assert len({str(element) for element, _ in said}) >= 15

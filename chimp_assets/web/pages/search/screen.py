@@ -19,7 +19,7 @@ from chimp_assets.insight.search.as_conditions import conditions_of
 from chimp_assets.insight.search.columns import FACETS, SearchColumns
 from chimp_assets.insight.search.known import known
 from chimp_assets.insight.search.living import LiveColumns
-from chimp_assets.insight.search.query import SORTS, SearchError, SearchQuery, parse
+from chimp_assets.insight.search.query import MOST_WORDS, SORTS, SearchError, SearchQuery, parse
 from chimp_assets.insight.similar.tracks import ShownTrack, shown_tracks
 from chimp_assets.web.auth.roles import require
 from chimp_assets.web.errors import WebError
@@ -48,7 +48,25 @@ def _asked(request: Request) -> SearchQuery:
 
 @router.get("/search")
 def page(request: Request) -> Response:
-    """What matches the address."""
+    """What matches the address. A word that is not known is said on a page of its own, with each word to take out."""
+    try:
+        return _page(request)
+    except WebError as problem:
+        if problem.status != 422 or "text/html" not in request.headers.get("accept", ""):
+            raise
+        words = request.query_params.multi_items()[:MOST_WORDS]
+        facts = {
+            "problem": problem,
+            "words": [
+                (f"{key}: {value}"[:80], urlencode(words[:n] + words[n + 1 :]))
+                for n, (key, value) in enumerate(words)
+                if value
+            ],
+        }
+        return request.app.state.templates.TemplateResponse(request, "search/refused.html", facts, 422)
+
+
+def _page(request: Request) -> Response:
     asked = _asked(request)
     state = request.app.state
     live: LiveColumns = state.search_columns

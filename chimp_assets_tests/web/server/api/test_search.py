@@ -135,6 +135,14 @@ def test_a_word_that_is_not_known_is_a_sentence_with_a_remedy(browser: Callable[
     assert browser("lotte").get(f"/search.csv?{query}").status_code == 422
 
 
+def test_people_read_what_was_wrong_with_each_word_to_take_out(browser: Callable[..., Browser]) -> None:
+    page = browser("lotte").get("/search?who=Fufi&status=named", headers={"accept": "text/html"})
+    assert page.status_code == 422
+    assert "there is no individual &#39;FUFI&#39;" in page.text
+    assert 'href="/search?status=named"' in page.text
+    assert "Nothing matches" not in page.text
+
+
 def test_nobody_searches_without_signing_in(browser: Callable[..., Browser]) -> None:
     assert browser().get("/search").status_code in (303, 401)
     assert browser().get("/search.csv").status_code in (303, 401)
