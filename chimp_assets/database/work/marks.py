@@ -29,6 +29,9 @@ MOST = 48
 """Marked tracks that are named at once: those that a page shows."""
 MANY = LEAST_LEFT
 """From so many on look-alikes of other individuals are hidden among them."""
+UNSEEN = 2 * MANY
+"""So many may be named a few at a time before look-alikes are hidden among a few as well."""
+_LOOKED_AT = 200
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,16 @@ def open_tracks(conn: sa.Connection, track_ids: Sequence[int], own: Collection[s
         )
     )
     return [track_id for track_id in track_ids if track_id in there]
+
+
+def named_since_check(conn: sa.Connection, user_id: int) -> int:
+    """How many marked tracks a person has named since the last time that look-alikes were hidden among some."""
+    a, c = t.annotation.c, t.quality_check.c
+    last = conn.scalar(sa.select(sa.func.max(c.answered_at)).where(c.user_id == user_id, c.kind == "plant"))
+    newest = sa.select(a.shown_mode, a.kind, a.server_time).where(a.annotator_id == user_id).order_by(a.seq.desc())
+    one = newest.limit(_LOOKED_AT).subquery().c
+    named = sa.select(sa.func.count()).where(one.shown_mode == SEARCH, one.kind == "identify")
+    return int(conn.scalar(named if last is None else named.where(one.server_time > last)) or 0)
 
 
 def name_marked(conn: sa.Connection, user: str, said: MarksAnswer) -> MarksResult:

@@ -1,7 +1,7 @@
 """Pictures of an individual: the best crop of each of its tracks, and its reference photos.
 
-Belongs here: which pictures, in which order. Does not belong here: their bytes (`web.labelling.media`), choosing
-references (`database.labels.references`).
+Belongs here: which pictures. Does not belong here: whose tracks they are (`insight.search.gallery`), their bytes
+(`web.labelling.media`), choosing references (`database.labels.references`).
 """
 
 from __future__ import annotations
@@ -10,14 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-import numpy as np
 import sqlalchemy as sa
 
 from chimp_assets.database import schema as t
 from chimp_assets.database.labels.references import best_named
 from chimp_assets.insight.individuals.named_tracks import named_track
-from chimp_assets.insight.search.columns import SearchColumns
-from chimp_assets.insight.search.query import SearchQuery
 
 PAGE = 24
 """Pictures that a page brings; the next ones follow when they are scrolled to."""
@@ -45,15 +42,6 @@ class ReferencePhoto:
     recorded_at: datetime | None
     camera: str | None
     by: str | None
-
-
-def gallery_tracks(columns: SearchColumns, code: str, source: str | None = None) -> np.ndarray:
-    """The tracks of an individual whose pictures may be shown under its name, newest first: i64 [n].
-
-    Tracks that measure the model are among them only where a person named them. source: person, volunteers or model.
-    """
-    asked = SearchQuery(who=(code,), sources=() if source is None else (source,))
-    return columns.track[columns.matching(asked)][::-1]
 
 
 def gallery(conn: sa.Connection, key: int, track_ids: Sequence[int]) -> list[TrackPicture]:

@@ -22,10 +22,11 @@ from chimp_assets.insight.individuals import directory, profile
 from chimp_assets.insight.individuals.decisions import asked_for_review, decisions
 from chimp_assets.insight.individuals.lookalikes import lookalikes
 from chimp_assets.insight.individuals.merge_preview import preview_merge, preview_unmerge
-from chimp_assets.insight.individuals.pictures import PAGE, gallery, gallery_tracks, photos
+from chimp_assets.insight.individuals.pictures import PAGE, gallery, photos
 from chimp_assets.insight.individuals.sightings import SIGHTING_COLUMNS, sighting_summary, sightings
 from chimp_assets.insight.joined.beside import said_of
 from chimp_assets.insight.search.columns import SearchColumns
+from chimp_assets.insight.search.gallery import gallery_tracks
 from chimp_assets.insight.search.query import SOURCES
 from chimp_assets.web.auth.roles import require
 from chimp_assets.web.charts import bars

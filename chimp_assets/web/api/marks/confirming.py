@@ -22,7 +22,16 @@ from starlette.requests import Request
 from chimp_assets.database import schema as t
 from chimp_assets.database.labels.events import LONGEST_S
 from chimp_assets.database.people.lookup import individual_called
-from chimp_assets.database.work.marks import MANY, MOST, MarksAnswer, MarksResult, name_marked, open_tracks
+from chimp_assets.database.work.marks import (
+    MANY,
+    MOST,
+    UNSEEN,
+    MarksAnswer,
+    MarksResult,
+    name_marked,
+    named_since_check,
+    open_tracks,
+)
 from chimp_assets.database.work.page_answers import PageRefusal
 from chimp_assets.insight.measuring import kept_for_measuring
 from chimp_assets.insight.similar.tracks import shown_tracks
@@ -63,7 +72,7 @@ class MarksConfirmed(MarkedTracks):
 
 @router.post("")
 def look(request: Request, given: MarkedTracks, person: _Person) -> Any:
-    """The second look: the marked tracks and, from six on, hidden look-alikes among them; nothing is named yet.
+    """The second look: the marked tracks, and hidden look-alikes among them; nothing is named yet.
 
     left_out: how many marked tracks are gone, or were named meanwhile.
     """
@@ -78,16 +87,14 @@ def look(request: Request, given: MarkedTracks, person: _Person) -> Any:
     if not there:
         raise WebError(409, "nothing_left", "Somebody has named these tracks meanwhile.", "Load the page again.")
     page_id = state.plants.page_id(person, individual_id, tracks, str(given.answer_id))
-    plants: list[int] = []
-    if len(tracks) >= MANY:
-        head_id = None if head is None else head["head_id"]
-        plants = state.plants.plant(person, page_id, individual_id, PLANTS, head_id, there)
-        if not plants:
-            # Careful and careless confirmations would look the same.
-            raise WebError(
-                409, "nobody_known", "No track of another individual is known yet that could be hidden among these.",
-                f"Name at most {MANY - 1} at once until then.",
-            )  # fmt: skip
+    head_id = None if head is None else head["head_id"]
+    plants: list[int] = state.plants.plant(person, page_id, individual_id, PLANTS, head_id, there)
+    if not plants:
+        # Careful and careless confirmations would look the same.
+        raise WebError(
+            409, "nobody_known", "No track of another individual is known yet that could be hidden among these.",
+            f"Name at most {MANY - 1} at once until then.",
+        )  # fmt: skip
     with state.db.read() as conn:
         photos = standing_references(conn, [individual_id]).get(individual_id, [])
         shown = track_dicts(conn, state.plants.mixed(page_id, [*there, *plants]))
@@ -105,7 +112,8 @@ def look(request: Request, given: MarkedTracks, person: _Person) -> Any:
 def answer(request: Request, given: MarksConfirmed, person: _Person) -> Any:
     """The answer, stored as a whole or not at all: names for what stays, denials for what was taken out.
 
-    Where a hidden look-alike stayed, nothing but the miss is stored. Safe to send again.
+    Six at once, and a few at a time beyond twelve, are taken after a second look only (409, code look_first). Where a
+    hidden look-alike stayed, nothing but the miss is stored. Safe to send again.
     """
     check_author(given.user, person)
     state, settings = request.app.state, request.app.state.settings
@@ -115,29 +123,40 @@ def answer(request: Request, given: MarksConfirmed, person: _Person) -> Any:
         _refuse_kept(request, conn, tracks)
         said = shown_tracks(conn, tracks, settings.seed, settings.acquisition.audit_reserve)
     page_id = state.plants.page_id(person, individual_id, tracks, str(given.answer_id))
-    many = len(tracks) >= MANY
+    looked = bool(state.plants.of_page(person, page_id))
+    others_known = looked or state.plants.known(individual_id)
     by_model = [one for one in said.values() if one.source == "model" and one.anim_id]
     marks = MarksAnswer(
         str(given.answer_id), code, tracks, frozenset(given.taken_out),
         {one.track_id: (one.anim_id or "", one.probability or 0.0) for one in by_model},
-        given.query[:_QUERY], page_id if many else None, _plausible(given.seconds), given.input,
+        given.query[:_QUERY], page_id if looked else None, _plausible(given.seconds), given.input,
         given.client_time if given.client_time is not None and given.client_time.tzinfo is not None else None,
     )  # fmt: skip
 
+    def must_look(conn: sa.Connection) -> bool:
+        if len(tracks) >= MANY:
+            return True
+        # The same answer, sent again, must find what it found; where nobody else is known nothing can be hidden.
+        unseen = named_since_check(conn, person.user_id) + len(open_tracks(conn, tracks)) > UNSEEN
+        return unseen and others_known
+
     def work(conn: sa.Connection) -> tuple[list[int], MarksResult]:
         missed: list[int] = []
-        if many:
-            checked = judged(conn, person.user_id, page_id, given.taken_out)
-            if checked is None:
-                raise PageRefusal("so many are named after a second look only")
-            missed = checked[1]
+        if looked:
+            _, missed = judged(conn, person.user_id, page_id, given.taken_out) or ([], [])
+        elif must_look(conn):
+            raise _LookFirst
         return missed, MarksResult({}, {}, []) if missed else name_marked(conn, person.name, marks)
 
     try:
         missed, result = state.db.transact(work)
+    except _LookFirst:
+        raise WebError(
+            409, "look_first", "So many are named after a second look only.", "Look at them again."
+        ) from None
     except PageRefusal as refusal:
         raise WebError(409, "refused", f"Nothing is stored: {refusal.reason}.", "Load the page again.") from None
-    if many:
+    if looked:
         state.metrics.count("chimp_marks_total", outcome="missed" if missed else "found")
     return {
         "anim_id": code,
@@ -148,6 +167,10 @@ def answer(request: Request, given: MarksConfirmed, person: _Person) -> Any:
         "missed": len(missed),
         "server_time": moment(datetime.now(UTC)),
     }
+
+
+class _LookFirst(Exception):
+    """Leaves the transaction: nothing is stored."""
 
 
 def _individual(conn: sa.Connection, code: str) -> tuple[int, str, str | None]:

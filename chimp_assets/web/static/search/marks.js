@@ -103,7 +103,7 @@ function startNaming(form, list, tiles) {
       settle(done, chosen);
       return null;
     } catch (error) {
-      return { text: because(error), final: false };
+      return { text: because(error), final: false, look: error.code === "look_first" };
     }
   }
 
@@ -142,10 +142,10 @@ function startNaming(form, list, tiles) {
     body.answer_id = idOf(body);
     button.disabled = true;
     try {
-      if (chosen.length < Number(form.dataset.many)) {
-        const sentence = await send(body, chosen, []);
-        if (sentence) say(sentence.text);
-      } else {
+      // The server may ask for a second look at a few as well.
+      const sentence = chosen.length < Number(form.dataset.many) ? await send(body, chosen, []) : { look: true };
+      if (sentence && !sentence.look) say(sentence.text);
+      if (sentence?.look) {
         const found = await post("/api/marks", body);
         await look(document.querySelector("[data-look]"), found, (taken_out, key) => {
           how = key;
@@ -213,5 +213,6 @@ function startNaming(form, list, tiles) {
     undo.disabled = false;
   });
 
+  addEventListener("pageshow", count); // who comes back finds the marks as they were
   return { submit };
 }

@@ -10,6 +10,7 @@ from chimp_assets.database import schema as s
 from chimp_assets.database.individuals.merges import merge_individuals
 from chimp_assets.database.labels.events import record_events
 from chimp_assets.insight.individuals import decisions, directory, lookalikes, pictures, sightings
+from chimp_assets.insight.search.gallery import gallery_tracks
 from chimp_assets.insight.search.reading import read_columns, stamp_of
 from chimp_assets.web.labelling.items import picture_url
 from chimp_assets_tests.database.world import HEAD, START, event, track
@@ -41,11 +42,11 @@ def test_the_gallery_goes_on_after_the_last_picture_of_a_page(archive, monkeypat
     with archive.database.read() as conn:
         key = key_of(conn, "FF")
         columns = read_columns(conn, 0, 0.0, stamp_of(conn))
-        ids = pictures.gallery_tracks(columns, "FF").tolist()
+        ids = gallery_tracks(columns, "FF").tolist()
         assert ids == sorted(ids, reverse=True)
         assert [p.track_id for p in pictures.gallery(conn, key, ids)] == ids
         assert len(ids) == 6
-        named_by_it = pictures.gallery_tracks(columns, "FF", "model").tolist()
+        named_by_it = gallery_tracks(columns, "FF", "model").tolist()
         assert {p.source for p in pictures.gallery(conn, key, named_by_it)} == {"model"}
         decided = decisions.decisions(conn, key)
         assert decided[2:] == decisions.decisions(conn, key, decided[1].seq)
@@ -252,7 +253,7 @@ def test_the_numbers_of_the_gallery_are_what_can_be_paged(archive, client):
         seen = sightings.sighting_summary(conn, key)
         counted = {"person": seen.verified, "volunteers": seen.volunteers, "model": seen.model}
         columns = read_columns(conn, 0, 0.0, stamp_of(conn))
-        assert counted == {source: len(pictures.gallery_tracks(columns, "FF", source)) for source in counted}
+        assert counted == {source: len(gallery_tracks(columns, "FF", source)) for source in counted}
     page = client("lotte").get("/individual/FF?source=model").text
     assert f'<span class="count">{sum(counted.values())}</span>' in page
     assert page.count("data-picture=") == counted["model"]
@@ -279,7 +280,7 @@ def test_each_picture_of_a_gallery_is_there_or_says_why_not(archive, client):
     """An empty square says neither that a film is lost nor that a picture is on its way."""
     lotte = client("lotte")
     with archive.database.read() as conn:
-        ids = pictures.gallery_tracks(read_columns(conn, 0, 0.0, stamp_of(conn)), "FF").tolist()
+        ids = gallery_tracks(read_columns(conn, 0, 0.0, stamp_of(conn)), "FF").tolist()
         shown = pictures.gallery(conn, key_of(conn, "FF"), ids)
     assert shown
     for one in shown:

@@ -111,6 +111,24 @@ def test_a_few_are_named_at_once(home: Home, found: list[int], browser: Browsers
     assert rows_of(home, t.quality_check) == []
 
 
+def test_who_names_a_few_at_a_time_is_not_spared_the_second_look(
+    home: Home, found: list[int], browser: Browsers
+) -> None:
+    """Five and five and five were named by somebody whom no check ever saw."""
+    ida = browser("ida")
+    bodies = [marks(found[n : n + 4]) for n in range(0, 16, 4)]
+    for body in bodies[:3]:
+        assert len(got(ida.post("/api/marks/answer", json=body))["named"]) == 4
+    assert len(got(ida.post("/api/marks/answer", json=bodies[2]))["named"]) == 4
+    assert len(said(home)) == 12, "what is sent again is stored once"
+    refused = ida.post("/api/marks/answer", json=bodies[3])
+    assert (refused.status_code, refused.json()["code"]) == (409, "look_first")
+    shown = [one["track_id"] for one in got(ida.post("/api/marks", json=bodies[3]))["tracks"]]
+    hidden = [one for one in shown if one not in found]
+    assert len(got(ida.post("/api/marks/answer", json=bodies[3] | {"taken_out": hidden}))["named"]) == 4
+    assert len(got(ida.post("/api/marks/answer", json=marks(found[16:20])))["named"]) == 4
+
+
 def test_tracks_that_measure_the_model_are_refused_in_both_steps(
     home: Home, found: list[int], browser: Browsers
 ) -> None:
@@ -179,9 +197,9 @@ def test_a_share_of_many_marks_is_no_price_of_a_question(home: Home, found: list
     """Names in a row take a second each, and a plan then asked for what takes ten."""
     with home.database.read() as conn:
         before = learned_prices(conn)
-    for n in range(0, 20, 5):
-        done = got(browser("ida").post("/api/marks/answer", json=marks(found[n : n + 5]) | {"seconds": 0.5}))
-        assert len(done["named"]) == 5
+    for n in range(0, 12, 4):
+        done = got(browser("ida").post("/api/marks/answer", json=marks(found[n : n + 4]) | {"seconds": 0.4}))
+        assert len(done["named"]) == 4
     with home.database.read() as conn:
         assert learned_prices(conn) == before
 
