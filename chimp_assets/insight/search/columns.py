@@ -21,13 +21,12 @@ from chimp_assets.database import schema as t
 from chimp_assets.database.connection.parameters import rows_in_parts
 from chimp_assets.database.tracks.families import reserved_mask
 from chimp_assets.insight.individuals.named_tracks import named_track
+from chimp_assets.insight.living.newer_decisions import tracks_told_of
+from chimp_assets.insight.living.stamps import Stamp, careless, stamp_of
 from chimp_assets.insight.search.query import SOURCES, SearchQuery
 from chimp_assets.loop.pool import located
 
 NOBODY = -1
-MOST_NEW = 2_000
-"""Newer decisions than these are read with everything else."""
-REWRITING = ("split", "merge", "new_individual")
 FACETS = ("who", "cam", "status", "by", "sex")
 
 
@@ -49,12 +48,12 @@ class SearchColumns:
     measures: np.ndarray
     people: list[tuple[str, str | None, str]]
     cameras: list[str]
-    stamp: tuple[Any, ...]
+    stamp: Stamp
 
     @property
     def seq(self) -> int:
         """Number of the last decision that is in it."""
-        return int(self.stamp[0])
+        return self.stamp.seq
 
     def matching(self, asked: SearchQuery, leave_out: str = "") -> np.ndarray:
         """Which tracks match: bool [n]. leave_out: a facet that does not narrow, to count its own words."""
@@ -149,48 +148,23 @@ class LiveColumns:
     def __init__(self, seed: int, share: float) -> None:
         self._seed, self._share = seed, share
         self._lock = threading.Lock()
-        self._kept: SearchColumns | None = None
+        self._kept: tuple[SearchColumns, frozenset[int]] | None = None
 
     def current(self, conn: sa.Connection) -> SearchColumns:
         """The columns of this moment."""
         stamp = stamp_of(conn)
         with self._lock:
-            kept = self._kept
-            if kept is not None and kept.stamp == stamp:
-                return kept
-            made = None
-            if kept is not None and kept.stamp[1:] == stamp[1:] and stamp[0] - kept.stamp[0] <= MOST_NEW:
-                made = _with_newer(conn, kept, stamp)
+            if self._kept is not None and self._kept[0].stamp == stamp:
+                return self._kept[0]
+            guessing, made = careless(conn), None
+            if self._kept is not None and self._kept[1] == guessing:
+                made = _with_newer(conn, self._kept[0], stamp)
             made = made or read_columns(conn, self._seed, self._share, stamp)
-            self._kept = made
+            self._kept = made, guessing
             return made
 
 
-def stamp_of(conn: sa.Connection) -> tuple[Any, ...]:
-    """Numbers that change with what the columns are made of, the last decision first."""
-    m, b = t.model.c, t.bundle_score.c
-    head = sa.select(m.model_id).where(m.task == "head", m.state == "champion").scalar_subquery()
-    newest = (
-        t.annotation.c.seq, t.individual_merge.c.merge_id, t.biography_log.c.log_id, t.track.c.track_id,
-        t.video.c.video_id, t.video.c.updated_at, t.bundle.c.changed_at, t.split_move.c.split_move_id,
-    )  # fmt: skip
-    # Which videos are of test days, and which are in the archive, is not said by a newest number alone.
-    many = (
-        sa.select(sa.func.count()).select_from(t.split_assignment),
-        sa.select(sa.func.count()).where(t.video.c.state == "retired"),
-        sa.select(sa.func.count()).select_from(t.bundle_score).where(b.model_id == head),
-    )
-    row = conn.execute(
-        sa.select(
-            *(sa.select(sa.func.max(one)).scalar_subquery() for one in newest),
-            head,
-            *(one.scalar_subquery() for one in many),
-        )
-    ).one()
-    return (int(row[0] or 0), *row[1:])
-
-
-def read_columns(conn: sa.Connection, seed: int, share: float, stamp: tuple[Any, ...]) -> SearchColumns:
+def read_columns(conn: sa.Connection, seed: int, share: float, stamp: Stamp) -> SearchColumns:
     """Everything. Memory: some 50 bytes a track."""
     v, k, i = t.video.c, t.track.c, t.individual.c
     films = conn.execute(
@@ -232,18 +206,15 @@ def read_columns(conn: sa.Connection, seed: int, share: float, stamp: tuple[Any,
     return _named(found, track, names)
 
 
-def _with_newer(conn: sa.Connection, kept: SearchColumns, stamp: tuple[Any, ...]) -> SearchColumns | None:
-    """The columns with the names of the tracks that newer decisions are about read again; None where one of these cut
-    or joined tracks, or made an individual."""
-    a, before, n = t.annotation.c, t.annotation.alias("before"), named_track.c
-    told = conn.execute(
-        sa.select(a.track_id, before.c.track_id, a.kind, before.c.kind)
-        .outerjoin_from(t.annotation, before, before.c.annotation_id == a.supersedes)
-        .where(a.seq > kept.seq)
-    ).all()
-    if any(kind in REWRITING for row in told for kind in row[2:]):
+def _with_newer(conn: sa.Connection, kept: SearchColumns, stamp: Stamp) -> SearchColumns | None:
+    """The columns with the names of the tracks that newer decisions are about read again; None where everything has to
+    be."""
+    n = named_track.c
+    if (kept.stamp.names, kept.stamp.filmed) != (stamp.names, stamp.filmed):
         return None
-    again = sorted({key for row in told for key in row[:2] if key is not None})
+    again = tracks_told_of(conn, kept.seq, stamp.seq)
+    if again is None:
+        return None
     names = rows_in_parts(
         conn,
         lambda part: sa.select(n.track_id, n.anim_id, n.source, n.probability).where(n.track_id.in_(part)),

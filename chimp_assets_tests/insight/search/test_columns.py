@@ -12,8 +12,9 @@ from chimp_assets.database.connection.engine import Database
 from chimp_assets.database.individuals.merges import merge_individuals, unmerge_individual
 from chimp_assets.database.labels.events import record_events
 from chimp_assets.insight.individuals.named_tracks import named_track
+from chimp_assets.insight.living.stamps import stamp_of
 from chimp_assets.insight.search import columns as module
-from chimp_assets.insight.search.columns import LiveColumns, read_columns, stamp_of
+from chimp_assets.insight.search.columns import LiveColumns, read_columns
 from chimp_assets.insight.search.query import SORTS, SearchQuery, parse
 from chimp_assets_tests.database.world import START, event, make_world, predict, track
 
