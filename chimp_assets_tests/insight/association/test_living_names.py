@@ -16,6 +16,7 @@ from chimp_assets.database.individuals.merges import merge_individuals, unmerge_
 from chimp_assets.database.labels.events import record_events
 from chimp_assets.database.labels.is_it.trust import follow_carefulness
 from chimp_assets.insight.association import living_names as module
+from chimp_assets.insight.association.errors import LiveErrors, name_errors
 from chimp_assets.insight.association.living_names import LiveNames, name_columns
 from chimp_assets.insight.association.network_cache import NetworkCache
 from chimp_assets.insight.association.scope import Scope
@@ -59,7 +60,7 @@ def guesses(db: Database, name: str) -> None:
 
 
 def test_kept_names_are_those_of_the_view_after_everything(world: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    live, whole = LiveNames(), 0
+    live, errors, whole = LiveNames(), LiveErrors(), 0
     real = module.name_columns
 
     def counted(conn: sa.Connection, tracks: list[int] | None = None) -> module.NameColumns:
@@ -73,11 +74,19 @@ def test_kept_names_are_those_of_the_view_after_everything(world: Database, monk
         before = whole
         with world.read() as conn:
             found, fresh = live.current(conn, stamp_of(conn)), name_columns(conn)
+            kept, read = errors.current(conn, stamp_of(conn), HEAD, 0.5), name_errors(conn, HEAD, 0.5)
+        for one in ("true", "named", "strangers"):
+            assert np.array_equal(getattr(kept, one), getattr(read, one)), f"{one} after {after}"
         for name in ("track", "who", "model", "probability", "by_person"):
             assert np.array_equal(getattr(found, name), getattr(fresh, name)), f"{name} after {after}"
         assert whole - before == read_anew, after
 
     check("the start", 1)
+    asked = [event("identify", track(1, 1), "FI", lane="audit"), event("unknown", track(2, 1), lane="audit")]
+    record_events(world, asked)
+    check("answers of the audit", 0)
+    with world.read() as conn:
+        assert errors.current(conn, stamp_of(conn), HEAD, 0.5).n_answers == 1
     told = event("identify", track(2, 1), "FI")
     record_events(world, [told, event("identify", track(2, 2), "GM"), event("not_animal", track(1, 0))])
     check("names", 0)
