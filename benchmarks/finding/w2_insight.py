@@ -6,7 +6,7 @@ stored, so that nothing rests on what was reckoned before. Of each page:
 
 - milliseconds from the request to its last byte (of a CSV: to its first), READS times; told: the p95 of the slowest
   page, each beside it, and the seconds of the server's CPU, since a machine may be shared;
-- the first reading of a server that has just started.
+- the first reading of each, of a server that has just started and reads what it keeps.
 
 `CHIMP_BENCH_PAGES=search,change` measures some of them. A second row times the comparison around a birth with 340,000
 tracks (10 M frames), of which the model names most.
@@ -65,21 +65,18 @@ def _measured(file: Path, pages: Callable[[Database], dict[str, Path_]], most_ms
             keep_report(Home.open(root))
         asked = {name: path for name, path in pages(db).items() if not _wanted() or name in _wanted()}
         first: dict[str, float] = {}
-        for name, path in asked.items():
-            with served_by(root) as (url, _):
-                first[name] = _Client(url).ms(path(0))
         times: dict[str, list[float]] = {name: [] for name in asked}
         cpu: dict[str, list[float]] = {name: [] for name in asked}
         with served_by(root) as (url, process):
             client, answers = _Client(url), _Answers(db)
-            for read in range(-1, READS):  # the first round is told apart: everything is read then
+            for name, path in asked.items():
+                first[name] = client.ms(path(0))
+            for read in range(READS):
                 for name, path in asked.items():
                     answers.store()
                     began = _cpu_ms(process)
-                    ms = client.ms(path(read + 1))
-                    if read >= 0:
-                        times[name].append(ms)
-                        cpu[name].append(_cpu_ms(process) - began)
+                    times[name].append(client.ms(path(read + 1)))
+                    cpu[name].append(_cpu_ms(process) - began)
         db.dispose()
     if not asked:
         return

@@ -14,6 +14,7 @@ from typing import TypeVar
 import numpy as np
 import sqlalchemy as sa
 
+from chimp_assets.insight.association.errors import LiveErrors, NameErrors
 from chimp_assets.insight.association.estimates import Counted, counted
 from chimp_assets.insight.association.filmed_tracks import FilmedTracks, filmed_tracks
 from chimp_assets.insight.association.living_names import LiveNames
@@ -47,6 +48,7 @@ class NetworkCache:
         self._networks: dict[tuple[Scope, Stamp], _Kept] = {}
         self._compared: dict[tuple[Scope, Scope, int | None, Stamp], Comparison] = {}
         self._names = LiveNames()
+        self._errors = LiveErrors()
         self._filmed: tuple[tuple[object, ...], FilmedTracks] | None = None
         self._draws: tuple[tuple[int, bytes, bytes], np.ndarray] | None = None
 
@@ -58,7 +60,7 @@ class NetworkCache:
         """The same as `network_estimates`."""
         kept = self._counted(conn, asked)
         if kept.estimates is None:
-            kept.estimates = network_estimates(conn, kept.counted, self._audit_draws)
+            kept.estimates = network_estimates(conn, kept.counted, self._audit_draws, self._errors_of)
         return kept.estimates
 
     def counted(self, conn: sa.Connection, asked: Scope) -> Counted:
@@ -70,7 +72,9 @@ class NetworkCache:
         return self._kept(
             self._compared,
             (before, after, who, stamp_of(conn)),
-            lambda: comparison(conn, self.counted(conn, before), self.counted(conn, after), who, self._audit_draws),
+            lambda: comparison(
+                conn, self.counted(conn, before), self.counted(conn, after), who, self._audit_draws, self._errors_of
+            ),
         )
 
     def _counted(self, conn: sa.Connection, asked: Scope) -> _Kept:
@@ -103,6 +107,9 @@ class NetworkCache:
             with self._lock:
                 self._filmed = known
         return known[1]
+
+    def _errors_of(self, conn: sa.Connection, model_id: int | None, probability: float) -> NameErrors:
+        return self._errors.current(conn, stamp_of(conn), model_id, probability)
 
     def _audit_draws(self, names: AuditedNames) -> np.ndarray:
         """The same as `audit_draws`: most answers are none of the audit, and leave it as it is."""

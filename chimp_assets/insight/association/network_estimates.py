@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import sqlalchemy as sa
 
-from chimp_assets.insight.association.errors import NameErrors, name_errors
+from chimp_assets.insight.association.errors import ErrorsOf, NameErrors, name_errors
 from chimp_assets.insight.association.estimates import (
     AuditDraws,
     Counted,
@@ -54,9 +54,11 @@ class NetworkEstimates:
         return self.of
 
 
-def network_estimates(conn: sa.Connection, found: Counted, draws: AuditDraws = audit_draws) -> NetworkEstimates:
+def network_estimates(
+    conn: sa.Connection, found: Counted, draws: AuditDraws = audit_draws, errors_of: ErrorsOf = name_errors
+) -> NetworkEstimates:
     """Estimates of what was counted, with the errors of the head that gave names, from the threshold of the scope on;
-    of no pair yet. draws: makes or remembers inverses of errors."""
+    of no pair yet. draws, errors_of: make or remember inverses of errors, and these."""
     head = found.heads[-1] if found.heads else None
-    errors = name_errors(conn, head, found.scope.probability or 0.0)
+    errors = errors_of(conn, head, found.scope.probability or 0.0)
     return NetworkEstimates(sampled_pairs(found, errors, draws), errors, found.effort, found.untimed)

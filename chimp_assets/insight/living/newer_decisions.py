@@ -36,10 +36,10 @@ def tracks_told_of(conn: sa.Connection, after: int, last: int) -> list[int] | No
     ).all()
     if any(kind in REWRITING for row in told for kind in row[2:]):
         return None
-    return sorted(_with_heirs(conn, {key for row in told for key in row[:2] if key is not None}))
+    return sorted(with_heirs(conn, {key for row in told for key in row[:2] if key is not None}))
 
 
-def _with_heirs(conn: sa.Connection, tracks: Iterable[int]) -> set[int]:
+def with_heirs(conn: sa.Connection, tracks: Iterable[int]) -> set[int]:
     """Tracks, and all that took their place or whose place they took: what is said of one may count for another."""
     links = [
         (one, other)

@@ -9,6 +9,7 @@ here: counting networks (`insight.association`), which labels there are.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,10 @@ import numpy as np
 from chimp_assets.arrays import F64Array, I64Array
 
 DRAWS = 5_000
+_SMALL = 8
+"""Individuals of a group whose pairs are looked up one by one."""
+_AT_A_TIME = 500
+"""Permutations in memory at once."""
 FEWEST = 3
 """Individuals of a group; of fewer nothing is said."""
 
@@ -39,12 +44,24 @@ def within_groups(weight: F64Array, label: I64Array, draws: int = DRAWS, seed: i
     weight, label = _labelled(weight, label)
     if not _tells(label):
         return None
-    a, b = np.triu_indices(len(label), 1)
-    pairs = weight[a, b]
+    whole = weight - np.diag(np.diag(weight))
+    total, sizes = whole.sum() / 2, np.bincount(label)
+    same = int((sizes * (sizes - 1) // 2).sum())
+    others = len(label) * (len(label) - 1) // 2 - same
+    large = np.flatnonzero(sizes > _SMALL)
+    # Members of small groups are looked up pair by pair: in order of labels they lie at the same places in each draw.
+    of_place = np.sort(label)
+    one, other = np.nonzero(np.triu(of_place[:, None] == of_place, 1) & (sizes[of_place] <= _SMALL)[:, None])
 
-    def statistic(labels: I64Array) -> float:
-        same = labels[a] == labels[b]
-        return float(pairs[same].mean() - pairs[~same].mean())
+    def statistic(labels: I64Array) -> F64Array:
+        found = np.zeros(len(labels))
+        for group in large:
+            inside = (labels == group).astype(np.float64)
+            found += ((inside @ whole) * inside).sum(1) / 2
+        if len(one):
+            order = np.argsort(labels, axis=1, kind="stable")
+            found += whole[order[:, one], order[:, other]].sum(1)
+        return found / same - (total - found) / others
 
     return _tested(statistic, label, draws, seed)
 
@@ -60,9 +77,11 @@ def strength_of_groups(
         return None
     strength = weight.sum(axis=1) - np.diag(weight)
 
-    def statistic(labels: I64Array) -> float:
+    def statistic(labels: I64Array) -> F64Array:
         inside = labels == group
-        return float(strength[inside].mean() - strength[~inside].mean())
+        many = inside.sum(1)
+        mine = (inside * strength).sum(1)
+        return np.asarray(mine / many - (strength.sum() - mine) / (len(strength) - many))
 
     return _tested(statistic, label, draws, seed)
 
@@ -77,13 +96,14 @@ def _tells(label: I64Array) -> bool:
     return len(sizes) >= 2 and int(sizes.max()) >= FEWEST and bool((sizes >= 2).any())
 
 
-def _tested(statistic: object, label: I64Array, draws: int, seed: int) -> PermutationTest:
-    assert callable(statistic)
+def _tested(statistic: Callable[[I64Array], F64Array], label: I64Array, draws: int, seed: int) -> PermutationTest:
+    """statistic: of labels i64 [draws, n], f64 [draws]."""
     rng = np.random.default_rng(seed)
-    observed = statistic(label)
-    drawn = np.array([statistic(rng.permutation(label)) for _ in range(draws)])
+    observed = float(statistic(label[None])[0])
+    parts = [min(_AT_A_TIME, draws - start) for start in range(0, draws, _AT_A_TIME)]
+    drawn = np.concatenate([statistic(np.stack([rng.permutation(label) for _ in range(n)])) for n in parts])
     middle = float(drawn.mean())
     # As far from the middle as what was observed; ties of a discrete distribution count.
-    extreme = int((np.abs(drawn - middle) >= abs(observed - middle) - 1e-12).sum())
+    extreme = int((np.abs(drawn - middle) >= abs(observed - middle) - 1e-10).sum())
     low, high = np.quantile(drawn, (0.025, 0.975))
     return PermutationTest(observed, float(low), float(high), (extreme + 1) / (draws + 1), len(label))

@@ -7,8 +7,10 @@ import pytest
 
 from benchmarks.association.__main__ import N, found_changes
 from benchmarks.association.worlds import clips, confusion, counts, named
-from chimp_assets.statistics.association.intervals import audit_draws, estimates, power, sampled
+from chimp_assets.statistics.association import intervals
+from chimp_assets.statistics.association.intervals import audit_draws, changes, estimates, power, sampled
 from chimp_assets.statistics.association.misclassification import FEWEST_ANSWERS, AuditedNames, inverted
+from chimp_assets.statistics.association.pairs import of_pairs
 from chimp_assets.statistics.association.unit_counts import sums
 
 
@@ -84,3 +86,38 @@ def test_power_grows_with_days_and_with_the_change():
     assert chance[0] < 0.5 < chance[2]
     assert power(tie, n, n, np.ones(3), factor=0.2)[1] > chance[1]
     assert power(np.zeros(1), n[:1], n[:1], np.ones(1)) == 0
+
+
+@pytest.mark.parametrize("many", [1, 1_000])
+def test_what_is_said_of_a_pair_does_not_depend_on_the_pairs_beside_it(many, monkeypatch):
+    """A mother's page and the file of everybody would give one tie two intervals."""
+    monkeypatch.setattr(intervals, "MANY", many)
+    rng = np.random.default_rng(2)
+    matrix = confusion(rng, N, 0.9)
+    periods = []
+    who, clip, day = clips(rng, N, 60, 6.0)
+    asked = who[rng.integers(len(who), size=200)]
+    draws = audit_draws(AuditedNames(N, asked, named(rng, asked, matrix)), draws=4)
+    code = named(rng, who, matrix)
+    a, b = np.triu_indices(N, 1)
+    for part in (day < 30, day >= 30):
+        found = counts(N, code[part], clip[part], day[part], "day", True)
+        periods.append(sampled(of_pairs(found, np.arange(N), N, a, b), draws))
+    whole, rows = changes(*periods), np.flatnonzero((a == 3) | (b == 3))[::-1]
+    part = changes(*periods, rows)
+    for name in ("before", "after", "difference", "low", "high", "power"):
+        assert np.allclose(getattr(part, name), getattr(whole, name)[rows], atol=1e-6), name
+    one, all_ = estimates(periods[0], rows), estimates(periods[0])
+    assert np.allclose(one.low, all_.low[rows], atol=1e-6)
+
+
+def test_power_is_the_share_of_drawn_changes_that_are_found():
+    rng = np.random.default_rng(4)
+    tie, before, after = np.array([0.3, 0.05, 0.9, 1.0]), np.array([80.0, 40, 6, 30]), np.array([40.0, 90, 5, 30])
+    found, draws = np.zeros(4), 20_000
+    for share, n, m, k in zip(tie, before, after, range(4), strict=True):
+        x, y = rng.binomial(int(n), share, draws), rng.binomial(int(m), share / 2, draws)
+        s, r = (x + 1) / (n + 2), (y + 1) / (m + 2)
+        variance = s * (1 - s) / (n + 2) + r * (1 - r) / (m + 2)
+        found[k] = (np.abs(x / n - y / m) > 1.959964 * np.sqrt(variance)).mean()
+    assert np.allclose(power(tie, before, after, np.ones(4)), found, atol=0.015)

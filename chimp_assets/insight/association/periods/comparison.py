@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import sqlalchemy as sa
 
-from chimp_assets.insight.association.errors import NameErrors, name_errors
+from chimp_assets.insight.association.errors import ErrorsOf, NameErrors, name_errors
 from chimp_assets.insight.association.estimates import (
     AuditDraws,
     Counted,
@@ -73,12 +73,17 @@ def scopes(periods: Periods, scope: Scope) -> tuple[Scope, Scope]:
 
 
 def comparison(
-    conn: sa.Connection, before: Counted, after: Counted, who: int | None = None, draws: AuditDraws = audit_draws
+    conn: sa.Connection,
+    before: Counted,
+    after: Counted,
+    who: int | None = None,
+    draws: AuditDraws = audit_draws,
+    errors_of: ErrorsOf = name_errors,
 ) -> Comparison:
-    """Pairs of two counted periods: of one individual, or every one. What is said of a pair is the same in both. draws:
-    makes or remembers inverses of errors."""
+    """Pairs of two counted periods: of one individual, or every one. What is said of a pair is the same in both. draws,
+    errors_of: make or remember inverses of errors, and these."""
     heads = after.heads or before.heads
-    errors = name_errors(conn, heads[-1] if heads else None, before.scope.probability or 0.0)
+    errors = errors_of(conn, heads[-1] if heads else None, before.scope.probability or 0.0)
     both = two_periods(before, after, errors, draws)
     found = compare(both, both.of(who))
     found.sort(key=lambda one: (not one.changed, one.too_few, -abs(one.difference), one.a, one.b))
