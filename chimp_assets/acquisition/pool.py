@@ -6,8 +6,8 @@ Does not belong here: where the arrays come from (`chimp_assets.loop.plan`), sco
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from chimp_assets.arrays import (  # the modules of this room take them from her
     I8Array,  # noqa: F401
     I32Array,
     I64Array,
+    rows_of,
 )
 
 CHUNK_ROWS = 16_384
@@ -117,6 +118,15 @@ class TrackPool:
 
     def __len__(self) -> int:
         return len(self.track)
+
+    def without(self, track_ids: Iterable[int]) -> TrackPool:
+        """The pool for whatever else is asked: these tracks, as far as they are in it, count as in flight."""
+        asked = np.fromiter(track_ids, np.int64)
+        if not len(asked):
+            return self
+        state = self.state.copy()
+        state[rows_of(self.track, asked)] = IN_FLIGHT
+        return replace(self, state=state)
 
     def may_train(self) -> BoolArray:
         """Rows that training lanes may ask: no answer yet, not in flight, not reserved, not of a test day. bool [N]."""

@@ -9,34 +9,29 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import sqlalchemy as sa
 
 from chimp_assets.acquisition.minutes.goal import Reach
-from chimp_assets.acquisition.minutes.is_it import NO_QUESTIONS, IsItQuestions
 from chimp_assets.acquisition.minutes.worth import NO_NAMES, FrameWorth
-from chimp_assets.acquisition.pairs import Pairs
 from chimp_assets.acquisition.plan import Plan, plan
 from chimp_assets.acquisition.policy import LaneError, Phase, Policy
 from chimp_assets.acquisition.pool import FOLLOWS, LinearHead, TrackPool
 from chimp_assets.acquisition.pool_pass.arithmetic import ArithmeticOf
 from chimp_assets.acquisition.pool_pass.on_cpu import OnCpu
-from chimp_assets.arrays import BoolArray, I32Array, rows_of
+from chimp_assets.arrays import BoolArray, I32Array
 from chimp_assets.database import schema as t
 from chimp_assets.database.labels.rewriting.cutting import forget_undone
 from chimp_assets.database.work.queue import write_round
 from chimp_assets.errors import ChimpError
-from chimp_assets.loop.evidence import Doubt
+from chimp_assets.loop.minutes.askers import askers
+from chimp_assets.loop.minutes.asking import Asking
 from chimp_assets.loop.minutes.forecasts import keep_forecast
-from chimp_assets.loop.minutes.is_it import IsItOffer, is_it_to_ask, read_is_it, volunteer_time, without_questions
+from chimp_assets.loop.minutes.is_it import IsItOffer, read_is_it, volunteer_time
 from chimp_assets.loop.minutes.names import read_archive_names
-from chimp_assets.loop.minutes.pages import come_first, pages_to_ask, without_pages
-from chimp_assets.loop.minutes.promises import tend_promise
 from chimp_assets.loop.minutes.worth import PlanGround, frame_worth, read_plan_ground
-from chimp_assets.loop.pairs import doubts_to_ask, pairs_to_ask
 from chimp_assets.loop.pool import TrackSnapshot, pool_of, read_snapshot
 from chimp_assets.loop.rescore import name_asked_tracks, name_denied_tracks
 from chimp_assets.monitoring.groups.lacking import waiting_for_groups, with_groups
@@ -142,24 +137,21 @@ def plan_queue(
     batch = wanted.batch if batch is None else batch
     n_pool = _n_pool(pool)
     # A plan asks about a track once, whatever the lane: who chooses first leaves the others what remains.
-    promised = tend_promise(db, settings, batch)
-    pool = promised.without(pool)
-    # Likely names are left to volunteers where there are some, and a page takes its tracks before they are asked alone:
-    # it names more frames a second.
-    is_it = is_it_to_ask(ground.is_it if head else None, pool, wanted)
-    pool = without_questions(pool, is_it)
-    pages_of = partial(
-        pages_to_ask, db, head=head, worth=worth, wanted=wanted, names=ground.names, same=ground.minutes.same
-    )
-    pages = pages_of(pool) if come_first(db) else []
-    made = _planned(without_pages(pool, pages), head, policy, batch, np.random.default_rng(stream), wanted.device)
-    pages = pages or pages_of(pool, alone=made.rows)
-    pool = without_pages(pool, pages)
-    if not len(is_it):
-        is_it = is_it_to_ask(ground.is_it if head else None, pool, wanted, made.rows)
-    asked = np.concatenate([made.rows, rows_of(pool.track, is_it.track)])
-    pairs = pairs_to_ask(db, pool, snapshot, asked, policy, wanted.pairs_per_round)
-    doubts = doubts_to_ask(snapshot, set(pool.track[asked].tolist()), wanted.pairs_per_round)
+    rng = np.random.default_rng(stream)
+    asking = Asking(pool)
+    for asker in askers(
+        db,
+        settings,
+        snapshot,
+        policy,
+        batch,
+        head,
+        names=ground.names,
+        same=ground.minutes.same,
+        offer=ground.is_it if head else None,
+        planned=lambda left: _planned(left, head, policy, batch, rng, wanted.device),
+    ):
+        asker(asking)
     round_id = write_round(
         db,
         policy=_in_words(
@@ -169,7 +161,7 @@ def plan_queue(
             pairs_per_round=wanted.pairs_per_round,
             why=why,
             **_minutes(ground.minutes, named),
-            **waiting_for_groups(pool, made),
+            **waiting_for_groups(asking.pool, asking.items["names"].lane),
         ),
         seed=seed,
         embedder_model_id=ground.embedder.model_id,
@@ -177,21 +169,21 @@ def plan_queue(
         head_model_id=ground.head.model_id if ground.head else None,
         watermark_seq=snapshot.watermark_seq,
         n_pool=n_pool,
-        pages=pages,
-        **promised.before(_items(pool, made, doubts, pairs, is_it)),
+        pages=asking.pages,
+        **asking.columns(),
     )
     return PlanReport(
         round_id=round_id,
-        lanes=promised.counted(made, pool.track[made.rows]),
-        pairs=len(pairs.one),
-        disputed=len(doubts),
+        lanes=asking.lanes(),
+        pairs=asking.n("pairs"),
+        disputed=asking.n("doubts"),
         contradictions=len(snapshot.conclusions.contradictions),
         follows=int(np.count_nonzero(snapshot.state == FOLLOWS)),
         proposals=len(snapshot.conclusions.proposals),
         phase=phase,
         n_pool=n_pool,
-        pages=len(pages),
-        is_it=len(is_it),
+        pages=len(asking.pages),
+        is_it=asking.n("is_it"),
         seconds=time.perf_counter() - began,
         why=why,
         without_embedding=len(snapshot.track) - len(pool),
@@ -276,28 +268,6 @@ def _planned(
 def _n_pool(pool: TrackPool) -> int:
     """Tracks that could be asked."""
     return sum(int(np.count_nonzero(may)) for may in (pool.may_train(), pool.may_audit(), pool.may_examine()))
-
-
-def _items(
-    pool: TrackPool, made: Plan, doubts: list[Doubt], pairs: Pairs, is_it: IsItQuestions = NO_QUESTIONS
-) -> dict[str, Any]:
-    """The columns of a round's items: names first, then doubts, then pairs, then "is this X?"."""
-    n_pairs = len(pairs.one)
-    return {
-        "track_ids": [
-            *pool.track[made.rows].tolist(), *(doubt.track_id for doubt in doubts), *pool.track[pairs.one].tolist(),
-            *is_it.track.tolist(),
-        ],
-        "other_track_ids": [
-            *[None] * len(made), *(doubt.other_track_id for doubt in doubts), *pool.track[pairs.other].tolist(),
-            *[None] * len(is_it),
-        ],
-        "individual_ids": [*[None] * (len(made) + len(doubts) + n_pairs), *is_it.individual.tolist()],
-        "lanes": [*made.lanes, *[t.DISPUTED] * len(doubts), *[t.PAIRS] * n_pairs, *[t.IS_IT] * len(is_it)],
-        # Doubts and pairs follow from the pool and the answers: nothing is drawn.
-        "propensity": [*made.propensity.tolist(), *[1.0] * (len(doubts) + n_pairs), *is_it.propensity.tolist()],
-        "reasons": [*made.reasons, *(doubt.reason for doubt in doubts), *pairs.reasons, *is_it.reasons],
-    }  # fmt: skip
 
 
 def arithmetic_on(device: str) -> ArithmeticOf:

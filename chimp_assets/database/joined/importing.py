@@ -214,6 +214,7 @@ def _columns(
 ) -> tuple[tuple[ImportedColumn, ...], dict[str, Matcher], dict[str, str]]:
     """The columns of the table, those that the import adds among them; what the cells of some mean; what is joined."""
     said = _said(sheet, seen, options)
+    spoken_for = {joins for joins in said.values() if joins is not None}
     chosen: dict[str, str] = {}
     matchers: dict[str, Matcher] = {}
     for column in seen:
@@ -227,7 +228,8 @@ def _columns(
                     f"The column {column.header} does not hold {joins}s in every row.", "Mend it, or leave that out."
                 )
             joins = fits
-        if joins is None or joins in chosen.values():
+        # What somebody says of a later column counts more than the header of an earlier one.
+        if joins is None or joins in chosen.values() or (joins in spoken_for and column.name not in said):
             continue
         if joins in ("individual", "camera", "place", "video"):
             matcher = matcher_of(conn, column.name, joins)

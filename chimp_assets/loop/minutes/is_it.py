@@ -11,7 +11,7 @@ leaves.
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -21,8 +21,8 @@ import sqlalchemy as sa
 from chimp_assets.acquisition.minutes.goal import NOBODY_ASKED, Goal, reach
 from chimp_assets.acquisition.minutes.is_it import NO_QUESTIONS, FirstNames, IsItQuestions, how_many, is_it_questions
 from chimp_assets.acquisition.minutes.worth import NO_NAMES
-from chimp_assets.acquisition.pool import IN_FLIGHT, TrackPool
-from chimp_assets.arrays import I64Array, located, rows_of
+from chimp_assets.acquisition.pool import TrackPool
+from chimp_assets.arrays import I64Array, located
 from chimp_assets.database import schema as t
 from chimp_assets.database.labels.is_it.ballots import TO_AGREE, Ballot, ballots, undecided_people
 from chimp_assets.loop.minutes.names import TrackNaming
@@ -128,15 +128,6 @@ def is_it_to_ask(
     return is_it_questions(
         names, offer.threshold, offer.items, naming.prices, wanted.video_cap, wanted.identity_cap
     )  # fmt: skip
-
-
-def without_questions(pool: TrackPool, questions: IsItQuestions) -> TrackPool:
-    """The pool for everything else that a plan asks: what is left to volunteers counts as in flight."""
-    if not len(questions):
-        return pool
-    state = pool.state.copy()
-    state[rows_of(pool.track, questions.track)] = IN_FLIGHT
-    return replace(pool, state=state)
 
 
 def _needed(conn: sa.Connection, naming: TrackNaming, time: VolunteerTime) -> I64Array:

@@ -10,8 +10,7 @@ worth it (`acquisition.minutes.pages`), rows (`database.work.pages`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,8 +19,8 @@ import sqlalchemy as sa
 from chimp_assets.acquisition.duplicates import AskedTracks
 from chimp_assets.acquisition.minutes.pages import AskableTracks, TrackPage, pages_worth_asking
 from chimp_assets.acquisition.minutes.worth import FrameWorth
-from chimp_assets.acquisition.pool import BLOCK_ROWS, IN_FLIGHT, LinearHead, TrackPool
-from chimp_assets.arrays import BoolArray, I64Array, rows_of
+from chimp_assets.acquisition.pool import BLOCK_ROWS, LinearHead, TrackPool
+from chimp_assets.arrays import BoolArray, I64Array
 from chimp_assets.database import schema as t
 from chimp_assets.database.connection.parameters import rows_in_parts
 from chimp_assets.database.individuals.merges import as_merged
@@ -98,16 +97,6 @@ def pages_to_ask(
 def reason_of(n: int, frames: float, seconds: float, who: str) -> str:
     """Why a page is asked, for a person."""
     return f"{n} tracks, {frames:,.0f} frames, some {seconds:.0f} seconds: the model says {who}."
-
-
-def without_pages(pool: TrackPool, pages: Sequence[PageOfMany]) -> TrackPool:
-    """The pool for everything else that a plan asks: tracks on its pages count as in flight."""
-    if not pages:
-        return pool
-    state = pool.state.copy()
-    shown = np.array([track_id for page in pages for track_id in page.track_ids], np.int64)
-    state[rows_of(pool.track, shown)] = IN_FLIGHT
-    return replace(pool, state=state)
 
 
 def come_first(db: Database) -> bool:

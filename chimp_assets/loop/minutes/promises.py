@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import sqlalchemy as sa
@@ -31,8 +31,7 @@ from chimp_assets.acquisition.minutes.goal import (
     to_go,
 )
 from chimp_assets.acquisition.minutes.promises import alpha_of, draws
-from chimp_assets.acquisition.pool import IN_FLIGHT, TrackPool
-from chimp_assets.arrays import F64Array, I64Array, located
+from chimp_assets.arrays import F64Array, I64Array
 from chimp_assets.database import schema as t
 from chimp_assets.database.connection.bulk import insert_one, insert_rows
 from chimp_assets.database.connection.counters import ANNOTATION, take_numbers
@@ -52,11 +51,11 @@ from chimp_assets.database.labels.promises.looks import (
     open_look,
 )
 from chimp_assets.database.work.due import unscored_bundles
+from chimp_assets.loop.minutes.asking import Items
 from chimp_assets.loop.minutes.names import TrackNaming, read_archive_names
 from chimp_assets.statistics.betting import answers_to_rarity
 
 if TYPE_CHECKING:
-    from chimp_assets.acquisition.plan import Plan
     from chimp_assets.database.connection.engine import Database
     from chimp_assets.settings import Settings
 
@@ -76,38 +75,10 @@ class PromiseQuestions:
     track_ids: list[int]
     propensity: list[float]
 
-    def before(self, items: dict[str, Any]) -> dict[str, Any]:
-        """The columns of a round's items with these first. What else would have been asked of their tracks is not."""
-        if not self.track_ids:
-            return items
-        mine = set(self.track_ids)
-        pairs = zip(items["track_ids"], items["other_track_ids"], strict=True)
-        kept = [row for row, asked in enumerate(pairs) if not mine & set(asked)]
+    def items(self) -> Items:
+        """The columns of their items."""
         n = len(self.track_ids)
-        first: dict[str, list[Any]] = {
-            "track_ids": self.track_ids,
-            "other_track_ids": [None] * n,
-            "lanes": [t.PROMISE] * n,
-            "propensity": self.propensity,
-            "reasons": [REASON] * n,
-        }
-        columns = {name: first.get(name, [None] * n) for name in items}
-        return {name: [*mine_first, *(items[name][row] for row in kept)] for name, mine_first in columns.items()}
-
-    def without(self, pool: TrackPool) -> TrackPool:
-        """The pool for everything else that a plan asks: what is drawn counts as in flight."""
-        if not self.track_ids:
-            return pool
-        here, row = located(pool.track, np.array(self.track_ids, np.int64))
-        state = pool.state.copy()
-        state[row[here]] = IN_FLIGHT
-        return replace(pool, state=state)
-
-    def counted(self, made: Plan, track_id: I64Array) -> dict[str, int]:
-        """Items of each lane that asks for names. made: the plan of the other lanes; track_id: i64, of its items."""
-        lanes = [lane for lane, one in zip(made.lanes, track_id.tolist(), strict=True) if one not in self.track_ids]
-        lanes += [t.PROMISE] * len(self.track_ids)
-        return {lane: lanes.count(lane) for lane in sorted(set(lanes))}
+        return Items(self.track_ids, [t.PROMISE] * n, self.propensity, [REASON] * n)
 
 
 @dataclass(frozen=True)

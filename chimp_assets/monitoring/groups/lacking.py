@@ -15,7 +15,6 @@ import numpy as np
 import sqlalchemy as sa
 
 from chimp_assets.acquisition.lanes.groups import MOST_GROUPS
-from chimp_assets.acquisition.plan import Plan
 from chimp_assets.acquisition.policy import GROUPS
 from chimp_assets.acquisition.pool import TrackPool
 from chimp_assets.arrays import I64Array, located
@@ -69,9 +68,10 @@ def with_groups(db: Database, settings: Settings, pool: TrackPool, head: ModelRo
     return replace(pool, examined=examined, lacking=bits)
 
 
-def waiting_for_groups(pool: TrackPool, made: Plan) -> dict[str, int]:
-    """What a round must remember for the weights of its answers; nothing where the lane asks nothing."""
-    return {WAITING: int(np.count_nonzero(pool.may_examine()))} if GROUPS in made.lanes else {}
+def waiting_for_groups(pool: TrackPool, lanes: Collection[str]) -> dict[str, int]:
+    """What a round must remember for the weights of its answers; nothing where the lane asks nothing. lanes: of what
+    is asked."""
+    return {WAITING: int(np.count_nonzero(pool.may_examine()))} if GROUPS in lanes else {}
 
 
 def lacking_groups(conn: sa.Connection, model_id: int) -> list[LackingGroup]:

@@ -188,3 +188,13 @@ def test_a_table_without_place_or_life_says_what_to_do(world: Database, tmp_path
             with pytest.raises(JoinedTableError) as caught:
                 ask(conn, table)  # type: ignore[operator]
             assert "chimp tables import" in caught.value.remedy
+
+
+def test_what_is_said_of_a_column_counts_more_than_the_headers_before_it(world: Database, tmp_path: Path) -> None:
+    """`--individual Partner --day Found` was left out without a word where columns Chimp and Date came first."""
+    file = write(tmp_path, "Chimp,Date,Partner,Found\nFF,2013-05-06,FI,2013-05-09\n")
+    done = import_table(world, file, ImportOptions(joins={"Partner": "individual", "Found": "day"}))
+    joined = {column.header: column.joins for column in done.columns if column.header}
+    assert joined == {"Chimp": None, "Date": None, "Partner": "individual", "Found": "day"}
+    again = import_table(world, file, ImportOptions(name="usual"))
+    assert {c.header for c in again.columns if c.joins} == {"Chimp", "Date"}

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
+from chimp_assets.acquisition.pool import UNLABELLED, TrackPool
 from chimp_assets.database import schema as t
 from chimp_assets.database.connection.engine import Database
 from chimp_assets.database.individuals.merges import merge_individuals
@@ -19,6 +20,7 @@ from chimp_assets.database.labels.promises.threshold import NameThreshold, name_
 from chimp_assets.database.work.due import labels_due
 from chimp_assets.database.work.queue import QueueItem
 from chimp_assets.exchange.exports.conditions import selection_of
+from chimp_assets.loop.minutes.asking import Asking, Items
 from chimp_assets.loop.minutes.promises import (
     BETWEEN_LOOKS,
     PromiseQuestions,
@@ -359,19 +361,30 @@ def _counts(db: Database) -> dict[str, set[int]]:
     return found
 
 
+def a_pool(track_ids: list[int]) -> TrackPool:
+    n = len(track_ids)
+    return TrackPool(
+        np.ones((n, 1), np.float16), np.array(track_ids, np.int64), np.full(n, UNLABELLED, np.int32),
+        np.ones(n, np.float32), np.zeros(n, bool), np.zeros(n, bool),
+    )  # fmt: skip
+
+
 def test_a_plan_asks_a_track_once_and_the_draws_first(archive: Database) -> None:
     asked = tend_promise(archive, SETTINGS, 100)
     one, other = asked.track_ids[0], track(3, 9)
-    items = {
-        "track_ids": [one, other, other],
-        "other_track_ids": [None, None, one],
-        "lanes": ["boundary", "boundary", "pairs"],
-        "propensity": [1.0, 1.0, 1.0],
-        "reasons": ["because", "because", "because"],
-    }
-    planned = asked.before(items)
+    asking = Asking(a_pool(sorted({*asked.track_ids, other})))
+    asking.add_promise(asked.items())
+    assert set(asking.pool.track[asking.pool.state == UNLABELLED].tolist()) == {other}
+    # Whoever asks about a draw all the same is not heard.
+    asking.items["names"] = Items([one, other], ["boundary"] * 2, [1.0] * 2, ["because"] * 2)
+    asking.items["pairs"] = Items([other], ["pairs"], [1.0], ["because"], other=[one])
+    planned = asking.columns()
     assert planned["track_ids"] == [*asked.track_ids, other]
     assert planned["lanes"] == ["promise"] * len(asked.track_ids) + ["boundary"]
-    assert PromiseQuestions([], []).before(items) == items
+    assert asking.lanes() == {"boundary": 1, "promise": len(asked.track_ids)}
+    without = Asking(a_pool([other]))
+    without.add_promise(PromiseQuestions([], []).items())
+    assert without.pool.state.tolist() == [UNLABELLED]
+    assert without.columns()["track_ids"] == []
     item = QueueItem(1, 1, one, "promise", 0, 0.5, "because")
     assert [question.blind for question in questions_of([item], 0.0)] == [True]

@@ -41,6 +41,7 @@ PAGE = 50
 JOINED = 200
 """Rows of the table that a page of a join looks at."""
 Join = Literal["there", "around"]
+Joins = Literal["individual", "camera", "place", "day", "moment", "video"]
 After = Annotated[int, Query(ge=0, lt=2**53)]
 Days = Annotated[int, Query(ge=1, le=MOST_DAYS)]
 
@@ -131,13 +132,15 @@ def joined_csv(request: Request, name: str, join: Join, days: Days = DAYS) -> Re
 
 
 class ImportBody(Body):
-    """A CSV file. content: its bytes in base64; the whole request is bounded by web.body_bytes."""
+    """A CSV file. content: its bytes in base64; the whole request is bounded by web.body_bytes. joins: what columns
+    name, by their headers, where the headers alone do not say it; null: nothing."""
 
     file_name: Annotated[str, Field(min_length=1, max_length=255)]
     content: str
     name: Annotated[str, Field(max_length=40)] = ""
     about: Annotated[str, Field(max_length=500)] = ""
     dates: Annotated[str, Field(max_length=3)] = ""
+    joins: Annotated[dict[str, Joins | None], Field(max_length=100)] = Field(default_factory=dict)
     replace: bool = False
     dry_run: bool = True
 
@@ -152,8 +155,8 @@ def take(request: Request, body: ImportBody) -> Any:
     except ValueError:
         raise WebError(422, "malformed", "The content is not base64.", "See /api/openapi.json.") from None
     options = ImportOptions(
-        body.name or None, body.about or None, {}, body.dates or None, state.settings.archive.timezone, body.replace,
-        body.dry_run, person.name if person is not None else None,
+        body.name or None, body.about or None, dict(body.joins), body.dates or None, state.settings.archive.timezone,
+        body.replace, body.dry_run, person.name if person is not None else None,
     )  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / _file_name(body.file_name)

@@ -15,6 +15,23 @@ function fault(said) {
   line([said.error, said.remedy].filter(Boolean).join(" ")).className = "fault";
 }
 
+const joins = new Map();
+
+/** What a column names, to choose: whatever is chosen is looked at anew before it is stored. */
+function choice(column) {
+  const made = document.createElement("select");
+  made.setAttribute("aria-label", `${answer.dataset.wordsNames}: ${column.header}`);
+  for (const [value, words] of [["", "–"], ...Object.entries(JSON.parse(answer.dataset.wordsJoins))]) {
+    made.add(new Option(words, value, false, value === (column.joins ?? "")));
+  }
+  made.addEventListener("change", () => {
+    joins.set(column.header, made.value || null);
+    form.querySelector("[data-store]").disabled = true;
+    form.requestSubmit(form.querySelector("[value=look]"));
+  });
+  return made;
+}
+
 function show(said) {
   answer.replaceChildren();
   const words = answer.dataset[`words${said.state === "replaced" ? "Stored" : said.state[0].toUpperCase() + said.state.slice(1)}`];
@@ -30,7 +47,10 @@ function show(said) {
   const body = table.createTBody();
   for (const column of said.columns) {
     const row = body.insertRow();
-    for (const word of [column.name, column.kind, column.joins ?? ""]) row.insertCell().textContent = word;
+    for (const word of [column.name, column.kind]) row.insertCell().textContent = word;
+    const names = row.insertCell();
+    if (said.state === "seen" && column.header) names.append(choice(column));
+    else names.textContent = column.joins ?? "";
   }
   for (const words of [...said.unmatched, ...said.notes]) line(words);
   if (said.state === "seen") return;
@@ -62,7 +82,10 @@ function content(file) {
 }
 
 const form = document.querySelector("form[data-import]");
-form?.addEventListener("change", () => (form.querySelector("[data-store]").disabled = true));
+form?.addEventListener("change", (event) => {
+  form.querySelector("[data-store]").disabled = true;
+  if (event.target.name === "file") joins.clear();
+});
 form?.addEventListener("submit", async (event) => {
   event.preventDefault();
   const store = form.querySelector("[data-store]");
@@ -72,7 +95,7 @@ form?.addEventListener("submit", async (event) => {
   event.submitter.disabled = true;
   const [ok, said] = await post("/api/tables/import", {
     file_name: file.name, content: await content(file), name: field("name"), about: field("about"), dates: field("dates"),
-    replace: form.elements.namedItem("replace").checked, dry_run: !storing,
+    replace: form.elements.namedItem("replace").checked, dry_run: !storing, joins: Object.fromEntries(joins),
   });
   event.submitter.disabled = false;
   if (ok) show(said);

@@ -45,6 +45,19 @@ def test_a_reviewer_looks_first_and_then_imports(browser: Callable[..., Browser]
     assert rita.post("/api/tables/rain/remove", json={}).status_code == 404
 
 
+def test_a_reviewer_says_which_column_names_whom(browser: Callable[..., Browser]) -> None:
+    """Headers are what they are: nobody could say on the page that Actor is an individual."""
+    rita = browser("rita")
+    text = "Actor,When,Date\nFF,2013-05-06,2013-05-07\n"
+    seen = rita.post("/api/tables/import", json=upload(text, name="acts")).json()
+    assert {c["header"]: c["joins"] for c in seen["columns"]} == {"Actor": None, "When": "day", "Date": None}
+    said = {"Actor": "individual", "When": None, "Date": "day"}
+    stored = rita.post("/api/tables/import", json=upload(text, name="acts", joins=said, dry_run=False)).json()
+    assert {c["header"]: c["joins"] for c in stored["columns"] if c["header"]} == said
+    assert rita.post("/api/tables/import", json=upload(text, joins={"Actor": "friend"})).status_code == 422
+    assert rita.post("/api/tables/import", json=upload(text, joins={"Nobody": "day"})).status_code == 422
+
+
 @pytest.mark.parametrize("name", ["lotte", "vera", "ida"])
 def test_who_only_looks_imports_nothing(browser: Callable[..., Browser], name: str) -> None:
     assert browser(name).post("/api/tables/import", json=upload(RAIN)).status_code == 403
