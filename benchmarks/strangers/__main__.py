@@ -10,11 +10,14 @@ difference, so both are shown, with 95 % intervals over splits:
   three tracks), as `head.unknown_false_alarm` means it;
 - of individuals: of the known ones 10 % have any of three tracks called unknown, the same as is asked of strangers.
 
+With --scores, a second table: other scores of the same tracks, split by split against the head's own (`scores`).
+
 The names that begin with `flagged` without `exact` are at the head's own threshold, which comes from cross-validation
 over training sessions at 10 % of tracks: no test track sets it. The others say what the same scores give where the
 threshold has exactly the false alarms.
 
-Belongs here: this measurement. Does not belong here: the splits (`support.crops`), the head.
+Belongs here: this measurement. Does not belong here: the splits (`support.crops`), the head, other
+scores (`scores`).
 """
 
 from __future__ import annotations
@@ -22,11 +25,12 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.strangers.scores import Gallery, all_scores
 from benchmarks.support.crops import HIDDEN_SHARE, TEST_SHARE, CropTable, held_out, interval, read_table
 
 TRACK_CROPS = 5  # as embed.crops_per_track
@@ -44,8 +48,16 @@ NAMES = (
 )
 
 
-def measure_split(table: CropTable, split: int, views: int, pretrained: bool = False) -> dict[str, float]:
-    """All numbers of one split."""
+@dataclass(frozen=True)
+class Split:
+    """All numbers of one split; by_score: of each score, AUROC and flagged within 3 at exactly 10 % of tracks."""
+
+    numbers: dict[str, float]
+    by_score: dict[str, tuple[float, float]]
+
+
+def measure_split(table: CropTable, split: int, views: int, pretrained: bool = False, scores: bool = False) -> Split:
+    """One split; scores: of the other scores too."""
     import torch
 
     from chimp_assets.settings import HeadSettings
@@ -76,7 +88,7 @@ def measure_split(table: CropTable, split: int, views: int, pretrained: bool = F
     strangers, familiars = (_least_of_three(familiarity, who, among, rng) for among in (strange, known))
     of_individuals = float(np.quantile(familiars, FALSE_ALARM))
     asked = known | strange
-    return {
+    numbers = {
         "flagged_within_3": float((strangers < head.unknown_threshold).mean()),
         "false_alarm_of_tracks": float((familiarity[known] < head.unknown_threshold).mean()),
         "false_alarm_of_individuals": float((familiars < head.unknown_threshold).mean()),
@@ -86,6 +98,14 @@ def measure_split(table: CropTable, split: int, views: int, pretrained: bool = F
         "strangers": float(len(np.unique(who[strange]))),
         "known_tracks": float(known.sum()),
     }
+    by_score = {}
+    if scores:
+        gallery = Gallery(head, vector[taught].astype(np.float64), np.searchsorted(head.classes, who[taught]))
+        for name, score in all_scores(gallery, vector).items():
+            least = _least_of_three(score, who, strange, np.random.default_rng((split, 3)))
+            limit = np.quantile(score[known], FALSE_ALARM)
+            by_score[name] = auroc(known[asked], score[asked]), float((least < limit).mean())
+    return Split(numbers, by_score)
 
 
 def _tracks(
@@ -121,21 +141,44 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.strangers", description=__doc__.split("\n")[0])
     parser.add_argument("--crops", required=True, type=Path, help="CSV with path, individual, session, photo")
     parser.add_argument("--splits", type=int, default=5)
+    parser.add_argument("--first-split", type=int, default=0, help="number of the first one, each is another draw")
     parser.add_argument("--views", type=int, default=6_000, help="crops shown while the embedder learns, each split")
     parser.add_argument("--pretrained", action="store_true", help="with what ImageNet teaches (not from zero)")
+    parser.add_argument("--scores", action="store_true", help="other scores too, against the head's")
     asked = parser.parse_args(arguments)
     table = read_table(asked.crops)
     rows = []
-    for split in range(asked.splits):
-        rows.append(measure_split(table, split, asked.views, asked.pretrained))
-        print(json.dumps(rows[-1]), file=sys.stderr, flush=True)
+    for split in range(asked.first_split, asked.first_split + asked.splits):
+        rows.append(measure_split(table, split, asked.views, asked.pretrained, asked.scores))
+        print(json.dumps(rows[-1].numbers), file=sys.stderr, flush=True)
     result: dict[str, object] = {"crops": len(table.target), "individuals": table.n_individuals, "splits": asked.splits}
     for name in NAMES:
-        values = np.array([row[name] for row in rows])
-        low, high = interval(values, TEST_SHARE / (1 - TEST_SHARE))
-        result[name] = {"mean": float(values.mean()), "low": low, "high": high}
+        result[name] = _summary(np.array([row.numbers[name] for row in rows]))
+    if asked.scores:
+        result["scores"] = _against_the_head([row.by_score for row in rows])
     print(json.dumps(result))
     return 0
+
+
+def _summary(values: np.ndarray) -> dict[str, float]:
+    """Mean and 95 % interval of one number f64 [splits]."""
+    low, high = interval(values, TEST_SHARE / (1 - TEST_SHARE))
+    return {"mean": float(values.mean()), "low": low, "high": high}
+
+
+def _against_the_head(rows: list[dict[str, tuple[float, float]]]) -> dict[str, dict[str, dict[str, float]]]:
+    """Of every score, AUROC and flagged within 3, and both less the head's on the same splits."""
+    values = {name: np.array([row[name] for row in rows]) for name in rows[0]}
+    own = next(iter(values.values()))  # the head's is the first
+    return {
+        name: {
+            "track_auroc": _summary(found[:, 0]),
+            "track_auroc_more": _summary(found[:, 0] - own[:, 0]),
+            "flagged_within_3": _summary(found[:, 1]),
+            "flagged_within_3_more": _summary(found[:, 1] - own[:, 1]),
+        }
+        for name, found in values.items()
+    }
 
 
 if __name__ == "__main__":
