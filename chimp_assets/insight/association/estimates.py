@@ -7,13 +7,13 @@ Belongs here: counting a scope, estimates and changes of pairs. Does not belong 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from datetime import date
 
 import numpy as np
 import sqlalchemy as sa
 
 from chimp_assets.database import schema as t
 from chimp_assets.insight.association.errors import NameErrors
+from chimp_assets.insight.association.families.lives import LeftOutDependants, left_out, lives
 from chimp_assets.insight.association.filmed_tracks import FilmedTracks, NamedTracks, filmed_tracks, named_tracks
 from chimp_assets.insight.association.meetings import meetings
 from chimp_assets.insight.association.presence import presence
@@ -46,7 +46,8 @@ class Effort:
 class Counted:
     """What was sampled. keys: individuals with a name on any day, ascending; counts: columns by unit, block of days and
     pair (rows of individuals are places in keys); heads: models that gave names; untimed: tracks left out since the
-    unit needs a time of day; tracks: number of tracks of each individual; days: on which it was seen alive."""
+    unit needs a time of day; tracks: number of tracks of each individual; days: on which it was seen alive; dependants:
+    what was left out of them, None where they count."""
 
     scope: Scope
     keys: list[int]
@@ -56,6 +57,7 @@ class Counted:
     tracks: np.ndarray
     days: np.ndarray
     effort: Effort
+    dependants: LeftOutDependants | None = None
 
 
 @dataclass(frozen=True)
@@ -109,13 +111,27 @@ class EdgeChange:
     n_after: int
 
 
+@dataclass(frozen=True)
+class BothPeriods:
+    """Two periods side by side. keys: everybody, ascending; a, b: i64 [p], places in keys; found: what changed for each
+    pair; was, now: what each period says of it; days: i64 [2, n], on which each individual was seen in each."""
+
+    keys: list[int]
+    a: np.ndarray
+    b: np.ndarray
+    found: intervals.Changes
+    was: intervals.Sampled
+    now: intervals.Sampled
+    days: np.ndarray
+
+
 def counted(conn: sa.Connection, scope: Scope, filmed: FilmedTracks | None = None) -> Counted:
     """Counts the pairs of a scope: a few statements, and one pass over the tracks that have a name. filmed: read if
     None."""
     filmed = filmed or filmed_tracks(conn)
     keys, seen, heads = _everybody(conn, scope, filmed)
     where = presence(scope.unit, seen, filmed)
-    alive = lives(conn, keys)
+    alive = lives(conn, keys, scope.dependants)
     row = where.row
     counts = unit_counts(
         alive,
@@ -125,20 +141,21 @@ def counted(conn: sa.Connection, scope: Scope, filmed: FilmedTracks | None = Non
     )
     lived = (alive[seen.who, 0] <= seen.day) & (seen.day <= alive[seen.who, 1])
     days = np.unique(np.stack([seen.who[lived], seen.day[lived]]), axis=1)[0]
+    of = seen.who if scope.dependants else seen.who[lived]
     return Counted(
-        scope, keys, counts, heads, where.untimed, np.bincount(seen.who, minlength=len(keys)),
-        np.bincount(days, minlength=len(keys)), _effort(conn, scope),
+        scope, keys, counts, heads, where.untimed, np.bincount(of, minlength=len(keys)),
+        np.bincount(days, minlength=len(keys)), effort_of(conn, scope),
+        None if scope.dependants else left_out(conn, keys, seen.who, seen.day),
     )  # fmt: skip
 
 
 def _everybody(conn: sa.Connection, scope: Scope, filmed: FilmedTracks) -> tuple[list[int], NamedTracks, list[int]]:
     """`named_tracks` of these days, with the keys of individuals named on any day: periods can be compared, and it is
     known who could have been seen."""
-    keys, seen, heads = named_tracks(conn, replace(scope, since=None, until=None), filmed)
-    if scope.since is None and scope.until is None:
+    keys, seen, heads = named_tracks(conn, replace(scope, since=None, until=None, months=()), filmed)
+    if scope.since is None and scope.until is None and not scope.months:
         return keys, seen, heads
-    since, until = (scope.since or date.min).toordinal(), (scope.until or date.max).toordinal()
-    here = (since <= seen.day) & (seen.day <= until)
+    here = scope.holds(seen.day)
     return keys, NamedTracks(*(getattr(seen, field.name)[here] for field in fields(seen))), heads
 
 
@@ -163,9 +180,9 @@ def estimate(found: Counted, errors: NameErrors, *, resamples: int = RESAMPLES, 
     ]  # fmt: skip
 
 
-def compare(
+def both_periods(
     before: Counted, after: Counted, errors: NameErrors, *, resamples: int = RESAMPLES, seed: int = 0
-) -> list[EdgeChange]:
+) -> BothPeriods:
     """Every pair that was together at least once in one of two periods. Where the audit says too little, names count as
     they are (`errors.says_enough` tells)."""
     keys = sorted(set(before.keys) | set(after.keys))
@@ -178,28 +195,31 @@ def compare(
     size = len(keys) if given is None else given.n
     old, new = (of_pairs(one.counts, row, size, a, b) for row, one in zip(rows, (before, after), strict=True))
     found, was, now = intervals.changes(old, new, given, resamples, seed)
+    days = np.zeros((2, len(keys)), np.int64)
+    for period, row, one in zip(days, rows, (before, after), strict=True):
+        period[row] = one.days
+    return BothPeriods(keys, a, b, found, was, now, days)
+
+
+def compare(
+    before: Counted, after: Counted, errors: NameErrors, *, resamples: int = RESAMPLES, seed: int = 0
+) -> list[EdgeChange]:
+    """What changed for every pair of `both_periods`."""
+    return changes_of(both_periods(before, after, errors, resamples=resamples, seed=seed))
+
+
+def changes_of(of: BothPeriods) -> list[EdgeChange]:
+    """What is said of every pair."""
+    was, now, found = of.was, of.now, of.found
     few = (was.n < TOO_FEW) | (now.n < TOO_FEW) | (was.x + now.x < TOO_FEW)
     few |= (was.blocks < FEWEST_BLOCKS) | (now.blocks < FEWEST_BLOCKS)
     changed = ((found.low > 0) | (found.high < 0)) & ~few
     columns = zip(
-        a.tolist(), b.tolist(), found.before.tolist(), found.after.tolist(), found.difference.tolist(),
+        of.a.tolist(), of.b.tolist(), found.before.tolist(), found.after.tolist(), found.difference.tolist(),
         found.low.tolist(), found.high.tolist(), changed.tolist(), found.power.tolist(), few.tolist(),
         *(np.rint(one).astype(int).tolist() for one in (was.x, was.n, now.x, now.n)), strict=True,
     )  # fmt: skip
-    return [EdgeChange(keys[one], keys[other], *numbers) for one, other, *numbers in columns]
-
-
-def lives(conn: sa.Connection, keys: list[int]) -> np.ndarray:
-    """First and last day (ordinals) on which each was alive and under study: i64 [n, 2]."""
-    i = t.individual.c
-    place = {key: n for n, key in enumerate(keys)}
-    alive = np.zeros((len(keys), 2), np.int64)
-    columns = i.individual_id, i.entry_date, i.bd_min, i.birth_date, i.depart_date
-    for row in conn.execute(sa.select(*columns).where(i.same_as_id.is_(None))):
-        if row.individual_id in place:
-            begin = row.entry_date or row.bd_min or row.birth_date or date.min
-            alive[place[row.individual_id]] = begin.toordinal(), (row.depart_date or date.max).toordinal()
-    return alive
+    return [EdgeChange(of.keys[one], of.keys[other], *numbers) for one, other, *numbers in columns]
 
 
 def _names(found: Counted, errors: NameErrors) -> AuditedNames | None:
@@ -215,7 +235,8 @@ def _wide(counts: UnitCounts, names: AuditedNames | None) -> UnitCounts:
     return of_pairs(counts, np.arange(counts.n), names.n, counts.a, counts.b)
 
 
-def _effort(conn: sa.Connection, scope: Scope) -> Effort:
+def effort_of(conn: sa.Connection, scope: Scope) -> Effort:
+    """What was filmed on the days of a scope."""
     v = t.video.c
     statement = sa.select(
         v.recorded_on, v.site, v.camera, sa.func.count().label("clips"),
@@ -226,6 +247,8 @@ def _effort(conn: sa.Connection, scope: Scope) -> Effort:
     if scope.until is not None:
         statement = statement.where(v.recorded_on <= scope.until)
     rows = conn.execute(statement).all()
+    if scope.months:
+        rows = [row for row in rows if row.recorded_on.month in scope.months]
     return Effort(
         len({row.recorded_on for row in rows}), len(rows), float(sum(row.seconds for row in rows)) / 3600,
         sum(row.clips for row in rows),

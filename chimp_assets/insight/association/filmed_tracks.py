@@ -7,7 +7,7 @@ Belongs here: reading every live track, and every track with a name. Does not be
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -96,8 +96,7 @@ def named_tracks(conn: sa.Connection, asked: Scope, filmed: FilmedTracks) -> tup
     """Keys of individuals, ascending; their tracks in videos with a known day; keys of the heads that named some."""
     names = _by_persons(conn) if asked.probability is None else _by_anybody(conn, asked.probability)
     known, row = located(filmed.track, names[0])
-    since, until = (asked.since or date.min).toordinal(), (asked.until or date.max).toordinal()
-    known[known] = (since <= filmed.day[row[known]]) & (filmed.day[row[known]] <= until)
+    known[known] = asked.holds(filmed.day[row[known]])
     (_, who, model), row = names[:, known], row[known]
     keys, place = np.unique(who, return_inverse=True)
     named = NamedTracks(

@@ -28,7 +28,7 @@ one takes a second for each draw. Where units hold many clips it is a little too
 _DRAWN = 12_000_000
 """Draws of all pairs together; of more pairs there are fewer resamples, 300 at least."""
 _POWER_DRAWS = 400
-_NEIGHBOURS = 1.05
+NEIGHBOURS = 1.05
 """Blocks that follow each other resemble each other at their ends: changes are told by so much wider intervals, so that
 at a correlation of 0.3 from day to day at most 5 % are false."""
 _AT_A_TIME = 4_000
@@ -140,9 +140,9 @@ def changes(
     answers of the audit are drawn once for both, since both were named by the same errors."""
     old, new = sampled(before, names, seed), sampled(after, names, seed)
     difference = new.value - old.value
-    stretch = _stretch([old, new]) * _NEIGHBOURS
-    low, high = _limits([old, new], difference, stretch, resamples, seed)
-    chance = power(np.clip(old.value, 0, 1), old.n, new.n, _design(old), stretch)
+    wider = _stretch([old, new]) * NEIGHBOURS
+    low, high = _limits([old, new], difference, wider, resamples, seed)
+    chance = power(np.clip(old.value, 0, 1), old.n, new.n, _design(old), wider)
     return (
         Changes(np.clip(old.value, 0, 1), np.clip(new.value, 0, 1), difference, low, high, chance), old, new,
     )  # fmt: skip
@@ -195,8 +195,8 @@ def _limits(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Limits of one index, or of the second less the first."""
     rng = np.random.default_rng(seed + 1)
-    resamples = max(300, min(resamples, _DRAWN // max(1, len(value))))
-    times = [_times(len(one.by_block.n), resamples, rng) for one in found]
+    resamples = resamples_of(len(value), resamples)
+    times = [block_times(len(one.by_block.n), resamples, rng) for one in found]
     signs = [1.0] if len(found) == 1 else [-1.0, 1.0]
     of_error = np.arange(resamples) % len(found[0].errors)
     low, high = np.zeros(len(value)), np.zeros(len(value))
@@ -226,20 +226,29 @@ def _linear(counts: UnitCounts, x: np.ndarray) -> Callable[[np.ndarray], np.ndar
     return index
 
 
-def _times(blocks: int, resamples: int, rng: np.random.Generator) -> np.ndarray:
+def resamples_of(pairs: int, resamples: int) -> int:
+    """How many resamples of so many pairs fit into memory and patience."""
+    return max(300, min(resamples, _DRAWN // max(1, pairs)))
+
+
+def block_times(blocks: int, resamples: int, rng: np.random.Generator) -> np.ndarray:
+    """How often each block counts in each resample: f32 [resamples, blocks]."""
     if not blocks:
         return np.zeros((resamples, 0), np.float32)
     return rng.multinomial(blocks, np.full(blocks, 1 / blocks), resamples).astype(np.float32)
 
 
 def _stretch(found: list[Sampled]) -> np.ndarray:
+    return stretch([_between(one) for one in found], [one.blocks for one in found])
+
+
+def stretch(variance: list[np.ndarray], blocks: list[np.ndarray]) -> np.ndarray:
     """How much wider percentiles must be for so few blocks (t instead of normal; Welch 1947 for two periods): f64
-    [p]."""
-    variance = [_between(one) for one in found]
+    [p]. variance, blocks: f64 [p] of each period."""
     total = np.maximum(sum(variance), 1e-12)
-    free = sum(v**2 / np.maximum(one.blocks - 1, 0.5) for v, one in zip(variance, found, strict=True))
+    free = sum(v**2 / np.maximum(many - 1, 0.5) for v, many in zip(variance, blocks, strict=True))
     df = np.clip(np.divide(total**2, free, out=np.full_like(total, 1e6), where=free > 0), 1.0, 1e6)
-    few = sum(v * one.blocks / np.maximum(one.blocks - 1, 0.5) for v, one in zip(variance, found, strict=True)) / total
+    few = sum(v * many / np.maximum(many - 1, 0.5) for v, many in zip(variance, blocks, strict=True)) / total
     quantile = 0.5 + CONFIDENCE / 2
     t = scipy.special.stdtrit(df, quantile) / scipy.special.ndtri(quantile)
     return np.asarray(t * np.sqrt(np.maximum(few, 1.0)))

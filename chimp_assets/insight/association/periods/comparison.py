@@ -14,9 +14,10 @@ import numpy as np
 import sqlalchemy as sa
 
 from chimp_assets.insight.association.errors import NameErrors, name_errors
-from chimp_assets.insight.association.estimates import Counted, EdgeChange, Effort, compare
+from chimp_assets.insight.association.estimates import Counted, EdgeChange, Effort, both_periods, changes_of
 from chimp_assets.insight.association.network import Network, Node
 from chimp_assets.insight.association.periods.presets import Periods
+from chimp_assets.insight.association.periods.whole import WholeChange, whole_change
 from chimp_assets.insight.association.scope import Scope
 
 COLUMNS = (
@@ -28,12 +29,15 @@ COLUMNS = (
 @dataclass(frozen=True)
 class Comparison:
     """Two periods compared. changes: every pair that was together in one of them, what changed first, then by size of
-    the difference; effort_before, effort_after: what was filmed; errors: what names were corrected by."""
+    the difference; effort_before, effort_after: what was filmed; errors: what names were corrected by; whole: what
+    changed in all; dependants: tracks of them that were left out, None where they count."""
 
     changes: list[EdgeChange]
     errors: NameErrors
     effort_before: Effort
     effort_after: Effort
+    whole: WholeChange
+    dependants: int | None
 
 
 @dataclass(frozen=True)
@@ -55,19 +59,21 @@ class Company:
 
 def scopes(periods: Periods, scope: Scope) -> tuple[Scope, Scope]:
     """The scope of each period. scope: whose days do not matter."""
-    return (
-        replace(scope, since=periods.before.first, until=periods.before.last),
-        replace(scope, since=periods.after.first, until=periods.after.last),
+    before, after = (
+        replace(scope, since=one.first, until=one.last, months=one.months) for one in (periods.before, periods.after)
     )
+    return before, after
 
 
 def comparison(conn: sa.Connection, before: Counted, after: Counted) -> Comparison:
     """Every pair of two counted periods."""
     heads = after.heads or before.heads
     errors = name_errors(conn, heads[-1] if heads else None, before.scope.probability or 0.0)
-    found = compare(before, after, errors)
+    both = both_periods(before, after, errors)
+    found = changes_of(both)
     found.sort(key=lambda one: (not one.changed, one.too_few, -abs(one.difference), one.a, one.b))
-    return Comparison(found, errors, before.effort, after.effort)
+    out = [one.dependants.tracks for one in (before, after) if one.dependants is not None]
+    return Comparison(found, errors, before.effort, after.effort, whole_change(both), sum(out) if out else None)
 
 
 def company(found: Comparison, who: int | None, infant: int | None = None) -> Company:
