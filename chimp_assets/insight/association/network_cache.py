@@ -75,7 +75,7 @@ class NetworkCache:
         with self._lock:
             at, found = self._found.get(key, (0.0, None))
         if found is None or time.monotonic() - at > self._seconds:
-            counts = counted(conn, asked, self._filmed_tracks(conn))
+            counts = counted(conn, asked, self.tracks(conn))
             found = _Kept(counts, of_counts(conn, counts))
             with self._lock:
                 self._found.pop(key, None)
@@ -84,8 +84,8 @@ class NetworkCache:
                     self._found.pop(next(iter(self._found)))
         return found
 
-    def _filmed_tracks(self, conn: sa.Connection) -> FilmedTracks:
-        """Separate from the networks: an answer does not change which tracks exist."""
+    def tracks(self, conn: sa.Connection) -> FilmedTracks:
+        """The same as `filmed_tracks`. Separate from the networks: an answer does not change which tracks exist."""
         newest = sa.select(sa.func.max(t.track.c.track_id)).scalar_subquery()
         key = tuple(conn.execute(sa.select(newest, sa.select(sa.func.max(t.video.c.video_id)).scalar_subquery())).one())
         with self._lock:

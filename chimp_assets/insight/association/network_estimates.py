@@ -16,12 +16,14 @@ from chimp_assets.insight.association.estimates import Counted, EdgeEstimate, Ef
 @dataclass(frozen=True)
 class NetworkEstimates:
     """of: estimate of each pair that was together, by keys a < b; errors: what names were corrected by; effort;
-    untimed: tracks left out since the unit needs a time of day."""
+    untimed: tracks left out since the unit needs a time of day; dependants: tracks left out of them, None where they
+    count."""
 
     of: dict[tuple[int, int], EdgeEstimate]
     errors: NameErrors
     effort: Effort
     untimed: int
+    dependants: int | None = None
 
 
 def network_estimates(conn: sa.Connection, found: Counted) -> NetworkEstimates:
@@ -29,4 +31,5 @@ def network_estimates(conn: sa.Connection, found: Counted) -> NetworkEstimates:
     on."""
     head = found.heads[-1] if found.heads else None
     errors = name_errors(conn, head, found.scope.probability or 0.0)
-    return NetworkEstimates({(e.a, e.b): e for e in estimate(found, errors)}, errors, found.effort, found.untimed)
+    out = None if found.dependants is None else found.dependants.tracks
+    return NetworkEstimates({(e.a, e.b): e for e in estimate(found, errors)}, errors, found.effort, found.untimed, out)

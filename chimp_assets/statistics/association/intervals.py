@@ -56,11 +56,14 @@ class Sampled:
         x, n = (one[:, pairs].astype(np.float32) for one in (self.by_block.x, self.by_block.n))
         drawn = _ratio(times @ x, times @ n)
         if floor:
-            share = (np.clip(self.value[pairs], 0, 1) * self.n[pairs] + 1) / (self.n[pairs] + 2)
-            least = share * (1 - share) / (self.n[pairs] + 2)
-            missing = np.sqrt(np.maximum(0.0, least - drawn.var(0)))
+            missing = np.sqrt(np.maximum(0.0, self.least(pairs) - drawn.var(0)))
             drawn = drawn + rng.standard_normal(drawn.shape, dtype=np.float32) * missing.astype(np.float32)
         return drawn
+
+    def least(self, pairs: slice) -> np.ndarray:
+        """The variance that each index has at least, as of independent units: f64 [pairs]."""
+        share = (np.clip(self.value[pairs], 0, 1) * self.n[pairs] + 1) / (self.n[pairs] + 2)
+        return np.asarray(share * (1 - share) / (self.n[pairs] + 2))
 
 
 @dataclass(frozen=True)
@@ -239,7 +242,7 @@ def block_times(blocks: int, resamples: int, rng: np.random.Generator) -> np.nda
 
 
 def _stretch(found: list[Sampled]) -> np.ndarray:
-    return stretch([_between(one) for one in found], [one.blocks for one in found])
+    return stretch([one.least(slice(None)) for one in found], [one.blocks for one in found])
 
 
 def stretch(variance: list[np.ndarray], blocks: list[np.ndarray]) -> np.ndarray:
@@ -252,11 +255,6 @@ def stretch(variance: list[np.ndarray], blocks: list[np.ndarray]) -> np.ndarray:
     quantile = 0.5 + CONFIDENCE / 2
     t = scipy.special.stdtrit(df, quantile) / scipy.special.ndtri(quantile)
     return np.asarray(t * np.sqrt(np.maximum(few, 1.0)))
-
-
-def _between(found: Sampled) -> np.ndarray:
-    share = (np.clip(found.value, 0, 1) * found.n + 1) / (found.n + 2)
-    return np.asarray(share * (1 - share) / (found.n + 2))
 
 
 def _index(by_block: BlockSums) -> np.ndarray:

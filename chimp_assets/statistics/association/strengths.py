@@ -53,8 +53,12 @@ def strength_changes(
     for start in range(0, len(a), _AT_A_TIME):
         part = slice(start, start + _AT_A_TIME)
         for one, weight, strength in zip((old, new), times, drawn, strict=True):
-            pairs = one.drawn(weight, part, rng, True) + one.errors[of_error][:, part]
+            pairs = one.drawn(weight, part, rng, False) + one.errors[of_error][:, part]
             strength += sums[:, part] @ pairs.T.astype(np.float64)
+    for one, strength in zip((old, new), drawn, strict=True):
+        # No smaller spread than independent units have; what pairs share counts towards it.
+        missing = np.sqrt(np.maximum(0.0, sums.power(2) @ one.least(slice(None)) - strength.var(1)))
+        strength += rng.standard_normal(strength.shape) * missing[:, None]
     before, after = sums @ old.value, sums @ new.value
     difference, of_difference = after - before, drawn[1] - drawn[0]
     blocks = np.stack([_blocks(sums, one) for one in (old, new)])

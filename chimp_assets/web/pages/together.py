@@ -31,6 +31,8 @@ router = APIRouter(include_in_schema=False, dependencies=[Depends(require("viewe
 
 PAGE = 24
 MOST_MINUTES = 24 * 60
+Dependants = Literal["counted", "left_out"]
+"""Whether tracks count of individuals that depend on their mother."""
 COLUMNS = (
     "individuals", "rule", "minutes", "since", "until", "names", "models", "label_seq", "video_id", "uri", "site",
     "camera", "recorded_at", "frame_no", "frame", "track_ids", "verified",
@@ -109,9 +111,10 @@ def page(
         asked = _read(conn, words)
         if words.who is not None and not asked.unknown:
             return RedirectResponse(f"/together?{asked.query()}", 303)
-        found, shown, part, more, clips = None, [], [], None, {}
+        found, estimates, shown, part, more, clips = None, None, [], [], None, {}
         if len(asked.who) > 1:
             found = facts.together(conn, asked.question)
+            estimates = request.app.state.networks.estimates(conn, asked.question.scope)
             place = next((n + 1 for n, o in enumerate(found.occasions) if o.video_id == after), 0) if after else 0
             part = found.occasions[place : place + PAGE]
             more = part[-1].video_id if place + PAGE < len(found.occasions) else None
@@ -128,6 +131,7 @@ def page(
             "asked": asked,
             "promised_on": asked.promised_on,
             "found": found,
+            "estimates": estimates,
             "occasions": list(zip(part, shown, strict=True)),
             "more": more,
             "clips": clips,

@@ -24,6 +24,10 @@ COLUMNS = (
     "a", "name_a", "b", "name_b", "x_before", "n_before", "index_before", "x_after", "n_after", "index_after",
     "difference", "low", "high", "changed", "power_of_a_halved_tie", "too_few", "newborn",
 )  # fmt: skip
+STRENGTH_COLUMNS = (
+    "individual", "name", "days_before", "strength_before", "days_after", "strength_after", "difference", "low", "high",
+    "changed", "too_few", "p_of_standing_out",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -99,6 +103,17 @@ def rows(found: Comparison, nodes: dict[int, Node], who: int | None, infant: int
             a.anim_id, a.name, b.anim_id, b.name, one.x_before, one.n_before, round(one.before, 6), one.x_after,
             one.n_after, round(one.after, 6), round(one.difference, 6), round(one.low, 6), round(one.high, 6),
             int(one.changed), round(one.power, 4), int(one.too_few), int(infant in (one.a, one.b)),
+        )  # fmt: skip
+
+
+def strength_rows(found: Comparison, nodes: dict[int, Node]) -> Iterator[tuple[Any, ...]]:
+    """A row of STRENGTH_COLUMNS for each individual that was seen in both periods."""
+    for one in found.whole.individuals:
+        node = nodes[one.key or 0]
+        yield (
+            node.anim_id, node.name, one.days_before, round(one.before, 6), one.days_after, round(one.after, 6),
+            round(one.difference, 6), round(one.low, 6), round(one.high, 6), int(one.changed), int(one.too_few),
+            None if one.p is None else round(one.p, 6),
         )  # fmt: skip
 
 

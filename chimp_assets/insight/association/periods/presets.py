@@ -107,6 +107,14 @@ def around_departure(conn: sa.Connection, key: int, days: int = DAYS) -> Periods
     return Periods(before, after, "departure", key, None, row.depart_date)
 
 
+def of_days(one: Period, other: Period) -> Periods:
+    """Any two periods. Raises PeriodError where they overlap."""
+    if one.first < other.before and other.first < one.before:
+        raise PeriodError("The two periods overlap.", "Let one end before the other begins.")
+    earlier, later = sorted((one, other), key=lambda period: period.first)
+    return Periods(earlier, later)
+
+
 def seasons(conn: sa.Connection, wet: Sequence[int]) -> Periods:
     """The dry season of all filmed years and the wet one. wet: months of the wet season, 1 to 12; the others are dry.
     Raises PeriodError where one season has no month, for a month that is none, and before anything was filmed."""

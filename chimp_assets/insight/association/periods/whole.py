@@ -18,7 +18,6 @@ from chimp_assets.insight.association.together import TOO_FEW
 from chimp_assets.statistics.association.label_permutation import DRAWS, PermutationTest, outstanding, same_pattern
 from chimp_assets.statistics.association.strengths import strength_changes
 
-
 FEWEST_DRAWS = 999
 _MOST = 60_000_000
 """Pairs looked at in all draws together: a second. Of more than 150 individuals there are fewer draws than DRAWS."""
@@ -82,4 +81,6 @@ def whole_change(of: BothPeriods, draws: int = DRAWS) -> WholeChange:
     for weight, period in zip(weights, (of.was, of.now), strict=True):
         weight[a[inside], b[inside]] = weight[b[inside], a[inside]] = period.value[inside]
     pairs = max(1, n * (n - 1) // 2)
-    return WholeChange(mean, same_pattern(*weights, max(FEWEST_DRAWS, min(draws, _MOST // pairs))), individuals)
+    return WholeChange(
+        mean, same_pattern(weights[0], weights[1], max(FEWEST_DRAWS, min(draws, _MOST // pairs))), individuals
+    )
