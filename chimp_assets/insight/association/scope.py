@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, Literal
+from typing import Any, Literal, cast, get_args
 
 import numpy as np
 import sqlalchemy as sa
@@ -22,7 +22,14 @@ _EPOCH = date(1970, 1, 1).toordinal()
 
 
 class ScopeError(ChimpError):
-    """Days that no year has."""
+    """Days that no year has, or a rule that nobody knows."""
+
+
+def rule_of(word: str) -> Rule:
+    """The rule that a word says. Raises ScopeError for any other word."""
+    if word not in get_args(Rule):
+        raise ScopeError(f"The rule {word[:40]!r} is not known.", "Use frame, clip or minutes.")
+    return cast("Rule", word)
 
 
 @dataclass(frozen=True)

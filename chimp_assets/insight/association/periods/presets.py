@@ -107,6 +107,13 @@ def around_departure(conn: sa.Connection, key: int, days: int = DAYS) -> Periods
     return Periods(before, after, "departure", key, None, row.depart_date)
 
 
+def from_to(first: date, last: date) -> Period:
+    """A period by its first and its last day, both inside. Raises PeriodError where it holds no day."""
+    if last < first or last == date.max:
+        raise PeriodError(f"A period from {first} to {last} holds no day.", "Let it end after it begins.")
+    return Period(first, last + timedelta(days=1))
+
+
 def of_days(one: Period, other: Period) -> Periods:
     """Any two periods. Raises PeriodError where they overlap."""
     if one.first < other.before and other.first < one.before:

@@ -27,6 +27,7 @@ from chimp_assets.insight.association.periods.presets import (
     Periods,
     around_birth,
     around_departure,
+    from_to,
     life_events,
     of_days,
     seasons,
@@ -181,7 +182,7 @@ def _period(since: str, until: str) -> Period:
     first, last = days_of(since, until)
     if first is None or last is None:
         raise PeriodError("A period lacks a day.", "Say the first and the last day of both.")
-    return Period(first, last.fromordinal(last.toordinal() + 1))
+    return from_to(first, last)
 
 
 def _key(conn: sa.Connection, word: str) -> int:
