@@ -164,14 +164,14 @@ def _whole(found: Change) -> dict[str, Any]:
 
 
 def _show(found: Change, individuals: bool, pairs: bool) -> None:
-    for word, period, effort in (
-        ("Before", found.periods.before, found.compared.effort_before),
-        ("After", found.periods.after, found.compared.effort_after),
+    before, after = _sides(found)
+    for name, period, effort in (
+        (before, found.periods.before, found.compared.effort_before),
+        (after, found.periods.after, found.compared.effort_after),
     ):
-        name = {"Before": "Dry", "After": "Wet"}[word] if found.periods.what == "season" else word
         months = f", months {', '.join(map(str, period.months))}" if period.months else ""
         say(
-            f"{name}: {period.first} to before {period.before}{months}; {effort.days} days, {effort.camera_days} "
+            f"{name.capitalize()}: {period.first} to before {period.before}{months}; {effort.days} days, {effort.camera_days} "
             f"camera-days, {effort.hours:.1f} hours, {effort.clips} clips."
         )
     if found.compared.dependants is not None:
@@ -214,7 +214,8 @@ def _show_pairs(found: Change) -> None:
             f"{one.x_after} / {one.n_after}", *_limits(one), said,
         ])  # fmt: skip
     title = f"The company of {found.who_label}" if found.who_label else "Everybody"
-    print_table(["with", "before", "x / n", "after", "x / n", "difference", "95 %", "said"], rows, title)
+    before, after = _sides(found)
+    print_table(["with", before, "x / n", after, "x / n", "difference", "95 %", "said"], rows, title)
     say("half in N %: a tie that became half as strong would have been found in N % of cases.")
 
 
@@ -229,9 +230,14 @@ def _show_individuals(found: Change) -> None:
         ]
         for one in found.compared.whole.individuals
     ]  # fmt: skip
-    columns = ["individual", "before", "days", "after", "days", "difference", "95 %", "said", "p"]
+    before, after = _sides(found)
+    columns = ["individual", before, "days", after, "days", "difference", "95 %", "said", "p"]
     print_table(columns, rows, "Strength of individuals seen in both periods")
     say("p: share of all whose change is as far from the mean; of one that was chosen beforehand.")
+
+
+def _sides(found: Change) -> tuple[str, str]:
+    return ("dry", "wet") if found.periods.what == "season" else ("before", "after")
 
 
 def _limits(one: EdgeChange | StrengthChange) -> tuple[str, str]:

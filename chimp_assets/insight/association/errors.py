@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import sqlalchemy as sa
 
+from chimp_assets.database import schema as t
 from chimp_assets.statistics.association.misclassification import NO_NAME, AuditedNames
 
 _audit = sa.table(
@@ -62,6 +63,14 @@ class NameErrors:
         at = self.named != NO_NAME
         named[at] = order[np.searchsorted(everybody, given, sorter=order)]
         return AuditedNames(len(everybody), true, named)
+
+
+def champion_errors(conn: sa.Connection, probability: float = 0.0) -> NameErrors:
+    """Answers about names of the champion head; none before there is one."""
+    m = t.model.c
+    return name_errors(
+        conn, conn.scalar(sa.select(m.model_id).where(m.task == "head", m.state == "champion")), probability
+    )
 
 
 def name_errors(conn: sa.Connection, model_id: int | None, probability: float = 0.0) -> NameErrors:

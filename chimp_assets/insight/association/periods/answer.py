@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import sqlalchemy as sa
 
 from chimp_assets.database import schema as t
-from chimp_assets.insight.association.network import Node
-from chimp_assets.insight.association.network_cache import NetworkCache
+from chimp_assets.insight.association.network import Network, Node
 from chimp_assets.insight.association.periods.comparison import (
     COLUMNS,
     STRENGTH_COLUMNS,
@@ -31,6 +30,14 @@ _DAYS = ("before_from", "before_until_excluded", "after_from", "after_until_excl
 _MORE = ("before_months", "after_months", "dependants")
 PAIR_COLUMNS = (*_DAYS, *COLUMNS, *_MORE)
 INDIVIDUAL_COLUMNS = (*_DAYS, *STRENGTH_COLUMNS, *_MORE)
+
+
+class Networks(Protocol):
+    """Where networks are counted (`NetworkCache`)."""
+
+    def network(self, conn: sa.Connection, asked: Scope) -> Network: ...
+
+    def comparison(self, conn: sa.Connection, before: Scope, after: Scope) -> Comparison: ...
 
 
 @dataclass(frozen=True)
@@ -64,7 +71,7 @@ class Change:
 
 
 def change_of(
-    conn: sa.Connection, networks: NetworkCache, periods: Periods, scope: Scope, who: int | None = None
+    conn: sa.Connection, networks: Networks, periods: Periods, scope: Scope, who: int | None = None
 ) -> Change:
     """What changed. who: whose company is asked about, else that of the mother of a birth, else everybody's."""
     who = who or periods.who

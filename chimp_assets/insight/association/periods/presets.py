@@ -130,7 +130,10 @@ def seasons(conn: sa.Connection, wet: Sequence[int]) -> Periods:
     if wrong is not None:
         raise PeriodError(f"{wrong} is no month.", "Say months as numbers from 1 to 12.")
     if not 1 <= len(months) <= 11:
-        raise PeriodError(f"A wet season of {len(months)} months leaves nothing to compare.", "Say 1 to 11 months.")
+        raise PeriodError(
+            f"A wet season of {len(months)} months leaves nothing to compare.",
+            "Say 1 to 11 months, or set wet_months in [project] of chimp.toml.",
+        )
     first, last = _filmed(conn)
     if first is None or last is None:
         raise PeriodError("No day was filmed yet.", "Add videos with a recording day to the archive.")
