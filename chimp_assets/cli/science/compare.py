@@ -171,8 +171,8 @@ def _show(found: Change, individuals: bool, pairs: bool) -> None:
     ):
         months = f", months {', '.join(map(str, period.months))}" if period.months else ""
         say(
-            f"{name.capitalize()}: {period.first} to before {period.before}{months}; {effort.days} days, {effort.camera_days} "
-            f"camera-days, {effort.hours:.1f} hours, {effort.clips} clips."
+            f"{name.capitalize()}: {period.first} to before {period.before}{months}; {effort.days} days, "
+            f"{effort.camera_days} camera-days, {effort.hours:.1f} hours, {effort.clips} clips."
         )
     if found.compared.dependants is not None:
         say(f"{found.compared.dependants} tracks of individuals under five with their mother are left out.")
