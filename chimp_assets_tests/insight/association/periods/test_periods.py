@@ -48,12 +48,12 @@ def keys(conn: sa.Connection) -> dict[str, int]:
     return {row.anim_id: row.individual_id for row in conn.execute(sa.select(i.anim_id, i.individual_id))}
 
 
-def around_the_birth(home: Home, days: int = 80) -> tuple[Company, dict[str, int]]:
+def around_the_birth(home: Home, days: int = 80, dependants: bool = True) -> tuple[Company, dict[str, int]]:
     with home.database.read() as conn:
         key = keys(conn)
         periods = around_birth(conn, key["FI"], days)
         assert (periods.who, periods.about, periods.on) == (key["FF"], key["FI"], BIRTH)
-        before, after = (counted(conn, one) for one in scopes(periods, Scope()))
+        before, after = (counted(conn, one) for one in scopes(periods, Scope(dependants=dependants)))
         return company(comparison(conn, before, after), periods.who, periods.about), key
 
 
@@ -75,17 +75,27 @@ def test_a_planted_change_is_found_and_a_planted_non_change_is_not_claimed(days:
 
 def test_the_question_of_the_cookbook_has_the_same_counts(days: Home) -> None:
     """Two answers to one question would make two papers of one archive."""
-    found, key = around_the_birth(days)
-    code = {number: word for word, number in key.items()}
-    answer = ask(days.database, "association_around_a_birth", {"infant": "FI", "days": "80", "group_rule": "moment"})
-    told = {row["partner"]: row for row in answer.as_records()}
-    pairs = [*found.changed, *found.unchanged]
-    assert len(pairs) == 2
-    for one in pairs:
-        row = told[code[one.b if one.a == key["FF"] else one.a]]
-        assert (row["x_before"], row["units_before"]) == (one.x_before, one.n_before)
-        assert (row["x_after"], row["units_after"]) == (one.x_after, one.n_after)
-        assert row["change"] == pytest.approx(one.difference)
+    with days.database.write() as conn:  # Freud is four, and his birthday lies in the days after the birth
+        is_freud = s.individual.c.anim_id == "FD"
+        conn.execute(sa.update(s.individual).where(is_freud).values(birth_date=date(2008, 8, 10), bd_min=None))
+    n_freud = []
+    for without_under, dependants in ((0, True), (5, False)):
+        found, key = around_the_birth(days, dependants=dependants)
+        code = {number: word for word, number in key.items()}
+        asked = {"infant": "FI", "days": "80", "group_rule": "moment", "without_under": str(without_under)}
+        answer = ask(days.database, "association_around_a_birth", asked)
+        told = {row["partner"]: row for row in answer.as_records()}
+        pairs = [one for one in found.changed + found.unchanged + found.too_few if key["FI"] not in (one.a, one.b)]
+        assert len(pairs) == 2
+        for one in pairs:
+            row = told[code[one.b if one.a == key["FF"] else one.a]]
+            assert (row["x_before"], row["units_before"]) == (one.x_before, one.n_before)
+            assert (row["x_after"], row["units_after"]) == (one.x_after, one.n_after)
+            assert row["change"] is None or row["change"] == pytest.approx(one.difference)
+        n_freud.append((told["FD"]["units_before"], told["FD"]["units_after"]))
+    assert n_freud[0] == (80, 80)
+    assert n_freud[1][0] == 0
+    assert n_freud[1][1] == 80 - (date(2013, 8, 10) - BIRTH).days
 
 
 def test_with_few_days_nothing_is_claimed(days: Home) -> None:
