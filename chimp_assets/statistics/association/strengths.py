@@ -14,7 +14,6 @@ import scipy.sparse
 from chimp_assets.arrays import F64Array, I64Array
 from chimp_assets.statistics.association.intervals import (
     NEIGHBOURS,
-    RESAMPLES,
     Sampled,
     block_times,
     resamples_of,
@@ -22,6 +21,8 @@ from chimp_assets.statistics.association.intervals import (
 )
 from chimp_assets.statistics.shares import CONFIDENCE
 
+DRAWS = 400
+"""Resamples: what a network of 150 individuals can be told in a second. More would move limits by a hundredth."""
 _AT_A_TIME = 4_000
 """Pairs whose draws are in memory at once."""
 
@@ -40,25 +41,26 @@ class StrengthChanges:
 
 
 def strength_changes(
-    old: Sampled, new: Sampled, a: I64Array, b: I64Array, n: int, resamples: int = RESAMPLES, seed: int = 0
+    old: Sampled, new: Sampled, a: I64Array, b: I64Array, n: int, resamples: int = DRAWS, seed: int = 0
 ) -> StrengthChanges:
     """What changed for each of n individuals. a, b: i64 [p], whose pairs `old` and `new` hold; below 0 for a pair that
     does not count."""
     sums = _sums(a, b, n)
+    small = sums.astype(np.float32)
     rng = np.random.default_rng(seed + 1)
     resamples = resamples_of(len(a), resamples)
-    drawn = [np.zeros((n + 1, resamples)) for _ in (old, new)]
+    drawn = [np.zeros((n + 1, resamples), np.float32) for _ in (old, new)]
     times = [block_times(len(one.by_block.n), resamples, rng) for one in (old, new)]
     of_error = np.arange(resamples) % len(old.errors)
     for start in range(0, len(a), _AT_A_TIME):
         part = slice(start, start + _AT_A_TIME)
         for one, weight, strength in zip((old, new), times, drawn, strict=True):
-            pairs = one.drawn(weight, part, rng, False) + one.errors[of_error][:, part]
-            strength += sums[:, part] @ pairs.T.astype(np.float64)
+            pairs = one.drawn(weight, part, rng, False) + one.errors[of_error][:, part].astype(np.float32)
+            strength += small[:, part] @ pairs.T
     for one, strength in zip((old, new), drawn, strict=True):
         # No smaller spread than independent units have; what pairs share counts towards it.
         missing = np.sqrt(np.maximum(0.0, sums.power(2) @ one.least(slice(None)) - strength.var(1)))
-        strength += rng.standard_normal(strength.shape) * missing[:, None]
+        strength += rng.standard_normal(strength.shape, dtype=np.float32) * missing[:, None].astype(np.float32)
     before, after = sums @ old.value, sums @ new.value
     difference, of_difference = after - before, drawn[1] - drawn[0]
     blocks = np.stack([_blocks(sums, one) for one in (old, new)])
