@@ -17,6 +17,7 @@ from chimp_assets.errors import ChimpError
 from chimp_assets.home import Home
 from chimp_assets.web.app import Options, create_app
 from chimp_assets.web.auth.accounts import set_password
+from chimp_assets.web.pages import together
 from chimp_assets_tests.database.days_together import make_days_together
 from chimp_assets_tests.support.homes import copied
 
@@ -164,10 +165,18 @@ def test_a_mother_is_chosen_and_told_with_effort(lotte: TestClient) -> None:
     assert lotte.get("/together/mothers?mother=FF&unit=frame").status_code == 422, "frames are no units of clips"
 
 
-def test_two_individuals_have_the_corrected_index_of_the_table(lotte: TestClient) -> None:
+def test_two_individuals_have_the_corrected_index_of_the_table(
+    lotte: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
     page = lotte.get("/together?with=FF,GM").text
     rows = list(csv.DictReader(io.StringIO(lotte.get("/together/network.csv?few=1").text)))
     (pair,) = (row for row in rows if {row["a"], row["b"]} == {"FF", "GM"})
     numbers = [f"{float(pair[name]):.2f}" for name in ("corrected_sri", "low", "high")]
     assert f'{numbers[0]} <span class="code">{numbers[1]} – {numbers[2]}</span>' in page
     assert "nothing to correct" in page
+    monkeypatch.setattr(together, "AT_ONCE", 0)
+    assert f"{numbers[0]} <span" in lotte.get("/together?with=FF,GM").text, "names by people are counted at once"
+    waiting = lotte.get("/together?with=FF,GM&names=model&p=0.5").text
+    assert "nothing to correct" not in waiting
+    assert "names=model&amp;p=0.5&amp;corrected=1" in waiting
+    assert f"{numbers[0]} <span" in lotte.get("/together?with=FF,GM&names=model&p=0.5&corrected=1").text
