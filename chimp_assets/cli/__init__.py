@@ -31,6 +31,7 @@ from chimp_assets.cli import (
 from chimp_assets.cli.exchange import imports, notebook, tables
 from chimp_assets.cli.monitoring import drift, report
 from chimp_assets.cli.networks import detectors, models
+from chimp_assets.cli.science import compare
 from chimp_assets.console.output import say, say_error
 from chimp_assets.errors import ChimpError
 
@@ -41,7 +42,7 @@ app = typer.Typer(
     add_completion=False,
     help="Turn an archive of wildlife video into a database of who was seen where, when and with whom.",
 )
-for steps in (home, loop, up, imports, questions, report, notebook):
+for steps in (home, loop, up, imports, questions, compare, report, notebook):
     app.add_typer(steps.app)
 for noun, group in {
     "labels": labels,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from chimp_assets.settings.section import Section
 
@@ -31,6 +31,17 @@ class ProjectSettings(Section):
     media_licence: str | None = Field(None, max_length=200, description="of pictures and videos")
     citation: str | None = Field(None, max_length=2000, description="how the data are to be cited")
     homepage: str | None = Field(None, max_length=500, description="address of the study's page")
+    wet_months: tuple[int, ...] = Field(
+        (),
+        description="months of the wet season at the site, 1 to 12, that periods are compared by; the others are dry",
+    )
+
+    @field_validator("wet_months")
+    @classmethod
+    def _months_that_are(cls, months: tuple[int, ...]) -> tuple[int, ...]:
+        if months and not (all(1 <= month <= 12 for month in months) and len(set(months)) < 12):
+            raise ValueError("say 1 to 11 different months as numbers from 1 to 12")
+        return tuple(sorted(set(months)))
 
 
 class PicturesSettings(Section):

@@ -76,6 +76,7 @@ from chimp_assets.web.pages import home as home_page
 from chimp_assets.web.pages import individuals, label, network, oidc, sign_in, together
 from chimp_assets.web.pages import review as review_page
 from chimp_assets.web.pages.association import change as change_page
+from chimp_assets.web.pages.association import mothers as mothers_page
 from chimp_assets.web.pages.association import over_time as over_time_page
 from chimp_assets.web.pages.association import patterns as patterns_page
 from chimp_assets.web.pages.questions import screens as questions_page
@@ -124,6 +125,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     together.router,
     network.router,
     change_page.router,
+    mothers_page.router,
     over_time_page.router,
     patterns_page.router,
     exports_page.router,

@@ -90,6 +90,8 @@ SCREENS = [
     Screen("patterns", "/together/patterns"),
     Screen("over time", "/together/over-time"),
     Screen("a change to choose", "/together/change"),
+    Screen("two seasons", "/together/change?season=1&wet=5"),
+    Screen("mother and infant", "/together/mothers?mother=FF"),
     Screen("users", "/users", who="ada"),
     Screen("users, asked again", "/users", who="ada", opens=lambda page: page.get_by_text("Disable").first.click()),
 ]

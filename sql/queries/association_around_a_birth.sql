@@ -5,6 +5,7 @@
 -- Parameters:
 --   infant text = ME: AnimID of the infant
 --   days integer = 365: days before the birth, and as many from it on
+--   without_under integer = 0: years below which individuals with their mother are left out, as 5; 0: everybody counts
 --   group_rule text = day: together means 'moment' at the same moment, 'video' in one video, 'day' at one camera that day
 --
 -- Topic: families
@@ -12,16 +13,37 @@
 --
 -- sri_before, sri_after: simple ratio index over the days on which one of the two was seen; null where neither was.
 -- Tracks of the days around the birth are listed once, and hers joined to them: the same as v_dyad_event says, without the days
--- of everybody else.
+-- of everybody else. Who is left out counts from that age on, or from the day after its mother died or disappeared.
 WITH lives AS MATERIALIZED (
     SELECT
-        i.individual_id,
-        i.anim_id,
-        i.mom_id,
-        i.born_day_no,
-        i.from_day_no,
-        i.until_day_no
-    FROM v_individual_day AS i
+        s.individual_id,
+        s.anim_id,
+        s.mom_id,
+        s.born_day_no,
+        CASE
+            WHEN s.alone_day_no > s.from_day_no THEN s.alone_day_no
+            ELSE s.from_day_no
+        END AS from_day_no,
+        s.until_day_no
+    FROM (
+        SELECT
+            i.individual_id,
+            i.anim_id,
+            i.mom_id,
+            i.born_day_no,
+            i.from_day_no,
+            i.until_day_no,
+            CASE
+                WHEN CAST(:without_under AS INTEGER) = 0 THEN NULL
+                WHEN
+                    m.depart_type IN ('D', 'P')
+                    AND m.depart_day_no + 1 < i.born_day_no + CAST(:without_under AS INTEGER) * 1461 / 4
+                    THEN m.depart_day_no + 1
+                ELSE i.born_day_no + CAST(:without_under AS INTEGER) * 1461 / 4
+            END AS alone_day_no
+        FROM v_individual_day AS i
+        LEFT OUTER JOIN v_individual_day AS m ON m.individual_id = i.mom_id
+    ) AS s
 ),
 birth AS MATERIALIZED (
     SELECT

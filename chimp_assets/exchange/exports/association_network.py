@@ -5,7 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import BinaryIO
 
-from chimp_assets.exchange.exports.export import Export, ExportError, ExportRequest
+from chimp_assets.exchange.exports.export import Export, ExportError, ExportOption, ExportRequest
+
+DEPENDANTS = ExportOption(
+    "dependants",
+    "whether tracks count of individuals under five with their mother, or are left out",
+    "counted",
+    ("counted", "left_out"),
+)
 
 
 def _write(request: ExportRequest, stream: BinaryIO) -> int:
@@ -24,7 +31,10 @@ def _write(request: ExportRequest, stream: BinaryIO) -> int:
         )
     if wanted.sources:
         by_model = None
-    scope = Scope(since=wanted.since, until=wanted.until, probability=by_model)
+    dependants = request.options["dependants"]
+    scope = Scope(
+        since=wanted.since, until=wanted.until, probability=by_model, dependants=dependants == DEPENDANTS.default
+    )
     with request.read() as conn:
         counts = counted(conn, scope)
         found, estimates = of_counts(conn, counts), network_estimates(conn, counts)
@@ -34,8 +44,10 @@ def _write(request: ExportRequest, stream: BinaryIO) -> int:
         edges = [edge for edge in edges if edge.a in keys and edge.b in keys]
         found = replace(found, nodes=[node for node in found.nodes if node.key in keys])
     names = "verified" if by_model is None else f"model >= {by_model:g}"
-    about = {"rule": "frame", "names": names, "label_seq": found.label_seq}
+    about = {"rule": "frame", "names": names, "label_seq": found.label_seq, "dependants": dependants}
     request.tell(together={"rule": "frame", "names": names})
+    if estimates.dependants is not None:
+        request.count(tracks_of_dependants_left_out=estimates.dependants)
     stream.write(graphml(found, edges, about, estimates.tell((edge.a, edge.b) for edge in edges)))
     return len(edges)
 
@@ -45,5 +57,6 @@ EXPORT = Export(
     "igraph, Cytoscape and R.",
     ".graphml",
     _write,
+    options=(DEPENDANTS,),
     conditions=("individual", "from", "to", "source", "min_probability"),
 )

@@ -75,6 +75,14 @@ AuditRows = dict[int, tuple[int | None, int | None, float | None]]
 """Of each audited track: who it is (None: people do not know), whom the head names (None: nobody), how probable."""
 
 
+def champion_errors(conn: sa.Connection, probability: float = 0.0) -> NameErrors:
+    """Answers about names of the champion head; none before there is one."""
+    m = t.model.c
+    return name_errors(
+        conn, conn.scalar(sa.select(m.model_id).where(m.task == "head", m.state == "champion")), probability
+    )
+
+
 def name_errors(conn: sa.Connection, model_id: int | None, probability: float = 0.0) -> NameErrors:
     """Answers about names of this head from this probability on; None: names by persons, which are taken as true."""
     return errors_of({} if model_id is None else audit_rows(conn, model_id), model_id, probability)

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
-from datetime import date
 
 import numpy as np
 import sqlalchemy as sa
 
 from chimp_assets.database import schema as t
 from chimp_assets.insight.association.errors import NameErrors
+from chimp_assets.insight.association.families.lives import LeftOutDependants, left_out, lives
 from chimp_assets.insight.association.filmed_tracks import FilmedTracks, NamedTracks, filmed_tracks, named_tracks
 from chimp_assets.insight.association.living_names import NameColumns
 from chimp_assets.insight.association.meetings import meetings
@@ -51,7 +51,8 @@ class Effort:
 class Counted:
     """What was sampled. keys: individuals with a name on any day, ascending; counts: columns by unit, block of days and
     pair (rows of individuals are places in keys); heads: models that gave names; untimed: tracks left out since the
-    unit needs a time of day; tracks: number of tracks of each individual; days: on which it was seen alive."""
+    unit needs a time of day; tracks: number of tracks of each individual; days: on which it was seen alive; dependants:
+    what was left out of them, None where they count."""
 
     scope: Scope
     keys: list[int]
@@ -61,6 +62,7 @@ class Counted:
     tracks: np.ndarray
     days: np.ndarray
     effort: Effort
+    dependants: LeftOutDependants | None = None
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,7 @@ def counted(
     filmed = filmed or filmed_tracks(conn)
     keys, seen, heads = _everybody(conn, scope, filmed, names)
     where = presence(scope.unit, seen, filmed)
-    alive = lives(conn, keys)
+    alive = lives(conn, keys, scope.dependants)
     row = where.row
     counts = unit_counts(
         alive,
@@ -133,9 +135,11 @@ def counted(
     lived = (alive[seen.who, 0] <= seen.day) & (seen.day <= alive[seen.who, 1])
     last_day = int(seen.day.max(initial=0)) + 1
     days = np.unique(seen.who[lived] * last_day + seen.day[lived]) // last_day
+    of = seen.who if scope.dependants else seen.who[lived]
     return Counted(
-        scope, keys, counts, heads, where.untimed, np.bincount(seen.who, minlength=len(keys)),
-        np.bincount(days, minlength=len(keys)), _effort(conn, scope),
+        scope, keys, counts, heads, where.untimed, np.bincount(of, minlength=len(keys)),
+        np.bincount(days, minlength=len(keys)), effort_of(conn, scope),
+        None if scope.dependants else left_out(conn, keys, seen.who, seen.day),
     )  # fmt: skip
 
 
@@ -144,11 +148,10 @@ def _everybody(
 ) -> tuple[list[int], NamedTracks, list[int]]:
     """`named_tracks` of these days, with the keys of individuals named on any day: periods can be compared, and it is
     known who could have been seen."""
-    keys, seen, heads = named_tracks(conn, replace(scope, since=None, until=None), filmed, names)
-    if scope.since is None and scope.until is None:
+    keys, seen, heads = named_tracks(conn, replace(scope, since=None, until=None, months=()), filmed, names)
+    if scope.since is None and scope.until is None and not scope.months:
         return keys, seen, heads
-    since, until = (scope.since or date.min).toordinal(), (scope.until or date.max).toordinal()
-    here = (since <= seen.day) & (seen.day <= until)
+    here = scope.holds(seen.day)
     return keys, NamedTracks(*(getattr(seen, field.name)[here] for field in fields(seen))), heads
 
 
@@ -197,13 +200,15 @@ def estimate(
 @dataclass(frozen=True)
 class TwoPeriods:
     """Two counted periods beside each other. keys: individuals of both, ascending; a, b: i64 [p], places in keys of
-    every pair that was together at least once in one of them; old, new: what `compare` needs."""
+    every pair that was together at least once in one of them; old, new: what `compare` needs; days: i64 [2, n], on which
+    each was seen in each."""
 
     keys: np.ndarray
     a: np.ndarray
     b: np.ndarray
     old: Sampled
     new: Sampled
+    days: np.ndarray
 
     def of(self, who: int | None) -> np.ndarray:
         """Rows of the pairs of one individual; of all without one."""
@@ -228,7 +233,10 @@ def two_periods(before: Counted, after: Counted, errors: NameErrors, draws: Audi
         intervals.sampled(of_pairs(one.counts, row, size, a, b), inverses)
         for row, one in zip(rows, (before, after), strict=True)
     )
-    return TwoPeriods(np.array(keys, np.int64), a, b, old, new)
+    days = np.zeros((2, len(keys)), np.int64)
+    for period, row, one in zip(days, rows, (before, after), strict=True):
+        period[row] = one.days
+    return TwoPeriods(np.array(keys, np.int64), a, b, old, new, days)
 
 
 def compare(
@@ -250,19 +258,6 @@ def compare(
     return [EdgeChange(*numbers) for numbers in columns]
 
 
-def lives(conn: sa.Connection, keys: list[int]) -> np.ndarray:
-    """First and last day (ordinals) on which each was alive and under study: i64 [n, 2]."""
-    i = t.individual.c
-    place = {key: n for n, key in enumerate(keys)}
-    alive = np.zeros((len(keys), 2), np.int64)
-    columns = i.individual_id, i.entry_date, i.bd_min, i.birth_date, i.depart_date
-    for row in conn.execute(sa.select(*columns).where(i.same_as_id.is_(None))):
-        if row.individual_id in place:
-            begin = row.entry_date or row.bd_min or row.birth_date or date.min
-            alive[place[row.individual_id]] = begin.toordinal(), (row.depart_date or date.max).toordinal()
-    return alive
-
-
 def _names(found: Counted, errors: NameErrors) -> AuditedNames | None:
     if found.counts.by_persons or errors.model_id is None or not errors.says_enough:
         return None
@@ -276,7 +271,8 @@ def _wide(counts: UnitCounts, names: AuditedNames | None) -> UnitCounts:
     return of_pairs(counts, np.arange(counts.n), names.n, counts.a, counts.b)
 
 
-def _effort(conn: sa.Connection, scope: Scope) -> Effort:
+def effort_of(conn: sa.Connection, scope: Scope) -> Effort:
+    """What was filmed on the days of a scope."""
     v = t.video.c
     statement = sa.select(
         v.recorded_on, v.site, v.camera, sa.func.count().label("clips"),
@@ -287,6 +283,8 @@ def _effort(conn: sa.Connection, scope: Scope) -> Effort:
     if scope.until is not None:
         statement = statement.where(v.recorded_on <= scope.until)
     rows = conn.execute(statement).all()
+    if scope.months:
+        rows = [row for row in rows if row.recorded_on.month in scope.months]
     return Effort(
         len({row.recorded_on for row in rows}), len(rows), float(sum(row.seconds for row in rows)) / 3600,
         sum(row.clips for row in rows),

@@ -7,7 +7,7 @@ Belongs here: reading every live track, and every track with a name. Does not be
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -102,9 +102,7 @@ def named_tracks(
     else:
         found = _by_persons(conn)
     known, row = located(filmed.track, found[0])
-    if asked.since is not None or asked.until is not None:
-        since, until = (asked.since or date.min).toordinal(), (asked.until or date.max).toordinal()
-        known[known] = (since <= filmed.day[row[known]]) & (filmed.day[row[known]] <= until)
+    known[known] = asked.holds(filmed.day[row[known]])
     (_, who, model), row = found[:, known], row[known]
     keys, place = np.unique(who, return_inverse=True)
     named = NamedTracks(

@@ -98,6 +98,10 @@ class NetworkCache:
                     kept.pop(next(iter(kept)))
         return found
 
+    def tracks(self, conn: sa.Connection) -> FilmedTracks:
+        """The same as `filmed_tracks`."""
+        return self._filmed_tracks(conn, stamp_of(conn))
+
     def _filmed_tracks(self, conn: sa.Connection, stamp: Stamp) -> FilmedTracks:
         """Separate from the networks: an answer does not change which tracks exist."""
         with self._lock:

@@ -28,18 +28,20 @@ from chimp_assets.statistics.association.intervals import audit_draws
 @dataclass
 class NetworkEstimates:
     """of: estimate of each pair that was asked for, by keys a < b; errors: what names were corrected by; effort;
-    untimed: tracks left out since the unit needs a time of day. Intervals take a second for ten thousand pairs, and a
+    untimed: tracks left out since the unit needs a time of day; dependants: tracks
+    left out of them, None where they count. Intervals take a second for ten thousand pairs, and a
     page shows a few hundred: `tell` reckons those that are missing."""
 
     made: SampledPairs
     errors: NameErrors
     effort: Effort
     untimed: int
+    dependants: int | None = None
     of: dict[tuple[int, int], EdgeEstimate] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def tell(self, pairs: Iterable[tuple[int, int]] | None = None) -> dict[tuple[int, int], EdgeEstimate]:
-        """`of`, with these pairs of individuals that were together; with every one if None."""
+        """`of`, with those of these pairs of individuals, keys a < b, that were together; with every one if None."""
         found, counts = self.made.found, self.made.found.counts
         with self._lock:
             if pairs is None:
@@ -47,8 +49,8 @@ class NetworkEstimates:
             else:
                 missing = [pair for pair in pairs if pair not in self.of]
                 place = {key: n for n, key in enumerate(found.keys)}
-                code = np.array([place[a] * counts.n + place[b] for a, b in missing], np.int64)
-                rows = np.searchsorted(counts.a * counts.n + counts.b, code)
+                code = [place[a] * counts.n + place[b] for a, b in missing if a in place and b in place]
+                rows = np.flatnonzero(np.isin(counts.a * counts.n + counts.b, code))
             if rows is None or len(rows):
                 self.of |= {(e.a, e.b): e for e in estimate(self.made, rows)}
         return self.of
@@ -61,4 +63,5 @@ def network_estimates(
     of no pair yet. draws, errors_of: make or remember inverses of errors, and these."""
     head = found.heads[-1] if found.heads else None
     errors = errors_of(conn, head, found.scope.probability or 0.0)
-    return NetworkEstimates(sampled_pairs(found, errors, draws), errors, found.effort, found.untimed)
+    out = None if found.dependants is None else found.dependants.tracks
+    return NetworkEstimates(sampled_pairs(found, errors, draws), errors, found.effort, found.untimed, out)

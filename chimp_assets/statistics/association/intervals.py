@@ -29,7 +29,7 @@ _DRAWN = 12_000_000
 """Draws of all pairs together; of more pairs there are fewer resamples, 300 at least."""
 _STEPS = 60
 """Counts over which the power of a pair is summed; of more every second, third ... is taken."""
-_NEIGHBOURS = 1.05
+NEIGHBOURS = 1.05
 """Blocks that follow each other resemble each other at their ends: changes are told by so much wider intervals, so that
 at a correlation of 0.3 from day to day at most 5 % are false."""
 _AT_A_TIME = 4_000
@@ -56,12 +56,14 @@ class Sampled:
         x, n = (one[:, rows].astype(np.float32) for one in (self.by_block.x, self.by_block.n))
         drawn = _ratio(times @ x, times @ n)
         if noise is not None:
-            value, units = self.value[rows], self.n[rows]
-            share = (np.clip(value, 0, 1) * units + 1) / (units + 2)
-            least = share * (1 - share) / (units + 2)
-            missing = np.sqrt(np.maximum(0.0, least - drawn.var(0)))
+            missing = np.sqrt(np.maximum(0.0, self.least(rows) - drawn.var(0)))
             drawn = drawn + noise[:, None] * missing.astype(np.float32)
         return drawn
+
+    def least(self, rows: np.ndarray) -> np.ndarray:
+        """The variance that the index of each of some pairs has at least, as of independent units: f64 [r]."""
+        share = (np.clip(self.value[rows], 0, 1) * self.n[rows] + 1) / (self.n[rows] + 2)
+        return np.asarray(share * (1 - share) / (self.n[rows] + 2))
 
 
 @dataclass(frozen=True)
@@ -143,7 +145,7 @@ def changes(
     pairs, None for all; what is said of one does not depend on which others are asked for."""
     rows = np.arange(len(old.n)) if rows is None else rows
     difference = new.value - old.value
-    stretch = _stretch([old, new]) * _NEIGHBOURS
+    stretch = _stretch([old, new]) * NEIGHBOURS
     low, high = _limits([old, new], difference, stretch, rows, resamples, seed)
     before, after = (np.clip(one.value[rows], 0, 1) for one in (old, new))
     chance = power(before, old.n[rows], new.n[rows], _design(old)[rows], stretch[rows])
@@ -229,8 +231,8 @@ def _limits(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Limits of one index, or of the second less the first, of some pairs."""
     rng = np.random.default_rng(seed + 1)
-    resamples = max(300, min(resamples, _DRAWN // max(1, len(value))))
-    times = [_times(len(one.by_block.n), resamples, rng) for one in found]
+    resamples = resamples_of(len(value), resamples)
+    times = [block_times(len(one.by_block.n), resamples, rng) for one in found]
     noise = [_normal(resamples, rng) if len(found) > 1 else None for _ in found]
     signs = [1.0] if len(found) == 1 else [-1.0, 1.0]
     low, high = np.zeros(len(rows)), np.zeros(len(rows))
@@ -292,28 +294,32 @@ def _linear_errors(counts: UnitCounts, x: np.ndarray, inverses: np.ndarray) -> C
     return errors
 
 
-def _times(blocks: int, resamples: int, rng: np.random.Generator) -> np.ndarray:
+def resamples_of(pairs: int, resamples: int) -> int:
+    """How many resamples of so many pairs fit into memory and patience."""
+    return max(300, min(resamples, _DRAWN // max(1, pairs)))
+
+
+def block_times(blocks: int, resamples: int, rng: np.random.Generator) -> np.ndarray:
+    """How often each block counts in each resample: f32 [resamples, blocks]."""
     if not blocks:
         return np.zeros((resamples, 0), np.float32)
     return rng.multinomial(blocks, np.full(blocks, 1 / blocks), resamples).astype(np.float32)
 
 
 def _stretch(found: list[Sampled]) -> np.ndarray:
+    return stretch([one.least(slice(None)) for one in found], [one.blocks for one in found])
+
+
+def stretch(variance: list[np.ndarray], blocks: list[np.ndarray]) -> np.ndarray:
     """How much wider percentiles must be for so few blocks (t instead of normal; Welch 1947 for two periods): f64
-    [p]."""
-    variance = [_between(one) for one in found]
+    [p]. variance, blocks: f64 [p] of each period."""
     total = np.maximum(sum(variance), 1e-12)
-    free = sum(v**2 / np.maximum(one.blocks - 1, 0.5) for v, one in zip(variance, found, strict=True))
+    free = sum(v**2 / np.maximum(many - 1, 0.5) for v, many in zip(variance, blocks, strict=True))
     df = np.clip(np.divide(total**2, free, out=np.full_like(total, 1e6), where=free > 0), 1.0, 1e6)
-    few = sum(v * one.blocks / np.maximum(one.blocks - 1, 0.5) for v, one in zip(variance, found, strict=True)) / total
+    few = sum(v * many / np.maximum(many - 1, 0.5) for v, many in zip(variance, blocks, strict=True)) / total
     quantile = 0.5 + CONFIDENCE / 2
     t = scipy.special.stdtrit(df, quantile) / scipy.special.ndtri(quantile)
     return np.asarray(t * np.sqrt(np.maximum(few, 1.0)))
-
-
-def _between(found: Sampled) -> np.ndarray:
-    share = (np.clip(found.value, 0, 1) * found.n + 1) / (found.n + 2)
-    return np.asarray(share * (1 - share) / (found.n + 2))
 
 
 def _index(by_block: BlockSums) -> np.ndarray:

@@ -3,8 +3,8 @@
 Labels are exchanged among individuals and the network stays as it is. The data stream is never permuted: that asks
 another question, and errs in up to half of cases (Weiss et al. 2021, Methods in Ecology and Evolution 12; Farine 2017).
 
-Belongs here: two statistics of a weighted network with one label a node, and their permutation tests. Does not belong
-here: counting networks (`insight.association`), which labels there are.
+Belongs here: two statistics of a weighted network with one label a node, the likeness of two networks, and their
+permutation tests. Does not belong here: counting networks (`insight.association`), which labels there are.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ _AT_A_TIME = 500
 """Permutations in memory at once."""
 FEWEST = 3
 """Individuals of a group; of fewer nothing is said."""
+FEWEST_COMPARED = 6
+"""Individuals in both of two networks: labels of five can be exchanged in too few ways."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,35 @@ def strength_of_groups(
         return np.asarray(mine / many - (strength.sum() - mine) / (len(strength) - many))
 
     return _tested(statistic, label, draws, seed)
+
+
+def same_pattern(before: F64Array, after: F64Array, draws: int = DRAWS, seed: int = 0) -> PermutationTest | None:
+    """Correlation of two networks of the same individuals over their pairs, both symmetric f64 [n, n], and what it is
+    when labels of the second are exchanged (quadratic assignment: Mantel 1967, Krackhardt 1988). None with fewer than
+    FEWEST_COMPARED individuals, or where all pairs of a network are alike.
+    """
+    n = len(before)
+    if n < FEWEST_COMPARED:
+        return None
+    a, b = np.triu_indices(n, 1)
+    first, second = before[a, b], after[a, b]
+    if np.ptp(first) < 1e-12 or np.ptp(second) < 1e-12:
+        return None
+    apart = (before - first.mean()) / (first.std() * second.std() * len(first) * 2)
+    np.fill_diagonal(apart, 0.0)
+
+    def statistic(labels: I64Array) -> float:
+        return float(np.einsum("ij,ij->", apart, after.take(labels, 0).take(labels, 1)))
+
+    return _tested(statistic, np.arange(n), draws, seed)
+
+
+def outstanding(change: F64Array) -> F64Array:
+    """For each individual the share of all whose change lies as far from the mean change as its own: f64 [n]. With
+    labels exchanged in every way that is the exact p of an individual that was chosen beforehand."""
+    far = np.abs(change - change.mean()) if len(change) else change
+    order = np.sort(far)
+    return np.asarray((len(far) - np.searchsorted(order, far - 1e-12)) / max(1, len(far)))
 
 
 def _labelled(weight: F64Array, label: I64Array) -> tuple[F64Array, I64Array]:

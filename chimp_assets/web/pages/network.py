@@ -18,6 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from chimp_assets.database.labels.promises.threshold import USUAL, name_threshold
+from chimp_assets.insight.association.families.lives import DEPENDENT_YEARS
 from chimp_assets.insight.association.network import Edge, Network, Node, strongest
 from chimp_assets.insight.association.network_estimates import NetworkEstimates
 from chimp_assets.insight.association.network_export import EDGE_COLUMNS, edge_rows, graphml
@@ -27,7 +28,7 @@ from chimp_assets.insight.association.units import BURST_GAP, SamplingUnit, Unit
 from chimp_assets.web.auth.roles import require
 from chimp_assets.web.charts import graph
 from chimp_assets.web.errors import WebError
-from chimp_assets.web.pages.together import MOST_MINUTES, days_of, export_query
+from chimp_assets.web.pages.together import MOST_MINUTES, Dependants, days_of, export_query
 from chimp_assets.web.tables import csv_download, safe_name
 
 router = APIRouter(prefix="/together", include_in_schema=False, dependencies=[Depends(require("viewer"))])
@@ -40,7 +41,18 @@ MATRIX = 80
 PAGE = 100
 Index = Literal["sri", "hwi"]
 UNITS = ("day", "burst", "minutes:60", "minutes:10", "clip", "frame")
-_ASKED_COLUMNS = ("unit", "rule", "minutes", "since", "until", "community", "names", "models", "label_seq")
+_ASKED_COLUMNS = (
+    "unit",
+    "rule",
+    "minutes",
+    "since",
+    "until",
+    "community",
+    "names",
+    "models",
+    "label_seq",
+    "dependants",
+)
 
 
 @dataclass(frozen=True)
@@ -58,6 +70,7 @@ class NetworkAddress:
     few: bool = False
     community: Annotated[str, Query(max_length=200)] = ""
     unit: Annotated[str, Query(max_length=12)] = "day"
+    dependants: Dependants = "counted"
 
     @property
     def least_probability(self) -> float:
@@ -74,7 +87,10 @@ class NetworkAddress:
         """The scope of `insight`."""
         probability = self.least_probability if self.names == "model" else None
         try:
-            return Scope(self.rule, self.minutes, *self.days, probability, SamplingUnit.of(self.unit))
+            return Scope(
+                self.rule, self.minutes, *self.days, probability, SamplingUnit.of(self.unit),
+                dependants=self.dependants == "counted",
+            )  # fmt: skip
         except UnitError as error:
             raise WebError(422, "malformed", f"unit: {error.sentence}", error.remedy) from None
 
@@ -113,6 +129,8 @@ class NetworkAddress:
             parts["community"] = self.community
         if self.unit != "day":
             parts["unit"] = self.unit
+        if self.dependants != "counted":
+            parts["dependants"] = self.dependants
         return parts
 
 
@@ -148,7 +166,9 @@ def drawing(request: Request, asked: Asked) -> Response:
         usual = f"{asked.rule}-{asked.names}"
         at = request.app.state.layouts.places(
             found.network,
-            lambda: request.app.state.networks.network(conn, replace(asked.scope, since=None, until=None)),
+            lambda: request.app.state.networks.network(
+                conn, replace(asked.scope, since=None, until=None, dependants=True)
+            ),
             usual,
         )
     shown = found.edges[:DRAWN]
@@ -250,7 +270,7 @@ def _about(asked: NetworkAddress, found: NetworkSelection) -> dict[str, Any]:
         asked.community or None,
         "verified" if asked.names == "verified" else f"model >= {asked.least_probability:g}",
         " ".join(f"{name} {version} (run {key})" for key, name, version in found.network.models),
-        found.network.label_seq,
+        found.network.label_seq, asked.dependants,
     )  # fmt: skip
     return dict(zip(_ASKED_COLUMNS, words, strict=True))
 
@@ -262,6 +282,7 @@ def _page(
     said = {
         "tab": tab, "asked": asked, "since": since, "until": until, "found": found, "node": found.nodes,
         "of": found.estimates.of, "units": UNITS if asked.unit in UNITS else (*UNITS, asked.unit), "gap": BURST_GAP,
+        "dependent_years": DEPENDENT_YEARS,
         "too_few": TOO_FEW, "resamples": RESAMPLES, "promised_on": request.state.promised_on, **more,
     }  # fmt: skip
     return request.app.state.templates.TemplateResponse(request, template, said)

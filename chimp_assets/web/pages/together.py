@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
+from itertools import combinations
 from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 
@@ -31,6 +32,11 @@ router = APIRouter(include_in_schema=False, dependencies=[Depends(require("viewe
 
 PAGE = 24
 MOST_MINUTES = 24 * 60
+AT_ONCE = 30_000
+"""Tracks of an archive up to which names of the model are corrected without asking: it takes the network of everybody,
+a minute with ten times as many."""
+Dependants = Literal["counted", "left_out"]
+"""Whether tracks count of individuals that depend on their mother."""
 COLUMNS = (
     "individuals", "rule", "minutes", "since", "until", "names", "models", "label_seq", "video_id", "uri", "site",
     "camera", "recorded_at", "frame_no", "frame", "track_ids", "verified",
@@ -103,16 +109,21 @@ def page(
     request: Request,
     words: Annotated[_TogetherParameters, Depends()],
     after: Annotated[int | None, Query(ge=0, le=2**62)] = None,
+    corrected: bool = False,
 ) -> Response:
-    """Two or more individuals together."""
+    """Two or more individuals together. corrected: works out the corrected index however long it takes."""
     with request.app.state.db.read() as conn:
         asked = _read(conn, words)
         if words.who is not None and not asked.unknown:
             return RedirectResponse(f"/together?{asked.query()}", 303)
-        found, shown, part, more, clips, untold = None, [], [], None, {}, 0
+        found, estimates, shown, part, more, clips, untold = None, None, [], [], None, {}, 0
         if len(asked.who) > 1:
             settings = request.app.state.settings
             found = facts.together(conn, asked.question)
+            networks = request.app.state.networks
+            if corrected or asked.names == "verified" or len(networks.tracks(conn).track) <= AT_ONCE:
+                estimates = networks.estimates(conn, asked.question.scope)
+                estimates.tell(combinations(sorted(key for key, _, _ in asked.who), 2))
             told, untold = facts.occasions_to_tell(
                 conn, found.occasions, settings.seed, settings.acquisition.audit_reserve
             )
@@ -132,6 +143,7 @@ def page(
             "asked": asked,
             "promised_on": asked.promised_on,
             "found": found,
+            "estimates": estimates,
             "occasions": list(zip(part, shown, strict=True)),
             "more": more,
             "untold": untold,

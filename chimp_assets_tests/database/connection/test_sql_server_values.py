@@ -171,7 +171,7 @@ def test_what_like_looks_for_is_found_on_every_database(db: Database) -> None:
 # v_named_track has three parts, of people, of volunteers and of the model: these name it up to twenty times.
 MOST_READ = {
     "v_dyad_event": 170,
-    "association_around_a_birth": 175,
+    "association_around_a_birth": 230,
     "v_plausibility": 300,
     "implausible_sightings": 300,
 }

@@ -5,7 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from chimp_assets.statistics.association.label_permutation import strength_of_groups, within_groups
+from chimp_assets.statistics.association.label_permutation import (
+    outstanding,
+    same_pattern,
+    strength_of_groups,
+    within_groups,
+)
 
 
 def network(rng: np.random.Generator, label: np.ndarray, within: float = 0.0, more: float = 0.0) -> np.ndarray:
@@ -74,3 +79,37 @@ def test_the_diagonal_is_not_read() -> None:
     assert one is not None
     assert other is not None
     assert one.observed == pytest.approx(other.observed)
+
+
+def test_a_kept_pattern_is_found_and_two_strangers_are_not_called_alike() -> None:
+    """Networks of one archive would be called alike whatever became of them."""
+    rng = np.random.default_rng(6)
+    one = network(rng, np.arange(14))
+    noise = np.triu(rng.normal(0, 0.02, one.shape), 1)
+    kept = same_pattern(one, one + noise + noise.T, 299)
+    assert kept is not None
+    assert kept.p <= 1 / 100
+    assert kept.observed > kept.high
+    assert kept.observed == pytest.approx(np.corrcoef(*(m[np.triu_indices(14, 1)] for m in (one, one + noise)))[0, 1])
+    claimed = 0
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        other = same_pattern(network(rng, np.arange(8)), network(rng, np.arange(8)), 99)
+        assert other is not None
+        claimed += other.p <= 0.05
+    assert claimed <= 8  # of 60, three standard errors above 3
+
+
+def test_few_individuals_and_networks_without_contrast_say_nothing() -> None:
+    rng = np.random.default_rng(7)
+    few = network(rng, np.arange(5))
+    assert same_pattern(few, few, 9) is None
+    assert same_pattern(np.zeros((9, 9)), network(rng, np.arange(9)), 9) is None
+    assert same_pattern(np.zeros((0, 0)), np.zeros((0, 0)), 9) is None
+
+
+def test_who_stands_out_is_told_by_its_rank_among_all() -> None:
+    """p of the one that changed most is 1 / n, never 0."""
+    assert outstanding(np.array([0.0, 0.1, -0.1, 2.0])) == pytest.approx([0.75, 1.0, 0.5, 0.25])  # mean 0.5
+    assert outstanding(np.full(3, 0.2)) == pytest.approx(np.ones(3))
+    assert len(outstanding(np.zeros(0))) == 0

@@ -3,9 +3,10 @@
 Belongs here: the two files and how R and Python read them. Does not belong here: answers (`v_audit_answer`), networks
 that are corrected already (`insight.association`).
 
-Each row of the matrix is drawn towards the mean of all: with k answers about an individual, the mean counts for another
-STRENGTH. Names drawn at random from `probability` are no remedy: companions predict each other, so such draws keep half
-of a true tie at an accuracy of .8. The matrix, inverted, keeps it.
+The matrix is the one that the pages of associations take errors out with (`statistics.association.misclassification`):
+each row is drawn towards the mean of all, as far as individuals are alike. Names drawn at random from
+`probability` are no remedy: companions predict each other, so such draws keep half of a true tie at an accuracy of .8.
+The matrix, inverted, keeps it.
 """
 
 from __future__ import annotations
@@ -13,29 +14,33 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import numpy as np
 import sqlalchemy as sa
 
 from chimp_assets.database import schema as t
 from chimp_assets.database.files.whole_file import write_rows
 from chimp_assets.exchange.exports.export import ExportRequest
+from chimp_assets.statistics.association.misclassification import NO_NAME as NOBODY
 
-STRENGTH = 10.0
-"""Answers that the mean of all counts for in each row."""
+if TYPE_CHECKING:
+    from chimp_assets.insight.association.errors import NameErrors
+
 MATRIX, ANSWERS = "misclassification.csv", "audit_answers.csv"
 NO_NAME = "no_name"
-_audit = sa.table("v_audit_answer", sa.column("true_id"), sa.column("predicted_id"))
 
 README = """\
 
 ## How sure names are
 
 `audit_answers.csv`: of tracks drawn at random, whom people saw (`true`) and whom the model named (`named`, empty
-where it named nobody), counted. `misclassification.csv`: from them the chance that a track of the row's individual
-gets the column's name, each row drawn towards the mean of all (which counts for 10 answers). Days together that are
-expected of names that err are `t(M) %*% X %*% M`; so X is found again by the inverse. It is about names of the model:
-where people named most tracks, it corrects too much. With few answers the matrix is a guess; draw the answers anew
-(bootstrap) for an interval. Do not draw names at random from the probabilities: companions predict each other, and
+where it named nobody, or not surely enough to count), counted. `misclassification.csv`: from them the chance that a
+track of the row's individual gets the column's name, the same as on the pages of associations: each row drawn
+towards the mean of all, as far as individuals are alike. Days together that
+are expected of names that err are `t(M) %*% X %*% M`; so X is found again by the inverse. It is about names of the
+model: where people named most tracks, it corrects too much. With few answers the matrix is a guess; draw the answers
+anew (bootstrap) for an interval. Do not draw names at random from the probabilities: companions predict each other, and
 such networks lose half of a tie.
 
 ```r
@@ -55,47 +60,47 @@ def correct(X):  # a DataFrame of counts, individuals by individuals
 
 
 def write_misnaming(conn: sa.Connection, request: ExportRequest, folder: Path, names: list[str]) -> None:
-    """Both files, with a row for each of these individuals. Without an answer the matrix has no rows, and a note says
-    so."""
-    counts = audit_counts(conn)
-    n = sum(counts.values())
+    """Both files, with a row for each of these individuals. Names count from the probability of the selection on, in
+    the audit as in the export. Without an answer the matrix has no rows, and a note says so."""
+    from chimp_assets.insight.association.errors import champion_errors
+
+    i = t.individual.c
+    code = {int(key): str(word) for key, word in conn.execute(sa.select(i.individual_id, i.anim_id))}
+    errors = champion_errors(conn, request.selection.min_probability)
     with (folder / ANSWERS).open("wb") as stream:
-        rows = sorted(counts.items(), key=lambda pair: (pair[0][0], pair[0][1] or ""))
-        write_rows(stream, ("true", "named", "n"), ([true, named, k] for (true, named), k in rows))
-    everybody = sorted({*names, *(true for true, _ in counts), *(named for _, named in counts if named is not None)})
+        counted = sorted(audit_counts(errors, code).items(), key=lambda pair: (pair[0][0], pair[0][1] or ""))
+        write_rows(stream, ("true", "named", "n"), ([true, named, k] for (true, named), k in counted))
+    asked = {code[int(key)] for key in (*errors.true, *errors.named) if key != NOBODY}
+    of_code = {word: key for key, word in code.items()}
+    everybody = sorted({*names, *asked})
     with (folder / MATRIX).open("wb") as stream:
-        header = ("true", *everybody, NO_NAME) if n else ("true", NO_NAME)
-        write_rows(stream, header, matrix_rows(counts, everybody) if n else iter(()))
-    request.count(audit_answers=n)
-    if not n:
+        header = ("true", *everybody, NO_NAME) if errors.n_answers else ("true", NO_NAME)
+        keys = [of_code[word] for word in everybody]
+        write_rows(stream, header, matrix_rows(errors, keys, everybody) if errors.n_answers else iter(()))
+    request.count(audit_answers=errors.n_answers)
+    if not errors.n_answers:
         request.note("No audit track is answered yet, so nothing is known of how often names are wrong.")
+    elif not errors.says_enough:
+        request.note(
+            f"The {errors.n_answers} answers of the audit say too little about wrong names: the pages correct nothing "
+            "with this matrix."
+        )
 
 
-def audit_counts(conn: sa.Connection) -> Counter[tuple[str, str | None]]:
+def audit_counts(errors: NameErrors, code: dict[int, str]) -> Counter[tuple[str, str | None]]:
     """How often each individual was named so by the champion head, None where it named nobody. Individuals that people
     do not know are left out: the matrix has no row for them."""
-    i, a = t.individual.c, _audit.c
-    codes = {int(key): str(code) for key, code in conn.execute(sa.select(i.individual_id, i.anim_id))}
     found: Counter[tuple[str, str | None]] = Counter()
-    for true, named in conn.execute(sa.select(a.true_id, a.predicted_id).where(a.true_id.is_not(None))):
-        found[codes[int(true)], None if named is None else codes[int(named)]] += 1
+    for true, named in zip(errors.true.tolist(), errors.named.tolist(), strict=True):
+        found[code[true], None if named == NOBODY else code[named]] += 1
     return found
 
 
-def matrix_rows(counts: Counter[tuple[str, str | None]], everybody: list[str]) -> Iterator[list[object]]:
-    """A row for each individual: its code, the chance of each name, and that of no name; chances sum to 1."""
-    n = sum(counts.values())
-    right = sum(k for (true, named), k in counts.items() if true == named) / n
-    nobody = sum(k for (_, named), k in counts.items() if named is None) / n
-    others = len(everybody) - 1
-    other = (1 - right - nobody) / others if others else 0.0
-    rest = 0.0 if others else 1 - right - nobody
-    for true in everybody:
-        mine = {named: k for (one, named), k in counts.items() if one == true}
-        answers = sum(mine.values())
-        chances = [
-            (mine.get(named, 0) + STRENGTH * (right + rest if named == true else other)) / (answers + STRENGTH)
-            for named in everybody
-        ]
-        none = (mine.get(None, 0) + STRENGTH * nobody) / (answers + STRENGTH)
-        yield [true, *(round(chance, 8) for chance in chances), round(none, 8)]
+def matrix_rows(errors: NameErrors, keys: list[int], codes: list[str]) -> Iterator[list[object]]:
+    """A row for each individual: its code, the chance of each name, and that of no name. keys: everybody in the answers
+    among them."""
+    names = errors.of(keys)
+    matrix = names.matrix(names.strength())
+    nobody = np.clip(1 - matrix.sum(1), 0, 1)
+    for word, chances, none in zip(codes, matrix.tolist(), nobody.tolist(), strict=True):
+        yield [word, *(round(chance, 8) for chance in chances), round(none, 8)]

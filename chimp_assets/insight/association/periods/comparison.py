@@ -25,6 +25,7 @@ from chimp_assets.insight.association.estimates import (
 )
 from chimp_assets.insight.association.network import Network, Node
 from chimp_assets.insight.association.periods.presets import Periods
+from chimp_assets.insight.association.periods.whole import WholeChange, whole_change
 from chimp_assets.insight.association.scope import Scope
 from chimp_assets.statistics.association.intervals import audit_draws
 
@@ -32,19 +33,26 @@ COLUMNS = (
     "a", "name_a", "b", "name_b", "x_before", "n_before", "index_before", "x_after", "n_after", "index_after",
     "difference", "low", "high", "changed", "power_of_a_halved_tie", "too_few", "newborn",
 )  # fmt: skip
+STRENGTH_COLUMNS = (
+    "individual", "name", "days_before", "strength_before", "days_after", "strength_after", "difference", "low", "high",
+    "changed", "too_few", "p_of_standing_out",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Comparison:
     """Two periods compared. changes: pairs that were together in one of them, those of one individual where it was
     asked for, what changed first, then by size of the difference; both: the indices of every pair; effort_before,
-    effort_after: what was filmed; errors: what names were corrected by."""
+    effort_after: what was filmed; errors: what names were corrected by; whole: what
+    changed in all; dependants: tracks of them that were left out, None where they count."""
 
     changes: list[EdgeChange]
     both: TwoPeriods
     errors: NameErrors
     effort_before: Effort
     effort_after: Effort
+    whole: WholeChange
+    dependants: int | None
 
 
 @dataclass(frozen=True)
@@ -66,10 +74,10 @@ class Company:
 
 def scopes(periods: Periods, scope: Scope) -> tuple[Scope, Scope]:
     """The scope of each period. scope: whose days do not matter."""
-    return (
-        replace(scope, since=periods.before.first, until=periods.before.last),
-        replace(scope, since=periods.after.first, until=periods.after.last),
+    before, after = (
+        replace(scope, since=one.first, until=one.last, months=one.months) for one in (periods.before, periods.after)
     )
+    return before, after
 
 
 def comparison(
@@ -87,7 +95,9 @@ def comparison(
     both = two_periods(before, after, errors, draws)
     found = compare(both, both.of(who))
     found.sort(key=lambda one: (not one.changed, one.too_few, -abs(one.difference), one.a, one.b))
-    return Comparison(found, both, errors, before.effort, after.effort)
+    out = [one.dependants.tracks for one in (before, after) if one.dependants is not None]
+    whole, left_out = whole_change(both), sum(out) if out else None
+    return Comparison(found, both, errors, before.effort, after.effort, whole, left_out)
 
 
 def company(found: Comparison, who: int | None, infant: int | None = None) -> Company:
@@ -113,6 +123,17 @@ def rows(found: Comparison, nodes: dict[int, Node], who: int | None, infant: int
             a.anim_id, a.name, b.anim_id, b.name, one.x_before, one.n_before, round(one.before, 6), one.x_after,
             one.n_after, round(one.after, 6), round(one.difference, 6), round(one.low, 6), round(one.high, 6),
             int(one.changed), round(one.power, 4), int(one.too_few), int(infant in (one.a, one.b)),
+        )  # fmt: skip
+
+
+def strength_rows(found: Comparison, nodes: dict[int, Node]) -> Iterator[tuple[Any, ...]]:
+    """A row of STRENGTH_COLUMNS for each individual that was seen in both periods."""
+    for one in found.whole.individuals:
+        node = nodes[one.key or 0]
+        yield (
+            node.anim_id, node.name, one.days_before, round(one.before, 6), one.days_after, round(one.after, 6),
+            round(one.difference, 6), round(one.low, 6), round(one.high, 6), int(one.changed), int(one.too_few),
+            None if one.p is None else round(one.p, 6),
         )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Two periods around something that happened: a birth, a death or departure; or any two.
+"""Two periods around something that happened: a birth, a death or departure; two seasons; or any two.
 
 Belongs here: which days. Does not belong here: counting and comparing them (`comparison`).
 
@@ -7,6 +7,7 @@ Periods are half open: the day of a birth belongs to the days after it, and the 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
@@ -26,10 +27,11 @@ class PeriodError(ChimpError):
 
 @dataclass(frozen=True)
 class Period:
-    """Days from first to before, half open: [first, before)."""
+    """Days from first to before, half open: [first, before). months: only days of these months; none: of all."""
 
     first: date
     before: date
+    months: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if self.before <= self.first:
@@ -45,8 +47,9 @@ class Period:
 
 @dataclass(frozen=True)
 class Periods:
-    """Two periods, the earlier one first. what: birth, departure, or days; about: key of whom it happened to; who: key
-    of whose company is asked about (the mother of an infant); on: when it happened. All None for plain days."""
+    """Two periods, the earlier one first, or the dry season and the wet one. what: birth, departure, season, or days;
+    about: key of whom it happened to; who: key of whose company is asked about (the mother of an infant); on: when it
+    happened. All None for plain days and seasons."""
 
     before: Period
     after: Period
@@ -104,13 +107,46 @@ def around_departure(conn: sa.Connection, key: int, days: int = DAYS) -> Periods
     return Periods(before, after, "departure", key, None, row.depart_date)
 
 
+def from_to(first: date, last: date) -> Period:
+    """A period by its first and its last day, both inside. Raises PeriodError where it holds no day."""
+    if last < first or last == date.max:
+        raise PeriodError(f"A period from {first} to {last} holds no day.", "Let it end after it begins.")
+    return Period(first, last + timedelta(days=1))
+
+
+def of_days(one: Period, other: Period) -> Periods:
+    """Any two periods. Raises PeriodError where they overlap."""
+    if one.first < other.before and other.first < one.before:
+        raise PeriodError("The two periods overlap.", "Let one end before the other begins.")
+    earlier, later = sorted((one, other), key=lambda period: period.first)
+    return Periods(earlier, later)
+
+
+def seasons(conn: sa.Connection, wet: Sequence[int]) -> Periods:
+    """The dry season of all filmed years and the wet one. wet: months of the wet season, 1 to 12; the others are dry.
+    Raises PeriodError where one season has no month, for a month that is none, and before anything was filmed."""
+    months = tuple(sorted(set(wet)))
+    wrong = next((month for month in months if not 1 <= month <= 12), None)
+    if wrong is not None:
+        raise PeriodError(f"{wrong} is no month.", "Say months as numbers from 1 to 12.")
+    if not 1 <= len(months) <= 11:
+        raise PeriodError(
+            f"A wet season of {len(months)} months leaves nothing to compare.",
+            "Say 1 to 11 months, or set wet_months in [project] of chimp.toml.",
+        )
+    first, last = _filmed(conn)
+    if first is None or last is None:
+        raise PeriodError("No day was filmed yet.", "Add videos with a recording day to the archive.")
+    dry = tuple(month for month in range(1, 13) if month not in months)
+    before = last + timedelta(days=1)
+    return Periods(Period(first, before, dry), Period(first, before, months), "season")
+
+
 def life_events(conn: sa.Connection) -> list[LifeEvent]:
     """Births of known mothers' infants, deaths and departures within the filmed days, the latest first."""
-    v, i = t.video.c, t.individual.c
-    first, last = conn.execute(
-        sa.select(sa.func.min(v.recorded_on), sa.func.max(v.recorded_on)).where(v.state != "retired")
-    ).one()
-    if first is None:
+    i = t.individual.c
+    first, last = _filmed(conn)
+    if first is None or last is None:
         return []
     rows = conn.execute(
         sa.select(i.individual_id, i.anim_id, i.name, i.birth_date, i.depart_date, i.mom_id).where(
@@ -131,6 +167,14 @@ def life_events(conn: sa.Connection) -> list[LifeEvent]:
         if row.depart_date is not None and first <= row.depart_date < last:
             found.append(LifeEvent("departure", row.individual_id, row.anim_id, row.name, row.depart_date))
     return sorted(found, key=lambda one: (one.on, one.anim_id), reverse=True)
+
+
+def _filmed(conn: sa.Connection) -> tuple[date | None, date | None]:
+    v = t.video.c
+    row = conn.execute(
+        sa.select(sa.func.min(v.recorded_on), sa.func.max(v.recorded_on)).where(v.state != "retired")
+    ).one()
+    return row[0], row[1]
 
 
 def _life(conn: sa.Connection, key: int) -> Any:

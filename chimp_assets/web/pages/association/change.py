@@ -16,10 +16,10 @@ from fastapi import APIRouter, Depends, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from chimp_assets.database import schema as t
 from chimp_assets.database.labels.promises.threshold import name_threshold
-from chimp_assets.insight.association.network import Node
-from chimp_assets.insight.association.periods.comparison import COLUMNS, Comparison, company, nodes_of, rows, scopes
+from chimp_assets.insight.association.families.lives import DEPENDENT_YEARS
+from chimp_assets.insight.association.periods.answer import INDIVIDUAL_COLUMNS, PAIR_COLUMNS, Change, change_of
+from chimp_assets.insight.association.periods.comparison import company
 from chimp_assets.insight.association.periods.presets import (
     DAYS,
     MOST_DAYS,
@@ -28,14 +28,18 @@ from chimp_assets.insight.association.periods.presets import (
     Periods,
     around_birth,
     around_departure,
+    from_to,
     life_events,
+    of_days,
+    seasons,
 )
 from chimp_assets.insight.association.scope import Rule, Scope
 from chimp_assets.insight.individuals import directory
+from chimp_assets.statistics.association.label_permutation import FEWEST_COMPARED
 from chimp_assets.web.auth.roles import require
 from chimp_assets.web.charts import graph
 from chimp_assets.web.errors import WebError
-from chimp_assets.web.pages.together import MOST_MINUTES, days_of
+from chimp_assets.web.pages.together import MOST_MINUTES, Dependants, days_of
 from chimp_assets.web.tables import csv_download
 
 router = APIRouter(prefix="/together", include_in_schema=False, dependencies=[Depends(require("viewer"))])
@@ -50,7 +54,7 @@ EVENTS = 60
 @dataclass(frozen=True)
 class ChangeAddress:
     """The parameters of the address. birth, departure: codes; a_since to b_until: two periods, last days inside; who:
-    code of whose company is asked about."""
+    code of whose company is asked about; wet: months of the wet season, for season."""
 
     birth: Annotated[str, Query(max_length=40)] = ""
     departure: Annotated[str, Query(max_length=40)] = ""
@@ -64,11 +68,20 @@ class ChangeAddress:
     minutes: Annotated[int, Query(ge=0, le=MOST_MINUTES)] = 10
     names: Literal["verified", "model"] = "verified"
     p: Annotated[float | None, Query(ge=0, le=1)] = None
+    season: bool = False
+    wet: Annotated[list[int] | None, Query(max_length=12)] = None
+    dependants: Dependants = "counted"
 
     @property
     def chosen(self) -> bool:
         """Whether two periods are asked about."""
-        return bool(self.birth or self.departure or self.a_since or self.b_since)
+        return bool(self.birth or self.departure or self.season or self.a_since or self.b_since)
+
+    @property
+    def scope(self) -> Scope:
+        """The scope of `insight`, of all days."""
+        probability = self.p if self.names == "model" else None
+        return Scope(self.rule, self.minutes, None, None, probability, dependants=self.dependants == "counted")
 
     def query(self, **more: Any) -> str:
         """The query of the permanent address, without defaults."""
@@ -80,11 +93,15 @@ class ChangeAddress:
         parts |= {"days": self.days} if self.birth or self.departure else {}
         parts |= {"rule": self.rule} | ({"minutes": self.minutes} if self.rule == "minutes" else {})
         parts |= {"names": "model", "p": f"{self.p:g}"} if self.names == "model" and self.p is not None else {}
-        return urlencode({**parts, **more})
+        parts |= {"season": 1} | ({"wet": self.wet} if self.wet else {}) if self.season else {}
+        parts |= {"dependants": self.dependants} if self.dependants != "counted" else {}
+        return urlencode({**parts, **more}, doseq=True)
 
 
 def _asked(request: Request, words: Annotated[ChangeAddress, Depends()]) -> ChangeAddress:
-    """The parameters, with the threshold that holds where none is given."""
+    """The parameters, with the threshold and the months of the wet season that hold where none are given."""
+    if words.season and not words.wet:
+        words = replace(words, wet=list(request.app.state.settings.project.wet_months))
     if words.p is not None:
         return words
     with request.app.state.db.read() as conn:
@@ -92,17 +109,6 @@ def _asked(request: Request, words: Annotated[ChangeAddress, Depends()]) -> Chan
 
 
 Asked = Annotated[ChangeAddress, Depends(_asked)]
-
-
-@dataclass(frozen=True)
-class _Found:
-    periods: Periods
-    compared: Comparison
-    nodes: dict[int, Node]
-    who: int | None
-    infant: int | None
-    who_label: str | None
-    infant_label: str | None
 
 
 @router.get("/change")
@@ -113,7 +119,10 @@ def change(request: Request, asked: Asked) -> Response:
         people = directory.names(conn)
         found = _find(request, conn, asked) if asked.chosen else None
         drawings = _drawings(request, conn, asked, found) if found is not None else []
+    wet_months = request.app.state.settings.project.wet_months
     said: dict[str, Any] = {
+        "wet": asked.wet or wet_months, "wet_is_known": bool(wet_months), "dependent_years": DEPENDENT_YEARS,
+        "fewest_compared": FEWEST_COMPARED,
         "asked": asked, "found": found, "people": people, "drawings": drawings, "most_days": MOST_DAYS,
         "births": [one for one in events if one.what == "birth"][:EVENTS],
         "departures": [one for one in events if one.what == "departure"][:EVENTS],
@@ -124,7 +133,9 @@ def change(request: Request, asked: Asked) -> Response:
             "about": about, "node": found.nodes, "who": found.who_label, "newborn": found.infant_label,
             "pairs": (about.changed + about.unchanged + about.too_few + about.newborn)[:SHOWN],
             "n_pairs": sum(map(len, (about.changed, about.unchanged, about.too_few, about.newborn))),
-            "changed": {(one.a, one.b) for one in about.changed},
+            "changed": {(one.a, one.b) for one in about.changed}, "whole": found.compared.whole,
+            "mine": found.compared.whole.of(found.who), "individuals": found.compared.whole.individuals[:SHOWN],
+            "told": sum(not one.too_few for one in found.compared.whole.individuals),
         }  # fmt: skip
     return request.app.state.templates.TemplateResponse(request, "association/change.html", said)
 
@@ -136,33 +147,26 @@ def as_csv(request: Request, asked: Asked) -> Response:
         raise WebError(422, "malformed", "No two periods are chosen.", "Choose them on the page.")
     with request.app.state.db.read() as conn:
         found = _find(request, conn, asked)
-    before, after = found.periods.before, found.periods.after
-    about = (before.first, before.before, after.first, after.before)
-    header = ("before_from", "before_until_excluded", "after_from", "after_until_excluded", *COLUMNS)
-    return csv_download(
-        "change", header, ((*about, *row) for row in rows(found.compared, found.nodes, found.who, found.infant))
-    )
+    return csv_download("change", PAIR_COLUMNS, found.pairs())
 
 
-def _find(request: Request, conn: sa.Connection, asked: ChangeAddress) -> _Found:
+@router.get("/change_of_individuals.csv")
+def individuals_as_csv(request: Request, asked: Asked) -> Response:
+    """The strength of everybody seen in both periods."""
+    if not asked.chosen:
+        raise WebError(422, "malformed", "No two periods are chosen.", "Choose them on the page.")
+    with request.app.state.db.read() as conn:
+        found = _find(request, conn, asked)
+    return csv_download("change_of_individuals", INDIVIDUAL_COLUMNS, found.individuals())
+
+
+def _find(request: Request, conn: sa.Connection, asked: ChangeAddress) -> Change:
+    who = _key(conn, asked.who) if asked.who else None
     try:
         periods = _periods(conn, asked)
+        return change_of(conn, request.app.state.networks, periods, asked.scope, who)
     except PeriodError as error:
         raise WebError(422, "malformed", error.sentence, error.remedy) from None
-    who = _key(conn, asked.who) if asked.who else periods.who
-    scope = Scope(asked.rule, asked.minutes, None, None, asked.p if asked.names == "model" else None)
-    before, after = scopes(periods, scope)
-    networks = request.app.state.networks
-    compared = networks.comparison(conn, before, after, who)
-    nodes = nodes_of(networks.network(conn, before), networks.network(conn, after))
-    infant = periods.about if periods.what == "birth" else None
-    return _Found(periods, compared, nodes, who, infant, _label(conn, who), _label(conn, infant))
-
-
-def _label(conn: sa.Connection, key: int | None) -> str | None:
-    i = t.individual.c
-    row = conn.execute(sa.select(i.name, i.anim_id).where(i.individual_id == key)).first() if key else None
-    return None if row is None else row.name or row.anim_id
 
 
 def _periods(conn: sa.Connection, asked: ChangeAddress) -> Periods:
@@ -170,20 +174,16 @@ def _periods(conn: sa.Connection, asked: ChangeAddress) -> Periods:
         return around_birth(conn, _key(conn, asked.birth), asked.days)
     if asked.departure:
         return around_departure(conn, _key(conn, asked.departure), asked.days)
-    one, other = (_period(since, until) for since, until in (
-        (asked.a_since, asked.a_until), (asked.b_since, asked.b_until)
-    ))  # fmt: skip
-    if one.first < other.before and other.first < one.before:
-        raise PeriodError("The two periods overlap.", "Let one end before the other begins.")
-    earlier, later = sorted((one, other), key=lambda period: period.first)
-    return Periods(earlier, later)
+    if asked.season:
+        return seasons(conn, asked.wet or ())
+    return of_days(_period(asked.a_since, asked.a_until), _period(asked.b_since, asked.b_until))
 
 
 def _period(since: str, until: str) -> Period:
     first, last = days_of(since, until)
     if first is None or last is None:
         raise PeriodError("A period lacks a day.", "Say the first and the last day of both.")
-    return Period(first, last.fromordinal(last.toordinal() + 1))
+    return from_to(first, last)
 
 
 def _key(conn: sa.Connection, word: str) -> int:
@@ -193,16 +193,17 @@ def _key(conn: sa.Connection, word: str) -> int:
     return key
 
 
-def _drawings(request: Request, conn: sa.Connection, asked: ChangeAddress, found: _Found) -> list[Any]:
+def _drawings(request: Request, conn: sa.Connection, asked: ChangeAddress, found: Change) -> list[Any]:
     """Both networks, each individual at its place of the page of everybody."""
     networks, layouts = request.app.state.networks, request.app.state.layouts
-    scope = Scope(asked.rule, asked.minutes, None, None, asked.p if asked.names == "model" else None)
-    both = [networks.network(conn, one) for one in scopes(found.periods, scope)]
+    both = [networks.network(conn, one) for one in found.scopes]
     pairs = found.compared.both
     shown = set(pairs.keys[np.unique(np.concatenate([pairs.a, pairs.b]))].tolist())
     at: dict[int, tuple[float, float]] = {}
     for one in both:
-        at |= layouts.places(one, lambda: networks.network(conn, scope), f"{asked.rule}-{asked.names}")
+        at |= layouts.places(
+            one, lambda: networks.network(conn, replace(asked.scope, dependants=True)), f"{asked.rule}-{asked.names}"
+        )
     drawings = []
     for side, one, values in zip(("before", "after"), both, (pairs.old.value, pairs.new.value), strict=True):
         value = np.clip(values, 0, 1)

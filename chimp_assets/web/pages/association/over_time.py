@@ -16,13 +16,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from chimp_assets.database.labels.promises.threshold import name_threshold
+from chimp_assets.insight.association.families.lives import DEPENDENT_YEARS
 from chimp_assets.insight.association.network import strongest
 from chimp_assets.insight.association.periods.presets import Period
 from chimp_assets.insight.association.periods.windows import MONTHS, Step, windows
 from chimp_assets.insight.association.scope import Rule, Scope
 from chimp_assets.web.auth.roles import require
 from chimp_assets.web.charts import graph
-from chimp_assets.web.pages.together import MOST_MINUTES, days_of
+from chimp_assets.web.pages.together import MOST_MINUTES, Dependants, days_of
 
 router = APIRouter(prefix="/together", include_in_schema=False, dependencies=[Depends(require("viewer"))])
 
@@ -40,12 +41,14 @@ class TimeAddress:
     minutes: Annotated[int, Query(ge=0, le=MOST_MINUTES)] = 10
     names: Literal["verified", "model"] = "verified"
     p: Annotated[float | None, Query(ge=0, le=1)] = None
+    dependants: Dependants = "counted"
 
     def query(self, **more: Any) -> str:
         """The query of the permanent address."""
         parts: dict[str, Any] = {"step": self.step, "rule": self.rule}
         parts |= {"minutes": self.minutes} if self.rule == "minutes" else {}
         parts |= {"names": "model", "p": f"{self.p:g}"} if self.names == "model" and self.p is not None else {}
+        parts |= {"dependants": self.dependants} if self.dependants != "counted" else {}
         return urlencode({**parts, **more})
 
 
@@ -59,11 +62,13 @@ def over_time(request: Request, words: Annotated[TimeAddress, Depends()]) -> Res
         known = windows(conn, asked.step)
         place = _place(known, wanted)
         said: dict[str, Any] = {"asked": asked, "windows": known, "place": place, "steps": tuple(MONTHS)}
+        said |= {"dependent_years": DEPENDENT_YEARS}
         if place is not None:
             whole = Scope(asked.rule, asked.minutes, None, None, asked.p if asked.names == "model" else None)
-            scope = replace(whole, since=known[place].first, until=known[place].last)
+            counts = asked.dependants == "counted"
+            scope = replace(whole, since=known[place].first, until=known[place].last, dependants=counts)
             found = state.networks.network(conn, scope)
-            effort = state.networks.counted(conn, scope).effort
+            counted = state.networks.counted(conn, scope)
             at = state.layouts.places(found, lambda: state.networks.network(conn, whole), f"{asked.rule}-{asked.names}")
             edges = strongest(found.edges, "sri")
             nodes = {node.key: node for node in found.nodes if node.days}
@@ -72,7 +77,14 @@ def over_time(request: Request, words: Annotated[TimeAddress, Depends()]) -> Res
                 {key: node.days for key, node in nodes.items()},
                 [(edge.a, edge.b, edge.sri) for edge in edges[:DRAWN] if edge.a in nodes and edge.b in nodes],
             )
-            said |= {"drawn": drawn, "node": nodes, "effort": effort, "edges": edges[:ROWS], "n_edges": len(edges)}
+            said |= {"left_out": counted.dependants}
+            said |= {
+                "drawn": drawn,
+                "node": nodes,
+                "effort": counted.effort,
+                "edges": edges[:ROWS],
+                "n_edges": len(edges),
+            }
     return state.templates.TemplateResponse(request, "association/over_time.html", said)
 
 

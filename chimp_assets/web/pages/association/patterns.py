@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import Response
 
+from chimp_assets.insight.association.families.lives import DEPENDENT_YEARS
 from chimp_assets.insight.association.patterns.tested import patterns
 from chimp_assets.statistics.association.label_permutation import DRAWS, FEWEST
 from chimp_assets.web.auth.roles import require
@@ -25,5 +26,6 @@ def page(request: Request, asked: Asked) -> Response:
         found = patterns(conn, network)
     since, until = asked.days
     said = {"asked": asked, "since": since, "until": until, "patterns": found, "draws": DRAWS, "fewest": FEWEST,
+            "dependent_years": DEPENDENT_YEARS,
             "tests": sum(one.test is not None for one in found)}  # fmt: skip
     return request.app.state.templates.TemplateResponse(request, "association/patterns.html", said)

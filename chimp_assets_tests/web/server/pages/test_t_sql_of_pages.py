@@ -11,7 +11,10 @@ from chimp_assets.database.labels.events import record_events
 from chimp_assets.database.labels.references import set_references
 from chimp_assets.database.people.users import PeopleError
 from chimp_assets.insight import goal
+from chimp_assets.insight.association.families.mothers import family, mothers
 from chimp_assets.insight.association.network_cache import NetworkCache
+from chimp_assets.insight.association.periods.answer import change_of
+from chimp_assets.insight.association.periods.presets import seasons
 from chimp_assets.insight.association.scope import Scope
 from chimp_assets.insight.association.together import TogetherQuery, clips_of, example_frames, together
 from chimp_assets.insight.individuals import (
@@ -62,6 +65,11 @@ def ask_everything(db):
             clips_of(conn, found.occasions)
             everybody = NetworkCache().network(conn, Scope(rule, since=day, until=day, probability=0.5))
             assert len(everybody.edges) == 1
+            may = Scope(rule, probability=0.5, months=(5,), dependants=False)
+            assert len(together(conn, TogetherQuery((key, other), may)).occasions) == 1
+            assert not change_of(conn, NetworkCache(), seasons(conn, (5,)), may).compared.changes
+        (mother,) = mothers(conn)
+        assert family(conn, mother, Scope("clip", probability=0.5)).infants[0].ages[0].present == 1
         pictures.photos(conn, key)
         decisions.asked_for_review(conn, [track(1, 0)])
         lookalikes.lookalikes(conn, key)

@@ -1,0 +1,1 @@
+"""Commands that answer a question of science with more than one query."""
