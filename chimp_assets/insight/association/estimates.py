@@ -200,8 +200,8 @@ def estimate(
 @dataclass(frozen=True)
 class TwoPeriods:
     """Two counted periods beside each other. keys: individuals of both, ascending; a, b: i64 [p], places in keys of
-    every pair that was together at least once in one of them; old, new: what `compare` needs; days: i64 [2, n], on which
-    each was seen in each."""
+    every pair that was together at least once in one of them; old, new: what `compare` needs; days: i64 [2, n], on
+    which each was seen in each."""
 
     keys: np.ndarray
     a: np.ndarray

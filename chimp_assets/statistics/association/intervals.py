@@ -307,7 +307,7 @@ def block_times(blocks: int, resamples: int, rng: np.random.Generator) -> np.nda
 
 
 def _stretch(found: list[Sampled]) -> np.ndarray:
-    return stretch([one.least(slice(None)) for one in found], [one.blocks for one in found])
+    return stretch([one.least(np.arange(len(one.n))) for one in found], [one.blocks for one in found])
 
 
 def stretch(variance: list[np.ndarray], blocks: list[np.ndarray]) -> np.ndarray:

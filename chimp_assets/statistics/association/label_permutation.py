@@ -103,8 +103,9 @@ def same_pattern(before: F64Array, after: F64Array, draws: int = DRAWS, seed: in
     apart = (before - first.mean()) / (first.std() * second.std() * len(first) * 2)
     np.fill_diagonal(apart, 0.0)
 
-    def statistic(labels: I64Array) -> float:
-        return float(np.einsum("ij,ij->", apart, after.take(labels, 0).take(labels, 1)))
+    def statistic(labels: I64Array) -> F64Array:
+        # One at a time: all draws together would hold their networks at once.
+        return np.array([np.einsum("ij,ij->", apart, after.take(one, 0).take(one, 1)) for one in labels])
 
     return _tested(statistic, np.arange(n), draws, seed)
 
