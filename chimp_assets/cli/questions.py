@@ -91,7 +91,7 @@ def export(
     wanted = export_of(name)
     home = opened()
     with home.database.replica.read() as conn:
-        selection = selection_of(conn, where or [])
+        selection = selection_of(conn, where or [], home.settings)
     asked = ExportRequest.of(home, selection=selection, options=parameters_of(set_ or []), exact_places=exact_places)
     target = file or Path(wanted.file_name(name))
     n = write_export(wanted, asked, target, force, name)

@@ -21,9 +21,11 @@ from chimp_assets.database.labels.promises.threshold import name_threshold
 from chimp_assets.database.people.lookup import individual_called, nearest_individual
 from chimp_assets.database.texts import ESCAPE, fault_of, pattern_within
 from chimp_assets.errors import ChimpError
+from chimp_assets.exchange.exports.measuring import reserve
 from chimp_assets.exchange.exports.selection import SOURCES, STATUSES, Selection, below
 from chimp_assets.insight.search.query import SearchError, read_range
 from chimp_assets.insight.search.reading import UNKNOWN_PLACE, read_people
+from chimp_assets.settings import Settings
 
 MOST = 300
 """Values of one condition. SQL Server takes 2,100 parameters a statement, and all conditions stand in one."""
@@ -48,10 +50,12 @@ CONDITIONS = {
     "p": "probability of the name, from and to: 0.5-0.9",
     "quality": "of the track, from and to: 0.5-1",
     "hour": "first and last hour of the day, UTC: 6-9",
+    "measuring": "hidden: what models and volunteers say of tracks that measure the model does not count, as on pages",
     "video_id": "numbers of videos, as in the address of their pages",
 }
 """Every condition and what it takes."""
 ANY = "any"
+MEASURING = "measuring"
 Reader = Callable[[sa.Connection, str, list[str]], dict[str, Any]]
 """Reads the values of a condition into fields of a selection."""
 
@@ -60,9 +64,10 @@ class ConditionError(ChimpError):
     """A condition is not known, or names nothing that there is."""
 
 
-def selection_of(conn: sa.Connection, given: Iterable[str]) -> Selection:
+def selection_of(conn: sa.Connection, given: Iterable[str], settings: Settings | None = None) -> Selection:
     """The selection of conditions like `camera=site/cam01`. Values of one condition are alternatives, by commas or by
-    repeating it. Raises ConditionError, with the nearest name, for what is not known.
+    repeating it. settings: of the home, for the draw of tracks that measure the model. Raises ConditionError, with the
+    nearest name, for what is not known.
     """
     pairs = []
     for text in given:
@@ -70,10 +75,12 @@ def selection_of(conn: sa.Connection, given: Iterable[str]) -> Selection:
         if not equals:
             raise ConditionError(f"{text!r} is no condition.", f"Write --where name=value; {_TAKES}")
         pairs.append((key.strip(), value.strip()))
-    return selection_of_pairs(conn, pairs)
+    return selection_of_pairs(conn, pairs, settings)
 
 
-def selection_of_pairs(conn: sa.Connection, given: Sequence[tuple[str, str]]) -> Selection:
+def selection_of_pairs(
+    conn: sa.Connection, given: Sequence[tuple[str, str]], settings: Settings | None = None
+) -> Selection:
     """The same of names and values, as the query of an address has them."""
     values: dict[str, list[str]] = {}
     for key, text in given:
@@ -95,8 +102,8 @@ def selection_of_pairs(conn: sa.Connection, given: Sequence[tuple[str, str]]) ->
     for key, parts in values.items():
         if len(parts) > MOST:
             raise ConditionError(f"The condition {key} has {len(parts)} values.", f"Write at most {MOST}.")
-        told = _READERS[key](conn, key, parts)
-        if key in _FURTHER:
+        told = (_measuring(settings) if key == MEASURING else _READERS[key])(conn, key, parts)
+        if key == MEASURING or key in _FURTHER:
             further |= told
         else:
             chosen = replace(chosen, **told)
@@ -276,6 +283,15 @@ def _span(name: str, most: float = 1.0) -> Reader:
                 raise ConditionError(f"The condition {key} is no range of whole hours.", f"It takes {CONDITIONS[key]}.")
             return {name: (int(low), int(high))}
         return {name: (low, high)}
+
+    return read
+
+
+def _measuring(settings: Settings | None) -> Reader:
+    def read(conn: sa.Connection, key: str, parts: list[str]) -> dict[str, Any]:
+        if set(parts) != {"hidden"} or settings is None:
+            raise ConditionError(f"There is no {key} {parts[0]!r} here.", f"It takes {CONDITIONS[key]}.")
+        return {"reserved": reserve(conn, settings.seed, settings.acquisition.audit_reserve)}
 
     return read
 

@@ -29,7 +29,8 @@ class Further:
     """without: (individual_id, code) that a track must not show; beside: one of whom is in the same video by a name
     that counts; sexes; ages: classes of the scheme gombe on the day of the video; lights: of the video; flagged: a
     reviewer is asked to look at the track; p: of a name, from and to; quality: of a track, from and to; hours: first
-    and last, UTC; video_ids: rows that hold the frames."""
+    and last, UTC; video_ids: rows that hold the frames; reserved: JSON list of the audit reserve, where what a model
+    or volunteers say of tracks that measure the model does not count (`measuring`)."""
 
     without: tuple[tuple[int, str], ...] = ()
     beside: tuple[tuple[int, str], ...] = ()
@@ -41,6 +42,7 @@ class Further:
     quality: Range | None = None
     hours: tuple[int, int] | None = None
     video_ids: tuple[int, ...] = ()
+    reserved: str | None = None
 
     @property
     def is_of_named(self) -> bool:
@@ -137,6 +139,8 @@ class Further:
             found.append(f"recorded in the hours from {self.hours[0]} to {self.hours[1]} UTC")
         if self.video_ids:
             found.append(f"of video {either([str(one) for one in self.video_ids])}")
+        if self.reserved is not None:
+            found.append("without what models and volunteers say of tracks that measure the model")
         return found
 
 

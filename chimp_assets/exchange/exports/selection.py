@@ -18,6 +18,7 @@ from chimp_assets.database import schema as t
 from chimp_assets.database.footage.cameras import in_words
 from chimp_assets.exchange.exports.further import NAMED as _NAMED
 from chimp_assets.exchange.exports.further import Further, either
+from chimp_assets.exchange.exports.measuring import may_be_shown
 
 SURE = 0.9
 """Probability from which a model's name counts as a name where neither a person nor a promise says otherwise."""
@@ -181,15 +182,20 @@ class Selection:
 
     def _counts(self, ti: Any, named: bool) -> sa.ColumnElement[bool] | None:
         """Whether what is known of a track counts; None: always."""
+        reserved = self.further.reserved
+        shown = [] if reserved is None else [may_be_shown(ti, reserved)]
         if self.min_probability <= 0:
-            return None
+            return shown[0] if shown else None
         sure = sa.or_(ti.source.in_(("person", "volunteers")), ti.probability >= self.min_probability)
-        return sure if named else sa.or_(ti.status != IDENTIFIED, sure)
+        return sa.and_(sure if named else sa.or_(ti.status != IDENTIFIED, sure), *shown)
 
     def _has_status(self, ti: Any, counts: sa.ColumnElement[bool] | None) -> sa.ColumnElement[bool]:
         others = [status for status in self.statuses if status != IDENTIFIED]
         if counts is None:
             return ti.status.in_(self.statuses)
+        if self.further.reserved is not None:  # then other statuses may not count either
+            told = sa.and_(counts, ti.status.in_(self.statuses))
+            return sa.or_(told, sa.not_(counts)) if UNLABELLED in self.statuses else told
         either = [ti.status.in_(others)] if others else []
         if UNLABELLED in self.statuses and IDENTIFIED in self.statuses:
             either.append(ti.status == IDENTIFIED)

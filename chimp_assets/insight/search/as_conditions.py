@@ -31,8 +31,8 @@ def conditions_of(asked: SearchQuery) -> list[tuple[str, str]]:
     found += [("flag", "yes") for _ in asked.flag]
     found += [(key, text) for key, text in asked.words() if key in ("p", "quality", "hour")]
     found += [("video_id", str(asked.video))] if asked.video is not None else []
-    # A search knows no threshold: every name counts, and `p` narrows.
-    return [*found, ("min_probability", "0")]
+    # A search knows no threshold: every name counts that a page may show, and `p` narrows.
+    return [*found, ("min_probability", "0"), ("measuring", "hidden")]
 
 
 def _statuses(asked: SearchQuery) -> list[str]:

@@ -67,7 +67,7 @@ def videos_changed_at(conn: sa.Connection) -> datetime | None:
 
 
 def read_columns(conn: sa.Connection, seed: int, share: float, stamp: Stamp) -> SearchColumns:
-    """Everything. seed, share: the draw of the audit reserve. Memory: some 50 bytes a track."""
+    """Everything. seed, share: the draw of the audit reserve. Memory: some 40 bytes a track."""
     k = t.track.c
     facts, cameras = _films(conn)
     live = sa.select(k.track_id, k.video_id, k.quality).where(k.state == "live")

@@ -106,7 +106,7 @@ def form(request: Request) -> Response:
     extent: _Extent | None = None
     with request.app.state.db.read() as conn:
         try:
-            extent = _extent(conn, selection_of_pairs(conn, asked.given))
+            extent = _extent(conn, selection_of_pairs(conn, asked.given, request.app.state.settings))
         except ConditionError as error:
             problem = error
         people, usual = directory.names(conn), name_threshold(conn)
@@ -141,7 +141,7 @@ def download(request: Request, format: Annotated[str, Query(max_length=100)] = U
     one = export_of(format)
     home = request.app.state.home
     with request.app.state.db.read() as conn:
-        selection = selection_of_pairs(conn, asked.given)
+        selection = selection_of_pairs(conn, asked.given, request.app.state.settings)
         extent = _extent(conn, selection)
     if extent.boxes > MOST_BOXES:
         raise WebError(

@@ -14,8 +14,9 @@ from chimp_assets.exchange.exports.conditions import ConditionError, selection_o
 from chimp_assets.insight.search.as_conditions import conditions_of
 from chimp_assets.insight.search.query import SearchError, parse
 from chimp_assets.insight.search.reading import read_columns, stamp_of
+from chimp_assets.settings import Settings
 from chimp_assets_tests.database import t_sql
-from chimp_assets_tests.database.world import event
+from chimp_assets_tests.database.world import START, event
 from chimp_assets_tests.exchange.exports.conftest import finish_study
 
 SEARCHES = (
@@ -54,6 +55,11 @@ def finish(db: Database, folder: Path) -> None:
         for n, key in enumerate(keys):
             quality = (0.0, 0.25, 0.5, 0.75)[n % 4]
             conn.execute(sa.update(s.track).where(s.track.c.track_id == key).values(quality=quality))
+        a, day = s.split_assignment, {"day_key": "d", "split": "test", "assigned_at": START}
+        known = conn.scalars(sa.select(a.c.video_id).where(a.c.video_id.in_([1, 2]))).all()
+        conn.execute(sa.update(a).where(a.c.video_id.in_(known)).values(**day))
+        for video_id in {1, 2} - set(known):
+            conn.execute(sa.insert(a).values(video_id=video_id, **day))
     live = [key for key in keys if key != min(keys)]
     shown = '{"mode": "card", "flag": true}'
     record_events(db, [event("identify", live[5], "FF", shown=shown), event("unknown", live[9], shown=shown)])
@@ -64,14 +70,17 @@ def words(query: str) -> list[tuple[str, str]]:
 
 
 def test_an_export_of_a_search_holds_what_was_found(db: Database, tmp_path: Path) -> None:
+    """Also where some tracks measure the model: of the reserve, and of a test day."""
     finish(db, tmp_path)
     wrong, many = {}, set()
+    settings = Settings.model_validate({"acquisition": {"audit_reserve": 0.3}})
     with db.read() as conn:
-        columns = read_columns(conn, 20, 0.0, stamp_of(conn))
+        columns = read_columns(conn, settings.seed, 0.3, stamp_of(conn))
+        assert 10 < int(columns.measures.sum()) < len(columns) - 10
         for query in SEARCHES:
             asked = parse(words(query))
             found = sorted(columns.ordered(asked, columns.matching(asked)).tolist())
-            selection = selection_of_pairs(conn, conditions_of(asked))
+            selection = selection_of_pairs(conn, conditions_of(asked), settings)
             selected = sorted(row.track_id for row in conn.execute(selection.tracks()))
             assert t_sql.faults_of(t_sql.compiled(selection.tracks(among=[1, 2]))) == [], query
             many.add(len(found))
@@ -92,7 +101,8 @@ def test_conditions_of_searches_are_refused_in_words(study: Database) -> None:
     with study.read() as conn:
         for given, sentence in (
             ("light=red", "no light 'red'"), ("sex=X", "no sex 'X'"), ("age_class=infnt", "Did you mean infant"),
-            ("flag=no", "It takes yes"), ("p=2", "no range from 0 to 1"), ("hour=6.5", "whole hours"),
+            ("flag=no", "It takes yes"),
+            ("measuring=hidden", "no measuring"), ("p=2", "no range from 0 to 1"), ("hour=6.5", "whole hours"),
             ("video_id=٣", "no video number"), ("video_id=999999", "no video number"), ("not=FFI", "Did you mean F"),
             ("with=FFI", "no individual"), ("camera=–/cam9", "no camera"), ("source=persons", "Did you mean person"),
         ):  # fmt: skip
