@@ -6,7 +6,9 @@ has to be read again (`stamps`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from functools import partial
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -50,8 +52,10 @@ def _with_heirs(conn: sa.Connection, tracks: Iterable[int]) -> set[int]:
         found |= new
         reached: set[int] = set()
         for one, other in links:
-            reached |= {
-                row[0] for row in rows_in_parts(conn, lambda part, o=one, n=other: sa.select(n).where(o.in_(part)), new)
-            }
+            reached |= {row[0] for row in rows_in_parts(conn, partial(_linked, one, other), new)}
         new = reached - found
     return found
+
+
+def _linked(one: sa.Column[Any], other: sa.Column[Any], part: Sequence[Any]) -> sa.Select[Any]:
+    return sa.select(other).where(one.in_(part))

@@ -33,7 +33,8 @@ from chimp_assets.database.work.marks import (
     open_tracks,
 )
 from chimp_assets.database.work.page_answers import PageRefusal
-from chimp_assets.insight.similar.tracks import kept_for_measuring, shown_tracks
+from chimp_assets.insight.measuring import kept_for_measuring
+from chimp_assets.insight.similar.tracks import shown_tracks
 from chimp_assets.web.api.grid import check_author
 from chimp_assets.web.auth.roles import require
 from chimp_assets.web.auth.sessions import Person
