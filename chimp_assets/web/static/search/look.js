@@ -52,7 +52,8 @@ export function look(dialog, found, confirm) {
 
   function count() {
     const n = tiles.length - out().length;
-    yes.textContent = fill(n ? yes.dataset.some : yes.dataset.nothing, { n, name });
+    const words = n === tiles.length ? yes.dataset.every : n ? yes.dataset.some : yes.dataset.nothing;
+    yes.textContent = fill(words, { n, name });
   }
 
   async function confirmed(how) {
