@@ -10,7 +10,7 @@ import time
 import numpy as np
 
 from benchmarks.association.worlds import clips, clustered, confusion, counts, named
-from chimp_assets.statistics.association.intervals import changes, estimates
+from chimp_assets.statistics.association.intervals import audit_draws, changes, estimates, sampled
 from chimp_assets.statistics.association.misclassification import AuditedNames
 from chimp_assets.statistics.association.pairs import of_pairs
 from chimp_assets.statistics.association.unit_counts import sums
@@ -38,7 +38,7 @@ def bias_and_coverage(unit: str, accuracy: float, index: np.ndarray) -> tuple[fl
         asked = who[rng.integers(len(who), size=ANSWERS)]
         audit = AuditedNames(N, asked, named(rng, asked, matrix))
         found = counts(N, named(rng, who, matrix), clip, day, unit, True)
-        made, _ = estimates(found, audit, 400, seed)
+        made = estimates(sampled(found, audit_draws(audit, seed)), None, 400, seed)
         true = index[found.a, found.b]
         ties = true > 0.05
         raw.append(made.sri[ties].sum() / true[ties].sum())
@@ -56,7 +56,7 @@ def found_changes(tie: float, then: float, alike: float, days: tuple[int, int], 
     for many, chance, first in ((days[0], tie, 0), (days[1], then, days[0])):
         who, clip, day = clustered(rng, PAIRS, many, chance, 0.5, alike, first)
         periods.append(of_pairs(counts(size, who, clip, day, "day", False), rows, size, a, a + 1))
-    made, _, _ = changes(periods[0], periods[1], None, 1000, seed)
+    made = changes(sampled(periods[0], None), sampled(periods[1], None), None, 1000, seed)
     return float(((made.low > 0) | (made.high < 0)).mean()), float(made.power.mean())
 
 

@@ -21,6 +21,13 @@ PATIENCE_S = 60
 @contextmanager
 def served(root: Path) -> Iterator[str]:
     """The address of a server of this home; it is up."""
+    with served_by(root) as (url, _):
+        yield url
+
+
+@contextmanager
+def served_by(root: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """The address of a server of this home, which is up, and its process."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -30,7 +37,7 @@ def served(root: Path) -> Iterator[str]:
     with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
         try:
             _until_up(url)
-            yield url
+            yield url, server
         finally:
             server.terminate()
 

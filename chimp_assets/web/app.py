@@ -26,12 +26,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from chimp_assets.database.connection.engine import BusyDatabaseError, Database
 from chimp_assets.database.texts import first_unseen, visible
+from chimp_assets.database.work import marks
 from chimp_assets.errors import ChimpError, FullDiskError
 from chimp_assets.home import Home
 from chimp_assets.insight.association.layout import FOLDER as LAYOUTS
 from chimp_assets.insight.association.layout import StoredLayouts
 from chimp_assets.insight.association.network_cache import NetworkCache
-from chimp_assets.insight.search.columns import LiveColumns
+from chimp_assets.insight.search.living import LiveColumns
 from chimp_assets.insight.similar.places import Places
 from chimp_assets.vision.embedding.search_index.living import LivingIndex
 from chimp_assets.web.api import (
@@ -49,7 +50,9 @@ from chimp_assets.web.api import (
     signing,
 )
 from chimp_assets.web.api import individuals as individuals_api
+from chimp_assets.web.api.marks import confirming as marks_api
 from chimp_assets.web.api.similar import answers as similar_api
+from chimp_assets.web.api.video import candidates as video_candidates
 from chimp_assets.web.api.video import facts as video_api
 from chimp_assets.web.api.video import playing as playing_api
 from chimp_assets.web.auth.devices import Devices, secret_of
@@ -132,9 +135,11 @@ ROUTERS: tuple[APIRouter, ...] = (
     reports_page.router,
     search_page.router,
     video_api.router,
+    video_candidates.router,
     playing_api.router,
     video_page.router,
     similar_api.router,
+    marks_api.router,
     similar_page.router,
     tables_page.router,
     tables_page.api,
@@ -190,7 +195,7 @@ def create_app(home: Home, options: Options | None = None) -> FastAPI:
     films = PictureCache(settings.home / FILMS, int(settings.web.films_gb * 1e9), ".piece")
     app.state.films = Films(films, app.state.metrics)
     app.state.networks = NetworkCache()
-    app.state.search_columns = LiveColumns(settings.seed, settings.acquisition.audit_reserve)
+    app.state.search_columns = LiveColumns(app.state.db.read, settings.seed, settings.acquisition.audit_reserve)
     app.state.similar = LivingIndex(app.state.db, lambda: home.store, settings.home / VECTORS)
     app.state.similar_places = Places(app.state.db.read)
     app.state.exporting = threading.Lock()
@@ -232,7 +237,8 @@ def version_of(folder: Path) -> str:
 
 
 def _templates(app: FastAPI) -> Jinja2Templates:
-    """Jinja with the names that every template may use: t, translated, lang, user, nonce, static, may, languages."""
+    """Jinja with the names that every template may use: t, translated, lang, user, nonce, static, may, languages;
+    most_marks, many_marks."""
 
     def given(request: Request) -> dict[str, Any]:
         lang = texts.language_of(request)
@@ -257,6 +263,7 @@ def _templates(app: FastAPI) -> Jinja2Templates:
 
     templates = Jinja2Templates(HERE / "templates", context_processors=[given])
     templates.env.finalize = _written_out
+    templates.env.globals |= {"most_marks": marks.MOST, "many_marks": marks.MANY}
     return templates
 
 

@@ -43,6 +43,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _served(arguments: list[str] | None = None) -> tuple[int, int | None]:
     """The exit code, and the signal that ended it."""
+    from threadpoolctl import threadpool_limits
+
     from chimp_assets.web import connections
     from chimp_assets.web.app import create_app
     from chimp_assets.web.auth import sessions
@@ -60,6 +62,8 @@ def _served(arguments: list[str] | None = None) -> tuple[int, int | None]:
         # collecting among objects that stay.
         gc.freeze()
         gc.set_threshold(GARBAGE_AFTER)
+        # Matrices of pages have some hundred rows: threads on them wait for each other, and others' pages with them.
+        threadpool_limits(1, user_api="blas")
     except ChimpError as error:
         print(error, file=sys.stderr)  # noqa: T201  a log
         return 2, None

@@ -83,7 +83,7 @@ SCREENS = [
     Screen("fairness", "/fairness", who="ada"),
     Screen("data", "/data", who="ada"),
     Screen("a question", "/questions/residency"),
-    Screen("search", "/search?who=FF&who=FI"),
+    Screen("search", "/search?who=FF&who=FI&at=1.0.7"),
     Screen("tables", "/tables", who="rita"),
     Screen("a video", f"/video/54?track={track(54)}", "[data-candidates] button"),
     Screen("reports", "/report"),

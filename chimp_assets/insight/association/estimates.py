@@ -6,6 +6,7 @@ Belongs here: counting a scope, estimates and changes of pairs. Does not belong 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from datetime import date
 
@@ -15,18 +16,22 @@ import sqlalchemy as sa
 from chimp_assets.database import schema as t
 from chimp_assets.insight.association.errors import NameErrors
 from chimp_assets.insight.association.filmed_tracks import FilmedTracks, NamedTracks, filmed_tracks, named_tracks
+from chimp_assets.insight.association.living_names import NameColumns
 from chimp_assets.insight.association.meetings import meetings
 from chimp_assets.insight.association.presence import presence
 from chimp_assets.insight.association.scope import Scope
 from chimp_assets.insight.association.together import TOO_FEW
 from chimp_assets.statistics.association import intervals
 from chimp_assets.statistics.association.columns import BLOCK_DAYS, Appearances, unit_counts
-from chimp_assets.statistics.association.intervals import RESAMPLES, power
+from chimp_assets.statistics.association.intervals import RESAMPLES, Sampled, audit_draws, power
 from chimp_assets.statistics.association.misclassification import AuditedNames
 from chimp_assets.statistics.association.pairs import of_pairs
 from chimp_assets.statistics.association.unit_counts import UnitCounts
 
 __all__ = ["Counted", "EdgeChange", "EdgeEstimate", "Effort", "compare", "counted", "estimate", "power"]
+
+AuditDraws = Callable[[AuditedNames], np.ndarray]
+"""`audit_draws`, or one that remembers what it made."""
 
 FEWEST_BLOCKS = 3
 """Blocks of days with either of two, below which a period says nothing about the spread."""
@@ -109,11 +114,13 @@ class EdgeChange:
     n_after: int
 
 
-def counted(conn: sa.Connection, scope: Scope, filmed: FilmedTracks | None = None) -> Counted:
-    """Counts the pairs of a scope: a few statements, and one pass over the tracks that have a name. filmed: read if
-    None."""
+def counted(
+    conn: sa.Connection, scope: Scope, filmed: FilmedTracks | None = None, names: NameColumns | None = None
+) -> Counted:
+    """Counts the pairs of a scope: a few statements, and one pass over the tracks that have a name. filmed, names: read
+    if None."""
     filmed = filmed or filmed_tracks(conn)
-    keys, seen, heads = _everybody(conn, scope, filmed)
+    keys, seen, heads = _everybody(conn, scope, filmed, names)
     where = presence(scope.unit, seen, filmed)
     alive = lives(conn, keys)
     row = where.row
@@ -124,17 +131,20 @@ def counted(conn: sa.Connection, scope: Scope, filmed: FilmedTracks | None = Non
         BLOCK_DAYS,
     )
     lived = (alive[seen.who, 0] <= seen.day) & (seen.day <= alive[seen.who, 1])
-    days = np.unique(np.stack([seen.who[lived], seen.day[lived]]), axis=1)[0]
+    last_day = int(seen.day.max(initial=0)) + 1
+    days = np.unique(seen.who[lived] * last_day + seen.day[lived]) // last_day
     return Counted(
         scope, keys, counts, heads, where.untimed, np.bincount(seen.who, minlength=len(keys)),
         np.bincount(days, minlength=len(keys)), _effort(conn, scope),
     )  # fmt: skip
 
 
-def _everybody(conn: sa.Connection, scope: Scope, filmed: FilmedTracks) -> tuple[list[int], NamedTracks, list[int]]:
+def _everybody(
+    conn: sa.Connection, scope: Scope, filmed: FilmedTracks, names: NameColumns | None
+) -> tuple[list[int], NamedTracks, list[int]]:
     """`named_tracks` of these days, with the keys of individuals named on any day: periods can be compared, and it is
     known who could have been seen."""
-    keys, seen, heads = named_tracks(conn, replace(scope, since=None, until=None), filmed)
+    keys, seen, heads = named_tracks(conn, replace(scope, since=None, until=None), filmed, names)
     if scope.since is None and scope.until is None:
         return keys, seen, heads
     since, until = (scope.since or date.min).toordinal(), (scope.until or date.max).toordinal()
@@ -142,16 +152,37 @@ def _everybody(conn: sa.Connection, scope: Scope, filmed: FilmedTracks) -> tuple
     return keys, NamedTracks(*(getattr(seen, field.name)[here] for field in fields(seen))), heads
 
 
-def estimate(found: Counted, errors: NameErrors, *, resamples: int = RESAMPLES, seed: int = 0) -> list[EdgeEstimate]:
-    """Every pair that was together at least once, with intervals."""
+@dataclass(frozen=True)
+class SampledPairs:
+    """Counts that `estimate` needs, without what depends on which pairs are asked for. corrected: whether errors of
+    names are taken out, or there are none."""
+
+    found: Counted
+    sampled: Sampled
+    corrected: bool
+
+
+def sampled_pairs(found: Counted, errors: NameErrors, draws: AuditDraws = audit_draws) -> SampledPairs:
+    """Every pair that was together at least once. draws: makes or remembers the inverses."""
     names = _names(found, errors)
-    corrected = names is not None or found.counts.by_persons
-    values, _ = intervals.estimates(_wide(found.counts, names), names, resamples, seed)
+    inverses = None if names is None else draws(names)
+    return SampledPairs(
+        found, intervals.sampled(_wide(found.counts, names), inverses), names is not None or found.counts.by_persons
+    )
+
+
+def estimate(
+    made: SampledPairs, rows: np.ndarray | None = None, *, resamples: int = RESAMPLES, seed: int = 0
+) -> list[EdgeEstimate]:
+    """Pairs that were together at least once, with intervals. rows: which, as places in `counts.a`; None: all."""
+    found, corrected = made.found, made.corrected
+    rows = np.arange(len(found.counts.a)) if rows is None else rows
+    values = intervals.estimates(made.sampled, rows, resamples, seed)
     columns = zip(
-        found.counts.a.tolist(), found.counts.b.tolist(), np.rint(values.x).tolist(), np.rint(values.n).tolist(),
-        values.sri.tolist(), values.value.tolist(), values.low.tolist(), values.high.tolist(),
-        values.is_real.tolist(), values.beta_low.tolist(), values.beta_high.tolist(),
-        np.rint(found.counts.verified()).tolist(), strict=True,
+        found.counts.a[rows].tolist(), found.counts.b[rows].tolist(), np.rint(values.x).tolist(),
+        np.rint(values.n).tolist(), values.sri.tolist(), values.value.tolist(), values.low.tolist(),
+        values.high.tolist(), values.is_real.tolist(), values.beta_low.tolist(), values.beta_high.tolist(),
+        np.rint(found.counts.verified()[rows]).tolist(), strict=True,
     )  # fmt: skip
     return [
         EdgeEstimate(
@@ -163,11 +194,27 @@ def estimate(found: Counted, errors: NameErrors, *, resamples: int = RESAMPLES, 
     ]  # fmt: skip
 
 
-def compare(
-    before: Counted, after: Counted, errors: NameErrors, *, resamples: int = RESAMPLES, seed: int = 0
-) -> list[EdgeChange]:
-    """Every pair that was together at least once in one of two periods. Where the audit says too little, names count as
-    they are (`errors.says_enough` tells)."""
+@dataclass(frozen=True)
+class TwoPeriods:
+    """Two counted periods beside each other. keys: individuals of both, ascending; a, b: i64 [p], places in keys of
+    every pair that was together at least once in one of them; old, new: what `compare` needs."""
+
+    keys: np.ndarray
+    a: np.ndarray
+    b: np.ndarray
+    old: Sampled
+    new: Sampled
+
+    def of(self, who: int | None) -> np.ndarray:
+        """Rows of the pairs of one individual; of all without one."""
+        if who is None:
+            return np.arange(len(self.a))
+        return np.flatnonzero((self.keys[self.a] == who) | (self.keys[self.b] == who))
+
+
+def two_periods(before: Counted, after: Counted, errors: NameErrors, draws: AuditDraws = audit_draws) -> TwoPeriods:
+    """Both periods, pair by pair. Where the audit says too little, names count as they are (`errors.says_enough`
+    tells)."""
     keys = sorted(set(before.keys) | set(after.keys))
     place = {key: n for n, key in enumerate(keys)}
     rows = [np.array([place[key] for key in one.keys], np.int64) for one in (before, after)]
@@ -176,17 +223,31 @@ def compare(
     a, b = (code // len(keys), code % len(keys)) if keys else (code, code)
     given = errors.of(keys) if errors.model_id is not None and errors.says_enough else None
     size = len(keys) if given is None else given.n
-    old, new = (of_pairs(one.counts, row, size, a, b) for row, one in zip(rows, (before, after), strict=True))
-    found, was, now = intervals.changes(old, new, given, resamples, seed)
+    inverses = None if given is None else draws(given)
+    old, new = (
+        intervals.sampled(of_pairs(one.counts, row, size, a, b), inverses)
+        for row, one in zip(rows, (before, after), strict=True)
+    )
+    return TwoPeriods(np.array(keys, np.int64), a, b, old, new)
+
+
+def compare(
+    both: TwoPeriods, rows: np.ndarray | None = None, *, resamples: int = RESAMPLES, seed: int = 0
+) -> list[EdgeChange]:
+    """What changed, of pairs that were together at least once in one of two periods. rows: which; None: all."""
+    rows = both.of(None) if rows is None else rows
+    found = intervals.changes(both.old, both.new, rows, resamples, seed)
+    was, now = both.old, both.new
     few = (was.n < TOO_FEW) | (now.n < TOO_FEW) | (was.x + now.x < TOO_FEW)
     few |= (was.blocks < FEWEST_BLOCKS) | (now.blocks < FEWEST_BLOCKS)
+    few = few[rows]
     changed = ((found.low > 0) | (found.high < 0)) & ~few
     columns = zip(
-        a.tolist(), b.tolist(), found.before.tolist(), found.after.tolist(), found.difference.tolist(),
-        found.low.tolist(), found.high.tolist(), changed.tolist(), found.power.tolist(), few.tolist(),
-        *(np.rint(one).astype(int).tolist() for one in (was.x, was.n, now.x, now.n)), strict=True,
+        both.keys[both.a[rows]].tolist(), both.keys[both.b[rows]].tolist(), found.before.tolist(), found.after.tolist(),
+        found.difference.tolist(), found.low.tolist(), found.high.tolist(), changed.tolist(), found.power.tolist(),
+        few.tolist(), *(np.rint(one[rows]).astype(int).tolist() for one in (was.x, was.n, now.x, now.n)), strict=True,
     )  # fmt: skip
-    return [EdgeChange(keys[one], keys[other], *numbers) for one, other, *numbers in columns]
+    return [EdgeChange(*numbers) for numbers in columns]
 
 
 def lives(conn: sa.Connection, keys: list[int]) -> np.ndarray:

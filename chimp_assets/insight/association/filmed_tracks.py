@@ -13,15 +13,14 @@ from typing import Any
 import numpy as np
 import sqlalchemy as sa
 
+from chimp_assets.arrays import located
 from chimp_assets.database import schema as t
 from chimp_assets.database.individuals.merges import as_merged, merged_ids
 from chimp_assets.database.labels.kinds import NAMING_KINDS
+from chimp_assets.insight.association.living_names import NO_MODEL, NameColumns, name_columns
 from chimp_assets.insight.association.scope import Scope
-from chimp_assets.insight.individuals.named_tracks import named_track
-from chimp_assets.loop.pool import located
 
 UNTIMED = -(2**62)
-NO_MODEL = -1
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -92,13 +91,21 @@ class NamedTracks:
     ends: np.ndarray
 
 
-def named_tracks(conn: sa.Connection, asked: Scope, filmed: FilmedTracks) -> tuple[list[int], NamedTracks, list[int]]:
-    """Keys of individuals, ascending; their tracks in videos with a known day; keys of the heads that named some."""
-    names = _by_persons(conn) if asked.probability is None else _by_anybody(conn, asked.probability)
-    known, row = located(filmed.track, names[0])
-    since, until = (asked.since or date.min).toordinal(), (asked.until or date.max).toordinal()
-    known[known] = (since <= filmed.day[row[known]]) & (filmed.day[row[known]] <= until)
-    (_, who, model), row = names[:, known], row[known]
+def named_tracks(
+    conn: sa.Connection, asked: Scope, filmed: FilmedTracks, names: NameColumns | None = None
+) -> tuple[list[int], NamedTracks, list[int]]:
+    """Keys of individuals, ascending; their tracks in videos with a known day; keys of the heads that named some.
+
+    names: read if None."""
+    if names is not None or asked.probability is not None:
+        found = (names or name_columns(conn)).counting(asked.probability)
+    else:
+        found = _by_persons(conn)
+    known, row = located(filmed.track, found[0])
+    if asked.since is not None or asked.until is not None:
+        since, until = (asked.since or date.min).toordinal(), (asked.until or date.max).toordinal()
+        known[known] = (since <= filmed.day[row[known]]) & (filmed.day[row[known]] <= until)
+    (_, who, model), row = found[:, known], row[known]
     keys, place = np.unique(who, return_inverse=True)
     named = NamedTracks(
         place, filmed.video[row], filmed.day[row], filmed.first[row], filmed.last[row], model == NO_MODEL,
@@ -108,19 +115,8 @@ def named_tracks(conn: sa.Connection, asked: Scope, filmed: FilmedTracks) -> tup
 
 
 def _by_persons(conn: sa.Connection) -> np.ndarray:
-    """`_by_anybody` for names by persons only. Without the view it takes a third of the time."""
+    """Names by persons only, as `NameColumns.counting` has them. Without the view it takes a third of the time."""
     s = t.standing_answer.c
     rows = conn.execute(sa.select(s.track_id, s.individual_id).where(s.kind.in_(NAMING_KINDS)).order_by(s.track_id))
     track, who = np.array([tuple(row) for row in rows.all()], np.int64).reshape(-1, 2).T
     return np.stack([track, as_merged(who, merged_ids(conn)), np.full(len(who), NO_MODEL)])
-
-
-def _by_anybody(conn: sa.Connection, probability: float) -> np.ndarray:
-    """Names as i64 [3, n]: track, individual, and the head that gave the name or NO_MODEL."""
-    n = named_track.c
-    rows = conn.execute(
-        sa.select(n.track_id, n.individual_id, sa.func.coalesce(n.model_id, NO_MODEL)).where(
-            n.probability >= probability
-        )
-    )
-    return np.array([tuple(row) for row in rows.all()], np.int64).reshape(-1, 3).T

@@ -19,6 +19,7 @@ from chimp_assets.database.connection.bulk import insert_rows
 from chimp_assets.database.connection.engine import Database
 from chimp_assets.insight.association.estimates import EdgeEstimate, counted
 from chimp_assets.insight.association.filmed_tracks import filmed_tracks
+from chimp_assets.insight.association.living_names import name_columns
 from chimp_assets.insight.association.network_estimates import network_estimates
 from chimp_assets.insight.association.scope import Rule, Scope
 
@@ -45,15 +46,15 @@ def keep_edges(database: Database) -> KeptEdges:
     head, answers = None, 0
     with database.read() as conn:
         seq = int(conn.scalar(sa.select(sa.func.coalesce(sa.func.max(t.annotation.c.seq), 0))) or 0)
-        filmed = filmed_tracks(conn)
+        filmed, names = filmed_tracks(conn), name_columns(conn)
         years = sorted({date.fromordinal(int(day)).year for day in np.unique(filmed.day)})
         for rule, ours in RULES.items():
             for year in (None, *years):
                 since, until = (None, None) if year is None else (date(year, 1, 1), date(year, 12, 31))
                 scope = Scope(ours, since=since, until=until, probability=0.0)
-                made = network_estimates(conn, counted(conn, scope, filmed))
+                made = network_estimates(conn, counted(conn, scope, filmed, names))
                 kind, period = ("all", "all") if year is None else ("year", str(year))
-                found += [(rule, kind, period, edge) for edge in made.of.values()]
+                found += [(rule, kind, period, edge) for edge in made.tell().values()]
                 if made.errors.model_id is not None:
                     head, answers = made.errors.model_id, made.errors.n_answers
     with database.write() as conn:

@@ -1,25 +1,32 @@
 """Networks that were counted recently.
 
-Belongs here: how long a network and the filmed tracks behind it stay valid. Does not belong here: counting them
-(`network`, `filmed_tracks`).
+Belongs here: how long a network, and the names and filmed tracks behind it, stay valid. Does not belong here: counting
+them (`network`, `filmed_tracks`, `living_names`).
 """
 
 from __future__ import annotations
 
 import threading
-import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeVar
 
+import numpy as np
 import sqlalchemy as sa
 
-from chimp_assets.database import schema as t
 from chimp_assets.insight.association.estimates import Counted, counted
 from chimp_assets.insight.association.filmed_tracks import FilmedTracks, filmed_tracks
+from chimp_assets.insight.association.living_names import LiveNames
 from chimp_assets.insight.association.network import Network, of_counts
 from chimp_assets.insight.association.network_estimates import NetworkEstimates, network_estimates
 from chimp_assets.insight.association.periods.comparison import Comparison, comparison
 from chimp_assets.insight.association.scope import Scope
+from chimp_assets.insight.living.stamps import Stamp, stamp_of
+from chimp_assets.statistics.association.intervals import audit_draws
+from chimp_assets.statistics.association.misclassification import AuditedNames
+
+Key = TypeVar("Key")
+Made = TypeVar("Made")
 
 
 @dataclass
@@ -31,15 +38,17 @@ class _Kept:
 
 class NetworkCache:
     """Networks that were counted recently, because several pages show the same one. Counted again when anything behind
-    them has changed, or after some minutes.
+    them has changed; of the tracks and their names only what changed is read again.
     """
 
-    def __init__(self, most: int = 8, seconds: float = 300.0) -> None:
-        self._most, self._seconds = most, seconds
+    def __init__(self, most: int = 8) -> None:
+        self._most = most
         self._lock = threading.Lock()
-        self._found: dict[tuple[Any, ...], tuple[float, _Kept]] = {}
-        self._compared: dict[tuple[Any, ...], tuple[float, Comparison]] = {}
-        self._filmed: tuple[float, tuple[Any, ...], FilmedTracks | None] = (0.0, (), None)
+        self._networks: dict[tuple[Scope, Stamp], _Kept] = {}
+        self._compared: dict[tuple[Scope, Scope, int | None, Stamp], Comparison] = {}
+        self._names = LiveNames()
+        self._filmed: tuple[tuple[object, ...], FilmedTracks] | None = None
+        self._draws: tuple[tuple[int, bytes, bytes], np.ndarray] | None = None
 
     def network(self, conn: sa.Connection, asked: Scope) -> Network:
         """The same as `network`."""
@@ -49,65 +58,59 @@ class NetworkCache:
         """The same as `network_estimates`."""
         kept = self._counted(conn, asked)
         if kept.estimates is None:
-            kept.estimates = network_estimates(conn, kept.counted)
+            kept.estimates = network_estimates(conn, kept.counted, self._audit_draws)
         return kept.estimates
 
     def counted(self, conn: sa.Connection, asked: Scope) -> Counted:
         """The same as `counted`."""
         return self._counted(conn, asked).counted
 
-    def comparison(self, conn: sa.Connection, before: Scope, after: Scope) -> Comparison:
+    def comparison(self, conn: sa.Connection, before: Scope, after: Scope, who: int | None = None) -> Comparison:
         """The same as `comparison` of what was counted in both."""
-        key = (before, after, *_state(conn))
-        with self._lock:
-            at, found = self._compared.get(key, (0.0, None))
-        if found is None or time.monotonic() - at > self._seconds:
-            found = comparison(conn, self.counted(conn, before), self.counted(conn, after))
-            with self._lock:
-                self._compared.pop(key, None)
-                self._compared[key] = (time.monotonic(), found)
-                while len(self._compared) > self._most:
-                    self._compared.pop(next(iter(self._compared)))
-        return found
+        return self._kept(
+            self._compared,
+            (before, after, who, stamp_of(conn)),
+            lambda: comparison(conn, self.counted(conn, before), self.counted(conn, after), who, self._audit_draws),
+        )
 
     def _counted(self, conn: sa.Connection, asked: Scope) -> _Kept:
-        key = (asked, *_state(conn))
+        stamp = stamp_of(conn)
+
+        def count() -> _Kept:
+            counts = counted(conn, asked, self._filmed_tracks(conn, stamp), self._names.current(conn, stamp))
+            return _Kept(counts, of_counts(conn, counts))
+
+        return self._kept(self._networks, (asked, stamp), count)
+
+    def _kept(self, kept: dict[Key, Made], key: Key, make: Callable[[], Made]) -> Made:
         with self._lock:
-            at, found = self._found.get(key, (0.0, None))
-        if found is None or time.monotonic() - at > self._seconds:
-            counts = counted(conn, asked, self._filmed_tracks(conn))
-            found = _Kept(counts, of_counts(conn, counts))
+            found = kept.get(key)
+        if found is None:
+            found = make()
             with self._lock:
-                self._found.pop(key, None)
-                self._found[key] = (time.monotonic(), found)
-                while len(self._found) > self._most:
-                    self._found.pop(next(iter(self._found)))
+                kept.pop(key, None)
+                kept[key] = found
+                while len(kept) > self._most:
+                    kept.pop(next(iter(kept)))
         return found
 
-    def _filmed_tracks(self, conn: sa.Connection) -> FilmedTracks:
+    def _filmed_tracks(self, conn: sa.Connection, stamp: Stamp) -> FilmedTracks:
         """Separate from the networks: an answer does not change which tracks exist."""
-        newest = sa.select(sa.func.max(t.track.c.track_id)).scalar_subquery()
-        key = tuple(conn.execute(sa.select(newest, sa.select(sa.func.max(t.video.c.video_id)).scalar_subquery())).one())
         with self._lock:
-            read, known, filmed = self._filmed
-        if filmed is None or known != key or time.monotonic() - read > self._seconds:
-            filmed = filmed_tracks(conn)
+            known = self._filmed
+        if known is None or known[0] != stamp.filmed:
+            known = stamp.filmed, filmed_tracks(conn)
             with self._lock:
-                self._filmed = time.monotonic(), key, filmed
-        return filmed
+                self._filmed = known
+        return known[1]
 
-
-def _state(conn: sa.Connection) -> tuple[Any, ...]:
-    """Numbers that change whenever names, merges, biographies or the predictions of the champion do."""
-    m, b = t.model.c, t.bundle_score.c
-    head = sa.select(m.model_id).where(m.task == "head", m.state == "champion").scalar_subquery()
-    numbers = (t.annotation.c.seq, t.individual_merge.c.merge_id, t.biography_log.c.log_id)
-    newest = [sa.func.max(number) for number in numbers]
-    row = conn.execute(
-        sa.select(
-            *(sa.select(one).scalar_subquery() for one in newest),
-            head,
-            sa.select(sa.func.count()).select_from(t.bundle_score).where(b.model_id == head).scalar_subquery(),
-        )
-    ).one()
-    return tuple(row)
+    def _audit_draws(self, names: AuditedNames) -> np.ndarray:
+        """The same as `audit_draws`: most answers are none of the audit, and leave it as it is."""
+        key = names.n, names.true.tobytes(), names.named.tobytes()
+        with self._lock:
+            known = self._draws
+        if known is None or known[0] != key:
+            known = key, audit_draws(names)
+            with self._lock:
+                self._draws = known
+        return known[1]

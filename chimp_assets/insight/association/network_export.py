@@ -12,21 +12,22 @@ from xml.etree.ElementTree import Element, SubElement, tostring
 from chimp_assets.database.texts import visible, written_out
 from chimp_assets.insight.association.estimates import EdgeEstimate
 from chimp_assets.insight.association.network import Edge, Network
-from chimp_assets.insight.association.network_estimates import NetworkEstimates
 
+Estimated = Mapping[tuple[int, int], EdgeEstimate]
+"""Of every edge, by the keys of both."""
 EDGE_COLUMNS = (
     "a", "name_a", "b", "name_b", "x", "y_a", "y_b", "y_ab", "days", "sri", "hwi", "too_few", "verified_days",
     "corrected_sri", "low", "high", "is_real", "beta_low", "beta_high",
 )  # fmt: skip
 
 
-def edge_rows(found: Network, edges: Iterable[Edge], estimates: NetworkEstimates) -> Iterator[tuple[Any, ...]]:
+def edge_rows(found: Network, edges: Iterable[Edge], estimates: Estimated) -> Iterator[tuple[Any, ...]]:
     """One row of EDGE_COLUMNS for each edge; empty where nothing is known."""
     node = {one.key: one for one in found.nodes}
     for e in edges:
         a, b = node[e.a], node[e.b]
         numbers = (e.x, e.y_a, e.y_b, e.y_ab, e.days, round(e.sri, 6), round(e.hwi, 6), int(e.too_few), e.verified)
-        yield (a.anim_id, a.name, b.anim_id, b.name, *numbers, *_estimated(estimates.of[e.a, e.b]))
+        yield (a.anim_id, a.name, b.anim_id, b.name, *numbers, *_estimated(estimates[e.a, e.b]))
 
 
 def _estimated(of: EdgeEstimate) -> tuple[Any, ...]:
@@ -36,7 +37,7 @@ def _estimated(of: EdgeEstimate) -> tuple[Any, ...]:
     return corrected, low, high, real, round(of.beta_low, 6), round(of.beta_high, 6)
 
 
-def graphml(found: Network, edges: Iterable[Edge], about: Mapping[str, Any], estimates: NetworkEstimates) -> bytes:
+def graphml(found: Network, edges: Iterable[Edge], about: Mapping[str, Any], estimates: Estimated) -> bytes:
     """The network as GraphML for Gephi, igraph, Cytoscape and R. about: query and state, as attributes of the graph.
 
     A node is an individual, by code. Edges carry the indices, the days, the number of verified days, and what of the
@@ -51,7 +52,7 @@ def graphml(found: Network, edges: Iterable[Edge], about: Mapping[str, Any], est
     code = {n.key: n.anim_id for n in found.nodes}
     lines: list[tuple[Edge, dict[str, Any]]] = [
         (e, {"weight_sri": e.sri, "weight_hwi": e.hwi, "x": e.x, "y_a": e.y_a, "y_b": e.y_b, "y_ab": e.y_ab,
-             "too_few": e.too_few, "verified_days": e.verified, **_attributes(estimates.of[e.a, e.b])})
+             "too_few": e.too_few, "verified_days": e.verified, **_attributes(estimates[e.a, e.b])})
         for e in edges
     ]  # fmt: skip
     one_node, one_edge = nodes[0] if nodes else {}, lines[0][1] if lines else {}

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from chimp_assets.database import schema as t
 from chimp_assets.database.connection.parameters import rows_in_parts
 from chimp_assets.insight.individuals.named_tracks import named_track
-from chimp_assets.insight.similar.tracks import kept_for_measuring
+from chimp_assets.insight.measuring import kept_for_measuring
 from chimp_assets.insight.video.timeline import sureness
 
 MOST_NEIGHBOURS = 400

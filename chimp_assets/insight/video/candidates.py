@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from chimp_assets.database import schema as t
 from chimp_assets.database.labels.evidence import is_denied
-from chimp_assets.insight.similar.tracks import kept_for_measuring
+from chimp_assets.insight.measuring import kept_for_measuring
 
 MOST = 9
 """As many as there are digits."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from chimp_assets.arrays import located
 from chimp_assets.statistics.association.unit_counts import UnitCounts
 
 BLOCK_DAYS = 4
@@ -121,7 +122,7 @@ def _met(
     who, track, person = (np.where(turned, one[::-1, lives], one[:, lives]) for one in (met.who, met.track, met.person))
     twice = who[0] == who[1]
     alone = _alone(who[0], at, occasion, track, person, twice)
-    seen = np.stack([np.isin(at * n + one, member) for one in who])
+    seen = np.stack([located(member, at * n + one)[0] for one in who])
     kept = ~twice & seen.any(0)
     (a, b), seen, at, occasion = who[:, kept], seen[:, kept], at[kept], occasion[kept]
     track, person = track[:, kept], person[:, kept]
@@ -148,17 +149,23 @@ def _alone(
     who, at, occasion = who[twice], at[twice], occasion[twice]
     first, row = _groups(who, at, occasion)
     named = ~person[:, twice]
-    found = np.unique(np.stack([np.tile(row, 2)[named.ravel()], track[:, twice].ravel()[named.ravel()]]), axis=1)[0]
+    found = _once(np.tile(row, 2)[named.ravel()], track[:, twice].ravel()[named.ravel()])
     sure = np.bincount(row, (~named).any(0), len(first)) > 0
     return at[first], who[first], np.bincount(found, minlength=len(first)), sure
 
 
 def _names(row: np.ndarray, many: int, track: np.ndarray, person: np.ndarray) -> np.ndarray:
     """Tracks by the model of each group of meetings, 0 where a person named one of them."""
-    tracks = np.unique(np.stack([row[~person], track[~person]]), axis=1)[0]
-    names = np.bincount(tracks, minlength=many)
+    names = np.bincount(_once(row[~person], track[~person]), minlength=many)
     names[row[person]] = 0
     return names
+
+
+def _once(row: np.ndarray, track: np.ndarray) -> np.ndarray:
+    """The rows of every two (row, track) that differ, ascending."""
+    stride = int(track.max(initial=0)) + 1
+    code = np.sort(row * stride + track)
+    return np.asarray(code[np.diff(code, prepend=-1) > 0] // stride)
 
 
 def _groups(*columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

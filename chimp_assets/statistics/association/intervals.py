@@ -27,7 +27,8 @@ MANY = 100
 one takes a second for each draw. Where units hold many clips it is a little too wide."""
 _DRAWN = 12_000_000
 """Draws of all pairs together; of more pairs there are fewer resamples, 300 at least."""
-_POWER_DRAWS = 400
+_STEPS = 60
+"""Counts over which the power of a pair is summed; of more every second, third ... is taken."""
 _NEIGHBOURS = 1.05
 """Blocks that follow each other resemble each other at their ends: changes are told by so much wider intervals, so that
 at a correlation of 0.3 from day to day at most 5 % are false."""
@@ -39,27 +40,27 @@ _AT_A_TIME = 4_000
 class Sampled:
     """Counts with what repeated sampling would make of them. x, n: f64 [p], names as they are; value: f64 [p], the
     corrected index, not yet cut to 0 .. 1; blocks: f64 [p], effective number of blocks; by_block: corrected sums;
-    errors: f64 [draws, p], what other answers of the audit would add to the value."""
+    errors: of some pairs (rows, i64 [r]) what other answers of the audit would add to the value, f64 [draws, r]."""
 
     x: np.ndarray
     n: np.ndarray
     value: np.ndarray
     blocks: np.ndarray
     by_block: BlockSums
-    errors: np.ndarray
+    errors: Callable[[np.ndarray], np.ndarray]
 
-    def drawn(self, times: np.ndarray, pairs: slice, rng: np.random.Generator, floor: bool) -> np.ndarray:
-        """Draws of the index: f64 [resamples, pairs]. times: f32 [resamples, blocks], how often each block counts.
-
-        floor: no smaller spread than independent units have, which few units or none together may hide.
-        """
-        x, n = (one[:, pairs].astype(np.float32) for one in (self.by_block.x, self.by_block.n))
+    def drawn(self, times: np.ndarray, rows: np.ndarray, noise: np.ndarray | None) -> np.ndarray:
+        """Draws of the index of some pairs: f64 [resamples, r]. times: f32 [resamples, blocks], how often each block
+        counts; noise: f32 [resamples], normal, for a spread that is no smaller than that of independent units, which
+        few units or none together may hide; None: the spread as it is."""
+        x, n = (one[:, rows].astype(np.float32) for one in (self.by_block.x, self.by_block.n))
         drawn = _ratio(times @ x, times @ n)
-        if floor:
-            share = (np.clip(self.value[pairs], 0, 1) * self.n[pairs] + 1) / (self.n[pairs] + 2)
-            least = share * (1 - share) / (self.n[pairs] + 2)
+        if noise is not None:
+            value, units = self.value[rows], self.n[rows]
+            share = (np.clip(value, 0, 1) * units + 1) / (units + 2)
+            least = share * (1 - share) / (units + 2)
             missing = np.sqrt(np.maximum(0.0, least - drawn.var(0)))
-            drawn = drawn + rng.standard_normal(drawn.shape, dtype=np.float32) * missing.astype(np.float32)
+            drawn = drawn + noise[:, None] * missing.astype(np.float32)
         return drawn
 
 
@@ -96,56 +97,57 @@ class Changes:
     power: np.ndarray
 
 
-def sampled(counts: UnitCounts, names: AuditedNames | None, seed: int, draws: int = AUDIT_DRAWS) -> Sampled:
-    """What `estimates` and `changes` need. names: None where nothing is corrected."""
+def audit_draws(names: AuditedNames, seed: int = 0, draws: int = AUDIT_DRAWS) -> np.ndarray:
+    """Inverses of the misclassification matrix: as it is, then by draws of the answers: f64 [1 + draws, n, n].
+
+    They depend on the answers alone: who keeps them need not invert again when names change.
+    """
+    rng, strength = np.random.default_rng(seed), names.strength()
+    matrices = [names.matrix(strength), *(names.matrix(strength, names.drawn(rng)) for _ in range(draws))]
+    return np.stack([inverted(one) for one in matrices])
+
+
+def sampled(counts: UnitCounts, inverses: np.ndarray | None) -> Sampled:
+    """What `estimates` and `changes` need. inverses: of `audit_draws`; None where nothing is corrected."""
     raw = sums(counts)
     x, n = raw.x.sum(0), raw.n.sum(0)
-    by_block, errors = raw, np.zeros((1, len(n)))
-    if names is not None and not counts.by_persons:
-        rng = np.random.default_rng(seed)
-        strength = names.strength()
-        by_block = sums(counts, inverted(names.matrix(strength)))
-        value = _index(by_block)
-        drawn = [inverted(names.matrix(strength, names.drawn(rng))) for _ in range(draws)]
-        if counts.n <= MANY:
-            errors = np.stack([_index(sums(counts, one)) - value for one in drawn])
-        else:
-            linear = _linear(counts, x)
-            as_it_is = linear(inverted(names.matrix(strength)))
-            errors = np.stack([linear(one) - as_it_is for one in drawn])
+    by_block = raw
+    errors: Callable[[np.ndarray], np.ndarray] = _no_errors
+    if inverses is not None and not counts.by_persons:
+        by_block = sums(counts, inverses[0])
+        errors = _linear_errors(counts, x, inverses) if counts.n > MANY else _whole_errors(counts, by_block, inverses)
     square = (raw.n**2).sum(0)
     blocks = np.divide(n**2, square, out=np.ones_like(n), where=square > 0)
     return Sampled(x, n, _index(by_block), blocks, by_block, errors)
 
 
-def estimates(
-    counts: UnitCounts, names: AuditedNames | None, resamples: int = RESAMPLES, seed: int = 0
-) -> tuple[Estimates, Sampled]:
-    """Indices of all pairs with intervals."""
-    found = sampled(counts, names, seed)
-    low, high = _limits([found], found.value, _stretch([found]), resamples, seed)
+def estimates(found: Sampled, rows: np.ndarray | None = None, resamples: int = RESAMPLES, seed: int = 0) -> Estimates:
+    """Indices of pairs with intervals, which are the same whichever other pairs are asked for. rows: None for all."""
+    rows = np.arange(len(found.n)) if rows is None else rows
+    low, high = _limits([found], found.value, _stretch([found]), rows, resamples, seed)
     level = (1 - CONFIDENCE) / 2
     beta = scipy.special.betaincinv
-    a, b = found.x + 1, found.n - found.x + 1
+    x, n = found.x[rows], found.n[rows]
+    a, b = x + 1, n - x + 1
     return Estimates(
-        found.x, found.n, _ratio(found.x, found.n), np.clip(found.value, 0, 1), np.clip(low, 0, 1),
-        np.clip(high, 0, 1), beta(a, b, level), beta(a, b, 1 - level),
-    ), found  # fmt: skip
+        x, n, _ratio(x, n), np.clip(found.value[rows], 0, 1), np.clip(low, 0, 1), np.clip(high, 0, 1),
+        beta(a, b, level), beta(a, b, 1 - level),
+    )  # fmt: skip
 
 
 def changes(
-    before: UnitCounts, after: UnitCounts, names: AuditedNames | None, resamples: int = RESAMPLES, seed: int = 0
-) -> tuple[Changes, Sampled, Sampled]:
-    """What changed, pair by pair. before, after: of the same pairs of the same individuals, in the same order. The
-    answers of the audit are drawn once for both, since both were named by the same errors."""
-    old, new = sampled(before, names, seed), sampled(after, names, seed)
+    old: Sampled, new: Sampled, rows: np.ndarray | None = None, resamples: int = RESAMPLES, seed: int = 0
+) -> Changes:
+    """What changed, pair by pair. old, new: of the same pairs of the same individuals, in the same order, with the same
+    inverses: the answers of the audit are drawn once for both, since both were named by the same errors. rows: of which
+    pairs, None for all; what is said of one does not depend on which others are asked for."""
+    rows = np.arange(len(old.n)) if rows is None else rows
     difference = new.value - old.value
     stretch = _stretch([old, new]) * _NEIGHBOURS
-    low, high = _limits([old, new], difference, stretch, resamples, seed)
-    chance = power(np.clip(old.value, 0, 1), old.n, new.n, _design(old), stretch)
-    return (
-        Changes(np.clip(old.value, 0, 1), np.clip(new.value, 0, 1), difference, low, high, chance), old, new,
-    )  # fmt: skip
+    low, high = _limits([old, new], difference, stretch, rows, resamples, seed)
+    before, after = (np.clip(one.value[rows], 0, 1) for one in (old, new))
+    chance = power(before, old.n[rows], new.n[rows], _design(old)[rows], stretch[rows])
+    return Changes(before, after, difference[rows], low, high, chance)
 
 
 def power(
@@ -155,26 +157,58 @@ def power(
     design: np.ndarray,
     stretch: np.ndarray | float = 1.0,
     factor: float = 0.5,
-    seed: int = 0,
 ) -> np.ndarray:
-    """Chance that a tie which becomes `factor` times as strong is found changed, by drawing both periods: f64 [p].
+    """Chance that a tie which becomes `factor` times as strong is found changed, over all that may be counted: f64 [p].
 
     tie: index before; before, after: units in which at least one was seen; design: how much the variance of the index
     exceeds that of independent units (Kish 1965), so that fewer of them count; stretch: of the intervals.
     """
-    rng = np.random.default_rng(seed)
-    reach = scipy.special.ndtri(0.5 + CONFIDENCE / 2) * stretch
+    reach = np.broadcast_to(scipy.special.ndtri(0.5 + CONFIDENCE / 2) * stretch, tie.shape)
+    units = [np.maximum(1, np.rint(n / np.maximum(design, 1.0))) for n in (before, after)]
     found = np.zeros(len(tie))
-    draws = _POWER_DRAWS if len(tie) < _AT_A_TIME else _POWER_DRAWS // 4
-    many = [np.maximum(1, np.rint(n / np.maximum(design, 1.0))).astype(int) for n in (before, after)]
-    chances = np.clip(tie, 0, 1), np.clip(tie * factor, 0, 1)
-    for _ in range(draws):
-        x, y = (rng.binomial(n, p) for n, p in zip(many, chances, strict=True))
-        variance = sum(
-            (one + 1) / (n + 2) * (1 - (one + 1) / (n + 2)) / (n + 2) for one, n in zip((x, y), many, strict=True)
-        )
-        found += np.abs(x / many[0] - y / many[1]) > reach * np.sqrt(variance)
-    return np.where((tie > 0) & (before > 0) & (after > 0), found / draws, 0.0)
+    asked = np.flatnonzero((tie > 0) & (before > 0) & (after > 0))
+    for start in range(0, len(asked), _AT_A_TIME):
+        part = asked[start : start + _AT_A_TIME]
+        found[part] = _found(np.clip(tie[part], 0, 1), factor, units[0][part], units[1][part], reach[part])
+    return found
+
+
+def _found(tie: np.ndarray, factor: float, n: np.ndarray, m: np.ndarray, reach: np.ndarray) -> np.ndarray:
+    """Chance that shares x / n and y / m of binomial counts differ by more than `reach` standard errors, whose squares
+    are s (1 - s) / (n + 2) with s = (x + 1) / (n + 2). x: at most _STEPS values within six standard deviations."""
+    wide = 6 * np.sqrt(n * tie * (1 - tie)) + 1
+    first, last = np.floor(np.maximum(0, n * tie - wide)), np.ceil(np.minimum(n, n * tie + wide))
+    step = np.maximum(1, np.ceil((last - first) / _STEPS))
+    x = first[:, None] + step[:, None] * np.arange(int(((last - first) // step).max(initial=0)) + 1)
+    inside = x <= last[:, None]
+    x = np.minimum(x, n[:, None])
+    chance = _binomial(x, n[:, None], tie[:, None]) * inside
+    chance /= np.maximum(chance.sum(1, keepdims=True), 1e-300)
+    # It is found where a y^2 - b y + c > 0: outside of the roots.
+    n, m, r = n[:, None], m[:, None], reach[:, None] ** 2
+    s, k = (x + 1) / (n + 2), m + 2
+    a = 1 / m**2 + r / k**3
+    b = 2 * x / (n * m) + r * (k - 2) / k**3
+    c = (x / n) ** 2 - r * (s * (1 - s) / (n + 2) + (k - 1) / k**3)
+    root = np.sqrt(np.maximum(b**2 - 4 * a * c, 0))
+    low, high = (b - root) / (2 * a), (b + root) / (2 * a)
+    below = np.clip(np.ceil(low - 1e-9) - 1, -1, m)
+    above = np.clip(np.floor(high + 1e-9), -1, m)
+    return np.asarray(
+        (chance * (_up_to(below, m, tie[:, None] * factor) + 1 - _up_to(above, m, tie[:, None] * factor))).sum(1)
+    )
+
+
+def _binomial(x: np.ndarray, n: np.ndarray, p: np.ndarray) -> np.ndarray:
+    gammaln, xlogy, xlog1py = scipy.special.gammaln, scipy.special.xlogy, scipy.special.xlog1py
+    ways = gammaln(n + 1) - gammaln(x + 1) - gammaln(n - x + 1)
+    return np.asarray(np.exp(ways + xlogy(x, p) + xlog1py(n - x, -p)))
+
+
+def _up_to(y: np.ndarray, m: np.ndarray, p: np.ndarray) -> np.ndarray:
+    """Chance of a binomial count up to y, -1 to m."""
+    some = np.clip(y, 0, np.maximum(m - 1, 0))
+    return np.asarray(np.where(y < 0, 0.0, np.where(y >= m, 1.0, scipy.special.betaincc(some + 1, m - some, p))))
 
 
 def _design(found: Sampled) -> np.ndarray:
@@ -191,39 +225,71 @@ def _design(found: Sampled) -> np.ndarray:
 
 
 def _limits(
-    found: list[Sampled], value: np.ndarray, stretch: np.ndarray, resamples: int, seed: int
+    found: list[Sampled], value: np.ndarray, stretch: np.ndarray, rows: np.ndarray, resamples: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Limits of one index, or of the second less the first."""
+    """Limits of one index, or of the second less the first, of some pairs."""
     rng = np.random.default_rng(seed + 1)
     resamples = max(300, min(resamples, _DRAWN // max(1, len(value))))
     times = [_times(len(one.by_block.n), resamples, rng) for one in found]
+    noise = [_normal(resamples, rng) if len(found) > 1 else None for _ in found]
     signs = [1.0] if len(found) == 1 else [-1.0, 1.0]
-    of_error = np.arange(resamples) % len(found[0].errors)
-    low, high = np.zeros(len(value)), np.zeros(len(value))
+    low, high = np.zeros(len(rows)), np.zeros(len(rows))
     at = [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2]
-    for start in range(0, len(value), _AT_A_TIME):
+    for start in range(0, len(rows), _AT_A_TIME):
         part = slice(start, start + _AT_A_TIME)
-        drawn = np.zeros((resamples, len(value[part])), np.float32)
-        for one, sign, weight in zip(found, signs, times, strict=True):
-            drawn += sign * (one.drawn(weight, part, rng, len(found) > 1) + one.errors[of_error][:, part])
+        drawn = np.zeros((resamples, len(rows[part])), np.float32)
+        for one, sign, weight, z in zip(found, signs, times, noise, strict=True):
+            errors = one.errors(rows[part])
+            drawn += sign * (one.drawn(weight, rows[part], z) + errors[np.arange(resamples) % len(errors)])
         low[part], high[part] = np.quantile(drawn, at, axis=0)
+    value, stretch = value[rows], stretch[rows]
     low = np.minimum(low, value - stretch * (value - low))
     high = np.maximum(high, value + stretch * (high - value))
     return low, high
 
 
-def _linear(counts: UnitCounts, x: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    """The index by an inverse that is applied to sums of units at once: f64 [n, n] to f64 [p]."""
+def _normal(many: int, rng: np.random.Generator) -> np.ndarray:
+    """Standard normal numbers, f32: its quantiles in some order, since all pairs share them."""
+    return np.asarray(rng.permutation(scipy.special.ndtri((np.arange(many) + 0.5) / many)).astype(np.float32))
+
+
+def _no_errors(rows: np.ndarray) -> np.ndarray:
+    return np.zeros((1, len(rows)))
+
+
+def _whole_errors(counts: UnitCounts, by_block: BlockSums, inverses: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """Errors by the whole correction of each draw, reckoned when they are first asked for."""
+    made: list[np.ndarray] = []
+
+    def errors(rows: np.ndarray) -> np.ndarray:
+        if not made:
+            made.append(np.stack([_index(sums(counts, one)) for one in inverses[1:]]) - _index(by_block))
+        return np.asarray(made[0][:, rows])
+
+    return errors
+
+
+def _linear_errors(counts: UnitCounts, x: np.ndarray, inverses: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """Errors by inverses that are applied to sums of units at once."""
     met = np.zeros((counts.n, counts.n))
     met[counts.a, counts.b] = met[counts.b, counts.a] = x
     seen = np.bincount(counts.member_who, counts.weight[counts.member_unit], counts.n)
 
-    def index(inverse: np.ndarray) -> np.ndarray:
-        together = (inverse.T @ met @ inverse)[counts.a, counts.b]
-        alone = seen @ inverse
-        return _ratio(together, np.maximum(alone[counts.a] + alone[counts.b] - together, 0))
+    def errors(rows: np.ndarray) -> np.ndarray:
+        # Who is in most of these pairs goes first: of one individual's pairs one row of the product is enough.
+        one, other = counts.a[rows], counts.b[rows]
+        often = np.bincount(np.concatenate([one, other]), minlength=counts.n)
+        turned = often[other] > often[one]
+        one, other = np.where(turned, other, one), np.where(turned, one, other)
+        first, place = np.unique(one, return_inverse=True)
+        index = np.zeros((len(inverses), len(rows)))
+        for draw, inverse in enumerate(inverses):
+            together = (inverse[:, first].T @ met @ inverse)[place, other]
+            alone = seen @ inverse
+            index[draw] = _ratio(together, np.maximum(alone[one] + alone[other] - together, 0))
+        return index[1:] - index[0]
 
-    return index
+    return errors
 
 
 def _times(blocks: int, resamples: int, rng: np.random.Generator) -> np.ndarray:

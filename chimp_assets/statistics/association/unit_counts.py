@@ -16,8 +16,25 @@ from functools import cached_property
 import numpy as np
 import scipy.sparse
 
+_UNITS_AT_A_TIME = 2_000
+"""Units that are in memory as rows of all individuals, if no block has more."""
 MOST_FACTOR = 0.9
 """A factor 1 - W[name, name] is kept inside of -MOST_FACTOR, so that products of many names of one individual end."""
+
+
+@dataclass(frozen=True)
+class UnitPart:
+    """Units of some blocks, block by block. blocks: their numbers; starts: place of the first unit of each, and how
+    many there are; units: rows of units; members, met: rows of members and of pairs that met in them; at, met_at: the
+    place of their unit here."""
+
+    blocks: np.ndarray
+    starts: np.ndarray
+    units: np.ndarray
+    members: np.ndarray
+    at: np.ndarray
+    met: np.ndarray
+    met_at: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -66,22 +83,39 @@ class UnitCounts:
         return not self.member_names.any()
 
     @cached_property
-    def members_of(self) -> list[tuple[np.ndarray, np.ndarray]]:
-        """(units, members) of each block, as rows."""
-        units, members = _parts(self.block, self.blocks), _parts(self.block[self.member_unit], self.blocks)
-        return list(zip(units, members, strict=True))
+    def parts(self) -> list[UnitPart]:
+        """All units in some parts of whole blocks."""
+        order = np.argsort(self.block, kind="stable")
+        place = np.empty(len(order), np.int64)
+        place[order] = np.arange(len(order))
+        at, met_at = place[self.member_unit], place[self.met_unit]
+        members, met = np.argsort(at, kind="stable"), np.argsort(met_at, kind="stable")
+        starts = np.searchsorted(self.block[order], np.arange(self.blocks + 1))
+        found, first = [], 0
+        while first < self.blocks:
+            last = max(first + 1, int(np.searchsorted(starts, starts[first] + _UNITS_AT_A_TIME, side="right")) - 1)
+            low, high = starts[first], starts[last]
+            mine, ours = (
+                some[slice(*np.searchsorted(where[some], (low, high)))]
+                for some, where in ((members, at), (met, met_at))
+            )
+            found.append(
+                UnitPart(
+                    np.arange(first, last), starts[first : last + 1] - low, order[low:high], mine, at[mine] - low,
+                    ours, met_at[ours] - low,
+                )
+            )  # fmt: skip
+            first = last
+        return found
 
     @cached_property
     def seen_in_common_life(self) -> tuple[np.ndarray, np.ndarray]:
         """Units in which a, and in which b, was seen while both were alive, by the names as they are: f64 [p] each."""
-        n_a, n_b = np.zeros(len(self.a)), np.zeros(len(self.a))
-        for units, members in self.members_of:
-            seen = 1.0 - _not_seen(self, units, members, None)
-            alive = self.alive[self.era[units]].astype(float)
-            in_life = (seen * alive * self.weight[units, None]).T @ alive
-            n_a += in_life[self.a, self.b]
-            n_b += in_life[self.b, self.a]
-        return n_a, n_b
+        eras = len(self.alive)
+        code = self.era[self.member_unit] * self.n + self.member_who
+        seen = np.bincount(code, self.weight[self.member_unit], eras * self.n).reshape(eras, self.n)
+        in_life = seen.T @ self.alive.astype(float)
+        return in_life[self.a, self.b], in_life[self.b, self.a]
 
     def met(self) -> np.ndarray:
         """Units together, by the names as they are: f64 [p]."""
@@ -112,9 +146,11 @@ class BlockSums:
 
 def sums(counts: UnitCounts, inverse: np.ndarray | None = None) -> BlockSums:
     """Sums of each block. inverse: f64 [n, n], W; None: names as they are."""
-    n = np.stack([_seen(counts, which, inverse) for which in range(counts.blocks)]) if counts.blocks else _empty(counts)
+    if not counts.blocks:
+        return BlockSums(_empty(counts), _empty(counts))
     if inverse is None or counts.by_persons:
-        return BlockSums(_by_block(counts, counts.met_weight), n)
+        return BlockSums(_by_block(counts, counts.met_weight), _seen_as_named(counts))
+    n = np.concatenate([_seen(counts, part, inverse) for part in counts.parts])
     chance, mistaken = _met_chance(counts, inverse)
     x, total = _by_block(counts, counts.met_weight * chance), n.sum(0)
     mistaken *= 1 - _in_met_units(counts, inverse, chance)
@@ -131,38 +167,69 @@ def _by_block(counts: UnitCounts, weight: np.ndarray) -> np.ndarray:
     return np.bincount(code, weight, counts.blocks * pairs).reshape(counts.blocks, pairs)
 
 
-def _seen(counts: UnitCounts, which: int, inverse: np.ndarray | None) -> np.ndarray:
-    units, members = counts.members_of[which]
-    if not len(units):
-        return np.zeros(len(counts.a))
-    alive = counts.alive[counts.era[units]]
-    weight = counts.weight[units, None]
-    missing = _not_seen(counts, units, members, inverse) * alive
-    both = _product(alive.astype(float), weight)
-    n = (both - _product(missing, weight))[counts.a, counts.b]
-    if inverse is None:
-        return np.asarray(np.rint(n * 1e6) / 1e6)
+def _seen_as_named(counts: UnitCounts) -> np.ndarray:
+    """Units in which at least one was seen while both were alive, by block and pair: where a was, and where b was, less
+    those where both were, of which there are few: f64 [blocks, p]."""
+    n, units = counts.n, len(counts.block)
+    block, who, weight = counts.block[counts.member_unit], counts.member_who, counts.weight[counts.member_unit]
+    seen = scipy.sparse.csr_matrix((weight, (block * n + who, counts.member_unit)), (counts.blocks * n, units))
+    there = scipy.sparse.csr_matrix((np.ones(len(who)), (counts.member_unit, who)), (units, n))
+    row_of = np.full(n * n, -1)
+    row_of[counts.a * n + counts.b] = np.arange(len(counts.a))
+    # Of each block a row for each of its eras: (a was seen) x (b was alive).
+    cell, of_unit = np.unique(counts.block * len(counts.alive) + counts.era, return_inverse=True)
+    in_cell = np.bincount(of_unit[counts.member_unit] * n + who, weight, len(cell) * n).reshape(-1, n)
+    lives = counts.alive[cell % len(counts.alive)].astype(float)
+    starts = np.searchsorted(cell // len(counts.alive), np.arange(counts.blocks + 1))
+    both = seen @ there
+    edges = both.indptr[::n]
+    row = np.repeat(np.arange(counts.blocks * n) % n, np.diff(both.indptr))
+    pair = row_of[row * n + both.indices]
+    found = np.zeros((counts.blocks, len(counts.a)))
+    for which in range(counts.blocks):
+        cells, some = slice(starts[which], starts[which + 1]), slice(edges[which], edges[which + 1])
+        in_life = in_cell[cells].T @ lives[cells]
+        found[which] = in_life[counts.a, counts.b] + in_life[counts.b, counts.a]
+        at = pair[some]
+        found[which][at[at >= 0]] -= both.data[some][at >= 0]
+    return np.asarray(np.rint(found * 1e6) / 1e6)
+
+
+def _seen(counts: UnitCounts, part: UnitPart, inverse: np.ndarray) -> np.ndarray:
+    """The same with names corrected, for the blocks of a part: f64 [blocks of the part, p]."""
+    n, many, era = counts.n, len(part.blocks), counts.era[part.units]
+    weight = counts.weight[part.units]
+    missing = _not_seen(counts, part, inverse)
+    missing *= counts.alive[era]
     # Where i has one name, that name is not also j's: (1 - W[i, i] - W[i, j]) instead of the product of both factors.
-    once = (counts.member_names[members] == 1) & ~counts.member_person[members]
-    at, who = np.searchsorted(units, counts.member_unit[members][once]), counts.member_who[members][once]
-    single = scipy.sparse.csr_matrix((weight[at, 0], (who, at)), (counts.n, len(units)))
-    of_one = (single @ missing) * inverse * inverse.diagonal()[:, None]
-    return np.asarray(n + of_one[counts.a, counts.b] + of_one[counts.b, counts.a])
+    once = (counts.member_names[part.members] == 1) & ~counts.member_person[part.members]
+    at, who = part.at[once], counts.member_who[part.members][once]
+    block = np.repeat(np.arange(many), np.diff(part.starts))
+    single = scipy.sparse.csr_matrix((weight[at], (block[at] * n + who, at)), (many * n, len(part.units)))
+    of_one = (single @ missing).reshape(many, n, n) * inverse * inverse.diagonal()[:, None]
+    found = np.zeros((many, len(counts.a)))
+    for which in range(many):
+        units = slice(part.starts[which], part.starts[which + 1])
+        eras, here = np.unique(era[units], return_inverse=True)
+        lives = counts.alive[eras].astype(float)
+        both = _product(lives, np.bincount(here, weight[units], len(eras))[:, None])
+        square = both - _product(missing[units], weight[units, None]) + of_one[which]
+        square += of_one[which].T
+        found[which] = square[counts.a, counts.b]
+    return found
 
 
-def _not_seen(counts: UnitCounts, units: np.ndarray, members: np.ndarray, inverse: np.ndarray | None) -> np.ndarray:
-    """Whether nobody of each unit is i, in expectation: f64 [units, n]."""
-    at, who = np.searchsorted(units, counts.member_unit[members]), counts.member_who[members]
-    if inverse is None:
-        missing = np.ones((len(units), counts.n))
-        missing[at, who] = 0.0
-        return missing
+def _not_seen(counts: UnitCounts, part: UnitPart, inverse: np.ndarray) -> np.ndarray:
+    """Whether nobody of each unit is i, in expectation: f64 [units of the part, n]."""
+    at, who = part.at, counts.member_who[part.members]
     others = np.log1p(-np.minimum(inverse, 0.5))
     np.fill_diagonal(others, 0.0)
-    names = scipy.sparse.csr_matrix((counts.member_names[members].astype(float), (at, who)), (len(units), counts.n))
-    missing = np.exp(np.clip(names @ others, -2.0, 2.0))
-    own = np.clip(1 - inverse.diagonal(), -MOST_FACTOR, 1.0)[who] ** counts.member_names[members]
-    missing[at, who] *= np.where(counts.member_person[members], 0.0, own)
+    names = counts.member_names[part.members].astype(float)
+    missing = np.exp(
+        np.clip(scipy.sparse.csr_matrix((names, (at, who)), (len(part.units), counts.n)) @ others, -2.0, 2.0)
+    )
+    own = np.clip(1 - inverse.diagonal(), -MOST_FACTOR, 1.0)[who] ** counts.member_names[part.members]
+    missing[at, who] *= np.where(counts.member_person[part.members], 0.0, own)
     return np.asarray(missing)
 
 
@@ -242,32 +309,31 @@ def _in_met_units(counts: UnitCounts, inverse: np.ndarray, chance: np.ndarray) -
         return np.zeros(p)
     others = inverse - np.diag(inverse.diagonal())
     taken = np.stack([np.bincount(counts.at, np.maximum(names, 1), len(counts.met_pair)) for names in counts.at_names])
-    inside, everywhere = np.zeros(p), np.zeros(p)
-    for (units, members), rows in zip(counts.members_of, _parts(counts.met_block, counts.blocks), strict=True):
-        at, who = np.searchsorted(units, counts.member_unit[members]), counts.member_who[members]
-        shape, weight = (len(units), counts.n), counts.weight[units]
-        names = scipy.sparse.csr_matrix((counts.member_names[members].astype(float), (at, who)), shape)
-        here = np.zeros(shape)
-        here[at, who] = np.maximum(counts.member_names[members], 1)
-        stand_for = names @ others
-        total = (here * weight[:, None]).T @ stand_for
-        everywhere += total[counts.a, counts.b] + total[counts.b, counts.a]
-        unit, pair = np.searchsorted(units, counts.met_unit[rows]), counts.met_pair[rows]
-        a, b, times = counts.a[pair], counts.b[pair], counts.met_weight[rows]
+    inside, everywhere, size = np.zeros(p), np.zeros(p), np.zeros(p)
+    for part in counts.parts:
+        at, who = part.at, counts.member_who[part.members]
+        shape, weight = (len(part.units), counts.n), counts.weight[part.units]
+        names = counts.member_names[part.members].astype(float)
+        stand_for = scipy.sparse.csr_matrix((names, (at, who)), shape) @ others
+        present = scipy.sparse.csr_matrix((np.maximum(names, 1), (at, who)), shape)
+        here = present.toarray()
+        total = present.multiply(weight[:, None]).T @ stand_for
+        whole = total[counts.a, counts.b] + total[counts.b, counts.a]
+        everywhere += whole
+        size += np.abs(whole)
+        rows, unit = part.met, part.met_at
+        pair, times = counts.met_pair[rows], counts.met_weight[rows]
+        a, b = counts.a[pair], counts.b[pair]
         beside = stand_for[unit, b], stand_for[unit, a]
         left = [np.maximum(here[unit, one] - taken[side, rows], 0) for side, one in enumerate((a, b))]
         inside += np.bincount(pair, times * chance[rows] * (left[0] * beside[0] + left[1] * beside[1]), p)
         everywhere -= np.bincount(pair, times * (taken[0, rows] * beside[0] + taken[1, rows] * beside[1]), p)
-    return np.asarray(np.clip(np.divide(inside, everywhere, out=np.zeros(p), where=everywhere < -1e-12), 0, 1))
+    there = everywhere < -1e-9 * size - 1e-12  # of what rounding leaves of nothing, no share is taken
+    return np.asarray(np.clip(np.divide(inside, everywhere, out=np.zeros(p), where=there), 0, 1))
 
 
 def _product(columns: np.ndarray, weight: np.ndarray) -> np.ndarray:
     return np.asarray((columns * weight).T @ columns)
-
-
-def _parts(which: np.ndarray, many: int) -> list[np.ndarray]:
-    order = np.argsort(which, kind="stable")
-    return np.split(order, np.cumsum(np.bincount(which, minlength=many))[:-1]) if many else []
 
 
 def _empty(counts: UnitCounts) -> np.ndarray:

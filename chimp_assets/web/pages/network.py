@@ -152,6 +152,7 @@ def drawing(request: Request, asked: Asked) -> Response:
             usual,
         )
     shown = found.edges[:DRAWN]
+    found.estimates.tell((edge.a, edge.b) for edge in shown)
     paired = {key for edge in shown for key in (edge.a, edge.b)}
     values = [getattr(edge, asked.index) for edge in shown]
     least = asked.least
@@ -177,11 +178,12 @@ def matrix(request: Request, asked: Asked) -> Response:
         found = _find(request, conn, asked)
     seen_most = sorted(found.nodes.values(), key=lambda node: (-node.days, node.anim_id))[:MATRIX]
     rows = sorted(seen_most, key=lambda node: (node.community or "", node.label))
-    least = asked.least or 0.0
+    least, there = asked.least or 0.0, {node.key for node in rows}
     cells = {}
     for edge in found.edges:
-        if getattr(edge, asked.index) >= least:
+        if edge.a in there and edge.b in there and getattr(edge, asked.index) >= least:
             cells[edge.a, edge.b] = cells[edge.b, edge.a] = edge
+    found.estimates.tell({(edge.a, edge.b) for edge in cells.values()})
     return _page(request, "association/matrix.html", "matrix", asked, found, rows=rows, cells=cells, most=MATRIX)
 
 
@@ -192,6 +194,7 @@ def table(request: Request, asked: Asked, after: Annotated[int, Query(ge=0, le=1
         found = _find(request, conn, asked)
     edges = strongest(found.edges, asked.index, asked.least or 0.0)
     part = edges[after : after + PAGE]
+    found.estimates.tell((edge.a, edge.b) for edge in part)
     rows = [(edge, index_of_counts(edge.a, edge.b, edge.x, edge.y_a, edge.y_b, edge.y_ab)) for edge in part]
     more = after + PAGE if after + PAGE < len(edges) else None
     return _page(
@@ -208,7 +211,8 @@ def as_csv(request: Request, asked: Asked) -> Response:
 
     def rows() -> Iterator[Sequence[Any]]:
         about = tuple(_about(asked, found).values())
-        for row in edge_rows(found.network, edges, found.estimates):
+        estimated = found.estimates.tell((edge.a, edge.b) for edge in edges)
+        for row in edge_rows(found.network, edges, estimated):
             yield (*about, *row)
 
     return csv_download("together_network", (*_ASKED_COLUMNS, *EDGE_COLUMNS), rows())
@@ -224,7 +228,8 @@ def as_graphml(request: Request, asked: Asked) -> Response:
     about = {key: "" if value is None else str(value) for key, value in _about(asked, found).items()}
     least = {"least": asked.least or 0.0, "index": asked.index, "with_too_few": asked.few}
     headers = {"Content-Disposition": f'attachment; filename="{safe_name("together_network")}.graphml"'}
-    body = graphml(some, edges, {**about, **least}, found.estimates)
+    estimated = found.estimates.tell((edge.a, edge.b) for edge in edges)
+    body = graphml(some, edges, {**about, **least}, estimated)
     return Response(body, media_type="application/graphml+xml", headers={**headers, "Cache-Control": "no-store"})
 
 

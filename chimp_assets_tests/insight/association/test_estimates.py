@@ -8,7 +8,7 @@ from datetime import date
 import pytest
 
 from chimp_assets.insight.association.errors import name_errors
-from chimp_assets.insight.association.estimates import compare, counted, estimate
+from chimp_assets.insight.association.estimates import compare, counted, estimate, sampled_pairs, two_periods
 from chimp_assets.insight.association.network import network
 from chimp_assets.insight.association.scope import Scope
 from chimp_assets.insight.association.units import SamplingUnit, UnitError
@@ -31,7 +31,7 @@ def test_estimates_count_what_the_network_counts(study):
             scope = Scope("frame", probability=0.0, unit=SamplingUnit.of(words))
             found = counted(conn, scope)
             edges = {(e.a, e.b): (e.x, e.days, e.verified) for e in network(conn, scope).edges}
-            made = estimate(found, name_errors(conn, None), resamples=50)
+            made = estimate(sampled_pairs(found, name_errors(conn, None)), resamples=50)
             assert {(e.a, e.b): (e.x, e.n, e.verified) for e in made} == edges
             assert edges or words == "minutes:10"
 
@@ -39,7 +39,7 @@ def test_estimates_count_what_the_network_counts(study):
 def test_names_by_persons_are_not_corrected(study):
     """A sure name is taken for an unsure one."""
     with study.read() as conn:
-        made = estimate(counted(conn, Scope("clip")), name_errors(conn, None), resamples=100)
+        made = estimate(sampled_pairs(counted(conn, Scope("clip")), name_errors(conn, None)), resamples=100)
     assert made
     assert all(e.corrected == pytest.approx(e.sri, abs=1e-9) and e.low <= e.sri <= e.high for e in made)
     assert all(e.beta_low < e.sri < e.beta_high or e.sri in (0, 1) for e in made)
@@ -50,7 +50,7 @@ def test_without_an_audit_names_by_the_model_have_no_corrected_index(study):
     with study.read() as conn:
         found = counted(conn, Scope("clip", probability=0.0))
         assert found.heads
-        made = estimate(found, name_errors(conn, found.heads[0]), resamples=50)
+        made = estimate(sampled_pairs(found, name_errors(conn, found.heads[0])), resamples=50)
     assert {(e.corrected, e.low, e.is_real) for e in made} == {(None, None, None)}
 
 
@@ -59,9 +59,9 @@ def test_a_period_compared_with_itself_has_not_changed(study):
     with study.read() as conn:
         found = counted(conn, Scope("clip"))
         none = name_errors(conn, None)
-        made = compare(found, found, none, resamples=100)
+        made = compare(two_periods(found, found, none), resamples=100)
         late = counted(conn, replace(found.scope, since=date(2100, 1, 1)))
-        nothing = compare(found, late, none, resamples=100)
+        nothing = compare(two_periods(found, late, none), resamples=100)
     assert made
     assert all(e.difference == 0 and not e.changed for e in made)
     assert all(e.n_after == 0 and e.too_few and not e.changed for e in nothing)

@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks.association.__main__ import N, found_changes
 from benchmarks.association.worlds import clips, confusion, counts, named
-from chimp_assets.statistics.association.intervals import estimates, power
+from chimp_assets.statistics.association.intervals import audit_draws, estimates, power, sampled
 from chimp_assets.statistics.association.misclassification import FEWEST_ANSWERS, AuditedNames, inverted
 from chimp_assets.statistics.association.unit_counts import sums
 
@@ -39,7 +39,7 @@ def test_true_names_are_left_as_they_are():
     plain, same = sums(found), sums(found, np.eye(N))
     assert np.allclose(plain.x, same.x, atol=1e-9)
     assert np.allclose(plain.n, same.n, atol=1e-9)
-    made, _ = estimates(found, None, 100)
+    made = estimates(sampled(found, None), None, 100)
     assert np.allclose(made.value, made.sri, atol=1e-9)
     assert ((made.low <= made.sri) & (made.sri <= made.high)).all()
 
@@ -53,7 +53,8 @@ def test_intervals_hold_the_errors_of_the_audit():
     widths = []
     for answers in (40, 4000):
         asked = who[rng.integers(len(who), size=answers)]
-        made, _ = estimates(found, AuditedNames(N, asked, named(rng, asked, matrix)), 200)
+        draws = audit_draws(AuditedNames(N, asked, named(rng, asked, matrix)))
+        made = estimates(sampled(found, draws), None, 200)
         widths.append((made.high - made.low)[found.met() > 5].mean())
     assert widths[0] > 1.1 * widths[1]
 

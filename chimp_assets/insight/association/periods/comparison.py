@@ -14,10 +14,19 @@ import numpy as np
 import sqlalchemy as sa
 
 from chimp_assets.insight.association.errors import NameErrors, name_errors
-from chimp_assets.insight.association.estimates import Counted, EdgeChange, Effort, compare
+from chimp_assets.insight.association.estimates import (
+    AuditDraws,
+    Counted,
+    EdgeChange,
+    Effort,
+    TwoPeriods,
+    compare,
+    two_periods,
+)
 from chimp_assets.insight.association.network import Network, Node
 from chimp_assets.insight.association.periods.presets import Periods
 from chimp_assets.insight.association.scope import Scope
+from chimp_assets.statistics.association.intervals import audit_draws
 
 COLUMNS = (
     "a", "name_a", "b", "name_b", "x_before", "n_before", "index_before", "x_after", "n_after", "index_after",
@@ -27,10 +36,12 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two periods compared. changes: every pair that was together in one of them, what changed first, then by size of
-    the difference; effort_before, effort_after: what was filmed; errors: what names were corrected by."""
+    """Two periods compared. changes: pairs that were together in one of them, those of one individual where it was
+    asked for, what changed first, then by size of the difference; both: the indices of every pair; effort_before,
+    effort_after: what was filmed; errors: what names were corrected by."""
 
     changes: list[EdgeChange]
+    both: TwoPeriods
     errors: NameErrors
     effort_before: Effort
     effort_after: Effort
@@ -61,13 +72,17 @@ def scopes(periods: Periods, scope: Scope) -> tuple[Scope, Scope]:
     )
 
 
-def comparison(conn: sa.Connection, before: Counted, after: Counted) -> Comparison:
-    """Every pair of two counted periods."""
+def comparison(
+    conn: sa.Connection, before: Counted, after: Counted, who: int | None = None, draws: AuditDraws = audit_draws
+) -> Comparison:
+    """Pairs of two counted periods: of one individual, or every one. What is said of a pair is the same in both. draws:
+    makes or remembers inverses of errors."""
     heads = after.heads or before.heads
     errors = name_errors(conn, heads[-1] if heads else None, before.scope.probability or 0.0)
-    found = compare(before, after, errors)
+    both = two_periods(before, after, errors, draws)
+    found = compare(both, both.of(who))
     found.sort(key=lambda one: (not one.changed, one.too_few, -abs(one.difference), one.a, one.b))
-    return Comparison(found, errors, before.effort, after.effort)
+    return Comparison(found, both, errors, before.effort, after.effort)
 
 
 def company(found: Comparison, who: int | None, infant: int | None = None) -> Company:

@@ -1,6 +1,7 @@
-"""One video as JSON: who is in it when, boxes, who a track may show, the videos beside it.
+"""One video as JSON: who is in it when, boxes, the videos beside it.
 
-Belongs here: handlers. Does not belong here: reading (`insight.video`), pictures (`api.media`, `api.boxes`).
+Belongs here: handlers. Does not belong here: reading (`insight.video`), who a track may show (`candidates`), pictures
+(`api.media`, `api.boxes`).
 """
 
 from __future__ import annotations
@@ -13,8 +14,7 @@ from starlette.requests import Request
 
 from chimp_assets.database.labels.promises.threshold import name_threshold
 from chimp_assets.insight.video.beside import CameraDay, neighbours
-from chimp_assets.insight.video.candidates import candidates
-from chimp_assets.insight.video.timeline import MOST_SECONDS, Timeline, boxes, timeline, video_of
+from chimp_assets.insight.video.timeline import MOST_SECONDS, Timeline, boxes, timeline
 from chimp_assets.web.auth.roles import require
 from chimp_assets.web.errors import WebError
 from chimp_assets.web.fields import Key
@@ -73,23 +73,6 @@ def of_moment(
                 f"Ask for at most {MOST_SECONDS:g} seconds.",
             ) from None  # fmt: skip
     return {"boxes": found}
-
-
-@router.get("/{video_id}/tracks/{track_id}/candidates", dependencies=[Depends(require("identifier"))])
-def of_track(request: Request, video_id: Key, track_id: Key) -> Any:
-    """Who a track of the video may show, as the model says; nobody for tracks that measure it."""
-    settings = request.app.state.settings
-    with request.app.state.db.read() as conn:
-        found = candidates(conn, track_id, settings.seed, settings.acquisition.audit_reserve)
-        if found is None or video_of(conn, track_id) != video_id:
-            raise WebError(
-                404, "no_track", f"There is no track {track_id} in video {video_id}.",
-                "It may have been split or merged: load the page again.",
-            )  # fmt: skip
-    return {
-        "track_id": found.track_id, "model_id": found.model_id, "measures": found.measures,
-        "candidates": [vars(one) for one in found.found],
-    }  # fmt: skip
 
 
 @router.get("/{video_id}/neighbours")

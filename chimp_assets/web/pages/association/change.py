@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 
+import numpy as np
 import sqlalchemy as sa
 from fastapi import APIRouter, Depends, Query
 from starlette.requests import Request
@@ -152,7 +153,7 @@ def _find(request: Request, conn: sa.Connection, asked: ChangeAddress) -> _Found
     scope = Scope(asked.rule, asked.minutes, None, None, asked.p if asked.names == "model" else None)
     before, after = scopes(periods, scope)
     networks = request.app.state.networks
-    compared = networks.comparison(conn, before, after)
+    compared = networks.comparison(conn, before, after, who)
     nodes = nodes_of(networks.network(conn, before), networks.network(conn, after))
     infant = periods.about if periods.what == "birth" else None
     return _Found(periods, compared, nodes, who, infant, _label(conn, who), _label(conn, infant))
@@ -197,15 +198,19 @@ def _drawings(request: Request, conn: sa.Connection, asked: ChangeAddress, found
     networks, layouts = request.app.state.networks, request.app.state.layouts
     scope = Scope(asked.rule, asked.minutes, None, None, asked.p if asked.names == "model" else None)
     both = [networks.network(conn, one) for one in scopes(found.periods, scope)]
-    shown = {one.a for one in found.compared.changes} | {one.b for one in found.compared.changes}
+    pairs = found.compared.both
+    shown = set(pairs.keys[np.unique(np.concatenate([pairs.a, pairs.b]))].tolist())
     at: dict[int, tuple[float, float]] = {}
     for one in both:
         at |= layouts.places(one, lambda: networks.network(conn, scope), f"{asked.rule}-{asked.names}")
     drawings = []
-    for side, one in zip(("before", "after"), both, strict=True):
-        value = {(c.a, c.b): (c.before if side == "before" else c.after) for c in found.compared.changes}
-        strong = sorted((pair for pair in value if value[pair] > 0), key=lambda pair: (-value[pair], pair))
-        lines = [(a, b, value[a, b]) for a, b in strong[: A_NODE * max(1, len(shown))]]
+    for side, one, values in zip(("before", "after"), both, (pairs.old.value, pairs.new.value), strict=True):
+        value = np.clip(values, 0, 1)
+        strong = np.lexsort((pairs.b, pairs.a, -value))[: A_NODE * max(1, len(shown))]
+        strong = strong[value[strong] > 0]
+        lines = list(
+            zip(*(pairs.keys[end[strong]].tolist() for end in (pairs.a, pairs.b)), value[strong].tolist(), strict=True)
+        )
         days = {node.key: node.days for node in one.nodes}
         drawn = graph(
             {key: at[key] for key in shown if key in at}, {key: days.get(key, 0) for key in shown if key in at}, lines

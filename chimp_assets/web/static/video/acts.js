@@ -39,7 +39,8 @@ export function makeActs(panel, { stage, lanes, player, faults, ask, done, betwe
       candidates: (candidates?.candidates ?? []).map((one) => [one.anim_id, Math.round(one.probability * 1e4) / 1e4]),
       ui: panel.dataset.version, schema: 1,
     };
-    if (!stage.shown) shown.media_missing = true;
+    if (player.playing) shown.playing = true;
+    if (!stage.seen) shown.media_missing = true;
     return shown;
   }
 

@@ -161,6 +161,10 @@ export function makeStage(section, { id, frames, ask, label, sure, chosen, moved
     get shown() {
       return shown === at;
     },
+    /** Whether any picture of this moment is: the stored one, or one of a film. */
+    get seen() {
+      return Boolean(onCanvas);
+    },
     get seconds() {
       return frames[at][1];
     },

@@ -24,6 +24,9 @@ from chimp_assets.insight.individuals import (
     sightings,
 )
 from chimp_assets.insight.labelling import progress
+from chimp_assets.insight.video.beside import neighbours
+from chimp_assets.insight.video.candidates import candidates
+from chimp_assets.insight.video.timeline import boxes, timeline
 from chimp_assets_tests.database import t_sql
 from chimp_assets_tests.database.world import event, make_world, predict, track
 
@@ -48,7 +51,7 @@ def ask_everything(db):
         profile.profile_of(conn, key)
         profile.profile_of(conn, other)
         sightings.sighting_summary(conn, key)
-        pictures.gallery(conn, key, "person", before=2**60)
+        pictures.gallery(conn, key, [track(1, 0)])
         decisions.decisions(conn, key, before=2**60)
         profile.biography_changes(conn, key)
         for rule in ("frame", "clip", "minutes"):
@@ -65,6 +68,10 @@ def ask_everything(db):
         directory.find_named(conn, "fifi")
         directory.key_of_code(conn, "FF")
         directory.names(conn)
+        assert timeline(conn, 1, 20, 0.1, 0.9) is not None
+        assert boxes(conn, 1, 0.0, 60.0)
+        assert len(neighbours(conn, 1, 20, 0.1, 0.9).videos) == 1
+        assert candidates(conn, track(2, 0), 20, 0.0) is not None
         preview = merge_preview.preview_merge(conn, key, other)
         assert (preview.verified, preview.model) == (1, 1)
         merge_preview.preview_unmerge(conn, directory.key_of_code(conn, "GM"))
