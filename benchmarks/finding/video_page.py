@@ -100,7 +100,7 @@ def _jumps(url: str, times: dict[int, list[float]], jumps: int) -> Row:
     from playwright.sync_api import sync_playwright
 
     rng = np.random.default_rng(5)
-    right, took, off, boxes, pictures = 0, [], [0], [0.0], 0
+    right, took, off, boxes, pictures, without = 0, [], [0], [0.0], 0, 0
     with (
         sync_playwright() as playwright,
         playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS) as chromium,
@@ -122,17 +122,21 @@ def _jumps(url: str, times: dict[int, list[float]], jumps: int) -> Row:
                     page.keyboard.press(" ")
                     for told, shown, left in page.evaluate(WATCH, PLAYED):
                         off.append(abs(told - shown))
-                        away = abs(left - left_of(shown)) * PLACES / 0.6
-                        boxes.append(min(away, PLACES - away) if left >= 0 else PLACES)
                         pictures += 1
+                        if left < 0:
+                            without += 1
+                            continue
+                        away = abs(left - left_of(shown)) * PLACES / 0.6
+                        boxes.append(min(away, PLACES - away))
                     page.keyboard.press(" ")
         context.close()
     asked = jumps // len(times) * len(times)
     facts = {
         "jumps right": float(right), "ms of a jump, p95": float(np.quantile(took, 0.95)),
         "pictures played": float(pictures), "number off, most": float(max(off)), "box off, most": max(boxes),
+        "without a box": float(without),
     }  # fmt: skip
-    met = right == asked and max(boxes) <= 1
+    met = right == asked and max(boxes) <= 1 and not without
     return Row(
         "V5", f"{asked} jumps to a picture, and the film from every tenth", right / asked, "right", facts, {},
         "all right, boxes at most one picture off", met, asked, 0.0, cores(),

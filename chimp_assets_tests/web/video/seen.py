@@ -18,7 +18,7 @@ _READ = """
     let shown = 0;
     for (let bit = 0; bit < BITS; bit += 1) shown |= (top[4 * (bit * side + (side >> 1)) + 1] > 128) << bit;
     let left = -1;
-    for (const share of [0.55, 0.57, 0.59, 0.61, 0.63]) { // the line may be dashed
+    for (let share = 0.54; share < 0.6; share += 0.006) { // the line may be dashed
       const row = pen.getImageData(0, Math.floor(height * share), width, 1).data;
       for (let x = width - 1; x >= 0; x -= 1) {
         const [r, g, b] = row.subarray(4 * x);

@@ -85,6 +85,7 @@ export function makeStage(section, { id, frames, ask, label, sure, chosen, moved
     at = Math.max(0, Math.min(frames.length - 1, n));
     turn += 1;
     scrub.value = frames[at][1];
+    minuteOf(frameAt(frames[at][1] + BOXES_AHEAD_S)); // those that are played next
     return turn;
   }
 
@@ -117,7 +118,6 @@ export function makeStage(section, { id, frames, ask, label, sure, chosen, moved
   /** Draws what plays elsewhere as the nth stored picture, with the boxes that are here. */
   function paint(n, image) {
     moveTo(n);
-    minuteOf(frameAt(frames[at][1] + BOXES_AHEAD_S));
     draw(image);
   }
 
