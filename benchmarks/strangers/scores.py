@@ -1,7 +1,7 @@
 """Scores of how familiar a track is, from the literature, to compare with the head's (larger: more familiar).
 
 All see what the head sees: vectors and names of the tracks that taught it. None is used by the product; what they gave
-is in docs/research/models.md. Belongs here: the scores. Does not belong here: what is measured on them (`__main__`).
+is in docs/research/strangers.md. Belongs here: the scores. Does not belong here: what is measured on them (`__main__`).
 """
 
 from __future__ import annotations
