@@ -75,9 +75,7 @@ def lotte(home: Home, browser: Callable[..., Browser]) -> Browser:
     return browser("lotte")
 
 
-@settings(
-    max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(address=addresses())
 def test_every_question_is_answered(lotte: Browser, address: str) -> None:
     """A traceback on a shared link costs a day in the field."""
