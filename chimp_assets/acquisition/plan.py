@@ -43,6 +43,7 @@ from chimp_assets.acquisition.policy import (
 )
 from chimp_assets.acquisition.pool import BoolArray, EmbeddingError, F64Array, I64Array, LinearHead, TrackPool
 from chimp_assets.acquisition.pool_pass.arithmetic import ArithmeticOf
+from chimp_assets.acquisition.pool_pass.denials import without_denied
 from chimp_assets.acquisition.pool_pass.on_cpu import OnCpu
 from chimp_assets.acquisition.pool_pass.one_pass import one_pass
 from chimp_assets.acquisition.selectors import MOST_CANDIDATES
@@ -173,23 +174,28 @@ def _open_draft(
     nearest = candidate_count(len(pool), total, policy.spread_by)
     # Enough for the caps on videos, cameras and days to have a choice.
     looked_at = min(SPARE * max(nearest, 10 * total), max(nearest, MOST_CANDIDATES))
+    # For those that give up their places because of what was denied of them.
+    spare = 0 if pool.denied is None else min(looked_at, len(np.unique(pool.denied[:, 0])))
     found = one_pass(
         pool,
         head,
         # Each lane leaves out what it may not ask.
         pool.may_name() if "frames" in training else trainable,
-        m_unsure=looked_at if "boundary" in training else 0,
+        m_unsure=looked_at + spare if "boundary" in training else 0,
         m_novel=max(NOVEL_CANDIDATES, SPARE * training["novel"]) if "novel" in training else 0,
         anchors=pool.emb[anchors].astype(np.float32),
         per_anchor=ANCHOR_NEIGHBOURS,
         arithmetic=arithmetic,
-        m_worthy=looked_at if "frames" in training else 0,
+        m_worthy=looked_at + spare if "frames" in training else 0,
         worth=policy.worth,
     )
     if found.n_bad:
         raise EmbeddingError(
             f"{found.n_bad} embeddings are not finite; the first is of track {pool.track[found.first_bad]}"
         )
+    eligible = pool.may_name() if "frames" in training else trainable
+    kept = tuple(looked_at if lane in training else 0 for lane in ("boundary", "frames"))
+    found = without_denied(found, pool, head, eligible, policy.worth, (kept[0], kept[1]))
     return Draft(pool, head, policy, trainable, found, anchors, np.empty(0, np.int64), AskedTracks(pool))
 
 

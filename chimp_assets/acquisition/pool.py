@@ -82,6 +82,8 @@ class TrackPool:
 
     opened   bool [N], the part of the reserve that the audit does not need: only the frames lane may ask it
 
+    denied   i64 [k, 2], rows and classes of the head that people said they do not show
+
     drift_reasons: of each slice that changed, what is said of its tracks, before how many were drawn.
     Raises ValueError where shapes, dtypes or the order of the keys disagree.
     """
@@ -101,6 +103,7 @@ class TrackPool:
     examined: BoolArray | None = None
     lacking: npt.NDArray[np.uint8] | None = None
     opened: BoolArray | None = None
+    denied: I64Array | None = None
 
     def __post_init__(self) -> None:
         if self.emb.ndim != 2 or self.emb.dtype != np.float16:

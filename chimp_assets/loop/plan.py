@@ -32,7 +32,7 @@ from chimp_assets.loop.minutes.forecasts import keep_forecast
 from chimp_assets.loop.minutes.is_it import IsItOffer, read_is_it, volunteer_time
 from chimp_assets.loop.minutes.names import read_archive_names
 from chimp_assets.loop.minutes.worth import PlanGround, frame_worth, read_plan_ground
-from chimp_assets.loop.pool import TrackSnapshot, pool_of, read_snapshot
+from chimp_assets.loop.pool import TrackSnapshot, denied_classes, pool_of, read_snapshot
 from chimp_assets.loop.rescore import name_asked_tracks, name_denied_tracks
 from chimp_assets.monitoring.groups.lacking import waiting_for_groups, with_groups
 from chimp_assets.vision.identity.head import load_head
@@ -125,6 +125,9 @@ def plan_queue(
     drift_share = settings.monitoring.drift_share if snapshot.drifted is not None else 0.0
     head, phase, why = _phase(store, settings, ground)
     pool = with_groups(db, settings, pool, ground.head if head is not None else None)
+    if head is not None:
+        with db.read() as conn:
+            pool = replace(pool, denied=denied_classes(conn, pool.track, head.classes, ground.minutes.same))
     # The watermark makes rounds independent of each other: with one stream of random numbers for all of them, the
     # second audit sample would lie beside the first.
     stream = [seed % (1 << 63), snapshot.watermark_seq]

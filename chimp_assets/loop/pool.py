@@ -6,7 +6,7 @@ chosen (`acquisition`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -300,3 +300,22 @@ def _compacted(emb: F16Array, keep: BoolArray) -> F16Array:
         emb[end : end + len(rows)] = rows
         end += len(rows)
     return emb[:end]
+
+
+def denied_classes(
+    conn: sa.Connection, track_id: I64Array, classes: Sequence[int], same: Mapping[int, int]
+) -> I64Array:
+    """What people said that tracks do not show, as `TrackPool.denied`: i64 [k, 2], rows of track_id and places among
+    the classes of a head. track_id: i64 [n], ascending; same: merged individuals."""
+    said = t.track_evidence.c
+    columns: dict[int, list[int]] = {}
+    for column, who in enumerate(classes):
+        columns.setdefault(same.get(who, who), []).append(column)
+    denied, of = columns_of(conn, sa.select(said.track_id, said.individual_id).where(said.state == "denied"))
+    here, row = located(track_id, denied)
+    found = [
+        (place, column)
+        for place, who in zip(row[here].tolist(), of[here].tolist(), strict=True)
+        for column in columns.get(same.get(who, who), ())
+    ]
+    return np.array(sorted(found), np.int64).reshape(-1, 2)

@@ -411,3 +411,17 @@ def test_a_lane_that_nobody_can_plan_is_named_with_its_setting(world: World) -> 
     with pytest.raises(PlanningError, match="typcal") as caught:
         plan_queue(world.db, world.home.store, settings)
     assert "cold_shares" in caught.value.remedy
+
+
+def test_a_plan_does_not_say_what_people_denied(world: World) -> None:
+    """The candidates of the page leave a denied name out, and the reason above them said it."""
+    world.add_head(accuracy=0.9)
+    settings = with_shares(world.settings, {"frames": 1.0})
+    plan_queue(world.db, world.home.store, settings, batch=10)
+    first, *_ = (row for row in world.items() if "Fifi" in row[3])
+    event = LabelEvent(str(uuid4()), "not_individual", "expert", lane="free", track_id=first[0], anim_id="FF")
+    assert record_events(world.db, [event])[0].status == "stored"
+    plan_queue(world.db, world.home.store, settings, batch=40)
+    reason = {track: reason for track, _, _, reason in world.items()}[first[0]]
+    assert "Fifi" not in reason
+    assert "Fred" in reason

@@ -18,7 +18,7 @@ from chimp_assets.acquisition.groups import spread
 from chimp_assets.acquisition.lanes.draft import MOST_CELLS, Draft, LanePicks, pool_rng
 from chimp_assets.acquisition.policy import LaneError, candidate_count
 from chimp_assets.acquisition.pool import F32Array, I64Array, LinearHead, TrackPool
-from chimp_assets.acquisition.scores import class_probabilities
+from chimp_assets.acquisition.pool_pass.denials import probabilities
 from chimp_assets.acquisition.selectors import Candidates, Choice, ClusterMargin, FarthestMargin
 from chimp_assets.settings import SpreadBy
 
@@ -39,7 +39,7 @@ def boundary(draft: Draft, count: int, rng: np.random.Generator) -> LanePicks:
     candidates = Candidates.of(kept.rows, pool.emb[kept.rows], score=score[ranked], top1=kept.top1)
     choice = _spread_of(policy.spread_by)(draft, candidates, count, rng)
     rows = kept.rows[choice.positions]
-    return LanePicks(rows, choice.propensity, _reasons(pool.emb, draft.head, rows))
+    return LanePicks(rows, choice.propensity, _reasons(pool, draft.head, rows))
 
 
 def worth(pool: TrackPool, rows: I64Array, weight: float) -> F32Array:
@@ -85,10 +85,10 @@ def _spread_of(name: SpreadBy) -> _Spread:
     return lambda draft, candidates, count, rng: selector.select(candidates, count, rng)
 
 
-def _reasons(emb: np.ndarray, head: LinearHead, rows: I64Array) -> list[str]:
+def _reasons(pool: TrackPool, head: LinearHead, rows: I64Array) -> list[str]:
     reasons = []
     for low in range(0, len(rows), 1024):
-        probability = class_probabilities(emb[rows[low : low + 1024]], head)
+        probability = probabilities(pool, head, rows[low : low + 1024])
         first_two = np.argsort(-probability, axis=1, kind="stable")[:, :2]
         for p, (a, b) in zip(probability, first_two, strict=True):
             reasons.append(

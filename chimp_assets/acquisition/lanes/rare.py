@@ -22,7 +22,7 @@ def rare(draft: Draft, count: int, rng: np.random.Generator) -> LanePicks:
     """Neighbours of the anchors with small margins and large cosines; the individuals take turns, the rarest first."""
     assert draft.head is not None  # the lane needs a head, so the pass was made
     assert draft.found is not None
-    pool, near = draft.pool, _nearest_anchors(draft.found.neighbours)
+    pool, near = draft.pool, _nearest_anchors(_not_denied(draft, draft.found.neighbours))
     margin = margins_of(pool, draft.head, near.rows)
     nothing = np.zeros(len(near.rows), np.int32)
     found = draft.choosable(ScoredRows(near.rows, margin, nothing, near.likeness))
@@ -53,6 +53,18 @@ def rare_anchors(pool: TrackPool) -> I64Array:
     named = pool.learnt_of(np.flatnonzero((n_named > 0) & (n_named < FEW_TRACKS)))
     who = pool.state[named]
     return named[np.lexsort((named, who, n_named[who]))][:MOST_ANCHORS]
+
+
+def _not_denied(draft: Draft, near: Neighbours) -> Neighbours:
+    """Without rows beside anchors of an individual that people said they do not show."""
+    denied, head = draft.pool.denied, draft.head
+    if denied is None or not len(denied) or head is None:
+        return near
+    classes = np.array(head.classes or range(head.n_classes), np.int64)
+    said = {(row, int(classes[class_no])) for row, class_no in denied.tolist()}
+    who = draft.pool.state[draft.anchors[near.anchor]]
+    kept = np.array([pair not in said for pair in zip(near.rows.tolist(), who.tolist(), strict=True)], bool)
+    return Neighbours(near.anchor[kept], near.rows[kept], near.likeness[kept])
 
 
 def _nearest_anchors(near: Neighbours) -> Neighbours:

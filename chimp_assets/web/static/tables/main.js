@@ -45,12 +45,13 @@ function show(said) {
     head.append(cell);
   }
   const body = table.createTBody();
+  const [kinds, names] = [JSON.parse(answer.dataset.wordsKinds), JSON.parse(answer.dataset.wordsJoins)];
   for (const column of said.columns) {
     const row = body.insertRow();
-    for (const word of [column.name, column.kind]) row.insertCell().textContent = word;
-    const names = row.insertCell();
-    if (said.state === "seen" && column.header) names.append(choice(column));
-    else names.textContent = column.joins ?? "";
+    for (const word of [column.name, kinds[column.kind] ?? column.kind]) row.insertCell().textContent = word;
+    const named = row.insertCell();
+    if (said.state === "seen" && column.header) named.append(choice(column));
+    else named.textContent = names[column.joins] ?? "";
   }
   for (const words of [...said.unmatched, ...said.notes]) line(words);
   if (said.state === "seen") return;
