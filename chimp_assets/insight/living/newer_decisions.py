@@ -50,8 +50,10 @@ def with_heirs(conn: sa.Connection, tracks: Iterable[int]) -> set[int]:
         found |= new
         reached: set[int] = set()
         for one, other in links:
-            reached |= {
-                row[0] for row in rows_in_parts(conn, lambda part, o=one, n=other: sa.select(n).where(o.in_(part)), new)
-            }
+            reached |= _reached(conn, one, other, new)
         new = reached - found
     return found
+
+
+def _reached(conn: sa.Connection, one: sa.Column[int], other: sa.Column[int], tracks: set[int]) -> set[int]:
+    return {row[0] for row in rows_in_parts(conn, lambda part: sa.select(other).where(one.in_(part)), tracks)}

@@ -111,7 +111,8 @@ def sampled(counts: UnitCounts, inverses: np.ndarray | None) -> Sampled:
     """What `estimates` and `changes` need. inverses: of `audit_draws`; None where nothing is corrected."""
     raw = sums(counts)
     x, n = raw.x.sum(0), raw.n.sum(0)
-    by_block, errors = raw, _no_errors
+    by_block = raw
+    errors: Callable[[np.ndarray], np.ndarray] = _no_errors
     if inverses is not None and not counts.by_persons:
         by_block = sums(counts, inverses[0])
         errors = _linear_errors(counts, x, inverses) if counts.n > MANY else _whole_errors(counts, by_block, inverses)
