@@ -1,6 +1,6 @@
 """W2: how long a person waits for each page of insight, with 100,000 tracks and a million answers (SQLite).
 
-The archive of 3 M frames with 300 individuals, half of whose tracks people have named (`support.answered`). A server
+The archive of 3 M frames with 300 individuals, half of whose tracks people have named (`answered`). A server
 in a process of its own; requests come one after the other, with other words each time, and before each an answer is
 stored, so that nothing rests on what was reckoned before. Of each page:
 
@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 import sqlalchemy as sa
 
-from benchmarks.support.answered import answered
+from benchmarks.finding.answered import answered
 from benchmarks.support.archives import folder
 from benchmarks.support.harness import Row, cores
 from benchmarks.support.web import served_by
