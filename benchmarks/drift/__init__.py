@@ -13,13 +13,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from datetime import date, timedelta
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -234,20 +234,36 @@ def nightly(tracks: int = 300_000, days: int = 1_000, cameras: int = 6) -> Row:
         find_changes(home, last)
         whole = time.process_time() - began
         new_day(home, cameras, last + timedelta(1))
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        began = time.process_time()
-        written = write_blocks(home)
-        blocks = time.process_time() - began
-        find_changes(home, last + timedelta(1))
-        cpu = time.process_time() - began
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        # In a process of its own: memory that making the archive took is none of the night's.
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+            written, blocks, cpu, began_at, most = pool.submit(_night, home.settings.home, last + timedelta(1)).result()
     return Row(
         "D1", f"nightly, {tracks:,} tracks of {cameras} cameras and {days:,} days", cpu, "s CPU",
         {"blocks, s": blocks, "rows written": written, "the whole archive at once, s": whole,
-         "peak of the process, MiB": peak, "of that before the night, MiB": before},
-        {}, f"<= {BUDGET_CPU_S:.0f} s CPU, {BUDGET_MIB:.0f} MiB", cpu <= BUDGET_CPU_S and peak <= BUDGET_MIB,
-        1, 0.0, cores(),
+         "MiB at most above those before the night": most - began_at, "of the whole process": most},
+        {}, f"<= {BUDGET_CPU_S:.0f} s CPU, {BUDGET_MIB:.0f} MiB more",
+        cpu <= BUDGET_CPU_S and most - began_at <= BUDGET_MIB, 1, 0.0, cores(),
     )  # fmt: skip
+
+
+def _night(home_path: Path, day: date) -> tuple[int, float, float, float, float]:
+    """Rows written; CPU seconds of the blocks and of all; MiB of this process at its beginning and at most."""
+    from chimp_assets.home import Home
+    from chimp_assets.monitoring.blocks import write_blocks
+    from chimp_assets.monitoring.changes import find_changes
+
+    home = Home.open(home_path)
+    began_at, began = _most_mib(), time.process_time()
+    written = write_blocks(home)
+    blocks = time.process_time() - began
+    find_changes(home, day)
+    return written, blocks, time.process_time() - began, began_at, _most_mib()
+
+
+def _most_mib() -> float:
+    """The most memory that this process held, MiB; `getrusage` would tell that of the one that started it."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM"))
 
 
 def measure() -> Iterator[Row]:

@@ -25,7 +25,8 @@ from chimp_assets import private_files
 from chimp_assets.acquisition.minutes.worth import FrameWorth
 from chimp_assets.acquisition.ridge import LiveRidge
 from chimp_assets.database import schema as t
-from chimp_assets.database.individuals.merges import last_merge
+from chimp_assets.database.connection.parameters import rows_in_parts
+from chimp_assets.database.individuals.merges import last_merge, merged_ids
 from chimp_assets.database.labels.events import last_seq
 from chimp_assets.database.labels.kinds import NAMING_KINDS
 from chimp_assets.errors import ChimpError
@@ -153,7 +154,9 @@ class Reranker:
             if len(known) < 2:
                 return 0
             here = place[known]
-            scores = now.live.fitted().scores(now.vector[here])
+            fitted = now.live.fitted()
+            scores = fitted.scores(now.vector[here])
+            scores[_denied(conn, now.track_id[here], fitted.classes)] = -np.inf
             order = np.argsort(
                 _smallest_margin(scores) if lane == "boundary" else _most_worth(scores, now, here), kind="stable"
             )
@@ -176,13 +179,41 @@ class Reranker:
         return db.transact(work)
 
 
+def _denied(conn: sa.Connection, track_id: np.ndarray, classes: np.ndarray) -> tuple[list[int], list[int]]:
+    """(rows, columns) of tracks and individuals that people said they do not show: nobody doubts those any more.
+
+    track_id: i64 [k], ascending or not; classes: i64 [C], individuals.
+    """
+    said, same = t.track_evidence.c, merged_ids(conn)
+    row_of = {track: row for row, track in enumerate(track_id.tolist())}
+    columns: dict[int, list[int]] = {}
+    for column, who in enumerate(classes.tolist()):
+        columns.setdefault(same.get(who, who), []).append(column)
+    found = rows_in_parts(
+        conn,
+        lambda part: sa.select(said.track_id, said.individual_id).where(
+            said.track_id.in_(part), said.state == "denied"
+        ),
+        row_of,
+    )
+    places = [
+        (row_of[one.track_id], column)
+        for one in found
+        for column in columns.get(same.get(one.individual_id, one.individual_id), ())
+    ]
+    return [row for row, _ in places], [column for _, column in places]
+
+
 def _smallest_margin(scores: np.ndarray) -> np.ndarray:
     two = np.partition(scores, -2, axis=1)[:, -2:]
-    margin: np.ndarray = two[:, 1] - two[:, 0]
+    # Where only one name is left there is nothing to doubt; where none is, the model says nothing.
+    margin: np.ndarray = np.where(np.isfinite(two).all(axis=1), two[:, 1] - np.nan_to_num(two[:, 0]), np.inf)
     return margin
 
 
 def _most_worth(scores: np.ndarray, now: _Round, rows: np.ndarray) -> np.ndarray:
+    """Of tracks of which every name is denied: as if none were likelier than another."""
+    scores = np.where(np.isfinite(scores).any(axis=1, keepdims=True), scores, 0.0)
     others = np.exp(SHARPNESS * (scores - scores.max(axis=1, keepdims=True))).sum(axis=1)
     return -now.worth.of(now.frames[rows], (1 / others).astype(np.float32))
 

@@ -97,6 +97,11 @@ class WebSettings(Section):
         ge=1,
         description="cache of pictures made on request, on this machine; 10,000 of the demo are 84 MB",
     )
+    films_gb: float = Field(
+        5.0,
+        gt=0,
+        description="cache of what the page of a video plays, on this machine; an hour of video is about 70 MB",
+    )
     stored_pictures_gb: float = Field(
         50.0,
         gt=0,

@@ -26,12 +26,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from chimp_assets.database.connection.engine import BusyDatabaseError, Database
 from chimp_assets.database.texts import first_unseen, visible
+from chimp_assets.database.work import marks
 from chimp_assets.errors import ChimpError, FullDiskError
 from chimp_assets.home import Home
 from chimp_assets.insight.association.layout import FOLDER as LAYOUTS
 from chimp_assets.insight.association.layout import StoredLayouts
 from chimp_assets.insight.association.network_cache import NetworkCache
-from chimp_assets.insight.search.columns import LiveColumns
+from chimp_assets.insight.search.living import LiveColumns
 from chimp_assets.insight.similar.places import Places
 from chimp_assets.vision.embedding.search_index.living import LivingIndex
 from chimp_assets.web.api import (
@@ -49,8 +50,10 @@ from chimp_assets.web.api import (
     signing,
 )
 from chimp_assets.web.api import individuals as individuals_api
+from chimp_assets.web.api.marks import confirming as marks_api
 from chimp_assets.web.api.similar import answers as similar_api
 from chimp_assets.web.api.video import facts as video_api
+from chimp_assets.web.api.video import playing as playing_api
 from chimp_assets.web.auth.devices import Devices, secret_of
 from chimp_assets.web.auth.hashing import Hashing
 from chimp_assets.web.auth.roles import Rung, everybody, may
@@ -80,6 +83,7 @@ from chimp_assets.web.pages.search import screen as search_page
 from chimp_assets.web.pages.similar import page as similar_page
 from chimp_assets.web.pages.tables import screens as tables_page
 from chimp_assets.web.pages.video import screen as video_page
+from chimp_assets.web.playing.films import Films
 from chimp_assets.web.readiness import Readiness
 from chimp_assets.web.wording import texts
 from chimp_assets.web.wording.sentences import translated
@@ -91,6 +95,8 @@ STATIC = HERE / "static"
 RETRY_AFTER_S = 2
 PICTURES = Path("cache") / "pictures"
 """In the home: pictures cut on request. May be deleted at any time."""
+FILMS = Path("cache") / "films"
+"""In the home: pieces and strips of videos. May be deleted at any time."""
 VECTORS = Path("cache") / "search"
 """In the home: vectors of tracks as they are searched. May be deleted at any time."""
 
@@ -128,8 +134,10 @@ ROUTERS: tuple[APIRouter, ...] = (
     reports_page.router,
     search_page.router,
     video_api.router,
+    playing_api.router,
     video_page.router,
     similar_api.router,
+    marks_api.router,
     similar_page.router,
     tables_page.router,
     tables_page.api,
@@ -182,8 +190,10 @@ def create_app(home: Home, options: Options | None = None) -> FastAPI:
     app.state.media = MediaWorker(home, app.state.db, app.state.metrics, enabled=options.make_media)
     cache = PictureCache(settings.home / PICTURES, settings.web.pictures_mb * 1_000_000)
     app.state.faces = Faces(home, app.state.db, cache, app.state.metrics)
+    films = PictureCache(settings.home / FILMS, int(settings.web.films_gb * 1e9), ".piece")
+    app.state.films = Films(films, app.state.metrics)
     app.state.networks = NetworkCache()
-    app.state.search_columns = LiveColumns(settings.seed, settings.acquisition.audit_reserve)
+    app.state.search_columns = LiveColumns(app.state.db.read, settings.seed, settings.acquisition.audit_reserve)
     app.state.similar = LivingIndex(app.state.db, lambda: home.store, settings.home / VECTORS)
     app.state.similar_places = Places(app.state.db.read)
     app.state.exporting = threading.Lock()
@@ -207,7 +217,11 @@ class _Compression:
         self._smaller = GZipMiddleware(app, minimum_size=1000, compresslevel=6)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        plain = scope["type"] != "http" or scope["path"].startswith(("/media/", exports_page.DOWNLOAD))
+        plain = (
+            scope["type"] != "http"
+            or scope["path"].startswith(("/media/", exports_page.DOWNLOAD))
+            or scope["path"].endswith((".mp4", ".jpg"))
+        )
         await (self._plain if plain else self._smaller)(scope, receive, send)
 
 
@@ -221,7 +235,8 @@ def version_of(folder: Path) -> str:
 
 
 def _templates(app: FastAPI) -> Jinja2Templates:
-    """Jinja with the names that every template may use: t, translated, lang, user, nonce, static, may, languages."""
+    """Jinja with the names that every template may use: t, translated, lang, user, nonce, static, may, languages;
+    most_marks, many_marks."""
 
     def given(request: Request) -> dict[str, Any]:
         lang = texts.language_of(request)
@@ -246,6 +261,7 @@ def _templates(app: FastAPI) -> Jinja2Templates:
 
     templates = Jinja2Templates(HERE / "templates", context_processors=[given])
     templates.env.finalize = _written_out
+    templates.env.globals |= {"most_marks": marks.MOST, "many_marks": marks.MANY}
     return templates
 
 

@@ -74,6 +74,7 @@ def _served(arguments: list[str] | None = None) -> tuple[int, int | None]:
     ended_by = connections.serve(app, settings, settings.host, int(given[0]) if given else settings.port, leave)
     app.state.media.end()
     app.state.faces.end()
+    app.state.films.end()
     return 0, ended_by
 
 

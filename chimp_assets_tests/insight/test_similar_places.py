@@ -5,8 +5,9 @@ import pytest
 import sqlalchemy as sa
 
 from chimp_assets.database import schema as t
+from chimp_assets.insight.search.query import parse
+from chimp_assets.insight.search.reading import read_columns, stamp_of
 from chimp_assets.insight.similar import places
-from chimp_assets.insight.similar.asked import Where
 from chimp_assets.insight.similar.places import Places
 from chimp_assets.vision.embedding.search_index.catalogue import Catalogue
 from chimp_assets.vision.embedding.search_index.scan import VectorIndex
@@ -30,17 +31,21 @@ def test_videos_that_land_later_are_known_by_camera_and_day(home, monkeypatch, f
     asked = Places(home.database.read)
     assert asked.cameras(index_of([1, 2])) == ["a/cam0", "a/cam1"]
     with home.database.write() as conn:
-        world.add_video(conn, 3, 2, 0, camera="new")
-        world.add_video(conn, 4, 2, 0, recorded_on=None, camera=None)
+        world.add_video(conn, 3, 2, 5, camera="new")
+        world.add_video(conn, 4, 2, 5, recorded_on=None, camera=None)
     later = index_of([1, 2, 3, 4])
     assert asked.cameras(later) == ["a/cam0", "a/cam1", "a/new", "a/–"]
-    assert asked.allowed(later, Where(cameras=("a/new",))).tolist() == [False] * 4 + [True] * 2 + [False] * 2
-    day = (world.START).date()
-    assert asked.allowed(later, Where(since=day, until=day)).tolist() == [True] * 2 + [False] * 6
+    with home.database.read() as conn:
+        columns = read_columns(conn, 0, 0.0, stamp_of(conn))
+    found = asked.found_by(later, columns, parse([("cam", "a/new")]))
+    assert found.tolist() == [False] * 4 + [True] * 2 + [False] * 2
+    day = world.START.date().isoformat()
+    found = asked.found_by(later, columns, parse([("since", day), ("until", day)]))
+    assert found.tolist() == [True] * 2 + [False] * 6
     groups = asked.groups(later, "day")
     assert [groups[n] == groups[n + 1] for n in range(0, 8, 2)] == [True] * 4
     assert len(set(groups.tolist())) == 4
-    assert asked.allowed(later, Where()).tolist() == [True] * 8
+    assert asked.there(later).tolist() == [True] * 8
     assert asked.groups(later, "none") is None
 
 
@@ -63,5 +68,16 @@ def test_tracks_and_videos_that_are_gone_pass_no_filter(home):
     with home.database.write() as conn:
         conn.execute(sa.update(t.track).where(t.track.c.track_id == world.track(1, 1)).values(state="replaced"))
         conn.execute(sa.update(t.video).where(t.video.c.video_id == 3).values(state="retired"))
-    allowed = Places(home.database.read).allowed(index_of([1, 2, 3]), Where())
-    assert allowed.tolist() == [True, False, True, True, False, False]
+    there = Places(home.database.read).there(index_of([1, 2, 3]))
+    assert there.tolist() == [True, False, True, True, False, False]
+
+
+def test_a_track_of_the_index_that_no_column_has_is_found_by_no_search(home):
+    """Its place would be that of another track."""
+    world.make_world(home.database, videos=2)
+    with home.database.read() as conn:
+        columns = read_columns(conn, 0, 0.0, stamp_of(conn))
+    asked, index = Places(home.database.read), index_of([1, 2, 9])
+    assert asked.found_by(index, columns, parse([])).tolist() == [True] * 4 + [False] * 2
+    # Other columns of the same tracks, as after each decision, need no new places.
+    assert asked._in_columns(index, columns.track) is asked._in_columns(index, columns.track)

@@ -13,7 +13,7 @@ from chimp_assets.database.labels.events import LabelEvent, record_events
 from chimp_assets.database.work.queue import claim
 from chimp_assets.home import Home
 from chimp_assets.loop.plan import plan_queue
-from chimp_assets.loop.rerank import Reranker, main
+from chimp_assets.loop.rerank import Reranker, _smallest_margin, main
 from chimp_assets_tests.loop.test_planning import DIMENSIONS, DOUBTS, World, with_shares
 
 
@@ -119,3 +119,29 @@ def test_without_a_plan_or_a_second_animal_it_waits(home: Home) -> None:
     world.answer("identify", world.open_to_training[0], "FF")
     assert Reranker(home).look() == 0
     assert np.isfinite([p for _, _, p, _, _ in _queue(world)]).all()
+
+
+def test_a_name_that_people_denied_is_no_doubt_of_the_ranker(world: World) -> None:
+    """It looks like one of two animals, and somebody has said which it is not: there is nothing left to ask first."""
+    ranker = Reranker(world.home)
+    ranker.look()
+    first, *others = _waiting(world)
+    event = LabelEvent(str(uuid4()), "not_individual", "expert", lane="free", track_id=first, anim_id="FF")
+    assert record_events(world.db, [event])[0].status == "stored"
+    assert ranker.look() > 0
+    assert _waiting(world) == [*others, first], "of two names one is left"
+
+
+def test_a_track_of_which_every_name_is_denied_is_placed_all_the_same(world: World) -> None:
+    """Not a number has no place in any order."""
+    ranker = Reranker(world.home)
+    ranker.look()
+    first = _waiting(world)[0]
+    for code in ("FF", "FI"):
+        event = LabelEvent(str(uuid4()), "not_individual", "expert", lane="free", track_id=first, anim_id=code)
+        assert record_events(world.db, [event])[0].status == "stored"
+    ranker.look()
+    assert _waiting(world)[-1] == first
+    scores = np.array([[-np.inf, -np.inf], [0.4, 0.1]])
+    assert np.isinf(_smallest_margin(scores)[0])
+    assert np.isfinite(_smallest_margin(scores)[1])

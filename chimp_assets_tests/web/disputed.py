@@ -18,7 +18,7 @@ from chimp_assets.database.labels.events import record_events
 from chimp_assets_tests.database.world import event, track
 
 # What each case is about.
-NAMES, FLAGGED, GOLD, PLANT, NEW, DOUBTED, ASKED = (track(n) for n in range(1, 8))
+NAMES, FLAGGED, GOLD, PLANT, NEW, ASKED, DOUBTED = (track(n) for n in range(1, 8))
 SAME, DIFFERENT = (track(9), track(9, 1)), (track(10), track(10, 1))
 
 

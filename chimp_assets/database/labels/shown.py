@@ -4,7 +4,7 @@ Belongs here: writing, marking and reading it; nobody else parses it, and nobody
 here: what a page puts in (`web.static`) and what follows from it (`insight.labelling`).
 
 It is an object, kept as the page sent it. These keys have a meaning: `mode`, how it was asked (`single`, `blind`,
-`grid`, `gallery`, `review`, `gold` ...); `input`, how it was answered (`key`, `touch` ...); `candidates`, the
+`grid`, `search`, `gallery`, `review`, `gold` ...); `input`, how it was answered (`key`, `touch` ...); `candidates`, the
 suggestions as [anim_id, probability]; `flag`, true where somebody asks a reviewer to look; `conflict`, the
 annotation_id of a newer event that the author of an edit had not seen.
 """
@@ -18,8 +18,10 @@ from typing import Any
 
 from chimp_assets.database.texts import fault_of
 
-GOLD, REVIEW, GALLERY, GRID = "gold", "review", "gallery", "grid"
+GOLD, REVIEW, GALLERY, GRID, SEARCH = "gold", "review", "gallery", "grid", "search"
 """Modes that something here depends on."""
+TOGETHER = (GRID, SEARCH)
+"""Modes in which many tracks are named at once: such a name is a share of a page, no answer to one question."""
 LENGTH = 4000
 MODE_LENGTH = 20
 _ID_LENGTH = 36

@@ -86,7 +86,7 @@ def answer_page(
     done = PageResult("stored", (), len(members) - len(taken_out), len(taken_out))
     if page.n_missed:
         return PageResult("duplicate", tuple(missed))
-    if _known(conn, [_event_id(said.answer_id, row.track_id) for row in members]):
+    if _known(conn, [event_id(said.answer_id, row.track_id) for row in members]):
         return replace(done, status="duplicate")
     if page.state == "answered":
         raise PageRefusal("this page is answered already: take that answer back first")
@@ -127,7 +127,7 @@ def take_back_page(
     if page is None:
         raise PageRefusal("this page was not given to you")
     a, back = t.annotation.c, t.annotation.alias("back")
-    ids = [_event_id(answer_id, row.track_id) for row in _members(conn, page.page_id)]
+    ids = [event_id(answer_id, row.track_id) for row in _members(conn, page.page_id)]
     undone = sa.exists().where(back.c.kind == "retract", back.c.supersedes == a.annotation_id)
     stored = conn.execute(
         sa.select(a.annotation_id, undone.label("undone")).where(a.annotation_id.in_(ids)).order_by(a.seq.desc())
@@ -182,7 +182,8 @@ def _change(conn: sa.Connection, page_id: int, **values: Any) -> None:
     conn.execute(sa.update(t.grid_page).where(_P.page_id == page_id).values(**values))
 
 
-def _event_id(answer_id: str, track_id: int) -> str:
+def event_id(answer_id: str, track_id: int) -> str:
+    """The id of the event about one track in an answer about many: the same for an answer that is sent again."""
     return str(uuid.uuid5(uuid.UUID(answer_id), str(track_id)))
 
 
@@ -202,7 +203,7 @@ def _event(page: Any, member: Any, said: PageAnswer, user: str, share: float | N
         "schema": 1,
     }
     return LabelEvent(
-        _event_id(said.answer_id, member.track_id),
+        event_id(said.answer_id, member.track_id),
         "not_individual" if member.track_id in said.marked else "identify",
         user,
         lane=t.GRID,

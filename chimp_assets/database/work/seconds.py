@@ -1,7 +1,7 @@
 """The time that people spend answering, so that it adds up whatever they answered.
 
 A page of many tracks shares its seconds among its events; where a hidden look-alike was missed it has none, and the
-page keeps them. A share of a page says nothing about what a single answer takes.
+page keeps them. So do marked tracks of a search. A share says nothing about what a single answer takes.
 
 Belongs here: which seconds count, once. Does not belong here: prices learned from them (`loop.minutes.prices`).
 """
@@ -13,12 +13,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from chimp_assets.database import schema as t
-from chimp_assets.database.labels.shown import GRID
+from chimp_assets.database.labels.shown import TOGETHER
 
 
 def is_answered_alone(a: Any) -> sa.ColumnElement[bool]:
     """Whether an event was one answer on the screen, not a share of a page. a: the columns of `annotation`."""
-    return sa.and_(a.lane != t.GRID, sa.or_(a.shown_mode.is_(None), a.shown_mode != GRID))
+    return sa.and_(a.lane != t.GRID, sa.or_(a.shown_mode.is_(None), a.shown_mode.not_in(TOGETHER)))
 
 
 def seconds_spent(conn: sa.Connection, *which: sa.ColumnElement[bool], watermark_seq: int | None = None) -> float:

@@ -17,12 +17,12 @@ def _write(request: ExportRequest, stream: BinaryIO) -> int:
 
     wanted = request.selection
     by_model = wanted.min_probability if {"source", "min_probability"} & set(wanted.keys) else None
-    if wanted.source == "model":
+    if wanted.sources and wanted.sources != ("person",):
         raise ExportError(
-            "The network counts names by people, and with them those of the model, but not these alone.",
+            "The network counts names by people, and with them those of volunteers and the model, but not these alone.",
             "Leave out source, or write source=person or source=any.",
         )
-    if wanted.source == "person":
+    if wanted.sources:
         by_model = None
     scope = Scope(since=wanted.since, until=wanted.until, probability=by_model)
     with request.read() as conn:

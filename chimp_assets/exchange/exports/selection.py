@@ -7,7 +7,7 @@ what people write (`conditions`), formats.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
@@ -16,6 +16,8 @@ from sqlalchemy.types import TypeEngine
 
 from chimp_assets.database import schema as t
 from chimp_assets.database.footage.cameras import in_words
+from chimp_assets.exchange.exports.further import NAMED as _NAMED
+from chimp_assets.exchange.exports.further import Further, either
 
 SURE = 0.9
 """Probability from which a model's name counts as a name where neither a person nor a promise says otherwise."""
@@ -24,7 +26,7 @@ STATUSES = (IDENTIFIED, "unknown", "cannot_tell", UNLABELLED, "not_animal", "bad
 """What is known of a track, as in v_track_identity."""
 ANIMALS = STATUSES[:4]
 """Tracks that show an animal in a usable box, as far as anybody knows: what is selected where nobody says otherwise."""
-SOURCES = ("person", "model")
+SOURCES = ("person", "volunteers", "model")
 LIVE = ("live",)
 
 _COLUMNS: tuple[tuple[str, TypeEngine[Any]], ...] = (
@@ -40,19 +42,18 @@ _COLUMNS: tuple[tuple[str, TypeEngine[Any]], ...] = (
 )
 _OF_A_NAME = ("individual_id", "anim_id", "source", "probability", "annotation_id", "model_id")
 _IDENTITY = sa.table("v_track_identity", *(sa.column(name, kind) for name, kind in _COLUMNS))
-_NAMED = sa.table("v_named_track", *(sa.column(name, kind) for name, kind in _COLUMNS if name != "status"))
 
 
 @dataclass(frozen=True)
 class Selection:
     """Conditions on tracks, all of which must hold; without any, every live track of an animal in the archive.
 
-    individuals: (individual_id, code) after merges; cameras: (site, camera), site None: of any site; videos: (video_id,
-    uri) of the rows that hold the frames; folders: of the archive, with everything below them; since, until: calendar
-    days where the cameras are, both included; source: who must have said what is known; statuses, states: of tracks;
-    min_probability: from which a model's name counts as one: a track whose name does not count has none, and is
-    unlabelled; promised_on: the day of the names whose promise gave min_probability; given: the conditions as people
-    wrote them.
+    individuals: (individual_id, code) after merges; cameras: (site, camera), site None: of any site, "": of none;
+    videos: (video_id, uri) of the rows that hold the frames; folders: of the archive, with everything below them;
+    since, until: calendar days where the cameras are, both included; sources: who must have said what is known;
+    statuses, states: of tracks; min_probability: from which a model's name counts as one: a track whose name does not
+    count has none, and is unlabelled; promised_on: the day of the names whose promise gave min_probability; given: the
+    conditions as people wrote them; further: those of a search.
     """
 
     individuals: tuple[tuple[int, str], ...] = ()
@@ -62,12 +63,13 @@ class Selection:
     folders: tuple[str, ...] = ()
     since: date | None = None
     until: date | None = None
-    source: str | None = None
+    sources: tuple[str, ...] = ()
     statuses: tuple[str, ...] = ANIMALS
     states: tuple[str, ...] = LIVE
     min_probability: float = SURE
     promised_on: date | None = None
     given: tuple[str, ...] = ()
+    further: Further = field(default_factory=Further)
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -77,7 +79,8 @@ class Selection:
     @property
     def is_of_videos(self) -> bool:
         """Whether every animal of the chosen videos is wanted: then a video without one says that nobody was there."""
-        return not self.individuals and self.source is None and self.statuses == ANIMALS and self.states == LIVE
+        usual = not self.individuals and not self.sources and self.statuses == ANIMALS and self.states == LIVE
+        return usual and not self.further.is_of_tracks
 
     def tracks(self, among: Sequence[int] | None = None) -> sa.Select[Any]:
         """The columns of v_track_identity of the tracks that are wanted, in no order. among: of these videos only, at
@@ -107,38 +110,37 @@ class Selection:
         if self.sites:
             found.append(v.site.in_(self.sites))
         if self.cameras:
-            found.append(
-                sa.or_(*(v.camera == c if s is None else sa.and_(v.site == s, v.camera == c) for s, c in self.cameras))
-            )
+            found.append(sa.or_(*(_is_camera(v, site, camera) for site, camera in self.cameras)))
         if self.since is not None:
             found.append(v.recorded_on >= self.since)
         if self.until is not None:
             found.append(v.recorded_on <= self.until)
-        return found
+        return found + self.further.of_videos(v, lambda ti: self._counts(ti, named=True))
 
     @property
     def words(self) -> str:
         """The selection as a sentence, for sidecars and pages."""
-        what = "Tracks" if self.states == LIVE else f"Tracks that are {_either(self.states)}"
+        what = "Tracks" if self.states == LIVE else f"Tracks that are {either(self.states)}"
         parts = []
         if self.individuals:
-            parts.append(f"of {_either([code for _, code in self.individuals])}")
+            parts.append(f"of {either([code for _, code in self.individuals])}")
         if self.cameras:
-            parts.append(f"from the camera {_either([in_words(site, camera) for site, camera in self.cameras])}")
+            parts.append(f"from the camera {either([in_words(site, camera) for site, camera in self.cameras])}")
         if self.sites:
-            parts.append(f"from the site {_either(self.sites)}")
+            parts.append(f"from the site {either(self.sites)}")
         if self.videos or self.folders:
-            parts.append(f"of {_either([*(uri for _, uri in self.videos), *(f'{one}/' for one in self.folders)])}")
+            parts.append(f"of {either([*(uri for _, uri in self.videos), *(f'{one}/' for one in self.folders)])}")
         if self.since is not None:
             parts.append(f"recorded on or after {self.since.isoformat()}")
         if self.until is not None:
             parts.append(f"recorded on or before {self.until.isoformat()}")
-        if self.source is not None:
-            parts.append(f"that a {self.source} has judged")
+        if self.sources:
+            parts.append(f"judged by {either(self.sources)}")
+        parts += self.further.words
         if self.statuses == ANIMALS and not self.individuals:
             parts.append("without those that people called no animal or a bad box")
         elif set(self.statuses) != set(STATUSES) and not self.individuals:
-            parts.append(f"whose status is {_either(self.statuses)}")
+            parts.append(f"whose status is {either(self.statuses)}")
         names = (
             "names of the model count whatever their probability"
             if self.min_probability <= 0
@@ -149,7 +151,7 @@ class Selection:
 
     def _known(self, among: Sequence[int] | None) -> sa.Select[Any]:
         """Live tracks. Of named ones alone the smaller view is asked; conditions on videos reach an index in both."""
-        named = bool(self.individuals) or self.statuses == (IDENTIFIED,)
+        named = bool(self.individuals) or self.statuses == (IDENTIFIED,) or self.further.is_of_named
         ti = _NAMED.c if named else _IDENTITY.c
         status = sa.literal(IDENTIFIED, sa.Unicode(12)) if named else ti.status
         counts = self._counts(ti, named)
@@ -166,10 +168,11 @@ class Selection:
             wanted = wanted.where(counts)
         if self.individuals:
             wanted = wanted.where(ti.individual_id.in_([key for key, _ in self.individuals]))
-            if IDENTIFIED not in self.statuses:
-                wanted = wanted.where(sa.false())
-        if self.source is not None:
-            wanted = wanted.where(ti.source == self.source)
+        if named and IDENTIFIED not in self.statuses:
+            wanted = wanted.where(sa.false())
+        wanted = wanted.where(*self.further.of_tracks(ti, counts))
+        if self.sources:
+            wanted = wanted.where(ti.source.in_(self.sources))
             if not named and counts is not None:
                 wanted = wanted.where(counts)
         if not named and set(self.statuses) != set(STATUSES):
@@ -207,8 +210,9 @@ class Selection:
             .join_from(t.track, t.video, v.video_id == k.video_id)
             .where(k.state.in_(states), v.state != "retired")
         )
-        if self.individuals or self.source is not None or UNLABELLED not in self.statuses:
+        if self.individuals or self.sources or UNLABELLED not in self.statuses or self.further.is_of_named:
             wanted = wanted.where(sa.false())
+        wanted = wanted.where(*self.further.of_nameless(k.track_id))
         return self._of_videos(wanted, k.video_id, among)
 
     def _of_videos(
@@ -228,5 +232,8 @@ def below(uri: sa.ColumnElement[str], folder: str) -> sa.ColumnElement[bool]:
     return sa.and_(uri >= f"{folder}/", uri < f"{folder}0")
 
 
-def _either(words: Sequence[str]) -> str:
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
+def _is_camera(v: Any, site: str | None, camera: str) -> sa.ColumnElement[bool]:
+    is_there = v.camera == camera if camera else v.camera.is_(None)
+    if site is None:
+        return is_there
+    return sa.and_(is_there, v.site == site if site else sa.or_(v.site.is_(None), v.site == ""))

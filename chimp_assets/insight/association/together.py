@@ -25,6 +25,7 @@ from chimp_assets.database import schema as t
 from chimp_assets.database.connection.parameters import in_parts
 from chimp_assets.insight.association.scope import Scope
 from chimp_assets.insight.individuals.named_tracks import named_track
+from chimp_assets.insight.measuring import kept_for_measuring
 
 MAX_TOGETHER = 6
 EVERYTHING = Scope()
@@ -183,6 +184,17 @@ def together(conn: sa.Connection, asked: TogetherQuery) -> TogetherResult:
         label_seq=label_seq,
         models=[(row.model_id, row.name, row.version) for row in conn.execute(named)],
     )
+
+
+def occasions_to_tell(
+    conn: sa.Connection, occasions: Sequence[Occasion], seed: int, share: float
+) -> tuple[list[Occasion], int]:
+    """The occasions that a page may show one by one, in their order, and how many it may not: those that rest on what
+    the model says of tracks that measure it (`insight.measuring`). They are counted like the others."""
+    said = sorted({track.track_id for one in occasions for track in one.tracks if not track.verified})
+    kept = kept_for_measuring(conn, said, seed, share)
+    told = [one for one in occasions if all(track.verified or track.track_id not in kept for track in one.tracks)]
+    return told, len(occasions) - len(told)
 
 
 def example_frames(conn: sa.Connection, occasions: Sequence[Occasion]) -> list[list[ExampleFrame]]:

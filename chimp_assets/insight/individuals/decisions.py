@@ -66,6 +66,23 @@ def decisions(conn: sa.Connection, key: int, before: int | None = None, limit: i
 def asked_for_review(conn: sa.Connection, track_ids: Sequence[int]) -> dict[int, tuple[str, str]]:
     """Flagged tracks on which no reviewer has decided since: (annotation_id, name of the user who flagged it)."""
     a, u = t.annotation.c, t.app_user.c
+    rows = conn.execute(
+        sa.select(a.track_id, a.annotation_id, u.name)
+        .join_from(t.annotation, t.app_user, u.user_id == a.annotator_id)
+        .where(a.track_id.in_(list(track_ids)), *_is_open_flag())
+        .order_by(a.seq)
+    )
+    return {row.track_id: (row.annotation_id, row.name) for row in rows}
+
+
+def flagged_tracks() -> sa.Select[tuple[int]]:
+    """The same tracks as a statement, a track once for each flag."""
+    return sa.select(t.annotation.c.track_id).where(t.annotation.c.track_id.is_not(None), *_is_open_flag())
+
+
+def _is_open_flag() -> list[sa.ColumnElement[bool]]:
+    """Of events: asks a reviewer to look, was not taken back, and no reviewer has decided since."""
+    a = t.annotation.c
     back, later, who = t.annotation.alias("taken_back"), t.annotation.alias("later"), t.app_user.alias("decider")
     taken_back = sa.exists().where(back.c.supersedes == a.annotation_id, back.c.kind == "retract")
     decided = (
@@ -73,10 +90,4 @@ def asked_for_review(conn: sa.Connection, track_ids: Sequence[int]) -> dict[int,
         .where(later.c.track_id == a.track_id, later.c.seq > a.seq, later.c.kind.in_(ANSWER_KINDS))
         .where(who.c.user_id == later.c.annotator_id, who.c.role.in_(t.CORRECTING_ROLES))
     )
-    rows = conn.execute(
-        sa.select(a.track_id, a.annotation_id, u.name)
-        .join_from(t.annotation, t.app_user, u.user_id == a.annotator_id)
-        .where(a.track_id.in_(list(track_ids)), a.shown_flag == sa.true(), ~taken_back, ~decided)
-        .order_by(a.seq)
-    )
-    return {row.track_id: (row.annotation_id, row.name) for row in rows}
+    return [a.shown_flag == sa.true(), ~taken_back, ~decided]

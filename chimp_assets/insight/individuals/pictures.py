@@ -6,14 +6,18 @@ references (`database.labels.references`).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+import numpy as np
 import sqlalchemy as sa
 
 from chimp_assets.database import schema as t
 from chimp_assets.database.labels.references import best_named
 from chimp_assets.insight.individuals.named_tracks import named_track
+from chimp_assets.insight.search.columns import SearchColumns
+from chimp_assets.insight.search.query import SearchQuery
 
 PAGE = 24
 """Pictures that a page brings; the next ones follow when they are scrolled to."""
@@ -43,31 +47,34 @@ class ReferencePhoto:
     by: str | None
 
 
-def gallery(
-    conn: sa.Connection, key: int, source: str | None = None, before: int | None = None, limit: int = PAGE
-) -> list[TrackPicture]:
-    """The best crop of each track of an individual, newest track first. before: only older tracks; source: person,
-    volunteers or model."""
+def gallery_tracks(columns: SearchColumns, code: str, source: str | None = None) -> np.ndarray:
+    """The tracks of an individual whose pictures may be shown under its name, newest first: i64 [n].
+
+    Tracks that measure the model are among them only where a person named them. source: person, volunteers or model.
+    """
+    asked = SearchQuery(who=(code,), sources=() if source is None else (source,))
+    return columns.track[columns.matching(asked)][::-1]
+
+
+def gallery(conn: sa.Connection, key: int, track_ids: Sequence[int]) -> list[TrackPicture]:
+    """The best crop of each of these tracks of an individual, at most a few hundred, in their order."""
     n, v, m, r = named_track.c, t.video.c, t.item_media.c, t.reference_photo.c
-    asked = (
+    rows = conn.execute(
         sa.select(
             n.track_id, n.source, n.probability, m.content_hash, v.recorded_at, v.camera, r.track_id.label("reference")
         )
         .join_from(named_track, t.video, v.video_id == n.video_id)
         .outerjoin(t.item_media, sa.and_(m.track_id == n.track_id, m.kind == "crop", m.place == 0))
         .outerjoin(t.reference_photo, sa.and_(r.individual_id == key, r.track_id == n.track_id))
-        .where(n.individual_id == key)
+        .where(n.individual_id == key, n.track_id.in_(list(track_ids)))
     )
-    if source is not None:
-        asked = asked.where(n.source == source)
-    if before is not None:
-        asked = asked.where(n.track_id < before)
+    found = {row.track_id: row for row in rows}
     return [
         TrackPicture(
             row.track_id, row.content_hash, row.source, row.probability, row.recorded_at, row.camera,
             row.reference is not None,
         )
-        for row in conn.execute(asked.order_by(n.track_id.desc()).limit(limit))
+        for row in (found[one] for one in track_ids if one in found)
     ]  # fmt: skip
 
 

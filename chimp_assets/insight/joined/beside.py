@@ -1,6 +1,7 @@
 """Sightings beside the rows of an imported table: who was seen at that place and day, who around an event of a life.
 
-Belongs here: the two joins, and what a table needs for each. Does not belong here: tables (`database.joined`), pages.
+Belongs here: the two joins, what a table needs for each, and the rows about one individual. Does not belong here:
+tables (`database.joined`), pages.
 
 Sightings are those of v_sighting with a name that counts (`counts` = 1: of people, or above the promised threshold).
 """
@@ -14,7 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from chimp_assets.database.joined.columns import ROW
-from chimp_assets.database.joined.tables import ImportedColumn, ImportedTable, JoinedTableError
+from chimp_assets.database.joined.tables import ImportedColumn, ImportedTable, JoinedTableError, imported_tables
 from chimp_assets.database.schema import individual
 
 DAYS = 30
@@ -144,6 +145,29 @@ def rows_about(conn: sa.Connection, table: ImportedTable, individual_id: int, li
     return list(
         conn.execute(sa.select(made).where(made.c[f"{who.name}_id"].in_(same)).order_by(made.c[ROW]).limit(limit)).all()
     )
+
+
+@dataclass(frozen=True)
+class RowsAbout:
+    """What an imported table says of one individual: the columns of its file, the first rows by them, and whether there
+    are more."""
+
+    table: ImportedTable
+    header: tuple[str, ...]
+    rows: list[tuple[Any, ...]]
+    more: bool
+
+
+def said_of(conn: sa.Connection, individual_id: int, limit: int = 20) -> list[RowsAbout]:
+    """Every imported table with rows about an individual, by name; at most `limit` rows of each."""
+    found = []
+    for table in imported_tables(conn):
+        rows = rows_about(conn, table, individual_id, limit + 1)
+        if rows:
+            own = [(column.header, column.name) for column in table.columns if column.header]
+            cells = [tuple(row._mapping[name] for _, name in own) for row in rows[:limit]]
+            found.append(RowsAbout(table, tuple(header for header, _ in own), cells, len(rows) > limit))
+    return found
 
 
 def _values(table: ImportedTable, made: sa.Table) -> list[sa.Column[Any]]:

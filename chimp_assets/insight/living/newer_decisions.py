@@ -6,7 +6,9 @@ has to be read again (`stamps`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from functools import partial
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -50,10 +52,10 @@ def with_heirs(conn: sa.Connection, tracks: Iterable[int]) -> set[int]:
         found |= new
         reached: set[int] = set()
         for one, other in links:
-            reached |= _reached(conn, one, other, new)
+            reached |= {row[0] for row in rows_in_parts(conn, partial(_linked, one, other), new)}
         new = reached - found
     return found
 
 
-def _reached(conn: sa.Connection, one: sa.Column[int], other: sa.Column[int], tracks: set[int]) -> set[int]:
-    return {row[0] for row in rows_in_parts(conn, lambda part: sa.select(other).where(one.in_(part)), tracks)}
+def _linked(one: sa.Column[Any], other: sa.Column[Any], part: Sequence[Any]) -> sa.Select[Any]:
+    return sa.select(other).where(one.in_(part))

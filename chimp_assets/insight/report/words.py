@@ -10,6 +10,7 @@ import tomllib
 from functools import cache
 from pathlib import Path
 
+from chimp_assets.database.labels.promises.looks import MERGED, NEW_HEAD, NEW_TRACKS, STALE, WITHDRAWN
 from chimp_assets.errors import ChimpError
 
 FOLDER = Path(__file__).with_name("texts")
@@ -77,6 +78,33 @@ class Words:
     def share(self, value: float | None, digits: int = 0) -> str:
         """A share in percent."""
         return _DASH if value is None else f"{self.number(100 * value, digits)}{_THIN}%"
+
+    def group(self, kind: str, value: str) -> str:
+        """A group of animals, cameras or times by its kind: `age class adult`, in the words of the language."""
+        first, _, second = value.partition(" ")
+        parts = {
+            "sex": [f"sex_{value}"],
+            "age_class": [f"age_{value}"],
+            "light": [f"light_{value}"],
+            "sex_age": [f"sex_{first}", f"age_{second}"],
+        }.get(kind)
+        if kind == "camera_light":
+            camera, _, light = value.rpartition(" ")
+            said = f"{camera}, {self._texts.get(f'groups.light_{light}', light)}"
+        elif parts is None:
+            said = value
+        else:
+            said = ", ".join(self._texts.get(f"groups.{part}", part.partition("_")[2]) for part in parts)
+        return f"{self('kinds.' + kind)} {said}"
+
+    def ended(self, reason: str | None) -> str:
+        """Why a promise ended, as `promise_look.end_reason` says it; what is not known as it is."""
+        if not reason:
+            return self("not_known")
+        if reason.startswith(STALE):
+            return self("ended.stale")
+        key = {NEW_HEAD: "head", MERGED: "merged", NEW_TRACKS: "tracks", WITHDRAWN: "withdrawn"}.get(reason)
+        return reason if key is None else self(f"ended.{key}")
 
     def limits(self, low: float | None, high: float | None) -> str:
         """A 95 % interval of shares in words; nothing where it is not known."""

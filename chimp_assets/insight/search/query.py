@@ -16,12 +16,18 @@ from urllib.parse import urlencode
 
 import numpy as np
 
+from chimp_assets.database.footage.light import LIGHTS
 from chimp_assets.errors import ChimpError
 
 SORTS = ("new", "old", "doubt", "sure", "quality")
-STATUSES = ("named", "unnamed")
+NAMED, UNNAMED = "named", "unnamed"
+KINDS = (NAMED, "unlabelled", "unknown", "cannot_tell", "not_animal", "bad_box")
+"""What is known of a track: each is exactly one of these, as in v_track_identity."""
+STATUSES = (*KINDS, UNNAMED)
+"""unnamed: all but named."""
 SOURCES = ("person", "volunteers", "model")
 SEXES = ("F", "M", "U")
+FLAGGED = "1"
 MOST_WORDS = 40
 _LISTS: dict[str, tuple[str, ...] | None] = {
     "who": None,
@@ -30,6 +36,9 @@ _LISTS: dict[str, tuple[str, ...] | None] = {
     "status": STATUSES,
     "by": SOURCES,
     "sex": SEXES,
+    "age": None,
+    "light": LIGHTS,
+    "flag": (FLAGGED,),
 }
 
 
@@ -40,9 +49,11 @@ class SearchError(ChimpError):
 @dataclass(frozen=True)
 class SearchQuery:
     """who: codes, with `!` before those that are left out; beside: codes, of whom one is in the same video; cameras as
-    site/camera; sources: who gave the name; p, quality: from, to, both inside; hour: first and last hour of the day,
-    UTC; after: (key, track) of the order behind which a page begins, so that a track that no longer matches loses no
-    page."""
+    site/camera; status: words of STATUSES; sources: who gave the name; ages: age classes on the day of the video;
+    lights: of the video; flag: only tracks that a reviewer is asked to look at; p, quality: from, to, both inside;
+    hour: first and last hour of the day, UTC; after: (key, track) of the order behind which a page begins, so that a
+    track that no longer matches loses no page; at: last decision, head and number of tracks of the moment at which the
+    address was kept. The last two are no part of what is searched for."""
 
     who: tuple[str, ...] = ()
     beside: tuple[str, ...] = ()
@@ -50,6 +61,9 @@ class SearchQuery:
     status: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
     sexes: tuple[str, ...] = ()
+    ages: tuple[str, ...] = ()
+    lights: tuple[str, ...] = ()
+    flag: tuple[str, ...] = ()
     p: tuple[float, float] | None = None
     quality: tuple[float, float] | None = None
     hour: tuple[int, int] | None = None
@@ -58,6 +72,7 @@ class SearchQuery:
     video: int | None = None
     sort: str = "new"
     after: tuple[float, int] | None = None
+    at: tuple[int, int, int] | None = None
 
     def words(self) -> list[tuple[str, str]]:
         """The canonical words of the address, without defaults: `parse` of them gives this again."""
@@ -93,11 +108,14 @@ class SearchQuery:
         return self._with(name, kept)
 
     def _with(self, name: str, value: Any) -> SearchQuery:
-        changed: dict[str, Any] = {"after": None, name: value}
+        changed: dict[str, Any] = {"after": None, "at": None, name: value}
         return replace(self, **changed)
 
 
-_FIELDS = {"who": "who", "with": "beside", "cam": "cameras", "status": "status", "by": "sources", "sex": "sexes"}
+_FIELDS = {
+    "who": "who", "with": "beside", "cam": "cameras", "status": "status", "by": "sources", "sex": "sexes",
+    "age": "ages", "light": "lights", "flag": "flag",
+}  # fmt: skip
 
 
 def parse(words: Iterable[tuple[str, str]]) -> SearchQuery:
@@ -120,9 +138,9 @@ def parse(words: Iterable[tuple[str, str]]) -> SearchQuery:
             if value not in lists.setdefault(_FIELDS[key], []):
                 lists[_FIELDS[key]].append(value)
         elif key in ("p", "quality"):
-            given[key] = _range(key, value)
+            given[key] = read_range(key, value)
         elif key == "hour":
-            low, high = _range(key, value, 23.0)
+            low, high = read_range(key, value, 23.0)
             if low % 1 or high % 1:
                 raise SearchError(f"hour: {value[:40]!r} is no range of whole hours like 6-9.", "Say from and to.")
             given[key] = (int(low), int(high))
@@ -132,6 +150,8 @@ def parse(words: Iterable[tuple[str, str]]) -> SearchQuery:
             given[key] = _number(key, value)
         elif key == "after":
             given[key] = _place(value)
+        elif key == "at":
+            given[key] = _moment(value)
         elif key == "sort":
             if value not in SORTS:
                 raise SearchError(f"sort: {value[:40]!r} is not known.", f"There are {', '.join(SORTS)}.")
@@ -142,10 +162,11 @@ def parse(words: Iterable[tuple[str, str]]) -> SearchQuery:
     return SearchQuery(**given)
 
 
-KEYS = ("who", "with", "cam", "status", "by", "sex", "p", "quality", "hour", "since", "until", "video", "sort")
+KEYS = (*_LISTS, "p", "quality", "hour", "since", "until", "video", "sort")
 
 
-def _range(key: str, value: str, most: float = 1.0) -> tuple[float, float]:
+def read_range(key: str, value: str, most: float = 1.0) -> tuple[float, float]:
+    """From and to of a word like 0.5-0.9, 0.5- or 7. Raises SearchError for what is no such range from 0 to most."""
     low, dash, high = value.partition("-")
     try:
         first = float(low) if low else 0.0
@@ -178,6 +199,14 @@ def _place(value: str) -> tuple[float, int]:
     if not mark or not math.isfinite(found):
         raise SearchError(f"after: {value[:40]!r} is no place in the order.", "Take it from a link.")
     return found, _number("after", track)
+
+
+def _moment(value: str) -> tuple[int, int, int]:
+    parts = value.split(".")
+    if len(parts) != 3:
+        raise SearchError(f"at: {value[:40]!r} is no moment.", "Take it from a link.")
+    seq, head, n = (_number("at", part) for part in parts)
+    return seq, head, n
 
 
 def _number(key: str, value: str) -> int:

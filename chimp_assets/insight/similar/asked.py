@@ -1,24 +1,25 @@
-"""The question of an address: which tracks are examples, of what is wanted and of what is not.
+"""The question of an address: which tracks are examples, of what is wanted and of what is not, and which may be found.
 
-Belongs here: reading the words of an address and writing them again. Does not belong here: answering (`answer`).
+Belongs here: reading the words of an address and writing them again. Does not belong here: the words that narrow what
+may be found (`insight.search.query`), answering (`answer`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date
 from typing import Literal, get_args
 from urllib.parse import urlencode
 
 from chimp_assets.errors import ChimpError
+from chimp_assets.insight.search.query import SearchQuery, parse
 
 Spread = Literal["video", "day", "none"]
 """At most one track of each video, of each day, or as many as there are."""
-Status = Literal["named", "unnamed"]
-STATUSES: tuple[Status, ...] = get_args(Status)
 SPREADS: tuple[Spread, ...] = get_args(Spread)
 MOST_EXAMPLES = 20
+OWN = ("to", "not", "spread", "show")
+"""Words of the address that are not those of a search."""
 _LARGEST = 2**62
 
 
@@ -27,29 +28,14 @@ class AskedError(ChimpError):
 
 
 @dataclass(frozen=True)
-class Where:
-    """Which tracks may be found. cameras: site/camera, any of them (none: all); since, until: days, both included;
-    status: named or unnamed by a person, None for both. A video without a day passes no bound of days."""
-
-    cameras: tuple[str, ...] = ()
-    since: date | None = None
-    until: date | None = None
-    status: Status | None = None
-
-    def words(self) -> list[tuple[str, str]]:
-        """The words of the address, without defaults."""
-        days = [(name, day.isoformat()) for name, day in (("since", self.since), ("until", self.until)) if day]
-        return [*(("cam", one) for one in self.cameras), *days, *([("status", self.status)] if self.status else [])]
-
-
-@dataclass(frozen=True)
 class SimilarAsked:
-    """wanted, unwanted: track_ids, at most MOST_EXAMPLES each, none in both; the address is all of the state."""
+    """wanted, unwanted: track_ids, at most MOST_EXAMPLES each, none in both; where: what a search for them would find;
+    the address is all of the state."""
 
     wanted: tuple[int, ...] = ()
     unwanted: tuple[int, ...] = ()
     spread: Spread = "video"
-    where: Where = field(default_factory=Where)
+    where: SearchQuery = field(default_factory=SearchQuery)
 
     def query(self, *further: tuple[str, str]) -> str:
         """The query of the permanent address, without defaults. further: words that are no part of the question."""
@@ -59,6 +45,10 @@ class SimilarAsked:
         if self.spread != "video":
             parts.append(("spread", self.spread))
         return urlencode([*parts, *self.where.words(), *further], safe=",!/")
+
+    def narrowed(self, where: SearchQuery) -> SimilarAsked:
+        """The same examples among what another search would find."""
+        return replace(self, where=where)
 
     def with_wanted(self, track_id: int) -> SimilarAsked:
         """With a track as an example of what is wanted; as it was if there is no room for it."""
@@ -82,7 +72,9 @@ class SimilarAsked:
         )
 
 
-def read_asked(to: Sequence[str], unwanted: Sequence[str], spread: str, where: Where | None = None) -> SimilarAsked:
+def read_asked(
+    to: Sequence[str], unwanted: Sequence[str], spread: str, where: SearchQuery | None = None
+) -> SimilarAsked:
     """The question of the words `to`, `not` and `spread`; each of the first two may be repeated or hold commas.
 
     Raises AskedError that names the word which is no track, the list that is too long, or the spread nobody knows.
@@ -94,30 +86,23 @@ def read_asked(to: Sequence[str], unwanted: Sequence[str], spread: str, where: W
     known = next((one for one in SPREADS if one == spread), None)
     if known is None:
         raise AskedError(f"spread: {spread[:40]!r} is not one of {', '.join(SPREADS)}.", "Correct the address.")
-    return SimilarAsked(wanted, other, known, where or Where())
+    return SimilarAsked(wanted, other, known, where or SearchQuery())
 
 
-def read_where(cameras: Sequence[str], since: str, until: str, status: str) -> Where:
-    """The filters of an address; empty words are no filter. Raises AskedError that names the word without a meaning.
+def read_where(words: Iterable[tuple[str, str]]) -> SearchQuery:
+    """Which tracks may be found, by the words of a search. Raises SearchError or AskedError that names the word without
+    a meaning.
 
-    Whether there is such a camera is not known here (`places`).
+    Whether there is such a camera or individual is not known here (`insight.search.known`).
     """
-    first, last = _day("since", since), _day("until", until)
-    if first is not None and last is not None and last < first:
-        raise AskedError(f"until: {last} is before since, {first}.", "Swap the two days.")
-    known = next((one for one in STATUSES if one == status), None)
-    if status and known is None:
-        raise AskedError(f"status: {status[:40]!r} is not one of {', '.join(STATUSES)}.", "Correct the address.")
-    return Where(tuple(dict.fromkeys(one for one in cameras if one)), first, last, known)
-
-
-def _day(name: str, word: str) -> date | None:
-    try:
-        return date.fromisoformat(word.strip()) if word.strip() else None
-    except ValueError:
-        raise AskedError(
-            f"{name}: {word[:40]!r} is not a day like 2013-05-06.", "Correct the address, or leave the day out."
-        ) from None
+    given = [(key, value) for key, value in words if key not in OWN]
+    for key, _ in given:
+        if key in ("sort", "after", "at"):
+            raise AskedError(f"{key}: what is most alike comes first, and as of now.", "Leave it out.")
+    where = parse(given)
+    if where.since is not None and where.until is not None and where.until < where.since:
+        raise AskedError(f"until: {where.until} is before since, {where.since}.", "Swap the two days.")
+    return where
 
 
 def _tracks(name: str, texts: Sequence[str]) -> tuple[int, ...]:

@@ -1,6 +1,7 @@
-"""Where and when the rows of an index were filmed, and who of them is named: what filters and spread ask about.
+"""Where and when the rows of an index were filmed, which are there, and which of them a search would find.
 
-Belongs here: filters and groups of rows. Does not belong here: the words of an address (`asked`).
+Belongs here: groups and masks of rows. Does not belong here: the words of an address (`asked`), what a search finds
+(`insight.search`).
 """
 
 from __future__ import annotations
@@ -17,10 +18,12 @@ from typing import Any
 import numpy as np
 import sqlalchemy as sa
 
+from chimp_assets.arrays import located
 from chimp_assets.database import schema as t
 from chimp_assets.database.connection.parameters import rows_in_parts
-from chimp_assets.database.labels.kinds import NAMING_KINDS
-from chimp_assets.insight.similar.asked import AskedError, Spread, Where
+from chimp_assets.insight.search.columns import SearchColumns
+from chimp_assets.insight.search.query import SearchQuery
+from chimp_assets.insight.similar.asked import Spread
 from chimp_assets.vision.embedding.search_index.scan import VectorIndex
 
 log = logging.getLogger(__name__)
@@ -69,7 +72,7 @@ class Places:
         self._gone = np.zeros(0, np.int64)
         self._read_at = 0.0
         self._reading: threading.Thread | None = None
-        self._names: tuple[int, np.ndarray] | None = None
+        self._searched: tuple[VectorIndex, np.ndarray, np.ndarray] | None = None
 
     def cameras(self, index: VectorIndex) -> list[str]:
         """Each site/camera of which there are tracks, sorted."""
@@ -84,42 +87,23 @@ class Places:
             return None
         return index.videos if spread == "video" else self._filmed(index).days
 
-    def allowed(self, index: VectorIndex, where: Where) -> np.ndarray:
-        """bool [n]: the rows that pass. Raises AskedError for a camera that filmed nothing.
+    def there(self, index: VectorIndex) -> np.ndarray:
+        """bool [n]: the rows of tracks that were not gone when the facts were last read."""
+        return self._filmed(index).there
 
-        Of tracks that are gone, those are left out that were when the facts were last read.
-        """
-        filmed = self._filmed(index)
-        passing = np.ones(len(filmed.day), dtype=bool)
-        if where.cameras:
-            unknown = [one for one in where.cameras if one not in filmed.cameras]
-            if unknown:
-                raise AskedError(
-                    f"cam: there is no track of a camera {unknown[0][:200]!r}.", "Choose one of the list on the page."
-                )
-            passing &= np.isin(filmed.camera, [filmed.cameras.index(one) for one in where.cameras])
-        if where.since is not None:
-            passing &= filmed.day >= where.since.toordinal()
-        if where.until is not None:
-            passing &= (filmed.day <= where.until.toordinal()) & (filmed.day != _NO_DAY)
-        mask = filmed.there & passing[index.filmed_in[1]]
-        if where.status is not None:
-            named = np.zeros(len(mask), dtype=bool)
-            rows = index.rows_of(self._named())
-            named[rows[rows >= 0]] = True
-            mask &= named if where.status == "named" else ~named
-        return mask
+    def found_by(self, index: VectorIndex, columns: SearchColumns, asked: SearchQuery) -> np.ndarray:
+        """bool [n]: the rows of the tracks that a search finds. A track that is in no column yet is not found."""
+        found = np.append(columns.matching(asked), False)
+        return found[self._in_columns(index, columns.track)]
 
-    def _named(self) -> np.ndarray:
-        """i64: tracks that a person has named, as of now."""
-        e = t.standing_answer.c
-        with self._read() as conn:
-            seq = int(conn.scalar(sa.select(sa.func.coalesce(sa.func.max(t.annotation.c.seq), 0))) or 0)
-            names = self._names
-            if names is None or names[0] != seq:
-                found = conn.scalars(sa.select(e.track_id).where(e.kind.in_(NAMING_KINDS))).all()
-                names = self._names = seq, np.array(found, dtype=np.int64)
-        return names[1]
+    def _in_columns(self, index: VectorIndex, track: np.ndarray) -> np.ndarray:
+        """i32 [n]: the place of each row in the columns, one past the last where it has none; found once for each index
+        and all columns of the same tracks. track: i64, ascending."""
+        kept = self._searched
+        if kept is None or kept[0] is not index or kept[1] is not track:
+            there, place = located(track, index.track_id)
+            kept = self._searched = index, track, np.where(there, place, len(track)).astype(np.int32)
+        return kept[2]
 
     def _filmed(self, index: VectorIndex) -> _Filmed:
         with self._lock:

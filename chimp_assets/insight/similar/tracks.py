@@ -9,13 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-import numpy as np
 import sqlalchemy as sa
 
 from chimp_assets.database import schema as t
 from chimp_assets.database.connection.parameters import rows_in_parts
-from chimp_assets.database.tracks.families import reserved_mask
 from chimp_assets.insight.individuals.named_tracks import named_track
+from chimp_assets.insight.measuring import kept_for_measuring
+
+__all__ = ["ShownTrack", "kept_for_measuring", "shown_tracks"]
 
 
 @dataclass(frozen=True)
@@ -40,8 +41,7 @@ class ShownTrack:
 def shown_tracks(conn: sa.Connection, track_ids: Sequence[int], seed: int, share: float) -> dict[int, ShownTrack]:
     """The live tracks among some, by track_id. seed, share: the draw of the audit reserve.
 
-    What a model says of tracks of the reserve, and of test days, is left out: whoever has read it would repeat it, and
-    answers about these measure the model.
+    What a model says of tracks of the reserve, and of test days, is left out (`insight.measuring`).
     """
     k, v, n, m, i = t.track.c, t.video.c, named_track.c, t.item_media.c, t.individual.c
     rows = rows_in_parts(
@@ -80,22 +80,3 @@ def shown_tracks(conn: sa.Connection, track_ids: Sequence[int], seed: int, share
             who and who.anim_id, who and who.name, who and who.source, who and who.probability, track_id in kept,
         )  # fmt: skip
     return shown
-
-
-def kept_for_measuring(conn: sa.Connection, track_ids: list[int], seed: int, share: float) -> set[int]:
-    """Those of the audit reserve, and those of test days."""
-    if not track_ids:
-        return set()
-    numbers = np.array(track_ids, dtype=np.int64)
-    kept = set(numbers[reserved_mask(conn, numbers, seed, share)].tolist())
-    a = t.split_assignment.c
-    days = rows_in_parts(
-        conn,
-        lambda part: (
-            sa.select(t.track.c.track_id)
-            .join_from(t.track, t.split_assignment, a.video_id == t.track.c.video_id)
-            .where(t.track.c.track_id.in_(part), a.split == "test")
-        ),
-        track_ids,
-    )
-    return kept | {row.track_id for row in days}

@@ -1,31 +1,32 @@
-"""Who is in a video when: a lane an individual, boxes of a moment, the videos of the same camera and day.
+"""Who is in a video when: a lane an individual, boxes of a moment.
 
-Belongs here: reading one video. Does not belong here: pictures (`web.api.media`), who may see what (`web`).
+Belongs here: reading one video. Does not belong here: what the same camera filmed that day (`beside`), who a track may
+show (`candidates`), pictures (`web.api.media`), who may see what (`web`).
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
 from chimp_assets.database import schema as t
-from chimp_assets.insight.individuals.named_tracks import named_track
-from chimp_assets.insight.similar.tracks import kept_for_measuring, shown_tracks
+from chimp_assets.insight.similar.tracks import shown_tracks
 
 MOST_TRACKS = 2_000
 """Tracks that a page draws; more are counted."""
 MOST_SECONDS = 60.0
 """Of boxes at once."""
-MOST_NEIGHBOURS = 400
+NARROWEST = 0.006
+"""Share of the video's length that a bar takes at least, so that a short track can be seen and pressed."""
 
 
 @dataclass(frozen=True)
 class Appearance:
-    """A track in the video. sure: person, model (at least as probable as the promised threshold), unsure, or nobody."""
+    """A track in the video. sure: person, volunteers (two people asked "is this X?" agree), model (at least as probable
+    as the promised threshold), unsure, or nobody. row: within its lane, so that no bar hides another; from 0."""
 
     track_id: int
     first_s: float
@@ -34,6 +35,7 @@ class Appearance:
     last_frame_no: int
     sure: str
     probability: float | None
+    row: int = 0
 
 
 @dataclass
@@ -48,6 +50,15 @@ class Lane:
     def label(self) -> str | None:
         """What people call it."""
         return self.name or self.anim_id
+
+    def stack(self, duration_s: float) -> None:
+        """Puts tracks that overlap into rows, each into the first that is free. duration_s: of the video; a bar is at
+        least NARROWEST of it wide."""
+        ends: list[float] = []
+        for place, one in enumerate(self.appearances):
+            row = next((n for n, end in enumerate(ends) if end <= one.first_s), len(ends))
+            ends[row : row + 1] = [max(one.last_s, one.first_s + NARROWEST * duration_s)]
+            self.appearances[place] = replace(one, row=row)
 
 
 @dataclass(frozen=True)
@@ -65,17 +76,6 @@ class Timeline:
     frames: list[tuple[int, float]]
     lanes: list[Lane]
     left_out: int
-
-
-@dataclass(frozen=True)
-class Neighbour:
-    """A video of the same camera and day. present: names that people or a sure model gave."""
-
-    video_id: int
-    uri: str
-    recorded_at: datetime | None
-    duration_s: float
-    present: list[str]
 
 
 def video_of(conn: sa.Connection, track_id: int) -> int | None:
@@ -108,23 +108,26 @@ def timeline(conn: sa.Connection, video_id: int, seed: int, share: float, thresh
         lane.appearances.append(
             Appearance(
                 row.track_id, float(row.first_s), float(row.last_s), row.first_frame_no, row.last_frame_no,
-                _sure(source, probability, threshold), probability,
+                sureness(source, probability, threshold), probability,
             )
         )  # fmt: skip
     named = [lane for who, lane in lanes.items() if who is not None]
     nameless = [lanes[None]] if None in lanes else []
-    last = max([time for _, time in frames], default=0.0)
+    duration_s = float(film.duration_s or max([time for _, time in frames], default=0.0))
+    for lane in lanes.values():
+        lane.stack(duration_s)
     return Timeline(
-        film.video_id, film.uri, film.site, film.camera, film.recorded_at, float(film.duration_s or last), film.state,
+        film.video_id, film.uri, film.site, film.camera, film.recorded_at, duration_s, film.state,
         [(row.frame_no, float(row.time_s)) for row in frames], [*named, *nameless], max(0, len(tracks) - MOST_TRACKS),
     )  # fmt: skip
 
 
-def _sure(source: str | None, probability: float | None, threshold: float) -> str:
+def sureness(source: str | None, probability: float | None, threshold: float) -> str:
+    """How sure a name is, by who gave it (None: nobody): as `Appearance.sure`."""
     if source is None:
         return "nobody"
     if source in ("person", "volunteers"):
-        return "person"
+        return source
     return "model" if probability is not None and probability >= threshold else "unsure"
 
 
@@ -142,37 +145,3 @@ def boxes(conn: sa.Connection, video_id: int, first_s: float, last_s: float) -> 
         .order_by(d.frame_no, d.track_id)
     )
     return [tuple(row) for row in rows]
-
-
-def neighbours(conn: sa.Connection, video_id: int, seed: int, share: float, threshold: float) -> list[Neighbour]:
-    """Videos of the same camera and day, this one among them, in the order of their times; this one alone where its day
-    or camera is not known. seed, share: the draw of the audit reserve, of which only names by persons are told."""
-    v, n = t.video.c, named_track.c
-    me = conn.execute(sa.select(v.site, v.camera, v.recorded_on).where(v.video_id == video_id)).first()
-    same: sa.ColumnElement[bool] = v.video_id == video_id
-    if me is not None and me.recorded_on is not None and me.camera is not None:
-        site = v.site.is_(None) if me.site is None else v.site == me.site
-        same = sa.and_(site, v.camera == me.camera, v.recorded_on == me.recorded_on, v.state != "retired")
-    films = conn.execute(
-        sa.select(v.video_id, v.uri, v.recorded_at, v.duration_s)
-        .where(same)
-        .order_by(v.recorded_at, v.video_id)
-        .limit(MOST_NEIGHBOURS)
-    ).all()
-    present: dict[int, set[str]] = defaultdict(set)
-    i = t.individual.c
-    rows = conn.execute(
-        sa.select(n.track_id, n.video_id, n.source, i.anim_id, i.name)
-        .join_from(named_track, t.individual, i.individual_id == n.individual_id)
-        .join(t.video, v.video_id == n.video_id)
-        .where(same, sa.or_(n.source.in_(("person", "volunteers")), n.probability >= threshold))
-    ).all()
-    kept = kept_for_measuring(conn, [row.track_id for row in rows if row.source != "person"], seed, share)
-    for row in rows:
-        if row.source != "person" and row.track_id in kept:
-            continue
-        present[row.video_id].add(row.name or row.anim_id)
-    return [
-        Neighbour(row.video_id, row.uri, row.recorded_at, float(row.duration_s or 0.0), sorted(present[row.video_id]))
-        for row in films
-    ]

@@ -28,7 +28,7 @@ from chimp_assets.database.individuals.merges import as_merged, merged_ids
 from chimp_assets.database.labels.answers import effective_answers
 from chimp_assets.database.labels.events import last_seq
 from chimp_assets.database.labels.kinds import NAMING_KINDS
-from chimp_assets.database.labels.shown import GRID
+from chimp_assets.database.labels.shown import TOGETHER
 from chimp_assets.loop.minutes.prices import learned_prices
 from chimp_assets.loop.pool import columns_of, pages_of
 from chimp_assets.vision.datasets.training_set import audited
@@ -159,7 +159,7 @@ def _asked(conn: sa.Connection, track_id: I64Array) -> I8Array:
     agreed = columns_of(conn, sa.select(said.track_id).where(said.state == "agreed"))[0]
     asked[rows_of(track_id, agreed)] = ON_A_PAGE
     one = t.annotation.c
-    together = sa.or_(answer.c.lane == t.GRID, one.shown_mode == GRID)
+    together = sa.or_(answer.c.lane == t.GRID, one.shown_mode.in_(TOGETHER))
     meaning: sa.ColumnElement[Any] = sa.case(
         (sa.and_(answer.c.kind.in_(NAMING_KINDS), together), ON_A_PAGE),
         (answer.c.kind.in_(NAMING_KINDS), BY_A_PERSON),

@@ -15,14 +15,14 @@ import sqlalchemy as sa
 from chimp_assets.acquisition.minutes.prices import Prices, learned
 from chimp_assets.database import schema as t
 from chimp_assets.database.labels.kinds import ANSWER_KINDS, NAMING_KINDS
-from chimp_assets.database.labels.shown import GALLERY, GRID, REVIEW, Shown
+from chimp_assets.database.labels.shown import GALLERY, REVIEW, TOGETHER, Shown
 from chimp_assets.loop.pool import pages_of
 
 NEWEST, NEWEST_PAGES = 3_000, 300
 """Answers and pages that are read: people become faster, and pages are made anew."""
 
 _EVIDENCE_KINDS = ("is_individual", "not_individual")
-_NO_SINGLE_QUESTIONS = (REVIEW, GALLERY, GRID)
+_NO_SINGLE_QUESTIONS = (REVIEW, GALLERY, *TOGETHER)
 _UNASKED_LANES = (t.GRID, t.PAIRS, t.DISPUTED, "import")
 
 

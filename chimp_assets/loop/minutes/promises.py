@@ -43,6 +43,7 @@ from chimp_assets.database.labels.promises.draws import AnsweredDraw, answered_d
 from chimp_assets.database.labels.promises.goals import NamingGoal, anew, current_goal
 from chimp_assets.database.labels.promises.looks import (
     NEW_TRACKS,
+    STALE,
     PromiseLook,
     changes_since,
     end_look,
@@ -213,7 +214,7 @@ def _over(conn: sa.Connection, settings: Settings, now: datetime) -> str | None:
     if changed is not None and (look.state == "kept" or changed[0] != NEW_TRACKS):
         return changed[0]
     if look.state == "auditing" and is_stale(look, settings.promise.hold_days, now):
-        return f"its sample was not answered within {settings.promise.hold_days:g} days"
+        return f"{STALE} {settings.promise.hold_days:g} days"
     return None
 
 

@@ -149,8 +149,14 @@ class TemperaturePrior:
 
 
 def threshold_of(familiar: np.ndarray, false_alarm: float) -> float:
-    """The threshold below which a share of these lies; NO_THRESHOLD if they are too few."""
-    return float(np.quantile(familiar, false_alarm)) if len(familiar) >= MIN_ROWS_FOR_THRESHOLD else NO_THRESHOLD
+    """The threshold below which a share of new rows like these lies; NO_THRESHOLD if they are too few.
+
+    Of n rows the k-th smallest has k / (n + 1) of new rows below it (conformal prediction, Vovk et al. 2005). The
+    sample's own quantile has more: of ten rows 17 % instead of 10 %.
+    """
+    if len(familiar) < MIN_ROWS_FOR_THRESHOLD:
+        return NO_THRESHOLD
+    return float(np.quantile(familiar, false_alarm, method="weibull"))
 
 
 def refined_threshold(threshold: float, of_audit: np.ndarray, false_alarm: float) -> float:

@@ -22,7 +22,7 @@ from chimp_assets.database.connection.engine import Database
 from chimp_assets.database.labels.competing import Opinion, record_opinions
 from chimp_assets.database.labels.events import AHEAD, EARLIEST, LONGEST_S, LabelEvent
 from chimp_assets.database.labels.kinds import PAIR_KINDS
-from chimp_assets.database.labels.shown import written
+from chimp_assets.database.labels.shown import SEARCH, written
 from chimp_assets.web.auth.roles import RUNG_OF, RUNG_OF_LANE, may_answer, may_settle, require
 from chimp_assets.web.auth.sessions import Person
 from chimp_assets.web.errors import WebError
@@ -160,6 +160,9 @@ def _refusal(person: Person, event: Event, lane: str | None, is_gold: bool) -> t
     if lane is not None and not is_gold and event.kind != "retract" and not may_settle(person, lane):
         needed = RUNG_OF_LANE.get(lane, "identifier")
         return "item_id", f"your role is {rung}, and queue item {event.item_id} needs the role {needed} or above"
+    if event.kind == "identify" and (event.shown or {}).get("mode") == SEARCH and "input" in (event.shown or {}):
+        # Screens of an earlier version named marked tracks one by one, without look-alikes hidden among them.
+        return "shown", "marked tracks are named together: load the page again, and mark them there"
     return None
 
 

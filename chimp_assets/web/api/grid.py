@@ -128,7 +128,7 @@ def grid(
 def answer(request: Request, given: GridAnswer, person: _Person) -> Any:
     """The answer to a page, stored as a whole or not at all: names for what stays, denials for what was taken out, and
     nothing but the miss where a plant stayed. Safe to send again."""
-    _check_user(given.user, person)
+    check_author(given.user, person)
     seconds = given.seconds
     if seconds is not None and not (math.isfinite(seconds) and 0 <= seconds <= LONGEST_S):
         seconds = None
@@ -152,7 +152,7 @@ def answer(request: Request, given: GridAnswer, person: _Person) -> Any:
 @router.post("/undo")
 def undo(request: Request, given: GridUndo, person: _Person) -> Any:
     """Take back the answer to a page: names and denials. The page is the person's again. Safe to send again."""
-    _check_user(given.user, person)
+    check_author(given.user, person)
     until = _until(request.app.state.settings)
     result = _stored(
         request,
@@ -217,7 +217,8 @@ def _results(annotation_id: str, result: PageResult) -> dict[str, Any]:
     return {"results": [one], "server_time": moment(datetime.now(UTC))}
 
 
-def _check_user(user: str | None, person: Person) -> None:
+def check_author(user: str | None, person: Person) -> None:
+    """Several people may share a device: answers never change their author. Raises WebError (409)."""
     if user is not None and user != person.name:
         raise WebError(
             409,

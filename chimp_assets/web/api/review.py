@@ -43,7 +43,7 @@ _Id = Annotated[str, Field(max_length=64)]
 def counts(request: Request, person: _Reviewer) -> Any:
     """Number of cases in the newest read of each queue; `most` means that many or more."""
     with request.app.state.db.read() as conn:
-        return {"counts": queues.counts(conn), "most": MOST, "looked_at": queues.LOOKED_AT}
+        return {"counts": queues.counts(conn, request.app.state.settings), "most": MOST, "looked_at": queues.LOOKED_AT}
 
 
 @router.get("/cases")
@@ -58,7 +58,7 @@ def cases(
         raise WebError(422, "queue", f"There is no queue {queue[:20]!r}.", f"There are {', '.join(queues.QUEUES)}.")
     state = request.app.state
     with state.db.read() as conn:
-        found = queues.find_cases(conn, queue, before)
+        found = queues.find_cases(conn, queue, state.settings, before)
         shown = found.cases[:PAGE]
     state.media.make_soon(_track_ids(shown), state.settings.web.media_wait_s)
     with state.db.read() as conn:

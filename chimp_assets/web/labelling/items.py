@@ -76,8 +76,8 @@ def questions_of(
     items: Sequence[QueueItem], blind_share: float, repeat_as: str = "boundary"
 ) -> list[LabellingQuestion]:
     """Items of the queue as questions. A repeat is blind and looks like other items, so that nobody answers from
-    memory; "is this X?" and what tests a promise are blind, so that no chance sways anybody and nobody confirms the
-    name that is tested. repeat_as: the lane that most items are of.
+    memory; "is this X?" and what measures (the audit, small groups, a promise) are blind, so that no chance sways
+    anybody and nobody confirms the name that is tested. repeat_as: the lane that most items are of.
     """
     questions = []
     for item in items:
@@ -90,7 +90,7 @@ def questions_of(
                 repeat_as if repeat else item.lane,
                 item.position,
                 "" if repeat else item.reason,
-                repeat or item.lane in (t.IS_IT, t.PROMISE) or is_blind(item.item_id, blind_share),
+                repeat or item.lane in (*t.MEASURING_LANES, t.IS_IT, t.PROMISE) or is_blind(item.item_id, blind_share),
                 getattr(item, "other_track_id", None),
                 individual_id=getattr(item, "individual_id", None),
             )

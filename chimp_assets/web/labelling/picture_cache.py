@@ -1,7 +1,7 @@
-"""A cache of pictures cut on request: files on this machine, by a hash of their source.
+"""A cache of what is made on request, such as cut pictures: files on this machine, by a hash of their source.
 
 Belongs here: the size limit, and writing so that a killed process leaves nothing broken. Does not belong here: cutting
-(`vision.pictures.item_media`), waiting (`faces`). Pictures that are lost here are cut again.
+(`vision.pictures.item_media`), waiting (`faces`, `playing`). What is lost here is made again.
 """
 
 from __future__ import annotations
@@ -14,10 +14,16 @@ import time
 import uuid
 from pathlib import Path
 
+from chimp_assets import private_files
+
 _log = logging.getLogger(__name__)
 
+FULL_SHARE = 0.95
+"""Share of the limit that begins a clean-up: other processes may have written since the last listing."""
 KEPT_SHARE = 0.8
 """Share of the limit after a clean-up: with less room, every picture would cost a listing."""
+LISTED_SHARE = 0.01
+"""Share of the limit that one process writes between two listings."""
 ABANDONED_S = 3600.0
 _WRITING = ".writing"
 
@@ -28,10 +34,11 @@ class PictureCache:
     A folder that cannot be written caches nothing, and logs this once.
     """
 
-    def __init__(self, folder: Path, most_bytes: int) -> None:
-        self._folder, self._most = folder, most_bytes
+    def __init__(self, folder: Path, most_bytes: int, suffix: str = ".jpg") -> None:
+        self._folder, self._most, self._suffix = folder, most_bytes, suffix
         self._lock = threading.Lock()
         self._bytes: int | None = None
+        self._written = 0
         self._said = False
 
     def get(self, key: str) -> bytes | None:
@@ -48,14 +55,16 @@ class PictureCache:
         return content or None
 
     def put(self, key: str, content: bytes) -> None:
-        """Cache a picture. Atomic: it is written beside its place and moved there."""
-        if len(content) > self._most:
+        """Cache a picture, after making room for it. Atomic: it is written beside its place and moved there."""
+        if len(content) > self._most * KEPT_SHARE:
             return
+        self._make_room(len(content))
         file = self._file(key)
         beside = file.with_name(f"{key}.{uuid.uuid4().hex[:8]}{_WRITING}")
         try:
-            file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            beside.write_bytes(content)
+            private_files.make_folder(file.parent)
+            with open(beside, "xb", opener=private_files.opener) as new:
+                new.write(content)
             beside.replace(file)
         except OSError as error:
             with contextlib.suppress(OSError):
@@ -63,15 +72,19 @@ class PictureCache:
             if not self._said:
                 _log.warning("pictures that are looked at cannot be kept in %s: %s", self._folder, error)
             self._said = True
-            return
+
+    def _make_room(self, more: int) -> None:
         with self._lock:
-            # Counted once by listing; pictures of other processes are counted when this one reaches its limit.
-            self._bytes = self._listed_bytes() if self._bytes is None else self._bytes + len(content)
-            if self._bytes > self._most:
-                self._bytes = self._clear_up()
+            # Listed now and then: other processes write here too.
+            if self._bytes is None or self._written > self._most * LISTED_SHARE:
+                self._bytes, self._written = self._listed_bytes(), 0
+            if self._bytes + more > self._most * FULL_SHARE:
+                self._bytes, self._written = self._clear_up(more), 0
+            self._bytes += more
+            self._written += more
 
     def _file(self, key: str) -> Path:
-        return self._folder / key[:2] / f"{key}.jpg"
+        return self._folder / key[:2] / f"{key}{self._suffix}"
 
     def _listed(self) -> list[tuple[float, int, Path]]:
         found = []
@@ -87,7 +100,7 @@ class PictureCache:
     def _listed_bytes(self) -> int:
         return sum(size for _, size, _ in self._listed())
 
-    def _clear_up(self) -> int:
+    def _clear_up(self, more: int) -> int:
         left = 0
         kept = []
         for at, size, file in self._listed():
@@ -97,7 +110,7 @@ class PictureCache:
                 kept.append((at, size, file))
                 left += size
         for _, size, file in sorted(kept):
-            if left <= self._most * KEPT_SHARE:
+            if left + more <= self._most * KEPT_SHARE:
                 break
             _remove(file)
             left -= size

@@ -1,4 +1,4 @@
-"""Plants: tracks of other individuals among those of a grid page, that look like the page's individual.
+"""Plants: tracks of other individuals among those that are confirmed at once, that look like the page's individual.
 
 Belongs here: drawing them, and judging the answers. Does not belong here: gold among the questions of the queue
 (`gold`), what follows from a missed plant (a reviewer sees it; `database.work.page_answers` stores no names).
@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import random
+import uuid
 from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
 
@@ -38,6 +39,12 @@ class Plants:
 
     def __init__(self, db: Database, settings: Settings, secret: bytes = b"") -> None:
         self._db, self._settings, self._secret = db, settings, secret
+
+    def page_id(self, person: Person, individual_id: int, track_ids: Iterable[int], asked: str) -> str:
+        """The id of a page of which nothing is stored but its plants: tracks that a person marked. Nobody can guess it,
+        and other tracks, another individual, or asked for anew (asked: a UUID of the device) make another page."""
+        words = f"marks:{person.user_id}:{individual_id}:{asked}:{sorted(track_ids)}"
+        return str(uuid.UUID(bytes=hmac.digest(self._secret, words.encode(), hashlib.sha256)[:16]))
 
     def mixed(self, page_id: str, track_ids: Iterable[int]) -> list[int]:
         """Tracks of a page in an order that does not show which are plants; the same after a reload."""

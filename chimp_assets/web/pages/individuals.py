@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
+import numpy as np
 import sqlalchemy as sa
 from fastapi import APIRouter, Depends, Query
 from starlette.requests import Request
@@ -21,8 +22,11 @@ from chimp_assets.insight.individuals import directory, profile
 from chimp_assets.insight.individuals.decisions import asked_for_review, decisions
 from chimp_assets.insight.individuals.lookalikes import lookalikes
 from chimp_assets.insight.individuals.merge_preview import preview_merge, preview_unmerge
-from chimp_assets.insight.individuals.pictures import PAGE, gallery, photos
+from chimp_assets.insight.individuals.pictures import PAGE, gallery, gallery_tracks, photos
 from chimp_assets.insight.individuals.sightings import SIGHTING_COLUMNS, sighting_summary, sightings
+from chimp_assets.insight.joined.beside import said_of
+from chimp_assets.insight.search.columns import SearchColumns
+from chimp_assets.insight.search.query import SOURCES
 from chimp_assets.web.auth.roles import require
 from chimp_assets.web.charts import bars
 from chimp_assets.web.errors import WebError
@@ -80,7 +84,10 @@ def individual(
         if code != anim_id:
             return RedirectResponse(f"/individual/{quote(code, safe='')}", 303)
         seen = sighting_summary(conn, key)
-        pictures = gallery(conn, key, source, before)
+        columns: SearchColumns = request.app.state.search_columns.current(conn)
+        counted = {one: len(gallery_tracks(columns, code, one)) for one in SOURCES}
+        ids = _older(gallery_tracks(columns, code, source), before)
+        pictures = gallery(conn, key, ids[:PAGE].tolist())
         decided = decisions(conn, key, decided_before)
         facts: dict[str, Any] = {
             "life": profile.profile_of(conn, key),
@@ -91,9 +98,11 @@ def individual(
             **_preview(conn, key, merge_into.strip(), unmerge.strip()),
             "seen": seen,
             "pictures": pictures,
-            "counted": {"person": seen.verified, "volunteers": seen.volunteers, "model": seen.model},
+            "counted": counted,
+            "not_shown": seen.verified + seen.volunteers + seen.model - sum(counted.values()),
             "decisions": decided,
             "changes": profile.biography_changes(conn, key),
+            "imported": said_of(conn, key),
         }
     return _page(
         request,
@@ -105,7 +114,7 @@ def individual(
         modes={row.seq: Shown.of(row.shown).mode for row in decided},
         candidates={row.seq: _candidates(row.shown) for row in decided},
         most_photos=MOST,
-        more_pictures=pictures[-1].track_id if len(pictures) == PAGE else None,
+        more_pictures=int(ids[PAGE - 1]) if len(ids) > PAGE else None,
         more_decisions=decided[-1].seq if len(decided) == PAGE else None,
         births=births,
     )
@@ -116,6 +125,11 @@ def _find(conn: sa.Connection, anim_id: str) -> tuple[int, str]:
     if found is None:
         raise WebError(404, "no_individual", "There is no individual with this code.", "See the list of individuals.")
     return found
+
+
+def _older(track_ids: np.ndarray, before: int | None) -> np.ndarray:
+    """Of tracks, newest first, those that are older than one."""
+    return track_ids if before is None else track_ids[track_ids < before]
 
 
 def _candidates(shown: str | None) -> list[tuple[str, float]]:

@@ -109,12 +109,16 @@ def page(
         asked = _read(conn, words)
         if words.who is not None and not asked.unknown:
             return RedirectResponse(f"/together?{asked.query()}", 303)
-        found, shown, part, more, clips = None, [], [], None, {}
+        found, shown, part, more, clips, untold = None, [], [], None, {}, 0
         if len(asked.who) > 1:
+            settings = request.app.state.settings
             found = facts.together(conn, asked.question)
-            place = next((n + 1 for n, o in enumerate(found.occasions) if o.video_id == after), 0) if after else 0
-            part = found.occasions[place : place + PAGE]
-            more = part[-1].video_id if place + PAGE < len(found.occasions) else None
+            told, untold = facts.occasions_to_tell(
+                conn, found.occasions, settings.seed, settings.acquisition.audit_reserve
+            )
+            place = next((n + 1 for n, o in enumerate(told) if o.video_id == after), 0) if after else 0
+            part = told[place : place + PAGE]
+            more = part[-1].video_id if place + PAGE < len(told) else None
             shown = facts.example_frames(conn, part)
             made = facts.clips_of(conn, part)
             clips = {video_id: url_of("clip", name) for video_id, name in made.items()}
@@ -130,6 +134,7 @@ def page(
             "found": found,
             "occasions": list(zip(part, shown, strict=True)),
             "more": more,
+            "untold": untold,
             "clips": clips,
             "people": people,
             "place_of": {key: n for n, (key, _, _) in enumerate(asked.who)},

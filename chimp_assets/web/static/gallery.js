@@ -42,9 +42,9 @@ list?.addEventListener("keydown", (event) => {
   const n = all.indexOf(tile);
   const to = { ArrowRight: n + 1, ArrowLeft: n - 1, ArrowDown: n + across(), ArrowUp: n - across(), Home: 0, End: all.length - 1 }[event.key];
   if (to !== undefined) focus(all[to]);
-  else if (event.key === "L" && event.shiftKey) tile.querySelector("[data-like]").click();
-  else if (event.key === "X" && event.shiftKey) tile.querySelector("[data-not]")?.click();
-  else if (event.key === "r") tile.querySelector("[data-add]")?.click();
+  else if (event.code === "KeyL" && event.shiftKey) tile.querySelector("[data-like]").click();
+  else if (event.code === "KeyX" && event.shiftKey) tile.querySelector("[data-not]")?.click();
+  else if (event.code === "KeyR" && !event.shiftKey) tile.querySelector("[data-add]")?.click();
   else return;
   event.preventDefault();
 });

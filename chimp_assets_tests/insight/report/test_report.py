@@ -9,10 +9,11 @@ import pytest
 import sqlalchemy as sa
 
 from chimp_assets.database.labels.events import record_events
+from chimp_assets.database.labels.promises.looks import MERGED, NEW_HEAD, NEW_TRACKS, STALE, WITHDRAWN
 from chimp_assets.home import Home
 from chimp_assets.insight.report import kept
 from chimp_assets.insight.report.kept import keep_report, kept_days, kept_numbers, kept_page, key_of, make_report
-from chimp_assets.insight.report.words import ReportError, catalogue, languages
+from chimp_assets.insight.report.words import ReportError, Words, catalogue, languages
 from chimp_assets_tests.database.study_database import make_study, write_study
 from chimp_assets_tests.database.world import event, make_world, track
 from chimp_assets_tests.support.homes import copied
@@ -138,3 +139,27 @@ def test_the_oldest_go_when_there_are_too_many(home: Home, monkeypatch: pytest.M
     assert kept_numbers(home.store, MONDAY.date()) is None
     assert home.store.head("reports/notes.txt") is not None
     assert kept.key_of(FRIDAY.date(), "json") == key_of(FRIDAY.date(), "json") == "reports/2026-03-06.json"
+
+
+@pytest.mark.parametrize(
+    ("kind", "group", "said"),
+    [
+        ("age_class", "adult", "classe d’âge adultes"), ("sex_age", "F infant", "femelles, petits"),
+        ("camera_light", "ridge/cam 1 night", "ridge/cam 1, nuit"), ("matriline", "FF", "FF"),
+        ("age_class", "old", "old"),
+    ],
+)  # fmt: skip
+def test_groups_are_called_in_the_language_of_the_report(kind: str, group: str, said: str) -> None:
+    """A French report spoke of adults."""
+    assert Words("fr").group(kind, group).endswith(said)
+
+
+def test_why_a_promise_ended_is_said_in_the_language_of_the_report() -> None:
+    """The reason is stored in English."""
+    french, english = Words("fr"), Words("en")
+    for reason in (NEW_HEAD, MERGED, NEW_TRACKS, WITHDRAWN):
+        assert english.ended(reason) == reason
+        assert french.ended(reason) != reason
+    assert french.ended(f"{STALE} 30 days") == "son échantillon n’a pas eu de réponse à temps"
+    assert french.ended("something new") == "something new"
+    assert french.ended(None) == french("not_known")

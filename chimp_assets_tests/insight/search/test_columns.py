@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
 from chimp_assets.database import schema as s
 from chimp_assets.database.connection.engine import Database
+from chimp_assets.database.individuals.biographies import upsert_individuals
 from chimp_assets.database.individuals.merges import merge_individuals, unmerge_individual
 from chimp_assets.database.labels.events import record_events
-from chimp_assets.insight.individuals.named_tracks import named_track
-from chimp_assets.insight.living.stamps import stamp_of
-from chimp_assets.insight.search import columns as module
-from chimp_assets.insight.search.columns import LiveColumns, read_columns
+from chimp_assets.insight.search import living
+from chimp_assets.insight.search.columns import FACETS, SearchColumns
+from chimp_assets.insight.search.living import LiveColumns
 from chimp_assets.insight.search.query import SORTS, SearchQuery, parse
-from chimp_assets_tests.database.world import START, event, make_world, predict, track
+from chimp_assets.insight.search.reading import read_columns, stamp_of
+from chimp_assets_tests.database.world import HEAD, START, event, make_world, predict, track
 
 
 @pytest.fixture
@@ -28,35 +31,56 @@ def world(db: Database) -> Database:
     return db
 
 
-def by_sql(conn: sa.Connection) -> tuple[Counter[str], Counter[str]]:
-    """Names and cameras of live tracks, as GROUP BY counts them."""
-    n, v, k = named_track.c, s.video.c, s.track.c
-    names = sa.select(n.anim_id, sa.func.count()).join_from(named_track, s.track, k.track_id == n.track_id)
-    who = {code: many for code, many in conn.execute(names.where(k.state == "live").group_by(n.anim_id))}
+IDENTITY = sa.table("v_track_identity", *map(sa.column, ("track_id", "anim_id", "source", "status")))
+AGE = sa.table("v_age_at_sighting", *map(sa.column, ("video_id", "anim_id", "age_class", "scheme")))
+
+
+def by_sql(conn: sa.Connection) -> dict[str, Counter[str]]:
+    """Words of live tracks, as GROUP BY counts them."""
+    i, v, k, a, one = IDENTITY.c, s.video.c, s.track.c, s.individual.c, sa.func.count()
+    found = {}
+    for facet, word in (("who", i.anim_id), ("by", i.source), ("status", i.status), ("sex", a.sex)):
+        joined = sa.select(word, one).outerjoin_from(IDENTITY, s.individual, a.anim_id == i.anim_id)
+        named = joined if facet == "status" else joined.where(i.anim_id.is_not(None))
+        found[facet] = Counter(dict(map(tuple, conn.execute(named.group_by(word)))))
     cams = conn.execute(
-        sa.select(v.site, v.camera, sa.func.count())
+        sa.select(v.site, v.camera, one)
         .join_from(s.track, s.video, v.video_id == k.video_id)
         .where(k.state == "live")
         .group_by(v.site, v.camera)
     )
-    return Counter(who), Counter({f"{site}/{camera}": many for site, camera, many in cams})
+    found["cam"] = Counter({f"{site}/{camera}": many for site, camera, many in cams})
+    ages = sa.select(AGE.c.age_class, one).join_from(IDENTITY, s.track, k.track_id == i.track_id)
+    here = sa.and_(AGE.c.video_id == k.video_id, AGE.c.anim_id == i.anim_id, AGE.c.scheme == "gombe")
+    ages = ages.join(AGE, here).where(AGE.c.age_class.is_not(None)).group_by(AGE.c.age_class)
+    found["age"] = Counter(dict(map(tuple, conn.execute(ages))))
+    return found
+
+
+def facets(columns: SearchColumns) -> dict[str, Counter[str]]:
+    found = {name: Counter(dict(pairs)) for name, pairs in columns.facets(columns.parts(SearchQuery())).items()}
+    found["status"].pop("unnamed", None)
+    found["status"]["identified"] = found["status"].pop("named", 0)
+    return found
 
 
 def test_facets_are_group_by_after_every_decision(world: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    live = LiveColumns(20, 0.0)
-    read: list[int] = []
-    real = module.read_columns
-    monkeypatch.setattr(module, "read_columns", lambda *given: read.append(1) or real(*given))
+    live = LiveColumns(world.read, 20, 0.0)
+    read: list[Any] = []
+
+    def counted(*given: Any) -> SearchColumns:
+        read.append(given)
+        return read_columns(*given)
+
+    monkeypatch.setattr(living, "read_columns", counted)
 
     def check() -> None:
         with world.read() as conn:
             found = live.current(conn)
-            fresh = real(conn, 20, 0.0, stamp_of(conn))
-            facets = found.facets(SearchQuery())
-            who, cams = by_sql(conn)
-        assert facets == fresh.facets(SearchQuery())
-        assert Counter(dict(facets["who"])) == who
-        assert Counter(dict(facets["cam"])) == cams
+            fresh = read_columns(conn, 20, 0.0, stamp_of(conn))
+            grouped = by_sql(conn)
+        assert facets(found) == facets(fresh)
+        assert {name: facets(found)[name] for name in grouped} == grouped
         assert found.seq == fresh.seq
 
     check()
@@ -65,17 +89,119 @@ def test_facets_are_group_by_after_every_decision(world: Database, monkeypatch: 
     check()
     record_events(world, [event("identify", track(1, 1), "FI"), event("not_animal", track(2, 0))])
     check()
+    record_events(world, [event("unknown", track(3, 1)), event("new_individual", track(3, 0))])
+    check()
     record_events(world, [event("retract", None, None, supersedes=told.annotation_id)])
     check()
-    assert len(read) == 1, "newer decisions are read alone"
     merge_individuals(world, "FI", "FD", why="one animal", force=True)
     check()
     unmerge_individual(world, "FI")
     check()
-    assert len(read) == 3
+    upsert_individuals(world, [{"anim_id": "FI", "sex": "F", "birth_date": "2000-01-01"}])
+    check()
+    assert len(read) == 1, "what decisions and people say of them is read alone"
+
+
+def promote(db: Database) -> None:
+    """Another head, which takes every track of the third video for Gremlin."""
+    with db.write() as conn:
+        key = conn.scalar(sa.select(s.individual.c.individual_id).where(s.individual.c.anim_id == "GM"))
+        conn.execute(sa.update(s.model).where(s.model.c.model_id == HEAD).values(state="retired"))
+        conn.execute(
+            sa.insert(s.model).values(
+                model_id=9, task="head", version=2, name="head", state="champion", config="{}", created_at=START
+            )
+        )
+        for n in range(3):
+            conn.execute(
+                sa.insert(s.prediction).values(
+                    model_id=9, track_id=track(3, n), rank=1, individual_id=key, probability=0.8
+                )
+            )
+
+
+def test_a_new_head_is_read_beside_while_the_older_columns_answer(
+    world: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live, gate = LiveColumns(world.read, 20, 0.0), threading.Event()
+
+    def current() -> SearchColumns:
+        with world.read() as conn:
+            return live.current(conn)
+
+    before = current()
+    promote(world)
+    monkeypatch.setattr(living, "read_columns", lambda *given: gate.wait(60) and read_columns(*given))
+    assert facets(current()) == facets(before)
+    assert current().stamp == before.stamp, "and says as of when"
+    gate.set()
+    live.settle()
+    assert current().stamp.head == 9
+    assert facets(current())["who"] == Counter({"GM": 3, "FF": 2})
+
+
+def test_a_fault_while_reading_beside_leaves_the_older_columns(
+    world: Database, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    live = LiveColumns(world.read, 20, 0.0)
+    with world.read() as conn:
+        before = live.current(conn)
+    promote(world)
+    with monkeypatch.context() as broken, world.read() as conn:
+        broken.setattr(living, "read_columns", lambda *given: 1 / 0)
+        assert live.current(conn).stamp == before.stamp
+        live.settle()
+        assert "could not be read anew" in caplog.text
+        assert live.current(conn).stamp == before.stamp
+    monkeypatch.setattr(living, "AGAIN_S", 0.0)
+    with world.read() as conn:
+        live.current(conn)
+    live.settle()
+    with world.read() as conn:
+        assert live.current(conn).stamp.head == 9
+
+
+def test_what_must_be_exact_is_of_its_own_moment(world: Database) -> None:
+    live = LiveColumns(world.read, 20, 0.0)
+    with world.read() as conn:
+        live.current(conn)
+    promote(world)
+    with world.read() as conn:
+        assert facets(live.exact(conn))["who"] == Counter({"GM": 3, "FF": 2})
+
+
+def test_open_flags_are_found_until_a_reviewer_has_decided(world: Database) -> None:
+    live, asked = LiveColumns(world.read, 20, 0.0), parse([("flag", "1")])
+
+    def found() -> list[int]:
+        with world.read() as conn:
+            columns = live.current(conn)
+            again = read_columns(conn, 20, 0.0, stamp_of(conn))
+        assert (
+            again.ordered(asked, again.matching(asked)).tolist()
+            == columns.ordered(asked, columns.matching(asked)).tolist()
+        )
+        return [int(one) for one in columns.track[columns.matching(asked)]]
+
+    assert found() == []
+    flag = event("cannot_tell", track(3, 0), shown='{"mode": "card", "flag": true}')
+    record_events(world, [flag, event("unknown", track(3, 1), shown='{"mode": "card", "flag": true}')])
+    assert found() == [track(3, 0), track(3, 1)]
+    record_events(world, [event("retract", None, None, supersedes=flag.annotation_id)])
+    assert found() == [track(3, 1)]
+    record_events(world, [event("identify", track(3, 1), "FF", annotator="rita")])
+    assert found() == []
 
 
 def test_every_word_narrows_as_it_says(world: Database) -> None:
+    with world.write() as conn:
+        for video_id, infrared in ((1, 0.9), (2, 0.0)):
+            numbers = dict.fromkeys(("brightness", "contrast", "sharpness", "colourfulness"), 50.0)
+            conn.execute(
+                sa.insert(s.video_signal).values(
+                    video_id=video_id, pictures=3, infrared=infrared, background=bytes(2304), **numbers
+                )
+            )
     with world.read() as conn:
         found = read_columns(conn, 20, 0.0, stamp_of(conn))
 
@@ -91,6 +217,11 @@ def test_every_word_narrows_as_it_says(world: Database) -> None:
     assert ids(("with", "GM")) == [track(1, n) for n in range(3)]
     assert ids(("cam", "a/cam0")) == [track(2, n) for n in range(3)]
     assert ids(("by", "model"), ("p", "0.9-")) == [track(1, 1)]
+    assert ids(("age", "adult")) == [track(1, 0), track(2, 0), track(2, 1)], "whose birth is known"
+    assert ids(("age", "infant")) == []
+    assert ids(("light", "infrared")) == [track(1, n) for n in range(3)]
+    assert ids(("light", "not_known"), ("light", "dim")) == [track(video, n) for video in (2, 3) for n in range(3)]
+    assert ids(("status", "unlabelled")) == ids(("status", "unnamed"))
     assert ids(("sex", "F")) == [track(1, 0), track(1, 1), track(2, 0)]
     assert ids(("since", "2013-05-07"), ("until", "2013-05-07")) == [track(2, n) for n in range(3)]
     assert ids(("hour", "7")) == everybody
@@ -107,18 +238,23 @@ def test_what_measures_the_model_is_found_without_its_name(world: Database) -> N
         found = read_columns(conn, 20, 1.0, stamp_of(conn))
         asked = parse([("who", "GM")])
         assert found.ordered(asked, found.matching(asked)).tolist() == []
-        assert dict(found.facets(SearchQuery())["by"]) == {"person": 2}
+        assert facets(found)["by"] == {"person": 2}
 
 
 def test_who_becomes_a_test_day_or_retires_is_known_at_once(world: Database) -> None:
     """Its name by the model was found by a search until something else changed."""
-    live = LiveColumns(20, 0.0)
+    live = LiveColumns(world.read, 20, 0.0)
     asked = parse([("who", "GM")])
 
     def found() -> list[int]:
         with world.read() as conn:
             columns = live.current(conn)
-            return list(columns.ordered(asked, columns.matching(asked)).tolist())
+            ids = list(columns.ordered(asked, columns.matching(asked)).tolist())
+        live.settle()
+        with world.read() as conn:
+            columns = live.current(conn)
+            assert ids == [] or columns.ordered(asked, columns.matching(asked)).tolist() == ids
+        return ids
 
     assert found() == [track(1, 1)]
     with world.write() as conn:
@@ -129,27 +265,38 @@ def test_who_becomes_a_test_day_or_retires_is_known_at_once(world: Database) -> 
         conn.execute(
             sa.insert(s.split_move).values(video_id=1, day_key_before="d", split_before="test", moved_at=START)
         )
+    found()  # what may be shown again waits until it is read
     assert found() == [track(1, 1)]
     with world.write() as conn:
         conn.execute(sa.update(s.video).where(s.video.c.video_id == 1).values(state="retired"))
     assert found() == []
 
 
-def test_pages_go_on_behind_a_track_that_no_longer_matches(world: Database) -> None:
+@pytest.mark.parametrize("size", [1, 2, 4, 20])
+def test_pages_are_the_whole_order_also_behind_a_track_that_no_longer_matches(world: Database, size: int) -> None:
+    with world.read() as conn:
+        columns = read_columns(conn, 20, 0.0, stamp_of(conn))
     for sort in SORTS:
-        with world.read() as conn:
-            columns = read_columns(conn, 20, 0.0, stamp_of(conn))
         asked = parse([("sort", sort)])
-        ids, keys, _ = columns.ranked(asked, columns.matching(asked))
-        for n in range(len(ids)):
-            later = parse([("sort", sort), ("after", f"{float(keys[n])!r}~{ids[n]}")])
-            gone = columns.matching(later) & (columns.track != ids[n])
-            rest, _, behind = columns.ranked(later, gone)
-            assert rest[behind:].tolist() == ids[n + 1 :].tolist(), sort
+        whole = columns.ordered(asked, columns.matching(asked)).tolist()
+        place = 0
+        while place < len(whole):
+            page = columns.page(asked, columns.matching(asked), size)
+            assert page.tracks == whole[place : place + size], sort
+            assert page.begins == place + 1
+            place += size
+            if page.after is None:
+                break
+            asked = parse([("sort", sort), ("after", page.after)])
+            gone = columns.matching(asked) & (columns.track != page.tracks[-1])
+            assert columns.page(asked, gone, size).tracks == whole[place : place + size], sort
+        assert place >= len(whole)
 
 
 def test_an_empty_archive_is_searched(db: Database) -> None:
     with db.read() as conn:
-        found = LiveColumns(20, 0.1).current(conn)
-        assert found.facets(SearchQuery())["status"] == []
+        found = LiveColumns(db.read, 20, 0.1).current(conn)
+        assert set(found.facets({})) == set(FACETS)
+        assert not any(found.facets({}).values())
+        assert found.page(SearchQuery(), found.matching(SearchQuery()), 48).tracks == []
         assert found.ordered(SearchQuery(), found.matching(SearchQuery())).tolist() == []

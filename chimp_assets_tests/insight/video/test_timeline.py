@@ -8,8 +8,10 @@ import sqlalchemy as sa
 from chimp_assets.database import schema as s
 from chimp_assets.database.connection.engine import Database
 from chimp_assets.database.labels.events import record_events
-from chimp_assets.insight.video.timeline import boxes, neighbours, timeline, video_of
-from chimp_assets_tests.database.world import START, add_video, event, make_world, predict, track
+from chimp_assets.insight.video.beside import neighbours
+from chimp_assets.insight.video.candidates import candidates
+from chimp_assets.insight.video.timeline import Appearance, Lane, boxes, sureness, timeline, video_of
+from chimp_assets_tests.database.world import HEAD, START, add_video, event, make_world, predict, track
 
 
 @pytest.fixture
@@ -48,12 +50,12 @@ def test_tracks_that_measure_the_model_show_no_name_of_it(world: Database) -> No
         "FF": [(track(1, 0), "person")], None: [(track(1, 1), "nobody"), (track(1, 2), "nobody")],
     }  # fmt: skip
     with world.read() as conn:
-        assert [one.present for one in neighbours(conn, 1, 20, 1.0, 0.0)] == [["Fifi"]], "nor beside it"
+        assert [one.present for one in neighbours(conn, 1, 20, 1.0, 0.0).videos] == [["Fifi"]], "nor beside it"
     with world.write() as conn:
         conn.execute(sa.insert(s.split_assignment).values(video_id=1, day_key="d", split="test", assigned_at=START))
     assert None in sure(world)
     with world.read() as conn:
-        assert [one.present for one in neighbours(conn, 1, 20, 0.0, 0.0)] == [["Fifi"]]
+        assert [one.present for one in neighbours(conn, 1, 20, 0.0, 0.0).videos] == [["Fifi"]]
 
 
 def test_boxes_are_those_of_some_seconds_of_live_tracks(world: Database) -> None:
@@ -79,7 +81,67 @@ def test_neighbours_are_of_one_camera_and_day_in_the_order_of_time(world: Databa
             )
     record_events(world, [event("identify", track(4), "GM")])
     with world.read() as conn:
-        found = neighbours(conn, 1, 20, 0.0, 0.9)
+        found = neighbours(conn, 1, 20, 0.0, 0.9).videos
         assert [one.video_id for one in found] == [1, 4, 3]
         assert [one.present for one in found] == [["Fifi", "Gremlin"], ["Gremlin"], []]
-        assert [one.video_id for one in neighbours(conn, 2, 20, 0.0, 0.9)] == [2]
+        assert [one.video_id for one in neighbours(conn, 2, 20, 0.0, 0.9).videos] == [2]
+        assert found[0].frame_no == 0, "a stored picture with an animal"
+        seen = {one.name: (one.sure, one.spans) for one in found[0].presence}
+        assert seen == {
+            "Fifi": ("person", [(0.0, pytest.approx(1.8))]), "Gremlin": ("model", [(0.0, pytest.approx(1.8))]),
+            None: ("nobody", [(0.0, pytest.approx(1.8))]),
+        }  # fmt: skip
+        (unnamed,) = found[2].presence
+        assert (unnamed.name, unnamed.sure, unnamed.spans) == (None, "nobody", [(0.0, pytest.approx(0.6))])
+
+
+def test_videos_far_from_this_one_are_counted(world: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    with world.write() as conn:
+        for n in range(3, 9):
+            add_video(
+                conn, n, 0, 1, camera="cam1", recorded_on=START.date(), recorded_at=START.replace(hour=9, minute=n)
+            )
+    monkeypatch.setattr("chimp_assets.insight.video.beside.MOST_NEIGHBOURS", 3)
+    with world.read() as conn:
+        for around, videos in ((1, [1, 3, 4]), (5, [4, 5, 6]), (8, [6, 7, 8])):
+            found = neighbours(conn, around, 20, 0.0, 0.9)
+            assert ([one.video_id for one in found.videos], found.left_out) == (videos, 4)
+
+
+def test_tracks_at_the_same_time_lie_in_rows_of_their_lane() -> None:
+    spans = ((0.0, 4.0), (1.0, 2.0), (1.5, 3.0), (2.5, 5.0), (4.0, 4.0), (4.01, 6.0))
+    lane = Lane(None, None, [Appearance(n, a, b, 0, 9, "nobody", None) for n, (a, b) in enumerate(spans)])
+    lane.stack(10.0)
+    assert [one.row for one in lane.appearances] == [0, 1, 2, 1, 0, 2], "a bar is never narrower than can be pressed"
+
+
+def test_volunteers_are_not_counted_as_people() -> None:
+    said: list[tuple[str | None, float | None]] = [("volunteers", None), ("person", 1.0), ("model", 0.9), (None, None)]
+    assert [sureness(source, probability, 0.9) for source, probability in said] == [
+        "volunteers",
+        "person",
+        "model",
+        "nobody",
+    ]
+
+
+def test_candidates_are_the_models_and_none_of_tracks_that_measure_it(world: Database) -> None:
+    with world.read() as conn:
+        found = candidates(conn, track(1, 2), 20, 0.0)
+        assert found is not None
+        assert [(one.anim_id, one.name, round(one.probability, 2)) for one in found.found] == [
+            ("FD", "Freud", 0.6), ("FF", "Fifi", 0.4),
+        ]  # fmt: skip
+        assert found.model_id == HEAD
+        measures = candidates(conn, track(1, 2), 20, 1.0)
+        assert measures is not None
+        assert (measures.measures, measures.model_id, measures.found) == (True, None, [])
+        assert candidates(conn, 5, 20, 0.0) is None
+
+
+def test_whom_people_denied_is_no_candidate(world: Database) -> None:
+    record_events(world, [event("not_individual", track(1, 2), "FD", annotator=who) for who in ("vera", "vito")])
+    with world.read() as conn:
+        found = candidates(conn, track(1, 2), 20, 0.0)
+    assert found is not None
+    assert [one.anim_id for one in found.found] == ["FF"]

@@ -4,10 +4,11 @@ import os
 
 import numpy as np
 import pytest
+from scipy.stats import norm
 
 from chimp_assets.settings import HeadSettings
 from chimp_assets.vision.identity import cross_validation, fitting, logistic
-from chimp_assets.vision.identity.calibration import TemperaturePrior
+from chimp_assets.vision.identity.calibration import TemperaturePrior, threshold_of
 from chimp_assets.vision.identity.cross_validation import out_of_fold_probabilities
 from chimp_assets.vision.identity.fitting import fit_head
 from chimp_assets.vision.identity.head import NO_THRESHOLD, head_tensors, load_head
@@ -320,3 +321,12 @@ def test_labels_that_are_wrong_are_counted():
     said[wrong] = said[wrong] % 40 + 10
     assert 8 <= fit_head(x, said, days, SETTINGS, 0).out_of_fold.likely_errors <= 20
     assert fit_head(x, y, days, SETTINGS, 0).out_of_fold.likely_errors <= 4
+
+
+def test_few_rows_keep_the_promised_share_of_false_alarms():
+    """The quantile of a dozen rows has a sixth of new rows below it where a tenth was promised."""
+    rng = np.random.default_rng(2)
+    rows = rng.normal(size=(4_000, 12))
+    below = [norm.cdf(threshold_of(one, 0.1)) for one in rows]
+    assert abs(np.mean(below) - 0.1) < 0.01
+    assert np.mean([norm.cdf(np.quantile(one, 0.1)) for one in rows]) > 0.14

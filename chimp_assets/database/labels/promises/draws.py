@@ -5,9 +5,9 @@ of the look; which draws still need an answer. Does not belong here: drawing (`l
 
 All of it follows from the events, so that it is computed anew whenever one touches a drawn track: an answer that is
 taken back counts no longer, and a batch that was killed leaves nothing behind. Of each drawn track counts the best
-role's newest answer since the names were frozen, but for answers on pages, which are part of what is tested. Somebody
-else's name, "unknown", "no animal" or a bad box: the name was wrong; so it was where somebody cut the track. "Cannot
-tell" counts neither for nor against it, nor does a track that is gone: the next draw takes its place.
+role's newest answer since the names were frozen, but for answers about many at once, which are part of what is tested.
+Somebody else's name, "unknown", "no animal" or a bad box: the name was wrong; so it was where somebody cut the track.
+"Cannot tell" counts neither for nor against it, nor does a track that is gone: the next draw takes its place.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from chimp_assets.database.labels.promises.looks import (
     teaches_from,
     withdraw_questions,
 )
+from chimp_assets.database.labels.shown import TOGETHER
 from chimp_assets.database.schema import (
     GRID,
     annotation,
@@ -169,7 +170,7 @@ def _answers(conn: sa.Connection, track_ids: Collection[int], after_seq: int) ->
                 a.kind.in_(ANSWER_KINDS),
                 a.other_track_id.is_(None),
                 a.lane != GRID,
-                sa.or_(a.shown_mode.is_(None), a.shown_mode != GRID),
+                sa.or_(a.shown_mode.is_(None), a.shown_mode.not_in(TOGETHER)),
                 ~retracted,
             )
         ),

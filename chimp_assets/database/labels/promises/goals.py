@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from chimp_assets.database.connection.bulk import insert_one
 from chimp_assets.database.connection.counters import ANNOTATION, take_numbers
 from chimp_assets.database.connection.engine import Database
-from chimp_assets.database.labels.promises.looks import end_look, newest_look
+from chimp_assets.database.labels.promises.looks import WITHDRAWN, end_look, newest_look
 from chimp_assets.database.people.users import user_id_of
 from chimp_assets.database.schema import promise
 from chimp_assets.errors import ChimpError
@@ -95,7 +95,7 @@ def withdraw_goal(db: Database) -> int:
 
     def work(conn: sa.Connection) -> int:
         seq = take_numbers(conn, ANNOTATION, 0) - 1
-        return _withdraw(conn, datetime.now(UTC), seq, "the promise was withdrawn")
+        return _withdraw(conn, datetime.now(UTC), seq, WITHDRAWN)
 
     return db.transact(work)
 

@@ -28,11 +28,14 @@ from chimp_assets.database.schema import (
     training_set,
 )
 
-NEW_HEAD, MERGED, NEW_TRACKS = (
+NEW_HEAD, MERGED, NEW_TRACKS, WITHDRAWN = (
     "another head names the archive",
     "individuals were merged or parted",
     "the head has named tracks that were not there",
+    "the promise was withdrawn",
 )
+STALE = "its sample was not answered within"
+"""Why a look ended; behind STALE stand the days."""
 
 
 @dataclass(frozen=True)

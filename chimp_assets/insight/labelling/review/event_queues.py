@@ -80,7 +80,10 @@ def _names(conn: sa.Connection, low: int, high: int) -> list[ReviewCase]:
 
 
 def _doubtful(conn: sa.Connection, low: int, high: int) -> list[ReviewCase]:
-    """Standing names where the champion head is sure of another, unless a reviewer decided them."""
+    """Standing names where the champion head is sure of another, unless a reviewer decided them.
+
+    Those about tracks that measure the model are among them: `queues` leaves them out.
+    """
     p, said, now, m = t.prediction.c, t.individual.alias("said"), t.individual.c, t.model.c
     head = sa.select(m.model_id).where(m.task == "head", m.state == "champion").scalar_subquery()
     answers = effective_answers(of_tracks=_touched(low, high)).subquery("answer")

@@ -23,6 +23,8 @@ from chimp_assets.database.labels.events import (
 from chimp_assets.insight.labelling.review.cases import ReviewCase
 from chimp_assets.insight.labelling.review.event_queues import EVENT_QUEUES
 from chimp_assets.insight.labelling.review.whole_queues import WHOLE_QUEUES
+from chimp_assets.insight.measuring import kept_for_measuring
+from chimp_assets.settings import Settings
 
 QUEUES = ("names", "pairs", "missed", "provisional", "doubtful", "flags", "conflicts", "asked")
 LOOKED_AT = 10_000
@@ -39,19 +41,25 @@ class CaseBatch:
     older: int | None
 
 
-def find_cases(conn: sa.Connection, queue: str, before: int | None = None) -> CaseBatch:
-    """The cases of a queue, as far as one read goes. before: only events with a smaller seq (queues of events only)."""
+def find_cases(conn: sa.Connection, queue: str, settings: Settings, before: int | None = None) -> CaseBatch:
+    """The cases of a queue, as far as one read goes. before: only events with a smaller seq (queues of events only).
+
+    None says what the model thinks of a track that measures it: an answer that is corrected after it agrees with it.
+    """
     if queue in WHOLE_QUEUES:
         return CaseBatch(WHOLE_QUEUES[queue](conn), None)
     high = min(last_seq(conn), (before or 2**62) - 1)
     low = max(0, high - (TRACKS_LOOKED_AT if queue in ("names", "doubtful") else LOOKED_AT))
     found = EVENT_QUEUES[queue](conn, low, high)
+    told = [one.track_id for one in found if one.model is not None and one.track_id is not None]
+    kept = kept_for_measuring(conn, told, settings.seed, settings.acquisition.audit_reserve)
+    found = [one for one in found if one.model is None or one.track_id not in kept]
     return CaseBatch(found, low + 1 if low else None)
 
 
-def counts(conn: sa.Connection) -> dict[str, int]:
+def counts(conn: sa.Connection, settings: Settings) -> dict[str, int]:
     """Number of cases in the newest read of each queue; MOST means that many or more."""
-    return {queue: len(find_cases(conn, queue).cases) for queue in QUEUES}
+    return {queue: len(find_cases(conn, queue, settings).cases) for queue in QUEUES}
 
 
 def authors(conn: sa.Connection, annotation_ids: Sequence[str]) -> dict[str, str]:

@@ -11,6 +11,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query
 from starlette.requests import Request
 
+from chimp_assets.insight.search.columns import SearchColumns
+from chimp_assets.insight.search.known import known
+from chimp_assets.insight.search.query import SearchError
 from chimp_assets.insight.similar.answer import SimilarAnswer, live_among, similar_tracks
 from chimp_assets.insight.similar.asked import AskedError, SimilarAsked, read_asked, read_where
 from chimp_assets.insight.similar.tracks import ShownTrack, shown_tracks
@@ -29,23 +32,19 @@ _Words = Annotated[list[str] | None, Query(max_length=40)]
 
 @dataclass(frozen=True)
 class SimilarWords:
-    """The parameters of the request."""
+    """The parameters of the request. Any word of a search may be added: what it does not find is not found here."""
 
     to: _Words = None
     unwanted: Annotated[list[str] | None, Query(alias="not", max_length=40)] = None
     spread: Annotated[str, Query(max_length=40)] = "video"
-    cam: Annotated[list[str] | None, Query(max_length=100)] = None
-    since: Annotated[str, Query(max_length=40)] = ""
-    until: Annotated[str, Query(max_length=40)] = ""
-    status: Annotated[str, Query(max_length=40)] = ""
     show: Annotated[int, Query(ge=1, le=MOST)] = PAGE
 
 
 @dataclass(frozen=True)
 class Similar:
     """What a page shows. tracks: with how much each is alike; shelf: what is known of the examples; embedder: whose
-    vectors were compared; searched: tracks that could be found; waiting: bundles whose vectors are not read yet;
-    cameras: those that filmed them."""
+    vectors were compared; searched: tracks that were compared; waiting: bundles whose vectors are not read yet;
+    columns: of the search that narrowed what may be found, None where nothing did; cameras: those that filmed."""
 
     asked: SimilarAsked
     answer: SimilarAnswer
@@ -55,37 +54,48 @@ class Similar:
     searched: int
     waiting: int
     trouble: str | None
+    columns: SearchColumns | None
     cameras: list[str]
 
 
 def ask(request: Request, words: SimilarWords) -> Similar:
-    """The answer to an address. Raises WebError 400 that names a word which means nothing here."""
+    """The answer to an address. Raises WebError 422 that names a word which means nothing here."""
     state = request.app.state
-    now = state.similar.current()
-    try:
-        where = read_where(words.cam or (), words.since, words.until, words.status)
-        asked = read_asked(words.to or (), words.unwanted or (), words.spread, where)
-        allowed = None if now is None else state.similar_places.allowed(now.index, where)
-    except AskedError as error:
-        raise WebError(400, "malformed", error.sentence, error.remedy) from None
-    answer = SimilarAnswer(without=[*asked.wanted, *asked.unwanted])
     settings = state.settings
+    now = state.similar.current()
+    columns: SearchColumns | None = None
+    try:
+        where = read_where(request.query_params.multi_items())
+        if where.words():
+            with state.db.read() as conn:
+                columns = state.search_columns.current(conn)
+                where = known(columns, where)
+        asked = read_asked(words.to or (), words.unwanted or (), words.spread, where)
+    except (AskedError, SearchError) as error:
+        raise WebError(422, "malformed", error.sentence, error.remedy) from None
+    answer = SimilarAnswer(without=[*asked.wanted, *asked.unwanted])
+    searched = 0
     with state.db.read() as conn:
         if now is not None:
+            allowed = state.similar_places.there(now.index)
+            if columns is not None:
+                allowed = allowed & state.similar_places.found_by(now.index, columns, where)
+            searched = int(allowed.sum())
             answer = similar_tracks(
                 now.index, state.similar_places, asked, lambda ids: live_among(conn, ids), words.show, allowed
             )
         ids = [*answer.track_id, *asked.wanted, *asked.unwanted]
-        known = shown_tracks(conn, ids, settings.seed, settings.acquisition.audit_reserve)
+        shown = shown_tracks(conn, ids, settings.seed, settings.acquisition.audit_reserve)
     return Similar(
         asked,
         answer,
-        [(known[one], alike) for one, alike in zip(answer.track_id, answer.alike, strict=True) if one in known],
-        {one: known[one] for one in (*asked.wanted, *asked.unwanted) if one in known},
+        [(shown[one], alike) for one, alike in zip(answer.track_id, answer.alike, strict=True) if one in shown],
+        {one: shown[one] for one in (*asked.wanted, *asked.unwanted) if one in shown},
         now.index.embedder if now is not None else None,
-        len(now.index) if now is not None else 0,
+        searched,
         now.waiting if now is not None else 0,
         now.trouble if now is not None else None,
+        columns,
         state.similar_places.cameras(now.index) if now is not None else [],
     )
 

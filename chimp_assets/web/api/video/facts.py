@@ -1,4 +1,4 @@
-"""One video as JSON: who is in it when, boxes, the videos beside it.
+"""One video as JSON: who is in it when, boxes, who a track may show, the videos beside it.
 
 Belongs here: handlers. Does not belong here: reading (`insight.video`), pictures (`api.media`, `api.boxes`).
 """
@@ -12,7 +12,9 @@ from fastapi import APIRouter, Depends, Query
 from starlette.requests import Request
 
 from chimp_assets.database.labels.promises.threshold import name_threshold
-from chimp_assets.insight.video.timeline import MOST_SECONDS, Neighbour, Timeline, boxes, neighbours, timeline
+from chimp_assets.insight.video.beside import CameraDay, neighbours
+from chimp_assets.insight.video.candidates import candidates
+from chimp_assets.insight.video.timeline import MOST_SECONDS, Timeline, boxes, timeline, video_of
 from chimp_assets.web.auth.roles import require
 from chimp_assets.web.errors import WebError
 from chimp_assets.web.fields import Key
@@ -32,7 +34,7 @@ def found_timeline(request: Request, conn: sa.Connection, video_id: int) -> Time
     return found
 
 
-def beside_video(request: Request, conn: sa.Connection, video_id: int) -> list[Neighbour]:
+def beside_video(request: Request, conn: sa.Connection, video_id: int) -> CameraDay:
     """The videos of the same camera and day."""
     settings = request.app.state.settings
     share = settings.acquisition.audit_reserve
@@ -73,10 +75,27 @@ def of_moment(
     return {"boxes": found}
 
 
+@router.get("/{video_id}/tracks/{track_id}/candidates", dependencies=[Depends(require("identifier"))])
+def of_track(request: Request, video_id: Key, track_id: Key) -> Any:
+    """Who a track of the video may show, as the model says; nobody for tracks that measure it."""
+    settings = request.app.state.settings
+    with request.app.state.db.read() as conn:
+        found = candidates(conn, track_id, settings.seed, settings.acquisition.audit_reserve)
+        if found is None or video_of(conn, track_id) != video_id:
+            raise WebError(
+                404, "no_track", f"There is no track {track_id} in video {video_id}.",
+                "It may have been split or merged: load the page again.",
+            )  # fmt: skip
+    return {
+        "track_id": found.track_id, "model_id": found.model_id, "measures": found.measures,
+        "candidates": [vars(one) for one in found.found],
+    }  # fmt: skip
+
+
 @router.get("/{video_id}/neighbours")
 def beside(request: Request, video_id: Key) -> Any:
     """Videos of the same camera and day, and who is in them."""
     with request.app.state.db.read() as conn:
         found_timeline(request, conn, video_id)
         found = beside_video(request, conn, video_id)
-    return {"videos": [vars(one) for one in found]}
+    return {"videos": [vars(one) for one in found.videos], "left_out": found.left_out}

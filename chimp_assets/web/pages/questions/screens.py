@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import shlex
 import threading
+from dataclasses import replace
 from typing import Any
 
 from fastapi import APIRouter, Depends
@@ -31,6 +32,7 @@ from chimp_assets.insight.questions import (
     question,
     questions,
 )
+from chimp_assets.insight.similar.tracks import shown_tracks
 from chimp_assets.insight.svg import on_white
 from chimp_assets.web.auth.roles import require
 from chimp_assets.web.errors import WebError
@@ -60,10 +62,11 @@ def one_question(request: Request, name: str) -> Response:
     asked = _question(name)
     given = _given(request, asked)
     answer: Answer | None = None
+    untold = 0
     problem: QuestionError | TooSlowError | None = None
     if given or not _names_somebody(asked):
         try:
-            answer = _ask(request, asked, given, MOST_ROWS)
+            answer, untold = _to_tell(request, _ask(request, asked, given, MOST_ROWS))
         except (QuestionError, TooSlowError) as error:
             problem = error
     drawn = answer.as_picture() if answer is not None else None
@@ -73,6 +76,7 @@ def one_question(request: Request, name: str) -> Response:
         "asked": asked,
         "fields": [_field(parameter, given) for parameter in asked.parameters],
         "answer": answer,
+        "untold": untold,
         "problem": problem,
         "picture": Markup(drawn) if drawn is not None else None,  # noqa: S704  made of escaped texts
         "people": people,
@@ -143,6 +147,21 @@ def _ask(request: Request, asked: Question, given: dict[str, str], most_rows: in
         return ask(db, asked.name, given, most_rows=most_rows, most_seconds=MOST_SECONDS)
     finally:
         _turns.release()
+
+
+def _to_tell(request: Request, answer: Answer) -> tuple[Answer, int]:
+    """The answer without rows about single tracks that measure the model, as far as no person named them, and how many
+    these are (`insight.measuring`). Files hold them."""
+    if "track_id" not in answer.columns or not answer.rows:
+        return answer, 0
+    settings = request.app.state.settings
+    place = list(answer.columns).index("track_id")
+    about = [row[place] for row in answer.rows if row[place] is not None]
+    with request.app.state.db.read() as conn:
+        shown = shown_tracks(conn, about, settings.seed, settings.acquisition.audit_reserve)
+    hidden = {one.track_id for one in shown.values() if one.reserved and one.anim_id is None}
+    rows = [row for row in answer.rows if row[place] not in hidden]
+    return replace(answer, rows=rows), len(answer.rows) - len(rows)
 
 
 def _told(request: Request, asked: Question) -> Answer:

@@ -9,12 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import Response
 
-from chimp_assets.insight.search.columns import SearchColumns
+from chimp_assets.insight.search.as_conditions import conditions_of
+from chimp_assets.insight.search.columns import FACETS, SearchColumns
+from chimp_assets.insight.search.known import known
+from chimp_assets.insight.search.living import LiveColumns
 from chimp_assets.insight.search.query import SORTS, SearchError, SearchQuery, parse
 from chimp_assets.insight.similar.tracks import ShownTrack, shown_tracks
 from chimp_assets.web.auth.roles import require
@@ -27,6 +31,8 @@ router = APIRouter(include_in_schema=False, dependencies=[Depends(require("viewe
 PAGE = 48
 WORDS = 30
 """Words of a facet that the page lists, the commonest."""
+MORE_WORDS = 300
+"""Further individuals that the box offers while somebody types."""
 COLUMNS = (
     "track_id", "video_id", "site", "camera", "recorded_at", "first_s", "anim_id", "name", "source", "probability",
     "query", "label_seq",
@@ -37,7 +43,7 @@ def _asked(request: Request) -> SearchQuery:
     try:
         return parse(request.query_params.multi_items())
     except SearchError as error:
-        raise WebError(422, "malformed", error.sentence, error.remedy) from None
+        raise _refused(error.sentence, error.remedy) from None
 
 
 @router.get("/search")
@@ -45,46 +51,49 @@ def page(request: Request) -> Response:
     """What matches the address."""
     asked = _asked(request)
     state = request.app.state
+    live: LiveColumns = state.search_columns
     with state.db.read() as conn:
-        columns: SearchColumns = state.search_columns.current(conn)
-        _require_known(columns, asked)
-        matching = columns.matching(asked)
-        ids, keys, at = columns.ranked(asked, matching)
-        part = ids[at : at + PAGE].tolist()
-        shown = _shown(request, conn, part)
-    total = len(ids)
-    more = asked.address(("after", f"{float(keys[at + PAGE - 1])!r}~{part[-1]}")) if at + PAGE < total else None
+        columns = live.current(conn)
+        asked = _known(columns, asked)
+        parts = columns.parts(asked)
+        matching = columns.all_of(parts)
+        found = columns.page(asked, matching, PAGE)
+        shown = _shown(request, conn, found.tracks)
+    total, facets = int(matching.sum()), columns.facets(parts)
+    kept = f"{columns.seq}.{columns.stamp.head or 0}.{total}"
     facts: dict[str, Any] = {
-        "asked": asked, "total": total, "tracks": [shown[one] for one in part if one in shown], "seq": columns.seq,
-        "facets": {name: rows[:WORDS] for name, rows in columns.facets(asked).items()}, "sorts": SORTS,
-        "called": {code: name for code, name, _ in columns.people},
-        "more": more, "begins": at + 1,
+        "asked": asked, "total": total, "tracks": [shown[one] for one in found.tracks if one in shown],
+        "facet_names": FACETS, "facets": {name: rows[:WORDS] for name, rows in facets.items()},
+        "others": [code for code, _ in facets["who"][WORDS : WORDS + MORE_WORDS]], "sorts": SORTS,
+        "called": {one.code: one.name for one in columns.people.persons},
+        "more": asked.address(("after", found.after)) if found.after else None, "begins": found.begins,
+        "permalink": asked.address(("at", kept)), "exports": _exports(asked) if total else None,
         "helps": _helps(columns, asked) if not total else None, "picture_url": picture_url,
-        "sort_links": [(sort, replace(asked, sort=sort, after=None).address()) for sort in SORTS],
+        "stamp": columns.stamp, "reading": live.reading,
     }  # fmt: skip
     return state.templates.TemplateResponse(request, "search/search.html", facts)
 
 
 @router.get("/search.csv")
 def as_csv(request: Request) -> Response:
-    """Every track that matches: as many rows as the page says."""
-    asked = replace(_asked(request), after=None)
+    """Every track that matches, of one moment."""
+    asked = replace(_asked(request), after=None, at=None)
     state = request.app.state
+    live: LiveColumns = state.search_columns
     with state.db.read() as conn:
-        columns: SearchColumns = state.search_columns.current(conn)
-        _require_known(columns, asked)
-        ids = columns.ordered(asked, columns.matching(asked)).tolist()
+        asked = _known(live.current(conn), asked)
 
     def rows() -> Iterator[Sequence[Any]]:
         query = asked.address()
-        for start in range(0, len(ids), 1_000):
-            with state.db.read() as conn:
-                found = _shown(request, conn, ids[start : start + 1_000])
-            for one in found.values():
-                yield (
-                    one.track_id, one.video_id, one.site, one.camera, one.recorded_at, one.first_s, one.anim_id,
-                    one.name, one.source, one.probability, query, columns.seq,
-                )  # fmt: skip
+        with state.db.read() as conn:
+            columns = live.exact(conn)
+            ids = columns.ordered(asked, columns.matching(asked)).tolist()
+            for start in range(0, len(ids), 1_000):
+                for one in _shown(request, conn, ids[start : start + 1_000]).values():
+                    yield (
+                        one.track_id, one.video_id, one.site, one.camera, one.recorded_at, one.first_s, one.anim_id,
+                        one.name, one.source, one.probability, query, columns.seq,
+                    )  # fmt: skip
 
     return csv_download("search", COLUMNS, rows())
 
@@ -92,6 +101,14 @@ def as_csv(request: Request) -> Response:
 def _shown(request: Request, conn: Any, ids: list[int]) -> dict[int, ShownTrack]:
     settings = request.app.state.settings
     return shown_tracks(conn, ids, settings.seed, settings.acquisition.audit_reserve)
+
+
+def _exports(asked: SearchQuery) -> tuple[str | None, SearchError | None]:
+    """The query of the page of exports with the same conditions, or why they cannot be said there."""
+    try:
+        return urlencode(conditions_of(asked)), None
+    except SearchError as error:
+        return None, error
 
 
 def _helps(columns: SearchColumns, asked: SearchQuery) -> tuple[str, str, int] | None:
@@ -104,14 +121,12 @@ def _helps(columns: SearchColumns, asked: SearchQuery) -> tuple[str, str, int] |
     return best
 
 
-def _require_known(columns: SearchColumns, asked: SearchQuery) -> None:
-    codes = {one[0] for one in columns.people}
-    words = [("who", one.removeprefix("!")) for one in asked.who] + [("with", one) for one in asked.beside]
-    for key, word in words:
-        if word.upper() not in codes:
-            raise WebError(
-                422, "malformed", f"{key}: there is no individual {word[:40]!r}.", "See the list of individuals."
-            )
-    for camera in asked.cameras:
-        if camera not in columns.cameras:
-            raise WebError(422, "malformed", f"cam: there is no camera {camera[:60]!r}.", "Write it as site/camera.")
+def _known(columns: SearchColumns, asked: SearchQuery) -> SearchQuery:
+    try:
+        return known(columns, asked)
+    except SearchError as error:
+        raise _refused(error.sentence, error.remedy) from None
+
+
+def _refused(sentence: str, remedy: str) -> WebError:
+    return WebError(422, "malformed", sentence, remedy)

@@ -14,7 +14,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from chimp_assets.insight.individuals import directory
-from chimp_assets.insight.similar.asked import MOST_EXAMPLES, SPREADS, STATUSES, Where
+from chimp_assets.insight.search.query import SOURCES, STATUSES, SearchQuery
+from chimp_assets.insight.similar.asked import MOST_EXAMPLES, SPREADS
 from chimp_assets.web.api.similar.answers import MOST, PAGE, Similar, SimilarWords, ask
 from chimp_assets.web.auth.roles import require
 from chimp_assets.web.labelling.items import picture_url
@@ -22,6 +23,8 @@ from chimp_assets.web.tables import csv_download
 
 router = APIRouter(include_in_schema=False, dependencies=[Depends(require("viewer"))])
 
+_LISTED = ("who", "cam", "since", "until", "status", "by")
+"""Words of a search that the page has a box for; the others stay in the address."""
 COLUMNS = (
     "place", "track_id", "video_id", "site", "camera", "recorded_at", "first_s", "anim_id", "source", "probability",
     "alike", "embedder", "query",
@@ -40,7 +43,7 @@ def page(request: Request, words: Annotated[SimilarWords, Depends()]) -> Respons
     found = ask(request, words)
     asked = found.asked
     with request.app.state.db.read() as conn:
-        people = directory.names(conn)
+        people = [(one.anim_id, one.name) for one in directory.names(conn)]
     facts = {
         "found": found,
         "asked": asked,
@@ -50,9 +53,12 @@ def page(request: Request, words: Annotated[SimilarWords, Depends()]) -> Respons
         "more": f"/similar?{asked.query(('show', str(min(MOST, words.show + PAGE))))}#n{words.show + 1}"
         if found.answer.more and words.show < MOST
         else None,
-        "unfiltered": replace(asked, where=Where()).query(),
+        "unfiltered": replace(asked, where=SearchQuery()).query(),
+        "called": dict(people),
         "only": lambda track_id: replace(asked, wanted=(track_id,), unwanted=()).query(),
         "statuses": STATUSES,
+        "sources": SOURCES,
+        "unlisted": [one for one in asked.where.words() if one[0] not in _LISTED],
         "most_examples": MOST_EXAMPLES,
         "most": MOST,
         "picture_url": picture_url,

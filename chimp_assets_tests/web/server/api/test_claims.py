@@ -15,6 +15,7 @@ from fastapi import FastAPI
 
 from chimp_assets.database import schema as t
 from chimp_assets.database.labels.events import record_events
+from chimp_assets.database.schema import MEASURING_LANES, PROMISE
 from chimp_assets.home import Home
 from chimp_assets.web.labelling.items import is_blind
 from chimp_assets_tests.database.world import HEAD, START, add_video, event, plan, predict, track
@@ -123,6 +124,16 @@ def test_blind_items_hide_their_suggestions_for_everybody_and_ever(home: Home, m
             assert (item["model"] is None) is blind
     drawn = sum(is_blind(item_id, 0.05) for item_id in range(20_000))
     assert 900 < drawn < 1100, "one in twenty, spread over all numbers"
+
+
+@pytest.mark.parametrize("lane", [*MEASURING_LANES, PROMISE, "frames"])
+def test_whoever_measures_the_model_is_not_told_what_it_thinks(home: Home, make_app: Any, lane: str) -> None:
+    """People agree with what they are shown: an audit with names beside it finds the model better than it is."""
+    plan(home.database, [track(1)], lane, head_model_id=HEAD)
+    predict(home.database, track(1), {"FF": 0.7})
+    (item,) = claim(Browser(make_app(blind_share=0.0)).sign_in("anna"), 1)
+    blind = lane != "frames"
+    assert (item["blind"], bool(item["candidates"]), item["model"] is None) == (blind, not blind, blind)
 
 
 def test_a_repeat_looks_like_any_other_item(home: Home, browser: Browsers) -> None:

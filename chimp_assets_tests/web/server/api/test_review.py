@@ -45,7 +45,7 @@ def disputed(home: Home) -> Home:
 
 def keys_of(home: Home, queue: str) -> list[int | None]:
     with home.database.read() as conn:
-        return [case.track_id for case in queues.find_cases(conn, queue).cases]
+        return [case.track_id for case in queues.find_cases(conn, queue, home.settings).cases]
 
 
 def decide(browser: Browser, case: dict[str, Any], **send: Any) -> dict[str, Any]:

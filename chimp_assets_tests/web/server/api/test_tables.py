@@ -64,3 +64,31 @@ def test_what_cannot_be_imported_is_refused(browser: Callable[..., Browser], cha
 def test_no_name_of_the_address_reaches_sql(browser: Callable[..., Browser]) -> None:
     for name in ("video", "ext_video", "a%22b", "x'--", "annotation"):
         assert browser("lotte").get(f"/tables/{name}").status_code == 404
+
+
+def test_the_page_of_an_individual_shows_what_imported_tables_say_of_it(browser: Callable[..., Browser]) -> None:
+    """Whoever imported the wounds of Fifi looks for them on the page of Fifi. Merged individuals bring their rows."""
+    rita = browser("rita")
+    text = "Chimp,Date,Wound (where)\nFF,2013-05-06,<b>ear\nGM,2013-05-07,foot\n"
+    assert "Imported tables" not in rita.get("/individual/FF").text
+    rita.post("/api/tables/import", json=upload(text, name="wounds", about="seen by Ann", dry_run=False))
+    page = rita.get("/individual/FF").text
+    for word in ("Imported tables", "/tables/wounds", "seen by Ann", "Wound (where)", "&lt;b&gt;ear"):
+        assert word in page
+    assert "foot" not in page
+    assert "chimp_id" not in page, "columns that the import added are for SQL"
+    assert "Imported tables" not in rita.get("/individual/FD").text
+    assert rita.post("/api/individuals/GM/merge", json={"into": "FF", "force": True}).status_code == 200
+    merged = rita.get("/individual/FF", headers={"accept-language": "fr"}).text
+    assert "Tableaux importés" in merged
+    assert "foot" in merged
+
+
+def test_a_long_table_about_an_individual_ends_and_says_so(browser: Callable[..., Browser]) -> None:
+    rows = "".join(f"FF,2013-05-06,bite {n}\n" for n in range(25))
+    rita = browser("rita")
+    rita.post("/api/tables/import", json=upload(f"Chimp,Date,What\n{rows}", name="bites", dry_run=False))
+    page = rita.get("/individual/FF").text
+    assert "bite 19" in page
+    assert "bite 20" not in page
+    assert "Only the first 20 rows are shown." in page

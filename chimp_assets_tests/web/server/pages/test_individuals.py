@@ -10,8 +10,9 @@ from chimp_assets.database import schema as s
 from chimp_assets.database.individuals.merges import merge_individuals
 from chimp_assets.database.labels.events import record_events
 from chimp_assets.insight.individuals import decisions, directory, lookalikes, pictures, sightings
+from chimp_assets.insight.search.reading import read_columns, stamp_of
 from chimp_assets.web.labelling.items import picture_url
-from chimp_assets_tests.database.world import HEAD, event, track
+from chimp_assets_tests.database.world import HEAD, START, event, track
 
 
 def key_of(conn, code):
@@ -39,15 +40,13 @@ def test_the_gallery_goes_on_after_the_last_picture_of_a_page(archive, monkeypat
     """Pictures are shown twice or never where a page ends."""
     with archive.database.read() as conn:
         key = key_of(conn, "FF")
-        whole = pictures.gallery(conn, key)
-        assert [p.track_id for p in whole] == sorted((p.track_id for p in whole), reverse=True)
-        pages, before = [], None
-        while part := pictures.gallery(conn, key, before=before, limit=2):
-            pages += part
-            before = part[-1].track_id
-        assert pages == whole
-        assert len(whole) == 6
-        assert {p.source for p in pictures.gallery(conn, key, "model")} == {"model"}
+        columns = read_columns(conn, 0, 0.0, stamp_of(conn))
+        ids = pictures.gallery_tracks(columns, "FF").tolist()
+        assert ids == sorted(ids, reverse=True)
+        assert [p.track_id for p in pictures.gallery(conn, key, ids)] == ids
+        assert len(ids) == 6
+        named_by_it = pictures.gallery_tracks(columns, "FF", "model").tolist()
+        assert {p.source for p in pictures.gallery(conn, key, named_by_it)} == {"model"}
         decided = decisions.decisions(conn, key)
         assert decided[2:] == decisions.decisions(conn, key, decided[1].seq)
 
@@ -252,20 +251,37 @@ def test_the_numbers_of_the_gallery_are_what_can_be_paged(archive, client):
         key = key_of(conn, "FF")
         seen = sightings.sighting_summary(conn, key)
         counted = {"person": seen.verified, "volunteers": seen.volunteers, "model": seen.model}
-        paged = {source: len(pictures.gallery(conn, key, source, limit=1_000)) for source in counted}
-        assert counted == paged
-        assert sum(counted.values()) == len(pictures.gallery(conn, key, limit=1_000))
+        columns = read_columns(conn, 0, 0.0, stamp_of(conn))
+        assert counted == {source: len(pictures.gallery_tracks(columns, "FF", source)) for source in counted}
     page = client("lotte").get("/individual/FF?source=model").text
     assert f'<span class="count">{sum(counted.values())}</span>' in page
     assert page.count("data-picture=") == counted["model"]
     assert page.count('href="/similar?to=') == counted["model"]
 
 
+def test_the_gallery_shows_no_name_by_the_model_of_a_track_that_measures_it(archive, client):
+    """Under her name it said what the model thinks, and whoever answered the audit repeated it."""
+    one, named = track(7, 0), track(6, 0)
+    lotte = client("lotte")
+    assert f'data-picture="{one}"' in lotte.get("/individual/FF").text
+    with archive.database.write() as conn:
+        for video_id in (6, 7):
+            tested = {"video_id": video_id, "day_key": "a", "split": "test", "assigned_at": START}
+            conn.execute(sa.insert(s.split_assignment).values(tested))
+    page = lotte.get("/individual/FF").text
+    assert f'data-picture="{one}"' not in page
+    assert f'data-picture="{named}"' in page
+    assert "1 more tracks are counted above and not shown" in page
+    assert "data-picture" not in lotte.get("/individual/FF?source=model").text
+
+
 def test_each_picture_of_a_gallery_is_there_or_says_why_not(archive, client):
     """An empty square says neither that a film is lost nor that a picture is on its way."""
     lotte = client("lotte")
     with archive.database.read() as conn:
-        shown = pictures.gallery(conn, key_of(conn, "FF"))
+        ids = pictures.gallery_tracks(read_columns(conn, 0, 0.0, stamp_of(conn)), "FF").tolist()
+        shown = pictures.gallery(conn, key_of(conn, "FF"), ids)
+    assert shown
     for one in shown:
         answer = lotte.get(picture_url(one.track_id, one.content_hash))
         if answer.status_code == 200:

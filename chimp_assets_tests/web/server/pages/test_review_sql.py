@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,6 +14,7 @@ from chimp_assets.home import Home
 from chimp_assets.insight import archive, models
 from chimp_assets.insight.labelling import own, people
 from chimp_assets.insight.labelling.review import queues
+from chimp_assets.settings import Settings, load_settings
 from chimp_assets_tests.database import t_sql
 from chimp_assets_tests.database.world import HEAD, START, add_video, make_world
 from chimp_assets_tests.web.disputed import make_disputed
@@ -31,13 +33,13 @@ def fill(db: Database) -> None:
     make_disputed(db)
 
 
-def ask_everything(db: Database) -> dict[str, int]:
+def ask_everything(db: Database, settings: Settings) -> dict[str, int]:
     """Every question of the pages with every condition that it can have; cases by queue."""
     with db.read() as conn:
-        found = queues.counts(conn)
+        found = queues.counts(conn, settings)
         for queue in QUEUES_OF_EVENTS:
-            queues.find_cases(conn, queue, before=2**53)
-        assert queues.find_cases(conn, "provisional").cases[0].individual == ("NEW-1", "Newcomer", 1)
+            queues.find_cases(conn, queue, settings, before=2**53)
+        assert queues.find_cases(conn, "provisional", settings).cases[0].individual == ("NEW-1", "Newcomer", 1)
         vera = conn.scalar(sa.select(s.app_user.c.user_id).where(s.app_user.c.name == "vera")) or 0
         answers = own.page(conn, vera, before=2**53).answers
         assert len(own.page(conn, vera).corrected) == 2
@@ -73,7 +75,7 @@ def test_the_screens_speak_t_sql(peopled_home: Home) -> None:
 
     sa.event.listen(sa.Engine, "before_execute", listen)
     try:
-        assert ask_everything(peopled_home.database) == EXPECTED
+        assert ask_everything(peopled_home.database, peopled_home.settings) == EXPECTED
     finally:
         sa.event.remove(sa.Engine, "before_execute", listen)
     said = [(element, names) for element, names in heard if not isinstance(element, str)]
@@ -81,12 +83,12 @@ def test_the_screens_speak_t_sql(peopled_home: Home) -> None:
     assert len({str(element) for element, _ in said}) > 30
 
 
-def test_the_screens_on_postgresql(postgresql: Any) -> None:
+def test_the_screens_on_postgresql(postgresql: Any, tmp_path: Path) -> None:
     """What the parser takes, a server may still refuse."""
     db = postgresql.create_migrated()
     try:
         make_world(db)
         fill(db)
-        assert ask_everything(db) == EXPECTED
+        assert ask_everything(db, load_settings(tmp_path)) == EXPECTED
     finally:
         db.dispose()

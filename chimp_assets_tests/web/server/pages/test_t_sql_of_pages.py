@@ -48,7 +48,7 @@ def ask_everything(db):
         profile.profile_of(conn, key)
         profile.profile_of(conn, other)
         sightings.sighting_summary(conn, key)
-        pictures.gallery(conn, key, "person", before=2**60)
+        pictures.gallery(conn, key, [track(1, 0)])
         decisions.decisions(conn, key, before=2**60)
         profile.biography_changes(conn, key)
         for rule in ("frame", "clip", "minutes"):

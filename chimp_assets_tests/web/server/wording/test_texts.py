@@ -10,6 +10,8 @@ import pytest
 from starlette.requests import Request
 
 from chimp_assets import settings
+from chimp_assets.database.labels.promises.looks import MERGED, NEW_HEAD, NEW_TRACKS, STALE, WITHDRAWN
+from chimp_assets.monitoring.cards.card_text import limits_of
 from chimp_assets.web import browser
 from chimp_assets.web.wording import texts
 from chimp_assets.web.wording.sentences import translated
@@ -58,6 +60,12 @@ SAID = {
     "Her torn ear is visible (the gate says: Not worse: 90.0% against 89.0% of champion 3 on the same 9 audit tracks.;"
     " ada)": "Her torn ear is visible (le contrôle dit : Pas moins bon : 90,0 %",
     "No reason given (back from version 4; by the command line)": "Sans raison donnée (retour depuis la version 4",
+    # What ended a promise or an alert, and the limits on the card of a model, are stored in English as well.
+    **{reason: "" for reason in (NEW_HEAD, MERGED, NEW_TRACKS, WITHDRAWN, f"{STALE} 30 days")},
+    "Head 5 has learned from 12 answers about it; it names 3 of 5 audit tracks of it rightly, elsewhere 5 of 5.": "12",
+    "Head 5 has learned from 12 answers about it; too few audit answers there to compare.": "trop peu",
+    "None of its 12 tracks is left to ask; 3 lie on days kept for testing.": "gardés pour les tests",
+    "19 of the newest 20 answers are right, as before.": "19 des 20",
 }
 
 
@@ -114,3 +122,17 @@ def test_no_sentence_names_a_species() -> None:
 
 def test_the_settings_know_the_languages_of_the_page() -> None:
     assert sorted(texts.languages()) == sorted(settings.LANGUAGES)
+
+
+def test_every_limit_on_the_card_of_a_model_is_said_in_every_language() -> None:
+    """The card of a model stood in English on a French page."""
+    card = {
+        "task": "head", "data": {"individuals": 7, "days": 3, "cameras": 2, "unreadable": "There is no such file."},
+        "metrics": [{"name": "top1", "slice_kind": "all", "slice_value": "", "about": None, "ci_low": 0.5, "n": 3}],
+        "fairness": {"groups": {"too_few": 4}}, "drift": {"open": 2}, "licences": [{"licence": "not stated"}],
+    }  # fmt: skip
+    said = {*limits_of(card, 20)}
+    said |= {*limits_of({**card, "metrics": [], "drift": {"open": 1}}, 20)}
+    assert len(said) >= 11
+    for lang in texts.languages():
+        assert [one for one in said if translated(lang, one).lang != lang] == []

@@ -9,7 +9,6 @@ import sqlalchemy as sa
 from axe_playwright_python.sync_playwright import Axe
 
 from chimp_assets.database import schema as s
-from chimp_assets.insight.individuals import pictures
 from chimp_assets_tests.vision.embedding.search_index.landing import land_vectors
 
 
@@ -24,15 +23,15 @@ def annotations(home):
 
 
 def test_marks_and_pictures_by_keys_alone(page, archive, monkeypatch):
-    """One visit of both pages, since each browser takes seconds to begin."""
+    """One visit of all pages, since each browser takes seconds to begin."""
     with archive.database.read() as conn:
         ids = np.array(sorted(conn.scalars(sa.select(s.track.c.track_id).where(s.track.c.state == "live"))), np.int64)
     land_vectors(archive, 1, ids, np.random.default_rng(0).standard_normal((len(ids), 8)) + 0.3)
     page.set_viewport_size({"width": 390, "height": 844})
     naming_what_is_alike(page, archive, int(ids[0]))
     monkeypatch.setattr("chimp_assets.web.pages.individuals.PAGE", 2)
-    monkeypatch.setattr(pictures.gallery, "__defaults__", (None, None, 2))
     going_through_a_gallery(page)
+    looking_twice_at_many(page, archive)
     assert page.errors == []
 
 
@@ -41,13 +40,13 @@ def naming_what_is_alike(page, archive, one):
     page.goto(f"/similar?to={one}&spread=none", wait_until="networkidle")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     assert serious(page) == []
-    page.fill("[name=who]", "Fifi")
+    page.fill("[data-confirm] [name=who]", "Fifi")
     page.locator("[data-found] li:has([data-mark])").first.focus()
     page.keyboard.press("x")
     page.keyboard.press("ArrowRight")
     page.keyboard.press("Enter")
     page.wait_for_selector("[data-undo]:visible")
-    assert "FF" in page.text_content("[data-said]")
+    assert "Fifi: 1" in page.text_content("[data-said]")
     (named,) = annotations(archive)[len(before) :]
     assert (named.kind, named.lane) == ("identify", "free")
     assert '"mode":"search"' in named.shown.replace(" ", "")
@@ -58,6 +57,42 @@ def naming_what_is_alike(page, archive, one):
     with page.expect_navigation():
         page.keyboard.press("-")
     assert "not=" in page.url
+
+
+def looking_twice_at_many(page, archive):
+    """Search names six only after a second look, and nothing where a look-alike stayed."""
+    before = annotations(archive)
+    page.goto("/search?status=unnamed", wait_until="networkidle")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert serious(page) == []
+    page.fill("[data-confirm] [name=who]", "FF")
+    page.locator("[data-found] li").first.focus()
+    while (marked := page.locator("li:has([data-mark]:checked)")).count() < 6:
+        page.keyboard.press("x")
+        page.keyboard.press("ArrowRight")
+    ids = marked.evaluate_all("all => all.map(one => one.dataset.track)")
+    marked.first.focus()
+    page.keyboard.press("Enter")
+    page.wait_for_selector("[data-look][open] .tile")
+    assert serious(page) == []
+    shown = page.eval_on_selector_all("[data-look] .tile", "all => all.map(one => one.dataset.track)")
+    assert len(set(shown) - set(ids)) == 2
+    page.keyboard.press("Enter")
+    page.wait_for_selector("[data-look] [data-problem]:visible")
+    page.keyboard.press("Escape")
+    page.wait_for_selector("[data-confirm] [type=submit]:enabled")
+    assert annotations(archive) == before
+    page.keyboard.press("Enter")
+    page.wait_for_selector("[data-look][open] [data-yes]:visible")
+    for other in page.eval_on_selector_all("[data-look] .tile", "all => all.map(one => one.dataset.track)"):
+        if other not in ids:
+            page.keyboard.press("x")
+        page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("[data-undo]:visible")
+    named = annotations(archive)[len(before) :]
+    assert {str(row.track_id) for row in named} == set(ids)
+    assert {(row.kind, row.lane, row.shown_mode) for row in named} == {("identify", "free", "search")}
 
 
 def going_through_a_gallery(page):

@@ -1,0 +1,1 @@
+"""Making what the page of a video plays, when somebody plays it."""

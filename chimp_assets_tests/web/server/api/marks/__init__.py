@@ -1,0 +1,1 @@
+"""Marked tracks that are named at once."""

@@ -1,0 +1,1 @@
+"""Pieces and strips of videos, as the server gives them."""
