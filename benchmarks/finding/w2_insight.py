@@ -1,6 +1,6 @@
 """W2: how long a person waits for each page of insight, with 100,000 tracks and a million answers (SQLite).
 
-The archive of 3 M frames with 300 individuals, half of whose tracks people have named (`support.answered`). A server
+The archive of 3 M frames with 300 individuals, half of whose tracks people have named (`answered`). A server
 in a process of its own; requests come one after the other, with other words each time, and before each an answer is
 stored, so that nothing rests on what was reckoned before. Of each page:
 
@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 import sqlalchemy as sa
 
-from benchmarks.support.answered import answered
+from benchmarks.finding.answered import answered
 from benchmarks.support.archives import folder
 from benchmarks.support.harness import Row, cores
 from benchmarks.support.web import served_by
@@ -45,7 +45,8 @@ NAMED = 0.5
 READS = 20
 PAGE_MS, CHANGE_MS = 500.0, 2_000.0
 LONGEST_S = 600.0
-Path_ = Callable[[int], str]
+Address = Callable[[int], str]
+"""Of each reading."""
 
 
 def measure() -> Iterator[Row]:
@@ -55,7 +56,7 @@ def measure() -> Iterator[Row]:
         yield from _measured(answered("10M", 10_000), _births, CHANGE_MS, "comparison, 340,000 tracks")
 
 
-def _measured(file: Path, pages: Callable[[Database], dict[str, Path_]], most_ms: float, what: str) -> Iterator[Row]:
+def _measured(file: Path, pages: Callable[[Database], dict[str, Address]], most_ms: float, what: str) -> Iterator[Row]:
     with tempfile.TemporaryDirectory(prefix="chimp-w2-", dir=folder()) as made:
         root = Path(made) / "home"
         init_home(root).database.dispose()
@@ -99,7 +100,7 @@ def _wanted() -> set[str]:
     return {name for name in os.environ.get("CHIMP_BENCH_PAGES", "").split(",") if name}
 
 
-def _pages(db: Database) -> dict[str, Path_]:
+def _pages(db: Database) -> dict[str, Address]:
     """Name to the address of each reading."""
     facts = _Facts(db)
     code, video, track, day = facts.code, facts.video, facts.track, facts.day
@@ -135,7 +136,7 @@ def _pages(db: Database) -> dict[str, Path_]:
     }
 
 
-def _births(db: Database) -> dict[str, Path_]:
+def _births(db: Database) -> dict[str, Address]:
     facts = _Facts(db)
     return {
         "birth": lambda n: f"/together/change?birth={facts.birth(n)}&days={300 + n}&names=model&p=0.5",

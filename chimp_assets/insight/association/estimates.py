@@ -16,11 +16,11 @@ from chimp_assets.database import schema as t
 from chimp_assets.insight.association.errors import NameErrors
 from chimp_assets.insight.association.families.lives import LeftOutDependants, left_out, lives
 from chimp_assets.insight.association.filmed_tracks import FilmedTracks, NamedTracks, filmed_tracks, named_tracks
-from chimp_assets.insight.association.living_names import NameColumns
 from chimp_assets.insight.association.meetings import meetings
 from chimp_assets.insight.association.presence import presence
 from chimp_assets.insight.association.scope import Scope
 from chimp_assets.insight.association.together import TOO_FEW
+from chimp_assets.insight.living.names import NameColumns
 from chimp_assets.statistics.association import intervals
 from chimp_assets.statistics.association.columns import BLOCK_DAYS, Appearances, unit_counts
 from chimp_assets.statistics.association.intervals import RESAMPLES, Sampled, audit_draws, power

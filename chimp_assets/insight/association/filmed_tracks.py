@@ -17,8 +17,8 @@ from chimp_assets.arrays import located
 from chimp_assets.database import schema as t
 from chimp_assets.database.individuals.merges import as_merged, merged_ids
 from chimp_assets.database.labels.kinds import NAMING_KINDS
-from chimp_assets.insight.association.living_names import NO_MODEL, NameColumns, name_columns
 from chimp_assets.insight.association.scope import Scope
+from chimp_assets.insight.living.names import NO_MODEL, NameColumns, name_columns
 
 UNTIMED = -(2**62)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

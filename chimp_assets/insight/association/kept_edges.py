@@ -19,9 +19,9 @@ from chimp_assets.database.connection.bulk import insert_rows
 from chimp_assets.database.connection.engine import Database
 from chimp_assets.insight.association.estimates import EdgeEstimate, counted
 from chimp_assets.insight.association.filmed_tracks import filmed_tracks
-from chimp_assets.insight.association.living_names import name_columns
 from chimp_assets.insight.association.network_estimates import network_estimates
 from chimp_assets.insight.association.scope import Rule, Scope
+from chimp_assets.insight.living.names import name_columns
 
 RULES: dict[str, Rule] = {"moment": "frame", "video": "clip"}
 """Rules of the views, and what pages call them. The unit is a day and every name counts, as in `v_dyad`."""

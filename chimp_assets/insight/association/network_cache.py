@@ -1,7 +1,7 @@
 """Networks that were counted recently.
 
 Belongs here: how long a network, and the names and filmed tracks behind it, stay valid. Does not belong here: counting
-them (`network`, `filmed_tracks`, `living_names`).
+them (`network`, `filmed_tracks`, `living.names`).
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ import sqlalchemy as sa
 from chimp_assets.insight.association.errors import LiveErrors, NameErrors
 from chimp_assets.insight.association.estimates import Counted, counted
 from chimp_assets.insight.association.filmed_tracks import FilmedTracks, filmed_tracks
-from chimp_assets.insight.association.living_names import LiveNames
 from chimp_assets.insight.association.network import Network, of_counts
 from chimp_assets.insight.association.network_estimates import NetworkEstimates, network_estimates
 from chimp_assets.insight.association.periods.comparison import Comparison, comparison
 from chimp_assets.insight.association.scope import Scope
+from chimp_assets.insight.living.names import LiveNames
 from chimp_assets.insight.living.stamps import Stamp, stamp_of
 from chimp_assets.statistics.association.intervals import audit_draws
 from chimp_assets.statistics.association.misclassification import AuditedNames

@@ -117,6 +117,11 @@ class UnitCounts:
         in_life = seen.T @ self.alive.astype(float)
         return in_life[self.a, self.b], in_life[self.b, self.a]
 
+    @cached_property
+    def as_named(self) -> BlockSums:
+        """Sums of each block by the names as they are."""
+        return BlockSums(_by_block(self, self.met_weight), _seen_as_named(self))
+
     def met(self) -> np.ndarray:
         """Units together, by the names as they are: f64 [p]."""
         return np.bincount(self.met_pair, self.met_weight, len(self.a))
@@ -149,7 +154,7 @@ def sums(counts: UnitCounts, inverse: np.ndarray | None = None) -> BlockSums:
     if not counts.blocks:
         return BlockSums(_empty(counts), _empty(counts))
     if inverse is None or counts.by_persons:
-        return BlockSums(_by_block(counts, counts.met_weight), _seen_as_named(counts))
+        return counts.as_named
     n = np.concatenate([_seen(counts, part, inverse) for part in counts.parts])
     chance, mistaken = _met_chance(counts, inverse)
     x, total = _by_block(counts, counts.met_weight * chance), n.sum(0)
@@ -206,17 +211,17 @@ def _seen(counts: UnitCounts, part: UnitPart, inverse: np.ndarray) -> np.ndarray
     at, who = part.at[once], counts.member_who[part.members][once]
     block = np.repeat(np.arange(many), np.diff(part.starts))
     single = scipy.sparse.csr_matrix((weight[at], (block[at] * n + who, at)), (many * n, len(part.units)))
-    of_one = (single @ missing).reshape(many, n, n) * inverse * inverse.diagonal()[:, None]
-    found = np.zeros((many, len(counts.a)))
+    of_one, chance = single @ missing, inverse * inverse.diagonal()[:, None]
+    first = n * np.arange(many)[:, None]
+    found = of_one[first + counts.a, counts.b] * chance[counts.a, counts.b]
+    found += of_one[first + counts.b, counts.a] * chance[counts.b, counts.a]
     for which in range(many):
         units = slice(part.starts[which], part.starts[which + 1])
         eras, here = np.unique(era[units], return_inverse=True)
         lives = counts.alive[eras].astype(float)
         both = _product(lives, np.bincount(here, weight[units], len(eras))[:, None])
-        square = both - _product(missing[units], weight[units, None]) + of_one[which]
-        square += of_one[which].T
-        found[which] = square[counts.a, counts.b]
-    return found
+        found[which] += (both - _product(missing[units], weight[units, None]))[counts.a, counts.b]
+    return np.asarray(found)
 
 
 def _not_seen(counts: UnitCounts, part: UnitPart, inverse: np.ndarray) -> np.ndarray:

@@ -15,11 +15,11 @@ from chimp_assets.database.connection.engine import Database
 from chimp_assets.database.individuals.merges import merge_individuals, unmerge_individual
 from chimp_assets.database.labels.events import record_events
 from chimp_assets.database.labels.is_it.trust import follow_carefulness
-from chimp_assets.insight.association import living_names as module
 from chimp_assets.insight.association.errors import LiveErrors, name_errors
-from chimp_assets.insight.association.living_names import LiveNames, name_columns
 from chimp_assets.insight.association.network_cache import NetworkCache
 from chimp_assets.insight.association.scope import Scope
+from chimp_assets.insight.living import names as module
+from chimp_assets.insight.living.names import LiveNames, name_columns
 from chimp_assets.insight.living.stamps import stamp_of
 from chimp_assets_tests.database.world import HEAD, START, event, make_world, plan, predict, track
 

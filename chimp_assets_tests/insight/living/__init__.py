@@ -1,0 +1,1 @@
+"""Columns in memory are those of now."""
