@@ -47,12 +47,15 @@ def test_sightings_are_those_of_the_view(study: Database, tmp_path: Path) -> Non
     assert sorted((r["anim_id"], r["uri"], int(r["n_tracks"])) for r in rows) == sorted(map(tuple, wanted))
 
 
-def test_the_network_is_that_of_the_page(study: Database, tmp_path: Path) -> None:
+@pytest.mark.parametrize("dependants", ["counted", "left_out"])
+def test_the_network_is_that_of_the_page(study: Database, tmp_path: Path, dependants: str) -> None:
     file = tmp_path / "network.graphml"
-    n = write_export(export("association_network"), ExportRequest(study, Settings()), file)
+    request = ExportRequest(study, Settings(), options={"dependants": dependants})
+    n = write_export(export("association_network"), request, file)
     root = ElementTree.parse(file).getroot()
     with study.read() as conn:
-        found = network(conn, Scope())
+        found = network(conn, Scope(dependants=dependants == "counted"))
+        assert (len(found.edges) == len(network(conn, Scope()).edges)) == (dependants == "counted")
     assert len(root.findall(".//{*}edge")) == n == len(found.edges) > 0
     assert {node.get("id") for node in root.findall(".//{*}node")} == {node.anim_id for node in found.nodes}
 
