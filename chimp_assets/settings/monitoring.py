@@ -23,7 +23,7 @@ class MonitoringSettings(Section):
     false_alarms_per_year: float = Field(
         1.0, gt=0, le=52, description="of all cameras and signals together, where nothing changes"
     )
-    reference_days: int = Field(182, ge=28, description="days before a block that it is compared with, at most")
+    reference_days: int = Field(280, ge=28, description="days before a block that it is compared with, at most")
     drift_share: float = Field(
         0.25,
         ge=0.05,

@@ -3,7 +3,7 @@
 Belongs here: e-values from p-values, the Shiryaev-Roberts e-detector, folding a stream in the order of its days.
 Does not belong here: how unlike a week is (`reference`), and what a stream is of (`monitoring.changes`).
 
-Each week is compared with the weeks before it (at most 26): a reference that grows with the stream. A small fixed one
+Each week is compared with the weeks before it (at most 40): a reference that grows with the stream. A small fixed one
 that is used again and again breaks the promise by a factor of four.
 """
 
@@ -28,7 +28,9 @@ YOUNG = Caution(inflation=1.5, share=0.5)
 """Of days in the first weeks, which stand nearer to each other than days of months do."""
 ORDINARY = Caution(inflation=1.2)
 """Of weeks: neighbouring ones are alike where days are."""
-LAG_WEEKS = 3
+REFERENCE_WEEKS = 40
+"""Of a stream, at most: with fewer the tails of Student's t hide a change of two standard deviations for weeks."""
+LAG_WEEKS = 8
 """Newest weeks that are not in the reference: of a change of which each week says a little, the first weeks would hide
 the next."""
 SEASON_WEEKS = 3
@@ -120,7 +122,7 @@ class FoldedStream:
 
 
 def fold_numbers(
-    day: I64Array, value: F64Array, threshold: float, least: float = 1e-9, weeks: int = 26
+    day: I64Array, value: F64Array, threshold: float, least: float = 1e-9, weeks: int = REFERENCE_WEEKS
 ) -> FoldedStream:
     """A stream of numbers in the order of its days.
 
@@ -131,7 +133,7 @@ def fold_numbers(
     return _fold(day, threshold, weeks, lambda unit, caution: NumberUnits(np.asarray(value), unit, least, caution))
 
 
-def fold_vectors(day: I64Array, sums: F64Array, n: I64Array, threshold: float, weeks: int = 26) -> FoldedStream:
+def fold_vectors(day: I64Array, sums: F64Array, n: I64Array, threshold: float, weeks: int = REFERENCE_WEEKS) -> FoldedStream:
     """A stream of sums of Fourier features in the order of its days. sums: [n, f]; n: i64 [n], vectors of each day."""
     return _fold(day, threshold, weeks, lambda unit, caution: VectorUnits(np.asarray(sums), n, unit, caution))
 
@@ -189,7 +191,8 @@ class _Fold:
     def _reference_weeks(self, week: int) -> I64Array:
         """The normal weeks but the last few, in which a change that is not noticed yet may have begun."""
         known = self.normal_weeks
-        recent = np.array(known[-self.most : max(LEAST_WEEKS, len(known) - LAG_WEEKS)], np.int64)
+        settled = known[: max(LEAST_WEEKS, len(known) - LAG_WEEKS)]
+        recent = np.array(settled[-self.most :], np.int64)
         return recent[self.week_no[recent] >= self.week_no[week] - OLDEST_WEEKS] if len(recent) else recent
 
     def _seasons(self, week: int) -> list[I64Array]:

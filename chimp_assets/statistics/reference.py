@@ -102,8 +102,10 @@ class _Scale:
         score = _normal_scores(n)[self.days.searchsorted(value) + self.days.searchsorted(value, "right")]
         most = -_normal_scores(n)[0]
         low, high = self.days[0], self.days[-1]
-        over = np.maximum(value - high, 0) * (most / max(high - self.middle, self.spread))
-        under = np.maximum(low - value, 0) * (most / max(self.middle - low, self.spread))
+        # Where days hardly differ, their extremes lie nearer to the middle than as many standard deviations.
+        least = most * self.spread
+        over = np.maximum(value - high, 0) * (most / max(high - self.middle, least))
+        under = np.maximum(low - value, 0) * (most / max(self.middle - low, least))
         score = np.minimum(np.maximum((score + over - under) * self.shrink, -CLIP), CLIP)
         return np.asarray(np.where(np.isnan(value), 0.0, score), np.float64)
 
