@@ -133,7 +133,9 @@ def fold_numbers(
     return _fold(day, threshold, weeks, lambda unit, caution: NumberUnits(np.asarray(value), unit, least, caution))
 
 
-def fold_vectors(day: I64Array, sums: F64Array, n: I64Array, threshold: float, weeks: int = REFERENCE_WEEKS) -> FoldedStream:
+def fold_vectors(
+    day: I64Array, sums: F64Array, n: I64Array, threshold: float, weeks: int = REFERENCE_WEEKS
+) -> FoldedStream:
     """A stream of sums of Fourier features in the order of its days. sums: [n, f]; n: i64 [n], vectors of each day."""
     return _fold(day, threshold, weeks, lambda unit, caution: VectorUnits(np.asarray(sums), n, unit, caution))
 
