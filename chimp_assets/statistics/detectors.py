@@ -26,7 +26,7 @@ LEAST_DAYS = 6
 MOST_DAYS = 60
 YOUNG = Caution(inflation=1.5, share=0.5)
 """Of days in the first weeks, which stand nearer to each other than days of months do."""
-ORDINARY = Caution(inflation=1.2)
+ORDINARY = Caution(inflation=1.25)
 """Of weeks: neighbouring ones are alike where days are."""
 REFERENCE_WEEKS = 40
 """Of a stream, at most: with fewer the tails of Student's t hide a change of two standard deviations for weeks."""
