@@ -44,7 +44,7 @@ def compared(seed: int, days: tuple[int, int], after: np.ndarray) -> tuple[Sampl
     code = np.unique(np.concatenate([made.a * N + made.b for made in (one, two)]))
     a, b = code // N, code % N
     old, new = (of_pairs(made, np.arange(N), N, a, b) for made in (one, two))
-    return sampled(old, None, seed), sampled(new, None, seed), a, b
+    return sampled(old, None), sampled(new, None), a, b
 
 
 def test_without_a_change_few_strengths_are_told_to_have_changed() -> None:
