@@ -33,6 +33,9 @@ DATA = re.compile(r"\.csv|\.svg|\.jpg|\.mp4|\.graphml|^/media/|^/export|/openapi
 """Files, where what a model says is data beside who said it, and pages about no track."""
 FILLED = {"video_id": "1", "track_id": str(track(1)), "anim_id:path": "GM", "name": "where_the_model_is_unsure"}
 MENTION = re.compile(rf"Gremlin|\bGM\b|data-picture=\"{track(1)}\"")
+GALLERY = "/individual/{anim_id:path}"
+PICTURE = re.compile(rf"/media/track/{track(1)}\b")
+"""What the page of an individual tells of single tracks is their pictures; months and cameras are counts."""
 STATES = ("said nothing", "said something", "of the reserve", "of a test day")
 
 
@@ -60,7 +63,7 @@ def _said(home: Path, state: str) -> Iterator[tuple[str, int]]:
         filled = re.sub(r"\{([^}]+)\}", lambda one: FILLED.get(one[1], "1"), path)
         answer = ada.get(filled + TOLD.get(path, ""))
         assert path not in TOLD or answer.status_code == 200, (path, answer.text[:300])
-        yield path, len(MENTION.findall(answer.text))
+        yield path, len((PICTURE if path == GALLERY else MENTION).findall(answer.text))
     app.state.db.dispose()
     db.dispose()
 
