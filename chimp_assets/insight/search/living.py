@@ -22,6 +22,8 @@ import sqlalchemy as sa
 
 from chimp_assets.database import schema as t
 from chimp_assets.insight.individuals.named_tracks import named_track
+from chimp_assets.insight.living.newer_decisions import with_heirs
+from chimp_assets.insight.living.stamps import careless
 from chimp_assets.insight.search.columns import NOBODY, People, SearchColumns, Stamp
 from chimp_assets.insight.search.reading import (
     identify,
@@ -39,7 +41,8 @@ MOST_NEW = 2_000
 MOST_AGAIN = 20_000
 """Tracks whose names are read again at once: two individuals who became one may have more."""
 LOOK_S = 5.0
-"""How old it may be when somebody last looked whether cameras or days of videos were corrected."""
+"""How old it may be when somebody last looked whether cameras or days of videos were corrected, and whose words no
+longer count."""
 AGAIN_S = 30.0
 """After a fault it is tried again so much later."""
 REST, LONGEST_REST_S = 2.0, 30.0
@@ -59,7 +62,7 @@ class LiveColumns:
         self._careful: tuple[Stamp, tuple[Any, ...], SearchColumns] | None = None
         self._work: threading.Thread | None = None
         self._looked = self._not_before = -1e9
-        self._videos_at: datetime | None = None
+        self._slowly: tuple[datetime | None, frozenset[int]] = (None, frozenset())
 
     def current(self, conn: sa.Connection) -> SearchColumns:
         """Columns that answer now: of this moment, or older ones while these are read. Only the first who asks
@@ -103,11 +106,11 @@ class LiveColumns:
             work.join()
 
     def _stamp(self, conn: sa.Connection, look: bool = False) -> Stamp:
-        at = self._videos_at
+        seen = self._slowly
         if look or time.monotonic() - self._looked >= LOOK_S:
-            at = videos_changed_at(conn)
-            self._videos_at, self._looked = at, time.monotonic()
-        return stamp_of(conn, at)
+            seen = videos_changed_at(conn), careless(conn)
+            self._slowly, self._looked = seen, time.monotonic()
+        return stamp_of(conn, *seen)
 
     def _brought_up(self, conn: sa.Connection, stamp: Stamp) -> SearchColumns | None:
         kept = self._kept
@@ -152,7 +155,7 @@ def brought_up(conn: sa.Connection, kept: SearchColumns, stamp: Stamp) -> Search
     kinds = {kind for row in told for kind in row[2:]}
     if kinds & set(CUTTING):
         return None
-    again = {key for row in told for key in row[:2] if key is not None}
+    again = with_heirs(conn, {key for row in told for key in row[:2] if key is not None})
     columns = replace(
         kept, who=kept.who.copy(), source=kept.source.copy(), p=kept.p.copy(), kind=kept.kind.copy(),
         age=kept.age.copy(), flag=kept.flag.copy(), stamp=stamp,

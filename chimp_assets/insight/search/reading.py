@@ -36,8 +36,9 @@ _BARE = np.dtype([("track", "i8")])
 _born = sa.table("v_individual_day", sa.column("individual_id", sa.BigInteger), sa.column("born_day_no", sa.Integer))
 
 
-def stamp_of(conn: sa.Connection, videos_at: datetime | None = None) -> Stamp:
-    """Numbers that change with what the columns are made of. videos_at: `videos_changed_at`, if somebody has looked."""
+def stamp_of(conn: sa.Connection, videos_at: datetime | None = None, without: frozenset[int] = frozenset()) -> Stamp:
+    """Numbers that change with what the columns are made of. videos_at, without: `videos_changed_at` and `careless`, if
+    somebody has looked."""
     m, b = t.model.c, t.bundle_score.c
     head = sa.select(m.model_id).where(m.task == "head", m.state == "champion").scalar_subquery()
     # The ends of indexes. Splits are given in the order of videos; one that changes is a move.
@@ -49,6 +50,8 @@ def stamp_of(conn: sa.Connection, videos_at: datetime | None = None) -> Stamp:
     many = (
         sa.select(sa.func.count()).where(t.video.c.state == "retired"),
         sa.select(sa.func.count()).select_from(t.bundle_score).where(b.model_id == head),
+        # A bundle that is scored anew has a newer moment.
+        sa.select(sa.func.max(b.created_at)).where(b.model_id == head),
     )
     seq, merge_id, log_id, *rest, head_id = conn.execute(
         sa.select(
@@ -57,7 +60,7 @@ def stamp_of(conn: sa.Connection, videos_at: datetime | None = None) -> Stamp:
             head,
         )
     ).one()
-    return Stamp(int(seq or 0), int(merge_id or 0), int(log_id or 0), head_id, (*rest, videos_at))
+    return Stamp(int(seq or 0), int(merge_id or 0), int(log_id or 0), head_id, (*rest, videos_at, without))
 
 
 def videos_changed_at(conn: sa.Connection) -> datetime | None:

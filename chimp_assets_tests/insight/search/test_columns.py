@@ -22,6 +22,7 @@ from chimp_assets.insight.search.query import SORTS, SearchQuery, parse
 from chimp_assets.insight.search.reading import read_columns, stamp_of, without_what_measures
 from chimp_assets_tests.database import t_sql
 from chimp_assets_tests.database.world import HEAD, START, event, make_world, predict, track
+from chimp_assets_tests.insight.living.test_names import guesses, rescored
 
 
 @pytest.fixture
@@ -243,6 +244,28 @@ def test_what_measures_the_model_is_found_without_its_name(world: Database) -> N
         asked = parse([("who", "GM")])
         assert found.ordered(asked, found.matching(asked)).tolist() == []
         assert facets(found)["by"] == {"person": 2}
+
+
+def test_names_that_change_without_a_decision_are_read_again(world: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bundle that is scored anew, and a volunteer who turns out to guess, say nothing by an event."""
+    monkeypatch.setattr(living, "LOOK_S", 0.0)
+    live = LiveColumns(world.read, 20, 0.0, rest=0.0)
+
+    def check() -> Counter[str]:
+        with world.read() as conn:
+            live.current(conn)
+        live.settle()
+        with world.read() as conn:
+            found, fresh = live.current(conn), read_columns(conn, 20, 0.0, stamp_of(conn))
+            assert facets(found) == facets(fresh)
+        return facets(found)["by"]
+
+    record_events(world, [event("is_individual", track(3, 1), "FI", annotator=who) for who in ("vera", "vito")])
+    before = check()
+    guesses(world, "vera")
+    assert check()["volunteers"] == before["volunteers"] - 1
+    rescored(world)
+    check()
 
 
 def test_who_becomes_a_test_day_or_retires_is_known_at_once(world: Database) -> None:
