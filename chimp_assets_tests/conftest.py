@@ -125,8 +125,9 @@ def playwright() -> Iterator[Any]:
     of events in the process of all later tests."""
     if not Path(CHROMIUM).exists():
         pytest.skip("Chromium is not installed: apt-get install chromium")
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
+    expect.set_options(timeout=30_000)  # as long as a page waits: no test is to fail where the machine is busy
     with sync_playwright() as started:
         yield started
 

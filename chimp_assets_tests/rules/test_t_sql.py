@@ -222,7 +222,7 @@ def test_what_is_said_of_tracks_that_are_rewritten_is_t_sql(home, spoken):
         assert gone_answers(conn, only_lost=True, states=("replaced", "split")) is not None
         kept_videos(conn)
         lost_answers(conn)
-        review.counts(conn)
+        review.counts(conn, home.settings)
         conn.execute(effective_answers(3, None, ids.tolist())).all()
         conn.execute(effective_pair_answers(3)).all()
     assert list(check_database(db)) is not None
