@@ -17,7 +17,7 @@ import numpy as np
 from chimp_assets.arrays import F64Array, I64Array
 from chimp_assets.statistics.reference import Caution, NumberUnits, Units, VectorUnits
 
-KAPPA = 0.2
+KAPPA = 0.15
 WEEKS_A_YEAR = 52.18
 DAYS = 7
 LEAST_WEEKS = 5
@@ -26,7 +26,7 @@ LEAST_DAYS = 6
 MOST_DAYS = 60
 YOUNG = Caution(inflation=1.5, share=0.5)
 """Of days in the first weeks, which stand nearer to each other than days of months do."""
-ORDINARY = Caution(inflation=1.25)
+ORDINARY = Caution(inflation=1.18)
 """Of weeks: neighbouring ones are alike where days are."""
 REFERENCE_WEEKS = 40
 """Of a stream, at most: with fewer the tails of Student's t hide a change of two standard deviations for weeks."""
