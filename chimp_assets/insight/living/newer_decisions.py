@@ -8,24 +8,29 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
 from chimp_assets.database import schema as t
 from chimp_assets.database.connection.parameters import rows_in_parts
+from chimp_assets.database.labels.rewriting.cutting import REWRITING_KINDS
 
-REWRITING = ("split", "merge", "new_individual")
 MOST_NEW = 2_000
 """Newer decisions than these are read with everything else."""
 
 
-def tracks_told_of(conn: sa.Connection, after: int, last: int) -> list[int] | None:
-    """Tracks that decisions after a number are about, and those that took their place; ascending.
+class NewerDecisions(NamedTuple):
+    """tracks: that they are about, and those that took their place or whose place they took; kinds: of them, and of
+    what they supersede."""
 
-    last: number of the newest decision. None where everything has to be read: a decision cut or joined tracks, made an
-    individual, or there are more than MOST_NEW.
-    """
+    tracks: set[int]
+    kinds: set[str]
+
+
+def newer_decisions(conn: sa.Connection, after: int, last: int) -> NewerDecisions | None:
+    """What decisions after a number are about. last: number of the newest decision. None where everything has to be
+    read: a decision cut or joined tracks, or there are more than MOST_NEW."""
     if last - after > MOST_NEW:
         return None
     a, before = t.annotation.c, t.annotation.alias("before")
@@ -34,9 +39,16 @@ def tracks_told_of(conn: sa.Connection, after: int, last: int) -> list[int] | No
         .outerjoin_from(t.annotation, before, before.c.annotation_id == a.supersedes)
         .where(a.seq > after)
     ).all()
-    if any(kind in REWRITING for row in told for kind in row[2:]):
+    kinds = {kind for row in told for kind in row[2:] if kind is not None}
+    if kinds & set(REWRITING_KINDS):
         return None
-    return sorted(with_heirs(conn, {key for row in told for key in row[:2] if key is not None}))
+    return NewerDecisions(with_heirs(conn, {key for row in told for key in row[:2] if key is not None}), kinds)
+
+
+def tracks_told_of(conn: sa.Connection, after: int, last: int) -> list[int] | None:
+    """The tracks of `newer_decisions`, ascending; None also where a decision made an individual."""
+    found = newer_decisions(conn, after, last)
+    return None if found is None or "new_individual" in found.kinds else sorted(found.tracks)
 
 
 def with_heirs(conn: sa.Connection, tracks: Iterable[int]) -> set[int]:

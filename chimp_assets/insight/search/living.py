@@ -22,7 +22,7 @@ import sqlalchemy as sa
 
 from chimp_assets.database import schema as t
 from chimp_assets.insight.individuals.named_tracks import named_track
-from chimp_assets.insight.living.newer_decisions import with_heirs
+from chimp_assets.insight.living.newer_decisions import newer_decisions
 from chimp_assets.insight.living.stamps import careless
 from chimp_assets.insight.search.columns import NOBODY, People, SearchColumns, Stamp
 from chimp_assets.insight.search.reading import (
@@ -36,8 +36,6 @@ from chimp_assets.insight.search.reading import (
 
 log = logging.getLogger(__name__)
 
-MOST_NEW = 2_000
-"""With more newer decisions everything is read anew."""
 MOST_AGAIN = 20_000
 """Tracks whose names are read again at once: two individuals who became one may have more."""
 LOOK_S = 5.0
@@ -46,7 +44,6 @@ longer count."""
 AGAIN_S = 30.0
 """After a fault it is tried again so much later."""
 REST, LONGEST_REST_S = 2.0, 30.0
-CUTTING = ("split", "merge")
 
 
 class LiveColumns:
@@ -144,23 +141,15 @@ def brought_up(conn: sa.Connection, kept: SearchColumns, stamp: Stamp) -> Search
     tracks, or changed too much. Only where stamps differ in nothing else."""
     if kept.stamp.seq >= stamp.seq and kept.stamp[1:] == stamp[1:]:  # also of a transaction that began before the last
         return kept
-    if stamp.seq - kept.stamp.seq > MOST_NEW:
+    newer = newer_decisions(conn, kept.stamp.seq, stamp.seq)
+    if newer is None:
         return None
-    a, before = t.annotation.c, t.annotation.alias("before")
-    told = conn.execute(
-        sa.select(a.track_id, before.c.track_id, a.kind, before.c.kind)
-        .outerjoin_from(t.annotation, before, before.c.annotation_id == a.supersedes)
-        .where(a.seq > kept.stamp.seq)
-    ).all()
-    kinds = {kind for row in told for kind in row[2:]}
-    if kinds & set(CUTTING):
-        return None
-    again = with_heirs(conn, {key for row in told for key in row[:2] if key is not None})
+    again = newer.tracks
     columns = replace(
         kept, who=kept.who.copy(), source=kept.source.copy(), p=kept.p.copy(), kind=kept.kind.copy(),
         age=kept.age.copy(), flag=kept.flag.copy(), stamp=stamp,
     )  # fmt: skip
-    if kept.stamp[1:3] != stamp[1:3] or "new_individual" in kinds:
+    if kept.stamp[1:3] != stamp[1:3] or "new_individual" in newer.kinds:
         more = _with_people(conn, columns, kept.stamp)
         if more is None:
             return None
